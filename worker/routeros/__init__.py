@@ -1,0 +1,1 @@
+"""The edge to routers: sessions, menus, and foreign errors turned into verdicts."""

@@ -1,0 +1,95 @@
+"""One write to a router each, and the plan that orders them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Make a static lease. `fields` holds all of them, `comment` included."""
+
+    number: int
+    service_id: str
+    fields: Mapping[str, str]
+    needs: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """Change the named fields of one static row; `was` is what they held when it was read."""
+
+    number: int
+    service_id: str
+    row_id: str
+    fields: Mapping[str, str]
+    was: Mapping[str, str]
+    needs: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MakeStatic:
+    """Turn a dynamic row into a static one in place (same row, same address)."""
+
+    number: int
+    service_id: str
+    row_id: str
+    needs: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete a row of ours, or a dynamic one that our policy may drop; `was` says what it held."""
+
+    number: int
+    service_id: str
+    row_id: str
+    was: Mapping[str, str]
+    needs: frozenset[int] = frozenset()
+
+
+Operation = Add | Set | MakeStatic | Remove
+"""`number` is unique in a plan; `needs` names the operations without which this one must not go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why nothing can be written for a service now, in a word and in a sentence.
+
+    Attributes:
+        reason: `foreign-row`, `ambiguous-rows`, `dynamic-lease`, `claim-held`, …
+        detail: one sentence that names the row or the holder.
+    """
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person should know of, that stops nothing: drift, a surplus row, a warning."""
+
+    service_id: str
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Phases of operations, in order; operations of one phase commute.
+
+    Attributes:
+        phases: empty when nothing is to be written.
+        reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
+        waiting: the services that cannot go on, each with why.
+        notes: what was noticed beside.
+    """
+
+    phases: tuple[tuple[Operation, ...], ...] = ()
+    reason: str = "already-current"
+    waiting: Mapping[str, Waiting] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
+
+    def operations(self) -> Iterator[Operation]:
+        """All operations, phase by phase."""
+        for phase in self.phases:
+            yield from phase

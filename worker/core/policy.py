@@ -1,0 +1,21 @@
+"""What one router lets us manage, and how: built by the inventory, read by entry and planner."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPolicy:
+    """Rules of one router.
+
+    Attributes:
+        installation: our installation's id; stands in every tag.
+        default_server: DHCP server of a service whose events name none; `all` meets every server.
+        on_dynamic: what to do with a dynamic lease of the wanted MAC that has another address.
+        label: write the service's label behind our tag in the comment of a new row.
+    """
+
+    installation: str
+    default_server: str = "all"
+    on_dynamic: Literal["remove", "wait"] = "remove"
+    label: bool = False

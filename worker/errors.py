@@ -1,0 +1,66 @@
+"""The verdicts: every failure says what has to happen next.
+
+A foreign exception becomes one of these in `worker/routeros/failures.py` or in `worker/store/`
+and nowhere else. What is none of them is a bug, and is shown as one.
+"""
+
+
+class LeasewireError(Exception):
+    """Root of what this project raises on purpose."""
+
+
+class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by what happened
+    """No connection, login or read: try this router again soon; its marks stay.
+
+    Attributes:
+        router: its name in the inventory.
+        words: what went wrong, in the words of whoever said so.
+    """
+
+    def __init__(self, router: str, words: str) -> None:
+        super().__init__(f"router {router} is out of reach: {words}")
+        self.router = router
+        self.words = words
+
+
+class OutcomeUnknown(RouterUnreachable):
+    """Written, but no answer was seen: throw the connection away and read before writing again."""
+
+
+class RouterBlocked(LeasewireError):  # noqa: N818
+    """The router refuses us or is not who it should be: keep the marks, go slow, call a person.
+
+    Attributes:
+        router: its name in the inventory.
+        cause: `login-refused`, `certificate-mismatch`, `certificate-invalid`, `identity-mismatch`,
+            `serial-mismatch`, `not-permitted` or `credentials-missing`.
+        words: the router's own words, or what was expected and seen.
+        advice: what the person is to do.
+    """
+
+    def __init__(self, router: str, cause: str, words: str, advice: str) -> None:
+        super().__init__(f"router {router} is blocked ({cause}): {words}. {advice}")
+        self.router = router
+        self.cause = cause
+        self.words = words
+        self.advice = advice
+
+
+class StoreUnavailable(LeasewireError):  # noqa: N818
+    """Redis cannot be reached or refuses writes: nothing was changed; try again later."""
+
+
+class LeaseLost(LeasewireError):  # noqa: N818
+    """The timed lock on the router went to another worker: stop at once, write nothing more."""
+
+    def __init__(self, router: str) -> None:
+        super().__init__(f"the lease on router {router} was lost")
+        self.router = router
+
+
+class ConfigurationError(LeasewireError):
+    """A configuration file or setting is wrong. `problems` lists every mistake, a line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,102 @@
+"""What the use cases ask of the edges: a router session here, time beside it.
+
+`worker/converge.py` calls these; `worker/routeros/` implements the router's side.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from worker.core.operations import Operation
+from worker.core.rows import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseQuery:
+    """Which rows to read: those that match any of these, exactly.
+
+    Attributes:
+        macs: in normal form.
+        addresses: as the field `address` holds them.
+        comments: whole comments.
+    """
+
+    macs: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    comments: frozenset[str] = frozenset()
+
+
+class Refusal(NamedTuple):
+    """The router said no to one operation.
+
+    Attributes:
+        kind: `stale` (our read was old: read and plan again), `waiting` (a server, pool or option
+            is not there), `refused` (this can never work as it is), `not-permitted` (the user may
+            not), `unknown-words` (a text we do not know).
+        words: the router's own words.
+    """
+
+    kind: Literal["stale", "waiting", "refused", "not-permitted", "unknown-words"]
+    words: str
+
+
+class Written(NamedTuple):
+    """What came of one operation; `refusal` is None when the router confirmed it."""
+
+    operation: Operation
+    refusal: Refusal | None
+
+
+class RouterSession(Protocol):
+    """One logged-in connection to one router. Not for two threads at once.
+
+    Every method raises `RouterUnreachable` or `RouterBlocked`; a write whose reply was lost raises
+    `OutcomeUnknown`. After any raise the session is closed (by reset) and of no more use.
+    """
+
+    @property
+    def identity(self) -> str:
+        """The router's `/system/identity` name, read at login."""
+
+    @property
+    def version(self) -> str:
+        """The RouterOS version without its channel, such as `7.18.2`."""
+
+    @property
+    def serial(self) -> str:
+        """Serial number, or system id of a CHR; empty where the router tells neither."""
+
+    def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
+        """Read the rows that match, or all of them; each row once, in no certain order.
+
+        Args:
+            query: None reads the whole table.
+            progress: called between answers, so that the caller can renew its lease.
+        """
+
+    def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
+        """Send the operations of one phase, a bounded number in flight; one result each, in order.
+
+        Args:
+            operations: of one phase: they commute.
+            progress: called at least once a window, so that the caller can renew its lease; what
+                it raises ends the call and the session.
+        """
+
+    def close(self) -> None:
+        """Throw the connection away by reset, so that nothing still under way lands later."""
+
+
+class RouterSessions(Protocol):
+    """Opens sessions, keeps idle ones a while: at most one a router and process."""
+
+    def open(self, router: str) -> RouterSession:
+        """An idle session, else a new connection, logged in and identified.
+
+        Raises:
+            RouterUnreachable: no connection, no login answer.
+            RouterBlocked: login, certificate, identity or permission refused.
+        """
+
+    def give_back(self, router: str, session: RouterSession) -> None:
+        """Keep a healthy session for the next pass."""
