@@ -1,0 +1,23 @@
+"""The embedded server is a real one: what it acknowledged survives its death."""
+
+import pytest
+
+pytestmark = pytest.mark.redis
+
+
+def test_what_was_written_survives_a_kill(own_valkey):
+    with own_valkey.client() as client:
+        client.set("kept", "yes")
+        client.config_set("appendfsync", "always")
+        client.set("kept", "still")
+    own_valkey.kill()
+    own_valkey.start()
+    with own_valkey.client() as client:
+        assert client.get("kept") == "still"
+
+
+def test_it_never_evicts_and_listens_on_no_port(valkey):
+    with valkey.client() as client:
+        assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
+        assert client.config_get("port")["port"] == "0"
+        assert client.config_get("appendonly")["appendonly"] == "yes"
