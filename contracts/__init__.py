@@ -1,5 +1,53 @@
 """What is said to Leasewire: events, their parts, their names. Pure; imports nothing of ours."""
 
+from contracts.errors import ContractViolation, Problem
+from contracts.events import (
+    Activated,
+    Cancelled,
+    Event,
+    MacChanged,
+    Resumed,
+    Snapshot,
+    Suspended,
+)
 from contracts.identity import content_hash, deterministic_id, event_key, version_hash
+from contracts.parse import parse_event, to_json
+from contracts.service import (
+    Access,
+    Device,
+    DhcpOption,
+    Plan,
+    PoolAddress,
+    Service,
+    StaticAddress,
+    Suspension,
+)
+from contracts.values import Ipv4, Mac48
 
-__all__ = ["content_hash", "deterministic_id", "event_key", "version_hash"]
+__all__ = [
+    "Access",
+    "Activated",
+    "Cancelled",
+    "ContractViolation",
+    "Device",
+    "DhcpOption",
+    "Event",
+    "Ipv4",
+    "Mac48",
+    "MacChanged",
+    "Plan",
+    "PoolAddress",
+    "Problem",
+    "Resumed",
+    "Service",
+    "Snapshot",
+    "StaticAddress",
+    "Suspended",
+    "Suspension",
+    "content_hash",
+    "deterministic_id",
+    "event_key",
+    "parse_event",
+    "to_json",
+    "version_hash",
+]

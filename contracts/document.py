@@ -1,0 +1,110 @@
+"""Reads the JSON of an event more strictly than the `json` module does.
+
+Who calls it: `parse_event`. JSON that two readers may understand differently (repeated keys, NaN,
+half a surrogate pair) is refused, with the place; so is what is too large or too deep.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NoReturn
+
+from contracts.errors import ContractViolation, Problem
+
+MAX_EVENT_BYTES: Final = 64 * 1024
+"""The size that every CloudEvents intermediary must forward."""
+MAX_DEPTH: Final = 32
+"""Of objects and lists in each other; our own events need five."""
+
+
+class _Repeated(dict[str, object]):
+    """An object in which some keys stood more than once; the last one counts."""
+
+    keys_twice: list[str]
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    repeated = _Repeated(found)
+    counts = Counter(name for name, _ in pairs)
+    repeated.keys_twice = [name for name, count in counts.items() if count > 1]
+    return repeated
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def pointer(*path: str | int) -> str:
+    """Write an RFC 6901 JSON pointer."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+
+
+def read_document(
+    raw: bytes | str | Mapping[str, object],
+) -> tuple[dict[str, object], list[Problem]]:
+    """Read an event's JSON, or take a mapping as if it had been written as JSON.
+
+    Returns:
+        The object, made of JSON's own types only, and the problems found in it.
+
+    Raises:
+        ContractViolation: there is no object to look into.
+    """
+    try:
+        text = _text(raw)
+        if len(text.encode()) > MAX_EVENT_BYTES:
+            _refuse("too-large", f"is larger than {MAX_EVENT_BYTES} bytes; send less in one event")
+        document = _DECODER.decode(text)
+        if "\\u" in text:
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeError:
+        _refuse("malformed-json", "is not UTF-8 or holds half a surrogate pair; mend its encoding")
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        _refuse("malformed-json", f"is not JSON ({place}); mend it")
+    except RecursionError:
+        _refuse("too-deep", f"is nested deeper than {MAX_DEPTH} levels; flatten it")
+    except (TypeError, ValueError):
+        _refuse("malformed-json", "cannot be written or read as JSON; use JSON's own types")
+    if not isinstance(document, dict):
+        _refuse("wrong-type", "must be a JSON object")
+    return document, list(_problems(document))
+
+
+def _text(raw: bytes | str | Mapping[str, object]) -> str:
+    match raw:
+        case bytes():
+            return raw.decode()
+        case str():
+            return raw
+        case _:
+            return json.dumps(dict(raw), separators=(",", ":"), ensure_ascii=False)
+
+
+def _refuse(code: str, message: str) -> NoReturn:
+    raise ContractViolation([Problem("", code, message)]) from None
+
+
+def _problems(document: dict[str, object]) -> Iterator[Problem]:
+    todo: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
+    for path, value in todo:  # grows on the way: outer levels first
+        if isinstance(value, float):
+            yield Problem(pointer(*path), "not-finite", "is not a finite number; mend it")
+            continue
+        if len(path) == MAX_DEPTH:
+            message = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
+            yield Problem(pointer(*path), "too-deep", message)
+            continue
+        if isinstance(value, _Repeated):
+            message = "stands there more than once; give it once"
+            for name in value.keys_twice:
+                yield Problem(pointer(*path, name), "duplicate-key", message)
+        todo.extend(
+            ((*path, step), child)
+            for step, child in (value.items() if isinstance(value, dict) else enumerate(value))
+            if isinstance(child, dict | list)
+            or (isinstance(child, float) and not math.isfinite(child))
+        )

@@ -1,0 +1,146 @@
+"""Reads an event, or says everything that is wrong with it; writes one in normal form.
+
+Who calls it: every way in (strict), the worker (tolerant). The checks that a model alone cannot
+make stand here: between the envelope and its data, and against the time.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from contracts.document import pointer, read_document
+from contracts.envelope import Envelope
+from contracts.errors import ContractViolation, Problem
+from contracts.events import EVENT_TYPES, Event
+from contracts.values import parse_time
+
+MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
+"""How far ahead of ours a source's clock may be."""
+
+
+def parse_event(
+    raw: bytes | str | Mapping[str, object], *, strict: bool = True, now: datetime | None = None
+) -> Event:
+    """Read an event.
+
+    Args:
+        raw: the event as JSON text, or as the mapping read from it.
+        strict: refuse fields of `data` that we do not know, as the edge does. The worker ignores
+            them, so that a newer publisher can run beside it.
+        now: aware; given, `time` and `effective_at` are checked against it.
+
+    Raises:
+        ContractViolation: with every problem.
+    """
+    document, problems = read_document(raw)
+    type_ = document.get("type")
+    model = EVENT_TYPES.get(type_) if isinstance(type_, str) else None
+    event: Event | None = None
+    try:
+        if model is None:
+            problems.extend(_of_unsupported_type(document))
+        else:
+            event = model.model_validate(document, extra=None if strict else "ignore")
+    except ValidationError as error:
+        problems.extend(_problem(details) for details in error.errors())
+    problems.extend(_disagreements(document))
+    if now is not None:
+        problems.extend(_against_time(document, now))
+    if event is None or problems:
+        raise ContractViolation(problems)
+    return event
+
+
+def to_json(event: Event) -> dict[str, object]:
+    """Write an event as the JSON object that stands for it in normal form.
+
+    MACs, addresses and times have one spelling; what was null is left out; unknown extension
+    attributes are kept.
+    """
+    return event.model_dump(mode="json", exclude_none=True)
+
+
+def _of_unsupported_type(document: dict[str, object]) -> Iterator[Problem]:
+    """Look at what we can judge, the envelope, and name the type itself."""
+    try:
+        Envelope.model_validate(document, extra="ignore")
+    except ValidationError as error:
+        for problem in map(_problem, error.errors()):
+            if not problem.pointer.startswith("/data/"):
+                yield problem
+    if isinstance(document.get("type"), str):
+        known = ", ".join(EVENT_TYPES)
+        yield Problem("/type", "unsupported-type", f"is none of the types understood here: {known}")
+
+
+def _disagreements(document: dict[str, object]) -> Iterator[Problem]:
+    subject, data = document.get("subject"), document.get("data")
+    service_id = data.get("service_id") if isinstance(data, dict) else None
+    both_given = isinstance(subject, str) and isinstance(service_id, str)
+    if both_given and subject != f"service/{service_id}":
+        message = "must be service/ followed by data.service_id"
+        yield Problem("/subject", "subject-disagrees", message)
+
+
+def _against_time(document: dict[str, object], now: datetime) -> Iterator[Problem]:
+    time = _time_or_none(document.get("time"))
+    if time is not None and time > now + MAX_CLOCK_SKEW:
+        message = "is more than 5 minutes in the future; mend the clock or the time zone"
+        yield Problem("/time", "time-in-future", message)
+    data = document.get("data")
+    effective_at = _time_or_none(data.get("effective_at")) if isinstance(data, dict) else None
+    if effective_at is not None and effective_at > now:
+        message = "is in the future, which is not yet supported; send the event when it is due"
+        yield Problem("/data/effective_at", "not-yet-supported", message)
+
+
+def _time_or_none(value: object) -> datetime | None:
+    try:
+        return parse_time(value)
+    except ValueError:
+        return None  # the model has said so
+
+
+_SAID: Final[dict[str, tuple[str, str]]] = {
+    "missing": ("missing", "is missing"),
+    "union_tag_not_found": ("missing", "is missing"),
+    "extra_forbidden": ("unknown-field", "is no field of this event; remove it or mend its name"),
+    "literal_error": ("not-allowed", "must be {expected}"),
+    "union_tag_invalid": ("not-allowed", "must be {expected_tags}"),
+    "string_type": ("wrong-type", "must be text"),
+    "int_type": ("wrong-type", "must be a whole number"),
+    "tuple_type": ("wrong-type", "must be a list"),
+    "model_type": ("wrong-type", "must be an object"),
+    "model_attributes_type": ("wrong-type", "must be an object"),
+    "string_pattern_mismatch": ("wrong-format", "must match {pattern}"),
+    "string_too_short": ("too-short", "must have at least {min_length} characters"),
+    "string_too_long": ("too-long", "must have at most {max_length} characters"),
+    "too_long": ("too-long", "must have at most {max_length} items"),
+    "greater_than_equal": ("out-of-range", "must be at least {ge}"),
+    "less_than_equal": ("out-of-range", "must be at most {le}"),
+}
+"""Code and message for what pydantic finds. Its own messages may show the rejected value."""
+
+
+_UNIONS: Final = frozenset({"address"})
+"""The fields of which `mode` says which model they follow."""
+
+
+def _problem(details: ErrorDetails) -> Problem:
+    path = list(details["loc"])
+    # Pydantic names the chosen member of a union as if it were a step in the document.
+    path = [step for before, step in zip(["", *path], path, strict=False) if before not in _UNIONS]
+    kind = details["type"]
+    if kind.startswith("union_tag_"):
+        path.append("mode")
+    if kind in _SAID:
+        code, message = _SAID[kind]
+        message = message.format(**details.get("ctx", {}))
+    elif "-" in kind:  # one of our own (contracts/values.py, service.py)
+        code, message = kind, details["msg"]
+    else:
+        code, message = "invalid", "is not valid"
+    return Problem(pointer(*path), code, message)

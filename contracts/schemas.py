@@ -1,0 +1,69 @@
+"""Writes the JSON Schema of each event type: `python -m contracts.schemas [--check]`.
+
+Who calls it: `make schemas`, and a test that keeps `contracts/schemas/` equal to the models. The
+schemas are those of the edge, which refuses unknown fields of `data`. A schema cannot say all:
+the rules between fields are in `parse_event` only.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from contracts.events import EVENT_TYPES, Event
+
+FOLDER: Final = Path(__file__).parent / "schemas" / "v1"
+
+
+class _Generator(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's hook
+        return False  # a title that only repeats the field's name tells nothing
+
+
+def schema_of(model: type[Event], event_type: str) -> dict[str, object]:
+    """Make the JSON Schema (2020-12) of one event class."""
+    return {
+        "$schema": _Generator.schema_dialect,
+        "$id": f"urn:leasewire:schema:{event_type}",
+        "$comment": "For who publishes. Who reads events must ignore fields that it does not know.",
+        **model.model_json_schema(schema_generator=_Generator),
+    }
+
+
+def schema_texts() -> dict[str, str]:
+    """Make the text of every schema file, by file name."""
+    return {
+        f"{event_type}.json": json.dumps(schema_of(model, event_type), indent=2) + "\n"
+        for event_type, model in EVENT_TYPES.items()
+    }
+
+
+def differing() -> list[str]:
+    """Name the schema files that are missing, stale or left over."""
+    written = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
+    wanted = schema_texts()
+    return sorted(
+        name for name in written.keys() | wanted.keys() if written.get(name) != wanted.get(name)
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files; with `--check` only tell which differ, by an exit code of 1."""
+    names = differing()
+    if arguments == ["--check"]:
+        sys.stderr.writelines(f"{FOLDER / name} differs; run make schemas\n" for name in names)
+        return 1 if names else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    wanted = schema_texts()
+    for name in names:
+        if name in wanted:
+            (FOLDER / name).write_text(wanted[name], encoding="utf-8")
+        else:
+            (FOLDER / name).unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

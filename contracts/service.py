@@ -1,0 +1,133 @@
+"""The fields of a service as they travel: the `service` block of events and its parts."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from contracts.values import (
+    AgentId,
+    Code,
+    Hex,
+    Ipv4,
+    Kbps,
+    Mac48,
+    Name,
+    OptionCode,
+    RouterName,
+)
+
+
+class Part(BaseModel):
+    """A frozen part of an event; unknown fields are refused (at the edge: see `parse_event`)."""
+
+    # Values are somebody's MAC, address or id: errors do not show them.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Access(Part):
+    """Where the service is connected. Without `dhcp_server` the router's policy names it."""
+
+    router: RouterName
+    dhcp_server: Name | None = None
+
+
+class Device(Part):
+    """The device that gets the lease, with the option 82 ids its access node adds."""
+
+    mac: Mac48
+    serial: Name | None = None
+    circuit_id: AgentId | None = None
+    remote_id: AgentId | None = None
+
+
+class StaticAddress(Part):
+    """One fixed address."""
+
+    mode: Literal["static"]
+    ipv4: Ipv4
+
+
+class PoolAddress(Part):
+    """Any address of a pool of the router, by the pool's name there."""
+
+    mode: Literal["pool"]
+    pool: Name
+
+
+Address = Annotated[StaticAddress | PoolAddress, Field(discriminator="mode")]
+
+
+class Plan(Part):
+    """What was sold, by the code of the worker's catalogue; rates given here win over it."""
+
+    code: Code
+    down_kbps: Kbps | None = None
+    up_kbps: Kbps | None = None
+
+
+class DhcpOption(Part):
+    """One DHCP option that the device is to be given."""
+
+    code: OptionCode
+    hex: Hex
+
+
+def _each_code_once(options: tuple[DhcpOption, ...]) -> tuple[DhcpOption, ...]:
+    if len({option.code for option in options}) < len(options):
+        raise PydanticCustomError("option-twice", "names an option code twice; give each once")
+    return options
+
+
+DnsServers = Annotated[tuple[Ipv4, ...], Field(max_length=8)]
+"""In the order in which the device is to ask them; an empty list means the router's own."""
+
+DhcpOptions = Annotated[
+    tuple[DhcpOption, ...], Field(max_length=32), AfterValidator(_each_code_once)
+]
+"""Options besides those that other fields stand for; an empty list means none."""
+
+
+class Suspension(Part):
+    """How and why a service is suspended. Without `mode` the router's policy decides."""
+
+    mode: Literal["block", "walled_garden", "throttle"] | None = None
+    reason_code: Code | None = None
+
+
+class Service(Part):
+    """The full state of a service after the change; a field that is absent has its default."""
+
+    status: Literal["active", "suspended"]
+    access: Access
+    device: Device
+    address: Address
+    plan: Plan | None = None
+    dns_servers: DnsServers | None = None
+    options: DhcpOptions | None = None
+    label: Annotated[Name | None, Field(description="For the comment on the router.")] = None
+    suspension: Suspension | None = None
+
+    @field_validator("suspension")
+    @classmethod
+    def _agrees_with_status(
+        cls, suspension: Suspension | None, info: ValidationInfo
+    ) -> Suspension | None:
+        # A validator of the field, not of the model: it runs beside other fields' problems.
+        if suspension is not None and info.data.get("status") == "active":
+            raise PydanticCustomError(
+                "status-disagrees", "is given while status is active; remove it or mend the status"
+            )
+        return suspension
+
+
+class ActiveService(Service):
+    """The state of a service that is not suspended."""
+
+    status: Literal["active"]
+
+
+class SuspendedService(Service):
+    """The state of a service that is suspended."""
+
+    status: Literal["suspended"]

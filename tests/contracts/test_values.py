@@ -1,0 +1,171 @@
+import copy
+import json
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from contracts import Ipv4, Mac48
+from contracts.values import parse_time
+
+UNICAST = st.binary(min_size=6, max_size=6).filter(lambda octets: any(octets) and not octets[0] & 1)
+
+
+def spellings(octets: bytes) -> list[str]:
+    digits = octets.hex()
+    pairs = [digits[i : i + 2] for i in range(0, 12, 2)]
+    quads = [digits[i : i + 4] for i in range(0, 12, 4)]
+    return [":".join(pairs), "-".join(pairs), ".".join(quads), "-".join(quads), digits]
+
+
+@given(UNICAST)
+def test_every_spelling_of_a_mac_gives_the_same_value(octets):
+    accepted = [
+        form
+        for text in spellings(octets)
+        for form in (text, text.upper(), text.title(), f"  {text} ")
+    ]
+    assert {Mac48.parse(form) for form in accepted} == {spellings(octets)[0].upper()}
+
+
+@given(UNICAST)
+def test_parsing_a_mac_again_changes_nothing(octets):
+    mac = Mac48.parse(octets.hex())
+    assert Mac48.parse(mac) == mac
+    assert type(Mac48.parse(mac)) is Mac48
+
+
+@given(st.text(alphabet="0123456789abcdefABCDEF:-. gx+\n\u0660", max_size=24))
+@example("+1:22:33:44:55: 6")
+@example("02:00:5e:00:53:01\n")
+@example("00:00-5e:00:53:01")
+@example("00:00:5e:00:53")
+@example("0000:5e00:5301")
+@example("00.00.5e.00.53.01")
+@example("0:0:5e:0:53:1")
+@example("\u0660\u0660:00:5e:00:53:01")
+def test_nothing_but_the_named_spellings_is_a_mac(text):
+    try:
+        mac = Mac48.parse(text)
+    except ValueError:
+        return
+    assert text.strip(" ").lower() in spellings(bytes.fromhex(mac.replace(":", "")))
+
+
+@given(UNICAST, st.integers(0, 11), st.sampled_from("ghG+ :.-"))
+def test_one_wrong_character_makes_no_mac(octets, position, wrong):
+    digits = octets.hex()
+    assume(not (position in {0, 11} and wrong == " "))
+    with pytest.raises(ValueError, match="is not a MAC address"):
+        Mac48.parse(digits[:position] + wrong + digits[position + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("00:00:00:00:00:00", "mac-zero"),
+        ("ff:ff:ff:ff:ff:ff", "mac-group"),
+        ("01:00:5e:00:53:01", "mac-group"),
+        ("00:00:5e:ff:fe:00:53:01", "mac-eui64"),
+        ("0000.5eff.fe00.5301", "mac-eui64"),
+        ("00005efffe005301", "mac-eui64"),
+        ("", "mac-format"),
+    ],
+)
+def test_a_mac_that_no_client_can_have_is_refused_by_name(text, code):
+    with pytest.raises(ValueError, match=r"give|write") as raised:
+        Mac48.parse(text)
+    assert raised.value.type == code
+    assert not text or text not in str(raised.value)
+
+
+def test_a_locally_administered_mac_is_the_policys_question():
+    assert Mac48.parse("0200.5e00.5301") == "02:00:5E:00:53:01"
+
+
+def test_values_survive_json_copy_and_pickle():
+    mac = Mac48.parse("00005e005301")
+    assert json.dumps(mac) == '"00:00:5E:00:53:01"'
+    assert type(pickle.loads(pickle.dumps(mac))) is Mac48  # noqa: S301 - our own bytes
+    assert type(copy.deepcopy(mac)) is Mac48
+
+
+@given(st.ip_addresses(v=4))
+@example(IPv4Address("100.64.0.1"))
+@example(IPv4Address("10.0.0.1"))
+@example(IPv4Address("169.254.0.1"))
+@example(IPv4Address("0.0.0.1"))
+@example(IPv4Address("240.0.0.1"))
+@example(IPv4Address("255.255.255.255"))
+def test_an_address_is_accepted_unless_no_host_can_have_it(address):
+    unusable = (
+        address.packed[0] == 0
+        or address.is_loopback
+        or address.is_multicast
+        or address.is_link_local
+        or address.is_reserved
+    )
+    if unusable:
+        with pytest.raises(ValueError, match="no address that a device can have"):
+            Ipv4.parse(str(address))
+    else:
+        assert Ipv4.parse(str(address)) == str(address)
+
+
+@given(st.text(alphabet="0123456789.-/x \u0660", max_size=16))
+@example("198.051.100.10")
+@example("198.51.100")
+@example("198.51.100.256")
+@example("198.51.100.10/24")
+@example("198.51.100.10\n")
+@example("3325256714")
+@example("198.51.100.1\u0660")
+def test_nothing_but_dotted_text_is_an_address(text):
+    try:
+        address = Ipv4.parse(text)
+    except ValueError:
+        return
+    assert str(IPv4Address(address)) == text
+
+
+MOMENTS = st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2100, 1, 1))  # noqa: DTZ001 - given an offset below
+
+
+@given(MOMENTS, st.integers(-14 * 60, 14 * 60))
+def test_a_time_is_the_same_moment_in_utc(moment, offset_min):
+    there = moment.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
+    parsed = parse_time(there.isoformat())
+    assert parsed == there
+    assert parsed.tzinfo is UTC
+    assert parse_time(parsed) == parsed
+
+
+def test_a_time_may_be_written_in_small_letters_and_with_long_fractions():
+    expected = datetime(2026, 11, 24, 9, 15, 0, 123456, tzinfo=UTC)
+    assert parse_time("2026-11-24t09:15:00.123456789z") == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-24T09:15:00",
+        "2026-11-24 09:15:00Z",
+        "2026-11-24",
+        "20261124T091500Z",
+        "2026-02-30T09:15:00Z",
+        "2026-11-24T09:15:60Z",
+        "0001-01-01T00:00:00+14:00",
+        "1795511700",
+        1795511700,
+        1795511700.5,
+        None,
+        True,
+        "",
+    ],
+)
+def test_what_is_no_moment_is_no_time(value):
+    with pytest.raises(ValueError, match="RFC 3339"):
+        parse_time(value)
