@@ -1,8 +1,10 @@
 """Our tag in a comment: how we know a row for ours, and nobody else's for ours."""
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
 
-_PREFIX = "leasewire:"
+_PREFIX: Final = "leasewire:"
+_TAG: Final = re.compile(rf"{_PREFIX}([^:\s]+):(\S+)\s?")
 
 
 class Tag(NamedTuple):
@@ -23,10 +25,11 @@ def parse_tag(comment: str) -> Tag | None:
 
     An installation id has no colon, a service id may have some; the tag ends at white space.
     """
-    if not comment.startswith(_PREFIX):
-        return None
-    tag, _, rest = comment.partition(" ")
-    installation, colon, service_id = tag[len(_PREFIX) :].partition(":")
-    if not (installation and colon and service_id):
-        return None
-    return Tag(installation, service_id, rest)
+    match = _TAG.match(comment)
+    return None if match is None else Tag(match[1], match[2], comment[match.end() :])
+
+
+def comment_for(installation: str, service_id: str, rest: str = "") -> str:
+    """A comment that starts with our tag; `rest` is kept behind it as it is."""
+    tag = tag_text(installation, service_id)
+    return f"{tag} {rest}" if rest else tag

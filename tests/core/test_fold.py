@@ -1,0 +1,198 @@
+"""What each event writes, and which event wins."""
+
+import pytest
+
+from contracts import parse_event
+from tests import builders
+from tests.builders import activated, cancelled, mac, mac_changed, resumed, snapshot, suspended
+from worker.core.fold import fold
+from worker.core.record import DEFAULTS, Placement, ServiceRecord
+
+NOTHING_KNOWN = ServiceRecord("SVC-1")
+
+
+def fold_all(*events, record=NOTHING_KNOWN):
+    for raw in events:
+        record = fold(record, parse_event(raw), builders.version_of(raw)).record
+    return record
+
+
+FULL = {
+    "status": "active",
+    "access": {"router": "R1", "dhcp_server": "dhcp1"},
+    "device": {"mac": mac(1), "serial": "HX1", "circuit_id": "c-1", "remote_id": "r-1"},
+    "address": {"mode": "pool", "pool": "cust"},
+    "plan": {"code": "HOME-50", "down_kbps": 50000},
+    "dns_servers": ["198.51.100.53"],
+    "options": [{"code": 42, "hex": "C6336435"}],
+    "label": "Device A",
+}
+
+
+def test_activated_writes_every_register():
+    record = fold_all(builders.event("activated", service=FULL, customer_id="C-1"))
+    assert {name: record.value(name) for name in DEFAULTS} == {
+        "lifecycle": "on",
+        "suspension": None,
+        "router": "R1",
+        "dhcp_server": "dhcp1",
+        "mac": mac(1),
+        "serial": "HX1",
+        "circuit_id": "c-1",
+        "remote_id": "r-1",
+        "address": {"mode": "pool", "pool": "cust"},
+        "plan": {"code": "HOME-50", "down_kbps": 50000},
+        "dns_servers": ["198.51.100.53"],
+        "options": [{"code": 42, "hex": "c6336435"}],
+        "label": "Device A",
+        "customer_id": "C-1",
+    }
+    assert set(record.registers) == set(DEFAULTS)
+
+
+@pytest.mark.parametrize("event", [activated(revision=2), snapshot(revision=2)])
+def test_a_field_absent_from_the_block_becomes_its_default(event):
+    record = fold_all(builders.event("activated", service=FULL, customer_id="C-1"), event)
+    for name in ("serial", "circuit_id", "remote_id", "plan", "dns_servers", "options", "label"):
+        assert record.value(name) == DEFAULTS[name]
+        assert record.registers[name].event == event["id"]
+    assert record.value("customer_id") == "C-1"  # no field of the block
+
+
+@pytest.mark.parametrize(
+    ("fields", "suspension"),
+    [
+        ({"status": "active"}, None),
+        ({"status": "suspended"}, {"mode": None, "reason_code": None}),
+        (
+            {"status": "suspended", "suspension": {"mode": "block", "reason_code": "nonpayment"}},
+            {"mode": "block", "reason_code": "nonpayment"},
+        ),
+    ],
+)
+def test_a_snapshot_says_whether_the_service_is_suspended(fields, suspension):
+    before = fold_all(activated(), suspended(revision=2, mode="throttle"))
+    record = fold_all(snapshot(revision=3, **fields), record=before)
+    assert record.value("suspension") == suspension
+    assert record.status == ("active" if suspension is None else "suspended")
+
+
+def test_suspended_and_resumed_write_the_suspension_alone():
+    parked = suspended(revision=2, mode="walled_garden")
+    folded = fold(fold_all(activated()), parse_event(parked), builders.version_of(parked))
+    assert folded.wrote == folded.changed == {"suspension"}
+    assert folded.record.status == "suspended"
+    assert folded.record.value("suspension") == {"mode": "walled_garden", "reason_code": None}
+    back = resumed(revision=3)
+    folded = fold(folded.record, parse_event(back), builders.version_of(back))
+    assert folded.wrote == folded.changed == {"suspension"}
+    assert folded.record.status == "active"
+
+
+def test_without_a_mode_the_policy_decides():
+    record = fold_all(activated(), suspended(revision=2))
+    assert record.value("suspension") == {"mode": None, "reason_code": None}
+
+
+def test_a_block_on_another_event_writes_all_but_lifecycle_and_suspension():
+    block = builders.service_block(mac=mac(8), server="dhcp2")
+    event = mac_changed(revision=3, mac=mac(9), service=block)
+    before = fold_all(activated(), suspended(revision=2))
+    folded = fold(before, parse_event(event), builders.version_of(event))
+    assert folded.wrote == set(DEFAULTS) - {"lifecycle", "suspension", "customer_id"}
+    assert folded.changed == {"mac", "dhcp_server"}
+    assert folded.record.value("mac") == mac(9)  # the event's own field wins over the block
+    assert folded.record.status == "suspended"
+
+
+def test_the_block_of_suspended_says_how_when_the_event_does_not():
+    block = builders.service_block(status="suspended", suspension={"mode": "block"})
+    record = fold_all(activated(), suspended(revision=2, service=block))
+    assert record.value("suspension") == {"mode": "block", "reason_code": None}
+
+
+@pytest.mark.parametrize(
+    "event", [mac_changed(customer_id="C-9"), resumed(customer_id="C-9", revision=2)]
+)
+def test_any_event_that_states_the_customer_writes_it(event):
+    assert fold_all(activated(customer_id="C-1"), event).value("customer_id") == "C-9"
+
+
+def test_registers_are_versioned_apart():
+    record = fold_all(activated(), suspended(revision=6), mac_changed(revision=5))
+    assert record.status == "suspended"
+    assert record.value("mac") == mac(2)
+    assert record.highest.revision == 6
+
+
+def test_an_older_event_is_overtaken_and_told_by_whom():
+    newer = resumed(revision=7)
+    late = suspended(revision=6)
+    before = fold_all(activated(), newer)
+    folded = fold(before, parse_event(late), builders.version_of(late))
+    assert folded.record == before
+    assert folded.wrote == folded.changed == frozenset()
+    assert folded.overtaken == {"suspension": newer["id"]}
+
+
+def test_late_events_never_bring_a_cancelled_service_back():
+    record = fold_all(activated(), cancelled(revision=9), resumed(revision=8), mac_changed())
+    assert record.status == "cancelled"
+    assert record.value("mac") == mac(2)
+    assert fold_all(resumed(revision=10), record=record).status == "cancelled"
+
+
+def test_a_newer_activation_brings_a_cancelled_service_back_and_an_older_does_not():
+    ended = fold_all(cancelled(revision=9))
+    assert fold_all(activated(revision=8), record=ended).status == "cancelled"
+    assert fold_all(activated(revision=10), record=ended).status == "active"
+
+
+def test_a_service_that_was_never_activated_is_incomplete():
+    assert fold_all(mac_changed(), suspended()).status == "incomplete"
+    assert NOTHING_KNOWN.status == "incomplete"
+
+
+def test_folding_again_changes_nothing():
+    event = activated()
+    once = fold_all(event)
+    folded = fold(once, parse_event(event), builders.version_of(event))
+    assert folded.record == once
+    assert folded.wrote == folded.changed == folded.conflicts == frozenset()
+    assert folded.overtaken == {}
+
+
+def test_equal_revisions_on_different_registers_both_apply():
+    record = fold_all(activated(), mac_changed(revision=2), suspended(revision=2))
+    assert record.value("mac") == mac(2)
+    assert record.status == "suspended"
+
+
+def test_equal_revisions_with_different_values_conflict_and_the_greater_version_holds():
+    events = [mac_changed(revision=2, mac=mac(3)), mac_changed(revision=2, mac=mac(4))]
+    low, high = sorted(events, key=builders.version_of)
+    for first, second in ((low, high), (high, low)):
+        before = fold_all(activated(), first)
+        folded = fold(before, parse_event(second), builders.version_of(second))
+        assert folded.conflicts == {"mac"}
+        assert folded.record.registers["mac"].event == high["id"]
+
+
+def test_equal_revisions_with_equal_values_are_no_conflict():
+    first, second = (mac_changed(customer_id=customer) for customer in ("C-1", "C-2"))
+    before = fold_all(activated(), first)
+    folded = fold(before, parse_event(second), builders.version_of(second))
+    assert folded.conflicts == {"customer_id"}
+
+
+def test_of_two_ids_with_one_content_the_smaller_is_kept():
+    a, b = mac_changed(id_="a"), mac_changed(id_="b")
+    for events in ((a, b), (b, a)):
+        assert fold_all(activated(), *events).registers["mac"].event == "a"
+
+
+def test_folding_leaves_placements_owner_and_outstanding_alone():
+    record = ServiceRecord("SVC-1", owner=builders.SOURCE, placements={"R9": Placement(None)})
+    after = fold_all(activated(), record=record)
+    assert after.owner == builders.SOURCE
+    assert after.placements == {"R9": Placement(None)}

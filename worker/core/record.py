@@ -1,0 +1,215 @@
+"""What we know of one service, and how that is kept as text.
+
+Who calls it: `accept` folds events into a record (`fold.py`), `converge` asks what a router must
+hold for it (`entry.py`), the store keeps it. Nothing here knows of Redis or of a router.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, NamedTuple
+
+from pydantic import JsonValue
+
+from worker.core.version import NEVER, Version
+from worker.errors import LeasewireError
+
+DEFAULTS: Final[Mapping[str, JsonValue]] = {
+    "lifecycle": None,  # None, "on" or "cancelled"
+    "suspension": None,  # None or {"mode": …, "reason_code": …}; mode None: the policy's
+    "router": None,  # the inventory's name
+    "dhcp_server": None,  # None: the policy's
+    "mac": None,
+    "serial": None,
+    "circuit_id": None,
+    "remote_id": None,
+    "address": None,  # {"mode": "static", "ipv4": …} or {"mode": "pool", "pool": …}
+    "plan": None,  # {"code": …, "down_kbps": …, "up_kbps": …}, the rates where given
+    "dns_servers": [],
+    "options": [],  # [{"code": …, "hex": …}, …]
+    "label": None,
+    "customer_id": None,
+}
+"""Every register, with what it holds while nothing was said of it. Values are never changed."""
+
+Status = Literal["incomplete", "active", "suspended", "cancelled"]
+
+
+class Register(NamedTuple):
+    """One thing known of a service; `event` is the id of the event that said so."""
+
+    value: JsonValue
+    version: Version
+    event: str
+
+
+class Outstanding(NamedTuple):
+    """An event that was folded but is not yet seen on the router.
+
+    Attributes:
+        key: its name in the store (`contracts.event_key`).
+        event_id: as its source named it.
+        source: who sent it.
+        type: its full type.
+        registers: the ones it wrote when it was folded.
+        version: under which it wrote them.
+        accepted_at_ms: when, by the store's clock.
+        lane: the way it came in, `events` or `bulk`.
+    """
+
+    key: str
+    event_id: str
+    source: str
+    type: str
+    registers: tuple[str, ...]
+    version: Version
+    accepted_at_ms: int
+    lane: str
+
+
+class Placement(NamedTuple):
+    """A router on which a row of the service may exist.
+
+    Attributes:
+        written: fields of the last entry written there and read back; None: none yet, or the
+            entry was an absence.
+    """
+
+    written: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRecord:
+    """All we know of a service.
+
+    Attributes:
+        service_id: the BSS's name of it.
+        owner: source of the first event; None until a source has spoken.
+        registers: by name; the ones nobody wrote are missing (see `value`).
+        highest: the greatest version ever folded.
+        placements: by router; one joins before anything is written there.
+        outstanding: accepted and not yet confirmed, in the order of acceptance.
+    """
+
+    service_id: str
+    owner: str | None = None
+    registers: Mapping[str, Register] = field(default_factory=dict)
+    highest: Version = NEVER
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+    outstanding: tuple[Outstanding, ...] = ()
+
+    def value(self, name: str) -> JsonValue:
+        """What a register holds: its default while nobody wrote it."""
+        register = self.registers.get(name)
+        return DEFAULTS[name] if register is None else register.value
+
+    @property
+    def status(self) -> Status:
+        """What a person is shown; a function of lifecycle and suspension alone."""
+        lifecycle = self.value("lifecycle")
+        if lifecycle is None:
+            return "incomplete"
+        if lifecycle == "cancelled":
+            return "cancelled"
+        return "active" if self.value("suspension") is None else "suspended"
+
+    @property
+    def router(self) -> str | None:
+        """The router that the service is to be served by."""
+        router = self.value("router")
+        return None if router is None else str(router)
+
+
+def place(record: ServiceRecord, router: str) -> ServiceRecord:
+    """Note that a row may come to exist on a router: to be stored before the first write there."""
+    if router in record.placements:
+        return record
+    return replace(record, placements={**record.placements, router: Placement(None)})
+
+
+class Settled(NamedTuple):
+    """The end of an outstanding event; `by` is the id of the event that overtook it."""
+
+    outstanding: Outstanding
+    outcome: Literal["applied", "superseded"]
+    by: str | None
+
+
+def settle(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
+    """Say what became of every outstanding event, once the entry was read back as wanted.
+
+    An event is applied if a register that it wrote still carries its version (or if it had none
+    to write), else superseded by the newest event that holds one of them.
+    """
+    settled = tuple(Settled(event, *_end_of(event, record)) for event in record.outstanding)
+    return replace(record, outstanding=()), settled
+
+
+def _end_of(
+    event: Outstanding, record: ServiceRecord
+) -> tuple[Literal["applied", "superseded"], str | None]:
+    holders = [record.registers[name] for name in event.registers]
+    if not holders or any(holder.version == event.version for holder in holders):
+        return "applied", None
+    return "superseded", max(holders, key=lambda holder: holder.version).event
+
+
+FORMAT: Final = 1
+"""Number of the text format: raise it when an older reader would misread the new text."""
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class UnknownRecordFormatError(LeasewireError):
+    """A record was written by a version of Leasewire that this one cannot read."""
+
+    def __init__(self, found: object) -> None:
+        super().__init__(f"the record has format {found!r}, this version reads {FORMAT}")
+        self.found = found
+
+
+def record_to_json(record: ServiceRecord) -> str:
+    """Write a record as compact JSON; registers that one event set share its version."""
+    by_event: dict[tuple[Version, str], dict[str, JsonValue]] = {}
+    for name, (value, version, event) in record.registers.items():
+        by_event.setdefault((version, event), {})[name] = value
+    return _encode(
+        {
+            "format": FORMAT,
+            "service": record.service_id,
+            "owner": record.owner,
+            "highest": record.highest,
+            "registers": [[*stamp, values] for stamp, values in by_event.items()],
+            "placements": {router: at.written for router, at in record.placements.items()},
+            "outstanding": record.outstanding,
+        }
+    )
+
+
+def record_from_json(text: str) -> ServiceRecord:
+    """Read what `record_to_json` wrote.
+
+    Raises:
+        UnknownRecordFormatError: it has another format number.
+    """
+    raw = json.loads(text)
+    if raw.get("format") != FORMAT:
+        raise UnknownRecordFormatError(raw.get("format"))
+    return ServiceRecord(
+        service_id=raw["service"],
+        owner=raw["owner"],
+        registers={
+            name: Register(value, version, event)
+            for stamp, event, values in raw["registers"]
+            for version in [Version(*stamp)]
+            for name, value in values.items()
+        },
+        highest=Version(*raw["highest"]),
+        placements={router: Placement(written) for router, written in raw["placements"].items()},
+        outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
+    )
+
+
+def _outstanding(fields: list[Any]) -> Outstanding:
+    read = Outstanding(*fields)
+    return read._replace(registers=tuple(read.registers), version=Version(*read.version))
