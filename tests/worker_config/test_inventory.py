@@ -1,0 +1,207 @@
+"""What `routers.toml` may say, and how mistakes in it are told."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.core.policy import RouterPolicy
+from worker.errors import ConfigurationError, RouterBlocked
+from worker.inventory import CLI_SOURCE, SourceConfig, load_inventory
+
+PIN = ":".join(["Ab"] * 32)
+SMALL = f"""
+[installation]
+id = "acme"
+[routers.tower-7]
+host = "192.0.2.1"
+password_env = "TOWER7_PASSWORD"
+fingerprint = "{PIN}"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "routers.toml"
+    path.write_text(text)
+    return path
+
+
+def problems(folder: Path, text: str, **options) -> list[str]:
+    path = write(folder, text)
+    with pytest.raises(ConfigurationError) as raised:
+        load_inventory(path, **options)
+    assert all(line.startswith(f"{path}: ") for line in raised.value.problems)
+    return [line.removeprefix(f"{path}: ") for line in raised.value.problems]
+
+
+def test_a_small_file_gives_a_router_with_defaults(tmp_path):
+    inventory = load_inventory(write(tmp_path, SMALL))
+    router = inventory.routers["tower-7"]
+    assert inventory.installation == "acme"
+    assert (router.host, router.port, router.transport) == ("192.0.2.1", 8729, "api-ssl")
+    assert router.fingerprint == "ab" * 32
+    assert router.pinned
+    assert router.policy == RouterPolicy(installation="acme")
+    assert inventory.sources == {CLI_SOURCE: SourceConfig(CLI_SOURCE, "times")}
+
+
+def test_defaults_hold_for_every_router_that_does_not_say_otherwise(tmp_path):
+    (tmp_path / "ca.pem").write_text("")
+    text = (
+        SMALL
+        + """
+        [defaults]
+        transport = "api-ssl"
+        ca_file = "ca.pem"
+        username = "lw"
+        dhcp_server = "dhcp-cust"
+        on_dynamic = "wait"
+        label = true
+        [routers.b]
+        host = "b.example"
+        password_file = "secrets/b"
+        username = "other"
+        [routers.c]
+        host = "c.example"
+        password_file = "secrets/c"
+        transport = "api"
+        expect_identity = "c"
+        expect_serial = "HEX"
+        """
+    )
+    routers = load_inventory(write(tmp_path, text)).routers
+    assert routers["tower-7"].ca_file is None
+    assert routers["tower-7"].username == "lw"
+    assert routers["b"].ca_file == tmp_path / "ca.pem"
+    assert routers["b"].username == "other"
+    assert routers["b"].password_file == tmp_path / "secrets/b"
+    assert routers["b"].policy == RouterPolicy("acme", "dhcp-cust", "wait", label=True)
+    assert routers["c"].port == 8728
+    assert (routers["c"].expect_identity, routers["c"].expect_serial) == ("c", "HEX")
+
+
+def test_sources_say_how_they_count_and_the_command_line_may_too(tmp_path):
+    text = (
+        SMALL
+        + f'[sources."urn:x:y"]\norder = "revisions"\n[sources."{CLI_SOURCE}"]\norder = "revisions"'
+    )
+    sources = load_inventory(write(tmp_path, text)).sources
+    assert {name: source.order for name, source in sources.items()} == {
+        "urn:x:y": "revisions",
+        CLI_SOURCE: "revisions",
+    }
+
+
+def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
+    told = problems(
+        tmp_path,
+        """
+        [installation]
+        id = "Acme Ltd"
+        [defaults]
+        host = "192.0.2.9"
+        on_dynamic = "drop"
+        [routers.a]
+        host = "192.0.2.1"
+        port = "8729"
+        fingerprnt = "x"
+        fingerprint = "ab:cd"
+        password = "hunter2"
+        [routers.b]
+        transport = "api"
+        password_env = "B"
+        password_file = "b"
+        ca_file = "nope.pem"
+        [routers."c d"]
+        host = "192.0.2.1"
+        [sources."urn:x"]
+        order = "time"
+        [router]
+        """,
+    )
+    keys = [line.split(": ")[0] for line in told]
+    assert sorted(keys) == [
+        "defaults.host",
+        "defaults.on_dynamic",
+        "installation.id",
+        "router",
+        "routers.a.fingerprint",
+        "routers.a.fingerprnt",
+        "routers.a.password",
+        "routers.a.port",
+        "routers.b",
+        "routers.b.ca_file",
+        "routers.b.host",
+        "routers.b.password_env",
+        "routers.c d",
+        "routers.c d",
+        "routers.c d",
+        "sources.urn:x.order",
+    ]
+    text = "\n".join(told)
+    assert "hunter2" not in text
+    assert "fingerprnt: is no key; did you mean fingerprint?" in text
+    assert "router: is no key; did you mean routers?" in text
+    assert "`leasewire routers check c d`" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("= 3", "is no TOML"),
+        ("", "installation: is missing"),
+        ("routers = 3\n[installation]\nid='a'", "routers: Input should be a valid dictionary"),
+        (
+            "defaults = 'host'\n[installation]\nid='a'",
+            "defaults: Input should be a valid dictionary",
+        ),
+        ("[installation]\nid='a'\n[routers]\nx = 1", "routers.x: Input should be"),
+        (SMALL.replace('"192.0.2.1"', '"https://192.0.2.1/"'), "routers.tower-7.host: must match"),
+        (SMALL.replace(PIN, "sha1:" + "ab" * 20), "routers.tower-7.fingerprint: must be a SHA-256"),
+        (SMALL.replace("host =", "# host ="), "routers.tower-7.host: is missing"),
+    ],
+)
+def test_a_broken_file_says_what_is_wrong(tmp_path, text, told):
+    assert any(line.startswith(told) for line in problems(tmp_path, text))
+
+
+def test_a_missing_file_says_so(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"gone\.toml: cannot be read: No such file"):
+        load_inventory(tmp_path / "gone.toml")
+
+
+def test_one_place_is_one_router(tmp_path):
+    again = SMALL + SMALL.partition('id = "acme"\n')[2].replace("tower-7", "tower-8")
+    assert problems(tmp_path, again) == [
+        "routers.tower-8.host: is at the same place as tower-7; list a router once"
+    ]
+
+
+def test_a_router_that_nobody_vouches_for_passes_only_when_asked(tmp_path):
+    text = SMALL.replace("fingerprint", "# fingerprint")
+    (told,) = problems(tmp_path, text)
+    assert "`leasewire routers check tower-7`" in told
+    router = load_inventory(write(tmp_path, text), allow_unpinned=True).routers["tower-7"]
+    assert not router.pinned
+
+
+def test_a_password_is_looked_up_late_and_shown_nowhere(tmp_path):
+    seen: list[str] = []
+    environ = {"TOWER7_PASSWORD": "hunter2"}
+    text = SMALL + '[routers.b]\nhost = "b"\npassword_file = "b"\ntransport = "api"'
+    inventory = load_inventory(write(tmp_path, text), environ=environ, on_secret=seen.append)
+    assert seen == []
+    (tmp_path / "b").write_bytes("hünter3 \n".encode())
+    assert inventory.routers["tower-7"].password().get_secret_value() == "hunter2"
+    assert inventory.routers["b"].password().get_secret_value() == "hünter3 "
+    assert seen == ["hunter2", "hünter3 "]
+    assert "nter" not in f"{inventory!r} {inventory.routers['b'].password()!r}"
+
+
+@pytest.mark.parametrize("keys", ['password_env = "NONE"', 'password_file = "none"'])
+def test_a_missing_password_blocks_that_router(tmp_path, keys):
+    text = SMALL.replace('password_env = "TOWER7_PASSWORD"', keys)
+    router = load_inventory(write(tmp_path, text), environ={"NONE": ""}).routers["tower-7"]
+    with pytest.raises(RouterBlocked) as raised:
+        router.password()
+    assert raised.value.cause == "credentials-missing"
+    assert "none" in raised.value.words.lower()

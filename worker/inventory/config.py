@@ -1,0 +1,107 @@
+"""What the inventory says, as frozen values: routers, sources, the installation.
+
+Who makes them: `worker/inventory/file.py`. What must never enter it: a password, which is looked
+up when somebody connects, and a connection.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import SecretStr
+
+from worker.core.policy import RouterPolicy
+from worker.errors import RouterBlocked
+
+Transport = Literal["api-ssl", "api"]
+Order = Literal["revisions", "times"]
+
+CLI_SOURCE: Final = "urn:leasewire:cli"
+DEFAULT_PORT: Final[Mapping[Transport, int]] = {"api-ssl": 8729, "api": 8728}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterConfig:
+    """How to reach one router, how to know it is the right one, and what may be managed there.
+
+    Attributes:
+        name: as events name it.
+        host: host name or address.
+        transport: `api-ssl`, or `api`, which is not encrypted.
+        username: RouterOS user.
+        password_env: variable that holds the password; else `password_file` is set.
+        password_file: file that holds it.
+        fingerprint: SHA-256 over the DER certificate, 64 hex digits; None where a CA vouches.
+        ca_file: certificates of the authority that signed the router's.
+        server_name: name in the certificate; None means `host`.
+        expect_identity: the `/system/identity` this router must have; None: any.
+        expect_serial: its serial number or system id; None: any.
+        policy: what planning needs to know.
+    """
+
+    name: str
+    host: str
+    port: int
+    transport: Transport
+    username: str
+    password_env: str | None = None
+    password_file: Path | None = None
+    fingerprint: str | None = None
+    ca_file: Path | None = None
+    server_name: str | None = None
+    expect_identity: str | None = None
+    expect_serial: str | None = None
+    policy: RouterPolicy
+    _environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _on_secret: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the router can be told from an impostor. Plain API: nobody can, as asked for."""
+        return self.transport == "api" or bool(self.fingerprint or self.ca_file)
+
+    def password(self) -> SecretStr:
+        """Look the password up.
+
+        Raises:
+            RouterBlocked: cause `credentials-missing`: no such variable or file, or it is empty.
+        """
+        if self.password_env:
+            where, found = f"the variable {self.password_env}", self._environ.get(self.password_env)
+        else:
+            where = f"the file {self.password_file}"
+            try:
+                # any bytes make a password
+                found = (
+                    Path(self.password_file or "").read_bytes().decode("utf-8", "surrogateescape")
+                )
+            except OSError:
+                found = None
+        password = (found or "").rstrip("\r\n")
+        if not password:
+            raise RouterBlocked(
+                self.name,
+                "credentials-missing",
+                f"{where} is empty or cannot be read",
+                f"Put the password of user {self.username} there",
+            )
+        self._on_secret(password)
+        return SecretStr(password)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One publisher of events; `order` says which of its revisions or times tells the newer one."""
+
+    source: str
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All that `routers.toml` says; routers by name, sources by their URI."""
+
+    installation: str
+    routers: Mapping[str, RouterConfig]
+    sources: Mapping[str, SourceConfig]

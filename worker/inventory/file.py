@@ -1,0 +1,233 @@
+"""Reads `routers.toml` and tells every mistake in it at once.
+
+Who calls it: the command, at a start.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+
+from contracts.values import RouterName
+from worker.core.policy import RouterPolicy
+from worker.errors import ConfigurationError
+from worker.inventory.config import (
+    CLI_SOURCE,
+    DEFAULT_PORT,
+    Inventory,
+    Order,
+    RouterConfig,
+    SourceConfig,
+    Transport,
+)
+from worker.settings import environment
+
+
+def load_inventory(
+    path: Path,
+    *,
+    allow_unpinned: bool = False,
+    environ: Mapping[str, str] | None = None,
+    on_secret: Callable[[str], None] = lambda _: None,
+) -> Inventory:
+    """Read the inventory.
+
+    Args:
+        path: the TOML file; files named in it are relative to its folder.
+        allow_unpinned: let routers pass whose certificate nobody vouches for, so that
+            `routers check` can show the fingerprint; a session with one is refused all the same.
+        environ: where passwords are looked up; None is the environment of this process.
+        on_secret: told each password that is looked up, so that logs can leave it out.
+
+    Raises:
+        ConfigurationError: with every mistake, a line each: file, key, what is wrong, what to do.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except ValueError as error:
+        raise ConfigurationError([f"{path}: is no TOML: {error}"]) from None
+    own = content.get("routers", {})
+    defaults = content.get("defaults", {})
+    if isinstance(own, dict) and isinstance(defaults, dict):
+        content["routers"] = {name: _with_defaults(keys, defaults) for name, keys in own.items()}
+    else:
+        own = {}
+    problems = list(
+        _problems_between_keys(content, own, path.parent, pin_needed=not allow_unpinned)
+    )
+    try:
+        file = _File.model_validate(content)
+    except ValidationError as error:
+        problems += [_line(found, own) for found in error.errors(include_input=False)]
+        file = None
+    if problems or file is None:
+        raise ConfigurationError([f"{path}: {line}" for line in dict.fromkeys(problems)])
+
+    def config(name: str, router: _Router) -> RouterConfig:
+        return RouterConfig(
+            name=name,
+            host=router.host,
+            port=router.port or DEFAULT_PORT[router.transport],
+            transport=router.transport,
+            username=router.username,
+            password_env=router.password_env,
+            password_file=path.parent / router.password_file if router.password_file else None,
+            fingerprint=router.fingerprint,
+            ca_file=path.parent / router.ca_file if router.ca_file else None,
+            server_name=router.server_name,
+            expect_identity=router.expect_identity,
+            expect_serial=router.expect_serial,
+            policy=RouterPolicy(
+                installation=file.installation.id,
+                default_server=router.dhcp_server,
+                on_dynamic=router.on_dynamic,
+                label=router.label,
+            ),
+            _environ=environment() if environ is None else environ,
+            _on_secret=on_secret,
+        )
+
+    return Inventory(
+        installation=file.installation.id,
+        routers={name: config(name, router) for name, router in file.routers.items()},
+        sources={CLI_SOURCE: SourceConfig(CLI_SOURCE, "times")}
+        | {name: SourceConfig(name, source.order) for name, source in file.sources.items()},
+    )
+
+
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+_SHA256_DIGITS: Final = 64
+_RIVALS: Final = (("password_env", "password_file"), ("fingerprint", "ca_file"))
+"""A router has one of two such keys; its own drives out the other one of the defaults."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Installation(_Table):
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
+
+
+class _Source(_Table):
+    order: Order
+
+
+class _Router(_Table):
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:%-]{1,255}$")]
+    transport: Transport = "api-ssl"
+    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    username: _Text = "leasewire"
+    password_env: _Text | None = None
+    password_file: _Text | None = None
+    fingerprint: _Text | None = None
+    ca_file: _Text | None = None
+    server_name: _Text | None = None
+    expect_identity: _Text | None = None
+    expect_serial: _Text | None = None
+    dhcp_server: _Text = "all"
+    on_dynamic: Literal["remove", "wait"] = "remove"
+    label: bool = False
+
+    @field_validator("fingerprint")
+    @classmethod
+    def _sha256(cls, value: str) -> str:
+        digits = value.replace(":", "").lower()
+        if len(digits) != _SHA256_DIGITS or set(digits) - set("0123456789abcdef"):
+            raise ValueError("must be a SHA-256: 64 hex digits, with or without colons")
+        return digits
+
+
+class _File(_Table):
+    installation: _Installation
+    defaults: dict[str, Any] = {}
+    routers: dict[RouterName, _Router] = {}
+    sources: dict[_Text, _Source] = {}
+
+
+def _with_defaults(router: object, defaults: Mapping[str, object]) -> object:
+    if not isinstance(router, dict):
+        return router
+    driven_out = {a for pair in _RIVALS for a, b in (pair, pair[::-1]) if b in router}
+    inherited = {k: v for k, v in defaults.items() if k not in driven_out and k != "host"}
+    return inherited | router
+
+
+def _problems_between_keys(
+    content: Mapping[str, Any], own: Mapping[str, Any], folder: Path, *, pin_needed: bool
+) -> Iterator[str]:
+    """What no key alone shows; looks at raw values, so that it is told with all the rest."""
+    if "host" in content.get("defaults", {}):
+        yield "defaults.host: belongs to each router"
+    at: dict[tuple[object, object], str] = {}
+    for name, keys in own.items():
+        if isinstance(keys, dict):
+            merged = content["routers"][name]
+            for words in _problems_of_router(keys, merged, folder, pin_needed=pin_needed):
+                yield f"routers.{name}{words}".replace("NAME", name)
+            port = merged.get("port", DEFAULT_PORT.get(merged.get("transport", "api-ssl")))
+            first = at.setdefault((merged.get("host"), port), name)
+            if first != name:
+                yield f"routers.{name}.host: is at the same place as {first}; list a router once"
+
+
+def _problems_of_router(
+    own: Mapping[str, Any], merged: Mapping[str, Any], folder: Path, *, pin_needed: bool
+) -> Iterator[str]:
+    for one, other in _RIVALS:
+        if one in own and other in own:
+            yield f".{one}: stands beside {other}; keep one of them"
+    if not {"password_env", "password_file", "password"} & merged.keys():
+        yield ": has no password; name a password_env or a password_file"
+    certificate_keys = {"fingerprint", "ca_file"}
+    if merged.get("transport", "api-ssl") == "api":
+        if certificate_keys & own.keys():
+            yield ": has a certificate but transport api, which shows none"
+    elif pin_needed and not certificate_keys & merged.keys():
+        yield (
+            ": has neither fingerprint nor ca_file, so anybody could pose as it; `leasewire "
+            "routers check NAME` shows the fingerprint to compare with the router's and write here"
+        )
+    ca_file = merged.get("ca_file")
+    if isinstance(ca_file, str) and not (folder / ca_file).is_file():
+        yield f".ca_file: there is no file {folder / ca_file}"
+
+
+def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
+    """One problem in words, at the key where somebody wrote it."""
+    location = [str(part) for part in found["loc"] if part != "[key]"]
+    match location:
+        case ["routers", name, key] if found["type"] != "missing" and key not in own.get(name, {}):
+            location = ["defaults", key]
+    where, key = ".".join(location), location[-1]
+    known: dict[str, type[_Table]] = {
+        "routers": _Router,
+        "defaults": _Router,
+        "sources": _Source,
+        "installation": _Installation,
+    }
+    if found["type"] == "extra_forbidden":
+        if key == "password":
+            return f"{where}: never stands here; name a password_env or a password_file"
+        table = known[location[0]] if len(location) > 1 else _File
+        near = difflib.get_close_matches(key, table.model_fields, n=1)
+        return f"{where}: is no key" + (f"; did you mean {near[0]}?" if near else "")
+    if found["type"] == "missing":
+        return f"{where}: is missing"
+    if found["type"] == "string_pattern_mismatch":
+        return f"{where}: must match {found['ctx']['pattern']}"
+    return f"{where}: {found['msg'].removeprefix('Value error, ')}"
