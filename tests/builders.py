@@ -4,10 +4,12 @@ Every function has defaults that make a sensible whole; a test names only what i
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 from contracts import version_hash
+from contracts.values import parse_time
 from worker.core.rows import Lease
 from worker.core.version import Version
 
@@ -114,11 +116,12 @@ def cancelled(
     return event("cancelled", service_id, revision=revision, **given)
 
 
-def version_of(raw: Mapping[str, object], *, epoch: int = 1, local: int = 0) -> Version:
-    """The version that a source which counts revisions gives an event."""
-    data = raw["data"]
-    assert isinstance(data, dict)
-    return Version(epoch, data["revision"], local, version_hash(raw))
+def version_of(raw: Mapping[str, Any], *, order: str = "revisions", local: int = 0) -> Version:
+    """The version of an event of a source that counts `revisions`, or goes by `times`."""
+    if order == "revisions":
+        return Version(1, raw["data"]["revision"], local, version_hash(raw))
+    since_1970 = parse_time(raw["time"]) - datetime(1970, 1, 1, tzinfo=UTC)
+    return Version(1, since_1970 // timedelta(microseconds=1), local, version_hash(raw))
 
 
 def lease(  # noqa: PLR0913 - a row has as many fields

@@ -1,0 +1,152 @@
+"""Which rows a service is to have, and what it claims by that."""
+
+import pytest
+
+from contracts import parse_event
+from tests.builders import (
+    activated,
+    cancelled,
+    ipv4,
+    mac,
+    mac_changed,
+    resumed,
+    snapshot,
+    suspended,
+    version_of,
+)
+from worker.core.entry import (
+    NO_ADDRESS,
+    NO_MAC,
+    Claim,
+    Entry,
+    claims_of,
+    digest_of,
+    scopes_meet,
+    wanted_entries,
+)
+from worker.core.fold import fold
+from worker.core.policy import RouterPolicy
+from worker.core.record import ServiceRecord, place
+
+POLICIES = {
+    "R1": RouterPolicy("acme", default_server="dhcp-default"),
+    "R2": RouterPolicy("acme", label=True),
+}
+
+
+def record_of(*raws, on=()):
+    record = ServiceRecord("SVC-1")
+    for raw in raws:
+        record = fold(record, parse_event(raw), version_of(raw)).record
+    for router in on:
+        record = place(record, router)
+    return record
+
+
+def test_an_active_service_is_present_on_its_router():
+    entries = wanted_entries(record_of(activated(), on=["R1"]), POLICIES)
+    fields = {"mac-address": mac(1), "address": ipv4(10), "server": "dhcp1", "block-access": "no"}
+    assert entries == {"R1": Entry("SVC-1", fields)}
+
+
+def test_it_has_an_entry_before_it_is_placed():
+    assert wanted_entries(record_of(activated()), POLICIES).keys() == {"R1"}
+
+
+@pytest.mark.parametrize(
+    ("router", "server", "expected"),
+    [("R1", "dhcp2", "dhcp2"), ("R1", None, "dhcp-default"), ("R2", None, "all")],
+)
+def test_the_policy_names_the_server_where_the_events_do_not(router, server, expected):
+    entries = wanted_entries(record_of(activated(router=router, server=server)), POLICIES)
+    assert entries[router].fields["server"] == expected
+
+
+def test_the_name_of_a_pool_stands_in_the_address():
+    entries = wanted_entries(record_of(activated(pool="cust-pool")), POLICIES)
+    assert entries["R1"].fields["address"] == "cust-pool"
+
+
+def test_a_suspended_service_is_blocked_and_keeps_its_row():
+    record = record_of(activated(), suspended(revision=2))
+    assert wanted_entries(record, POLICIES)["R1"].fields["block-access"] == "yes"
+    record = record_of(activated(), suspended(revision=2), resumed(revision=3))
+    assert wanted_entries(record, POLICIES)["R1"].fields["block-access"] == "no"
+
+
+def test_a_cancelled_service_is_absent_wherever_it_was():
+    record = record_of(activated(), cancelled(), on=["R1", "R2"])
+    assert wanted_entries(record, POLICIES) == {
+        "R1": Entry("SVC-1", None),
+        "R2": Entry("SVC-1", None),
+    }
+
+
+def test_a_moved_service_is_absent_on_the_router_it_left():
+    record = record_of(activated(), snapshot(revision=2, router="R2"), on=["R1", "R2"])
+    entries = wanted_entries(record, POLICIES)
+    assert entries["R1"] == Entry("SVC-1", None)
+    assert entries["R2"].fields["mac-address"] == mac(1)
+
+
+def test_a_router_that_no_policy_names_has_no_entry_and_loses_nothing():
+    record = record_of(activated(), snapshot(revision=2, router="R9"), on=["R1", "R9"])
+    assert wanted_entries(record, POLICIES) == {"R1": Entry("SVC-1", None)}
+
+
+def test_a_router_that_no_policy_names_is_still_to_be_cleaned():
+    record = record_of(activated(), on=["R1", "R7"])
+    assert wanted_entries(record, POLICIES)["R7"] == Entry("SVC-1", None)
+
+
+def test_an_incomplete_service_has_no_entry():
+    assert wanted_entries(record_of(mac_changed(), suspended()), POLICIES) == {}
+
+
+def test_the_label_is_given_where_the_policy_asks_for_it_and_is_not_compared():
+    labelled, plain = (
+        wanted_entries(record_of(activated(router=router, label="Device A")), POLICIES)[router]
+        for router in ("R2", "R1")
+    )
+    assert (labelled.label, plain.label) == ("Device A", "")
+    assert labelled.digest == plain.digest
+    assert wanted_entries(record_of(activated(router="R2")), POLICIES)["R2"].label == ""
+
+
+def test_digests_name_the_content():
+    assert digest_of({"a": "1", "b": "2"}) == digest_of({"b": "2", "a": "1"})
+    assert digest_of({"a": "1"}) != digest_of({"a": "2"})
+    assert digest_of(None) == "absent"
+
+
+@pytest.mark.parametrize(
+    ("fields", "claims"),
+    [
+        (None, set()),
+        (
+            {"mac-address": mac(1), "address": ipv4(10), "server": "dhcp1"},
+            {Claim(f"mac:{mac(1)}", "dhcp1"), Claim(f"address:{ipv4(10)}", "all")},
+        ),
+        (
+            {"mac-address": mac(1), "address": "10-pool", "server": "all"},
+            {Claim(f"mac:{mac(1)}", "all")},
+        ),
+        ({"mac-address": NO_MAC, "address": NO_ADDRESS, "server": "all"}, set()),
+        ({"mac-address": NO_MAC, "address": "a:b", "server": "all"}, set()),
+    ],
+)
+def test_claims_are_what_one_row_only_may_hold(fields, claims):
+    assert claims_of(Entry("SVC-1", fields)) == claims
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "meet"),
+    [
+        ("dhcp1", "dhcp1", True),
+        ("dhcp1", "dhcp2", False),
+        ("dhcp1", "all", True),
+        ("all", "all", True),
+    ],
+)
+def test_all_meets_every_server(a, b, meet):
+    assert scopes_meet(a, b) is scopes_meet(b, a) is meet

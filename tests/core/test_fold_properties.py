@@ -1,0 +1,55 @@
+"""Arrival does not matter: not its order, and not how often."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts import parse_event
+from tests.builders import version_of
+from tests.strategies import events, orders
+from worker.core.fold import fold, writes_of
+from worker.core.record import ServiceRecord
+
+
+def fold_all(raws, order):
+    record = ServiceRecord("SVC-1")
+    for raw in raws:
+        record = fold(record, parse_event(raw), version_of(raw, order=order)).record
+    return record
+
+
+@given(st.lists(events(), min_size=1, max_size=8), orders, st.data())
+def test_any_permutation_and_duplication_gives_the_same_record(history, order, data):
+    again = data.draw(st.lists(st.sampled_from(history), max_size=5), label="duplicates")
+    arrival = data.draw(st.permutations(history + again), label="arrival")
+    assert fold_all(arrival, order) == fold_all(history, order)
+
+
+@given(st.lists(events(), min_size=1, max_size=8), orders)
+def test_each_register_holds_what_its_newest_event_said(history, order):
+    record = fold_all(history, order)
+    said = {}
+    for raw in history:
+        for name, value in writes_of(parse_event(raw)).items():
+            said.setdefault(name, []).append((version_of(raw, order=order), value))
+    newest = {name: max(all_said, key=lambda one: one[0]) for name, all_said in said.items()}
+    assert {n: (r.version, r.value) for n, r in record.registers.items()} == newest
+    assert record.highest == max(version_of(raw, order=order) for raw in history)
+
+
+@given(st.lists(events(), min_size=1, max_size=6), events(), orders)
+def test_what_folding_tells_agrees_with_what_it_did(history, raw, order):
+    before = fold_all(history, order)
+    event, version = parse_event(raw), version_of(raw, order=order)
+    folded = fold(before, event, version)
+    after = folded.record
+    names = set(writes_of(event))
+    assert folded.wrote.isdisjoint(folded.overtaken)
+    assert folded.wrote | folded.overtaken.keys() <= names
+    for name in names:
+        held = before.registers.get(name)
+        assert (name in folded.wrote) == (held is None or held.version < version)
+        assert (name in folded.overtaken) == (held is not None and held.version > version)
+        assert (name in folded.changed) == (before.value(name) != after.value(name))
+    assert all(folded.overtaken[name] == after.registers[name].event for name in folded.overtaken)
+    untouched = before.registers.keys() - names
+    assert all(after.registers[name] is before.registers[name] for name in untouched)
