@@ -145,6 +145,19 @@ def settle(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
     return replace(record, outstanding=()), settled
 
 
+def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
+    """End the outstanding events of which newer ones hold every register: they cannot apply.
+
+    So a record lists at most as many outstanding events as there are registers.
+    """
+    _, ends = settle(record)
+    overtaken = tuple(end for end in ends if end.outcome == "superseded")
+    if not overtaken:
+        return record, ()
+    kept = tuple(end.outstanding for end in ends if end.outcome == "applied")
+    return replace(record, outstanding=kept), overtaken
+
+
 def _end_of(
     event: Outstanding, record: ServiceRecord
 ) -> tuple[Literal["applied", "superseded"], str | None]:

@@ -1,0 +1,123 @@
+"""Use case 1: an event becomes a record, claims, marks and an outcome, in one commit.
+
+Called by the task `leasewire.accept`. Events come from the journal and in the message itself;
+any of them may come twice, late, broken, or right after it ended a worker.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from contracts import names
+from worker.admission import Admitted, Intake, admit, key_of, refusal
+from worker.core.policy import RouterPolicy
+from worker.folding import Folding
+from worker.inventory import SourceConfig
+from worker.store.store import Store
+
+ROUNDS: Final = 20
+"""Takes of one task before it rings for another and ends: tasks stay short."""
+MAX_REFOLDS: Final = 50
+"""Another worker was faster: each time it got a commit through, so this ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Folds events into records.
+
+    Attributes:
+        store: the store.
+        sources: who may publish, and how each orders its events.
+        policies: router -> policy.
+        ring_lane: sends an empty message of a lane: there is more in its journal.
+        ring_router: sends the message that a router has due marks.
+    """
+
+    store: Store
+    sources: Mapping[str, SourceConfig]
+    policies: Mapping[str, RouterPolicy]
+    ring_lane: Callable[[names.Lane], None]
+    ring_router: Callable[[str], None]
+
+    def run(self, carried: Sequence[object], lane: names.Lane) -> int:
+        """Fold the events of a message, then what the journal holds; returns how many.
+
+        The bulk lane is served only while the other is empty: that one is looked at before each
+        take.
+        """
+        done = 0
+        for _ in range(ROUNDS):
+            if lane == names.QUEUE_BULK:
+                done += self._drain(names.QUEUE_EVENTS)
+            count = self._take_and_fold(carried, lane)
+            carried = ()
+            if not count:
+                return done
+            done += count
+        if self.store.journal.set_rung(lane):
+            self.ring_lane(lane)
+        return done
+
+    def _drain(self, lane: names.Lane) -> int:
+        done = 0
+        for _ in range(ROUNDS):
+            count = self._take_and_fold((), lane)
+            if not count:
+                break
+            done += count
+        return done
+
+    def _take_and_fold(self, carried: Sequence[object], lane: names.Lane) -> int:
+        keys = [key_of(raw) for raw in carried]
+        taken = self.store.journal.take(lane, keys, names.MAX_EVENTS_PER_MESSAGE)
+        if taken.full and self.store.journal.set_rung(lane):
+            self.ring_lane(lane)  # a second worker may take the rest meanwhile
+        work = [
+            Intake(raw, lane, attempts, key)
+            for raw, key, attempts in zip(carried, keys, taken.carried, strict=True)
+            if attempts
+        ]
+        work += [Intake(e.body, lane, e.attempts, e.key) for e in taken.entries]
+        # After a crash each is worked through alone, those that may have caused it last, so that
+        # one poison event never takes its neighbours with it.
+        self._fold_all([each for each in work if each.attempts == 1])
+        for suspect in sorted(
+            (each for each in work if each.attempts > 1), key=lambda each: each.attempts
+        ):
+            self._fold_all([suspect])
+        return len(work)
+
+    def _fold_all(self, work: Sequence[Intake]) -> None:
+        now_ms = self.store.records.now_ms() if work else 0
+        refused = []
+        by_service: dict[str, list[Admitted]] = {}
+        for each in work:
+            found = admit(each, self.sources, now_ms)
+            if isinstance(found, Admitted):
+                by_service.setdefault(found.event.service_id, []).append(found)
+            else:
+                refused.append(refusal(each, found, now_ms))
+        self.store.records.commit(refused, now_ms)
+        for _ in range(MAX_REFOLDS):
+            if not by_service:
+                return
+            for service_id in self._commit(by_service, now_ms):
+                del by_service[service_id]
+        raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
+
+    def _commit(self, by_service: Mapping[str, Sequence[Admitted]], now_ms: int) -> list[str]:
+        """Fold and commit each service; returns those that went through."""
+        keys = [each.key for events in by_service.values() for each in events]
+        seen = self.store.records.seen(keys, now_ms)
+        stored = self.store.records.read(list(by_service))
+        foldings = [
+            Folding(stored[service_id], self.policies, now_ms).fold(events, seen)
+            for service_id, events in by_service.items()
+        ]
+        result = self.store.records.commit([each.commit() for each in foldings], now_ms)
+        for router in result.rings:
+            self.ring_router(router)
+        through = [each for each, done in zip(foldings, result.done, strict=True) if done]
+        for each in through:
+            each.tell()
+        return [each.service_id for each in through]

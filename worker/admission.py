@@ -1,0 +1,180 @@
+"""Whether an event may be folded: attempts, contract, source, times. Called by `accept`."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+import structlog
+
+from contracts import (
+    ContractViolation,
+    Event,
+    content_hash,
+    event_key,
+    names,
+    parse_event,
+    version_hash,
+)
+from worker.core.outcome import DeadLetter, Outcome
+from worker.core.version import Version
+from worker.inventory import SourceConfig
+from worker.store.records import EventCommit, ServiceCommit
+
+log = structlog.get_logger()
+
+MAX_ATTEMPTS: Final = 5
+"""An event whose folding was begun as often and never ended takes its workers with it."""
+
+
+_LOGGED_AS: Final = {
+    "rejected": "event.rejected",
+    "failed": "event.failed",
+    "expired": "event.expired",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """One event as it came.
+
+    Attributes:
+        raw: any JSON value of a message, or the text that the journal held.
+        lane: the journal lane that its commit clears.
+        attempts: how often its folding was begun, this time included.
+        key: its key in the journal.
+    """
+
+    raw: object
+    lane: names.Lane
+    attempts: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An event that may be folded, with what its commit needs."""
+
+    event: Event
+    key: str
+    lane: names.Lane
+    version: Version
+    content: str
+    raw: Mapping[str, object]
+
+
+class NotAdmitted(NamedTuple):
+    """Why an event is not folded: one word, one sentence, and what that makes of it."""
+
+    reason: str
+    detail: str
+    state: Literal["rejected", "failed", "expired"] = "rejected"
+
+
+def admit(
+    intake: Intake, sources: Mapping[str, SourceConfig], now_ms: int
+) -> Admitted | NotAdmitted:
+    """Read an event and see whether it may be folded."""
+    if intake.attempts > MAX_ATTEMPTS:
+        detail = f"its folding was begun {intake.attempts - 1} times and never ended"
+        return NotAdmitted("poison", detail, "failed")
+    try:
+        event = parse_event(_text_of(intake.raw), strict=False)
+    except ContractViolation as violation:
+        codes = {problem.code for problem in violation.problems}
+        reason = "unsupported-type" if "unsupported-type" in codes else "invalid-event"
+        return NotAdmitted(reason, str(violation))
+    source = sources.get(event.source)
+    if source is None:
+        detail = f"no source {event.source!r} in the inventory: add it under [sources]"
+        return NotAdmitted("source-not-allowed", detail)
+    refusal = _against_time(event, now_ms)
+    if refusal is not None:
+        return refusal
+    revision = event.data.revision
+    if source.order == "times":
+        revision = int(event.time.timestamp() * 1_000_000)
+    if revision is None:
+        detail = "the source counts revisions, but data.revision is missing"
+        return NotAdmitted("revision-required", detail)
+    raw = object_of(intake.raw)
+    version = Version(0, revision, 0, version_hash(raw))
+    return Admitted(event, intake.key, intake.lane, version, content_hash(raw), raw)
+
+
+def _against_time(event: Event, now_ms: int) -> NotAdmitted | None:
+    expiry = event.expirytime
+    if expiry is not None and expiry.timestamp() * 1000 <= now_ms:
+        return NotAdmitted("expired", "its expirytime had passed", "expired")
+    effective = event.data.effective_at
+    if effective is not None and effective.timestamp() * 1000 > now_ms:
+        detail = "effective_at lies in the future: scheduling is not yet supported"
+        return NotAdmitted("not-yet-supported", detail)
+    return None
+
+
+def refusal(intake: Intake, why: NotAdmitted, now_ms: int) -> ServiceCommit:
+    """The commit of an event that is not folded: an outcome, and a dead letter to look at."""
+    raw = object_of(intake.raw)
+    words = {name: str(raw.get(name, ""))[:256] for name in ("id", "source", "type")}
+    data = raw.get("data")
+    service_id = str(data.get("service_id", ""))[:64] if isinstance(data, dict) else ""
+    outcome = Outcome(
+        key=intake.key,
+        event_id=words["id"],
+        source=words["source"],
+        type=words["type"],
+        service_id=service_id,
+        state=why.state,
+        reason=why.reason,
+        detail=why.detail,
+        at_ms=now_ms,
+    )
+    letter = DeadLetter(
+        id=intake.key,
+        kind="event",
+        reason=why.reason,
+        detail=why.detail,
+        service_id=service_id,
+        body=_text_of(intake.raw),
+        event_keys=(intake.key,),
+        attempts=intake.attempts,
+        at_ms=now_ms,
+    )
+    log.warning(
+        _LOGGED_AS[why.state],
+        event_id=words["id"],
+        service_id=service_id,
+        reason=why.reason,
+        detail=why.detail,
+    )
+    return ServiceCommit(
+        service_id="",
+        events=[EventCommit(intake.key, intake.lane, why.state, outcome)],
+        letters=[] if why.state == "expired" else [letter],
+    )
+
+
+def key_of(raw: object) -> str:
+    """The journal key of an event of a message; a broken one gets a name of its own content."""
+    found = object_of(raw)
+    source, event_id = found.get("source"), found.get("id")
+    if isinstance(source, str) and isinstance(event_id, str):
+        return event_key(source, event_id)
+    return "broken-" + hashlib.sha256(_text_of(raw).encode("utf-8", "replace")).hexdigest()[:24]
+
+
+def object_of(raw: object) -> dict[str, Any]:
+    """The JSON object of an event; empty when it is none."""
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except (ValueError, RecursionError):
+            return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _text_of(raw: object) -> str:
+    """An event as JSON text, whatever came: the parser says what is wrong with it."""
+    return raw if isinstance(raw, str) else json.dumps(raw)

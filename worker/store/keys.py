@@ -1,0 +1,124 @@
+"""The key table: every key that workers keep in Redis, its kind and its lifetime.
+
+The journal's keys, which publishers write too, are in `contracts/names.py`. Nothing else may
+spell a key: scripts get theirs from here.
+"""
+
+from dataclasses import dataclass
+
+from contracts import names
+
+SEEN_PERIOD_S = 8 * 86_400
+"""Event ids are remembered by periods of eight days; five periods cover more than 31 days."""
+SEEN_PERIODS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds keys under one prefix.
+
+    Args:
+        prefix: starts every key; one deployment, one prefix.
+    """
+
+    prefix: str = names.DEFAULT_PREFIX
+
+    # One a deployment. Lifetime: none, each is bounded by what it lists.
+
+    @property
+    def installation(self) -> str:
+        """String: the installation's id, which must agree with the inventory's."""
+        return f"{self.prefix}installation"
+
+    @property
+    def routers_due(self) -> str:
+        """Sorted set: router -> when the sweep must look at it next (ms)."""
+        return f"{self.prefix}routers:due"
+
+    @property
+    def attempts(self) -> str:
+        """Hash: event key -> how often its folding was begun; its commit deletes it."""
+        return f"{self.prefix}attempts"
+
+    @property
+    def counters(self) -> str:
+        """Hash: what happened -> how often; never reset."""
+        return f"{self.prefix}counters"
+
+    @property
+    def dead_letters(self) -> str:
+        """Hash: id -> dead letter as JSON; lives until a person deals with it."""
+        return f"{self.prefix}dead"
+
+    @property
+    def dead_letters_by_time(self) -> str:
+        """Sorted set: id -> when (ms)."""
+        return f"{self.prefix}dead:by-time"
+
+    @property
+    def sweep(self) -> str:
+        """String with a time limit: one sweep at a time."""
+        return f"{self.prefix}sweep"
+
+    def seen(self, now_s: int, periods_ago: int = 0) -> str:
+        """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
+        return f"{self.prefix}seen:{now_s // SEEN_PERIOD_S - periods_ago}"
+
+    # One a service.
+
+    @property
+    def record_prefix(self) -> str:
+        """What `record` puts before a service's id: some scripts find the services themselves."""
+        return f"{self.prefix}record:"
+
+    def record(self, service_id: str) -> str:
+        """String `generation|JSON`: all we know of a service. No time limit: it is the record."""
+        return self.record_prefix + service_id
+
+    def history(self, service_id: str) -> str:
+        """List: the last 50 things that happened to a service, newest first, as JSON."""
+        return f"{self.prefix}history:{service_id}"
+
+    def recent(self, service_id: str) -> str:
+        """List: keys of the last 20 events of a service, newest first."""
+        return f"{self.prefix}recent:{service_id}"
+
+    # One an event.
+
+    def outcome(self, event_key: str) -> str:
+        """String: the latest word on an event as JSON. Lives 30 days from its last change."""
+        return f"{self.prefix}outcome:{event_key}"
+
+    # Of one router.
+
+    def router_block(self, router: str) -> tuple[str, ...]:
+        """The keys of a router in the order in which `lua/_router.lua` names them."""
+        base = f"{self.prefix}router:{router}:"
+        return (
+            # sorted set: service -> priority * 10^13 + due (ms): the marks in the order to take
+            base + "due",
+            # hash: service -> stamp; every marking renews it
+            base + "marks",
+            # string with a time limit: token of the worker that holds the router
+            base + "lease",
+            # string with a time limit: `1` a message is pending, `parked` must not be rung
+            base + "rung",
+            # hash: service -> `token|second look (ms)`: writes that may be under way
+            base + "inflight",
+            # hash: claim key -> {scope: [service, strong]} as JSON
+            base + "claims",
+            # hash: service -> [[claim key, scope], …] as JSON: what it holds, strong or weak
+            base + "held",
+            # hash: claim key -> [service, …] as JSON: who waits for it
+            base + "waiters",
+            # set: services of which a row may exist here
+            base + "services",
+            # hash: service -> {reason, detail, since} as JSON: why it is not in sync
+            base + "waiting",
+            # string: {state, since, …} as JSON; absent while all is well
+            base + "state",
+        )
+
+    def router_state(self, router: str) -> str:
+        """String: the router's state as JSON (last of its block)."""
+        return self.router_block(router)[-1]

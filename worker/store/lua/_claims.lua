@@ -1,0 +1,162 @@
+-- Claims: on one router a MAC (per DHCP server; `all` meets every server) and an address belong
+-- to one service. A claim is strong while desired and granted, weak while only the row still
+-- stands; a strong request takes a weak claim at once.
+
+local function read_claim(router, key)
+  local text = redis.call('HGET', router.claims, key)
+  return text and cjson.decode(text) or {}
+end
+
+local function write_claim(router, key, holders)
+  if next(holders) == nil then
+    redis.call('HDEL', router.claims, key)
+  else
+    redis.call('HSET', router.claims, key, cjson.encode(holders))
+  end
+end
+
+local function read_held(router, service)
+  local text = redis.call('HGET', router.held, service)
+  return text and cjson.decode(text) or {}
+end
+
+local function write_held(router, service, held)
+  if #held == 0 then
+    redis.call('HDEL', router.held, service)
+  else
+    redis.call('HSET', router.held, service, cjson.encode(held))
+  end
+end
+
+local function same(a, b)
+  return a[1] == b[1] and a[2] == b[2]
+end
+
+local function has(list, claim)
+  for _, each in ipairs(list) do
+    if same(each, claim) then
+      return true
+    end
+  end
+  return false
+end
+
+local function without(list, claim)
+  local rest = {}
+  for _, each in ipairs(list) do
+    if not same(each, claim) then
+      rest[#rest + 1] = each
+    end
+  end
+  return rest
+end
+
+-- Whoever waits for `key` is looked at again. Returns whether anybody did.
+local function wake(router, key, stamp, now, routers_due)
+  local text = redis.call('HGET', router.waiters, key)
+  if not text then
+    return false
+  end
+  redis.call('HDEL', router.waiters, key)
+  for _, service in ipairs(cjson.decode(text)) do
+    mark(router, service, 0, now, stamp, routers_due)
+  end
+  return true
+end
+
+local function wait_for(router, key, service)
+  local text = redis.call('HGET', router.waiters, key)
+  local waiters = text and cjson.decode(text) or {}
+  for _, each in ipairs(waiters) do
+    if each == service then
+      return
+    end
+  end
+  waiters[#waiters + 1] = service
+  redis.call('HSET', router.waiters, key, cjson.encode(waiters))
+end
+
+-- What `service` no longer wants becomes weak. Returns whether anybody was woken.
+local function weaken(router, service, wants, stamp, now, routers_due)
+  local woken = false
+  for _, claim in ipairs(read_held(router, service)) do
+    if not has(wants, claim) then
+      local holders = read_claim(router, claim[1])
+      local mine = holders[claim[2]]
+      if mine and mine[1] == service and mine[2] == 1 then
+        mine[2] = 0
+        write_claim(router, claim[1], holders)
+        woken = wake(router, claim[1], stamp, now, routers_due) or woken
+      end
+    end
+  end
+  return woken
+end
+
+-- All of `wants` for `service`, or none. Returns {{key, holder}, …}: who refuses; empty = granted.
+local function request(router, service, wants)
+  local refused = {}
+  local taken_from = {}
+  for _, claim in ipairs(wants) do
+    for scope, holder in pairs(read_claim(router, claim[1])) do
+      local meets = scope == claim[2] or scope == 'all' or claim[2] == 'all'
+      if meets and holder[1] ~= service then
+        if holder[2] == 1 then
+          refused[#refused + 1] = { claim[1], holder[1] }
+          wait_for(router, claim[1], service)
+        else
+          taken_from[#taken_from + 1] = { claim[1], scope, holder[1] }
+        end
+      end
+    end
+  end
+  if #refused > 0 then
+    return refused
+  end
+  for _, taken in ipairs(taken_from) do
+    local holders = read_claim(router, taken[1])
+    holders[taken[2]] = nil
+    write_claim(router, taken[1], holders)
+    write_held(router, taken[3], without(read_held(router, taken[3]), { taken[1], taken[2] }))
+  end
+  local held = read_held(router, service)
+  local changed = false
+  for _, claim in ipairs(wants) do
+    local holders = read_claim(router, claim[1])
+    local mine = holders[claim[2]]
+    if not (mine and mine[1] == service and mine[2] == 1) then
+      holders[claim[2]] = { service, 1 }
+      write_claim(router, claim[1], holders)
+      if not has(held, claim) then
+        held[#held + 1] = claim
+      end
+      changed = true
+    end
+  end
+  if changed then
+    write_held(router, service, held)
+  end
+  return refused
+end
+
+-- The row stands only where it is wanted: weak claims go. Returns whether anybody was woken.
+local function drop_weak(router, service, stamp, now, routers_due)
+  local held = read_held(router, service)
+  local kept = {}
+  local woken = false
+  for _, claim in ipairs(held) do
+    local holders = read_claim(router, claim[1])
+    local mine = holders[claim[2]]
+    if mine and mine[1] == service and mine[2] == 0 then
+      holders[claim[2]] = nil
+      write_claim(router, claim[1], holders)
+      woken = wake(router, claim[1], stamp, now, routers_due) or woken
+    else
+      kept[#kept + 1] = claim
+    end
+  end
+  if #kept ~= #held then
+    write_held(router, service, kept)
+  end
+  return woken
+end

@@ -1,0 +1,33 @@
+-- Marking. A mark's score is priority * SPAN + due, so that one sorted set gives the marks by
+-- priority and, within it, by time. Marking is never without the due index of the routers.
+local SPAN = 1e13
+local RING_MS = 10000
+
+-- Marks `service` at `router`: keeps the higher priority and the earlier time, renews the stamp.
+local function mark(router, service, priority, due, stamp, routers_due)
+  local old = redis.call('ZSCORE', router.due, service)
+  if old then
+    local old_priority = math.floor(tonumber(old) / SPAN)
+    due = math.min(due, tonumber(old) - old_priority * SPAN)
+    priority = math.min(priority, old_priority)
+  end
+  redis.call('ZADD', router.due, whole(priority * SPAN + due), service)
+  redis.call('HSET', router.marks, service, stamp)
+  -- A parked router waits for its time: a mark must not wake it earlier.
+  if redis.call('GET', router.rung) ~= 'parked' then
+    redis.call('ZADD', routers_due, 'LT', whole(due), router.name)
+  end
+end
+
+-- True when the caller must send a message for `router`: nobody holds it, none is pending.
+local function ring(router)
+  if redis.call('EXISTS', router.lease) == 1 then
+    return false
+  end
+  return redis.call('SET', router.rung, '1', 'NX', 'PX', RING_MS) and true or false
+end
+
+local function unmark(router, service)
+  redis.call('ZREM', router.due, service)
+  redis.call('HDEL', router.marks, service)
+end

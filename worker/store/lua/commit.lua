@@ -1,0 +1,76 @@
+-- include: _time _router _marks _claims _events
+-- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
+-- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
+--       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, then router
+--       blocks and the keys that ARGV[1] names by index
+-- ARGV: 1 JSON {stamp, routers: [[name, first key], …], commits: [{
+--         record?, generation, text, service, places: [router, …],
+--         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
+--         history?, lines, recent?, letters: [[id, text], …],
+--         events: [{key, lane, outcome?, text, seconds?, seen?: [field, value], count}, …]}, …]}
+-- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …}.
+local order = cjson.decode(ARGV[1])
+local now = now_ms()
+local routers = {}
+for i, each in ipairs(order.routers) do
+  routers[i] = router_at(each[1], each[2])
+end
+local results = {}
+local touched = {}
+for i, c in ipairs(order.commits) do
+  local current = c.record and generation_of(KEYS[c.record]) or 0
+  if c.record and current ~= c.generation then
+    results[i] = 0
+  else
+    results[i] = 1
+    if c.record and c.text then
+      redis.call('SET', KEYS[c.record], whole(current + 1) .. '|' .. c.text)
+    end
+    for _, at in ipairs(c.places or {}) do
+      redis.call('SADD', routers[at].services, c.service)
+    end
+    for _, each in ipairs(c.claims or {}) do
+      local router = routers[each[1]]
+      if weaken(router, c.service, each[2], order.stamp, now, KEYS[1]) then
+        touched[each[1]] = true
+      end
+      request(router, c.service, each[2])
+    end
+    for _, each in ipairs(c.marks or {}) do
+      mark(routers[each[1]], c.service, each[2], now, order.stamp, KEYS[1])
+      touched[each[1]] = true
+    end
+    for _, event in ipairs(c.events) do
+      if event.lane > 0 then
+        redis.call('HDEL', KEYS[5 + 2 * event.lane], event.key)
+        redis.call('ZREM', KEYS[6 + 2 * event.lane], event.key)
+      end
+      redis.call('HDEL', KEYS[2], event.key)
+      redis.call('HINCRBY', KEYS[3], event.count, 1)
+      if event.outcome then
+        say(KEYS[event.outcome], event.text, event.seconds)
+      end
+      if event.seen then
+        redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
+      end
+      if c.recent and event.outcome and not event.seconds then
+        redis.call('LPUSH', KEYS[c.recent], event.key)
+        redis.call('LTRIM', KEYS[c.recent], 0, RECENT - 1)
+      end
+    end
+    if c.history then
+      note_lines(KEYS[c.history], c.lines)
+    end
+    bury(KEYS[4], KEYS[5], c.letters, now)
+  end
+end
+if redis.call('TTL', KEYS[6]) == -1 then
+  redis.call('EXPIRE', KEYS[6], SEEN_S)
+end
+local rings = {}
+for at in pairs(touched) do
+  if ring(routers[at]) then
+    rings[#rings + 1] = routers[at].name
+  end
+end
+return { results, rings }

@@ -1,0 +1,75 @@
+-- include: _time _router _marks _claims _events
+-- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
+-- its stamp is the one that was taken: whatever was marked during the pass stays marked.
+-- KEYS: 1 routers due, 2.. router block, then (first = 2 + block) counters, dead letters, dead
+--       letters by time, then the keys that ARGV[4] names by index
+-- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
+--         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
+--         gone?: no row is left here, clear: the note in flight may go, waiting?,
+--         events: [[outcome key, text], …], history?, lines, letters, counts: [[name, n], …]}, …]}
+-- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
+-- cleared and every service is marked again.
+local router = router_at(ARGV[1], 2)
+local now = now_ms()
+local order = cjson.decode(ARGV[4])
+local results = {}
+if redis.call('GET', router.lease) ~= ARGV[2] then
+  for i, s in ipairs(order.services) do
+    mark(router, s.service, 0, now, ARGV[3], KEYS[1])
+    results[i] = 0
+  end
+  return { 0, results }
+end
+local first = order.first
+for i, s in ipairs(order.services) do
+  if s.clear then
+    local note = redis.call('HGET', router.inflight, s.service)
+    local look = note and string.match(note, '^' .. ARGV[2] .. '|(%d+)$')
+    if look == '0' then
+      redis.call('HDEL', router.inflight, s.service)
+    elseif look then
+      redis.call('HSET', router.inflight, s.service, '|' .. look)
+    end
+  end
+  local current = generation_of(KEYS[s.record])
+  local mine = redis.call('HGET', router.marks, s.service) == s.stamp
+  if current ~= s.generation or not mine then
+    results[i] = 0
+  else
+    results[i] = 1
+    if s.text then
+      redis.call('SET', KEYS[s.record], whole(current + 1) .. '|' .. s.text)
+    end
+    if s['do'] == 'postpone' then
+      local score = tonumber(redis.call('ZSCORE', router.due, s.service))
+      local priority = math.floor(score / SPAN)
+      redis.call('ZADD', router.due, whole(priority * SPAN + now + s.wait_ms), s.service)
+    else
+      unmark(router, s.service)
+    end
+    if s.waiting then
+      redis.call('HSET', router.waiting, s.service, s.waiting)
+    else
+      redis.call('HDEL', router.waiting, s.service)
+    end
+    if s['do'] == 'confirm' then
+      drop_weak(router, s.service, ARGV[3], now, KEYS[1])
+      if s.gone then
+        redis.call('SREM', router.services, s.service)
+      end
+      redis.call('HDEL', KEYS[first + 1], s.service .. '@' .. router.name)
+      redis.call('ZREM', KEYS[first + 2], s.service .. '@' .. router.name)
+    end
+    for _, event in ipairs(s.events or {}) do
+      say(KEYS[event[1]], event[2])
+    end
+    for _, count in ipairs(s.counts or {}) do
+      redis.call('HINCRBY', KEYS[first], count[1], count[2])
+    end
+    if s.history then
+      note_lines(KEYS[s.history], s.lines)
+    end
+    bury(KEYS[first + 1], KEYS[first + 2], s.letters, now)
+  end
+end
+return { 1, results }

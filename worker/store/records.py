@@ -1,0 +1,209 @@
+"""Service records and the commit: record, claims, marks, outcomes and journal in one step."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+import redis
+
+from contracts import names
+from worker.core.entry import Claim
+from worker.core.outcome import DeadLetter, Outcome
+from worker.core.record import ServiceRecord, record_from_json, record_to_json
+from worker.store.connection import store_errors
+from worker.store.key_table import KeyTable
+from worker.store.keys import SEEN_PERIODS, Keys
+from worker.store.scripts import Scripts
+
+COMMITS_PER_CALL = 50
+_SHORT_KEY = 16
+_SHORT_HASH = 12
+
+
+class Stored(NamedTuple):
+    """A record with the generation that a commit must still find; 0 when there is none yet."""
+
+    generation: int
+    record: ServiceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class EventCommit:
+    """What a commit says of one event.
+
+    Attributes:
+        key: the event's key.
+        lane: whose journal it leaves; None when it came without one.
+        count: the counter that goes up: `accepted`, `duplicate`, `superseded`, `rejected`, ….
+        outcome: the word on it; None leaves an earlier one as it is.
+        seconds: a shorter life of the outcome, for events that changed nothing.
+        content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
+    """
+
+    key: str
+    lane: names.Lane | None
+    count: str
+    outcome: Outcome | None = None
+    seconds: int | None = None
+    content_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCommit:
+    """One service's part of a commit; without a record it only says things of events.
+
+    Attributes:
+        service_id: whose; empty for events that name none.
+        generation: of the record that this was folded from.
+        record: the new record; None writes none.
+        claims: router -> all that the service wants there now.
+        marks: router -> priority (0 first, 3 last).
+        events: what is said of each event.
+        letters: dead letters.
+        lines: history, newest last.
+    """
+
+    service_id: str
+    generation: int = 0
+    record: ServiceRecord | None = None
+    claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
+    events: Sequence[EventCommit] = ()
+    letters: Sequence[DeadLetter] = ()
+    lines: Sequence[str] = ()
+
+
+class Committed(NamedTuple):
+    """Which commits went through (False: another was faster), and the routers to ring."""
+
+    done: list[bool]
+    rings: list[str]
+
+
+class Records:
+    """Reads and commits of service records."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def now_ms(self) -> int:
+        """Redis's clock, in milliseconds since 1970."""
+        with store_errors():
+            seconds, micros = self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def read(self, service_ids: Sequence[str]) -> dict[str, Stored]:
+        """The records of services; an unknown one comes as an empty record of generation 0."""
+        if not service_ids:
+            return {}
+        with store_errors():
+            texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
+        return {
+            service: decode_stored(service, text)
+            for service, text in zip(service_ids, texts, strict=True)
+        }
+
+    def seen(self, event_keys: Sequence[str], now_ms: int) -> dict[str, str]:
+        """Short content hash of those events that were committed in the last 31 days or more."""
+        if not event_keys:
+            return {}
+        fields = [key[:_SHORT_KEY] for key in event_keys]
+        with store_errors():
+            pipe = self._client.pipeline(transaction=False)
+            for ago in range(SEEN_PERIODS):
+                pipe.hmget(self._keys.seen(now_ms // 1000, ago), fields)
+            answers = pipe.execute()
+        found: dict[str, str] = {}
+        for hashes in answers:
+            found |= {k: v for k, v in zip(event_keys, hashes, strict=True) if v is not None}
+        return found
+
+    def commit(self, commits: Sequence[ServiceCommit], now_ms: int) -> Committed:
+        """Commit services, a bounded number a call; each wholly or not at all."""
+        done: list[bool] = []
+        rings: list[str] = []
+        for start in range(0, len(commits), COMMITS_PER_CALL):
+            keys, order = self._order(commits[start : start + COMMITS_PER_CALL], now_ms)
+            with store_errors():
+                results, to_ring = self._scripts.run("commit", keys, [json.dumps(order)])
+            done += [bool(each) for each in results]
+            rings += [name for name in to_ring if name not in rings]
+        return Committed(done, rings)
+
+    def _order(
+        self, commits: Sequence[ServiceCommit], now_ms: int
+    ) -> tuple[list[str], dict[str, Any]]:
+        keys = self._keys
+        table = KeyTable(
+            [keys.routers_due, keys.attempts, keys.counters]
+            + [keys.dead_letters, keys.dead_letters_by_time, keys.seen(now_ms // 1000)]
+            + [
+                key(keys.prefix, lane)
+                for lane in names.LANES
+                for key in (names.journal_body, names.journal_due)
+            ]
+        )
+        routers: dict[str, int] = {}
+
+        def router_at(name: str) -> int:
+            return routers.setdefault(name, len(routers) + 1)
+
+        orders = [self._order_of(c, table, router_at) for c in commits]
+        blocks = [[name, table.block(keys.router_block(name))] for name in routers]
+        return table.keys, {"stamp": new_stamp(), "routers": blocks, "commits": orders}
+
+    def _order_of(self, c: ServiceCommit, table: KeyTable, router_at: Any) -> dict[str, Any]:  # noqa: ANN401 - local function
+        order: dict[str, Any] = {"service": c.service_id}
+        if c.service_id:
+            order["record"] = table.at(self._keys.record(c.service_id))
+            order["generation"] = c.generation
+        if c.record is not None:
+            order["text"] = record_to_json(c.record)
+            order["places"] = [router_at(name) for name in c.record.placements]
+            order["claims"] = [[router_at(r), sorted(want)] for r, want in c.claims.items()]
+            order["marks"] = [[router_at(r), priority] for r, priority in c.marks.items()]
+        if c.lines:
+            order["history"] = table.at(self._keys.history(c.service_id))
+            order["lines"] = list(c.lines)
+        if c.service_id:
+            order["recent"] = table.at(self._keys.recent(c.service_id))
+        order["letters"] = [[letter.id, letter.to_json()] for letter in c.letters]
+        order["events"] = [self._event_order(event, table) for event in c.events]
+        return order
+
+    def _event_order(self, event: EventCommit, table: KeyTable) -> dict[str, Any]:
+        order: dict[str, Any] = {
+            "key": event.key,
+            "lane": names.LANES.index(event.lane) + 1 if event.lane else 0,
+            "count": event.count,
+        }
+        if event.outcome is not None:
+            order["outcome"] = table.at(self._keys.outcome(event.key))
+            order["text"] = event.outcome.to_json()
+        if event.seconds is not None:
+            order["seconds"] = event.seconds
+        if event.content_hash is not None:
+            order["seen"] = [event.key[:_SHORT_KEY], short_hash(event.content_hash)]
+        return order
+
+
+def decode_stored(service_id: str, text: str | None) -> Stored:
+    """Split `generation|JSON`; None is a service of which nothing is known."""
+    if not text:
+        return Stored(0, ServiceRecord(service_id))
+    generation, _, body = text.partition("|")
+    return Stored(int(generation), record_from_json(body))
+
+
+def short_hash(content_hash: str) -> str:
+    """What the store remembers of an event's content."""
+    return content_hash[:_SHORT_HASH]
+
+
+def new_stamp() -> str:
+    """A stamp for marks: random, so that a Redis that rolled back hands none out twice."""
+    return secrets.token_hex(8)

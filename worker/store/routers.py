@@ -1,0 +1,305 @@
+"""Routers in the store: lease, due marks, claims, notes in flight, and how a look ends."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import redis
+
+from contracts import names
+from worker.core.entry import Claim
+from worker.core.outcome import DeadLetter, Outcome
+from worker.core.record import ServiceRecord, record_to_json
+from worker.store.connection import store_errors
+from worker.store.key_table import KeyTable
+from worker.store.keys import Keys
+from worker.store.records import Stored, decode_stored, new_stamp
+from worker.store.scripts import Scripts
+
+SWEEP_CLAIM_MS = 900
+SWEEP_ROUTERS = 200
+SWEEP_MOVED_ON_MS = 5_000
+ROUTER_RING_MS = 10_000
+
+
+class Mark(NamedTuple):
+    """A service that was taken to be looked at: with the stamp that must still stand at the end."""
+
+    service_id: str
+    stamp: str
+    priority: int
+    stored: Stored
+
+
+@dataclass(frozen=True, slots=True)
+class RouterState:
+    """How a router is doing; `up` routers have none stored.
+
+    Attributes:
+        state: `up`, `unreachable` or `blocked`.
+        since_ms: when this state began.
+        attempts: failed attempts in a row.
+        next_at_ms: when the next attempt is due.
+        cause: a word for a blocked router, such as `login-refused`.
+        words: the last words of the router or of the network.
+    """
+
+    state: Literal["up", "unreachable", "blocked"] = "up"
+    since_ms: int = 0
+    attempts: int = 0
+    next_at_ms: int = 0
+    cause: str = ""
+    words: str = ""
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "RouterState":
+        """Read what `park` stored; None is a router that is up."""
+        if not text:
+            return cls()
+        known = {k: v for k, v in json.loads(text).items() if k in cls.__dataclass_fields__}
+        return cls(**known)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__})
+
+
+class Acquired(NamedTuple):
+    """A router that is ours: Redis's time, its state so far, the first batch."""
+
+    now_ms: int
+    state: RouterState
+    marks: list[Mark]
+
+
+class Batch(NamedTuple):
+    """The next batch; empty and released when nothing is due. `ring`: a message must be sent."""
+
+    held: bool
+    now_ms: int
+    marks: list[Mark]
+    ring: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How the look at one service ends.
+
+    Attributes:
+        mark: as taken.
+        do: `confirm` (in sync), `postpone` (look again in `wait_ms`) or `give-up` (dead letter).
+        record: the new record; None leaves it.
+        gone: no row of the service is left on this router.
+        outcomes: the words on its outstanding events.
+        waiting: why it is not in sync: {reason, detail, since_ms} as JSON; None clears it.
+        wait_ms: for `postpone`.
+        letters: dead letters.
+        lines: history.
+        counts: counters that go up.
+        clear: the note in flight may go: all its writes were answered.
+    """
+
+    mark: Mark
+    do: Literal["confirm", "postpone", "give-up"]
+    record: ServiceRecord | None = None
+    gone: bool = False
+    outcomes: Sequence[Outcome] = ()
+    waiting: str | None = None
+    wait_ms: int = 0
+    letters: Sequence[DeadLetter] = ()
+    lines: Sequence[str] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    clear: bool = True
+
+
+class Swept(NamedTuple):
+    """What the sweep found left behind: lanes and routers to ring."""
+
+    lanes: list[names.Lane]
+    routers: list[str]
+
+
+class Routers:
+    """The store's side of convergence. Every method is one script, so one atomic step."""
+
+    def __init__(
+        self, client: redis.Redis, scripts: Scripts, keys: Keys, lease_ms: int = 30_000
+    ) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+        self.lease_ms = lease_ms
+
+    def acquire(self, router: str, token: str, most: int) -> Acquired | None:
+        """Take the lease and the first batch; None when another has it or the router is parked."""
+        with store_errors():
+            answer = self._scripts.run(
+                "acquire",
+                self._block(router),
+                [router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix],
+            )
+        if not answer:
+            return None
+        now_ms, state, marks = answer
+        return Acquired(int(now_ms), RouterState.from_json(state), _marks(marks))
+
+    def next_batch(self, router: str, token: str, most: int) -> Batch:
+        """The next batch, or release when none is due (`most` 0 releases in any case)."""
+        with store_errors():
+            held, now_ms, marks, ring = self._scripts.run(
+                "next_batch",
+                self._block(router),
+                [router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix],
+            )
+        return Batch(int(held) == 1, int(now_ms), _marks(marks), bool(ring))
+
+    def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
+        """Renew the lease and note services as in flight; False when the lease is lost."""
+        block = self._keys.router_block(router)
+        with store_errors():
+            return bool(
+                self._scripts.run(
+                    "renew",
+                    [self._keys.routers_due, block[2], block[4]],
+                    [router, token, self.lease_ms, *sorted(in_flight)],
+                )
+            )
+
+    def park(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
+        """Release a router that cannot be worked on; returns when it is tried next (ms), or 0."""
+        with store_errors():
+            return int(
+                self._scripts.run(
+                    "park", self._block(router), [router, token, wait_ms, state.to_json()]
+                )
+            )
+
+    def set_up(self, router: str) -> None:
+        """Forget the state of a router that answers again."""
+        with store_errors():
+            self._client.delete(self._keys.router_state(router))
+
+    def claim(
+        self, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
+    ) -> list[list[tuple[str, str]] | None]:
+        """Ask for the claims of services (id, generation, all that it wants here).
+
+        Returns:
+            For each service the claims that were refused as (key, holder), none when all are
+            granted; None when its record has changed since it was read.
+        """
+        if not wants:
+            return []
+        table = KeyTable(self._block(router))
+        order = [
+            [service, table.at(self._keys.record(service)), generation, sorted(claims)]
+            for service, generation, claims in wants
+        ]
+        with store_errors():
+            answer = self._scripts.run(
+                "claim", table.keys, [router, new_stamp(), json.dumps(order)]
+            )
+        return [
+            None if each is False else [(key, holder) for key, holder in each]
+            for each in json.loads(answer)
+        ]
+
+    def conclude(self, router: str, token: str, ends: Sequence[Conclusion]) -> list[bool] | None:
+        """End the look at services; None when the lease was lost (all are marked again then).
+
+        Returns:
+            For each service whether it was concluded; False: something was said of it meanwhile,
+            so its mark stands.
+        """
+        if not ends:
+            return []
+        table = KeyTable(self._block(router))
+        first = len(table.keys) + 1
+        for key in (
+            self._keys.counters,
+            self._keys.dead_letters,
+            self._keys.dead_letters_by_time,
+        ):
+            table.at(key)
+        order = {"first": first, "services": [self._order_of(end, table) for end in ends]}
+        with store_errors():
+            held, results = self._scripts.run(
+                "conclude", table.keys, [router, token, new_stamp(), json.dumps(order)]
+            )
+        return [bool(each) for each in results] if held else None
+
+    def mark(
+        self, router: str, service_ids: Sequence[str], priority: int = 0, delay_ms: int = 0
+    ) -> bool:
+        """Mark services to be looked at; True when a message must be sent for the router."""
+        with store_errors():
+            return bool(
+                self._scripts.run(
+                    "mark",
+                    self._block(router),
+                    [router, new_stamp(), priority, delay_ms, *service_ids],
+                )
+            )
+
+    def sweep(self, grace_ms: int) -> Swept:
+        """Find what was left behind; nothing when another worker swept just now."""
+        keys = self._keys
+        base = f"{keys.prefix}router:"
+        block = keys.router_block("")
+        with store_errors():
+            answer = self._scripts.run(
+                "sweep",
+                [
+                    keys.sweep,
+                    keys.routers_due,
+                    *(
+                        key(keys.prefix, lane)
+                        for lane in names.LANES
+                        for key in (names.journal_due, names.journal_rung)
+                    ),
+                ],
+                [
+                    *(SWEEP_CLAIM_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
+                    *(names.RING_LIFETIME_MS, base),
+                    *(block[2].removeprefix(base), block[3].removeprefix(base), ROUTER_RING_MS),
+                ],
+            )
+        if not answer:
+            return Swept([], [])
+        lanes, routers = answer
+        return Swept([names.LANES[int(lane) - 1] for lane in lanes], list(routers))
+
+    def _block(self, router: str) -> list[str]:
+        return [self._keys.routers_due, *self._keys.router_block(router)]
+
+    def _order_of(self, end: Conclusion, table: KeyTable) -> dict[str, Any]:
+        service = end.mark.service_id
+        order: dict[str, Any] = {
+            "service": service,
+            "stamp": end.mark.stamp,
+            "record": table.at(self._keys.record(service)),
+            "generation": end.mark.stored.generation,
+            "do": end.do,
+            "wait_ms": end.wait_ms,
+            "gone": end.gone,
+            "clear": end.clear,
+            "events": [[table.at(self._keys.outcome(o.key)), o.to_json()] for o in end.outcomes],
+            "letters": [[letter.id, letter.to_json()] for letter in end.letters],
+            "counts": [[name, by] for name, by in end.counts.items()],
+        }
+        if end.record is not None:
+            order["text"] = record_to_json(end.record)
+        if end.waiting is not None:
+            order["waiting"] = end.waiting
+        if end.lines:
+            order["history"] = table.at(self._keys.history(service))
+            order["lines"] = list(end.lines)
+        return order
+
+
+def _marks(raw: Sequence[Sequence[Any]]) -> list[Mark]:
+    return [
+        Mark(service, stamp, int(priority), decode_stored(service, text))
+        for service, stamp, priority, text in raw
+    ]

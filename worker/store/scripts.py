@@ -1,0 +1,40 @@
+"""Loads the Lua scripts: one file a script, shared parts by an `-- include:` line on top."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import redis
+from redis.commands.core import Script
+
+_INCLUDE = "-- include:"
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a script with its shared parts in front of it."""
+    folder = files("worker.store") / "lua"
+    text = (folder / f"{name}.lua").read_text(encoding="utf-8")
+    first, _, rest = text.partition("\n")
+    if not first.startswith(_INCLUDE):
+        return text
+    parts = [
+        (folder / f"{part}.lua").read_text(encoding="utf-8")
+        for part in first.removeprefix(_INCLUDE).split()
+    ]
+    return "\n".join([*parts, rest])
+
+
+class Scripts:
+    """The scripts of one client; each goes as EVALSHA and is loaded where the server lacks it."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._loaded: dict[str, Script] = {}
+
+    def run(self, name: str, keys: list[str], args: list[Any]) -> Any:  # noqa: ANN401 - replies vary
+        """Run one script; its file's head says keys, arguments and reply."""
+        script = self._loaded.get(name)
+        if script is None:
+            script = self._loaded[name] = self._client.register_script(source(name))
+        return script(keys=keys, args=args)

@@ -1,0 +1,76 @@
+"""The store as one value: what the use cases and the command line are given."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import redis
+
+from worker.errors import ConfigurationError
+from worker.store.connection import store_errors
+from worker.store.journal import Journal
+from worker.store.keys import Keys
+from worker.store.records import Records
+from worker.store.routers import Routers
+from worker.store.scripts import Scripts
+from worker.store.views import Views
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """All parts of the store over one client."""
+
+    client: redis.Redis
+    keys: Keys
+    journal: Journal
+    records: Records
+    routers: Routers
+    views: Views
+
+    def bind_installation(self, installation: str) -> None:
+        """Make sure that Redis and the inventory speak of one installation.
+
+        An empty Redis takes the inventory's id.
+
+        Raises:
+            ConfigurationError: this Redis belongs to another installation.
+        """
+        with store_errors():
+            self.client.set(self.keys.installation, installation, nx=True)
+            found = cast("str", self.client.get(self.keys.installation))
+        if found != installation:
+            problem = (
+                f"installation.id is {installation!r}, but this Redis belongs to {found!r}: "
+                "use that installation's Redis, another key prefix, or the right inventory"
+            )
+            raise ConfigurationError([problem])
+
+    def check_server(self) -> None:
+        """Make sure that the server keeps what it is given.
+
+        Raises:
+            ConfigurationError: it may evict keys, or keeps no append-only file.
+        """
+        with store_errors():
+            settings = cast(
+                "dict[str, str]", self.client.config_get("maxmemory-policy", "appendonly")
+            )
+        problems = []
+        if settings.get("maxmemory-policy", "noeviction") != "noeviction":
+            problems.append("Redis may evict keys: set maxmemory-policy noeviction")
+        if settings.get("appendonly", "yes") != "yes":
+            problems.append("Redis keeps nothing over a restart: set appendonly yes")
+        if problems:
+            raise ConfigurationError(problems)
+
+
+def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store:
+    """Put the store together over a client whose replies are decoded."""
+    keys, scripts = Keys(prefix), Scripts(client)
+    return Store(
+        client=client,
+        keys=keys,
+        journal=Journal(client, scripts, keys),
+        records=Records(client, scripts, keys),
+        routers=Routers(client, scripts, keys, lease_ms),
+        views=Views(client, keys),
+    )

@@ -1,0 +1,164 @@
+"""What people and programs ask of the store: outcomes, histories, dead letters, backlogs."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
+
+import redis
+
+from contracts import names
+from worker.core.outcome import DeadLetter, Outcome
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.records import Stored, decode_stored
+from worker.store.routers import RouterState
+
+_PAGE = 500
+
+
+class RouterView(NamedTuple):
+    """One router's line: its state, how much is marked, how much waits, since when (ms)."""
+
+    name: str
+    state: RouterState
+    services: int
+    marked: int
+    waiting: int
+    held: bool
+
+
+class ServiceView(NamedTuple):
+    """All that is known of a service."""
+
+    stored: Stored
+    events: list[Outcome]
+    history: list[dict[str, Any]]
+    waiting: dict[str, dict[str, Any]]
+    marked: list[str]
+
+
+class Views:
+    """Reads only; nothing here changes anything."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def outcomes(self, event_keys: Sequence[str]) -> list[Outcome]:
+        """The latest word on each event that the store knows of."""
+        if not event_keys:
+            return []
+        with store_errors():
+            texts = self._client.mget([self._keys.outcome(key) for key in event_keys])
+        return [Outcome.from_json(text) for text in texts if text]
+
+    def journaled(self, event_keys: Sequence[str]) -> dict[str, names.Lane]:
+        """Which of the events are in a journal still, and in which lane's."""
+        found: dict[str, names.Lane] = {}
+        with store_errors():
+            for lane in names.LANES:
+                body = names.journal_body(self._keys.prefix, lane)
+                for key in event_keys:
+                    if self._client.hexists(body, key):
+                        found[key] = lane
+        return found
+
+    def services(self) -> Iterator[Stored]:
+        """Every record, in no certain order, a page at a time."""
+        prefix = self._keys.record_prefix
+        page: list[str] = []
+        with store_errors():
+            for key in self._client.scan_iter(match=_literal(prefix) + "*", count=_PAGE):
+                page.append(key)
+                if len(page) == _PAGE:
+                    yield from self._records(page)
+                    page = []
+            yield from self._records(page)
+
+    def service(self, service_id: str, routers: Iterable[str]) -> ServiceView | None:
+        """One service with its events, history and where it is marked or waits; None if unknown."""
+        with store_errors():
+            text = self._client.get(self._keys.record(service_id))
+            if text is None:
+                return None
+            recent = self._client.lrange(self._keys.recent(service_id), 0, -1)
+            history = self._client.lrange(self._keys.history(service_id), 0, -1)
+            waiting: dict[str, dict[str, Any]] = {}
+            marked: list[str] = []
+            for router in routers:
+                block = self._keys.router_block(router)
+                if self._client.hexists(block[1], service_id):
+                    marked.append(router)
+                why = self._client.hget(block[9], service_id)
+                if why:
+                    waiting[router] = json.loads(why)
+        return ServiceView(
+            decode_stored(service_id, cast("str", text)),
+            self.outcomes(cast("list[str]", recent)),
+            [json.loads(line) for line in cast("list[str]", history)],
+            waiting,
+            marked,
+        )
+
+    def router(self, name: str) -> RouterView:
+        """One router's line."""
+        block = self._keys.router_block(name)
+        with store_errors():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.get(block[10])
+            pipe.scard(block[8])
+            pipe.zcard(block[0])
+            pipe.hlen(block[9])
+            pipe.exists(block[2])
+            state, services, marked, waiting, held = pipe.execute()
+        return RouterView(name, RouterState.from_json(state), services, marked, waiting, bool(held))
+
+    def router_services(self, name: str) -> list[Stored]:
+        """The records of all services of which a row may exist on a router."""
+        with store_errors():
+            ids = sorted(cast("set[str]", self._client.smembers(self._keys.router_block(name)[8])))
+        found: list[Stored] = []
+        for start in range(0, len(ids), _PAGE):
+            found += self._records([self._keys.record(s) for s in ids[start : start + _PAGE]])
+        return found
+
+    def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
+        """Service -> {reason, detail, since_ms} of those that cannot go on at a router."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name)[9]))
+        return {service: json.loads(text) for service, text in raw.items()}
+
+    def dead_letters(self, most: int = 1000) -> list[DeadLetter]:
+        """The newest dead letters first."""
+        with store_errors():
+            by_time = self._keys.dead_letters_by_time
+            ids = cast("list[str]", self._client.zrevrange(by_time, 0, most - 1))
+            texts = self._client.hmget(self._keys.dead_letters, ids) if ids else []
+        return [DeadLetter.from_json(text) for text in texts if text]
+
+    def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        """One dead letter by its id."""
+        with store_errors():
+            text = cast("str | None", self._client.hget(self._keys.dead_letters, letter_id))
+        return DeadLetter.from_json(text) if text else None
+
+    def counters(self) -> dict[str, int]:
+        """What happened, how often, since this Redis began."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.counters))
+        return {name: int(count) for name, count in raw.items()}
+
+    def _records(self, keys: Sequence[str]) -> list[Stored]:
+        if not keys:
+            return []
+        with store_errors():
+            texts = cast("list[str | None]", self._client.mget(keys))
+        start = len(self._keys.record_prefix)
+        return [
+            decode_stored(key[start:], text) for key, text in zip(keys, texts, strict=True) if text
+        ]
+
+
+def _literal(text: str) -> str:
+    """Escape what SCAN's patterns would read as more than itself."""
+    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
