@@ -1,0 +1,205 @@
+"""Makes every log line, ours and the libraries', one structured line without secrets and MACs.
+
+Who calls it: the command, once a process; `celery_app` connects `celery_receiver`. Lines go to
+standard error: one JSON object each, or columns on a terminal. What must never enter it: a
+decision, which is made where it is logged from.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+import re
+import secrets
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Final, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from worker.settings import Settings
+
+REDACTED: Final = "[redacted]"
+
+_SECRET_KEY = re.compile(
+    r"(^|[_.-])(password|passwd|secret|token|authorization)(?!_(file|env)$)($|[_.-])",
+    re.IGNORECASE,
+)
+_MAC = re.compile(
+    # pairs with colons, as RouterOS's client-id too: `1:0:0:5e:0:53:1`
+    r"(?<![0-9a-f])(?P<kind>0?1:)?(?P<pairs>[0-9a-f]{1,2}(?::[0-9a-f]{1,2}){5,}"
+    r"|[0-9a-f]{2}(?P<by>[.-])[0-9a-f]{2}(?:(?P=by)[0-9a-f]{2}){4}"
+    r"|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4})(?![0-9a-f])"
+    # twelve digits alone, at least one a letter: neither the end of a UUID nor a number
+    r"|(?<![0-9a-z-])(?=[0-9]*[a-f])(?P<bare>[0-9a-f]{12})(?![0-9a-z-])",
+    re.IGNORECASE,
+)
+_OCTETS_OF_A_MAC: Final = 6
+_SHORTEST_SECRET: Final = 4
+
+_known_secrets: set[str] = set()
+
+
+def hide_secret(secret: str) -> None:
+    """Leave this text out of every line from now on. For each password, when it is looked up."""
+    if len(secret) >= _SHORTEST_SECRET:  # a shorter one would blacken half of every line
+        # as it is, and as it looks inside of a quoted text or of bytes
+        _known_secrets.update(
+            {
+                _printable(secret),
+                repr(secret)[1:-1],
+                json.dumps(secret)[1:-1],
+                repr(secret.encode("utf-8", "surrogateescape"))[2:-1],
+            }
+        )
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send all logging of this process, uncaught exceptions included, through one pipeline.
+
+    Args:
+        settings: format, level and masking.
+        stream: None is standard error.
+    """
+    stream = sys.stderr if stream is None else stream
+    columns = settings.log_format == "console" or (
+        settings.log_format == "auto" and stream.isatty()
+    )
+    renderer: Processor = (
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        if columns
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.StackInfoRenderer(),
+                structlog.processors.format_exc_info,
+                Mask(settings.mac_mask_key, macs=settings.mask_macs),
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(settings.log_level)
+    # At DEBUG it writes every word it sends, the password of a login among them.
+    logging.getLogger("librouteros").setLevel(logging.INFO)
+    logging.captureWarnings(capture=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_thread_crash
+
+
+def celery_receiver(settings: Settings) -> Callable[..., None]:
+    """A receiver for `celery.signals.setup_logging`; connected, Celery sets up no logging itself.
+
+    Connect it with `weak=False`: Celery would forget a function that nobody else holds.
+    """
+
+    def receive(**_: object) -> None:
+        configure_logging(settings)
+
+    return receive
+
+
+def _log_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        structlog.get_logger("worker").critical("process.crashed", exc_info=(kind, error, trace))
+
+
+def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
+    if crash.exc_value is not None and crash.exc_type is not SystemExit:
+        structlog.get_logger("worker").critical(
+            "thread.crashed",
+            thread=crash.thread.name if crash.thread else None,
+            exc_info=(crash.exc_type, crash.exc_value, crash.exc_traceback),
+        )
+
+
+class Mask:
+    """A processor that lets no known secret and no whole MAC address pass, however deep inside.
+
+    A MAC keeps its maker's part and gets a keyed hash instead of the rest (`00:00:5E:~3fa1c2`),
+    so that lines about one device still belong together. Bytes that are no text are escaped.
+    """
+
+    def __init__(self, key: bytes | None, *, macs: bool = True) -> None:
+        self._key = key or secrets.token_bytes(16)
+        self._macs = macs
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+        """Mask one event, keys and values."""
+        return {self.text(key): self._named(key, value) for key, value in event_dict.items()}
+
+    def _named(self, key: str, value: object) -> object:
+        if value is not None and _SECRET_KEY.search(key):
+            return REDACTED
+        return self._value(value)
+
+    def _value(self, value: object) -> object:
+        match value:
+            case str():
+                return self.text(value)
+            case None | bool() | int() | float():
+                return value
+            case Mapping():
+                return {self.text(str(k)): self._named(str(k), v) for k, v in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self._value(part) for part in value]
+            case _:
+                return self.text(repr(value))
+
+    def text(self, text: str) -> str:
+        """The text without what must not be read in it."""
+        text = _printable(text)
+        # the longest first: one password may begin with another
+        for secret in sorted(_known_secrets, key=len, reverse=True):
+            text = text.replace(secret, REDACTED)
+        return _MAC.sub(self._masked, text) if self._macs else text
+
+    def _masked(self, found: re.Match[str]) -> str:
+        digits = found["bare"] or found["pairs"]
+        octets = (
+            [pair.zfill(2) for pair in digits.split(":")]
+            if ":" in digits
+            else re.findall("..", re.sub("[.-]", "", digits))
+        )
+        mac = ":".join(octets).upper()
+        short = hmac.new(self._key, mac.encode(), hashlib.sha256).hexdigest()[:6]
+        maker = f"{mac[:9]}" if len(octets) == _OCTETS_OF_A_MAC else ""
+        return f"{found['kind'] or ''}{maker}~{short}"
