@@ -33,8 +33,9 @@ _MAC = re.compile(
     r"(?<![0-9a-f])(?P<kind>0?1:)?(?P<pairs>[0-9a-f]{1,2}(?::[0-9a-f]{1,2}){5,}"
     r"|[0-9a-f]{2}(?P<by>[.-])[0-9a-f]{2}(?:(?P=by)[0-9a-f]{2}){4}"
     r"|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4})(?![0-9a-f])"
-    # twelve digits alone, at least one a letter: neither the end of a UUID nor a number
-    r"|(?<![0-9a-z-])(?=[0-9]*[a-f])(?P<bare>[0-9a-f]{12})(?![0-9a-z-])",
+    # alone: no part of a UUID; without separators at least one a letter: no plain number
+    r"|(?<![0-9a-z-])(?P<alone>[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}"
+    r"|(?=[0-9]*[a-f])[0-9a-f]{12})(?![0-9a-z-])",
     re.IGNORECASE,
 )
 _OCTETS_OF_A_MAC: Final = 6
@@ -193,7 +194,7 @@ class Mask:
         return _MAC.sub(self._masked, text) if self._macs else text
 
     def _masked(self, found: re.Match[str]) -> str:
-        digits = found["bare"] or found["pairs"]
+        digits = found["alone"] or found["pairs"]
         octets = (
             [pair.zfill(2) for pair in digits.split(":")]
             if ":" in digits

@@ -25,6 +25,7 @@ SPELLINGS = [
     "00-00-5E-00-53-A1",
     "00.00.5E.00.53.A1",
     "0000.5e00.53a1",
+    "0000-5e00-53a1",
     "00005E0053A1",
     "1:0:0:5e:0:53:a1",
     f"{MAC}:added",
@@ -212,7 +213,7 @@ json_values = st.recursive(
 
 
 @given(
-    value=json_values, before=st.text(), after=st.text(), spelling=st.sampled_from(SPELLINGS[:7])
+    value=json_values, before=st.text(), after=st.text(), spelling=st.sampled_from(SPELLINGS[:8])
 )
 def test_any_value_can_be_logged_and_no_mac_in_it_is_whole(value, before, after, spelling):
     hexadecimal = set("0123456789abcdefABCDEF")
