@@ -1,0 +1,1 @@
+"""A simulated RouterOS: see README.md beside this file."""

@@ -1,0 +1,358 @@
+"""The API: one session per connection, on plain TCP or TLS.
+
+Source: MAN-API and LIB (routeros-facts 5.1), clients-facts 1 and 3.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from simulator import errors
+from simulator.connection import Outbox, reset
+from simulator.errors import FatalError, RouterError
+from simulator.menu import READING, Caller, Request, Result
+from simulator.menus.users import caller_of, log_in, password_of
+from simulator.protocol import (
+    Decoder,
+    ProtocolError,
+    encode_sentence,
+    encode_word,
+    to_bytes,
+    to_text,
+)
+from simulator.query import compile_query, holds
+from simulator.router import Router
+from simulator.state import Row, Values
+
+BEFORE_LOGIN = 64 * 1024  # bytes of a sentence; the real limit is not known
+LOGGED_IN = 16 * 1024 * 1024
+_CHUNK = 256  # rows sent at a time
+_RE = encode_word(b"!re")
+_EMPTY_SINCE = (7, 18)  # pear2/Net_RouterOS#80
+_PLAIN_LOGIN_SINCE = (6, 43)
+_OLD_LOGIN_UNTIL = (6, 45, 1)  # BenMenking/routeros-api#44
+
+
+@dataclass(slots=True)
+class Command:
+    """One sentence, taken apart."""
+
+    name: str
+    arrived: float
+    tag: bytes = b""
+    arguments: Values = field(default_factory=dict)
+    query: list[str] = field(default_factory=list)
+    proplist: tuple[str, ...] | None = None
+
+
+def parse_sentence(words: list[bytes], arrived: float) -> Command:
+    """Take a sentence apart; words of no known form are passed over (assumed)."""
+    command = Command(to_text(words[0]), arrived)
+    for word in words[1:]:
+        first = word[:1]
+        if first == b"=":
+            # "=key" without a second "=" is an empty value (clients-facts 3)
+            name, _, value = to_text(word[1:]).partition("=")
+            if name == ".proplist":
+                command.proplist = tuple(value.split(","))
+            else:
+                command.arguments[name] = value
+        elif first == b"?":
+            command.query.append(to_text(word[1:]))
+        elif word.startswith(b".tag="):
+            command.tag = encode_word(word)
+    return command
+
+
+class ApiSession(asyncio.Protocol):
+    """One client's connection.
+
+    Args:
+        router: whom it talks to.
+        service: `api` or `api-ssl`, as `/user/active` names it.
+    """
+
+    def __init__(self, router: Router, service: str) -> None:
+        self.router = router
+        self.service = service
+        self.id = ""
+        self.caller: Caller | None = None
+        self.commands_seen = 0
+        self._challenge = b""
+        self._decoder = Decoder(BEFORE_LOGIN)
+        self._queue: deque[Command] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: dict[bytes, Callable[[], None]] = {}
+        self._transport: asyncio.Transport | None = None
+        self._outbox: Outbox | None = None
+        self._deaf = False
+        self._early = b""
+
+    # --- connection ------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a place among the sessions, if there is one left."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what asyncio passes to a stream protocol
+        router, self._loop = self.router, asyncio.get_running_loop()
+        self._transport = transport
+        self._outbox = Outbox(transport, router.faults)
+        limit = router.session_limit()
+        if limit is not None and len(router.sessions) >= limit:
+            # routeros-facts 8.5: not known; accepted then closed is what 5.1 believes
+            self._deaf = True
+            if router.switches.beyond_session_limit == "close":
+                transport.close()
+            return
+        self._deaf = router.faults.hang_on_connect
+        router.session_count += 1
+        self.id = f"{self.service}:{router.session_count}"
+        router.sessions[self.id] = self
+        self.data_received(self._early)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the session and whatever it had not begun."""
+        del exc
+        self.router.sessions.pop(self.id, None)
+        self.router.users_of.pop(self.id, None)
+        self._stop()
+
+    def reset(self) -> None:
+        """End the connection by a reset."""
+        self._stop()
+        if self._transport is not None:
+            reset(self._transport)
+
+    def _stop(self) -> None:
+        self._deaf = True
+        self._queue.clear()
+        for stop in self._running.values():
+            stop()
+        self._running.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._outbox is not None:
+            self._outbox.stop()
+
+    def data_received(self, data: bytes) -> None:
+        """Queue the commands that are complete and run what can run."""
+        if self._transport is None:  # a client may send with the last bytes of the handshake
+            self._early += data
+            return
+        if self._deaf or self.router.faults.hang_in_use:
+            return
+        try:
+            sentences = self._decoder.feed(data)
+        except ProtocolError:
+            self._end(b"")
+            return
+        now = self._loop.time()
+        for sentence in sentences:
+            command = parse_sentence(sentence, now)
+            if command.name == "/cancel" and self.caller is not None:
+                self._cancel(command)
+            else:
+                self._queue.append(command)
+        if self._queue and self._timer is None:
+            if self.router.switches.tagged_order == "shuffle" and self.caller is not None:
+                gather = self.router.switches.shuffle_gather_ms / 1000
+                self._timer = self._loop.call_later(gather, self._work)
+            else:
+                self._work()
+
+    # --- the queue -------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        self._timer = None
+        while self._queue and not self._deaf:
+            command = self._take()
+            cost = self._cost(command)
+            if cost:
+                router = self.router
+                router.busy_until = max(self._loop.time(), router.busy_until) + cost
+                self._timer = self._loop.call_at(router.busy_until, self._finish, command)
+                return
+            self._run(command)
+
+    def _finish(self, command: Command) -> None:
+        self._timer = None
+        if not self._deaf:
+            self._run(command)
+        self._work()
+
+    def _take(self) -> Command:
+        if self.router.switches.tagged_order != "shuffle" or not self._queue[0].tag:
+            return self._queue.popleft()
+        together = next((n for n, c in enumerate(self._queue) if not c.tag), len(self._queue))
+        chosen = self.router.random.randrange(together)
+        command = self._queue[chosen]
+        del self._queue[chosen]
+        return command
+
+    def _cost(self, command: Command) -> float:
+        faults = self.router.faults
+        cost = faults.service_ms_by_command.get(command.name)
+        if cost is None:
+            cost = faults.service_ms if _is_write(command) else 0
+        return cost / 1000
+
+    # --- running one command -----------------------------------------------------------------
+
+    def _run(self, command: Command) -> None:
+        faults = self.router.faults
+        if faults.hang_in_use:
+            return
+        self.commands_seen += 1
+        if 0 < faults.reset_after_commands < self.commands_seen:
+            self.reset()
+            return
+        try:
+            if self.caller is None:
+                self._log_in(command)
+            elif command.name == "/quit":
+                raise FatalError(errors.SESSION_TERMINATED)  # noqa: TRY301 - one place ends sessions
+            else:
+                self._execute(command, self.caller)
+        except FatalError as fatal:
+            self._end(encode_sentence((b"!fatal", to_bytes(fatal.text))))
+        except RouterError as error:
+            self._reply(command, _trap(error, command.tag) + _done(command.tag))
+
+    def _execute(self, command: Command, caller: Caller) -> None:
+        request, result = self.router.execute(
+            command.name, command.arguments, caller, command.query, command.proplist
+        )
+        if self._deaf:
+            return  # a reboot ended this session
+        if _is_write(command) and self.router.faults.fires("lose_replies", command.name):
+            self.reset()
+            return
+        follows = "follow" in command.arguments or "follow-only" in command.arguments
+        if request.command == "listen" or follows:
+            if "follow" in command.arguments:
+                self._rows(request, result, command, end=b"")
+            self._listen(request, command)
+        elif result.printed:
+            self._rows(request, result, command, _done(command.tag))
+        else:
+            self._reply(command, _done(command.tag, result.ret))
+
+    def _rows(self, request: Request, result: Result, command: Command, end: bytes) -> None:
+        router, menu, tail = self.router, request.menu, command.tag + b"\0"
+        wanted = command.proplist
+        parts: list[bytes] = []
+        empty = True
+        for row in result.rows:
+            words = menu.words(router, row)
+            if wanted is None:
+                parts += (_RE, *words.values(), tail)
+            else:
+                parts += (_RE, *[words[name] for name in wanted if name in words], tail)
+            empty = False
+            if len(parts) > _CHUNK * 8:
+                self._put(b"".join(parts), command)
+                parts.clear()
+        if empty and end and router.version >= _EMPTY_SINCE:
+            parts.append(encode_word(b"!empty") + tail)
+        self._reply(command, b"".join(parts) + end)
+
+    def _reply(self, command: Command, data: bytes) -> None:
+        if data and self.router.faults.fires("cut_replies", command.name):
+            if self._outbox is not None:
+                self._outbox.put(data[: max(1, len(data) // 2)], command.arrived, "reset")
+            self._deaf = True
+            self._queue.clear()
+            return
+        self._put(data, command)
+
+    def _put(self, data: bytes, command: Command) -> None:
+        if self._outbox is not None:
+            self._outbox.put(data, command.arrived)
+
+    def _end(self, last: bytes) -> None:
+        self._deaf = True
+        self._queue.clear()
+        if self._outbox is not None:
+            self._outbox.put(last, self._loop.time(), "close")
+
+    # --- login -------------------------------------------------------------------------------
+
+    def _log_in(self, command: Command) -> None:
+        if command.name != "/login":
+            raise FatalError(errors.NOT_LOGGED_IN)
+        self.router.commands_run["/login"] += 1
+        version, given = self.router.version, command.arguments
+        name, old = given.get("name", ""), version < _OLD_LOGIN_UNTIL
+        if "response" in given and old and self._challenge:
+            self.caller = self._answers_challenge(name, given["response"])
+        elif old and ("password" not in given or version < _PLAIN_LOGIN_SINCE):
+            self._challenge = self.router.random.randbytes(16)
+            self._reply(command, _done(command.tag, self._challenge.hex()))
+            return
+        else:
+            password = given.get("password", "")
+            self.caller = log_in(self.router, name, password, self.id, "api")
+        if self.caller is None:
+            text = errors.BAD_LOGIN if version >= _PLAIN_LOGIN_SINCE else errors.BAD_LOGIN_OLD
+            self.router.refusals[text] += 1
+            raise RouterError(text)
+        self.router.users_of[self.id] = self.caller
+        self._decoder.limit = LOGGED_IN
+        self._reply(command, _done(command.tag))
+
+    def _answers_challenge(self, name: str, response: str) -> Caller | None:
+        password = password_of(self.router, name)
+        if password is None or self.router.faults.refuse_login:
+            return None
+        digest = hashlib.md5(b"\0" + to_bytes(password) + self._challenge).hexdigest()  # noqa: S324 - the protocol before 6.43
+        self._challenge = b""
+        same = response.lower() == "00" + digest
+        return caller_of(self.router, name, self.id, "api") if same else None
+
+    # --- commands that last ---------------------------------------------------------------------
+
+    def _listen(self, request: Request, command: Command) -> None:
+        menu, router = request.menu, self.router
+        table = menu.rows(router)
+        steps = compile_query(request.query, lambda _, value: value)
+
+        def watch(row: Row, dead: bool) -> None:  # noqa: FBT001 - the table's call
+            if dead:
+                words = [b"!re", to_bytes(f"=.id={row.id}"), b"=.dead=true"]
+                self._reply(command, encode_sentence(words)[:-1] + command.tag + b"\0")
+            elif holds(steps, menu.view(router, row)):
+                self._rows(request, Result([row]), command, end=b"")
+
+        table.watchers.append(watch)
+        self._running[command.tag] = lambda: table.watchers.remove(watch)
+
+    def _cancel(self, command: Command) -> None:
+        wanted = command.arguments.get("tag")
+        tag = None if wanted is None else encode_word(b".tag=" + to_bytes(wanted))
+        ended = [each for each in self._running if tag in (None, each)]
+        for each in ended:
+            self._running.pop(each)()
+            self._put(_trap(errors.interrupted(), each) + _done(each), command)
+        for waiting in [c for c in self._queue if tag in (None, c.tag)]:
+            self._queue.remove(waiting)
+            self._put(_trap(errors.interrupted(), waiting.tag) + _done(waiting.tag), command)
+        self._put(_done(command.tag), command)
+
+
+def _is_write(command: Command) -> bool:
+    return command.name.rpartition("/")[2] not in READING and command.name != "/login"
+
+
+def _done(tag: bytes, ret: str | None = None) -> bytes:
+    words = (b"!done",) if ret is None else (b"!done", to_bytes(f"=ret={ret}"))
+    return b"".join(map(encode_word, words)) + tag + b"\0"
+
+
+def _trap(error: RouterError, tag: bytes) -> bytes:
+    words = [b"!trap"]
+    if error.category is not None:
+        words.append(b"=category=%d" % error.category)  # before the message (MAN-API samples)
+    words.append(to_bytes(f"=message={error.text}"))
+    return b"".join(map(encode_word, words)) + tag + b"\0"

@@ -1,0 +1,155 @@
+"""The command `leasewire simulator`, also `python -m simulator`."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simulator.fleet import Fleet
+from simulator.operator_side import Actions
+from simulator.options import LOOPBACK, RouterOptions
+
+DEMO_PASSWORD = "demo"  # noqa: S105 - asked for by --demo-password, loopback is the default
+
+
+class Order(StrEnum):
+    """Order in which tagged commands in flight run."""
+
+    FIFO = "fifo"
+    SHUFFLE = "shuffle"
+
+
+def simulator_command(  # noqa: PLR0913 - one parameter a flag
+    *,
+    version: Annotated[str, typer.Option(help="RouterOS version.")] = "7.18.2",
+    user: Annotated[str, typer.Option(help="The one administrator.")] = "leasewire",
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with the administrator's password.", exists=True)
+    ] = None,
+    password_env: Annotated[
+        str | None, typer.Option(help="Environment variable with the password.")
+    ] = None,
+    demo_password: Annotated[
+        bool, typer.Option("--demo-password", help=f"Take the password '{DEMO_PASSWORD}'.")
+    ] = False,
+    identity: Annotated[str, typer.Option(help="Name of the router.")] = "MikroTik",
+    serial: Annotated[str | None, typer.Option(help="Serial number; made up if not given.")] = None,
+    board: Annotated[str, typer.Option(help="Model, or 'chr'.")] = "RB5009UG+S+",
+    listen: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
+    api_port: Annotated[int, typer.Option(help="API port; 0 takes a free one.")] = 0,
+    api_ssl_port: Annotated[int, typer.Option(help="API over TLS; 0 takes a free one.")] = 0,
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM file with certificate and key.", exists=True)
+    ] = None,
+    control: Annotated[Path | None, typer.Option(help="Control socket to make.")] = None,
+    routers: Annotated[int, typer.Option(help="How many; fixed ports count up.", min=1)] = 1,
+    latency_ms: Annotated[float, typer.Option(help="Round trip of each reply.", min=0)] = 0,
+    service_ms: Annotated[float, typer.Option(help="Time that each write takes.", min=0)] = 0,
+    order: Annotated[Order, typer.Option(help="Order of tagged commands.")] = Order.FIFO,
+    seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
+    seed_guide: Annotated[
+        bool, typer.Option("--seed-guide", help="Have the DHCP server dhcp-vlan-32 at start.")
+    ] = False,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of a fault on from the start (JSON).")
+    ] = None,
+    switch: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of a behaviour that no source decides.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say where it listens in JSON.")] = False,
+) -> None:
+    """Run simulated RouterOS routers until SIGTERM or SIGINT."""
+    faults: dict[str, object] = {"latency_ms": latency_ms, "service_ms": service_ms}
+    switches: dict[str, object] = {"tagged_order": order.value}
+    options = RouterOptions(
+        version=version,
+        user=user,
+        password=_password(password_file, password_env, demo=demo_password),
+        identity=identity,
+        serial=serial,
+        board=board,
+        listen=listen,
+        api_port=api_port,
+        api_ssl_port=api_ssl_port,
+        certificate=str(certificate) if certificate else None,
+        seed_guide=seed_guide,
+        seed=seed,
+        faults=faults | _settings(fault or []),
+        switches=switches | _settings(switch or []),
+    )
+    try:
+        asyncio.run(_run(options, routers, control, as_json=as_json))
+    except (OSError, ValueError) as error:
+        typer.echo(f"simulator: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _password(file: Path | None, variable: str | None, *, demo: bool) -> str:
+    ways = [way for way in (file, variable, demo or None) if way is not None]
+    if len(ways) != 1:
+        problem = "give one of --password-file, --password-env, --demo-password"
+        raise typer.BadParameter(problem)
+    if file is not None:
+        return file.read_text(encoding="utf-8").rstrip("\n")
+    if variable is not None:
+        value = os.environ.get(variable)  # noqa: TID251 - the flag names the variable
+        if value is None:
+            problem = f"{variable} is not set"
+            raise typer.BadParameter(problem, param_hint="--password-env")
+        return value
+    return DEMO_PASSWORD
+
+
+def _settings(given: list[str]) -> dict[str, object]:
+    settings: dict[str, object] = {}
+    for each in given:
+        name, _, value = each.partition("=")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+async def _run(options: RouterOptions, count: int, control: Path | None, *, as_json: bool) -> None:
+    fleet = Fleet(options, count, control)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await fleet.start()
+        routers = [Actions.about(server) for server in fleet.servers.values()]
+        sys.stdout.write(_ready(routers, options, control, as_json=as_json) + "\n")
+        sys.stdout.flush()
+        await stopped.wait()
+    finally:
+        await fleet.stop()
+
+
+def _ready(
+    routers: list[dict[str, Any]], options: RouterOptions, control: Path | None, *, as_json: bool
+) -> str:
+    if as_json:
+        where = str(control) if control else None
+        return json.dumps({"user": options.user, "control": where, "routers": routers})
+    first = routers[0]
+    text = f"RouterOS {options.version} (simulated) '{first['identity']}' on {first['host']}:"
+    text += f" api {first['api_port']}, api-ssl {first['api_ssl_port']}"
+    text += f" sha256 {first['fingerprint_sha256']}"
+    if len(routers) > 1:
+        text += f"; and {len(routers) - 1} more"
+    if control:
+        text += f"; control {control}"
+    return text
+
+
+def main() -> None:
+    """Run the command by itself."""
+    typer.run(simulator_command)

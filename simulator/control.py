@@ -1,0 +1,264 @@
+"""The control interface: faults, counters, journal, a person at the router, a DHCP client.
+
+`RouterControl` is what a test holds, whether the router runs in a thread beside it
+(`testing`) or in another process behind a Unix socket (`ControlClient`). The requests and
+replies on the socket are JSON objects, one a line:
+`{"router": "R1", "do": "rows", "with": {"menu": "/ip/dhcp-server/lease"}}` is answered by
+`{"ok": …}` or `{"error": "…"}`.
+"""
+
+import json
+import socket
+from typing import Any, Self
+
+Row = dict[str, str]
+
+
+class ControlError(Exception):
+    """What was asked of the simulator cannot be done; carries its words."""
+
+
+class RouterControl:
+    """One simulated router, from outside.
+
+    Attributes:
+        name: `R1`, ….
+        host: address it listens on.
+        api_port, api_ssl_port, rest_port, rest_http_port: its ports; None where not served.
+        certificate_pem: of its TLS services.
+        fingerprint_sha256: of that certificate's DER form, in lower-case hexadecimal.
+        identity, serial, version: as the router says them.
+    """
+
+    name: str
+    host: str
+    api_port: int | None
+    api_ssl_port: int | None
+    rest_port: int | None
+    rest_http_port: int | None
+    certificate_pem: str
+    fingerprint_sha256: str
+    identity: str
+    serial: str
+    version: str
+
+    def _do(self, do: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON either way
+        raise NotImplementedError
+
+    def _refresh(self) -> None:
+        self.__dict__.update(self._do("about"))
+
+    # --- a person at the router ---------------------------------------------------------------
+
+    def rows(self, menu: str) -> list[Row]:
+        """Read all rows of a menu as a client would."""
+        rows: list[Row] = self._do("rows", menu=menu)
+        return rows
+
+    def add_row(self, menu: str, values: Row) -> str:
+        """Add a row by hand and give its id.
+
+        Raises:
+            ControlError: in the router's words.
+        """
+        row_id: str = self._do("run", command=f"{menu}/add", arguments=values)
+        return row_id
+
+    def set_row(self, menu: str, row_id: str, values: Row) -> None:
+        """Change a row by hand.
+
+        Raises:
+            ControlError: in the router's words.
+        """
+        self._do("run", command=f"{menu}/set", arguments={".id": row_id, **values})
+
+    def copy_row(self, menu: str, row_id: str, changes: Row) -> str:
+        """Add a copy of a row with some values changed, and give its id.
+
+        Raises:
+            ControlError: in the router's words.
+        """
+        return self.add_row(menu, {"copy-from": row_id, **changes})
+
+    def remove_row(self, menu: str, *row_ids: str) -> None:
+        """Remove rows by hand.
+
+        Raises:
+            ControlError: in the router's words.
+        """
+        self._do("run", command=f"{menu}/remove", arguments={".id": ",".join(row_ids)})
+
+    def run(self, command: str, arguments: Row | None = None) -> str | None:
+        """Run any command by hand, with all rights, and give its `=ret=`.
+
+        Raises:
+            ControlError: in the router's words.
+        """
+        ret: str | None = self._do("run", command=command, arguments=arguments or {})
+        return ret
+
+    # --- counting -----------------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        """Count commands of clients since start or reset: `{"/login": 1, "/ip/…/print": 2}`."""
+        counters: dict[str, int] = self._do("counters")
+        return counters
+
+    def refusals(self) -> dict[str, int]:
+        """Count refused commands by the router's words."""
+        refusals: dict[str, int] = self._do("refusals")
+        return refusals
+
+    def reset_counters(self) -> None:
+        """Count from zero again."""
+        self._do("reset_counters")
+
+    def journal(self, after: int = 0) -> list[dict[str, Any]]:
+        """Give the rows written and the writes refused, oldest first.
+
+        Each is `seq`, `time` (monotonic seconds), `session` (`api:1`, `api-ssl:2`, `rest:3`,
+        `operator`, `dhcp`), `command`, `arguments`, `before` and `after` (the row as read, or
+        None) and `error` (the router's words, or None). A command on several rows gives
+        several entries.
+
+        Args:
+            after: leave out what has this `seq` or a smaller one.
+        """
+        journal: list[dict[str, Any]] = self._do("journal", after=after)
+        return journal
+
+    def sessions(self) -> list[str]:
+        """Give the ids of connections that the router holds now."""
+        sessions: list[str] = self._do("sessions")
+        return sessions
+
+    # --- what goes wrong ----------------------------------------------------------------------
+
+    def set_faults(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Faults
+        """Switch faults on or off; names and values are those of `faults.Faults`.
+
+        Raises:
+            ControlError: there is no fault of that name.
+        """
+        self._do("set_faults", changes=changes)
+
+    def clear_faults(self) -> None:
+        """Switch all faults off (power is not one of them)."""
+        self._do("clear_faults")
+
+    def faults(self) -> dict[str, Any]:
+        """Give all faults by name."""
+        faults: dict[str, Any] = self._do("faults")
+        return faults
+
+    def set_switches(self, **changes: Any) -> None:  # noqa: ANN401 - fields of Switches
+        """Choose behaviour that no source decides; names are those of `faults.Switches`.
+
+        Raises:
+            ControlError: there is no switch of that name.
+        """
+        self._do("set_switches", changes=changes)
+
+    def power_off(self) -> None:
+        """Refuse connections and reset all sessions."""
+        self._do("power_off")
+
+    def power_on(self) -> None:
+        """Listen again, on the same ports."""
+        self._do("power_on")
+
+    def reboot(self, down_s: float = 0) -> None:
+        """Power off and, after `down_s` seconds, on."""
+        self._do("reboot", down_s=down_s)
+
+    def reset_sessions(self) -> None:
+        """Reset all connections of this moment."""
+        self._do("reset_sessions")
+
+    def set_serial(self, serial: str) -> None:
+        """Be another board."""
+        self._do("set_serial", serial=serial)
+        self._refresh()
+
+    def new_certificate(self) -> None:
+        """Make another certificate; connections from now on see it."""
+        self._do("new_certificate")
+        self._refresh()
+
+    # --- a DHCP client ------------------------------------------------------------------------
+
+    def device(
+        self,
+        mac: str,
+        *,
+        server: str = "",
+        requested: str = "",
+        client_id: str = "",
+        host_name: str = "",
+    ) -> dict[str, Any]:
+        """Ask for a lease as a device would.
+
+        Args:
+            mac: the device's.
+            server: name of the DHCP server that hears it; empty is the only one.
+            requested: address that it asks for or renews.
+            client_id: its option 61.
+            host_name: its option 12.
+
+        Returns:
+            `kind` (`ack`, `nak`, `none`), `address`, `lease_s`, `row_id`.
+        """
+        answer: dict[str, Any] = self._do(
+            "device",
+            mac=mac,
+            server=server,
+            requested=requested,
+            client_id=client_id,
+            host_name=host_name,
+        )
+        return answer
+
+    def device_release(self, mac: str, *, server: str = "") -> None:
+        """Give a device's lease back."""
+        self._do("device_release", mac=mac, server=server)
+
+
+class ControlClient(RouterControl):
+    """A router in another process, through its control socket.
+
+    Args:
+        path: of the Unix socket.
+        router: its name there.
+        timeout_s: for each answer.
+    """
+
+    def __init__(self, path: str, router: str = "R1", timeout_s: float = 10) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout_s)
+        self._socket.connect(path)
+        self._file = self._socket.makefile("rwb")
+        self.name = router
+        self._refresh()
+
+    def _do(self, do: str, **arguments: Any) -> Any:  # noqa: ANN401 - JSON either way
+        request = {"router": self.name, "do": do, "with": arguments}
+        self._file.write(json.dumps(request).encode() + b"\n")
+        self._file.flush()
+        line = self._file.readline()
+        if not line:
+            raise ControlError("the simulator has gone")
+        reply = json.loads(line)
+        if "error" in reply:
+            raise ControlError(reply["error"])
+        return reply["ok"]
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._file.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,252 @@
+"""Which lease a DHCP client gets: static first, then the pool.
+
+Works on the lease table alone; packets are `dhcp`'s business, and the control interface's
+`device` plays a client without any.
+
+Source: MAN-SRV, HLP (routeros-facts 2.6).
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Literal
+
+from simulator.menu import Caller, Menu, Request
+from simulator.menus import MENUS
+from simulator.menus.dhcp import SERVER
+from simulator.menus.ip import POOL, addresses
+from simulator.menus.lease import LEASE
+from simulator.router import Router
+from simulator.state import Row, Values
+from simulator.values import ZERO_IP, parse_duration
+
+_DHCP = Caller("dhcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a client says of itself.
+
+    Attributes:
+        mac: in upper case with `:`.
+        server: name of the DHCP server that hears it.
+        requested: the address that it asks for or renews; empty is none.
+        client_id: option 61 as RouterOS writes it.
+        host_name: option 12.
+    """
+
+    mac: str
+    server: str
+    requested: str = ""
+    client_id: str = ""
+    host_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server says: `ack` with an address, `nak`, or nothing.
+
+    Attributes:
+        kind: of the answer.
+        address: given, empty but for `ack`.
+        lease_s: lease time in seconds.
+        row_id: the lease.
+    """
+
+    kind: Literal["ack", "nak", "none"]
+    address: str = ""
+    lease_s: int = 0
+    row_id: str = ""
+
+
+SILENCE = Answer("none")
+
+
+def request(router: Router, client: Client, *, bind: bool = True) -> Answer:
+    """Answer a client's request and note the lease.
+
+    Args:
+        router: whose tables.
+        client: who asks.
+        bind: note it as bound; without it (DISCOVER) nothing changes but a dynamic row's
+            reservation.
+    """
+    server_id = router.id_of(SERVER, client.server)
+    server = MENUS[SERVER].rows(router).rows.get(server_id or "")
+    if server is None or server.disabled:
+        return SILENCE
+    row = _lease_of(router, server, client, dynamic=False)
+    static = row is not None
+    if row is None:
+        row = _lease_of(router, server, client, dynamic=True)
+    if row is not None and row.values.get("block-access") == "true":
+        return SILENCE
+    address = _address_for(router, server, row, client)
+    if address is None:
+        return _stale(router, server, client) if client.requested and bind else SILENCE
+    if bind and client.requested and client.requested != address:
+        return _stale(router, server, client)
+    lease_s = _lease_time(server, row)
+    if row is None:
+        row = _new_dynamic(router, server, client, address)
+    if bind:
+        _bind(router, server, row, client, address)
+        if static:
+            _drop_dynamic(router, server, client)
+    return Answer("ack", address, lease_s, row.id)
+
+
+def release(router: Router, client: Client) -> None:
+    """Take a client's release: a dynamic row goes, a static one waits (MAN-SRV)."""
+    table = MENUS[LEASE].rows(router)
+    for row in table.having("mac-address", client.mac):
+        if row.values.get("active-mac-address") != client.mac:
+            continue
+        _forget(router, row)
+
+
+def _forget(router: Router, row: Row) -> None:
+    menu, table = MENUS[LEASE], MENUS[LEASE].rows(router)
+    before = menu.view(router, row)
+    if row.dynamic:
+        table.delete(row)
+        menu.removed(router, row)
+        _note(router, menu, "remove", before, None)
+    else:
+        menu.release(table, row)  # type: ignore[attr-defined]  # the lease menu's own
+        menu.changed(router, before, row)
+        _note(router, menu, "set", before, menu.view(router, row))
+
+
+def _lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> Row | None:
+    found = None
+    for row in MENUS[LEASE].rows(router).having("mac-address", client.mac):
+        values = row.values
+        if row.dynamic is not dynamic or row.disabled:
+            continue
+        if values["server"] not in (server.id, "all"):
+            continue
+        # client-id must match where it is set (HLP)
+        if values.get("client-id") and values["client-id"] != client.client_id and not dynamic:
+            continue
+        if found is None or values["server"] != "all":
+            found = row
+    return found
+
+
+def _address_for(router: Router, server: Row, row: Row | None, client: Client) -> str | None:
+    address = ZERO_IP if row is None else row.values["address"]
+    if address != ZERO_IP and address[0].isdigit():
+        if row is not None and row.dynamic and _static_elsewhere(router, address):
+            return None
+        return address
+    pool = router.id_of(POOL, address) if address != ZERO_IP else server.values["address-pool"]
+    held = None if row is None else row.values.get("active-address")
+    if held:
+        return held
+    return _free_address(router, pool, client)
+
+
+def _static_elsewhere(router: Router, address: str) -> bool:
+    table = MENUS[LEASE].rows(router)
+    return any(not r.dynamic and not r.disabled for r in table.having("address", address))
+
+
+def _free_address(router: Router, pool: str | None, client: Client) -> str | None:
+    """Take the address asked for if it is free in the pool (MAN-SRV 4), else the first."""
+    row = MENUS[POOL].rows(router).rows.get(pool or "")
+    seen: set[str] = set()
+    while row is not None and row.id not in seen:
+        seen.add(row.id)
+        ranges = row.values["ranges"]
+        if client.requested and _is_free(router, client.requested):
+            wanted = int(IPv4Address(client.requested))
+            if any(wanted == number for number in addresses(ranges)):
+                return client.requested
+        for number in addresses(ranges):
+            address = str(IPv4Address(number))
+            if _is_free(router, address):
+                return address
+        row = MENUS[POOL].rows(router).rows.get(row.values.get("next-pool", "none"))
+    return None
+
+
+def _is_free(router: Router, address: str) -> bool:
+    table = MENUS[LEASE].rows(router)
+    return not table.having("address", address) and not table.having("active-address", address)
+
+
+def _stale(router: Router, server: Row, client: Client) -> Answer:
+    """Answer a request for an address that is not the client's (any more)."""
+    if router.switches.stale_renewal == "silent" and _still_holds(router, client):
+        return SILENCE
+    return Answer("nak") if server.values["authoritative"] == "yes" else SILENCE
+
+
+def _still_holds(router: Router, client: Client) -> bool:
+    table = MENUS[LEASE].rows(router)
+    return any(
+        row.values.get("active-mac-address") == client.mac
+        for row in table.having("active-address", client.requested)
+    )
+
+
+def _lease_time(server: Row, row: Row | None) -> int:
+    own = None if row is None else row.values.get("lease-time")
+    seconds = parse_duration(own, "lease-time") if own else 0
+    # 0s is the server's lease time (MAN 2026)
+    return seconds or parse_duration(server.values["lease-time"], "lease-time")
+
+
+def _new_dynamic(router: Router, server: Row, client: Client, address: str) -> Row:
+    menu = MENUS[LEASE]
+    values = menu.fresh(router) | {
+        "address": address,
+        "mac-address": client.mac,
+        "client-id": client.client_id,
+        "server": server.id,
+        "status": "offered",
+        "dynamic": "true",
+    }
+    row = menu.rows(router).insert(values)
+    _expire_at(router, row, 30)  # how long an offer is kept (assumed)
+    _note(router, menu, "add", None, menu.view(router, row))
+    return row
+
+
+def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -> None:
+    menu = MENUS[LEASE]
+    before = menu.view(router, row)
+    old = row.values
+    active = {
+        "status": "bound",
+        "active-address": address,
+        "active-mac-address": client.mac,
+        "active-server": server.id,
+    }
+    if client.client_id:
+        active["active-client-id"] = client.client_id
+    if client.host_name:
+        active["host-name"] = client.host_name
+    menu.rows(router).update(row, {**old, **active})
+    row.times["last-seen"] = router.now()
+    _expire_at(router, row, _lease_time(server, row))
+    menu.changed(router, old, row)
+    _note(router, menu, "set", before, menu.view(router, row))
+
+
+def _expire_at(router: Router, row: Row, seconds: int) -> None:
+    until = router.now() + seconds
+    row.times["expires-after"] = until
+    router.next_expiry = min(router.next_expiry, until)
+
+
+def _drop_dynamic(router: Router, server: Row, client: Client) -> None:
+    row = _lease_of(router, server, client, dynamic=True)
+    if row is not None:
+        _forget(router, row)
+
+
+def _note(
+    router: Router, menu: Menu, command: str, before: Values | None, after: Values | None
+) -> None:
+    router.wrote(Request(router, menu, command, {}, (), None, _DHCP), before, after)

@@ -1,0 +1,143 @@
+"""What can be made to go wrong, while the router runs.
+
+One object a router; the same names go through Python (`testing`), the control socket and
+the command's `--fault`. Counted faults (`int`) fire that many times and then are spent;
+-1 fires for ever, 0 is off.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFault:
+    """One value that this router treats in its own way.
+
+    Attributes:
+        menu: `/ip/dhcp-server/lease`.
+        field: `address`.
+        value: as written by the client; `*` is any.
+        text: the refusal in the router's words, or the value that is stored instead.
+    """
+
+    menu: str
+    field: str
+    value: str
+    text: str
+
+    def meets(self, menu: str, arguments: dict[str, str]) -> bool:
+        """Say whether a write carries this value."""
+        held = arguments.get(self.field)
+        return menu == self.menu and held is not None and self.value in ("*", held)
+
+
+@dataclass(slots=True)
+class Faults:
+    """All faults of one router, off by default; power is not one of them.
+
+    Attributes:
+        latency_ms: a round trip: each reply leaves this long after its command came;
+            replies to commands sent together wait together.
+        service_ms: time that each write takes; one write at a time in the whole router.
+        service_ms_by_command: the same for single commands, `{"/ip/…/print": 50}`; these
+            may be reads too.
+        trickle_bytes_per_s: replies leave at this rate at most; 0 is as fast as they can.
+        hang_on_connect: connections are accepted and never answered, not even the login.
+        hang_in_use: sessions, old and new ones, take commands and neither run nor answer them.
+        refuse_login: every login is refused, whatever the password.
+        cut_replies: so many replies stop in their middle, by a reset.
+        lose_replies: so many writes are done, and the connection is reset instead of a reply.
+        fault_command: the two faults above meet only commands that end like this; empty is all.
+        reset_after_commands: a session is reset when it sends one command more than this;
+            0 is off.
+        session_limit: sessions at most, in place of the version's own; None is the latter.
+        denied_policies: policies that every user has lost, such as `write`.
+        refuse_values: values that are refused, with the words for it.
+        change_values: values that are stored otherwise than written.
+    """
+
+    latency_ms: float = 0
+    service_ms: float = 0
+    service_ms_by_command: dict[str, float] = field(default_factory=dict)
+    trickle_bytes_per_s: int = 0
+    hang_on_connect: bool = False
+    hang_in_use: bool = False
+    refuse_login: bool = False
+    cut_replies: int = 0
+    lose_replies: int = 0
+    fault_command: str = ""
+    reset_after_commands: int = 0
+    session_limit: int | None = None
+    denied_policies: list[str] = field(default_factory=list)
+    refuse_values: list[ValueFault] = field(default_factory=list)
+    change_values: list[ValueFault] = field(default_factory=list)
+
+    def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too
+        """Set some faults by name; value faults may be given as mappings.
+
+        Raises:
+            ValueError: there is no fault of that name.
+        """
+        names = {each.name for each in fields(self)}
+        for name, value in changes.items():
+            if name not in names:
+                msg = f"no fault named {name}; there are: {', '.join(sorted(names))}"
+                raise ValueError(msg)
+            if name in ("refuse_values", "change_values"):
+                value = [v if isinstance(v, ValueFault) else ValueFault(**v) for v in value]  # noqa: PLW2901 - the same value, parsed
+            setattr(self, name, value)
+
+    def fires(self, name: str, command: str) -> bool:
+        """Use up one of a counted fault, if it is on and meets the command."""
+        left: int = getattr(self, name)
+        if not left or not command.endswith(self.fault_command):
+            return False
+        if left > 0:
+            setattr(self, name, left - 1)
+        return True
+
+
+@dataclass(slots=True)
+class Switches:
+    """What no source decides, with the documented or likelier behaviour as default.
+
+    Attributes:
+        tagged_order: `fifo`, or `shuffle`: commands with tags that are in flight together
+            on one connection run in random order (an untagged one waits for all before it
+            and is waited for).
+        shuffle_gather_ms: how long `shuffle` gathers commands before it starts.
+        stale_renewal: what a client gets that renews an address the lease no longer has:
+            `nak` (MAN) or `silent` (FN 7.24.4: it keeps it until expiry).
+        zero_address_unique: whether two static leases may not both have 0.0.0.0.
+        disabled_address_unique: whether a disabled lease's address still blocks another's.
+        static_on_dynamic_address: `allow` or `refuse` a static lease on an address that a
+            dynamic lease of another client holds.
+        option_in_use_removal: `allow` (as for pools and servers, LAB) or `refuse`.
+        make_static_on_static: `ignore` or `refuse`.
+        beyond_session_limit: `close` (accepted, then closed) or `silent` (accepted, unserved).
+        lease_without_client: `allow` or `refuse` a lease with no MAC, client id or option 82.
+    """
+
+    tagged_order: str = "fifo"
+    shuffle_gather_ms: float = 2
+    stale_renewal: str = "nak"
+    zero_address_unique: bool = False
+    disabled_address_unique: bool = True
+    static_on_dynamic_address: str = "allow"
+    option_in_use_removal: str = "allow"
+    make_static_on_static: str = "ignore"
+    beyond_session_limit: str = "close"
+    lease_without_client: str = "allow"
+
+    def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too
+        """Set some switches by name.
+
+        Raises:
+            ValueError: there is no switch of that name.
+        """
+        names = {each.name for each in fields(self)}
+        for name, value in changes.items():
+            if name not in names:
+                msg = f"no switch named {name}; there are: {', '.join(sorted(names))}"
+                raise ValueError(msg)
+            setattr(self, name, value)

@@ -1,0 +1,85 @@
+"""Some routers in one event loop, with their control socket."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from simulator.listening import RouterServer
+from simulator.menu import Caller
+from simulator.menus.users import POLICIES
+from simulator.operator_side import ControlServer
+from simulator.options import RouterOptions
+from simulator.router import OPERATOR, Router
+
+_PERSON = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
+
+
+def options_of(options: RouterOptions, number: int, of: int) -> RouterOptions:
+    """Give one of several routers its own name, ports and random numbers."""
+    if of == 1:
+        return options
+    own = replace(options, identity=f"{options.identity}-{number}", seed=options.seed + number)
+    if options.serial is not None:
+        own = replace(own, serial=f"{options.serial}-{number}")
+    for name in ("api_port", "api_ssl_port", "rest_port", "rest_http_port"):
+        port = getattr(options, name)
+        if port:
+            own = replace(own, **{name: port + number - 1})
+    return own
+
+
+def seed_guide(router: Router) -> None:
+    """Set up the founding situation: one VLAN with a DHCP server, pool and network."""
+    for command, arguments in (
+        ("/interface/vlan/add", {"name": "vlan-32", "vlan-id": "32", "interface": "ether2"}),
+        ("/ip/pool/add", {"name": "pool-vlan-32", "ranges": "223.203.225.100-223.203.225.254"}),
+        (
+            "/ip/dhcp-server/add",
+            {"name": "dhcp-vlan-32", "interface": "vlan-32", "address-pool": "pool-vlan-32"},
+        ),
+        (
+            "/ip/dhcp-server/network/add",
+            {"address": "223.203.225.0/24", "gateway": "223.203.225.1"},
+        ),
+    ):
+        router.execute(command, dict(arguments), _PERSON)
+    router.journal.clear()
+
+
+class Fleet:
+    """N routers, `R1` to `RN`.
+
+    Args:
+        options: of each; with several, names and fixed ports count up.
+        count: how many.
+        control: path of the control socket, or None for none.
+    """
+
+    def __init__(self, options: RouterOptions, count: int = 1, control: Path | None = None) -> None:
+        self.servers = {
+            f"R{number}": RouterServer(f"R{number}", options_of(options, number, count))
+            for number in range(1, count + 1)
+        }
+        if options.seed_guide:
+            for server in self.servers.values():
+                seed_guide(server.router)
+        self._control = ControlServer(control, self.servers) if control else None
+
+    async def start(self) -> None:
+        """Bind and listen.
+
+        Raises:
+            OSError: a port or the control socket cannot be had.
+        """
+        for server in self.servers.values():
+            server.bind()
+        for server in self.servers.values():
+            await server.power_on()
+        if self._control is not None:
+            await self._control.start()
+
+    async def stop(self) -> None:
+        """End all sessions and give the ports back."""
+        if self._control is not None:
+            await self._control.close()
+        for server in self.servers.values():
+            await server.close()

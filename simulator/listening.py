@@ -1,0 +1,187 @@
+"""A router on the network: its ports, power, certificate.
+
+A port that was given to a router stays its own while the power is off: a socket that is
+bound and does not listen keeps others away and refuses connections.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+from simulator.api_server import ApiSession
+from simulator.connection import reset
+from simulator.options import RouterOptions
+from simulator.router import Router
+from simulator.tls import Certificate, make_certificate, read_certificate
+
+_BACKLOG = 512
+
+
+class Port:
+    """One TCP port that can be opened and closed again.
+
+    Args:
+        host: address.
+        number: port; 0 takes a free one, for ever.
+        factory: makes the protocol of a connection.
+    """
+
+    def __init__(self, host: str, number: int, factory: Callable[[], asyncio.Protocol]) -> None:
+        self._factory = factory
+        self._server: asyncio.Server | None = None
+        self._bound = _bind(host, number)
+        self.host, self.number = self._bound.getsockname()[:2]
+
+    async def open(self) -> None:
+        """Listen."""
+        if self._server is None:
+            self._bound.close()
+            self._bound = _bind(self.host, self.number)
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(
+                self._factory, sock=self._bound, backlog=_BACKLOG
+            )
+
+    def close(self) -> None:
+        """Refuse connections, and keep the number."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._bound = _bind(self.host, self.number)
+
+    def give_up(self) -> None:
+        """Let the number go."""
+        self.close()
+        self._bound.close()
+
+
+class TlsGate(asyncio.Protocol):
+    """Turns a fresh connection into TLS, with the certificate of this moment.
+
+    Args:
+        router: asked for faults.
+        certificate: asked for the context.
+        factory: makes the protocol inside.
+    """
+
+    _tasks: set[asyncio.Task[None]]
+
+    def __init__(
+        self,
+        server: "RouterServer",
+        factory: Callable[[], asyncio.Protocol],
+    ) -> None:
+        self._server = server
+        self._factory = factory
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the handshake, or leave it when the router is to hang."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what asyncio passes to a stream protocol
+        faults = self._server.router.faults
+        self._server.raw.add(transport)
+        if faults.hang_on_connect or faults.hang_in_use:
+            return
+        transport.pause_reading()
+        task = asyncio.get_running_loop().create_task(self._shake(transport))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    async def _shake(self, transport: asyncio.Transport) -> None:
+        inner = self._factory()
+        loop = asyncio.get_running_loop()
+        try:
+            secure = await loop.start_tls(
+                transport, inner, self._server.certificate.context(), server_side=True
+            )
+        except OSError:  # ssl.SSLError too: a client that wants another certificate
+            transport.abort()
+            return
+        finally:
+            self._server.raw.discard(transport)
+        if secure is not None:
+            inner.connection_made(secure)
+
+
+class RouterServer:
+    """One router with its open ports.
+
+    Args:
+        name: `R1`, as the control interface calls it.
+        options: how the router is to be.
+    """
+
+    def __init__(self, name: str, options: RouterOptions) -> None:
+        self.name = name
+        self.options = options
+        self.router = Router(options)
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.raw: set[asyncio.Transport] = set()
+        self.ports: dict[str, Port] = {}
+        self.certificate: Certificate = (
+            read_certificate(options.certificate)
+            if options.certificate
+            else make_certificate(options.identity, options.listen, self.router.wall())
+        )
+
+    def bind(self) -> None:
+        """Take the ports.
+
+        Raises:
+            OSError: a port is taken by somebody else.
+        """
+        for service, number, factory in self._services():
+            if number is not None:
+                self.ports[service] = Port(self.options.listen, number, factory)
+
+    def _services(self) -> list[tuple[str, int | None, Callable[[], asyncio.Protocol]]]:
+        return [
+            ("api", self.options.api_port, lambda: ApiSession(self.router, "api")),
+            (
+                "api-ssl",
+                self.options.api_ssl_port,
+                lambda: TlsGate(self, lambda: ApiSession(self.router, "api-ssl")),
+            ),
+        ]
+
+    async def power_on(self) -> None:
+        """Listen on all ports."""
+        for port in self.ports.values():
+            await port.open()
+
+    def power_off(self) -> None:
+        """Refuse connections and end all sessions; what a shutdown would store stays."""
+        for port in self.ports.values():
+            port.close()
+        self.end_sessions()
+
+    def end_sessions(self) -> None:
+        """Restart the router's software: sessions and uptime."""
+        self.router.boot()
+        for transport in tuple(self.raw):
+            reset(transport)
+        self.raw.clear()
+
+    async def close(self) -> None:
+        """Stop for good."""
+        for port in self.ports.values():
+            port.give_up()
+        self.router.reset_sessions()
+        for transport in tuple(self.raw):
+            reset(transport)
+        for task in tuple(self.tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def _bind(host: str, number: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, number))
+        sock.setblocking(False)  # noqa: FBT003 - the one argument it has
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,212 @@
+"""`/ip/dhcp-server` and what lies under it, but for the leases."""
+
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+from simulator import errors
+from simulator.errors import RouterError
+from simulator.menu import COMMENT, DISABLED, Field, Menu, Singleton, state
+from simulator.state import Row, Values
+from simulator.values import (
+    BOOL,
+    IP,
+    TEXT,
+    TIME,
+    Enum,
+    IpList,
+    Number,
+    Prefix,
+    Ref,
+    RefList,
+    Time,
+    Words,
+)
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+SERVER = "/ip/dhcp-server"
+NETWORK = "/ip/dhcp-server/network"
+OPTION = "/ip/dhcp-server/option"
+OPTION_SETS = "/ip/dhcp-server/option/sets"
+
+
+class ServerMenu(Menu):
+    """DHCP servers: fields and defaults from routeros-facts 4.2."""
+
+    path = SERVER
+    named = True
+    fields = (
+        Field("name"),
+        Field("interface", Ref("/interface"), required=True),
+        Field("relay", IP, default="0.0.0.0", hidden="0.0.0.0"),  # noqa: S104 - any relay
+        Field("lease-time", TIME, default="30m"),  # MAN; 10m on version 6 (ANS)
+        Field("address-pool", Ref("/ip/pool", "static-only"), default="static-only"),
+        Field("server-address", IP, default="0.0.0.0", hidden="0.0.0.0"),  # noqa: S104 - own one
+        Field("authoritative", Enum("yes", "no", "after-2sec-delay", "after-10sec-delay"), "yes"),
+        Field(
+            "bootp-support", Enum("static", "dynamic", "none"), default="static", hidden="static"
+        ),
+        Field("bootp-lease-time", Time("forever", "lease-time"), "forever", hidden="forever"),
+        Field("delay-threshold", Time("none"), default="none", hidden="none"),
+        Field("add-arp", BOOL, default="false", hidden="false"),
+        Field("always-broadcast", BOOL, default="false", hidden="false"),
+        Field("use-radius", Enum("no", "yes", "accounting"), default="no"),
+        Field("client-mac-limit", Number(1, 0xFFFFFFFF, "unlimited"), hidden="unlimited"),
+        Field("conflict-detection", BOOL, default="true", hidden="true"),
+        Field("use-framed-as-classless", BOOL, default="true", hidden="true"),
+        Field("use-reconfigure", BOOL, default="false", since=(7, 19)),
+        Field("address-lists", default="", since=(7, 17)),
+        Field(
+            "dynamic-lease-identifiers",
+            Words(("client-mac", "client-id", "opt-82")),
+            "client-mac,client-id",
+            since=(7, 21),
+        ),
+        Field("support-broadband-tr101", BOOL, default="false", since=(7, 21)),
+        Field("add-dns-entries", BOOL, default="false", since=(7, 23)),
+        Field("add-dns-entries-suffix", hidden="", since=(7, 23)),
+        Field("lease-script", default=""),
+        Field("dhcp-option-set", Ref(OPTION_SETS, "none"), default="none", hidden="none"),
+        Field("insert-queue-before", default="first", hidden="first"),
+        Field("parent-queue", default="none", hidden="none"),
+        Field("allow-dual-stack-queue", BOOL, default="true", hidden="true"),
+        state("dynamic", "false"),
+        state("invalid", "false"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def fresh(self, router: "Router") -> Values:
+        """Know the older default of the lease time."""
+        values = super().fresh(router)
+        if router.version < (7,):
+            values["lease-time"] = "10m"
+        return values
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (LAB); make one up (assumed: serverN)."""
+        if not values.get("name"):
+            taken = {each.values["name"] for each in self.rows(router).rows.values()}
+            values["name"] = next(
+                name for n in range(1, len(taken) + 2) if (name := f"server{n}") not in taken
+            )
+        if any(each is not row for each in self.rows(router).having("name", values["name"])):
+            raise RouterError(errors.DUPLICATE_SERVER)
+
+
+class NetworkMenu(Menu):
+    """Networks: overlapping rows are fine, equal ones and host bits are not (LAB)."""
+
+    path = NETWORK
+    indexed = ("address",)
+    fields = (
+        Field("address", Prefix(errors.INVALID_NETWORK), required=True),
+        Field("gateway", IpList(), default=""),
+        Field("netmask", Number(0, 32), hidden="0"),
+        Field("dns-server", IpList(), default=""),
+        Field("dns-none", BOOL, hidden="false"),
+        Field("wins-server", IpList(), default=""),
+        Field("ntp-server", IpList(), default=""),
+        Field("ntp-none", BOOL, hidden="false", since=(7, 20)),
+        Field("caps-manager", IpList(), default=""),
+        Field("domain", hidden=""),
+        Field("next-server", IP),
+        Field("boot-file-name", hidden=""),
+        Field("dhcp-option", RefList(OPTION), default=""),
+        Field("dhcp-option-set", Ref(OPTION_SETS, "none"), hidden="none"),
+        state("dynamic", "false"),
+        COMMENT,
+    )
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse a network that is there."""
+        for each in self.rows(router).having("address", values["address"]):
+            if each is not row:
+                raise RouterError(errors.DUPLICATE_NETWORK)
+
+    def unsettable(self, router: "Router") -> frozenset[str]:
+        """Only next-server (RR 7.21.5)."""
+        del router
+        return frozenset({"next-server"})
+
+    def of_address(self, router: "Router", address: int) -> Row | None:
+        """Find the row for an address; the most specific one (assumed for overlaps)."""
+        best: tuple[int, Row] | None = None
+        for row in self.rows(router).rows.values():
+            net = IPv4Network(row.values["address"])
+            inside = int(net.network_address) <= address <= int(net.broadcast_address)
+            if inside and (best is None or net.prefixlen > best[0]):
+                best = (net.prefixlen, row)
+        return None if best is None else best[1]
+
+
+class OptionMenu(Menu):
+    """DHCP options; the value's syntax is in `dhcp_options`."""
+
+    path = OPTION
+    named = True
+    fields = (
+        Field("name", required=True),
+        Field("code", Number(1, 254, "vendor-specific"), required=True),
+        Field("value", default=""),
+        Field("force", BOOL, default="false", since=(7, 1)),
+        state("raw-value"),
+        Field("comment", default="", hidden="", since=(7, 16)),
+    )
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (words assumed), show the bytes."""
+        _unique_name(self, router, row, values)
+
+    def check_removal(self, router: "Router", row: Row) -> None:
+        """Refuse by switch only: what RouterOS does is not known."""
+        if router.switches.option_in_use_removal == "refuse" and _named_by(router, row.id):
+            raise RouterError(errors.IN_USE)
+
+
+class OptionSetsMenu(Menu):
+    """Sets of DHCP options."""
+
+    path = OPTION_SETS
+    named = True
+    fields = (
+        Field("name", required=True),
+        Field("options", RefList(OPTION), required=True),
+        Field("comment", default="", hidden="", since=(7, 23)),
+    )
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (words assumed)."""
+        _unique_name(self, router, row, values)
+
+
+class ConfigMenu(Singleton):
+    """Settings of all servers (defaults: ANS)."""
+
+    path = "/ip/dhcp-server/config"
+    fields = (
+        Field("store-leases-disk", Time("immediately", "never"), default="5m"),
+        Field("interim-update", TIME, default="0s"),
+        Field("accounting", BOOL, default="true"),
+        Field("radius-password", TEXT, default="empty"),
+    )
+
+
+def _unique_name(menu: Menu, router: "Router", row: Row | None, values: Values) -> None:
+    if any(each is not row for each in menu.rows(router).having("name", values["name"])):
+        raise RouterError(errors.DUPLICATE_NAME)
+
+
+def _named_by(router: "Router", option_id: str) -> bool:
+    for path in (OPTION_SETS, NETWORK, "/ip/dhcp-server/lease"):
+        key = "options" if path == OPTION_SETS else "dhcp-option"
+        for row in router.table(path).rows.values():
+            if option_id in row.values.get(key, "").split(","):
+                return True
+    return False
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus."""
+    return [ServerMenu(), NetworkMenu(), OptionMenu(), OptionSetsMenu(), ConfigMenu()]

@@ -1,0 +1,209 @@
+"""`/ip/dhcp-server/lease`: static leases that clients write, dynamic ones that DHCP makes.
+
+Fields and rules: routeros-facts 2.1 to 2.5.
+"""
+
+from typing import TYPE_CHECKING
+
+from simulator import errors
+from simulator.errors import RouterError
+from simulator.menu import COMMENT, DISABLED, Field, Menu, Request, Result, state
+from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
+from simulator.state import Row, Table, Values
+from simulator.values import BOOL, MAC, TIME, ZERO_IP, ZERO_MAC, IpOrPool, Ref, RefList
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simulator.router import Router
+
+LEASE = "/ip/dhcp-server/lease"
+# what a lease has only while a client holds it (2.3: absent, not empty)
+ACTIVE = (
+    "active-address",
+    "active-mac-address",
+    "active-client-id",
+    "active-server",
+    "host-name",
+    "src-mac-address",
+)
+
+
+class LeaseMenu(Menu):
+    """Leases."""
+
+    path = LEASE
+    indexed = ("mac-address", "address", "active-address", "comment")
+    fields = (
+        Field("address", IpOrPool(), default=ZERO_IP),
+        Field("mac-address", MAC, default=ZERO_MAC, hidden=ZERO_MAC),
+        Field("client-id", default="", hidden=""),
+        Field("address-lists", default=""),
+        Field("server", Ref(SERVER, "all"), default="all", hidden="all"),  # LAB: absent on read
+        Field("lease-time", TIME),
+        Field("use-src-mac", BOOL, hidden="false"),
+        Field("block-access", BOOL, hidden="false"),
+        Field("always-broadcast", BOOL, hidden="false"),
+        Field("rate-limit", hidden=""),
+        Field("routes", hidden=""),
+        Field("dhcp-option", RefList(OPTION), default=""),
+        Field("dhcp-option-set", Ref(OPTION_SETS, "none"), hidden="none"),
+        Field("insert-queue-before"),
+        Field("parent-queue"),
+        Field("queue-type"),
+        Field("allow-dual-stack-queue", BOOL),
+        Field("agent-circuit-id", default="", since=(7, 21)),
+        Field("agent-remote-id", default="", since=(7, 21)),
+        state("active-agent-circuit-id", "", since=(7, 21)),
+        state("active-agent-remote-id", "", since=(7, 21)),
+        state("status", "waiting"),
+        state("expires-after"),
+        state("last-seen", "never"),
+        state("age"),
+        state("active-address"),
+        Field("active-mac-address", readonly=True),
+        state("active-client-id"),
+        Field("active-server", Ref(SERVER), readonly=True),
+        state("host-name"),
+        state("class-id", since=(7, 16)),
+        state("src-mac-address"),
+        state("blocked", "false"),
+        state("radius", "false"),
+        DISABLED,
+        state("dynamic", "false"),
+        COMMENT,
+    )
+
+    def rows(self, router: "Router") -> Table:
+        """Give the rows, those whose time has passed let go first."""
+        table = router.table(LEASE)
+        if router.next_expiry <= router.now():
+            self.expire(router, table)
+        return table
+
+    def expire(self, router: "Router", table: Table) -> None:
+        """Remove dynamic rows, free static ones, whose lease time is over (MAN-SRV)."""
+        now = router.now()
+        later = [float("inf")]
+        for row in list(table.rows.values()):
+            until = row.times.get("expires-after")
+            if until is None:
+                continue
+            if until > now:
+                later.append(until)
+            elif row.dynamic:
+                table.delete(row)
+            else:
+                self.release(table, row)
+        router.next_expiry = min(later)
+
+    @staticmethod
+    def release(table: Table, row: Row) -> None:
+        """Let a static row wait for its client again."""
+        row.times.pop("expires-after", None)
+        kept = {name: value for name, value in row.values.items() if name not in ACTIVE}
+        table.update(row, {**kept, "status": "waiting"})
+
+    def booted(self, router: "Router", table: Table) -> None:
+        """Keep dynamic rows (a clean shutdown stores them, HLP), let static ones wait."""
+        del router
+        for row in list(table.rows.values()):
+            if not row.dynamic and row.values["status"] != "waiting":
+                self.release(table, row)
+
+    def printed(self, request: Request, rows: "Iterable[Row]") -> "Iterable[Row]":
+        """`active` leaves only what clients hold (mktxp sends it)."""
+        if "active" in request.arguments:
+            return [row for row in rows if "active-address" in row.values]
+        return rows
+
+    # --- rules -----------------------------------------------------------------------------
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Keep MAC and address unique among static leases (2.4, LAB 7.23.7)."""
+        values["blocked"] = values.get("block-access", "false")
+        if values.get("dynamic") == "true":
+            return
+        table = router.table(LEASE)
+        self._check_identity(router, values)
+        mac, server = values["mac-address"], values["server"]
+        if mac != ZERO_MAC and values["disabled"] == "false":
+            for other in table.having("mac-address", mac):
+                if other is row or other.dynamic or other.disabled:
+                    continue
+                theirs = other.values["server"]
+                if server == theirs or "all" in (server, theirs):
+                    raise RouterError(errors.DUPLICATE_CLIENT)
+        self._check_address(router, table, row, values)
+
+    @staticmethod
+    def _check_identity(router: "Router", values: Values) -> None:
+        if router.switches.lease_without_client == "allow":
+            return
+        if values["mac-address"] == ZERO_MAC and not values["client-id"]:
+            raise errors.missing("mac-address")
+
+    @staticmethod
+    def _check_address(router: "Router", table: Table, row: Row | None, values: Values) -> None:
+        address, switches = values["address"], router.switches
+        if address == ZERO_IP and not switches.zero_address_unique:
+            return
+        if not address[0].isdigit():
+            return  # a pool's name
+        for other in table.having("address", address):
+            if other is row:
+                continue
+            if other.dynamic:
+                refused = switches.static_on_dynamic_address == "refuse"
+                refused &= other.values["mac-address"] != values["mac-address"]
+            else:
+                refused = switches.disabled_address_unique or "true" not in (
+                    other.values["disabled"],
+                    values["disabled"],
+                )
+            if refused:
+                raise RouterError(errors.DUPLICATE_ADDRESS)
+
+    def check_change(self, router: "Router", row: Row) -> None:
+        """Refuse to set a dynamic lease (FN 7.24.4)."""
+        del router
+        if row.dynamic:
+            raise RouterError(errors.DYNAMIC_LEASE)
+
+    def unsettable(self, router: "Router") -> frozenset[str]:
+        """Only these four (RR 7.21.5)."""
+        four = frozenset(
+            {"allow-dual-stack-queue", "insert-queue-before", "parent-queue", "queue-type"}
+        )
+        return four & router.schema.arguments(LEASE, "set")
+
+    # --- commands --------------------------------------------------------------------------
+
+    def do_make_static(self, request: Request) -> Result:
+        """Turn dynamic rows static in place: same row, same address, still bound (MAN-SRV)."""
+        router = request.router
+        table = self.rows(router)
+        for row in self.find(request, request.arguments.get("numbers")):
+            if not row.dynamic:
+                if router.switches.make_static_on_static == "refuse":
+                    raise RouterError("failure: lease is not dynamic")  # words assumed
+                continue
+            values = {**row.values, "dynamic": "false"}
+            self.check(router, row, values)
+            before = self.view(router, row)
+            table.update(row, values)
+            router.wrote(request, before, self.view(router, row))
+        return Result()
+
+    def do_check_status(self, request: Request) -> Result:
+        """Free dynamic leases in conflict: nobody answers the probe here (HLP)."""
+        table = self.rows(request.router)
+        for row in self.find(request, request.arguments.get("numbers")):
+            if row.dynamic and row.values["status"] in ("conflict", "declined", "busy"):
+                table.delete(row)
+        return Result()
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus."""
+    return [LeaseMenu()]

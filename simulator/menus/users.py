@@ -1,0 +1,158 @@
+"""`/user`, its groups and who is logged in; and the login itself."""
+
+import hmac
+from typing import TYPE_CHECKING
+
+from simulator import errors
+from simulator.errors import RouterError
+from simulator.menu import COMMENT, DISABLED, Caller, Field, Menu, state
+from simulator.state import Row, Values
+from simulator.values import Ref, Words
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+USER = "/user"
+GROUP = "/user/group"
+# RR 7.21.5; rest-api only since REST exists
+POLICIES = [
+    "local",
+    "telnet",
+    "ssh",
+    "ftp",
+    "reboot",
+    "read",
+    "write",
+    "policy",
+    "test",
+    "winbox",
+    "password",
+    "web",
+    "sniff",
+    "sensitive",
+    "api",
+    "romon",
+    "rest-api",
+]
+_READ = "local telnet ssh reboot read test winbox password web sniff sensitive api romon rest-api"
+
+
+class UserMenu(Menu):
+    """Users; needs the policy of that name to write."""
+
+    path = USER
+    named = True
+    write_policy = "policy"
+    fields = (
+        Field("name", required=True),
+        Field("group", Ref(GROUP), required=True),
+        Field("address", default=""),
+        Field("password", default="", secret=True),
+        state("last-logged-in"),
+        state("expired", "false"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def seed(self, router: "Router") -> None:
+        """Have the one administrator."""
+        own = {"name": router.options.user, "password": router.options.password}
+        own["group"] = str(router.id_of(GROUP, "full"))
+        self.rows(router).insert(self.fresh(router) | own)
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (words assumed)."""
+        if any(each is not row for each in self.rows(router).having("name", values["name"])):
+            raise RouterError("failure: user with the same name already exists")
+
+
+class GroupMenu(Menu):
+    """Groups: `add` negates what is not listed, `set` is cumulative (MAN)."""
+
+    path = GROUP
+    named = True
+    write_policy = "policy"
+    fields = (
+        Field("name", required=True),
+        Field("policy", Words((*POLICIES, *(f"!{each}" for each in POLICIES))), default=""),
+        Field("skin", default="default"),
+        COMMENT,
+    )
+
+    def seed(self, router: "Router") -> None:
+        """Have read, write and full."""
+        write = f"{_READ} write"
+        for name, words in (("read", _READ), ("write", write), ("full", " ".join(POLICIES))):
+            values = self.fresh(router) | {"name": name, "policy": ",".join(words.split())}
+            self.check(router, None, values)
+            self.rows(router).insert(values)
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Write the policy out in full, each policy or its `!`."""
+        had = set() if row is None else policies(row.values["policy"])
+        for word in values["policy"].split(","):
+            if word.startswith("!"):
+                had.discard(word[1:])
+            elif word:
+                had.add(word)
+        known = [each for each in POLICIES if each != "rest-api" or router.version >= (7, 1)]
+        values["policy"] = ",".join(each if each in had else f"!{each}" for each in known)
+
+    def check_removal(self, router: "Router", row: Row) -> None:
+        """Refuse while users are in it (LAB)."""
+        if any(user.values["group"] == row.id for user in router.table(USER).rows.values()):
+            raise RouterError(errors.GROUP_IN_USE)
+
+
+def policies(text: str) -> set[str]:
+    """Give the policies that a group has."""
+    return {word for word in text.split(",") if word and not word.startswith("!")}
+
+
+def password_of(router: "Router", name: str) -> str | None:
+    """Give an enabled user's password; None when there is no such user."""
+    for row in router.table(USER).having("name", name):
+        if not row.disabled:
+            return row.values["password"]
+    return None
+
+
+def log_in(router: "Router", name: str, password: str, session: str, via: str) -> Caller | None:
+    """Check a user's password and the right to come in this way.
+
+    Args:
+        router: where.
+        name: as sent.
+        password: as sent.
+        session: id of the session.
+        via: `api` or `rest-api`, the policy that the way needs.
+
+    Returns:
+        Who it is, with the rights of this moment (routeros-facts 5.2: changes of a group
+        apply to later logins), or None.
+    """
+    held = password_of(router, name)
+    if held is None or router.faults.refuse_login:
+        return None
+    if not hmac.compare_digest(held.encode("utf-8", "surrogateescape"), _bytes(password)):
+        return None
+    return caller_of(router, name, session, via)
+
+
+def caller_of(router: "Router", name: str, session: str, via: str) -> Caller | None:
+    """Give a user's rights, or None when the user may not come in this way."""
+    for row in router.table(USER).having("name", name):
+        group = router.table(GROUP).rows.get(row.values["group"])
+        allowed = policies(group.values["policy"]) if group else set()
+        if via in allowed and via not in router.faults.denied_policies:
+            return Caller(session, name, frozenset(allowed))
+    return None
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus; groups first, users refer to them."""
+    return [GroupMenu(), UserMenu()]

@@ -1,0 +1,253 @@
+"""The simulator's side of the control interface; see `control` for what each request does."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from simulator import dhcp_server
+from simulator.errors import RouterError
+from simulator.faults import Faults
+from simulator.listening import RouterServer
+from simulator.menu import Caller
+from simulator.menus import MENUS
+from simulator.menus.dhcp import SERVER
+from simulator.menus.users import POLICIES
+from simulator.router import OPERATOR
+from simulator.state import Values
+from simulator.tls import make_certificate
+from simulator.values import MAC
+
+_LINE = 64 * 1024 * 1024
+_PERSON = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
+
+
+async def perform(server: RouterServer, do: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON either way
+    """Do what one request asks.
+
+    Raises:
+        ValueError: the request cannot be done; says why.
+    """
+    action = getattr(Actions, do, None)
+    if action is None or do.startswith("_"):
+        msg = f"nothing named {do} can be done"
+        raise ValueError(msg)
+    try:
+        result = action(server, **arguments)
+        return await result if asyncio.iscoroutine(result) else result
+    except RouterError as error:
+        raise ValueError(error.text) from error
+    except TypeError as error:
+        msg = f"{do}: {error}"
+        raise ValueError(msg) from error
+
+
+class Actions:
+    """One static method a request; names and arguments as in `control.RouterControl`."""
+
+    @staticmethod
+    def about(server: RouterServer) -> dict[str, Any]:
+        """Say who the router is and where it listens."""
+        router, ports = server.router, server.ports
+        identity = next(iter(MENUS["/system/identity"].rows(router).rows.values()))
+        return {
+            "name": server.name,
+            "host": server.options.listen,
+            "api_port": ports["api"].number if "api" in ports else None,
+            "api_ssl_port": ports["api-ssl"].number if "api-ssl" in ports else None,
+            "rest_port": ports["www-ssl"].number if "www-ssl" in ports else None,
+            "rest_http_port": ports["www"].number if "www" in ports else None,
+            "certificate_pem": server.certificate.pem,
+            "fingerprint_sha256": server.certificate.fingerprint_sha256,
+            "identity": identity.values["name"],
+            "serial": router.serial,
+            "version": server.options.version,
+        }
+
+    @staticmethod
+    def rows(server: RouterServer, menu: str) -> list[Values]:
+        """Read a menu."""
+        found = server.router.menu(menu)
+        return [
+            dict(found.view(server.router, row)) for row in found.rows(server.router).rows.values()
+        ]
+
+    @staticmethod
+    def run(server: RouterServer, command: str, arguments: Values) -> str | None:
+        """Run a command with all rights."""
+        return server.router.execute(command, dict(arguments), _PERSON)[1].ret
+
+    @staticmethod
+    def counters(server: RouterServer) -> dict[str, int]:
+        """Count commands."""
+        return dict(server.router.commands_run)
+
+    @staticmethod
+    def refusals(server: RouterServer) -> dict[str, int]:
+        """Count refusals."""
+        return {text: count for text, count in server.router.refusals.items() if count}
+
+    @staticmethod
+    def reset_counters(server: RouterServer) -> None:
+        """Start counting anew."""
+        server.router.commands_run.clear()
+        server.router.refusals.clear()
+
+    @staticmethod
+    def journal(server: RouterServer, after: int = 0) -> list[dict[str, Any]]:
+        """Give what was written."""
+        return server.router.journal[after:]
+
+    @staticmethod
+    def sessions(server: RouterServer) -> list[str]:
+        """List sessions."""
+        return list(server.router.sessions)
+
+    @staticmethod
+    def set_faults(server: RouterServer, changes: dict[str, Any]) -> None:
+        """Change faults."""
+        server.router.faults.change(**changes)
+
+    @staticmethod
+    def clear_faults(server: RouterServer) -> None:
+        """Switch all faults off, in the object that sessions hold."""
+        server.router.faults.change(**asdict(Faults()))
+
+    @staticmethod
+    def faults(server: RouterServer) -> dict[str, Any]:
+        """Give all faults."""
+        return asdict(server.router.faults)
+
+    @staticmethod
+    def set_switches(server: RouterServer, changes: dict[str, Any]) -> None:
+        """Change switches."""
+        server.router.switches.change(**changes)
+
+    @staticmethod
+    def power_off(server: RouterServer) -> None:
+        """Go dark."""
+        server.power_off()
+
+    @staticmethod
+    async def power_on(server: RouterServer) -> None:
+        """Come back."""
+        await server.power_on()
+
+    @staticmethod
+    async def reboot(server: RouterServer, down_s: float = 0) -> None:
+        """Go dark and come back by itself."""
+        server.power_off()
+        if down_s <= 0:
+            await server.power_on()
+            return
+
+        async def come_back() -> None:
+            await asyncio.sleep(down_s)
+            await server.power_on()
+
+        task = asyncio.get_running_loop().create_task(come_back())
+        server.tasks.add(task)
+        task.add_done_callback(server.tasks.discard)
+
+    @staticmethod
+    def reset_sessions(server: RouterServer) -> None:
+        """End all connections."""
+        server.router.reset_sessions()
+
+    @staticmethod
+    def set_serial(server: RouterServer, serial: str) -> None:
+        """Be another board."""
+        server.router.serial = serial
+
+    @staticmethod
+    def new_certificate(server: RouterServer) -> None:
+        """Be another certificate."""
+        server.certificate = make_certificate(
+            server.options.identity, server.options.listen, server.router.wall()
+        )
+
+    @staticmethod
+    def device(server: RouterServer, /, **client: str) -> dict[str, Any]:
+        """Play a DHCP client."""
+        return asdict(dhcp_server.request(server.router, _client(server, **client)))
+
+    @staticmethod
+    def device_release(server: RouterServer, /, **client: str) -> None:
+        """Play a DHCP client that goes."""
+        dhcp_server.release(server.router, _client(server, **client))
+
+
+def _client(at: RouterServer, /, *, mac: str, **said: str) -> dhcp_server.Client:
+    said["mac"] = MAC.parse(mac, "mac-address", at.router)
+    if not said.get("server"):
+        names = [row.values["name"] for row in at.router.table(SERVER).rows.values()]
+        if len(names) != 1:
+            msg = f"which DHCP server? there are: {', '.join(names) or 'none'}"
+            raise ValueError(msg)
+        said["server"] = names[0]
+    return dhcp_server.Client(**said)
+
+
+class ControlServer:
+    """Answers control requests on a Unix socket.
+
+    Args:
+        path: of the socket; only its owner may connect.
+        servers: routers by name.
+    """
+
+    def __init__(self, path: Path, servers: Mapping[str, RouterServer]) -> None:
+        self._path = path
+        self._servers = servers
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the path cannot be used.
+        """
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(
+            self._serve, path=str(self._path), limit=_LINE
+        )
+        self._path.chmod(0o600)
+
+    async def close(self) -> None:
+        """Stop, and take the socket away."""
+        if self._server is not None:
+            self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass  # the other side went, or sent a line that never ends
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = json.loads(line)
+            server = self._servers.get(request["router"])
+            if server is None:
+                names = ", ".join(self._servers)
+                return {"error": f"no router {request['router']}; there are: {names}"}
+            return {"ok": await perform(server, request["do"], request.get("with", {}))}
+        except (ValueError, KeyError, TypeError) as error:
+            return {"error": str(error)}

@@ -1,0 +1,233 @@
+"""Query words of `print`: a program for a stack machine of truths.
+
+It runs once over the table's indexes, with sets of rows for truths, so that a query of
+many equal-or terms does not walk the table; where that stays unsure, it runs for each row
+that is left.
+
+Source: MAN-API "Queries" (routeros-facts 5.1).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Address
+from typing import NamedTuple
+
+from simulator.errors import RouterError
+from simulator.state import Row, Table
+
+View = Mapping[str, str]
+Normalise = Callable[[str, str], str]
+
+
+class Term(NamedTuple):
+    """Pushes what one property says: operator `=`, `<`, `>`, `has` or `lacks`."""
+
+    name: str
+    operator: str
+    value: str
+
+
+class Copy(NamedTuple):
+    """Pushes a copy of the truth this deep in the stack."""
+
+    depth: int
+
+
+class Keep(NamedTuple):
+    """Leaves only the truth this deep in the stack."""
+
+    depth: int
+
+
+class Combine(NamedTuple):
+    """`!`, `&` or `|` on the top of the stack."""
+
+    sign: str
+
+
+Step = Term | Copy | Keep | Combine
+
+
+class Found(NamedTuple):
+    """Rows for which a truth may hold: None is all of them; exact says it holds for each."""
+
+    rows: dict[str, Row] | None
+    exact: bool
+
+
+_ALL = Found(None, exact=True)
+_UNSURE = Found(None, exact=False)
+
+
+def compile_query(words: Sequence[str], normalise: Normalise) -> list[Step]:
+    """Turn query words (without their `?`) into steps.
+
+    Args:
+        words: in the order they came.
+        normalise: turns (property, value) into the value as rows show it.
+
+    Raises:
+        RouterError: an operation word that cannot be read.
+    """
+    steps: list[Step] = []
+    for word in words:
+        if word.startswith("#"):
+            steps.extend(_operations(word[1:]))
+        else:
+            steps.append(_term(word, normalise))
+    return steps
+
+
+def select(steps: Sequence[Step], table: Table, view_of: Callable[[Row], View]) -> Iterable[Row]:
+    """Give the table's rows for which the query holds, in the table's order.
+
+    Args:
+        steps: from `compile_query`.
+        table: with its indexes.
+        view_of: how a row reads.
+    """
+    found = _over_table(steps, table)
+    if found.rows is None:
+        rows: Iterable[Row] = table.rows.values()
+    elif len(found.rows) * 8 < len(table.rows):
+        rows = sorted(found.rows.values(), key=lambda row: int(row.id[1:], 16))
+    else:
+        rows = [row for row in table.rows.values() if row.id in found.rows]
+    return rows if found.exact else [row for row in rows if holds(steps, view_of(row))]
+
+
+def holds(steps: Sequence[Step], view: View) -> bool:
+    """Run the query for one row: it holds when no false is left on the stack."""
+    stack: list[bool] = []
+
+    def at(depth: int) -> bool:
+        return stack[-1 - depth] if depth < len(stack) else True  # "infinite" trues below
+
+    for step in steps:
+        match step:
+            case Term():
+                stack.append(_says(step, view))
+            case Copy(depth):
+                stack.append(at(depth))
+            case Keep(depth):
+                stack[:] = [at(depth)]
+            case Combine("!"):
+                stack.append(not (stack.pop() if stack else True))
+            case Combine(sign):
+                right = stack.pop() if stack else True
+                left = stack.pop() if stack else True
+                stack.append(left and right if sign == "&" else left or right)
+    return all(stack)
+
+
+def _term(word: str, normalise: Normalise) -> Term:
+    if word.startswith("-"):
+        return Term(word[1:], "lacks", "")
+    operator = "="
+    if word[:1] in ("=", "<", ">"):
+        operator, word = word[0], word[1:]
+    name, equals, value = word.partition("=")
+    return Term(name, operator, normalise(name, value)) if equals else Term(name, "has", "")
+
+
+def _operations(signs: str) -> Iterable[Step]:
+    index = ""
+    for at, sign in enumerate(signs):
+        if sign in "0123456789":
+            index += sign
+            continue
+        if index:
+            yield Copy(_depth(index))
+        if sign in "!&|":
+            yield Combine(sign)
+        elif sign != ".":
+            raise RouterError("invalid query", 1)  # words assumed
+        elif not index and at:
+            yield Copy(0)  # "." after an index does nothing
+        index = ""
+    if index:
+        yield Keep(_depth(index))
+
+
+def _depth(digits: str) -> int:
+    return int(digits[:9])
+
+
+def _says(term: Term, view: View) -> bool:
+    held = view.get(term.name)
+    if term.operator == "lacks":
+        return held is None
+    if held is None or term.operator == "has":
+        return held is not None
+    if term.operator == "=":
+        return held == term.value
+    less, more = _compare(held, term.value)
+    return less if term.operator == "<" else more
+
+
+def _compare(left: str, right: str) -> tuple[bool, bool]:
+    """Say whether left is less, and whether it is more: as numbers, addresses or text."""
+    for turn in (int, _address_number):
+        try:
+            mine, theirs = turn(left), turn(right)
+        except ValueError:
+            continue
+        return mine < theirs, mine > theirs
+    return left < right, left > right
+
+
+def _address_number(text: str) -> int:
+    return int(IPv4Address(text))
+
+
+def _over_table(steps: Sequence[Step], table: Table) -> Found:
+    stack: list[Found] = []
+
+    def at(depth: int) -> Found:
+        return stack[-1 - depth] if depth < len(stack) else _ALL
+
+    def pop() -> Found:
+        return stack.pop() if stack else _ALL
+
+    for step in steps:
+        match step:
+            case Term():
+                stack.append(_indexed(step, table))
+            case Copy(depth):
+                stack.append(at(depth))
+            case Keep(depth):
+                stack[:] = [at(depth)]
+            case Combine("!"):
+                pop()
+                stack.append(_UNSURE)
+            case Combine(sign):
+                right, left = pop(), pop()
+                stack.append(_both(left, right) if sign == "&" else _either(left, right))
+    result = _ALL
+    for found in stack:
+        result = _both(result, found)
+    return result
+
+
+def _indexed(term: Term, table: Table) -> Found:
+    if term.operator != "=":
+        return _UNSURE
+    if term.name == ".id":
+        row = table.rows.get(term.value)
+        return Found({} if row is None else {row.id: row}, exact=True)
+    index = table.indexes.get(term.name)
+    return _UNSURE if index is None else Found(index.get(term.value, {}), exact=True)
+
+
+def _both(left: Found, right: Found) -> Found:
+    if left.rows is None or right.rows is None:
+        rows = right.rows if left.rows is None else left.rows
+    else:
+        small, large = sorted((left.rows, right.rows), key=len)
+        rows = {key: row for key, row in small.items() if key in large}
+    return Found(rows, left.exact and right.exact)
+
+
+def _either(left: Found, right: Found) -> Found:
+    if left.rows is None or right.rows is None:
+        return _UNSURE
+    return Found(left.rows | right.rows, left.exact and right.exact)

@@ -1,0 +1,272 @@
+"""Kinds of values: what the router accepts as text and how it gives it back.
+
+A kind turns an argument into the stored form (`parse`) and the stored form into what
+is read (`show`). References are stored as ids, so that a renamed row is followed and a
+removed one leaves a dangling id (routeros-facts 2.4, LAB 7.23.7).
+"""
+
+import re
+from collections.abc import Sequence
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import Protocol
+
+from simulator.errors import RouterError, invalid_value, no_match, out_of_range
+
+ZERO_MAC = "00:00:00:00:00:00"
+ZERO_IP = "0.0.0.0"  # noqa: S104 - a lease's "any address", nothing is bound to it
+_TRUTH = {"yes": "true", "true": "true", "no": "false", "false": "false"}
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:.-]?)(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}")
+_CLOCK = re.compile(r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?P<h>\d+):(?P<m>\d+):(?P<s>\d+)")
+_UNITS = re.compile(
+    r"(?:(?P<w>\d+)w)?(?:(?P<d>\d+)d)?(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s?)?"
+)
+_LONGEST_TIME = 40  # characters
+_BITS = {str(bits) for bits in range(33)}
+_SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+class Names(Protocol):
+    """What references are looked up in: one router's tables."""
+
+    def id_of(self, menu: str, name: str) -> str | None:
+        """Give the id of the row of that name."""
+
+    def name_of(self, menu: str, row_id: str) -> str | None:
+        """Give the name of the row of that id."""
+
+
+class Kind:
+    """Free text, any bytes: kept as written."""
+
+    refers_to: str | None = None
+
+    def parse(self, text: str, _name: str, _names: Names, /) -> str:
+        """Turn an argument into its stored form.
+
+        Raises:
+            RouterError: in the router's words.
+        """
+        return text
+
+    def show(self, stored: str, _names: Names, /) -> str:
+        """Turn the stored form into what a client reads."""
+        return stored
+
+    def normalise(self, text: str) -> str:
+        """Turn the value of a query into the form that rows show."""
+        return text
+
+
+class Bool(Kind):
+    """Sent as yes/no or true/false, read as true/false (routeros-facts 5.1)."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept the four words."""
+        if text not in _TRUTH:
+            raise no_match(name)
+        return _TRUTH[text]
+
+    def normalise(self, text: str) -> str:
+        """Let `?disabled=no` mean `false` (assumed: clients send both)."""
+        return _TRUTH.get(text, text)
+
+
+class Enum(Kind):
+    """One of some words; read back as written."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept only these words."""
+        if text not in self.words:
+            raise no_match(name)
+        return text
+
+
+class Number(Kind):
+    """A whole number in a range, or one of some words."""
+
+    def __init__(self, low: int, high: int, *words: str) -> None:
+        self.low, self.high, self.words = low, high, words
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept decimal digits in the range."""
+        if text in self.words:
+            return text
+        if not (text.isascii() and text.isdigit()):
+            raise invalid_value(name)
+        if not self.low <= int(text[:20]) <= self.high:
+            raise out_of_range(name, self.low, self.high)
+        return str(int(text))
+
+
+class Mac(Kind):
+    """A MAC address; separators `:` `-` `.` or none; read in upper case with `:`."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept it in any case; empty clears it (ANS: removed by an empty value)."""
+        if not text:
+            return ZERO_MAC
+        if not _MAC.fullmatch(text):
+            raise invalid_value(name)
+        digits = re.sub(r"[:.-]", "", text).upper()
+        return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+class Ip(Kind):
+    """An IPv4 address; with `empty`, the empty text too."""
+
+    def __init__(self, *, empty: bool = False) -> None:
+        self.empty = empty
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept a dotted quad."""
+        if not text and self.empty:
+            return text
+        return str(parse_ip(text, name))
+
+
+class IpList(Kind):
+    """IPv4 addresses with commas between, or nothing."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept dotted quads."""
+        return ",".join(str(parse_ip(part, name)) for part in text.split(",")) if text else ""
+
+
+class Prefix(Kind):
+    """An IPv4 prefix; host bits are refused with the given words, or kept if None."""
+
+    def __init__(self, host_bits: str | None = None) -> None:
+        self.host_bits = host_bits
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept `a.b.c.d/len`; without a length it is /32."""
+        address, slash, length = text.partition("/")
+        ip = parse_ip(address, name)
+        bits = length if slash else "32"
+        if bits not in _BITS:
+            raise invalid_value(name)
+        if self.host_bits and IPv4Network((int(ip), int(bits)), strict=False).network_address != ip:
+            raise RouterError(self.host_bits)
+        return f"{ip}/{bits}"
+
+
+class Time(Kind):
+    """A duration: `1w2d3h4m5s`, `hh:mm:ss` or seconds; read in the first form."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept the three forms and the given words."""
+        if text in self.words:
+            return text
+        return format_duration(parse_duration(text, name))
+
+
+class Ref(Kind):
+    """The name of a row of another menu, or one of some words."""
+
+    def __init__(self, menu: str, *words: str) -> None:
+        self.refers_to, self.words = menu, words
+
+    def parse(self, text: str, name: str, names: Names, /) -> str:
+        """Accept a name that is there."""
+        if text in self.words:
+            return text
+        row_id = names.id_of(str(self.refers_to), text)
+        if row_id is None:
+            raise no_match(name)
+        return row_id
+
+    def show(self, stored: str, names: Names, /) -> str:
+        """Give the name, or the id when nothing has it any more."""
+        if not stored.startswith("*"):
+            return stored
+        return names.name_of(str(self.refers_to), stored) or stored
+
+
+class RefList(Ref):
+    """Names of rows of another menu with commas between, or nothing."""
+
+    def parse(self, text: str, name: str, names: Names, /) -> str:
+        """Accept names that are all there."""
+        parse_one = super().parse
+        return ",".join(parse_one(part, name, names) for part in text.split(",")) if text else ""
+
+    def show(self, stored: str, names: Names, /) -> str:
+        """Give the names, and ids for what is gone."""
+        show_one = super().show
+        return ",".join(show_one(part, names) for part in stored.split(",")) if stored else ""
+
+
+class IpOrPool(Kind):
+    """A lease's address: an IPv4 address or the name of a pool (eworm-de#43, INK)."""
+
+    def parse(self, text: str, name: str, names: Names, /) -> str:
+        """Accept either; empty is 0.0.0.0."""
+        if not text:
+            return ZERO_IP
+        try:
+            return str(IPv4Address(text))
+        except AddressValueError:
+            if names.id_of("/ip/pool", text) is None:
+                raise invalid_value(name) from None
+            return text
+
+
+class Words(Kind):
+    """Some of a set of words with commas between."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = frozenset(words)
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Accept only these words."""
+        if text and not self.words.issuperset(text.split(",")):
+            raise no_match(name)
+        return text
+
+
+def parse_ip(text: str, name: str) -> IPv4Address:
+    """Read a dotted quad.
+
+    Raises:
+        RouterError: it is none.
+    """
+    try:
+        return IPv4Address(text)
+    except AddressValueError:
+        raise invalid_value(name) from None
+
+
+def parse_duration(text: str, name: str) -> int:
+    """Read a duration in seconds.
+
+    Raises:
+        RouterError: it is none.
+    """
+    found = _CLOCK.fullmatch(text) or (_UNITS.fullmatch(text) if text else None)
+    if found is None or len(text) > _LONGEST_TIME:
+        raise invalid_value(name)
+    return sum(_SECONDS[unit] * int(count) for unit, count in found.groupdict("0").items())
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds as RouterOS prints them: `1w2d3h4m5s`, parts of zero left out."""
+    rest = max(0, int(seconds))
+    text = ""
+    for unit, size in _SECONDS.items():
+        count, rest = divmod(rest, size)
+        if count:
+            text += f"{count}{unit}"
+    return text or "0s"
+
+
+TEXT = Kind()
+BOOL = Bool()
+MAC = Mac()
+IP = Ip()
+TIME = Time()
