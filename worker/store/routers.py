@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import redis
 
@@ -241,6 +241,33 @@ class Routers:
                     [router, new_stamp(), priority, delay_ms, *service_ids],
                 )
             )
+
+    def join(self, router: str, service_ids: Sequence[str]) -> list[Mark]:
+        """Mark services at a held router with stamps that are known here, and read their records.
+
+        Marked first and read after: what is committed in between renews the stamp.
+        """
+        stamp = new_stamp()
+        with store_errors():
+            self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, *service_ids])
+            texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
+        return [
+            Mark(service, stamp, 0, decode_stored(service, text))
+            for service, text in zip(service_ids, texts, strict=True)
+        ]
+
+    def waiting(self, router: str, service_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Why services of this router were not in sync at their last look, where they were not."""
+        if not service_ids:
+            return {}
+        key = self._keys.router_block(router)[9]
+        with store_errors():
+            texts = cast("list[str | None]", self._client.hmget(key, list(service_ids)))
+        return {
+            service: json.loads(text)
+            for service, text in zip(service_ids, texts, strict=True)
+            if text
+        }
 
     def sweep(self, grace_ms: int) -> Swept:
         """Find what was left behind; nothing when another worker swept just now."""
