@@ -131,7 +131,7 @@ def _term(word: str, normalise: Normalise) -> Term:
 
 def _operations(signs: str) -> Iterable[Step]:
     index = ""
-    for at, sign in enumerate(signs):
+    for sign in signs:
         if sign in "0123456789":
             index += sign
             continue
@@ -141,7 +141,7 @@ def _operations(signs: str) -> Iterable[Step]:
             yield Combine(sign)
         elif sign != ".":
             raise RouterError("invalid query", 1)  # words assumed
-        elif not index and at:
+        elif not index:
             yield Copy(0)  # "." after an index does nothing
         index = ""
     if index:
