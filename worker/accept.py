@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from contracts import names
-from worker.admission import Admitted, Intake, admit, key_of, refusal
+from worker.admission import Admitted, Intake, NotAdmitted, admit, key_of, refusal
 from worker.core.policy import RouterPolicy
 from worker.folding import Folding
 from worker.inventory import SourceConfig
@@ -57,6 +57,16 @@ class Accept:
         if self.store.journal.set_rung(lane):
             self.ring_lane(lane)
         return done
+
+    def refuse_message(self, arguments: object) -> None:
+        """Keep a message whose arguments are not a list of events and a lane, and say so."""
+        intake = Intake(arguments, None, 1, key_of(arguments))
+        why = NotAdmitted(
+            "invalid-message",
+            f"arguments must be a list of at most {names.MAX_EVENTS_PER_MESSAGE} events and a lane",
+        )
+        now_ms = self.store.records.now_ms()
+        self.store.records.commit([refusal(intake, why, now_ms)], now_ms)
 
     def _drain(self, lane: names.Lane) -> int:
         done = 0

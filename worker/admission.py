@@ -41,13 +41,13 @@ class Intake:
 
     Attributes:
         raw: any JSON value of a message, or the text that the journal held.
-        lane: the journal lane that its commit clears.
+        lane: the journal lane that its commit clears; None for a message that is no event.
         attempts: how often its folding was begun, this time included.
         key: its key in the journal.
     """
 
     raw: object
-    lane: names.Lane
+    lane: names.Lane | None
     attempts: int
     key: str
 
@@ -58,7 +58,7 @@ class Admitted:
 
     event: Event
     key: str
-    lane: names.Lane
+    lane: names.Lane | None
     version: Version
     content: str
     raw: Mapping[str, object]

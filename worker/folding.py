@@ -47,7 +47,7 @@ class Folding:
         self._letters: list[DeadLetter] = []
         self._lines: list[str] = []
         self._log: list[tuple[str, dict[str, Any]]] = []
-        self._lanes: set[names.Lane] = set()
+        self._lanes: set[str] = set()
 
     def fold(self, events: Sequence[Admitted], seen: Mapping[str, str]) -> "Folding":
         """Fold events in the order in which they came (any order gives the same registers).
@@ -121,10 +121,10 @@ class Folding:
             registers=tuple(sorted(folded.wrote)),
             version=each.version,
             accepted_at_ms=self._now_ms,
-            lane=each.lane,
+            lane=each.lane or names.QUEUE_EVENTS,
         )
         self._record = replace(self._record, outstanding=(*self._record.outstanding, outstanding))
-        self._lanes.add(each.lane)
+        self._lanes.add(outstanding.lane)
         self._say(each, "accepted", "accepted")
         self._line(each, "accepted", changed=sorted(folded.changed))
 

@@ -64,6 +64,10 @@ class Keys:
         """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
         return f"{self.prefix}seen:{now_s // SEEN_PERIOD_S - periods_ago}"
 
+    def worker(self, name: str) -> str:
+        """String with a time limit of 15 s: a worker's sign of life."""
+        return f"{self.prefix}worker:{name}"
+
     # One a service.
 
     @property

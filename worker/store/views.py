@@ -14,6 +14,7 @@ from worker.store.records import Stored, decode_stored
 from worker.store.routers import RouterState
 
 _PAGE = 500
+_ALIVE_S = 15
 
 
 class RouterView(NamedTuple):
@@ -38,7 +39,7 @@ class ServiceView(NamedTuple):
 
 
 class Views:
-    """Reads only; nothing here changes anything."""
+    """Reads, and the signs of life that workers leave for them."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
@@ -147,6 +148,18 @@ class Views:
         with store_errors():
             raw = cast("dict[str, str]", self._client.hgetall(self._keys.counters))
         return {name: int(count) for name, count in raw.items()}
+
+    def sign_of_life(self, worker: str) -> None:
+        """Leave a worker's sign of life; it fades after 15 s."""
+        with store_errors():
+            self._client.set(self._keys.worker(worker), "1", ex=_ALIVE_S)
+
+    def workers(self) -> list[str]:
+        """The workers that gave a sign of life in the last 15 s."""
+        prefix = self._keys.worker("")
+        with store_errors():
+            found = self._client.scan_iter(match=_literal(prefix) + "*", count=_PAGE)
+            return sorted(str(key)[len(prefix) :] for key in found)
 
     def _records(self, keys: Sequence[str]) -> list[Stored]:
         if not keys:

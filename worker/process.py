@@ -1,0 +1,136 @@
+"""One worker process: `python -m worker.process events|routers`. Started by the supervisor.
+
+`events` folds events, one task at a time: a fold is CPU and short round trips to Redis. `routers`
+converges routers, many at once in threads: a router is waited for, not computed. The figures are
+in `docs/decisions/`.
+"""
+
+import argparse
+import os
+import socket
+import sys
+import time
+from typing import Final
+
+import structlog
+
+from contracts import names
+from worker.accept import Accept
+from worker.celery_app import make_app
+from worker.converge import Converge, PassLimits
+from worker.errors import ConfigurationError, StoreUnavailable
+from worker.inventory import load_inventory
+from worker.log_setup import configure_logging
+from worker.routeros.sessions import Sessions
+from worker.settings import Settings, environment
+from worker.store.connection import connect
+from worker.store.store import Store, open_store
+from worker.sweep import Sweep
+from worker.tasks import Rings, register
+
+log = structlog.get_logger()
+
+EXIT_CONFIGURATION: Final = 2
+"""The supervisor does not restart after this: nothing but a person can mend it."""
+
+_WAIT_FOR_REDIS_S: Final = 2.0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one worker process until it is told to end."""
+    parser = argparse.ArgumentParser(prog="python -m worker.process")
+    parser.add_argument("kind", choices=["events", "routers"])
+    parser.add_argument("--parent", type=int, help="end when this process is no longer our parent")
+    options = parser.parse_args(argv)
+    try:
+        settings = Settings.load(environment())
+        configure_logging(settings)
+        return run(options.kind, settings, options.parent)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        return EXIT_CONFIGURATION
+
+
+def run(kind: str, settings: Settings, parent: int | None) -> int:
+    """Put the parts together and hand over to Celery."""
+    inventory = load_inventory(settings.inventory)
+    password = settings.redis_password
+    client = connect(
+        settings.redis_url,
+        username=settings.redis_username,
+        password=password.get_secret_value() if password else None,
+    )
+    store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
+    _wait_for(store, inventory.installation)
+    app = make_app(settings)
+    rings = Rings(app)
+    policies = {name: router.policy for name, router in inventory.routers.items()}
+    sessions = Sessions(inventory, settings)
+    register(
+        app,
+        Accept(store, inventory.sources, policies, rings.lane, rings.router),
+        Converge(
+            store,
+            sessions,
+            policies,
+            rings.router,
+            PassLimits(
+                batch_services=settings.batch_services,
+                time_box_s=settings.pass_time_box_s,
+                backoff_first_s=settings.backoff_first_s,
+                backoff_cap_s=settings.backoff_cap_s,
+                blocked_retry_s=settings.blocked_retry_s,
+            ),
+        ),
+    )
+    name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
+    sweep = Sweep(
+        store,
+        rings,
+        round(settings.journal_grace_s * 1000),
+        name,
+        lambda: parent is not None and os.getppid() != parent,
+    )
+    sweep.start()
+    log.info("worker.started", kind=kind, worker=name, **settings.describe())
+    app.worker_main(_celery_arguments(kind, settings, name))
+    sweep.stop()
+    sessions.close_all()
+    log.info("worker.stopped", kind=kind, worker=name)
+    return 0
+
+
+def _celery_arguments(kind: str, settings: Settings, name: str) -> list[str]:
+    pool = {
+        "events": [
+            *("-Q", f"{names.QUEUE_EVENTS},{names.QUEUE_BULK}"),
+            *("-P", "solo", "--prefetch-multiplier", "16"),
+        ],
+        "routers": [
+            *("-Q", names.QUEUE_ROUTERS, "-P", "threads"),
+            *("-c", str(settings.router_threads)),
+        ],
+    }[kind]
+    # Gossip and mingle ask other workers at each start; nothing here needs their answer.
+    return ["worker", "-n", name.replace(":", "-"), *pool, "--without-gossip", "--without-mingle"]
+
+
+def _wait_for(store: Store, installation: str) -> None:
+    """Wait for Redis for as long as it takes, then see that it is ours and keeps what it gets."""
+    told = False
+    while True:
+        try:
+            store.check_server()
+            store.bind_installation(installation)
+        except StoreUnavailable as error:
+            if not told:
+                log.warning("store.unavailable", reason=str(error), advice="waiting for Redis")
+            told = True
+            time.sleep(_WAIT_FOR_REDIS_S)  # nothing else to do before the first connection
+        else:
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

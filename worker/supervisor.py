@@ -1,0 +1,147 @@
+"""Runs the worker processes and restarts what ends. `leasewire worker` and `up` call this."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+import structlog
+
+from worker.process import EXIT_CONFIGURATION
+
+log = structlog.get_logger()
+
+RESTART_FIRST_S = 0.5
+RESTART_CAP_S = 30.0
+STEADY_S = 60.0
+"""A process that lived as long starts again at once, with the shortest wait."""
+STOP_S = 60.0
+"""Tasks under way may end: a pass has its time box, then the process is ended."""
+_POLL_S = 0.2
+
+
+@dataclass(slots=True)
+class _Child:
+    """One worker process and when it may be started again."""
+
+    kind: str
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    wait_s: float = RESTART_FIRST_S
+    not_before: float = 0.0
+
+
+class Supervisor:
+    """Starts `events` and `routers` processes, and starts them again when they end.
+
+    Args:
+        environ: of the processes; settings and passwords go by it, never by arguments.
+        events: processes that fold events.
+        routers: processes that converge routers.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        events: int = 1,
+        routers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._environ = dict(environ)
+        self._clock = clock
+        kinds = ["events"] * events + ["routers"] * routers
+        self._children = [_Child(kind) for kind in kinds]
+        self._stopping = False
+
+    @property
+    def pids(self) -> Sequence[int]:
+        """Process ids of what runs now."""
+        return [child.process.pid for child in self._children if child.process is not None]
+
+    def run(self) -> int:
+        """Supervise until SIGTERM or SIGINT.
+
+        Returns:
+            0, or `EXIT_CONFIGURATION` when a process says that its configuration is wrong.
+        """
+        previous = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            while not self._stopping:
+                if not self.look():
+                    return EXIT_CONFIGURATION
+                time.sleep(_POLL_S)  # the pace of looking, not a wait for anything
+            return 0
+        finally:
+            self.stop()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def look(self) -> bool:
+        """Start what is not running; False when a process ended for its configuration."""
+        now = self._clock()
+        for child in self._children:
+            if child.process is not None and not self._still_running(child, now):
+                if child.process.returncode == EXIT_CONFIGURATION:
+                    return False
+                child.process = None
+            if child.process is None and now >= child.not_before:
+                self._start(child, now)
+        return True
+
+    def stop(self) -> None:
+        """End all processes: asked first, then ended."""
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = self._clock() + STOP_S
+        for process in running:
+            try:
+                process.wait(max(0.0, deadline - self._clock()))
+            except subprocess.TimeoutExpired:
+                log.warning("worker.killed", pid=process.pid, reason="did not end when asked")
+                process.kill()
+                process.wait()
+        for child in self._children:
+            child.process = None
+
+    def _still_running(self, child: _Child, now: float) -> bool:
+        if child.process is None or child.process.poll() is None:
+            return True
+        lived_s = now - child.started
+        child.wait_s = (
+            RESTART_FIRST_S if lived_s >= STEADY_S else min(child.wait_s * 2, RESTART_CAP_S)
+        )
+        child.not_before = now + child.wait_s
+        log.warning(
+            "worker.ended",
+            kind=child.kind,
+            pid=child.process.pid,
+            code=child.process.returncode,
+            lived_s=round(lived_s, 1),
+            restart_in_s=child.wait_s,
+        )
+        return False
+
+    def _start(self, child: _Child, now: float) -> None:
+        command = [sys.executable, "-m", "worker.process", child.kind]
+        child.process = subprocess.Popen(  # noqa: S603 - our own module
+            [*command, "--parent", str(os.getpid())],
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C is for the supervisor, which asks each process once.
+            start_new_session=True,
+        )
+        child.started = now
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+        log.info("worker.stopping", signal=signal.Signals(number).name)

@@ -1,0 +1,86 @@
+"""The sweep: a thread in every worker that rings for what was left behind. No beat, no leader."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from worker.errors import StoreUnavailable
+from worker.store.store import Store
+from worker.tasks import Rings
+
+log = structlog.get_logger()
+
+EVERY_S = 1.0
+
+
+class Sweep:
+    """Looks each second for late journal entries and for routers with due marks and no holder.
+
+    Args:
+        store: the store.
+        rings: sends the messages.
+        grace_ms: how long a journal entry may wait for its message.
+        name: of this worker, for its sign of life.
+        orphaned: says whether the supervisor is gone: then this process ends itself.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rings: Rings,
+        grace_ms: int,
+        name: str,
+        orphaned: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._rings = rings
+        self._grace_ms = grace_ms
+        self._name = name
+        self._orphaned = orphaned
+        self._stop = threading.Event()
+        self._quiet = False
+
+    def start(self) -> None:
+        """Run in a thread of its own until the process ends."""
+        threading.Thread(target=self._run, name="sweep", daemon=True).start()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stop.set()
+
+    def once(self) -> None:
+        """One round."""
+        self._store.views.sign_of_life(self._name)
+        found = self._store.routers.sweep(self._grace_ms)
+        for lane in found.lanes:
+            self._rings.lane(lane)
+        for router in found.routers:
+            self._rings.router(router)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(EVERY_S):
+                if self._orphaned():
+                    log.warning(
+                        "worker.orphaned", advice="the supervisor is gone: this worker ends"
+                    )
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
+                self._round()
+        except BaseException:
+            # A worker without a sweep would look healthy and lose its net: end, to be restarted.
+            log.exception("sweep.failed")
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise
+
+    def _round(self) -> None:
+        try:
+            self.once()
+            self._quiet = False
+        except StoreUnavailable as error:
+            if not self._quiet:
+                log.warning("store.unavailable", task="sweep", reason=str(error))
+            self._quiet = True

@@ -1,0 +1,90 @@
+"""The Celery tasks: thin, without a business decision; and the rings that call them."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from contracts import names
+from worker.accept import Accept
+from worker.converge import Converge
+from worker.errors import StoreUnavailable
+
+log = structlog.get_logger()
+
+_PASSED_ON: Final = {"ignore_result": True, "kwargsrepr": "{}"}
+
+
+class Rings:
+    """Sends the messages that make somebody look. A lost one is found by the sweep."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def lane(self, lane: names.Lane) -> None:
+        """There is something in the journal of a lane."""
+        self._send(names.TASK_ACCEPT, [[], lane], lane, f"journal of {lane}")
+
+    def router(self, router: str) -> None:
+        """A router has due marks."""
+        self._send(names.TASK_CONVERGE, [router], names.QUEUE_ROUTERS, router)
+
+    def _send(self, task: str, args: list[Any], queue: str, words: str) -> None:
+        try:
+            self._app.send_task(task, args=args, queue=queue, argsrepr=words, **_PASSED_ON)
+        except OperationalError as error:
+            log.warning("ring.failed", task=task, reason=str(error), advice="the sweep rings again")
+
+
+def register(app: Celery, accept: Accept, converge: Converge) -> None:
+    """Register the tasks with what they work with."""
+
+    def accept_task(*args: object, **kwargs: object) -> None:
+        events, lane = _arguments(args, kwargs)
+        if lane is None:
+            accept.refuse_message({"args": args, "kwargs": kwargs})
+        else:
+            accept.run(events, lane)
+
+    def converge_task(*args: object, **kwargs: object) -> None:
+        if len(args) == 1 and isinstance(args[0], str) and not kwargs:
+            converge.run(args[0])
+        else:
+            log.error(
+                "message.refused", task=names.TASK_CONVERGE, reason="one router name expected"
+            )
+
+    for name, task in ((names.TASK_ACCEPT, accept_task), (names.TASK_CONVERGE, converge_task)):
+        # Arguments are checked by us, with a dead letter: Celery would only log a TypeError.
+        app.task(name=name, typing=False)(_guarded(name, task))
+
+
+def _arguments(
+    args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[list[object], names.Lane | None]:
+    """The events and the lane of a message; no lane when the arguments are not ours."""
+    lane = args[1] if len(args) > 1 else names.QUEUE_EVENTS
+    if args and isinstance(args[0], list) and len(args) <= 2 and not kwargs:  # noqa: PLR2004
+        for known in names.LANES:
+            if lane == known and len(args[0]) <= names.MAX_EVENTS_PER_MESSAGE:
+                return args[0], known
+    return [], None
+
+
+def _guarded(name: str, task: Callable[..., None]) -> Callable[..., None]:
+    """The one place where what nobody expected ends: told with its traceback, and the worker lives.
+
+    Nothing is lost by it: events stay in the journal, marks stay with their routers.
+    """
+
+    def run(*args: object, **kwargs: object) -> None:
+        try:
+            task(*args, **kwargs)
+        except StoreUnavailable as error:
+            log.warning("store.unavailable", task=name, reason=str(error))
+        except Exception:
+            log.exception("task.failed", task=name, advice="a bug: please report this traceback")
+
+    return run
