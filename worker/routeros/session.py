@@ -1,0 +1,176 @@
+"""One logged-in session with one router over its API: `worker.ports.RouterSession`.
+
+Who calls it: `sessions.py` and `check.py` open one; the converge pass reads and writes with it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from librouteros.exceptions import ProtocolError
+
+from worker.core.operations import Operation
+from worker.core.rows import Lease
+from worker.errors import RouterBlocked
+from worker.inventory import RouterConfig
+from worker.ports import LeaseQuery, Written
+from worker.routeros.connection import Connection, Pace
+from worker.routeros.failures import old_login, refusal, refused_login, verdict
+from worker.routeros.lease_entries import command_for, leases, prints
+from worker.routeros.transport import open_transport
+from worker.settings import Settings
+
+_PRINTS_IN_FLIGHT: Final = 4
+"""Few, as each is long; more than one, so that the router need not wait for us between them."""
+
+
+class Identity(NamedTuple):
+    """Who a router says it is; see `worker.ports.RouterSession`."""
+
+    identity: str
+    version: str
+    serial: str
+
+
+class ApiSession:
+    """See `worker.ports.RouterSession`."""
+
+    def __init__(
+        self, router: str, connection: Connection, who: Identity, settings: Settings
+    ) -> None:
+        self.identity, self.version, self.serial = who
+        self._router = router
+        self._connection = connection
+        self._settings = settings
+
+    def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
+        """See `worker.ports.RouterSession`."""
+        pace = Pace(
+            window=_PRINTS_IN_FLIGHT,
+            silence_s=self._settings.command_timeout_s,
+            total_s=self._settings.read_timeout_s,
+        )
+        commands = prints(query, self._settings.read_terms_per_print)
+        replies = self._connection.run("reading leases", commands, pace, progress)
+        rows = (row for reply in replies for row in self._connection.rows("reading leases", reply))
+        try:
+            return leases(rows)
+        except ProtocolError as error:
+            self.close()
+            raise verdict(self._router, "reading leases", error) from error
+
+    def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
+        """See `worker.ports.RouterSession`."""
+        pace = Pace(
+            window=self._settings.write_window,
+            silence_s=self._settings.command_timeout_s,
+            total_s=self._settings.command_timeout_s * len(operations),
+        )
+        commands = [command_for(operation) for operation in operations]
+        replies = self._connection.run("writing", commands, pace, progress, writing=True)
+        return [
+            Written(operation, refusal(reply.traps))
+            for operation, reply in zip(operations, replies, strict=True)
+        ]
+
+    def close(self) -> None:
+        """See `worker.ports.RouterSession`."""
+        self._connection.close()
+
+    def is_quiet(self) -> bool:
+        """Whether an idle session seems to be alive still."""
+        return self._connection.is_quiet()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is of no more use."""
+        return self._connection.closed
+
+
+def open_session(config: RouterConfig, settings: Settings) -> ApiSession:
+    """Connect, log in, and make sure that this is the router that the inventory means.
+
+    Raises:
+        RouterUnreachable: no connection, no login answer.
+        RouterBlocked: password, certificate, login, identity, serial or permission.
+    """
+    password = config.password().get_secret_value()
+    transport = open_transport(config, settings.connect_timeout_s, settings.command_timeout_s)
+    connection = Connection(config.name, transport)
+    try:
+        log_in(connection, config, password, settings)
+        who = identify(connection, settings)
+        compare(config, who)
+    except BaseException:
+        connection.close()
+        raise
+    return ApiSession(config.name, connection, who, settings)
+
+
+def log_in(connection: Connection, config: RouterConfig, password: str, settings: Settings) -> None:
+    """Log in as RouterOS takes it from 6.43 on: the password in the sentence.
+
+    Raises:
+        RouterUnreachable: no answer, or one that may be another tomorrow.
+        RouterBlocked: this user may not, or not this way.
+    """
+    sentence = ("/login", f"=name={config.username}", f"=password={password}")
+    (reply,) = connection.run("logging in", [sentence], _first_pace(settings))
+    if reply.traps:
+        raise refused_login(config.name, config.username, reply.traps)
+    if "ret" in reply.done:
+        raise old_login(config.name)
+
+
+def identify(connection: Connection, settings: Settings) -> Identity:
+    """Ask the router who it is, in one round trip.
+
+    Raises:
+        RouterUnreachable: it does not say.
+        RouterBlocked: we may not ask.
+    """
+    name, resource, board, license_ = connection.run(
+        "reading identity",
+        [
+            ("/system/identity/print",),
+            ("/system/resource/print", "=.proplist=version"),
+            # a CHR has no such menu, others no system id: a trap of either is an answer
+            ("/system/routerboard/print", "=.proplist=serial-number"),
+            ("/system/license/print", "=.proplist=system-id"),
+        ],
+        _first_pace(settings),
+    )
+    version = _value(connection.rows("reading version", resource), "version")
+    return Identity(
+        identity=_value(connection.rows("reading identity", name), "name"),
+        version=version.partition(" ")[0],  # `7.23.7 (long-term)`
+        serial=_value(board.rows, "serial-number") or _value(license_.rows, "system-id"),
+    )
+
+
+def compare(config: RouterConfig, who: Identity) -> None:
+    """Refuse a router that is another one than the inventory expects.
+
+    Raises:
+        RouterBlocked: before anything was written to it.
+    """
+    for what, expected, seen in (
+        ("identity", config.expect_identity, who.identity),
+        ("serial", config.expect_serial, who.serial),
+    ):
+        if expected is not None and seen != expected:
+            raise RouterBlocked(
+                config.name,
+                f"{what}-mismatch",
+                f"its {what} is {seen!r}, expected is {expected!r}",
+                f"If it is the right router, correct expect_{what} in the inventory",
+            )
+
+
+def _first_pace(settings: Settings) -> Pace:
+    return Pace(
+        window=4, silence_s=settings.first_reply_timeout_s, total_s=settings.first_reply_timeout_s
+    )
+
+
+def _value(rows: Sequence[Mapping[str, str]], name: str) -> str:
+    return rows[0].get(name, "") if rows else ""

@@ -1,0 +1,90 @@
+"""Opens sessions and keeps idle ones a while: `worker.ports.RouterSessions`.
+
+Who calls it: the converge pass, from many threads, each with routers of its own.
+"""
+
+import threading
+from time import monotonic
+from typing import NamedTuple
+
+from worker.errors import RouterUnreachable
+from worker.inventory import Inventory
+from worker.ports import RouterSession
+from worker.routeros.session import ApiSession, open_session
+from worker.settings import Settings
+
+
+class _Idle(NamedTuple):
+    session: ApiSession
+    until: float
+
+
+class Sessions:
+    """At most one session a router and process; may be used by many threads."""
+
+    def __init__(self, inventory: Inventory, settings: Settings) -> None:
+        self._routers = inventory.routers
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._idle: dict[str, _Idle] = {}
+        self._in_use: dict[str, ApiSession | None] = {}  # None while it is being opened
+
+    def open(self, router: str) -> RouterSession:
+        """See `worker.ports.RouterSessions`; KeyError for a router that is not in the inventory.
+
+        Raises:
+            RouterUnreachable: also when another thread has a session with this router.
+        """
+        config = self._routers[router]
+        with self._lock:
+            if router in self._in_use:
+                used = self._in_use[router]
+                if used is None or not used.closed:
+                    raise RouterUnreachable(router, "another pass of this process is at it still")
+            self._close_expired()
+            session = self._take_idle(router)
+            self._in_use[router] = session
+        if session is not None:
+            return session
+        try:
+            session = open_session(config, self._settings)
+        except BaseException:
+            with self._lock:
+                del self._in_use[router]
+            raise
+        with self._lock:
+            self._in_use[router] = session
+        return session
+
+    def give_back(self, router: str, session: RouterSession) -> None:
+        """See `worker.ports.RouterSessions`. A closed session is only forgotten."""
+        with self._lock:
+            used = self._in_use.get(router)
+            if used is None or used is not session:
+                session.close()
+                return
+            del self._in_use[router]
+            if not used.closed:
+                self._idle[router] = _Idle(used, monotonic() + self._settings.idle_session_s)
+            self._close_expired()
+
+    def _take_idle(self, router: str) -> ApiSession | None:
+        idle = self._idle.pop(router, None)
+        if idle is None:
+            return None
+        if not idle.session.is_quiet():  # the router closed it meanwhile
+            idle.session.close()
+            return None
+        return idle.session
+
+    def _close_expired(self) -> None:
+        now = monotonic()
+        for router in [name for name, idle in self._idle.items() if idle.until <= now]:
+            self._idle.pop(router).session.close()
+
+    def close_all(self) -> None:
+        """Close what is idle now. A session in use is its user's to close."""
+        with self._lock:
+            for idle in self._idle.values():
+                idle.session.close()
+            self._idle.clear()

@@ -1,0 +1,209 @@
+"""One connection as bytes, plain or over TLS: every wait has an end, every close is a reset.
+
+Who calls it: `connection.py`. What must never enter it: what the bytes mean.
+"""
+
+import hashlib
+import ipaddress
+import queue
+import select
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from time import monotonic
+from typing import Any, Final
+
+from worker.inventory import RouterConfig
+from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
+
+_AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+
+_CHUNK: Final = 1 << 16
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Transport:
+    """A connected socket. Not for two threads at once.
+
+    Attributes:
+        fingerprint: SHA-256 of the certificate that the router showed, hex; empty without TLS.
+    """
+
+    def __init__(self, sock: socket.socket, fingerprint: str = "") -> None:
+        self.fingerprint = fingerprint
+        self._sock = sock
+        sock.settimeout(0)
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def exchange(self, out: bytearray, deadline: float) -> bytes:
+        """Send what is in `out`, taking it from there, until something comes in; return that.
+
+        Writing and reading go together, so two full buffers cannot make both sides wait.
+
+        Args:
+            out: what is still to be sent.
+            deadline: on the clock `time.monotonic`.
+
+        Raises:
+            TimeoutError: nothing came in time.
+            EOFError: the other side closed.
+            OSError: the connection broke.
+        """
+        while True:
+            events = select.POLLIN | self._send(out)
+            try:
+                data = self._sock.recv(_CHUNK)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                pass
+            except ssl.SSLWantWriteError:
+                events |= select.POLLOUT
+            else:
+                if not data:
+                    raise EOFError
+                return data
+            remaining_s = deadline - monotonic()
+            if remaining_s <= 0:
+                raise TimeoutError
+            self._poll.modify(self._sock, events)
+            self._poll.poll(remaining_s * 1000)
+
+    def _send(self, out: bytearray) -> int:
+        """Send what goes now; return the event to wait for before the rest can go."""
+        while out:
+            try:
+                del out[: self._sock.send(out)]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                return select.POLLOUT
+            except ssl.SSLWantReadError:
+                break
+        return 0
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come in, the end of the connection included."""
+        self._poll.modify(self._sock, select.POLLIN)
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        """Reset the connection: what is still under way will not land later."""
+        self._sock.close()
+
+
+def open_transport(config: RouterConfig, timeout_s: float, user_timeout_s: float) -> Transport:
+    """Connect, and over TLS make sure that it is the right router before anything is sent.
+
+    Args:
+        config: the router.
+        timeout_s: for looking the name up, connecting and the TLS handshake together.
+        user_timeout_s: how long sent bytes may stay unacknowledged before the kernel gives up.
+
+    Raises:
+        RouterUnreachable: no connection.
+        RouterBlocked: the certificate is not the one that it should be, or nobody vouches for it.
+    """
+    deadline = monotonic() + timeout_s
+    doing = f"connecting to {config.host}:{config.port}"
+    try:
+        with ExitStack() as undo:
+            sock = undo.enter_context(_connect(config.host, config.port, deadline, user_timeout_s))
+            fingerprint = ""
+            if config.transport == "api-ssl":
+                doing = f"TLS with {config.host}:{config.port}"
+                # the name is asked for only where a CA's word about it counts
+                name = (config.server_name or config.host) if config.ca_file else None
+                sock = undo.enter_context(
+                    _context(config).wrap_socket(
+                        sock, server_hostname=name, do_handshake_on_connect=False
+                    )
+                )
+                sock.settimeout(_left(deadline))
+                sock.do_handshake()
+                fingerprint = hashlib.sha256(sock.getpeercert(binary_form=True) or b"").hexdigest()
+                if not config.ca_file and fingerprint != config.fingerprint:
+                    raise other_certificate(config.name, config.fingerprint, fingerprint)
+            transport = Transport(sock, fingerprint)
+            undo.pop_all()
+            return transport
+    except (*FOREIGN, ValueError) as error:  # the last: a host that can be no name
+        raise verdict(config.name, doing, error) from error
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - monotonic(), 0.001)
+
+
+def _context(config: RouterConfig) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if config.ca_file:
+        try:
+            context.load_verify_locations(config.ca_file)
+        except OSError as error:
+            raise bad_ca_file(config.name, config.ca_file, error) from error
+    else:
+        # Routers sign their own certificates: we compare the certificate itself.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _connect(host: str, port: int, deadline: float, user_timeout_s: float) -> socket.socket:
+    """The first address that answers; each one gets an even share of the time that is left."""
+    places = _look_up(host, port, deadline)
+    for number, (family, *_, place) in enumerate(places, start=1):
+        with ExitStack() as undo:
+            sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _notice_a_dead_peer(sock, user_timeout_s)
+            sock.settimeout(_left(deadline) / (len(places) - number + 1))
+            try:
+                sock.connect(place)
+            except OSError:
+                if number == len(places):
+                    raise
+            else:
+                undo.pop_all()
+                return sock
+    raise OSError(f"{host} has no address")
+
+
+def _notice_a_dead_peer(sock: socket.socket, user_timeout_s: float) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", 15),
+        ("TCP_KEEPINTVL", 5),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", int(user_timeout_s * 1000)),
+    ):
+        option = getattr(socket, name, None)  # not every system has all of them
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _look_up(host: str, port: int, deadline: float) -> Sequence[_AddressInfo]:
+    """The addresses of a host. The system's look-up has no deadline, so a thread waits for it."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    answer: queue.SimpleQueue[Sequence[_AddressInfo] | Exception] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            answer.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError) as error:
+            answer.put(error)
+
+    threading.Thread(target=look_up, name=f"look-up {host}", daemon=True).start()
+    try:
+        found = answer.get(timeout=_left(deadline))
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(found, Exception):
+        raise found
+    return found

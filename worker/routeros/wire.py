@@ -1,0 +1,79 @@
+"""Words and sentences of the RouterOS API as bytes, on librouteros's length codec.
+
+Who calls it: `session.py`. Words are text in which bytes that are not UTF-8 are surrogate-escaped,
+so whatever a router holds goes back to it unchanged; no value is turned into anything else.
+What must never enter it: a socket.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from librouteros.exceptions import ProtocolError
+from librouteros.protocol import decode_length, determine_length, encode_length
+
+_LARGEST_SENTENCE: Final = 16 << 20
+"""In bytes of memory. RouterOS sends kilobytes; more is no router, and must not fill ours."""
+_WORD_OVERHEAD: Final = 64
+
+
+def encode_sentence(words: Iterable[str]) -> bytes:
+    """The bytes of one sentence, its end included.
+
+    Raises:
+        ProtocolError: a word of 256 MiB or more.
+        UnicodeEncodeError: half a surrogate pair that stands for no byte.
+    """
+    parts: list[bytes] = []
+    for word in words:
+        encoded = word.encode("utf-8", "surrogateescape")
+        parts += (encode_length(len(encoded)), encoded)
+    parts.append(b"\x00")
+    return b"".join(parts)
+
+
+class SentenceReader:
+    """Puts sentences together from bytes as they come in, however they are cut."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._needed = 1  # bytes in the buffer before there is anything to do
+        self._words: list[str] = []
+        self._size = 0  # of these words in memory
+
+    def feed(self, data: bytes) -> list[list[str]]:
+        """Take what came in; return the sentences that it completes, empty ones left out.
+
+        Raises:
+            ProtocolError: the bytes are no sentences of the API.
+        """
+        buffer = self._buffer
+        buffer += data
+        end = len(buffer)
+        if end < self._needed:
+            return []
+        sentences: list[list[str]] = []
+        at = 0
+        self._needed = 1
+        while at < end:
+            length, start = buffer[at], at + 1
+            if length >= 0x80:  # noqa: PLR2004 - a shorter length is its own byte
+                start += determine_length(buffer[at:start])
+                if start > end:
+                    self._needed = start - at
+                    break
+                length = decode_length(bytes(buffer[at:start]))
+            stop = start + length
+            if self._size + length > _LARGEST_SENTENCE:
+                raise ProtocolError(f"a sentence of more than {_LARGEST_SENTENCE} bytes")
+            if stop > end:
+                self._needed = stop - at
+                break
+            at = stop
+            if length:
+                self._words.append(buffer[start:stop].decode("utf-8", "surrogateescape"))
+                self._size += length + _WORD_OVERHEAD
+            elif self._words:
+                sentences.append(self._words)
+                self._words, self._size = [], 0
+        del buffer[:at]
+        return sentences
