@@ -26,6 +26,15 @@ NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is boun
 _IPV4: Final = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
+def placeholder_mac(service_id: str) -> str:
+    """A MAC of no device for the row of a service that must give its own up for a moment.
+
+    Locally administered, the same for each service whenever asked, another one for each service.
+    """
+    digits = hashlib.sha256(service_id.encode()).hexdigest()[:10].upper()
+    return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """The wanted state of one service on one router.

@@ -63,7 +63,7 @@ def fold(record: ServiceRecord, event: Event, version: Version) -> Folded:
             overtaken[name] = held.event
         else:  # one version, so one content: of two ids keep the same one, whichever came first
             registers[name] = min(held, said, key=lambda register: register.event)
-        if held is not None and held.version.rank == version.rank and held.value != value:
+        if held is not None and held.value != value and held.version.rank == version.rank:
             conflicts.add(name)
     folded = replace(record, registers=registers, highest=max(record.highest, version))
     return Folded(folded, frozenset(wrote), frozenset(changed), overtaken, frozenset(conflicts))

@@ -28,12 +28,18 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class MakeStatic:
-    """Turn a dynamic row into a static one in place (same row, same address)."""
+    """Turn a dynamic row into a static one in place (same row, same address).
+
+    The row has no tag until the `Set` that needs this operation. So `was`, what it held when it
+    was read, must be stored as *last written* before this is sent: then a pass after a crash in
+    between knows the row for ours.
+    """
 
     number: int
     service_id: str
     row_id: str
     needs: frozenset[int] = frozenset()
+    was: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Waiting:
     """Why nothing can be written for a service now, in a word and in a sentence.
 
     Attributes:
-        reason: `foreign-row`, `ambiguous-rows`, `dynamic-lease`, `claim-held`, …
+        reason: `foreign-row`, `ambiguous-rows`, `row-in-the-way`, `dynamic-lease`, `claim-held`, …
         detail: one sentence that names the row or the holder.
     """
 
@@ -66,7 +72,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something a person should know of, that stops nothing: drift, a surplus row, a warning."""
+    """Something a person should know of, that stops nothing.
+
+    Attributes:
+        service_id: whom it is about.
+        kind: `tag-lost`, `surplus-row`, `disabled-by-hand` or `address-still-used-by`.
+        detail: one sentence that names the row.
+    """
 
     service_id: str
     kind: str
@@ -82,12 +94,16 @@ class Plan:
         reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
         waiting: the services that cannot go on, each with why.
         notes: what was noticed beside.
+        surplus: ids of rows that carry a service's tag beside its own row. They are foreign:
+            give them to the next plan of this session, which may not see it any more, as the
+            service's own row was removed.
     """
 
     phases: tuple[tuple[Operation, ...], ...] = ()
     reason: str = "already-current"
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
+    surplus: frozenset[str] = frozenset()
 
     def operations(self) -> Iterator[Operation]:
         """All operations, phase by phase."""

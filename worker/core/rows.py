@@ -2,6 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Identity(NamedTuple):
+    """The fields by which a row is known again, and of which RouterOS allows no duplicates."""
+
+    mac: str
+    address: str
+    server: str
+
+
+def identity_of(fields: Mapping[str, str]) -> Identity:
+    """The identity that stands in fields by RouterOS's names."""
+    return Identity(fields["mac-address"], fields["address"], fields["server"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +54,10 @@ class Lease:
     def server(self) -> str:
         """A DHCP server's name, or `all`."""
         return self.fields["server"]
+
+    @property
+    def name(self) -> str:
+        """The row in words for a person, without the part of the MAC that tells devices apart."""
+        kind = "dynamic row" if self.dynamic else "row"
+        comment = f", comment {self.comment!r}" if self.comment else ""
+        return f"{kind} {self.address} ({self.mac[:8]}:**:**:** on {self.server}{comment})"

@@ -1,0 +1,331 @@
+"""What holds for every plan, whatever the rows and the entries are.
+
+The rules of uniqueness stand here once more, apart from `simulate.py`: see `clashes`.
+"""
+
+import itertools
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import ipv4, lease, mac
+from worker.core.entry import Entry
+from worker.core.operations import MakeStatic, Waiting
+from worker.core.ownership import parse_tag
+from worker.core.planner import Wanted, in_the_way, plan
+from worker.core.policy import RouterPolicy
+from worker.core.rows import Lease
+from worker.core.simulate import LeaseTable
+
+SERVICES = ["S1", "S2", "S3", "S4", "S5"]
+macs = st.integers(1, 5).map(mac)
+addresses = st.integers(10, 14).map(ipv4) | st.just("cust-pool")
+servers = st.sampled_from(["dhcp1", "dhcp1", "dhcp2", "all"])
+
+
+def meet(a, b):
+    return a == b or "all" in (a, b)
+
+
+def clashes(a: Lease, b: Lease) -> bool:
+    """Whether RouterOS lets these two rows stand together."""
+    on_one_server = a.mac == b.mac and meet(a.server, b.server)
+    on_one_address = a.address == b.address and a.address.startswith("198.")
+    if a.dynamic and b.dynamic:
+        return on_one_server or on_one_address
+    if a.dynamic or b.dynamic:
+        return on_one_address and a.mac != b.mac
+    return on_one_address or (on_one_server and not a.disabled and not b.disabled)
+
+
+@st.composite
+def rows(draw, number):
+    kind = draw(st.sampled_from(["own"] * 4 + ["untagged", "theirs", "dynamic", "radius"]))
+    dynamic = kind in {"dynamic", "radius"}
+    return lease(
+        f"*{number:X}",
+        mac=draw(macs),
+        address=draw(addresses.filter(lambda a: not dynamic or a != "cust-pool")),
+        server=draw(servers.filter(lambda s: not dynamic or s != "all")),
+        block_access=draw(st.sampled_from(["no", "no", "yes"])),
+        client_id=draw(st.sampled_from(["", "1:0:0:5e:0:53:1"])),
+        comment=draw(st.sampled_from(["", "edited by hand"])),
+        service_id=draw(st.sampled_from(SERVICES)) if kind in {"own", "theirs"} else None,
+        installation="acme" if kind == "own" else "other",
+        dynamic=dynamic,
+        radius=kind == "radius",
+        disabled=not dynamic and draw(st.integers(0, 5)) == 0,
+    )
+
+
+@dataclass
+class Situation:
+    wanted: list[Wanted]
+    rows: list[Lease]
+    policy: RouterPolicy
+
+    def plan(self, table=None, written=None, surplus=frozenset()):
+        """Plan for other rows, as the pass after this one would."""
+        held = self.rows if table is None else table.rows()
+        wanted = [self.now_written(one, written or {}) for one in self.wanted]
+        return plan(wanted, held, self.policy, surplus)
+
+    @staticmethod
+    def now_written(one, written):
+        return replace(one, written=written.get(one.entry.service_id, one.written))
+
+
+FIELDS = ("mac-address", "address", "server", "block-access")
+
+
+@st.composite
+def situations(draw):
+    """Rows that can stand together, and services that want something there."""
+    table: list[Lease] = []
+    for number in range(1, draw(st.integers(0, 9)) + 1):
+        row = draw(rows(number))
+        if not any(clashes(row, other) for other in table):
+            table.append(row)
+    wanted = []
+    for service_id in draw(st.lists(st.sampled_from(SERVICES), unique=True, max_size=5)):
+        fields = draw(
+            st.none()
+            | st.fixed_dictionaries(
+                {
+                    "mac-address": macs,
+                    "address": addresses,
+                    "server": servers,
+                    "block-access": st.sampled_from(["no", "yes"]),
+                }
+            )
+        )
+        own = [
+            row
+            for row in table
+            if (tag := parse_tag(row.comment)) and tag[:2] == ("acme", service_id)
+        ]
+        lost = [row for row in table if not row.dynamic and not parse_tag(row.comment)]
+        # With a tagged row there is none beside it that is as written and has no tag.
+        source = draw(st.sampled_from([None, *(own or lost)]))
+        written = None if source is None else {name: source.fields[name] for name in FIELDS}
+        granted = draw(st.integers(0, 3)) > 0
+        why = Waiting("claim-held", "service S9 holds it")
+        wanted.append(Wanted(Entry(service_id, fields), written, granted, why))
+    on_dynamic = draw(st.sampled_from(["remove", "remove", "wait"]))
+    return Situation(wanted, table, RouterPolicy("acme", on_dynamic=on_dynamic))
+
+
+def is_foreign(row, situation):
+    """Static and surely not ours, or RADIUS's: no pass may change it in any way."""
+    if row.radius:
+        return True
+    if row.dynamic:
+        return False
+    tag = parse_tag(row.comment)
+    if tag is not None:
+        return tag.installation != "acme" or tag.service_id not in {
+            one.entry.service_id for one in situation.wanted
+        }
+    identities = [tuple(row.fields[name] for name in FIELDS[:3])]
+    return not any(
+        one.written is not None and tuple(one.written[name] for name in FIELDS[:3]) in identities
+        for one in situation.wanted
+    )
+
+
+def in_any_order(draw, phases):
+    """The operations, each phase's in an order of its own."""
+    return [operation for phase in phases for operation in draw(st.permutations(list(phase)))]
+
+
+def check_invariants(table, situation, kept):
+    held = table.rows()
+    for a, b in itertools.combinations(held, 2):
+        if not (a.dynamic and b.dynamic):
+            assert not clashes(a, b)
+    assert kept <= {row.id for row in held}
+    by_id = {row.id: row for row in held}
+    for row in situation.rows:
+        if is_foreign(row, situation):
+            assert by_id[row.id] is row
+
+
+def kept_rows(situation):
+    """Rows of services that stay, whether they go on or wait: never to be without one."""
+    staying = {one.entry.service_id for one in situation.wanted if one.entry.fields is not None}
+    return {
+        row.id
+        for row in situation.rows
+        if (tag := parse_tag(row.comment))
+        and tag.installation == "acme"
+        and tag.service_id in staying
+    }
+
+
+def apply_all(operations, table, situation, written):
+    kept = kept_rows(situation)
+    for operation in operations:
+        if isinstance(operation, MakeStatic):
+            written[operation.service_id] = operation.was
+        table.apply(operation)
+        check_invariants(table, situation, kept)
+
+
+def check_entries(table, situation, made):
+    """Every service that goes on has its one row, every other none that it has not had."""
+    for one in situation.wanted:
+        service_id, fields = one.entry.service_id, one.entry.fields
+        own = [
+            row
+            for row in table.rows()
+            if (tag := parse_tag(row.comment))
+            and tag[:2] == ("acme", service_id)
+            and row.id not in made.surplus
+        ]
+        if service_id in made.waiting:
+            continue
+        if fields is None:
+            assert own == []
+        else:
+            assert len(own) == 1
+            assert {name: own[0].fields[name] for name in FIELDS} == fields
+            assert not own[0].dynamic
+
+
+@given(situations(), st.data())
+def test_a_plan_converges_in_any_order_within_its_phases(situation, data):
+    made = situation.plan()
+    table, written = LeaseTable(situation.rows), {}
+    apply_all(in_any_order(data.draw, made.phases), table, situation, written)
+    check_entries(table, situation, made)
+    again = situation.plan(table, written, made.surplus)
+    assert again.phases == ()
+    assert again.waiting == made.waiting
+
+
+@given(situations(), st.data())
+def test_it_converges_from_every_prefix(situation, data):
+    made = situation.plan()
+    operations = in_any_order(data.draw, made.phases)
+    for length in range(len(operations) + 1):
+        table, written = LeaseTable(situation.rows), {}
+        apply_all(operations[:length], table, situation, written)
+        resumed = situation.plan(table, written, made.surplus)
+        apply_all(resumed.operations(), table, situation, written)
+        assert resumed.waiting.keys() == made.waiting.keys()
+        check_entries(table, situation, made)
+        assert situation.plan(table, written, made.surplus).phases == ()
+
+
+@given(situations(), st.data())
+def test_a_plan_does_not_depend_on_the_order_of_what_it_is_made_from(situation, data):
+    wanted = data.draw(st.permutations(situation.wanted))
+    held = data.draw(st.permutations(situation.rows))
+    assert plan(wanted, held, situation.policy) == situation.plan()
+
+
+@given(situations())
+def test_operations_are_numbered_and_need_only_earlier_phases(situation):
+    made = situation.plan()
+    numbers = [operation.number for operation in made.operations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+    done: set[int] = set()
+    for phase in made.phases:
+        assert all(operation.needs <= done for operation in phase)
+        done |= {operation.number for operation in phase}
+
+
+@given(situations())
+def test_a_closed_batch_has_no_row_of_ours_in_the_way(situation):
+    """Closing the batch ends, and then no granted service waits for a service beside it."""
+    found = in_the_way(situation.wanted, situation.rows, situation.policy)
+    batch = {one.entry.service_id for one in situation.wanted}
+    assert found.isdisjoint(batch)
+    joined = [Wanted(Entry(service_id, None), granted=True) for service_id in found]
+    assert not in_the_way([*situation.wanted, *joined], situation.rows, situation.policy)
+
+
+@st.composite
+def rings(draw):
+    """Services that pass on their MACs, their addresses or both, each ring of its own length."""
+    count = draw(st.integers(2, 24))
+    ids = [f"S{number:02}" for number in range(count)]
+    held = {
+        service_id: {
+            "mac-address": mac(number + 1),
+            "address": ipv4(number + 10),
+            "server": "dhcp1",
+            "block-access": "no",
+        }
+        for number, service_id in enumerate(ids)
+    }
+    wanted_macs = draw(st.permutations(range(count)) | st.just([*range(1, count), 0]))
+    wanted_addresses = draw(st.permutations(range(count)) | st.just(range(count)))
+    wanted = [
+        Wanted(
+            Entry(
+                service_id,
+                {
+                    **held[service_id],
+                    "mac-address": mac(wanted_macs[number] + 1),
+                    "address": ipv4(wanted_addresses[number] + 10),
+                },
+            ),
+            held[service_id],
+        )
+        for number, service_id in enumerate(ids)
+    ]
+    rows = [
+        lease(
+            f"*{number + 1:X}",
+            mac=fields["mac-address"],
+            address=fields["address"],
+            service_id=service_id,
+            client_id="1:2:3",
+        )
+        for number, (service_id, fields) in enumerate(held.items())
+    ]
+    return Situation(wanted, rows, RouterPolicy("acme"))
+
+
+@given(rings(), st.data())
+@settings(max_examples=60)
+def test_rings_of_any_length_resolve_and_nobody_is_ever_without_a_row(situation, data):
+    made = situation.plan()
+    operations = in_any_order(data.draw, made.phases)
+    stop = data.draw(st.integers(0, len(operations)), label="killed after")
+    table, written = LeaseTable(situation.rows), {}
+    apply_all(operations[:stop], table, situation, written)
+    apply_all(situation.plan(table).operations(), table, situation, written)
+    check_entries(table, situation, made)
+    assert made.waiting == {}
+    assert {row.id for row in table.rows()} == {row.id for row in situation.rows}
+    moved = {op.service_id for op in made.operations() if "mac-address" in op.fields}
+    for row in table.rows():
+        expected = "" if parse_tag(row.comment).service_id in moved else "1:2:3"
+        assert row.fields["client-id"] == expected
+
+
+@given(st.integers(2, 24))
+def test_a_plain_ring_costs_one_placeholder(count):
+    fields = [
+        {
+            "mac-address": mac(n + 1),
+            "address": ipv4(n + 10),
+            "server": "dhcp1",
+            "block-access": "no",
+        }
+        for n in range(count)
+    ]
+    wanted = [
+        Wanted(Entry(f"S{n:02}", {**fields[n], "address": ipv4((n + 1) % count + 10)}))
+        for n in range(count)
+    ]
+    held = [
+        lease(f"*{n + 1:X}", mac=mac(n + 1), address=ipv4(n + 10), service_id=f"S{n:02}")
+        for n in range(count)
+    ]
+    writes = Counter(op.service_id for op in plan(wanted, held, RouterPolicy("acme")).operations())
+    assert sorted(writes.values()) == [1] * (count - 1) + [2]

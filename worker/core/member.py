@@ -1,0 +1,115 @@
+"""One service of the batch while the planner works on it, and the writes to its row.
+
+Who calls it: the planner, which decides; here stands what a decision comes to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from worker.core.entry import NO_ADDRESS, Entry, placeholder_mac
+from worker.core.operations import Add, MakeStatic, Remove, Set, Waiting
+from worker.core.own_row import OwnRow
+from worker.core.ownership import comment_for
+from worker.core.phases import Step
+from worker.core.rows import Lease, identity_of
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """What is known and decided of one service.
+
+    Attributes:
+        entry: what the router must hold for it.
+        installation: ours, for the tag.
+        own: its row, if it has one.
+        waiting: why nothing is written towards its entry; None: it goes on.
+        asks: the fields it wants and in whose row their values stand now.
+        freed: what its own row must hold first, so that others can go on.
+        before: removals of dynamic rows that hold its address.
+        free: the step that writes `freed`.
+        takes: the first step that needs what it asks for.
+        final: the step after which its row is as wanted.
+    """
+
+    entry: Entry
+    installation: str
+    own: OwnRow
+    waiting: Waiting | None
+    asks: "list[tuple[str, Member]]" = field(default_factory=list)
+    freed: dict[str, str] = field(default_factory=dict)
+    before: list[Step] = field(default_factory=list)
+    free: Step | None = None
+    takes: Step | None = None
+    final: Step | None = None
+
+    @property
+    def id(self) -> str:
+        """The service's id."""
+        return self.entry.service_id
+
+    @property
+    def row(self) -> Lease | None:
+        """The row that is surely its own."""
+        return self.own.row
+
+    @property
+    def leaves(self) -> bool:
+        """Whether its row is to be removed."""
+        return self.waiting is None and self.entry.fields is None
+
+    @property
+    def target(self) -> Mapping[str, str] | None:
+        """The fields that its row is to have; None: it waits, or leaves."""
+        return self.entry.fields if self.waiting is None else None
+
+    @property
+    def stands(self) -> bool:
+        """Whether its row has the MAC, address and server of its target already."""
+        if self.row is None or self.target is None:
+            return False
+        return identity_of(self.row.fields) == identity_of(self.target)
+
+    @property
+    def takes_address(self) -> bool:
+        """Whether its row is still to get the address of its target."""
+        if self.row is None or self.target is None:
+            return self.target is not None
+        return self.row.address != self.target["address"]
+
+    def give_up(self, name: str) -> None:
+        """Have the row hold a placeholder in this field before anything else."""
+        is_mac = name == "mac-address"
+        self.freed[name] = placeholder_mac(self.id) if is_mac else NO_ADDRESS
+
+    def change(
+        self, row: Lease, to: Mapping[str, str], after: Mapping[str, str] | None = None
+    ) -> Set:
+        """Set the fields that differ from the row as read and, on top of it, `after`.
+
+        Our tag comes along where the row lacks it. With the MAC goes the client id: it would
+        outlive its device, and make-static copies it into the row.
+        """
+        read = {**row.fields, "comment": row.comment}
+        held = {**read, **(after or {})}
+        if row.dynamic or self.own.tag_lost:
+            to = {**to, "comment": self._comment(row.comment)}
+        fields = {name: value for name, value in to.items() if held.get(name, "") != value}
+        if row.dynamic or ("mac-address" in fields and held.get("client-id", "")):
+            fields["client-id"] = ""
+        was = {name: read.get(name, "") for name in fields}
+        return Set(0, self.id, row.id, fields, was)
+
+    def add(self, target: Mapping[str, str]) -> Add:
+        """Make its row."""
+        return Add(0, self.id, {**target, "comment": self._comment("")})
+
+    def make_static(self, lease: Lease) -> MakeStatic:
+        """Take over its device's lease as it is."""
+        return MakeStatic(0, self.id, lease.id, was={**lease.fields, "comment": lease.comment})
+
+    def remove(self, row: Lease) -> Remove:
+        """Delete its row, or a lease on its account."""
+        return Remove(0, self.id, row.id, {**row.fields, "comment": row.comment})
+
+    def _comment(self, rest: str) -> str:
+        return comment_for(self.installation, self.id, rest or self.entry.label)

@@ -1,0 +1,83 @@
+"""Which of a router's rows is a service's own.
+
+Who calls it: the planner, first of all. What is not surely ours is never touched.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.core.entry import NO_ADDRESS, Entry, placeholder_mac
+from worker.core.operations import Waiting
+from worker.core.row_index import RowIndex
+from worker.core.rows import Lease, identity_of
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRow:
+    """What was found of a service on a router.
+
+    Attributes:
+        row: its own row; None: it has none, or none that is surely its own.
+        tag_lost: the row has no tag any more, but is what we last wrote.
+        surplus: other rows with the service's tag: copies made by hand, not ours.
+        waiting: why none of several rows can be said to be ours.
+    """
+
+    row: Lease | None = None
+    tag_lost: bool = False
+    surplus: tuple[Lease, ...] = ()
+    waiting: Waiting | None = None
+
+
+def find_own_row(entry: Entry, written: Mapping[str, str] | None, index: RowIndex) -> OwnRow:
+    """Find the row of a service: by its tag, else by what was last written.
+
+    Args:
+        entry: what the service wants now; of several tagged rows it may be the one that an
+            interrupted pass left, already or half changed.
+        written: fields of the entry last written and read back; None: none.
+        index: of one read.
+    """
+    tagged = index.tagged.get(entry.service_id, [])
+    rows = tagged
+    if not tagged and written is not None:
+        rows = index.untagged.get(identity_of(written), [])
+    if not rows:
+        return OwnRow()
+    own = _the_one(rows, entry, written)
+    if own is None:
+        names = "; ".join(row.name for row in rows)
+        return OwnRow(
+            waiting=Waiting(
+                "ambiguous-rows",
+                f"which of these is the service's cannot be told, remove the others: {names}",
+            )
+        )
+    surplus = tuple(row for row in rows if row is not own)
+    return OwnRow(own, tag_lost=not tagged, surplus=surplus)
+
+
+def _the_one(
+    rows: Sequence[Lease], entry: Entry, written: Mapping[str, str] | None
+) -> Lease | None:
+    if len(rows) == 1:
+        return rows[0]
+    as_written = [
+        row for row in rows if written and identity_of(row.fields) == identity_of(written)
+    ]
+    # An identical copy can only exist switched off.
+    candidates = as_written or [row for row in rows if _is_half_done(row, entry, written)]
+    enabled = [row for row in candidates if not row.disabled] or candidates
+    return enabled[0] if len(enabled) == 1 else None
+
+
+def _is_half_done(row: Lease, entry: Entry, written: Mapping[str, str] | None) -> bool:
+    """Whether our own writes lead from what was written to this row: a pass was interrupted."""
+    if entry.fields is not None and identity_of(row.fields) == identity_of(entry.fields):
+        return True
+    return (
+        written is not None
+        and row.server == written["server"]
+        and row.mac in (written["mac-address"], placeholder_mac(entry.service_id))
+        and row.address in (written["address"], NO_ADDRESS)
+    )

@@ -1,0 +1,309 @@
+"""Which writes make one router's rows match the entries. Start reading here, at `plan`.
+
+Who calls it: `converge` with what it read, `leasewire plan` to show it. Pure: the same entries
+and rows in any order give the same plan. Its `reason`, `waiting` and `notes` are the log.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+
+from worker.core.entry import Entry, claims_of, scopes_meet
+from worker.core.member import Member
+from worker.core.operations import Note, Operation, Plan, Waiting
+from worker.core.own_row import OwnRow, find_own_row
+from worker.core.ownership import parse_tag
+from worker.core.phases import Step, fields_to_free, into_phases
+from worker.core.policy import RouterPolicy
+from worker.core.row_index import RowIndex
+from worker.core.rows import Identity, Lease, identity_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One service of the batch.
+
+    Attributes:
+        entry: what the router must hold for it.
+        written: fields of the entry last written there and read back; None: none yet.
+        granted: whether it holds all its claims; if not, nothing is written towards its entry.
+        refused_because: who holds them; shown for a service that is not granted.
+    """
+
+    entry: Entry
+    written: Mapping[str, str] | None = None
+    granted: bool = True
+    refused_because: Waiting | None = None
+
+
+def plan(
+    wanted: Sequence[Wanted],
+    rows: Sequence[Lease],
+    policy: RouterPolicy,
+    surplus: frozenset[str] = frozenset(),
+) -> Plan:
+    """Work out the writes that make one router's rows match the entries.
+
+    Args:
+        wanted: one a service. The batch is closed (see `in_the_way`): a row of a service that is
+            not in it is as foreign as anybody else's.
+        rows: one read of one router, in any order: the services' rows, and all that hold a MAC or
+            an address that they want or had.
+        policy: of that router.
+        surplus: what the plans before this one, over the same session, found to be surplus.
+
+    Returns:
+        Phases of operations in the order to apply; none, with a reason, when nothing is to be
+        written. The operations of a phase may be applied in any order: at every moment each MAC
+        (a server) and each address stands in one static row at most, and no service that stays
+        is without its row.
+    """
+    return _Planning(wanted, rows, policy, surplus).result()
+
+
+def in_the_way(
+    wanted: Sequence[Wanted], rows: Sequence[Lease], policy: RouterPolicy
+) -> frozenset[str]:
+    """Services of ours, not in the batch, whose rows hold what a granted entry wants.
+
+    The caller adds them and reads their rows, until there are none: that closes the batch.
+    """
+    index = RowIndex(rows, policy.installation)
+    batch = {one.entry.service_id for one in wanted}
+    found = set()
+    for one in wanted:
+        if one.granted and one.entry.fields is not None:
+            for _, row in index.holders(one.entry.fields):
+                tag = parse_tag(row.comment)
+                if tag is not None and tag.installation == policy.installation:
+                    found.add(tag.service_id)
+    return frozenset(found - batch)
+
+
+class _Planning:
+    """One plan in the making: `result` has the steps of it in order."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Wanted],
+        rows: Sequence[Lease],
+        policy: RouterPolicy,
+        surplus: frozenset[str],
+    ) -> None:
+        self._policy = policy
+        self._index = RowIndex(rows, policy.installation, surplus)
+        self._surplus = surplus
+        self._wanted = sorted(wanted, key=lambda one: one.entry.service_id)
+        self._owners: dict[str, Member] = {}  # of their rows, by row id
+        self._members = [self._look_up(one) for one in self._wanted]
+        self._claimed: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._ended: dict[str, Step] = {}  # removals of dynamic rows, by row id
+        self._steps: list[Step] = []
+        self._notes: list[Note] = []
+
+    def result(self) -> Plan:
+        for member, wanted in zip(self._members, self._wanted, strict=True):
+            self._note_what_was_found(member)
+            if wanted.granted:
+                self._take_claims(member)
+        for member, wanted in zip(self._members, self._wanted, strict=True):
+            if member.leaves:
+                self._end_leases_of_leaver(member, wanted.written)
+        # Who waits for the router or for a person?
+        for member in self._members:
+            member.waiting = member.waiting or self._hindrance(member)
+        # Who gives way to whom?
+        for member in self._members:
+            self._ask(member)
+        self._break_rings()
+        # What is written, and after what?
+        for member in self._members:
+            self._end_leases_of_others(member)
+        for member in self._members:
+            self._draft(member)
+        for member in self._members:
+            self._wait_for_givers(member)
+            self._end_other_leases(member)
+        phases = into_phases(self._steps)
+        return Plan(
+            phases=phases,
+            reason="writes" if phases else self._why_empty(),
+            waiting={each.id: each.waiting for each in self._members if each.waiting is not None},
+            notes=tuple(sorted(self._notes, key=astuple)),
+            surplus=self._surplus.union(
+                row.id for each in self._members for row in each.own.surplus
+            ),
+        )
+
+    def _why_empty(self) -> str:
+        if any(each.waiting for each in self._members):
+            return "waiting"
+        if any(each.target is not None for each in self._members):
+            return "already-current"
+        return "nothing-wanted"
+
+    def _look_up(self, wanted: Wanted) -> Member:
+        own = find_own_row(wanted.entry, wanted.written, self._index)
+        if own.row is not None and own.row.id in self._owners:
+            own = OwnRow()  # it lost its tag, and two services had it one after the other
+        waiting = own.waiting
+        if not wanted.granted and wanted.entry.fields is not None:
+            unknown = Waiting("claim-held", "another service holds its MAC or its address")
+            waiting = wanted.refused_because or unknown
+        member = Member(wanted.entry, self._policy.installation, own, waiting)
+        if own.row is not None:
+            self._owners[own.row.id] = member
+        return member
+
+    def _note_what_was_found(self, member: Member) -> None:
+        own = member.own
+        if own.row is not None and own.tag_lost:
+            self._note(member, "tag-lost", f"{own.row.name} is as last written, but lost our tag")
+        if own.row is not None and own.row.disabled:
+            self._note(member, "disabled-by-hand", f"{own.row.name} was switched off by hand")
+        for row in own.surplus:
+            self._note(member, "surplus-row", f"{row.name} has its tag too, and is left alone")
+
+    def _take_claims(self, member: Member) -> None:
+        """The store grants a key once; should two want one here, the first of them goes on."""
+        claims = sorted(claims_of(member.entry))
+        for key, scope in claims:
+            for other_scope, other in self._claimed[key]:
+                if scopes_meet(scope, other_scope):
+                    what = key.partition(":")[0]
+                    held = Waiting("claim-held", f"service {other} wants its {what} too")
+                    member.waiting = member.waiting or held
+                    return
+        for key, scope in claims:
+            self._claimed[key].append((scope, member.id))
+
+    def _hindrance(self, member: Member) -> Waiting | None:
+        """What stands in the way of the target and is not ours to change."""
+        target = member.target
+        if target is None or member.stands:
+            return None
+        for _, row in self._index.holders(target):
+            if row is not member.row and row.id not in self._owners:
+                return self._blocked_by(row)
+        may_remove = self._policy.on_dynamic == "remove"
+        for row in self._index.dynamic_at(target["address"]) if member.takes_address else ():
+            is_anothers = row.mac != target["mac-address"] and row.id not in self._ended
+            if is_anothers and (row.radius or not may_remove):
+                return Waiting("dynamic-lease", f"{row.name} holds its address until it ends")
+        for row in self._index.dynamic_of(target["mac-address"], target["server"]):
+            if row.address != target["address"] and not may_remove:
+                return Waiting("dynamic-lease", f"{row.name} holds its device until it ends")
+        return None
+
+    def _blocked_by(self, row: Lease) -> Waiting:
+        tag = parse_tag(row.comment)
+        if tag is not None and tag.installation == self._policy.installation:
+            for each in self._members:
+                if each.id == tag.service_id and each.own.waiting is not None:
+                    detail = f"{row.name} may be that of {each.id}, which waits"
+                    return Waiting("row-in-the-way", detail)
+        return Waiting("foreign-row", f"{row.name} is in the way and not ours to change")
+
+    def _ask(self, member: Member) -> None:
+        target = member.target
+        if target is None or member.stands:
+            return
+        for name, row in self._index.holders(target):
+            if row is not member.row:
+                giver = self._owners[row.id]
+                if giver.waiting is not None:  # no write of its own will free it
+                    giver.give_up(name)
+                member.asks.append((name, giver))
+
+    def _break_rings(self) -> None:
+        by_id = {each.id: each for each in self._members}
+        asks = {each.id: [(name, giver.id) for name, giver in each.asks] for each in self._members}
+        for service_id, names in fields_to_free(asks).items():
+            for name in sorted(names):
+                by_id[service_id].give_up(name)
+
+    def _draft(self, member: Member) -> None:
+        row, target = member.row, member.target
+        held: Mapping[str, str] = {}
+        first = member.before
+        if row is not None and member.freed:
+            change = member.change(row, member.freed)
+            member.free = self._step(change)
+            held, first = change.fields, [member.free, *first]
+        if row is not None and member.leaves:
+            member.final = self._step(member.remove(row))
+        elif row is not None and target is not None:
+            change = member.change(row, target, held)
+            if change.fields:
+                member.takes = member.final = self._step(change, *first)
+        elif target is not None:
+            lease = self._fitting_lease(target)
+            if lease is None:
+                member.takes = member.final = self._step(member.add(target), *first)
+            else:
+                member.takes = self._step(member.make_static(lease), *first)
+                member.final = self._step(member.change(lease, target), member.takes)
+
+    def _fitting_lease(self, target: Mapping[str, str]) -> Lease | None:
+        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
+            if lease.address == target["address"]:
+                return lease
+        return None
+
+    def _wait_for_givers(self, member: Member) -> None:
+        for name, giver in member.asks:
+            step = giver.free if name in giver.freed else giver.final
+            if step is not None and member.takes is not None:
+                member.takes.needs.append(step)
+
+    # Dynamic rows are the router's own: ended only for a service's sake, RADIUS's never.
+
+    def _end_leases_of_leaver(self, member: Member, written: Mapping[str, str] | None) -> None:
+        """With a service goes the lease of its device, unless the device has another row."""
+        known: dict[Identity, None] = {}
+        for fields in (member.row.fields if member.row is not None else None, written):
+            if fields is not None:
+                known[identity_of(fields)] = None
+        for mac, _, server in known:
+            claims = self._claimed.get(f"mac:{mac}", ())
+            rows = [row for row in self._index.static_of(mac, server) if row is not member.row]
+            if not rows and not any(scopes_meet(scope, server) for scope, _ in claims):
+                for lease in self._index.dynamic_of(mac, server):
+                    self._end_lease(member, lease)
+
+    def _end_leases_of_others(self, member: Member) -> None:
+        """Who has its address must leave it first; its own device, where it has a row already."""
+        target = member.target
+        if target is None or not member.takes_address:
+            return
+        own_leases = set()
+        if member.row is not None and self._policy.on_dynamic == "remove":
+            own = self._index.dynamic_of(target["mac-address"], target["server"])
+            own_leases = {lease.id for lease in own}
+        for lease in self._index.dynamic_at(target["address"]):
+            if lease.mac != target["mac-address"]:
+                self._note(member, "address-still-used-by", f"{lease.name} had its address")
+            if lease.mac != target["mac-address"] or lease.id in own_leases:
+                member.before.append(self._end_lease(member, lease))
+
+    def _end_other_leases(self, member: Member) -> None:
+        """Once its row stands, its device is to come for it."""
+        target = member.target
+        if target is None or self._policy.on_dynamic == "wait":
+            return
+        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
+            if lease.address != target["address"]:
+                self._end_lease(member, lease, *([] if member.final is None else [member.final]))
+
+    def _end_lease(self, member: Member, lease: Lease, *needs: Step) -> Step:
+        if lease.id not in self._ended:
+            self._ended[lease.id] = self._step(member.remove(lease), *needs)
+        return self._ended[lease.id]
+
+    def _step(self, draft: Operation, *needs: Step) -> Step:
+        step = Step(draft, list(needs))
+        self._steps.append(step)
+        return step
+
+    def _note(self, member: Member, kind: str, detail: str) -> None:
+        self._notes.append(Note(member.id, kind, detail))

@@ -1,0 +1,76 @@
+"""The rows of one read, found by what they hold and by whose they are.
+
+Who calls it: the planner. Every list is in the order of the row ids, so that a plan does not
+depend on the order of the read.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from worker.core.entry import NO_MAC, is_host_address, scopes_meet
+from worker.core.ownership import parse_tag
+from worker.core.rows import Identity, Lease, identity_of
+
+_Rows = dict[str, list[Lease]]
+
+
+class RowIndex:
+    """Rows by MAC, address, tag and identity.
+
+    Attributes:
+        tagged: static rows with a tag of our installation, by service.
+        untagged: static rows with nobody's tag, by identity.
+    """
+
+    def __init__(
+        self, rows: Iterable[Lease], installation: str, surplus: frozenset[str] = frozenset()
+    ) -> None:
+        self.tagged: _Rows = defaultdict(list)
+        self.untagged: dict[Identity, list[Lease]] = defaultdict(list)
+        self._static_macs: _Rows = defaultdict(list)
+        self._static_addresses: _Rows = defaultdict(list)
+        self._dynamic_macs: _Rows = defaultdict(list)
+        self._dynamic_addresses: _Rows = defaultdict(list)
+        for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
+            if row.dynamic:
+                self._dynamic_macs[row.mac].append(row)
+                self._dynamic_addresses[row.address].append(row)
+            else:
+                self._add_static(row, installation, surplus)
+
+    def _add_static(self, row: Lease, installation: str, surplus: frozenset[str]) -> None:
+        if row.mac != NO_MAC and not row.disabled:
+            self._static_macs[row.mac].append(row)
+        if is_host_address(row.address):
+            self._static_addresses[row.address].append(row)
+        if row.radius or row.id in surplus:
+            return
+        tag = parse_tag(row.comment)
+        if tag is None:
+            self.untagged[identity_of(row.fields)].append(row)
+        elif tag.installation == installation:
+            self.tagged[tag.service_id].append(row)
+
+    def holders(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Lease]]:
+        """The static rows beside which RouterOS refuses a row with these fields, and by which."""
+        for row in self.static_of(fields["mac-address"], fields["server"]):
+            yield "mac-address", row
+        for row in self._static_addresses.get(fields["address"], ()):
+            yield "address", row
+
+    def static_of(self, mac: str, server: str) -> Iterator[Lease]:
+        """The enabled static rows of a MAC whose server meets this one."""
+        return _meeting(self._static_macs.get(mac, ()), server)
+
+    def dynamic_of(self, mac: str, server: str) -> Iterator[Lease]:
+        """The dynamic rows of a MAC on a server; RADIUS's are not ours to touch and left out."""
+        rows = _meeting(self._dynamic_macs.get(mac, ()), server)
+        return (row for row in rows if not row.radius)
+
+    def dynamic_at(self, address: str) -> Sequence[Lease]:
+        """The dynamic rows that hold an address, on any server."""
+        return self._dynamic_addresses.get(address, ())
+
+
+def _meeting(rows: Iterable[Lease], server: str) -> Iterator[Lease]:
+    return (row for row in rows if scopes_meet(row.server, server))

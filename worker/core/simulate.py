@@ -1,0 +1,102 @@
+"""Applies operations to rows in memory, as RouterOS would, and refuses what RouterOS refuses.
+
+Who calls it: the properties of the planner, `leasewire plan`. Where it is not known what RouterOS
+does (a static row on an address that another device's dynamic row holds), it refuses.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from worker.core.entry import NO_MAC, is_host_address, scopes_meet
+from worker.core.operations import Add, MakeStatic, Operation, Remove, Set
+from worker.core.rows import Lease
+
+
+class OperationRefusedError(Exception):
+    """RouterOS would say no; the message is its own, where it is known."""
+
+
+class LeaseTable:
+    """The lease table of one router. `apply` changes it, or raises and leaves it as it was."""
+
+    def __init__(self, rows: Iterable[Lease] = ()) -> None:
+        self._rows: dict[str, Lease] = {}
+        self._by_key: dict[str, dict[str, Lease]] = {}
+        self._next = 1
+        for row in rows:
+            self._put(row)
+            self._next = max(self._next, int(row.id[1:], 16) + 1)
+
+    def rows(self) -> list[Lease]:
+        """All rows, in no certain order."""
+        return list(self._rows.values())
+
+    def apply(self, operation: Operation) -> None:
+        """Do one operation.
+
+        Raises:
+            OperationRefusedError: with RouterOS's words.
+        """
+        match operation:
+            case Add(fields=fields):
+                self._replace(None, _with(Lease(f"*{self._next:X}", {}), fields))
+                self._next += 1
+            case Set(row_id=row_id, fields=fields):
+                row = self._row(row_id)
+                if row.dynamic:
+                    raise OperationRefusedError("failure: can not change dynamic lease")
+                self._replace(row, _with(row, fields))
+            case MakeStatic(row_id=row_id):
+                row = self._row(row_id)
+                if not row.dynamic:
+                    raise OperationRefusedError("the row is static already")
+                self._replace(row, replace(row, dynamic=False))
+            case Remove(row_id=row_id):
+                self._take(self._row(row_id))
+
+    def _row(self, row_id: str) -> Lease:
+        if row_id not in self._rows:
+            raise OperationRefusedError("no such item (4)")
+        return self._rows[row_id]
+
+    def _replace(self, old: Lease | None, new: Lease) -> None:
+        for key in _keys(new):
+            for other in self._by_key.get(key, {}).values():
+                if old is None or other.id != old.id:
+                    _refuse_beside(new, other)
+        if old is not None:
+            self._take(old)
+        self._put(new)
+
+    def _take(self, row: Lease) -> None:
+        del self._rows[row.id]
+        for key in _keys(row):
+            del self._by_key[key][row.id]
+
+    def _put(self, row: Lease) -> None:
+        self._rows[row.id] = row
+        for key in _keys(row):
+            self._by_key.setdefault(key, {})[row.id] = row
+
+
+def _keys(row: Lease) -> list[str]:
+    macs = [row.mac] if row.mac != NO_MAC and not row.disabled else []
+    return [*macs, row.address] if is_host_address(row.address) else macs
+
+
+def _refuse_beside(row: Lease, other: Lease) -> None:
+    same_mac = row.mac == other.mac
+    if other.dynamic:
+        if not same_mac and row.address == other.address:
+            raise OperationRefusedError("another device's dynamic lease holds the address")
+        return
+    if row.address == other.address and is_host_address(row.address):
+        raise OperationRefusedError("failure: already have static lease with this IP address")
+    if same_mac and scopes_meet(row.server, other.server):
+        raise OperationRefusedError("failure: already have static lease for this client")
+
+
+def _with(row: Lease, fields: Mapping[str, str]) -> Lease:
+    comment = fields.get("comment", row.comment)
+    others = {name: value for name, value in fields.items() if name != "comment"}
+    return replace(row, fields={**row.fields, **others}, comment=comment)
