@@ -11,7 +11,7 @@ from contracts.events import (
     Suspended,
 )
 from contracts.identity import content_hash, deterministic_id, event_key, version_hash
-from contracts.parse import parse_event, to_json
+from contracts.parse import parse_document, parse_event, to_json
 from contracts.service import (
     Access,
     Device,
@@ -47,6 +47,7 @@ __all__ = [
     "content_hash",
     "deterministic_id",
     "event_key",
+    "parse_document",
     "parse_event",
     "to_json",
     "version_hash",

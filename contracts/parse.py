@@ -4,7 +4,7 @@ Who calls it: every way in (strict), the worker (tolerant). The checks that a mo
 make stand here: between the envelope and its data, and against the time.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,6 +36,25 @@ def parse_event(
         ContractViolation: with every problem.
     """
     document, problems = read_document(raw)
+    return parse_document(document, problems, strict=strict, now=now)
+
+
+def parse_document(
+    document: dict[str, object],
+    problems: Iterable[Problem] = (),
+    *,
+    strict: bool = True,
+    now: datetime | None = None,
+) -> Event:
+    """Read an event from its JSON object, as `read_document` gives it; see `parse_event`.
+
+    Args:
+        document: of JSON's own types only.
+        problems: that were found in it before.
+        strict: see `parse_event`.
+        now: see `parse_event`.
+    """
+    problems = list(problems)
     type_ = document.get("type")
     model = EVENT_TYPES.get(type_) if isinstance(type_, str) else None
     event: Event | None = None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from contracts import (
     Activated,
     ContractViolation,
+    Device,
     MacChanged,
     PoolAddress,
     Problem,
@@ -50,6 +51,10 @@ def problems_of(raw, **options):
 
 def with_data(event, **fields):
     return event | {"data": event["data"] | fields}
+
+
+def with_service(**fields):
+    return with_data(ACTIVATED, service=SERVICE | fields)
 
 
 def test_an_event_comes_out_in_normal_form():
@@ -170,6 +175,20 @@ def test_an_unknown_type_is_named_beside_the_envelopes_problems():
     assert problems_of(MAC_CHANGED | {"type": 7}) == {("/type", "wrong-type")}
 
 
+@pytest.mark.parametrize("value", [5, 1.5, True, "x", [], {}])
+@pytest.mark.parametrize("field", ["access", "device", "address", "dns_servers", "options"])
+def test_a_field_of_another_kind_is_named_as_such(field, value):
+    if value == [] and field in {"dns_servers", "options"}:
+        value = [[]]
+    codes = {code for _, code in problems_of(with_service(**{field: value}))}
+    assert codes <= {"wrong-type", "missing"}
+
+
+def test_option_bytes_come_out_in_small_letters():
+    event = parse_event(with_service(options=[{"code": 42, "hex": "C633640A"}]))
+    assert event.data.service.options[0].hex == "c633640a"
+
+
 def test_times_are_checked_only_against_a_given_now():
     ahead = with_data(MAC_CHANGED, effective_at="2026-11-24T10:00:01Z")
     ahead["time"] = "2026-11-24T10:05:01Z"
@@ -252,6 +271,12 @@ def test_no_rejected_value_is_echoed():
     assert raised.value.__context__ is None
 
 
+def test_errors_of_a_part_made_elsewhere_do_not_show_its_values():
+    with pytest.raises(ValueError, match="mac") as raised:
+        Device.model_validate({"mac": "S3cret-value"})
+    assert "S3cret-value" not in str(raised.value)
+
+
 def test_a_violation_can_be_pickled():
     violation = ContractViolation([Problem("/a", "missing", "is missing"), Problem("", "x", "y")])
     assert pickle.loads(pickle.dumps(violation)).problems == violation.problems  # noqa: S301 - our own bytes
@@ -290,7 +315,7 @@ def test_any_json_is_parsed_or_refused_and_never_a_crash(place, name, value):
         codes = [problem.code for problem in violation.problems]
     else:
         codes = []
-        assert parse_event(to_json(parsed)) == parsed
+        assert to_json(parse_event(to_json(parsed))) == to_json(parsed)
         assert isinstance(parsed, Activated)
     assert "invalid" not in codes, "each kind of pydantic's errors needs words of ours"
 

@@ -117,6 +117,7 @@ def test_an_address_is_accepted_unless_no_host_can_have_it(address):
 
 @given(st.text(alphabet="0123456789.-/x \u0660", max_size=16))
 @example("198.051.100.10")
+@example("198.51.100.01")
 @example("198.51.100")
 @example("198.51.100.256")
 @example("198.51.100.10/24")

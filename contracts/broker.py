@@ -1,0 +1,50 @@
+"""How publishers and workers reach the same Celery queues: what both must set alike.
+
+Who calls it: the publishing and the worker's Celery app. Pure: it only writes down settings.
+"""
+
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+
+def broker_url(redis_url: str, username: str | None = None, password: str | None = None) -> str:
+    """Write a redis-py URL as kombu wants it, which differs in two ways.
+
+    A Unix socket has another scheme there. And kombu takes any certificate behind `rediss://`
+    unless told otherwise; here it is verified unless the URL says otherwise (`ssl_cert_reqs`).
+
+    Args:
+        redis_url: `redis://`, `rediss://` or `unix://`, without user and password.
+        username: ACL user; None is the default user.
+        password: kept in the result: do not print it.
+    """
+    url = urlsplit(redis_url)
+    query = dict(parse_qsl(url.query))
+    scheme = url.scheme
+    if scheme == "unix":
+        scheme = "redis+socket"
+        if "db" in query:
+            query["virtual_host"] = query.pop("db")
+    elif scheme == "rediss":
+        query.setdefault("ssl_cert_reqs", "required")
+    login = ""
+    if password is not None:
+        login = f"{quote(username or '', safe='')}:{quote(password, safe='')}@"
+    options = f"?{urlencode(query)}" if query else ""
+    return f"{scheme}://{login}{url.netloc}{url.path}{options}"
+
+
+def broker_transport_options(prefix: str) -> dict[str, Any]:
+    """What kombu's Redis transport must be told on both sides.
+
+    Args:
+        prefix: before every key, Celery's queues too.
+    """
+    return {
+        "global_keyprefix": prefix,
+        # None, the default, lets a publish hang for ever on a dead connection. Longer than the
+        # blocking read of a worker.
+        "socket_timeout": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+    }

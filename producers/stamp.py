@@ -1,0 +1,77 @@
+"""Completes events as callers give them: what follows from the rest need not be said.
+
+Who calls it: the publisher. Pure; the time comes in.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from contracts import (
+    ContractViolation,
+    Event,
+    Problem,
+    deterministic_id,
+    event_key,
+    parse_document,
+    to_json,
+)
+from contracts.document import MAX_EVENT_BYTES, read_document
+from contracts.envelope import Envelope
+
+_TO_COME = "to-come"
+
+
+class Stamped(NamedTuple):
+    """An event ready to be sent: complete, in normal form.
+
+    Attributes:
+        key: its name in the store.
+        event: the JSON object.
+        body: the same as text.
+    """
+
+    key: str
+    event: dict[str, object]
+    body: str
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.event["id"])
+
+    @property
+    def source(self) -> str:
+        """Who says it."""
+        return str(self.event["source"])
+
+
+def stamp(given: Mapping[str, object] | str | bytes | Event, now: datetime) -> Stamped:
+    """Fill in what is missing, check the event strictly and write it in normal form.
+
+    `specversion` and `datacontenttype` have one value; `subject` follows from the service,
+    `time` is now, and `id` follows from the content (`contracts.deterministic_id`): to be able to
+    publish again after a failure, give an id, or a revision, or the time.
+
+    Raises:
+        ContractViolation: with every problem.
+    """
+    raw = to_json(given) if isinstance(given, Envelope) else given
+    document, problems = read_document(raw)
+    document.setdefault("specversion", "1.0")
+    document.setdefault("datacontenttype", "application/json")
+    document.setdefault("time", now.isoformat())
+    data = document.get("data")
+    if "subject" not in document and isinstance(data, dict) and "service_id" in data:
+        document["subject"] = f"service/{data['service_id']}"
+    has_id = "id" in document
+    document.setdefault("id", _TO_COME)
+    event = to_json(parse_document(document, problems, now=now))
+    if not has_id:
+        event["id"] = deterministic_id(event)
+    body = json.dumps(event, separators=(",", ":"), ensure_ascii=False)
+    if len(body.encode()) > MAX_EVENT_BYTES:
+        message = f"is larger than {MAX_EVENT_BYTES} bytes when complete; send less in one event"
+        raise ContractViolation([Problem("", "too-large", message)])
+    return Stamped(event_key(str(event["source"]), str(event["id"])), event, body)
