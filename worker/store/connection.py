@@ -39,13 +39,14 @@ def connect(
     connect_timeout_s: float = 5.0,
 ) -> redis.Redis:
     """A client with texts decoded and with limits on every wait."""
+    # A Unix socket knows neither a connect timeout nor keepalive, and redis-py says so by a crash.
+    of_tcp = {"socket_connect_timeout": connect_timeout_s, "socket_keepalive": True}
     return redis.Redis.from_url(
         url,
         username=username,
         password=password,
         decode_responses=True,
         socket_timeout=socket_timeout_s,
-        socket_connect_timeout=connect_timeout_s,
-        socket_keepalive=True,
         health_check_interval=30,
+        **({} if url.startswith("unix:") else of_tcp),
     )
