@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulator import errors
-from simulator.connection import Outbox, reset
+from simulator.connection import Outbox, ends, reset
 from simulator.errors import FatalError, RouterError
 from simulator.menu import READING, Caller, Request, Result
 from simulator.menus.users import caller_of, log_in, password_of
@@ -77,7 +77,7 @@ class ApiSession(asyncio.Protocol):
     def __init__(self, router: Router, service: str) -> None:
         self.router = router
         self.service = service
-        self.id = ""
+        self.id = self.local = self.remote = self.since = ""
         self.caller: Caller | None = None
         self.commands_seen = 0
         self._challenge = b""
@@ -98,6 +98,7 @@ class ApiSession(asyncio.Protocol):
         router, self._loop = self.router, asyncio.get_running_loop()
         self._transport = transport
         self._outbox = Outbox(transport, router.faults)
+        self.local, self.remote = ends(transport)
         limit = router.session_limit()
         if limit is not None and len(router.sessions) >= limit:
             # routeros-facts 8.5: not known; accepted then closed is what 5.1 believes
@@ -114,8 +115,7 @@ class ApiSession(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the session and whatever it had not begun."""
         del exc
-        self.router.sessions.pop(self.id, None)
-        self.router.users_of.pop(self.id, None)
+        self.router.session_ended(self.id)
         self._stop()
 
     def reset(self) -> None:
@@ -243,15 +243,12 @@ class ApiSession(asyncio.Protocol):
         router, menu, tail = self.router, request.menu, command.tag + b"\0"
         wanted = command.proplist
         parts: list[bytes] = []
+        packed = menu.packed
         empty = True
         for row in result.rows:
-            words = menu.words(router, row)
-            if wanted is None:
-                parts += (_RE, *words.values(), tail)
-            else:
-                parts += (_RE, *[words[name] for name in wanted if name in words], tail)
+            parts += (_RE, packed(router, row, wanted), tail)
             empty = False
-            if len(parts) > _CHUNK * 8:
+            if len(parts) > _CHUNK * 3:
                 self._put(b"".join(parts), command)
                 parts.clear()
         if empty and end and router.version >= _EMPTY_SINCE:
@@ -296,9 +293,9 @@ class ApiSession(asyncio.Protocol):
             self.caller = log_in(self.router, name, password, self.id, "api")
         if self.caller is None:
             text = errors.BAD_LOGIN if version >= _PLAIN_LOGIN_SINCE else errors.BAD_LOGIN_OLD
-            self.router.refusals[text] += 1
+            self.router.refused_login(self, name, text)
             raise RouterError(text)
-        self.router.users_of[self.id] = self.caller
+        self.router.logged_in(self, self.caller)
         self._decoder.limit = LOGGED_IN
         self._reply(command, _done(command.tag))
 

@@ -26,6 +26,13 @@ def reset(transport: asyncio.BaseTransport) -> None:
         transport.abort()
 
 
+def ends(transport: asyncio.BaseTransport) -> tuple[str, str]:
+    """Give both ends of a connection as `address:port`."""
+    names = (transport.get_extra_info(name) or ("", 0) for name in ("sockname", "peername"))
+    local, remote = (f"{name[0]}:{name[1]}" for name in names)
+    return local, remote
+
+
 class Outbox:
     """Sends replies in order, each not before its time.
 

@@ -14,7 +14,7 @@ from simulator.menu import Caller, Menu, Request
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER
 from simulator.menus.ip import POOL, addresses
-from simulator.menus.lease import LEASE
+from simulator.menus.lease import LEASE, LeaseMenu
 from simulator.router import Router
 from simulator.state import Row, Values
 from simulator.values import ZERO_IP, parse_duration
@@ -105,16 +105,13 @@ def release(router: Router, client: Client) -> None:
 
 
 def _forget(router: Router, row: Row) -> None:
-    menu, table = MENUS[LEASE], MENUS[LEASE].rows(router)
+    menu = MENUS[LEASE]
+    assert isinstance(menu, LeaseMenu)  # noqa: S101 - that is what lies at this path
     before = menu.view(router, row)
-    if row.dynamic:
-        table.delete(row)
-        menu.removed(router, row)
-        _note(router, menu, "remove", before, None)
-    else:
-        menu.release(table, row)  # type: ignore[attr-defined]  # the lease menu's own
-        menu.changed(router, before, row)
-        _note(router, menu, "set", before, menu.view(router, row))
+    menu.let_go(router, row)
+    gone = row.dynamic
+    after = None if gone else menu.view(router, row)
+    _note(router, menu, "remove" if gone else "set", before, after)
 
 
 def _lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> Row | None:
@@ -235,9 +232,7 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
 
 
 def _expire_at(router: Router, row: Row, seconds: int) -> None:
-    until = router.now() + seconds
-    row.times["expires-after"] = until
-    router.next_expiry = min(router.next_expiry, until)
+    router.table(LEASE).expire_at(row, "expires-after", router.now() + seconds)
 
 
 def _drop_dynamic(router: Router, server: Row, client: Client) -> None:

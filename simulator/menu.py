@@ -6,7 +6,7 @@ subclass in `menus/` says what is special: uniqueness, read-only properties, com
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.protocol import encode_word, to_bytes
@@ -113,17 +113,21 @@ class Menu:
         commands: where no recorded tree says it.
         write_policy: what a user needs to change rows.
         since: first version that has the menu.
+        volatile: whether rows read otherwise without having changed.
+        expires: the time property at whose end a row expires, if there is one.
     """
 
-    path: ClassVar[str] = ""
-    fields: ClassVar[tuple[Field, ...]] = ()
-    indexed: ClassVar[tuple[str, ...]] = ()
-    named: ClassVar[bool] = False
-    commands: ClassVar[frozenset[str]] = frozenset(
+    path: str = ""
+    fields: tuple[Field, ...] = ()
+    indexed: tuple[str, ...] = ()
+    named: bool = False
+    commands: frozenset[str] = frozenset(
         {"add", "set", "unset", "remove", "print", "get", "find", "enable", "disable", "comment"}
     )
-    write_policy: ClassVar[str] = "write"
-    since: ClassVar[Version] = ()
+    write_policy: str = "write"
+    since: Version = ()
+    volatile: bool = False
+    expires: str = ""
 
     def __init__(self) -> None:
         self.by_name = {each.name: each for each in self.fields}
@@ -186,17 +190,30 @@ class Menu:
 
     def view(self, router: "Router", row: Row) -> Values:
         """Give what a client reads of a row; not to be changed."""
-        if row.view is None:
+        if row.view is None or self.volatile:
             row.view = self.build(router, row)
         return row.view | self._timed(router, row) if row.times else row.view
 
     def words(self, router: "Router", row: Row) -> dict[str, bytes]:
         """Give the same as encoded API words by property."""
-        if row.words is None:
-            if row.view is None:
+        if row.words is None or self.volatile:
+            if row.view is None or self.volatile:
                 row.view = self.build(router, row)
-            row.words = _encode(row.view)
-        return row.words | _encode(self._timed(router, row)) if row.times else row.words
+            row.words = encode_view(row.view)
+        return row.words | encode_view(self._timed(router, row)) if row.times else row.words
+
+    def packed(self, router: "Router", row: Row, proplist: Sequence[str] | None) -> bytes:
+        """Give what a client reads of a row as API words, joined; None is everything."""
+        held = row.packed
+        if held is not None and held[0] == proplist and not row.times and not self.volatile:
+            return held[1]
+        words = self.words(router, row)
+        if proplist is None:
+            packed = b"".join(words.values())
+        else:
+            packed = b"".join([words[name] for name in proplist if name in words])
+        row.packed = (proplist, packed)
+        return packed
 
     def _timed(self, router: "Router", row: Row) -> Values:
         now = router.now()
@@ -211,8 +228,25 @@ class Menu:
         """Do to the rows what a restart does."""
 
     def rows(self, router: "Router") -> Table:
-        """Give the rows; overridden where they are computed."""
-        return router.table(self.path)
+        """Give the rows, the expired ones seen to; overridden where they are computed."""
+        table = router.table(self.path)
+        if table.next_expiry <= router.now():
+            self._expire(router, table)
+        return table
+
+    def _expire(self, router: "Router", table: Table) -> None:
+        now, table.next_expiry = router.now(), float("inf")
+        for row in list(table.rows.values()):
+            until = row.times.get(self.expires)
+            if until is not None and until <= now:
+                self.expired(router, table, row)
+            elif until is not None:
+                table.next_expiry = min(table.next_expiry, until)
+
+    def expired(self, router: "Router", table: Table, row: Row) -> None:
+        """Do to a row what the end of its time does."""
+        table.delete(row)
+        self.removed(router, row)
 
     def fresh(self, router: "Router") -> Values:
         """Give the values of a row before arguments are applied."""
@@ -494,5 +528,6 @@ class ComputedSingleton(Computed):
         return list(self.rows(request.router).rows.values())
 
 
-def _encode(view: Values) -> dict[str, bytes]:
+def encode_view(view: Values) -> dict[str, bytes]:
+    """Encode a row as read to API words by property."""
     return {name: encode_word(to_bytes(f"={name}={value}")) for name, value in view.items()}

@@ -20,11 +20,24 @@ from simulator.schema import Schema, parse_version
 from simulator.state import Table, Values
 
 OPERATOR = "operator"  # session name of a person at the router: not counted
+_ISO_DATES_SINCE = (7, 10)
+_LOG_LINES = 1000
 _SECRET = frozenset({"password", "secret", "private-key", "passphrase"})
 
 
 class Session(Protocol):
-    """What a router must be able to do to a client's connection."""
+    """What a router knows of a client's connection, and can do to it.
+
+    Attributes:
+        service: `api`, `api-ssl` or `rest-api`.
+        local, remote: `address:port` of both ends.
+        since: when it logged in, as RouterOS writes dates.
+    """
+
+    service: str
+    local: str
+    remote: str
+    since: str
 
     def reset(self) -> None:
         """End it at once, by a reset."""
@@ -61,7 +74,6 @@ class Router:
         self.users_of: dict[str, Caller] = {}
         self.session_count = 0
         self.busy_until = 0.0
-        self.next_expiry = float("inf")
         self.tables: dict[str, Table] = {}
         self.commands_run: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -199,6 +211,43 @@ class Router:
                 "error": error,
             }
         )
+
+    def date(self) -> str:
+        """Write this moment as RouterOS does: ISO from 7.10 on, `jan/02/2023 …` before."""
+        form = "%Y-%m-%d %H:%M:%S" if self.version >= _ISO_DATES_SINCE else "%b/%d/%Y %H:%M:%S"
+        return time.strftime(form, time.gmtime(self.wall())).lower()
+
+    def log(self, topics: str, message: str) -> None:
+        """Write a line of `/log`; the oldest of a thousand goes (memory-lines: its default)."""
+        table = self.table("/log")
+        table.insert({"time": self.date(), "topics": topics, "message": message})
+        if len(table.rows) > _LOG_LINES:
+            table.delete(next(iter(table.rows.values())))
+
+    # --- sessions --------------------------------------------------------------------------
+
+    def logged_in(self, session: Session, caller: Caller) -> None:
+        """Note who a session belongs to (log lines: public captures)."""
+        session.since = self.date()
+        self.users_of[caller.session] = caller
+        address, via = session.remote.rpartition(":")[0], session.service
+        self.log("system,info,account", f"user {caller.user} logged in from {address} via {via}")
+
+    def refused_login(self, session: Session, name: str, text: str) -> None:
+        """Note a login that failed (log lines: public captures)."""
+        self.refusals[text] += 1
+        address, via = session.remote.rpartition(":")[0], session.service
+        failure = f"login failure for user {name} from {address} via {via}"
+        self.log("system,error,critical", failure)
+
+    def session_ended(self, session_id: str) -> None:
+        """Forget a session."""
+        session = self.sessions.pop(session_id, None)
+        caller = self.users_of.pop(session_id, None)
+        if session is not None and caller is not None:
+            address, via = session.remote.rpartition(":")[0], session.service
+            text = f"user {caller.user} logged out from {address} via {via}"
+            self.log("system,info,account", text)
 
     # --- life --------------------------------------------------------------------------------
 

@@ -46,6 +46,16 @@ def recorded_versions() -> list[str]:
     return list(_data()["_about"]["versions"])
 
 
+def every_argument(menu: str) -> list[str]:
+    """List what `set` of a menu takes in any recorded version, but for `numbers`."""
+    found: dict[str, None] = {}
+    for commands in _data()["menus"][menu].values():
+        if isinstance(commands, dict):
+            found |= dict.fromkeys(commands.get("set", "").split())
+    found.pop("numbers", None)
+    return list(found)
+
+
 class Schema:
     """The commands and arguments of one version.
 

@@ -21,6 +21,7 @@ class Row:
         times: properties that read as a duration, by the moment (router's clock, seconds)
             they count from or to.
         view, words: how it reads, cached until something changes.
+        packed: the last answer to one proplist, encoded.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Row:
     times: dict[str, float] = field(default_factory=dict)
     view: Values | None = None
     words: dict[str, bytes] | None = None
+    packed: tuple[object, bytes] | None = None
 
     @property
     def dynamic(self) -> bool:
@@ -43,6 +45,7 @@ class Row:
         """Let it be read anew."""
         self.view = None
         self.words = None
+        self.packed = None
 
 
 class Table:
@@ -57,6 +60,7 @@ class Table:
         self.indexes: dict[str, dict[str, dict[str, Row]]] = {name: {} for name in indexed}
         self.watchers: list[Watcher] = []
         self.next_id = 1
+        self.next_expiry = float("inf")  # router's clock: nothing expires before
 
     def insert(self, values: Values) -> Row:
         """Append a row under the next id."""
@@ -94,6 +98,11 @@ class Table:
     def having(self, name: str, value: str) -> list[Row]:
         """Give the rows whose indexed property has this value, in no special order."""
         return list(self.indexes[name].get(value, {}).values())
+
+    def expire_at(self, row: Row, name: str, moment: float) -> None:
+        """Let a row's time run to a moment."""
+        row.times[name] = moment
+        self.next_expiry = min(self.next_expiry, moment)
 
     def forget_views(self) -> None:
         """Let all rows be read anew: something they refer to has changed."""

@@ -72,9 +72,11 @@ def running(
 
     Raises:
         OSError: a port cannot be had.
+        ExceptionGroup: at the end, if something in the simulator failed by itself.
     """
     how = RouterOptions(**{"password": PASSWORD, **options})
-    loop = asyncio.new_event_loop()
+    loop, failures = asyncio.new_event_loop(), list[Exception]()
+    loop.set_exception_handler(lambda _, context: failures.append(_failure(context)))
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
     thread.start()
     fleet = Fleet(how, routers, control)
@@ -87,6 +89,13 @@ def running(
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_ANSWER_S)
         loop.close()
+    if failures:
+        raise ExceptionGroup("the simulator failed", failures)
+
+
+def _failure(context: dict[str, Any]) -> Exception:
+    error = context.get("exception")
+    return error if isinstance(error, Exception) else RuntimeError(context["message"])
 
 
 async def _stop(fleet: Fleet) -> None:

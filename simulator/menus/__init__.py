@@ -3,13 +3,36 @@
 from collections import defaultdict
 
 from simulator.menu import Menu
-from simulator.menus import dhcp, interface, ip, lease, system, users
+from simulator.menus import (
+    assumed,
+    certificate,
+    dhcp,
+    firewall,
+    interface,
+    ip,
+    lease,
+    recorded,
+    system,
+    tool,
+    users,
+)
 
-MENUS: dict[str, Menu] = {
-    menu.path: menu
-    for module in (interface, ip, dhcp, lease, users, system)
-    for menu in module.menus()
-}
+# users refer to groups, so groups are seeded first; the rest is in no special order
+_MODULES = (
+    interface,
+    ip,
+    dhcp,
+    lease,
+    firewall,
+    users,
+    system,
+    certificate,
+    tool,
+    recorded,
+    assumed,
+)
+
+MENUS: dict[str, Menu] = {menu.path: menu for module in _MODULES for menu in module.menus()}
 
 
 def _by_reference() -> dict[str, set[str]]:

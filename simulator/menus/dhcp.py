@@ -84,6 +84,13 @@ class ServerMenu(Menu):
             values["lease-time"] = "10m"
         return values
 
+    def build(self, router: "Router", row: Row) -> Values:
+        """Be invalid without an interface (assumed)."""
+        view = super().build(router, row)
+        if view["interface"].startswith("*"):
+            view["invalid"] = "true"
+        return view
+
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (LAB); make one up (assumed: serverN)."""
         if not values.get("name"):

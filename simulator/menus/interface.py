@@ -1,6 +1,6 @@
 """`/interface` and `/interface/vlan`: enough to hang a DHCP server on."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.errors import RouterError
@@ -20,7 +20,7 @@ class InterfaceMenu(Menu):
     path = INTERFACE
     named = True
     commands = frozenset({"set", "print", "get", "enable", "disable", "comment"})
-    fields: ClassVar[tuple[Field, ...]] = (
+    fields: tuple[Field, ...] = (
         Field("name"),
         state("default-name"),
         state("type"),

@@ -1,19 +1,31 @@
 """`/ip`: pools, services and the like."""
 
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.errors import RouterError
-from simulator.menu import COMMENT, DISABLED, Field, Menu, state
+from simulator.menu import (
+    COMMENT,
+    DISABLED,
+    Computed,
+    Field,
+    Menu,
+    Request,
+    Result,
+    state,
+)
+from simulator.menus.lease_effects import ARP, MARK
 from simulator.state import Row, Values
-from simulator.values import Enum, Kind, Names, Number, Ref, parse_ip
+from simulator.values import BOOL, IP, MAC, Enum, Kind, Names, Number, Prefix, Ref, parse_ip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from simulator.router import Router
 
 POOL = "/ip/pool"
+_CONNECTIONS_SINCE = (7, 21)  # "7.2x" in the sources
 _PORTS = {
     "telnet": 23,
     "ftp": 21,
@@ -59,17 +71,104 @@ class PoolMenu(Menu):
 
     path = POOL
     named = True
+    volatile = True  # leases come and go without its rows
     fields = (
         Field("name", required=True),
         Field("ranges", Ranges(), required=True),
         Field("next-pool", Ref(POOL, "none"), hidden="none"),
+        # recorded for 7.21.5; since when is not known
+        *(state(name, since=(7, 21)) for name in ("total", "used", "available")),
         COMMENT,
     )
+
+    def build(self, router: "Router", row: Row) -> Values:
+        """Count the addresses."""
+        view = super().build(router, row)
+        if router.version >= (7, 21):
+            total = sum(1 for _ in addresses(row.values["ranges"]))
+            used = sum(1 for each in used_addresses(router) if each["pool"] == row.values["name"])
+            counts = {"total": str(total), "used": str(used), "available": str(total - used)}
+            comment = {"comment": view.pop("comment")} if "comment" in view else {}
+            view |= counts | comment
+        return view
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (words assumed)."""
         if any(each is not row for each in self.rows(router).having("name", values["name"])):
             raise RouterError(errors.DUPLICATE_NAME)
+
+
+def used_addresses(router: "Router") -> "Iterator[Values]":
+    """List addresses of pools that clients hold now."""
+    pools = [
+        (row.values["name"], set(addresses(row.values["ranges"])))
+        for row in router.table(POOL).rows.values()
+    ]
+    for lease in router.table("/ip/dhcp-server/lease").rows.values():
+        held = lease.values.get("active-address")
+        if held is None:
+            continue
+        number = int(parse_ip(held, ""))
+        for name, numbers in pools:
+            if number in numbers:
+                mac = lease.values["active-mac-address"]
+                yield {"pool": name, "address": held, "owner": "DHCP", "info": mac}
+
+
+class UsedMenu(Computed):
+    """Which addresses of pools are in use (fields: RR)."""
+
+    path = "/ip/pool/used"
+    fields = tuple(state(name) for name in ("pool", "address", "owner", "info"))
+
+    def compute(self, router: "Router") -> "Iterable[Values]":
+        """Ask the leases."""
+        return used_addresses(router)
+
+
+class AddressMenu(Menu):
+    """Addresses of the router itself (assumed: no recorded tree)."""
+
+    path = "/ip/address"
+    fields = (
+        Field("address", Prefix(), required=True),
+        Field("network"),
+        Field("interface", Ref("/interface"), required=True),
+        Field("actual-interface", Ref("/interface"), readonly=True),
+        state("invalid", "false"),
+        state("dynamic", "false"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse an address that is there (index hits), derive the network."""
+        for each in self.rows(router).rows.values():
+            same = ("address", "interface")
+            if each is not row and all(each.values[name] == values[name] for name in same):
+                raise RouterError(errors.DUPLICATE_IP)
+        values["network"] = str(IPv4Network(values["address"], strict=False).network_address)
+        values["actual-interface"] = values["interface"]
+
+
+class ArpMenu(Menu):
+    """ARP: rows by hand, and those that leases make (defaults: ANS)."""
+
+    path = ARP
+    indexed = ("address", MARK)
+    fields = (
+        Field("address", IP, default="0.0.0.0"),  # noqa: S104 - the default by ANS
+        Field("mac-address", MAC, default="00:00:00:00:00:00"),
+        Field("interface", Ref("/interface"), required=True),
+        Field("published", BOOL, default="false"),
+        state("status", "permanent", since=(7, 9)),
+        state("invalid", "false"),
+        state("dhcp", "false"),
+        state("dynamic", "false"),
+        state("complete", "true"),
+        DISABLED,
+        COMMENT,
+    )
 
 
 class ServiceMenu(Menu):
@@ -87,10 +186,34 @@ class ServiceMenu(Menu):
         Field("tls-version", Enum("any", "only-1.2"), default="any"),
         Field("vrf", default="main", since=(7, 1)),
         Field("max-sessions", Number(1, 1000), default="20", since=(7, 16)),
+        state("local", since=_CONNECTIONS_SINCE),
+        state("remote", since=_CONNECTIONS_SINCE),
         state("dynamic", "false"),
+        state("connection", since=_CONNECTIONS_SINCE),
         state("invalid", "false"),
         DISABLED,
     )
+
+    def do_print(self, request: Request) -> Result:
+        """Show connections too, as dynamic rows of the same name (LAB, FN)."""
+        router, table = request.router, self.rows(request.router)
+        if router.version < _CONNECTIONS_SINCE:
+            return super().do_print(request)
+        fixed = table.next_id
+        made = [table.insert(each) for each in self._connections(router)]
+        result = super().do_print(request)
+        result.rows = list(result.rows)
+        for row in made:
+            table.delete(row)
+        table.next_id = fixed
+        return result
+
+    @staticmethod
+    def _connections(router: "Router") -> "Iterator[Values]":
+        for session in router.sessions.values():
+            own = {"name": session.service, "proto": "tcp", "connection": "true"}
+            ends = {"local": session.local, "remote": session.remote}
+            yield {**own, **ends, "dynamic": "true", "invalid": "false", "disabled": "false"}
 
     def seed(self, router: "Router") -> None:
         """Have the services of every router."""
@@ -105,4 +228,4 @@ class ServiceMenu(Menu):
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    return [PoolMenu(), ServiceMenu()]
+    return [PoolMenu(), UsedMenu(), AddressMenu(), ArpMenu(), ServiceMenu()]

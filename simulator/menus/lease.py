@@ -9,8 +9,9 @@ from simulator import errors
 from simulator.errors import RouterError
 from simulator.menu import COMMENT, DISABLED, Field, Menu, Request, Result, state
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
+from simulator.menus.lease_effects import follow
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, MAC, TIME, ZERO_IP, ZERO_MAC, IpOrPool, Ref, RefList
+from simulator.values import BOOL, MAC, TIME, ZERO_IP, ZERO_MAC, IpOrPool, Names, Ref, RefList
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,10 +30,19 @@ ACTIVE = (
 )
 
 
+class _ActiveServer(Ref):
+    """Reads `*FFFFFFFF` once the server is gone (LAB)."""
+
+    def show(self, stored: str, names: Names, /) -> str:
+        """Give the name or that id."""
+        return names.name_of(SERVER, stored) or "*FFFFFFFF"
+
+
 class LeaseMenu(Menu):
     """Leases."""
 
     path = LEASE
+    expires = "expires-after"
     indexed = ("mac-address", "address", "active-address", "comment")
     fields = (
         Field("address", IpOrPool(), default=ZERO_IP),
@@ -63,7 +73,7 @@ class LeaseMenu(Menu):
         state("active-address"),
         Field("active-mac-address", readonly=True),
         state("active-client-id"),
-        Field("active-server", Ref(SERVER), readonly=True),
+        Field("active-server", _ActiveServer(SERVER), readonly=True),
         state("host-name"),
         state("class-id", since=(7, 16)),
         state("src-mac-address"),
@@ -74,42 +84,37 @@ class LeaseMenu(Menu):
         COMMENT,
     )
 
-    def rows(self, router: "Router") -> Table:
-        """Give the rows, those whose time has passed let go first."""
+    def expired(self, router: "Router", table: Table, row: Row) -> None:
+        """Remove a dynamic row, free a static one (MAN-SRV)."""
+        del table
+        self.let_go(router, row)
+
+    def let_go(self, router: "Router", row: Row) -> None:
+        """End a client's hold: a dynamic row goes, a static one waits again."""
         table = router.table(LEASE)
-        if router.next_expiry <= router.now():
-            self.expire(router, table)
-        return table
-
-    def expire(self, router: "Router", table: Table) -> None:
-        """Remove dynamic rows, free static ones, whose lease time is over (MAN-SRV)."""
-        now = router.now()
-        later = [float("inf")]
-        for row in list(table.rows.values()):
-            until = row.times.get("expires-after")
-            if until is None:
-                continue
-            if until > now:
-                later.append(until)
-            elif row.dynamic:
-                table.delete(row)
-            else:
-                self.release(table, row)
-        router.next_expiry = min(later)
-
-    @staticmethod
-    def release(table: Table, row: Row) -> None:
-        """Let a static row wait for its client again."""
+        if row.dynamic:
+            table.delete(row)
+            self.removed(router, row)
+            return
         row.times.pop("expires-after", None)
-        kept = {name: value for name, value in row.values.items() if name not in ACTIVE}
+        old = row.values
+        kept = {name: value for name, value in old.items() if name not in ACTIVE}
         table.update(row, {**kept, "status": "waiting"})
+        self.changed(router, old, row)
 
     def booted(self, router: "Router", table: Table) -> None:
         """Keep dynamic rows (a clean shutdown stores them, HLP), let static ones wait."""
-        del router
         for row in list(table.rows.values()):
             if not row.dynamic and row.values["status"] != "waiting":
-                self.release(table, row)
+                self.let_go(router, row)
+
+    def changed(self, router: "Router", before: Values | None, row: Row) -> None:
+        """Keep what the lease makes in other menus, and the log, in step."""
+        follow(router, before, row)
+
+    def removed(self, router: "Router", row: Row) -> None:
+        """Take along what the lease made."""
+        follow(router, row.values, None)
 
     def printed(self, request: Request, rows: "Iterable[Row]") -> "Iterable[Row]":
         """`active` leaves only what clients hold (mktxp sends it)."""

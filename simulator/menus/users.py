@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.errors import RouterError
-from simulator.menu import COMMENT, DISABLED, Caller, Field, Menu, state
+from simulator.menu import COMMENT, DISABLED, Caller, Computed, Field, Menu, Request, Result, state
 from simulator.state import Row, Values
-from simulator.values import Ref, Words
+from simulator.values import TIME, Enum, Ref, Words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from simulator.router import Router
 
 USER = "/user"
@@ -48,6 +50,8 @@ class UserMenu(Menu):
         Field("group", Ref(GROUP), required=True),
         Field("address", default=""),
         Field("password", default="", secret=True),
+        Field("inactivity-timeout", TIME, default="10m", since=(7, 16)),
+        Field("inactivity-policy", Enum("none", "logout", "lockscreen"), "none", since=(7, 16)),
         state("last-logged-in"),
         state("expired", "false"),
         DISABLED,
@@ -104,6 +108,39 @@ class GroupMenu(Menu):
             raise RouterError(errors.GROUP_IN_USE)
 
 
+class ActiveMenu(Computed):
+    """Who is logged in (fields: RR); `remove` ends a session from 7.20 on."""
+
+    path = "/user/active"
+    fields = tuple(state(name) for name in ("when", "name", "address", "via", "group", "radius"))
+
+    def compute(self, router: "Router") -> "Iterable[Values]":
+        """Ask the sessions; `via` is `api` for both API services (assumed)."""
+        for session_id, caller in router.users_of.items():
+            session = router.sessions[session_id]
+            users = router.table(USER).having("name", caller.user)
+            group = router.name_of(GROUP, users[0].values["group"]) if users else None
+            yield {
+                "when": session.since,
+                "name": caller.user,
+                "address": session.remote.rpartition(":")[0],
+                "via": "api" if session.service.startswith("api") else session.service,
+                "group": group or "",
+                "radius": "false",
+            }
+
+    def _end(self, request: Request) -> Result:
+        table = self.rows(request.router)
+        wanted = request.arguments.get("numbers", "").split(",")
+        for row_id, session_id in zip(table.rows, list(request.router.users_of), strict=True):
+            if row_id in wanted:
+                request.router.sessions[session_id].reset()
+        return Result()
+
+    do_remove = _end
+    do_request_logout = _end
+
+
 def policies(text: str) -> set[str]:
     """Give the policies that a group has."""
     return {word for word in text.split(",") if word and not word.startswith("!")}
@@ -155,4 +192,4 @@ def _bytes(text: str) -> bytes:
 
 def menus() -> list[Menu]:
     """Give this module's menus; groups first, users refer to them."""
-    return [GroupMenu(), UserMenu()]
+    return [GroupMenu(), UserMenu(), ActiveMenu()]

@@ -3,12 +3,12 @@ import ssl
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from simulator.protocol import Decoder, encode_sentence
 from simulator.testing import RouterHandle, Simulation, running
 
-LEASE = "/ip/dhcp-server/lease"
-SERVER = "dhcp-vlan-32"
+settings.register_profile("long", max_examples=50_000)
 
 
 class Raw:

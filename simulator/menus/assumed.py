@@ -1,0 +1,225 @@
+"""Menus that clients ask on connecting and that no source here describes: *assumed*.
+
+Each is one line of data: what it holds is enough that a monitoring tool goes on.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from simulator.menu import (
+    COMMENT,
+    DISABLED,
+    Computed,
+    Field,
+    Menu,
+    Request,
+    Result,
+    Singleton,
+    state,
+)
+from simulator.state import Row, Table, Values
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+# singletons: path -> what it holds; {version} and {board} are the router's
+_SINGLE: dict[str, Values] = {
+    "/ip/cloud": {"ddns-enabled": "false", "ddns-update-interval": "none", "update-time": "true"},
+    "/ip/dns": {
+        "servers": "",
+        "dynamic-servers": "",
+        "use-doh-server": "",
+        "verify-doh-cert": "false",
+        "allow-remote-requests": "false",
+        "cache-size": "2048",
+        "cache-used": "40",
+    },
+    "/system/clock": {"time-zone-autodetect": "true", "time-zone-name": "UTC"},
+    "/system/package/update": {"channel": "stable", "installed-version": "{version}"},
+    "/system/note": {"show-at-login": "true", "note": ""},
+    "/ip/settings": {"ip-forward": "true", "rp-filter": "no"},
+}
+# read-only tables that are empty here
+_EMPTY = [
+    "/interface/wireless/registration-table",
+    "/interface/wireless",
+    "/interface/wifi",
+    "/caps-man/registration-table",
+    "/caps-man/interface",
+    "/caps-man/remote-cap",
+    "/container",
+    "/ip/neighbor",
+    "/ip/firewall/connection",
+    "/ip/kid-control/device",
+    "/interface/ethernet/poe",
+    "/ip/ipsec/active-peers",
+    "/routing/bgp/session",
+    "/routing/ospf/neighbor",
+    "/ip/hotspot/active",
+    "/ppp/active",
+    "/tool/mac-server/sessions",
+    "/interface/bridge/host",
+    "/interface/bridge/port",
+    "/ipv6/neighbor",
+]
+# tables that can be written, with free-text properties
+_TABLES = {
+    "/interface/bridge": "name comment",
+    "/interface/list": "name include exclude comment",
+    "/interface/list/member": "list interface comment",
+    "/ip/route": "dst-address gateway distance comment",
+    "/ip/dhcp-client": "interface add-default-route use-peer-dns comment",
+    "/ip/dns/static": "name address type ttl comment",
+    "/ipv6/address": "address interface comment",
+    "/ipv6/dhcp-server": "name interface address-pool comment",
+    "/tool/netwatch": "host interval up-script down-script comment",
+    "/queue/tree": "name parent packet-mark max-limit comment",
+    "/queue/type": "name kind comment",
+    "/system/scheduler": "name interval on-event start-time comment",
+    "/system/script": "name source policy comment",
+    "/ppp/secret": "name service profile comment",
+}
+
+
+class _Single(Singleton):
+    def __init__(self, path: str, holds: Values) -> None:
+        self.path = path
+        self.fields = tuple(Field(name, default=value) for name, value in holds.items())
+        super().__init__()
+
+    def fresh(self, router: "Router") -> Values:
+        version = router.options.version
+        return {name: text.format(version=version) for name, text in super().fresh(router).items()}
+
+
+class _Empty(Computed):
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__()
+
+    def compute(self, router: "Router") -> Iterable[Values]:  # noqa: ARG002 - nothing anywhere
+        return ()
+
+
+class _Plain(Menu):
+    def __init__(self, path: str, names: str) -> None:
+        self.path = path
+        own = tuple(Field(name, hidden="") for name in names.split() if name != "comment")
+        self.fields = (*own, state("dynamic", "false"), DISABLED, COMMENT)
+        self.named = names.startswith("name ")
+        super().__init__()
+
+
+class PackageMenu(Computed):
+    """One package with everything, as version 7 has it."""
+
+    path = "/system/package"
+    fields = tuple(state(name) for name in ("name", "version", "build-time", "scheduled"))
+
+    def compute(self, router: "Router") -> Iterable[Values]:
+        """Give the one."""
+        yield {"name": "routeros", "version": router.options.version, "scheduled": ""}
+
+
+class HealthMenu(Computed):
+    """Name and value in rows on version 7 (6 had a singleton: not simulated)."""
+
+    path = "/system/health"
+    fields = tuple(state(name) for name in ("name", "value", "type"))
+
+    def compute(self, router: "Router") -> Iterable[Values]:
+        """Give temperature and voltage; nothing on a virtual router."""
+        if router.options.board != "chr":
+            yield {"name": "cpu-temperature", "value": "41", "type": "C"}
+            yield {"name": "voltage", "value": "24.1", "type": "V"}
+
+
+class CpuMenu(Computed):
+    """Load by core."""
+
+    path = "/system/resource/cpu"
+    fields = tuple(state(name) for name in ("cpu", "load", "irq", "disk"))
+
+    def compute(self, router: "Router") -> Iterable[Values]:
+        """Give four of them."""
+        del router
+        for core in range(4):
+            yield {"cpu": f"cpu{core}", "load": "3", "irq": "0", "disk": "0"}
+
+
+class EthernetMenu(Computed):
+    """The interfaces of type ether."""
+
+    path = "/interface/ethernet"
+    named = True
+    commands = Computed.commands | {"monitor"}
+    fields = tuple(
+        state(name)
+        for name in ("name", "default-name", "mtu", "mac-address", "running", "disabled")
+    )
+
+    def compute(self, router: "Router") -> Iterable[Values]:
+        """Ask the table of all interfaces."""
+        for row in router.table("/interface").rows.values():
+            if row.values["type"] == "ether":
+                yield row.values
+
+    def rows(self, router: "Router") -> Table:
+        """Let names be found."""
+        table = Table(("name",))
+        for values in self.compute(router):
+            table.insert(dict(values))
+        return table
+
+    def allowed(self, router: "Router", command: str) -> frozenset[str]:
+        """Know what monitoring takes."""
+        if command == "monitor":
+            return frozenset({"numbers", "once"})
+        return super().allowed(router, command)
+
+    def do_monitor(self, request: Request) -> Result:
+        """Say once what each link does."""
+        rows = self.find(request, request.arguments.get("numbers"))
+        shown = ((row.values["name"], "link-ok", "1Gbps", "true") for row in rows)
+        names = ("name", "status", "rate", "full-duplex")
+        made = [Row("", {}, view=dict(zip(names, each, strict=True))) for each in shown]
+        return Result(made, printed=True)
+
+
+class LogMenu(Menu):
+    """The log; lines come from the router itself."""
+
+    path = "/log"
+    commands = frozenset({"print", "get"})
+    fields = tuple(state(name) for name in ("time", "topics", "message"))
+
+
+class FileMenu(Menu):
+    """Files by name with their contents."""
+
+    path = "/file"
+    named = True
+    commands = frozenset({"add", "set", "remove", "print", "get"})
+    fields = (
+        Field("name", required=True),
+        state("type", ".txt file"),
+        state("size", "0"),
+        state("last-modified"),
+        Field("contents", default=""),
+    )
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Keep the size right."""
+        del row
+        values["size"] = str(len(values["contents"]))
+        values["last-modified"] = router.date()
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus."""
+    own: list[Menu] = [PackageMenu(), HealthMenu(), CpuMenu(), EthernetMenu(), LogMenu()]
+    own.append(FileMenu())
+    own += [_Single(path, holds) for path, holds in _SINGLE.items()]
+    own += [_Empty(path) for path in _EMPTY]
+    own += [_Plain(path, names) for path, names in _TABLES.items()]
+    return own

@@ -1,0 +1,66 @@
+"""Menus known from recorded trees alone: their arguments are checked, their values are text."""
+
+from typing import TYPE_CHECKING
+
+from simulator.menu import COMMENT, DISABLED, Field, Menu, Singleton
+from simulator.schema import every_argument
+from simulator.state import Values
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+# with defaults as community.routeros knows them (ANS)
+_TABLES: dict[str, Values] = {
+    "/ip/dhcp-relay": {
+        "name": "relay1",
+        "interface": "",
+        "dhcp-server": "",
+        "local-address": "0.0.0.0",  # noqa: S104 - the default by ANS
+        "delay-threshold": "none",
+        "add-relay-info": "false",
+    },
+    "/ip/dhcp-server/matcher": {"name": "", "server": "all", "code": "", "value": ""},
+    "/ip/dhcp-server/alert": {"interface": "", "valid-server": "", "alert-timeout": "1h"},
+    "/radius": {"service": "", "address": "0.0.0.0", "timeout": "300ms"},  # noqa: S104 - as above
+}
+_SINGLE: dict[str, Values] = {
+    "/tool/mac-server": {"allowed-interface-list": "all"},
+    "/tool/mac-server/mac-winbox": {"allowed-interface-list": "all"},
+    "/tool/mac-server/ping": {"enabled": "true"},
+}
+
+
+class RecordedMenu(Menu):
+    """A table; whatever the version's tree lets one write is kept and shown."""
+
+    def __init__(self, path: str, defaults: Values) -> None:
+        self.path = path
+        self.named = "name" in defaults
+        others = [name for name in every_argument(path) if name not in defaults]
+        plain = (name for name in others if name not in ("disabled", "comment"))
+        self.fields = (
+            *(Field(name, default=value) for name, value in defaults.items()),
+            *(Field(name, hidden="") for name in plain),
+            *(each for each in (DISABLED, COMMENT) if each.name in others),
+        )
+        super().__init__()
+
+    def fresh(self, router: "Router") -> Values:
+        """Leave out what this version's tree does not have."""
+        known = router.schema.arguments(self.path, "add")
+        return {name: text for name, text in super().fresh(router).items() if name in known}
+
+
+class RecordedSingleton(Singleton):
+    """A menu with one row."""
+
+    def __init__(self, path: str, defaults: Values) -> None:
+        self.path = path
+        self.fields = tuple(Field(name, default=value) for name, value in defaults.items())
+        super().__init__()
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus."""
+    tables: list[Menu] = [RecordedMenu(path, values) for path, values in _TABLES.items()]
+    return [*tables, *(RecordedSingleton(path, values) for path, values in _SINGLE.items())]
