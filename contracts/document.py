@@ -88,11 +88,15 @@ def _refuse(code: str, message: str) -> NoReturn:
     raise ContractViolation([Problem("", code, message)]) from None
 
 
+_LOOKED_AT: Final = frozenset({dict, list, float, _Repeated})
+
+
 def _problems(document: dict[str, object]) -> Iterator[Problem]:
     todo: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
     for path, value in todo:  # grows on the way: outer levels first
         if isinstance(value, float):
-            yield Problem(pointer(*path), "not-finite", "is not a finite number; mend it")
+            if not math.isfinite(value):
+                yield Problem(pointer(*path), "not-finite", "is not a finite number; mend it")
             continue
         if len(path) == MAX_DEPTH:
             message = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
@@ -105,6 +109,5 @@ def _problems(document: dict[str, object]) -> Iterator[Problem]:
         todo.extend(
             ((*path, step), child)
             for step, child in (value.items() if isinstance(value, dict) else enumerate(value))
-            if isinstance(child, dict | list)
-            or (isinstance(child, float) and not math.isfinite(child))
+            if type(child) in _LOOKED_AT
         )

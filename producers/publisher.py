@@ -117,7 +117,7 @@ class Publisher:
         """
         now = self._clock()
         stamped: list[Stamped] = []
-        contents: dict[str, str] = {}
+        named: dict[str, Stamped] = {}
         problems: list[tuple[int, Problem]] = []
         for index, given in enumerate(events):
             try:
@@ -125,8 +125,8 @@ class Publisher:
             except ContractViolation as violation:
                 problems.extend((index, problem) for problem in violation.problems)
                 continue
-            content = content_hash(each.event)
-            if contents.setdefault(each.key, content) != content:
+            first = named.setdefault(each.key, each)
+            if first is not each and content_hash(first.event) != content_hash(each.event):
                 message = "is the id of another event of this call; give each event its own"
                 problems.append((index, Problem("/id", "event-id-reused", message)))
             stamped.append(each)
