@@ -47,6 +47,11 @@ class EmbeddedServer:
             raise RuntimeError("the embedded server is not running")
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the process that was started here is there still."""
+        return self._process is not None and self._process.poll() is None
+
     def client(self) -> redis.Redis:
         """A new client of this server; texts are decoded."""
         return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True)
@@ -87,6 +92,33 @@ class EmbeddedServer:
                     self.kill()
                     raise RuntimeError(f"the embedded Valkey did not start:\n{words}")
                 time.sleep(_POLL_S)
+
+    def end_orphan(self) -> None:
+        """End the server that a killed owner left behind here, if there is one.
+
+        Two servers on one append-only file would destroy it. Only for who holds the directory.
+
+        Raises:
+            RuntimeError: it does not end.
+        """
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        with contextlib.closing(self.client()) as orphan:
+            while self._answers(orphan):
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the Valkey of a killed `leasewire up` does not end")
+                with contextlib.suppress(redis.exceptions.BusyLoadingError):
+                    orphan.shutdown(nosave=True)
+                time.sleep(_POLL_S)
+
+    @staticmethod
+    def _answers(client: redis.Redis) -> bool:
+        try:
+            client.ping()
+        except redis.exceptions.BusyLoadingError:
+            return True
+        except redis.ConnectionError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Stop in an orderly way: the append-only file is flushed."""

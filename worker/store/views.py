@@ -129,6 +129,23 @@ class Views:
             raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name)[9]))
         return {service: json.loads(text) for service, text in raw.items()}
 
+    def router_marked(self, name: str) -> frozenset[str]:
+        """The services that are to be looked at at a router, now or later."""
+        with store_errors():
+            return frozenset(
+                cast("list[str]", self._client.hkeys(self._keys.router_block(name)[1]))
+            )
+
+    def router_claims(self, name: str) -> dict[str, dict[str, tuple[str, bool]]]:
+        """Claim key -> {scope: (service, strong)}: who holds what at a router."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name)[5]))
+        return {
+            key: {scope: (service, strong == 1) for scope, (service, strong) in holders.items()}
+            for key, text in raw.items()
+            for holders in [json.loads(text)]
+        }
+
     def dead_letters(self, most: int = 1000) -> list[DeadLetter]:
         """The newest dead letters first."""
         with store_errors():

@@ -1,0 +1,76 @@
+"""The command line: puts the commands together, and turns verdicts into exit codes.
+
+Who calls it: the shell, as `leasewire`. What must never enter it: what a command does.
+"""
+
+import sys
+from typing import Final
+
+import typer
+
+from leasewire import dead_letters, events, first_inventory, plan, routers, services, up, work
+from leasewire.context import redis_in_use
+from leasewire.printing import clean
+from simulator.cli import simulator_command
+from worker.errors import (
+    ConfigurationError,
+    LeasewireError,
+    RouterUnreachable,
+    StoreUnavailable,
+)
+
+FAILED: Final = 1
+BAD_INPUT: Final = 2
+OUT_OF_REACH: Final = 3
+
+_ENDING: Final = """\
+Redis is the one in LEASEWIRE_REDIS_URL; without that, the one of `leasewire up` when there is
+./leasewire-data/valkey.sock; else redis://127.0.0.1:6379/0.
+
+Exit codes: 0 all well; 1 something failed, or is not known; 2 the input or the configuration is
+wrong, or there is something to do (plan); 3 Redis or a router cannot be reached.
+"""
+
+app = typer.Typer(
+    name="leasewire",
+    no_args_is_help=True,
+    add_completion=False,
+    # Expected failures are told in a line; an unexpected one is a bug, shown as Python does.
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=_ENDING,
+    help="Turns an ISP's provisioning events into DHCP leases on MikroTik routers.",
+)
+app.command("init")(first_inventory.init_command)
+app.command("up")(up.up_command)
+app.command("worker")(work.worker_command)
+app.add_typer(events.app, name="events")
+app.add_typer(services.app, name="services")
+app.add_typer(routers.app, name="routers")
+app.command("plan")(plan.plan_command)
+app.add_typer(dead_letters.app, name="dead-letters")
+app.command("simulator")(simulator_command)
+
+
+def main() -> None:
+    """Run the command line of this process; ends it with one of the exit codes."""
+    try:
+        app()
+    except ConfigurationError as error:
+        _end(BAD_INPUT, *error.problems)
+    except StoreUnavailable as error:
+        _end(
+            OUT_OF_REACH,
+            f"Redis at {redis_in_use()} does not serve us: {error}",
+            "Start it (`leasewire up` brings one along), or name another in LEASEWIRE_REDIS_URL.",
+        )
+    except RouterUnreachable as error:
+        _end(OUT_OF_REACH, str(error))
+    except LeasewireError as error:
+        _end(FAILED, str(error))
+
+
+def _end(code: int, *lines: str) -> None:
+    for line in lines:
+        sys.stderr.write(f"{clean(line)}\n")
+    sys.exit(code)

@@ -1,0 +1,44 @@
+"""`leasewire init`: a first `routers.toml`, for the simulated router."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from simulator.cli import DEMO_PASSWORD
+
+_SECRET: Final = Path("secrets") / "simulator"
+
+
+def init_command(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("routers.toml"),
+) -> None:
+    """Write a first inventory, for the router of `leasewire simulator`; never overwrites one.
+
+    Beside it the password file secrets/simulator is made. The comments in it say how your own
+    routers are added.
+
+    Example: leasewire init
+    """
+    secret = path.parent / _SECRET
+    text = (files("leasewire") / "first_inventory.toml").read_text(encoding="utf-8")
+    try:
+        # `x` never overwrites.
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+        secret.parent.mkdir(mode=0o700, exist_ok=True)
+        if not secret.exists():
+            secret.touch(mode=0o600)
+            secret.write_text(f"{DEMO_PASSWORD}\n", encoding="utf-8")
+    except FileExistsError:
+        typer.echo(f"{path} is there already: nothing was changed.", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"{error.filename}: cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(
+        f"Wrote {path} and {secret}. Next, in two terminals:\n"
+        "  leasewire simulator --demo-password --seed-guide --api-port 8728 --api-ssl-port 8729\n"
+        "  leasewire up"
+    )

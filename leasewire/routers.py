@@ -1,0 +1,109 @@
+"""`leasewire routers`: how the routers are doing."""
+
+from typing import Annotated, Any, Final
+
+import typer
+
+from leasewire.context import Context, InventoryOption
+from leasewire.printing import (
+    JsonOption,
+    clean,
+    local_time,
+    print_json,
+    print_table,
+    utc_time,
+    without_nothing,
+)
+from worker.inventory import RouterConfig
+from worker.routeros.check import check_router
+from worker.store.views import RouterView
+
+app = typer.Typer(no_args_is_help=True, help="Routers: their state, their backlog, a check.")
+
+_SIGNS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
+
+
+@app.command("list")
+def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> None:
+    """List the routers of the inventory.
+
+    State is up, unreachable (tried again by itself) or blocked (a person must act; `routers check`
+    says what to do). Backlog counts services to be looked at, waiting those that cannot go on.
+
+    Example: leasewire routers list
+    """
+    context = Context(inventory)
+    views = context.store.views
+    routers = [
+        document_of(config, views.router(name))
+        for name, config in context.inventory.routers.items()
+    ]
+    if as_json:
+        print_json({"routers": routers})
+        return
+    print_table(
+        ("router", "host", "state", "since", "services", "backlog", "waiting", "last words"),
+        (
+            (
+                *(each[name] for name in ("router", "host", "state")),
+                local_time(each.get("since")),
+                *(each[name] for name in ("services", "backlog", "waiting")),
+                each.get("words"),
+            )
+            for each in routers
+        ),
+        "The inventory names no router.",
+    )
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the inventory.")],
+    *,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Look whether a router can be worked with, and say what to do where not; writes nothing.
+
+    Shows the fingerprint of a certificate that is not pinned yet, and sends no password then.
+    Exit 0: all well; 1: something fails; 3: the router cannot be reached.
+
+    Example: leasewire routers check tower-7
+    """
+    context = Context(inventory)
+    config = context.unpinned_inventory.routers.get(name)
+    if config is None:
+        typer.echo(f"There is no router {name} in {context.settings.inventory}.", err=True)
+        raise typer.Exit(2)
+    lines = check_router(config, context.settings)
+    if as_json:
+        print_json({"router": name, "checks": [without_nothing(each._asdict()) for each in lines]})
+    else:
+        for each in lines:
+            sign, colour = _SIGNS[each.level]
+            typer.secho(f"{sign} {each.what}: {clean(each.detail)}", fg=colour)
+            if each.advice:
+                typer.echo(f"  {each.advice}.")
+    failed = [each.what for each in lines if each.level == "fail"]
+    if failed:
+        raise typer.Exit(3 if failed == ["connection"] else 1)
+
+
+def document_of(config: RouterConfig, view: RouterView) -> dict[str, Any]:
+    """A router's line for programs."""
+    return without_nothing(
+        {
+            "router": config.name,
+            "host": f"{config.host}:{config.port}",
+            "transport": config.transport,
+            "state": view.state.state,
+            "cause": view.state.cause,
+            "since": utc_time(view.state.since_ms),
+            "next_try_at": utc_time(view.state.next_at_ms),
+            "attempts": view.state.attempts or None,
+            "services": view.services,
+            "backlog": view.marked,
+            "waiting": view.waiting,
+            "words": view.state.words,
+        }
+    )

@@ -1,0 +1,268 @@
+"""`leasewire services`: what is known of a service, and whether its routers have it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
+
+import typer
+
+from leasewire.context import Context
+from leasewire.events import document_of as event_document
+from leasewire.printing import (
+    JsonOption,
+    local_time,
+    print_fields,
+    print_json,
+    print_table,
+    utc_time,
+    without_nothing,
+)
+from worker.core.record import DEFAULTS, ServiceRecord, Status
+from worker.store.routers import RouterState
+from worker.store.store import Store
+from worker.store.views import ServiceView
+
+app = typer.Typer(no_args_is_help=True, help="Services, and whether their routers have them.")
+
+Sync = Literal["in_sync", "pending", "waiting", "parked", "failed"]
+
+
+class AtRouter(NamedTuple):
+    """How far a router is with one service.
+
+    Attributes:
+        sync: `in_sync` (nothing is left to do), `pending` (a pass will look), `waiting` (it
+            cannot go on, `why` says why, it is looked at again by itself), `parked` (the router
+            is out of reach or refuses us), `failed` (given up until its next event).
+        why: {reason, detail, since_ms} of the last look that did not end in sync.
+    """
+
+    sync: Sync
+    why: Mapping[str, Any]
+
+
+def sync_at(state: RouterState, why: Mapping[str, Any] | None, *, marked: bool) -> AtRouter:
+    """How far a router is with a service, from the router's state and the service's mark there."""
+    if not marked:
+        return AtRouter("failed" if why else "in_sync", why or {})
+    if state.state != "up":
+        parked = {"reason": state.cause or state.state, "detail": state.words}
+        return AtRouter("parked", parked | {"since_ms": state.since_ms})
+    return AtRouter("waiting" if why else "pending", why or {})
+
+
+@app.command("list")
+def list_(
+    *,
+    router: Annotated[
+        str | None, typer.Option(help="Only those that are, or may still be, on this router.")
+    ] = None,
+    status: Annotated[
+        Status | None, typer.Option(help="Only those with this status.", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List services.
+
+    Example: leasewire services list --router tower-7 --status suspended
+    """
+    store = Context().store
+    stored = store.views.services() if router is None else store.views.router_services(router)
+    records = sorted((each.record for each in stored), key=lambda record: record.service_id)
+    listing = _Listing(store)
+    services = [
+        listing.document_of(record) for record in records if status in (None, record.status)
+    ]
+    if as_json:
+        print_json({"services": services})
+        return
+    columns = ("service", "status", "router", "mac", "address", "sync", "reason")
+    print_table(
+        columns, ([each.get(name) for name in columns] for each in services), "No services."
+    )
+
+
+class _Listing:
+    """Tells services in a line each; asks each router once for all of them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._routers: dict[str, tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]] = {}
+
+    def document_of(self, record: ServiceRecord) -> dict[str, Any]:
+        looks = [self._at(name, record.service_id) for name in record.placements]
+        # What says most about why a service is not in sync stands for all of its routers.
+        order: tuple[Sync, ...] = ("failed", "waiting", "parked", "pending", "in_sync")
+        worst = min(looks, key=lambda look: order.index(look.sync), default=None)
+        return without_nothing(
+            {
+                "service": record.service_id,
+                "status": record.status,
+                "router": record.router,
+                "mac": record.value("mac"),
+                "address": address_of(record),
+                "sync": worst and worst.sync,
+                "reason": worst and worst.why.get("reason"),
+                "detail": worst and worst.why.get("detail"),
+            }
+        )
+
+    def _at(self, router: str, service_id: str) -> AtRouter:
+        if router not in self._routers:
+            views = self._store.views
+            state = views.router(router).state
+            self._routers[router] = (
+                state,
+                views.router_waiting(router),
+                views.router_marked(router),
+            )
+        state, waiting, marked = self._routers[router]
+        return sync_at(state, waiting.get(service_id), marked=service_id in marked)
+
+
+@app.command()
+def show(
+    service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all that is known of a service.
+
+    What it is (each value with the event that set it), how far its routers are with it (in_sync,
+    pending, waiting, parked, failed), its last events and what happened to it.
+
+    Example: leasewire services show SVC-1001
+    """
+    store = Context().store
+    record = store.records.read([service_id])[service_id].record
+    view = store.views.service(service_id, record.placements)
+    if view is None:
+        typer.echo(f"No service {service_id} is known; see `leasewire services list`.", err=True)
+        raise typer.Exit(1)
+    document = document_of(view, store)
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def document_of(view: ServiceView, store: Store) -> dict[str, Any]:
+    """All that is known of a service, for programs."""
+    record = view.stored.record
+    routers = []
+    for name, placement in record.placements.items():
+        look = sync_at(
+            store.views.router(name).state, view.waiting.get(name), marked=name in view.marked
+        )
+        wanted = name == record.router and record.status in ("active", "suspended")
+        routers.append(
+            without_nothing(
+                {
+                    "router": name,
+                    "wanted": wanted,
+                    "sync": look.sync,
+                    "reason": look.why.get("reason"),
+                    "detail": look.why.get("detail"),
+                    "since": utc_time(look.why.get("since_ms", 0)),
+                    "written": dict(placement.written) if placement.written else None,
+                }
+            )
+        )
+    return {
+        "service": record.service_id,
+        "status": record.status,
+        "owner": record.owner,
+        "registers": {
+            name: {
+                "value": record.registers[name].value,
+                "event": record.registers[name].event,
+                "revision": record.registers[name].version.revision,
+            }
+            for name in DEFAULTS
+            if name in record.registers
+        },
+        "routers": routers,
+        "outstanding": [each.event_id for each in record.outstanding],
+        "events": [event_document(outcome) for outcome in view.events],
+        "history": [
+            {"at": utc_time(line["at_ms"])} | {k: v for k, v in line.items() if k != "at_ms"}
+            for line in view.history
+        ],
+    }
+
+
+def address_of(record: ServiceRecord) -> str | None:
+    """The address that a service is to have, or the pool that gives it one."""
+    match record.value("address"):
+        case {"mode": "static", "ipv4": str(address)}:
+            return address
+        case {"mode": "pool", "pool": str(pool)}:
+            return f"pool {pool}"
+        case _:
+            return None
+
+
+def _print(document: dict[str, Any]) -> None:
+    print_fields((name, document[name]) for name in ("service", "status", "owner"))
+    typer.echo()
+    print_table(
+        ("register", "value", "set by event"),
+        (
+            (name, _plain(register["value"]), register["event"])
+            for name, register in document["registers"].items()
+            if register["value"] not in (None, [])
+        ),
+        "No registers.",
+    )
+    print_table(
+        ("router", "", "sync", "since", "reason", "detail"),
+        (
+            (
+                each["router"],
+                "" if each["wanted"] else "to clean",
+                each["sync"],
+                local_time(each.get("since")),
+                each.get("reason"),
+                each.get("detail"),
+            )
+            for each in document["routers"]
+        ),
+        "On no router.",
+    )
+    print_table(
+        ("event", "type", "state", "at", "reason", "detail"),
+        (
+            (
+                *(each.get(name) for name in ("event", "type", "state")),
+                local_time(each.get("at")),
+                *(each.get(name) for name in ("reason", "detail")),
+            )
+            for each in document["events"]
+        ),
+        "No events are remembered.",
+    )
+    print_table(
+        ("at", "what happened", ""),
+        (
+            (
+                local_time(line["at"]),
+                line["what"],
+                "; ".join(
+                    f"{name} {_plain(value)}"
+                    for name, value in line.items()
+                    if name not in ("at", "what") and value
+                ),
+            )
+            for line in document["history"]
+        ),
+        "No history.",
+    )
+
+
+def _plain(value: object) -> str:
+    match value:
+        case dict():
+            return " ".join(f"{name}={_plain(each)}" for name, each in value.items() if each)
+        case list():
+            return ", ".join(_plain(each) for each in value)
+        case _:
+            return str(value)

@@ -1,0 +1,141 @@
+"""`leasewire up`: everything on one box: an embedded Valkey and the worker processes."""
+
+import fcntl
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import structlog
+import typer
+
+from leasewire.context import DATA, InventoryOption, environment_for, load_settings
+from leasewire.embedded import EmbeddedServer
+from leasewire.work import EventsOption, RoutersOption
+from worker.errors import ConfigurationError, LeasewireError
+from worker.inventory import load_inventory
+from worker.log_setup import configure_logging, hide_secret
+from worker.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+_LOCK: Final = "up.lock"
+_LOOK_EVERY_S: Final = 0.2
+
+
+class Fsync(StrEnum):
+    """When the append-only file is flushed to the disk."""
+
+    EVERYSEC = "everysec"
+    ALWAYS = "always"
+
+
+class DataDirectoryError(LeasewireError):
+    """The data directory cannot be used; the message says why and what to do."""
+
+
+def up_command(
+    *,
+    data: Annotated[
+        Path, typer.Option(help="Where Valkey keeps its data; made with mode 0700.")
+    ] = DATA,
+    fsync: Annotated[
+        Fsync,
+        typer.Option(
+            help="everysec may lose about a second when the power goes, always nothing: for a "
+            "publisher that cannot send again."
+        ),
+    ] = Fsync.EVERYSEC,
+    events: EventsOption = 1,
+    routers: RoutersOption = 1,
+    inventory: InventoryOption = None,
+) -> None:
+    """Run everything on this box: a Valkey of its own, and the worker. Ctrl-C stops all in order.
+
+    Other commands find it by themselves when they run in the same directory; from elsewhere, or
+    with another --data, set LEASEWIRE_REDIS_URL to what this prints.
+
+    Example: leasewire init && leasewire up
+    """
+    server = EmbeddedServer(data, "always" if fsync is Fsync.ALWAYS else "everysec")
+    settings = load_settings(inventory, redis_url=server.url)
+    configure_logging(settings)
+    if not settings.inventory.exists():
+        problem = "is missing: `leasewire init` writes one for a first use"
+        raise ConfigurationError([f"{settings.inventory}: {problem}"])
+    known = load_inventory(settings.inventory, on_secret=hide_secret)
+    with _only_one(data), _running(server):
+        supervisor = Supervisor(environment_for(settings), events, routers)
+        typer.echo(
+            f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
+            f"LEASEWIRE_REDIS_URL={server.url}\nCtrl-C stops it."
+        )
+        code = _supervise(supervisor, server)
+    typer.echo("Leasewire has stopped.")
+    raise typer.Exit(code)
+
+
+def _supervise(supervisor: Supervisor, server: EmbeddedServer) -> int:
+    """Keep processes and server running until SIGTERM or SIGINT; the exit code."""
+    stopping = threading.Event()
+    previous = {
+        number: signal.signal(number, lambda *_: stopping.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        while not stopping.is_set():
+            if not server.running:
+                log.warning("store.restarted", directory=str(server.directory))
+                server.start()
+            if not supervisor.look():
+                return 2
+            stopping.wait(_LOOK_EVERY_S)
+        return 0
+    finally:
+        supervisor.stop()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _running(server: EmbeddedServer) -> Iterator[None]:
+    try:
+        server.end_orphan()
+        with server:
+            yield
+    except (OSError, RuntimeError) as error:
+        raise DataDirectoryError(f"{server.directory}: {error}") from error
+
+
+@contextmanager
+def _only_one(directory: Path) -> Iterator[None]:
+    """Hold the data directory alone; two servers on one append-only file would destroy it."""
+    lock = directory / _LOCK
+    try:
+        if directory.exists() and not lock.exists() and any(directory.iterdir()):
+            raise DataDirectoryError(
+                f"{directory} is neither empty nor a data directory of Leasewire: name another "
+                "with --data"
+            )
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        handle = lock.open("a+")
+    except OSError as error:
+        raise DataDirectoryError(f"{directory} cannot be used: {error.strerror}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            raise DataDirectoryError(
+                f"{directory} is in use by another `leasewire up` (process {handle.read()}): stop "
+                "that one, or name another directory with --data"
+            ) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
