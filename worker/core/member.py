@@ -69,13 +69,6 @@ class Member:
             return False
         return identity_of(self.row.fields) == identity_of(self.target)
 
-    @property
-    def takes_address(self) -> bool:
-        """Whether its row is still to get the address of its target."""
-        if self.row is None or self.target is None:
-            return self.target is not None
-        return self.row.address != self.target["address"]
-
     def give_up(self, name: str) -> None:
         """Have the row hold a placeholder in this field before anything else."""
         is_mac = name == "mac-address"

@@ -94,7 +94,7 @@ class Plan:
         reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
         waiting: the services that cannot go on, each with why.
         notes: what was noticed beside.
-        surplus: ids of rows that carry a service's tag beside its own row. They are foreign:
+        surplus: ids of rows that look like a service's beside its own row. They are foreign:
             give them to the next plan of this session, which may not see it any more, as the
             service's own row was removed.
     """

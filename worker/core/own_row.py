@@ -19,7 +19,8 @@ class OwnRow:
     Attributes:
         row: its own row; None: it has none, or none that is surely its own.
         tag_lost: the row has no tag any more, but is what we last wrote.
-        surplus: other rows with the service's tag: copies made by hand, not ours.
+        surplus: other rows that look like it: with the service's tag, or without one and as last
+            written. Copies made by hand, not ours.
         waiting: why none of several rows can be said to be ours.
     """
 
@@ -39,22 +40,16 @@ def find_own_row(entry: Entry, written: Mapping[str, str] | None, index: RowInde
         index: of one read.
     """
     tagged = index.tagged.get(entry.service_id, [])
-    rows = tagged
-    if not tagged and written is not None:
-        rows = index.untagged.get(identity_of(written), [])
-    if not rows:
+    untagged = [] if written is None else index.untagged.get(identity_of(written), [])
+    own = _the_one(tagged or untagged, entry, written)
+    if own is not None:
+        surplus = tuple(row for row in tagged + untagged if row is not own)
+        return OwnRow(own, tag_lost=not tagged, surplus=surplus)
+    if not tagged and not untagged:
         return OwnRow()
-    own = _the_one(rows, entry, written)
-    if own is None:
-        names = "; ".join(row.name for row in rows)
-        return OwnRow(
-            waiting=Waiting(
-                "ambiguous-rows",
-                f"which of these is the service's cannot be told, remove the others: {names}",
-            )
-        )
-    surplus = tuple(row for row in rows if row is not own)
-    return OwnRow(own, tag_lost=not tagged, surplus=surplus)
+    names = "; ".join(row.name for row in tagged or untagged)
+    detail = f"which of these is the service's cannot be told, remove the others: {names}"
+    return OwnRow(waiting=Waiting("ambiguous-rows", detail))
 
 
 def _the_one(

@@ -162,7 +162,9 @@ class _Planning:
         if own.row is not None and own.row.disabled:
             self._note(member, "disabled-by-hand", f"{own.row.name} was switched off by hand")
         for row in own.surplus:
-            self._note(member, "surplus-row", f"{row.name} has its tag too, and is left alone")
+            self._note(
+                member, "surplus-row", f"{row.name} looks like its row too; it is left alone"
+            )
 
     def _take_claims(self, member: Member) -> None:
         """The store grants a key once; should two want one here, the first of them goes on."""
@@ -186,7 +188,7 @@ class _Planning:
             if row is not member.row and row.id not in self._owners:
                 return self._blocked_by(row)
         may_remove = self._policy.on_dynamic == "remove"
-        for row in self._index.dynamic_at(target["address"]) if member.takes_address else ():
+        for row in self._index.dynamic_at(target["address"]):
             is_anothers = row.mac != target["mac-address"] and row.id not in self._ended
             if is_anothers and (row.radius or not may_remove):
                 return Waiting("dynamic-lease", f"{row.name} holds its address until it ends")
@@ -274,7 +276,7 @@ class _Planning:
     def _end_leases_of_others(self, member: Member) -> None:
         """Who has its address must leave it first; its own device, where it has a row already."""
         target = member.target
-        if target is None or not member.takes_address:
+        if target is None or member.stands:
             return
         own_leases = set()
         if member.row is not None and self._policy.on_dynamic == "remove":
