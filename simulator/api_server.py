@@ -100,7 +100,8 @@ class ApiSession(asyncio.Protocol):
         self._outbox = Outbox(transport, router.faults)
         self.local, self.remote = ends(transport)
         limit = router.session_limit()
-        if limit is not None and len(router.sessions) >= limit:
+        taken = sum(1 for each in router.sessions.values() if each.service != "rest-api")
+        if limit is not None and taken >= limit:
             # routeros-facts 8.5: not known; accepted then closed is what 5.1 believes
             self._deaf = True
             if router.switches.beyond_session_limit == "close":

@@ -44,6 +44,12 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     listen: Annotated[str, typer.Option(help="Address to listen on.")] = LOOPBACK,
     api_port: Annotated[int, typer.Option(help="API port; 0 takes a free one.")] = 0,
     api_ssl_port: Annotated[int, typer.Option(help="API over TLS; 0 takes a free one.")] = 0,
+    rest_port: Annotated[
+        int | None, typer.Option(help="REST over HTTPS; not served if not given.")
+    ] = None,
+    rest_http_port: Annotated[
+        int | None, typer.Option(help="REST over HTTP (7.9 on); not served if not given.")
+    ] = None,
     certificate: Annotated[
         Path | None, typer.Option(help="PEM file with certificate and key.", exists=True)
     ] = None,
@@ -55,6 +61,10 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
     seed_guide: Annotated[
         bool, typer.Option("--seed-guide", help="Have the DHCP server dhcp-vlan-32 at start.")
+    ] = False,
+    with_mac_server: Annotated[
+        bool,
+        typer.Option("--with-mac-server", help="Have /ip/mac-server, which no RouterOS has."),
     ] = False,
     fault: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of a fault on from the start (JSON).")
@@ -77,6 +87,9 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         listen=listen,
         api_port=api_port,
         api_ssl_port=api_ssl_port,
+        rest_port=rest_port,
+        rest_http_port=rest_http_port,
+        with_mac_server=with_mac_server,
         certificate=str(certificate) if certificate else None,
         seed_guide=seed_guide,
         seed=seed,
@@ -142,6 +155,7 @@ def _ready(
     first = routers[0]
     text = f"RouterOS {options.version} (simulated) '{first['identity']}' on {first['host']}:"
     text += f" api {first['api_port']}, api-ssl {first['api_ssl_port']}"
+    text += f", rest {first['rest_port']}" if first["rest_port"] else ""
     text += f" sha256 {first['fingerprint_sha256']}"
     if len(routers) > 1:
         text += f"; and {len(routers) - 1} more"

@@ -67,6 +67,11 @@ class Outbox:
         self._waiting.append((due, data, end))
         self._arm()
 
+    @property
+    def idle(self) -> bool:
+        """Whether all was sent."""
+        return not self._waiting
+
     def stop(self) -> None:
         """Forget what was not sent."""
         self._waiting.clear()

@@ -115,6 +115,7 @@ class Switches:
         option_in_use_removal: `allow` (as for pools and servers, LAB) or `refuse`.
         make_static_on_static: `ignore` or `refuse`.
         beyond_session_limit: `close` (accepted, then closed) or `silent` (accepted, unserved).
+        rest_limit_s: how long a REST request may take (MAN-REST: 60 s).
         lease_without_client: `allow` or `refuse` a lease with no MAC, client id or option 82.
     """
 
@@ -127,6 +128,7 @@ class Switches:
     option_in_use_removal: str = "allow"
     make_static_on_static: str = "ignore"
     beyond_session_limit: str = "close"
+    rest_limit_s: float = 60
     lease_without_client: str = "allow"
 
     def change(self, **changes: Any) -> None:  # noqa: ANN401 - values come from JSON too

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from simulator.api_server import ApiSession
 from simulator.connection import reset
 from simulator.options import RouterOptions
+from simulator.rest_server import RestServer
 from simulator.router import Router
 from simulator.tls import Certificate, make_certificate, read_certificate
 
 _BACKLOG = 512
+_HTTP_SINCE = (7, 9)  # REST over plain HTTP (help.mikrotik.com diff)
 
 
 class Port:
@@ -116,7 +118,7 @@ class RouterServer:
         self.options = options
         self.router = Router(options)
         self.tasks: set[asyncio.Task[None]] = set()
-        self.raw: set[asyncio.Transport] = set()
+        self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}
         self.certificate: Certificate = (
             read_certificate(options.certificate)
@@ -135,6 +137,8 @@ class RouterServer:
                 self.ports[service] = Port(self.options.listen, number, factory)
 
     def _services(self) -> list[tuple[str, int | None, Callable[[], asyncio.Protocol]]]:
+        rest = RestServer(self).protocol
+        http_port = self.options.rest_http_port if self.router.version >= _HTTP_SINCE else None
         return [
             ("api", self.options.api_port, lambda: ApiSession(self.router, "api")),
             (
@@ -142,6 +146,8 @@ class RouterServer:
                 self.options.api_ssl_port,
                 lambda: TlsGate(self, lambda: ApiSession(self.router, "api-ssl")),
             ),
+            ("www-ssl", self.options.rest_port, lambda: TlsGate(self, rest)),
+            ("www", http_port, rest),
         ]
 
     async def power_on(self) -> None:

@@ -114,6 +114,7 @@ class Menu:
         write_policy: what a user needs to change rows.
         since: first version that has the menu.
         volatile: whether rows read otherwise without having changed.
+        guide_rest: whether REST speaks to it as the guide has it (see `menus.mac_server`).
         expires: the time property at whose end a row expires, if there is one.
     """
 
@@ -127,6 +128,7 @@ class Menu:
     write_policy: str = "write"
     since: Version = ()
     volatile: bool = False
+    guide_rest: bool = False
     expires: str = ""
 
     def __init__(self) -> None:

@@ -11,6 +11,7 @@ from simulator.menus import (
     interface,
     ip,
     lease,
+    mac_server,
     recorded,
     system,
     tool,
@@ -30,6 +31,7 @@ _MODULES = (
     tool,
     recorded,
     assumed,
+    mac_server,
 )
 
 MENUS: dict[str, Menu] = {menu.path: menu for module in _MODULES for menu in module.menus()}

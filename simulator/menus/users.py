@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 USER = "/user"
 GROUP = "/user/group"
+_SESSION = "_session"  # a value that no field shows
 # RR 7.21.5; rest-api only since REST exists
 POLICIES = [
     "local",
@@ -120,21 +121,26 @@ class ActiveMenu(Computed):
             session = router.sessions[session_id]
             users = router.table(USER).having("name", caller.user)
             group = router.name_of(GROUP, users[0].values["group"]) if users else None
-            yield {
-                "when": session.since,
-                "name": caller.user,
-                "address": session.remote.rpartition(":")[0],
-                "via": "api" if session.service.startswith("api") else session.service,
-                "group": group or "",
-                "radius": "false",
-            }
+            # a REST login shows twice (LAB)
+            ways = ("rest-api", "api") if session.service == "rest-api" else ("api",)
+            for via in ways:
+                yield {
+                    "when": session.since,
+                    "name": caller.user,
+                    "address": session.remote.rpartition(":")[0],
+                    "via": via,
+                    "group": group or "",
+                    "radius": "false",
+                    _SESSION: session_id,
+                }
 
     def _end(self, request: Request) -> Result:
         table = self.rows(request.router)
         wanted = request.arguments.get("numbers", "").split(",")
-        for row_id, session_id in zip(table.rows, list(request.router.users_of), strict=True):
-            if row_id in wanted:
-                request.router.sessions[session_id].reset()
+        for row in [row for row in table.rows.values() if row.id in wanted]:
+            session = request.router.sessions.get(row.values[_SESSION])
+            if session is not None:
+                session.reset()
         return Result()
 
     do_remove = _end

@@ -1,0 +1,79 @@
+"""`/ip/mac-server` as the guide that this project started from describes it.
+
+No RouterOS has such a menu (RR: not in any tree from 7.9 to 7.24); it is there only with
+`--with-mac-server`, for those who were told otherwise.
+"""
+
+from typing import TYPE_CHECKING
+
+from simulator.errors import RouterError, missing
+from simulator.menu import COMMENT, Field, Menu, Request
+from simulator.state import Row, Table, Values
+from simulator.values import BOOL, IP, MAC, IpList
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+# the guide's words
+DUPLICATE_MAC = "could not add item - item with such MAC address already exists"
+
+
+class _GuideMenu(Menu):
+    guide_rest = True
+
+    def exists(self, router: "Router") -> bool:
+        return router.options.with_mac_server
+
+    def rows(self, router: "Router") -> Table:
+        table = super().rows(router)
+        if not table.rows and table.next_id == 1:
+            table.next_id = 0  # the guide's first id is *0
+        return table
+
+
+class MacServerMenu(_GuideMenu):
+    """One row, `*0`, that switches the rest on."""
+
+    path = "/ip/mac-server"
+    commands = frozenset({"print", "get", "set"})
+    fields = (Field("enabled", BOOL, default="true"),)
+
+    def seed(self, router: "Router") -> None:
+        """Have the one row."""
+        self.rows(router).insert(self.fresh(router))
+
+    def find(self, request: Request, ids: str | None) -> list[Row]:
+        """Give the one row, whatever was asked for."""
+        del ids
+        return list(self.rows(request.router).rows.values())
+
+    def build(self, router: "Router", row: Row) -> Values:
+        """Show the id last, as the guide does."""
+        view = super().build(router, row)
+        return {"enabled": view["enabled"], ".id": view[".id"]}
+
+
+class EntryMenu(_GuideMenu):
+    """MAC entries: one a MAC."""
+
+    path = "/ip/mac-server/entry"
+    indexed = ("mac-address", "address", "comment")
+    fields = (
+        Field("mac-address", MAC, required=True),
+        Field("address", IP, required=True),
+        Field("dns-server", IpList(), hidden=""),
+        COMMENT,
+    )
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse a MAC that is there."""
+        if not values.get("mac-address"):
+            raise missing("mac-address")
+        for each in self.rows(router).having("mac-address", values["mac-address"]):
+            if each is not row:
+                raise RouterError(DUPLICATE_MAC)
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus."""
+    return [MacServerMenu(), EntryMenu()]

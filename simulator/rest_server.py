@@ -1,0 +1,400 @@
+"""REST over HTTP and HTTPS: the same commands as the API's, one request each.
+
+Source: MAN-REST and LAB (routeros-facts 5.2), clients-facts 4. Since 7.1; older versions
+answer 404 to every path.
+"""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from simulator import errors
+from simulator.connection import Outbox, ends, reset
+from simulator.errors import RouterError
+from simulator.http_wire import (
+    HEAD,
+    BadRequestError,
+    HttpRequest,
+    read_request,
+    reason,
+    write_response,
+)
+from simulator.menu import READING, Caller, ComputedSingleton, Menu, Result, Singleton
+from simulator.menus import MENUS
+from simulator.menus.users import log_in
+from simulator.state import Row, Values
+
+if TYPE_CHECKING:
+    from simulator.listening import RouterServer
+    from simulator.router import Router
+
+SINCE = (7, 1)
+LOGIN_KEPT_S = 600  # MAN-REST: ten minutes
+_COMMANDS = {"GET": "print", "PUT": "add", "PATCH": "set", "DELETE": "remove"}
+
+
+class RestError(Exception):
+    """A response that is no success."""
+
+    def __init__(self, status: int, detail: str | None = None) -> None:
+        super().__init__(status, detail)
+        self.status = status
+        self.detail = detail
+
+    def body(self) -> bytes:
+        """Give the documented shape; 401 and 404 have no detail."""
+        shape: dict[str, Any] = {"error": self.status, "message": reason(self.status)}
+        if self.detail is not None:
+            shape["detail"] = self.detail
+        return json.dumps(shape).encode()
+
+
+@dataclass(slots=True)
+class Response:
+    """A success."""
+
+    status: int
+    content: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Target:
+    """What a path names: a menu, and perhaps a row or command of it."""
+
+    menu: Menu
+    last: str
+
+
+@dataclass(eq=False)
+class RestLogin:
+    """A user's login, kept for ten minutes; shown in `/user/active`."""
+
+    caller: Caller
+    password: str = field(repr=False)
+    remote: str = ""
+    local: str = ""
+    since: str = ""
+    service: str = "rest-api"
+    used: float = 0
+
+    def reset(self) -> None:
+        """Need nothing: a login is no connection."""
+
+
+class RestServer:
+    """Serves one router's REST; requests of one user run one after the other (MAN-REST).
+
+    Args:
+        server: with the router, and the connections to reset with it.
+    """
+
+    def __init__(self, server: "RouterServer") -> None:
+        self._server = server
+        self._logins: dict[str, RestLogin] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._running: set[asyncio.Task[bytes]] = set()
+
+    @property
+    def router(self) -> "Router":
+        """The router that is served."""
+        return self._server.router
+
+    def protocol(self) -> asyncio.Protocol:
+        """Make the protocol of one connection."""
+        reader = asyncio.StreamReader(limit=HEAD)
+        return asyncio.StreamReaderProtocol(reader, self._serve)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport, faults = writer.transport, self.router.faults
+        self._server.raw.add(transport)
+        outbox = Outbox(transport, faults)
+        try:
+            while not faults.hang_on_connect:
+                request = await read_request(reader, writer)
+                if request is None or faults.hang_in_use:
+                    break
+                arrived = asyncio.get_running_loop().time()
+                response = await self._in_time(request, ends(transport))
+                if response is None:
+                    reset(transport)
+                    break
+                if faults.fires("cut_replies", request.path):
+                    outbox.put(response[: len(response) // 2], arrived, "reset")
+                    break
+                outbox.put(response, arrived, None if request.keep else "close")
+            if faults.hang_on_connect or faults.hang_in_use:
+                await reader.read()  # until the client has enough
+        except (BadRequestError, ConnectionError):
+            transport.abort()
+        finally:
+            self._server.raw.discard(transport)
+            if outbox.idle:
+                writer.close()
+
+    async def _in_time(self, request: HttpRequest, where: tuple[str, str]) -> bytes | None:
+        """Answer within the limit; what takes longer goes on and blocks the next (MAN-REST)."""
+        task = asyncio.get_running_loop().create_task(self._answer(request, where))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        limit = self.router.switches.rest_limit_s
+        done, _ = await asyncio.wait([task], timeout=limit)
+        if done:
+            return task.result() or None
+        error = RestError(400, "Session closed")
+        return write_response(error.status, error.body(), keep=request.keep)
+
+    async def _answer(self, request: HttpRequest, where: tuple[str, str]) -> bytes:
+        """Give the response's bytes; empty when the connection is to be reset instead."""
+        router = self.router
+        try:
+            caller = self._log_in(request, where)
+            turn = self._turns.setdefault(caller.user, asyncio.Lock())
+            async with turn:
+                command, response = await self._run(request, caller)
+        except RestError as error:
+            headers = {"WWW-Authenticate": 'Basic realm="RouterOS"'} if error.status == 401 else {}  # noqa: PLR2004 - HTTP's own number
+            return write_response(error.status, error.body(), headers, keep=request.keep)
+        if command not in READING and router.faults.fires("lose_replies", request.path):
+            return b""
+        content = response.content
+        text = None if content is None else json.dumps(content, ensure_ascii=False)
+        body = None if text is None else text.encode("utf-8", "surrogateescape")
+        return write_response(response.status, body, response.headers, keep=request.keep)
+
+    # --- who asks --------------------------------------------------------------------------
+
+    def _log_in(self, request: HttpRequest, where: tuple[str, str]) -> Caller:
+        router, now = self.router, self.router.now()
+        if router.version < SINCE:
+            raise RestError(404)
+        name, password = _basic(request.headers.get("authorization", ""))
+        kept = self._logins.get(name)
+        if kept and now - kept.used > LOGIN_KEPT_S:
+            router.session_ended(kept.caller.session)
+            del self._logins[name]
+            kept = None
+        if kept is None or kept.password != password or router.faults.refuse_login:
+            router.commands_run["/login"] += 1
+            router.session_count += 1
+            session = f"rest:{router.session_count}"
+            caller = log_in(router, name, password, session, "rest-api")
+            if caller is None:
+                router.refusals[errors.BAD_LOGIN] += 1
+                raise RestError(401)
+            kept = RestLogin(caller, password, where[1], where[0])
+            self._logins[name] = kept
+            router.sessions[session] = kept
+            router.logged_in(kept, caller)
+        kept.used = now
+        if "api" not in kept.caller.policies or "api" in router.faults.denied_policies:
+            raise RestError(500, "std failure: not allowed (9)")  # MAN-REST
+        return kept.caller
+
+    # --- what is asked ----------------------------------------------------------------------
+
+    async def _run(self, request: HttpRequest, caller: Caller) -> tuple[str, Response]:
+        method = request.method
+        if method not in ("GET", "PUT", "PATCH", "DELETE", "POST"):
+            raise RestError(503 if method == "OPTIONS" else 501)  # LAB
+        target = find_target(self.router, request.path)
+        body = _body(request)
+        command = self._command(method, target)
+        await self._take_time(f"{target.menu.path}/{command}", command)
+        try:
+            return command, self._execute(request, caller, target, body)
+        except RouterError as error:
+            raise _rest_error(error, method, target) from error
+
+    def _command(self, method: str, target: Target) -> str:
+        if method != "POST":
+            return _COMMANDS[method]
+        return target.last or ("add" if target.menu.guide_rest else "")
+
+    async def _take_time(self, path: str, command: str) -> None:
+        faults, router = self.router.faults, self.router
+        cost = faults.service_ms_by_command.get(path)
+        if cost is None:
+            cost = faults.service_ms if command not in READING else 0
+        if cost:
+            now = asyncio.get_running_loop().time()
+            router.busy_until = max(now, router.busy_until) + cost / 1000
+            await asyncio.sleep(router.busy_until - now)
+
+    def _execute(
+        self, request: HttpRequest, caller: Caller, target: Target, body: dict[str, Any]
+    ) -> Response:
+        router, menu, last = self.router, target.menu, target.last
+        command = f"{menu.path}/{self._command(request.method, target)}"
+        match request.method:
+            case "GET":
+                return self._get(request, caller, target)
+            case "PUT":
+                _, result = router.execute(command, _texts(body), caller)
+                headers = {"Location": f"/rest{menu.path}/{result.ret}"}
+                return Response(201, self._one(menu, result.ret or ""), headers)
+            case "PATCH":
+                if not last or isinstance(menu, Singleton):
+                    raise RestError(400, "missing or invalid resource identifier")
+                router.execute(command, {**_texts(body), ".id": last}, caller)
+                return Response(200, self._one(menu, last))
+            case "DELETE":
+                router.execute(command, {".id": last} if last else {}, caller)
+                return Response(204)
+            case _:
+                return self._post(caller, target, command, body)
+
+    def _get(self, request: HttpRequest, caller: Caller, target: Target) -> Response:
+        router, menu, last = self.router, target.menu, target.last
+        pairs = [pair for pair in request.query if pair[0] != ".proplist"]
+        wanted = next((value for name, value in request.query if name == ".proplist"), None)
+        words = [f"{name}={value}" for name, value in pairs]
+        words += ["#" + "&" * (len(words) - 1)] if len(words) > 1 else []
+        _, result = router.execute(f"{menu.path}/print", {}, caller, words)
+        proplist = None if wanted is None else [".id", *wanted.split(",")]
+        if last:
+            if last not in menu.rows(router).rows and not menu.named:
+                raise _not_there(menu, last, router)
+            one = self._one(menu, last, proplist)
+            return Response(200, [one] if menu.guide_rest else one)
+        views = [_shown(menu.view(router, row), proplist) for row in result.rows]
+        if isinstance(menu, Singleton | ComputedSingleton) and not words:
+            return Response(200, views[0])
+        return Response(200, views)
+
+    def _post(self, caller: Caller, target: Target, command: str, body: dict[str, Any]) -> Response:
+        router, menu = self.router, target.menu
+        if command.endswith("/"):
+            raise RestError(400, "no such command")
+        query, wanted = body.pop(".query", []), body.pop(".proplist", None)
+        proplist = wanted.split(",") if isinstance(wanted, str) else wanted
+        _, result = router.execute(command, _texts(body), caller, [str(word) for word in query])
+        if menu.guide_rest and not target.last:
+            return Response(200, {"message": "added", "id": result.ret})
+        return Response(200, self._done(menu, result, proplist))
+
+    def _done(self, menu: Menu, result: Result, proplist: Iterable[str] | None) -> Any:  # noqa: ANN401 - JSON
+        if result.ret is not None:
+            return {"ret": result.ret}
+        return [_shown(menu.view(self.router, row), proplist) for row in result.rows]
+
+    def _one(self, menu: Menu, row_id: str, proplist: Iterable[str] | None = None) -> Values:
+        row = self._row(menu, row_id)
+        return _shown(menu.view(self.router, row), proplist)
+
+    def _row(self, menu: Menu, name: str) -> Row:
+        rows = menu.rows(self.router).rows
+        row = rows.get(name)
+        if row is None and menu.named:
+            row = rows.get(self.router.id_of(menu.path, name) or "")
+        if row is None:
+            raise RestError(404)
+        return row
+
+
+def find_target(router: "Router", path: str) -> Target:
+    """Find the menu that a path names, and what comes after it.
+
+    Raises:
+        RestError: there is none.
+    """
+    parts = [part for part in path.split("/") if part]
+    if not parts or parts[0] != "rest":
+        raise RestError(404)
+    at = ""
+    for number, part in enumerate(parts[1:], start=1):
+        below = f"{at}/{part}"
+        if _is_node(router, below):
+            at = below
+            continue
+        menu = MENUS.get(at)
+        if menu is not None and menu.exists(router) and number == len(parts) - 1:
+            if part.upper().startswith("%2A"):
+                raise RestError(400, "no such command prefix")  # LAB
+            return Target(menu, unquote(part, errors="surrogateescape"))
+        raise RestError(400, f"no such command or directory ({part})")
+    menu = MENUS.get(at)
+    if menu is None or not menu.exists(router):
+        raise RestError(400, "no such command")
+    return Target(menu, "")
+
+
+def _is_node(router: "Router", path: str) -> bool:
+    below = path + "/"
+    return any(
+        (each == path or each.startswith(below)) and menu.exists(router)
+        for each, menu in MENUS.items()
+    )
+
+
+def _not_there(menu: Menu, last: str, router: "Router") -> RestError:
+    if last.startswith("*"):
+        return RestError(404)
+    try:
+        menu.handler(router, last)
+    except RouterError:
+        return RestError(400, "no such command prefix")  # LAB, MAN-REST
+    return RestError(400, "no such command")
+
+
+def _rest_error(error: RouterError, method: str, target: Target) -> RestError:
+    """Give the response for a refusal; the API's words are the detail."""
+    if error.text.startswith("no such item"):
+        return RestError(404)
+    if error.text == errors.not_permitted().text:
+        if method == "PATCH":
+            return RestError(400, "missing or invalid resource identifier")  # MAN-REST, LAB
+        return RestError(500, error.text)
+    if error.text == "no such command" and method == "POST":
+        return RestError(400, f"no such command or directory ({target.last})")
+    return RestError(400, error.text)
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise RestError(401)
+    try:
+        text = base64.b64decode(encoded, validate=True).decode("utf-8", "surrogateescape")
+    except (binascii.Error, ValueError):
+        raise RestError(401) from None
+    name, _, password = text.partition(":")
+    return name, password
+
+
+def _body(request: HttpRequest) -> dict[str, Any]:
+    if not request.body:
+        return {}
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise RestError(415)
+    try:
+        body = json.loads(request.body.decode("utf-8", "surrogateescape"))
+    except (json.JSONDecodeError, RecursionError):
+        raise RestError(400, "Failed to parse json") from None
+    if not isinstance(body, dict):
+        raise RestError(400, "Failed to parse json")
+    return body
+
+
+def _texts(body: Mapping[str, Any]) -> Values:
+    """Turn JSON values into words: numbers and booleans are taken too (MAN-REST)."""
+    return {name: _text(value) for name, value in body.items()}
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(_text(each) for each in value)
+    return "" if value is None else str(value)
+
+
+def _shown(view: Values, proplist: Iterable[str] | None) -> Values:
+    if proplist is None:
+        return view
+    return {name: view[name] for name in proplist if name in view}
