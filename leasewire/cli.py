@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from leasewire import dead_letters, events, first_inventory, plan, routers, services, up, work
+from leasewire import dead_letters, demo, events, first_inventory, plan, routers, services, up, work
 from leasewire.context import redis_in_use
 from leasewire.printing import clean
 from simulator.cli import simulator_command
@@ -50,6 +50,7 @@ app.add_typer(routers.app, name="routers")
 app.command("plan")(plan.plan_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("simulator")(simulator_command)
+app.command("demo")(demo.demo_command)
 
 
 def main() -> None:

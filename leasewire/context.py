@@ -66,13 +66,14 @@ class Context:
 
     Args:
         inventory: path given on the command line, if any.
+        redis_url: as for `load_settings`.
 
     Raises:
         ConfigurationError: a setting is wrong.
     """
 
-    def __init__(self, inventory: Path | None = None) -> None:
-        self.settings = load_settings(inventory)
+    def __init__(self, inventory: Path | None = None, redis_url: str | None = None) -> None:
+        self.settings = load_settings(inventory, redis_url)
         # A command says what it has to say by itself; warnings still concern whoever called it.
         quiet = self.settings.model_copy(update={"log_level": "WARNING"})
         configure_logging(quiet if self.settings.log_level == "INFO" else self.settings)
