@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from enum import StrEnum
@@ -53,6 +54,13 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     certificate: Annotated[
         Path | None, typer.Option(help="PEM file with certificate and key.", exists=True)
     ] = None,
+    own_addresses: Annotated[
+        bool,
+        typer.Option("--own-addresses", help="Count addresses up from --listen, not ports."),
+    ] = False,
+    state: Annotated[
+        Path | None, typer.Option(help="File that keeps the routers' states between runs.")
+    ] = None,
     control: Annotated[Path | None, typer.Option(help="Control socket to make.")] = None,
     routers: Annotated[int, typer.Option(help="How many; fixed ports count up.", min=1)] = 1,
     latency_ms: Annotated[float, typer.Option(help="Round trip of each reply.", min=0)] = 0,
@@ -85,6 +93,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         serial=serial,
         board=board,
         listen=listen,
+        own_addresses=own_addresses,
         api_port=api_port,
         api_ssl_port=api_ssl_port,
         rest_port=rest_port,
@@ -97,7 +106,10 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         switches=switches | _settings(switch or []),
     )
     try:
-        asyncio.run(_run(options, routers, control, as_json=as_json))
+        _allow_open_files()
+        asyncio.run(
+            _run(Fleet(options, routers, control, state), options, control, as_json=as_json)
+        )
     except (OSError, ValueError) as error:
         typer.echo(f"simulator: {error}", err=True)
         raise typer.Exit(1) from None
@@ -130,8 +142,15 @@ def _settings(given: list[str]) -> dict[str, object]:
     return settings
 
 
-async def _run(options: RouterOptions, count: int, control: Path | None, *, as_json: bool) -> None:
-    fleet = Fleet(options, count, control)
+def _allow_open_files() -> None:
+    """Take as many open files as may be had: a thousand routers have thousands of sockets."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _run(
+    fleet: Fleet, options: RouterOptions, control: Path | None, *, as_json: bool
+) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

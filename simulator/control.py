@@ -159,9 +159,13 @@ class RouterControl:
         """
         self._do("set_switches", changes=changes)
 
-    def power_off(self) -> None:
-        """Refuse connections and reset all sessions."""
-        self._do("power_off")
+    def power_off(self, *, loss: bool = False) -> None:
+        """Refuse connections and reset all sessions.
+
+        Args:
+            loss: pull the plug: dynamic leases of the last minutes are lost.
+        """
+        self._do("power_off", loss=loss)
 
     def power_on(self) -> None:
         """Listen again, on the same ports."""
@@ -174,6 +178,30 @@ class RouterControl:
     def reset_sessions(self) -> None:
         """Reset all connections of this moment."""
         self._do("reset_sessions")
+
+    def snapshot(self) -> dict[str, Any]:
+        """Give the whole state, for `restore`."""
+        state: dict[str, Any] = self._do("snapshot")
+        return state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put an old state back, as from a backup; the router restarts.
+
+        Raises:
+            ControlError: that is no such state.
+        """
+        self._do("restore", state=state)
+        self._refresh()
+
+    def reset(self, *, keep_access: bool = False) -> None:
+        """Reset the configuration; the router restarts.
+
+        Args:
+            keep_access: keep users, services, identity and certificates; without it there
+                is only the user `admin` without a password.
+        """
+        self._do("reset", keep_access=keep_access)
+        self._refresh()
 
     def set_serial(self, serial: str) -> None:
         """Be another board."""

@@ -104,6 +104,18 @@ def release(router: Router, client: Client) -> None:
         _forget(router, row)
 
 
+def lose_unstored(router: Router) -> None:
+    """Lose the dynamic leases that were not stored yet (HLP: store-leases-disk, 5m)."""
+    (config,) = MENUS["/ip/dhcp-server/config"].rows(router).rows.values()
+    kept = config.values["store-leases-disk"]
+    if kept == "immediately":
+        return
+    after = 0 if kept == "never" else router.now() - parse_duration(kept, "store-leases-disk")
+    for row in list(MENUS[LEASE].rows(router).rows.values()):
+        if row.dynamic and row.times.get("last-seen", router.now()) >= after:
+            _forget(router, row)
+
+
 def _forget(router: Router, row: Row) -> None:
     menu = MENUS[LEASE]
     assert isinstance(menu, LeaseMenu)  # noqa: S101 - that is what lies at this path

@@ -1,6 +1,7 @@
 """Some routers in one event loop, with their control socket."""
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from simulator.listening import RouterServer
@@ -9,6 +10,7 @@ from simulator.menus.users import POLICIES
 from simulator.operator_side import ControlServer
 from simulator.options import RouterOptions
 from simulator.router import OPERATOR, Router
+from simulator.snapshot import read_file, restore, take, write_file
 
 _PERSON = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
@@ -20,6 +22,8 @@ def options_of(options: RouterOptions, number: int, of: int) -> RouterOptions:
     own = replace(options, identity=f"{options.identity}-{number}", seed=options.seed + number)
     if options.serial is not None:
         own = replace(own, serial=f"{options.serial}-{number}")
+    if options.own_addresses:
+        return replace(own, listen=str(IPv4Address(options.listen) + number - 1))
     for name in ("api_port", "api_ssl_port", "rest_port", "rest_http_port"):
         port = getattr(options, name)
         if port:
@@ -49,12 +53,22 @@ class Fleet:
     """N routers, `R1` to `RN`.
 
     Args:
-        options: of each; with several, names and fixed ports count up.
+        options: of each; with several, names count up, and fixed ports or addresses.
         count: how many.
         control: path of the control socket, or None for none.
+        state: file that keeps the routers' states between runs, or None for none.
+
+    Raises:
+        ValueError: an option, or the state file, is wrong.
     """
 
-    def __init__(self, options: RouterOptions, count: int = 1, control: Path | None = None) -> None:
+    def __init__(
+        self,
+        options: RouterOptions,
+        count: int = 1,
+        control: Path | None = None,
+        state: Path | None = None,
+    ) -> None:
         self.servers = {
             f"R{number}": RouterServer(f"R{number}", options_of(options, number, count))
             for number in range(1, count + 1)
@@ -62,6 +76,10 @@ class Fleet:
         if options.seed_guide:
             for server in self.servers.values():
                 seed_guide(server.router)
+        self._state = state
+        for name, kept in (read_file(state) if state else {}).items():
+            if name in self.servers:
+                restore(self.servers[name].router, kept)
         self._control = ControlServer(control, self.servers) if control else None
 
     async def start(self) -> None:
@@ -81,5 +99,8 @@ class Fleet:
         """End all sessions and give the ports back."""
         if self._control is not None:
             await self._control.close()
+        if self._state is not None:
+            states = {name: take(server.router) for name, server in self.servers.items()}
+            write_file(self._state, states)
         for server in self.servers.values():
             await server.close()

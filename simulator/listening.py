@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from simulator.api_server import ApiSession
 from simulator.connection import reset
+from simulator.dhcp_server import lose_unstored
 from simulator.options import RouterOptions
 from simulator.rest_server import RestServer
 from simulator.router import Router
@@ -155,8 +156,14 @@ class RouterServer:
         for port in self.ports.values():
             await port.open()
 
-    def power_off(self) -> None:
-        """Refuse connections and end all sessions; what a shutdown would store stays."""
+    def power_off(self, *, loss: bool = False) -> None:
+        """Refuse connections and end all sessions.
+
+        Args:
+            loss: without a shutdown: dynamic leases are lost that were not stored yet (HLP).
+        """
+        if loss:
+            lose_unstored(self.router)
         for port in self.ports.values():
             port.close()
         self.end_sessions()

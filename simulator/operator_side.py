@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from simulator import dhcp_server
+from simulator import dhcp_server, snapshot
 from simulator.errors import RouterError
 from simulator.faults import Faults
 from simulator.listening import RouterServer
@@ -127,9 +128,24 @@ class Actions:
         server.router.switches.change(**changes)
 
     @staticmethod
-    def power_off(server: RouterServer) -> None:
+    def power_off(server: RouterServer, *, loss: bool = False) -> None:
         """Go dark."""
-        server.power_off()
+        server.power_off(loss=loss)
+
+    @staticmethod
+    def snapshot(server: RouterServer) -> dict[str, Any]:
+        """Take the state."""
+        return copy.deepcopy(snapshot.take(server.router))
+
+    @staticmethod
+    def restore(server: RouterServer, state: dict[str, Any]) -> None:
+        """Put a state back."""
+        snapshot.restore(server.router, state)
+
+    @staticmethod
+    def reset(server: RouterServer, *, keep_access: bool = False) -> None:
+        """Reset the configuration."""
+        snapshot.reset(server.router, keep_access=keep_access)
 
     @staticmethod
     async def power_on(server: RouterServer) -> None:

@@ -17,6 +17,8 @@ class RouterOptions:
         serial: `/system/routerboard` serial-number; None makes one up.
         board: model name, or `chr` for the virtual router, which has no routerboard menu.
         listen: address to listen on.
+        own_addresses: whether each of several routers has an address of its own, counting
+            up from `listen`, instead of ports that count up.
         api_port: 0 takes a free one, None serves no plain API.
         api_ssl_port: the same for the API over TLS.
         rest_port: the same for REST over HTTPS (version 7).
@@ -36,6 +38,7 @@ class RouterOptions:
     serial: str | None = None
     board: str = "RB5009UG+S+"
     listen: str = LOOPBACK
+    own_addresses: bool = False
     api_port: int | None = 0
     api_ssl_port: int | None = 0
     rest_port: int | None = None

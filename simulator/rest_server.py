@@ -75,6 +75,7 @@ class Target:
 class RestLogin:
     """A user's login, kept for ten minutes; shown in `/user/active`."""
 
+    router: "Router" = field(repr=False)
     caller: Caller
     password: str = field(repr=False)
     remote: str = ""
@@ -84,7 +85,8 @@ class RestLogin:
     used: float = 0
 
     def reset(self) -> None:
-        """Need nothing: a login is no connection."""
+        """Be forgotten: the next request logs in anew."""
+        self.router.session_ended(self.caller.session)
 
 
 class RestServer:
@@ -175,11 +177,10 @@ class RestServer:
             raise RestError(404)
         name, password = _basic(request.headers.get("authorization", ""))
         kept = self._logins.get(name)
-        if kept and now - kept.used > LOGIN_KEPT_S:
-            router.session_ended(kept.caller.session)
-            del self._logins[name]
-            kept = None
-        if kept is None or kept.password != password or router.faults.refuse_login:
+        if kept is not None and now - kept.used > LOGIN_KEPT_S:
+            kept.reset()
+        known = kept is not None and kept.caller.session in router.sessions
+        if kept is None or not known or kept.password != password or router.faults.refuse_login:
             router.commands_run["/login"] += 1
             router.session_count += 1
             session = f"rest:{router.session_count}"
@@ -187,7 +188,7 @@ class RestServer:
             if caller is None:
                 router.refusals[errors.BAD_LOGIN] += 1
                 raise RestError(401)
-            kept = RestLogin(caller, password, where[1], where[0])
+            kept = RestLogin(router, caller, password, where[1], where[0])
             self._logins[name] = kept
             router.sessions[session] = kept
             router.logged_in(kept, caller)

@@ -16,7 +16,7 @@ from simulator.faults import Faults, Switches
 from simulator.menu import READING, Caller, Menu, Request, Result
 from simulator.menus import MENUS, MENUS_BY_REFERENCE
 from simulator.options import RouterOptions
-from simulator.schema import Schema, parse_version
+from simulator.schema import parse_version, schema_of
 from simulator.state import Table, Values
 
 OPERATOR = "operator"  # session name of a person at the router: not counted
@@ -60,7 +60,7 @@ class Router:
     ) -> None:
         self.options = options
         self.version = parse_version(options.version)
-        self.schema = Schema(self.version)
+        self.schema = schema_of(self.version)
         self.faults = Faults()
         self.faults.change(**options.faults)
         self.switches = Switches()
@@ -78,6 +78,10 @@ class Router:
         self.commands_run: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.journal: list[dict[str, Any]] = []
+        self.seed()
+
+    def seed(self) -> None:
+        """Fill in what a fresh router has."""
         for menu in MENUS.values():
             if menu.exists(self):
                 menu.seed(self)
@@ -261,7 +265,7 @@ class Router:
         self.reset_sessions()
         self.booted = self.now()
         self.busy_until = 0.0
-        for path, table in self.tables.items():
+        for path, table in tuple(self.tables.items()):
             MENUS[path].booted(self, table)
 
     def session_limit(self) -> int | None:

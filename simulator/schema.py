@@ -56,6 +56,12 @@ def every_argument(menu: str) -> list[str]:
     return list(found)
 
 
+@lru_cache
+def schema_of(version: Version) -> "Schema":
+    """Give a version's schema, one for all routers of that version."""
+    return Schema(version)
+
+
 class Schema:
     """The commands and arguments of one version.
 

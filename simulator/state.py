@@ -66,10 +66,14 @@ class Table:
         """Append a row under the next id."""
         row = Row(f"*{self.next_id:X}", values)
         self.next_id += 1
-        self.rows[row.id] = row
-        self._index(row)
+        self.put(row)
         self._tell(row, dead=False)
         return row
+
+    def put(self, row: Row) -> None:
+        """Append a row that has its id."""
+        self.rows[row.id] = row
+        self._index(row)
 
     def update(self, row: Row, values: Values) -> None:
         """Give a row other values."""

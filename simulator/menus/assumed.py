@@ -193,6 +193,12 @@ class LogMenu(Menu):
     commands = frozenset({"print", "get"})
     fields = tuple(state(name) for name in ("time", "topics", "message"))
 
+    def booted(self, router: "Router", table: Table) -> None:
+        """Lose what was in memory."""
+        del router
+        for row in list(table.rows.values()):
+            table.delete(row)
+
 
 class FileMenu(Menu):
     """Files by name with their contents."""
