@@ -1,0 +1,51 @@
+"""Deliberately broken builds: `python -m tests.faults.broken NAME events|routers`.
+
+The fault harness must fail on each of them; one that it lets pass shows that it proves nothing.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from worker import process
+from worker.core.operations import Plan
+from worker.endings import Look, confirmed
+from worker.hold import Hold
+from worker.round import Rounds
+from worker.store.journal import Journal, Taken
+
+
+def confirm_before_write() -> None:
+    """Marks are cleared before the writes are sent, and no note of them is left either.
+
+    With the notes in flight alone a killed pass would still be looked at again.
+    """
+    write, renew = Rounds._write, Hold.renew
+
+    def broken(self: Rounds, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+        self._conclude([confirmed(look, self._now_ms) for look in looks.values()])
+        write(self, looks, made)
+        return {}
+
+    Rounds._write = broken
+    Hold.renew = lambda self, in_flight=(): renew(self)
+
+
+def no_journal() -> None:
+    """Only what the message itself carries is folded: the journal is not looked at."""
+    take = Journal.take
+
+    def broken(self: Journal, lane: str, carried: Sequence[str], most: int) -> Taken:
+        found = take(self, lane, carried, 0 if most else most)
+        return Taken(False, [1 for _ in carried], found.entries[:0])
+
+    Journal.take = broken
+
+
+BUILDS: dict[str, Callable[[], None]] = {
+    "confirm-before-write": confirm_before_write,
+    "no-journal": no_journal,
+}
+
+if __name__ == "__main__":
+    BUILDS[sys.argv[1]]()
+    sys.exit(process.main(sys.argv[2:]))
