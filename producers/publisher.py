@@ -99,7 +99,10 @@ class Publisher:
             BatchViolation: with every problem of every event; nothing was published.
             PublishFailed: Redis did not take the events.
         """
-        stamped = self.check(events)
+        return self.write(self.check(events), lane=lane)
+
+    def write(self, stamped: Sequence[Stamped], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
+        """Write what `check` gave to the journal; see `publish`."""
         keys: dict[str, Stamped] = {each.key: each for each in stamped}
         receipts: dict[str, Receipt] = {}
         for chunk in _chunks(keys.values()):

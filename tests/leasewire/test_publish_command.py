@@ -1,0 +1,181 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from contracts import event_key, parse_event
+from contracts.names import journal_body
+from leasewire.publish_one import EVENTS, event_of
+
+EVENT = {
+    "id": "e-1",
+    "source": "urn:isp:bss:acme",
+    "type": "leasewire.service.mac_changed.v1",
+    "time": "2026-11-24T10:00:00Z",
+    "data": {"service_id": "SVC-1", "revision": 1, "mac": "0000.5e00.5302"},
+}
+KEY = event_key("urn:isp:bss:acme", "e-1")
+
+
+def publish(*arguments, url="redis://127.0.0.1:1", prefix="lw:", given=""):
+    """Run the command as a shell would."""
+    return subprocess.run(
+        [sys.executable, "-c", "from leasewire.publish import app; app()", *arguments],
+        env={"LEASEWIRE_REDIS_URL": url, "LEASEWIRE_KEY_PREFIX": prefix},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def bodies(valkey, prefix):
+    """The bodies in a lane's journal."""
+
+    def read(lane="events"):
+        with valkey.client() as client:
+            return client.hgetall(journal_body(prefix, lane))
+
+    return read
+
+
+@pytest.mark.redis
+def test_the_events_of_a_file_are_published(valkey, prefix, tmp_path, bodies):
+    path = tmp_path / "events.ndjson"
+    path.write_text(f"{json.dumps(EVENT)}\n{json.dumps(EVENT | {'id': 'e-2'})}\n")
+    done = publish(str(path), "--json", "--bulk", url=valkey.url, prefix=prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    receipts = json.loads(done.stdout)["receipts"]
+    assert receipts[0] == {
+        "event": "e-1",
+        "source": "urn:isp:bss:acme",
+        "type": "leasewire.service.mac_changed.v1",
+        "service": "SVC-1",
+        "published": True,
+        "message_sent": True,
+    }
+    assert [receipt["event"] for receipt in receipts] == ["e-1", "e-2"]
+    assert KEY in bodies("bulk")
+    assert len(bodies("bulk")) == 2
+
+
+@pytest.mark.redis
+def test_standard_input_is_read_and_a_table_is_shown(valkey, prefix, bodies):
+    done = publish("-", url=valkey.url, prefix=prefix, given=json.dumps(EVENT, indent=1))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "SVC-1" in done.stdout
+    assert "leasewire events show e-1" in done.stdout
+    assert KEY in bodies()
+
+
+@pytest.mark.redis
+def test_broken_events_are_all_named_and_nothing_is_published(valkey, prefix, bodies):
+    broken = EVENT | {"data": {"service_id": "SVC-1", "mac": "ff:ff:ff:ff:ff:ff", "x": 1}}
+    lines = [json.dumps(EVENT), json.dumps(broken), '{"id": 1', json.dumps(broken | {"id": "b"})]
+    done = publish("-", url=valkey.url, prefix=prefix, given="\n".join(lines))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    named = [line.split(" ")[0:3] for line in done.stderr.splitlines()]
+    assert named == [
+        ["standard", "input:2:", "/data/mac"],
+        ["standard", "input:2:", "/data/x"],
+        ["standard", "input:3:", "event"],
+        ["standard", "input:4:", "/data/mac"],
+        ["standard", "input:4:", "/data/x"],
+    ]
+    assert "[mac-group]" in done.stderr
+    assert "[malformed-json]" in done.stderr
+    assert "ff:ff" not in done.stderr
+    assert bodies() == {}
+
+
+@pytest.mark.redis
+def test_a_reused_id_is_a_failure(valkey, prefix, bodies):
+    publish("-", url=valkey.url, prefix=prefix, given=json.dumps(EVENT))
+    other = EVENT | {"time": "2026-11-24T09:00:00Z"}
+    done = publish("-", url=valkey.url, prefix=prefix, given=json.dumps(other))
+    assert done.returncode == 2
+    assert "not published" in done.stdout
+    assert "[event-id-reused]" in done.stderr
+    assert json.loads(bodies()[KEY])["time"] == EVENT["time"]
+
+
+@pytest.mark.redis
+def test_one_event_is_said_by_options(valkey, prefix, bodies):
+    options = "--service device-c --router core-1 --server dhcp-vlan-32 --mac 001122334466"
+    place = "--address 223.203.225.11 --label C --customer K --revision 3 --dns 198.51.100.53"
+    done = publish("activated", *options.split(), *place.split(), url=valkey.url, prefix=prefix)
+    assert (done.returncode, done.stderr) == (0, "")
+    (body,) = bodies().values()
+    event = parse_event(body)
+    assert event.source == "urn:leasewire:cli"
+    assert event.data.service.device.mac == "00:11:22:33:44:66"
+    assert event.data.service.address.ipv4 == "223.203.225.11"
+    assert event.data.revision == 3
+
+
+def test_a_dry_run_needs_no_redis_and_shows_the_event():
+    done = publish("resumed", "--service", "SVC-1", "--dry-run", "--json")
+    assert done.returncode == 0
+    (event,) = json.loads(done.stdout)["events"]
+    assert parse_event(event).service_id == "SVC-1"
+
+
+def test_without_redis_the_exit_code_is_3_and_says_what_to_do():
+    done = publish("cancelled", "--service", "SVC-1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Redis cannot be reached: start it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["no-such-file"], "no-such-file: cannot be read: No such file"),
+        (["-"], "standard input: holds no event"),
+    ],
+)
+def test_what_cannot_be_read_is_bad_input(arguments, said):
+    done = publish(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+FULL = {
+    "service": "SVC-1",
+    "router": "tower-7",
+    "mac": "00:00:5E:00:53:01",
+    "address": "198.51.100.10",
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_each_event_of_the_contract_can_be_said_by_options(name):
+    text, options = EVENTS[name]
+    given = {option.name: FULL.get(option.name) for option in options}
+    extra = {"customer": None, "revision": None, "reason": "x", "time": "2026-11-24T10:00:00Z"}
+    given |= {"service": "SVC-1", "id": "e-1", "source": "urn:leasewire:cli", **extra}
+    if name == "snapshot":
+        given["status"] = "active"
+    event = event_of(name, given) | {
+        "specversion": "1.0",
+        "datacontenttype": "application/json",
+        "subject": "service/SVC-1",
+    }
+    assert parse_event(event).data.reason.code == "x"
+    assert f"Example: leasewire publish {name} --service" in text
+
+
+def test_an_address_and_a_pool_exclude_each_other():
+    options = {option.name: None for option in EVENTS["activated"][1]}
+    common = dict.fromkeys(["customer", "revision", "reason", "source", "time", "id"])
+    given = options | common | FULL | {"pool": "p"}
+    with pytest.raises(typer.BadParameter, match="--address or --pool, not both"):
+        event_of("activated", given)
+    assert event_of("activated", given | {"address": None})["data"]["service"]["address"] == {
+        "mode": "pool",
+        "pool": "p",
+    }
