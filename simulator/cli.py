@@ -74,6 +74,9 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         bool,
         typer.Option("--with-mac-server", help="Have /ip/mac-server, which no RouterOS has."),
     ] = False,
+    dhcp: Annotated[
+        str, typer.Option(help="Answer DHCP on this interface (IFACE, or IFACE=ROUTER-INTERFACE).")
+    ] = "",
     fault: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of a fault on from the start (JSON).")
     ] = None,
@@ -99,6 +102,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         rest_port=rest_port,
         rest_http_port=rest_http_port,
         with_mac_server=with_mac_server,
+        dhcp=dhcp,
         certificate=str(certificate) if certificate else None,
         seed_guide=seed_guide,
         seed=seed,

@@ -20,6 +20,13 @@ from simulator.state import Row, Values
 from simulator.values import ZERO_IP, parse_duration
 
 _DHCP = Caller("dhcp")
+# seconds of asking after which a wrong address is refused (MAN-SRV 2, 3)
+_AUTHORITATIVE_AFTER = {
+    "yes": 0.0,
+    "after-2sec-delay": 2.0,
+    "after-10sec-delay": 10.0,
+    "no": float("inf"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class Client:
         requested: the address that it asks for or renews; empty is none.
         client_id: option 61 as RouterOS writes it.
         host_name: option 12.
+        secs: how long it has been asking.
+        unicast: whether it has an address and renews it.
     """
 
     mac: str
@@ -39,6 +48,8 @@ class Client:
     requested: str = ""
     client_id: str = ""
     host_name: str = ""
+    secs: int = 0
+    unicast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,15 @@ def release(router: Router, client: Client) -> None:
         if row.values.get("active-mac-address") != client.mac:
             continue
         _forget(router, row)
+
+
+def decline(router: Router, client: Client) -> None:
+    """Take a client's word that its address is in use: a dynamic row is marked (MAN)."""
+    table = MENUS[LEASE].rows(router)
+    old = router.version < (7,)
+    for row in table.having("mac-address", client.mac):
+        if row.dynamic:
+            table.update(row, {**row.values, "status": "busy" if old else "declined"})
 
 
 def lose_unstored(router: Router) -> None:
@@ -188,7 +208,8 @@ def _stale(router: Router, server: Row, client: Client) -> Answer:
     """Answer a request for an address that is not the client's (any more)."""
     if router.switches.stale_renewal == "silent" and _still_holds(router, client):
         return SILENCE
-    return Answer("nak") if server.values["authoritative"] == "yes" else SILENCE
+    delay = _AUTHORITATIVE_AFTER[server.values["authoritative"]]
+    return Answer("nak") if client.unicast or client.secs >= delay else SILENCE
 
 
 def _still_holds(router: Router, client: Client) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from simulator.api_server import ApiSession
 from simulator.connection import reset
+from simulator.dhcp import DhcpPort
 from simulator.dhcp_server import lose_unstored
 from simulator.options import RouterOptions
 from simulator.rest_server import RestServer
@@ -121,6 +122,7 @@ class RouterServer:
         self.tasks: set[asyncio.Task[None]] = set()
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}
+        self._dhcp: DhcpPort | None = None
         self.certificate: Certificate = (
             read_certificate(options.certificate)
             if options.certificate
@@ -152,9 +154,23 @@ class RouterServer:
         ]
 
     async def power_on(self) -> None:
-        """Listen on all ports."""
+        """Listen on all ports.
+
+        Raises:
+            OSError: DHCP was asked for and cannot be had.
+        """
         for port in self.ports.values():
             await port.open()
+        if self.options.dhcp and self._dhcp is None:
+            host_interface, _, interface = self.options.dhcp.partition("=")
+            dhcp = DhcpPort(self.router, host_interface, interface)
+            await dhcp.open()
+            self._dhcp = dhcp
+
+    def _stop_dhcp(self) -> None:
+        if self._dhcp is not None:
+            self._dhcp.close()
+            self._dhcp = None
 
     def power_off(self, *, loss: bool = False) -> None:
         """Refuse connections and end all sessions.
@@ -166,6 +182,7 @@ class RouterServer:
             lose_unstored(self.router)
         for port in self.ports.values():
             port.close()
+        self._stop_dhcp()
         self.end_sessions()
 
     def end_sessions(self) -> None:
@@ -179,6 +196,7 @@ class RouterServer:
         """Stop for good."""
         for port in self.ports.values():
             port.give_up()
+        self._stop_dhcp()
         self.router.reset_sessions()
         for transport in tuple(self.raw):
             reset(transport)

@@ -196,15 +196,21 @@ class Actions:
         dhcp_server.release(server.router, _client(server, **client))
 
 
-def _client(at: RouterServer, /, *, mac: str, **said: str) -> dhcp_server.Client:
-    said["mac"] = MAC.parse(mac, "mac-address", at.router)
-    if not said.get("server"):
+def _client(at: RouterServer, /, *, mac: str, server: str = "", **said: str) -> dhcp_server.Client:
+    heard = server
+    if not heard:
         names = [row.values["name"] for row in at.router.table(SERVER).rows.values()]
         if len(names) != 1:
             msg = f"which DHCP server? there are: {', '.join(names) or 'none'}"
             raise ValueError(msg)
-        said["server"] = names[0]
-    return dhcp_server.Client(**said)
+        heard = names[0]
+    return dhcp_server.Client(
+        mac=MAC.parse(mac, "mac-address", at.router),
+        server=heard,
+        requested=said.get("requested", ""),
+        client_id=said.get("client_id", ""),
+        host_name=said.get("host_name", ""),
+    )
 
 
 class ControlServer:

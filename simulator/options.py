@@ -26,6 +26,8 @@ class RouterOptions:
         certificate: PEM file with certificate and key, or None for one made at start.
         seed_guide: whether the founding situation's DHCP server is there at start.
         with_mac_server: whether `/ip/mac-server` is there (no RouterOS has it).
+        dhcp: interface of this machine that DHCP is answered on, `veth0`, or with the
+            router's interface that it is plugged into, `veth0=vlan-32`; empty is none.
         seed: of all that is random in this router.
         switches: what no source decides, by name (see `faults.Switches`).
         faults: what goes wrong from the start, by name (see `faults.Faults`).
@@ -46,6 +48,7 @@ class RouterOptions:
     certificate: str | None = None
     seed_guide: bool = False
     with_mac_server: bool = False
+    dhcp: str = ""
     seed: int = 0
     switches: dict[str, object] = field(default_factory=dict)
     faults: dict[str, object] = field(default_factory=dict)

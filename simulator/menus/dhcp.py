@@ -4,6 +4,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from simulator import errors
+from simulator.dhcp_options import encode_value
 from simulator.errors import RouterError
 from simulator.menu import COMMENT, DISABLED, Field, Menu, Singleton, state
 from simulator.state import Row, Values
@@ -163,8 +164,12 @@ class OptionMenu(Menu):
     )
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (words assumed), show the bytes."""
+        """Refuse a name that is taken (words assumed) and a value of no form, show the bytes."""
         _unique_name(self, router, row, values)
+        try:
+            values["raw-value"] = encode_value(values["value"]).hex()
+        except ValueError:
+            raise errors.invalid_value("value") from None
 
     def check_removal(self, router: "Router", row: Row) -> None:
         """Refuse by switch only: what RouterOS does is not known."""

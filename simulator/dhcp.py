@@ -1,0 +1,172 @@
+"""DHCP for real: answers on a network interface of this machine from the lease table.
+
+Needs the right to bind port 67 and an interface (root, or a namespace of one's own).
+Replies go out as broadcasts unless the client has an address already.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import socket
+import struct
+from ipaddress import IPv4Address
+
+from simulator import dhcp_server
+from simulator.dhcp_options import options_for
+from simulator.dhcp_packet import Kind, Packet, PacketError, read_packet, write_reply
+from simulator.dhcp_server import Answer, Client
+from simulator.menus import MENUS
+from simulator.menus.dhcp import NETWORK, SERVER, NetworkMenu
+from simulator.menus.lease import LEASE
+from simulator.router import Router
+from simulator.state import Row
+from simulator.values import ZERO_IP
+
+_SERVER_PORT, _CLIENT_PORT = 67, 68
+_SIOCGIFADDR = 0x8915
+REQUESTED, LEASE_TIME, SERVER_ID, ASKED = 50, 51, 54, 55
+T1, T2, CLIENT_ID, HOST_NAME = 58, 59, 61, 12
+
+
+class DhcpPort(asyncio.DatagramProtocol):
+    """One interface of this machine, plugged into one interface of a router.
+
+    Args:
+        router: whose leases.
+        host_interface: name on this machine.
+        interface: name on the router; empty is where its only DHCP server is.
+    """
+
+    def __init__(self, router: Router, host_interface: str, interface: str = "") -> None:
+        self._router = router
+        self._host_interface = host_interface
+        self._interface = interface
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def open(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: there is no such interface, or no right to it.
+        """
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            device = self._host_interface.encode() + b"\0"
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+            sock.bind(("", _SERVER_PORT))
+        except OSError:
+            sock.close()
+            raise
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, sock=sock)
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer a client; what is no request is passed over."""
+        with contextlib.suppress(PacketError):
+            packet = read_packet(data)
+            reply = self.answer(packet, unicast=addr[0] != ZERO_IP)
+            if reply is not None and self._transport is not None:
+                renewing = packet.ciaddr != ZERO_IP and reply.kind == Kind.ACK
+                target = packet.ciaddr if renewing else "255.255.255.255"
+                self._transport.sendto(write_reply(reply), (target, _CLIENT_PORT))
+
+    def answer(self, packet: Packet, *, unicast: bool) -> Packet | None:
+        """Work out the reply to a packet.
+
+        Args:
+            packet: from a client.
+            unicast: whether it came from an address, as a renewal does.
+        """
+        server = self._server()
+        if server is None:
+            return None
+        client = self._client(packet, server, unicast=unicast)
+        match packet.kind:
+            case Kind.DISCOVER:
+                answer = dhcp_server.request(self._router, client, bind=False)
+                return self._reply(packet, server, answer, Kind.OFFER)
+            case Kind.REQUEST:
+                chosen = packet.address(SERVER_ID)
+                if chosen and chosen != self._server_id(server, None):
+                    return None  # another server's offer was taken
+                answer = dhcp_server.request(self._router, client)
+                return self._reply(packet, server, answer, Kind.ACK)
+            case Kind.RELEASE:
+                dhcp_server.release(self._router, client)
+            case Kind.DECLINE:
+                dhcp_server.decline(self._router, client)
+            case _:
+                pass
+        return None
+
+    def _server(self) -> Row | None:
+        rows = MENUS[SERVER].rows(self._router).rows.values()
+        wanted = self._router.id_of("/interface", self._interface) if self._interface else None
+        for row in rows:
+            if wanted is None or row.values["interface"] == wanted:
+                return row
+        return None
+
+    @staticmethod
+    def _client(packet: Packet, server: Row, *, unicast: bool) -> Client:
+        raw_id = packet.options.get(CLIENT_ID, b"")
+        return Client(
+            mac=packet.mac,
+            server=server.values["name"],
+            requested=packet.address(REQUESTED) or packet.ciaddr.replace(ZERO_IP, ""),
+            # hex without leading zeros (HLP: 1:30:7:4d:f5:7:49)
+            client_id=":".join(f"{byte:x}" for byte in raw_id),
+            host_name=packet.options.get(HOST_NAME, b"").decode("utf-8", "surrogateescape"),
+            secs=packet.secs,
+            unicast=unicast,
+        )
+
+    def _reply(self, packet: Packet, server: Row, answer: Answer, kind: Kind) -> Packet | None:
+        if answer.kind == "none":
+            return None
+        reply = Packet(Kind.NAK, packet.xid, packet.mac, giaddr=packet.giaddr, broadcast=True)
+        if answer.kind == "nak":
+            reply.options = {SERVER_ID: IPv4Address(self._server_id(server, None)).packed}
+            return reply
+        menu = MENUS[NETWORK]
+        assert isinstance(menu, NetworkMenu)  # noqa: S101 - that is what lies at this path
+        network = menu.of_address(self._router, int(IPv4Address(answer.address)))
+        lease = MENUS[LEASE].rows(self._router).rows.get(answer.row_id)
+        reply.kind, reply.yiaddr, reply.ciaddr = kind, answer.address, packet.ciaddr
+        reply.broadcast = packet.broadcast
+        if network is not None and "next-server" in network.values:
+            reply.siaddr = network.values["next-server"]
+        seconds = answer.lease_s
+        asked = packet.options.get(ASKED, b"")
+        reply.options = {
+            SERVER_ID: IPv4Address(self._server_id(server, network)).packed,
+            LEASE_TIME: struct.pack("!I", seconds),
+            T1: struct.pack("!I", seconds // 2),  # 50 %, 87.5 % (MAN-SRV)
+            T2: struct.pack("!I", seconds * 7 // 8),
+            **options_for(self._router, network, server, lease, asked),
+        }
+        return reply
+
+    def _server_id(self, server: Row, network: Row | None) -> str:
+        own = server.values["server-address"]
+        if own != ZERO_IP:
+            return own
+        found = _address_of(self._host_interface)
+        return found or (network.values["gateway"].partition(",")[0] if network else "") or ZERO_IP
+
+
+def _address_of(interface: str) -> str:
+    """Give an interface's IPv4 address; empty when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            raw = fcntl.ioctl(sock.fileno(), _SIOCGIFADDR, struct.pack("256s", interface.encode()))
+        except OSError:
+            return ""
+    return str(IPv4Address(raw[20:24]))

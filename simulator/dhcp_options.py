@@ -1,0 +1,124 @@
+"""DHCP options: how a value is written on the router, and which of them a client is sent.
+
+Source: MAN-CLI option, MAN-SRV (routeros-facts 4.1): precedence lease over server over
+network; an option goes out only when the client asks for it, unless it is forced.
+"""
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import TYPE_CHECKING
+
+from simulator.state import Row, Values
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+NETMASK, ROUTER, DNS, DOMAIN, NTP, WINS = 1, 3, 6, 15, 42, 44
+_PART = re.compile(r"0x(?P<hex>(?:[0-9A-Fa-f]{2})+)|(?P<kind>s?)'(?P<text>[^']*)'")
+_LONGEST_BYTE = 3  # digits
+_BYTE = 256
+
+
+def encode_value(text: str) -> bytes:
+    """Turn an option's value into its bytes.
+
+    `'10.10.10.10'` is four bytes, `s'10.10.10.10'` text, `'10'` one byte, `'text'` text,
+    `0x…` raw; parts concatenate.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    raw, at = b"", 0
+    while at < len(text):
+        found = _PART.match(text, at)
+        if found is None:
+            raise ValueError(text)
+        at = found.end()
+        if found["hex"] is not None:
+            raw += bytes.fromhex(found["hex"])
+        else:
+            raw += _quoted(found["text"], as_text=found["kind"] == "s")
+    return raw
+
+
+def _quoted(text: str, *, as_text: bool) -> bytes:
+    plain = text.encode("utf-8", "surrogateescape")
+    if as_text:
+        return plain
+    try:
+        return IPv4Address(text).packed
+    except AddressValueError:
+        pass
+    digits = text.isascii() and text.isdigit() and len(text) <= _LONGEST_BYTE
+    return bytes((int(text),)) if digits and int(text) < _BYTE else plain
+
+
+def options_for(
+    router: "Router", network: Row | None, server: Row, lease: Row | None, asked: bytes
+) -> dict[int, bytes]:
+    """Give the options that a client is sent, beside those of the protocol itself.
+
+    Args:
+        router: whose options.
+        network: the row that holds the client's address.
+        server: the DHCP server.
+        lease: the client's row.
+        asked: option 55 of the client; empty asks for all.
+    """
+    chosen = _of_network(router, network.values) if network else {}
+    forced: set[int] = set()
+    for row in (network, server, lease):
+        for code, value, force in _named(router, row.values if row else {}):
+            chosen[code] = value
+            forced.discard(code)
+            if force:
+                forced.add(code)
+    return {
+        code: value
+        for code, value in chosen.items()
+        if not asked or code in asked or code in forced
+    }
+
+
+def _of_network(router: "Router", network: Values) -> dict[int, bytes]:
+    net = IPv4Network(network["address"])
+    length = network.get("netmask", "0")
+    mask = net.netmask if length == "0" else IPv4Network(f"0.0.0.0/{length}").netmask
+    found = {NETMASK: mask.packed}
+    names = network["dns-server"] or _own_resolvers(router)
+    if network.get("dns-none") == "true":
+        names = ""
+    for code, text in (
+        (ROUTER, network["gateway"]),
+        (DNS, names),
+        (NTP, network["ntp-server"]),
+        (WINS, network["wins-server"]),
+    ):
+        if text:
+            found[code] = b"".join(IPv4Address(each).packed for each in text.split(","))
+    if network.get("domain"):
+        found[DOMAIN] = network["domain"].encode("utf-8", "surrogateescape")
+    return found
+
+
+def _own_resolvers(router: "Router") -> str:
+    (dns,) = router.menu("/ip/dns").rows(router).rows.values()
+    return dns.values["servers"]
+
+
+def _named(router: "Router", values: Values) -> list[tuple[int, bytes, bool]]:
+    """Give the options that a row names, those of its set first."""
+    ids = []
+    sets = router.table("/ip/dhcp-server/option/sets").rows
+    in_set = sets.get(values.get("dhcp-option-set", ""))
+    for text in (in_set.values["options"] if in_set else "", values.get("dhcp-option", "")):
+        ids += text.split(",") if text else []
+    options = router.table("/ip/dhcp-server/option").rows
+    found = []
+    for option_id in ids:
+        option = options.get(option_id)
+        if option is not None and option.values["code"].isdigit():
+            value = encode_value(option.values["value"])
+            force = option.values.get("force") == "true"
+            found.append((int(option.values["code"]), value, force))
+    return found
