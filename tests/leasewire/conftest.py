@@ -1,0 +1,122 @@
+"""A router, an inventory and a store as the command line finds them; and what a worker would do."""
+
+import json
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import structlog
+
+from leasewire.cli import main
+from leasewire.context import Context
+from simulator.testing import PASSWORD, RouterHandle, running
+from tests.builders import SOURCE
+from worker.accept import Accept
+from worker.converge import Converge, PassLimits
+from worker.routeros.sessions import Sessions
+
+LEASES = "/ip/dhcp-server/lease"
+INVENTORY = """\
+[installation]
+id = "acme"
+[defaults]
+password_file = "secret"
+dhcp_server = "dhcp-vlan-32"
+[routers.R1]
+host = "{r1.host}"
+port = {r1.api_ssl_port}
+fingerprint = "{r1.fingerprint_sha256}"
+[routers.R2]
+host = "{r2.host}"
+port = {r2.api_ssl_port}
+fingerprint = "{r2.fingerprint_sha256}"
+[sources."{source}"]
+order = "revisions"
+"""
+
+
+class Result(NamedTuple):
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def leasewire(monkeypatch, capsys, tmp_path):
+    """Runs a command in an empty directory; logging is as it was afterwards."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, sys.excepthook, threading.excepthook
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Result:
+        monkeypatch.setattr(sys, "argv", ["leasewire", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Result(ended.value.code or 0, *capsys.readouterr())
+
+    yield run
+    logging.captureWarnings(capture=False)
+    root.handlers, level, sys.excepthook, threading.excepthook = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@dataclass
+class World:
+    """Two routers, R1 and R2, and a worker's two use cases over the store."""
+
+    r1: RouterHandle
+    r2: RouterHandle
+    context: Context
+    accept: Accept
+    converge: Converge
+
+    def say(self, *events: dict[str, object]) -> None:
+        """Fold events."""
+        self.accept.run(events, "events")
+
+
+@pytest.fixture
+def world(valkey, prefix, tmp_path, monkeypatch):
+    with running(2, seed_guide=True, user="leasewire") as simulation:
+        r1, r2 = simulation.routers
+        inventory = tmp_path / "routers.toml"
+        inventory.write_text(INVENTORY.format(r1=r1, r2=r2, source=SOURCE))
+        (tmp_path / "secret").write_text(PASSWORD)
+        monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
+        monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", prefix)
+        context = Context(inventory)
+        sessions = Sessions(context.inventory, context.settings)
+        policies = {name: router.policy for name, router in context.inventory.routers.items()}
+        # What a worker would do when it is rung; here a test does it.
+        nobody = [].append
+        yield World(
+            r1,
+            r2,
+            context,
+            Accept(context.store, context.inventory.sources, policies, nobody, nobody),
+            Converge(context.store, sessions, policies, nobody, PassLimits()),
+        )
+        sessions.close_all()
+        context.store.client.close()
+
+
+@pytest.fixture
+def short_path():
+    """A directory whose path is short, as Unix sockets need."""
+    directory = Path(tempfile.mkdtemp(prefix="lw-"))
+    yield directory
+    shutil.rmtree(directory)
