@@ -68,7 +68,7 @@ def verdict(
             f"{doing}: {error.verify_message}",
             "Check ca_file and server_name in the inventory against the router's certificate",
         )
-    if isinstance(error, ssl.SSLError) and _NO_COMMON_CIPHER.search(error.reason or ""):
+    if isinstance(error, ssl.SSLError) and _NO_COMMON_CIPHER.search(_reason(error)):
         return RouterBlocked(
             router,
             "certificate-invalid",
@@ -109,7 +109,7 @@ def _words(error: Exception) -> str:
         case EOFError():
             words = "the router closed the connection"
         case ssl.SSLError():
-            words = f"TLS failed: {error.reason or error}"
+            words = f"TLS failed: {_reason(error)}"
         case FatalError():
             words = f"the router ended the session: {error}"
         case ProtocolError():
@@ -121,6 +121,11 @@ def _words(error: Exception) -> str:
         case _:
             words = str(error)
     return words or type(error).__name__
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """OpenSSL's word for it, which an error made by Python's own code does not have."""
+    return getattr(error, "reason", None) or str(error)
 
 
 def refusal(traps: Sequence[str]) -> Refusal | None:

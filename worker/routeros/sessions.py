@@ -83,8 +83,12 @@ class Sessions:
             self._idle.pop(router).session.close()
 
     def close_all(self) -> None:
-        """Close what is idle now. A session in use is its user's to close."""
+        """Reset every connection, those in use too: for the end of the process."""
         with self._lock:
-            for idle in self._idle.values():
-                idle.session.close()
+            for session in (
+                *(idle.session for idle in self._idle.values()),
+                *self._in_use.values(),
+            ):
+                if session is not None:
+                    session.close()
             self._idle.clear()

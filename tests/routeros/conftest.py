@@ -1,0 +1,52 @@
+"""A simulated router, and sessions with it."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from simulator.testing import RouterHandle, running
+from tests.routeros.peers import config_for, settings
+from worker.inventory import Inventory, RouterConfig
+from worker.routeros.session import ApiSession, open_session
+from worker.routeros.sessions import Sessions
+
+
+@pytest.fixture
+def router() -> Iterator[RouterHandle]:
+    with running(seed_guide=True) as simulation:
+        yield simulation.router
+
+
+@pytest.fixture(params=["api", "api-ssl"])
+def transport(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def log_into() -> Iterator[Callable[..., ApiSession]]:
+    """Opens a session with a router or with a configuration; the settings may be changed."""
+    opened: list[ApiSession] = []
+
+    def open_one(router, transport: str = "api-ssl", **changes) -> ApiSession:
+        config = router if isinstance(router, RouterConfig) else config_for(router, transport)
+        opened.append(open_session(config, settings(**changes)))
+        return opened[-1]
+
+    yield open_one
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture
+def sessions() -> Iterator[Callable[..., Sessions]]:
+    """Makes `Sessions` for routers."""
+    made: list[Sessions] = []
+
+    def make(*configs: RouterConfig, **changes) -> Sessions:
+        inventory = Inventory("acme", {config.name: config for config in configs}, {})
+        made.append(Sessions(inventory, settings(**changes)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close_all()

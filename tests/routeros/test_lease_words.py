@@ -1,0 +1,123 @@
+"""Rows, queries and operations in the router's words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from librouteros.exceptions import ProtocolError
+
+from worker.core.operations import Add, MakeStatic, Remove, Set
+from worker.core.rows import Lease
+from worker.ports import LeaseQuery
+from worker.routeros.lease_entries import command_for, leases, prints
+
+PATH = "/ip/dhcp-server/lease"
+MAC = "00:00:5E:00:53:01"
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        (
+            Add(1, "S", {"mac-address": MAC, "comment": "a=b é"}),
+            ("add", f"=mac-address={MAC}", "=comment=a=b é"),
+        ),
+        (
+            Set(1, "S", "*1A", {"client-id": "", "block-access": "yes"}, {}),
+            ("set", "=.id=*1A", "=client-id=", "=block-access=yes"),
+        ),
+        (MakeStatic(1, "S", "*1A"), ("make-static", "=numbers=*1A")),
+        (Remove(1, "S", "*1A", {}), ("remove", "=.id=*1A")),
+    ],
+)
+def test_each_operation_is_one_sentence(operation, words):
+    verb, *attributes = words
+    assert command_for(operation) == (f"{PATH}/{verb}", *attributes)
+
+
+def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
+    bare = {".id": "*1"}
+    full = {
+        ".id": "*2",
+        "mac-address": "00-00-5e-00-53-01",
+        "address": "pool-1",
+        "server": "dhcp1",
+        "client-id": "1:0:0:5e:0:53:1",
+        "block-access": "true",
+        "comment": "true",
+        "dynamic": "true",
+        "disabled": "yes",
+        "radius": "false",
+        "last-seen": "never",
+    }
+    assert leases([bare, full, full]) == [
+        Lease(
+            "*1",
+            {
+                "mac-address": "00:00:00:00:00:00",
+                "address": "0.0.0.0",  # noqa: S104 - nothing listens
+                "server": "all",
+                "client-id": "",
+                "block-access": "no",
+            },
+        ),
+        Lease(
+            "*2",
+            {
+                "mac-address": MAC,
+                "address": "pool-1",
+                "server": "dhcp1",
+                "client-id": "1:0:0:5e:0:53:1",
+                "block-access": "yes",
+            },
+            comment="true",
+            dynamic=True,
+            disabled=True,
+        ),
+    ]
+
+
+def test_a_row_without_an_id_is_no_answer():
+    with pytest.raises(ProtocolError):
+        leases([{"address": "198.51.100.1"}])
+
+
+def test_the_whole_table_is_one_print_of_what_is_needed():
+    ((command, fields),) = prints(None, 10)
+    assert command == f"{PATH}/print"
+    assert fields == (
+        "=.proplist=.id,mac-address,address,server,client-id,block-access,comment,disabled,"
+        "dynamic,radius"
+    )
+
+
+def test_nothing_asked_is_nothing_sent():
+    assert prints(LeaseQuery(), 10) == []
+
+
+@given(
+    macs=st.frozensets(st.integers(0, 999).map("00:00:5E:00:{:03}".format), max_size=9),
+    addresses=st.frozensets(st.integers(0, 99).map("198.51.100.{}".format), max_size=9),
+    comments=st.frozensets(st.text(), max_size=9),
+    terms_per_print=st.integers(1, 12),
+)
+def test_a_query_asks_for_each_term_once_in_bounded_sentences(
+    macs, addresses, comments, terms_per_print
+):
+    query = LeaseQuery(macs, addresses, comments)
+    asked = []
+    for _, _, *words in prints(query, terms_per_print):
+        terms = [word for word in words if word != "?#|"]
+        assert 1 <= len(terms) <= terms_per_print
+        depth = 0
+        for word in words:
+            depth += -1 if word == "?#|" else 1
+            assert 1 <= depth <= 2
+        assert depth == 1  # of all terms one answer is left
+        asked += terms
+    assert sorted(asked) == sorted(
+        [
+            *(f"?=mac-address={mac}" for mac in macs),
+            *(f"?=address={address}" for address in addresses),
+            *(f"?=comment={comment}" for comment in comments),
+        ]
+    )
