@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from leasewire.embedded import EmbeddedServer
+from worker.store.store import open_store
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +29,32 @@ def valkey(valkey_server):
 
 
 @pytest.fixture
+def client(valkey):
+    """A client of the server; texts are decoded."""
+    with valkey.client() as client:
+        yield client
+
+
+@pytest.fixture
+def store(client, prefix):
+    """The store, under the test's own prefix."""
+    return open_store(client, prefix)
+
+
+@pytest.fixture
 def own_valkey():
     """A server of this test alone: one that it may stop, kill and start again."""
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     with EmbeddedServer(directory) as server:
         yield server
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def short_directory():
+    """A directory whose path is short, as Unix sockets need."""
+    directory = Path(tempfile.mkdtemp(prefix="lw-"))
+    yield directory
     shutil.rmtree(directory)
 
 

@@ -5,7 +5,7 @@ any of them may come twice, late, broken, or right after it ended a worker.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from contracts import names
@@ -54,8 +54,7 @@ class Accept:
             if not count:
                 return done
             done += count
-        if self.store.journal.set_rung(lane):
-            self.ring_lane(lane)
+        self.ring_lane(lane)
         return done
 
     def refuse_message(self, arguments: object) -> None:
@@ -66,7 +65,7 @@ class Accept:
             f"arguments must be a list of at most {names.MAX_EVENTS_PER_MESSAGE} events and a lane",
         )
         now_ms = self.store.records.now_ms()
-        self.store.records.commit([refusal(intake, why, now_ms)], now_ms)
+        self._refuse([(intake, why)], now_ms)
 
     def _drain(self, lane: names.Lane) -> int:
         done = 0
@@ -80,34 +79,36 @@ class Accept:
     def _take_and_fold(self, carried: Sequence[object], lane: names.Lane) -> int:
         keys = [key_of(raw) for raw in carried]
         taken = self.store.journal.take(lane, keys, names.MAX_EVENTS_PER_MESSAGE)
-        if taken.full and self.store.journal.set_rung(lane):
+        if taken.full:
             self.ring_lane(lane)  # a second worker may take the rest meanwhile
         work = [
-            Intake(raw, lane, attempts, key)
-            for raw, key, attempts in zip(carried, keys, taken.carried, strict=True)
-            if attempts
+            Intake(raw, lane, begun + 1, key)
+            for raw, key, begun in zip(carried, keys, taken.carried, strict=True)
+            if begun is not None
         ]
-        work += [Intake(e.body, lane, e.attempts, e.key) for e in taken.entries]
-        # After a crash each is worked through alone, those that may have caused it last, so that
-        # one poison event never takes its neighbours with it.
+        work += [Intake(e.body, lane, e.begun + 1, e.key) for e in taken.entries]
         self._fold_all([each for each in work if each.attempts == 1])
-        for suspect in sorted(
-            (each for each in work if each.attempts > 1), key=lambda each: each.attempts
-        ):
-            self._fold_all([suspect])
+        # What was begun before did not end: after a crash each is worked through alone, those that
+        # may have caused it last, so that one poison event never takes its neighbours with it.
+        suspects = [each for each in work if each.attempts > 1]
+        for suspect in sorted(suspects, key=lambda each: each.attempts):
+            begun = self.store.journal.begin(suspect.key)
+            self._fold_all([replace(suspect, attempts=begun)])
         return len(work)
 
     def _fold_all(self, work: Sequence[Intake]) -> None:
-        now_ms = self.store.records.now_ms() if work else 0
-        refused = []
+        if not work:
+            return
+        now_ms = self.store.records.now_ms()
+        refused: list[tuple[Intake, NotAdmitted]] = []
         by_service: dict[str, list[Admitted]] = {}
         for each in work:
             found = admit(each, self.sources, now_ms)
             if isinstance(found, Admitted):
                 by_service.setdefault(found.event.service_id, []).append(found)
             else:
-                refused.append(refusal(each, found, now_ms))
-        self.store.records.commit(refused, now_ms)
+                refused.append((each, found))
+        self._refuse(refused, now_ms)
         for _ in range(MAX_REFOLDS):
             if not by_service:
                 return
@@ -115,11 +116,19 @@ class Accept:
                 del by_service[service_id]
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
 
+    def _refuse(self, refused: Sequence[tuple[Intake, NotAdmitted]], now_ms: int) -> None:
+        seen = self.store.records.seen([each.key for each, _ in refused], now_ms)
+        self.store.records.commit(
+            [refusal(each, why, now_ms, seen.get(each.key)) for each, why in refused], now_ms
+        )
+
     def _commit(self, by_service: Mapping[str, Sequence[Admitted]], now_ms: int) -> list[str]:
         """Fold and commit each service; returns those that went through."""
         keys = [each.key for events in by_service.values() for each in events]
-        seen = self.store.records.seen(keys, now_ms)
+        # Records first: what is committed after this read changes its record and is folded anew,
+        # so what `seen` says is never older than the record.
         stored = self.store.records.read(list(by_service))
+        seen = self.store.records.seen(keys, now_ms)
         foldings = [
             Folding(stored[service_id], self.policies, now_ms).fold(events, seen)
             for service_id, events in by_service.items()

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 import structlog
@@ -17,16 +18,20 @@ from contracts import (
     parse_event,
     version_hash,
 )
+from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.version import Version
 from worker.inventory import SourceConfig
-from worker.store.records import EventCommit, ServiceCommit
+from worker.inventory.config import Order
+from worker.store.records import EventCommit, ServiceCommit, short_hash
 
 log = structlog.get_logger()
 
 MAX_ATTEMPTS: Final = 5
 """An event whose folding was begun as often and never ended takes its workers with it."""
 
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LOGGED_AS: Final = {
     "rejected": "event.rejected",
@@ -89,12 +94,12 @@ def admit(
     if source is None:
         detail = f"no source {event.source!r} in the inventory: add it under [sources]"
         return NotAdmitted("source-not-allowed", detail)
-    refusal = _against_time(event, now_ms)
+    refusal = _against_time(event, source.order, now_ms)
     if refusal is not None:
         return refusal
     revision = event.data.revision
     if source.order == "times":
-        revision = int(event.time.timestamp() * 1_000_000)
+        revision = (event.time - _EPOCH) // timedelta(microseconds=1)
     if revision is None:
         detail = "the source counts revisions, but data.revision is missing"
         return NotAdmitted("revision-required", detail)
@@ -103,7 +108,11 @@ def admit(
     return Admitted(event, intake.key, intake.lane, version, content_hash(raw), raw)
 
 
-def _against_time(event: Event, now_ms: int) -> NotAdmitted | None:
+def _against_time(event: Event, order: Order, now_ms: int) -> NotAdmitted | None:
+    if order == "times" and event.time > _EPOCH + timedelta(milliseconds=now_ms) + MAX_CLOCK_SKEW:
+        # It would win over all that is said until then.
+        detail = "its time is more than 5 minutes in the future: mend the clock or the time zone"
+        return NotAdmitted("time-in-future", detail)
     expiry = event.expirytime
     if expiry is not None and expiry.timestamp() * 1000 <= now_ms:
         return NotAdmitted("expired", "its expirytime had passed", "expired")
@@ -114,12 +123,26 @@ def _against_time(event: Event, now_ms: int) -> NotAdmitted | None:
     return None
 
 
-def refusal(intake: Intake, why: NotAdmitted, now_ms: int) -> ServiceCommit:
-    """The commit of an event that is not folded: an outcome, and a dead letter to look at."""
+def refusal(
+    intake: Intake, why: NotAdmitted, now_ms: int, seen: str | None = None
+) -> ServiceCommit:
+    """The commit of an event that is not folded: an outcome, and a dead letter to look at.
+
+    Args:
+        intake: as it came.
+        why: it is not folded.
+        now_ms: Redis's time.
+        seen: short content hash of the event that was committed under the same key, if one was:
+            what was said of that one stands.
+    """
     raw = object_of(intake.raw)
-    words = {name: str(raw.get(name, ""))[:256] for name in ("id", "source", "type")}
+    content = _short_content(raw)
+    if seen == content:  # it comes again, too late or from a source that has gone since
+        again = EventCommit(intake.key, intake.lane, "duplicate")
+        return ServiceCommit("", events=[again])
+    words = {name: _word(raw.get(name), 256) for name in ("id", "source", "type")}
     data = raw.get("data")
-    service_id = str(data.get("service_id", ""))[:64] if isinstance(data, dict) else ""
+    service_id = _word(data.get("service_id"), 64) if isinstance(data, dict) else ""
     outcome = Outcome(
         key=intake.key,
         event_id=words["id"],
@@ -132,7 +155,7 @@ def refusal(intake: Intake, why: NotAdmitted, now_ms: int) -> ServiceCommit:
         at_ms=now_ms,
     )
     letter = DeadLetter(
-        id=intake.key,
+        id=f"{intake.key}.{content}" if seen else intake.key,
         kind="event",
         reason=why.reason,
         detail=why.detail,
@@ -151,7 +174,7 @@ def refusal(intake: Intake, why: NotAdmitted, now_ms: int) -> ServiceCommit:
     )
     return ServiceCommit(
         service_id="",
-        events=[EventCommit(intake.key, intake.lane, why.state, outcome)],
+        events=[EventCommit(intake.key, intake.lane, why.state, None if seen else outcome)],
         letters=[] if why.state == "expired" else [letter],
     )
 
@@ -175,6 +198,20 @@ def object_of(raw: object) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
+def _word(value: object, most: int) -> str:
+    return value[:most] if isinstance(value, str) else ""
+
+
+def _short_content(raw: Mapping[str, object]) -> str:
+    try:
+        return short_hash(content_hash(raw))
+    except RecursionError:  # no event is nested as deeply, so it is none that was seen
+        return "too-deep"
+
+
 def _text_of(raw: object) -> str:
     """An event as JSON text, whatever came: the parser says what is wrong with it."""
-    return raw if isinstance(raw, str) else json.dumps(raw)
+    try:
+        return raw if isinstance(raw, str) else json.dumps(raw)
+    except RecursionError:
+        return "nested too deeply to be kept"

@@ -1,6 +1,7 @@
 """The fold of one service's events, and the commit that follows from it. Called by `accept`."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -11,7 +12,7 @@ from contracts import names
 from worker.admission import Admitted
 from worker.core.entry import claims_of, digest_of, wanted_entries, wanted_router
 from worker.core.fold import Folded, fold
-from worker.core.outcome import DeadLetter, Outcome, State, outcome_of
+from worker.core.outcome import FINAL, DeadLetter, Outcome, State, outcome_of
 from worker.core.policy import RouterPolicy
 from worker.core.record import Outstanding, ServiceRecord, place, settle, settle_overtaken
 from worker.store.records import EventCommit, ServiceCommit, Stored, short_hash
@@ -44,6 +45,8 @@ class Folding:
         self._said: dict[str, EventCommit] = {}
         self._contents: dict[str, str] = {}
         self._again: list[EventCommit] = []
+        self._later: dict[str, Outcome] = {}
+        self._counts: Counter[str] = Counter()
         self._letters: list[DeadLetter] = []
         self._lines: list[str] = []
         self._log: list[tuple[str, dict[str, Any]]] = []
@@ -72,17 +75,20 @@ class Folding:
         record, overtaken = settle_overtaken(_placed(self._record))
         for end in overtaken:
             self._correct(end.outstanding, end.outcome, "", f"by {end.by}")
-        entries = wanted_entries(record, self._policies)
         marks = self._marks(record)
         if not marks:
             record = self._end_without_router(record)
+        changed = record != self._before.record
+        entries = wanted_entries(record, self._policies) if changed else {}
         return ServiceCommit(
             service_id=self.service_id,
             generation=self._before.generation,
-            record=record if record != self._before.record else None,
+            record=record if changed else None,
             claims={router: claims_of(entry) for router, entry in entries.items()},
-            marks=marks,
+            marks=marks if changed else {},
             events=[*self._said.values(), *self._again],
+            outcomes=list(self._later.values()),
+            counts=self._counts,
             letters=self._letters,
             lines=self._lines,
         )
@@ -101,15 +107,28 @@ class Folding:
         folded = fold(self._record, each.event, each.version)
         self._record = replace(folded.record, owner=each.event.source)
         if not folded.wrote:
-            holders = ", ".join(sorted(set(folded.overtaken.values())))
-            self._say(each, "superseded", "superseded", detail=f"by {holders}" if holders else "")
-            self._line(each, "superseded", by=holders)
+            self._tell_late(each, folded)
         elif not folded.changed and settled_before and self._record.status != "incomplete":
             self._say(each, "unchanged", "applied", reason="already-current", seconds=UNCHANGED_S)
         else:
             self._expect(each, folded)
         if folded.conflicts:
             self._conflict(each, folded)
+
+    def _tell_late(self, each: Admitted, folded: Folded) -> None:
+        """The event wrote nothing: it was folded before, or newer ones hold all that it says."""
+        versions = {held.version: held.event for held in folded.record.registers.values()}
+        same = versions.get(each.version)
+        holders = ", ".join(sorted(set(folded.overtaken.values())))
+        if same == each.event.id:
+            self._again.append(EventCommit(each.key, each.lane, "duplicate"))
+            self._note("event.duplicate", each)
+        elif same is not None:
+            detail = f"event {same} said the same under the same revision"
+            self._say(each, "duplicate", "duplicate", detail=detail, seconds=UNCHANGED_S)
+        else:
+            self._say(each, "superseded", "superseded", detail=f"by {holders}")
+            self._line(each, "superseded", by=holders)
 
     def _expect(self, each: Admitted, folded: Folded) -> None:
         """The event changes something: it is outstanding until a router confirms."""
@@ -193,8 +212,9 @@ class Folding:
             at_ms=self._now_ms,
             router=self._record.router or "",
         )
-        # What changed nothing is not remembered: if it comes again it changes nothing again.
-        remembered = None if seconds else each.content
+        # What changed nothing is not remembered: if it comes again it changes nothing again. Nor is
+        # what was rejected: after a person put things right it may be sent again.
+        remembered = each.content if state != "rejected" and seconds is None else None
         self._contents[each.key] = short_hash(each.content)
         self._said[each.key] = EventCommit(each.key, each.lane, count, outcome, seconds, remembered)
         self._note(f"event.{count}", each, reason=reason, detail=detail)
@@ -206,8 +226,11 @@ class Folding:
         )
         said = self._said.get(outstanding.key)
         if said is None:
-            said = EventCommit(outstanding.key, None, "settled")
-        self._said[outstanding.key] = replace(said, outcome=outcome)
+            self._later[outstanding.key] = outcome
+        else:
+            self._said[outstanding.key] = replace(said, outcome=outcome)
+        if state in FINAL:
+            self._counts[state] += 1
 
     def _reject(self, each: Admitted, reason: str, detail: str) -> None:
         """Dead-letter an event; where its id was used before, the first one's outcome stands."""

@@ -15,11 +15,11 @@ WORK_MS = 10_000
 
 
 class JournalEntry(NamedTuple):
-    """One event taken from the journal, and how often its folding was begun (now included)."""
+    """One event taken from the journal, and how often its folding was begun before."""
 
     key: str
     body: str
-    attempts: int
+    begun: int
 
 
 class Taken(NamedTuple):
@@ -27,17 +27,22 @@ class Taken(NamedTuple):
 
     Attributes:
         full: as many as asked for, so there may be more: ring once more.
-        carried: attempts of each event that the message carries; 0 means another worker has it.
+        carried: how often each event that the message carries was begun before; None: the journal
+            has it, and what the journal holds counts.
         entries: events of the journal.
     """
 
     full: bool
-    carried: list[int]
+    carried: list[int | None]
     entries: list[JournalEntry]
 
 
 class Journal:
-    """Reads of the journal. Deleting is part of the commit (`records.py`)."""
+    """Reads of the journal. Deleting is part of the commit (`records.py`).
+
+    `take` counts the first beginning of each event; one that was begun before must be worked on
+    alone, and `begin` counts it just before: so nobody else is counted for its sake.
+    """
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
         self._client = client
@@ -48,7 +53,7 @@ class Journal:
         """Take up to `most` due entries of a lane, and those of the message's own events."""
         prefix = self._keys.prefix
         with store_errors():
-            full, attempts, flat = self._scripts.run(
+            full, begun, flat = self._scripts.run(
                 "take_journal",
                 [
                     names.journal_body(prefix, lane),
@@ -56,26 +61,19 @@ class Journal:
                     names.journal_rung(prefix, lane),
                     self._keys.attempts,
                 ],
-                [most, WORK_MS, *carried],
+                [most, WORK_MS, names.RING_LIFETIME_MS, *carried],
             )
         entries = [
             JournalEntry(flat[i], flat[i + 1], int(flat[i + 2])) for i in range(0, len(flat), 3)
         ]
-        return Taken(bool(full), [int(n) for n in attempts], entries)
+        return Taken(bool(full), [None if n < 0 else int(n) for n in begun], entries)
+
+    def begin(self, key: str) -> int:
+        """Count one more beginning of an event; returns how many that makes."""
+        with store_errors():
+            return int(self._client.hincrby(self._keys.attempts, key, 1))
 
     def depth(self, lane: names.Lane) -> int:
         """How many events wait in a lane's journal."""
         with store_errors():
             return int(self._client.hlen(names.journal_body(self._keys.prefix, lane)))
-
-    def set_rung(self, lane: names.Lane) -> bool:
-        """Claim the ring of a lane; False when a message is pending already."""
-        with store_errors():
-            return bool(
-                self._client.set(
-                    names.journal_rung(self._keys.prefix, lane),
-                    "1",
-                    nx=True,
-                    px=names.RING_LIFETIME_MS,
-                )
-            )

@@ -60,6 +60,10 @@ class Keys:
         """String with a time limit: one sweep at a time."""
         return f"{self.prefix}sweep"
 
+    def queue(self, name: str) -> str:
+        """List: Celery's messages of a queue that nobody has taken yet. Only its length is read."""
+        return f"{self.prefix}{name}"
+
     def seen(self, now_s: int, periods_ago: int = 0) -> str:
         """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
         return f"{self.prefix}seen:{now_s // SEEN_PERIOD_S - periods_ago}"

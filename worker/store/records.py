@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -31,7 +31,7 @@ class Stored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventCommit:
-    """What a commit says of one event.
+    """What a commit says of one event that came; it leaves the journal with it.
 
     Attributes:
         key: the event's key.
@@ -58,9 +58,11 @@ class ServiceCommit:
         service_id: whose; empty for events that name none.
         generation: of the record that this was folded from.
         record: the new record; None writes none.
-        claims: router -> all that the service wants there now.
+        claims: router -> all that the service wants there now; what it held beyond goes.
         marks: router -> priority (0 first, 3 last).
-        events: what is said of each event.
+        events: what is said of each event that came.
+        outcomes: what is said anew of events of earlier commits.
+        counts: counters that go up besides.
         letters: dead letters.
         lines: history, newest last.
     """
@@ -71,6 +73,8 @@ class ServiceCommit:
     claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
     events: Sequence[EventCommit] = ()
+    outcomes: Sequence[Outcome] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
     letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
 
@@ -156,23 +160,29 @@ class Records:
         blocks = [[name, table.block(keys.router_block(name))] for name in routers]
         return table.keys, {"stamp": new_stamp(), "routers": blocks, "commits": orders}
 
-    def _order_of(self, c: ServiceCommit, table: KeyTable, router_at: Any) -> dict[str, Any]:  # noqa: ANN401 - local function
-        order: dict[str, Any] = {"service": c.service_id}
+    def _order_of(
+        self, c: ServiceCommit, table: KeyTable, router_at: Callable[[str], int]
+    ) -> dict[str, Any]:
+        placements = () if c.record is None else c.record.placements
+        order: dict[str, Any] = {
+            "service": c.service_id,
+            "places": [router_at(name) for name in placements],
+            "claims": [[router_at(name), sorted(want)] for name, want in c.claims.items()],
+            "marks": [[router_at(name), priority] for name, priority in c.marks.items()],
+            "letters": [[letter.id, letter.to_json()] for letter in c.letters],
+            "events": [self._event_order(event, table) for event in c.events],
+            "outcomes": [[table.at(self._keys.outcome(o.key)), o.to_json()] for o in c.outcomes],
+            "counts": list(c.counts.items()),
+        }
         if c.service_id:
             order["record"] = table.at(self._keys.record(c.service_id))
             order["generation"] = c.generation
+            order["recent"] = table.at(self._keys.recent(c.service_id))
         if c.record is not None:
             order["text"] = record_to_json(c.record)
-            order["places"] = [router_at(name) for name in c.record.placements]
-            order["claims"] = [[router_at(r), sorted(want)] for r, want in c.claims.items()]
-            order["marks"] = [[router_at(r), priority] for r, priority in c.marks.items()]
         if c.lines:
             order["history"] = table.at(self._keys.history(c.service_id))
             order["lines"] = list(c.lines)
-        if c.service_id:
-            order["recent"] = table.at(self._keys.recent(c.service_id))
-        order["letters"] = [[letter.id, letter.to_json()] for letter in c.letters]
-        order["events"] = [self._event_order(event, table) for event in c.events]
         return order
 
     def _event_order(self, event: EventCommit, table: KeyTable) -> dict[str, Any]:

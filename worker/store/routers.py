@@ -84,7 +84,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """How the look at one service ends.
+    """How the look at one service ends, after all that was written for it was answered.
 
     Attributes:
         mark: as taken.
@@ -97,7 +97,6 @@ class Conclusion:
         letters: dead letters.
         lines: history.
         counts: counters that go up.
-        clear: the note in flight may go: all its writes were answered.
     """
 
     mark: Mark
@@ -110,7 +109,6 @@ class Conclusion:
     letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    clear: bool = True
 
 
 class Swept(NamedTuple):
@@ -156,12 +154,11 @@ class Routers:
 
     def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
         """Renew the lease and note services as in flight; False when the lease is lost."""
-        block = self._keys.router_block(router)
         with store_errors():
             return bool(
                 self._scripts.run(
                     "renew",
-                    [self._keys.routers_due, block[2], block[4]],
+                    self._block(router),
                     [router, token, self.lease_ms, *sorted(in_flight)],
                 )
             )
@@ -280,10 +277,15 @@ class Routers:
                 [
                     keys.sweep,
                     keys.routers_due,
+                    keys.queue(names.QUEUE_ROUTERS),
                     *(
-                        key(keys.prefix, lane)
+                        key
                         for lane in names.LANES
-                        for key in (names.journal_due, names.journal_rung)
+                        for key in (
+                            names.journal_due(keys.prefix, lane),
+                            names.journal_rung(keys.prefix, lane),
+                            keys.queue(lane),
+                        )
                     ),
                 ],
                 [
@@ -310,7 +312,6 @@ class Routers:
             "do": end.do,
             "wait_ms": end.wait_ms,
             "gone": end.gone,
-            "clear": end.clear,
             "events": [[table.at(self._keys.outcome(o.key)), o.to_json()] for o in end.outcomes],
             "letters": [[letter.id, letter.to_json()] for letter in end.letters],
             "counts": [[name, by] for name, by in end.counts.items()],

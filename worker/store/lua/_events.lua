@@ -9,20 +9,24 @@ local function say(key, text, seconds)
 end
 
 local function bury(by_id, by_time, letters, now)
-  for _, letter in ipairs(letters or {}) do
+  for _, letter in ipairs(letters) do
     redis.call('HSET', by_id, letter[1], letter[2])
     redis.call('ZADD', by_time, whole(now), letter[1])
   end
 end
 
 local function note_lines(key, lines)
-  if lines and #lines > 0 then
-    redis.call('LPUSH', key, unpack(lines))
-    redis.call('LTRIM', key, 0, HISTORY - 1)
+  redis.call('LPUSH', key, unpack(lines))
+  redis.call('LTRIM', key, 0, HISTORY - 1)
+end
+
+local function count_up(counters, counts)
+  for _, count in ipairs(counts) do
+    redis.call('HINCRBY', counters, count[1], count[2])
   end
 end
 
 local function generation_of(record_key)
   local text = redis.call('GET', record_key)
-  return text and tonumber(string.match(text, '^(%d+)|')) or 0, text
+  return text and tonumber(string.match(text, '^(%d+)|')) or 0
 end

@@ -1,33 +1,4 @@
--- Taking due marks, and the second look at writes that a former holder may have left under way.
-
--- Notes of other holders: marked now, and once more after twice the lease; the note stays till then.
--- Returns when the next second look is due, or nil.
-local function look_at_notes(router, token, lease_ms, stamp, now, routers_due)
-  local notes = redis.call('HGETALL', router.inflight)
-  local next_look = nil
-  for i = 1, #notes, 2 do
-    local service = notes[i]
-    local holder, look = string.match(notes[i + 1], '^([^|]*)|(%d+)$')
-    look = tonumber(look)
-    if holder ~= '' and holder ~= token then
-      look = now + 2 * lease_ms
-      redis.call('HSET', router.inflight, service, '|' .. whole(look))
-      mark(router, service, 0, now, stamp, routers_due)
-    elseif look > 0 and look <= now then
-      look = 0
-      if holder == '' then
-        redis.call('HDEL', router.inflight, service)
-      else
-        redis.call('HSET', router.inflight, service, holder .. '|0')
-      end
-      mark(router, service, 0, now, stamp, routers_due)
-    end
-    if look > 0 and (not next_look or look < next_look) then
-      next_look = look
-    end
-  end
-  return next_look
-end
+-- Taking due marks.
 
 -- The due marks by priority, each {service, stamp, score, record}; at most `most`.
 local function due_marks(router, most, now, record_prefix)

@@ -1,20 +1,55 @@
--- include: _time _router _marks _claims _events
+-- include: _time _kinds _router _marks _claims _events
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, then router
 --       blocks and the keys that ARGV[1] names by index
 -- ARGV: 1 JSON {stamp, routers: [[name, first key], …], commits: [{
---         record?, generation, text, service, places: [router, …],
+--         record?, generation?, text?, service, places: [router, …],
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
---         history?, lines, recent?, letters: [[id, text], …],
---         events: [{key, lane, outcome?, text, seconds?, seen?: [field, value], count}, …]}, …]}
+--         history?, lines?, recent?, letters: [[id, text], …],
+--         events: [{key, lane, count, outcome?, text?, seconds?, seen?: [field, value]}, …],
+--         outcomes: [[key, text], …], counts: [[name, n], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …}.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
+must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10])
+must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9])
 local routers = {}
 for i, each in ipairs(order.routers) do
   routers[i] = router_at(each[1], each[2])
 end
+for _, c in ipairs(order.commits) do
+  must_be('string', c.record and KEYS[c.record])
+  must_be('list', c.recent and KEYS[c.recent])
+  must_be('list', c.history and KEYS[c.history])
+  for _, event in ipairs(c.events) do
+    must_be('string', event.outcome and KEYS[event.outcome])
+  end
+  for _, said in ipairs(c.outcomes) do
+    must_be('string', KEYS[said[1]])
+  end
+end
+
+local function commit_event(event, recent)
+  if event.lane > 0 then
+    redis.call('HDEL', KEYS[5 + 2 * event.lane], event.key)
+    redis.call('ZREM', KEYS[6 + 2 * event.lane], event.key)
+  end
+  redis.call('HDEL', KEYS[2], event.key)
+  redis.call('HINCRBY', KEYS[3], event.count, 1)
+  if event.outcome then
+    say(KEYS[event.outcome], event.text, event.seconds)
+  end
+  if event.seen then
+    redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
+  end
+  if recent and event.outcome and not event.seconds then
+    redis.call('LREM', recent, 0, event.key)
+    redis.call('LPUSH', recent, event.key)
+    redis.call('LTRIM', recent, 0, RECENT - 1)
+  end
+end
+
 local results = {}
 local touched = {}
 for i, c in ipairs(order.commits) do
@@ -23,41 +58,30 @@ for i, c in ipairs(order.commits) do
     results[i] = 0
   else
     results[i] = 1
-    if c.record and c.text then
+    if c.text then
       redis.call('SET', KEYS[c.record], whole(current + 1) .. '|' .. c.text)
     end
-    for _, at in ipairs(c.places or {}) do
+    for _, at in ipairs(c.places) do
       redis.call('SADD', routers[at].services, c.service)
     end
-    for _, each in ipairs(c.claims or {}) do
+    for _, each in ipairs(c.claims) do
       local router = routers[each[1]]
       if weaken(router, c.service, each[2], order.stamp, now, KEYS[1]) then
         touched[each[1]] = true
       end
       request(router, c.service, each[2])
     end
-    for _, each in ipairs(c.marks or {}) do
+    for _, each in ipairs(c.marks) do
       mark(routers[each[1]], c.service, each[2], now, order.stamp, KEYS[1])
       touched[each[1]] = true
     end
     for _, event in ipairs(c.events) do
-      if event.lane > 0 then
-        redis.call('HDEL', KEYS[5 + 2 * event.lane], event.key)
-        redis.call('ZREM', KEYS[6 + 2 * event.lane], event.key)
-      end
-      redis.call('HDEL', KEYS[2], event.key)
-      redis.call('HINCRBY', KEYS[3], event.count, 1)
-      if event.outcome then
-        say(KEYS[event.outcome], event.text, event.seconds)
-      end
-      if event.seen then
-        redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
-      end
-      if c.recent and event.outcome and not event.seconds then
-        redis.call('LPUSH', KEYS[c.recent], event.key)
-        redis.call('LTRIM', KEYS[c.recent], 0, RECENT - 1)
-      end
+      commit_event(event, c.recent and KEYS[c.recent])
     end
+    for _, said in ipairs(c.outcomes) do
+      say(KEYS[said[1]], said[2])
+    end
+    count_up(KEYS[3], c.counts)
     if c.history then
       note_lines(KEYS[c.history], c.lines)
     end

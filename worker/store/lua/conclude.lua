@@ -1,17 +1,27 @@
--- include: _time _router _marks _claims _events
+-- include: _time _kinds _router _marks _notes _claims _events
 -- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- KEYS: 1 routers due, 2.. router block, then (first = 2 + block) counters, dead letters, dead
 --       letters by time, then the keys that ARGV[4] names by index
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
---         gone?: no row is left here, clear: the note in flight may go, waiting?,
+--         gone?: no row is left here, waiting?,
 --         events: [[outcome key, text], …], history?, lines, letters, counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
 -- cleared and every service is marked again.
 local router = router_at(ARGV[1], 2)
 local now = now_ms()
 local order = cjson.decode(ARGV[4])
+local first = order.first
+must_be('hash', KEYS[first], KEYS[first + 1])
+must_be('zset', KEYS[1], KEYS[first + 2])
+for _, s in ipairs(order.services) do
+  must_be('string', KEYS[s.record])
+  must_be('list', s.history and KEYS[s.history])
+  for _, said in ipairs(s.events) do
+    must_be('string', KEYS[said[1]])
+  end
+end
 local results = {}
 if redis.call('GET', router.lease) ~= ARGV[2] then
   for i, s in ipairs(order.services) do
@@ -20,17 +30,8 @@ if redis.call('GET', router.lease) ~= ARGV[2] then
   end
   return { 0, results }
 end
-local first = order.first
 for i, s in ipairs(order.services) do
-  if s.clear then
-    local note = redis.call('HGET', router.inflight, s.service)
-    local look = note and string.match(note, '^' .. ARGV[2] .. '|(%d+)$')
-    if look == '0' then
-      redis.call('HDEL', router.inflight, s.service)
-    elseif look then
-      redis.call('HSET', router.inflight, s.service, '|' .. look)
-    end
-  end
+  clear_note(router, ARGV[2], s.service)
   local current = generation_of(KEYS[s.record])
   local mine = redis.call('HGET', router.marks, s.service) == s.stamp
   if current ~= s.generation or not mine then
@@ -60,12 +61,10 @@ for i, s in ipairs(order.services) do
       redis.call('HDEL', KEYS[first + 1], s.service .. '@' .. router.name)
       redis.call('ZREM', KEYS[first + 2], s.service .. '@' .. router.name)
     end
-    for _, event in ipairs(s.events or {}) do
-      say(KEYS[event[1]], event[2])
+    for _, said in ipairs(s.events) do
+      say(KEYS[said[1]], said[2])
     end
-    for _, count in ipairs(s.counts or {}) do
-      redis.call('HINCRBY', KEYS[first], count[1], count[2])
-    end
+    count_up(KEYS[first], s.counts)
     if s.history then
       note_lines(KEYS[s.history], s.lines)
     end

@@ -1,11 +1,13 @@
--- include: _time _router _marks
+-- include: _time _kinds _router _marks
 -- Marks services of one router to be looked at.
 -- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 stamp, 3 priority, 4 in how many ms, 5.. services
 -- Returns 1 when the caller must send a message for the router.
+must_be('zset', KEYS[1])
 local router = router_at(ARGV[1], 2)
-local due = now_ms() + tonumber(ARGV[4])
+local priority, delay = tonumber(ARGV[3]), tonumber(ARGV[4])
+local due = now_ms() + delay
 for i = 5, #ARGV do
-  mark(router, ARGV[i], tonumber(ARGV[3]), due, ARGV[2], KEYS[1])
+  mark(router, ARGV[i], priority, due, ARGV[2], KEYS[1])
 end
-return tonumber(ARGV[4]) == 0 and ring(router) and 1 or 0
+return delay == 0 and ring(router) and 1 or 0

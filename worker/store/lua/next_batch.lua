@@ -1,18 +1,20 @@
--- include: _time _router _marks _take
+-- include: _time _kinds _router _marks _notes _take
 -- The next batch of due marks; releases the lease in the same step when there is none, so that no
 -- mark set meanwhile is left without anyone to look.
 -- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp, 5 marks at the most (0: release now),
 --       6 record key prefix
 -- Returns {held 1|0|-1 (lost), now, {marks}, ring 1|0}.
+must_be('zset', KEYS[1])
 local router = router_at(ARGV[1], 2)
+local lease_ms = tonumber(ARGV[3])
+local most = tonumber(ARGV[5])
 local now = now_ms()
 if redis.call('GET', router.lease) ~= ARGV[2] then
   return { -1, now, {}, 0 }
 end
-local lease_ms = tonumber(ARGV[3])
 local next_look = look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
-local marks = due_marks(router, tonumber(ARGV[5]), now, ARGV[6])
+local marks = due_marks(router, most, now, ARGV[6])
 if #marks > 0 then
   redis.call('PEXPIRE', router.lease, lease_ms)
   redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)

@@ -1,30 +1,42 @@
--- include: _time
+-- include: _time _kinds
 -- What was left behind: journal entries that waited too long, routers with due marks and no
--- holder. Bounded a round, and what it rings for it moves on, so that it does not feed on itself.
--- KEYS: 1 sweep claim, 2 routers due, 3 journal due and 4 rung of lane 1, 5 6 of lane 2
+-- holder. It must not feed on itself: bounded a round, what it rings for it moves on, and while
+-- messages wait that nobody takes it sends no more of them.
+-- KEYS: 1 sweep claim, 2 routers due, 3 Celery queue of the routers, then of each lane journal due,
+--       rung flag and Celery queue
 -- ARGV: 1 claim (ms), 2 journal grace (ms), 3 routers at the most, 4 moved on by (ms),
 --       5 ring lifetime of a lane (ms), 6 router key prefix, 7 lease suffix, 8 rung suffix,
 --       9 ring lifetime of a router (ms)
 -- Returns false when another worker swept just now, else {{lanes to ring}, {routers to ring}}.
+must_be('string', KEYS[1], KEYS[5], KEYS[8])
+must_be('zset', KEYS[2], KEYS[4], KEYS[7])
+must_be('list', KEYS[3], KEYS[6], KEYS[9])
 if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', tonumber(ARGV[1])) then
   return false
 end
 local now = now_ms()
 local lanes = {}
 for lane = 1, 2 do
-  local late = redis.call('ZRANGEBYSCORE', KEYS[1 + 2 * lane], '-inf',
-    whole(now - tonumber(ARGV[2])), 'LIMIT', 0, 1)
-  if #late > 0 and redis.call('SET', KEYS[2 + 2 * lane], '1', 'NX', 'PX', tonumber(ARGV[5])) then
+  local due, rung, queue = KEYS[1 + 3 * lane], KEYS[2 + 3 * lane], KEYS[3 + 3 * lane]
+  local before = whole(now - tonumber(ARGV[2]))
+  local late = redis.call('ZCOUNT', due, '-inf', before) > 0
+  -- Whoever takes a message of a lane takes what its journal holds: one is enough.
+  if late and redis.call('LLEN', queue) == 0
+    and redis.call('SET', rung, '1', 'NX', 'PX', tonumber(ARGV[5])) then
     lanes[#lanes + 1] = lane
   end
 end
 local rings = {}
-local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[3]))
-for _, name in ipairs(due) do
-  redis.call('ZADD', KEYS[2], whole(now + tonumber(ARGV[4])), name)
-  if redis.call('EXISTS', ARGV[6] .. name .. ARGV[7]) == 0
-    and redis.call('SET', ARGV[6] .. name .. ARGV[8], '1', 'NX', 'PX', tonumber(ARGV[9])) then
-    rings[#rings + 1] = name
+-- A message is of one router: more than there are routers to look at means that none is taken.
+if redis.call('LLEN', KEYS[3]) < redis.call('ZCARD', KEYS[2]) then
+  local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now),
+    'LIMIT', 0, tonumber(ARGV[3]))
+  for _, name in ipairs(due) do
+    redis.call('ZADD', KEYS[2], whole(now + tonumber(ARGV[4])), name)
+    if redis.call('EXISTS', ARGV[6] .. name .. ARGV[7]) == 0
+      and redis.call('SET', ARGV[6] .. name .. ARGV[8], '1', 'NX', 'PX', tonumber(ARGV[9])) then
+      rings[#rings + 1] = name
+    end
   end
 end
 return { lanes, rings }

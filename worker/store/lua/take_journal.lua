@@ -1,39 +1,55 @@
--- include: _time
--- Takes what is due from one lane of the journal and counts an attempt for each event.
+-- include: _time _kinds
+-- Takes what is due from one lane of the journal, and says what of the message's own events is to
+-- be worked on. An event that is begun for the first time is counted here.
 -- KEYS: 1 journal body, 2 journal due, 3 rung flag, 4 attempts
--- ARGV: 1 how many at the most, 2 how long they are ours (ms), 3.. keys of events that the message
---       itself carries (those still in the journal are taken, too)
--- Returns {full, {attempts of each carried event, or 0: another worker has it}, {key, body,
--- attempts, key, body, attempts, …}}. An empty journal clears the flag: the next publish rings.
+-- ARGV: 1 how many at the most, 2 how long they are ours (ms), 3 lifetime of the flag (ms),
+--       4.. keys of events that the message itself carries
+-- Returns {full, {for each carried event how often it was begun before, or -1: the journal has
+-- it}, {key, body, begun before, key, body, begun before, …}}. What is carried and due in the
+-- journal is taken from there. An empty journal clears the flag: the next publish rings.
+must_be('hash', KEYS[1], KEYS[4])
+must_be('zset', KEYS[2])
+must_be('string', KEYS[3])
 local now = now_ms()
 local most = tonumber(ARGV[1])
 local mine_until = whole(now + tonumber(ARGV[2]))
-local carried = {}
-for i = 3, #ARGV do
-  local due = redis.call('ZSCORE', KEYS[2], ARGV[i])
-  if due and tonumber(due) > now then
-    carried[#carried + 1] = 0
-  else
-    if due then
-      redis.call('ZADD', KEYS[2], mine_until, ARGV[i])
-    end
-    carried[#carried + 1] = redis.call('HINCRBY', KEYS[4], ARGV[i], 1)
+local taken = {}
+
+local function begin(key)
+  local begun = tonumber(redis.call('HGET', KEYS[4], key) or 0)
+  if begun == 0 then
+    redis.call('HSET', KEYS[4], key, 1)
   end
+  return begun
+end
+
+local function take(key)
+  local body = redis.call('HGET', KEYS[1], key)
+  if not body then
+    redis.call('ZREM', KEYS[2], key)
+    return false
+  end
+  redis.call('ZADD', KEYS[2], mine_until, key)
+  taken[#taken + 1] = key
+  taken[#taken + 1] = body
+  taken[#taken + 1] = begin(key)
+  return true
+end
+
+local carried = {}
+for i = 4, #ARGV do
+  local due = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[i]) or nil)
+  local there = due and (due > now or take(ARGV[i]))
+  carried[#carried + 1] = there and -1 or begin(ARGV[i])
 end
 local due = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now), 'LIMIT', 0, most)
-local taken = {}
 for _, key in ipairs(due) do
-  local body = redis.call('HGET', KEYS[1], key)
-  if body then
-    redis.call('ZADD', KEYS[2], mine_until, key)
-    taken[#taken + 1] = key
-    taken[#taken + 1] = body
-    taken[#taken + 1] = redis.call('HINCRBY', KEYS[4], key, 1)
-  else
-    redis.call('ZREM', KEYS[2], key)
-  end
+  take(key)
 end
-if #due == 0 then
+local full = #due == most
+if full then
+  redis.call('SET', KEYS[3], '1', 'PX', tonumber(ARGV[3]))
+elseif #due == 0 then
   redis.call('DEL', KEYS[3])
 end
-return { #due == most and 1 or 0, carried, taken }
+return { full and 1 or 0, carried, taken }

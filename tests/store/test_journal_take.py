@@ -1,0 +1,160 @@
+"""Taking from the journal: what is due, what the message carries, how often it was begun."""
+
+import json
+
+import pytest
+from redis.exceptions import ResponseError
+
+from contracts import names
+from worker.store.records import EventCommit, ServiceCommit
+
+pytestmark = pytest.mark.redis
+
+LANE = names.QUEUE_EVENTS
+
+
+@pytest.fixture
+def journal(store):
+    return store.journal
+
+
+@pytest.fixture
+def put(client, prefix, store):
+    """Writes entries as a publisher does; `in_ms` from now on they are due."""
+
+    def put(*keys, in_ms=0, lane=LANE):
+        due = store.records.now_ms() + in_ms
+        for key in keys:
+            client.hset(names.journal_body(prefix, lane), key, json.dumps({"id": key}))
+            client.zadd(names.journal_due(prefix, lane), {key: due})
+
+    return put
+
+
+def keys_of(taken):
+    return sorted(entry.key for entry in taken.entries)
+
+
+def test_what_is_due_is_taken_and_what_is_not_is_left(journal, put):
+    put("a", "b")
+    put("later", in_ms=60_000)
+    taken = journal.take(LANE, [], 500)
+    assert keys_of(taken) == ["a", "b"]
+    assert [json.loads(entry.body)["id"] for entry in taken.entries] == ["a", "b"]
+    assert not taken.full
+
+
+def test_what_was_taken_is_ours_for_a_while_and_then_anybodys(journal, put, client, prefix):
+    put("a")
+    assert keys_of(journal.take(LANE, [], 500)) == ["a"]
+    assert keys_of(journal.take(LANE, [], 500)) == []
+    due = client.zscore(names.journal_due(prefix, LANE), "a")
+    client.zadd(names.journal_due(prefix, LANE), {"a": due - 10_000})
+    assert keys_of(journal.take(LANE, [], 500)) == ["a"]
+
+
+def test_a_carried_event_comes_from_the_journal_while_it_is_there(journal, put):
+    put("a", "b")
+    taken = journal.take(LANE, ["a", "nowhere"], 500)
+    assert keys_of(taken) == ["a", "b"]
+    assert taken.carried == [None, 0]
+
+
+def test_a_carried_event_that_another_worker_has_is_left_to_it(journal, put):
+    put("a")
+    journal.take(LANE, [], 500)
+    taken = journal.take(LANE, ["a"], 500)
+    assert taken.carried == [None]
+    assert taken.entries == []
+
+
+def test_a_full_take_says_that_there_may_be_more(journal, put):
+    put("a", "b", "c")
+    assert journal.take(LANE, [], 2).full
+    assert not journal.take(LANE, [], 2).full
+
+
+def test_more_than_was_asked_for_is_never_taken_beside_what_is_carried(journal, put):
+    put("a", "b", "c", "d")
+    taken = journal.take(LANE, ["d"], 2)
+    assert keys_of(taken) == ["a", "b", "d"]
+    assert taken.full
+
+
+def test_only_an_empty_journal_clears_the_flag(journal, put, client, prefix):
+    flag = names.journal_rung(prefix, LANE)
+    put("a")
+    client.set(flag, "1")
+    journal.take(LANE, [], 500)
+    assert client.exists(flag)
+    journal.take(LANE, [], 500)
+    assert not client.exists(flag)
+
+
+def test_a_full_take_keeps_publishers_from_ringing_beside_it(journal, put, client, prefix):
+    put("a", "b", "c")
+    journal.take(LANE, [], 2)
+    assert 0 < client.pttl(names.journal_rung(prefix, LANE)) <= names.RING_LIFETIME_MS
+
+
+def test_the_lanes_have_journals_of_their_own(journal, put):
+    put("a", lane=names.QUEUE_BULK)
+    assert keys_of(journal.take(LANE, [], 500)) == []
+    assert keys_of(journal.take(names.QUEUE_BULK, [], 500)) == ["a"]
+    put("b")
+    assert (journal.depth(LANE), journal.depth(names.QUEUE_BULK)) == (1, 1)
+
+
+def test_an_entry_without_its_event_is_forgotten(journal, put, client, prefix):
+    put("a", "lost")
+    client.hdel(names.journal_body(prefix, LANE), "lost")
+    assert keys_of(journal.take(LANE, ["lost"], 500)) == ["a"]
+    assert client.zscore(names.journal_due(prefix, LANE), "lost") is None
+
+
+def test_the_first_beginning_is_counted_for_all_at_once(journal, put, client, store):
+    put("a", "b")
+    taken = journal.take(LANE, ["carried"], 500)
+    assert [entry.begun for entry in taken.entries] == [0, 0]
+    assert taken.carried == [0]
+    assert client.hgetall(store.keys.attempts) == {"a": "1", "b": "1", "carried": "1"}
+
+
+def test_later_beginnings_are_counted_one_by_one(journal, put, client, store):
+    """Else those behind a poison event would be counted with it, and given up with it."""
+    put("a", "b")
+    client.hset(store.keys.attempts, mapping={"a": 1, "b": 3})
+    taken = journal.take(LANE, [], 500)
+    assert {entry.key: entry.begun for entry in taken.entries} == {"a": 1, "b": 3}
+    assert client.hgetall(store.keys.attempts) == {"a": "1", "b": "3"}
+    assert journal.begin("a") == 2
+    assert client.hgetall(store.keys.attempts) == {"a": "2", "b": "3"}
+
+
+def test_a_commit_takes_the_event_out_of_the_journal_and_forgets_its_attempts(
+    journal, put, client, store, prefix
+):
+    put("a", "b")
+    journal.take(LANE, [], 500)
+    done = ServiceCommit("SVC-1", events=[EventCommit("a", LANE, "duplicate")])
+    assert store.records.commit([done], store.records.now_ms()).done == [True]
+    assert client.hkeys(names.journal_body(prefix, LANE)) == ["b"]
+    assert client.zrange(names.journal_due(prefix, LANE), 0, -1) == ["b"]
+    assert client.hkeys(store.keys.attempts) == ["b"]
+
+
+@pytest.mark.parametrize("wrong", ["journal", "due", "rung", "attempts"])
+def test_a_key_of_another_kind_is_found_before_the_first_write(store, put, client, wrong):
+    put("a")
+    keys = {
+        "journal": names.journal_body(store.keys.prefix, LANE),
+        "due": names.journal_due(store.keys.prefix, LANE),
+        "rung": names.journal_rung(store.keys.prefix, LANE),
+        "attempts": store.keys.attempts,
+    }
+    client.delete(keys[wrong])
+    client.lpush(keys[wrong], "not ours")
+    before = {name: client.dump(key) for name, key in keys.items()}
+    with pytest.raises(ResponseError, match="it is not ours"):
+        store.journal.take(LANE, ["carried"], 500)
+    assert {name: client.dump(key) for name, key in keys.items()} == before

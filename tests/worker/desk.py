@@ -1,0 +1,101 @@
+"""An intake desk: `accept` over a real store, with what it rang and what it said at hand."""
+
+import json
+
+from contracts import event_key, names
+from tests import builders
+from worker.accept import Accept
+from worker.core.entry import wanted_entries
+from worker.core.policy import RouterPolicy
+from worker.endings import Look, confirmed
+from worker.inventory.config import SourceConfig
+
+TIMES = "urn:isp:bss:times"
+OTHER = "urn:isp:bss:other"
+SOURCES = {
+    builders.SOURCE: SourceConfig(builders.SOURCE, "revisions"),
+    OTHER: SourceConfig(OTHER, "revisions"),
+    TIMES: SourceConfig(TIMES, "times"),
+}
+POLICIES = {name: RouterPolicy("acme", "dhcp1") for name in ("R1", "R2")}
+
+
+class Desk:
+    """One worker's accept; `lanes` and `routers` are what it rang."""
+
+    def __init__(self, store, sources=SOURCES, policies=POLICIES):
+        self.store = store
+        self.lanes: list[str] = []
+        self.routers: list[str] = []
+        self.accept = Accept(store, sources, policies, self.lanes.append, self.routers.append)
+
+    def send(self, *events, lane=names.QUEUE_EVENTS):
+        """As a Celery message brings them; returns how many were worked on."""
+        return self.accept.run(list(events), lane)
+
+    def publish(self, *events, lane=names.QUEUE_EVENTS):
+        """Write events (or any text) to the journal as a publisher does; returns the keys."""
+        client, prefix = self.store.client, self.store.keys.prefix
+        keys = []
+        for event in events:
+            text = event if isinstance(event, str) else json.dumps(event)
+            key = key_of(event) if isinstance(event, dict) else f"text-{len(text)}-{hash(text)}"
+            keys.append(key)
+            client.hset(names.journal_body(prefix, lane), key, text)
+            client.zadd(names.journal_due(prefix, lane), {key: self.store.records.now_ms()})
+        return keys
+
+    def give_back(self, lane=names.QUEUE_EVENTS):
+        """Let the time be over for which taken journal entries belong to their worker."""
+        due = names.journal_due(self.store.keys.prefix, lane)
+        for key in self.store.client.zrange(due, 0, -1):
+            self.store.client.zadd(due, {key: self.store.records.now_ms()})
+
+    def converge(self, router="R1"):
+        """Stand in for a pass that found all as wanted: every mark is confirmed."""
+        acquired = self.store.routers.acquire(router, "pass", 500)
+        ends = []
+        for mark in acquired.marks:
+            entry = wanted_entries(mark.stored.record, POLICIES)[router]
+            ends.append(confirmed(Look(mark, router, entry, None), acquired.now_ms))
+        done = self.store.routers.conclude(router, "pass", ends)
+        assert done == [True] * len(ends)
+        assert not self.store.routers.next_batch(router, "pass", 0).held
+
+    def outcome(self, event):
+        """The word on an event: an outcome, or None."""
+        said = self.store.views.outcomes([key_of(event)])
+        return said[0] if said else None
+
+    def state(self, event):
+        """`state` or `state: reason` of an event's outcome."""
+        said = self.outcome(event)
+        if said is None:
+            return None
+        return f"{said.state}: {said.reason}" if said.reason else said.state
+
+    def record(self, service_id="SVC-1"):
+        """The record of a service."""
+        return self.store.records.read([service_id])[service_id].record
+
+    def marked(self, router="R1"):
+        """Services marked at a router, with their priorities."""
+        due = self.store.client.zrange(
+            self.store.keys.router_block(router)[0], 0, -1, withscores=True
+        )
+        return {service: int(score // 10**13) for service, score in due}
+
+    @property
+    def counters(self):
+        """What happened how often."""
+        return self.store.views.counters()
+
+    @property
+    def letters(self):
+        """Dead letters by id."""
+        return {letter.id: letter for letter in self.store.views.dead_letters()}
+
+
+def key_of(event):
+    """An event's key in the store."""
+    return event_key(event["source"], event["id"])
