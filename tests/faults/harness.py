@@ -1,24 +1,15 @@
-"""The fault harness: real workers, a real Valkey and simulated routers, and kills between them."""
+"""The fault harness: an installation whose workers are killed, and what must hold in the end."""
 
-import json
-import os
 import random
-import subprocess
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from contracts import event_key, parse_event, version_hash
-from leasewire.embedded import EmbeddedServer
-from producers.connection import open_publisher
-from simulator.control import ControlClient
-from tests.faults.history import SOURCE
+from tests.installation import INSTALLATION, LEASES, Installation, Worker
 from worker.core.entry import wanted_entries
 from worker.core.fold import fold
 from worker.core.outcome import FINAL
@@ -26,138 +17,27 @@ from worker.core.ownership import parse_tag, tag_text
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
 from worker.core.version import Version
-from worker.store.store import Store, open_store
-
-INSTALLATION = "faults"
-LEASES = "/ip/dhcp-server/lease"
-PREFIX = "lw:"
-SETTINGS = {
-    "LEASEWIRE_ROUTER_LEASE_S": "4",
-    "LEASEWIRE_COMMAND_TIMEOUT_S": "2",
-    "LEASEWIRE_CONNECT_TIMEOUT_S": "2",
-    "LEASEWIRE_BACKOFF_FIRST_S": "0.2",
-    "LEASEWIRE_BACKOFF_CAP_S": "2",
-    "LEASEWIRE_ROUTER_THREADS": "16",
-    "LEASEWIRE_LOG_FORMAT": "json",
-}
-
-
-def eventually(holds: Callable[[], bool], deadline_s: float, what: str) -> None:
-    """Wait for a condition; AssertionError when it does not come to hold in time."""
-    deadline = time.monotonic() + deadline_s
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {deadline_s} s: {what}")
-        time.sleep(0.05)
 
 
 @dataclass
-class Worker:
-    """One worker process, started anew after each kill."""
+class Harness(Installation):
+    """An installation with rows of others on its routers, and with kills."""
 
-    kind: str
-    process: subprocess.Popen[bytes]
-
-
-@dataclass
-class Harness:
-    """A whole installation in a directory.
-
-    Args:
-        directory: for sockets, logs and the inventory.
-        routers: how many.
-        service_ms: time of a write, one after the other in each router.
-        broken: name of a deliberately broken build (`broken.py`); None for the real one.
-    """
-
-    directory: Path
-    routers: int
-    broken: str | None = None
-    service_ms: float = 4
-    workers: list[Worker] = field(default_factory=list)
     in_flight_at_kills: set[str] = field(default_factory=set)
     foreign: dict[str, list[dict[str, str]]] = field(default_factory=dict)
 
-    def __enter__(self) -> "Harness":
-        self._stack = ExitStack()
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _start(self) -> None:
-        self.valkey = self._stack.enter_context(EmbeddedServer(self.directory / "valkey"))
-        self.client = self._stack.enter_context(self.valkey.client())
-        self.store: Store = open_store(self.client, PREFIX)
-        self._stack.callback(self._end_workers)
-        control = self.directory / "control.sock"
-        simulator = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "simulator", "--demo-password", "--seed-guide", "--json"),
-                *("--routers", str(self.routers), "--order", "shuffle", "--control", str(control)),
-                *("--latency-ms", "2", "--service-ms", str(self.service_ms)),
-            ],
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        self._stack.callback(_end, simulator)
-        assert simulator.stdout is not None
-        ready = json.loads(simulator.stdout.readline())
-        self.control = {
-            each["name"]: self._stack.enter_context(
-                ControlClient(str(control), router=each["name"])
-            )
-            for each in ready["routers"]
-        }
-        self._write_inventory(ready)
+    def _start(self, stack: ExitStack) -> None:
+        super()._start(stack)
         for name, router in self.control.items():
-            for n in range(5):
-                comment = ["printer", "leasewire:other:SVC-1", "", "caf\u00e9", "tmp"][n]
+            for n, comment in enumerate(
+                ["printer", "leasewire:other:SVC-1", "", "caf\u00e9", "tmp"]
+            ):
                 values = {
                     "mac-address": f"00:00:5E:F0:00:{n:02X}",
                     "address": f"198.51.100.{n + 1}",
                 }
                 router.add_row(LEASES, values | ({"comment": comment} if comment else {}))
             self.foreign[name] = self.rows_not_ours(name)
-        self.publisher = self._stack.enter_context(
-            open_publisher(self.valkey.url, clock=lambda: datetime.now(UTC), prefix=PREFIX)  # noqa: TID251 - the harness is a composition root
-        )
-
-    def _write_inventory(self, ready: Mapping[str, Any]) -> None:
-        lines = [f'[installation]\nid = "{INSTALLATION}"\n']
-        lines += [
-            f'[routers.{each["name"]}]\nhost = "{each["host"]}"\nport = {each["api_ssl_port"]}\n'
-            f'username = "{ready["user"]}"\npassword_env = "ROUTER_PASSWORD"\n'
-            f'fingerprint = "{each["fingerprint_sha256"]}"\n'
-            for each in ready["routers"]
-        ]
-        lines.append(f'[sources."{SOURCE}"]\norder = "revisions"\n')
-        (self.directory / "routers.toml").write_text("\n".join(lines))
-
-    def start_workers(self, kinds: Sequence[str]) -> None:
-        """Start a process of each kind named."""
-        self.workers += [Worker(kind, self._process(kind)) for kind in kinds]
-
-    def _process(self, kind: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "worker.process", kind]
-        if self.broken:
-            command = [sys.executable, "-m", "tests.faults.broken", self.broken, kind]
-        environ = {
-            **os.environ,
-            **SETTINGS,
-            "LEASEWIRE_REDIS_URL": self.valkey.url,
-            "LEASEWIRE_INVENTORY": str(self.directory / "routers.toml"),
-            "ROUTER_PASSWORD": "demo",
-        }
-        with (self.directory / f"{kind}.log").open("ab") as log:
-            return subprocess.Popen(
-                command, env=environ, stdout=log, stderr=log, start_new_session=True
-            )
 
     def kill(self, worker: Worker) -> None:
         """End a worker as a crash would, note what it had in flight, and start another."""
@@ -166,39 +46,10 @@ class Harness:
         for router in self.control:
             block = self.store.keys.router_block(router)
             self.in_flight_at_kills |= set(self.client.hkeys(block[4]))
-        worker.process = self._process(worker.kind)
-
-    def _end_workers(self) -> None:
-        for worker in self.workers:
-            _end(worker.process)
-
-    def settled(self) -> bool:
-        """Nothing in the journals, no mark, no note in flight."""
-        if any(self.store.journal.depth(lane) for lane in ("events", "bulk")):
-            return False
-        blocks = [self.store.keys.router_block(router) for router in self.control]
-        return not any(self.client.exists(block[1], block[4]) for block in blocks)
-
-    def wait_until_settled(self, deadline_s: float) -> None:
-        """Wait until all is quiet; the message says what is not."""
-        try:
-            eventually(self.settled, deadline_s, "everything settled")
-        except AssertionError as error:
-            left = {r: self.store.views.router(r) for r in self.control}
-            journal = self.store.journal.depth("events")
-            raise AssertionError(f"{error}: journal {journal}, {left}") from None
-
-    def rows(self, router: str) -> dict[str, list[dict[str, str]]]:
-        """The rows of our services, by service."""
-        found: dict[str, list[dict[str, str]]] = defaultdict(list)
-        for row in self.control[router].rows(LEASES):
-            tag = parse_tag(row.get("comment", ""))
-            if tag is not None and tag.installation == INSTALLATION:
-                found[tag.service_id].append(row)
-        return found
+        worker.process = self.start_process(worker.kind)
 
     def rows_not_ours(self, router: str) -> list[dict[str, str]]:
-        """All other rows."""
+        """All rows but those with our tag."""
         return [
             row
             for row in self.control[router].rows(LEASES)
@@ -231,7 +82,7 @@ class Harness:
         return [event_id for key, event_id in keys.items() if key not in final]
 
     def needless_writes(self) -> list[str]:
-        """Sets to a value already held and refused duplicates, but for what a kill had in flight."""
+        """Sets to a held value and refused duplicates, but for what a kill had in flight."""
         found = []
         for name, router in self.control.items():
             for entry in router.journal():
@@ -305,18 +156,7 @@ def _service_of(entry: Mapping[str, Any]) -> str:
     return ""
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    if process.stdout is not None:
-        process.stdout.close()
-    try:
-        process.wait(15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def publish_under_kills(
+def publish_under_kills(  # noqa: PLR0913 - the parts of one experiment
     harness: Harness,
     rng: random.Random,
     arriving: Sequence[dict],
@@ -341,3 +181,21 @@ def publish_under_kills(
             harness.publisher.publish(arriving[sent : sent + size])
             sent += size
         time.sleep(0.01)  # the pace of publishing
+
+
+def harness(directory: Any, routers: int, broken: str | None, service_ms: float) -> Harness:
+    """A harness on routers that run tagged commands in any order.
+
+    Args:
+        directory: of the installation.
+        routers: how many.
+        broken: name of a deliberately broken build (`broken.py`); None for the real one.
+        service_ms: time of a write, one after the other in each router.
+    """
+    build = ("tests.faults.broken", broken) if broken else ("worker.process",)
+    return Harness(
+        directory,
+        routers,
+        simulator=["--order", "shuffle", "--latency-ms", "2", "--service-ms", str(service_ms)],
+        worker_command=[sys.executable, "-m", *build],
+    )

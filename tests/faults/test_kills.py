@@ -2,26 +2,17 @@
 
 import os
 import random
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import Harness, publish_under_kills
+from tests.faults.harness import harness, publish_under_kills
 from tests.faults.history import deliveries, history
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(240)]
 
-SEED = int(os.environ.get("SEED", "20261124"))  # noqa: TID251 - repeats a failed run
-
-
-@pytest.fixture
-def directory():
-    path = Path(tempfile.mkdtemp(prefix="lw-"))
-    yield path
-    shutil.rmtree(path)
+SEED = int(os.environ.get("SEED", "20261124"))
 
 
 def run(  # noqa: PLR0913 - the parts of one experiment
@@ -36,33 +27,33 @@ def run(  # noqa: PLR0913 - the parts of one experiment
 ) -> list[str]:
     """2,000 events for 300 services of 5 routers under kills; returns what does not hold."""
     rng = random.Random(SEED)
-    with Harness(directory, 5, broken, service_ms) as harness:
-        harness.start_workers(["events", "routers", "events", "routers"])
-        events = history(rng, list(harness.control), services=300, events=2000)
+    with harness(directory, 5, broken, service_ms) as faulty:
+        faulty.start_workers("events", "routers", "events", "routers")
+        events = history(rng, list(faulty.control), services=300, events=2000)
         arriving = deliveries(rng, events, duplicates=0.2, displaced_by=60)
-        publish_under_kills(harness, rng, arriving, kills=kills, seconds=seconds, kinds=kinds)
+        publish_under_kills(faulty, rng, arriving, kills=kills, seconds=seconds, kinds=kinds)
         try:
-            harness.wait_until_settled(deadline_s)
+            faulty.wait_until_settled(deadline_s)
         except AssertionError as error:
             return [str(error)]
         return [
-            *harness.differences(events),
-            *(f"{event} has no final outcome" for event in harness.without_final_outcome(events)),
-            *harness.needless_writes(),
-            *harness.double_entries(),
+            *faulty.differences(events),
+            *(f"{event} has no final outcome" for event in faulty.without_final_outcome(events)),
+            *faulty.needless_writes(),
+            *faulty.double_entries(),
         ]
 
 
-def test_killed_workers_do_no_harm(directory):
-    assert run(directory) == []
+def test_killed_workers_do_no_harm(short_directory):
+    assert run(short_directory) == []
 
 
 @pytest.mark.parametrize(
     ("broken", "kinds"), [("confirm-before-write", ["routers"]), ("no-journal", ["events"])]
 )
-def test_the_harness_fails_on_a_broken_build(directory, broken, kinds):
+def test_the_harness_fails_on_a_broken_build(short_directory, broken, kinds):
     found = run(
-        directory,
+        short_directory,
         broken=broken,
         kinds=kinds,
         kills=8,

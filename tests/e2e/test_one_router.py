@@ -1,0 +1,116 @@
+"""One router and real workers: what it costs, what is refused, what waits and goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import builders
+from tests.installation import LEASES, PASSWORD, SERVER, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+PRINT, LOGIN = f"{LEASES}/print", "/login"
+
+
+def mac(number):
+    return f"00:00:5E:00:{number >> 8:02X}:{number & 255:02X}"
+
+
+def activated(number, router="R1", **given):
+    given = {"server": SERVER, "mac": mac(number), "ipv4": f"100.64.0.{number}"} | given
+    return builders.activated(f"SVC-{number}", router=router, **given)
+
+
+def test_two_hundred_services_cost_four_prints_and_one_login(short_directory):
+    with Installation(short_directory) as here:
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(n) for n in range(1, 201)])
+        eventually(lambda: len(here.rows("R1")) == 200, 20, "200 rows")
+        here.wait_until_settled()
+        counters = here.control["R1"].counters()
+        assert counters[PRINT] <= 4
+        assert counters[LOGIN] == 1
+        assert counters[f"{LEASES}/add"] == 200
+
+
+def test_a_wrong_password_parks_one_router_and_no_other(short_directory):
+    wrong = {"R1": {"password_env": '"WRONG_PASSWORD"'}}
+    with Installation(short_directory, routers=2, inventory=wrong) as here:
+        here.environ_more = {"WRONG_PASSWORD": "this-is-not-it"}
+        here.start_workers("events", "routers")
+        events = [activated(1), activated(2, router="R2")]
+        here.publisher.publish(events)
+        eventually(lambda: here.rows("R2"), 20, "the other router goes on")
+        eventually(
+            lambda: here.store.views.router("R1").state.state == "blocked", 20, "R1 is blocked"
+        )
+        assert here.store.views.router("R1").state.cause == "login-refused"
+        assert here.outcome(events[0]).state == "accepted"
+        assert here.control["R1"].journal() == []
+        checked = here.leasewire("routers", "check", "R1")
+        assert checked.returncode != 0
+        assert "password" in checked.stdout
+        del here.inventory["R1"]["password_env"]
+        here.write_inventory()
+        for worker in here.workers:
+            worker.process.terminate()
+            worker.process.wait()
+        here.start_workers("events", "routers")
+        eventually(lambda: here.rows("R1"), 20, "the right password lets the backlog through")
+
+
+def test_a_wrong_fingerprint_writes_nothing(short_directory):
+    wrong = {"R1": {"fingerprint": f'"{"ab" * 32}"'}}
+    with Installation(short_directory, inventory=wrong) as here:
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(1)])
+        eventually(
+            lambda: here.store.views.router("R1").state.state == "blocked", 20, "R1 is blocked"
+        )
+        assert here.store.views.router("R1").state.cause == "certificate-mismatch"
+        assert LOGIN not in here.control["R1"].counters()
+        checked = here.leasewire("routers", "check", "R1")
+        assert checked.returncode != 0
+        assert here.ready["routers"][0]["fingerprint_sha256"] in checked.stdout.replace(":", "")
+
+
+def test_no_secret_is_seen_anywhere(short_directory):
+    with Installation(short_directory) as here:
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(1)])
+        eventually(lambda: here.rows("R1"), 20, "the row")
+        here.control["R1"].set_faults(refuse_login=True)
+        here.control["R1"].reset_sessions()
+        here.publisher.publish([activated(2)])
+        eventually(
+            lambda: here.store.views.router("R1").state.state == "blocked", 20, "R1 is blocked"
+        )
+        for worker in here.workers:
+            arguments = Path(f"/proc/{worker.process.pid}/cmdline").read_bytes()
+            assert PASSWORD.encode() not in arguments
+        kept = []
+        for key in here.client.scan_iter():
+            kept += [key, json.dumps(_value(here.client, key))]
+        assert PASSWORD not in "".join(kept)
+        assert PASSWORD not in here.log_text()
+        for arguments in (["routers", "list"], ["routers", "check", "R1"], ["plan"]):
+            shown = here.leasewire(*arguments)
+            assert PASSWORD not in shown.stdout + shown.stderr
+        assert mac(1) not in here.log_text()
+
+
+def _value(client, key):
+    match client.type(key):
+        case "string":
+            return client.get(key)
+        case "hash":
+            return client.hgetall(key)
+        case "list":
+            return client.lrange(key, 0, -1)
+        case "set":
+            return sorted(client.smembers(key))
+        case "zset":
+            return client.zrange(key, 0, -1, withscores=True)
+        case other:
+            raise AssertionError(other)

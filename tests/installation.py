@@ -1,0 +1,224 @@
+"""A whole installation on this machine: a real Valkey, simulated routers, real worker processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from contracts import event_key
+from leasewire.embedded import EmbeddedServer
+from producers.connection import open_publisher
+from simulator.control import ControlClient
+from tests import builders
+from worker.core.outcome import Outcome
+from worker.core.ownership import parse_tag
+from worker.store.store import Store, open_store
+
+INSTALLATION = "tests"
+LEASES = "/ip/dhcp-server/lease"
+SERVER = "dhcp-vlan-32"
+PREFIX = "lw:"
+PASSWORD = "never-to-be-seen-7f3a"
+SETTINGS = {
+    "LEASEWIRE_ROUTER_LEASE_S": "4",
+    "LEASEWIRE_COMMAND_TIMEOUT_S": "2",
+    "LEASEWIRE_CONNECT_TIMEOUT_S": "2",
+    "LEASEWIRE_BACKOFF_FIRST_S": "0.2",
+    "LEASEWIRE_BACKOFF_CAP_S": "2",
+    "LEASEWIRE_BLOCKED_RETRY_S": "2",
+    "LEASEWIRE_ROUTER_THREADS": "16",
+    "LEASEWIRE_LOG_FORMAT": "json",
+    "LEASEWIRE_LOG_LEVEL": "DEBUG",
+}
+
+
+def eventually(holds: Callable[[], object], deadline_s: float, what: str) -> None:
+    """Wait for a condition; AssertionError when it does not come to hold in time."""
+    deadline = time.monotonic() + deadline_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {deadline_s} s: {what}")
+        time.sleep(0.05)
+
+
+@dataclass
+class Worker:
+    """One worker process, started anew after each kill."""
+
+    kind: str
+    process: subprocess.Popen[bytes]
+
+
+@dataclass
+class Installation:
+    """Everything in a directory.
+
+    Args:
+        directory: for sockets, logs and the inventory; its path must be short.
+        routers: how many.
+        simulator: further arguments of the simulator.
+        inventory: router -> lines that its table has besides, or instead (`key = value`).
+        environ_more: variables beside those that every worker here has.
+        worker_command: what runs a worker process; its kind is appended.
+    """
+
+    directory: Path
+    routers: int = 1
+    simulator: Sequence[str] = ()
+    inventory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    worker_command: Sequence[str] = (sys.executable, "-m", "worker.process")
+    environ_more: dict[str, str] = field(default_factory=dict)
+    workers: list[Worker] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self, stack: ExitStack) -> None:
+        self.valkey = stack.enter_context(EmbeddedServer(self.directory / "valkey"))
+        self.client = stack.enter_context(self.valkey.client())
+        self.store: Store = open_store(self.client, PREFIX)
+        stack.callback(self._end_workers)
+        control = self.directory / "control.sock"
+        secret = self.directory / "password"
+        secret.write_text(PASSWORD)
+        simulator = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "simulator", "--seed-guide", "--json"),
+                *("--password-file", str(secret), "--routers", str(self.routers)),
+                *("--control", str(control), *self.simulator),
+            ],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        stack.callback(end, simulator)
+        assert simulator.stdout is not None
+        self.ready: dict[str, Any] = json.loads(simulator.stdout.readline())
+        self.control = {
+            each["name"]: stack.enter_context(ControlClient(str(control), router=each["name"]))
+            for each in self.ready["routers"]
+        }
+        self.write_inventory()
+        self.publisher = stack.enter_context(
+            open_publisher(self.valkey.url, clock=lambda: datetime.now(UTC), prefix=PREFIX)
+        )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables of a worker and of the command."""
+        return {
+            **os.environ,
+            **SETTINGS,
+            "LEASEWIRE_REDIS_URL": self.valkey.url,
+            "LEASEWIRE_INVENTORY": str(self.directory / "routers.toml"),
+            "ROUTER_PASSWORD": PASSWORD,
+            **self.environ_more,
+        }
+
+    def write_inventory(self) -> None:
+        """Write `routers.toml` for the simulated routers."""
+        tables = [f'[installation]\nid = "{INSTALLATION}"\n']
+        for each in self.ready["routers"]:
+            keys = {
+                "host": f'"{each["host"]}"',
+                "port": str(each["api_ssl_port"]),
+                "username": f'"{self.ready["user"]}"',
+                "password_env": '"ROUTER_PASSWORD"',
+                "fingerprint": f'"{each["fingerprint_sha256"]}"',
+                "dhcp_server": f'"{SERVER}"',
+            } | dict(self.inventory.get(each["name"], {}))
+            lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
+            tables.append(f"[routers.{each['name']}]\n{lines}\n")
+        tables.append(f'[sources."{builders.SOURCE}"]\norder = "revisions"\n')
+        (self.directory / "routers.toml").write_text("\n".join(tables))
+
+    def start_workers(self, *kinds: str) -> None:
+        """Start a process of each kind named."""
+        self.workers += [Worker(kind, self.start_process(kind)) for kind in kinds]
+
+    def start_process(self, kind: str) -> subprocess.Popen[bytes]:
+        """Start one worker process; its log is appended to."""
+        with (self.directory / f"{kind}.log").open("ab") as log:
+            return subprocess.Popen(
+                [*self.worker_command, kind],
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def leasewire(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the command as a user would."""
+        return subprocess.run(
+            [sys.executable, "-m", "leasewire", *arguments],
+            env=self.environ,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def log_text(self) -> str:
+        """Everything that the workers logged."""
+        return "".join(path.read_text() for path in self.directory.glob("*.log"))
+
+    def rows(self, router: str) -> dict[str, list[dict[str, str]]]:
+        """The rows of our services on a router, by service."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for row in self.control[router].rows(LEASES):
+            tag = parse_tag(row.get("comment", ""))
+            if tag is not None and tag.installation == INSTALLATION:
+                found.setdefault(tag.service_id, []).append(row)
+        return found
+
+    def outcome(self, event: Mapping[str, Any]) -> Outcome | None:
+        """The latest word on an event."""
+        found = self.store.views.outcomes([event_key(event["source"], event["id"])])
+        return found[0] if found else None
+
+    def settled(self) -> bool:
+        """Nothing in the journals, no mark, no note in flight."""
+        if any(self.store.journal.depth(lane) for lane in ("events", "bulk")):
+            return False
+        blocks = [self.store.keys.router_block(router) for router in self.control]
+        return not any(self.client.exists(block[1], block[4]) for block in blocks)
+
+    def wait_until_settled(self, deadline_s: float = 20) -> None:
+        """Wait until all is quiet; the message says what is not."""
+        try:
+            eventually(self.settled, deadline_s, "everything settled")
+        except AssertionError as error:
+            left = {r: self.store.views.router(r) for r in self.control}
+            waiting = {r: self.store.views.router_waiting(r) for r in self.control}
+            journal = self.store.journal.depth("events")
+            words = f"{error}: journal {journal}, {left}, waiting {waiting}"
+            raise AssertionError(words) from None
+
+    def _end_workers(self) -> None:
+        for worker in self.workers:
+            end(worker.process)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process: asked first."""
+    process.terminate()
+    if process.stdout is not None:
+        process.stdout.close()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
