@@ -113,6 +113,7 @@ class Menu:
         commands: where no recorded tree says it.
         write_policy: what a user needs to change rows.
         since: first version that has the menu.
+        home: path of the menu whose rows these are, where it is another.
         volatile: whether rows read otherwise without having changed.
         guide_rest: whether REST speaks to it as the guide has it (see `menus.mac_server`).
         expires: the time property at whose end a row expires, if there is one.
@@ -127,6 +128,7 @@ class Menu:
     )
     write_policy: str = "write"
     since: Version = ()
+    home: str = ""
     volatile: bool = False
     guide_rest: bool = False
     expires: str = ""
@@ -378,7 +380,7 @@ class Menu:
             before = self.view(router, row)
             self.rows(router).delete(row)
             self.removed(router, row)
-            router.forget_references(self.path)
+            router.forget_references(self.home or self.path)
             router.wrote(request, before, None)
         return Result()
 
@@ -427,7 +429,7 @@ class Menu:
         self.rows(router).update(row, values)
         self.changed(router, old, row)
         if values.get("name") != old.get("name"):
-            router.forget_references(self.path)
+            router.forget_references(self.home or self.path)
         router.wrote(request, before, self.view(router, row))
 
     def find(self, request: Request, ids: str | None) -> list[Row]:

@@ -37,6 +37,8 @@ _SINGLE: dict[str, Values] = {
     "/system/clock": {"time-zone-autodetect": "true", "time-zone-name": "UTC"},
     "/system/package/update": {"channel": "stable", "installed-version": "{version}"},
     "/system/note": {"show-at-login": "true", "note": ""},
+    "/snmp": {"enabled": "false", "contact": "", "location": "", "trap-version": "1"},
+    "/system/ntp/client": {"enabled": "false", "mode": "unicast", "servers": "", "vrf": "main"},
     "/ip/settings": {"ip-forward": "true", "rp-filter": "no"},
 }
 # read-only tables that are empty here
@@ -57,6 +59,14 @@ _EMPTY = [
     "/routing/ospf/neighbor",
     "/ip/hotspot/active",
     "/ppp/active",
+    "/interface/wifi/registration-table",
+    "/interface/wifi/capsman/remote-cap",
+    "/interface/bridge/vlan",
+    "/interface/ethernet/switch/port",
+    "/interface/ethernet/switch/unicast-fdb",
+    "/ipv6/firewall/connection",
+    "/ipv6/firewall/filter",
+    "/routing/stats/process",
     "/tool/mac-server/sessions",
     "/interface/bridge/host",
     "/interface/bridge/port",
@@ -65,6 +75,12 @@ _EMPTY = [
 # tables that can be written, with free-text properties
 _TABLES = {
     "/interface/bridge": "name comment",
+    "/interface/eoip": "name local-address remote-address tunnel-id mtu comment",
+    "/interface/gre": "name local-address remote-address mtu comment",
+    "/interface/ipip": "name local-address remote-address mtu comment",
+    "/ip/vrf": "name interfaces comment",
+    "/routing/bgp/connection": "name remote.address remote.as local.role comment",
+    "/snmp/community": "name addresses read-access write-access comment",
     "/interface/list": "name include exclude comment",
     "/interface/list/member": "list interface comment",
     "/ip/route": "dst-address gateway distance comment",
@@ -178,8 +194,13 @@ class EthernetMenu(Computed):
         return super().allowed(router, command)
 
     def do_monitor(self, request: Request) -> Result:
-        """Say once what each link does."""
-        rows = self.find(request, request.arguments.get("numbers"))
+        """Say once what each link does; places in the list are taken for ids (mktxp)."""
+        table = list(self.rows(request.router).rows.values())
+        wanted = request.arguments.get("numbers", "").split(",")
+        places = [int(each) for each in wanted if each.isascii() and each.isdigit()]
+        rows = [table[place] for place in places if place < len(table)]
+        if not rows:
+            rows = self.find(request, request.arguments.get("numbers"))
         shown = ((row.values["name"], "link-ok", "1Gbps", "true") for row in rows)
         names = ("name", "status", "rate", "full-duplex")
         made = [Row("", {}, view=dict(zip(names, each, strict=True))) for each in shown]

@@ -1,11 +1,11 @@
-"""`/ip/firewall` (address lists, filter, nat) and `/queue/simple`."""
+"""`/ip/firewall` (address lists and rules) and `/queue/simple`."""
 
 from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.errors import RouterError
 from simulator.menu import COMMENT, DISABLED, Field, Menu, state
-from simulator.menus.lease_effects import ADDRESS_LIST, MARK, QUEUE
+from simulator.menus.lease_effects import ADDRESS_LIST, MARK, QUEUE, bits
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL, TIME, Kind, Names, parse_duration, parse_ip
 
@@ -70,6 +70,14 @@ class AddressListMenu(Menu):
             table.delete(row)
 
 
+class RatePair(Kind):
+    """`rx/tx` in bits a second; `5M/20M` reads back in full (assumed)."""
+
+    def parse(self, text: str, _name: str, _names: Names, /) -> str:
+        """Write the numbers out."""
+        return "/".join(bits(part) for part in text.split("/"))
+
+
 class QueueMenu(Menu):
     """Simple queues; leases with a rate limit make dynamic ones (defaults: ANS)."""
 
@@ -84,10 +92,10 @@ class QueueMenu(Menu):
         Field("packet-marks", default=""),
         Field("priority", default="8/8"),
         Field("queue", default="default-small/default-small"),
-        Field("limit-at", default="0/0"),
-        Field("max-limit", default="0/0"),
-        Field("burst-limit", default="0/0"),
-        Field("burst-threshold", default="0/0"),
+        Field("limit-at", RatePair(), default="0/0"),
+        Field("max-limit", RatePair(), default="0/0"),
+        Field("burst-limit", RatePair(), default="0/0"),
+        Field("burst-threshold", RatePair(), default="0/0"),
         Field("burst-time", default="0s/0s"),
         Field("bucket-size", default="0.1/0.1"),
         *(Field(f"total-{name}") for name in ("limit-at", "max-limit", "priority", "queue")),
@@ -130,8 +138,7 @@ class RuleMenu(Menu):
     """Firewall rules: order counts, most matchers are free text here (assumed).
 
     Args:
-        path: of filter or nat.
-        actions: what a rule may do.
+        path: of filter, nat, mangle or raw.
     """
 
     commands = Menu.commands | {"move"}
@@ -182,5 +189,5 @@ class RuleMenu(Menu):
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    rules = [RuleMenu(f"/ip/firewall/{name}") for name in ("filter", "nat")]
+    rules = [RuleMenu(f"/ip/firewall/{name}") for name in ("filter", "nat", "mangle", "raw")]
     return [AddressListMenu(), QueueMenu(), *rules]

@@ -19,6 +19,7 @@ class InterfaceMenu(Menu):
 
     path = INTERFACE
     named = True
+    volatile = True  # two menus read the same rows, each in its way
     commands = frozenset({"set", "print", "get", "enable", "disable", "comment"})
     fields: tuple[Field, ...] = (
         Field("name"),
@@ -56,6 +57,7 @@ class VlanMenu(InterfaceMenu):
     """The interfaces of type vlan, with what only they have (assumed)."""
 
     path = "/interface/vlan"
+    home = INTERFACE
     commands = Menu.commands - {"unset"}
     fields = (
         Field("name", default="vlan1"),
@@ -75,8 +77,8 @@ class VlanMenu(InterfaceMenu):
 
     def fresh(self, router: "Router") -> Values:
         """Be an interface of that type."""
-        base = {"type": "vlan", "actual-mtu": "1500", "rx-byte": "0", "tx-byte": "0"}
-        return base | super().fresh(router)
+        counters = dict.fromkeys(("rx-byte", "tx-byte", "rx-packet", "tx-packet"), "0")
+        return {"type": "vlan", "actual-mtu": "1500", **counters, **super().fresh(router)}
 
     def rows(self, router: "Router") -> Table:
         """Share the rows of all interfaces."""

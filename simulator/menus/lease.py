@@ -208,6 +208,11 @@ class LeaseMenu(Menu):
                 table.delete(row)
         return Result()
 
+    def do_send_reconfigure(self, request: Request) -> Result:
+        """Refuse: no client here negotiates a key (MAN-CLI; words assumed)."""
+        self.find(request, request.arguments.get("numbers"))
+        raise RouterError("failure: client does not support reconfigure")
+
 
 def menus() -> list[Menu]:
     """Give this module's menus."""

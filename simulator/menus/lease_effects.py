@@ -95,10 +95,11 @@ def _limit(rate: str) -> str:
     """Turn `rx[/tx]` into the queue's numbers; tx is rx when not given."""
     first = rate.split(" ", 1)[0]
     receive, _, send = first.partition("/")
-    return f"{_bits(receive)}/{_bits(send or receive)}"
+    return f"{bits(receive)}/{bits(send or receive)}"
 
 
-def _bits(text: str) -> str:
+def bits(text: str) -> str:
+    """Write a rate such as `5M` out in full; what is none stays as it is."""
     factor = _UNITS.get(text[-1:], 1)
     digits = text[:-1] if factor > 1 else text
     return str(int(digits) * factor) if digits.isascii() and digits.isdigit() else text
