@@ -104,10 +104,11 @@ class Folding:
             self._reject(each, "not-owner", f"the service belongs to source {owner}")
             return
         settled_before = not self._record.outstanding and self._in_sync(self._record)
-        folded = fold(self._record, each.event, each.version)
+        before = self._record
+        folded = fold(before, each.event, each.version)
         self._record = replace(folded.record, owner=each.event.source)
         if not folded.wrote:
-            self._tell_late(each, folded)
+            self._tell_late(each, folded, before)
         elif not folded.changed and settled_before and self._record.status != "incomplete":
             self._say(each, "unchanged", "applied", reason="already-current", seconds=UNCHANGED_S)
         else:
@@ -115,10 +116,10 @@ class Folding:
         if folded.conflicts:
             self._conflict(each, folded)
 
-    def _tell_late(self, each: Admitted, folded: Folded) -> None:
-        """The event wrote nothing: it was folded before, or newer ones hold all that it says."""
-        versions = {held.version: held.event for held in folded.record.registers.values()}
-        same = versions.get(each.version)
+    def _tell_late(self, each: Admitted, folded: Folded, before: ServiceRecord) -> None:
+        """The event wrote nothing: it had been said, or newer ones hold all that it says."""
+        said = (held.event for held in before.registers.values() if held.version == each.version)
+        same = next(said, None)
         holders = ", ".join(sorted(set(folded.overtaken.values())))
         if same == each.event.id:
             self._again.append(EventCommit(each.key, each.lane, "duplicate"))
