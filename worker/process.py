@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -41,19 +42,31 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m worker.process")
     parser.add_argument("kind", choices=["events", "routers"])
     parser.add_argument("--parent", type=int, help="end when this process is no longer our parent")
+    parser.add_argument("--pool", help="Celery pool in place of the measured choice")
+    parser.add_argument("--concurrency", type=int, help="slots in place of the measured choice")
     options = parser.parse_args(argv)
     try:
         settings = Settings.load(environment())
         configure_logging(settings)
-        return run(options.kind, settings, options.parent)
+        pool = [*("-P", options.pool), *("-c", str(options.concurrency or 1))]
+        return run(options.kind, settings, options.parent, pool if options.pool else None)
     except ConfigurationError as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
         return EXIT_CONFIGURATION
 
 
-def run(kind: str, settings: Settings, parent: int | None) -> int:
-    """Put the parts together and hand over to Celery."""
+def run(
+    kind: str, settings: Settings, parent: int | None, pool: Sequence[str] | None = None
+) -> int:
+    """Put the parts together and hand over to Celery.
+
+    Args:
+        kind: `events` or `routers`.
+        settings: of this process.
+        parent: the supervisor's process id; without it this process ends itself.
+        pool: Celery's arguments for another pool than the measured choice.
+    """
     inventory = load_inventory(settings.inventory)
     password = settings.redis_password
     client = connect(
@@ -94,26 +107,25 @@ def run(kind: str, settings: Settings, parent: int | None) -> int:
     )
     sweep.start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
-    app.worker_main(_celery_arguments(kind, settings, name))
+    app.worker_main(_celery_arguments(kind, settings, name, pool))
     sweep.stop()
     sessions.close_all()
     log.info("worker.stopped", kind=kind, worker=name)
     return 0
 
 
-def _celery_arguments(kind: str, settings: Settings, name: str) -> list[str]:
-    pool = {
-        "events": [
-            *("-Q", f"{names.QUEUE_EVENTS},{names.QUEUE_BULK}"),
-            *("-P", "solo", "--prefetch-multiplier", "16"),
-        ],
-        "routers": [
-            *("-Q", names.QUEUE_ROUTERS, "-P", "threads"),
-            *("-c", str(settings.router_threads)),
-        ],
-    }[kind]
+def _celery_arguments(
+    kind: str, settings: Settings, name: str, pool: Sequence[str] | None
+) -> list[str]:
+    if kind == "events":
+        queues = f"{names.QUEUE_EVENTS},{names.QUEUE_BULK}"
+        measured = ["-P", "solo", "--prefetch-multiplier", "16"]
+    else:
+        queues = names.QUEUE_ROUTERS
+        measured = ["-P", "threads", "-c", str(settings.router_threads)]
     # Gossip and mingle ask other workers at each start; nothing here needs their answer.
-    return ["worker", "-n", name.replace(":", "-"), *pool, "--without-gossip", "--without-mingle"]
+    quiet = ["--without-gossip", "--without-mingle"]
+    return ["worker", "-n", name.replace(":", "-"), "-Q", queues, *(pool or measured), *quiet]
 
 
 def _wait_for(store: Store, installation: str) -> None:

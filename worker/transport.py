@@ -72,11 +72,13 @@ def _problem_of_body(message: dict[str, Any]) -> str | None:
     return None
 
 
-class _GuardedRedis(stock.PrefixedStrictRedis):  # type: ignore[misc]  # kombu has no types
+class _GuardedRedis(stock.PrefixedStrictRedis):
     """The client of a channel: looks at what BRPOP brings before kombu does."""
 
     def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:  # noqa: ANN401 - redis-py's signature
-        answer = super().parse_response(connection, command_name, **options)
+        answer = super().parse_response(  # type: ignore[no-untyped-call]  # half of kombu is typed
+            connection, command_name, **options
+        )
         if command_name != "BRPOP" or not answer:
             return answer
         entry = answer[1] if isinstance(answer[1], bytes) else str(answer[1]).encode()
@@ -109,14 +111,14 @@ class _GuardedRedis(stock.PrefixedStrictRedis):  # type: ignore[misc]  # kombu h
         log.error("message.set_aside", reason=problem, dead_letter=letter.id, bytes=len(entry))
 
 
-class Channel(stock.Channel):  # type: ignore[misc]  # kombu has no types
+class Channel(stock.Channel):
     """A channel whose clients look at what they are given."""
 
     def _get_client(self) -> Any:  # noqa: ANN401 - a factory, as kombu wants it
         return partial(_GuardedRedis, global_keyprefix=self.global_keyprefix)
 
 
-class Transport(stock.Transport):  # type: ignore[misc]  # kombu has no types
+class Transport(stock.Transport):
     """The Redis transport with those channels."""
 
     Channel = Channel

@@ -1,0 +1,1 @@
+"""What the figures in README and decisions come from."""

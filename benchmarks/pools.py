@@ -1,0 +1,96 @@
+"""Which Celery pool for which worker: events published → applied, with each pool in turn.
+
+Run: `.venv/bin/python -m benchmarks.pools [EVENTS] [ROUTERS]`. One line a variant: events a
+second, as a ratio to the first, and the connections that the routers saw. Publisher, server,
+workers and simulated routers (5 ms round trip, no service time) share the machine.
+"""
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests import builders
+from tests.installation import SERVER, Installation, end, eventually
+
+VARIANTS = [
+    ("solo", "threads:128"),
+    ("prefork:2", "threads:128"),
+    ("threads:4", "threads:128"),
+    ("solo", "threads:16"),
+    ("solo", "prefork:2"),
+    ("solo", "prefork:8"),
+    ("solo", "threads:128"),
+]
+
+
+def events(count: int, routers: int) -> list[dict[str, object]]:
+    """One activation a service, over the routers in random order."""
+    rng = random.Random(8)  # noqa: S311 - repeatable
+    return [
+        builders.activated(
+            f"SVC-{n}",
+            router=f"R{rng.randrange(routers) + 1}",
+            server=SERVER,
+            mac=f"00:00:5E:{n >> 16:02X}:{n >> 8 & 255:02X}:{n & 255:02X}",
+            ipv4=f"100.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}",
+        )
+        for n in range(count)
+    ]
+
+
+def start(here: Installation, kind: str, pool: str) -> subprocess.Popen[bytes]:
+    """One worker process with a pool such as `threads:16`."""
+    name, _, slots = pool.partition(":")
+    command = [sys.executable, "-m", "worker.process", kind, "--pool", name]
+    with (here.directory / f"{kind}.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [*command, "--concurrency", slots or "1"],
+            env=here.environ | {"LEASEWIRE_LOG_LEVEL": "WARNING"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def measure(of_events: str, of_routers: str, count: int, routers: int) -> tuple[float, int]:
+    """Events a second, and sessions that the routers saw."""
+    directory = Path(tempfile.mkdtemp(prefix="lw-"))
+    try:
+        with Installation(directory, routers, simulator=["--latency-ms", "5"]) as here:
+            workers = [start(here, "events", of_events), start(here, "routers", of_routers)]
+            try:
+                eventually(lambda: len(here.store.views.workers()) == 2, 20, "both workers")  # noqa: PLR2004
+                published = events(count, routers)
+                began = time.monotonic()
+                for event in published:
+                    here.publisher.publish([event])
+                here.wait_until_settled(120)
+                took_s = time.monotonic() - began
+                logins = sum(c.counters().get("/login", 0) for c in here.control.values())
+                return count / took_s, logins
+            finally:
+                for worker in workers:
+                    end(worker)
+    finally:
+        shutil.rmtree(directory)
+
+
+def main() -> None:
+    """Measure each variant and print it."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+    routers = int(sys.argv[2]) if len(sys.argv) > 2 else 50  # noqa: PLR2004
+    first = 0.0
+    for of_events, of_routers in VARIANTS:
+        rate, logins = measure(of_events, of_routers, count, routers)
+        first = first or rate
+        line = {"events": of_events, "routers": of_routers, "events_per_s": round(rate)}
+        print(json.dumps(line | {"ratio": round(rate / first, 2), "logins": logins}), flush=True)  # noqa: T201 - what it is for
+
+
+if __name__ == "__main__":
+    main()
