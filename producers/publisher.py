@@ -36,6 +36,7 @@ from contracts.names import (
     journal_rung,
 )
 from producers.errors import BatchViolation, PublishFailed, Receipt
+from producers.headroom import FULL, Headroom
 from producers.stamp import Stamped, stamp
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
@@ -68,6 +69,7 @@ class Publisher:
         self._prefix = prefix
         text = (files("producers") / "lua" / "publish.lua").read_text(encoding="utf-8")
         self._script = redis.register_script(text)
+        self._headroom = Headroom(redis)
 
     def close(self) -> None:
         """Close the connections; publishing again opens new ones."""
@@ -97,7 +99,7 @@ class Publisher:
 
         Raises:
             BatchViolation: with every problem of every event; nothing was published.
-            PublishFailed: Redis did not take the events.
+            PublishFailed: Redis did not take the events, or is too full for more (`headroom.py`).
         """
         return self.write(self.check(events), lane=lane)
 
@@ -107,6 +109,9 @@ class Publisher:
         receipts: dict[str, Receipt] = {}
         for chunk in _chunks(keys.values()):
             try:
+                share = self._headroom.share()
+                if share >= FULL:
+                    raise PublishFailed(_too_full(share), tuple(receipts.values()))
                 receipts |= self._write(chunk, lane)
             except RedisError as error:
                 raise PublishFailed(_what_to_do(error), tuple(receipts.values())) from error
@@ -203,6 +208,14 @@ def _reused(chunk: Sequence[Stamped], there: Sequence[Any]) -> set[str]:
         if content_hash(read_document(body)[0]) != contents[name]:
             reused.add(name)
     return reused
+
+
+def _too_full(share: float) -> str:
+    return (
+        f"Redis uses {share:.0%} of its maxmemory: from {FULL:.0%} on no events are taken in, so "
+        "that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
+        "wait until it is drained, and publish again"
+    )
 
 
 def _what_to_do(error: RedisError) -> str:

@@ -10,13 +10,14 @@ from contracts import event_key, parse_event
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_rung
 from producers.connection import make_app, open_publisher
 from producers.errors import BatchViolation, PublishFailed
+from producers.headroom import LOOK_EVERY_S, Headroom
 from producers.publisher import MAX_MESSAGE_BYTES, Publisher
 
 pytestmark = pytest.mark.redis
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 SOURCE = "urn:isp:bss:acme"
-PASSWORD = "p@ss/word:1"  # noqa: S105 - of a server that lives as long as its test
+PASSWORD = "p@ss/word:1"
 
 
 def mac_changed(number, **changes):
@@ -273,7 +274,11 @@ def disk_gone(server, client):
 
 @pytest.mark.parametrize(
     ("breaks", "said"),
-    [(full, "Redis is full"), (read_only, "read-only replica"), (disk_gone, "write to its disk")],
+    [
+        (full, "no events are taken in"),
+        (read_only, "read-only replica"),
+        (disk_gone, "write to its disk"),
+    ],
 )
 def test_a_redis_that_refuses_writes_is_told_apart_and_nothing_is_half_done(
     own_valkey, prefix, breaks, said
@@ -288,6 +293,35 @@ def test_a_redis_that_refuses_writes_is_told_apart_and_nothing_is_half_done(
         assert client.keys(prefix + "*") == []
         client.config_set("save", "")  # else it would not stop
     own_valkey.directory.mkdir(exist_ok=True)
+
+
+def test_from_80_percent_on_nothing_is_taken_in_until_there_is_room_again(own_valkey, prefix):
+    seconds = [0.0]
+    with (
+        own_valkey.client() as client,
+        open_publisher(own_valkey.url, clock=lambda: NOW, prefix=prefix) as publisher,
+    ):
+        publisher._headroom = Headroom(client, lambda: seconds[0])  # noqa: SLF001 - its clock
+
+        def publish_at(share, number):
+            client.config_set("maxmemory", int(client.info("memory")["used_memory"] / share))
+            seconds[0] += LOOK_EVERY_S
+            return publisher.publish([mac_changed(number)])
+
+        client.set("ballast", "x" * 10_000_000)
+        assert publish_at(0.75, 1)
+        with pytest.raises(PublishFailed, match=r"8[0-9]% of its maxmemory.*leasewire status"):
+            publish_at(0.85, 2)
+        assert client.hkeys(journal_body(prefix, "events")) == [key(1)]
+        assert publish_at(0.75, 3)
+
+
+def test_a_user_who_may_not_ask_how_full_redis_is_publishes_all_the_same(own_valkey, prefix):
+    with own_valkey.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-info")
+        client.config_set("maxmemory", 1_000_000_000)
+    with open_publisher(own_valkey.url, clock=lambda: NOW, prefix=prefix) as publisher:
+        assert publisher.publish([mac_changed(1)])
 
 
 def test_a_journal_key_of_another_kind_stops_the_script_before_it_writes(publisher, lane, prefix):
