@@ -73,6 +73,7 @@ class Rounds:
         self._tally = tally
         self._router = hold.router
         self._now_ms = 0
+        self._surplus: frozenset[str] = frozenset()
 
     def run(self, marks: Sequence[Mark], now_ms: int) -> None:
         """Look at the services of a batch until each is confirmed, waits or is given up.
@@ -85,7 +86,9 @@ class Rounds:
         while looks:
             rows = self._read(looks.values())
             looks, closed = self._close(looks, rows)
-            made = plan([self._wanted(look) for look in looks.values()], closed, self._policy)
+            wanted = [self._wanted(look) for look in looks.values()]
+            made = plan(wanted, closed, self._policy, self._surplus)
+            self._surplus = made.surplus
             self._tell(made)
             looks = self._end_what_is_done(looks, made)
             if looks:
