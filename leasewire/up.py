@@ -68,24 +68,34 @@ def up_command(
         problem = "is missing: `leasewire init` writes one for a first use"
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
     known = load_inventory(settings.inventory, on_secret=hide_secret)
-    with _only_one(data), _running(server):
+    with _asked_to_stop() as stopping, _only_one(data), _running(server):
         supervisor = Supervisor(environment_for(settings), events, routers)
         typer.echo(
             f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
             f"LEASEWIRE_REDIS_URL={server.url}\nCtrl-C stops it."
         )
-        code = _supervise(supervisor, server)
+        code = _supervise(supervisor, server, stopping)
     typer.echo("Leasewire has stopped.")
     raise typer.Exit(code)
 
 
-def _supervise(supervisor: Supervisor, server: EmbeddedServer) -> int:
-    """Keep processes and server running until SIGTERM or SIGINT; the exit code."""
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set, instead of ending anything half-way."""
     stopping = threading.Event()
     previous = {
         number: signal.signal(number, lambda *_: stopping.set())
         for number in (signal.SIGTERM, signal.SIGINT)
     }
+    try:
+        yield stopping
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _supervise(supervisor: Supervisor, server: EmbeddedServer, stopping: threading.Event) -> int:
+    """Keep processes and server running until asked to stop; the exit code."""
     try:
         while not stopping.is_set():
             if not server.running:
@@ -97,8 +107,6 @@ def _supervise(supervisor: Supervisor, server: EmbeddedServer) -> int:
         return 0
     finally:
         supervisor.stop()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -1,0 +1,153 @@
+"""`leasewire up` holds its directory alone, and stops and starts without losing anything."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from redis.exceptions import BusyLoadingError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from leasewire.embedded import EmbeddedServer
+from leasewire.first_inventory import init_command
+
+pytestmark = [
+    pytest.mark.redis,
+    pytest.mark.e2e,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc"),
+]
+
+DEADLINE_S = 20
+PROC = Path("/proc")
+
+
+def wait_for(holds, what):
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def up(short_path):
+    """Starts `leasewire up` in a directory of its own; whatever is left is ended."""
+    started = []
+    init_command(short_path / "routers.toml")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("LEASEWIRE_")}
+
+    def start(*options):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leasewire", "up", "--data", "data", *options],
+            cwd=short_path,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate()
+    server_in(short_path).end_orphan()
+
+
+def server_in(directory):
+    return EmbeddedServer(directory / "data")
+
+
+def ready(process):
+    line = process.stdout.readline()
+    assert line.startswith("Leasewire is up"), line + process.stderr.read()
+    return process
+
+
+def workers_of(process):
+    """Process ids of the workers that a supervisor started."""
+    children = (PROC / f"{process.pid}/task/{process.pid}/children").read_text().split()
+    return [
+        int(pid) for pid in children if b"worker.process" in (PROC / pid / "cmdline").read_bytes()
+    ]
+
+
+def alive(pid):
+    try:
+        return (PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_ctrl_c_stops_workers_and_server_in_order(up, short_path):
+    process = ready(up())
+    wait_for(lambda: len(workers_of(process)) == 2, "two workers run")
+    workers = workers_of(process)
+    assert (short_path / "data").stat().st_mode & 0o777 == 0o700
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, err
+    assert out.endswith("Leasewire has stopped.\n")
+    assert "Traceback" not in err
+    assert not any(alive(pid) for pid in workers)
+    with closing(server_in(short_path).client()) as client, pytest.raises(RedisConnectionError):
+        client.ping()
+
+
+def test_second_up_on_the_same_directory_is_refused(up):
+    first = ready(up())
+    second = up()
+    out, err = second.communicate(timeout=DEADLINE_S)
+    assert second.returncode == 1
+    assert out == ""
+    assert f"in use by another `leasewire up` (process {first.pid})" in err
+    assert first.poll() is None
+
+
+def test_after_a_kill_the_next_up_takes_over_and_nothing_is_lost(up, short_path):
+    first = ready(up())
+    wait_for(lambda: len(workers_of(first)) == 2, "two workers run")
+    workers = workers_of(first)
+    with closing(server_in(short_path).client()) as client:
+        client.set("kept", "yes")
+        server_pid = client.info("server")["process_id"]
+    first.kill()
+    first.wait()
+    ready(up())
+    with closing(server_in(short_path).client()) as client:
+        assert client.get("kept") == "yes"
+        assert client.info("server")["process_id"] != server_pid
+    wait_for(lambda: not any(map(alive, workers)), "the orphaned workers end by themselves")
+    assert not alive(server_pid)
+
+
+def test_server_that_dies_is_started_again(up, short_path):
+    ready(up())
+    with closing(server_in(short_path).client()) as client:
+        client.set("kept", "yes")
+        server_pid = client.info("server")["process_id"]
+        os.kill(server_pid, signal.SIGKILL)
+
+        def answers():
+            try:
+                return client.info("server")["process_id"] != server_pid
+            except (RedisConnectionError, BusyLoadingError):
+                return False
+
+        wait_for(answers, "another server")
+        assert client.get("kept") == "yes"
+
+
+def test_directory_of_something_else_is_left_alone(up, short_path):
+    (short_path / "data").mkdir(mode=0o755)
+    (short_path / "data" / "thesis.txt").write_text("mine")
+    process = up()
+    _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 1
+    assert "neither empty nor a data directory of Leasewire" in err
+    assert (short_path / "data").stat().st_mode & 0o777 == 0o755
