@@ -1,6 +1,7 @@
 """Sessions are kept a while, used again, and never two at once with one router."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,6 +37,15 @@ def test_one_that_is_too_old_is_not(sessions, router):
     first = mine.open("R1")
     mine.give_back("R1", first)
     assert first.closed
+    assert mine.open("R1") is not first
+
+
+def test_one_that_became_too_old_meanwhile_is_not(sessions, router):
+    mine = sessions(config_for(router), idle_session_s=0.05)
+    first = mine.open("R1")
+    mine.give_back("R1", first)
+    given_back = time.monotonic()
+    assert eventually(lambda: time.monotonic() > given_back + 0.05)
     assert mine.open("R1") is not first
 
 

@@ -116,12 +116,27 @@ def test_bytes_that_trickle_in_are_no_reason_to_wait(log_into, router, transport
 def test_a_login_answered_byte_by_byte(log_into):
     def answer(client: Client) -> None:
         client.read()
+        client.sock.sendall(b"\xe0\x7f\xff\xff")  # a word of 8 MB
         while True:
-            client.sock.sendall(b"\xc0")
+            client.sock.sendall(b"x")
             time.sleep(0.02)
 
     with peer(answer) as slow, raises_in_time(RouterUnreachable, 2) as raised:
         log_into(slow, "api", first_reply_timeout_s=0.3)
+    assert "no answer in time" in raised.value.words
+
+
+def test_bytes_without_end_that_say_nothing_end(log_into):
+    """There is always more to read, so no wait ever ends by its own limit."""
+
+    def answer(client: Client) -> None:
+        client.read()
+        empty_sentences = bytes(10_000_000)
+        while True:
+            client.sock.sendall(empty_sentences)
+
+    with peer(answer) as flood, raises_in_time(RouterUnreachable, 3) as raised:
+        log_into(flood, "api", first_reply_timeout_s=0.3)
     assert "no answer in time" in raised.value.words
 
 
@@ -174,6 +189,22 @@ def test_a_tagged_word_that_is_no_reply_ends_the_session(log_into):
         with raises_in_time(RouterUnreachable, 2) as raised:
             session.read_leases(None, nothing)
     assert "'!well' is no reply" in raised.value.words
+
+
+def test_a_row_without_an_id_ends_the_session(log_into):
+    def answer(client: Client) -> None:
+        client.take_login()
+        tag = client.read()[-1]
+        client.say("!re", "=address=198.51.100.1", tag)
+        client.say("!done", tag)
+        client.read()
+
+    with peer(answer) as odd:
+        session = log_into(odd, "api")
+        with raises_in_time(RouterUnreachable, 2) as raised:
+            session.read_leases(None, nothing)
+        assert session.closed
+    assert "a row without .id" in raised.value.words
 
 
 def test_closing_is_a_reset(log_into):

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker import log_setup
@@ -44,8 +44,8 @@ def lines(monkeypatch):
     monkeypatch.setattr(log_setup, "_known_secrets", set())
     stream = io.StringIO()
 
-    def configure(**settings):
-        values = {f"LEASEWIRE_{k.upper()}": str(v) for k, v in settings.items()}
+    def configure(**changes):
+        values = {f"LEASEWIRE_{k.upper()}": str(v) for k, v in changes.items()}
         configure_logging(Settings.load({"LEASEWIRE_LOG_FORMAT": "json", **values}), stream)
         return stream
 
@@ -212,6 +212,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)  # other work shares the machine
 @given(
     value=json_values, before=st.text(), after=st.text(), spelling=st.sampled_from(SPELLINGS[:8])
 )

@@ -104,20 +104,19 @@ def open_transport(config: RouterConfig, timeout_s: float, user_timeout_s: float
         RouterUnreachable: no connection.
         RouterBlocked: the certificate is not the one that it should be, or nobody vouches for it.
     """
+    context = _context(config) if config.transport == "api-ssl" else None
     deadline = monotonic() + timeout_s
     doing = f"connecting to {config.host}:{config.port}"
     try:
         with ExitStack() as undo:
             sock = undo.enter_context(_connect(config.host, config.port, deadline, user_timeout_s))
             fingerprint = ""
-            if config.transport == "api-ssl":
+            if context:
                 doing = f"TLS with {config.host}:{config.port}"
                 # the name is asked for only where a CA's word about it counts
                 name = (config.server_name or config.host) if config.ca_file else None
                 sock = undo.enter_context(
-                    _context(config).wrap_socket(
-                        sock, server_hostname=name, do_handshake_on_connect=False
-                    )
+                    context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
                 )
                 sock.settimeout(_left(deadline))
                 sock.do_handshake()
