@@ -99,6 +99,9 @@ class ApiSession(asyncio.Protocol):
         self._transport = transport
         self._outbox = Outbox(transport, router.faults)
         self.local, self.remote = ends(transport)
+        if not router.admits(self.service, self.remote):
+            self._end(b"")
+            return
         limit = router.session_limit()
         taken = sum(1 for each in router.sessions.values() if each.service != "rest-api")
         if limit is not None and taken >= limit:

@@ -52,7 +52,8 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         int | None, typer.Option(help="REST over HTTP (7.9 on); not served if not given.")
     ] = None,
     certificate: Annotated[
-        Path | None, typer.Option(help="PEM file with certificate and key.", exists=True)
+        str | None,
+        typer.Option(help="PEM file with certificate and key, made on first start; or 'none'."),
     ] = None,
     own_addresses: Annotated[
         bool,
@@ -103,7 +104,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         rest_http_port=rest_http_port,
         with_mac_server=with_mac_server,
         dhcp=dhcp,
-        certificate=str(certificate) if certificate else None,
+        certificate=certificate,
         seed_guide=seed_guide,
         seed=seed,
         faults=faults | _settings(fault or []),
@@ -174,7 +175,8 @@ def _ready(
 ) -> str:
     if as_json:
         where = str(control) if control else None
-        return json.dumps({"user": options.user, "control": where, "routers": routers})
+        ready = {"user": options.user, "control": where, "certificate": options.certificate}
+        return json.dumps({**ready, "routers": routers})
     first = routers[0]
     text = f"RouterOS {options.version} (simulated) '{first['identity']}' on {first['host']}:"
     text += f" api {first['api_port']}, api-ssl {first['api_ssl_port']}"
@@ -182,6 +184,8 @@ def _ready(
     text += f" sha256 {first['fingerprint_sha256']}"
     if len(routers) > 1:
         text += f"; and {len(routers) - 1} more"
+    if options.certificate:
+        text += f"; certificate {options.certificate}"
     if control:
         text += f"; control {control}"
     return text

@@ -252,6 +252,7 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
         "active-address": address,
         "active-mac-address": client.mac,
         "active-server": server.id,
+        "src-mac-address": client.mac,
     }
     if client.client_id:
         active["active-client-id"] = client.client_id

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from simulator.listening import RouterServer
 from simulator.menu import Caller
@@ -11,6 +12,7 @@ from simulator.operator_side import ControlServer
 from simulator.options import RouterOptions
 from simulator.router import OPERATOR, Router
 from simulator.snapshot import read_file, restore, take, write_file
+from simulator.tls import Certificate
 
 _PERSON = Caller(OPERATOR, OPERATOR, frozenset(POLICIES))
 
@@ -49,6 +51,14 @@ def seed_guide(router: Router) -> None:
     router.journal.clear()
 
 
+def _state(server: RouterServer) -> dict[str, Any]:
+    state = take(server.router)
+    if isinstance(server.certificate, Certificate):
+        own = server.certificate
+        state["certificate"] = {"pem": own.pem, "key_pem": own.key_pem}
+    return state
+
+
 class Fleet:
     """N routers, `R1` to `RN`.
 
@@ -80,6 +90,8 @@ class Fleet:
         for name, kept in (read_file(state) if state else {}).items():
             if name in self.servers:
                 restore(self.servers[name].router, kept)
+                if options.certificate is None:
+                    self.servers[name].certificate = Certificate(**kept["certificate"])
         self._control = ControlServer(control, self.servers) if control else None
 
     async def start(self) -> None:
@@ -100,7 +112,6 @@ class Fleet:
         if self._control is not None:
             await self._control.close()
         if self._state is not None:
-            states = {name: take(server.router) for name, server in self.servers.items()}
-            write_file(self._state, states)
+            write_file(self._state, {name: _state(each) for name, each in self.servers.items()})
         for server in self.servers.values():
             await server.close()

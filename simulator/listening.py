@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from simulator.api_server import ApiSession
 from simulator.connection import reset
@@ -16,7 +17,7 @@ from simulator.dhcp_server import lose_unstored
 from simulator.options import RouterOptions
 from simulator.rest_server import RestServer
 from simulator.router import Router
-from simulator.tls import Certificate, make_certificate, read_certificate
+from simulator.tls import Anonymous, Certificate, certificate_in, make_certificate
 
 _BACKLOG = 512
 _HTTP_SINCE = (7, 9)  # REST over plain HTTP (help.mikrotik.com diff)
@@ -64,12 +65,9 @@ class TlsGate(asyncio.Protocol):
     """Turns a fresh connection into TLS, with the certificate of this moment.
 
     Args:
-        router: asked for faults.
-        certificate: asked for the context.
+        server: asked for faults and certificate.
         factory: makes the protocol inside.
     """
-
-    _tasks: set[asyncio.Task[None]]
 
     def __init__(
         self,
@@ -94,15 +92,15 @@ class TlsGate(asyncio.Protocol):
     async def _shake(self, transport: asyncio.Transport) -> None:
         inner = self._factory()
         loop = asyncio.get_running_loop()
+        secure = None
         try:
-            secure = await loop.start_tls(
-                transport, inner, self._server.certificate.context(), server_side=True
-            )
-        except OSError:  # ssl.SSLError too: a client that wants another certificate
-            transport.abort()
-            return
+            context = self._server.certificate.context()
+            with contextlib.suppress(OSError):  # a client that wants another certificate
+                secure = await loop.start_tls(transport, inner, context, server_side=True)
         finally:
             self._server.raw.discard(transport)
+            if secure is None:
+                transport.abort()
         if secure is not None:
             inner.connection_made(secure)
 
@@ -123,11 +121,22 @@ class RouterServer:
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}
         self._dhcp: DhcpPort | None = None
-        self.certificate: Certificate = (
-            read_certificate(options.certificate)
-            if options.certificate
-            else make_certificate(options.identity, options.listen, self.router.wall())
-        )
+        self.certificate = self.make_certificate()
+        self._powered = False
+        self.router.services_changed = self._serve
+
+    def make_certificate(self, *, anew: bool = False) -> Certificate | Anonymous:
+        """Make or read what the options ask for; `anew` makes another one.
+
+        Raises:
+            ValueError: the file holds something else.
+            OSError: the file cannot be used.
+        """
+        name, host, now = self.options.identity, self.options.listen, self.router.wall()
+        path = None if anew else self.options.certificate
+        if path is None:
+            return make_certificate(name, host, now)
+        return Anonymous() if path == "none" else certificate_in(Path(path), name, host, now)
 
     def bind(self) -> None:
         """Take the ports.
@@ -159,13 +168,25 @@ class RouterServer:
         Raises:
             OSError: DHCP was asked for and cannot be had.
         """
-        for port in self.ports.values():
-            await port.open()
+        self._powered = True
+        for service, port in self.ports.items():
+            if self.router.serves(service):
+                await port.open()
         if self.options.dhcp and self._dhcp is None:
             host_interface, _, interface = self.options.dhcp.partition("=")
             dhcp = DhcpPort(self.router, host_interface, interface)
             await dhcp.open()
             self._dhcp = dhcp
+
+    def _serve(self) -> None:
+        """Open and close ports as `/ip/service` says now; sessions stay."""
+        for service, port in self.ports.items():
+            if not self.router.serves(service):
+                port.close()
+            elif self._powered:
+                task = asyncio.get_running_loop().create_task(port.open())
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
 
     def _stop_dhcp(self) -> None:
         if self._dhcp is not None:
@@ -178,6 +199,7 @@ class RouterServer:
         Args:
             loss: without a shutdown: dynamic leases are lost that were not stored yet (HLP).
         """
+        self._powered = False
         if loss:
             lose_unstored(self.router)
         for port in self.ports.values():

@@ -5,7 +5,7 @@ subclass in `menus/` says what is special: uniqueness, read-only properties, com
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator import errors
@@ -99,7 +99,6 @@ class Result:
     rows: Iterable[Row] = ()
     ret: str | None = None
     printed: bool = False
-    extra: Values = field(default_factory=dict)
 
 
 class Menu:

@@ -19,7 +19,6 @@ from simulator.menus.dhcp import SERVER
 from simulator.menus.users import POLICIES
 from simulator.router import OPERATOR
 from simulator.state import Values
-from simulator.tls import make_certificate
 from simulator.values import MAC
 
 _LINE = 64 * 1024 * 1024
@@ -181,9 +180,7 @@ class Actions:
     @staticmethod
     def new_certificate(server: RouterServer) -> None:
         """Be another certificate."""
-        server.certificate = make_certificate(
-            server.options.identity, server.options.listen, server.router.wall()
-        )
+        server.certificate = server.make_certificate(anew=True)
 
     @staticmethod
     def device(server: RouterServer, /, **client: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class RouterOptions:
         api_ssl_port: the same for the API over TLS.
         rest_port: the same for REST over HTTPS (version 7).
         rest_http_port: the same for REST over HTTP (since 7.9).
-        certificate: PEM file with certificate and key, or None for one made at start.
+        certificate: PEM file with certificate and key, made there on first start; None for
+            one that is made at each start; `none` for anonymous Diffie-Hellman.
         seed_guide: whether the founding situation's DHCP server is there at start.
         with_mac_server: whether `/ip/mac-server` is there (no RouterOS has it).
         dhcp: interface of this machine that DHCP is answered on, `veth0`, or with the

@@ -117,6 +117,9 @@ class RestServer:
         self._server.raw.add(transport)
         outbox = Outbox(transport, faults)
         try:
+            service = "www" if transport.get_extra_info("sslcontext") is None else "www-ssl"
+            if not self.router.admits(service, ends(transport)[1]):
+                return
             while not faults.hang_on_connect:
                 request = await read_request(reader, writer)
                 if request is None or faults.hang_in_use:
@@ -222,7 +225,9 @@ class RestServer:
         cost = faults.service_ms_by_command.get(path)
         if cost is None:
             cost = faults.service_ms if command not in READING else 0
-        if cost:
+        if command in READING:
+            await asyncio.sleep(cost / 1000)
+        elif cost:
             now = asyncio.get_running_loop().time()
             router.busy_until = max(now, router.busy_until) + cost / 1000
             await asyncio.sleep(router.busy_until - now)

@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol
 
 from simulator import errors
@@ -74,6 +75,7 @@ class Router:
         self.users_of: dict[str, Caller] = {}
         self.session_count = 0
         self.busy_until = 0.0
+        self.services_changed: Callable[[], None] = lambda: None
         self.tables: dict[str, Table] = {}
         self.commands_run: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -267,6 +269,20 @@ class Router:
         self.busy_until = 0.0
         for path, table in tuple(self.tables.items()):
             MENUS[path].booted(self, table)
+
+    def serves(self, service: str) -> bool:
+        """Say whether `/ip/service` has a service switched on."""
+        rows = self.table("/ip/service").having("name", service)
+        return any(not row.disabled for row in rows)
+
+    def admits(self, service: str, remote: str) -> bool:
+        """Say whether a service is for an `address:port`; else it closes unserved (MAN-API)."""
+        for row in self.table("/ip/service").having("name", service):
+            allowed = row.values.get("available-from") or row.values["address"]
+            peer = IPv4Address(remote.rpartition(":")[0])
+            if allowed:
+                return any(peer in IPv4Network(each) for each in allowed.split(","))
+        return True
 
     def session_limit(self) -> int | None:
         """Give how many sessions there may be: /ip/service max-sessions, since 7.16 (RR)."""

@@ -1,11 +1,15 @@
 """The certificate of a router's TLS services."""
 
+import base64
 import datetime as dt
 import hashlib
 import ipaddress
 import ssl
 import tempfile
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -13,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _DAY = 86400
+_SHORT = 0x80  # DER lengths below are one byte
 
 
 @dataclass(eq=False)
@@ -74,28 +79,95 @@ def make_certificate(name: str, address: str, now: float) -> Certificate:
         )
         .sign(key, hashes.SHA256())
     )
-    plain = serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
-    return Certificate(
-        certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        key.private_bytes(serialization.Encoding.PEM, form, plain).decode(),
-    )
+    return _certificate(certificate, key)
 
 
-def read_certificate(path: str) -> Certificate:
+def read_certificate(path: Path) -> Certificate:
     """Read certificate and key from one PEM file.
 
     Raises:
         ValueError: one of them is missing there.
         OSError: the file cannot be read.
     """
-    with open(path, encoding="ascii") as file:  # noqa: PTH123 - a text of two parts
-        text = file.read()
-    key = serialization.load_pem_private_key(text.encode(), password=None)
-    certificate = x509.load_pem_x509_certificate(text.encode())
-    plain = serialization.NoEncryption()
-    form = serialization.PrivateFormat.PKCS8
+    text = path.read_bytes()
+    key = serialization.load_pem_private_key(text, password=None)
+    return _certificate(x509.load_pem_x509_certificate(text), key)
+
+
+def certificate_in(path: Path, name: str, address: str, now: float) -> Certificate:
+    """Read a certificate from a file, or make one on first use and keep it there.
+
+    Args:
+        path: PEM file with certificate and key; readable by its owner alone when made.
+        name: common name of a new one.
+        address: of the router, in a new one.
+        now: seconds since 1970.
+
+    Raises:
+        ValueError: the file is there and holds something else.
+        OSError: the file cannot be read or written.
+    """
+    if path.exists():
+        return read_certificate(path)
+    made = make_certificate(name, address, now)
+    path.touch(mode=0o600)
+    path.write_text(made.pem + made.key_pem, encoding="ascii")
+    return made
+
+
+def _certificate(certificate: x509.Certificate, key: Any) -> Certificate:  # noqa: ANN401 - any kind of key
+    plain, form = serialization.NoEncryption(), serialization.PrivateFormat.PKCS8
+    pem = serialization.Encoding.PEM
     return Certificate(
-        certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        key.private_bytes(serialization.Encoding.PEM, form, plain).decode(),
+        certificate.public_bytes(pem).decode(), key.private_bytes(pem, form, plain).decode()
     )
+
+
+class Anonymous:
+    """No certificate at all: anonymous Diffie-Hellman, as a fresh router has (MAN-API).
+
+    Clients must ask for such ciphers; nobody can tell whom they talk to.
+    """
+
+    pem = ""
+    fingerprint_sha256 = ""
+
+    @lru_cache(maxsize=1)  # noqa: B019 - there is one for all routers
+    def context(self) -> ssl.SSLContext:
+        """Give a server's context."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ADH:@SECLEVEL=0")
+        with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+            file.write(_parameters(ffdhe2048(), 2))
+            file.flush()
+            context.load_dh_params(file.name)
+        return context
+
+
+def _parameters(prime: int, base: int) -> str:
+    """Write Diffie-Hellman parameters as PKCS #3: a DER sequence of two integers, in PEM."""
+    numbers = b"".join(
+        _der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big")) for number in (prime, base)
+    )
+    text = base64.encodebytes(_der(0x30, numbers)).decode()
+    return f"-----BEGIN DH PARAMETERS-----\n{text}-----END DH PARAMETERS-----\n"
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    length = bytes((size,)) if size < _SHORT else b"\x82" + size.to_bytes(2, "big")
+    return bytes((tag,)) + length + content
+
+
+def ffdhe2048() -> int:
+    """Give the 2048-bit prime of RFC 7919, appendix A.1, by its formula."""
+    scale = 1 << 2048
+    term, euler = scale, 0
+    count = 0
+    while term:
+        euler += term
+        count += 1
+        term //= count
+    digits = euler >> (2048 - 1918)  # 2^1918 * e
+    return 2**2048 - 2**1984 + (digits + 560316) * 2**64 - 1

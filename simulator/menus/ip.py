@@ -115,6 +115,19 @@ def used_addresses(router: "Router") -> "Iterator[Values]":
                 yield {"pool": name, "address": held, "owner": "DHCP", "info": mac}
 
 
+class Prefixes(Kind):
+    """Prefixes or addresses with commas between, or nothing."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Refuse what is none."""
+        for part in text.split(",") if text else ():
+            try:
+                IPv4Network(part)
+            except ValueError:
+                raise errors.invalid_value(name) from None
+        return text
+
+
 class UsedMenu(Computed):
     """Which addresses of pools are in use (fields: RR)."""
 
@@ -180,8 +193,8 @@ class ServiceMenu(Menu):
         Field("name", readonly=True),
         Field("port", Number(1, 65535)),
         Field("proto", readonly=True),
-        Field("address", default=""),
-        Field("available-from", default="", since=(7, 24)),
+        Field("address", Prefixes(), default=""),
+        Field("available-from", Prefixes(), default="", since=(7, 24)),
         Field("certificate", default="none"),
         Field("tls-version", Enum("any", "only-1.2"), default="any"),
         Field("vrf", default="main", since=(7, 1)),
@@ -207,6 +220,11 @@ class ServiceMenu(Menu):
             table.delete(row)
         table.next_id = fixed
         return result
+
+    def changed(self, router: "Router", before: Values | None, row: Row) -> None:
+        """Open or close ports; other port numbers are kept here and not served."""
+        del before, row
+        router.services_changed()
 
     @staticmethod
     def _connections(router: "Router") -> "Iterator[Values]":

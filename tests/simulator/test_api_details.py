@@ -134,6 +134,7 @@ def test_a_command_that_waits_can_be_cancelled(sim, connect):
     raw.send((f"{LEASE}/add", "=comment=first", ".tag=1"), (f"{LEASE}/add", ".tag=2"))
     raw.send(("/cancel", "=tag=2", ".tag=3"))
     assert raw.until_done("1")[-1] == ["!done", "=ret=*1", ".tag=1"]
+    raw.talk(f"{LEASE}/print")
     assert [row["comment"] for row in sim.router.rows(LEASE)] == ["first"]
 
 
@@ -163,6 +164,8 @@ def test_the_logins_of_old_and_new_versions(connect, version, old, new):
             assert challenge_login(raw, sim.user, sim.password) == [["!done"]]
             refused = connect(sim, login=False)
             assert challenge_login(refused, sim.user, "wrong")[0][0] == "!trap"
+        else:
+            assert connect(sim, login=False).talk("/login")[0][0] == "!trap"
         raw = connect(sim, login=False)
         answer = raw.login(sim.user, sim.password)
         assert (answer == [["!done"]]) is new

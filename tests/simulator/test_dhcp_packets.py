@@ -46,7 +46,11 @@ def as_request(packet):
     return b"\x01" + write_reply(packet)[1:]
 
 
-@given(st.dictionaries(st.integers(1, 52) | st.integers(54, 254), st.binary(max_size=600)))
+LONG = st.binary(min_size=256, max_size=600)
+OPTIONS = st.dictionaries(st.integers(1, 52) | st.integers(54, 254), st.binary() | LONG)
+
+
+@given(OPTIONS)
 def test_options_of_any_length_survive_the_wire(options):
     packet = Packet(Kind.REQUEST, 7, MAC, ciaddr="10.0.0.1", options=options)
     assert read_packet(as_request(packet)) == packet
@@ -99,6 +103,11 @@ def test_an_option_goes_out_when_it_is_asked_for_or_forced(router):
     assert ask(router, 1, 3, 6).options[6] == b"\xc6\x33\x64\x01"
     run(router, "/ip/dhcp-server/option/set", numbers="o", force="yes")
     assert 6 in ask(router, 1, 3).options
+    # one that is not forced takes the place of a forced one
+    run(router, "/ip/dhcp-server/option/add", name="p", code="6", value="'198.51.100.2'")
+    run(router, "/ip/dhcp-server/lease/set", numbers="*1", dhcp_option="p")
+    run(router, "/ip/dhcp-server/network/set", numbers="*1", dhcp_option="o")
+    assert 6 not in ask(router, 1, 3).options
 
 
 def test_a_reply_carries_the_times_and_the_network(router):

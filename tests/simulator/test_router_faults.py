@@ -23,6 +23,8 @@ def test_a_router_without_power_refuses_and_comes_back_on_its_port(sim, connect)
         connect(sim)
     with pytest.raises(ConnectionRefusedError):
         connect(sim, tls=True)
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((sim.router.host, sim.router.api_port))  # the port stays the router's
     sim.router.power_on()
     connect(sim)
     connect(sim, tls=True)

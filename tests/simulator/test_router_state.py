@@ -6,6 +6,9 @@ import sys
 import pytest
 
 from simulator.control import ControlError
+from simulator.menus import MENUS
+from simulator.options import RouterOptions
+from simulator.router import Router
 from simulator.testing import running
 
 pytestmark = pytest.mark.router
@@ -27,6 +30,8 @@ def test_an_old_state_comes_back_as_it_was(router, sim, connect):
     assert router.identity == "MikroTik"
     with pytest.raises((EOFError, ConnectionResetError)):
         raw.read()
+    assert router.add_row(LEASE, {"mac-address": B}) != kept
+    assert len(router.rows(LEASE)) == 2
     with pytest.raises(ControlError, match="no state of a simulated router"):
         router.restore({"rows": []})
 
@@ -66,6 +71,20 @@ def test_a_dynamic_lease_survives_a_restart_and_a_static_one_waits(router):
     assert (dynamic["status"], dynamic["active-address"]) == ("bound", "223.203.225.100")
 
 
+def test_the_uptime_counts_from_the_last_start():
+    clock = [1000.0]
+    router = Router(RouterOptions(), now=lambda: clock[0])
+
+    def uptime():
+        return next(iter(MENUS["/system/resource"].rows(router).rows.values())).values["uptime"]
+
+    assert uptime() == "0s"
+    clock[0] += 90061
+    assert uptime() == "1d1h1m1s"
+    router.boot()
+    assert uptime() == "0s"
+
+
 def start(*flags):
     command = [sys.executable, "-m", "simulator", "--demo-password", "--json", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -81,11 +100,12 @@ def stop(process):
 def test_the_state_file_keeps_a_router_between_runs(tmp_path):
     file = tmp_path / "state"
     process, said = start("--state", file)
-    serial = said["routers"][0]["serial"]
+    same = ("serial", "fingerprint_sha256")
+    before = [said["routers"][0][name] for name in same]
     stop(process)
     assert oct(file.stat().st_mode & 0o777) == "0o600"
     process, said = start("--state", file)
-    assert said["routers"][0]["serial"] == serial
+    assert [said["routers"][0][name] for name in same] == before
     stop(process)
 
 

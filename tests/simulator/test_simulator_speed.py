@@ -1,5 +1,6 @@
 """How fast a simulated router in a process of its own is: bounds, not measurements."""
 
+import itertools
 import json
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from simulator.protocol import Decoder, encode_sentence
 
 pytestmark = pytest.mark.router
 LEASE = "/ip/dhcp-server/lease"
+ROUNDS = 4  # others use this machine too: a bound has to hold in one of them
 FIELDS = "=.proplist=.id,address,mac-address,comment"
 
 
@@ -80,11 +82,16 @@ def in_flight(router, count, block, window=32):
 
 
 def test_commands_in_flight_are_faster_than_one_at_a_time(process):
-    serial = one_at_a_time(process, 1000, 1)
-    windowed = max(in_flight(process, 4000, block) for block in (2, 3))
-    assert windowed > 1.2 * serial
+    blocks = itertools.count(1)  # of addresses, a fresh one each time
+
+    def gain(serially, windowed):
+        return in_flight(process, windowed, next(blocks)) / one_at_a_time(
+            process, serially, next(blocks)
+        )
+
+    assert any(gain(500, 3000) > 1.2 for _ in range(ROUNDS))
     process.set_faults(latency_ms=5)
-    assert in_flight(process, 2000, 4) > 12 * one_at_a_time(process, 60, 5)
+    assert any(gain(40, 1500) > 15 for _ in range(ROUNDS))
 
 
 def read_print(sock):
@@ -117,13 +124,11 @@ def from_memory(answer):
 
 def test_a_print_of_ten_thousand_leases_is_nearly_as_fast_as_from_memory(process):
     in_flight(process, 10_000, 1)
-    with login(process) as sock:
-        read_print(sock)
-        took, rows, answer = min(read_print(sock) for _ in range(5))
-    assert rows == 10_001
-    with (
-        from_memory(answer) as listener,
-        socket.create_connection(listener.getsockname()) as sock,
-    ):
-        ideal = min(read_print(sock)[0] for _ in range(5))
-    assert took < 2 * ideal
+    with login(process) as router:
+        _, rows, answer = read_print(router)
+        assert rows == 10_001
+        with (
+            from_memory(answer) as listener,
+            socket.create_connection(listener.getsockname()) as memory,
+        ):
+            assert any(read_print(router)[0] < 2 * read_print(memory)[0] for _ in range(5 * ROUNDS))
