@@ -139,18 +139,16 @@ local function request(router, service, wants)
   return refused
 end
 
--- The row stands only where it is wanted: weak claims go. Returns whether anybody was woken.
-local function drop_weak(router, service, stamp, now, routers_due)
+-- The row stands only where it is wanted: weak claims go. Nobody waits for one: who asks gets it.
+local function drop_weak(router, service)
   local held = read_held(router, service)
   local kept = {}
-  local woken = false
   for _, claim in ipairs(held) do
     local holders = read_claim(router, claim[1])
     local mine = holders[claim[2]]
     if mine and mine[1] == service and mine[2] == 0 then
       holders[claim[2]] = nil
       write_claim(router, claim[1], holders)
-      woken = wake(router, claim[1], stamp, now, routers_due) or woken
     else
       kept[#kept + 1] = claim
     end
@@ -158,5 +156,4 @@ local function drop_weak(router, service, stamp, now, routers_due)
   if #kept ~= #held then
     write_held(router, service, kept)
   end
-  return woken
 end

@@ -54,7 +54,7 @@ for i, s in ipairs(order.services) do
       redis.call('HDEL', router.waiting, s.service)
     end
     if s['do'] == 'confirm' then
-      drop_weak(router, s.service, ARGV[3], now, KEYS[1])
+      drop_weak(router, s.service)
       if s.gone then
         redis.call('SREM', router.services, s.service)
       end

@@ -13,7 +13,7 @@ local now = now_ms()
 if redis.call('GET', router.lease) ~= ARGV[2] then
   return { -1, now, {}, 0 }
 end
-local next_look = look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
+look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
 local marks = due_marks(router, most, now, ARGV[6])
 if #marks > 0 then
   redis.call('PEXPIRE', router.lease, lease_ms)
@@ -21,6 +21,8 @@ if #marks > 0 then
   return { 1, now, marks, 0 }
 end
 redis.call('DEL', router.lease)
+-- What this holder itself leaves unanswered is looked at like what a lost one left.
+local next_look = look_at_notes(router, '', lease_ms, ARGV[4], now, KEYS[1])
 local first = first_due(router)
 if next_look and (not first or next_look < first) then
   first = next_look

@@ -1,0 +1,69 @@
+"""Claims on one router as the design says them, in plain Python: what the scripts must do.
+
+A claim is strong while desired and granted, weak while the row merely still stands. All of a
+service's claims are granted or none; a refused service waits for every key that refused it.
+"""
+
+from collections.abc import Iterable
+
+ANY = "all"
+
+
+def meet(a, b):
+    """Whether two claims (key, scope) exclude each other."""
+    return a[0] == b[0] and (a[1] == b[1] or ANY in (a[1], b[1]))
+
+
+class Claims:
+    """Who wants, holds and waits for what."""
+
+    def __init__(self):
+        self.wants: dict[str, frozenset] = {}
+        self.strong: dict[tuple, str] = {}
+        self.weak: dict[tuple, str] = {}
+        self.waiting: dict[str, set[str]] = {}
+
+    def want(self, service: str, wants: Iterable) -> set[str]:
+        """A commit: lets go of what is no longer wanted, asks for all; returns who is woken."""
+        self.wants[service] = frozenset(wants)
+        woken: set[str] = set()
+        for claim in [c for c, holder in self.strong.items() if holder == service]:
+            if claim not in self.wants[service]:
+                del self.strong[claim]
+                self.weak[claim] = service
+                woken |= self._wake(claim[0])
+        self.ask(service)
+        return woken
+
+    def refusers(self, service: str) -> set[tuple[str, str]]:
+        """(key, holder) of every strong claim of others that stands in the way."""
+        return {
+            (claim[0], holder)
+            for claim in self.wants[service]
+            for held, holder in self.strong.items()
+            if holder != service and meet(claim, held)
+        }
+
+    def ask(self, service: str) -> set[tuple[str, str]]:
+        """All or none; what is weak gives way."""
+        refused = self.refusers(service)
+        for key, _ in refused:
+            self.waiting.setdefault(key, set()).add(service)
+        if not refused:
+            for claim in self.wants[service]:
+                for held in [h for h, other in self.weak.items() if meet(claim, h)]:
+                    if self.weak[held] != service or held == claim:
+                        del self.weak[held]
+                self.strong[claim] = service
+        return refused
+
+    def granted(self, service: str) -> bool:
+        """Whether it holds all that it wants."""
+        return all(self.strong.get(claim) == service for claim in self.wants[service])
+
+    def confirm(self, service: str) -> None:
+        """Its row stands only where it is wanted. Nobody waits for what is weak."""
+        self.weak = {claim: holder for claim, holder in self.weak.items() if holder != service}
+
+    def _wake(self, key: str) -> set[str]:
+        return self.waiting.pop(key, set())

@@ -1,0 +1,251 @@
+"""Claims in any interleaving of commits and passes: as the model says, and nobody is forgotten."""
+
+import json
+import secrets
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.builders import ipv4, mac
+from tests.store.claims_model import Claims, meet
+from worker.core.entry import Claim
+from worker.core.record import Placement, ServiceRecord
+from worker.store.records import ServiceCommit
+from worker.store.routers import Conclusion
+from worker.store.store import open_store
+
+pytestmark = pytest.mark.redis
+
+SERVICES = ["A", "B", "C", "D"]
+services = st.sampled_from(SERVICES)
+macs = st.builds(Claim, st.integers(1, 3).map(lambda n: f"mac:{mac(n)}"), st.sampled_from("ab*"))
+addresses = st.integers(1, 3).map(lambda n: Claim(f"address:{ipv4(n)}", "all"))
+
+
+@st.composite
+def wants(draw):
+    """A MAC on server a, b or all of them, an address unless it is a pool's; or nothing."""
+    if draw(st.integers(0, 5)) == 0:
+        return frozenset()
+    found = draw(macs)
+    wanted = {Claim(found.key, "all" if found.scope == "*" else found.scope)}
+    if draw(st.booleans()):
+        wanted.add(draw(addresses))
+    return frozenset(wanted)
+
+
+class Router:
+    """One router's claims in the store, driven as accept and converge drive them."""
+
+    def __init__(self, client):
+        self.client = client
+        self.store = open_store(client, f"c{secrets.token_hex(4)}:", lease_ms=600_000)
+        self.block = self.store.keys.router_block("R1")
+
+    def commit(self, service, generation, wanted):
+        record = ServiceRecord(service, placements={"R1": Placement(None)})
+        change = ServiceCommit(service, generation, record, {"R1": wanted}, {"R1": 0})
+        return self.store.records.commit([change], 0).done == [True]
+
+    def ask(self, mark, wanted):
+        (answer,) = self.store.routers.claim(
+            "R1", [(mark.service_id, mark.stored.generation, wanted)]
+        )
+        return answer
+
+    def conclude(self, mark, granted, token):
+        end = Conclusion(mark, "confirm" if granted else "postpone", wait_ms=300_000)
+        return self.store.routers.conclude("R1", token, [end]) == [True]
+
+    def claims(self):
+        """{(key, scope): service} of the strong claims, and of the weak ones."""
+        strong, weak = {}, {}
+        for key, text in self.client.hgetall(self.block[5]).items():
+            for scope, (service, is_strong) in json.loads(text).items():
+                (strong if is_strong else weak)[key, scope] = service
+        return strong, weak
+
+    def held(self):
+        """{((key, scope), service)} by the table of services."""
+        table = self.client.hgetall(self.block[6]).items()
+        return {(tuple(claim), service) for service, text in table for claim in json.loads(text)}
+
+    def due(self):
+        """Services whose mark is due now."""
+        now = self.store.records.now_ms()
+        marks = self.client.zrange(self.block[0], 0, -1, withscores=True)
+        return {service for service, score in marks if score % 10**13 <= now}
+
+
+class ClaimsMachine(RuleBasedStateMachine):
+    client = None
+
+    @initialize()
+    def begin(self):
+        self.real = Router(self.client)
+        self.model = Claims()
+        self.generation = dict.fromkeys(SERVICES, 0)
+        self.stamps = dict.fromkeys(SERVICES, 0)
+        self.marked: set[str] = set()
+        self.token = None
+        self.looks = {}  # service: (mark, stamp when taken, answer of its last request)
+
+    def mark(self, woken):
+        for service in woken:
+            self.stamps[service] += 1
+            self.marked.add(service)
+
+    @rule(service=services, wanted=wants())
+    def commit(self, service, wanted):
+        assert self.real.commit(service, self.generation[service], wanted)
+        self.generation[service] += 1
+        self.mark(self.model.want(service, wanted) | {service})
+
+    @rule(service=services, wanted=wants(), off=st.sampled_from([-1, 1]))
+    def commit_too_late(self, service, wanted, off):
+        assert not self.real.commit(service, self.generation[service] + off, wanted)
+
+    @precondition(lambda self: self.token is None)
+    @rule()
+    def take(self):
+        self.token = secrets.token_hex(8)
+        taken = self.real.store.routers.acquire("R1", self.token, 500)
+        assert {mark.service_id for mark in taken.marks} == self.marked
+        self.looks = {m.service_id: (m, self.stamps[m.service_id], None) for m in taken.marks}
+
+    @precondition(lambda self: self.looks)
+    @rule(data=st.data())
+    def ask(self, data):
+        self.ask_for(data.draw(st.sampled_from(sorted(self.looks))))
+
+    @precondition(lambda self: self.asked())
+    @rule(data=st.data())
+    def conclude(self, data):
+        self.conclude_for(data.draw(st.sampled_from(self.asked())))
+
+    @precondition(lambda self: self.token is not None)
+    @rule()
+    def release(self):
+        batch = self.real.store.routers.next_batch("R1", self.token, 0)
+        assert not batch.held
+        assert batch.ring == bool(self.marked)
+        # the message that was rung for arrives at the next take
+        self.token, self.looks = None, {}
+
+    def asked(self):
+        return sorted(s for s, (_, _, answer) in self.looks.items() if answer is not None)
+
+    def ask_for(self, service):
+        mark, stamp, _ = self.looks[service]
+        answer = self.real.ask(mark, self.model.wants[service])
+        if mark.stored.generation != self.generation[service]:
+            assert answer is None
+            del self.looks[service]
+        else:
+            assert set(answer) == self.model.ask(service)
+            self.looks[service] = mark, stamp, answer
+
+    def conclude_for(self, service):
+        mark, stamp, answer = self.looks.pop(service)
+        stands = (mark.stored.generation, stamp) == (
+            self.generation[service],
+            self.stamps[service],
+        )
+        assert self.real.conclude(mark, not answer, self.token) == stands
+        if stands:
+            self.marked.discard(service)
+            if not answer:
+                self.model.confirm(service)
+
+    @invariant()
+    def the_store_holds_what_the_model_holds(self):
+        strong, weak = self.real.claims()
+        assert strong == self.model.strong
+        assert weak == self.model.weak
+        assert self.real.held() == set(strong.items()) | set(weak.items())
+
+    @invariant()
+    def no_two_services_hold_one_claim(self):
+        strong = list(self.real.claims()[0].items())
+        for claim, service in strong:
+            assert not [o for c, o in strong if o != service and meet(c, claim)]
+
+    @invariant()
+    def nobody_waits_for_a_free_claim_without_a_mark(self):
+        due = self.real.due()
+        assert due == self.marked
+        for service in self.model.wants:
+            if not self.model.granted(service) and service not in due:
+                assert self.model.refusers(service)
+
+    def teardown(self):
+        """Where no two services want the same, all are granted: rings resolve by desire alone."""
+        if self.token is not None:
+            self.release()
+        kept: list = []
+        for service, wanted in list(self.model.wants.items()):
+            if any(meet(claim, other) for claim in wanted for other in kept):
+                self.commit(service, frozenset())
+            else:
+                kept += wanted
+        for _ in range(2 * len(SERVICES)):
+            if not self.marked:
+                break
+            self.take()
+            for service in sorted(self.looks):
+                self.ask_for(service)
+            for service in self.asked():
+                self.conclude_for(service)
+            self.release()
+        assert not self.marked
+        assert all(self.model.granted(service) for service in self.model.wants)
+        strong, weak = self.real.claims()
+        assert set(strong) == set(kept)
+        assert weak == {}
+
+
+def test_claims_hold_in_every_interleaving(client):
+    run_state_machine_as_test(
+        type("Bound", (ClaimsMachine,), {"client": client}),
+        settings=settings(max_examples=60, stateful_step_count=40, deadline=None),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), size=st.integers(2, 7))
+def test_a_ring_of_any_length_resolves_in_any_order(valkey_server, data, size):
+    """Everybody gets the address of the next one; the passes look in any order, too."""
+    with valkey_server.client() as client:
+        router = Router(client)
+        names = [f"S{n}" for n in range(size)]
+        first = {s: frozenset({Claim(f"address:{ipv4(n)}", "all")}) for n, s in enumerate(names)}
+        then = {s: first[names[(n + 1) % size]] for n, s in enumerate(names)}
+        for service in names:
+            assert router.commit(service, 0, first[service])
+        finish_passes(router, first, data)
+        for service in data.draw(st.permutations(names)):
+            assert router.commit(service, 1, then[service])
+        finish_passes(router, then, data)
+        strong, weak = router.claims()
+        assert strong == {tuple(claim): s for s in names for claim in then[s]}
+        assert weak == {}
+
+
+def finish_passes(router, wanted, data):
+    for _ in range(3 * len(wanted)):
+        taken = router.store.routers.acquire("R1", "aa", 500)
+        for mark in data.draw(st.permutations(taken.marks)):
+            answer = router.ask(mark, wanted[mark.service_id])
+            router.conclude(mark, not answer, "aa")
+        if not router.store.routers.next_batch("R1", "aa", 0).ring:
+            return
+    raise AssertionError("the passes do not come to an end")

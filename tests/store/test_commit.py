@@ -1,0 +1,216 @@
+"""A commit: all of a service or nothing of it, and what is kept for how long."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from redis.exceptions import ResponseError
+
+from contracts import names
+from tests.builders import mac
+from worker.core.entry import Claim
+from worker.core.outcome import DeadLetter, Outcome
+from worker.core.record import Placement, ServiceRecord
+from worker.store.keys import SEEN_PERIOD_S
+from worker.store.records import EventCommit, ServiceCommit
+
+pytestmark = pytest.mark.redis
+
+LANE = names.QUEUE_EVENTS
+DAY_MS = 86_400_000
+MAC = Claim(f"mac:{mac(1)}", "dhcp1")
+
+
+def outcome(key, state="accepted"):
+    return Outcome(key, f"id-{key}", "urn:s", "t", "SVC-1", state)
+
+
+def letter(id_, at_ms=0):
+    return DeadLetter(id_, "event", "invalid-event", "all wrong", at_ms=at_ms)
+
+
+def full_commit(generation=0, key="e1", service="SVC-1"):
+    """One of everything that a commit can do."""
+    return ServiceCommit(
+        service_id=service,
+        generation=generation,
+        record=ServiceRecord(service, owner="urn:s", placements={"R1": Placement(None)}),
+        claims={"R1": frozenset({MAC})},
+        marks={"R1": 0},
+        events=[EventCommit(key, LANE, "accepted", outcome(key), None, "c" * 64)],
+        outcomes=[outcome("earlier", "superseded")],
+        counts={"superseded": 1},
+        letters=[letter("letter")],
+        lines=['{"what":"accepted"}'],
+    )
+
+
+@pytest.fixture
+def everything(client, prefix):
+    """All that is stored under the prefix."""
+
+    def everything():
+        return {key: client.dump(key) for key in client.scan_iter(match=prefix + "*")}
+
+    return everything
+
+
+@pytest.fixture
+def in_journal(client, prefix):
+    client.hset(names.journal_body(prefix, LANE), "e1", "{}")
+    client.zadd(names.journal_due(prefix, LANE), {"e1": 1})
+    client.hset(f"{prefix}attempts", "e1", 1)
+
+
+@pytest.mark.usefixtures("in_journal")
+def test_a_commit_says_it_all_in_one_step(store, client):
+    now = store.records.now_ms()
+    assert store.records.commit([full_commit()], now) == ([True], ["R1"])
+    stored = store.records.read(["SVC-1"])["SVC-1"]
+    assert (stored.generation, stored.record.owner) == (1, "urn:s")
+    assert store.journal.depth(LANE) == 0
+    assert client.hgetall(store.keys.attempts) == {}
+    assert store.views.outcomes(["e1"]) == [outcome("e1")]
+    assert store.views.outcomes(["earlier"]) == [outcome("earlier", "superseded")]
+    assert store.views.counters() == {"accepted": 1, "superseded": 1}
+    assert [each.id for each in store.views.dead_letters()] == ["letter"]
+    view = store.views.service("SVC-1", ["R1"])
+    assert view.events == [outcome("e1")]
+    assert view.history == [{"what": "accepted"}]
+    assert view.marked == ["R1"]
+    assert store.views.router("R1").services == 1
+    assert store.routers.claim("R1", [("SVC-2", 0, frozenset({MAC}))]) == [[(MAC.key, "SVC-1")]]
+
+
+@pytest.mark.usefixtures("in_journal")
+def test_a_commit_that_comes_second_leaves_everything_untouched(store, everything):
+    first = ServiceCommit("SVC-1", 0, ServiceRecord("SVC-1"))
+    store.records.commit([first], store.records.now_ms())
+    before = everything()
+    assert store.records.commit([full_commit(generation=0)], store.records.now_ms()) == (
+        [False],
+        [],
+    )
+    assert everything() == before
+
+
+def test_the_others_of_the_call_go_through(store):
+    store.records.commit([full_commit(service="SVC-2", key="e2")], store.records.now_ms())
+    again = [full_commit(service=f"SVC-{n}", key=f"e{n}") for n in (1, 2, 3)]
+    assert store.records.commit(again, store.records.now_ms()).done == [True, False, True]
+    assert store.views.outcomes(["e1", "e3"]) == [outcome("e1"), outcome("e3")]
+
+
+def test_many_commits_are_split_and_answered_in_order(store):
+    store.records.commit([ServiceCommit("SVC-77", 0, ServiceRecord("SVC-77"))], 0)
+    many = [
+        replace(full_commit(service=f"SVC-{n}", key=f"e{n}"), claims={}, marks={f"R{n % 3}": 0})
+        for n in range(120)
+    ]
+    result = store.records.commit(many, store.records.now_ms())
+    assert [n for n, done in enumerate(result.done) if not done] == [77]
+    assert sorted(result.rings) == ["R0", "R1", "R2"]
+
+
+def test_a_message_is_rung_for_once_until_the_router_is_taken(store):
+    for generation, rings in ((0, ["R1"]), (1, [])):
+        commit = full_commit(generation=generation)
+        assert store.records.commit([commit], store.records.now_ms()).rings == rings
+    assert store.routers.acquire("R1", "token", 10) is not None
+    assert store.records.commit([full_commit(2)], store.records.now_ms()) == ([True], [])
+
+
+def test_a_commit_without_a_record_writes_none(store):
+    only_said = ServiceCommit("SVC-1", events=[EventCommit("e1", LANE, "duplicate")])
+    assert store.records.commit([only_said], store.records.now_ms()).done == [True]
+    assert store.records.read(["SVC-1"])["SVC-1"].generation == 0
+    assert store.views.counters() == {"duplicate": 1}
+
+
+def test_outcomes_live_thirty_days_and_those_of_no_change_an_hour(store, client):
+    events = [
+        EventCommit("long", LANE, "accepted", outcome("long")),
+        EventCommit("short", LANE, "unchanged", outcome("short", "applied"), 3600),
+    ]
+    store.records.commit([ServiceCommit("SVC-1", events=events)], store.records.now_ms())
+    assert 29 * 86_400 < client.ttl(store.keys.outcome("long")) <= 30 * 86_400
+    assert 3_500 < client.ttl(store.keys.outcome("short")) <= 3_600
+    assert [each.key for each in store.views.outcomes(["short", "long"])] == ["short", "long"]
+    assert client.lrange(store.keys.recent("SVC-1"), 0, -1) == ["long"]
+
+
+def test_history_keeps_fifty_lines_and_the_list_of_events_twenty(store):
+    for n in range(60):
+        commit = ServiceCommit(
+            "SVC-1",
+            generation=n,
+            record=ServiceRecord("SVC-1"),
+            events=[EventCommit(f"e{n}", LANE, "accepted", outcome(f"e{n}"))],
+            lines=[json.dumps({"n": 2 * n}), json.dumps({"n": 2 * n + 1})],
+        )
+        assert store.records.commit([commit], store.records.now_ms()).done == [True]
+    view = store.views.service("SVC-1", [])
+    assert [line["n"] for line in view.history] == list(range(119, 69, -1))
+    assert [each.key for each in view.events] == [f"e{n}" for n in range(59, 39, -1)]
+
+
+def test_an_event_stands_once_in_the_list_of_events(store, client):
+    for key in ("a", "b", "a"):
+        said = EventCommit(key, LANE, "rejected", outcome(key, "rejected"))
+        store.records.commit([ServiceCommit("SVC-1", events=[said])], store.records.now_ms())
+    assert client.lrange(store.keys.recent("SVC-1"), 0, -1) == ["a", "b"]
+
+
+@pytest.mark.parametrize("day", range(32))
+def test_ids_are_remembered_for_31_days(store, client, day):
+    """On whichever day of a period the event came."""
+    came = (20_000 * SEEN_PERIOD_S) * 1000 + day * DAY_MS // 4
+    said = EventCommit("0123456789abcdef-rest", LANE, "accepted", None, None, "c" * 64)
+    store.records.commit([ServiceCommit("SVC-1", events=[said])], came)
+    found = store.records.seen(["0123456789abcdef-rest", "other"], came + 31 * DAY_MS)
+    assert found == {"0123456789abcdef-rest": "c" * 12}
+    ttl_s = client.ttl(store.keys.seen(came // 1000))
+    assert 39 * 86_400 < ttl_s <= 40 * 86_400
+
+
+def test_the_time_limit_of_remembered_ids_is_set_once(store, client):
+    now = store.records.now_ms()
+    said = EventCommit("a", LANE, "accepted", None, None, "c" * 64)
+    store.records.commit([ServiceCommit("SVC-1", events=[said])], now)
+    client.expire(store.keys.seen(now // 1000), 1000)
+    store.records.commit([ServiceCommit("SVC-2", events=[replace(said, key="b")])], now)
+    assert client.ttl(store.keys.seen(now // 1000)) <= 1000
+
+
+def test_dead_letters_are_shown_newest_first_and_overwritten_by_id(store):
+    now = store.records.now_ms()
+    for id_ in ("a", "b", "a"):
+        store.records.commit([ServiceCommit("", letters=[letter(id_, at_ms=now)])], now)
+    assert sorted(each.id for each in store.views.dead_letters()) == ["a", "b"]
+    assert store.views.dead_letter("a") == letter("a", at_ms=now)
+    assert store.views.dead_letter("c") is None
+
+
+@pytest.mark.usefixtures("in_journal")
+def test_a_key_of_another_kind_stops_the_commit_before_its_first_write(store, client, everything):
+    now, keys = store.records.now_ms(), store.keys
+    touched = [
+        *(keys.routers_due, keys.attempts, keys.counters, keys.seen(now // 1000)),
+        *(keys.dead_letters, keys.dead_letters_by_time),
+        *(keys.record("SVC-1"), keys.history("SVC-1"), keys.recent("SVC-1")),
+        *(keys.outcome("e1"), keys.outcome("earlier")),
+        *(names.journal_body(keys.prefix, LANE), names.journal_due(keys.prefix, LANE)),
+        *keys.router_block("R1"),
+    ]
+    for key in touched:
+        was = client.dump(key)
+        client.delete(key)
+        client.xadd(key, {"not": "ours"})
+        before = everything()
+        with pytest.raises(ResponseError, match="it is not ours"):
+            store.records.commit([full_commit()], now)
+        assert everything() == before, key
+        client.delete(key)
+        if was is not None:
+            client.restore(key, 0, was)
+    assert store.records.commit([full_commit()], now).done == [True]

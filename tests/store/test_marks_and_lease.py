@@ -1,0 +1,423 @@
+"""Marks, the router lease, notes in flight, parking: what a pass may and may not undo."""
+
+import json
+
+import pytest
+from redis.exceptions import ResponseError
+
+from tests.builders import mac
+from tests.store.passing_time import let_pass
+from worker.core.entry import Claim
+from worker.core.outcome import DeadLetter, Outcome
+from worker.core.record import Placement, ServiceRecord
+from worker.store.records import ServiceCommit
+from worker.store.routers import Acquired, Conclusion, RouterState
+
+pytestmark = pytest.mark.redis
+
+HOUR_MS = 3_600_000
+LEASE_MS = 30_000
+
+
+@pytest.fixture
+def routers(store):
+    return store.routers
+
+
+def names_of(marks):
+    return [mark.service_id for mark in marks]
+
+
+def take(routers, token="aa", most=500):  # noqa: S107 - a lease's token
+    acquired = routers.acquire("R1", token, most)
+    assert isinstance(acquired, Acquired)
+    return {mark.service_id: mark for mark in acquired.marks}
+
+
+def commit(store, service="S", generation=0, priority=0):
+    """A commit that changes the record and marks it."""
+    record = ServiceRecord(service, placements={"R1": Placement(None)})
+    change = ServiceCommit(service, generation, record, marks={"R1": priority})
+    result = store.records.commit([change], 0)
+    assert result.done == [True]
+    return result.rings
+
+
+def looks_at(store):
+    """In how many ms the sweep looks at the router; None: not at all."""
+    at = store.client.zscore(store.keys.routers_due, "R1")
+    return None if at is None else at - store.records.now_ms()
+
+
+# Marks
+
+
+def test_marks_come_by_priority_and_then_by_time(routers):
+    for service, priority in (("bulk", 2), ("gone", 1), ("new", 0), ("bulk gone", 3)):
+        routers.mark("R1", [service], priority)
+    routers.mark("R1", ["newer"], 0)
+    routers.mark("R1", ["later"], 0, HOUR_MS)
+    marks = routers.acquire("R1", "aa", 500).marks
+    assert names_of(marks) == ["new", "newer", "gone", "bulk", "bulk gone"]
+    assert [mark.priority for mark in marks] == [0, 0, 1, 2, 3]
+    assert names_of(routers.next_batch("R1", "aa", 2).marks) == ["new", "newer"]
+
+
+def test_a_mark_comes_with_the_record_as_it_is(store, routers):
+    commit(store)
+    routers.mark("R1", ["unknown"])
+    marks = take(routers)
+    assert marks["S"].stored == store.records.read(["S"])["S"]
+    assert marks["unknown"].stored.generation == 0
+
+
+def test_marking_again_keeps_the_higher_priority_and_the_earlier_time(routers):
+    routers.mark("R1", ["S"], 1, HOUR_MS)
+    routers.mark("R1", ["S"], 2, 0)
+    assert take(routers)["S"].priority == 1
+
+
+@pytest.mark.parametrize("do", ["confirm", "postpone", "give-up"])
+@pytest.mark.parametrize("meanwhile", ["mark", "commit", "join"])
+def test_what_is_marked_during_a_pass_outlives_its_end(store, routers, do, meanwhile):
+    commit(store)
+    mark = take(routers)["S"]
+    if meanwhile == "mark":
+        routers.mark("R1", ["S"], 2)
+    elif meanwhile == "commit":
+        commit(store, generation=1, priority=2)
+    else:
+        routers.join("R1", ["S"])
+    before = store.records.read(["S"])
+    end = Conclusion(
+        mark,
+        do,
+        record=ServiceRecord("S"),
+        outcomes=[Outcome("e", "e", "s", "t", "S", "applied")],
+        waiting="{}",
+        wait_ms=HOUR_MS,
+        letters=[DeadLetter("S@R1", "service", "operation-refused", "no")],
+        lines=["{}"],
+        counts={"applied": 1},
+    )
+    assert routers.conclude("R1", "aa", [end]) == [False]
+    assert store.records.read(["S"]) == before
+    assert store.views.outcomes(["e"]) == []
+    assert store.views.dead_letters() == []
+    assert store.views.counters() == {}
+    assert routers.waiting("R1", ["S"]) == {}
+    assert names_of(routers.next_batch("R1", "aa", 500).marks) == ["S"]
+
+
+def test_a_record_that_changed_without_a_mark_keeps_its_mark(store, routers):
+    """Another router's pass wrote the record: this one looks again."""
+    commit(store)
+    mark = take(routers)["S"]
+    store.records.commit([ServiceCommit("S", 1, ServiceRecord("S"))], 0)
+    assert routers.conclude("R1", "aa", [Conclusion(mark, "confirm")]) == [False]
+    assert names_of(routers.next_batch("R1", "aa", 500).marks) == ["S"]
+
+
+def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
+    commit(store)
+    mark = take(routers)["S"]
+    end = Conclusion(
+        mark,
+        "confirm",
+        record=ServiceRecord("S", owner="urn:s"),
+        gone=True,
+        outcomes=[Outcome("e", "e", "s", "t", "S", "applied")],
+        lines=['{"n":1}', '{"n":2}'],
+        counts={"applied": 2},
+    )
+    assert routers.conclude("R1", "aa", [end]) == [True]
+    stored = store.records.read(["S"])["S"]
+    assert (stored.generation, stored.record.owner) == (2, "urn:s")
+    assert [each.state for each in store.views.outcomes(["e"])] == ["applied"]
+    assert 29 * 86_400 < client.ttl(store.keys.outcome("e")) <= 30 * 86_400
+    view = store.views.service("S", ["R1"])
+    assert [line["n"] for line in view.history] == [2, 1]
+    assert view.marked == []
+    assert store.views.counters() == {"applied": 2}
+    assert store.views.router("R1").services == 0
+    assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False)
+    assert looks_at(store) is None
+
+
+def routers_end(store):
+    return pytest.approx(store.records.now_ms(), abs=1000), []
+
+
+def test_what_was_given_up_is_kept_until_it_is_confirmed(store, routers):
+    commit(store)
+    letter = DeadLetter("S@R1", "service", "operation-refused", "no", service_id="S", router="R1")
+    why = json.dumps({"reason": "operation-refused", "detail": "no", "since_ms": 1})
+    end = Conclusion(take(routers)["S"], "give-up", waiting=why, letters=[letter])
+    assert routers.conclude("R1", "aa", [end]) == [True]
+    assert store.views.dead_letters() == [letter]
+    assert routers.waiting("R1", ["S"]) == {"S": json.loads(why)}
+    assert not routers.next_batch("R1", "aa", 500).held
+    assert store.views.service("S", ["R1"]).marked == []
+    commit(store, generation=1)
+    assert routers.conclude("R1", "bb", [Conclusion(take(routers, "bb")["S"], "confirm")]) == [True]
+    assert store.views.dead_letters() == []
+    assert routers.waiting("R1", ["S"]) == {}
+
+
+def test_what_waits_comes_when_its_time_has_come(store, routers):
+    routers.mark("R1", ["S"], 1)
+    end = Conclusion(take(routers)["S"], "postpone", wait_ms=HOUR_MS, waiting='{"reason":"r"}')
+    assert routers.conclude("R1", "aa", [end]) == [True]
+    assert routers.waiting("R1", ["S"]) == {"S": {"reason": "r"}}
+    assert routers.next_batch("R1", "aa", 500).marks == []
+    assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
+    let_pass(store, HOUR_MS)
+    assert routers.sweep(0).routers == ["R1"]
+    assert take(routers, "bb")["S"].priority == 1
+
+
+def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
+    routers.mark("R1", ["S"])
+    routers.conclude("R1", "aa", [Conclusion(take(routers)["S"], "postpone", wait_ms=HOUR_MS)])
+    routers.next_batch("R1", "aa", 500)
+    assert routers.mark("R1", ["S"])
+    assert list(take(routers, "bb")) == ["S"]
+
+
+# The lease
+
+
+def test_one_worker_holds_a_router(routers):
+    routers.mark("R1", ["S"])
+    take(routers)
+    assert routers.acquire("R1", "bb", 500) is None
+    assert routers.acquire("R2", "bb", 500) is not None
+
+
+def test_a_held_router_is_not_rung_for_and_its_release_tests_for_marks(routers):
+    take(routers)
+    assert not routers.mark("R1", ["S"])
+    batch = routers.next_batch("R1", "aa", 0)
+    assert (batch.held, batch.marks, batch.ring) == (False, [], True)
+    assert not routers.mark("R1", ["S"])  # that message is under way
+    assert list(take(routers, "bb")) == ["S"]
+
+
+def test_a_release_rings_for_nothing_when_nothing_is_due(store, routers):
+    routers.mark("R1", ["S"], 0, HOUR_MS)
+    take(routers)
+    assert not routers.next_batch("R1", "aa", 500).ring
+    assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
+
+
+def test_a_killed_holder_is_replaced_when_its_lease_is_over(store, routers):
+    routers.mark("R1", ["S"])
+    take(routers)
+    let_pass(store, LEASE_MS // 2)
+    assert routers.renew("R1", "aa")
+    let_pass(store, LEASE_MS // 2)
+    assert routers.acquire("R1", "bb", 500) is None
+    assert routers.sweep(0).routers == []
+    let_pass(store, LEASE_MS)
+    assert routers.sweep(0).routers == ["R1"]
+    assert list(take(routers, "bb")) == ["S"]
+    assert not routers.renew("R1", "aa", ["S"])
+
+
+def test_a_lost_lease_marks_everything_again_and_ends_nothing(store, routers):
+    for service in ("S", "T"):
+        commit(store, service)
+    old = take(routers)
+    let_pass(store, LEASE_MS)
+    new = take(routers, "bb")
+    assert routers.conclude("R1", "bb", [Conclusion(new["S"], "confirm")]) == [True]
+    ends = [Conclusion(mark, "confirm", record=ServiceRecord("X")) for mark in old.values()]
+    assert routers.conclude("R1", "aa", ends) is None
+    assert store.records.read(["S"])["S"].record.service_id == "S"
+    assert routers.conclude("R1", "bb", [Conclusion(new["T"], "confirm")]) == [False]
+    assert sorted(names_of(routers.next_batch("R1", "bb", 500).marks)) == ["S", "T"]
+
+
+def test_who_lost_the_lease_cannot_release_renew_or_park(store, routers):
+    take(routers)
+    let_pass(store, LEASE_MS)
+    take(routers, "bb")
+    batch = routers.next_batch("R1", "aa", 500)
+    assert (batch.held, batch.marks, batch.ring) == (False, [], False)
+    assert not routers.renew("R1", "aa", ["S"])
+    assert routers.park("R1", "aa", 1000, RouterState("blocked")) == 0
+    assert routers.acquire("R1", "cc", 500) is None
+    assert store.views.router("R1").state == RouterState()
+    assert notes(store) == {}
+
+
+def test_what_joins_a_batch_has_a_stamp_that_holds(store, routers):
+    commit(store)
+    take(routers)
+    (joined,) = routers.join("R1", ["S"])
+    assert joined.stored.generation == 1
+    assert routers.conclude("R1", "aa", [Conclusion(joined, "confirm")]) == [True]
+    assert not routers.next_batch("R1", "aa", 500).held
+
+
+def test_what_is_said_after_the_join_stays_marked(store, routers):
+    commit(store)
+    take(routers)
+    (joined,) = routers.join("R1", ["S"])
+    commit(store, generation=1)
+    assert routers.conclude("R1", "aa", [Conclusion(joined, "confirm")]) == [False]
+    assert names_of(routers.next_batch("R1", "aa", 500).marks) == ["S"]
+
+
+# Parking
+
+
+def test_a_parked_router_is_left_alone_until_its_time(store, routers):
+    routers.mark("R1", ["S"])
+    take(routers)
+    down = RouterState("unreachable", since_ms=5, attempts=3, words="no route")
+    until = routers.park("R1", "aa", HOUR_MS, down)
+    assert until == pytest.approx(store.records.now_ms() + HOUR_MS, abs=1000)
+    assert not routers.mark("R1", ["T"])
+    assert commit(store) == []
+    assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
+    let_pass(store, HOUR_MS - 1000)
+    assert routers.acquire("R1", "bb", 500) is None
+    assert routers.sweep(0).routers == []
+    assert store.views.router("R1").state.next_at_ms == until
+    let_pass(store, 1000)
+    assert routers.sweep(0).routers == ["R1"]
+    acquired = routers.acquire("R1", "bb", 500)
+    assert sorted(names_of(acquired.marks)) == ["S", "T"]
+    assert (acquired.state.attempts, acquired.state.words) == (3, "no route")
+    routers.set_up("R1")
+    assert store.views.router("R1").state == RouterState()
+
+
+def test_a_wait_of_nothing_parks_for_a_moment(store, routers):
+    take(routers)
+    assert routers.park("R1", "aa", 0, RouterState("blocked")) > 0
+    let_pass(store, 1)
+    assert routers.acquire("R1", "bb", 500) is not None
+
+
+# Notes in flight
+
+
+def notes(store):
+    return store.client.hgetall(store.keys.router_block("R1")[4])
+
+
+def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
+    routers.mark("R1", ["S", "T"])
+    marks = take(routers)
+    assert routers.renew("R1", "aa", ["S", "T"])
+    assert sorted(notes(store)) == ["S", "T"]
+    routers.mark("R1", ["S"])  # the look at it does not end, but its writes were answered
+    ends = [Conclusion(mark, "confirm") for mark in marks.values()]
+    assert routers.conclude("R1", "aa", ends) == [False, True]
+    assert notes(store) == {}
+
+
+def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers):
+    """A stale write may arrive after the first look; so the second one must come by itself."""
+    routers.mark("R1", ["S"])
+    take(routers)
+    routers.renew("R1", "aa", ["S"])
+    let_pass(store, LEASE_MS)  # it died
+
+    marks = take(routers, "bb")
+    assert list(marks) == ["S"]
+    routers.renew("R1", "bb", ["S"])  # the new holder writes it, too
+    assert routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")]) == [True]
+    assert not routers.next_batch("R1", "bb", 500).held
+    assert list(notes(store)) == ["S"]
+    assert looks_at(store) == pytest.approx(2 * LEASE_MS, abs=1000)
+    let_pass(store, 2 * LEASE_MS - 1000)
+    assert take(routers, "cc") == {}  # too early
+    assert not routers.next_batch("R1", "cc", 500).held
+
+    let_pass(store, 1000)
+    assert routers.sweep(0).routers == ["R1"]
+    marks = take(routers, "dd")
+    assert list(marks) == ["S"]
+    assert routers.conclude("R1", "dd", [Conclusion(marks["S"], "confirm")]) == [True]
+    assert not routers.next_batch("R1", "dd", 500).held
+    assert notes(store) == {}
+    assert looks_at(store) is None
+
+
+def test_the_second_look_comes_in_the_middle_of_a_pass_too(store, routers):
+    take(routers)
+    routers.renew("R1", "aa", ["S"])
+    let_pass(store, LEASE_MS)
+    marks = take(routers, "bb")
+    for _ in range(4):
+        routers.renew("R1", "bb", ["S"])
+        let_pass(store, LEASE_MS // 2)
+    routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")])
+    assert names_of(routers.next_batch("R1", "bb", 500).marks) == ["S"]
+    assert notes(store) == {}
+
+
+def test_a_parked_router_keeps_the_notes_of_what_may_be_under_way(store, routers):
+    routers.mark("R1", ["S"])
+    marks = take(routers)
+    routers.renew("R1", "aa", ["S"])
+    assert routers.park("R1", "aa", 1000, RouterState("unreachable")) > 0
+    let_pass(store, 1000)
+    take(routers, "bb")
+    assert routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")]) == [False]
+    assert list(notes(store)) == ["S"]
+
+
+# What is checked before the first write
+
+OPERATIONS = {
+    "acquire": lambda r, mark: r.acquire("R1", "bb", 500),
+    "next_batch": lambda r, mark: r.next_batch("R1", "aa", 500),
+    "renew": lambda r, mark: r.renew("R1", "aa", ["S"]),
+    "park": lambda r, mark: r.park("R1", "aa", 1000, RouterState("blocked")),
+    "mark": lambda r, mark: r.mark("R1", ["S"]),
+    "claim": lambda r, mark: r.claim("R1", [("S", 1, frozenset({Claim(f"mac:{mac(1)}", "a")}))]),
+    "conclude": lambda r, mark: r.conclude(
+        "R1",
+        "aa",
+        [
+            Conclusion(
+                mark,
+                "confirm",
+                record=ServiceRecord("S"),
+                outcomes=[Outcome("e", "e", "s", "t", "S", "applied")],
+                letters=[DeadLetter("l", "service", "r", "d")],
+                lines=["{}"],
+                counts={"applied": 1},
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_a_key_of_another_kind_stops_a_script_before_its_first_write(store, client, prefix, name):
+    commit(store)
+    store.routers.claim("R1", [("S", 1, frozenset({Claim(f"mac:{mac(2)}", "a")}))])
+    mark = take(store.routers)["S"]
+    if name == "acquire":
+        client.delete(store.keys.router_block("R1")[2])
+    keys = [store.keys.routers_due, *store.keys.router_block("R1")]
+    if name == "conclude":
+        keys += [store.keys.counters, store.keys.dead_letters, store.keys.dead_letters_by_time]
+        keys += [store.keys.record("S"), store.keys.history("S"), store.keys.outcome("e")]
+    for key in keys:
+        was = client.dump(key)
+        client.delete(key)
+        client.xadd(key, {"not": "ours"})
+        before = {k: client.dump(k) for k in client.scan_iter(match=prefix + "*")}
+        with pytest.raises(ResponseError, match="it is not ours"):
+            OPERATIONS[name](store.routers, mark)
+        assert {k: client.dump(k) for k in client.scan_iter(match=prefix + "*")} == before, key
+        client.delete(key)
+        if was is not None:
+            client.restore(key, 0, was)
+    assert OPERATIONS[name](store.routers, mark) is not None

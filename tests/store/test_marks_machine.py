@@ -1,0 +1,298 @@
+"""No mark is ever lost, whoever dies when; and the sweep always knows when to look."""
+
+import secrets
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.store.passing_time import let_pass
+from worker.core.record import Placement, ServiceRecord
+from worker.store.records import ServiceCommit
+from worker.store.routers import Conclusion, RouterState
+from worker.store.store import open_store
+
+pytestmark = pytest.mark.redis
+
+LEASE_S = 1000
+RING_S = 10
+SWEEP_S = 5
+NEVER = float("inf")
+SLACK_S = 60
+"""The machine's clock stands between its rules, Redis's runs on: by less than this."""
+SERVICES = ["A", "B", "C"]
+services = st.sampled_from(SERVICES)
+some = st.lists(services, min_size=1, max_size=3, unique=True)
+delays = st.sampled_from([0, 500, 2000])
+
+
+class MarksMachine(RuleBasedStateMachine):
+    """Two workers, of which any may fall asleep past its lease and go on afterwards.
+
+    `marks` is service -> [priority, due, stamp]; every marking makes a new stamp, and only a look
+    that began after it may end it. `notes` is service -> [holder or None, second look or NEVER].
+    """
+
+    client = None
+
+    @initialize()
+    def begin(self):
+        self.store = open_store(self.client, f"m{secrets.token_hex(4)}:", lease_ms=LEASE_S * 1000)
+        self.routers = self.store.routers
+        self.block = self.store.keys.router_block("R1")
+        self.now = 0
+        self.stamps = 0
+        self.marks: dict[str, list] = {}
+        self.notes: dict[str, list] = {}
+        self.generation = dict.fromkeys(SERVICES, 0)
+        self.holder, self.lease_until = None, 0
+        self.rung_until = self.parked_until = 0
+        self.tokens = ["aa", "bb"]
+        self.taken: list[dict] = [{}, {}]
+
+    # the model
+
+    def mark(self, names, priority=0, delay=0):
+        for name in names:
+            old = self.marks.get(name, [3, NEVER, 0])
+            self.stamps += 1
+            due = min(old[1], self.now + delay)
+            self.marks[name] = [min(old[0], priority), due, self.stamps]
+
+    def rings(self):
+        if self.holds() is not None or max(self.rung_until, self.parked_until) > self.now:
+            return False
+        self.rung_until = self.now + RING_S
+        return True
+
+    def holds(self):
+        return self.holder if self.lease_until > self.now else None
+
+    def look_at_notes(self, token):
+        for name, (holder, look) in list(self.notes.items()):
+            if holder not in (None, token):
+                self.notes[name] = [None, self.now + 2 * LEASE_S]
+                self.mark([name])
+            elif look <= self.now:
+                self.mark([name])
+                if holder is None:
+                    del self.notes[name]
+                else:
+                    self.notes[name] = [holder, NEVER]
+
+    def due(self):
+        marks = [(p, due, name) for name, (p, due, _) in self.marks.items() if due <= self.now]
+        return [name for _, _, name in sorted(marks)]
+
+    def take(self, worker, marks):
+        names = [mark.service_id for mark in marks]
+        assert sorted(names) == sorted(self.due())
+        assert [self.marks[name][0] for name in names] == sorted(mark.priority for mark in marks)
+        for mark in marks:
+            name = mark.service_id
+            self.taken[worker][name] = mark, self.marks[name][2], self.generation[name]
+
+    # what happens
+
+    @rule(names=some, priority=st.integers(0, 3), delay=delays)
+    def somebody_marks(self, names, priority, delay):
+        rang = self.routers.mark("R1", names, priority, delay * 1000)
+        self.mark(names, priority, delay)
+        assert rang == (delay == 0 and self.rings())
+
+    @rule(name=services, priority=st.integers(0, 3))
+    def an_event_is_committed(self, name, priority):
+        record = ServiceRecord(name, placements={"R1": Placement(None)})
+        commit = ServiceCommit(name, self.generation[name], record, marks={"R1": priority})
+        result = self.store.records.commit([commit], 0)
+        self.generation[name] += 1
+        self.mark([name], priority)
+        assert result == ([True], ["R1"] if self.rings() else [])
+
+    @rule(worker=st.integers(0, 1))
+    def a_worker_comes(self, worker):
+        token = secrets.token_hex(4)
+        acquired = self.routers.acquire("R1", token, 500)
+        if self.holds() is not None or self.parked_until > self.now:
+            assert acquired is None
+            return
+        self.tokens[worker], self.taken[worker] = token, {}
+        self.holder, self.lease_until, self.rung_until = token, self.now + LEASE_S, 0
+        self.look_at_notes(token)
+        self.take(worker, acquired.marks)
+
+    @rule(worker=st.integers(0, 1), most=st.sampled_from([500, 500, 0]))
+    def a_worker_goes_on(self, worker, most):
+        token = self.tokens[worker]
+        batch = self.routers.next_batch("R1", token, most)
+        if self.holds() != token:
+            assert not batch.held
+            assert not batch.ring
+            return
+        self.look_at_notes(token)
+        if most and self.due():
+            self.lease_until = self.now + LEASE_S
+            assert batch.held
+            self.take(worker, batch.marks)
+        else:
+            self.holder = None
+            self.look_at_notes("nobody")
+            assert not batch.held
+            assert batch.ring == (bool(self.due()) and self.rings())
+
+    @rule(worker=st.integers(0, 1), names=some)
+    def a_worker_writes(self, worker, names):
+        token = self.tokens[worker]
+        held = self.routers.renew("R1", token, names)
+        assert held == (self.holds() == token)
+        if held:
+            self.lease_until = self.now + LEASE_S
+            for name in names:
+                self.notes[name] = [token, self.notes.get(name, [None, NEVER])[1]]
+
+    @rule(worker=st.integers(0, 1), name=services)
+    def a_worker_joins_a_service(self, worker, name):
+        (joined,) = self.routers.join("R1", [name])
+        self.mark([name])
+        self.rings()
+        self.taken[worker][name] = joined, self.marks[name][2], self.generation[name]
+
+    @precondition(lambda self: any(self.taken))
+    @rule(
+        data=st.data(),
+        do=st.sampled_from(["confirm", "postpone", "give-up"]),
+        writes=st.booleans(),
+    )
+    def a_worker_ends_a_look(self, data, do, writes):
+        worker = data.draw(st.sampled_from([n for n in (0, 1) if self.taken[n]]))
+        name = data.draw(st.sampled_from(sorted(self.taken[worker])))
+        mark, stamp, generation = self.taken[worker].pop(name)
+        record = ServiceRecord(name) if writes else None
+        end = Conclusion(mark, do, record=record, wait_ms=700_000)
+        token = self.tokens[worker]
+        done = self.routers.conclude("R1", token, [end])
+        if self.holds() != token:
+            assert done is None
+            self.mark([name])
+            return
+        holder, look = self.notes.get(name, (None, NEVER))
+        if holder == token:
+            self.notes[name] = [None, look]
+            if look == NEVER:
+                del self.notes[name]
+        stands = name in self.marks and self.marks[name][2] == stamp
+        stands = stands and self.generation[name] == generation
+        assert done == [stands]
+        if stands:
+            self.generation[name] += writes
+            if do == "postpone":
+                self.marks[name][1] = self.now + 700
+            else:
+                del self.marks[name]
+
+    @rule(worker=st.integers(0, 1), wait=st.sampled_from([300, 3000]))
+    def a_worker_parks(self, worker, wait):
+        token = self.tokens[worker]
+        until = self.routers.park("R1", token, wait * 1000, RouterState("unreachable"))
+        if self.holds() == token:
+            assert until
+            self.holder, self.rung_until, self.parked_until = None, 0, self.now + wait
+        else:
+            assert until == 0
+
+    @rule()
+    def somebody_sweeps(self):
+        swept = self.routers.sweep(0)
+        for name in swept.routers:
+            assert name == "R1"
+            assert self.rings()
+        let_pass(self.store, SWEEP_S * 1000)
+        self.now += SWEEP_S
+
+    @rule(seconds=st.sampled_from([100, 500, 1000, 2500]))
+    def time_passes(self, seconds):
+        let_pass(self.store, seconds * 1000)
+        self.now += seconds
+
+    # what always holds
+
+    @invariant()
+    def the_store_holds_what_it_must(self):
+        with self.client.pipeline(transaction=True) as pipe:
+            pipe.time()
+            pipe.zrange(self.block[0], 0, -1, withscores=True)
+            pipe.hkeys(self.block[1])
+            pipe.hgetall(self.block[4])
+            pipe.zscore(self.store.keys.routers_due, "R1")
+            (seconds, micros), scores, stamps, notes, looks_at = pipe.execute()
+
+        def clock(at_ms):
+            """A time of the store on the machine's clock."""
+            return self.now + at_ms / 1000 - seconds - micros / 1e6
+
+        self.every_mark_is_there({n: [s // 10**13, clock(s % 10**13)] for n, s in scores}, stamps)
+        self.the_notes_are_as_they_should_be(
+            {
+                name: [token or None, NEVER if look == "0" else clock(int(look))]
+                for name, (token, look) in ((n, note.split("|")) for n, note in notes.items())
+            }
+        )
+        self.the_sweep_looks_in_time(None if looks_at is None else clock(looks_at))
+
+    def every_mark_is_there(self, marks, stamps):
+        assert set(stamps) == set(marks) == set(self.marks)
+        for name, mark in marks.items():
+            assert mark == pytest.approx(self.marks[name][:2], abs=SLACK_S)
+            assert mark[0] == self.marks[name][0]
+
+    def the_notes_are_as_they_should_be(self, notes):
+        assert set(notes) == set(self.notes)
+        for name, (holder, look) in notes.items():
+            assert holder == self.notes[name][0]
+            assert look == pytest.approx(self.notes[name][1], abs=SLACK_S)
+
+    def the_sweep_looks_in_time(self, at):
+        """Not later than a mark is due and its router free: the message is only the fast path."""
+        wanted = [due for _, due, _ in self.marks.values()]
+        for holder, look in self.notes.values():
+            wanted.append(self.lease_until if holder is not None else look)
+        if wanted:
+            assert at is not None
+            free = max(self.lease_until if self.holds() else 0, self.parked_until)
+            assert at <= max(min(wanted), free, self.now) + SWEEP_S + SLACK_S
+
+    @precondition(lambda self: self.marks or self.notes)
+    @rule()
+    def all_rests_until_it_is_done(self):
+        """Left alone, the sweep brings somebody who finds every mark and every note."""
+        owed = set(self.marks) | set(self.notes)
+        for _ in range(8):
+            self.time_passes(2500)
+            if self.routers.sweep(0).routers:
+                self.rung_until = self.now + RING_S
+                self.a_worker_comes(0)
+                for name in sorted(self.taken[0]):
+                    mark, _, _ = self.taken[0].pop(name)
+                    end = Conclusion(mark, "confirm")
+                    assert self.routers.conclude("R1", self.tokens[0], [end]) == [True]
+                    del self.marks[name]
+                    owed.discard(name)
+                self.a_worker_goes_on(0, 500)
+        assert owed == set()
+        assert (self.marks, self.notes) == ({}, {})
+        assert self.client.zscore(self.store.keys.routers_due, "R1") is None
+
+
+def test_no_mark_is_lost_in_any_interleaving(client):
+    run_state_machine_as_test(
+        type("Bound", (MarksMachine,), {"client": client}),
+        settings=settings(max_examples=80, stateful_step_count=40, deadline=None),
+    )

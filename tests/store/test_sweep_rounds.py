@@ -1,0 +1,111 @@
+"""The sweep finds what was left behind, one worker at a time, and does not feed on itself."""
+
+import pytest
+
+from contracts import names
+from tests.store.passing_time import let_pass
+from worker.store.routers import RouterState
+
+pytestmark = pytest.mark.redis
+
+EVENTS, BULK = names.LANES
+GRACE_MS = 2000
+
+
+@pytest.fixture
+def sweep(store):
+    """One round, a second after the one before."""
+
+    def sweep():
+        let_pass(store, 1000)
+        return store.routers.sweep(GRACE_MS)
+
+    return sweep
+
+
+def put(store, key, lane=EVENTS):
+    client, prefix = store.client, store.keys.prefix
+    client.hset(names.journal_body(prefix, lane), key, "{}")
+    client.zadd(names.journal_due(prefix, lane), {key: store.records.now_ms()})
+
+
+def test_one_worker_sweeps_at_a_time(store):
+    store.routers.mark("R1", ["S"], 0, 1)
+    let_pass(store, 1000)
+    assert store.routers.sweep(GRACE_MS).routers == ["R1"]
+    let_pass(store, 100_000)  # that message was lost
+    store.client.set(store.keys.sweep, "1", px=60_000)  # another worker sweeps
+    assert store.routers.sweep(GRACE_MS) == ([], [])
+    let_pass(store, 60_000)
+    assert store.routers.sweep(GRACE_MS).routers == ["R1"]
+
+
+@pytest.mark.parametrize("lane", names.LANES)
+def test_an_entry_that_waited_too_long_is_rung_for(store, sweep, lane):
+    put(store, "a", lane)
+    assert sweep().lanes == []  # not yet
+    assert sweep().lanes == [lane]
+    assert sweep().lanes == []  # that message is under way
+    assert sweep().lanes == [lane]  # or lost
+
+
+def test_an_entry_that_a_worker_has_is_not_rung_for_until_it_must_be_dead(store, sweep):
+    put(store, "a")
+    store.journal.take(EVENTS, [], 500)
+    for _ in range(11):
+        assert sweep().lanes == []
+    assert sweep().lanes == [EVENTS]
+
+
+def test_a_router_with_due_marks_and_no_holder_is_rung_for(store, sweep):
+    store.routers.mark("R1", ["S"], 0, 1)
+    store.routers.mark("R2", ["S"], 0, 60_000)
+    assert sweep().routers == ["R1"]
+    for _ in range(9):
+        assert sweep().routers == []  # that message is under way
+    assert sweep().routers == ["R1"]  # or lost
+
+
+def test_a_router_that_is_held_or_parked_is_left_alone(store, sweep):
+    for router in ("R1", "R2"):
+        store.routers.mark(router, ["S"])
+        store.routers.acquire(router, "aa", 500)
+        store.routers.mark(router, ["T"])
+    store.routers.park("R2", "aa", 600_000, RouterState("blocked"))
+    for _ in range(20):
+        assert sweep().routers == []
+
+
+def test_a_round_is_bounded_and_the_next_takes_the_rest(store, sweep):
+    routers = [f"R{n}" for n in range(450)]
+    for router in routers:
+        store.routers.mark(router, ["S"], 0, 1)
+    rounds = [sweep().routers for _ in range(4)]
+    assert [len(each) for each in rounds] == [200, 200, 50, 0]
+    assert sorted(name for found in rounds for name in found) == sorted(routers)
+
+
+def test_messages_that_nobody_takes_do_not_pile_up(store, sweep):
+    """The workers of a queue are away for a night, the sweep of the others runs on."""
+    keys, client = store.keys, store.client
+    put(store, "a")
+    put(store, "b", BULK)
+    for router in ("R1", "R2", "R3"):
+        store.routers.mark(router, ["S"], 0, 1)
+
+    def night():
+        for _ in range(60):
+            found = sweep()
+            for queue, sent in ((EVENTS, EVENTS in found.lanes), (BULK, BULK in found.lanes)):
+                if sent:
+                    client.lpush(keys.queue(queue), "a message")
+            for router in found.routers:
+                client.lpush(keys.queue(names.QUEUE_ROUTERS), router)
+
+    for _ in range(2):
+        night()
+        assert client.llen(keys.queue(EVENTS)) == 1
+        assert client.llen(keys.queue(BULK)) == 1
+        assert 3 <= client.llen(keys.queue(names.QUEUE_ROUTERS)) <= 6
+        for queue in (EVENTS, BULK, names.QUEUE_ROUTERS):
+            client.delete(keys.queue(queue))  # they are back, and the messages lost again
