@@ -19,6 +19,8 @@ from contracts.values import parse_time
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
 """How far ahead of ours a source's clock may be."""
+HORIZON: Final = timedelta(days=400)
+"""How far ahead an event may be scheduled."""
 
 
 def parse_event(
@@ -111,9 +113,9 @@ def _against_time(document: dict[str, object], now: datetime) -> Iterator[Proble
         yield Problem("/time", "time-in-future", message)
     data = document.get("data")
     effective_at = _time_or_none(data.get("effective_at")) if isinstance(data, dict) else None
-    if effective_at is not None and effective_at > now:
-        message = "is in the future, which is not yet supported; send the event when it is due"
-        yield Problem("/data/effective_at", "not-yet-supported", message)
+    if effective_at is not None and effective_at > now + HORIZON:
+        message = "is more than 400 days ahead; mend it, or send the event when it is nearer"
+        yield Problem("/data/effective_at", "beyond-horizon", message)
 
 
 def _time_or_none(value: object) -> datetime | None:
@@ -127,6 +129,7 @@ _SAID: Final[dict[str, tuple[str, str]]] = {
     "missing": ("missing", "is missing"),
     "union_tag_not_found": ("missing", "is missing"),
     "extra_forbidden": ("unknown-field", "is no field of this event; remove it or mend its name"),
+    "none_required": ("not-allowed", "has no place in this event; remove it"),
     "literal_error": ("not-allowed", "must be {expected}"),
     "union_tag_invalid": ("not-allowed", "must be {expected_tags}"),
     "string_type": ("wrong-type", "must be text"),
@@ -144,7 +147,7 @@ _SAID: Final[dict[str, tuple[str, str]]] = {
 """Code and message for what pydantic finds. Its own messages may show the rejected value."""
 
 
-_UNIONS: Final = frozenset({"address"})
+_UNIONS: Final = frozenset({"address", "previous_address"})
 """The fields of which `mode` says which model they follow."""
 
 

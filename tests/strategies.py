@@ -16,6 +16,30 @@ suspensions = st.fixed_dictionaries(
 servers = st.sampled_from([None, "dhcp1", "dhcp2"])
 
 
+static = addresses.map(lambda ipv4: {"mode": "static", "ipv4": ipv4})
+any_address = static | st.just({"mode": "pool", "pool": "cust"})
+plans = st.sampled_from([{"code": "HOME-20"}, {"code": "HOME-50", "up_kbps": 1}])
+dns = st.sampled_from([[], ["198.51.100.53"], ["198.51.100.54", "198.51.100.53"]])
+dhcp_options = st.sampled_from([[], [{"code": 42, "hex": "c6336435"}]])
+devices = st.fixed_dictionaries(
+    {"mac": macs}, optional={"serial": st.sampled_from(["HX1", "HX2"]), "circuit_id": st.just("c")}
+)
+accesses = st.fixed_dictionaries(
+    {"router": st.sampled_from(["R1", "R2"])},
+    optional={"dhcp_server": st.sampled_from(["dhcp1", "dhcp2"])},
+)
+_own_fields = {
+    "mac_changed": st.fixed_dictionaries({"mac": macs}),
+    "device_swapped": st.fixed_dictionaries({"device": devices}),
+    "address_changed": st.fixed_dictionaries({"address": any_address}),
+    "dns_changed": st.fixed_dictionaries({"dns_servers": dns}),
+    "options_changed": st.fixed_dictionaries({"options": dhcp_options}),
+    "plan_changed": st.fixed_dictionaries({"plan": plans}),
+    "moved": st.fixed_dictionaries({"access": accesses}, optional={"address": any_address}),
+    "suspended": st.fixed_dictionaries({}, optional={"suspension": suspensions}),
+}
+
+
 @st.composite
 def blocks(draw, status=None):
     """A `service` block with any of its optional fields."""
@@ -25,9 +49,9 @@ def blocks(draw, status=None):
             optional={
                 "ipv4": addresses,
                 "pool": st.sampled_from([None, "cust"]),
-                "plan": st.sampled_from([{"code": "HOME-20"}, {"code": "HOME-50", "up_kbps": 1}]),
-                "dns_servers": st.sampled_from([[], ["198.51.100.53"]]),
-                "options": st.sampled_from([[], [{"code": 42, "hex": "c6336435"}]]),
+                "plan": plans,
+                "dns_servers": dns,
+                "options": dhcp_options,
                 "label": st.sampled_from(["Device A", "Gerät B"]),
             },
         )
@@ -40,20 +64,21 @@ def blocks(draw, status=None):
 
 @st.composite
 def events(draw, service_id="SVC-1"):
-    """One event of any type; revisions and times are few, so that equal ones come up."""
+    """One event of any type that writes registers; few revisions and times, so that equal come up."""
     name = draw(
         st.sampled_from(
-            ["activated", "snapshot", "mac_changed", "suspended", "resumed", "cancelled"]
+            [
+                *("activated", "snapshot", "mac_changed", "device_swapped", "address_changed"),
+                *("dns_changed", "options_changed", "plan_changed", "moved"),
+                *("suspended", "resumed", "cancelled"),
+            ]
         )
     )
     data = {"revision": draw(st.integers(1, 6)), "customer_id": draw(customers)}
     status = {"activated": "active", "resumed": "active", "suspended": "suspended"}.get(name)
     if name in {"activated", "snapshot"} or draw(st.booleans()):
         data["service"] = draw(blocks(status))
-    if name == "mac_changed":
-        data["mac"] = draw(macs)
-    if name == "suspended":
-        data["suspension"] = draw(st.none() | suspensions)
+    data |= draw(_own_fields.get(name, st.just({})))
     moment = datetime(2026, 11, 24, tzinfo=UTC) + timedelta(
         microseconds=draw(st.sampled_from([0, 1, 1_000_000]))
     )

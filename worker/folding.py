@@ -15,6 +15,7 @@ from worker.core.fold import Folded, fold
 from worker.core.outcome import FINAL, DeadLetter, Outcome, State, outcome_of
 from worker.core.policy import RouterPolicy
 from worker.core.record import Outstanding, ServiceRecord, place, settle, settle_overtaken
+from worker.core.writes import differing
 from worker.store.records import EventCommit, ServiceCommit, Stored, short_hash
 
 log = structlog.get_logger()
@@ -106,13 +107,16 @@ class Folding:
         settled_before = not self._record.outstanding and self._in_sync(self._record)
         before = self._record
         folded = fold(before, each.event, each.version)
+        otherwise = differing(self._record, each.event) & folded.wrote
         self._record = replace(folded.record, owner=each.event.source)
+        if otherwise:
+            self._note("event.previous_differs", each, registers=sorted(otherwise))
         if not folded.wrote:
             self._tell_late(each, folded, before)
         elif not folded.changed and settled_before and self._record.status != "incomplete":
             self._say(each, "unchanged", "applied", reason="already-current", seconds=UNCHANGED_S)
         else:
-            self._expect(each, folded)
+            self._expect(each, folded, otherwise)
         if folded.conflicts:
             self._conflict(each, folded)
 
@@ -131,7 +135,7 @@ class Folding:
             self._say(each, "superseded", "superseded", detail=f"by {holders}")
             self._line(each, "superseded", by=holders)
 
-    def _expect(self, each: Admitted, folded: Folded) -> None:
+    def _expect(self, each: Admitted, folded: Folded, otherwise: frozenset[str]) -> None:
         """The event changes something: it is outstanding until a router confirms."""
         outstanding = Outstanding(
             key=each.key,
@@ -146,7 +150,8 @@ class Folding:
         self._record = replace(self._record, outstanding=(*self._record.outstanding, outstanding))
         self._lanes.add(outstanding.lane)
         self._say(each, "accepted", "accepted")
-        self._line(each, "accepted", changed=sorted(folded.changed))
+        more = {"previous_differs": sorted(otherwise)} if otherwise else {}
+        self._line(each, "accepted", changed=sorted(folded.changed), **more)
 
     def _conflict(self, each: Admitted, folded: Folded) -> None:
         registers = ", ".join(sorted(folded.conflicts))

@@ -20,12 +20,12 @@ INVALID = json.loads((FOLDER / "invalid.json").read_text())
 BEYOND_A_SCHEMA = {
     "address-format",
     "address-not-usable",
+    "beyond-horizon",
     "duplicate-key",
     "mac-group",
     "mac-zero",
     "malformed-json",
     "not-finite",
-    "not-yet-supported",
     "option-twice",
     "status-disagrees",
     "subject-disagrees",

@@ -7,6 +7,7 @@ from tests import builders
 from tests.builders import activated, cancelled, mac, mac_changed, resumed, snapshot, suspended
 from worker.core.fold import fold
 from worker.core.record import DEFAULTS, Placement, ServiceRecord
+from worker.core.writes import differing, writes_of
 
 NOTHING_KNOWN = ServiceRecord("SVC-1")
 
@@ -87,6 +88,87 @@ def test_suspended_and_resumed_write_the_suspension_alone():
     folded = fold(folded.record, parse_event(back), builders.version_of(back))
     assert folded.wrote == folded.changed == {"suspension"}
     assert folded.record.status == "active"
+
+
+DEVICE = {"mac": mac(9), "serial": "HX9", "circuit_id": None, "remote_id": None}
+STATIC, POOL = {"mode": "static", "ipv4": "198.51.100.20"}, {"mode": "pool", "pool": "cust"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "written"),
+    [
+        ("mac_changed", {"mac": "0000.5e00.5309"}, {"mac": mac(9)}),
+        ("device_swapped", {"device": {"mac": mac(9), "serial": "HX9"}}, DEVICE),
+        ("address_changed", {"address": STATIC}, {"address": STATIC}),
+        ("address_changed", {"address": POOL}, {"address": POOL}),
+        ("dns_changed", {"dns_servers": ["198.51.100.54"]}, {"dns_servers": ["198.51.100.54"]}),
+        ("dns_changed", {"dns_servers": []}, {"dns_servers": []}),
+        (
+            "options_changed",
+            {"options": [{"code": 42, "hex": "C6"}]},
+            {"options": [{"code": 42, "hex": "c6"}]},
+        ),
+        ("options_changed", {"options": []}, {"options": []}),
+        (
+            "plan_changed",
+            {"plan": {"code": "P", "up_kbps": 1}},
+            {"plan": {"code": "P", "up_kbps": 1}},
+        ),
+        ("moved", {"access": {"router": "R2"}}, {"router": "R2", "dhcp_server": None}),
+        (
+            "moved",
+            {"access": {"router": "R2", "dhcp_server": "d"}, "address": STATIC},
+            {"router": "R2", "dhcp_server": "d", "address": STATIC},
+        ),
+        ("suspended", {}, {"suspension": {"mode": None, "reason_code": None}}),
+        ("resumed", {}, {"suspension": None}),
+        ("cancelled", {}, {"lifecycle": "cancelled"}),
+        ("schedule_withdrawn", {"withdraws": ["e-9"]}, {}),
+    ],
+)
+def test_an_event_writes_what_it_is_about_and_nothing_else(name, said, written):
+    before = fold_all(builders.event("activated", service=FULL))
+    event = builders.event(name, revision=2, **said)
+    folded = fold(before, parse_event(event), builders.version_of(event))
+    assert folded.wrote == written.keys()
+    assert {register: folded.record.value(register) for register in written} == written
+
+
+def test_what_a_source_does_not_know_its_blocks_do_not_write():
+    unknown = frozenset({"dns_servers", "suspension", "label"})
+    event = parse_event(builders.event("activated", service=FULL))
+    assert not writes_of(event, unknown).together.keys() & unknown
+    change = builders.event("mac_changed", mac=mac(9), service=FULL)
+    assert not writes_of(parse_event(change), unknown).together.keys() & unknown
+    dns = builders.event("dns_changed", dns_servers=["198.51.100.54"])
+    assert writes_of(parse_event(dns), unknown).own == {"dns_servers": ["198.51.100.54"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "differ"),
+    [
+        ("mac_changed", {"mac": mac(9), "previous_mac": mac(1)}, set()),
+        ("mac_changed", {"mac": mac(9), "previous_mac": mac(2)}, {"mac"}),
+        ("mac_changed", {"mac": mac(9)}, set()),
+        ("device_swapped", {"device": {"mac": mac(9)}, "previous_device": {"mac": mac(1)}}, set()),
+        (
+            "device_swapped",
+            {"device": {"mac": mac(9)}, "previous_device": {"mac": mac(1), "serial": "other"}},
+            {"serial"},
+        ),
+        ("address_changed", {"address": STATIC, "previous_address": POOL}, set()),
+        ("address_changed", {"address": POOL, "previous_address": STATIC}, {"address"}),
+        ("plan_changed", {"plan": {"code": "P"}, "previous_plan_code": "HOME-50"}, set()),
+        ("plan_changed", {"plan": {"code": "P"}, "previous_plan_code": "HOME-20"}, {"plan"}),
+        ("moved", {"access": {"router": "R2"}, "previous_access": {"router": "R1"}}, set()),
+        ("moved", {"access": {"router": "R2"}, "previous_access": {"router": "R3"}}, {"router"}),
+        ("resumed", {}, set()),
+    ],
+)
+def test_what_was_there_before_is_compared_as_far_as_it_is_said(name, said, differ):
+    event = parse_event(builders.event(name, revision=2, **said))
+    assert differing(fold_all(builders.event("activated", service=FULL)), event) == differ
+    assert differing(NOTHING_KNOWN, event) == frozenset()
 
 
 def test_without_a_mode_the_policy_decides():

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from contracts import parse_event
 from tests.builders import version_of
 from tests.strategies import events, orders
-from worker.core.fold import fold, writes_of
+from worker.core.fold import fold
 from worker.core.record import ServiceRecord
+from worker.core.writes import writes_of
 
 
 def fold_all(raws, order):
@@ -29,7 +30,7 @@ def test_each_register_holds_what_its_newest_event_said(history, order):
     record = fold_all(history, order)
     said = {}
     for raw in history:
-        for name, value in writes_of(parse_event(raw)).items():
+        for name, value in writes_of(parse_event(raw)).together.items():
             said.setdefault(name, []).append((version_of(raw, order=order), value))
     newest = {name: max(all_said, key=lambda one: one[0]) for name, all_said in said.items()}
     assert {n: (r.version, r.value) for n, r in record.registers.items()} == newest
@@ -42,7 +43,7 @@ def test_what_folding_tells_agrees_with_what_it_did(history, raw, order):
     event, version = parse_event(raw), version_of(raw, order=order)
     folded = fold(before, event, version)
     after = folded.record
-    names = set(writes_of(event))
+    names = set(writes_of(event).together)
     assert folded.wrote.isdisjoint(folded.overtaken)
     assert folded.wrote | folded.overtaken.keys() <= names
     for name in names:

@@ -266,6 +266,19 @@ def test_events_of_one_revision_that_disagree_are_told_in_the_history(desk):
     assert "revision-conflict" in [line["what"] for line in history]
 
 
+def test_a_previous_value_that_was_another_is_told_and_does_no_harm(desk):
+    desk.send(activated())
+    wrong = mac_changed(mac=mac(2), previous_mac=mac(7))
+    desk.send(wrong)
+    assert desk.state(wrong) == "accepted"
+    (line,) = [
+        line
+        for line in desk.store.views.service("SVC-1", []).history
+        if line["event"] == wrong["id"]
+    ]
+    assert line["previous_differs"] == ["mac"]
+
+
 def test_a_source_that_goes_by_times_is_ordered_to_the_microsecond(desk):
     old = mac_changed(mac=mac(2), revision=None, source=TIMES, time="2026-01-01T00:00:00.000001Z")
     new = mac_changed(mac=mac(3), revision=None, source=TIMES, time="2026-01-01T00:00:00.000002Z")
