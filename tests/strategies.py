@@ -64,7 +64,7 @@ def blocks(draw, status=None):
 
 @st.composite
 def events(draw, service_id="SVC-1"):
-    """One event of any type that writes registers; few revisions and times, so that equal come up."""
+    """One event of any type that writes registers; of few revisions and times: equal ones come."""
     name = draw(
         st.sampled_from(
             [
