@@ -1,4 +1,7 @@
-"""The sweep: a thread in every worker that rings for what was left behind. No beat, no leader."""
+"""The sweep: a thread in every worker that rings for what was left behind. No beat, no leader.
+
+Once a minute, one of them also does the upkeep of the store.
+"""
 
 import os
 import signal
@@ -59,6 +62,7 @@ class Sweep:
             self._rings.lane(lane)
         for router in found.routers:
             self._rings.router(router)
+        self._store.upkeep.run()
 
     def _run(self) -> None:
         try:

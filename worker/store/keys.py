@@ -60,6 +60,21 @@ class Keys:
         """String with a time limit: one sweep at a time."""
         return f"{self.prefix}sweep"
 
+    @property
+    def upkeep(self) -> str:
+        """String with a time limit of a minute: one upkeep a minute."""
+        return f"{self.prefix}upkeep"
+
+    @property
+    def samples(self) -> str:
+        """List: the memory used in the last six hours, newest first, 72 samples as JSON."""
+        return f"{self.prefix}samples"
+
+    @property
+    def tombstones(self) -> str:
+        """Sorted set: cancelled service -> its last change (ms); 400 days later both go."""
+        return f"{self.prefix}tombstones"
+
     def queue(self, name: str) -> str:
         """List: Celery's messages of a queue that nobody has taken yet. Only its length is read."""
         return f"{self.prefix}{name}"
@@ -72,6 +87,43 @@ class Keys:
         """String with a time limit of 15 s: a worker's sign of life."""
         return f"{self.prefix}worker:{name}"
 
+    def queue(self, name: str) -> str:
+        """List: Celery's messages of a queue that nobody has taken yet. Only its length is read."""
+        return f"{self.prefix}{name}"
+
+    def seen(self, now_s: int, periods_ago: int = 0) -> str:
+        """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
+        return f"{self.prefix}seen:{now_s // SEEN_PERIOD_S - periods_ago}"
+
+    def worker(self, name: str) -> str:
+        """String with a time limit of 15 s: a worker's sign of life."""
+        return f"{self.prefix}worker:{name}"
+
+    def fleet_block(self) -> tuple[str, ...]:
+        """What people said of routers, in the order in which `lua/_fleet.lua` names it.
+
+        Lifetime: none but that of the routers; `routers retire` forgets one.
+        """
+        base = f"{self.prefix}routers:"
+        return (
+            # hash: router -> `digest|[policy, by, when (ms)]`: the policy that was applied
+            base + "policies",
+            # hash: router -> {by, reason, at_ms} as JSON: nothing is written to it
+            base + "held",
+            # hash: former name -> the router's name now: events may still say the former one
+            base + "aliases",
+            # hash: router -> serial number or system id that is bound to its name
+            base + "serials",
+            # hash: router -> the one that was seen last
+            base + "serials-seen",
+            # hash: serial -> [router, …] as JSON: where it is bound or was seen last
+            base + "serial-names",
+            # hash: router -> when (ms) its whole table was last looked through for orphans
+            base + "surveyed",
+            # list: the last 500 actions of people on routers, newest first, as JSON
+            base + "actions",
+        )
+
     # One a service.
 
     @property
@@ -80,7 +132,11 @@ class Keys:
         return f"{self.prefix}record:"
 
     def record(self, service_id: str) -> str:
-        """String `generation|JSON`: all we know of a service. No time limit: it is the record."""
+        """String `generation|JSON`: all we know of a service.
+
+        No time limit: it is the record. A cancelled one goes 400 days after its last change, and
+        its history with it.
+        """
         return self.record_prefix + service_id
 
     def history(self, service_id: str) -> str:
@@ -88,14 +144,23 @@ class Keys:
         return f"{self.prefix}history:{service_id}"
 
     def recent(self, service_id: str) -> str:
-        """List: keys of the last 20 events of a service, newest first."""
+        """List: keys of the last 20 events of a service, newest first. Lives 60 days."""
         return f"{self.prefix}recent:{service_id}"
 
     # One an event.
 
+    @property
+    def outcome_prefix(self) -> str:
+        """What `outcome` puts before an event's key: a script finds those that are to go."""
+        return f"{self.prefix}outcome:"
+
     def outcome(self, event_key: str) -> str:
-        """String: the latest word on an event as JSON. Lives 30 days from its last change."""
-        return f"{self.prefix}outcome:{event_key}"
+        """String: the latest word on an event as JSON. Lives 30 days from its last change.
+
+        An event that changed nothing has an hour. The last word on an event that is no longer
+        among the 20 recent ones of its service goes at once.
+        """
+        return self.outcome_prefix + event_key
 
     # Of one router.
 

@@ -158,7 +158,13 @@ class Records:
 
         orders = [self._order_of(c, table, router_at) for c in commits]
         blocks = [[name, table.block(keys.router_block(name))] for name in routers]
-        return table.keys, {"stamp": new_stamp(), "routers": blocks, "commits": orders}
+        return table.keys, {
+            "stamp": new_stamp(),
+            "outcome_prefix": keys.outcome_prefix,
+            "tombstones": table.at(keys.tombstones),
+            "routers": blocks,
+            "commits": orders,
+        }
 
     def _order_of(
         self, c: ServiceCommit, table: KeyTable, router_at: Callable[[str], int]
@@ -180,6 +186,7 @@ class Records:
             order["recent"] = table.at(self._keys.recent(c.service_id))
         if c.record is not None:
             order["text"] = record_to_json(c.record)
+            order["cancelled"] = c.record.status == "cancelled"
         if c.lines:
             order["history"] = table.at(self._keys.history(c.service_id))
             order["lines"] = list(c.lines)

@@ -12,6 +12,7 @@ from worker.store.keys import Keys
 from worker.store.records import Records
 from worker.store.routers import Routers
 from worker.store.scripts import Scripts
+from worker.store.upkeep import Upkeep
 from worker.store.views import Views
 
 
@@ -25,6 +26,7 @@ class Store:
     records: Records
     routers: Routers
     views: Views
+    upkeep: Upkeep
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -66,11 +68,13 @@ class Store:
 def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store:
     """Put the store together over a client whose replies are decoded."""
     keys, scripts = Keys(prefix), Scripts(client)
+    records = Records(client, scripts, keys)
     return Store(
         client=client,
         keys=keys,
         journal=Journal(client, scripts, keys),
-        records=Records(client, scripts, keys),
+        records=records,
         routers=Routers(client, scripts, keys, lease_ms),
         views=Views(client, keys),
+        upkeep=Upkeep(client, scripts, keys, records),
     )

@@ -3,6 +3,8 @@ local OUTCOME_S = 30 * 86400
 local SEEN_S = 40 * 86400
 local HISTORY = 50
 local RECENT = 20
+local RECENT_S = 60 * 86400
+local OPEN = { accepted = true, scheduled = true, waiting = true }
 
 local function say(key, text, seconds)
   redis.call('SET', key, text, 'EX', seconds or OUTCOME_S)
@@ -18,6 +20,21 @@ end
 local function note_lines(key, lines)
   redis.call('LPUSH', key, unpack(lines))
   redis.call('LTRIM', key, 0, HISTORY - 1)
+end
+
+-- Puts an event first among those of its service. The outcomes of those that fall off go too, but
+-- where the last word is not said yet.
+local function note_recent(recent, event_key, outcome_prefix)
+  redis.call('LREM', recent, 0, event_key)
+  redis.call('LPUSH', recent, event_key)
+  for _, fallen in ipairs(redis.call('LRANGE', recent, RECENT, -1)) do
+    local text = redis.call('GET', outcome_prefix .. fallen)
+    if text and not OPEN[cjson.decode(text).state] then
+      redis.call('DEL', outcome_prefix .. fallen)
+    end
+  end
+  redis.call('LTRIM', recent, 0, RECENT - 1)
+  redis.call('EXPIRE', recent, RECENT_S)
 end
 
 local function count_up(counters, counts)

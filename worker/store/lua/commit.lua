@@ -3,8 +3,8 @@
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, then router
 --       blocks and the keys that ARGV[1] names by index
--- ARGV: 1 JSON {stamp, routers: [[name, first key], …], commits: [{
---         record?, generation?, text?, service, places: [router, …],
+-- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, routers: [[name, first key], …], commits: [{
+--         record?, generation?, text?, cancelled?, service, places: [router, …],
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
 --         history?, lines?, recent?, letters: [[id, text], …],
 --         events: [{key, lane, count, outcome?, text?, seconds?, seen?: [field, value]}, …],
@@ -12,7 +12,7 @@
 -- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …}.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
-must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10])
+must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones])
 must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9])
 local routers = {}
 for i, each in ipairs(order.routers) do
@@ -44,9 +44,7 @@ local function commit_event(event, recent)
     redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
   end
   if recent and event.outcome and not event.seconds then
-    redis.call('LREM', recent, 0, event.key)
-    redis.call('LPUSH', recent, event.key)
-    redis.call('LTRIM', recent, 0, RECENT - 1)
+    note_recent(recent, event.key, order.outcome_prefix)
   end
 end
 
@@ -60,6 +58,11 @@ for i, c in ipairs(order.commits) do
     results[i] = 1
     if c.text then
       redis.call('SET', KEYS[c.record], whole(current + 1) .. '|' .. c.text)
+      if c.cancelled then
+        redis.call('ZADD', KEYS[order.tombstones], whole(now), c.service)
+      else
+        redis.call('ZREM', KEYS[order.tombstones], c.service)
+      end
     end
     for _, at in ipairs(c.places) do
       redis.call('SADD', routers[at].services, c.service)
@@ -75,11 +78,11 @@ for i, c in ipairs(order.commits) do
       mark(routers[each[1]], c.service, each[2], now, order.stamp, KEYS[1])
       touched[each[1]] = true
     end
-    for _, event in ipairs(c.events) do
-      commit_event(event, c.recent and KEYS[c.recent])
-    end
     for _, said in ipairs(c.outcomes) do
       say(KEYS[said[1]], said[2])
+    end
+    for _, event in ipairs(c.events) do
+      commit_event(event, c.recent and KEYS[c.recent])
     end
     count_up(KEYS[3], c.counts)
     if c.history then

@@ -1,0 +1,220 @@
+"""Everything has its lifetime: outcomes, histories, tombstones, samples, and every key."""
+
+import fnmatch
+import json
+
+import pytest
+
+from contracts import names
+from tests.builders import activated, cancelled, mac, mac_changed, snapshot, suspended
+from tests.worker.desk import key_of
+from worker.store.upkeep import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS, Sample
+
+pytestmark = pytest.mark.redis
+
+NO_TIME_LIMIT = (
+    "installation",
+    "routers:due",
+    "attempts",
+    "counters",
+    "dead",
+    "dead:by-time",
+    "tombstones",
+    "samples",
+    "record:*",
+    "history:*",
+    "journal:*",
+    "router:*:due",
+    "router:*:marks",
+    "router:*:inflight",
+    "router:*:claims",
+    "router:*:held",
+    "router:*:waiters",
+    "router:*:services",
+    "router:*:waiting",
+    "router:*:state",
+)
+"""Bounded by what they list, as `worker/store/keys.py` says of each."""
+
+
+def outcomes(store):
+    prefix = store.keys.outcome("")
+    return {key.removeprefix(prefix) for key in store.client.scan_iter(prefix + "*")}
+
+
+def keys_of(*events):
+    return {key_of(event) for event in events}
+
+
+def changes(count, start=2):
+    return [mac_changed(mac=mac(n), revision=n) for n in range(start, start + count)]
+
+
+def test_a_service_keeps_the_outcomes_of_its_last_twenty_events(desk, store):
+    events = [activated(), *changes(29)]
+    for event in events:
+        desk.send(event)
+        desk.converge()
+    assert outcomes(store) == keys_of(*events[-20:])
+    assert store.client.llen(store.keys.recent("SVC-1")) == 20
+    assert len(store.views.service("SVC-1", []).history) == 50
+
+
+def test_twenty_in_one_commit_are_kept_as_well(desk, store):
+    events = [activated(), *changes(29)]
+    desk.send(*events)
+    # The first one is still outstanding: it set what no later one sets.
+    assert outcomes(store) == keys_of(events[0], *events[-20:])
+    desk.converge()
+    assert desk.state(events[0]) == "applied"
+
+
+def test_an_event_without_its_last_word_keeps_its_outcome_however_many_follow(desk, store):
+    first, *more = activated(), *changes(25)
+    desk.send(first)
+    desk.send(*more)
+    assert outcomes(store) == keys_of(first, *more[-20:])
+    desk.converge()
+    assert desk.state(first) == "applied"
+    desk.send(*changes(21, start=40))
+    assert desk.state(more[-1]) is None, "superseded and no longer among the twenty"
+
+
+def test_an_outcome_lives_thirty_days_and_an_hour_where_nothing_changed(desk, store):
+    first, same = activated(), snapshot(revision=2)
+    desk.send(first)
+    desk.converge()
+    desk.send(same)
+    ttl = {e["id"]: store.client.ttl(store.keys.outcome(key_of(e))) for e in (first, same)}
+    assert 29 * 86_400 < ttl[first["id"]] <= 30 * 86_400
+    assert 3_500 < ttl[same["id"]] <= 3_600
+
+
+def test_a_hundred_snapshots_that_change_nothing_leave_a_counter(desk, store):
+    desk.send(activated())
+    desk.converge()
+    history = store.views.service("SVC-1", []).history
+    for revision in range(2, 102):
+        desk.send(snapshot(revision=revision))
+    assert desk.counters["unchanged"] == 100
+    assert desk.marked() == {}
+    assert store.views.service("SVC-1", []).history == history
+    assert store.client.llen(store.keys.recent("SVC-1")) == 1
+
+
+@pytest.fixture
+def entombed(desk, store):
+    """A service that was cancelled and removed `days` ago."""
+
+    def make(days, service="SVC-1", converge=True):
+        desk.send(activated(service))
+        if converge:
+            desk.converge()
+        desk.send(cancelled(service))
+        if converge:
+            desk.converge()
+        then = store.records.now_ms() - days * DAY_MS
+        assert store.client.zadd(store.keys.tombstones, {service: then}, xx=True, ch=True) == 1
+        return service
+
+    return make
+
+
+def left_of(store, service):
+    keys = store.keys
+    return store.client.exists(keys.record(service), keys.history(service), keys.recent(service))
+
+
+def test_a_cancelled_service_is_forgotten_after_400_days(desk, store, entombed):
+    entombed(399)
+    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    assert desk.record().status == "cancelled"
+    then = store.records.now_ms() - TOMBSTONE_MS - 1
+    store.client.zadd(store.keys.tombstones, {"SVC-1": then})
+    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 1
+    assert left_of(store, "SVC-1") == 0
+    assert store.client.zcard(store.keys.tombstones) == 0
+
+
+def test_a_service_activated_again_is_no_tombstone(desk, store, entombed):
+    entombed(401)
+    desk.send(activated(revision=9))
+    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    assert desk.record().status == "active"
+
+
+def test_what_may_still_stand_on_a_router_is_not_forgotten(desk, store, entombed):
+    entombed(401, converge=False)
+    now = store.records.now_ms()
+    assert store.upkeep.forget_cancelled(now) == 0
+    assert left_of(store, "SVC-1") == 3
+    assert store.upkeep.forget_cancelled(now) == 0, "looked at again only a day later"
+    desk.converge()
+    assert store.upkeep.forget_cancelled(now + DAY_MS) == 1
+
+
+def test_what_is_said_of_it_meanwhile_keeps_a_tombstone(desk, store, entombed):
+    entombed(401)
+    read = store.records.read
+
+    class Late:
+        """The records, with an event that comes right after they were read."""
+
+        def read(self, service_ids):
+            found = read(service_ids)
+            desk.send(cancelled(revision=7))
+            return found
+
+    store.upkeep._records = Late()  # noqa: SLF001 - the only way in between
+    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    assert desk.record().status == "cancelled"
+
+
+def test_memory_is_sampled_every_five_minutes_and_for_six_hours(store):
+    now = store.records.now_ms()
+    store.upkeep.sample(now)
+    store.upkeep.sample(now + SAMPLE_MS - 1)
+    assert [each.at_ms for each in store.upkeep.samples()] == [now]
+    for number in range(1, SAMPLES + 10):
+        store.upkeep.sample(now + number * SAMPLE_MS)
+    found = store.upkeep.samples()
+    assert len(found) == SAMPLES
+    assert found[0] == Sample(now + (SAMPLES + 9) * SAMPLE_MS, found[0].used)
+    assert found[0].used > 100_000
+
+
+def test_upkeep_runs_once_a_minute_whoever_asks(store):
+    assert store.upkeep.run()
+    assert not store.upkeep.run()
+    assert 50_000 < store.client.pttl(store.keys.upkeep) <= 60_000
+
+
+def test_every_key_has_a_time_limit_or_is_bounded_by_what_it_lists(desk, store, prefix):
+    broken = {**activated(), "id": "broken", "data": {}}
+    desk.publish(activated("SVC-9", router="R2", mac=mac(9)))
+    desk.send(activated(), activated("SVC-2", mac=mac(1)), broken, suspended("SVC-3"))
+    desk.send(activated(id_="broken"))
+    desk.converge()
+    desk.send(cancelled())
+    store.views.sign_of_life("w")
+    store.upkeep.run()
+    store.routers.sweep(0)
+    acquired = store.routers.acquire("R2", "token", 10)
+    assert acquired is not None
+    store.routers.renew("R2", "token", ["SVC-9"])
+    kinds = set()
+    for key in store.client.scan_iter(prefix + "*"):
+        name = key.removeprefix(prefix)
+        kinds.add(name.split(":")[0])
+        if store.client.ttl(key) == -1:
+            assert any(fnmatch.fnmatchcase(name, each) for each in NO_TIME_LIMIT), key
+    assert kinds >= {"record", "history", "recent", "outcome", "seen", "counters", "worker"}
+
+
+def test_a_journal_entry_lives_until_its_commit(desk, store, prefix):
+    event = activated()
+    desk.publish(event)
+    body = names.journal_body(prefix, names.QUEUE_EVENTS)
+    assert json.loads(store.client.hget(body, key_of(event)))["id"] == event["id"]
+    desk.send()
+    assert store.client.exists(body) == 0

@@ -1,0 +1,99 @@
+"""The store's upkeep: what no key's own time limit does. Called by the sweep, once a minute.
+
+Cancelled services are forgotten when their time is over, and the memory used is noted, so that
+`leasewire status` can tell how many days are left.
+"""
+
+import json
+from typing import Final, NamedTuple, cast
+
+import redis
+
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.records import Records
+from worker.store.scripts import Scripts
+
+DAY_MS: Final = 86_400_000
+TOMBSTONE_MS: Final = 400 * DAY_MS
+"""A late event of a cancelled service must find its record, or it would be a ghost."""
+TOMBSTONES_A_ROUND: Final = 50
+SAMPLE_MS: Final = 300_000
+SAMPLES: Final = 72
+"""Six hours: memory goes up and down with the backlog, and days are told from the whole."""
+_ROUND_MS: Final = 60_000
+
+
+class Sample(NamedTuple):
+    """Memory used (bytes) at a moment (ms since 1970)."""
+
+    at_ms: int
+    used: int
+
+
+class Upkeep:
+    """One round a minute, whoever asks."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, records: Records) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+        self._records = records
+
+    def run(self) -> bool:
+        """One round; False when somebody did one within the last minute."""
+        with store_errors():
+            if not self._client.set(self._keys.upkeep, "1", nx=True, px=_ROUND_MS):
+                return False
+        now_ms = self._records.now_ms()
+        self.sample(now_ms)
+        self.forget_cancelled(now_ms)
+        return True
+
+    def sample(self, now_ms: int) -> None:
+        """Note the memory used, if the last sample is old enough."""
+        newest = next(iter(self.samples(1)), None)
+        if newest is not None and now_ms - newest.at_ms < SAMPLE_MS:
+            return
+        with store_errors():
+            used = int(self._client.info("memory")["used_memory"])
+            pipe = self._client.pipeline()
+            pipe.lpush(self._keys.samples, json.dumps(Sample(now_ms, used)))
+            pipe.ltrim(self._keys.samples, 0, SAMPLES - 1)
+            pipe.execute()
+
+    def samples(self, most: int = SAMPLES) -> list[Sample]:
+        """The newest samples first."""
+        with store_errors():
+            texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, most - 1))
+        return [Sample(*json.loads(text)) for text in texts]
+
+    def forget_cancelled(self, now_ms: int) -> int:
+        """Forget services that were cancelled 400 days ago, a bounded number; returns how many.
+
+        One whose row may still stand on a router that is down is looked at again a day later.
+        """
+        tombstones = self._keys.tombstones
+        before = now_ms - TOMBSTONE_MS
+        with store_errors():
+            due = cast(
+                "list[str]",
+                self._client.zrangebyscore(
+                    tombstones, "-inf", before, start=0, num=TOMBSTONES_A_ROUND
+                ),
+            )
+        forgotten = 0
+        for service_id, stored in self._records.read(due).items():
+            record = stored.record
+            with store_errors():
+                if record.placements or record.outstanding:
+                    self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
+                    continue
+                keys = [
+                    tombstones,
+                    self._keys.record(service_id),
+                    self._keys.history(service_id),
+                    self._keys.recent(service_id),
+                ]
+                forgotten += self._scripts.run("forget", keys, [service_id, stored.generation])
+        return forgotten
