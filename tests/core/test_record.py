@@ -18,11 +18,13 @@ from worker.core.record import (
     ServiceRecord,
     Settled,
     UnknownRecordFormatError,
+    own_version,
     place,
     record_from_json,
     record_to_json,
     settle,
 )
+from worker.core.version import NEVER, Version
 
 texts = st.text(max_size=8)
 
@@ -77,6 +79,14 @@ def test_place_keeps_what_was_written_there():
     written = replace(record, placements={"R1": Placement({"address": builders.ipv4(10)})})
     assert place(written, "R1") == written
     assert place(written, "R2").placements.keys() == {"R1", "R2"}
+
+
+def test_an_own_version_beats_all_that_was_said_and_loses_to_the_next_word():
+    record = fold_outstanding(activated(revision=4))
+    own = own_version(record, "0000")
+    assert record.highest < own < version_of(mac_changed(revision=5))
+    assert own_version(replace(record, highest=own), "0000") > own
+    assert NEVER < own_version(ServiceRecord("SVC-1"), "") < Version(0, 1, 0, "")
 
 
 def outstanding(raw, wrote):

@@ -120,6 +120,18 @@ class ServiceRecord:
         return None if router is None else str(router)
 
 
+def own_version(record: ServiceRecord, digest: str) -> Version:
+    """The version of an event of an operator or of Leasewire itself, stamped once in its commit.
+
+    It beats all that was said so far, and loses to the owner's next word.
+
+    Args:
+        record: of the service, as the commit finds it.
+        digest: of the event (`contracts.version_hash`).
+    """
+    return record.highest._replace(local=record.highest.local + 1, digest=digest)
+
+
 def place(record: ServiceRecord, router: str) -> ServiceRecord:
     """Note that a row may come to exist on a router: to be stored before the first write there."""
     if router in record.placements:
