@@ -4,27 +4,25 @@ Source: MAN-API and LIB (routeros-facts 5.1), clients-facts 1 and 3.
 """
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from simulator import errors
+from simulator.api_sentences import Command, done, is_write, parse_sentence, trap
+from simulator.command import Caller, Request, Result
 from simulator.connection import Outbox, ends, reset
 from simulator.errors import FatalError, RouterError
-from simulator.menu import READING, Caller, Request, Result
-from simulator.menus.users import caller_of, log_in, password_of
+from simulator.menus.users import log_in, log_in_old
 from simulator.protocol import (
     Decoder,
     ProtocolError,
     encode_sentence,
     encode_word,
     to_bytes,
-    to_text,
 )
 from simulator.query import compile_query, holds
 from simulator.router import Router
-from simulator.state import Row, Values
+from simulator.state import Row
 
 BEFORE_LOGIN = 64 * 1024  # bytes of a sentence; the real limit is not known
 LOGGED_IN = 16 * 1024 * 1024
@@ -33,37 +31,6 @@ _RE = encode_word(b"!re")
 _EMPTY_SINCE = (7, 18)  # pear2/Net_RouterOS#80
 _PLAIN_LOGIN_SINCE = (6, 43)
 _OLD_LOGIN_UNTIL = (6, 45, 1)  # BenMenking/routeros-api#44
-
-
-@dataclass(slots=True)
-class Command:
-    """One sentence, taken apart."""
-
-    name: str
-    arrived: float
-    tag: bytes = b""
-    arguments: Values = field(default_factory=dict)
-    query: list[str] = field(default_factory=list)
-    proplist: tuple[str, ...] | None = None
-
-
-def parse_sentence(words: list[bytes], arrived: float) -> Command:
-    """Take a sentence apart; words of no known form are passed over (assumed)."""
-    command = Command(to_text(words[0]), arrived)
-    for word in words[1:]:
-        first = word[:1]
-        if first == b"=":
-            # "=key" without a second "=" is an empty value (clients-facts 3)
-            name, _, value = to_text(word[1:]).partition("=")
-            if name == ".proplist":
-                command.proplist = tuple(value.split(","))
-            else:
-                command.arguments[name] = value
-        elif first == b"?":
-            command.query.append(to_text(word[1:]))
-        elif word.startswith(b".tag="):
-            command.tag = encode_word(word)
-    return command
 
 
 class ApiSession(asyncio.Protocol):
@@ -199,7 +166,7 @@ class ApiSession(asyncio.Protocol):
         faults = self.router.faults
         cost = faults.service_ms_by_command.get(command.name)
         if cost is None:
-            cost = faults.service_ms if _is_write(command) else 0
+            cost = faults.service_ms if is_write(command) else 0
         return cost / 1000
 
     # --- running one command -----------------------------------------------------------------
@@ -222,7 +189,7 @@ class ApiSession(asyncio.Protocol):
         except FatalError as fatal:
             self._end(encode_sentence((b"!fatal", to_bytes(fatal.text))))
         except RouterError as error:
-            self._reply(command, _trap(error, command.tag) + _done(command.tag))
+            self._reply(command, trap(error, command.tag) + done(command.tag))
 
     def _execute(self, command: Command, caller: Caller) -> None:
         request, result = self.router.execute(
@@ -230,7 +197,7 @@ class ApiSession(asyncio.Protocol):
         )
         if self._deaf:
             return  # a reboot ended this session
-        if _is_write(command) and self.router.faults.fires("lose_replies", command.name):
+        if is_write(command) and self.router.faults.fires("lose_replies", command.name):
             self.reset()
             return
         follows = "follow" in command.arguments or "follow-only" in command.arguments
@@ -239,9 +206,9 @@ class ApiSession(asyncio.Protocol):
                 self._rows(request, result, command, end=b"")
             self._listen(request, command)
         elif result.printed:
-            self._rows(request, result, command, _done(command.tag))
+            self._rows(request, result, command, done(command.tag))
         else:
-            self._reply(command, _done(command.tag, result.ret))
+            self._reply(command, done(command.tag, result.ret))
 
     def _rows(self, request: Request, result: Result, command: Command, end: bytes) -> None:
         router, menu, tail = self.router, request.menu, command.tag + b"\0"
@@ -287,10 +254,10 @@ class ApiSession(asyncio.Protocol):
         version, given = self.router.version, command.arguments
         name, old = given.get("name", ""), version < _OLD_LOGIN_UNTIL
         if "response" in given and old and self._challenge:
-            self.caller = self._answers_challenge(name, given["response"])
+            self.caller = log_in_old(self.router, name, given["response"], self._challenge, self.id)
         elif old and ("password" not in given or version < _PLAIN_LOGIN_SINCE):
             self._challenge = self.router.random.randbytes(16)
-            self._reply(command, _done(command.tag, self._challenge.hex()))
+            self._reply(command, done(command.tag, self._challenge.hex()))
             return
         else:
             password = given.get("password", "")
@@ -301,16 +268,7 @@ class ApiSession(asyncio.Protocol):
             raise RouterError(text)
         self.router.logged_in(self, self.caller)
         self._decoder.limit = LOGGED_IN
-        self._reply(command, _done(command.tag))
-
-    def _answers_challenge(self, name: str, response: str) -> Caller | None:
-        password = password_of(self.router, name)
-        if password is None or self.router.faults.refuse_login:
-            return None
-        digest = hashlib.md5(b"\0" + to_bytes(password) + self._challenge).hexdigest()  # noqa: S324 - the protocol before 6.43
-        self._challenge = b""
-        same = response.lower() == "00" + digest
-        return caller_of(self.router, name, self.id, "api") if same else None
+        self._reply(command, done(command.tag))
 
     # --- commands that last ---------------------------------------------------------------------
 
@@ -335,25 +293,8 @@ class ApiSession(asyncio.Protocol):
         ended = [each for each in self._running if tag in (None, each)]
         for each in ended:
             self._running.pop(each)()
-            self._put(_trap(errors.interrupted(), each) + _done(each), command)
+            self._put(trap(errors.interrupted(), each) + done(each), command)
         for waiting in [c for c in self._queue if tag in (None, c.tag)]:
             self._queue.remove(waiting)
-            self._put(_trap(errors.interrupted(), waiting.tag) + _done(waiting.tag), command)
-        self._put(_done(command.tag), command)
-
-
-def _is_write(command: Command) -> bool:
-    return command.name.rpartition("/")[2] not in READING and command.name != "/login"
-
-
-def _done(tag: bytes, ret: str | None = None) -> bytes:
-    words = (b"!done",) if ret is None else (b"!done", to_bytes(f"=ret={ret}"))
-    return b"".join(map(encode_word, words)) + tag + b"\0"
-
-
-def _trap(error: RouterError, tag: bytes) -> bytes:
-    words = [b"!trap"]
-    if error.category is not None:
-        words.append(b"=category=%d" % error.category)  # before the message (MAN-API samples)
-    words.append(to_bytes(f"=message={error.text}"))
-    return b"".join(map(encode_word, words)) + tag + b"\0"
+            self._put(trap(errors.interrupted(), waiting.tag) + done(waiting.tag), command)
+        self._put(done(command.tag), command)

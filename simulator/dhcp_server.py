@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
 
-from simulator.menu import Caller, Menu, Request
+from simulator.command import Caller, Request
+from simulator.menu import Menu
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER
 from simulator.menus.ip import POOL, addresses

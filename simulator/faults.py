@@ -5,6 +5,7 @@ the command's `--fault`. Counted faults (`int`) fire that many times and then ar
 -1 fires for ever, 0 is off.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -78,11 +79,8 @@ class Faults:
         Raises:
             ValueError: there is no fault of that name.
         """
-        names = {each.name for each in fields(self)}
+        _check_names(self, "fault", changes)
         for name, value in changes.items():
-            if name not in names:
-                msg = f"no fault named {name}; there are: {', '.join(sorted(names))}"
-                raise ValueError(msg)
             if name in ("refuse_values", "change_values"):
                 value = [v if isinstance(v, ValueFault) else ValueFault(**v) for v in value]  # noqa: PLW2901 - the same value, parsed
             setattr(self, name, value)
@@ -137,9 +135,14 @@ class Switches:
         Raises:
             ValueError: there is no switch of that name.
         """
-        names = {each.name for each in fields(self)}
+        _check_names(self, "switch", changes)
         for name, value in changes.items():
-            if name not in names:
-                msg = f"no switch named {name}; there are: {', '.join(sorted(names))}"
-                raise ValueError(msg)
             setattr(self, name, value)
+
+
+def _check_names(of: "Faults | Switches", word: str, changes: Iterable[str]) -> None:
+    names = {each.name for each in fields(of)}
+    for name in changes:
+        if name not in names:
+            msg = f"no {word} named {name}; there are: {', '.join(sorted(names))}"
+            raise ValueError(msg)

@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
+from simulator.command import Caller
 from simulator.listening import RouterServer
-from simulator.menu import Caller
 from simulator.menus.users import POLICIES
 from simulator.operator_side import ControlServer
 from simulator.options import RouterOptions

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from simulator import dhcp_server, snapshot
+from simulator.command import Caller
 from simulator.errors import RouterError
 from simulator.faults import Faults
 from simulator.listening import RouterServer
-from simulator.menu import Caller
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER
 from simulator.menus.users import POLICIES

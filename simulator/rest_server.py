@@ -5,15 +5,13 @@ answer 404 to every path.
 """
 
 import asyncio
-import base64
-import binascii
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from simulator import errors
+from simulator.command import READING, Caller, Result
 from simulator.connection import Outbox, ends, reset
 from simulator.errors import RouterError
 from simulator.http_wire import (
@@ -21,12 +19,22 @@ from simulator.http_wire import (
     BadRequestError,
     HttpRequest,
     read_request,
-    reason,
     write_response,
 )
-from simulator.menu import READING, Caller, ComputedSingleton, Menu, Result, Singleton
-from simulator.menus import MENUS
+from simulator.menu import ComputedSingleton, Singleton
+from simulator.menu_base import MenuBase
 from simulator.menus.users import log_in
+from simulator.rest_words import (
+    RestError,
+    Target,
+    find_target,
+    not_there,
+    read_basic,
+    read_body,
+    rest_error,
+    shown,
+    to_texts,
+)
 from simulator.state import Row, Values
 
 if TYPE_CHECKING:
@@ -38,22 +46,6 @@ LOGIN_KEPT_S = 600  # MAN-REST: ten minutes
 _COMMANDS = {"GET": "print", "PUT": "add", "PATCH": "set", "DELETE": "remove"}
 
 
-class RestError(Exception):
-    """A response that is no success."""
-
-    def __init__(self, status: int, detail: str | None = None) -> None:
-        super().__init__(status, detail)
-        self.status = status
-        self.detail = detail
-
-    def body(self) -> bytes:
-        """Give the documented shape; 401 and 404 have no detail."""
-        shape: dict[str, Any] = {"error": self.status, "message": reason(self.status)}
-        if self.detail is not None:
-            shape["detail"] = self.detail
-        return json.dumps(shape).encode()
-
-
 @dataclass(slots=True)
 class Response:
     """A success."""
@@ -61,14 +53,6 @@ class Response:
     status: int
     content: Any = None
     headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Target:
-    """What a path names: a menu, and perhaps a row or command of it."""
-
-    menu: Menu
-    last: str
 
 
 @dataclass(eq=False)
@@ -178,7 +162,7 @@ class RestServer:
         router, now = self.router, self.router.now()
         if router.version < SINCE:
             raise RestError(404)
-        name, password = _basic(request.headers.get("authorization", ""))
+        name, password = read_basic(request.headers.get("authorization", ""))
         kept = self._logins.get(name)
         if kept is not None and now - kept.used > LOGIN_KEPT_S:
             kept.reset()
@@ -207,13 +191,13 @@ class RestServer:
         if method not in ("GET", "PUT", "PATCH", "DELETE", "POST"):
             raise RestError(503 if method == "OPTIONS" else 501)  # LAB
         target = find_target(self.router, request.path)
-        body = _body(request)
+        body = read_body(request)
         command = self._command(method, target)
         await self._take_time(f"{target.menu.path}/{command}", command)
         try:
             return command, self._execute(request, caller, target, body)
         except RouterError as error:
-            raise _rest_error(error, method, target) from error
+            raise rest_error(error, method, target) from error
 
     def _command(self, method: str, target: Target) -> str:
         if method != "POST":
@@ -241,13 +225,13 @@ class RestServer:
             case "GET":
                 return self._get(request, caller, target)
             case "PUT":
-                _, result = router.execute(command, _texts(body), caller)
+                _, result = router.execute(command, to_texts(body), caller)
                 headers = {"Location": f"/rest{menu.path}/{result.ret}"}
                 return Response(201, self._one(menu, result.ret or ""), headers)
             case "PATCH":
                 if not last or isinstance(menu, Singleton):
                     raise RestError(400, "missing or invalid resource identifier")
-                router.execute(command, {**_texts(body), ".id": last}, caller)
+                router.execute(command, {**to_texts(body), ".id": last}, caller)
                 return Response(200, self._one(menu, last))
             case "DELETE":
                 router.execute(command, {".id": last} if last else {}, caller)
@@ -265,10 +249,10 @@ class RestServer:
         proplist = None if wanted is None else [".id", *wanted.split(",")]
         if last:
             if last not in menu.rows(router).rows and not menu.named:
-                raise _not_there(menu, last, router)
+                raise not_there(menu, last, router)
             one = self._one(menu, last, proplist)
             return Response(200, [one] if menu.guide_rest else one)
-        views = [_shown(menu.view(router, row), proplist) for row in result.rows]
+        views = [shown(menu.view(router, row), proplist) for row in result.rows]
         if isinstance(menu, Singleton | ComputedSingleton) and not words:
             return Response(200, views[0])
         return Response(200, views)
@@ -279,21 +263,21 @@ class RestServer:
             raise RestError(400, "no such command")
         query, wanted = body.pop(".query", []), body.pop(".proplist", None)
         proplist = wanted.split(",") if isinstance(wanted, str) else wanted
-        _, result = router.execute(command, _texts(body), caller, [str(word) for word in query])
+        _, result = router.execute(command, to_texts(body), caller, [str(word) for word in query])
         if menu.guide_rest and not target.last:
             return Response(200, {"message": "added", "id": result.ret})
         return Response(200, self._done(menu, result, proplist))
 
-    def _done(self, menu: Menu, result: Result, proplist: Iterable[str] | None) -> Any:  # noqa: ANN401 - JSON
+    def _done(self, menu: MenuBase, result: Result, proplist: Iterable[str] | None) -> Any:  # noqa: ANN401 - JSON
         if result.ret is not None:
             return {"ret": result.ret}
-        return [_shown(menu.view(self.router, row), proplist) for row in result.rows]
+        return [shown(menu.view(self.router, row), proplist) for row in result.rows]
 
-    def _one(self, menu: Menu, row_id: str, proplist: Iterable[str] | None = None) -> Values:
+    def _one(self, menu: MenuBase, row_id: str, proplist: Iterable[str] | None = None) -> Values:
         row = self._row(menu, row_id)
-        return _shown(menu.view(self.router, row), proplist)
+        return shown(menu.view(self.router, row), proplist)
 
-    def _row(self, menu: Menu, name: str) -> Row:
+    def _row(self, menu: MenuBase, name: str) -> Row:
         rows = menu.rows(self.router).rows
         row = rows.get(name)
         if row is None and menu.named:
@@ -301,106 +285,3 @@ class RestServer:
         if row is None:
             raise RestError(404)
         return row
-
-
-def find_target(router: "Router", path: str) -> Target:
-    """Find the menu that a path names, and what comes after it.
-
-    Raises:
-        RestError: there is none.
-    """
-    parts = [part for part in path.split("/") if part]
-    if not parts or parts[0] != "rest":
-        raise RestError(404)
-    at = ""
-    for number, part in enumerate(parts[1:], start=1):
-        below = f"{at}/{part}"
-        if _is_node(router, below):
-            at = below
-            continue
-        menu = MENUS.get(at)
-        if menu is not None and menu.exists(router) and number == len(parts) - 1:
-            if part.upper().startswith("%2A"):
-                raise RestError(400, "no such command prefix")  # LAB
-            return Target(menu, unquote(part, errors="surrogateescape"))
-        raise RestError(400, f"no such command or directory ({part})")
-    menu = MENUS.get(at)
-    if menu is None or not menu.exists(router):
-        raise RestError(400, "no such command")
-    return Target(menu, "")
-
-
-def _is_node(router: "Router", path: str) -> bool:
-    below = path + "/"
-    return any(
-        (each == path or each.startswith(below)) and menu.exists(router)
-        for each, menu in MENUS.items()
-    )
-
-
-def _not_there(menu: Menu, last: str, router: "Router") -> RestError:
-    if last.startswith("*"):
-        return RestError(404)
-    try:
-        menu.handler(router, last)
-    except RouterError:
-        return RestError(400, "no such command prefix")  # LAB, MAN-REST
-    return RestError(400, "no such command")
-
-
-def _rest_error(error: RouterError, method: str, target: Target) -> RestError:
-    """Give the response for a refusal; the API's words are the detail."""
-    if error.text.startswith("no such item"):
-        return RestError(404)
-    if error.text == errors.not_permitted().text:
-        if method == "PATCH":
-            return RestError(400, "missing or invalid resource identifier")  # MAN-REST, LAB
-        return RestError(500, error.text)
-    if error.text == "no such command" and method == "POST":
-        return RestError(400, f"no such command or directory ({target.last})")
-    return RestError(400, error.text)
-
-
-def _basic(header: str) -> tuple[str, str]:
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        raise RestError(401)
-    try:
-        text = base64.b64decode(encoded, validate=True).decode("utf-8", "surrogateescape")
-    except (binascii.Error, ValueError):
-        raise RestError(401) from None
-    name, _, password = text.partition(":")
-    return name, password
-
-
-def _body(request: HttpRequest) -> dict[str, Any]:
-    if not request.body:
-        return {}
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        raise RestError(415)
-    try:
-        body = json.loads(request.body.decode("utf-8", "surrogateescape"))
-    except (json.JSONDecodeError, RecursionError):
-        raise RestError(400, "Failed to parse json") from None
-    if not isinstance(body, dict):
-        raise RestError(400, "Failed to parse json")
-    return body
-
-
-def _texts(body: Mapping[str, Any]) -> Values:
-    """Turn JSON values into words: numbers and booleans are taken too (MAN-REST)."""
-    return {name: _text(value) for name, value in body.items()}
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ",".join(_text(each) for each in value)
-    return "" if value is None else str(value)
-
-
-def _shown(view: Values, proplist: Iterable[str] | None) -> Values:
-    if proplist is None:
-        return view
-    return {name: view[name] for name in proplist if name in view}

@@ -12,9 +12,10 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Protocol
 
 from simulator import errors
+from simulator.command import READING, Caller, Request, Result
 from simulator.errors import RouterError
 from simulator.faults import Faults, Switches
-from simulator.menu import READING, Caller, Menu, Request, Result
+from simulator.menu import Menu
 from simulator.menus import MENUS, MENUS_BY_REFERENCE
 from simulator.options import RouterOptions
 from simulator.schema import parse_version, schema_of

@@ -6,17 +6,9 @@ Each is one line of data: what it holds is enough that a monitoring tool goes on
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from simulator.menu import (
-    COMMENT,
-    DISABLED,
-    Computed,
-    Field,
-    Menu,
-    Request,
-    Result,
-    Singleton,
-    state,
-)
+from simulator.command import Request, Result
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Computed, Menu, Singleton
 from simulator.state import Row, Table, Values
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from simulator import errors
-from simulator.errors import RouterError
-from simulator.menu import Field, Menu, Request, Result, state
+from simulator.command import Request, Result
+from simulator.fields import Field, state
+from simulator.menu import Menu
 from simulator.state import Row, Values
 from simulator.values import BOOL, Enum, Number
 
@@ -37,8 +38,7 @@ class CertificateMenu(Menu):
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (words assumed)."""
-        if any(each is not row for each in self.rows(router).having("name", values["name"])):
-            raise RouterError(errors.DUPLICATE_NAME)
+        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
 
     def do_sign(self, request: Request) -> Result:
         """Sign a request by itself: it has a key and a fingerprint from now on."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from simulator import errors
 from simulator.dhcp_options import encode_value
 from simulator.errors import RouterError
-from simulator.menu import COMMENT, DISABLED, Field, Menu, Singleton, state
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Menu, Singleton
 from simulator.state import Row, Values
 from simulator.values import (
     BOOL,
@@ -99,8 +100,7 @@ class ServerMenu(Menu):
             values["name"] = next(
                 name for n in range(1, len(taken) + 2) if (name := f"server{n}") not in taken
             )
-        if any(each is not row for each in self.rows(router).having("name", values["name"])):
-            raise RouterError(errors.DUPLICATE_SERVER)
+        self.refuse_double(router, row, values, errors.DUPLICATE_SERVER)
 
 
 class NetworkMenu(Menu):
@@ -129,9 +129,7 @@ class NetworkMenu(Menu):
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a network that is there."""
-        for each in self.rows(router).having("address", values["address"]):
-            if each is not row:
-                raise RouterError(errors.DUPLICATE_NETWORK)
+        self.refuse_double(router, row, values, errors.DUPLICATE_NETWORK, "address")
 
     def unsettable(self, router: "Router") -> frozenset[str]:
         """Only next-server (RR 7.21.5)."""
@@ -165,7 +163,7 @@ class OptionMenu(Menu):
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (words assumed) and a value of no form, show the bytes."""
-        _unique_name(self, router, row, values)
+        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
         try:
             values["raw-value"] = encode_value(values["value"]).hex()
         except ValueError:
@@ -190,7 +188,7 @@ class OptionSetsMenu(Menu):
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (words assumed)."""
-        _unique_name(self, router, row, values)
+        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
 
 
 class ConfigMenu(Singleton):
@@ -203,11 +201,6 @@ class ConfigMenu(Singleton):
         Field("accounting", BOOL, default="true"),
         Field("radius-password", TEXT, default="empty"),
     )
-
-
-def _unique_name(menu: Menu, router: "Router", row: Row | None, values: Values) -> None:
-    if any(each is not row for each in menu.rows(router).having("name", values["name"])):
-        raise RouterError(errors.DUPLICATE_NAME)
 
 
 def _named_by(router: "Router", option_id: str) -> bool:

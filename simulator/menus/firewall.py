@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.errors import RouterError
-from simulator.menu import COMMENT, DISABLED, Field, Menu, state
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Menu
 from simulator.menus.lease_effects import ADDRESS_LIST, MARK, QUEUE, bits
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL, TIME, Kind, Names, parse_duration, parse_ip
@@ -120,8 +121,7 @@ class QueueMenu(Menu):
                 for n in range(1, len(rows.rows) + 2)
                 if not rows.having("name", name := f"queue{n}")
             )
-        if any(each is not row for each in rows.having("name", values["name"])):
-            raise RouterError(errors.DUPLICATE_NAME)
+        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
         values["target"] = ",".join(
             f"{each}/32" if each[:1].isdigit() and "/" not in each else each
             for each in values["target"].split(",")

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from simulator import errors
-from simulator.errors import RouterError
-from simulator.menu import COMMENT, DISABLED, Field, Menu, state
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Menu
 from simulator.state import Row, Table, Values
 from simulator.values import MAC, Enum, Number, Ref
 
@@ -49,8 +49,7 @@ class InterfaceMenu(Menu):
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (index hits)."""
-        if any(each is not row for each in self.rows(router).having("name", values["name"])):
-            raise RouterError(errors.DUPLICATE_INTERFACE)
+        self.refuse_double(router, row, values, errors.DUPLICATE_INTERFACE)
 
 
 class VlanMenu(InterfaceMenu):

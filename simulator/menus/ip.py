@@ -4,17 +4,10 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from simulator import errors
+from simulator.command import Request, Result
 from simulator.errors import RouterError
-from simulator.menu import (
-    COMMENT,
-    DISABLED,
-    Computed,
-    Field,
-    Menu,
-    Request,
-    Result,
-    state,
-)
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Computed, Menu
 from simulator.menus.lease_effects import ARP, MARK
 from simulator.state import Row, Values
 from simulator.values import BOOL, IP, MAC, Enum, Kind, Names, Number, Prefix, Ref, parse_ip
@@ -94,8 +87,7 @@ class PoolMenu(Menu):
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (words assumed)."""
-        if any(each is not row for each in self.rows(router).having("name", values["name"])):
-            raise RouterError(errors.DUPLICATE_NAME)
+        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
 
 
 def used_addresses(router: "Router") -> "Iterator[Values]":

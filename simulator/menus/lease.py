@@ -6,8 +6,10 @@ Fields and rules: routeros-facts 2.1 to 2.5.
 from typing import TYPE_CHECKING
 
 from simulator import errors
+from simulator.command import Request, Result
 from simulator.errors import RouterError
-from simulator.menu import COMMENT, DISABLED, Field, Menu, Request, Result, state
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Menu
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
 from simulator.menus.lease_effects import follow
 from simulator.state import Row, Table, Values

@@ -6,8 +6,10 @@ No RouterOS has such a menu (RR: not in any tree from 7.9 to 7.24); it is there 
 
 from typing import TYPE_CHECKING
 
-from simulator.errors import RouterError, missing
-from simulator.menu import COMMENT, Field, Menu, Request
+from simulator.command import Request
+from simulator.errors import missing
+from simulator.fields import COMMENT, Field
+from simulator.menu import Menu
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL, IP, MAC, IpList
 
@@ -69,9 +71,7 @@ class EntryMenu(_GuideMenu):
         """Refuse a MAC that is there."""
         if not values.get("mac-address"):
             raise missing("mac-address")
-        for each in self.rows(router).having("mac-address", values["mac-address"]):
-            if each is not row:
-                raise RouterError(DUPLICATE_MAC)
+        self.refuse_double(router, row, values, DUPLICATE_MAC, "mac-address")
 
 
 def menus() -> list[Menu]:

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from simulator.menu import COMMENT, DISABLED, Field, Menu, Singleton
+from simulator.fields import COMMENT, DISABLED, Field
+from simulator.menu import Menu, Singleton
 from simulator.schema import every_argument
 from simulator.state import Values
 

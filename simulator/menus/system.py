@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from simulator.menu import ComputedSingleton, Field, Menu, Request, Result, Singleton, state
+from simulator.command import Request, Result
+from simulator.fields import Field, state
+from simulator.menu import ComputedSingleton, Menu, Singleton
 from simulator.state import Values
 from simulator.values import format_duration
 

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from simulator.command import Request, Result
 from simulator.errors import invalid_value, missing
-from simulator.menu import Menu, Request, Result
+from simulator.menu import Menu
 from simulator.state import Row
 
 if TYPE_CHECKING:

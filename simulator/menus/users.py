@@ -1,11 +1,14 @@
 """`/user`, its groups and who is logged in; and the login itself."""
 
+import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
 from simulator import errors
+from simulator.command import Caller, Request, Result
 from simulator.errors import RouterError
-from simulator.menu import COMMENT, DISABLED, Caller, Computed, Field, Menu, Request, Result, state
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Computed, Menu
 from simulator.state import Row, Values
 from simulator.values import TIME, Enum, Ref, Words
 
@@ -67,8 +70,7 @@ class UserMenu(Menu):
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (words assumed)."""
-        if any(each is not row for each in self.rows(router).having("name", values["name"])):
-            raise RouterError("failure: user with the same name already exists")
+        self.refuse_double(router, row, values, "failure: user with the same name already exists")
 
 
 class GroupMenu(Menu):
@@ -180,6 +182,25 @@ def log_in(router: "Router", name: str, password: str, session: str, via: str) -
     if not hmac.compare_digest(held.encode("utf-8", "surrogateescape"), _bytes(password)):
         return None
     return caller_of(router, name, session, via)
+
+
+def log_in_old(
+    router: "Router", name: str, response: str, challenge: bytes, session: str
+) -> Caller | None:
+    """Check the answer to a challenge, as before 6.43 (LIB).
+
+    Args:
+        router: where.
+        name: as sent.
+        response: `00` and the MD5 of a zero byte, password and challenge, in hexadecimal.
+        challenge: that was given to this session.
+        session: id of the session.
+    """
+    held = password_of(router, name)
+    if held is None or router.faults.refuse_login:
+        return None
+    digest = hashlib.md5(b"\0" + _bytes(held) + challenge).hexdigest()  # noqa: S324 - the old protocol
+    return caller_of(router, name, session, "api") if response.lower() == f"00{digest}" else None
 
 
 def caller_of(router: "Router", name: str, session: str, via: str) -> Caller | None:

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.command import Caller
 from simulator.dhcp import DhcpPort
 from simulator.dhcp_options import encode_value
 from simulator.dhcp_packet import Kind, Packet, PacketError, read_packet, write_reply
 from simulator.fleet import seed_guide
-from simulator.menu import Caller
 from simulator.menus.users import POLICIES
 from simulator.options import RouterOptions
 from simulator.router import Router

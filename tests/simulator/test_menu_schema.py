@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.menu import Caller, Computed, Singleton
+from simulator.command import Caller
+from simulator.menu import Computed, Singleton
 from simulator.menus import MENUS
 from simulator.menus.users import POLICIES
 from simulator.options import RouterOptions
