@@ -37,13 +37,16 @@ def prints(query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
         *(f"?=comment={comment}" for comment in sorted(query.comments)),
     ]
     return [
-        (*_PRINT, *_any_of(terms[at : at + terms_per_print]))
+        (*_PRINT, *any_of(terms[at : at + terms_per_print]))
         for at in range(0, len(terms), terms_per_print)
     ]
 
 
-def _any_of(terms: list[str]) -> list[str]:
-    """One "or" behind each term but the first, so that the router's stack stays two deep."""
+def any_of(terms: list[str]) -> list[str]:
+    """Words that match any of the terms.
+
+    One "or" stands behind each term but the first, so that the router's stack stays two deep.
+    """
     words = terms[:1]
     for term in terms[1:]:
         words += (term, "?#|")

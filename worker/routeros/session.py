@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from librouteros.exceptions import ProtocolError
 
+from worker.core.observed import Observation
 from worker.core.operations import Operation
 from worker.core.rows import Lease
 from worker.errors import RouterBlocked
@@ -16,6 +17,7 @@ from worker.ports import LeaseQuery, Written
 from worker.routeros.connection import Connection, Pace
 from worker.routeros.failures import old_login, refusal, refused_login, verdict
 from worker.routeros.lease_entries import command_for, leases, prints
+from worker.routeros.observing import observed, observing_commands
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
 
@@ -71,6 +73,23 @@ class ApiSession:
             Written(operation, refusal(reply.traps))
             for operation, reply in zip(operations, replies, strict=True)
         ]
+
+    def observe(self, query: LeaseQuery) -> Observation:
+        """Read rows with who holds them; also rows held by the devices and addresses asked for.
+
+        Raises:
+            RouterUnreachable, RouterBlocked: as `read_leases`.
+        """
+        doing = "looking at leases"
+        pace = Pace(2, self._settings.command_timeout_s, self._settings.read_timeout_s)
+        rows, servers = self._connection.run(doing, observing_commands(query), pace)
+        try:
+            return observed(
+                self._connection.rows(doing, rows), self._connection.rows(doing, servers)
+            )
+        except ProtocolError as error:
+            self.close()
+            raise verdict(self._router, doing, error) from error
 
     def close(self) -> None:
         """See `worker.ports.RouterSession`."""
