@@ -57,15 +57,14 @@ class Sessions:
         return session
 
     def give_back(self, router: str, session: RouterSession) -> None:
-        """See `worker.ports.RouterSessions`. A closed session is only forgotten."""
+        """See `worker.ports.RouterSessions`."""
         with self._lock:
             used = self._in_use.get(router)
             if used is None or used is not session:
                 session.close()
                 return
             del self._in_use[router]
-            if not used.closed:
-                self._idle[router] = _Idle(used, monotonic() + self._settings.idle_session_s)
+            self._idle[router] = _Idle(used, monotonic() + self._settings.idle_session_s)
             self._close_expired()
 
     def _take_idle(self, router: str) -> ApiSession | None:
