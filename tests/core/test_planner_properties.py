@@ -19,10 +19,13 @@ from worker.core.policy import RouterPolicy
 from worker.core.rows import Lease
 from worker.core.simulate import LeaseTable
 
-SERVICES = ["S1", "S2", "S3", "S4", "S5"]
-macs = st.integers(1, 5).map(mac)
-addresses = st.integers(10, 14).map(ipv4) | st.just("cust-pool")
+SERVICES = ["S1", "S2", "S3", "S4"]
+# Few of each, so that they meet; dealt out like cards, so that not all of them clash.
+macs = st.permutations([mac(number) for number in range(1, 7)])
+addresses = st.permutations([*(ipv4(number) for number in range(10, 16)), "cust-pool"])
 servers = st.sampled_from(["dhcp1", "dhcp1", "dhcp2", "all"])
+kinds = st.sampled_from(["own", "dynamic", "own", "dynamic", "untagged", "theirs", "radius"])
+seldom = st.sampled_from([False] * 6 + [True])
 
 
 def meet(a, b):
@@ -45,22 +48,23 @@ def clashes(a: Lease, b: Lease, *, strictly: bool = False) -> bool:
 
 
 @st.composite
-def rows(draw, number):
-    kind = draw(st.sampled_from(["own"] * 4 + ["untagged", "theirs", "dynamic", "radius"]))
+def rows(draw, number, mac_, address):
+    kind = draw(kinds)
     dynamic = kind in {"dynamic", "radius"}
+    server = draw(servers)
     return lease(
         f"*{number:X}",
-        mac=draw(macs),
-        address=draw(addresses.filter(lambda a: not dynamic or a != "cust-pool")),
-        server=draw(servers.filter(lambda s: not dynamic or s != "all")),
-        block_access=draw(st.sampled_from(["no", "no", "yes"])),
+        mac=mac_,
+        address=ipv4(19) if dynamic and address == "cust-pool" else address,
+        server="dhcp1" if dynamic and server == "all" else server,
+        block_access=draw(st.sampled_from(["no", "yes"])),
         client_id=draw(st.sampled_from(["", "1:0:0:5e:0:53:1"])),
         comment=draw(st.sampled_from(["", "edited by hand"])),
         service_id=draw(st.sampled_from(SERVICES)) if kind in {"own", "theirs"} else None,
         installation="acme" if kind == "own" else "other",
         dynamic=dynamic,
         radius=kind == "radius",
-        disabled=not dynamic and draw(st.integers(0, 5)) == 0,
+        disabled=not dynamic and draw(seldom),
     )
 
 
@@ -88,23 +92,32 @@ FIELDS = ("mac-address", "address", "server", "block-access")
 def situations(draw):
     """Rows that can stand together, and services that want something there."""
     table: list[Lease] = []
-    for number in range(1, draw(st.integers(0, 9)) + 1):
-        row = draw(rows(number))
+    cards = [
+        *zip(draw(macs), draw(addresses), strict=False),
+        *zip(draw(macs), draw(addresses), strict=False),
+    ]
+    for number, (mac_, address) in enumerate(cards[: draw(st.integers(0, 9))], 1):
+        row = draw(rows(number, mac_, address))
         if not any(clashes(row, other, strictly=True) for other in table):
             table.append(row)
     wanted = []
-    for service_id in draw(st.lists(st.sampled_from(SERVICES), unique=True, max_size=5)):
-        fields = draw(
-            st.none()
-            | st.fixed_dictionaries(
-                {
-                    "mac-address": macs,
-                    "address": addresses,
-                    "server": servers,
-                    "block-access": st.sampled_from(["no", "yes"]),
-                }
-            )
-        )
+    cards = [*zip(draw(macs), draw(addresses), strict=False)]
+    if draw(seldom):  # two services want one key
+        cards[0] = (cards[1][0], cards[0][1])
+    for service_id, (mac_, address) in zip(SERVICES, cards, strict=False):
+        if draw(seldom):
+            continue  # not in this batch
+        if table and draw(seldom):  # just what some row holds
+            row = draw(st.sampled_from(table))
+            mac_, address = row.mac, row.address  # noqa: PLW2901 - another card for this one
+        fields = {
+            "mac-address": mac_,
+            "address": address,
+            "server": draw(servers),
+            "block-access": draw(st.sampled_from(["no", "yes"])),
+        }
+        if draw(seldom):
+            fields = None
         own = [
             row
             for row in table
@@ -113,10 +126,10 @@ def situations(draw):
         lost = [row for row in table if not row.dynamic and not parse_tag(row.comment)]
         source = draw(st.sampled_from([None, *(own or lost)]))
         written = None if source is None else {name: source.fields[name] for name in FIELDS}
-        granted = draw(st.integers(0, 3)) > 0
+        granted = not draw(seldom)
         why = Waiting("claim-held", "service S9 holds it")
         wanted.append(Wanted(Entry(service_id, fields), written, granted, why))
-    on_dynamic = draw(st.sampled_from(["remove", "remove", "wait"]))
+    on_dynamic = draw(st.sampled_from(["remove", "wait"]))
     return Situation(wanted, table, RouterPolicy("acme", on_dynamic=on_dynamic))
 
 
