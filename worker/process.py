@@ -21,7 +21,7 @@ from worker.celery_app import make_app
 from worker.converge import Converge, PassLimits
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.inventory import load_inventory
-from worker.log_setup import configure_logging
+from worker.log_setup import configure_logging, hide_secret
 from worker.routeros.sessions import Sessions
 from worker.settings import Settings, environment
 from worker.store.connection import connect
@@ -67,7 +67,7 @@ def run(
         parent: the supervisor's process id; without it this process ends itself.
         pool: Celery's arguments for another pool than the measured choice.
     """
-    inventory = load_inventory(settings.inventory)
+    inventory = load_inventory(settings.inventory, on_secret=hide_secret)
     password = settings.redis_password
     client = connect(
         settings.redis_url,
