@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of each event type: `python -m contracts.schemas [--check]`.
+"""Writes the JSON Schemas and the AsyncAPI document: `python -m contracts.schemas [--check]`.
 
 Who calls it: `make schemas`, and a test that keeps `contracts/schemas/` equal to the models. The
 schemas are those of the edge, which refuses unknown fields of `data`. A schema cannot say all:
@@ -12,9 +12,10 @@ from typing import Final
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from contracts import asyncapi
 from contracts.events import EVENT_TYPES, Event
 
-FOLDER: Final = Path(__file__).parent / "schemas" / "v1"
+FOLDER: Final = Path(__file__).parent / "schemas"
 
 
 class _Generator(GenerateJsonSchema):
@@ -32,18 +33,23 @@ def schema_of(model: type[Event], event_type: str) -> dict[str, object]:
     }
 
 
-def schema_texts() -> dict[str, str]:
-    """Make the text of every schema file, by file name."""
-    return {
-        f"{event_type}.json": json.dumps(schema_of(model, event_type), indent=2) + "\n"
+def texts() -> dict[str, str]:
+    """Make the text of every file, by its path below `FOLDER`."""
+    documents = {
+        f"v1/{event_type}.json": schema_of(model, event_type)
         for event_type, model in EVENT_TYPES.items()
     }
+    documents["asyncapi.json"] = asyncapi.document()
+    return {name: json.dumps(document, indent=2) + "\n" for name, document in documents.items()}
 
 
 def differing() -> list[str]:
-    """Name the schema files that are missing, stale or left over."""
-    written = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.json")}
-    wanted = schema_texts()
+    """Name the files that are missing, stale or left over."""
+    written = {
+        path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8")
+        for path in FOLDER.rglob("*.json")
+    }
+    wanted = texts()
     return sorted(
         name for name in written.keys() | wanted.keys() if written.get(name) != wanted.get(name)
     )
@@ -55,10 +61,10 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         sys.stderr.writelines(f"{FOLDER / name} differs; run make schemas\n" for name in names)
         return 1 if names else 0
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    wanted = schema_texts()
+    wanted = texts()
     for name in names:
         if name in wanted:
+            (FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
             (FOLDER / name).write_text(wanted[name], encoding="utf-8")
         else:
             (FOLDER / name).unlink()

@@ -58,7 +58,7 @@ class Option:
     def parameter(self) -> Parameter:
         """The option as Typer reads it off a signature."""
         kind = self.kind if self.default is not None else self.kind | None
-        metavar = None if self.kind in (Mode, Status) else self.name.upper()
+        metavar = None if self.kind in (Mode, Status, bool) else self.name.upper()
         return Parameter(
             self.name,
             Parameter.KEYWORD_ONLY,
@@ -76,27 +76,54 @@ _COMMON: Final = (
     Option("--time", "time", "When it happened, like 2026-11-24T09:15:00Z; else now."),
     Option("--id", "id", "The event's id; else it follows from the event."),
 )
+_WHEN: Final = Option(
+    "--effective-at", "data.effective_at", "When it is to happen, like 2026-12-01T00:00:00Z."
+)
 _MAC: Final = "MAC address of the device, in any spelling."
+_ROUTER: Final = "Its name in the inventory."
+_SERVER: Final = "DHCP server; else by policy."
+_MODE: Final = "How; else the router's policy decides."
+_CHECK: Final = "A cross-check, which only warns."
+
+
+def _address(place: str) -> tuple[Option, Option]:
+    return (
+        Option(
+            "--address",
+            place,
+            "Its IPv4 address.",
+            form=lambda ipv4: {"mode": "static", "ipv4": ipv4},
+        ),
+        Option(
+            "--pool",
+            place,
+            "Instead of an address: any of this pool.",
+            form=lambda pool: {"mode": "pool", "pool": pool},
+        ),
+    )
+
+
+def _dhcp_options(given: Sequence[str]) -> list[object]:
+    """Read `42=c6336435`; what is not of this form is left for the contract to name."""
+    parts = [text.partition("=") for text in given]
+    return [{"code": int(c) if c.isdecimal() else c, "hex": h} for c, _, h in parts]
+
+
+def _none(flag: str, place: str, help_: str) -> Option:
+    return Option(flag, place, help_, bool, form=lambda _: [])
+
+
 _STATE: Final = (
-    Option("--router", "data.service.access.router", "Its name in the inventory.", default=...),
+    Option("--router", "data.service.access.router", _ROUTER, default=...),
     Option("--mac", "data.service.device.mac", _MAC, default=...),
-    Option(
-        "--address",
-        "data.service.address",
-        "Its IPv4 address.",
-        form=lambda ipv4: {"mode": "static", "ipv4": ipv4},
-    ),
-    Option(
-        "--pool",
-        "data.service.address",
-        "Instead of an address: any of this pool.",
-        form=lambda pool: {"mode": "pool", "pool": pool},
-    ),
-    Option("--server", "data.service.access.dhcp_server", "DHCP server; else by policy."),
+    *_address("data.service.address"),
+    Option("--server", "data.service.access.dhcp_server", _SERVER),
+    Option("--serial", "data.service.device.serial", "Serial number of the device."),
+    Option("--plan", "data.service.plan.code", "Its plan, by the code of the catalogue."),
     Option("--label", "data.service.label", "For the router's comment, by policy."),
     Option("--dns", "data.service.dns_servers", "DNS server of its own; repeatable.", list[str]),
+    _WHEN,
 )
-_MODE: Final = "How; else the router's policy decides."
 
 EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
     "activated": (
@@ -126,7 +153,88 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         """,
         (
             Option("--mac", "data.mac", _MAC, default=...),
-            Option("--previous-mac", "data.previous_mac", "A cross-check, which only warns."),
+            Option("--previous-mac", "data.previous_mac", _CHECK),
+            _WHEN,
+        ),
+    ),
+    "device-swapped": (
+        """Say that a service has another device; what is left out of it becomes none.
+
+        Example: leasewire publish device-swapped --service SVC-1001 --mac 00:00:5E:00:53:03
+        --serial HX9876
+        """,
+        (
+            Option("--mac", "data.device.mac", _MAC, default=...),
+            Option("--serial", "data.device.serial", "Its serial number."),
+            Option("--circuit-id", "data.device.circuit_id", "DHCP option 82, circuit id."),
+            Option("--remote-id", "data.device.remote_id", "DHCP option 82, remote id."),
+            Option("--previous-mac", "data.previous_device.mac", _CHECK),
+            _WHEN,
+        ),
+    ),
+    "address-changed": (
+        """Say that a service has another address, or one of a pool.
+
+        Example: leasewire publish address-changed --service SVC-1001 --address 198.51.100.20
+        """,
+        (*_address("data.address"), _WHEN),
+    ),
+    "dns-changed": (
+        """Say which DNS servers the device of a service is to ask: these, in this order.
+
+        Example: leasewire publish dns-changed --service SVC-1001 --dns 198.51.100.53
+        """,
+        (
+            Option("--dns", "data.dns_servers", "DNS server; repeatable.", list[str]),
+            _none("--none", "data.dns_servers", "None of its own: those of the router."),
+            _WHEN,
+        ),
+    ),
+    "options-changed": (
+        """Say which DHCP options the device of a service is to be given: these and no others.
+
+        Example: leasewire publish options-changed --service SVC-1001 --option 42=c6336435
+        """,
+        (
+            Option(
+                "--option",
+                "data.options",
+                "Code and bytes, like 42=c6336435; repeatable.",
+                list[str],
+                form=_dhcp_options,
+            ),
+            _none("--none", "data.options", "None."),
+            _WHEN,
+        ),
+    ),
+    "plan-changed": (
+        """Say that a customer has another plan.
+
+        Example: leasewire publish plan-changed --service SVC-1001 --plan HOME-100
+        --effective-at 2026-12-01T00:00:00Z
+        """,
+        (
+            Option("--plan", "data.plan.code", "By the code of the catalogue.", default=...),
+            Option("--down-kbps", "data.plan.down_kbps", "Rate to the customer, kbit/s.", int),
+            Option("--up-kbps", "data.plan.up_kbps", "Rate from the customer, kbit/s.", int),
+            Option("--previous-plan", "data.previous_plan_code", _CHECK),
+            _WHEN,
+        ),
+    ),
+    "moved": (
+        """Say that a service is at another router; without an address it keeps its own.
+
+        What it leaves on the old one is cleaned, when that can be reached.
+
+        Example: leasewire publish moved --service SVC-1001 --router tower-9 --address
+        198.51.100.130
+        """,
+        (
+            Option("--router", "data.access.router", _ROUTER, default=...),
+            Option("--server", "data.access.dhcp_server", _SERVER),
+            *_address("data.address"),
+            Option("--previous-router", "data.previous_access.router", _CHECK),
+            _WHEN,
         ),
     ),
     "suspended": (
@@ -137,6 +245,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         (
             Option("--mode", "data.suspension.mode", _MODE, Mode),
             Option("--reason-code", "data.suspension.reason_code", "Kept with the service."),
+            _WHEN,
         ),
     ),
     "resumed": (
@@ -144,14 +253,26 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
 
         Example: leasewire publish resumed --service SVC-1001 --reason payment_received
         """,
-        (),
+        (_WHEN,),
     ),
     "cancelled": (
         """Say that a service has ended; its MAC and its address are free at once.
 
         Example: leasewire publish cancelled --service SVC-1001 --reason customer_request
         """,
-        (),
+        (_WHEN,),
+    ),
+    "schedule-withdrawn": (
+        """Say that scheduled events of a service do not happen, even before they come.
+
+        Example: leasewire publish schedule-withdrawn --service SVC-1001 --event
+        0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a04
+        """,
+        (
+            Option(
+                "--event", "data.withdraws", "Id of the event; repeatable.", list[str], default=...
+            ),
+        ),
     ),
 }
 

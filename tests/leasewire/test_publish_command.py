@@ -149,6 +149,10 @@ FULL = {
     "router": "tower-7",
     "mac": "00:00:5E:00:53:01",
     "address": "198.51.100.10",
+    "dns": ["198.51.100.53"],
+    "option": ["42=c6336435", "67=61"],
+    "plan": "HOME-50",
+    "event": ["e-4"],
 }
 
 
@@ -167,6 +171,47 @@ def test_each_event_of_the_contract_can_be_said_by_options(name):
     }
     assert parse_event(event).data.reason.code == "x"
     assert f"Example: leasewire publish {name} --service" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["dns-changed", "--none"], {"dns_servers": []}),
+        (["options-changed", "--none"], {"options": []}),
+        (
+            ["options-changed", "--option", "42=C6336435"],
+            {"options": [{"code": 42, "hex": "c6336435"}]},
+        ),
+        (["address-changed", "--pool", "cust"], {"address": {"mode": "pool", "pool": "cust"}}),
+        (["schedule-withdrawn", "--event", "a", "--event", "b"], {"withdraws": ["a", "b"]}),
+        (
+            ["cancelled", "--effective-at", "2020-01-01T01:00:00+01:00"],
+            {"effective_at": "2020-01-01T00:00:00Z"},
+        ),
+        (
+            ["moved", "--router", "R2", "--previous-router", "R1"],
+            {"access": {"router": "R2"}, "previous_access": {"router": "R1"}},
+        ),
+    ],
+)
+def test_what_the_options_of_a_command_say(leasewire, arguments, said):
+    done = leasewire("publish", *arguments, "--service", "SVC-1", "--dry-run", "--json")
+    assert done.code == 0, done.err
+    (event,) = done.document["events"]
+    assert event["data"] == {"service_id": "SVC-1", **said}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pointer"),
+    [
+        (["dns-changed"], "/data/dns_servers is missing"),
+        (["options-changed", "--option", "NTP=c6"], "/data/options/0/code must be a whole"),
+        (["options-changed", "--option", "42"], "/data/options/0/hex must match"),
+    ],
+)
+def test_the_contract_names_what_the_options_lack(leasewire, arguments, pointer):
+    done = leasewire("publish", *arguments, "--service", "SVC-1", "--dry-run")
+    assert (done.code, pointer in done.err) == (2, True), done.err
 
 
 def test_an_address_and_a_pool_exclude_each_other():
