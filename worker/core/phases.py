@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from worker.core.operations import Operation
+from worker.core.operations import Note, Operation
 
 
 def fields_to_free(
@@ -50,6 +50,24 @@ class Step:
 
     draft: Operation
     needs: list["Step"] = field(default_factory=list)
+
+
+class Draft:
+    """A plan in the making: its steps so far, in a fixed order, and what was noticed."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.notes: list[Note] = []
+
+    def step(self, draft: Operation, *needs: Step) -> Step:
+        """Add an operation that needs others."""
+        step = Step(draft, list(needs))
+        self.steps.append(step)
+        return step
+
+    def note(self, service_id: str, kind: str, detail: str) -> None:
+        """Say something that a person should know."""
+        self.notes.append(Note(service_id, kind, detail))
 
 
 def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:

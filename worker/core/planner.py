@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
 from worker.core.entry import Entry, claims_of, scopes_meet
+from worker.core.leases import Claimed, LeaseEnds
 from worker.core.member import Member
-from worker.core.operations import Note, Operation, Plan, Waiting
+from worker.core.operations import Plan, Waiting
 from worker.core.own_row import OwnRow, find_own_row
 from worker.core.ownership import parse_tag
-from worker.core.phases import Step, fields_to_free, into_phases
+from worker.core.phases import Draft, fields_to_free, into_phases
 from worker.core.policy import RouterPolicy
 from worker.core.row_index import RowIndex
-from worker.core.rows import Identity, Lease, identity_of
+from worker.core.rows import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +97,9 @@ class _Planning:
         self._wanted = sorted(wanted, key=lambda one: one.entry.service_id)
         self._owners: dict[str, Member] = {}  # of their rows, by row id
         self._members = [self._look_up(one) for one in self._wanted]
-        self._claimed: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._ended: dict[str, Step] = {}  # removals of dynamic rows, by row id
-        self._steps: list[Step] = []
-        self._notes: list[Note] = []
+        self._claimed: Claimed = defaultdict(list)
+        self._draft = Draft()
+        self._leases = LeaseEnds(self._index, policy, self._draft)
 
     def result(self) -> Plan:
         for member, wanted in zip(self._members, self._wanted, strict=True):
@@ -108,7 +108,7 @@ class _Planning:
                 self._take_claims(member)
         for member, wanted in zip(self._members, self._wanted, strict=True):
             if member.leaves:
-                self._end_leases_of_leaver(member, wanted.written)
+                self._leases.end_with_row(member, wanted.written, self._claimed)
         # Who waits for the router or for a person?
         for member in self._members:
             member.waiting = member.waiting or self._hindrance(member)
@@ -118,18 +118,18 @@ class _Planning:
         self._break_rings()
         # What is written, and after what?
         for member in self._members:
-            self._end_leases_of_others(member)
+            self._leases.end_on_address(member)
         for member in self._members:
-            self._draft(member)
+            self._write(member)
         for member in self._members:
             self._wait_for_givers(member)
-            self._end_other_leases(member)
-        phases = into_phases(self._steps)
+            self._leases.end_elsewhere(member)
+        phases = into_phases(self._draft.steps)
         return Plan(
             phases=phases,
             reason="writes" if phases else self._why_empty(),
             waiting={each.id: each.waiting for each in self._members if each.waiting is not None},
-            notes=tuple(sorted(self._notes, key=astuple)),
+            notes=tuple(sorted(self._draft.notes, key=astuple)),
             surplus=self._surplus.union(
                 row.id for each in self._members for row in each.own.surplus
             ),
@@ -156,15 +156,13 @@ class _Planning:
         return member
 
     def _note_what_was_found(self, member: Member) -> None:
-        own = member.own
+        own, note = member.own, self._draft.note
         if own.row is not None and own.tag_lost:
-            self._note(member, "tag-lost", f"{own.row.name} is as last written, but lost our tag")
+            note(member.id, "tag-lost", f"{own.row.name} is as last written, but lost our tag")
         if own.row is not None and own.row.disabled:
-            self._note(member, "disabled-by-hand", f"{own.row.name} was switched off by hand")
+            note(member.id, "disabled-by-hand", f"{own.row.name} was switched off by hand")
         for row in own.surplus:
-            self._note(
-                member, "surplus-row", f"{row.name} looks like its row too; it is left alone"
-            )
+            note(member.id, "surplus-row", f"{row.name} looks like its row too; it is left alone")
 
     def _take_claims(self, member: Member) -> None:
         """The store grants a key once; should two want one here, the first of them goes on."""
@@ -187,15 +185,7 @@ class _Planning:
         for _, row in self._index.holders(target):
             if row is not member.row and row.id not in self._owners:
                 return self._blocked_by(row)
-        may_remove = self._policy.on_dynamic == "remove"
-        for row in self._index.dynamic_at(target["address"]):
-            is_anothers = row.mac != target["mac-address"] and row.id not in self._ended
-            if is_anothers and (row.radius or not may_remove):
-                return Waiting("dynamic-lease", f"{row.name} holds its address until it ends")
-        for row in self._index.dynamic_of(target["mac-address"], target["server"]):
-            if row.address != target["address"] and not may_remove:
-                return Waiting("dynamic-lease", f"{row.name} holds its device until it ends")
-        return None
+        return self._leases.hindrance(target)
 
     def _blocked_by(self, row: Lease) -> Waiting:
         tag = parse_tag(row.comment)
@@ -224,27 +214,27 @@ class _Planning:
             for name in sorted(names):
                 by_id[service_id].give_up(name)
 
-    def _draft(self, member: Member) -> None:
+    def _write(self, member: Member) -> None:
         row, target = member.row, member.target
         held: Mapping[str, str] = {}
         first = member.before
         if row is not None and member.freed:
             change = member.change(row, member.freed)
-            member.free = self._step(change)
+            member.free = self._draft.step(change)
             held, first = change.fields, [member.free, *first]
         if row is not None and member.leaves:
-            member.final = self._step(member.remove(row))
+            member.final = self._draft.step(member.remove(row))
         elif row is not None and target is not None:
             change = member.change(row, target, held)
             if change.fields:
-                member.takes = member.final = self._step(change, *first)
+                member.takes = member.final = self._draft.step(change, *first)
         elif target is not None:
             lease = self._fitting_lease(target)
             if lease is None:
-                member.takes = member.final = self._step(member.add(target), *first)
+                member.takes = member.final = self._draft.step(member.add(target), *first)
             else:
-                member.takes = self._step(member.make_static(lease), *first)
-                member.final = self._step(member.change(lease, target), member.takes)
+                member.takes = self._draft.step(member.make_static(lease), *first)
+                member.final = self._draft.step(member.change(lease, target), member.takes)
 
     def _fitting_lease(self, target: Mapping[str, str]) -> Lease | None:
         for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
@@ -257,55 +247,3 @@ class _Planning:
             step = giver.free if name in giver.freed else giver.final
             if step is not None and member.takes is not None:
                 member.takes.needs.append(step)
-
-    # Dynamic rows are the router's own: ended only for a service's sake, RADIUS's never.
-
-    def _end_leases_of_leaver(self, member: Member, written: Mapping[str, str] | None) -> None:
-        """With a service goes the lease of its device, unless the device has another row."""
-        known: dict[Identity, None] = {}
-        for fields in (member.row.fields if member.row is not None else None, written):
-            if fields is not None:
-                known[identity_of(fields)] = None
-        for mac, _, server in known:
-            claims = self._claimed.get(f"mac:{mac}", ())
-            rows = [row for row in self._index.static_of(mac, server) if row is not member.row]
-            if not rows and not any(scopes_meet(scope, server) for scope, _ in claims):
-                for lease in self._index.dynamic_of(mac, server):
-                    self._end_lease(member, lease)
-
-    def _end_leases_of_others(self, member: Member) -> None:
-        """Who has its address must leave it first; its own device, where it has a row already."""
-        target = member.target
-        if target is None or member.stands:
-            return
-        own_leases = set()
-        if member.row is not None and self._policy.on_dynamic == "remove":
-            own = self._index.dynamic_of(target["mac-address"], target["server"])
-            own_leases = {lease.id for lease in own}
-        for lease in self._index.dynamic_at(target["address"]):
-            if lease.mac != target["mac-address"]:
-                self._note(member, "address-still-used-by", f"{lease.name} had its address")
-            if lease.mac != target["mac-address"] or lease.id in own_leases:
-                member.before.append(self._end_lease(member, lease))
-
-    def _end_other_leases(self, member: Member) -> None:
-        """Once its row stands, its device is to come for it."""
-        target = member.target
-        if target is None or self._policy.on_dynamic == "wait":
-            return
-        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
-            if lease.address != target["address"]:
-                self._end_lease(member, lease, *([] if member.final is None else [member.final]))
-
-    def _end_lease(self, member: Member, lease: Lease, *needs: Step) -> Step:
-        if lease.id not in self._ended:
-            self._ended[lease.id] = self._step(member.remove(lease), *needs)
-        return self._ended[lease.id]
-
-    def _step(self, draft: Operation, *needs: Step) -> Step:
-        step = Step(draft, list(needs))
-        self._steps.append(step)
-        return step
-
-    def _note(self, member: Member, kind: str, detail: str) -> None:
-        self._notes.append(Note(member.id, kind, detail))
