@@ -1,92 +1,150 @@
 """kombu's Redis transport, with entries set aside that would end or block a worker.
 
 A list entry that is no complete Celery message makes a stock worker exit (no JSON, no
-content-type), block its queue (no task id) or drop it silently (no delivery info). Here such an
-entry becomes a dead letter and the queue goes on. `worker/celery_app.py` puts this in the place
-of the stock transport; why here and not in the supervisor: `docs/decisions/`.
+content-type), block its queue (no task id) or drop it (no delivery info, an unknown task). Here
+such an entry becomes a dead letter and the queue goes on. `worker/celery_app.py` puts this in the
+place of the stock transport; why here and not in the supervisor: `docs/decisions/`.
 """
 
 import base64
 import hashlib
 import json
+import uuid
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
 import structlog
 from kombu.transport import redis as stock
 
+from contracts import names
 from worker.core.outcome import DeadLetter
+from worker.errors import LeasewireError
 from worker.store.keys import Keys
 
 log = structlog.get_logger()
 
-_PROPERTIES: Final[dict[str, type]] = {"delivery_tag": str, "delivery_info": dict}
-_HEADERS: Final[dict[str, type]] = {"id": str, "task": str}
 _BYTES_KEPT: Final = 65_536
 
+_Check = Callable[[Any], bool]
 
-def problem_of(entry: bytes) -> str | None:
-    """Say what keeps a list entry from being a message that a worker survives; None: nothing."""
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value != ""
+
+
+def _one_of(*values: object) -> _Check:
+    return lambda value: isinstance(value, str | None) and value in values
+
+
+_MUST_BE: Final[Sequence[tuple[str, _Check, str]]] = (
+    ("body", lambda value: isinstance(value, str), "text"),
+    ("content-type", _one_of("application/json"), "application/json"),
+    ("content-encoding", _one_of("utf-8"), "utf-8"),
+    ("properties.delivery_tag", _is_text, "text"),
+    ("properties.delivery_info", lambda value: isinstance(value, dict), "an object"),
+    ("properties.body_encoding", _one_of("base64", "utf-8", None), "base64"),
+    ("headers.id", _is_text, "text"),
+    ("headers.task", _one_of(names.TASK_ACCEPT, names.TASK_CONVERGE), "a task of ours"),
+    # An event has times of its own, and a body that must be unpacked cannot be looked into.
+    ("headers.eta", _one_of(None), "null"),
+    ("headers.expires", _one_of(None), "null"),
+    ("headers.compression", _one_of(None), "null"),
+)
+
+
+class BrokenMessageError(LeasewireError):
+    """A list entry is no message that a worker can run."""
+
+
+def checked(entry: bytes, queue: str) -> bytes:
+    """The message of a list entry, with nothing in it but what is needed and was looked at.
+
+    Some of the fields that are left out here make a worker end when they hold what it does not
+    expect.
+
+    Args:
+        entry: as it stood in the list.
+        queue: whose list.
+
+    Raises:
+        BrokenMessageError: with everything that is wrong with it.
+    """
     try:
-        message = json.loads(entry)
-    except (ValueError, RecursionError):
-        return "is no JSON"
-    if not isinstance(message, dict):
-        return "is no JSON object"
+        message = _read(entry)
+    except (ValueError, RecursionError) as error:
+        raise BrokenMessageError(f"is no JSON that can be read ({type(error).__name__})") from error
     problems = [
-        f"{name} is missing or no {kind.__name__}"
-        for where, name, kind in (
-            (message, "body", str),
-            (message, "content-type", str),
-            (message, "content-encoding", str),
-            (message, "headers", dict),
-            (message, "properties", dict),
-        )
-        if not isinstance(where.get(name), kind)
+        f"{path} must be {words}"
+        for path, check, words in _MUST_BE
+        if not check(_at(message, path.split(".")))
     ]
-    for part, fields in (("properties", _PROPERTIES), ("headers", _HEADERS)):
-        inner = message.get(part)
-        if isinstance(inner, dict):
-            problems += [
-                f"{part}.{name} is missing or no {kind.__name__}"
-                for name, kind in fields.items()
-                if not isinstance(inner.get(name), kind)
-            ]
-    return "; ".join(problems) or _problem_of_delivery(message) or _problem_of_body(message)
-
-
-def _problem_of_delivery(message: dict[str, Any]) -> str | None:
-    info = message["properties"]["delivery_info"]
-    if isinstance(info.get("exchange"), str) and isinstance(info.get("routing_key"), str):
-        return None
-    return "properties.delivery_info names no exchange and routing_key"
+    problem = "; ".join(problems) or _problem_of_body(message)
+    if problem:
+        raise BrokenMessageError(problem)
+    properties, headers = message["properties"], message["headers"]
+    kept = {
+        "body": message["body"],
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"lang": "py", "task": headers["task"], "id": headers["id"]},
+        "properties": {
+            "body_encoding": properties.get("body_encoding"),
+            # One of ours: two messages of one tag would be acknowledged together.
+            "delivery_tag": str(uuid.uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": queue},
+        },
+    }
+    return json.dumps(kept).encode()
 
 
 def _problem_of_body(message: dict[str, Any]) -> str | None:
-    if message["properties"].get("body_encoding") != "base64":
-        return None
+    is_base64 = message["properties"].get("body_encoding") == "base64"
     try:
-        base64.b64decode(message["body"], validate=True)
-    except ValueError:
-        return "body is not the base64 that body_encoding announces"
-    return None
+        text = message["body"].encode()
+        body = base64.b64decode(text, validate=True) if is_base64 else text
+        match _read(body):
+            case [list(), dict(), dict() as embedded] if not any(embedded.values()):
+                return None
+            case [list(), dict(), None]:
+                return None
+            case _:
+                return "body must be [arguments, keyword arguments, {}]"
+    except (ValueError, RecursionError) as error:
+        return f"body cannot be read ({type(error).__name__})"
+
+
+def _read(text: bytes) -> Any:  # noqa: ANN401 - any JSON
+    """Read JSON as kombu would, but for its way of writing Python's types, which nobody needs."""
+    return json.loads(text.decode(), object_hook=_plain)
+
+
+def _plain(found: dict[str, Any]) -> dict[str, Any]:
+    if found.keys() == {"__type__", "__value__"}:
+        raise ValueError("no JSON type")
+    return found
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
 
 
 class _GuardedRedis(stock.PrefixedStrictRedis):
     """The client of a channel: looks at what BRPOP brings before kombu does."""
 
     def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:  # noqa: ANN401 - redis-py's signature
-        answer = super().parse_response(  # type: ignore[no-untyped-call]  # half of kombu is typed
-            connection, command_name, **options
-        )
+        answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]  # kombu's
         if command_name != "BRPOP" or not answer:
             return answer
-        entry = answer[1] if isinstance(answer[1], bytes) else str(answer[1]).encode()
-        problem = problem_of(entry)
-        if problem is None:
-            return answer
-        self._set_aside(connection, entry, problem)
-        return None  # as if the wait had run out: kombu asks again
+        key, entry = answer
+        queue = key.decode().split(Channel.sep)[0]
+        try:
+            return key, checked(entry, queue)
+        except BrokenMessageError as error:
+            self._set_aside(connection, entry, str(error))
+            return None  # as if the wait had run out: kombu asks again
 
     def _set_aside(self, connection: Any, entry: bytes, problem: str) -> None:  # noqa: ANN401
         """Keep the entry as a dead letter, over the connection that has just answered."""
