@@ -4,21 +4,23 @@ Called by `converge` for each batch of marks; `worker/core/planner.py` decides w
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
 
-from worker.core.entry import Entry, claims_of, wanted_entries
+from worker.core.entry import Entry, claims_of, placeholder_mac, wanted_entries
 from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set, Waiting
 from worker.core.ownership import tag_text
 from worker.core.planner import Wanted, in_the_way, plan
 from worker.core.policy import RouterPolicy
+from worker.core.record import Placement
 from worker.core.rows import Lease
 from worker.endings import Look, confirmed, given_up, waiting
 from worker.errors import LeaseLost, RouterBlocked
 from worker.hold import Hold
 from worker.ports import LeaseQuery, RouterSession, Written
+from worker.store.records import ServiceCommit, Stored
 from worker.store.routers import Conclusion, Mark
 from worker.store.store import Store
 
@@ -91,6 +93,7 @@ class Rounds:
             self._surplus = made.surplus
             self._tell(made)
             looks = self._end_what_is_done(looks, made)
+            looks = self._remember_made_static(looks, made)
             if looks:
                 looks = self._write(looks, made)
 
@@ -145,6 +148,8 @@ class Rounds:
                 if fields is not None:
                     macs.add(fields["mac-address"])
                     addresses.add(fields["address"])
+            # A row that a crash left between two writes, should its comment have been edited.
+            macs.add(placeholder_mac(look.mark.service_id))
             tag = tag_text(self._policy.installation, look.mark.service_id)
             comments.add(tag)
             if look.entry.label:
@@ -197,6 +202,30 @@ class Rounds:
             else:
                 left[service_id] = look
         self._conclude(ends)
+        return left
+
+    def _remember_made_static(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+        """Note which dynamic rows become ours before they do: they get their tag only after.
+
+        Without it a crash in between would leave a static row that nobody knows for ours.
+        """
+        fields = {o.service_id: o.was for o in made.operations() if isinstance(o, MakeStatic)}
+        commits = []
+        for service_id in fields.keys() & looks.keys():
+            stored = looks[service_id].mark.stored
+            placements = {**stored.record.placements, self._router: Placement(fields[service_id])}
+            record = replace(stored.record, placements=placements)
+            commits.append(ServiceCommit(service_id, stored.generation, record))
+        done = self._store.records.commit(commits, self._now_ms).done
+        left = dict(looks)
+        for commit, through in zip(commits, done, strict=True):
+            look = left.pop(commit.service_id)
+            if through and commit.record is not None:
+                stored = Stored(commit.generation + 1, commit.record)
+                look.mark = look.mark._replace(stored=stored)
+                look.written = fields[commit.service_id]
+                left[commit.service_id] = look
+            # else something was said of it meanwhile: its mark stands, and is taken again
         return left
 
     def _write(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:

@@ -75,6 +75,21 @@ def test_a_wrong_fingerprint_writes_nothing(short_directory):
         assert here.ready["routers"][0]["fingerprint_sha256"] in checked.stdout.replace(":", "")
 
 
+def test_a_lease_made_static_is_ours_even_if_the_next_write_never_came(short_directory):
+    with Installation(short_directory) as here:
+        router = here.control["R1"]
+        offered = router.device(mac(1), server=SERVER)
+        router.set_faults(lose_replies=1, fault_command="/lease/make-static")
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(1, ipv4=offered["address"])])
+        eventually(lambda: here.rows("R1"), 20, "the row has our tag")
+        here.wait_until_settled()
+        (row,) = router.rows(LEASES)
+        assert (row[".id"], row["dynamic"]) == (offered["row_id"], "false")
+        made = [e for e in router.journal() if e["command"].endswith("make-static")]
+        assert len(made) == 1
+
+
 def test_no_secret_is_seen_anywhere(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
