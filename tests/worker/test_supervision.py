@@ -1,0 +1,155 @@
+"""Worker processes are started again, ended in order, and do not outlive their supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.builders import SOURCE
+from tests.waiting import eventually
+from worker.process import EXIT_CONFIGURATION
+from worker.store.store import open_store
+from worker.supervisor import Supervisor
+
+pytestmark = [pytest.mark.redis, pytest.mark.e2e]
+
+RUN = """
+import os, sys
+from worker.supervisor import Supervisor
+sys.exit(Supervisor(os.environ).run())
+"""
+
+INVENTORY = f"""
+[installation]
+id = "tests"
+[routers.R1]
+host = "127.0.0.1"
+transport = "api"
+username = "leasewire"
+password_env = "ROUTER_PASSWORD"
+[sources."{SOURCE}"]
+order = "revisions"
+"""
+
+
+@pytest.fixture
+def supervise(short_directory, own_valkey):
+    """Starts supervisors; whatever is left of them and of theirs in the end is killed."""
+    inventory = short_directory / "routers.toml"
+    inventory.write_text(INVENTORY)
+    environ = {
+        **os.environ,
+        "LEASEWIRE_REDIS_URL": own_valkey.url,
+        "LEASEWIRE_INVENTORY": str(inventory),
+        "LEASEWIRE_ROUTER_THREADS": "4",
+        "ROUTER_PASSWORD": "secret",
+    }
+    started = []
+
+    def supervise(**more):
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN],
+            env=environ | more,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield supervise
+    left = pids(own_valkey).values() if started else ()
+    for process in started:
+        process.kill()
+        process.communicate()
+    for pid in left:
+        if lives(pid) and b"worker.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+
+
+def pids(server):
+    """kind: pid, of the workers that give signs of life."""
+    with server.client() as client:
+        names = open_store(client, "lw:").views.workers()
+    return {
+        kind: int(rest.rpartition(":")[2]) for kind, _, rest in (n.partition("@") for n in names)
+    }
+
+
+def lives(pid):
+    """Whether a process runs; one that ended and was not waited for does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_killed_worker_comes_back_and_all_end_with_their_supervisor(supervise, own_valkey):
+    supervisor = supervise()
+    eventually(lambda: len(pids(own_valkey)) == 2, "both kinds run", within_s=30)
+    before = pids(own_valkey)
+    os.kill(before["events"], signal.SIGKILL)
+    eventually(
+        lambda: pids(own_valkey).get("events", before["events"]) != before["events"],
+        "another one took its place",
+        within_s=30,
+    )
+    after = pids(own_valkey)
+    assert after["routers"] == before["routers"]
+    assert supervisor.poll() is None
+
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(30) == 0
+    assert not any(map(lives, after.values()))
+
+
+def test_workers_do_not_outlive_a_killed_supervisor(supervise, own_valkey):
+    supervisor = supervise()
+    eventually(lambda: len(pids(own_valkey)) == 2, "both kinds run", within_s=30)
+    workers = list(pids(own_valkey).values())
+    supervisor.kill()
+    eventually(lambda: not any(map(lives, workers)), "its workers end", within_s=30)
+
+
+def test_what_only_a_person_can_mend_ends_the_supervisor(supervise, short_directory):
+    (short_directory / "routers.toml").write_text("[installation]\n[routers.R1]\n")
+    supervisor = supervise(LEASEWIRE_CONNECT_TIMEOUT_S="soon")
+    assert supervisor.wait(30) == EXIT_CONFIGURATION
+    assert "LEASEWIRE_CONNECT_TIMEOUT_S" in supervisor.stderr.read()
+
+
+def test_another_installations_redis_ends_the_supervisor(supervise, own_valkey):
+    with own_valkey.client() as client:
+        open_store(client, "lw:").bind_installation("another")
+    supervisor = supervise()
+    assert supervisor.wait(30) == EXIT_CONFIGURATION
+    assert "another" in supervisor.stderr.read()
+
+
+@pytest.mark.usefixtures("capfd")
+def test_what_ends_again_and_again_is_started_ever_more_slowly():
+    now = [0.0]
+    broken = {"PYTHONHOME": "/nowhere"}  # no Python comes up with it
+    supervisor = Supervisor(broken, events=1, routers=0, clock=lambda: now[0])
+
+    def ended():
+        return supervisor.look() and not supervisor.pids
+
+    for wait_s in (1, 2, 4, 8, 16, 30, 30):
+        assert supervisor.look()
+        assert len(supervisor.pids) == 1
+        eventually(ended, "it ended")
+        now[0] += wait_s - 0.01
+        assert ended()
+        now[0] += 0.02
+    assert supervisor.look()
+    now[0] += 61  # it lived long, then
+    eventually(ended, "it ended")
+    now[0] += 0.51
+    assert not ended()
+    supervisor.stop()
