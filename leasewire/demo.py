@@ -23,7 +23,6 @@ from simulator.control import ControlError
 from worker.errors import LeasewireError
 
 _LEASES: Final = "/ip/dhcp-server/lease"
-_DEADLINE_S: Final = 10.0
 _POLL_S: Final = 0.02
 
 _DEVICE_A: Final = "00:11:22:33:44:55"
@@ -56,7 +55,7 @@ def demo_command() -> None:
     directory = Path(tempfile.mkdtemp(prefix="leasewire-demo-"))
     try:
         with running(directory) as stage:
-            story = _Story(stage)
+            story = Story(stage)
             story.tell()
             typer.echo(f"\nStopping everything: {story.checks} checks, all of them hold.")
     except (CheckFailedError, RuntimeError, OSError, ControlError) as error:
@@ -70,11 +69,12 @@ def demo_command() -> None:
     typer.echo(f"Done in {time.monotonic() - began:.0f} s.")
 
 
-class _Story:
+class Story:
     """Plays the steps on a stage; counts what was checked."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, deadline_s: float = 10.0) -> None:
         self.checks = 0
+        self._deadline_s = deadline_s
         self._stage = stage
         self._router = stage.router
         self._revision = 0
@@ -246,7 +246,7 @@ class _Story:
         self._wait(f"outcome: {', '.join(words)}", states, expected.__eq__)
 
     def _wait(self, what: str, look: Callable[[], Any], holds: Callable[[Any], bool]) -> None:
-        deadline = time.monotonic() + _DEADLINE_S
+        deadline = time.monotonic() + self._deadline_s
         seen = look()
         while not holds(seen):
             if time.monotonic() > deadline:

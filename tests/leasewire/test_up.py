@@ -55,7 +55,7 @@ def up(short_path):
     for process in started:
         if process.poll() is None:
             process.terminate()
-        process.communicate()
+        process.communicate(timeout=DEADLINE_S)
     server_in(short_path).end_orphan()
 
 
