@@ -18,6 +18,7 @@ from leasewire import (
     routers,
     services,
     up,
+    why,
     work,
 )
 from leasewire.context import redis_in_use
@@ -62,6 +63,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")
 app.add_typer(routers.app, name="routers")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
+app.command("why", short_help="Say why a customer has no address.")(why.why_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 
 

@@ -78,8 +78,14 @@ def confirmed(look: Look, now_ms: int) -> Conclusion:
     ]
     lines = []
     if look.wrote or outcomes:
-        line = {"at_ms": now_ms, "what": "removed" if gone else "in sync"}
-        lines = [json.dumps(line | {"router": look.router, "wrote": look.wrote})]
+        line = {
+            "at_ms": now_ms,
+            "what": "removed" if gone else "in sync",
+            "router": look.router,
+            "wrote": look.wrote,
+            "applied": [outcome.event_id for outcome in outcomes if outcome.state == "applied"],
+        }
+        lines = [json.dumps(line)]
         log.info(
             "service.converged",
             service_id=look.mark.service_id,

@@ -69,7 +69,7 @@ class Views:
         prefix = self._keys.record_prefix
         page: list[str] = []
         with store_errors():
-            for key in self._client.scan_iter(match=_literal(prefix) + "*", count=_PAGE):
+            for key in self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE):
                 page.append(key)
                 if len(page) == _PAGE:
                     yield from self._records(page)
@@ -175,7 +175,7 @@ class Views:
         """The workers that gave a sign of life in the last 15 s."""
         prefix = self._keys.worker("")
         with store_errors():
-            found = self._client.scan_iter(match=_literal(prefix) + "*", count=_PAGE)
+            found = self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE)
             return sorted(str(key)[len(prefix) :] for key in found)
 
     def _records(self, keys: Sequence[str]) -> list[Stored]:
@@ -189,6 +189,6 @@ class Views:
         ]
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Escape what SCAN's patterns would read as more than itself."""
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)

@@ -1,0 +1,261 @@
+"""The sentence, as data: facts in, a word and what the sentence must say out."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.builders import ipv4, lease, mac
+from worker.core.explain import explain
+from worker.core.facts import AtRouter, Facts, Holder, Journaled, Scheduled, Why
+from worker.core.observed import Observation, SeenRow
+from worker.core.outcome import DeadLetter
+from worker.core.record import Outstanding, Placement, Register, ServiceRecord
+from worker.core.version import Version
+
+NOW = 1_000_000_000
+V = Version(0, 1, 0, "")
+ROW = {"mac-address": mac(1), "address": ipv4(10), "server": "dhcp1", "block-access": "no"}
+ON = {
+    "lifecycle": Register("on", V, "a1"),
+    "router": Register("R1", V, "a1"),
+    "mac": Register(mac(1), V, "a1"),
+    "address": Register({"mode": "static", "ipv4": ipv4(10)}, V, "a1"),
+}
+ACTIVE = ServiceRecord("SVC-1", registers=ON, placements={"R1": Placement(ROW)})
+WRITTEN = AtRouter(name="R1", wants=ROW, written=ROW)
+WELL = Facts(
+    now_ms=NOW,
+    installation="acme",
+    record=ACTIVE,
+    at=[WRITTEN],
+    workers=frozenset({"events", "routers"}),
+)
+OWN = lease("*1", service_id="SVC-1")
+OTHER = lease("*2", mac=mac(2), address=ipv4(20), dynamic=True)
+
+
+def said(**registers):
+    held = {name: Register(value, V, f"{name}-1") for name, value in registers.items()}
+    return replace(ACTIVE, registers={**ON, **held})
+
+
+def at(record=ACTIVE, **changes):
+    return replace(WELL, record=record, at=[replace(WRITTEN, **changes)])
+
+
+def seen(*rows, written_at_ms=0, wants=ROW, record=ACTIVE, lease_time_s=600):
+    look = Observation(rows, {"dhcp1": lease_time_s})
+    return at(record, seen=look, written_at_ms=written_at_ms, wants=wants)
+
+
+def bound(row=OWN, device=ROW["mac-address"], address=ROW["address"], expires_in_s=60):
+    return SeenRow(row, "bound", device, address, expires_in_s, 5)
+
+
+OUTSTANDING = Outstanding(
+    "k", "m1", "s", "leasewire.service.mac_changed.v1", ("mac",), V, NOW - 9, "events"
+)
+NEW = ServiceRecord("SVC-1", outstanding=(OUTSTANDING,))
+JOURNALED = Journaled("e7", "leasewire.service.moved.v1", NOW - 60_000)
+LATER = Scheduled("e8", "leasewire.service.activated.v1", NOW + 86_400_000)
+REFUSED = DeadLetter("k1", "event", "invalid-event", "/data/mac is no MAC", "SVC-1")
+POOL = {**ROW, "address": "pool-1"}
+
+SITUATIONS = {
+    "all well": (seen(bound()), "all-well", [mac(1), ipv4(10), "R1", f"<{NOW + 60_000}>"]),
+    "all well in a pool": (
+        seen(bound(lease("*1", address="pool-1", service_id="SVC-1")), wants=POOL),
+        "all-well",
+        [ipv4(10)],
+    ),
+    "not looked at": (WELL, "all-well", ["was not asked"]),
+    "router silent": (at(silence="timed out"), "router-silent", ["does not answer", "timed out"]),
+    "in the journal": (
+        replace(WELL, journaled=[JOURNALED]),
+        "journaled",
+        ["e7 (moved)", f"<{NOW - 60_000}>", "workers are at it"],
+    ),
+    "in the journal without workers": (
+        replace(WELL, journaled=[JOURNALED, JOURNALED], workers=frozenset({"routers"})),
+        "journaled",
+        ["and 1 more", "no worker that folds"],
+    ),
+    "incomplete": (replace(WELL, record=NEW, at=[]), "incomplete", ["only mac_changed came"]),
+    "nothing said": (
+        replace(WELL, record=ServiceRecord("SVC-1"), at=[]),
+        "incomplete",
+        ["not activated yet: nothing is written"],
+    ),
+    "scheduled": (
+        replace(WELL, record=NEW, at=[], scheduled=[LATER]),
+        "scheduled",
+        ["e8 (activated)", f"at <{NOW + 86_400_000}>"],
+    ),
+    "scheduled, told in words": (
+        replace(WELL, record=NEW, at=[], scheduled=[LATER._replace(at_ms=0, detail="on Monday")]),
+        "scheduled",
+        ["later (on Monday)"],
+    ),
+    "refused event": (
+        replace(WELL, record=ServiceRecord("SVC-1"), at=[], letters=[REFUSED]),
+        "rejected",
+        ["invalid-event", "/data/mac is no MAC"],
+    ),
+    "cancelled": (
+        at(said(lifecycle="cancelled"), wants=None),
+        "cancelled",
+        ["cancelled by event lifecycle-1", "still stand on R1"],
+    ),
+    "unknown router": (at(known=False), "unknown-router", ["router R1, which is not in"]),
+    "router down": (
+        at(state="unreachable", since_ms=7, next_at_ms=8, words="refused", marked=True),
+        "router-unreachable",
+        ["since <7> (refused)", "nothing is written", "next <8>"],
+    ),
+    "router down after the write": (
+        at(state="unreachable", since_ms=7, next_at_ms=8),
+        "router-unreachable",
+        ["as last written"],
+    ),
+    "router blocked": (
+        at(state="blocked", cause="login-refused", words="bad password", marked=True),
+        "router-blocked",
+        ["login-refused: bad password", "until a person acts"],
+    ),
+    "router held by its policy": (
+        at(state="policy-changed", words="apply it", marked=True),
+        "router-policy-changed",
+        ["is policy-changed", "apply it"],
+    ),
+    "claim held": (
+        at(
+            marked=True,
+            why=Why("claim-held", "words", 7),
+            holders=[Holder(f"mac:{mac(1)}", "SVC-2", "suspended", "waiting", "for a row")],
+        ),
+        "claim-held",
+        [f"MAC {mac(1)} is held by service SVC-2 (suspended, itself waiting (for a row))"],
+    ),
+    "claim held, nobody named any more": (
+        at(marked=True, why=Why("claim-held", "held by SVC-2", 7)),
+        "claim-held",
+        ["held by SVC-2"],
+    ),
+    "foreign row": (
+        at(marked=True, why=Why("foreign-row", "row X is in the way", 7)),
+        "foreign-row",
+        ["since <7>", "row X is in the way"],
+    ),
+    "unknown DHCP server": (
+        at(marked=True, why=Why("waiting-for-router", "no such server", 7)),
+        "waiting-for-router",
+        ["DHCP server is to be dhcp1", "no such server"],
+    ),
+    "unknown words": (
+        at(marked=True, why=Why("router-says", "boo", 7)),
+        "router-says",
+        ["boo (router-says)"],
+    ),
+    "given up": (
+        at(why=Why("operation-refused", "failure: bad value", 7)),
+        "refused",
+        ["refused what SVC-1 is to have", "failure: bad value"],
+    ),
+    "suspended": (
+        at(said(suspension={"reason_code": "nonpayment"})),
+        "suspended",
+        ["by event suspension-1, reason nonpayment"],
+    ),
+    "suspended and not written": (
+        at(said(suspension={}), marked=True),
+        "suspended",
+        ["R1 is still to be written"],
+    ),
+    "suspended by block-access, the device holds on": (
+        seen(bound(), wants={**ROW, "block-access": "yes"}, record=said(suspension={})),
+        "suspended",
+        [f"has its lease until <{NOW + 60_000}> at the latest"],
+    ),
+    "pending": (
+        at(replace(ACTIVE, outstanding=(OUTSTANDING,)), marked=True),
+        "pending",
+        [f"since <{NOW - 9}>", "its turn comes"],
+    ),
+    "pending without workers": (
+        replace(at(marked=True), workers=frozenset()),
+        "pending",
+        ["no worker that writes to routers"],
+    ),
+    "row missing": (seen(bound(OTHER)), "row-missing", ["R1 has no row of it"]),
+    "row of another installation": (
+        seen(bound(lease("*1", service_id="SVC-1", installation="other"))),
+        "row-missing",
+        [],
+    ),
+    "row switched off": (
+        seen(SeenRow(lease("*1", service_id="SVC-1", disabled=True))),
+        "row-disabled",
+        ["switched off by hand"],
+    ),
+    "row changed": (
+        seen(SeenRow(lease("*1", service_id="SVC-1", address=ipv4(11)))),
+        "row-differs",
+        [f"address is {ipv4(11)}, not {ipv4(10)}"],
+    ),
+    "old lease of the same row": (
+        seen(bound(address=ipv4(9))),
+        "old-lease",
+        [f"old lease {ipv4(9)} until <{NOW + 60_000}> at the latest"],
+    ),
+    "old dynamic lease, ending by the server's time": (
+        seen(SeenRow(OWN), bound(lease("*3", dynamic=True), address=ipv4(9), expires_in_s=None)),
+        "old-lease",
+        [f"until <{NOW + 600_000}> at the latest"],
+    ),
+    "old lease of unknown length": (
+        seen(bound(address=ipv4(9), expires_in_s=None), lease_time_s=0),
+        "old-lease",
+        ["it moves at its next request, within the lease time"],
+    ),
+    "former device": (
+        seen(bound(device=mac(9))),
+        "former-device",
+        [f"former device {mac(9)} until <{NOW + 60_000}>"],
+    ),
+    "address still used": (
+        seen(SeenRow(OWN), bound(OTHER, mac(2), ipv4(10))),
+        "address-in-use",
+        [f"address {ipv4(10)} is still used by device {mac(2)}"],
+    ),
+    "older lease that is not shown": (
+        seen(SeenRow(OWN), written_at_ms=NOW - 1_000),
+        "device-not-moved",
+        [f"until <{NOW + 599_000}> at the latest"],
+    ),
+    "silent for longer than a lease": (
+        seen(SeenRow(OWN), written_at_ms=NOW - 601_000),
+        "device-silent",
+        ["has never asked"],
+    ),
+    "seen before, free now": (
+        seen(SeenRow(OWN, last_seen_s=99)),
+        "device-silent",
+        ["holds no lease now"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_the_sentence_says_what_is_so(name):
+    facts, code, parts = SITUATIONS[name]
+    explanation = explain(facts, lambda ms: f"<{ms}>")
+    assert explanation.code == code, explanation
+    for part in ("SVC-1", *parts):
+        assert part in explanation.sentence
+    assert "\n" not in explanation.sentence
+    assert not explanation.sentence.endswith(".")
+
+
+def test_a_service_of_no_router_is_said_so():
+    record = replace(ACTIVE, registers={"lifecycle": ON["lifecycle"]})
+    assert explain(replace(WELL, record=record, at=[]), str).code == "on-no-router"

@@ -1,0 +1,146 @@
+"""Finds services, events and dead letters by what they name: a MAC address, an address, an id.
+
+Who calls it: `worker/inquiry.py`, for a person: what has no index is looked through.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+import redis
+
+from contracts import names
+from contracts.values import Mac48
+from worker.core.facts import Journaled
+from worker.core.outcome import DeadLetter
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.views import literal
+
+JOURNAL_LOOKED_THROUGH: Final = 50_000
+"""Entries of a journal at the most: behind a backlog as long, nobody asks of one event."""
+_PAGE: Final = 1_000
+_NO_HEX: Final = re.compile("[^0-9a-f]")
+
+
+class Claimed(NamedTuple):
+    """Who holds a claim (scope -> service), and who waits for it."""
+
+    holders: Mapping[str, str]
+    waiters: Sequence[str]
+
+
+class Finder:
+    """Searches; each method says what it costs."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def claimed(self, router: str, claims: Sequence[str]) -> dict[str, Claimed]:
+        """Who holds and who waits for claims (`mac:…`, `address:…`) on a router: two reads."""
+        if not claims:
+            return {}
+        block = self._keys.router_block(router)
+        with store_errors():
+            held = cast("list[str | None]", self._client.hmget(block[5], list(claims)))
+            waiting = cast("list[str | None]", self._client.hmget(block[7], list(claims)))
+        return {
+            claim: Claimed(
+                {scope: holder[0] for scope, holder in json.loads(holders or "{}").items()},
+                json.loads(waiters or "[]"),
+            )
+            for claim, holders, waiters in zip(claims, held, waiting, strict=True)
+        }
+
+    def services_naming(self, text: str) -> list[str]:
+        """The services whose record has a value, or a row last written, of that very text.
+
+        Looks through all records: about a second for a hundred thousand.
+        """
+        prefix, value, found = self._keys.record_prefix, json.dumps(text), []
+        with store_errors():
+            for page in self._pages(prefix):
+                texts = cast("list[str | None]", self._client.mget(page))
+                found += [
+                    key.removeprefix(prefix)
+                    for key, record in zip(page, texts, strict=True)
+                    if record and value in record
+                ]
+        return sorted(found)
+
+    def journaled_naming(self, text: str) -> list[tuple[str, Journaled]]:
+        """Events in a journal that name it, with their service; a MAC in whichever spelling."""
+        found = []
+        for lane in names.LANES:
+            due = names.journal_due(self._keys.prefix, lane)
+            for key, body in self._bodies(lane):
+                event = _event_naming(text, body)
+                if event is None:
+                    continue
+                with store_errors():
+                    since_ms = self._client.zscore(due, key)
+                entry = Journaled(
+                    str(event.get("id", "")), str(event.get("type", "")), int(since_ms or 0)
+                )
+                data = event.get("data")
+                service = data.get("service_id", "") if isinstance(data, dict) else ""
+                found.append((str(service), entry))
+        return found
+
+    def letters_naming(self, text: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Those of dead letters that name it."""
+        return [
+            letter
+            for letter in letters
+            if letter.service_id == text or _event_naming(text, letter.body) is not None
+        ]
+
+    def _bodies(self, lane: names.Lane) -> Iterator[tuple[str, str]]:
+        body = names.journal_body(self._keys.prefix, lane)
+        with store_errors():
+            entries = self._client.hscan_iter(body, count=_PAGE)
+            for _, entry in zip(range(JOURNAL_LOOKED_THROUGH), entries, strict=False):
+                yield entry
+
+    def _pages(self, prefix: str) -> Iterator[list[str]]:
+        page: list[str] = []
+        for key in self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE):
+            page.append(key)
+            if len(page) == _PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+
+def _event_naming(text: str, body: str) -> dict[str, Any] | None:
+    """The event in a text, if one of its values is this one; a MAC counts in any spelling."""
+    digits = _NO_HEX.sub("", text.lower()) if _as_mac(text) == text else ""
+    if text not in body and (not digits or digits not in _NO_HEX.sub("", body.lower())):
+        return None
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and _names(text, event) else None
+
+
+def _names(text: str, value: object) -> bool:
+    match value:
+        case str():
+            return text in (value, _as_mac(value))
+        case dict():
+            return any(_names(text, each) for each in value.values())
+        case list():
+            return any(_names(text, each) for each in value)
+        case _:
+            return False
+
+
+def _as_mac(text: str) -> str:
+    try:
+        return Mac48.parse(text)
+    except ValueError:
+        return ""
