@@ -1,0 +1,60 @@
+"""The sweep of one worker on a real queue, while Redis goes away and comes back."""
+
+import pytest
+import structlog
+
+from contracts import names
+from tests.store.passing_time import let_pass
+from tests.waiting import eventually
+from tests.worker.desk import Desk
+from worker.celery_app import make_app
+from worker.settings import Settings
+from worker.store.store import open_store
+from worker.sweep import Sweep
+from worker.tasks import Rings
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def store(own_valkey):
+    with own_valkey.client() as client:
+        yield open_store(client, "lw:")
+
+
+@pytest.fixture
+def sweep(store, own_valkey):
+    app = make_app(Settings(redis_url=own_valkey.url, key_prefix="lw:"))
+    sweep = Sweep(store, Rings(app), 2000, "events@here:1", lambda: False)
+    yield sweep
+    sweep.stop()
+    app.close()
+
+
+def queued(store, name):
+    return store.client.llen(store.keys.queue(name))
+
+
+def test_what_it_rings_for_stands_in_the_queues_and_is_not_rung_for_again(store, sweep):
+    Desk(store).publish("an event", "another")
+    store.routers.mark("R1", ["S"], 0, 1)
+    for _ in range(30):
+        let_pass(store, 1000)
+        sweep.once()
+    assert store.views.workers() == ["events@here:1"]
+    assert queued(store, names.QUEUE_EVENTS) == 1
+    assert queued(store, names.QUEUE_ROUTERS) == 1
+    assert queued(store, names.QUEUE_BULK) == 0
+
+
+def test_it_outlives_redis(store, sweep, own_valkey):
+    sweep.start()
+    eventually(store.views.workers, "its first round")
+    with structlog.testing.capture_logs() as lines:
+        own_valkey.kill()
+        eventually(lambda: lines, "it says that Redis is away")
+        own_valkey.start()
+        Desk(store).publish("an event")
+        let_pass(store, 10_000)
+        eventually(lambda: queued(store, names.QUEUE_EVENTS), "it goes on, its scripts loaded anew")
+    assert [line["event"] for line in lines] == ["store.unavailable"]
