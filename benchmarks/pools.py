@@ -1,11 +1,13 @@
 """Which Celery pool for which worker: events published → applied, with each pool in turn.
 
 Run: `.venv/bin/python -m benchmarks.pools [EVENTS] [ROUTERS]`. One line a variant: events a
-second, as a ratio to the first, and the connections that the routers saw. Publisher, server,
+second, as a ratio to the first; processor time an event of each worker with its children, which
+other work on the machine disturbs less; and the logins that the routers saw. Publisher, server,
 workers and simulated routers (5 ms round trip, no service time) share the machine.
 """
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -57,8 +59,22 @@ def start(here: Installation, kind: str, pool: str) -> subprocess.Popen[bytes]:
         )
 
 
-def measure(of_events: str, of_routers: str, count: int, routers: int) -> tuple[float, int]:
-    """Events a second, and sessions that the routers saw."""
+def cpu_ms(pid: int) -> float:
+    """Processor time of a process and its children so far."""
+    tick_ms = 1000 / os.sysconf("SC_CLK_TCK")
+    total = 0.0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it ended while we looked
+            continue
+        if int(stat.parent.name) == pid or int(fields[1]) == pid:
+            total += (int(fields[11]) + int(fields[12])) * tick_ms
+    return total
+
+
+def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[str, float]:
+    """Events a second, processor time an event of each worker, logins that the routers saw."""
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     try:
         with Installation(directory, routers, simulator=["--latency-ms", "5"]) as here:
@@ -66,13 +82,23 @@ def measure(of_events: str, of_routers: str, count: int, routers: int) -> tuple[
             try:
                 eventually(lambda: len(here.store.views.workers()) == 2, 20, "both workers")  # noqa: PLR2004
                 published = events(count, routers)
+                before = [cpu_ms(worker.pid) for worker in workers]
                 began = time.monotonic()
                 for event in published:
                     here.publisher.publish([event])
                 here.wait_until_settled(120)
                 took_s = time.monotonic() - began
                 logins = sum(c.counters().get("/login", 0) for c in here.control.values())
-                return count / took_s, logins
+                spent = [
+                    (cpu_ms(worker.pid) - start) / count
+                    for worker, start in zip(workers, before, strict=True)
+                ]
+                return {
+                    "events_per_s": round(count / took_s),
+                    "events_cpu_ms": round(spent[0], 3),
+                    "routers_cpu_ms": round(spent[1], 3),
+                    "logins": logins,
+                }
             finally:
                 for worker in workers:
                     end(worker)
@@ -86,10 +112,11 @@ def main() -> None:
     routers = int(sys.argv[2]) if len(sys.argv) > 2 else 50  # noqa: PLR2004
     first = 0.0
     for of_events, of_routers in VARIANTS:
-        rate, logins = measure(of_events, of_routers, count, routers)
-        first = first or rate
-        line = {"events": of_events, "routers": of_routers, "events_per_s": round(rate)}
-        print(json.dumps(line | {"ratio": round(rate / first, 2), "logins": logins}), flush=True)  # noqa: T201 - what it is for
+        found = measure(of_events, of_routers, count, routers)
+        first = first or found["events_per_s"]
+        line = {"events": of_events, "routers": of_routers, **found}
+        line["ratio"] = round(found["events_per_s"] / first, 2)
+        print(json.dumps(line), flush=True)  # noqa: T201 - what it is for
 
 
 if __name__ == "__main__":
