@@ -52,14 +52,12 @@ class Store:
         Raises:
             ConfigurationError: it may evict keys, or keeps no append-only file.
         """
-        with store_errors():
-            settings = cast(
-                "dict[str, str]", self.client.config_get("maxmemory-policy", "appendonly")
-            )
+        with store_errors():  # INFO: a hosted Redis may not let its users read CONFIG
+            said = self.client.info("memory", "persistence")
         problems = []
-        if settings.get("maxmemory-policy", "noeviction") != "noeviction":
+        if said["maxmemory_policy"] != "noeviction":
             problems.append("Redis may evict keys: set maxmemory-policy noeviction")
-        if settings.get("appendonly", "yes") != "yes":
+        if not said["aof_enabled"]:
             problems.append("Redis keeps nothing over a restart: set appendonly yes")
         if problems:
             raise ConfigurationError(problems)

@@ -1,0 +1,69 @@
+"""What the store asks of its server, and what it says when that is not there."""
+
+import pytest
+from redis.exceptions import ResponseError
+
+from contracts import names
+from worker.core.record import ServiceRecord
+from worker.errors import ConfigurationError, StoreUnavailable
+from worker.store.connection import connect
+from worker.store.records import ServiceCommit
+from worker.store.store import open_store
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def own_store(own_valkey):
+    with own_valkey.client() as client:
+        yield open_store(client, "lw:")
+
+
+def test_an_empty_redis_takes_the_installation_and_no_other_after_it(store):
+    store.bind_installation("acme")
+    store.bind_installation("acme")
+    with pytest.raises(ConfigurationError, match="belongs to 'acme'"):
+        store.bind_installation("staging")
+
+
+def test_a_server_that_keeps_what_it_gets_will_do(own_store):
+    own_store.check_server()
+
+
+def test_a_server_that_may_forget_is_refused_with_every_reason(own_store):
+    own_store.client.config_set("maxmemory-policy", "allkeys-lru")
+    own_store.client.config_set("appendonly", "no")
+    with pytest.raises(ConfigurationError) as caught:
+        own_store.check_server()
+    assert len(caught.value.problems) == 2
+
+
+def test_a_user_who_may_not_read_the_configuration_can_start(own_store, own_valkey):
+    """As on many a hosted Redis."""
+    own_store.client.acl_setuser(
+        "worker", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-config"]
+    )
+    with connect(own_valkey.url, username="worker", password="any") as client:
+        with pytest.raises(ResponseError, match="permission"):
+            client.config_get("*")
+        open_store(client, "lw:").check_server()
+
+
+def test_a_server_that_is_away_is_a_verdict_of_its_own(own_store, own_valkey):
+    own_valkey.kill()
+    with pytest.raises(StoreUnavailable):
+        own_store.records.now_ms()
+    own_valkey.start()
+    assert own_store.records.now_ms()
+
+
+def test_a_full_server_is_one_too_and_nothing_is_half_done(own_store):
+    commit = ServiceCommit("S", 0, ServiceRecord("S"), marks={"R1": 0}, lines=["{}"])
+    own_store.client.config_set("maxmemory", "1mb")
+    with pytest.raises(StoreUnavailable):
+        own_store.records.commit([commit], 0)
+    with pytest.raises(StoreUnavailable):
+        own_store.journal.take(names.QUEUE_EVENTS, ["a"], 500)
+    assert own_store.client.keys("lw:*") == []
+    own_store.client.config_set("maxmemory", "0")
+    assert own_store.records.commit([commit], 0).done == [True]
