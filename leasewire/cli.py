@@ -58,6 +58,7 @@ app.command("init", short_help="Write a first inventory.")(first_inventory.init_
 app.command("simulator", short_help="Run simulated RouterOS routers.")(simulator_command)
 app.command("up", short_help="Run everything on this box.")(up.up_command)
 app.command("worker", short_help="Run the worker processes.")(work.worker_command)
+app.command("health", short_help="Say whether this host's workers live.")(work.health_command)
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")

@@ -1,5 +1,6 @@
 """`leasewire routers`: how the routers are doing."""
 
+from contextlib import closing
 from typing import Annotated, Any, Final
 
 import typer
@@ -14,8 +15,11 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from worker.core.ownership import parse_tag
+from worker.core.rows import Lease
 from worker.inventory import RouterConfig
 from worker.routeros.check import check_router
+from worker.routeros.sessions import Sessions
 from worker.store.views import RouterView
 
 app = typer.Typer(no_args_is_help=True, help="Routers: their state, their backlog, a check.")
@@ -87,6 +91,58 @@ def check(
     failed = [each.what for each in lines if each.level == "fail"]
     if failed:
         raise typer.Exit(3 if failed == ["connection"] else 1)
+
+
+@app.command()
+def leases(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the inventory.")],
+    *,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Show a router's lease table as it is now, and whose each row is; writes nothing.
+
+    ours (with the service), static (made by somebody else: never touched), dynamic, radius.
+
+    Example: leasewire routers leases tower-7
+    """
+    context = Context(inventory)
+    if name not in context.inventory.routers:
+        typer.echo(f"There is no router {name} in {context.settings.inventory}.", err=True)
+        raise typer.Exit(2)
+    with closing(Sessions(context.inventory, context.settings).open(name)) as session:
+        rows = session.read_leases(None, lambda: None)
+    installation = context.inventory.installation
+    found = [_lease(row, installation) for row in sorted(rows, key=_by_address)]
+    if as_json:
+        print_json({"router": name, "leases": found})
+        return
+    columns = ("address", "mac", "server", "block", "whose", "service", "comment")
+    print_table(columns, ([each.get(column) for column in columns] for each in found), "No leases.")
+
+
+def _by_address(row: Lease) -> tuple[bool, list[int] | str]:
+    parts = row.address.split(".")
+    numbers = all(part.isdecimal() for part in parts)
+    return (False, [int(part) for part in parts]) if numbers else (True, row.address)
+
+
+def _lease(row: Lease, installation: str) -> dict[str, Any]:
+    tag = parse_tag(row.comment)
+    ours = tag is not None and tag.installation == installation and not row.dynamic
+    kind = "radius" if row.radius else "dynamic" if row.dynamic else "static"
+    return without_nothing(
+        {
+            "address": row.address,
+            "mac": row.mac,
+            "server": row.server,
+            "block": row.fields.get("block-access"),
+            "whose": "ours" if ours else kind,
+            "service": tag.service_id if tag is not None and ours else None,
+            "comment": row.comment.encode("utf-8", "backslashreplace").decode(),
+            "disabled": row.disabled or None,
+        }
+    )
 
 
 def document_of(config: RouterConfig, view: RouterView) -> dict[str, Any]:

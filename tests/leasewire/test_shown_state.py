@@ -1,10 +1,13 @@
 """What `events`, `services`, `routers list` and `dead-letters` show of the store."""
 
+import socket
+
 import pytest
 
 from leasewire.printing import clean
 from leasewire.services import sync_at
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed, snapshot, suspended
+from tests.leasewire.conftest import LEASES
 from worker.store.routers import RouterState
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -174,3 +177,35 @@ def test_sync_follows_from_mark_reason_and_router(marked, state, why, expected):
 
 def test_what_others_wrote_cannot_steer_the_terminal():
     assert clean("a\x1b[2Jb\rc\udce9") == "a\\x1b[2Jb\\rc\\udce9"
+
+
+def test_lease_table_says_whose_each_row_is(world, leasewire):
+    world.say(A)
+    world.converge.run("R1")
+    world.r1.add_row(LEASES, {"address": ipv4(5), "mac-address": mac(5), "comment": "priñter"})
+    world.r1.device(mac(6))
+    shown = leasewire("routers", "leases", "R1", "--json")
+    assert shown.code == 0
+    rows = {row["mac"]: row for row in shown.document["leases"]}
+    assert (rows[mac(1)]["whose"], rows[mac(1)]["service"]) == ("ours", "SVC-A")
+    assert (rows[mac(5)]["whose"], rows[mac(5)]["comment"]) == ("static", "priñter")
+    assert rows[mac(6)]["whose"] == "dynamic"
+    assert "service" not in rows[mac(5)]
+    table = leasewire("routers", "leases", "R1").out.splitlines()
+    assert [line.split()[0] for line in table[2:4]] == [ipv4(5), ipv4(10)]
+    world.r1.power_off()
+    assert leasewire("routers", "leases", "R1").code == 3
+    assert leasewire("routers", "leases", "R9").code == 2
+
+
+def test_health_asks_for_both_kinds_of_this_host(world, leasewire):
+    sign = world.context.store.views.sign_of_life
+    host = socket.gethostname()
+    sign(f"events@{host}:17")
+    sign("routers@another-host:18")
+    shown = leasewire("health")
+    assert shown.code == 1
+    assert "routers" in shown.err
+    assert "events" not in shown.err
+    sign(f"routers@{host}:19")
+    assert leasewire("health").code == 0
