@@ -1,6 +1,6 @@
 """Sentences of the API: commands taken apart, replies put together.
 
-Source: MAN-API and LIB (routeros-facts 5.1), clients-facts 3.
+Source: MAN-API, LIB, CLIENTS.
 """
 
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ def parse_sentence(words: list[bytes], arrived: float) -> Command:
     for word in words[1:]:
         first = word[:1]
         if first == b"=":
-            # "=key" without a second "=" is an empty value (clients-facts 3)
+            # "=key" without a second "=" is an empty value (CLIENTS)
             name, _, value = to_text(word[1:]).partition("=")
             if name == ".proplist":
                 command.proplist = tuple(value.split(","))

@@ -1,6 +1,6 @@
 """The API: one session per connection, on plain TCP or TLS.
 
-Source: MAN-API and LIB (routeros-facts 5.1), clients-facts 1 and 3.
+Source: MAN-API, LIB, CLIENTS.
 """
 
 import asyncio
@@ -72,7 +72,7 @@ class ApiSession(asyncio.Protocol):
         limit = router.session_limit()
         taken = sum(1 for each in router.sessions.values() if each.service != "rest-api")
         if limit is not None and taken >= limit:
-            # routeros-facts 8.5: not known; accepted then closed is what 5.1 believes
+            # not known; accepted, then closed, is the likelier
             self._deaf = True
             if router.switches.beyond_session_limit == "close":
                 transport.close()

@@ -1,6 +1,6 @@
 """DHCP options: how a value is written on the router, and which of them a client is sent.
 
-Source: MAN-CLI option, MAN-SRV (routeros-facts 4.1): precedence lease over server over
+Source: MAN-CLI option, MAN-SRV: precedence lease over server over
 network; an option goes out only when the client asks for it, unless it is forced.
 """
 

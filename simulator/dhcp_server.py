@@ -3,7 +3,7 @@
 Works on the lease table alone; packets are `dhcp`'s business, and the control interface's
 `device` plays a client without any.
 
-Source: MAN-SRV, HLP (routeros-facts 2.6).
+Source: MAN-SRV, HLP.
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ DUPLICATE_SERVER = "failure: server with such name already exists"
 DUPLICATE_ENTRY = "failure: already have such entry"
 MOVE_BEFORE_SELF = "failure: can not move object before itself"
 GROUP_IN_USE = "failure: group has some users"
-# index hits of routeros-facts 3
+# seen in public logs and clients' tests
 DUPLICATE_IP = "failure: already have such address"
 DUPLICATE_INTERFACE = "failure: already have interface with such name"
 # the family of the above; the exact words for these menus are assumed

@@ -3,7 +3,7 @@
 Called by `api_server`. Values are kept as they came: text is UTF-8 with surrogate
 escapes, so bytes that are no UTF-8 survive the way in and out unchanged.
 
-Source: MAN-API (routeros-facts 5.1), "API words", "API sentences".
+Source: MAN-API, "API words", "API sentences".
 """
 
 from collections.abc import Iterable

@@ -4,7 +4,7 @@ It runs once over the table's indexes, with sets of rows for truths, so that a q
 many equal-or terms does not walk the table; where that stays unsure, it runs for each row
 that is left.
 
-Source: MAN-API "Queries" (routeros-facts 5.1).
+Source: MAN-API, "Queries".
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """REST over HTTP and HTTPS: the same commands as the API's, one request each.
 
-Source: MAN-REST and LAB (routeros-facts 5.2), clients-facts 4. Since 7.1; older versions
+Source: MAN-REST, LAB, CLIENTS. Since 7.1; older versions
 answer 404 to every path.
 """
 

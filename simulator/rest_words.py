@@ -1,6 +1,6 @@
 """REST from and to words: paths, bodies, refusals. No connection.
 
-Source: MAN-REST and LAB (routeros-facts 5.2), clients-facts 4.
+Source: MAN-REST, LAB, CLIENTS.
 """
 
 import base64

@@ -12,7 +12,7 @@ from typing import Any
 
 Version = tuple[int, ...]
 
-# routeros-facts 2.1, 4.2 and 6: on 7.9 and, as far as documentation shows, not on 6.48
+# HLP, WIKI: on 7.9 and, as far as documentation shows, not on 6.48
 _NOT_ON_6 = {
     "/ip/dhcp-server/lease": {"parent-queue", "queue-type", "routes"},
     "/ip/dhcp-server/option": {"force"},  # since 7.1rc5 (HLP)

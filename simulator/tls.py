@@ -39,7 +39,7 @@ class Certificate:
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self.pem)).hexdigest()
 
     def context(self) -> ssl.SSLContext:
-        """Give a server's context; TLS 1.2 at most, as the router (routeros-facts 5.1)."""
+        """Give a server's context; TLS 1.2 at most, as the router (MAN-API)."""
         if self._context is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.maximum_version = ssl.TLSVersion.TLSv1_2

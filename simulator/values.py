@@ -2,7 +2,7 @@
 
 A kind turns an argument into the stored form (`parse`) and the stored form into what
 is read (`show`). References are stored as ids, so that a renamed row is followed and a
-removed one leaves a dangling id (routeros-facts 2.4, LAB 7.23.7).
+removed one leaves a dangling id (LAB 7.23.7).
 """
 
 import re
@@ -58,7 +58,7 @@ class Kind:
 
 
 class Bool(Kind):
-    """Sent as yes/no or true/false, read as true/false (routeros-facts 5.1)."""
+    """Sent as yes/no or true/false, read as true/false (captures from 6.x and 7.x)."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
         """Accept the four words."""

@@ -34,7 +34,7 @@ OPTION_SETS = "/ip/dhcp-server/option/sets"
 
 
 class ServerMenu(Menu):
-    """DHCP servers: fields and defaults from routeros-facts 4.2."""
+    """DHCP servers: fields by RR, defaults by MAN-CLI and ANS."""
 
     path = SERVER
     named = True

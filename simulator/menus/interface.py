@@ -48,7 +48,7 @@ class InterfaceMenu(Menu):
             self.rows(router).insert(self.fresh(router) | own)
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (index hits)."""
+        """Refuse a name that is taken (seen in public logs)."""
         self.refuse_double(router, row, values, errors.DUPLICATE_INTERFACE)
 
 

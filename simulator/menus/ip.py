@@ -147,7 +147,7 @@ class AddressMenu(Menu):
     )
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse an address that is there (index hits), derive the network."""
+        """Refuse an address that is there (seen in public logs), derive the network."""
         for each in self.rows(router).rows.values():
             same = ("address", "interface")
             if each is not row and all(each.values[name] == values[name] for name in same):
@@ -177,7 +177,7 @@ class ArpMenu(Menu):
 
 
 class ServiceMenu(Menu):
-    """Services: fixed rows, no add, no comment (routeros-facts 4.2)."""
+    """Services: fixed rows, no add, no comment (RR)."""
 
     path = "/ip/service"
     named = True

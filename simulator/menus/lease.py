@@ -1,6 +1,6 @@
 """`/ip/dhcp-server/lease`: static leases that clients write, dynamic ones that DHCP makes.
 
-Fields and rules: routeros-facts 2.1 to 2.5.
+Fields: RR, MAN-CLI. Rules: LAB 7.23.7 where nothing else is said.
 """
 
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from simulator.router import Router
 
 LEASE = "/ip/dhcp-server/lease"
-# what a lease has only while a client holds it (2.3: absent, not empty)
+# what a lease has only while a client holds it (LAB: absent, not empty)
 ACTIVE = (
     "active-address",
     "active-mac-address",
@@ -127,7 +127,7 @@ class LeaseMenu(Menu):
     # --- rules -----------------------------------------------------------------------------
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Keep MAC and address unique among static leases (2.4, LAB 7.23.7)."""
+        """Keep MAC and address unique among static leases (LAB 7.23.7)."""
         values["blocked"] = values.get("block-access", "false")
         if values.get("dynamic") == "true":
             return

@@ -1,7 +1,7 @@
 """What a bound lease makes elsewhere: address-list rows, a queue, an ARP row, log lines.
 
 The rows are found again by the lease's MAC and address of that time, kept in `_lease`.
-Source: MAN-SRV, HLP (routeros-facts 2.1, 2.5); the log's words: public captures of
+Source: MAN-SRV, HLP; the log's words: public captures of
 RouterOS 6 ("to", "from") and 7 ("for").
 """
 

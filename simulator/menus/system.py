@@ -26,7 +26,7 @@ class IdentityMenu(Singleton):
 
 
 class ResourceMenu(ComputedSingleton):
-    """Board, version, uptime (fields: routeros-facts 4.2)."""
+    """Board, version, uptime (fields: RR)."""
 
     path = "/system/resource"
     fields = tuple(

@@ -173,7 +173,7 @@ def log_in(router: "Router", name: str, password: str, session: str, via: str) -
         via: `api` or `rest-api`, the policy that the way needs.
 
     Returns:
-        Who it is, with the rights of this moment (routeros-facts 5.2: changes of a group
+        Who it is, with the rights of this moment (MAN-REST: changes of a group
         apply to later logins), or None.
     """
     held = password_of(router, name)
