@@ -34,6 +34,9 @@ DEFAULT_PREFIX: Final = "lw:"
 RING_LIFETIME_MS: Final = 2_000
 """How long a ring counts as pending when nobody clears it: its message may have been lost."""
 
+INTAKE_ENDS: Final = 0.8
+"""Share of Redis's maxmemory from which on publishers refuse: the rest is for the workers."""
+
 
 # The intake journal. The publisher writes it, the worker takes from it and its commit deletes the
 # entries. The members of both keys of a lane are event keys (`contracts.event_key`).

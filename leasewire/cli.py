@@ -17,6 +17,7 @@ from leasewire import (
     publish,
     routers,
     services,
+    status,
     up,
     why,
     work,
@@ -64,6 +65,9 @@ app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")
 app.add_typer(routers.app, name="routers")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
+app.command("status", short_help="Show how all is doing, for people and monitoring.")(
+    status.status_command
+)
 app.command("why", short_help="Say why a customer has no address.")(why.why_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 

@@ -1,8 +1,8 @@
 """Whether Redis has room for more events: intake ends before the room that draining needs.
 
 Who calls it: the publisher, before it writes. Folding an event needs memory too (a record, an
-outcome, a line of history): from `FULL` of maxmemory on nothing more is taken in, and the rest is
-the workers'.
+outcome, a line of history): from `INTAKE_ENDS` of maxmemory on nothing more is taken in, and the
+rest is the workers'.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,6 @@ from typing import Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
-FULL: Final = 0.8
-"""Share of maxmemory from which on intake is refused (`leasewire status` warns before)."""
 LOOK_EVERY_S: Final = 1.0
 """A look is one short command: once a second is nothing, once an event would be a round trip."""
 

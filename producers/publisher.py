@@ -26,6 +26,7 @@ from contracts import ContractViolation, Event, Problem, content_hash
 from contracts.document import read_document
 from contracts.names import (
     DEFAULT_PREFIX,
+    INTAKE_ENDS,
     MAX_EVENTS_PER_MESSAGE,
     QUEUE_EVENTS,
     RING_LIFETIME_MS,
@@ -36,7 +37,7 @@ from contracts.names import (
     journal_rung,
 )
 from producers.errors import BatchViolation, PublishFailed, Receipt
-from producers.headroom import FULL, Headroom
+from producers.headroom import Headroom
 from producers.stamp import Stamped, stamp
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
@@ -110,7 +111,7 @@ class Publisher:
         for chunk in _chunks(keys.values()):
             try:
                 share = self._headroom.share()
-                if share >= FULL:
+                if share >= INTAKE_ENDS:
                     raise PublishFailed(_too_full(share), tuple(receipts.values()))
                 receipts |= self._write(chunk, lane)
             except RedisError as error:
@@ -212,8 +213,8 @@ def _reused(chunk: Sequence[Stamped], there: Sequence[Any]) -> set[str]:
 
 def _too_full(share: float) -> str:
     return (
-        f"Redis uses {share:.0%} of its maxmemory: from {FULL:.0%} on no events are taken in, so "
-        "that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
+        f"Redis uses {share:.0%} of its maxmemory: from {INTAKE_ENDS:.0%} on nothing is taken in, "
+        "so that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
         "wait until it is drained, and publish again"
     )
 

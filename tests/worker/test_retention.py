@@ -8,7 +8,8 @@ import pytest
 from contracts import names
 from tests.builders import activated, cancelled, mac, mac_changed, snapshot, suspended
 from tests.worker.desk import key_of
-from worker.store.upkeep import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS, Sample
+from worker.core.vitals import Sample
+from worker.store.upkeep import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
 
 pytestmark = pytest.mark.redis
 

@@ -75,17 +75,10 @@ class Keys:
         """Sorted set: cancelled service -> its last change (ms); 400 days later both go."""
         return f"{self.prefix}tombstones"
 
-    def queue(self, name: str) -> str:
-        """List: Celery's messages of a queue that nobody has taken yet. Only its length is read."""
-        return f"{self.prefix}{name}"
-
-    def seen(self, now_s: int, periods_ago: int = 0) -> str:
-        """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
-        return f"{self.prefix}seen:{now_s // SEEN_PERIOD_S - periods_ago}"
-
-    def worker(self, name: str) -> str:
-        """String with a time limit of 15 s: a worker's sign of life."""
-        return f"{self.prefix}worker:{name}"
+    @property
+    def unacked(self) -> str:
+        """Hash: Celery's messages that workers took and have not ended. Only its length is read."""
+        return f"{self.prefix}unacked"
 
     def queue(self, name: str) -> str:
         """List: Celery's messages of a queue that nobody has taken yet. Only its length is read."""

@@ -5,10 +5,11 @@ Cancelled services are forgotten when their time is over, and the memory used is
 """
 
 import json
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 import redis
 
+from worker.core.vitals import Sample
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.records import Records
@@ -22,13 +23,6 @@ SAMPLE_MS: Final = 300_000
 SAMPLES: Final = 72
 """Six hours: memory goes up and down with the backlog, and days are told from the whole."""
 _ROUND_MS: Final = 60_000
-
-
-class Sample(NamedTuple):
-    """Memory used (bytes) at a moment (ms since 1970)."""
-
-    at_ms: int
-    used: int
 
 
 class Upkeep:

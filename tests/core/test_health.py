@@ -1,0 +1,129 @@
+"""What of the numbers somebody must know, as data: each threshold from both of its sides."""
+
+from dataclasses import replace
+
+import pytest
+
+from worker.core.health import assess
+from worker.core.vitals import (
+    JournalVitals,
+    Reason,
+    RedisVitals,
+    RouterVitals,
+    Sample,
+    Vitals,
+)
+
+NOW = 10_000_000_000
+MB = 1_000_000
+REDIS = RedisVitals(
+    server="Valkey 9",
+    used=10 * MB,
+    limit=100 * MB,
+    policy="noeviction",
+    appendonly=True,
+    written=True,
+)
+UP = RouterVitals("R1", "up", 0, False, 0, 0)
+WELL = Vitals(
+    now_ms=NOW,
+    redis=REDIS,
+    workers=["events@a:1", "routers@a:2"],
+    queues={},
+    journal={"events": JournalVitals(0, 0), "bulk": JournalVitals(0, 0)},
+    routers=[UP],
+    dead_letters={},
+    waiting={},
+    counters={},
+)
+
+
+def ago(seconds):
+    return NOW - seconds * 1000
+
+
+def redis(**changes):
+    return replace(WELL, redis=replace(REDIS, **changes))
+
+
+def growing(mb_a_day, used=40 * MB, count=72):
+    rate = mb_a_day * MB / 288
+    samples = [Sample(ago(300 * n), int(used - n * rate)) for n in range(count)]
+    return redis(used=used, samples=samples)
+
+
+def journal(seconds):
+    return replace(WELL, journal={"events": JournalVitals(3, ago(seconds))})
+
+
+def routers(*changes):
+    return replace(WELL, routers=[UP._replace(name=f"R{n}", **c) for n, c in enumerate(changes)])
+
+
+DOWN = {"state": "unreachable", "since_ms": ago(901)}
+JUST_DOWN = {"state": "unreachable", "since_ms": ago(899)}
+BLOCKED = {"state": "blocked", "since_ms": ago(1)}
+
+SITUATIONS = {
+    "all well": (WELL, []),
+    "no limit": (redis(limit=0, used=10**12), []),
+    "59 %": (redis(used=59 * MB), []),
+    "60 %": (redis(used=60 * MB), [("warning", "memory")]),
+    "80 %": (redis(used=80 * MB), [("critical", "memory")]),
+    "8 days left": (growing(5), []),
+    "6 days left": (growing(40 / 6), [("warning", "memory")]),
+    "half a day left": (growing(80), [("critical", "memory")]),
+    "half an hour of samples": (growing(80, count=6), []),
+    "a first import": (growing(500, used=20 * MB), []),
+    "shrinking": (growing(-80), []),
+    "no append-only file": (redis(appendonly=False), [("critical", "redis")]),
+    "disk full": (redis(written=False), [("critical", "redis")]),
+    "may evict": (redis(policy="allkeys-lru"), [("critical", "redis")]),
+    "policy unknown": (redis(policy=""), []),
+    "no workers": (replace(WELL, workers=[]), [("critical", "workers")] * 2),
+    "no events worker": (replace(WELL, workers=["routers@a:1"]), [("critical", "workers")]),
+    "journal in time": (journal(60), []),
+    "journal late": (journal(62), [("warning", "journal")]),
+    "journal stands": (journal(602), [("critical", "journal")]),
+    "mark in time": (routers({"oldest_ms": ago(120)}), []),
+    "mark late": (routers({"oldest_ms": ago(122)}), [("warning", "marks")]),
+    "marks stand": (routers({"oldest_ms": ago(902)}, {}), [("critical", "marks")]),
+    "mark of a router that is down": (
+        routers({"oldest_ms": ago(902), **JUST_DOWN}, {}, {}),
+        [],
+    ),
+    "router down": (routers(DOWN, {}, {}), [("warning", "routers")]),
+    "router just down": (routers(JUST_DOWN, {}, {}), []),
+    "router blocked": (routers(BLOCKED, {}, {}), [("warning", "routers")]),
+    "the only router is down": (routers(JUST_DOWN), []),
+    "most are down": (routers(JUST_DOWN, JUST_DOWN, {}), [("critical", "routers")]),
+    "dead letters": (
+        replace(WELL, dead_letters={"invalid-event": Reason(2, NOW)}),
+        [("warning", "dead")],
+    ),
+    "waiting": (replace(WELL, waiting={"foreign-row": Reason(1, ago(3_600))}), []),
+    "waiting long": (
+        replace(WELL, waiting={"foreign-row": Reason(1, ago(3_602))}),
+        [("warning", "waiting")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_each_threshold_has_its_finding(name):
+    vitals, expected = SITUATIONS[name]
+    found = assess(vitals)
+    assert [(each.level, each.what) for each in found] == expected
+    assert all(each.detail and each.advice for each in found)
+
+
+def test_the_critical_ones_come_first():
+    both = replace(WELL, workers=[], dead_letters={"poison": Reason(1, NOW)})
+    assert [each.level for each in assess(both)] == ["critical", "critical", "warning"]
+
+
+def test_days_are_told_from_the_slope_of_all_samples():
+    assert growing(8).redis.days_left == pytest.approx(5, rel=0.01)
+    noisy = growing(8).redis.samples
+    jumped = [each._replace(used=each.used + (n % 2) * 1000) for n, each in enumerate(noisy)]
+    assert redis(used=40 * MB, samples=jumped).redis.days_left == pytest.approx(5, rel=0.05)

@@ -1,0 +1,152 @@
+"""`leasewire status` over a real store, and the exit code that monitoring goes by."""
+
+import json
+
+import pytest
+
+from tests.builders import activated, ipv4, mac, mac_changed
+from tests.leasewire.conftest import LEASES
+from worker.core.vitals import Sample
+from worker.store.upkeep import SAMPLE_MS
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+SERVER = "dhcp-vlan-32"
+
+
+@pytest.fixture
+def store(world):
+    return world.context.store
+
+
+@pytest.fixture
+def status(world, leasewire):
+    def ask(*options):
+        shown = leasewire("status", "--json", *options)
+        document = shown.document
+        assert shown.code == {"ok": 0, "warning": 1, "critical": 2}[document["level"]]
+        text = leasewire("status", *options)
+        assert text.code == shown.code
+        for finding in document["findings"]:
+            assert finding["detail"][:30] in text.out
+        return document
+
+    return ask
+
+
+@pytest.fixture
+def workers(store):
+    """Signs of life of both kinds."""
+    for name in ("events@here:1", "routers@here:2"):
+        store.views.sign_of_life(name)
+
+
+def whats(document):
+    return {(finding["level"], finding["what"]) for finding in document["findings"]}
+
+
+def test_all_is_well_and_every_part_is_there(world, workers, status, leasewire):
+    world.say(activated("SVC-A", server=SERVER))
+    world.converge.run("R1")
+    document = status()
+    assert document["level"] == "ok"
+    assert document["redis"]["server"].startswith("Valkey ")
+    assert document["redis"]["appendonly"] is True
+    assert document["workers"] == ["events@here:1", "routers@here:2"]
+    assert document["queues"] == {"events": 0, "bulk": 0, "routers": 0, "unacked": 0}
+    assert document["journal"] == {"events": {"depth": 0}, "bulk": {"depth": 0}}
+    assert document["routers"] == {"up": 2}
+    assert document["counters"]["applied"] == 1
+    assert "All is well." in leasewire("status").out
+
+
+def test_no_worker_is_critical(world, status):
+    assert whats(status()) == {("critical", "workers")}
+
+
+def test_queues_journal_and_marks_are_counted_with_their_oldest(world, workers, store, status):
+    world.say(activated("SVC-A", server=SERVER))
+    with world.context.publisher() as publisher:
+        publisher.publish([mac_changed("SVC-B", mac(2)), mac_changed("SVC-C", mac(3))])
+    document = status()
+    assert document["queues"]["events"] == 1
+    assert document["journal"]["events"]["depth"] == 2
+    assert document["journal"]["events"]["oldest_due"].endswith("Z")
+    assert (document["marks"]["services"], document["marks"]["oldest_router"]) == (1, "R1")
+    late = store.records.now_ms() - 700_000
+    due = f"{store.keys.prefix}journal:events:due"
+    store.client.zadd(due, dict.fromkeys(store.client.zrange(due, 0, -1), late))
+    store.client.zadd(store.keys.router_block("R1")[0], {"SVC-A": 10**13 + late})
+    assert whats(status()) == {("critical", "journal"), ("warning", "marks")}
+
+
+def test_routers_dead_letters_and_waiting_are_told_by_state_and_reason(
+    world, workers, store, status
+):
+    world.r2.power_off()
+    row = {"mac-address": mac(9), "address": ipv4(10), "server": SERVER}
+    world.r1.add_row(LEASES, row)
+    broken = {**mac_changed("SVC-X"), "data": {}}
+    change = {"menu": LEASES, "field": "address", "value": ipv4(50), "text": ipv4(51)}
+    world.r1.set_faults(change_values=[change])
+    world.say(
+        activated("SVC-A", server=SERVER),
+        activated("SVC-B", router="R2", mac=mac(2)),
+        activated("SVC-C", server=SERVER, mac=mac(3), ipv4=ipv4(50)),
+        broken,
+    )
+    world.converge.run("R1")
+    world.converge.run("R2")
+    document = status()
+    assert document["routers"] == {"unreachable": 1, "up": 1}
+    assert {reason: each["count"] for reason, each in document["waiting"].items()} == {
+        "foreign-row": 1
+    }
+    assert {reason: each["count"] for reason, each in document["dead_letters"].items()} == {
+        "invalid-event": 1,
+        "does-not-stick": 1,
+    }
+    assert whats(document) == {("warning", "dead")}
+
+
+def test_days_left_are_told_from_the_samples(world, workers, store, status):
+    now, used = store.records.now_ms(), store.client.info("memory")["used_memory"]
+    for number in range(30, -1, -1):
+        sample = Sample(now - number * SAMPLE_MS, used - number * 10_000)
+        store.client.lpush(store.keys.samples, json.dumps(sample))
+    store.client.config_set("maxmemory", used * 2)
+    try:
+        document = status()
+    finally:
+        store.client.config_set("maxmemory", 0)
+    # 0.6 of what is used is left, at 10 kB each five minutes.
+    assert document["redis"]["days_left"] == pytest.approx(used * 0.6 / 2_880_000, abs=0.2)
+    assert document["redis"]["used_share"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_what_takes_the_memory_is_told_by_kind_of_key(world, workers, store, status):
+    world.say(
+        *(activated(f"SVC-{n}", server=SERVER, mac=mac(n), ipv4=ipv4(n)) for n in range(1, 9))
+    )
+    world.converge.run("R1")
+    assert status()["memory"] == {}
+    memory = status("--memory")["memory"]
+    assert memory["record"]["keys"] == memory["outcome"]["keys"] == 8
+    assert memory["record"]["bytes"] > 8 * 500
+    assert memory["router claims"]["keys"] == 1
+    sizes = [each["bytes"] for each in memory.values()]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_a_redis_that_is_out_of_reach_is_critical(world, leasewire, monkeypatch):
+    monkeypatch.setenv("LEASEWIRE_REDIS_URL", "redis://127.0.0.1:1")
+    shown = leasewire("status", "--json")
+    assert shown.code == 2
+    assert shown.document["findings"][0]["what"] == "redis"
+    assert leasewire("status").code == 2
+
+
+def test_every_threshold_is_in_the_help(leasewire):
+    shown = leasewire("status", "--help").out
+    for words in ("80% of maxmemory", "exit 2", "more than 600 s", "more than 3600 s"):
+        assert words in shown

@@ -1,0 +1,183 @@
+"""What of the numbers somebody must know: each finding with its threshold. Asked by `status`."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, Literal, NamedTuple
+
+from contracts.names import INTAKE_ENDS
+from worker.core.vitals import Vitals
+
+Level = Literal["warning", "critical"]
+
+MEMORY_WARNS: Final = 0.6
+DAYS_WARN: Final = 7.0
+DAYS_CRITICAL: Final = 1.0
+DAYS_COUNT_FROM: Final = 0.3
+"""Share of the limit under which days say nothing: a first import fills fast and then stops."""
+JOURNAL_WARNS_S: Final = 60
+JOURNAL_CRITICAL_S: Final = 600
+MARK_WARNS_S: Final = 120
+MARK_CRITICAL_S: Final = 900
+UNREACHABLE_WARNS_S: Final = 900
+MOST_ROUTERS: Final = 0.5
+WAITING_WARNS_S: Final = 3_600
+
+THRESHOLDS: Final = f"""\
+Critical (exit 2):
+  redis       out of reach; no append-only file, or it cannot be written; keys may be evicted
+  memory      {INTAKE_ENDS:.0%} of maxmemory or more (intake is refused), or less than \
+{DAYS_CRITICAL:g} day left until then
+  workers     none that folds events, or none that writes to routers
+  journal     the oldest event is due for more than {JOURNAL_CRITICAL_S} s
+  marks       a service of a router that is up is due for more than {MARK_CRITICAL_S} s
+  routers     more than {MOST_ROUTERS:.0%} are not up
+
+Warning (exit 1):
+  memory      {MEMORY_WARNS:.0%} of maxmemory or more, or less than {DAYS_WARN:g} days left \
+(told from {DAYS_COUNT_FROM:.0%} on)
+  journal     the oldest event is due for more than {JOURNAL_WARNS_S} s
+  marks       a service of a router that is up is due for more than {MARK_WARNS_S} s
+  routers     one is out of reach for more than {UNREACHABLE_WARNS_S} s, or waits for a person
+  dead        there are dead letters
+  waiting     a service waits for more than {WAITING_WARNS_S} s
+"""
+
+
+class Finding(NamedTuple):
+    """Something that somebody must know.
+
+    Attributes:
+        level: how bad.
+        what: `redis`, `memory`, `workers`, `journal`, `marks`, `routers`, `dead` or `waiting`.
+        detail: what was seen, beside which threshold.
+        advice: what to do.
+    """
+
+    level: Level
+    what: str
+    detail: str
+    advice: str
+
+
+def assess(vitals: Vitals) -> list[Finding]:
+    """All findings, the critical ones first."""
+    found = [finding for judge in _JUDGES for finding in judge(vitals)]
+    return sorted(found, key=lambda each: each.level)  # `critical` before `warning`
+
+
+def _redis(vitals: Vitals) -> Iterator[Finding]:
+    redis = vitals.redis
+    if not redis.appendonly:
+        words = "Redis keeps no append-only file: a restart loses everything"
+        yield Finding("critical", "redis", words, "set appendonly yes")
+    elif not redis.written:
+        words = "Redis cannot write its append-only file"
+        yield Finding("critical", "redis", words, "make room on its disk; see its log")
+    if redis.policy not in ("noeviction", ""):
+        words = f"Redis may evict keys (maxmemory-policy {redis.policy})"
+        yield Finding("critical", "redis", words, "set maxmemory-policy noeviction")
+
+
+def _memory(vitals: Vitals) -> Iterator[Finding]:
+    share, days = vitals.redis.share, vitals.redis.days_left
+    if share is None:
+        return
+    advice = "raise maxmemory; `leasewire status --memory` shows what takes it"
+    if share >= INTAKE_ENDS:
+        words = f"{share:.0%} of maxmemory is used: from {INTAKE_ENDS:.0%} on intake is refused"
+        yield Finding("critical", "memory", words, advice)
+    elif days is not None and days < DAYS_WARN and share >= DAYS_COUNT_FROM:
+        level: Level = "critical" if days < DAYS_CRITICAL else "warning"
+        words = f"{days:.1f} days until intake is refused, at the rate of the last hours"
+        yield Finding(level, "memory", f"{words} (under {DAYS_WARN:g})", advice)
+    elif share >= MEMORY_WARNS:
+        words = f"{share:.0%} of maxmemory is used ({MEMORY_WARNS:.0%} or more)"
+        yield Finding("warning", "memory", words, advice)
+
+
+def _workers(vitals: Vitals) -> Iterator[Finding]:
+    kinds = {name.partition("@")[0] for name in vitals.workers}
+    for kind, does in (("events", "folds events"), ("routers", "writes to routers")):
+        if kind not in kinds:
+            words = f"no worker that {does} gave a sign of life in 15 s"
+            yield Finding("critical", "workers", words, "start `leasewire worker`; see its log")
+
+
+def _journal(vitals: Vitals) -> Iterator[Finding]:
+    for lane, journal in vitals.journal.items():
+        late_s = _age_s(vitals, journal.oldest_ms)
+        if late_s > JOURNAL_WARNS_S:
+            level: Level = "critical" if late_s > JOURNAL_CRITICAL_S else "warning"
+            words = f"{journal.depth} in the journal of {lane}, the oldest due for {late_s} s"
+            limit = f"(over {JOURNAL_CRITICAL_S if level == 'critical' else JOURNAL_WARNS_S} s)"
+            yield Finding(level, "journal", f"{words} {limit}", "see the log of the events workers")
+
+
+def _marks(vitals: Vitals) -> Iterator[Finding]:
+    late = [
+        (_age_s(vitals, router.oldest_ms), router.name)
+        for router in vitals.routers
+        if router.state == "up"
+    ]
+    late_s, name = max(late, default=(0, ""))
+    if late_s > MARK_WARNS_S:
+        level: Level = "critical" if late_s > MARK_CRITICAL_S else "warning"
+        count = sum(each > MARK_WARNS_S for each, _ in late)
+        limit = MARK_CRITICAL_S if level == "critical" else MARK_WARNS_S
+        words = f"{name} has a service due for {late_s} s (over {limit} s), {count} routers so"
+        yield Finding(level, "marks", words, "see the log of the routers workers; start more")
+
+
+def _routers(vitals: Vitals) -> Iterator[Finding]:
+    down = [router for router in vitals.routers if router.state != "up"]
+    advice = "see `leasewire routers list`, `leasewire routers check NAME`"
+    if len(down) > 1 and len(down) > MOST_ROUTERS * len(vitals.routers):
+        words = f"{len(down)} of {len(vitals.routers)} routers are not up"
+        yield Finding("critical", "routers", f"{words} (over {MOST_ROUTERS:.0%})", advice)
+    gone = [
+        router.name
+        for router in down
+        if router.state == "unreachable" and _age_s(vitals, router.since_ms) > UNREACHABLE_WARNS_S
+    ]
+    if gone:
+        words = f"{len(gone)} out of reach for more than {UNREACHABLE_WARNS_S} s: {_some(gone)}"
+        yield Finding("warning", "routers", words, advice)
+    stuck = [f"{each.name} ({each.state})" for each in down if each.state != "unreachable"]
+    if stuck:
+        words = f"{len(stuck)} wait for a person: {_some(stuck)}"
+        yield Finding("warning", "routers", words, advice)
+
+
+def _dead(vitals: Vitals) -> Iterator[Finding]:
+    count = sum(each.number for each in vitals.dead_letters.values())
+    if count:
+        words = f"{count} dead letters: {_some(sorted(vitals.dead_letters))}"
+        yield Finding("warning", "dead", words, "see `leasewire dead-letters list`")
+
+
+def _waiting(vitals: Vitals) -> Iterator[Finding]:
+    late = {
+        reason: each
+        for reason, each in vitals.waiting.items()
+        if _age_s(vitals, each.oldest_ms) > WAITING_WARNS_S
+    }
+    if late:
+        count = sum(each.number for each in late.values())
+        words = (
+            f"{count} services wait, some for more than {WAITING_WARNS_S} s: {_some(sorted(late))}"
+        )
+        yield Finding("warning", "waiting", words, "see `leasewire services list`, `leasewire why`")
+
+
+def _age_s(vitals: Vitals, since_ms: int) -> int:
+    return max(0, vitals.now_ms - since_ms) // 1000 if since_ms else 0
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+_JUDGES: Final[tuple[Callable[[Vitals], Iterator[Finding]], ...]] = (
+    *(_redis, _memory, _workers, _journal),
+    *(_marks, _routers, _dead, _waiting),
+)

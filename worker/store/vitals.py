@@ -1,0 +1,176 @@
+"""Reads how an installation is doing, for `leasewire status`. Writes nothing."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, cast
+
+import redis
+
+from contracts import names
+from worker.core.vitals import (
+    JournalVitals,
+    Reason,
+    RedisVitals,
+    RouterVitals,
+    Sample,
+    Vitals,
+)
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.routers import RouterState
+from worker.store.upkeep import SAMPLES
+from worker.store.views import Views, literal
+
+KEYS_MEASURED: Final = 20_000
+"""Keys whose memory is asked for at the most; the rest is told from their share."""
+LETTERS_READ: Final = 10_000
+_PAGE: Final = 500
+_SPAN: Final = 10**13
+"""A mark's score is priority * _SPAN + due (`lua/_marks.lua`)."""
+_PRIORITIES: Final = range(4)
+
+
+class VitalsReader:
+    """Reads them all in few round trips."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, views: Views) -> None:
+        self._client = client
+        self._keys = keys
+        self._views = views
+
+    def read(self, routers: Iterable[str], now_ms: int) -> Vitals:
+        """Read everything.
+
+        Args:
+            routers: of the inventory; those that have marks are read besides.
+            now_ms: Redis's time.
+        """
+        with store_errors():
+            marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
+            found, waiting = self._routers(sorted({*routers, *marked}), now_ms)
+            return Vitals(
+                now_ms=now_ms,
+                redis=self._redis(),
+                workers=self._views.workers(),
+                queues=self._queues(),
+                journal={lane: self._journal(lane) for lane in names.LANES},
+                routers=found,
+                dead_letters=self._dead_letters(),
+                waiting=waiting,
+                counters=self._views.counters(),
+            )
+
+    def memory_by_kind(self) -> dict[str, dict[str, int]]:
+        """Keys and bytes by kind of key, told from up to `KEYS_MEASURED` of them, largest first."""
+        prefix = self._keys.prefix
+        measured: dict[str, list[int]] = {}
+        looked = 0
+        with store_errors():
+            total = self._client.dbsize()
+            for page in self._pages(prefix):
+                pipe = self._client.pipeline(transaction=False)
+                for key in page:
+                    pipe.memory_usage(key)
+                for key, size in zip(page, pipe.execute(), strict=True):
+                    measured.setdefault(_kind(key.removeprefix(prefix)), []).append(size or 0)
+                looked += len(page)
+                if looked >= KEYS_MEASURED:
+                    break
+        # Keys come in no order, so a part of them stands for the whole; other prefixes count in.
+        scale = max(1.0, total / looked) if looked >= KEYS_MEASURED else 1.0
+        kinds = {
+            kind: {"keys": round(len(sizes) * scale), "bytes": round(sum(sizes) * scale)}
+            for kind, sizes in measured.items()
+        }
+        return dict(sorted(kinds.items(), key=lambda each: -each[1]["bytes"]))
+
+    def _redis(self) -> RedisVitals:
+        info = self._client.info()
+        name = "Valkey" if "valkey_version" in info else "Redis"
+        texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, SAMPLES - 1))
+        ok = (info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status"))
+        return RedisVitals(
+            server=f"{name} {info.get('valkey_version') or info.get('redis_version')}",
+            used=int(info["used_memory"]),
+            limit=int(info.get("maxmemory", 0)),
+            policy=str(info.get("maxmemory_policy", "")),
+            appendonly=bool(info.get("aof_enabled", 0)),
+            written=set(ok) <= {"ok", None},
+            samples=[Sample(*json.loads(text)) for text in texts],
+        )
+
+    def _queues(self) -> dict[str, int]:
+        queues = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
+        lengths = {name: self._client.llen(self._keys.queue(name)) for name in queues}
+        return {**lengths, "unacked": self._client.hlen(self._keys.unacked)}
+
+    def _journal(self, lane: names.Lane) -> JournalVitals:
+        due = names.journal_due(self._keys.prefix, lane)
+        depth = self._client.hlen(names.journal_body(self._keys.prefix, lane))
+        first = cast("list[tuple[str, float]]", self._client.zrange(due, 0, 0, withscores=True))
+        return JournalVitals(depth, int(first[0][1]) if first else 0)
+
+    def _routers(
+        self, routers: Sequence[str], now_ms: int
+    ) -> tuple[list[RouterVitals], dict[str, Reason]]:
+        found: list[RouterVitals] = []
+        reasons: dict[str, Reason] = {}
+        for start in range(0, len(routers), _PAGE):
+            page = routers[start : start + _PAGE]
+            pipe = self._client.pipeline(transaction=False)
+            for name in page:
+                block = self._keys.router_block(name)
+                pipe.get(block[10])
+                pipe.exists(block[2])
+                pipe.zcard(block[0])
+                pipe.hgetall(block[9])
+                for priority in _PRIORITIES:
+                    low = priority * _SPAN
+                    pipe.zrangebyscore(block[0], low, low + now_ms, start=0, num=1, withscores=True)
+            answers = iter(pipe.execute())
+            for name in page:
+                state, held, marked, why = (next(answers) for _ in range(4))
+                firsts = [next(answers) for _ in _PRIORITIES]
+                due = [int(first[0][1]) % _SPAN for first in firsts if first]
+                known = RouterState.from_json(state)
+                oldest_ms = min(due, default=0)
+                found.append(
+                    RouterVitals(name, known.state, known.since_ms, bool(held), marked, oldest_ms)
+                )
+                _count(reasons, self._waits(name, why))
+        return found, reasons
+
+    def _waits(self, router: str, why: Mapping[str, str]) -> Iterable[tuple[str, int]]:
+        """Reason and since when, of those that are looked at again; the others were given up."""
+        if not why:
+            return []
+        stamps = self._client.hmget(self._keys.router_block(router)[1], list(why))
+        told = [json.loads(text) for text, stamp in zip(why.values(), stamps, strict=True) if stamp]
+        return [(each["reason"], each["since_ms"]) for each in told]
+
+    def _dead_letters(self) -> dict[str, Reason]:
+        reasons: dict[str, Reason] = {}
+        letters = self._views.dead_letters(LETTERS_READ)
+        _count(reasons, ((letter.reason, letter.at_ms) for letter in letters))
+        return reasons
+
+    def _pages(self, prefix: str) -> Iterable[list[str]]:
+        page: list[str] = []
+        for key in self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE):
+            page.append(key)
+            if len(page) == _PAGE:
+                yield page
+                page = []
+        yield page
+
+
+def _count(reasons: dict[str, Reason], found: Iterable[tuple[str, int]]) -> None:
+    for reason, at_ms in found:
+        before = reasons.get(reason, Reason(0, at_ms))
+        reasons[reason] = Reason(before.number + 1, min(before.oldest_ms, at_ms))
+
+
+def _kind(name: str) -> str:
+    """A key's kind: `record`, `outcome`, `journal`, `router claims`, …."""
+    parts = name.split(":")
+    return f"router {parts[-1]}" if parts[0] == "router" else parts[0]
