@@ -8,12 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import structlog
+
 from contracts import names
 from worker.admission import Admitted, Intake, NotAdmitted, admit, key_of, refusal
+from worker.core.aliases import with_present_names
 from worker.core.policy import RouterPolicy
 from worker.folding import Folding
 from worker.inventory import SourceConfig
 from worker.store.store import Store
+
+log = structlog.get_logger()
 
 ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
@@ -129,8 +134,11 @@ class Accept:
         # so what `seen` says is never older than the record.
         stored = self.store.records.read(list(by_service))
         seen = self.store.records.seen(keys, now_ms)
+        aliases = self.store.fleet.aliases()
         foldings = [
-            Folding(stored[service_id], self.policies, now_ms).fold(events, seen)
+            Folding(stored[service_id], self.policies, now_ms).fold(
+                [_with_present_names(each, aliases) for each in events], seen
+            )
             for service_id, events in by_service.items()
         ]
         result = self.store.records.commit([each.commit() for each in foldings], now_ms)
@@ -140,3 +148,16 @@ class Accept:
         for each in through:
             each.tell()
         return [each.service_id for each in through]
+
+
+def _with_present_names(each: Admitted, aliases: Mapping[str, str]) -> Admitted:
+    event = with_present_names(each.event, aliases)
+    if event is each.event:
+        return each
+    log.info(
+        "event.former_router_name",
+        event_id=event.id,
+        service_id=event.service_id,
+        advice="the BSS calls a renamed router by its former name: correct it there",
+    )
+    return replace(each, event=event)

@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from worker.core.applied_policy import AppliedPolicy
 from worker.core.entry import Entry
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.endings import Look, waiting
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
+from worker.first_contact import make_sure
 from worker.hold import Hold
 from worker.ports import RouterSessions
 from worker.round import Rounds, Tally
-from worker.store.routers import Acquired, RouterState
+from worker.store.routers import Acquired, PolicyDiffers, RouterState
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -67,10 +69,19 @@ class Converge:
     clock: Callable[[], float] = time.monotonic
 
     def run(self, router: str) -> None:
-        """One pass: does nothing when another worker holds the router or it is parked."""
+        """One pass.
+
+        It does nothing when another worker or a person holds the router, when it is parked, or
+        when another policy than this worker's was applied to it.
+        """
         token = secrets.token_hex(8)
         began = self.clock()
-        acquired = self.store.routers.acquire(router, token, self.limits.batch_services)
+        policy = self.policies.get(router)
+        applied = AppliedPolicy.of(policy, "first use") if policy else None
+        acquired = self.store.routers.acquire(router, token, self.limits.batch_services, applied)
+        if isinstance(acquired, PolicyDiffers):
+            self._tell_policy_differs(router, acquired)
+            return
         if acquired is None:
             return
         hold = Hold(self.store.routers, router, token, self.clock)
@@ -97,6 +108,7 @@ class Converge:
             return
         session = self.sessions.open(router)
         try:
+            make_sure(self.store, session, self.policies[router].installation, hold)
             if acquired.state.state != "up":
                 self.store.routers.set_up(router)
                 log.info(
@@ -124,6 +136,14 @@ class Converge:
         batch = self.store.routers.next_batch(hold.router, hold.token, 0)
         if batch.ring:
             self.ring_router(hold.router)
+
+    def _tell_policy_differs(self, router: str, found: PolicyDiffers) -> None:
+        if found.state.state != "policy-changed":  # told once
+            log.error(
+                "router.policy_changed",
+                router=router,
+                advice=f"see `leasewire routers apply {router}`; its services wait until then",
+            )
 
     def _put_off_unknown(self, acquired: Acquired, hold: Hold) -> None:
         """No policy names this router: its services wait until the inventory does."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 import redis
 
 from contracts import names
+from worker.core.applied_policy import AppliedPolicy
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord, record_to_json
@@ -21,6 +22,8 @@ SWEEP_CLAIM_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_RING_MS = 10_000
+POLICY_RECHECK_MS = 30_000
+"""Between looks at a router whose applied policy is another one; `routers apply` ends the wait."""
 
 
 class Mark(NamedTuple):
@@ -37,7 +40,8 @@ class RouterState:
     """How a router is doing; `up` routers have none stored.
 
     Attributes:
-        state: `up`, `unreachable` or `blocked`.
+        state: `up`, `unreachable`, `blocked`, or `policy-changed`: a worker's inventory has another
+            policy for it than the applied one.
         since_ms: when this state began.
         attempts: failed attempts in a row.
         next_at_ms: when the next attempt is due.
@@ -45,7 +49,7 @@ class RouterState:
         words: the last words of the router or of the network.
     """
 
-    state: Literal["up", "unreachable", "blocked"] = "up"
+    state: Literal["up", "unreachable", "blocked", "policy-changed"] = "up"
     since_ms: int = 0
     attempts: int = 0
     next_at_ms: int = 0
@@ -71,6 +75,13 @@ class Acquired(NamedTuple):
     now_ms: int
     state: RouterState
     marks: list[Mark]
+
+
+class PolicyDiffers(NamedTuple):
+    """A router to which another policy was applied than the worker's: its state before."""
+
+    now_ms: int
+    state: RouterState
 
 
 class Batch(NamedTuple):
@@ -129,18 +140,44 @@ class Routers:
         self._keys = keys
         self.lease_ms = lease_ms
 
-    def acquire(self, router: str, token: str, most: int) -> Acquired | None:
-        """Take the lease and the first batch; None when another has it or the router is parked."""
+    def acquire(
+        self, router: str, token: str, most: int, policy: AppliedPolicy | None = None
+    ) -> Acquired | PolicyDiffers | None:
+        """Take the lease and the first batch.
+
+        Args:
+            router: its name.
+            token: random, of this pass alone.
+            most: marks.
+            policy: the worker's; stored where none was applied yet. None: it knows none.
+
+        Returns:
+            None when another has it, it is parked or a person holds it.
+        """
+        waits = RouterState(
+            "policy-changed",
+            words=f"the inventory's policy is not the applied one: `leasewire routers apply "
+            f"{router}` shows what it changes; or start this worker with the right inventory",
+        )
+        offered = (policy.digest, policy.to_text()) if policy else ("", "")
         with store_errors():
             answer = self._scripts.run(
                 "acquire",
-                self._block(router),
-                [router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix],
+                [
+                    self._keys.routers_due,
+                    *self._keys.fleet_block()[:2],
+                    *self._keys.router_block(router),
+                ],
+                [
+                    *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
+                    *(*offered, waits.to_json(), POLICY_RECHECK_MS),
+                ],
             )
         if not answer:
             return None
-        now_ms, state, marks = answer
-        return Acquired(int(now_ms), RouterState.from_json(state), _marks(marks))
+        now_ms, state, *marks = answer
+        was = RouterState.from_json(state)
+        return Acquired(int(now_ms), was, _marks(marks[0])) if marks else PolicyDiffers(now_ms, was)
 
     def next_batch(self, router: str, token: str, most: int) -> Batch:
         """The next batch, or release when none is due (`most` 0 releases in any case)."""

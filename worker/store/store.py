@@ -7,6 +7,7 @@ import redis
 
 from worker.errors import ConfigurationError
 from worker.store.connection import store_errors
+from worker.store.fleet import Fleet
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.records import Records
@@ -25,6 +26,7 @@ class Store:
     journal: Journal
     records: Records
     routers: Routers
+    fleet: Fleet
     views: Views
     upkeep: Upkeep
 
@@ -73,6 +75,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         journal=Journal(client, scripts, keys),
         records=records,
         routers=Routers(client, scripts, keys, lease_ms),
+        fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records),
     )

@@ -1,23 +1,46 @@
 -- include: _time _kinds _router _marks _notes _take
 -- Takes the lease on a router and its first batch of due marks.
--- KEYS: 1 routers due, 2.. router block
+-- KEYS: 1 routers due, 2 applied policies, 3 held routers, 4.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp for what this marks, 5 marks at the most,
---       6 record key prefix
--- Returns false when another worker holds it or it is parked, else {now, state or false, {marks}}.
+--       6 record key prefix, 7 digest of the worker's policy (empty: it knows none), 8 that policy
+--       as it is to be stored where none is, 9 state as JSON, 10 wait (ms), both for a router whose
+--       applied policy is another one
+-- Returns false when another worker has it, it is parked or a person holds it, {now, state} when
+-- its applied policy is another one, else {now, state or false, {marks}}.
 must_be('zset', KEYS[1])
-local router = router_at(ARGV[1], 2)
+must_be('hash', KEYS[2], KEYS[3])
+local router = router_at(ARGV[1], 4)
 local lease_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
-if redis.call('GET', router.rung) == 'parked' then
+if redis.call('HEXISTS', KEYS[3], router.name) == 1 then
+  redis.call('SET', router.rung, 'parked')
+  redis.call('ZREM', KEYS[1], router.name)
   return false
 end
-if not redis.call('SET', router.lease, ARGV[2], 'NX', 'PX', lease_ms) then
+if redis.call('GET', router.rung) == 'parked' or redis.call('EXISTS', router.lease) == 1 then
   return false
 end
 local now = now_ms()
+local was = redis.call('GET', router.state) or false
+if ARGV[7] ~= '' then
+  local applied = redis.call('HGET', KEYS[2], router.name)
+  if not applied then
+    redis.call('HSET', KEYS[2], router.name, ARGV[8])
+  elseif string.match(applied, '^[^|]*') ~= ARGV[7] then
+    local wait = tonumber(ARGV[10])
+    local state, old = cjson.decode(ARGV[9]), was and cjson.decode(was) or {}
+    state.since_ms = old.state == state.state and old.since_ms or now
+    state.next_at_ms = now + wait
+    redis.call('SET', router.state, cjson.encode(state))
+    redis.call('SET', router.rung, 'parked', 'PX', wait)
+    redis.call('ZADD', KEYS[1], whole(now + wait), router.name)
+    return { now, was }
+  end
+end
+redis.call('SET', router.lease, ARGV[2], 'PX', lease_ms)
 redis.call('DEL', router.rung)
 look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
 -- Should this holder die, the sweep looks when its lease has run out.
 redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)
 local marks = due_marks(router, most, now, ARGV[6])
-return { now, redis.call('GET', router.state) or false, marks }
+return { now, was, marks }

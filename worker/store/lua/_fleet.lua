@@ -1,0 +1,100 @@
+-- What people said of routers (worker/store/keys.py, fleet_block), and what follows from a word.
+local ACTIONS = 500
+
+local function fleet_at(first)
+  local fleet = {
+    policies = KEYS[first],
+    held = KEYS[first + 1],
+    aliases = KEYS[first + 2],
+    bound = KEYS[first + 3],
+    seen = KEYS[first + 4],
+    names = KEYS[first + 5],
+    surveyed = KEYS[first + 6],
+    actions = KEYS[first + 7],
+  }
+  must_be('hash', fleet.policies, fleet.held, fleet.aliases, fleet.bound, fleet.seen, fleet.names)
+  must_be('hash', fleet.surveyed)
+  must_be('list', fleet.actions)
+  return fleet
+end
+
+local function note_action(fleet, text)
+  redis.call('LPUSH', fleet.actions, text)
+  redis.call('LTRIM', fleet.actions, 0, ACTIONS - 1)
+end
+
+local function names_of(fleet, serial)
+  local text = redis.call('HGET', fleet.names, serial)
+  return text and cjson.decode(text) or {}
+end
+
+-- The names at which `serial` is bound or was last seen, but for `name`.
+local function others_of(fleet, serial, name)
+  local others = {}
+  for _, each in ipairs(names_of(fleet, serial)) do
+    if each ~= name then
+      others[#others + 1] = each
+    end
+  end
+  return others
+end
+
+local function drop_name(fleet, serial, name)
+  local others = others_of(fleet, serial, name)
+  if #others == 0 then
+    redis.call('HDEL', fleet.names, serial)
+  else
+    redis.call('HSET', fleet.names, serial, cjson.encode(others))
+  end
+end
+
+local function add_name(fleet, serial, name)
+  local names = others_of(fleet, serial, name)
+  names[#names + 1] = name
+  redis.call('HSET', fleet.names, serial, cjson.encode(names))
+end
+
+local function forget_serials(fleet, name)
+  for _, hash in ipairs({ fleet.bound, fleet.seen }) do
+    local serial = redis.call('HGET', hash, name)
+    if serial then
+      drop_name(fleet, serial, name)
+      redis.call('HDEL', hash, name)
+    end
+  end
+end
+
+local function bind(fleet, serial, name)
+  forget_serials(fleet, name)
+  redis.call('HSET', fleet.bound, name, serial)
+  redis.call('HSET', fleet.seen, name, serial)
+  add_name(fleet, serial, name)
+end
+
+-- Whoever holds the router stops at its next renewal, and nobody takes it while it may still write:
+-- the lease goes to nobody for the time it had left. Returns that time (ms).
+local function revoke(router)
+  local left = redis.call('PTTL', router.lease)
+  if left <= 0 then
+    return 0
+  end
+  redis.call('SET', router.lease, 'revoked', 'PX', left)
+  return left
+end
+
+-- The sweep looks at the router as soon as nobody can hold it any more, whatever it was parked for.
+local function unpark(fleet, router, routers_due, at)
+  if redis.call('HEXISTS', fleet.held, router.name) == 0 then
+    redis.call('DEL', router.rung)
+    redis.call('ZADD', routers_due, whole(at), router.name)
+  end
+end
+
+-- Marks every service of which a row may exist on the router; returns how many.
+local function mark_all(router, priority, now, stamp, routers_due)
+  local services = redis.call('SMEMBERS', router.services)
+  for _, service in ipairs(services) do
+    mark(router, service, priority, now, stamp, routers_due)
+  end
+  return #services
+end

@@ -1,0 +1,31 @@
+-- include: _time _kinds _fleet
+-- May be written to the router that answers to a name? Binds its serial to the name on first sight.
+-- KEYS: 1.. fleet block
+-- ARGV: 1 router, 2 serial (empty: not told), 3 how long a survey is good (ms)
+-- Returns {'ok', survey is due 1|0}, {'mismatch', bound serial} or {'shared', other names…}.
+local fleet = fleet_at(1)
+local name, serial = ARGV[1], ARGV[2]
+local bound = redis.call('HGET', fleet.bound, name)
+local seen = redis.call('HGET', fleet.seen, name)
+if serial ~= '' and seen ~= serial then
+  if seen and seen ~= bound then
+    drop_name(fleet, seen, name)
+  end
+  redis.call('HSET', fleet.seen, name, serial)
+  add_name(fleet, serial, name)
+end
+if bound and bound ~= serial then
+  return { 'mismatch', bound }
+end
+if serial ~= '' then
+  local others = others_of(fleet, serial, name)
+  if #others > 0 then
+    return { 'shared', unpack(others) }
+  end
+  if not bound then
+    redis.call('HSET', fleet.bound, name, serial)
+  end
+end
+local surveyed = tonumber(redis.call('HGET', fleet.surveyed, name) or nil)
+local due = not surveyed or surveyed + tonumber(ARGV[3]) <= now_ms()
+return { 'ok', due and 1 or 0 }

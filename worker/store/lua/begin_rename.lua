@@ -1,0 +1,44 @@
+-- include: _time _kinds _router _marks _fleet
+-- A router gets another name: what people said of it moves, events that say the former name are
+-- for the new one from now on. Its services are moved after, one by one. May be repeated.
+-- KEYS: 1 routers due, 2.. fleet block, 10.. router block of the former name, 21.. of the new one
+-- ARGV: 1 former name, 2 new name, 3 token that holds both, 4 the action as JSON
+-- Returns 1; 0 when the leases are lost; -1 when another serial is bound to the new name (nothing
+-- is changed).
+must_be('zset', KEYS[1])
+local fleet = fleet_at(2)
+local old, new = router_at(ARGV[1], 10), router_at(ARGV[2], 21)
+if redis.call('GET', old.lease) ~= ARGV[3] or redis.call('GET', new.lease) ~= ARGV[3] then
+  return 0
+end
+local serial = redis.call('HGET', fleet.bound, old.name)
+local other = redis.call('HGET', fleet.bound, new.name)
+if serial and other and serial ~= other then
+  return -1
+end
+if redis.call('HGET', fleet.aliases, old.name) ~= new.name then
+  local aliases = redis.call('HGETALL', fleet.aliases)
+  for i = 1, #aliases, 2 do
+    if aliases[i + 1] == old.name then
+      redis.call('HSET', fleet.aliases, aliases[i], new.name)
+    end
+  end
+  redis.call('HSET', fleet.aliases, old.name, new.name)
+  note_action(fleet, ARGV[4])
+end
+redis.call('HDEL', fleet.aliases, new.name)
+if serial then
+  forget_serials(fleet, old.name)
+  bind(fleet, serial, new.name)
+else
+  forget_serials(fleet, old.name)
+end
+for _, hash in ipairs({ fleet.policies, fleet.surveyed, fleet.held }) do
+  local said = redis.call('HGET', hash, old.name)
+  if said then
+    redis.call('HSET', hash, new.name, said)
+    redis.call('HDEL', hash, old.name)
+  end
+end
+redis.call('DEL', old.state, new.state, old.rung, new.rung)
+return 1
