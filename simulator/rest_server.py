@@ -262,7 +262,9 @@ class RestServer:
         if command.endswith("/"):
             raise RestError(400, "no such command")
         query, wanted = body.pop(".query", []), body.pop(".proplist", None)
-        proplist = wanted.split(",") if isinstance(wanted, str) else wanted
+        if not isinstance(query, list) or not isinstance(wanted, str | list | None):
+            raise RestError(400, "Failed to parse json")  # words assumed
+        proplist = wanted.split(",") if isinstance(wanted, str) else wanted and [*map(str, wanted)]
         _, result = router.execute(command, to_texts(body), caller, [str(word) for word in query])
         if menu.guide_rest and not target.last:
             return Response(200, {"message": "added", "id": result.ret})

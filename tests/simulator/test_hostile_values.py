@@ -1,0 +1,82 @@
+"""Every command of every menu, with values that no kind expects: refused, never a failure."""
+
+import contextlib
+import json
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from simulator.command import Caller
+from simulator.errors import RouterError
+from simulator.fleet import seed_guide
+from simulator.menus import MENUS
+from simulator.menus.users import POLICIES
+from simulator.options import RouterOptions
+from simulator.rest_words import RestError, find_target, read_basic, to_texts
+from simulator.router import Router
+
+CALLER = Caller("t", "leasewire", frozenset(POLICIES))
+VALUES = st.one_of(
+    st.sampled_from(
+        [
+            *("", "*1", "*1,*2", "*", "ether1", "vlan-32", "pool-vlan-32", "all", "none", "!read"),
+            *("10.0.0.1", "10.0.0.1/24", "10.0.0.1-10.0.0.9", "1.2.3.4/99", "٣"),
+            *("00:00:5E:00:53:01", "1d2h", "::", "1:2:3", "-1", "99999999999999999999", "5M/x"),
+            *("yes", "no", "'x", "0x0", "s'1.2.3.4'", ",", ",,", "\udcff", "a=b", "²"),
+        ]
+    ),
+    st.text(max_size=12),
+)
+QUERY = st.lists(st.one_of(st.sampled_from(["#|", "#!", "address=1", "-x", ">mtu=1"]), st.text()))
+PATHS = sorted(path for path in MENUS if path != "/system")
+COMMANDS = "print add set unset remove enable disable comment get move sign make-static monitor"
+EVERY = [f"{path}/{name}" for path in PATHS for name in COMMANDS.split()]
+
+
+@st.composite
+def steps(draw, router):
+    command = draw(st.sampled_from(EVERY))
+    path, _, name = command.rpartition("/")
+    try:
+        known = sorted(router.menu(path).allowed(router, name))
+    except RouterError:
+        known = []
+    names = st.sampled_from([*known, ".id", "numbers", "", "x"])
+    return command, draw(st.dictionaries(names, VALUES, max_size=5)), draw(QUERY)
+
+
+@given(st.data(), st.sampled_from(["6.48.6", "7.9.2", "7.18.2", "7.24"]))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_command_fails_by_itself(data, version):
+    router = Router(RouterOptions(version=version, with_mac_server=True))
+    seed_guide(router)
+    for _ in range(8):
+        command, arguments, query = data.draw(steps(router))
+        try:
+            request, result = router.execute(command, arguments, CALLER, query)
+        except RouterError:
+            continue
+        for row in result.rows:
+            assert isinstance(request.menu.packed(router, row, None), bytes)
+            json.dumps(request.menu.view(router, row))
+
+
+@given(st.text("/*%2Aiprestdhcp-svlan.2 ", max_size=40), st.text(), st.text())
+def test_no_path_fails_by_itself(path, header, name):
+    router = Router(RouterOptions())
+    for each in (path, f"/rest/ip/dhcp-server/lease/{name}"):
+        with contextlib.suppress(RestError):
+            find_target(router, each)
+    with contextlib.suppress(RestError):
+        read_basic(header)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_any_json_object_turns_into_words(body):
+    assert all(isinstance(text, str) for text in to_texts(body).values())
