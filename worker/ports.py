@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from worker.core.operations import Operation
-from worker.core.rows import Lease
+from worker.core.rows import Lease, MenuPath, Row
+
+
+class Term(NamedTuple):
+    """A field and the value that it must have, exactly."""
+
+    field: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseQuery:
-    """Which rows to read: those that match any of these, exactly.
+    """Which leases to read: those that match any of these, exactly.
 
     Attributes:
         macs: in normal form.
@@ -72,6 +79,17 @@ class RouterSession(Protocol):
         Args:
             query: None reads the whole table.
             progress: called between answers, so that the caller can renew its lease.
+        """
+
+    def read_rows(
+        self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]
+    ) -> list[Row]:
+        """Read the rows of a menu that match any of the terms; each once, in no certain order.
+
+        Args:
+            menu: whose rows.
+            terms: None reads the whole table; without any nothing is asked.
+            progress: see `read_leases`.
         """
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:

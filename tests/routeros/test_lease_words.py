@@ -44,6 +44,10 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
         "server": "dhcp1",
         "client-id": "1:0:0:5e:0:53:1",
         "block-access": "true",
+        "rate-limit": "10000000/50M 20M/60000k",
+        "lease-time": "00:30:00",
+        "address-lists": "vip,customers",
+        "dhcp-option": "b,a",
         "comment": "true",
         "dynamic": "true",
         "disabled": "yes",
@@ -59,6 +63,10 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
                 "server": "all",
                 "client-id": "",
                 "block-access": "no",
+                "rate-limit": "",
+                "lease-time": "",
+                "address-lists": "",
+                "dhcp-option": "",
             },
         ),
         Lease(
@@ -69,6 +77,10 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
                 "server": "dhcp1",
                 "client-id": "1:0:0:5e:0:53:1",
                 "block-access": "yes",
+                "rate-limit": "10M/50M 20M/60M",
+                "lease-time": "30m",
+                "address-lists": "customers,vip",
+                "dhcp-option": "a,b",
             },
             comment="true",
             dynamic=True,
@@ -86,8 +98,8 @@ def test_the_whole_table_is_one_print_of_what_is_needed():
     ((command, fields),) = prints(None, 10)
     assert command == f"{PATH}/print"
     assert fields == (
-        "=.proplist=.id,mac-address,address,server,client-id,block-access,comment,disabled,"
-        "dynamic,radius"
+        "=.proplist=.id,mac-address,address,server,client-id,block-access,rate-limit,lease-time,"
+        "address-lists,dhcp-option,comment,disabled,dynamic,radius"
     )
 
 

@@ -3,15 +3,18 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from worker.core.rows import LEASES, MenuPath
+
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Make a static lease. `fields` holds all of them, `comment` included."""
+    """Make a static row. `fields` holds all of them, `comment` included."""
 
     number: int
     service_id: str
     fields: Mapping[str, str]
     needs: frozenset[int] = frozenset()
+    menu: MenuPath = LEASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,12 @@ class Set:
     fields: Mapping[str, str]
     was: Mapping[str, str]
     needs: frozenset[int] = frozenset()
+    menu: MenuPath = LEASES
 
 
 @dataclass(frozen=True, slots=True)
 class MakeStatic:
-    """Turn a dynamic row into a static one in place (same row, same address).
+    """Turn a dynamic lease into a static one in place (same row, same address).
 
     The row has no tag until the `Set` that needs this operation. So `was`, what it held when it
     was read, must be stored as *last written* before this is sent: then a pass after a crash in
@@ -40,6 +44,7 @@ class MakeStatic:
     row_id: str
     needs: frozenset[int] = frozenset()
     was: Mapping[str, str] = field(default_factory=dict)
+    menu: MenuPath = LEASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Remove:
     row_id: str
     was: Mapping[str, str]
     needs: frozenset[int] = frozenset()
+    menu: MenuPath = LEASES
 
 
 Operation = Add | Set | MakeStatic | Remove

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
+
+MenuPath = Literal["/ip/dhcp-server/lease", "/ip/dhcp-server/option", "/ip/firewall/address-list"]
+LEASES: Final = "/ip/dhcp-server/lease"
+OPTIONS: Final = "/ip/dhcp-server/option"
+ADDRESS_LISTS: Final = "/ip/firewall/address-list"
 
 
 class Identity(NamedTuple):
-    """The fields by which a row is known again, and of which RouterOS allows no duplicates."""
+    """The fields by which a lease is known again, and of which RouterOS allows no duplicates."""
 
     mac: str
     address: str
@@ -18,9 +23,16 @@ def identity_of(fields: Mapping[str, str]) -> Identity:
     return Identity(fields["mac-address"], fields["address"], fields["server"])
 
 
+class ListPlace(NamedTuple):
+    """An address in an address list; RouterOS allows one row of each."""
+
+    list: str
+    address: str
+
+
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """One row of `/ip/dhcp-server/lease`.
+class Row:
+    """One row of a menu that we write.
 
     Attributes:
         id: RouterOS's `.id`, such as `*1A`; never stored.
@@ -29,15 +41,25 @@ class Lease:
             out, `""` or the default where a key is absent).
         comment: as the router keeps it; bytes that are not UTF-8 are surrogate-escaped.
         dynamic: made by the router itself.
-        disabled: switched off by hand; such a row leaves RouterOS's MAC index.
-        radius: handed out by RADIUS: never ours to touch.
+        disabled: switched off by hand; such a lease leaves RouterOS's MAC index.
+        menu: where it stands.
     """
+
+    menu: ClassVar[MenuPath]
 
     id: str
     fields: Mapping[str, str]
     comment: str = ""
     dynamic: bool = False
     disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease(Row):
+    """One row of `/ip/dhcp-server/lease`; `radius`: handed out by RADIUS, never ours to touch."""
+
+    menu: ClassVar[MenuPath] = LEASES
+
     radius: bool = False
 
     @property
@@ -61,3 +83,34 @@ class Lease:
         kind = "dynamic row" if self.dynamic else "row"
         comment = f", comment {self.comment!r}" if self.comment else ""
         return f"{kind} {self.address} ({self.mac[:8]}:**:**:** on {self.server}{comment})"
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpOption(Row):
+    """One row of `/ip/dhcp-server/option`: what leases name in their field `dhcp-option`."""
+
+    menu: ClassVar[MenuPath] = OPTIONS
+
+    @property
+    def option(self) -> str:
+        """Its name on the router."""
+        return self.fields["name"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAddress(Row):
+    """One row of `/ip/firewall/address-list`."""
+
+    menu: ClassVar[MenuPath] = ADDRESS_LISTS
+
+    @property
+    def place(self) -> ListPlace:
+        """What it says."""
+        return ListPlace(self.fields["list"], self.fields["address"])
+
+    @property
+    def name(self) -> str:
+        """The row in words for a person."""
+        kind = "dynamic row" if self.dynamic else "row"
+        comment = f" (comment {self.comment!r})" if self.comment else ""
+        return f"{kind} {self.fields['address']} in address list {self.fields['list']}{comment}"

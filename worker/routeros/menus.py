@@ -7,20 +7,10 @@ here. What must never enter it: a decision about what to manage, which is the pl
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from worker.core import normal
+from worker.core.rows import ADDRESS_LISTS, LEASES, OPTIONS, MenuPath
 
-def text(value: str) -> str:
-    """Any text, as it is: `true` and `007` stay what they are."""
-    return value
-
-
-def mac(value: str) -> str:
-    """Upper case with colons; RouterOS takes other spellings but stores this one."""
-    return value.replace("-", ":").upper()
-
-
-def boolean(value: str) -> str:
-    """`yes` or `no`: every version takes both spellings and answers with `true` or `false`."""
-    return {"true": "yes", "false": "no"}.get(value, value)
+Version = tuple[int, ...]
 
 
 class Field(NamedTuple):
@@ -31,41 +21,91 @@ class Field(NamedTuple):
         normal: gives the form in which two values of it are compared.
         default: in normal form; what it means when a router leaves the key out.
         source: where this is documented, or on which version it was seen.
-        since: first RouterOS version that has it; empty: every version known (7.9 to 7.24).
+        since: first RouterOS version that has it; empty: every version known (6.48 to 7.24).
     """
 
     name: str
     normal: Callable[[str], str]
     default: str
     source: str
-    since: str = ""
+    since: Version = ()
 
 
 class Menu(NamedTuple):
     """A menu: its path and its fields by name."""
 
-    path: str
+    path: MenuPath
     fields: Mapping[str, Field]
 
 
-_LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
+def _menu(path: MenuPath, *fields: Field) -> Menu:
+    return Menu(path, {field.name: field for field in fields})
 
-LEASE: Final = Menu(
-    "/ip/dhcp-server/lease",
-    {
-        field.name: field
-        for field in (
-            Field("mac-address", mac, "00:00:00:00:00:00", _LEASE_MANUAL),
-            # an address, 0.0.0.0 for the server's own pool, or the name of a pool
-            Field("address", text, "0.0.0.0", _LEASE_MANUAL),  # noqa: S104 - nothing listens
-            # `all` is left out of every answer: seen on 7.23.7
-            Field("server", text, "all", _LEASE_MANUAL),
-            Field("client-id", text, "", _LEASE_MANUAL),
-            Field("block-access", boolean, "no", _LEASE_MANUAL),
-            Field("comment", text, "", _LEASE_MANUAL),
-            Field("disabled", boolean, "no", _LEASE_MANUAL),
-            Field("dynamic", boolean, "no", _LEASE_MANUAL),
-            Field("radius", boolean, "no", _LEASE_MANUAL),
-        )
-    },
+
+_LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
+_OPTION_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/option"
+_LIST_MANUAL: Final = "MikroTik manual, CLI reference, ip/firewall/address-list"
+
+LEASE: Final = _menu(
+    LEASES,
+    Field("mac-address", normal.mac, "00:00:00:00:00:00", _LEASE_MANUAL),
+    # an address, 0.0.0.0 for the server's own pool, or the name of a pool
+    Field("address", normal.text, "0.0.0.0", _LEASE_MANUAL),  # noqa: S104 - nothing listens
+    # `all` is left out of every answer: seen on 7.23.7
+    Field("server", normal.text, "all", _LEASE_MANUAL),
+    Field("client-id", normal.text, "", _LEASE_MANUAL),
+    Field("block-access", normal.boolean, "no", _LEASE_MANUAL),
+    Field("rate-limit", normal.rate_limit, "", _LEASE_MANUAL),
+    # unset: the server's. What 0s means differs between manuals, so it is never sent.
+    Field("lease-time", normal.duration, "", _LEASE_MANUAL),
+    Field("address-lists", normal.comma_list, "", _LEASE_MANUAL),
+    Field("dhcp-option", normal.comma_list, "", _LEASE_MANUAL),
+    Field("comment", normal.text, "", _LEASE_MANUAL),
+    Field("disabled", normal.boolean, "no", _LEASE_MANUAL),
+    Field("dynamic", normal.boolean, "no", _LEASE_MANUAL),
+    Field("radius", normal.boolean, "no", _LEASE_MANUAL),
 )
+
+OPTION: Final = _menu(
+    OPTIONS,
+    Field("name", normal.text, "", _OPTION_MANUAL),
+    Field("code", normal.text, "", _OPTION_MANUAL),
+    Field("value", normal.hexadecimal, "", _OPTION_MANUAL),
+    # sent to devices that do not ask for it too; older manual: 7.1rc5
+    Field("force", normal.boolean, "no", _OPTION_MANUAL, since=(7, 1)),
+)
+
+ADDRESS_LIST: Final = _menu(
+    ADDRESS_LISTS,
+    Field("list", normal.text, "", _LIST_MANUAL),
+    Field("address", normal.host, "", _LIST_MANUAL),
+    Field("comment", normal.text, "", _LIST_MANUAL),
+    Field("disabled", normal.boolean, "no", _LIST_MANUAL),
+    Field("dynamic", normal.boolean, "no", _LIST_MANUAL),
+)
+
+MENUS: Final[Mapping[MenuPath, Menu]] = {menu.path: menu for menu in (LEASE, OPTION, ADDRESS_LIST)}
+
+
+def version_of(text: str) -> Version:
+    """A version as numbers: (7, 18, 2) of `7.18.2`, (7, 19) of `7.19beta4`; () of what is none."""
+    numbers: list[int] = []
+    for part in text.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        numbers.append(int(digits))
+        if digits != part:
+            break
+    return tuple(numbers)
+
+
+def lacking(menu: MenuPath, names: frozenset[str], version: str) -> list[str]:
+    """Those of the fields that a version does not have, in words; none of an unknown version."""
+    number = version_of(version)
+    fields = (MENUS[menu].fields[name] for name in sorted(names) if name in MENUS[menu].fields)
+    return [
+        f"field {field.name} of {menu} (from RouterOS {'.'.join(map(str, field.since))} on)"
+        for field in fields
+        if number and number < field.since
+    ]

@@ -4,38 +4,20 @@ Who calls it: `session.py`. A pass never reads these fields: they change with ev
 device.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from worker.core.normal import mac, seconds
 from worker.core.observed import Observation, SeenRow
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
 from worker.routeros.lease_entries import any_of, leases
-from worker.routeros.menus import LEASE, mac
+from worker.routeros.menus import LEASE
 
 _SEEN: Final = (
     *("status", "active-mac-address", "active-address"),
-    *("expires-after", "last-seen", "lease-time"),
+    *("expires-after", "last-seen"),
 )
-
-_UNITS_S: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_DURATION: Final = re.compile(r"((?:\d+[wdhms])*)(?:(\d+):(\d+):(\d+))?")
-
-
-def seconds(text: str) -> int | None:
-    """A duration as RouterOS prints it, such as `1d5m57s` or `2d14:40:26`; None for other words."""
-    match = _DURATION.fullmatch(text) if text else None
-    if match is None:
-        return None
-    parts = re.findall(r"(\d+)([wdhms])", match[1])
-    clock = [int(part or 0) for part in match.groups()[1:]]
-    return (
-        sum(int(number) * _UNITS_S[unit] for number, unit in parts)
-        + clock[0] * 3600
-        + clock[1] * 60
-        + clock[2]
-    )
 
 
 def observing_commands(query: LeaseQuery) -> list[Command]:

@@ -3,23 +3,26 @@
 Who calls it: `sessions.py` and `check.py` open one; the converge pass reads and writes with it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Final, NamedTuple, TypeVar
 
 from librouteros.exceptions import ProtocolError
 
 from worker.core.observed import Observation
 from worker.core.operations import Operation
-from worker.core.rows import Lease
+from worker.core.rows import Lease, MenuPath, Row
 from worker.errors import RouterBlocked
 from worker.inventory import RouterConfig
-from worker.ports import LeaseQuery, Written
-from worker.routeros.connection import Connection, Pace
+from worker.ports import LeaseQuery, Term, Written
+from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.failures import old_login, refusal, refused_login, verdict
-from worker.routeros.lease_entries import command_for, leases, prints
+from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.observing import observed, observing_commands
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
+
+_T = TypeVar("_T")
 
 _PRINTS_IN_FLIGHT: Final = 4
 """Few, as each is long; more than one, so that the router need not wait for us between them."""
@@ -46,19 +49,35 @@ class ApiSession:
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
+        commands = prints(query, self._settings.read_terms_per_print)
+        return self._read("reading leases", commands, leases, progress)
+
+    def read_rows(
+        self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]
+    ) -> list[Row]:
+        """See `worker.ports.RouterSession`."""
+        commands = row_prints(menu, terms, self._settings.read_terms_per_print)
+        return self._read(f"reading {menu}", commands, partial(rows_of, menu), progress)
+
+    def _read(
+        self,
+        doing: str,
+        commands: Sequence[Command],
+        understood: Callable[[Iterable[Mapping[str, str]]], list[_T]],
+        progress: Callable[[], None],
+    ) -> list[_T]:
         pace = Pace(
             window=_PRINTS_IN_FLIGHT,
             silence_s=self._settings.command_timeout_s,
             total_s=self._settings.read_timeout_s,
         )
-        commands = prints(query, self._settings.read_terms_per_print)
-        replies = self._connection.run("reading leases", commands, pace, progress)
-        rows = (row for reply in replies for row in self._connection.rows("reading leases", reply))
+        replies = self._connection.run(doing, commands, pace, progress)
+        rows = (row for reply in replies for row in self._connection.rows(doing, reply))
         try:
-            return leases(rows)
+            return understood(rows)
         except ProtocolError as error:
             self.close()
-            raise verdict(self._router, "reading leases", error) from error
+            raise verdict(self._router, doing, error) from error
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """See `worker.ports.RouterSession`."""

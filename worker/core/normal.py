@@ -1,0 +1,100 @@
+"""The normal form of each kind of value: two spellings of one value are the same text in it.
+
+Who calls it: `worker/routeros/menus.py` for what a router holds, the inventory and `entry.py` for
+what is wanted. RouterOS takes every normal form as it stands.
+"""
+
+import re
+from typing import Final
+
+_UNITS_S: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION: Final = re.compile(
+    r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+):(\d+):(\d+))?"
+)
+_RATE: Final = re.compile(r"(\d+)([kKmMgG]?)")
+_RATE_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+_PAIRS: Final = 4
+"""Rate, burst rate, burst threshold and burst time are pairs; what stands behind them is not."""
+
+
+def text(value: str) -> str:
+    """Any text, as it is: `true` and `007` stay what they are."""
+    return value
+
+
+def mac(value: str) -> str:
+    """Upper case with colons; RouterOS takes other spellings but stores this one."""
+    return value.replace("-", ":").upper()
+
+
+def boolean(value: str) -> str:
+    """`yes` or `no`: every version takes both spellings and answers with `true` or `false`."""
+    return {"true": "yes", "false": "no"}.get(value, value)
+
+
+def host(value: str) -> str:
+    """An address without the `/32` that some print behind it."""
+    return value.removesuffix("/32")
+
+
+def hexadecimal(value: str) -> str:
+    """Hex digits in lower case behind `0x`; other forms of a value stay what they are."""
+    return value.lower() if value[:2].lower() == "0x" else value
+
+
+def comma_list(value: str) -> str:
+    """Names in alphabetical order, each once: their order means nothing to RouterOS."""
+    return ",".join(sorted({name.strip() for name in value.split(",")} - {""}))
+
+
+def seconds(value: str) -> int | None:
+    """A duration such as `1d5m57s`, `2d14:40:26` or `1800` in seconds; None for other words."""
+    if value.isascii() and value.isdecimal():
+        return int(value)
+    match = _DURATION.fullmatch(value) if value else None
+    if match is None:
+        return None
+    *units, hours, minutes, rest = (int(part or 0) for part in match.groups())
+    whole = sum(count * unit for count, unit in zip(units, _UNITS_S.values(), strict=True))
+    return whole + hours * 3_600 + minutes * 60 + rest
+
+
+def duration(value: str) -> str:
+    """A duration with units, as RouterOS prints it: `30m` for `00:30:00` and for `1800s`."""
+    left = seconds(value)
+    if left is None:
+        return value
+    parts = []
+    for unit, length in _UNITS_S.items():
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def rate_limit(value: str) -> str:
+    """A lease's rate limit, each number with the greatest unit that keeps it whole.
+
+    `rx/tx`, where rx is what the client sends, and behind it bursts; tx is as rx where left out.
+    So `10M` and `10000000/10000k` are one.
+    """
+    words = value.split()
+    return " ".join(_pair(word, doubled=place < _PAIRS) for place, word in enumerate(words))
+
+
+def _pair(word: str, *, doubled: bool) -> str:
+    parts = word.split("/")
+    if doubled and len(parts) == 1:
+        parts *= 2
+    return "/".join(_rate(part) for part in parts)
+
+
+def _rate(word: str) -> str:
+    match = _RATE.fullmatch(word)
+    if match is None:
+        return word
+    bits = int(match[1]) * _RATE_UNITS[match[2].lower()]
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 1_000)):
+        if bits and bits % size == 0:
+            return f"{bits // size}{unit}"
+    return str(bits)
