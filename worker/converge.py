@@ -17,11 +17,12 @@ from worker.core.applied_policy import AppliedPolicy
 from worker.core.entry import Entry
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
-from worker.endings import Look, waiting
+from worker.endings import Look, Patience, waiting
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.first_contact import make_sure
 from worker.hold import Hold
-from worker.ports import RouterSessions
+from worker.ports import RouterSession, RouterSessions
+from worker.refusals import MASS_REFUSAL, PROBE
 from worker.round import Rounds, Tally
 from worker.store.routers import Acquired, PolicyDiffers, RouterState
 from worker.store.store import Store
@@ -39,6 +40,7 @@ class PassLimits:
         backoff_first_s: wait after the first failure; doubles, with full jitter.
         backoff_cap_s: longest wait for a router that is out of reach.
         blocked_retry_s: between looks at a router that refuses us.
+        patience: how long services may wait.
     """
 
     batch_services: int = 500
@@ -46,6 +48,7 @@ class PassLimits:
     backoff_first_s: float = 1.0
     backoff_cap_s: float = 300.0
     blocked_retry_s: float = 300.0
+    patience: Patience = field(default_factory=Patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +112,59 @@ class Converge:
         session = self.sessions.open(router)
         try:
             make_sure(self.store, session, self.policies[router].installation, hold)
-            if acquired.state.state != "up":
-                self.store.routers.set_up(router)
-                log.info(
-                    "router.recovered",
-                    router=router,
-                    was=acquired.state.state,
-                    down_ms=acquired.now_ms - acquired.state.since_ms,
-                )
-            rounds = Rounds(self.store, session, self.policies[router], hold, tally)
-            now_ms, marks = acquired.now_ms, acquired.marks
-            while marks:
-                rounds.run(marks, now_ms)
-                more = self.clock() - began < self.limits.time_box_s
-                most = self.limits.batch_services if more else 0
-                batch = self.store.routers.next_batch(router, hold.token, most)
-                if not batch.held and batch.ring:
-                    self.ring_router(router)
-                now_ms, marks = batch.now_ms, batch.marks
+            self._work(session, acquired, hold, tally=tally, began=began)
         except BaseException:
             session.close()
             raise
         self.sessions.give_back(router, session)
+
+    def _work(
+        self, session: RouterSession, acquired: Acquired, hold: Hold, *, tally: Tally, began: float
+    ) -> None:
+        router, limits = hold.router, self.limits
+        # A router that refused so many is up again only when a few got through.
+        probing = acquired.state.cause == MASS_REFUSAL
+        if not probing:
+            self._tell_up(router, acquired)
+        rounds = Rounds(
+            self.store,
+            session,
+            self.policies[router],
+            hold,
+            tally=tally,
+            patience=limits.patience,
+        )
+        now_ms, marks = acquired.now_ms, acquired.marks
+        if probing:
+            marks = marks[:PROBE]
+        try:
+            while marks:
+                rounds.run(marks, now_ms)
+                in_time = self.clock() - began < limits.time_box_s
+                if probing:
+                    self._tell_up(router, acquired)
+                elif len(marks) < limits.batch_services or not in_time:
+                    rounds.settle()
+                probing = False
+                batch = self.store.routers.next_batch(
+                    router, hold.token, limits.batch_services if in_time else 0
+                )
+                if not batch.held and batch.ring:
+                    self.ring_router(router)
+                now_ms, marks = batch.now_ms, batch.marks
+        except RouterUnreachable:
+            rounds.lost()
+            raise
+
+    def _tell_up(self, router: str, acquired: Acquired) -> None:
+        if acquired.state.state != "up":
+            self.store.routers.set_up(router)
+            log.info(
+                "router.recovered",
+                router=router,
+                was=acquired.state.state,
+                down_ms=acquired.now_ms - acquired.state.since_ms,
+            )
 
     def _release(self, hold: Hold) -> None:
         batch = self.store.routers.next_batch(hold.router, hold.token, 0)
@@ -148,18 +182,17 @@ class Converge:
     def _put_off_unknown(self, acquired: Acquired, hold: Hold) -> None:
         """No policy names this router: its services wait until the inventory does."""
         detail = f"router {hold.router!r} is not in the inventory: add it, or correct the event"
-        before = self.store.routers.waiting(hold.router, [m.service_id for m in acquired.marks])
-        ends = [
-            waiting(
-                Look(mark, hold.router, Entry(mark.service_id, None), None),
-                Waiting("unknown-router", detail),
-                acquired.now_ms,
-                before.get(mark.service_id),
-            )
-            for mark in acquired.marks
-        ]
+        ids = [mark.service_id for mark in acquired.marks]
+        before = self.store.routers.waiting(hold.router, ids)
+        why, patience = Waiting("unknown-router", detail), self.limits.patience
+        ends = []
+        for mark in acquired.marks:
+            entry = Entry(mark.service_id, None)
+            look = Look(mark, hold.router, entry, None, before=before.get(mark.service_id))
+            ends.append(waiting(look, why, acquired.now_ms, patience))
         self.store.routers.conclude(hold.router, hold.token, ends)
-        log.warning("router.unknown", router=hold.router, services=len(ends))
+        if len(before) < len(ends):  # told when more wait than before
+            log.warning("router.unknown", router=hold.router, services=len(ends))
         self._release(hold)
 
     def _park_unreachable(self, hold: Hold, was: RouterState, error: RouterUnreachable) -> None:

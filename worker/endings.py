@@ -4,25 +4,35 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from worker.core.entry import Entry, wanted_router
-from worker.core.operations import Waiting
+from worker.core.operations import Note, Waiting
 from worker.core.outcome import DeadLetter, outcome_of
 from worker.core.record import Placement, Settled, settle
 from worker.store.routers import Conclusion, Mark
 
 log = structlog.get_logger()
 
-RECHECK_MS: Final[Mapping[str, int]] = {
-    # Whoever lets go of a claim wakes those who wait for it; this is only the net below that.
-    "claim-held": 300_000,
-    "unknown-router": 300_000,
-}
-RECHECK_OTHER_MS: Final = 60_000
-"""Rows that people make and remove by hand wake nobody: look again each minute."""
+SELDOM_MS: Final = 300_000
+SELDOM: Final = frozenset({"claim-held", "unknown-router"})
+"""Whoever lets go of a claim wakes those who wait for it; looking again is only the net below."""
+OF_THE_ROUTER: Final = frozenset({"waiting-for-router", "unknown-router"})
+"""Reasons that all services of a router share: one line a router tells of them."""
+
+
+class Patience(NamedTuple):
+    """How long things may wait.
+
+    Attributes:
+        recheck_ms: until a service that waits for what people do on a router is looked at again.
+        alert_ms: a service that waited so long is told of, once.
+    """
+
+    recheck_ms: int = 60_000
+    alert_ms: int = 3_600_000
 
 
 @dataclass(slots=True)
@@ -38,6 +48,8 @@ class Look:
         stale: reads in a row that were old when their write arrived.
         writes: rounds in which something was written for it.
         wrote: each operation that the router confirmed, in words.
+        before: {reason, detail, since_ms, …} if it was not in sync at its last look.
+        warning: what a person should know though all is as wanted.
     """
 
     mark: Mark
@@ -48,6 +60,8 @@ class Look:
     stale: int = 0
     writes: int = 0
     wrote: list[str] = field(default_factory=list)
+    before: Mapping[str, Any] | None = None
+    warning: Note | None = None
 
 
 def confirmed(look: Look, now_ms: int) -> Conclusion:
@@ -65,17 +79,27 @@ def confirmed(look: Look, now_ms: int) -> Conclusion:
     # A move is applied when the new router confirms; what is left on the old one is cleaned after.
     if wanted == look.router or (wanted is None and not placements):
         after, settled = settle(after)
+    warning = look.warning
     outcomes = [
         outcome_of(
             end.outstanding,
             look.mark.service_id,
             end.outcome,
             now_ms,
-            detail=f"by {end.by}" if end.by else "",
+            reason=warning.kind if warning and not end.by else "",
+            detail=f"by {end.by}" if end.by else warning.detail if warning else "",
             router=look.router,
         )
         for end in settled
     ]
+    if look.before is not None and look.before.get("told"):
+        log.info(
+            "service.waited_long",
+            service_id=look.mark.service_id,
+            router=look.router,
+            reason=look.before["reason"],
+            waited_s=(now_ms - look.before["since_ms"]) // 1000,
+        )
     lines = []
     if look.wrote or outcomes:
         line = {
@@ -105,43 +129,77 @@ def confirmed(look: Look, now_ms: int) -> Conclusion:
 
 
 def waiting(
-    look: Look, why: Waiting, now_ms: int, before: Mapping[str, Any] | None, tries: int = 0
+    look: Look, why: Waiting, now_ms: int, patience: Patience, tries: int = 0
 ) -> Conclusion:
-    """Postpone a service; said anew only when the reason is another than `before`."""
+    """Postpone a service; said anew only when the reason is another than before.
+
+    Args:
+        look: at it.
+        why: nothing can be written for it now.
+        now_ms: Redis's time.
+        patience: how long it may wait.
+        tries: how often the router said words that we do not know; each doubles the wait.
+    """
     mark, router, reason, detail = look.mark, look.router, why.reason, why.detail
-    same = before is not None and (before["reason"], before["detail"]) == (reason, detail)
-    since_ms = before["since_ms"] if same and before is not None else now_ms
-    now_waiting = {"reason": reason, "detail": detail, "since_ms": since_ms, "tries": tries}
-    record = mark.stored.record
+    before = look.before or {}
+    same = (before.get("reason"), before.get("detail")) == (reason, detail)
+    # A holder that is suspended meanwhile is another detail of the same wait.
+    since_ms = before["since_ms"] if before.get("reason") == reason else now_ms
+    told = bool(before.get("told")) and since_ms != now_ms
+    waited_ms = now_ms - since_ms
+    fields = {
+        "service_id": mark.service_id,
+        "router": router,
+        "reason": reason,
+        "detail": detail,
+    }
+    if not told and waited_ms >= patience.alert_ms:
+        told = True
+        log.error(
+            "service.waits_long",
+            **fields,
+            waited_s=waited_ms // 1000,
+            advice=f"`leasewire why {mark.service_id}` says who has to act",
+        )
+    wait_ms = SELDOM_MS if reason in SELDOM else patience.recheck_ms << max(tries - 1, 0)
+    if not told:
+        wait_ms = min(wait_ms, patience.alert_ms - waited_ms)
     outcomes = [
         outcome_of(
             each, mark.service_id, "waiting", now_ms, reason=reason, detail=detail, router=router
         )
-        for each in record.outstanding
+        for each in mark.stored.record.outstanding
     ]
     lines = []
     if not same:
         line = {"at_ms": now_ms, "what": "waiting", "router": router}
         lines = [json.dumps(line | {"reason": reason, "detail": detail})]
-        log.warning(
-            "service.waiting",
-            service_id=mark.service_id,
-            router=router,
-            reason=reason,
-            detail=detail,
-        )
+        (log.debug if reason in OF_THE_ROUTER else log.warning)("service.waiting", **fields)
+    now_waiting = {"reason": reason, "detail": detail, "since_ms": since_ms, "tries": tries}
     return Conclusion(
         mark,
         "postpone",
         outcomes=outcomes,
-        waiting=json.dumps(now_waiting),
-        wait_ms=RECHECK_MS.get(reason, RECHECK_OTHER_MS),
+        waiting=json.dumps(now_waiting | {"told": told}),
+        wait_ms=max(wait_ms, 1),
         lines=lines,
     )
 
 
-def given_up(look: Look, reason: str, detail: str, now_ms: int) -> Conclusion:
-    """Dead-letter a service with the router's own words; its next event tries anew."""
+def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
+    """Put a service aside whose write was refused, until it is known how many were."""
+    before = look.before or {"since_ms": now_ms}
+    kept = {"reason": "router-says", "detail": words, "tries": 0} | dict(before)
+    return Conclusion(look.mark, "postpone", waiting=json.dumps(kept), wait_ms=wait_ms)
+
+
+def given_up(
+    look: Look, reason: str, detail: str, now_ms: int, *, forget_note: bool = False
+) -> Conclusion:
+    """Dead-letter a service with the router's own words; its next event tries anew.
+
+    Its events stay outstanding: should a later try succeed, they are applied after all.
+    """
     mark, router = look.mark, look.router
     record = mark.stored.record
     letter = DeadLetter(
@@ -171,10 +229,10 @@ def given_up(look: Look, reason: str, detail: str, now_ms: int) -> Conclusion:
     return Conclusion(
         mark,
         "give-up",
-        record=replace(record, outstanding=()),
         outcomes=outcomes,
         waiting=json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms}),
         letters=[letter],
         lines=[json.dumps(line | {"reason": reason, "detail": detail})],
         counts={"failed": len(outcomes)},
+        forget_note=forget_note,
     )

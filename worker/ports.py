@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from worker.core.dhcp_setup import DhcpSetup
 from worker.core.operations import Operation
 from worker.core.rows import Lease, MenuPath, Row
 
@@ -79,6 +80,13 @@ class RouterSession(Protocol):
         Args:
             query: None reads the whole table.
             progress: called between answers, so that the caller can renew its lease.
+        """
+
+    def read_setup(self, *, fresh: bool) -> DhcpSetup:
+        """What the router's DHCP is set up with, as first read in this session.
+
+        Args:
+            fresh: read it anew.
         """
 
     def read_rows(

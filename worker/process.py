@@ -19,6 +19,7 @@ from contracts import names
 from worker.accept import Accept
 from worker.celery_app import make_app
 from worker.converge import Converge, PassLimits
+from worker.endings import Patience
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
@@ -95,6 +96,10 @@ def run(
                 backoff_cap_s=settings.backoff_cap_s,
                 blocked_retry_s=settings.blocked_retry_s,
             ),
+                patience=Patience(
+                    recheck_ms=round(settings.router_recheck_s * 1000),
+                    alert_ms=round(settings.waiting_alert_s * 1000),
+                ),
         ),
     )
     name = f"{kind}@{socket.gethostname()}:{os.getpid()}"

@@ -81,6 +81,10 @@ class Settings(BaseModel):
     """Longest wait: a router that is back is found within five minutes."""
     blocked_retry_s: Seconds = 300
     """Between looks at a router that refuses us: a person acts meanwhile."""
+    router_recheck_s: Seconds = 60
+    """Until a service is looked at again that waits for what a person does on the router."""
+    waiting_alert_s: Seconds = 3_600
+    """A service that waits so long is told of, once: most waits end by themselves before."""
     journal_grace_s: Seconds = 2
     """An event that waited longer in the journal is rung for again by the sweep."""
     router_threads: Count = 128

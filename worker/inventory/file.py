@@ -94,6 +94,7 @@ def load_inventory(
                 installation=file.installation.id,
                 default_server=router.dhcp_server,
                 on_dynamic=router.on_dynamic,
+                on_misfit=router.on_misfit,
                 label=router.label,
             ),
             _environ=environment() if environ is None else environ,
@@ -141,6 +142,7 @@ class _Router(_Table):
     expect_serial: _Text | None = None
     dhcp_server: _Text = "all"
     on_dynamic: Literal["remove", "wait"] = "remove"
+    on_misfit: Literal["warn", "refuse"] = "warn"
     label: bool = False
 
     @field_validator("fingerprint")

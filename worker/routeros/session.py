@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from librouteros.exceptions import ProtocolError
 
+from worker.core.dhcp_setup import DhcpSetup
 from worker.core.observed import Observation
 from worker.core.operations import Operation
 from worker.core.rows import Lease, MenuPath, Row
@@ -19,6 +20,7 @@ from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.failures import old_login, refusal, refused_login, verdict
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.observing import observed, observing_commands
+from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
 
@@ -46,6 +48,7 @@ class ApiSession:
         self._router = router
         self._connection = connection
         self._settings = settings
+        self._setup: DhcpSetup | None = None
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
@@ -78,6 +81,16 @@ class ApiSession:
         except ProtocolError as error:
             self.close()
             raise verdict(self._router, doing, error) from error
+
+    def read_setup(self, *, fresh: bool) -> DhcpSetup:
+        """See `worker.ports.RouterSession`."""
+        if self._setup is None or fresh:
+            pace = Pace(
+                len(SETUP_PRINTS), self._settings.command_timeout_s, self._settings.read_timeout_s
+            )
+            doing = "reading the DHCP setup"
+            self._setup = setup_of(self._connection.run(doing, SETUP_PRINTS, pace))
+        return self._setup
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """See `worker.ports.RouterSession`."""

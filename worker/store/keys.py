@@ -188,3 +188,10 @@ class Keys:
     def router_state(self, router: str) -> str:
         """String: the router's state as JSON (last of its block)."""
         return self.router_block(router)[-1]
+    def router_troubles(self, router: str) -> str:
+        """Hash: what passes remember of what a router lacks, and of services to suspect.
+
+        Lives a week from its last change.
+        """
+        return f"{self.prefix}router:{router}:troubles"
+

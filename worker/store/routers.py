@@ -108,6 +108,7 @@ class Conclusion:
         letters: dead letters.
         lines: history.
         counts: counters that go up.
+        forget_note: with `give-up`, what may be under way is not looked at once more.
     """
 
     mark: Mark
@@ -120,6 +121,7 @@ class Conclusion:
     letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    forget_note: bool = False
 
 
 class Swept(NamedTuple):
@@ -349,6 +351,7 @@ class Routers:
             "do": end.do,
             "wait_ms": end.wait_ms,
             "gone": end.gone,
+            "forget_note": end.forget_note,
             "events": [[table.at(self._keys.outcome(o.key)), o.to_json()] for o in end.outcomes],
             "letters": [[letter.id, letter.to_json()] for letter in end.letters],
             "counts": [[name, by] for name, by in end.counts.items()],

@@ -14,6 +14,7 @@ from worker.store.records import Records
 from worker.store.routers import Routers
 from worker.store.scripts import Scripts
 from worker.store.upkeep import Upkeep
+from worker.store.troubles import Troubles
 from worker.store.views import Views
 
 
@@ -31,6 +32,7 @@ class Store:
     upkeep: Upkeep
 
     def bind_installation(self, installation: str) -> None:
+    troubles: Troubles
         """Make sure that Redis and the inventory speak of one installation.
 
         An empty Redis takes the inventory's id.
@@ -79,3 +81,4 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records),
     )
+        troubles=Troubles(client, keys),

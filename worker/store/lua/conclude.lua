@@ -5,7 +5,7 @@
 --       letters by time, then the keys that ARGV[4] names by index
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
---         gone?: no row is left here, waiting?,
+--         gone?: no row is left here, forget_note?, waiting?,
 --         events: [[outcome key, text], …], history?, lines, letters, counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
 -- cleared and every service is marked again.
@@ -47,6 +47,9 @@ for i, s in ipairs(order.services) do
       redis.call('ZADD', router.due, whole(priority * SPAN + now + s.wait_ms), s.service)
     else
       unmark(router, s.service)
+    end
+    if s.forget_note then
+      redis.call('HDEL', router.inflight, s.service)
     end
     if s.waiting then
       redis.call('HSET', router.waiting, s.service, s.waiting)

@@ -1,0 +1,144 @@
+"""Gathers what a round is about: services with their claims, and the rows that concern them.
+
+Called by `round`. Asks the store and the router; decides nothing of what is written.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from worker.core.entry import Entry, claims_of, placeholder_mac, wanted_entries
+from worker.core.operations import Waiting
+from worker.core.ownership import tag_text
+from worker.core.planner import Wanted, in_the_way
+from worker.core.policy import RouterPolicy
+from worker.core.rows import Lease
+from worker.endings import Look
+from worker.hold import Hold
+from worker.ports import LeaseQuery, RouterSession
+from worker.shortcomings import Shortcomings
+from worker.store.routers import Mark
+from worker.store.store import Store
+
+
+class Gathering:
+    """For the batches of one held router.
+
+    Args:
+        store: the store.
+        session: to the router.
+        policy: of the router.
+        hold: the lease.
+        shortcomings: what the router lacks.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        session: RouterSession,
+        policy: RouterPolicy,
+        hold: Hold,
+        shortcomings: Shortcomings,
+    ) -> None:
+        self._store = store
+        self._session = session
+        self._policy = policy
+        self._hold = hold
+        self._router = hold.router
+        self._shortcomings = shortcomings
+
+    def looks(self, marks: Sequence[Mark]) -> list[Look]:
+        """What is wanted of each service, and why it was not so at its last look."""
+        before = self._store.routers.waiting(self._router, [mark.service_id for mark in marks])
+        looks = [self._look(mark) for mark in marks]
+        for look in looks:
+            look.before = before.get(look.mark.service_id)
+        return looks
+
+    def _look(self, mark: Mark) -> Look:
+        record = mark.stored.record
+        entries = wanted_entries(record, {self._router: self._policy})
+        entry = entries.get(self._router, Entry(mark.service_id, None))
+        placement = record.placements.get(self._router)
+        return Look(mark, self._router, entry, placement.written if placement else None)
+
+    def wanted(self, look: Look) -> Wanted:
+        """The look as the planner takes it."""
+        return Wanted(
+            look.entry,
+            written=look.written,
+            granted=look.refused is None,
+            refused_because=look.refused,
+        )
+
+    def claim(self, looks: Sequence[Look]) -> dict[str, Look]:
+        """Ask for all claims; leaves out services whose record has changed since it was read."""
+        answers = self._store.routers.claim(
+            self._router,
+            [
+                (look.mark.service_id, look.mark.stored.generation, claims_of(look.entry))
+                for look in looks
+            ],
+        )
+        claimed = {}
+        for look, refused in zip(looks, answers, strict=True):
+            if refused is None:
+                continue
+            if refused:
+                look.refused = self._name_holders(refused)
+            claimed[look.mark.service_id] = look
+        return claimed
+
+    def _name_holders(self, refused: Sequence[tuple[str, str]]) -> Waiting:
+        holders = self._store.records.read(sorted({holder for _, holder in refused}))
+        detail = "; ".join(
+            f"{key} is held by service {holder} ({holders[holder].record.status})"
+            for key, holder in refused
+        )
+        return Waiting("claim-held", detail)
+
+    def _read(self, looks: Iterable[Look]) -> dict[str, Lease]:
+        """The rows that the looks are about: what they want, what was last written, their tags."""
+        macs: set[str] = set()
+        addresses: set[str] = set()
+        comments: set[str] = set()
+        for look in looks:
+            for fields in (look.entry.fields, look.written):
+                if fields is not None:
+                    macs.add(fields["mac-address"])
+                    addresses.add(fields["address"])
+            # A row that a crash left between two writes, should its comment have been edited.
+            macs.add(placeholder_mac(look.mark.service_id))
+            tag = tag_text(self._policy.installation, look.mark.service_id)
+            comments.add(tag)
+            if look.entry.label:
+                comments.add(f"{tag} {look.entry.label}")
+        query = LeaseQuery(frozenset(macs), frozenset(addresses), frozenset(comments))
+        return {row.id: row for row in self._session.read_leases(query, self._hold.progress)}
+
+    def close(self, looks: dict[str, Look]) -> tuple[dict[str, Look], list[Lease]]:
+        """Read the rows, and bring in every service of ours whose row stands in the way.
+
+        So swaps and rings resolve, however few services a batch has.
+        """
+        rows = self._read(looks.values())
+        unknown: set[str] = set()
+        while True:
+            wanted = [self.wanted(look) for look in looks.values()]
+            others = in_the_way(wanted, list(rows.values()), self._policy) - unknown
+            if not others:
+                return looks, list(rows.values())
+            stored = self._store.records.read(sorted(others))
+            unknown |= {service_id for service_id in others if not stored[service_id].generation}
+            # One whose record changes just now is left out, and found in the way once more.
+            joined = self._join(others - unknown)
+            looks = looks | joined
+            rows = rows | self._read(joined.values())
+
+    def _join(self, service_ids: Collection[str]) -> dict[str, Look]:
+        if not service_ids:
+            return {}
+        marks = self._store.routers.join(self._router, sorted(service_ids))
+        looks = self.claim(self.looks(marks))
+        for look in looks.values():
+            # Others want what its row holds: it takes part, though it cannot have its own.
+            look.refused = look.refused or self._shortcomings.of(look)
+        return looks

@@ -1,0 +1,37 @@
+"""What a router's DHCP is set up with, as words of the API and back.
+
+Who calls it: `session.py`.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network
+from typing import Final
+
+from worker.core.dhcp_setup import DhcpSetup
+from worker.routeros.connection import Command, Reply
+
+SETUP_PRINTS: Final[tuple[Command, ...]] = (
+    ("/ip/dhcp-server/print", "=.proplist=name"),
+    ("/ip/pool/print", "=.proplist=name"),
+    ("/ip/dhcp-server/network/print", "=.proplist=address"),
+)
+
+
+def setup_of(replies: Sequence[Reply]) -> DhcpSetup:
+    """The answers to `SETUP_PRINTS`. What the router refuses to tell is not known."""
+    servers, pools, networks = replies
+    return DhcpSetup(_names(servers), _names(pools), tuple(_networks(networks)))
+
+
+def _names(reply: Reply) -> frozenset[str] | None:
+    return None if reply.traps else frozenset(row.get("name", "") for row in reply.rows)
+
+
+def _networks(reply: Reply) -> list[IPv4Network]:
+    found = []
+    for row in reply.rows:
+        try:
+            found.append(IPv4Network(row.get("address", ""), strict=False))
+        except ValueError:
+            continue  # `0.0.0.0/0` aside, a form that no version is known to print
+    return found

@@ -1,0 +1,104 @@
+"""What a router lacks for its services: they wait for it, and one line a router tells of it.
+
+Called by `round`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from worker.core.operations import Waiting
+from worker.endings import Look
+from worker.ports import RouterSession
+from worker.store.troubles import Troubles
+
+log = structlog.get_logger()
+
+TOLD_AGAIN_MS: Final = 86_400_000
+"""What a router lacks for longer is told of once a day."""
+_REASON: Final = "waiting-for-router"
+_ADVICE: Final = (
+    "make it on the router, or correct what the BSS or the inventory says; the services go on by "
+    "themselves"
+)
+
+
+class Shortcomings:
+    """Of one router, during one pass.
+
+    Args:
+        troubles: what earlier passes told of.
+        router: its name.
+        session: reads what the router's DHCP is set up with.
+        told: what earlier passes told of, and when (ms).
+    """
+
+    def __init__(
+        self, troubles: Troubles, router: str, session: RouterSession, told: Mapping[str, int]
+    ) -> None:
+        self._troubles = troubles
+        self._router = router
+        self._session = session
+        self._told = dict(told)
+        self._found: dict[str, int] = {}
+        self._lacking: set[str] = set()
+        self._over: set[str] = set()
+        self._is_fresh = False
+        self._setup = session.read_setup(fresh=False)
+        if self._told:
+            self._look_again()
+
+    def of(self, look: Look) -> Waiting | None:
+        """Why the service must wait for the router; notes a misfit as the look's warning."""
+        fields = look.entry.fields
+        if fields is None:
+            return None
+        lacks = self._setup.lacking(fields)
+        misfit = self._setup.misfit(look.mark.service_id, fields["address"])
+        if (lacks or misfit) and not self._is_fresh:
+            self._look_again()
+            return self.of(look)
+        look.warning = misfit
+        if lacks:
+            return self._wait_for("not there: " + ", ".join(lacks))
+        if look.before is not None and look.before["reason"] == _REASON:
+            self._over.add(look.before["detail"])
+        return None
+
+    def told(self, words: str) -> Waiting:
+        """The router itself said that something is not there."""
+        self._is_fresh = False  # what was read is old
+        return self._wait_for(words)
+
+    def tell(self, now_ms: int) -> None:
+        """One line for each thing that was found to be lacking, unless it was told of lately."""
+        for what, services in self._found.items():
+            if now_ms - self._told.get(what, 0) >= TOLD_AGAIN_MS:
+                log.error(
+                    "router.lacks",
+                    router=self._router,
+                    reason=what,
+                    services=services,
+                    advice=_ADVICE,
+                )
+                self._told[what] = now_ms
+                self._troubles.note_lacks(self._router, {what: now_ms})
+        self._found.clear()
+
+    def end(self) -> None:
+        """At the end of a pass: what services waited for, and nobody waits for now, is there."""
+        over = [what for what in self._over - self._lacking if what in self._told]
+        for what in over:
+            log.info("router.lacks_no_more", router=self._router, reason=what)
+            del self._told[what]
+        self._troubles.forget_lacks(self._router, over)
+
+    def _wait_for(self, words: str) -> Waiting:
+        self._lacking.add(words)
+        self._found[words] = self._found.get(words, 0) + 1
+        return Waiting(_REASON, words)
+
+    def _look_again(self) -> None:
+        self._setup = self._session.read_setup(fresh=True)
+        self._is_fresh = True

@@ -1,0 +1,88 @@
+"""What passes remember of a router's troubles from one to the next: what it lacks, whom to suspect.
+
+Nothing hangs on it but the order of work and how often a person is told: losing it does no harm.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Final, NamedTuple, cast
+
+import redis
+
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+
+KEPT_S: Final = 7 * 86_400
+_LACKS: Final = "lacks:"
+_SUSPECT: Final = "suspect:"
+
+
+class Suspect(NamedTuple):
+    """A service that was in flight when the connection was lost.
+
+    Attributes:
+        most: services that may be tried together with it.
+        alone: how often it was the only one.
+    """
+
+    most: int
+    alone: int
+
+
+class Known(NamedTuple):
+    """What is remembered of one router: what it lacks, with when that was told (ms), and whom."""
+
+    lacks: Mapping[str, int]
+    suspects: Mapping[str, Suspect]
+
+
+class Troubles:
+    """One hash a router; it goes a week after its last change."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def read(self, router: str) -> Known:
+        """All that is remembered; bounded by the services of a few batches."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_troubles(router)))
+        return Known(
+            {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
+            {
+                k.removeprefix(_SUSPECT): Suspect(*json.loads(v))
+                for k, v in raw.items()
+                if k.startswith(_SUSPECT)
+            },
+        )
+
+    def note_lacks(self, router: str, lacks: Mapping[str, int]) -> None:
+        """Remember what the router lacks, and when somebody was told (ms)."""
+        self._set(router, {_LACKS + what: str(told_ms) for what, told_ms in lacks.items()})
+
+    def forget_lacks(self, router: str, lacks: Collection[str]) -> None:
+        """The router has it now."""
+        self._drop(router, [_LACKS + what for what in lacks])
+
+    def note_suspects(self, router: str, suspects: Mapping[str, Suspect]) -> None:
+        """Remember who was in flight when the connection was lost."""
+        self._set(router, {_SUSPECT + who: json.dumps(each) for who, each in suspects.items()})
+
+    def forget_suspects(self, router: str, services: Collection[str]) -> None:
+        """They are innocent, or given up."""
+        self._drop(router, [_SUSPECT + service for service in services])
+
+    def _set(self, router: str, fields: Mapping[str, str]) -> None:
+        if fields:
+            key = self._keys.router_troubles(router)
+            with store_errors():
+                pipe = self._client.pipeline()
+                for name, value in fields.items():
+                    pipe.hset(key, name, value)
+                pipe.expire(key, KEPT_S)
+                pipe.execute()
+
+    def _drop(self, router: str, fields: Collection[str]) -> None:
+        if fields:
+            with store_errors():
+                self._client.hdel(self._keys.router_troubles(router), *fields)

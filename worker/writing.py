@@ -1,0 +1,75 @@
+"""Writes a plan to the router, phase by phase, and says what was answered. Called by `round`."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
+from worker.hold import Hold
+from worker.ports import RouterSession, Written
+
+
+@dataclass(slots=True)
+class Answers:
+    """What came of a plan.
+
+    Attributes:
+        applied: service -> its confirmed operations in words.
+        refused: service -> its first refused operation; nothing after it was sent for it.
+        operations: how many were sent.
+    """
+
+    applied: dict[str, list[str]] = field(default_factory=dict)
+    refused: dict[str, Written] = field(default_factory=dict)
+    operations: int = 0
+
+
+def write(
+    session: RouterSession, hold: Hold, made: Plan, services: Collection[str], answers: Answers
+) -> None:
+    """Send what may be sent, into `answers`, which is of use also when this raises.
+
+    An operation whose predecessor failed or was not sent is not sent.
+
+    Raises:
+        LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+    """
+    failed: set[int] = set()
+    for phase in made.phases:
+        ready = [
+            operation
+            for operation in phase
+            if operation.service_id in services
+            and operation.service_id not in answers.refused
+            and not (operation.needs & failed)
+        ]
+        failed |= {each.number for each in phase} - {each.number for each in ready}
+        if not ready:
+            continue
+        hold.progress()
+        for result in session.write(ready, hold.progress):
+            service_id = result.operation.service_id
+            answers.operations += 1
+            if result.refusal is None:
+                words = in_words(result.operation)
+                answers.applied.setdefault(service_id, []).append(words)
+            else:
+                failed.add(result.operation.number)
+                answers.refused.setdefault(service_id, result)
+
+
+def in_words(operation: Operation) -> str:
+    """An operation in a few words, for history and log."""
+    match operation:
+        case Add(fields=fields):
+            return f"add {_pairs(fields)}"
+        case Set(row_id=row_id, fields=fields, was=was):
+            changes = (f"{name}: {was.get(name, '')} -> {value}" for name, value in fields.items())
+            return f"set {row_id} {', '.join(changes)}"
+        case MakeStatic(row_id=row_id):
+            return f"make-static {row_id}"
+        case Remove(row_id=row_id, was=was):
+            return f"remove {row_id} {_pairs(was)}"
+
+
+def _pairs(fields: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in fields.items())
