@@ -95,11 +95,11 @@ def run(
                 backoff_first_s=settings.backoff_first_s,
                 backoff_cap_s=settings.backoff_cap_s,
                 blocked_retry_s=settings.blocked_retry_s,
-            ),
                 patience=Patience(
                     recheck_ms=round(settings.router_recheck_s * 1000),
                     alert_ms=round(settings.waiting_alert_s * 1000),
                 ),
+            ),
         ),
     )
     name = f"{kind}@{socket.gethostname()}:{os.getpid()}"

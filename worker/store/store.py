@@ -13,8 +13,8 @@ from worker.store.keys import Keys
 from worker.store.records import Records
 from worker.store.routers import Routers
 from worker.store.scripts import Scripts
-from worker.store.upkeep import Upkeep
 from worker.store.troubles import Troubles
+from worker.store.upkeep import Upkeep
 from worker.store.views import Views
 
 
@@ -30,9 +30,9 @@ class Store:
     fleet: Fleet
     views: Views
     upkeep: Upkeep
+    troubles: Troubles
 
     def bind_installation(self, installation: str) -> None:
-    troubles: Troubles
         """Make sure that Redis and the inventory speak of one installation.
 
         An empty Redis takes the inventory's id.
@@ -80,5 +80,5 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records),
-    )
         troubles=Troubles(client, keys),
+    )
