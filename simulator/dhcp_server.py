@@ -8,13 +8,14 @@ Source: MAN-SRV, HLP.
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from itertools import chain
 from typing import Literal
 
 from simulator.command import Caller, Request
 from simulator.menu import Menu
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER
-from simulator.menus.ip import POOL, addresses
+from simulator.menus.ip import POOL, spans
 from simulator.menus.lease import LEASE, LeaseMenu
 from simulator.router import Router
 from simulator.state import Row, Values
@@ -187,12 +188,12 @@ def _free_address(router: Router, pool: str | None, client: Client) -> str | Non
     seen: set[str] = set()
     while row is not None and row.id not in seen:
         seen.add(row.id)
-        ranges = row.values["ranges"]
+        ranges = spans(row.values["ranges"])
         if client.requested and _is_free(router, client.requested):
             wanted = int(IPv4Address(client.requested))
-            if any(wanted == number for number in addresses(ranges)):
+            if any(wanted in each for each in ranges):
                 return client.requested
-        for number in addresses(ranges):
+        for number in chain.from_iterable(ranges):
             address = str(IPv4Address(number))
             if _is_free(router, address):
                 return address

@@ -1,6 +1,6 @@
 """`/ip`: pools, services and the like."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from simulator import errors
@@ -36,27 +36,32 @@ class Ranges(Kind):
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
         """Refuse what is none."""
-        for part in text.split(","):
-            first, dash, last = part.partition("-")
-            if dash:
-                if parse_ip(first, name) > parse_ip(last, name):
-                    raise errors.invalid_value(name)
-            else:
-                parse_ip(first.partition("/")[0], name)
+        try:
+            spans(text)
+        except ValueError:
+            raise errors.invalid_value(name) from None
         return text
 
 
-def addresses(ranges: str) -> "Iterator[int]":
-    """List the addresses of a pool's ranges as numbers, lowest range first."""
+def spans(ranges: str) -> list[range]:
+    """Read a pool's ranges as numbers.
+
+    Raises:
+        ValueError: they are none.
+    """
+    found = []
     for part in ranges.split(","):
         first, dash, last = part.partition("-")
         if dash:
-            yield from range(int(parse_ip(first, "")), int(parse_ip(last, "")) + 1)
+            span = range(int(IPv4Address(first)), int(IPv4Address(last)) + 1)
+            if not span:
+                raise ValueError(part)
         else:
-            base, _, length = part.partition("/")
-            count = 1 << (32 - int(length or 32))
-            start = int(parse_ip(base, "")) & ~(count - 1)
-            yield from range(start, start + count)
+            net = IPv4Network(part, strict=False)
+            start = int(net.network_address)
+            span = range(start, start + net.num_addresses)
+        found.append(span)
+    return found
 
 
 class PoolMenu(Menu):
@@ -78,7 +83,7 @@ class PoolMenu(Menu):
         """Count the addresses."""
         view = super().build(router, row)
         if router.version >= (7, 21):
-            total = sum(1 for _ in addresses(row.values["ranges"]))
+            total = sum(map(len, spans(row.values["ranges"])))
             used = sum(1 for each in used_addresses(router) if each["pool"] == row.values["name"])
             counts = {"total": str(total), "used": str(used), "available": str(total - used)}
             comment = {"comment": view.pop("comment")} if "comment" in view else {}
@@ -93,7 +98,7 @@ class PoolMenu(Menu):
 def used_addresses(router: "Router") -> "Iterator[Values]":
     """List addresses of pools that clients hold now."""
     pools = [
-        (row.values["name"], set(addresses(row.values["ranges"])))
+        (row.values["name"], spans(row.values["ranges"]))
         for row in router.table(POOL).rows.values()
     ]
     for lease in router.table("/ip/dhcp-server/lease").rows.values():
@@ -101,8 +106,8 @@ def used_addresses(router: "Router") -> "Iterator[Values]":
         if held is None:
             continue
         number = int(parse_ip(held, ""))
-        for name, numbers in pools:
-            if number in numbers:
+        for name, ranges in pools:
+            if any(number in each for each in ranges):
                 mac = lease.values["active-mac-address"]
                 yield {"pool": name, "address": held, "owner": "DHCP", "info": mac}
 
