@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from leasewire.context import Context
+from leasewire import service_events
+from leasewire.context import Context, InventoryOption
 from leasewire.events import document_of as event_document
 from leasewire.printing import (
     JsonOption,
@@ -16,6 +17,8 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from leasewire.why import document_of as why_document
+from leasewire.why import inquiry
 from worker.core.record import DEFAULTS, ServiceRecord, Status
 from worker.store.routers import RouterState
 from worker.store.store import Store
@@ -119,26 +122,40 @@ class _Listing:
         return sync_at(state, waiting.get(service_id), marked=service_id in marked)
 
 
+app.command("events")(service_events.events_command)
+
+
 @app.command()
 def show(
     service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
     *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask its routers for its rows and its device.")
+    ] = False,
     as_json: JsonOption = False,
+    inventory: InventoryOption = None,
 ) -> None:
     """Show all that is known of a service.
 
-    What it is (each value with the event that set it), how far its routers are with it (in_sync,
-    pending, waiting, parked, failed), its last events and what happened to it.
+    Why its customer has no address, or that all is well; what it is (each value with the event
+    that set it), how far its routers are with it (in_sync, pending, waiting, parked, failed), who
+    has what it waits for, its last events and what happened to it.
 
-    Example: leasewire services show SVC-1001
+    Example: leasewire services show SVC-1001 --live
     """
-    store = Context().store
+    context = Context(inventory)
+    store = context.store
     record = store.records.read([service_id])[service_id].record
     view = store.views.service(service_id, record.placements)
     if view is None:
         typer.echo(f"No service {service_id} is known; see `leasewire services list`.", err=True)
         raise typer.Exit(1)
-    document = document_of(view, store)
+    answer = why_document(inquiry(context, offline=not live).service(service_id))
+    document = document_of(view, store) | {
+        "why": {name: answer.get(name, "") for name in ("code", "sentence", "advice")},
+        "waits_for": answer.get("waits_for", []),
+        "rows": answer.get("rows", []),
+    }
     if as_json:
         print_json(document)
     else:
@@ -203,6 +220,7 @@ def address_of(record: ServiceRecord) -> str | None:
 
 def _print(document: dict[str, Any]) -> None:
     print_fields((name, document[name]) for name in ("service", "status", "owner"))
+    print_fields((("why", document["why"]["sentence"]), ("to do", document["why"]["advice"])))
     typer.echo()
     print_table(
         ("register", "value", "set by event"),
