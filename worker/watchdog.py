@@ -1,0 +1,101 @@
+"""Ends a worker that fell silent, so that its supervisor starts another.
+
+After some restarts of Redis a Celery worker lives on without ever asking for a message again. The
+rule: something is in its queues, it has a free slot, and for eight seconds it began no task. A
+busy worker has no free slot; an idle one has empty queues.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import redis
+import structlog
+from celery import signals
+
+log = structlog.get_logger()
+
+SILENT_S: Final = 8.0
+EXIT_SILENT: Final = 70
+"""Exit status of a worker that ended itself: an internal error, by the custom of sysexits."""
+_EVERY_S: Final = 1.0
+
+
+class Watchdog:
+    """Watches the process that it lives in.
+
+    Args:
+        client: of the Redis that holds the queues.
+        queues: keys of the lists that this worker takes messages from.
+        slots: tasks that it may run at once.
+        clock: monotonic seconds.
+        end: ends the process at once; what it had is found by the sweep.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        queues: Sequence[str],
+        slots: int,
+        clock: Callable[[], float] = time.monotonic,
+        end: Callable[[], None] = lambda: os._exit(EXIT_SILENT),
+    ) -> None:
+        self._client = client
+        self._queues = queues
+        self._slots = slots
+        self._clock = clock
+        self._end = end
+        self._lock = threading.Lock()
+        self._running = 0
+        self._last_sign: float | None = None
+
+    def start(self) -> None:
+        """Watch from the moment when the worker says that it is ready."""
+        signals.worker_ready.connect(self._on_ready, weak=False)
+        signals.task_prerun.connect(self._on_begin, weak=False)
+        signals.task_postrun.connect(self._on_end, weak=False)
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    def look(self) -> None:
+        """End the process if it fell silent."""
+        now = self._clock()
+        with self._lock:
+            if self._last_sign is None:
+                return
+            silent_s, free = now - self._last_sign, self._slots - self._running
+        try:
+            waiting = sum(int(self._client.llen(queue)) for queue in self._queues)
+        except redis.RedisError:
+            # Not this worker's fault: it gets the whole time anew once Redis answers.
+            self._sign(now)
+            return
+        if not waiting or free <= 0:
+            self._sign(now)
+        elif silent_s > SILENT_S:
+            log.critical(
+                "worker.silent", waiting=waiting, free_slots=free, silent_s=round(silent_s, 1)
+            )
+            self._end()
+
+    def _sign(self, now: float) -> None:
+        with self._lock:
+            self._last_sign = now
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(_EVERY_S)  # the pace of looking
+            self.look()
+
+    def _on_ready(self, **_: object) -> None:
+        self._sign(self._clock())
+
+    def _on_begin(self, **_: object) -> None:
+        with self._lock:
+            self._running += 1
+            self._last_sign = self._clock()
+
+    def _on_end(self, **_: object) -> None:
+        with self._lock:
+            self._running -= 1
