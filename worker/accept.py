@@ -62,6 +62,20 @@ class Accept:
         self.ring_lane(lane)
         return done
 
+    def release(self, services: Sequence[str]) -> None:
+        """Let the scheduled events of services take effect whose time has come."""
+        left = list(services)
+        for _ in range(MAX_REFOLDS):
+            if not left:
+                return
+            stored = self.store.records.read(left)
+            # Read after Redis named them due, by its clock: so never early, and none is missed.
+            now_ms = self.store.records.now_ms()
+            foldings = [Folding(stored[s], self.policies, now_ms).release() for s in left]
+            through = self._through(foldings, now_ms)
+            left = [service for service in left if service not in through]
+        raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
+
     def refuse_message(self, arguments: object) -> None:
         """Keep a message whose arguments are not a list of events and a lane, and say so."""
         intake = Intake(arguments, None, 1, key_of(arguments))
@@ -141,6 +155,10 @@ class Accept:
             )
             for service_id, events in by_service.items()
         ]
+        return self._through(foldings, now_ms)
+
+    def _through(self, foldings: Sequence[Folding], now_ms: int) -> list[str]:
+        """Commit foldings, ring and tell; returns the services that went through."""
         result = self.store.records.commit([each.commit() for each in foldings], now_ms)
         for router in result.rings:
             self.ring_router(router)

@@ -18,11 +18,11 @@ from contracts import (
     parse_event,
     version_hash,
 )
-from contracts.parse import MAX_CLOCK_SKEW
+from contracts.parse import HORIZON, MAX_CLOCK_SKEW
 from worker.core.outcome import DeadLetter, Outcome
-from worker.core.version import Version
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
+from worker.report import Subject
 from worker.store.records import EventCommit, ServiceCommit, short_hash
 
 log = structlog.get_logger()
@@ -59,14 +59,42 @@ class Intake:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An event that may be folded, with what its commit needs."""
+    """An event that may be folded, with what its commit needs.
+
+    Attributes:
+        event: as it was read.
+        key: its key in the journal.
+        lane: the journal lane that its commit clears.
+        source: what the inventory says of its source.
+        revision: the source's counter, or its time in microseconds since 1970; None: it has none.
+        digest: hash of type and data, the last part of its version.
+        content: hash of all that it says, by which a duplicate is known.
+        raw: the event as it came.
+        effective_at_ms: when it takes effect, rounded up; 0: it does not say.
+    """
 
     event: Event
     key: str
     lane: names.Lane | None
-    version: Version
+    source: SourceConfig
+    revision: int | None
+    digest: str
     content: str
     raw: Mapping[str, object]
+    effective_at_ms: int
+
+    @property
+    def subject(self) -> Subject:
+        """What is said of it is said of this."""
+        event = self.event
+        return Subject(
+            self.key,
+            event.id,
+            event.source,
+            event.type,
+            self.lane,
+            effective_at_ms=self.effective_at_ms,
+        )
 
 
 class NotAdmitted(NamedTuple):
@@ -99,27 +127,39 @@ def admit(
         return refusal
     revision = event.data.revision
     if source.order == "times":
-        revision = (event.time - _EPOCH) // timedelta(microseconds=1)
-    if revision is None:
-        detail = "the source counts revisions, but data.revision is missing"
-        return NotAdmitted("revision-required", detail)
+        revision = _microseconds(event.time)
+    effective_at = event.data.effective_at
     raw = object_of(intake.raw)
-    version = Version(0, revision, 0, version_hash(raw))
-    return Admitted(event, intake.key, intake.lane, version, content_hash(raw), raw)
+    return Admitted(
+        event=event,
+        key=intake.key,
+        lane=intake.lane,
+        source=source,
+        revision=revision,
+        digest=version_hash(raw),
+        content=content_hash(raw),
+        raw=raw,
+        effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _against_time(event: Event, order: Order, now_ms: int) -> NotAdmitted | None:
-    if order == "times" and event.time > _EPOCH + timedelta(milliseconds=now_ms) + MAX_CLOCK_SKEW:
+    now = _EPOCH + timedelta(milliseconds=now_ms)
+    if order == "times" and event.time > now + MAX_CLOCK_SKEW:
         # It would win over all that is said until then.
         detail = "its time is more than 5 minutes in the future: mend the clock or the time zone"
         return NotAdmitted("time-in-future", detail)
     expiry = event.expirytime
     if expiry is not None and expiry.timestamp() * 1000 <= now_ms:
         return NotAdmitted("expired", "its expirytime had passed", "expired")
-    effective = event.data.effective_at
-    if effective is not None and effective.timestamp() * 1000 > now_ms:
-        detail = "effective_at lies in the future: scheduling is not yet supported"
-        return NotAdmitted("not-yet-supported", detail)
+    effective_at = event.data.effective_at
+    if effective_at is not None and effective_at > now + HORIZON:
+        detail = f"its effective_at is more than {HORIZON.days} days ahead"
+        return NotAdmitted("beyond-horizon", detail)
     return None
 
 

@@ -1,31 +1,29 @@
 """The fold of one service's events, and the commit that follows from it. Called by `accept`."""
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from datetime import UTC, datetime
 
-import structlog
-
-from contracts import names
+from contracts import ScheduleWithdrawn, names
 from worker.admission import Admitted
-from worker.core.entry import claims_of, digest_of, wanted_entries, wanted_router
-from worker.core.fold import Folded, fold
-from worker.core.outcome import FINAL, DeadLetter, Outcome, State, outcome_of
+from worker.core.entry import claims_of, wanted_entries
+from worker.core.fold import Folded, fold, release
+from worker.core.marking import in_sync, marks_of, placed
+from worker.core.outcome import State
 from worker.core.policy import RouterPolicy
-from worker.core.record import Outstanding, ServiceRecord, place, settle, settle_overtaken
+from worker.core.record import (
+    Outstanding,
+    ServiceRecord,
+    own_version,
+    settle,
+    settle_overtaken,
+)
+from worker.core.schedule import MAX_PENDING, Ended, Schedule, Scheduled, ended_of
+from worker.core.scheduling import keep, scheduled_of, supersede, withdraw
+from worker.core.version import Version
 from worker.core.writes import differing
-from worker.store.records import EventCommit, ServiceCommit, Stored, short_hash
-
-log = structlog.get_logger()
-
-UNCHANGED_S: Final = 3_600
-"""An event that changed nothing leaves a counter, and for an hour a word to its publisher."""
-
-REMOVAL: Final = 1
-BULK: Final = 2
-"""Priorities: activations first (0), then removals (1), then both of the bulk lane (2, 3)."""
+from worker.report import Report, Subject
+from worker.store.records import ServiceCommit, Stored, short_hash
 
 
 class Folding:
@@ -43,15 +41,10 @@ class Folding:
         self._record = stored.record
         self._policies = policies
         self._now_ms = now_ms
-        self._said: dict[str, EventCommit] = {}
+        self._report = Report(self.service_id, now_ms)
         self._contents: dict[str, str] = {}
-        self._again: list[EventCommit] = []
-        self._later: dict[str, Outcome] = {}
-        self._counts: Counter[str] = Counter()
-        self._letters: list[DeadLetter] = []
-        self._lines: list[str] = []
-        self._log: list[tuple[str, dict[str, Any]]] = []
         self._lanes: set[str] = set()
+        self._released = False
 
     def fold(self, events: Sequence[Admitted], seen: Mapping[str, str]) -> "Folding":
         """Fold events in the order in which they came (any order gives the same registers).
@@ -62,213 +55,267 @@ class Folding:
         """
         for each in events:
             earlier = self._contents.get(each.key) or seen.get(each.key)
-            if earlier is None:
-                self._fold_one(each)
-            elif earlier == short_hash(each.content):
-                self._again.append(EventCommit(each.key, each.lane, "duplicate"))
-                self._note("event.duplicate", each)
-            else:
+            content = short_hash(each.content)
+            if earlier is not None and earlier != content:
                 self._reject(each, "event-id-reused", "this id was used for other content")
+            elif earlier == content or self._record.schedule.knows(each.key):
+                self._report.again(each.subject, "duplicate")
+            else:
+                self._contents[each.key] = content
+                self._accept(each)
+        return self
+
+    def release(self) -> "Folding":
+        """Let the scheduled events take effect whose time has come, in the order of their times."""
+        self._released = True
+        for each in self._record.schedule.due(self._now_ms):
+            if each in self._record.schedule.pending:  # a cancellation ends older ones
+                self._release(each)
         return self
 
     def commit(self) -> ServiceCommit:
         """All that follows from the fold, to be committed in one step."""
-        record, overtaken = settle_overtaken(_placed(self._record))
+        record, overtaken = settle_overtaken(placed(self._record))
         for end in overtaken:
-            self._correct(end.outstanding, end.outcome, "", f"by {end.by}")
-        marks = self._marks(record)
+            self._report.correct(
+                Subject.of_outstanding(end.outstanding), end.outcome, "", f"by {end.by}"
+            )
+        marks = marks_of(record, self._policies, bulk=self._lanes == {names.QUEUE_BULK})
         if not marks:
             record = self._end_without_router(record)
         changed = record != self._before.record
         entries = wanted_entries(record, self._policies) if changed else {}
+        indexed = self._released or self._before.record.schedule.pending or record.schedule.pending
         return ServiceCommit(
             service_id=self.service_id,
             generation=self._before.generation,
             record=record if changed else None,
             claims={router: claims_of(entry) for router, entry in entries.items()},
             marks=marks if changed else {},
-            events=[*self._said.values(), *self._again],
-            outcomes=list(self._later.values()),
-            counts=self._counts,
-            letters=self._letters,
-            lines=self._lines,
+            due_ms=record.schedule.next_ms if indexed else None,
+            events=self._report.events,
+            outcomes=self._report.outcomes,
+            counts=self._report.counts,
+            letters=self._report.letters,
+            lines=self._report.lines,
         )
 
     def tell(self) -> None:
         """Log what was committed: only now is it true."""
-        for name, fields in self._log:
-            log.info(name, service_id=self.service_id, **fields)
+        self._report.tell()
 
-    def _fold_one(self, each: Admitted) -> None:
-        owner = self._record.owner
-        if owner is not None and owner != each.event.source:
-            self._reject(each, "not-owner", f"the service belongs to source {owner}")
+    def _accept(self, each: Admitted) -> None:
+        """See whether the source may speak of the service, and under which version."""
+        record, source = self._record, each.source
+        may_own = record.owner is None and "publish" in source.scopes
+        if record.owner != each.event.source and not may_own and "override" not in source.scopes:
+            self._reject(each, "not-owner", f"the service belongs to source {record.owner}")
             return
-        settled_before = not self._record.outstanding and self._in_sync(self._record)
-        before = self._record
-        folded = fold(before, each.event, each.version)
-        otherwise = differing(self._record, each.event) & folded.wrote
-        self._record = replace(folded.record, owner=each.event.source)
-        if otherwise:
-            self._note("event.previous_differs", each, registers=sorted(otherwise))
-        if not folded.wrote:
-            self._tell_late(each, folded, before)
-        elif not folded.changed and settled_before and self._record.status != "incomplete":
-            self._say(each, "unchanged", "applied", reason="already-current", seconds=UNCHANGED_S)
+        if isinstance(each.event, ScheduleWithdrawn):
+            self._own(each, may_own=may_own)
+            self._withdraw(each, each.event.data.withdraws)
+        elif record.owner != each.event.source and not may_own:
+            # The word of an operator. Its version is stamped in this commit and never again: it is
+            # remembered even where it changes nothing.
+            self._take(each, own_version(record, each.digest), stamped=True)
+        elif each.revision is None:
+            detail = "the source counts revisions, but data.revision is missing"
+            self._reject(each, "revision-required", detail)
         else:
-            self._expect(each, folded, otherwise)
-        if folded.conflicts:
-            self._conflict(each, folded)
+            self._own(each, may_own=may_own)
+            self._take(each, Version(record.epoch, each.revision, 0, each.digest))
 
-    def _tell_late(self, each: Admitted, folded: Folded, before: ServiceRecord) -> None:
+    def _own(self, each: Admitted, *, may_own: bool) -> None:
+        if may_own:
+            self._record = replace(self._record, owner=each.event.source)
+
+    def _take(self, each: Admitted, version: Version, *, stamped: bool = False) -> None:
+        withdrawn = self._record.schedule.withdrawn_by(each.event.id) is not None
+        if each.effective_at_ms > self._now_ms or (each.effective_at_ms and withdrawn):
+            self._schedule(each, version)
+        else:
+            self._fold(each, version, stamped=stamped)
+
+    def _fold(self, each: Admitted, version: Version, *, stamped: bool) -> None:
+        before, of = self._record, each.subject
+        folded = fold(before, each.event, version, each.source.unmanaged)
+        self._record = folded.record
+        if not folded.wrote:
+            self._tell_late(each, version, folded, before)
+        elif self._changes_nothing(before, folded):
+            content = each.content if stamped else None
+            self._report.say(
+                of, "unchanged", "applied", reason="already-current", content=content, brief=True
+            )
+        else:
+            self._expect(of, version, folded.wrote)
+            self._say(each, "accepted", "accepted")
+            otherwise = sorted(differing(before, each.event) & folded.wrote)
+            more = {"previous_differs": otherwise} if otherwise else {}
+            self._report.line(of, "accepted", changed=sorted(folded.changed), **more)
+            if otherwise:
+                self._report.note("event.previous_differs", of, registers=otherwise)
+        if folded.conflicts:
+            registers = ", ".join(sorted(folded.conflicts))
+            self._report.line(of, "revision-conflict", registers=registers)
+            advice = "two events of one revision disagree: look at the source's counter"
+            self._report.note("event.revision_conflict", of, registers=registers, advice=advice)
+        self._supersede(of)
+
+    def _tell_late(
+        self, each: Admitted, version: Version, folded: Folded, before: ServiceRecord
+    ) -> None:
         """The event wrote nothing: it had been said, or newer ones hold all that it says."""
-        said = (held.event for held in before.registers.values() if held.version == each.version)
+        of = each.subject
+        said = (held.event for held in before.registers.values() if held.version == version)
         same = next(said, None)
         holders = ", ".join(sorted(set(folded.overtaken.values())))
         if same == each.event.id:
-            self._again.append(EventCommit(each.key, each.lane, "duplicate"))
-            self._note("event.duplicate", each)
+            self._report.again(of, "duplicate")
         elif same is not None:
             detail = f"event {same} said the same under the same revision"
-            self._say(each, "duplicate", "duplicate", detail=detail, seconds=UNCHANGED_S)
+            self._report.say(of, "duplicate", "duplicate", detail=detail, brief=True)
         else:
             self._say(each, "superseded", "superseded", detail=f"by {holders}")
-            self._line(each, "superseded", by=holders)
+            self._report.line(of, "superseded", by=holders)
 
-    def _expect(self, each: Admitted, folded: Folded, otherwise: frozenset[str]) -> None:
+    def _schedule(self, each: Admitted, version: Version) -> None:
+        """Keep an event for its time, unless it was withdrawn or superseded already."""
+        if len(self._record.schedule.pending) >= MAX_PENDING:
+            detail = f"{MAX_PENDING} events of the service are scheduled; withdraw some"
+            self._reject(each, "too-many-scheduled", detail)
+            return
+        of = each.subject
+        scheduled = scheduled_of(
+            each.event,
+            version,
+            each.source.unmanaged,
+            key=each.key,
+            at_ms=each.effective_at_ms,
+            now_ms=self._now_ms,
+        )
+        self._record, end = keep(self._record, scheduled, self._now_ms)
+        if end is None:
+            moment = _moment(each.effective_at_ms)
+            self._say(each, "scheduled", "scheduled", detail=f"takes effect at {moment}")
+            self._report.line(of, "scheduled", effective_at=moment)
+        else:
+            reason = "withdrawn" if end.how == "withdrawn" else ""
+            self._say(each, "superseded", "superseded", reason=reason, detail=_by(end))
+            self._report.line(of, end.how, by=end.by)
+
+    def _release(self, scheduled: Scheduled) -> None:
+        before, of = self._record, Subject.of_scheduled(scheduled)
+        version = own_version(before, scheduled.version.digest)
+        folded = release(before, scheduled, version)
+        end = ended_of(scheduled, "released", "", self._now_ms)
+        schedule = before.schedule.with_ended([end], self._now_ms)
+        self._record = replace(folded.record, schedule=schedule)
+        router = self._record.router or ""
+        if self._changes_nothing(before, folded):
+            reason = "already-current"
+            self._report.say(of, "released", "applied", reason=reason, router=router)
+        else:
+            self._expect(of, version, folded.wrote & scheduled.own.keys())
+            self._report.say(of, "released", "accepted", router=router)
+        self._report.line(of, "released", changed=sorted(folded.changed))
+        self._supersede(of)
+
+    def _withdraw(self, each: Admitted, event_ids: Sequence[str]) -> None:
+        before, of = self._record.schedule, each.subject
+        self._record, ends = withdraw(self._record, event_ids, each.event.id, self._now_ms)
+        self._tell_ended(before, ends)
+        withdrawn = {end.event_id for end in ends if end.key}
+        to_come = {end.event_id for end in ends if not end.key}
+        too_late = {event_id: "" for event_id in event_ids if event_id not in withdrawn | to_come}
+        too_late |= {e.event_id: e.how for e in before.ended if e.event_id in too_late}
+        said = {
+            "withdrawn": sorted(withdrawn),
+            "not come yet": sorted(to_come),
+            "left as it was": [f"{event_id} ({how})" for event_id, how in too_late.items()],
+        }
+        detail = "; ".join(f"{what}: {', '.join(ids)}" for what, ids in said.items() if ids)
+        self._say(each, "applied", "applied", detail=detail)
+        self._report.line(of, "withdrawal", events=", ".join(event_ids))
+
+    def _supersede(self, of: Subject) -> None:
+        """What was just folded may end what was scheduled before it."""
+        before = self._record.schedule
+        self._record, ends = supersede(self._record, of.event_id, self._now_ms)
+        self._tell_ended(before, ends)
+
+    def _tell_ended(self, before: Schedule, ends: Sequence[Ended]) -> None:
+        waited = {each.key: each for each in before.pending}
+        for end in ends:
+            if end.key:
+                of = Subject.of_scheduled(waited[end.key])
+                reason = "withdrawn" if end.how == "withdrawn" else ""
+                self._report.correct(of, "superseded", reason, _by(end))
+                self._report.line(of, end.how, by=end.by)
+
+    def _changes_nothing(self, before: ServiceRecord, folded: Folded) -> bool:
+        settled = not before.outstanding and in_sync(before, self._policies)
+        return not folded.changed and settled and folded.record.status != "incomplete"
+
+    def _expect(self, of: Subject, version: Version, registers: frozenset[str]) -> None:
         """The event changes something: it is outstanding until a router confirms."""
         outstanding = Outstanding(
-            key=each.key,
-            event_id=each.event.id,
-            source=each.event.source,
-            type=each.event.type,
-            registers=tuple(sorted(folded.wrote)),
-            version=each.version,
-            accepted_at_ms=self._now_ms,
-            lane=each.lane or names.QUEUE_EVENTS,
+            key=of.key,
+            event_id=of.event_id,
+            source=of.source,
+            type=of.type,
+            registers=tuple(sorted(registers)),
+            version=version,
+            accepted_at_ms=of.accepted_at_ms or self._now_ms,
+            lane=of.lane or names.QUEUE_EVENTS,
         )
         self._record = replace(self._record, outstanding=(*self._record.outstanding, outstanding))
         self._lanes.add(outstanding.lane)
-        self._say(each, "accepted", "accepted")
-        more = {"previous_differs": sorted(otherwise)} if otherwise else {}
-        self._line(each, "accepted", changed=sorted(folded.changed), **more)
-
-    def _conflict(self, each: Admitted, folded: Folded) -> None:
-        registers = ", ".join(sorted(folded.conflicts))
-        self._line(each, "revision-conflict", registers=registers)
-        advice = "two events of one revision disagree: look at the source's counter"
-        self._note("event.revision_conflict", each, registers=registers, advice=advice)
-
-    def _marks(self, record: ServiceRecord) -> dict[str, int]:
-        """Where a pass must look: router -> priority."""
-        entries = wanted_entries(record, self._policies)
-        bulk = BULK if self._lanes == {names.QUEUE_BULK} else 0
-        marks = {}
-        for router, placement in record.placements.items():
-            entry = entries.get(router)
-            written = entry is not None and entry.digest == digest_of(placement.written)
-            gone = entry is not None and entry.fields is None
-            if written and not gone and not (record.outstanding and router == record.router):
-                continue
-            removal = gone or record.status == "suspended"
-            marks[router] = (REMOVAL if removal else 0) + bulk
-        return marks
 
     def _end_without_router(self, record: ServiceRecord) -> ServiceRecord:
         """No router is concerned: events of an incomplete service wait, of a cancelled one end."""
         if record.status == "incomplete":
             for each in record.outstanding:
                 detail = "the service was not activated yet: nothing is written to a router"
-                self._correct(each, "waiting", "incomplete", detail)
+                self._report.correct(Subject.of_outstanding(each), "waiting", "incomplete", detail)
             return record
         record, settled = settle(record)
         for end in settled:
             reason = "" if end.by else "on-no-router"
-            self._correct(end.outstanding, end.outcome, reason, f"by {end.by}" if end.by else "")
+            of, detail = Subject.of_outstanding(end.outstanding), f"by {end.by}" if end.by else ""
+            self._report.correct(of, end.outcome, reason, detail)
         return record
 
-    def _in_sync(self, record: ServiceRecord) -> bool:
-        placed = _placed(record)
-        entries = wanted_entries(placed, self._policies)
-        return all(
-            router in entries and entries[router].digest == digest_of(placement.written)
-            for router, placement in placed.placements.items()
-        )
-
-    def _say(  # noqa: PLR0913 - the parts of one sentence
-        self,
-        each: Admitted,
-        count: str,
-        state: State,
-        *,
-        reason: str = "",
-        detail: str = "",
-        seconds: int | None = None,
+    def _say(
+        self, each: Admitted, count: str, state: State, *, reason: str = "", detail: str = ""
     ) -> None:
-        outcome = Outcome(
-            key=each.key,
-            event_id=each.event.id,
-            source=each.event.source,
-            type=each.event.type,
-            service_id=self.service_id,
-            state=state,
+        """The word on an event that came, and that is remembered."""
+        self._report.say(
+            each.subject,
+            count,
+            state,
             reason=reason,
             detail=detail,
-            accepted_at_ms=self._now_ms,
-            at_ms=self._now_ms,
             router=self._record.router or "",
+            content=each.content,
         )
-        # What changed nothing is not remembered: if it comes again it changes nothing again. Nor is
-        # what was rejected: after a person put things right it may be sent again.
-        remembered = each.content if state != "rejected" and seconds is None else None
-        self._contents[each.key] = short_hash(each.content)
-        self._said[each.key] = EventCommit(each.key, each.lane, count, outcome, seconds, remembered)
-        self._note(f"event.{count}", each, reason=reason, detail=detail)
-
-    def _correct(self, outstanding: Outstanding, state: State, reason: str, detail: str) -> None:
-        """Say something further of an event, of this commit or of an earlier one."""
-        outcome = outcome_of(
-            outstanding, self.service_id, state, self._now_ms, reason=reason, detail=detail
-        )
-        said = self._said.get(outstanding.key)
-        if said is None:
-            self._later[outstanding.key] = outcome
-        else:
-            self._said[outstanding.key] = replace(said, outcome=outcome)
-        if state in FINAL:
-            self._counts[state] += 1
 
     def _reject(self, each: Admitted, reason: str, detail: str) -> None:
         """Dead-letter an event; where its id was used before, the first one's outcome stands."""
-        reused = reason == "event-id-reused"
-        self._letters.append(
-            DeadLetter(
-                id=f"{each.key}.{short_hash(each.content)}" if reused else each.key,
-                kind="event",
-                reason=reason,
-                detail=detail,
-                service_id=self.service_id,
-                body=json.dumps(each.raw),
-                event_keys=(each.key,),
-                at_ms=self._now_ms,
-            )
-        )
+        of, reused = each.subject, reason == "event-id-reused"
+        letter = f"{each.key}.{short_hash(each.content)}" if reused else each.key
+        self._report.bury(of, letter, reason, detail, each.raw)
         if reused:
-            self._again.append(EventCommit(each.key, each.lane, "rejected"))
-            self._note("event.rejected", each, reason=reason, detail=detail)
+            self._report.again(of, "rejected", reason=reason, detail=detail)
         else:
-            self._say(each, "rejected", "rejected", reason=reason, detail=detail)
-
-    def _line(self, each: Admitted, what: str, **more: object) -> None:
-        line = {"at_ms": self._now_ms, "what": what, "event": each.event.id}
-        self._lines.append(json.dumps(line | {"type": each.event.type} | more))
-
-    def _note(self, name: str, each: Admitted, **more: object) -> None:
-        fields = {"event_id": each.event.id, "event_type": each.event.type}
-        self._log.append((name, fields | {key: value for key, value in more.items() if value}))
+            # It is not remembered: after a person put things right it may be sent again.
+            self._report.say(of, "rejected", "rejected", reason=reason, detail=detail)
 
 
-def _placed(record: ServiceRecord) -> ServiceRecord:
-    """The record with the router that it wants among its placements, before any write there."""
-    router = wanted_router(record)
-    return record if router is None else place(record, router)
+def _by(end: Ended) -> str:
+    return f"by {end.by}" if end.by else "by a newer event about the same"
+
+
+def _moment(ms: int) -> str:
+    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z").replace(".000Z", "Z")

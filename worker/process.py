@@ -28,7 +28,7 @@ from worker.settings import Settings, environment
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
 from worker.sweep import Sweep
-from worker.tasks import Rings, register
+from worker.tasks import Rings, register, release_due
 
 log = structlog.get_logger()
 
@@ -81,9 +81,10 @@ def run(
     rings = Rings(app)
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
+    accept = Accept(store, inventory.sources, policies, rings.lane, rings.router)
     register(
         app,
-        Accept(store, inventory.sources, policies, rings.lane, rings.router),
+        accept,
         Converge(
             store,
             sessions,
@@ -109,6 +110,7 @@ def run(
         round(settings.journal_grace_s * 1000),
         name,
         lambda: parent is not None and os.getppid() != parent,
+        release=lambda: release_due(accept),
     )
     sweep.start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())

@@ -1,6 +1,7 @@
 """The sweep: a thread in every worker that rings for what was left behind. No beat, no leader.
 
-Once a minute, one of them also does the upkeep of the store.
+It also lets scheduled events take effect, and once a minute one of them does the upkeep of the
+store.
 """
 
 import os
@@ -28,21 +29,25 @@ class Sweep:
         grace_ms: how long a journal entry may wait for its message.
         name: of this worker, for its sign of life.
         orphaned: says whether the supervisor is gone: then this process ends itself.
+        release: lets scheduled events take effect whose time has come.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         store: Store,
         rings: Rings,
         grace_ms: int,
         name: str,
         orphaned: Callable[[], bool],
+        *,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._rings = rings
         self._grace_ms = grace_ms
         self._name = name
         self._orphaned = orphaned
+        self._release = release
         self._stop = threading.Event()
         self._quiet = False
 
@@ -62,6 +67,7 @@ class Sweep:
             self._rings.lane(lane)
         for router in found.routers:
             self._rings.router(router)
+        self._release()
         self._store.upkeep.run()
 
     def _run(self) -> None:

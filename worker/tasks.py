@@ -14,6 +14,10 @@ from worker.errors import StoreUnavailable
 
 log = structlog.get_logger()
 
+_RELEASES: Final = 20
+_RELEASED_AT_ONCE: Final = 100
+"""So a sweep stays short, and what is due on the first of a month takes seconds."""
+
 _PASSED_ON: Final = {"ignore_result": True, "kwargsrepr": "{}"}
 
 
@@ -59,6 +63,34 @@ def register(app: Celery, accept: Accept, converge: Converge) -> None:
     for name, task in ((names.TASK_ACCEPT, accept_task), (names.TASK_CONVERGE, converge_task)):
         # Arguments are checked by us, with a dead letter: Celery would only log a TypeError.
         app.task(name=name, typing=False)(_guarded(name, task))
+
+
+def release_due(accept: Accept) -> None:
+    """Let scheduled events take effect whose time has come; called by the sweep.
+
+    One that cannot be folded, which is a bug, holds up no other: it is tried again by itself.
+
+    Raises:
+        StoreUnavailable: Redis does not answer; they are handed out again.
+    """
+    for _ in range(_RELEASES):
+        services = accept.store.schedule.take(_RELEASED_AT_ONCE)
+        if not services:
+            return
+        if not _released(accept, services):
+            for service in services:
+                _released(accept, [service])
+
+
+def _released(accept: Accept, services: list[str]) -> bool:
+    try:
+        accept.release(services)
+    except StoreUnavailable:
+        raise
+    except Exception:
+        log.exception("schedule.release_failed", services=services, advice="a bug: please report")
+        return False
+    return True
 
 
 def _arguments(

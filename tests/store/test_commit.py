@@ -130,7 +130,7 @@ def test_a_commit_without_a_record_writes_none(store):
 def test_outcomes_live_thirty_days_and_those_of_no_change_an_hour(store, client):
     events = [
         EventCommit("long", LANE, "accepted", outcome("long")),
-        EventCommit("short", LANE, "unchanged", outcome("short", "applied"), 3600),
+        EventCommit("short", LANE, "unchanged", outcome("short", "applied"), 3600, listed=False),
     ]
     store.records.commit([ServiceCommit("SVC-1", events=events)], store.records.now_ms())
     assert 29 * 86_400 < client.ttl(store.keys.outcome("long")) <= 30 * 86_400

@@ -12,10 +12,12 @@ from worker.inventory.config import SourceConfig
 
 TIMES = "urn:isp:bss:times"
 OTHER = "urn:isp:bss:other"
+OPERATOR = "urn:isp:noc"
 SOURCES = {
     builders.SOURCE: SourceConfig(builders.SOURCE, "revisions"),
     OTHER: SourceConfig(OTHER, "revisions"),
     TIMES: SourceConfig(TIMES, "times"),
+    OPERATOR: SourceConfig(OPERATOR, "times", scopes=frozenset({"override"})),
 }
 POLICIES = {name: RouterPolicy("acme", "dhcp1") for name in ("R1", "R2")}
 

@@ -160,7 +160,7 @@ def test_another_source_is_refused_and_may_come_again_later(desk):
         (activated(source="urn:nobody"), "rejected: source-not-allowed"),
         (activated(revision=None), "rejected: revision-required"),
         (activated() | {"expirytime": "2020-01-01T00:00:00Z"}, "expired: expired"),
-        (activated(effective_at="2100-01-01T00:00:00Z"), "rejected: not-yet-supported"),
+        (activated(effective_at="2100-01-01T00:00:00Z"), "rejected: beyond-horizon"),
         (event("upgraded"), "rejected: unsupported-type"),
         (activated(mac="nonsense"), "rejected: invalid-event"),
         (activated() | {"subject": "service/another"}, "rejected: invalid-event"),

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from contracts import Event
+from contracts import Event, Snapshot
 from worker.core.record import Register, ServiceRecord
-from worker.core.version import Version
+from worker.core.schedule import Scheduled
+from worker.core.version import NEVER, Version
 from worker.core.writes import writes_of
 
 
@@ -33,26 +34,70 @@ class Folded(NamedTuple):
     conflicts: frozenset[str]
 
 
-def fold(record: ServiceRecord, event: Event, version: Version) -> Folded:
-    """Fold one event into the record of the service that it names."""
+def fold(
+    record: ServiceRecord,
+    event: Event,
+    version: Version,
+    unmanaged: frozenset[str] = frozenset(),
+) -> Folded:
+    """Fold one event into the record of the service that it names.
+
+    Args:
+        record: of the service.
+        event: that takes effect now.
+        version: of the event.
+        unmanaged: registers that its source does not know.
+    """
+    own, beside = writes_of(event, unmanaged)
+    stated = NEVER if isinstance(event, Snapshot) else version
+    said = {name: Register(value, version, event.id) for name, value in beside.items()}
+    said |= {name: Register(value, version, event.id, stated) for name, value in own.items()}
+    return _fold(record, said, version)
+
+
+def release(record: ServiceRecord, scheduled: Scheduled, version: Version) -> Folded:
+    """Fold an event whose time has come.
+
+    What it only mentions is as old as the event. What it is about is said now, and supersedes no
+    other scheduled event: each takes effect at its own time. Only a cancellation ends those that
+    are older than itself.
+
+    Args:
+        record: of the service.
+        scheduled: the event.
+        version: under which it is released.
+    """
+    event_id, accepted = scheduled.event_id, scheduled.version
+    said = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
+    for name, value in scheduled.own.items():
+        stated = accepted if (name, value) == ("lifecycle", "cancelled") else NEVER
+        said[name] = Register(value, version, event_id, stated)
+    return _fold(record, said, version)
+
+
+def _fold(record: ServiceRecord, said_of: Mapping[str, Register], highest: Version) -> Folded:
     registers = dict(record.registers)
     wrote: set[str] = set()
     changed: set[str] = set()
     overtaken: dict[str, str] = {}
     conflicts: set[str] = set()
-    for name, value in writes_of(event).together.items():
+    for name, said in said_of.items():
         held = registers.get(name)
-        said = Register(value, version, event.id)
-        if held is None or held.version < version:
+        if held is None or held.version < said.version:
             registers[name] = said
             wrote.add(name)
-            if value != record.value(name):
+            if said.value != record.value(name):
                 changed.add(name)
-        elif held.version > version:
+        elif held.version > said.version:
             overtaken[name] = held.event
         else:  # one version, so one content: of two ids keep the same one, whichever came first
             registers[name] = min(held, said, key=lambda register: register.event)
-        if held is not None and held.value != value and held.version.rank == version.rank:
+        if held is None:
+            continue
+        stated = max(held.stated, said.stated)
+        if stated != registers[name].stated:
+            registers[name] = registers[name]._replace(stated=stated)
+        if held.value != said.value and held.version.rank == said.version.rank:
             conflicts.add(name)
-    folded = replace(record, registers=registers, highest=max(record.highest, version))
+    folded = replace(record, registers=registers, highest=max(record.highest, highest))
     return Folded(folded, frozenset(wrote), frozenset(changed), overtaken, frozenset(conflicts))

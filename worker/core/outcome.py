@@ -39,6 +39,7 @@ class Outcome:
         accepted_at_ms: when it was folded, by Redis's clock, in milliseconds since 1970.
         at_ms: when this word was said.
         router: the router that the word is about; empty when it is about none.
+        effective_at_ms: when a scheduled event takes effect; 0 for others.
     """
 
     key: str
@@ -52,6 +53,7 @@ class Outcome:
     accepted_at_ms: int = 0
     at_ms: int = 0
     router: str = ""
+    effective_at_ms: int = 0
 
     def to_json(self) -> str:
         """One line of JSON; empty fields are left out."""

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from worker.core.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.version import NEVER, Version
 from worker.errors import LeasewireError
 
@@ -36,11 +37,20 @@ Status = Literal["incomplete", "active", "suspended", "cancelled"]
 
 
 class Register(NamedTuple):
-    """One thing known of a service; `event` is the id of the event that said so."""
+    """One thing known of a service.
+
+    Attributes:
+        value: what it is.
+        version: under which that was said.
+        event: id of the event that said so.
+        stated: the newest version of an event that was about this register. A snapshot and a
+            `service` block speak of the present and are about none.
+    """
 
     value: JsonValue
     version: Version
     event: str
+    stated: Version = NEVER
 
 
 class Outstanding(NamedTuple):
@@ -84,19 +94,23 @@ class ServiceRecord:
 
     Attributes:
         service_id: the BSS's name of it.
-        owner: source of the first event; None until a source has spoken.
+        owner: source of the first event; None until a source has spoken that may own services.
+        epoch: of the owner's versions; raised when the owner counts anew, or is another one.
         registers: by name; the ones nobody wrote are missing (see `value`).
         highest: the greatest version ever folded.
         placements: by router; one joins before anything is written there.
         outstanding: accepted and not yet confirmed, in the order of acceptance.
+        schedule: events that are to take effect later.
     """
 
     service_id: str
     owner: str | None = None
+    epoch: int = 0
     registers: Mapping[str, Register] = field(default_factory=dict)
     highest: Version = NEVER
     placements: Mapping[str, Placement] = field(default_factory=dict)
     outstanding: tuple[Outstanding, ...] = ()
+    schedule: Schedule = NOTHING_SCHEDULED
 
     def value(self, name: str) -> JsonValue:
         """What a register holds: its default while nobody wrote it."""
@@ -195,20 +209,26 @@ class UnknownRecordFormatError(LeasewireError):
 
 def record_to_json(record: ServiceRecord) -> str:
     """Write a record as compact JSON; registers that one event set share its version."""
-    by_event: dict[tuple[Version, str], dict[str, JsonValue]] = {}
-    for name, (value, version, event) in record.registers.items():
-        by_event.setdefault((version, event), {})[name] = value
-    return _encode(
-        {
-            "format": FORMAT,
-            "service": record.service_id,
-            "owner": record.owner,
-            "highest": record.highest,
-            "registers": [[*stamp, values] for stamp, values in by_event.items()],
-            "placements": {router: at.written for router, at in record.placements.items()},
-            "outstanding": record.outstanding,
-        }
-    )
+    by_event: dict[tuple[Version, str, Version], dict[str, JsonValue]] = {}
+    for name, (value, version, event, stated) in record.registers.items():
+        by_event.setdefault((version, event, stated), {})[name] = value
+    text: dict[str, Any] = {
+        "format": FORMAT,
+        "service": record.service_id,
+        "owner": record.owner,
+        "highest": record.highest,
+        "registers": [
+            [version, event, values] + ([] if stated == version else [stated])
+            for (version, event, stated), values in by_event.items()
+        ],
+        "placements": {router: at.written for router, at in record.placements.items()},
+        "outstanding": record.outstanding,
+    }
+    if record.epoch:
+        text["epoch"] = record.epoch
+    if record.schedule != NOTHING_SCHEDULED:
+        text["schedule"] = record.schedule.to_values()
+    return _encode(text)
 
 
 def record_from_json(text: str) -> ServiceRecord:
@@ -223,15 +243,17 @@ def record_from_json(text: str) -> ServiceRecord:
     return ServiceRecord(
         service_id=raw["service"],
         owner=raw["owner"],
+        epoch=raw.get("epoch", 0),
         registers={
-            name: Register(value, version, event)
-            for stamp, event, values in raw["registers"]
-            for version in [Version(*stamp)]
+            name: register._replace(value=value)
+            for stamp, event, values, *stated in raw["registers"]
+            for register in [Register(None, Version(*stamp), event, Version(*(*stated, stamp)[0]))]
             for name, value in values.items()
         },
         highest=Version(*raw["highest"]),
         placements={router: Placement(written) for router, written in raw["placements"].items()},
         outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
+        schedule=Schedule.from_values(raw.get("schedule", [[], []])),
     )
 
 

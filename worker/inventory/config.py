@@ -16,6 +16,7 @@ from worker.errors import RouterBlocked
 
 Transport = Literal["api-ssl", "api"]
 Order = Literal["revisions", "times"]
+Scope = Literal["publish", "override"]
 
 CLI_SOURCE: Final = "urn:leasewire:cli"
 DEFAULT_PORT: Final[Mapping[Transport, int]] = {"api-ssl": 8729, "api": 8728}
@@ -92,10 +93,20 @@ class RouterConfig:
 
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
-    """One publisher of events; `order` says which of its revisions or times tells the newer one."""
+    """One publisher of events.
+
+    Attributes:
+        source: its URI, as its events name it.
+        order: which of its revisions or times tells the newer event.
+        unmanaged: registers that it does not know: its `service` blocks do not write them.
+        scopes: `publish` may own services; `override` may speak of services of others, and of
+            those without an owner, in an operator's name.
+    """
 
     source: str
     order: Order
+    unmanaged: frozenset[str] = frozenset()
+    scopes: frozenset[Scope] = frozenset({"publish"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,14 @@ class Keys:
         return f"{self.prefix}sweep"
 
     @property
+    def schedule(self) -> str:
+        """Sorted set: service -> when its next scheduled event takes effect (ms).
+
+        The events themselves are in the records; each commit that changes them sets this too.
+        """
+        return f"{self.prefix}schedule"
+
+    @property
     def upkeep(self) -> str:
         """String with a time limit of a minute: one upkeep a minute."""
         return f"{self.prefix}upkeep"

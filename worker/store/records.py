@@ -38,8 +38,9 @@ class EventCommit:
         lane: whose journal it leaves; None when it came without one.
         count: the counter that goes up: `accepted`, `duplicate`, `superseded`, `rejected`, ….
         outcome: the word on it; None leaves an earlier one as it is.
-        seconds: a shorter life of the outcome, for events that changed nothing.
+        seconds: another life of the outcome than the usual one.
         content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
+        listed: among the recent events of its service.
     """
 
     key: str
@@ -48,6 +49,7 @@ class EventCommit:
     outcome: Outcome | None = None
     seconds: int | None = None
     content_hash: str | None = None
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class ServiceCommit:
         record: the new record; None writes none.
         claims: router -> all that the service wants there now; what it held beyond goes.
         marks: router -> priority (0 first, 3 last).
+        due_ms: when its next scheduled event takes effect, 0 for none; None: as it was.
         events: what is said of each event that came.
         outcomes: what is said anew of events of earlier commits.
         counts: counters that go up besides.
@@ -72,6 +75,7 @@ class ServiceCommit:
     record: ServiceRecord | None = None
     claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
+    due_ms: int | None = None
     events: Sequence[EventCommit] = ()
     outcomes: Sequence[Outcome] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -162,6 +166,7 @@ class Records:
             "stamp": new_stamp(),
             "outcome_prefix": keys.outcome_prefix,
             "tombstones": table.at(keys.tombstones),
+            "schedule": table.at(keys.schedule),
             "routers": blocks,
             "commits": orders,
         }
@@ -187,6 +192,8 @@ class Records:
         if c.record is not None:
             order["text"] = record_to_json(c.record)
             order["cancelled"] = c.record.status == "cancelled"
+        if c.due_ms is not None:
+            order["due"] = c.due_ms
         if c.lines:
             order["history"] = table.at(self._keys.history(c.service_id))
             order["lines"] = list(c.lines)
@@ -201,6 +208,7 @@ class Records:
         if event.outcome is not None:
             order["outcome"] = table.at(self._keys.outcome(event.key))
             order["text"] = event.outcome.to_json()
+            order["listed"] = event.listed
         if event.seconds is not None:
             order["seconds"] = event.seconds
         if event.content_hash is not None:

@@ -12,6 +12,7 @@ from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.records import Records
 from worker.store.routers import Routers
+from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts
 from worker.store.troubles import Troubles
 from worker.store.upkeep import Upkeep
@@ -27,6 +28,7 @@ class Store:
     journal: Journal
     records: Records
     routers: Routers
+    schedule: ScheduleIndex
     fleet: Fleet
     views: Views
     upkeep: Upkeep
@@ -77,6 +79,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         journal=Journal(client, scripts, keys),
         records=records,
         routers=Routers(client, scripts, keys, lease_ms),
+        schedule=ScheduleIndex(client, scripts, keys),
         fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records),

@@ -3,16 +3,18 @@
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, then router
 --       blocks and the keys that ARGV[1] names by index
--- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, routers: [[name, first key], …], commits: [{
---         record?, generation?, text?, cancelled?, service, places: [router, …],
+-- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, routers: [[name, first key], …],
+--         commits: [{record?, generation?, text?, cancelled?, service, places: [router, …],
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
---         history?, lines?, recent?, letters: [[id, text], …],
---         events: [{key, lane, count, outcome?, text?, seconds?, seen?: [field, value]}, …],
+--         due?: next scheduled event (ms), 0 none, history?, lines?, recent?,
+--         letters: [[id, text], …],
+--         events: [{key, lane, count, outcome?, text?, listed?, seconds?, seen?: [field, value]},
+--         …],
 --         outcomes: [[key, text], …], counts: [[name, n], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …}.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
-must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones])
+must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEYS[order.schedule])
 must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9])
 local routers = {}
 for i, each in ipairs(order.routers) do
@@ -43,7 +45,7 @@ local function commit_event(event, recent)
   if event.seen then
     redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
   end
-  if recent and event.outcome and not event.seconds then
+  if recent and event.outcome and event.listed then
     note_recent(recent, event.key, order.outcome_prefix)
   end
 end
@@ -63,6 +65,11 @@ for i, c in ipairs(order.commits) do
       else
         redis.call('ZREM', KEYS[order.tombstones], c.service)
       end
+    end
+    if c.due and c.due > 0 then
+      redis.call('ZADD', KEYS[order.schedule], whole(c.due), c.service)
+    elseif c.due then
+      redis.call('ZREM', KEYS[order.schedule], c.service)
     end
     for _, at in ipairs(c.places) do
       redis.call('SADD', routers[at].services, c.service)

@@ -1,0 +1,54 @@
+"""Which routers a record concerns: where a pass must look, and whether any has to.
+
+Who calls it: `folding`, for the record that a commit is to write.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from worker.core.entry import digest_of, wanted_entries, wanted_router
+from worker.core.policy import RouterPolicy
+from worker.core.record import ServiceRecord, place
+
+REMOVAL: Final = 1
+BULK: Final = 2
+"""Priorities: activations first (0), then removals (1), then both of the bulk lane (2, 3)."""
+
+
+def placed(record: ServiceRecord) -> ServiceRecord:
+    """The record with the router that it wants among its placements, before any write there."""
+    router = wanted_router(record)
+    return record if router is None else place(record, router)
+
+
+def marks_of(
+    record: ServiceRecord, policies: Mapping[str, RouterPolicy], *, bulk: bool
+) -> dict[str, int]:
+    """Where a pass must look: router -> priority.
+
+    Args:
+        record: of the service, placed.
+        policies: router -> policy.
+        bulk: what changed it came by the bulk lane alone.
+    """
+    entries = wanted_entries(record, policies)
+    marks = {}
+    for router, placement in record.placements.items():
+        entry = entries.get(router)
+        written = entry is not None and entry.digest == digest_of(placement.written)
+        gone = entry is not None and entry.fields is None
+        if written and not gone and not (record.outstanding and router == record.router):
+            continue
+        removal = gone or record.status == "suspended"
+        marks[router] = (REMOVAL if removal else 0) + (BULK if bulk else 0)
+    return marks
+
+
+def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool:
+    """Whether each router was last seen to hold just what the service wants there."""
+    record = placed(record)
+    entries = wanted_entries(record, policies)
+    return all(
+        router in entries and entries[router].digest == digest_of(placement.written)
+        for router, placement in record.placements.items()
+    )

@@ -1,0 +1,193 @@
+"""What one commit says of events: outcomes, dead letters, history, log. Filled by `folding`."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, Self
+
+import structlog
+
+from contracts import names
+from worker.core.outcome import FINAL, DeadLetter, Outcome, State
+from worker.core.record import Outstanding
+from worker.core.schedule import Scheduled
+from worker.store.records import EventCommit
+
+log = structlog.get_logger()
+
+UNCHANGED_S: Final = 3_600
+"""An event that changed nothing leaves a counter, and for an hour a word to its publisher."""
+_AFTERWARDS_S: Final = 30 * 86_400
+"""The word on a scheduled event lives as much longer than it waits."""
+
+
+class Subject(NamedTuple):
+    """The event that something is said of.
+
+    Attributes:
+        key: its name in the store (`contracts.event_key`).
+        event_id: as its source named it.
+        source: who sent it.
+        type: its full type.
+        lane: the journal lane that the commit clears; None: it is in none.
+        accepted_at_ms: when it was folded or scheduled.
+        effective_at_ms: when it takes effect; 0: at once.
+    """
+
+    key: str
+    event_id: str
+    source: str
+    type: str
+    lane: names.Lane | None = None
+    accepted_at_ms: int = 0
+    effective_at_ms: int = 0
+
+    @classmethod
+    def of_scheduled(cls, each: Scheduled) -> Self:
+        """An event that waited for its time."""
+        return cls(
+            each.key,
+            each.event_id,
+            each.source,
+            each.type,
+            accepted_at_ms=each.accepted_at_ms,
+            effective_at_ms=each.at_ms,
+        )
+
+    @classmethod
+    def of_outstanding(cls, each: Outstanding) -> Self:
+        """An event that waits for a router."""
+        return cls(
+            each.key, each.event_id, each.source, each.type, accepted_at_ms=each.accepted_at_ms
+        )
+
+
+@dataclass(slots=True)
+class Report:
+    """Of one service and one commit; what is said of one event twice is the later word.
+
+    Attributes:
+        service_id: the service.
+        now_ms: Redis's time.
+        counts: counters that go up beside those of the events.
+        letters: dead letters.
+        lines: history, oldest first, as JSON.
+    """
+
+    service_id: str
+    now_ms: int
+    counts: Counter[str] = field(default_factory=Counter)
+    letters: list[DeadLetter] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    _said: dict[str, EventCommit] = field(default_factory=dict)
+    _again: list[EventCommit] = field(default_factory=list)
+    _later: dict[str, Outcome] = field(default_factory=dict)
+    _log: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[EventCommit]:
+        """What is said of the events that came."""
+        return [*self._said.values(), *self._again]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What is said anew of events that came earlier."""
+        return list(self._later.values())
+
+    def say(  # noqa: PLR0913 - the parts of one sentence
+        self,
+        of: Subject,
+        count: str,
+        state: State,
+        *,
+        reason: str = "",
+        detail: str = "",
+        router: str = "",
+        content: str | None = None,
+        brief: bool = False,
+    ) -> None:
+        """The word on an event that came.
+
+        Args:
+            of: the event.
+            count: the counter that goes up.
+            state: where it stands.
+            reason: one word.
+            detail: one sentence.
+            router: that it concerns.
+            content: hash of it, to be remembered; None: it may come again and is folded again.
+            brief: it changed nothing: the word lives for an hour and stands in no list.
+        """
+        outcome = self._outcome(of, state, reason, detail, router)
+        seconds = UNCHANGED_S if brief else None
+        if state == "scheduled":
+            seconds = (of.effective_at_ms - self.now_ms) // 1000 + _AFTERWARDS_S
+        self._said[of.key] = EventCommit(
+            of.key, of.lane, count, outcome, seconds, content, listed=not brief
+        )
+        self.note(f"event.{count}", of, reason=reason, detail=detail)
+
+    def again(self, of: Subject, count: str, **more: object) -> None:
+        """An event came of which the word that was said stands."""
+        self._again.append(EventCommit(of.key, of.lane, count))
+        self.note(f"event.{count}", of, **more)
+
+    def correct(self, of: Subject, state: State, reason: str = "", detail: str = "") -> None:
+        """Say something further of an event, of this commit or of an earlier one."""
+        outcome = self._outcome(of, state, reason, detail, "")
+        said = self._said.get(of.key)
+        if said is None:
+            self._later[of.key] = outcome
+        else:
+            self._said[of.key] = replace(said, outcome=outcome)
+        if state in FINAL:
+            self.counts[state] += 1
+
+    def bury(
+        self, of: Subject, letter: str, reason: str, detail: str, raw: Mapping[str, object]
+    ) -> None:
+        """Keep an event that can go no further, as the dead letter of that id."""
+        self.letters.append(
+            DeadLetter(
+                id=letter,
+                kind="event",
+                reason=reason,
+                detail=detail,
+                service_id=self.service_id,
+                body=json.dumps(raw),
+                event_keys=(of.key,),
+                at_ms=self.now_ms,
+            )
+        )
+
+    def line(self, of: Subject, what: str, **more: object) -> None:
+        """A line of the service's history."""
+        line = {"at_ms": self.now_ms, "what": what, "event": of.event_id, "type": of.type}
+        self.lines.append(json.dumps(line | more))
+
+    def note(self, name: str, of: Subject, **more: object) -> None:
+        """A line of the log, once the commit is through."""
+        fields = {"event_id": of.event_id, "event_type": of.type}
+        self._log.append((name, fields | {key: value for key, value in more.items() if value}))
+
+    def tell(self) -> None:
+        """Log what was committed: only now is it true."""
+        for name, fields in self._log:
+            log.info(name, service_id=self.service_id, **fields)
+
+    def _outcome(self, of: Subject, state: State, reason: str, detail: str, router: str) -> Outcome:
+        return Outcome(
+            key=of.key,
+            event_id=of.event_id,
+            source=of.source,
+            type=of.type,
+            service_id=self.service_id,
+            state=state,
+            reason=reason,
+            detail=detail,
+            accepted_at_ms=of.accepted_at_ms or self.now_ms,
+            at_ms=self.now_ms,
+            router=router,
+            effective_at_ms=of.effective_at_ms if state == "scheduled" else 0,
+        )
