@@ -74,6 +74,7 @@ class ApiSession(asyncio.Protocol):
         if limit is not None and taken >= limit:
             # not known; accepted, then closed, is the likelier
             self._deaf = True
+            router.unserved.add(self)
             if router.switches.beyond_session_limit == "close":
                 transport.close()
             return
@@ -87,6 +88,7 @@ class ApiSession(asyncio.Protocol):
         """Forget the session and whatever it had not begun."""
         del exc
         self.router.session_ended(self.id)
+        self.router.unserved.discard(self)
         self._stop()
 
     def reset(self) -> None:
@@ -112,7 +114,8 @@ class ApiSession(asyncio.Protocol):
         if self._transport is None:  # a client may send with the last bytes of the handshake
             self._early += data
             return
-        if self._deaf or self.router.faults.hang_in_use:
+        self._deaf |= self.router.faults.hang_in_use  # what was not heard is never answered
+        if self._deaf:
             return
         try:
             sentences = self._decoder.feed(data)
@@ -173,7 +176,8 @@ class ApiSession(asyncio.Protocol):
 
     def _run(self, command: Command) -> None:
         faults = self.router.faults
-        if faults.hang_in_use:
+        self._deaf |= faults.hang_in_use
+        if self._deaf:
             return
         self.commands_seen += 1
         if 0 < faults.reset_after_commands < self.commands_seen:

@@ -44,7 +44,8 @@ class Faults:
             may be reads too.
         trickle_bytes_per_s: replies leave at this rate at most; 0 is as fast as they can.
         hang_on_connect: connections are accepted and never answered, not even the login.
-        hang_in_use: sessions, old and new ones, take commands and neither run nor answer them.
+        hang_in_use: sessions, old and new ones, take commands and neither run nor answer them;
+            a session that was not heard once stays so when the fault is over.
         refuse_login: every login is refused, whatever the password.
         cut_replies: so many replies stop in their middle, by a reset.
         lose_replies: so many writes are done, and the connection is reset instead of a reply.

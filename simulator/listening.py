@@ -76,11 +76,13 @@ class TlsGate(asyncio.Protocol):
     ) -> None:
         self._server = server
         self._factory = factory
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the handshake, or leave it when the router is to hang."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what asyncio passes to a stream protocol
         faults = self._server.router.faults
+        self._transport = transport
         self._server.raw.add(transport)
         if faults.hang_on_connect or faults.hang_in_use:
             return
@@ -88,6 +90,12 @@ class TlsGate(asyncio.Protocol):
         task = asyncio.get_running_loop().create_task(self._shake(transport))
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection that ended before its handshake."""
+        del exc
+        if self._transport is not None:
+            self._server.raw.discard(self._transport)
 
     async def _shake(self, transport: asyncio.Transport) -> None:
         inner = self._factory()

@@ -73,6 +73,7 @@ class Router:
         self.random = random.Random(options.seed)  # noqa: S311 - a reproducible shuffle, no secret
         self.serial = options.serial or f"{random.SystemRandom().getrandbits(48):012X}"
         self.sessions: dict[str, Session] = {}
+        self.unserved: set[Session] = set()  # beyond the limit, held in silence
         self.users_of: dict[str, Caller] = {}
         self.session_count = 0
         self.busy_until = 0.0
@@ -260,7 +261,7 @@ class Router:
 
     def reset_sessions(self) -> None:
         """End all clients' connections."""
-        for session in tuple(self.sessions.values()):
+        for session in (*self.sessions.values(), *self.unserved):
             session.reset()
 
     def boot(self) -> None:

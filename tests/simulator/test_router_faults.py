@@ -70,6 +70,11 @@ def test_a_hanging_router_accepts_and_says_nothing(sim, connect):
     with pytest.raises(TimeoutError):
         before.read()
     assert sim.router.rows(LEASE) == []
+    sim.router.clear_faults()
+    add(before, 1)
+    with pytest.raises(TimeoutError):
+        before.read()
+    add(connect(sim, tls=True), 2)
 
 
 def test_replies_to_commands_sent_together_wait_for_one_round_trip(sim, connect):
@@ -145,6 +150,12 @@ def test_sessions_beyond_the_limit_are_accepted_and_closed(sim, connect):
     third = connect(sim, login=False)
     with pytest.raises((EOFError, ConnectionResetError)):
         third.read()
+    sim.router.set_switches(beyond_session_limit="silent")
+    fourth = connect(sim, login=False)
+    fourth.sock.settimeout(0.2)
+    fourth.send(("/login", f"=name={sim.user}", f"=password={sim.password}"))
+    with pytest.raises(TimeoutError):
+        fourth.read()
     second.sock.close()
     deadline = time.monotonic() + 5
     while len(sim.router.sessions()) > 1:
