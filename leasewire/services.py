@@ -20,6 +20,7 @@ from leasewire.printing import (
 from leasewire.why import document_of as why_document
 from leasewire.why import inquiry
 from worker.core.record import DEFAULTS, ServiceRecord, Status
+from worker.errors import ConfigurationError
 from worker.store.routers import RouterState
 from worker.store.store import Store
 from worker.store.views import ServiceView
@@ -150,7 +151,11 @@ def show(
     if view is None:
         typer.echo(f"No service {service_id} is known; see `leasewire services list`.", err=True)
         raise typer.Exit(1)
-    answer = why_document(inquiry(context, offline=not live).service(service_id))
+    try:
+        answer = why_document(inquiry(context, offline=not live).service(service_id))
+    except ConfigurationError as error:
+        answer = {}
+        typer.echo(f"Why it is so cannot be told without the inventory: {error}", err=True)
     document = document_of(view, store) | {
         "why": {name: answer.get(name, "") for name in ("code", "sentence", "advice")},
         "waits_for": answer.get("waits_for", []),

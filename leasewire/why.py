@@ -79,6 +79,7 @@ def document_of(answer: Answer) -> dict[str, Any]:
             "status": facts.record.status,
             **document,
             "waits_for": [without_nothing(each) for each in holders],
+            "to_clean": facts.to_clean,
             "rows": [row for at in facts.at for row in _rows(at)],
             "timeline": [
                 without_nothing({"at": utc_time(at_ms), "what": what, **more})
@@ -96,6 +97,8 @@ def print_answer(answer: Answer) -> None:
         typer.echo(f"What to do: {clean(advice)}.")
     if answer.facts is None:
         return
+    if answer.facts.to_clean:
+        typer.echo(f"Still to clean: a row on {', '.join(answer.facts.to_clean)}.")
     rows = [row for at in answer.facts.at for row in _rows(at)]
     if rows:
         typer.echo()
@@ -134,8 +137,8 @@ def timeline(answer: Answer) -> Iterator[tuple[int, str, dict[str, Any]]]:
             if row.active_address:
                 yield facts.now_ms, f"device {row.status}", _bound(at, row)
     for coming in facts.scheduled:
-        more = {"event": coming.event_id, "type": coming.type, "detail": coming.detail}
-        yield coming.at_ms, "scheduled", more
+        more = {"event": coming.event_id, "type": coming.type}
+        yield coming.at_ms, "to take effect", more
 
 
 def words_of(more: Mapping[str, Any]) -> str:

@@ -101,7 +101,9 @@ class Inquiry:
             journaled=[
                 entry for owner, entry in finder.journaled_naming(service_id) if owner == service_id
             ],
-            scheduled=_scheduled(view),
+            scheduled=[
+                Scheduled(each.event_id, each.type, each.at_ms) for each in record.schedule.pending
+            ],
             letters=finder.letters_naming(service_id, letters),
             workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
         )
@@ -220,14 +222,6 @@ def _read(subject: str) -> tuple[str, str]:
         except ValueError:
             continue
     return text, ""
-
-
-def _scheduled(view: ServiceView | None) -> list[Scheduled]:
-    return [
-        Scheduled(each.event_id, each.type, 0, each.detail)
-        for each in (view.events if view else ())
-        if each.state == "scheduled"
-    ]
 
 
 def _written_at(router: str, view: ServiceView | None) -> int:

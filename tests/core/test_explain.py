@@ -91,11 +91,6 @@ SITUATIONS = {
         "scheduled",
         ["e8 (activated)", f"at <{NOW + 86_400_000}>"],
     ),
-    "scheduled, told in words": (
-        replace(WELL, record=NEW, at=[], scheduled=[LATER._replace(at_ms=0, detail="on Monday")]),
-        "scheduled",
-        ["later (on Monday)"],
-    ),
     "refused event": (
         replace(WELL, record=ServiceRecord("SVC-1"), at=[], letters=[REFUSED]),
         "rejected",

@@ -103,6 +103,17 @@ def test_show_says_why_and_names_the_holder(world, leasewire):
     assert shown["why"]["sentence"] in leasewire("services", "show", "SVC-B").out
 
 
+def test_show_works_without_an_inventory_and_says_what_is_missing(
+    world, leasewire, tmp_path, monkeypatch
+):
+    world.say(A)
+    monkeypatch.setenv("LEASEWIRE_INVENTORY", str(tmp_path / "nowhere.toml"))
+    shown = leasewire("services", "show", "SVC-A", "--json")
+    assert shown.code == 0
+    assert shown.document["service"] == "SVC-A"
+    assert "without the inventory" in shown.err
+
+
 def test_show_asks_routers_only_when_told_to(world, leasewire):
     world.say(A)
     world.converge.run("R1")

@@ -1,6 +1,7 @@
 """`leasewire why`: each situation is built for real, and the sentence must name what is so."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -163,6 +164,16 @@ def test_not_yet_activated(world, why):
         assert "not activated yet, only mac_changed came" in answer["sentence"]
 
 
+def test_scheduled(world, why):
+    later = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    world.say(activated("SVC-A", server=SERVER, mac=MAC, effective_at=later, id_="later"))
+    answer = why("SVC-A")
+    assert answer["code"] == "scheduled"
+    assert f"event later (activated) takes effect at {later[:10]}" in answer["sentence"]
+    assert answer["timeline"][-1]["what"] == "to take effect"
+    assert answer["timeline"][-1]["at"].startswith(later[:10])
+
+
 def test_unknown_router(world, why):
     applied(world, activated("SVC-A", router="R9"), router="R9")
     answer = why(MAC)
@@ -282,6 +293,17 @@ def test_cancelled(world, why):
     assert answer["code"] == "cancelled"
     assert "cancelled by event c1" in answer["sentence"]
     assert "a row may still stand on R1" in answer["sentence"]
+
+
+def test_what_is_still_to_clean_on_the_router_left_behind_is_told(world, why, leasewire):
+    applied(world, A)
+    world.r1.power_off()
+    applied(world, snapshot("SVC-A", router="R2", server=None, revision=2), router="R1")
+    world.converge.run("R2")
+    answer = why("SVC-A")
+    assert answer["code"] == "device-not-moved"
+    assert answer["to_clean"] == ["R1"]
+    assert "Still to clean: a row on R1." in leasewire("why", "SVC-A").out
 
 
 def test_refused_event_of_a_mac_that_no_service_has(world, why):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from worker.core.device import When, judge_device, judge_row, until_renewed
-from worker.core.facts import AtRouter, Facts, Holder, Scheduled, Why
+from worker.core.facts import AtRouter, Facts, Holder, Why
 
 
 class Explanation(NamedTuple):
@@ -74,7 +74,7 @@ def _incomplete(facts: Facts, when: When) -> Explanation | None:
     coming = next(iter(facts.scheduled), None)
     if coming is not None:
         named = f"event {coming.event_id} ({short_type(coming.type)})"
-        effect = f"takes effect {_moment(coming, when)}"
+        effect = f"takes effect at {when(coming.at_ms)}"
         return Explanation("scheduled", f"{service} is not active yet: {named} {effect}")
     letter = next((each for each in facts.letters if each.kind == "event"), None)
     if letter is not None:
@@ -237,12 +237,6 @@ def _unseen(service: str, at: AtRouter) -> Explanation:
         f"all is well with {service} as far as we know: its row {stands} on router {at.name}, "
         "which was not asked about the device",
     )
-
-
-def _moment(coming: Scheduled, when: When) -> str:
-    if coming.at_ms:
-        return f"at {when(coming.at_ms)}"
-    return f"later ({coming.detail})" if coming.detail else "later"
 
 
 def short_type(type_: str) -> str:

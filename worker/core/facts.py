@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from worker.core.entry import wanted_router
 from worker.core.observed import Observation
 from worker.core.outcome import DeadLetter
 from worker.core.record import ServiceRecord
@@ -22,12 +23,11 @@ class Journaled(NamedTuple):
 
 
 class Scheduled(NamedTuple):
-    """An event that is to take effect later; `detail` says when, where `at_ms` does not (0)."""
+    """An event that is to take effect later."""
 
     event_id: str
     type: str
     at_ms: int
-    detail: str = ""
 
 
 class Holder(NamedTuple):
@@ -127,4 +127,5 @@ class Facts:
     @property
     def to_clean(self) -> list[str]:
         """Routers on which a row may stand that is no longer wanted."""
-        return [each.name for each in self.at if each.wants is None and each.written is not None]
+        wanted = wanted_router(self.record)
+        return [name for name in self.record.placements if name != wanted]
