@@ -264,7 +264,9 @@ class RestServer:
         query, wanted = body.pop(".query", []), body.pop(".proplist", None)
         if not isinstance(query, list) or not isinstance(wanted, str | list | None):
             raise RestError(400, "Failed to parse json")  # words assumed
-        proplist = wanted.split(",") if isinstance(wanted, str) else wanted and [*map(str, wanted)]
+        if isinstance(wanted, str):
+            wanted = wanted.split(",")
+        proplist = None if wanted is None else [str(name) for name in wanted]
         _, result = router.execute(command, to_texts(body), caller, [str(word) for word in query])
         if menu.guide_rest and not target.last:
             return Response(200, {"message": "added", "id": result.ret})
