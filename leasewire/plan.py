@@ -1,6 +1,6 @@
 """`leasewire plan`: what would be written to the routers now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Annotated, Any, Final
@@ -11,9 +11,12 @@ from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
 from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
 from worker.errors import RouterBlocked, RouterUnreachable
+from worker.first_contact import other_serial
 from worker.inventory import RouterConfig
 from worker.preview import Preview, preview
 from worker.routeros.sessions import Sessions
+
+Seen = Preview | RouterUnreachable | RouterBlocked
 
 _AT_ONCE: Final = 16
 """Routers read at a time: one that is down costs its connect timeout."""
@@ -42,26 +45,40 @@ def plan_command(
         typer.echo(f"There is no router {router} in {context.settings.inventory}.", err=True)
         raise typer.Exit(1)
     names = [router] if router is not None else list(routers)
-    sessions = Sessions(context.inventory, context.settings)
+    found = look_at(context, names)
+    if as_json:
+        print_json({"routers": [document_of(routers[name], seen) for name, seen in found.items()]})
+    else:
+        for name, seen in found.items():
+            print_seen(name, seen)
+    raise typer.Exit(exit_code(list(found.values())))
 
-    def look(name: str) -> Preview | RouterUnreachable | RouterBlocked:
+
+def look_at(context: Context, names: Sequence[str]) -> dict[str, Seen]:
+    """What would be written to routers under the inventory's policies; reads them, several at once.
+
+    A router whose serial is not the one that is bound to its name is not planned for.
+    """
+    sessions = Sessions(context.inventory, context.settings)
+    serials = context.store.fleet.serials()
+
+    def look(name: str) -> Seen:
+        policy = context.inventory.routers[name].policy
         try:
             with closing(sessions.open(name)) as session:
-                return preview(context.store, session, name, routers[name].policy)
+                bound = serials.get(name, session.serial)
+                if bound != session.serial:
+                    return other_serial(name, bound, session.serial)
+                return preview(context.store, session, name, policy)
         except (RouterUnreachable, RouterBlocked) as error:
             return error
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = dict(zip(names, pool.map(look, names), strict=True))
-    if as_json:
-        print_json({"routers": [_document_of(routers[name], seen) for name, seen in found.items()]})
-    else:
-        for name, seen in found.items():
-            _print(name, seen)
-    raise typer.Exit(_exit_code(list(found.values())))
+        return dict(zip(names, pool.map(look, names), strict=True))
 
 
-def _exit_code(found: list[Preview | RouterUnreachable | RouterBlocked]) -> int:
+def exit_code(found: Sequence[Seen]) -> int:
+    """As `plan_command` says it."""
     if any(isinstance(seen, RouterBlocked) for seen in found):
         return 1
     if any(isinstance(seen, RouterUnreachable) for seen in found):
@@ -69,9 +86,8 @@ def _exit_code(found: list[Preview | RouterUnreachable | RouterBlocked]) -> int:
     return 2 if any(isinstance(seen, Preview) and seen.plan.phases for seen in found) else 0
 
 
-def _document_of(
-    config: RouterConfig, seen: Preview | RouterUnreachable | RouterBlocked
-) -> dict[str, Any]:
+def document_of(config: RouterConfig, seen: Seen) -> dict[str, Any]:
+    """What was seen of a router, for programs."""
     match seen:
         case RouterBlocked(cause=cause, words=words, advice=advice):
             error = {"cause": cause, "words": words, "advice": advice}
@@ -118,7 +134,8 @@ def _operation(operation: Operation, phase: int) -> dict[str, Any]:
             return document | {"do": "remove", "row": row, "was": dict(was)}
 
 
-def _print(name: str, seen: Preview | RouterUnreachable | RouterBlocked) -> None:
+def print_seen(name: str, seen: Seen) -> None:
+    """What was seen of a router, for people."""
     if not isinstance(seen, Preview):
         typer.secho(clean(seen), err=True, fg="red")
         return

@@ -1,10 +1,11 @@
-"""`leasewire routers`: how the routers are doing."""
+"""`leasewire routers`: how the routers are doing, and what people say of them."""
 
 from contextlib import closing
 from typing import Annotated, Any, Final
 
 import typer
 
+from leasewire import router_names, router_policy
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import (
     JsonOption,
@@ -15,14 +16,25 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from worker.core.applied_policy import AppliedPolicy
 from worker.core.ownership import parse_tag
 from worker.core.rows import Lease
 from worker.inventory import RouterConfig
 from worker.routeros.check import check_router
 from worker.routeros.sessions import Sessions
+from worker.store.fleet import Held
 from worker.store.views import RouterView
 
-app = typer.Typer(no_args_is_help=True, help="Routers: their state, their backlog, a check.")
+app = typer.Typer(
+    no_args_is_help=True, help="Routers: their state, their backlog, a check; policies and names."
+)
+app.command("apply")(router_policy.apply_command)
+app.command("replace")(router_policy.replace_command)
+app.command("hold")(router_policy.hold_command)
+app.command("release")(router_policy.release_command)
+app.command("actions")(router_policy.actions_command)
+app.command("retire")(router_names.retire_command)
+app.command("rename")(router_names.rename_command)
 
 _SIGNS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
@@ -31,15 +43,17 @@ _SIGNS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗"
 def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> None:
     """List the routers of the inventory.
 
-    State is up, unreachable (tried again by itself) or blocked (a person must act; `routers check`
-    says what to do). Backlog counts services to be looked at, waiting those that cannot go on.
+    State is up, unreachable (tried again by itself), blocked (a person must act; `routers check`
+    says what to do), policy-changed (`routers apply`) or held (`routers release`). Backlog counts
+    services to be looked at, waiting those that cannot go on.
 
     Example: leasewire routers list
     """
     context = Context(inventory)
-    views = context.store.views
+    views, fleet = context.store.views, context.store.fleet
+    held, applied = fleet.held(), fleet.policies()
     routers = [
-        document_of(config, views.router(name))
+        document_of(config, views.router(name), held.get(name), applied.get(name))
         for name, config in context.inventory.routers.items()
     ]
     if as_json:
@@ -145,21 +159,30 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
     )
 
 
-def document_of(config: RouterConfig, view: RouterView) -> dict[str, Any]:
+def document_of(
+    config: RouterConfig, view: RouterView, held: Held | None, applied: AppliedPolicy | None
+) -> dict[str, Any]:
     """A router's line for programs."""
+    state, since_ms, words = str(view.state.state), view.state.since_ms, view.state.words
+    if held is not None:
+        state, since_ms = "held", held.at_ms
+        words = f"by {held.by}: {held.reason}"
+    differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
     return without_nothing(
         {
             "router": config.name,
             "host": f"{config.host}:{config.port}",
             "transport": config.transport,
-            "state": view.state.state,
+            "state": state,
             "cause": view.state.cause,
-            "since": utc_time(view.state.since_ms),
+            "held_by": held.by if held else None,
+            "policy": "differs from the applied one" if differs else None,
+            "since": utc_time(since_ms),
             "next_try_at": utc_time(view.state.next_at_ms),
             "attempts": view.state.attempts or None,
             "services": view.services,
             "backlog": view.marked,
             "waiting": view.waiting,
-            "words": view.state.words,
+            "words": words,
         }
     )

@@ -29,14 +29,7 @@ def make_sure(store: Store, session: RouterSession, installation: str, hold: Hol
     admission = store.fleet.admit(router, session.serial)
     match admission.verdict:
         case "mismatch":
-            raise RouterBlocked(
-                router,
-                "serial-mismatch",
-                f"its serial is {session.serial or 'not told'}, and "
-                f"{admission.serials_or_names[0]} is bound to this name",
-                f"If the hardware was replaced: leasewire routers replace {router}. If another "
-                "router answers there: correct its host in the inventory",
-            )
+            raise other_serial(router, admission.serials_or_names[0], session.serial)
         case "shared":
             others = ", ".join(admission.serials_or_names)
             raise RouterBlocked(
@@ -50,6 +43,17 @@ def make_sure(store: Store, session: RouterSession, installation: str, hold: Hol
         case "ok":
             if admission.survey_due:
                 _survey(store, session, installation, hold)
+
+
+def other_serial(router: str, bound: str, seen: str) -> RouterBlocked:
+    """The verdict on a router that shows another serial than the one bound to its name."""
+    return RouterBlocked(
+        router,
+        "serial-mismatch",
+        f"its serial is {seen or 'not told'}, and {bound} is bound to this name",
+        f"If the hardware was replaced: leasewire routers replace {router}. If another router "
+        "answers there: correct its host in the inventory",
+    )
 
 
 def _survey(store: Store, session: RouterSession, installation: str, hold: Hold) -> None:

@@ -59,6 +59,12 @@ def standing(store: Store, router: str) -> Standing:
     return Standing(sorted(wanting), sorted(placed))
 
 
+def named(store: Store, router: str) -> list[str]:
+    """The services whose records say a router's name, by id."""
+    found = (each.record for each in store.views.services())
+    return sorted(record.service_id for record in found if _says(record, router))
+
+
 @dataclass(frozen=True, slots=True)
 class RouterNames:
     """Takes names away.

@@ -115,6 +115,36 @@ def world(valkey, prefix, tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def edited(world, tmp_path):
+    """Edits the inventory: `edited((before, after), …)` gives what a worker of it does.
+
+    That is (accept, converge); the world's own are those of a worker that was not restarted.
+    """
+    opened = []
+
+    def edit(*pairs):
+        path = tmp_path / "routers.toml"
+        text = path.read_text()
+        for before, after in pairs:
+            assert before in text
+            text = text.replace(before, after, 1)
+        path.write_text(text)
+        context = Context(path)
+        sessions = Sessions(context.inventory, context.settings)
+        opened.append(sessions)
+        policies = {name: router.policy for name, router in context.inventory.routers.items()}
+        store, nobody = world.context.store, [].append
+        return (
+            Accept(store, context.inventory.sources, policies, nobody, nobody),
+            Converge(store, sessions, policies, nobody, PassLimits()),
+        )
+
+    yield edit
+    for sessions in opened:
+        sessions.close_all()
+
+
+@pytest.fixture
 def short_path():
     """A directory whose path is short, as Unix sockets need."""
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
