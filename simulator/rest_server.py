@@ -23,7 +23,7 @@ from simulator.http_wire import (
 )
 from simulator.menu import ComputedSingleton, Singleton
 from simulator.menu_base import MenuBase
-from simulator.menus.users import log_in
+from simulator.menus.users import log_in, password_of
 from simulator.rest_words import (
     RestError,
     Target,
@@ -61,7 +61,6 @@ class RestLogin:
 
     router: "Router" = field(repr=False)
     caller: Caller
-    password: str = field(repr=False)
     remote: str = ""
     local: str = ""
     since: str = ""
@@ -166,8 +165,10 @@ class RestServer:
         kept = self._logins.get(name)
         if kept is not None and now - kept.used > LOGIN_KEPT_S:
             kept.reset()
+        # changes of the user apply to the next request, of its group to the next login (MAN-REST)
         known = kept is not None and kept.caller.session in router.sessions
-        if kept is None or not known or kept.password != password or router.faults.refuse_login:
+        same = password_of(router, name) == password and not router.faults.refuse_login
+        if kept is None or not known or not same:
             router.commands_run["/login"] += 1
             router.session_count += 1
             session = f"rest:{router.session_count}"
@@ -175,7 +176,7 @@ class RestServer:
             if caller is None:
                 router.refusals[errors.BAD_LOGIN] += 1
                 raise RestError(401)
-            kept = RestLogin(router, caller, password, where[1], where[0])
+            kept = RestLogin(router, caller, where[1], where[0])
             self._logins[name] = kept
             router.sessions[session] = kept
             router.logged_in(kept, caller)
@@ -231,8 +232,9 @@ class RestServer:
             case "PATCH":
                 if not last or isinstance(menu, Singleton):
                     raise RestError(400, "missing or invalid resource identifier")
-                router.execute(command, {**to_texts(body), ".id": last}, caller)
-                return Response(200, self._one(menu, last))
+                row_id = self._row(menu, last).id  # the name itself may change
+                router.execute(command, {**to_texts(body), ".id": row_id}, caller)
+                return Response(200, self._one(menu, row_id))
             case "DELETE":
                 router.execute(command, {".id": last} if last else {}, caller)
                 return Response(204)

@@ -104,6 +104,25 @@ def test_named_rows_are_found_by_name(rest):
     status, server = rest.ask("GET", "/rest/ip/dhcp-server/dhcp-vlan-32")
     assert (status, server["interface"]) == (200, "vlan-32")
     assert rest.ask("GET", "/rest/ip/dhcp-server/other")[0] == 404
+    status, renamed = rest.ask("PATCH", "/rest/ip/dhcp-server/dhcp-vlan-32", {"name": "other"})
+    assert (status, renamed["name"]) == (200, "other")
+
+
+def test_changes_of_a_user_apply_at_once_and_of_a_group_at_the_next_login(rest, sim):
+    sim.router.add_row("/user/group", {"name": "g", "policy": "read,write,api,rest-api"})
+    user = sim.router.add_row("/user", {"name": "u", "group": "g", "password": "p"})
+    rest.user = "u:p"
+    assert rest.ask("GET", LEASE)[0] == 200
+    sim.router.set_row("/user/group", "g", {"policy": "!write"})
+    assert rest.ask("PUT", LEASE, ROW)[0] == 201
+    sim.router.set_row("/user", user, {"password": "q"})
+    assert rest.ask("GET", LEASE)[0] == 401
+    rest.user = "u:q"
+    assert rest.ask("GET", LEASE)[0] == 200
+    sim.router.reset_sessions()
+    assert rest.ask("PUT", LEASE, ROW)[0] == 500
+    sim.router.run("/user/disable", {".id": user})
+    assert rest.ask("GET", LEASE)[0] == 401
 
 
 @pytest.mark.parametrize(
