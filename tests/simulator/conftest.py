@@ -1,5 +1,7 @@
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -84,6 +86,22 @@ def connect() -> Iterator[Callable[..., Raw]]:
         raw.sock.close()
 
 
-def row_of(sentence: list[str]) -> dict[str, str]:
-    """Turn a !re into a mapping."""
-    return dict(word[1:].split("=", 1) for word in sentence[1:] if word.startswith("="))
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command in a process that does not outlive the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*flags: object, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "simulator", *map(str, flags)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,7 +1,5 @@
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -85,10 +83,8 @@ def test_the_uptime_counts_from_the_last_start():
     assert uptime() == "0s"
 
 
-def start(*flags):
-    command = [sys.executable, "-m", "simulator", "--demo-password", "--json", *flags]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    return process, json.loads(process.stdout.readline())
+def said_by(process):
+    return json.loads(process.stdout.readline())
 
 
 def stop(process):
@@ -97,27 +93,27 @@ def stop(process):
     assert process.returncode == 0
 
 
-def test_the_state_file_keeps_a_router_between_runs(tmp_path):
+def test_the_state_file_keeps_a_router_between_runs(start, tmp_path):
     file = tmp_path / "state"
-    process, said = start("--state", file)
+    process = start("--demo-password", "--json", "--state", file)
+    said = said_by(process)
     same = ("serial", "fingerprint_sha256")
     before = [said["routers"][0][name] for name in same]
     stop(process)
     assert oct(file.stat().st_mode & 0o777) == "0o600"
-    process, said = start("--state", file)
+    process = start("--demo-password", "--json", "--state", file)
+    said = said_by(process)
     assert [said["routers"][0][name] for name in same] == before
     stop(process)
 
 
-def test_a_thousand_routers_fit_into_one_process():
-    process, said = start("--routers", "1000", "--seed-guide")
-    try:
-        assert len({router["api_port"] for router in said["routers"]}) == 1000
-        with open(f"/proc/{process.pid}/status", encoding="ascii") as status:  # noqa: PTH123 - a view of the kernel
-            (used,) = [line for line in status if line.startswith("VmHWM")]
-        assert int(used.split()[1]) < 500_000
-    finally:
-        stop(process)
+def test_a_thousand_routers_fit_into_one_process(start):
+    process = start("--demo-password", "--json", "--routers", "1000", "--seed-guide")
+    assert len({router["api_port"] for router in said_by(process)["routers"]}) == 1000
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:  # noqa: PTH123 - a view of the kernel
+        (used,) = [line for line in status if line.startswith("VmHWM")]
+    assert int(used.split()[1]) < 500_000
+    stop(process)
 
 
 def test_routers_can_have_addresses_of_their_own():

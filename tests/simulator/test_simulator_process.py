@@ -1,35 +1,12 @@
 import json
 import signal
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from simulator.control import ControlClient, ControlError
 
 pytestmark = pytest.mark.router
-COMMAND = [sys.executable, "-m", "simulator"]
-
-
-@pytest.fixture
-def start(tmp_path):
-    started = []
-
-    def run(*flags, prefix=()):
-        process = subprocess.Popen(
-            [*prefix, *COMMAND, *flags],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def test_it_says_where_it_listens_and_stops_cleanly(start, tmp_path):
