@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, TypeVar
 
+from pydantic import JsonValue
+
 from worker.core.entry import claims_of, wanted_entries, wanted_router
 from worker.core.outcome import outcome_of
 from worker.core.policy import RouterPolicy
@@ -38,7 +40,7 @@ class Standing(NamedTuple):
     """Services, by id, that a router's name concerns.
 
     Attributes:
-        wanting: they are to be served by it, now or once they are activated.
+        wanting: they are to be served by it, now, once they are activated, or by a scheduled event.
         placed: a row of theirs may exist there; those of `wanting` and others, that moved away or
             were cancelled while it was out of reach.
     """
@@ -244,11 +246,21 @@ class RouterNames:
 
 
 def _wants(record: ServiceRecord, router: str) -> bool:
-    return record.router == router and record.status != "cancelled"
+    now = record.router == router and record.status != "cancelled"
+    return now or _schedules(record, router)
 
 
 def _says(record: ServiceRecord, router: str) -> bool:
-    return record.value("router") == router or router in record.placements
+    named_now = record.router == router or router in record.placements
+    return named_now or _schedules(record, router)
+
+
+def _schedules(record: ServiceRecord, router: str) -> bool:
+    return any(
+        said.get("router") == router
+        for each in record.schedule.pending
+        for said in (each.own, each.beside)
+    )
 
 
 def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
@@ -259,13 +271,26 @@ def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
     nothing.
     """
     registers = dict(record.registers)
-    if record.value("router") == old:
+    if record.router == old:
         registers["router"] = registers["router"]._replace(value=new)
     placements = {name: at for name, at in record.placements.items() if name != old}
     if old in record.placements:
         there = placements.get(new, Placement(None))
         placements[new] = there if there.written else record.placements[old]
-    return replace(record, registers=registers, placements=placements)
+    pending = tuple(
+        each._replace(own=_under(each.own, old, new), beside=_under(each.beside, old, new))
+        for each in record.schedule.pending
+    )
+    return replace(
+        record,
+        registers=registers,
+        placements=placements,
+        schedule=replace(record.schedule, pending=pending),
+    )
+
+
+def _under(writes: Mapping[str, JsonValue], old: str, new: str) -> Mapping[str, JsonValue]:
+    return {**writes, "router": new} if writes.get("router") == old else writes
 
 
 def _by(size: int, items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:

@@ -1,6 +1,7 @@
 """A router is gone for good, or has another name now."""
 
 import dataclasses
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -181,3 +182,18 @@ def test_rename_to_a_name_of_another_router_is_refused(world, edited, leasewire)
     assert refused.code == 1
     assert "another serial" in refused.err
     assert record(world, 1).router == "R1"
+
+
+def test_scheduled_move_to_a_router_keeps_it_and_goes_along_with_its_name(world, edited, leasewire):
+    world.say(service(1, router="R2"))
+    later = (datetime.now(UTC) + timedelta(days=3)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    access = {"router": "R1"}
+    world.say(event("moved", "SVC-1", revision=2, access=access, effective_at=later))
+    (waits,) = record(world, 1).schedule.pending
+    assert waits.own["router"] == "R1"
+    assert "SVC-1" in leasewire("routers", "retire", "R1", "--apply").err
+    edited(TOWER)
+    assert leasewire("routers", "rename", "R1", "TOWER", "--apply").code == 0
+    (waits,) = record(world, 1).schedule.pending
+    assert waits.own["router"] == "TOWER"
+    assert record(world, 1).router == "R2"

@@ -1,0 +1,82 @@
+"""Policies, holds and serials with real workers: nothing is written until a person says so."""
+
+import pytest
+
+from tests import builders
+from tests.installation import SERVER, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+
+def activated(number, router="R1"):
+    return builders.activated(
+        f"SVC-{number}",
+        router=router,
+        server=None,
+        mac=f"00:00:5E:00:{number >> 8:02X}:{number & 255:02X}",
+        ipv4=f"100.64.{number >> 8}.{number & 255}",
+    )
+
+
+def restart(here):
+    for worker in here.workers:
+        worker.process.terminate()
+        worker.process.wait()
+    here.workers.clear()
+    here.start_workers("events", "routers")
+
+
+def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
+    with Installation(short_directory, routers=2) as here:
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(1), activated(2, "R2")])
+        eventually(lambda: here.rows("R1") and here.rows("R2"), 20, "both are written")
+        here.wait_until_settled()
+        here.inventory = {"R1": {"dhcp_server": '"all"'}}
+        here.write_inventory()
+        restart(here)
+        before = here.control["R1"].journal()
+        here.publisher.publish([activated(3), activated(4, "R2")])
+        eventually(lambda: "SVC-4" in here.rows("R2"), 20, "the other router goes on")
+        eventually(
+            lambda: here.store.views.router("R1").state.state == "policy-changed", 20, "R1 waits"
+        )
+        assert here.control["R1"].journal() == before
+        assert here.leasewire("routers", "apply").returncode == 2
+        assert here.control["R1"].journal() == before
+        done = here.leasewire("routers", "apply", "R1", "--apply")
+        assert done.returncode == 0, done.stderr
+        eventually(lambda: len(here.rows("R1")) == 2, 20, "the backlog is written")
+        here.wait_until_settled()
+        servers = [row.get("server", "all") for rows in here.rows("R1").values() for row in rows]
+        assert servers == ["all", "all"]
+        assert [row["server"] for row in here.rows("R2")["SVC-4"]] == [SERVER]
+
+
+def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backlog(
+    short_directory,
+):
+    with Installation(short_directory) as here:
+        here.environ_more = {"LEASEWIRE_BATCH_SERVICES": "10", "LEASEWIRE_WRITE_WINDOW": "1"}
+        here.control["R1"].set_faults(service_ms=20)
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(n) for n in range(1, 151)])
+        eventually(lambda: len(here.rows("R1")) >= 10, 20, "the backlog is being written")
+        assert here.leasewire("routers", "hold", "R1", "--reason", "test").returncode == 0
+        lease = here.store.keys.router_block("R1")[2]
+        eventually(lambda: not here.client.exists(lease), 10, "nobody can be at it any more")
+        written = len(here.rows("R1"))
+        assert written < 150
+        held = here.control["R1"].journal()
+        here.publisher.publish([activated(n) for n in range(151, 161)])
+        eventually(
+            lambda: here.store.views.router("R1").marked >= 160 - written, 20, "all is marked"
+        )
+        assert here.control["R1"].journal() == held
+        here.control["R1"].clear_faults()
+        assert here.leasewire("routers", "release", "R1").returncode == 0
+        eventually(lambda: len(here.rows("R1")) == 160, 30, "the backlog is written")
+        here.wait_until_settled()
+        adds = here.control["R1"].counters()["/ip/dhcp-server/lease/add"]
+        assert adds == 160
+        assert not here.control["R1"].refusals()
