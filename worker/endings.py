@@ -8,10 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
+from worker.core.effect import effective_by
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Note, Waiting
 from worker.core.outcome import DeadLetter, outcome_of
 from worker.core.record import Placement, Settled, settle
+from worker.core.rows import ListPlace, MenuPath
 from worker.store.routers import Conclusion, Mark
 
 log = structlog.get_logger()
@@ -43,11 +45,13 @@ class Look:
         mark: as taken.
         router: where.
         entry: what is wanted there.
-        written: what was last written there and read back.
+        written: the lease as last written there and read back.
+        listed: what its rows in address lists may say.
         refused: who holds what it claims; None when all claims are granted.
         stale: reads in a row that were old when their write arrived.
         writes: rounds in which something was written for it.
         wrote: each operation that the router confirmed, in words.
+        touched: the menus of these.
         before: {reason, detail, since_ms, …} if it was not in sync at its last look.
         warning: what a person should know though all is as wanted.
     """
@@ -56,23 +60,31 @@ class Look:
     router: str
     entry: Entry
     written: Mapping[str, str] | None
+    listed: frozenset[ListPlace] = frozenset()
     refused: Waiting | None = None
     stale: int = 0
     writes: int = 0
     wrote: list[str] = field(default_factory=list)
+    touched: set[MenuPath] = field(default_factory=set)
     before: Mapping[str, Any] | None = None
     warning: Note | None = None
 
 
-def confirmed(look: Look, now_ms: int) -> Conclusion:
-    """The rows are as wanted: say so of every event that this ends."""
+def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset()) -> Conclusion:
+    """The rows are as wanted: say so of every event that this ends.
+
+    Args:
+        look: at the service.
+        now_ms: Redis's time.
+        listed: what its own rows in address lists say.
+    """
     record = look.mark.stored.record
     gone = look.entry.fields is None
     placements = dict(record.placements)
     if gone:
         placements.pop(look.router, None)
     elif look.router in placements:
-        placements[look.router] = Placement(look.entry.fields)
+        placements[look.router] = Placement(look.entry.fields, listed)
     after = replace(record, placements=placements)
     wanted = wanted_router(record)
     settled: tuple[Settled, ...] = ()
@@ -89,6 +101,9 @@ def confirmed(look: Look, now_ms: int) -> Conclusion:
             reason=warning.kind if warning and not end.by else "",
             detail=f"by {end.by}" if end.by else warning.detail if warning else "",
             router=look.router,
+            effective_by=""
+            if end.by
+            else effective_by(look.entry, end.outstanding.registers, look.touched),
         )
         for end in settled
     ]

@@ -10,13 +10,16 @@ from worker.core.operations import Waiting
 from worker.core.ownership import tag_text
 from worker.core.planner import Wanted, in_the_way
 from worker.core.policy import RouterPolicy
-from worker.core.rows import Lease
+from worker.core.record import Placement
+from worker.core.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row
 from worker.endings import Look
 from worker.hold import Hold
-from worker.ports import LeaseQuery, RouterSession
+from worker.ports import LeaseQuery, RouterSession, Term
 from worker.shortcomings import Shortcomings
 from worker.store.routers import Mark
 from worker.store.store import Store
+
+_Rows = dict[tuple[MenuPath, str], Row]
 
 
 class Gathering:
@@ -58,7 +61,7 @@ class Gathering:
         entries = wanted_entries(record, {self._router: self._policy})
         entry = entries.get(self._router, Entry(mark.service_id, None))
         placement = record.placements.get(self._router)
-        return Look(mark, self._router, entry, placement.written if placement else None)
+        return Look(mark, self._router, entry, *(placement or Placement(None)))
 
     def wanted(self, look: Look) -> Wanted:
         """The look as the planner takes it."""
@@ -67,6 +70,7 @@ class Gathering:
             written=look.written,
             granted=look.refused is None,
             refused_because=look.refused,
+            listed=look.listed,
         )
 
     def claim(self, looks: Sequence[Look]) -> dict[str, Look]:
@@ -95,8 +99,30 @@ class Gathering:
         )
         return Waiting("claim-held", detail)
 
-    def _read(self, looks: Iterable[Look]) -> dict[str, Lease]:
-        """The rows that the looks are about: what they want, what was last written, their tags."""
+    def _read(self, looks: Collection[Look]) -> _Rows:
+        """The rows that the looks are about; a menu besides the leases only where one needs it."""
+        rows: list[Row] = [*self._read_leases(looks)]
+        beside: dict[MenuPath, set[Term]] = {
+            ADDRESS_LISTS: self._list_terms(looks),
+            OPTIONS: {Term("name", name) for look in looks for name in look.entry.options},
+        }
+        for menu, terms in beside.items():
+            if terms:
+                rows += self._session.read_rows(menu, sorted(terms), self._hold.progress)
+        return {(row.menu, row.id): row for row in rows}
+
+    def _list_terms(self, looks: Iterable[Look]) -> set[Term]:
+        terms: set[Term] = set()
+        for look in looks:
+            near = look.listed | look.entry.listed
+            terms |= {Term("address", place.address) for place in near}
+            if near:
+                tag = tag_text(self._policy.installation, look.mark.service_id)
+                terms.add(Term("comment", tag))
+        return terms
+
+    def _read_leases(self, looks: Iterable[Look]) -> list[Lease]:
+        """What the looks want, what was last written, their tags."""
         macs: set[str] = set()
         addresses: set[str] = set()
         comments: set[str] = set()
@@ -112,9 +138,9 @@ class Gathering:
             if look.entry.label:
                 comments.add(f"{tag} {look.entry.label}")
         query = LeaseQuery(frozenset(macs), frozenset(addresses), frozenset(comments))
-        return {row.id: row for row in self._session.read_leases(query, self._hold.progress)}
+        return self._session.read_leases(query, self._hold.progress)
 
-    def close(self, looks: dict[str, Look]) -> tuple[dict[str, Look], list[Lease]]:
+    def close(self, looks: dict[str, Look]) -> tuple[dict[str, Look], list[Row]]:
         """Read the rows, and bring in every service of ours whose row stands in the way.
 
         So swaps and rings resolve, however few services a batch has.

@@ -3,7 +3,7 @@
 `worker/converge.py` calls these; `worker/routeros/` implements the router's side.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -73,6 +73,9 @@ class RouterSession(Protocol):
     @property
     def serial(self) -> str:
         """Serial number, or system id of a CHR; empty where the router tells neither."""
+
+    def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
+        """Those of a menu's fields that the router's version does not have, in words."""
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """Read the rows that match, or all of them; each row once, in no certain order.

@@ -9,10 +9,11 @@ from typing import Final
 
 import structlog
 
-from worker.core.operations import MakeStatic, Plan, Waiting
+from worker.core.operations import Add, MakeStatic, Plan, Waiting
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
+from worker.core.rows import ADDRESS_LISTS, ListPlace
 from worker.endings import Look, Patience, confirmed, given_up, held_back, waiting
 from worker.errors import LeaseLost, RouterBlocked
 from worker.gathering import Gathering
@@ -171,7 +172,7 @@ class Rounds:
             self._surplus = made.surplus
             self._tell(made, looks)
             looks = self._end_what_is_done(looks, made)
-            looks = self._remember_made_static(looks, made)
+            looks = self._remember(looks, made)
             if looks:
                 looks = self._write(looks, made)
 
@@ -185,7 +186,7 @@ class Rounds:
             if why is not None and service_id not in busy:
                 ends.append(self._wait(look, why))
             elif service_id not in busy:
-                ends.append(confirmed(look, self._now_ms))
+                ends.append(confirmed(look, self._now_ms, made.listed[service_id]))
             elif why is None and look.writes >= MAX_WRITES:
                 ends.append(self._does_not_stick(look, made))
             else:
@@ -193,16 +194,28 @@ class Rounds:
         self._conclude(ends)
         return left
 
-    def _remember_made_static(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
-        """Note which dynamic rows become ours before they do: they get their tag only after.
+    def _remember(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+        """Note what comes to be ours before it is written, where a tag alone does not say it.
 
-        Without it a crash in between would leave a static row that nobody knows for ours.
+        A lease that is made static gets its tag only after: a crash in between would leave a row
+        that nobody knows for ours. Of a list row nothing else would tell that it may be there.
         """
-        fields = {o.service_id: o.was for o in made.operations() if isinstance(o, MakeStatic)}
+        noted: dict[str, Placement] = {}
+        for operation in made.operations():
+            look = looks.get(operation.service_id)
+            if look is None:
+                continue
+            at = noted.get(operation.service_id, Placement(look.written, look.listed))
+            match operation:
+                case MakeStatic(was=was):
+                    noted[operation.service_id] = at._replace(written=was)
+                case Add(menu=menu, fields=fields) if menu == ADDRESS_LISTS:
+                    place = ListPlace(fields["list"], fields["address"])
+                    noted[operation.service_id] = at._replace(listed=at.listed | {place})
         commits = []
-        for service_id in fields.keys() & looks.keys():
+        for service_id, at in noted.items():
             stored = looks[service_id].mark.stored
-            placements = {**stored.record.placements, self._router: Placement(fields[service_id])}
+            placements = {**stored.record.placements, self._router: at}
             record = replace(stored.record, placements=placements)
             commits.append(ServiceCommit(service_id, stored.generation, record))
         done = self._store.records.commit(commits, self._now_ms).done
@@ -212,7 +225,7 @@ class Rounds:
             if through and commit.record is not None:
                 stored = Stored(commit.generation + 1, commit.record)
                 look.mark = look.mark._replace(stored=stored)
-                look.written = fields[commit.service_id]
+                look.written, look.listed = noted[commit.service_id]
                 left[commit.service_id] = look
             # else something was said of it meanwhile: its mark stands, and is taken again
         return left
@@ -228,7 +241,8 @@ class Rounds:
             self._tally.operations += answers.operations
             self._tally.refused += len(answers.refused)
             for service_id, applied in answers.applied.items():
-                looks[service_id].wrote += applied
+                looks[service_id].wrote += [in_words(each) for each in applied]
+                looks[service_id].touched |= {each.menu for each in applied}
         return self._after_writing(looks, answers)
 
     def _after_writing(self, looks: dict[str, Look], answers: Answers) -> dict[str, Look]:

@@ -54,7 +54,9 @@ class Shortcomings:
         fields = look.entry.fields
         if fields is None:
             return None
-        lacks = self._setup.lacking(fields)
+        lacks = list(self._setup.lacking(fields))
+        for menu, names in look.entry.needs.items():
+            lacks += self._session.lacking(menu, names)
         misfit = self._setup.misfit(look.mark.service_id, fields["address"])
         if (lacks or misfit) and not self._is_fresh:
             self._look_again()

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
+from worker.core.rows import LEASES, OPTIONS
 from worker.hold import Hold
 from worker.ports import RouterSession, Written
 
@@ -13,12 +14,12 @@ class Answers:
     """What came of a plan.
 
     Attributes:
-        applied: service -> its confirmed operations in words.
+        applied: service -> its confirmed operations.
         refused: service -> its first refused operation; nothing after it was sent for it.
         operations: how many were sent.
     """
 
-    applied: dict[str, list[str]] = field(default_factory=dict)
+    applied: dict[str, list[Operation]] = field(default_factory=dict)
     refused: dict[str, Written] = field(default_factory=dict)
     operations: int = 0
 
@@ -34,6 +35,7 @@ def write(
         LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
     """
     failed: set[int] = set()
+    shared: dict[int, Written] = {}
     for phase in made.phases:
         ready = [
             operation
@@ -43,6 +45,9 @@ def write(
             and not (operation.needs & failed)
         ]
         failed |= {each.number for each in phase} - {each.number for each in ready}
+        for each in phase:  # what services share was refused to all that need it
+            for number in each.needs & shared.keys() if each.service_id in services else ():
+                answers.refused.setdefault(each.service_id, shared[number])
         if not ready:
             continue
         hold.progress()
@@ -50,15 +55,21 @@ def write(
             service_id = result.operation.service_id
             answers.operations += 1
             if result.refusal is None:
-                words = in_words(result.operation)
-                answers.applied.setdefault(service_id, []).append(words)
+                answers.applied.setdefault(service_id, []).append(result.operation)
             else:
                 failed.add(result.operation.number)
                 answers.refused.setdefault(service_id, result)
+                if result.operation.menu == OPTIONS:
+                    shared[result.operation.number] = result
 
 
 def in_words(operation: Operation) -> str:
     """An operation in a few words, for history and log."""
+    where = "" if operation.menu == LEASES else f"{operation.menu} "
+    return where + _in_words(operation)
+
+
+def _in_words(operation: Operation) -> str:
     match operation:
         case Add(fields=fields):
             return f"add {_pairs(fields)}"

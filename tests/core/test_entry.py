@@ -45,7 +45,13 @@ def record_of(*raws, on=()):
 
 def test_an_active_service_is_present_on_its_router():
     entries = wanted_entries(record_of(activated(), on=["R1"]), POLICIES)
-    fields = {"mac-address": mac(1), "address": ipv4(10), "server": "dhcp1", "block-access": "no"}
+    fields = {
+        "mac-address": mac(1),
+        "address": ipv4(10),
+        "server": "dhcp1",
+        "block-access": "no",
+        "dhcp-option": "",
+    }
     assert entries == {"R1": Entry("SVC-1", fields)}
 
 

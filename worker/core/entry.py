@@ -1,4 +1,4 @@
-"""What a router must hold for a service: the fields of its row, or absence; and the claims.
+"""What a router must hold for a service: the fields of its lease, or absence; and the claims.
 
 Who calls it: `accept` (claims, marks) and `converge` (what to plan for), each with a record and
 the policies of the routers.
@@ -7,14 +7,19 @@ the policies of the routers.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
+from worker.core.dhcp_options import OptionFields, option_rows
+from worker.core.operations import Waiting
+from worker.core.plan_rates import rate_of
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
+from worker.core.rows import LEASES, OPTIONS, ListPlace, MenuPath
+from worker.core.suspension import suspending
 
 ANY_SERVER: Final = "all"
 """RouterOS's name for every DHCP server of a router."""
@@ -41,26 +46,43 @@ class Entry:
 
     Attributes:
         service_id: whose entry it is.
-        fields: RouterOS names to normal-form values of every field that the policy manages
-            (`mac-address`, `address`, `server`, `block-access`, …); None means absent.
+        fields: of its lease: RouterOS names to normal-form values of every field that the policy
+            manages (`mac-address`, `address`, `server`, `block-access`, …); None means absent.
         label: text to put behind our tag when a row is made; never compared.
+        listed: the address lists in which its address is to stand.
+        options: the option rows that its lease names, by name; others share them.
+        hindered: why nothing can be written towards it now.
+        notes: what a person should know of it: kinds and sentences.
     """
 
     service_id: str
     fields: Mapping[str, str] | None
     label: str = ""
+    listed: frozenset[ListPlace] = frozenset()
+    options: Mapping[str, OptionFields] = field(default_factory=dict)
+    hindered: Waiting | None = None
+    notes: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:
-        """Names this content: equal digests, equal entries."""
-        return digest_of(self.fields)
+        """Names this content: equal digests, equal entries. A hindered one equals none."""
+        if self.hindered is not None:
+            return self.hindered.reason
+        return digest_of(self.fields, self.listed)
+
+    @property
+    def needs(self) -> Mapping[MenuPath, frozenset[str]]:
+        """The fields that a router must have, by menu."""
+        of_options = {name for fields in self.options.values() for name in fields}
+        return {LEASES: frozenset(self.fields or ()), OPTIONS: frozenset(of_options)}
 
 
-def digest_of(fields: Mapping[str, str] | None) -> str:
-    """A short hash over fields; `absent` for None."""
+def digest_of(fields: Mapping[str, str] | None, listed: Collection[ListPlace] = ()) -> str:
+    """A short hash over what a lease and the address lists hold; `absent` without a lease."""
     if fields is None:
         return "absent"
-    text = json.dumps(sorted(fields.items()), separators=(",", ":"))
+    content = [sorted(fields.items()), *([sorted(listed)] if listed else [])]
+    text = json.dumps(content, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -81,15 +103,49 @@ def wanted_entries(
     entries.pop(router, None)
     policy = policies.get(router)
     if policy is not None:
-        fields = {
-            "mac-address": str(record.value("mac")),
-            "address": str(_address_field(record.value("address"))),
-            "server": str(record.value("dhcp_server") or policy.default_server),
-            "block-access": "no" if record.value("suspension") is None else "yes",
-        }
-        label = record.value("label") if policy.label else None
-        entries[router] = Entry(record.service_id, fields, str(label or ""))
+        entries[router] = _present(record, policy)
     return entries
+
+
+def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
+    address = str(_address_field(record.value("address")))
+    how = suspending(record, policy, own_address=is_host_address(address))
+    fields = {
+        "mac-address": str(record.value("mac")),
+        "address": address,
+        "server": str(record.value("dhcp_server") or policy.default_server),
+        "block-access": "yes" if how.mode == "block" else "no",
+    }
+    hindered = None
+    if policy.manages("rate-limit"):
+        rate = rate_of(record, policy)
+        if how.mode == "throttle":
+            fields["rate-limit"] = policy.throttle
+        elif isinstance(rate, Waiting):
+            hindered = rate
+        else:
+            fields["rate-limit"] = rate
+    if policy.manages("lease-time"):
+        fields["lease-time"] = policy.lease_time
+    if policy.manages("address-lists"):
+        fields["address-lists"] = policy.address_lists
+    notes = [] if how.note is None else [how.note]
+    options = option_rows(record, policy)
+    if policy.manages("dhcp-option"):
+        fields["dhcp-option"] = ",".join(sorted(options))
+    elif options:
+        notes.append(("options-not-managed", "the router's policy leaves dhcp-option to others"))
+        options = {}
+    walled = how.mode == "walled_garden"
+    return Entry(
+        record.service_id,
+        fields,
+        label=str((record.value("label") if policy.label else None) or ""),
+        listed=frozenset({ListPlace(policy.suspend_list, address)} if walled else ()),
+        options=options,
+        hindered=hindered,
+        notes=tuple(notes),
+    )
 
 
 def wanted_router(record: ServiceRecord) -> str | None:

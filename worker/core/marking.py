@@ -35,7 +35,7 @@ def marks_of(
     marks = {}
     for router, placement in record.placements.items():
         entry = entries.get(router)
-        written = entry is not None and entry.digest == digest_of(placement.written)
+        written = entry is not None and entry.digest == digest_of(*placement)
         gone = entry is not None and entry.fields is None
         if written and not gone and not (record.outstanding and router == record.router):
             continue
@@ -49,6 +49,6 @@ def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool
     record = placed(record)
     entries = wanted_entries(record, policies)
     return all(
-        router in entries and entries[router].digest == digest_of(placement.written)
+        router in entries and entries[router].digest == digest_of(*placement)
         for router, placement in record.placements.items()
     )

@@ -93,8 +93,9 @@ class Member:
         return Set(0, self.id, row.id, fields, was)
 
     def add(self, target: Mapping[str, str]) -> Add:
-        """Make its row."""
-        return Add(0, self.id, {**target, "comment": self._comment("")})
+        """Make its row. What is empty is so by default."""
+        fields = {name: value for name, value in target.items() if value}
+        return Add(0, self.id, {**fields, "comment": self._comment("")})
 
     def make_static(self, lease: Lease) -> MakeStatic:
         """Take over its device's lease as it is."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from worker.core.rows import LEASES, MenuPath
+from worker.core.rows import LEASES, ListPlace, MenuPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ class Waiting:
     """Why nothing can be written for a service now, in a word and in a sentence.
 
     Attributes:
-        reason: `foreign-row`, `ambiguous-rows`, `row-in-the-way`, `dynamic-lease`, `claim-held`, …
+        reason: `foreign-row`, `ambiguous-rows`, `row-in-the-way`, `dynamic-lease`, `claim-held`,
+            `option-changed`, `unknown-plan`, …
         detail: one sentence that names the row or the holder.
     """
 
@@ -82,7 +83,8 @@ class Note:
 
     Attributes:
         service_id: whom it is about.
-        kind: `tag-lost`, `surplus-row`, `disabled-by-hand` or `address-still-used-by`.
+        kind: `tag-lost`, `surplus-row`, `disabled-by-hand`, `address-still-used-by`,
+            `listed-by-others`, `suspend-mode` or `options-not-managed`.
         detail: one sentence that names the row.
     """
 
@@ -103,6 +105,7 @@ class Plan:
         surplus: ids of rows that look like a service's beside its own row. They are foreign:
             give them to the next plan of this session, which may not see it any more, as the
             service's own row was removed.
+        listed: by service, what its own rows in address lists say.
     """
 
     phases: tuple[tuple[Operation, ...], ...] = ()
@@ -110,6 +113,7 @@ class Plan:
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
     surplus: frozenset[str] = frozenset()
+    listed: Mapping[str, frozenset[ListPlace]] = field(default_factory=dict)
 
     def operations(self) -> Iterator[Operation]:
         """All operations, phase by phase."""

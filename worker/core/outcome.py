@@ -40,6 +40,7 @@ class Outcome:
         at_ms: when this word was said.
         router: the router that the word is about; empty when it is about none.
         effective_at_ms: when a scheduled event takes effect; 0 for others.
+        effective_by: of an applied event that changed a router: from when it acts there.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Outcome:
     at_ms: int = 0
     router: str = ""
     effective_at_ms: int = 0
+    effective_by: str = ""
 
     def to_json(self) -> str:
         """One line of JSON; empty fields are left out."""
@@ -119,6 +121,7 @@ def outcome_of(  # noqa: PLR0913 - the parts of one sentence
     reason: str = "",
     detail: str = "",
     router: str = "",
+    effective_by: str = "",
 ) -> Outcome:
     """The next word on an event that a record still lists as outstanding."""
     return Outcome(
@@ -133,4 +136,5 @@ def outcome_of(  # noqa: PLR0913 - the parts of one sentence
         accepted_at_ms=outstanding.accepted_at_ms,
         at_ms=at_ms,
         router=router,
+        effective_by=effective_by,
     )

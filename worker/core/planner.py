@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass
 
 from worker.core.entry import Entry, claims_of, scopes_meet
 from worker.core.leases import Claimed, LeaseEnds
+from worker.core.listings import Listings
 from worker.core.member import Member
 from worker.core.operations import Plan, Waiting
 from worker.core.own_row import OwnRow, find_own_row
@@ -17,7 +18,8 @@ from worker.core.ownership import parse_tag
 from worker.core.phases import Draft, fields_to_free, into_phases
 from worker.core.policy import RouterPolicy
 from worker.core.row_index import RowIndex
-from worker.core.rows import Lease
+from worker.core.rows import DhcpOption, Lease, ListedAddress, ListPlace, Row
+from worker.core.shared_options import SharedOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Wanted:
 
     Attributes:
         entry: what the router must hold for it.
-        written: fields of the entry last written there and read back; None: none yet.
+        written: fields of its lease last written there and read back; None: none yet.
+        listed: the rows of address lists that may be its own.
         granted: whether it holds all its claims; if not, nothing is written towards its entry.
         refused_because: who holds them; shown for a service that is not granted.
     """
@@ -35,11 +38,12 @@ class Wanted:
     written: Mapping[str, str] | None = None
     granted: bool = True
     refused_because: Waiting | None = None
+    listed: frozenset[ListPlace] = frozenset()
 
 
 def plan(
     wanted: Sequence[Wanted],
-    rows: Sequence[Lease],
+    rows: Sequence[Row],
     policy: RouterPolicy,
     surplus: frozenset[str] = frozenset(),
 ) -> Plan:
@@ -48,8 +52,9 @@ def plan(
     Args:
         wanted: one a service. The batch is closed (see `in_the_way`): a row of a service that is
             not in it is as foreign as anybody else's.
-        rows: one read of one router, in any order: the services' rows, and all that hold a MAC or
-            an address that they want or had.
+        rows: one read of one router, in any order: the services' rows, and all that hold a MAC,
+            an address or a place in an address list that they want or had; the DHCP options that
+            they need.
         policy: of that router.
         surplus: what the plans before this one, over the same session, found to be surplus.
 
@@ -63,13 +68,14 @@ def plan(
 
 
 def in_the_way(
-    wanted: Sequence[Wanted], rows: Sequence[Lease], policy: RouterPolicy
+    wanted: Sequence[Wanted], rows: Sequence[Row], policy: RouterPolicy
 ) -> frozenset[str]:
     """Services of ours, not in the batch, whose rows hold what a granted entry wants.
 
     The caller adds them and reads their rows, until there are none: that closes the batch.
     """
-    index = RowIndex(rows, policy.installation)
+    index = RowIndex(_leases(rows), policy.installation)
+    listings = Listings(_listed(rows), policy.installation, Draft())
     batch = {one.entry.service_id for one in wanted}
     found = set()
     for one in wanted:
@@ -78,7 +84,16 @@ def in_the_way(
                 tag = parse_tag(row.comment)
                 if tag is not None and tag.installation == policy.installation:
                     found.add(tag.service_id)
+            found |= listings.holders(one.entry.listed)
     return frozenset(found - batch)
+
+
+def _leases(rows: Sequence[Row]) -> list[Lease]:
+    return [row for row in rows if isinstance(row, Lease)]
+
+
+def _listed(rows: Sequence[Row]) -> list[ListedAddress]:
+    return [row for row in rows if isinstance(row, ListedAddress)]
 
 
 class _Planning:
@@ -87,12 +102,12 @@ class _Planning:
     def __init__(
         self,
         wanted: Sequence[Wanted],
-        rows: Sequence[Lease],
+        rows: Sequence[Row],
         policy: RouterPolicy,
         surplus: frozenset[str],
     ) -> None:
         self._policy = policy
-        self._index = RowIndex(rows, policy.installation, surplus)
+        self._index = RowIndex(_leases(rows), policy.installation, surplus)
         self._surplus = surplus
         self._wanted = sorted(wanted, key=lambda one: one.entry.service_id)
         self._owners: dict[str, Member] = {}  # of their rows, by row id
@@ -100,18 +115,12 @@ class _Planning:
         self._claimed: Claimed = defaultdict(list)
         self._draft = Draft()
         self._leases = LeaseEnds(self._index, policy, self._draft)
+        self._listings = Listings(_listed(rows), policy.installation, self._draft)
+        options = (row for row in rows if isinstance(row, DhcpOption))
+        self._options = SharedOptions(options, self._draft)
 
     def result(self) -> Plan:
-        for member, wanted in zip(self._members, self._wanted, strict=True):
-            self._note_what_was_found(member)
-            if wanted.granted:
-                self._take_claims(member)
-        for member, wanted in zip(self._members, self._wanted, strict=True):
-            if member.leaves:
-                self._leases.end_with_row(member, wanted.written, self._claimed)
-        # Who waits for the router or for a person?
-        for member in self._members:
-            member.waiting = member.waiting or self._hindrance(member)
+        self._find_who_goes_on()
         # Who gives way to whom?
         for member in self._members:
             self._ask(member)
@@ -124,6 +133,10 @@ class _Planning:
         for member in self._members:
             self._wait_for_givers(member)
             self._leases.end_elsewhere(member)
+        for member in self._members:
+            self._listings.remove(member)
+        for member in self._members:
+            self._listings.add(member)
         phases = into_phases(self._draft.steps)
         return Plan(
             phases=phases,
@@ -133,7 +146,21 @@ class _Planning:
             surplus=self._surplus.union(
                 row.id for each in self._members for row in each.own.surplus
             ),
+            listed={each.id: self._listings.own(each.id) for each in self._members},
         )
+
+    def _find_who_goes_on(self) -> None:
+        for member, wanted in zip(self._members, self._wanted, strict=True):
+            self._note_what_was_found(member)
+            self._listings.look_up(member, wanted.listed)
+            if wanted.granted:
+                self._take_claims(member)
+        for member, wanted in zip(self._members, self._wanted, strict=True):
+            if member.leaves:
+                self._leases.end_with_row(member, wanted.written, self._claimed)
+        # Who waits for the router or for a person?
+        for member in self._members:
+            member.waiting = member.waiting or self._hindrance(member)
 
     def _why_empty(self) -> str:
         if any(each.waiting for each in self._members):
@@ -146,7 +173,7 @@ class _Planning:
         own = find_own_row(wanted.entry, wanted.written, self._index)
         if own.row is not None and own.row.id in self._owners:
             own = OwnRow()  # it lost its tag, and two services had it one after the other
-        waiting = own.waiting
+        waiting = own.waiting or wanted.entry.hindered
         if not wanted.granted and wanted.entry.fields is not None:
             unknown = Waiting("claim-held", "another service holds its MAC or its address")
             waiting = wanted.refused_because or unknown
@@ -163,6 +190,8 @@ class _Planning:
             note(member.id, "disabled-by-hand", f"{own.row.name} was switched off by hand")
         for row in own.surplus:
             note(member.id, "surplus-row", f"{row.name} looks like its row too; it is left alone")
+        for kind, detail in member.entry.notes:
+            note(member.id, kind, detail)
 
     def _take_claims(self, member: Member) -> None:
         """The store grants a key once; should two want one here, the first of them goes on."""
@@ -180,8 +209,11 @@ class _Planning:
     def _hindrance(self, member: Member) -> Waiting | None:
         """What stands in the way of the target and is not ours to change."""
         target = member.target
-        if target is None or member.stands:
+        if target is None:
             return None
+        changed = self._options.hindrance(member.entry.options)
+        if changed is not None or member.stands:
+            return changed
         for _, row in self._index.holders(target):
             if row is not member.row and row.id not in self._owners:
                 return self._blocked_by(row)
@@ -218,6 +250,7 @@ class _Planning:
         row, target = member.row, member.target
         held: Mapping[str, str] = {}
         first = member.before
+        options = self._options.add_for(member) if target is not None else []
         if row is not None and member.freed:
             change = member.change(row, member.freed)
             member.free = self._draft.step(change)
@@ -227,14 +260,16 @@ class _Planning:
         elif row is not None and target is not None:
             change = member.change(row, target, held)
             if change.fields:
-                member.takes = member.final = self._draft.step(change, *first)
+                member.takes = member.final = self._draft.step(change, *first, *options)
         elif target is not None:
             lease = self._fitting_lease(target)
             if lease is None:
-                member.takes = member.final = self._draft.step(member.add(target), *first)
+                added = self._draft.step(member.add(target), *first, *options)
+                member.takes = member.final = added
             else:
                 member.takes = self._draft.step(member.make_static(lease), *first)
-                member.final = self._draft.step(member.change(lease, target), member.takes)
+                change = member.change(lease, target)
+                member.final = self._draft.step(change, member.takes, *options)
 
     def _fitting_lease(self, target: Mapping[str, str]) -> Lease | None:
         for lease in self._index.dynamic_of(target["mac-address"], target["server"]):

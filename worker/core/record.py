@@ -5,12 +5,13 @@ hold for it (`entry.py`), the store keeps it. Nothing here knows of Redis or of 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import JsonValue
 
+from worker.core.rows import ListPlace
 from worker.core.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.version import NEVER, Version
 from worker.errors import LeasewireError
@@ -81,11 +82,25 @@ class Placement(NamedTuple):
     """A router on which a row of the service may exist.
 
     Attributes:
-        written: fields of the last entry written there and read back; None: none yet, or the
+        written: fields of the last lease written there and read back; None: none yet, or the
             entry was an absence.
+        listed: what rows of its own in address lists may say, noted before they are written.
     """
 
     written: Mapping[str, str] | None
+    listed: frozenset[ListPlace] = frozenset()
+
+    def to_values(self) -> Sequence[object]:
+        """As JSON keeps it."""
+        return [self.written, *([sorted(self.listed)] if self.listed else [])]
+
+    @classmethod
+    def from_values(cls, values: list[Any] | Mapping[str, str] | None) -> "Placement":
+        """The reverse of `to_values`; also reads what was kept before there were lists."""
+        if not isinstance(values, list):
+            return cls(values)
+        written, *rest = values
+        return cls(written, frozenset(ListPlace(*place) for each in rest for place in each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +236,7 @@ def record_to_json(record: ServiceRecord) -> str:
             [version, event, values] + ([] if stated == version else [stated])
             for (version, event, stated), values in by_event.items()
         ],
-        "placements": {router: at.written for router, at in record.placements.items()},
+        "placements": {router: at.to_values() for router, at in record.placements.items()},
         "outstanding": record.outstanding,
     }
     if record.epoch:
@@ -251,7 +266,7 @@ def record_from_json(text: str) -> ServiceRecord:
             for name, value in values.items()
         },
         highest=Version(*raw["highest"]),
-        placements={router: Placement(written) for router, written in raw["placements"].items()},
+        placements={router: Placement.from_values(at) for router, at in raw["placements"].items()},
         outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
         schedule=Schedule.from_values(raw.get("schedule", [[], []])),
     )

@@ -4,7 +4,7 @@ Who calls it: the adapters that turn rows into values and back. A new field or m
 here. What must never enter it: a decision about what to manage, which is the planner's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, NamedTuple
 
 from worker.core import normal
@@ -100,7 +100,7 @@ def version_of(text: str) -> Version:
     return tuple(numbers)
 
 
-def lacking(menu: MenuPath, names: frozenset[str], version: str) -> list[str]:
+def lacking(menu: MenuPath, names: Collection[str], version: str) -> list[str]:
     """Those of the fields that a version does not have, in words; none of an unknown version."""
     number = version_of(version)
     fields = (MENUS[menu].fields[name] for name in sorted(names) if name in MENUS[menu].fields)

@@ -3,7 +3,7 @@
 Who calls it: `sessions.py` and `check.py` open one; the converge pass reads and writes with it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
@@ -19,6 +19,7 @@ from worker.ports import LeaseQuery, Term, Written
 from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.failures import old_login, refusal, refused_login, verdict
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
+from worker.routeros.menus import lacking
 from worker.routeros.observing import observed, observing_commands
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
@@ -49,6 +50,10 @@ class ApiSession:
         self._connection = connection
         self._settings = settings
         self._setup: DhcpSetup | None = None
+
+    def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
+        """See `worker.ports.RouterSession`."""
+        return lacking(menu, names, self.version)
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
