@@ -9,6 +9,7 @@ from typing import Final
 import typer
 
 from leasewire import (
+    claims,
     dead_letters,
     demo,
     events,
@@ -70,6 +71,7 @@ app.command("status", short_help="Show how all is doing, for people and monitori
 )
 app.command("why", short_help="Say why a customer has no address.")(why.why_command)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(claims.app, name="claims")
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
 """`leasewire dead-letters`: what could go no further by itself."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
+from leasewire import dead_letter_actions
 from leasewire.context import Context
 from leasewire.printing import (
     JsonOption,
@@ -20,32 +22,73 @@ from worker.core.outcome import DeadLetter
 app = typer.Typer(no_args_is_help=True, help="Events and services that could go no further.")
 
 
+app.command()(dead_letter_actions.replay)
+app.command()(dead_letter_actions.edit)
+app.command()(dead_letter_actions.discard)
+
+
 @app.command("list")
 def list_(
     *,
-    most: Annotated[int, typer.Option(help="How many; the newest come first.", min=1)] = 100,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    each: Annotated[bool, typer.Option("--each", help="One a line, not grouped.")] = False,
+    most: Annotated[int, typer.Option(help="How many single ones; the newest.", min=1)] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """List dead letters, the newest first.
+    """List dead letters by cause: how many, since when, and the id of one of them.
 
-    Example: leasewire dead-letters list
+    Example: leasewire dead-letters list; leasewire dead-letters list --each --reason invalid-event
     """
-    letters = [document_of(each) for each in Context().store.views.dead_letters(most)]
+    found = [
+        letter
+        for letter in Context().store.letters.all()
+        if reason is None or letter.reason == reason
+    ]
+    letters = [document_of(letter) for letter in reversed(found[-most:])]
+    groups = _groups(found)
     if as_json:
-        print_json({"dead_letters": letters})
-        return
-    print_table(
-        ("id", "kind", "service", "router", "reason", "detail", "at"),
-        (
+        print_json({"groups": groups, "dead_letters": letters})
+    elif each:
+        columns = ("id", "kind", "service", "router", "reason", "detail", "at")
+        print_table(
+            columns,
             (
-                *(each.get(name) for name in ("id", "kind", "service", "router", "reason")),
-                each.get("detail"),
-                local_time(each.get("at")),
-            )
-            for each in letters
-        ),
-        "No dead letters.",
-    )
+                (*(one.get(name) for name in columns[:-1]), local_time(one.get("at")))
+                for one in letters
+            ),
+            "No dead letters.",
+        )
+    else:
+        print_table(
+            ("count", "reason", "words", "oldest", "newest", "one of them"),
+            (
+                (
+                    *(group.get(name) for name in ("count", "reason", "detail")),
+                    *(local_time(group[name]) for name in ("oldest", "newest")),
+                    group["example"],
+                )
+                for group in groups
+            ),
+            "No dead letters.",
+        )
+
+
+def _groups(letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
+    """One document a cause (reason and words), the most frequent first."""
+    by_cause: dict[tuple[str, str], list[DeadLetter]] = {}
+    for letter in letters:
+        by_cause.setdefault((letter.reason, letter.detail), []).append(letter)
+    return [
+        {
+            "reason": reason,
+            "detail": detail,
+            "count": len(group),
+            "oldest": utc_time(min(letter.at_ms for letter in group)),
+            "newest": utc_time(max(letter.at_ms for letter in group)),
+            "example": group[-1].id,
+        }
+        for (reason, detail), group in sorted(by_cause.items(), key=lambda pair: -len(pair[1]))
+    ]
 
 
 @app.command()

@@ -56,6 +56,11 @@ class Keys:
         return f"{self.prefix}dead:by-time"
 
     @property
+    def actions(self) -> str:
+        """List: the last 500 actions of people on dead letters and claims, newest first."""
+        return f"{self.prefix}actions"
+
+    @property
     def sweep(self) -> str:
         """String with a time limit: one sweep at a time."""
         return f"{self.prefix}sweep"
@@ -193,9 +198,6 @@ class Keys:
             base + "state",
         )
 
-    def router_state(self, router: str) -> str:
-        """String: the router's state as JSON (last of its block)."""
-        return self.router_block(router)[-1]
     def router_troubles(self, router: str) -> str:
         """Hash: what passes remember of what a router lacks, and of services to suspect.
 
@@ -203,3 +205,6 @@ class Keys:
         """
         return f"{self.prefix}router:{router}:troubles"
 
+    def router_state(self, router: str) -> str:
+        """String: the router's state as JSON (last of its block)."""
+        return self.router_block(router)[-1]

@@ -6,10 +6,12 @@ from typing import cast
 import redis
 
 from worker.errors import ConfigurationError
+from worker.store.claims import Claims
 from worker.store.connection import store_errors
 from worker.store.fleet import Fleet
 from worker.store.journal import Journal
 from worker.store.keys import Keys
+from worker.store.letters import Letters
 from worker.store.records import Records
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
@@ -33,6 +35,8 @@ class Store:
     views: Views
     upkeep: Upkeep
     troubles: Troubles
+    claims: Claims
+    letters: Letters
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -84,4 +88,6 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records),
         troubles=Troubles(client, keys),
+        claims=Claims(client, scripts, keys),
+        letters=Letters(client, scripts, keys),
     )

@@ -1,0 +1,140 @@
+"""Dead letters: grouped by cause, tried again, corrected, taken away; nothing lost on the way."""
+
+import json
+
+import pytest
+
+from contracts import event_key
+from tests import builders
+from tests.leasewire.conftest import LEASES
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+
+def letters(leasewire):
+    return leasewire("dead-letters", "list", "--json").document["dead_letters"]
+
+
+def outcome(world, event):
+    (found,) = world.context.store.views.outcomes([event_key(event["source"], event["id"])])
+    return found
+
+
+def drain(world):
+    world.accept.run([], "events")
+
+
+def strangers(count, source="urn:isp:bss:new"):
+    return [
+        builders.activated(
+            f"SVC-{n}", source=source, mac=builders.mac(n), ipv4=builders.ipv4(n), server=None
+        )
+        for n in range(1, count + 1)
+    ]
+
+
+def test_a_list_is_grouped_by_cause(world, leasewire):
+    world.say(*strangers(3), {"id": "x", "source": "urn:y", "type": "z"})
+    groups = leasewire("dead-letters", "list", "--json").document["groups"]
+    assert [(group["count"], group["reason"]) for group in groups] == [
+        (3, "source-not-allowed"),
+        (1, "unsupported-type"),
+    ]
+    assert (
+        leasewire("dead-letters", "list", "--reason", "invalid-event").out == "No dead letters.\n"
+    )
+
+
+def test_a_replayed_event_has_its_old_id_and_its_letter_goes(world, leasewire):
+    event = builders.activated("SVC-1", router="R1", server=None)
+    world.accept = type(world.accept)(
+        world.context.store, {}, world.accept.policies, print, print
+    )  # its source is not configured yet
+    world.say(event)
+    (letter,) = letters(leasewire)
+    replayed = leasewire("dead-letters", "replay", letter["id"], "--wait", "0", "--json")
+    assert replayed.document["replayed"][0]["detail"].startswith("in the journal")
+    assert letters(leasewire) == []
+    world.accept = type(world.accept)(
+        world.context.store,
+        world.context.inventory.sources,
+        world.accept.policies,
+        print,
+        print,
+    )
+    drain(world)
+    assert outcome(world, event).state == "accepted"
+    (action,) = world.context.store.letters.actions()
+    assert (action["what"], action["letter"]) == ("replayed", letter["id"])
+    assert action["by"]
+
+
+def test_what_fails_anew_while_it_is_replayed_stays(world, leasewire):
+    world.say(*strangers(1))
+    (old,) = world.context.store.letters.all()
+    world.say(*strangers(1))  # the same again: a newer letter under the same id
+    assert not world.context.store.letters.settle(old, "replayed", "me", 1)
+    assert len(letters(leasewire)) == 1
+
+
+def test_an_overtaken_event_says_by_which(world, leasewire):
+    late = builders.mac_changed("SVC-1", builders.mac(7), revision=2, source=builders.SOURCE)
+    early = {**late, "data": {**late["data"], "typo": 1}}
+    del early["data"]["revision"]
+    world.say(builders.activated("SVC-1", router="R1", server=None), early)
+    (letter,) = letters(leasewire)
+    newer = builders.mac_changed("SVC-1", builders.mac(8), revision=3)
+    world.say(newer)
+    edited = leasewire(
+        *("dead-letters", "edit", letter["id"], "--set", "/data/revision=2", "--json")
+    )
+    assert edited.code == 2  # the typo is still in it
+    assert "typo" in edited.err
+    whole = world.context.settings.inventory.parent / "event.json"
+    whole.write_text(json.dumps(late))
+    shown = leasewire("dead-letters", "edit", letter["id"], "--file", str(whole))
+    assert "Nothing was published" in shown.out
+    assert len(letters(leasewire)) == 1
+    done = leasewire(
+        *("dead-letters", "edit", letter["id"], "--file", str(whole), "--apply"),
+        *("--actor", "noc-7", "--json"),
+    ).document["event"]
+    assert done["causationid"] == late["id"]
+    assert done["id"] != late["id"]
+    drain(world)
+    said = outcome(world, done)
+    assert (said.state, said.detail) == ("superseded", f"by {newer['id']}")
+    history = world.context.store.views.service("SVC-1", ["R1"]).history
+    assert {"edited", "noc-7"} <= {str(v) for line in history for v in line.values()}
+
+
+def test_a_refused_service_is_tried_again_and_its_events_apply(world, leasewire):
+    words = "invalid value for argument address"
+    refused = {"menu": LEASES, "field": "address", "value": "*", "text": words}
+    world.r1.set_faults(refuse_values=[refused])
+    event = builders.activated("SVC-1", router="R1", server=None)
+    world.say(event)
+    world.converge.run("R1")
+    (letter,) = letters(leasewire)
+    assert (letter["id"], letter["reason"]) == ("SVC-1@R1", "operation-refused")
+    assert "invalid value" in letter["detail"]
+    assert outcome(world, event).state == "failed"
+    world.r1.clear_faults()
+    assert leasewire("dead-letters", "replay", "--all").code == 0
+    world.converge.run("R1")
+    assert len([r for r in world.r1.rows(LEASES) if "SVC-1" in r.get("comment", "")]) == 1
+    assert outcome(world, event).state == "applied"
+
+
+def test_discard_asks_and_names_the_actor(world, leasewire):
+    world.say(*strangers(2), builders.activated("SVC-1", router="R1", server=None))
+    assert leasewire("dead-letters", "discard", "nobody@R1", "--yes").code == 1
+    assert leasewire("dead-letters", "discard").code == 2
+    gone = leasewire(
+        *("dead-letters", "discard", "--reason", "source-not-allowed", "--yes", "--actor", "noc-7")
+    )
+    assert gone.code == 0
+    assert letters(leasewire) == []
+    assert [a["by"] for a in world.context.store.letters.actions()] == ["noc-7", "noc-7"]
+    history = world.context.store.views.service("SVC-1", ["R1"]).history
+    assert [line["what"] for line in history if line.get("by") == "noc-7"] == ["discarded"]

@@ -1,0 +1,108 @@
+"""Claims as people look at them and move them; commits and passes ask for theirs by themselves."""
+
+import json
+from collections.abc import Collection
+from typing import Any, NamedTuple, cast
+
+import redis
+
+from worker.core.entry import Claim
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.records import Stored, new_stamp
+from worker.store.scripts import Scripts
+
+
+class HeldClaim(NamedTuple):
+    """One claim at a router.
+
+    Attributes:
+        router: where.
+        key: `mac:…` or `address:…`.
+        scope: DHCP server, or `all`.
+        holder: the service.
+        strong: whether the holder wants it; else only its row still stands there.
+        waiters: services that wait for the key.
+    """
+
+    router: str
+    key: str
+    scope: str
+    holder: str
+    strong: bool
+    waiters: tuple[str, ...]
+
+
+class Moved(NamedTuple):
+    """What came of a move: done, or who else refuses, or that all has changed since it was read."""
+
+    moved: bool
+    ring: bool
+    refused: list[tuple[str, str]]
+    changed: bool
+
+
+class Claims:
+    """Reads of all routers' claims, and the one change that a person may make."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def at(self, router: str, keys: Collection[str] | None = None) -> list[HeldClaim]:
+        """The claims at a router, by key; only those of the given keys, if any are given."""
+        block = self._keys.router_block(router)
+        with store_errors():
+            held = self._table(block[5], keys)
+            waiters = self._table(block[7], keys)
+        return [
+            HeldClaim(router, key, scope, holder, strong == 1, tuple(waiters.get(key, ())))
+            for key in sorted(held)
+            for scope, (holder, strong) in sorted(held[key].items())
+        ]
+
+    def move(
+        self, claim: HeldClaim, to: Stored, wants: Collection[Claim], *, by: str, at_ms: int
+    ) -> Moved:
+        """Give a claim to another service, with all else that it wants, or change nothing.
+
+        Args:
+            claim: as it was read; its holder waits for it from now on.
+            to: record of the service that gets it.
+            wants: all that this service wants at the router.
+            by: who does this.
+            at_ms: Redis's time.
+        """
+        service = to.record.service_id
+        action = {"at_ms": at_ms, "what": "claim moved", "by": by, "router": claim.router}
+        action |= {"claim": claim.key, "from": claim.holder, "to": service}
+        with store_errors():
+            answer = self._scripts.run(
+                "move_claim",
+                [
+                    self._keys.routers_due,
+                    *self._keys.router_block(claim.router),
+                    self._keys.record(service),
+                    self._keys.history(service),
+                    self._keys.history(claim.holder),
+                    self._keys.actions,
+                ],
+                [
+                    *(claim.router, new_stamp(), claim.key, claim.scope, claim.holder, service),
+                    *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
+                ],
+            )
+        said = json.loads(answer)
+        refused = [(key, holder) for key, holder in said["refused"] or ()]
+        return Moved(bool(said["moved"]), bool(said["ring"]), refused, bool(said["changed"]))
+
+    def _table(self, key: str, fields: Collection[str] | None) -> dict[str, Any]:
+        if fields is None:
+            raw = cast("dict[str, str | None]", self._client.hgetall(key))
+        else:
+            names = sorted(fields)
+            raw = dict(
+                zip(names, cast("list[str | None]", self._client.hmget(key, names)), strict=True)
+            )
+        return {name: json.loads(text) for name, text in raw.items() if text}

@@ -1,0 +1,70 @@
+"""Dead letters as people deal with them, and what they did."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import redis
+
+from worker.core.outcome import DeadLetter
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.scripts import Scripts
+
+_PAGE: Final = 200
+
+
+class Letters:
+    """Reads a page at a time; takes one away in one step."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def all(self) -> Iterator[DeadLetter]:
+        """Every dead letter, the oldest first. What is dealt with meanwhile is left out."""
+        with store_errors():
+            ids = cast("list[str]", self._client.zrange(self._keys.dead_letters_by_time, 0, -1))
+            for start in range(0, len(ids), _PAGE):
+                page = ids[start : start + _PAGE]
+                for text in self._client.hmget(self._keys.dead_letters, page):
+                    if text:
+                        yield DeadLetter.from_json(text)
+
+    def settle(self, letter: DeadLetter, what: str, by: str, at_ms: int, **more: object) -> bool:
+        """Take a letter away that was dealt with, and note who did what, in one step.
+
+        Args:
+            letter: as it was read.
+            what: `replayed`, `edited` or `discarded`.
+            by: who.
+            at_ms: Redis's time.
+            more: further fields of the service's history line.
+
+        Returns:
+            False when it is gone or another one by now: a failure that came after it stays.
+        """
+        line = {"at_ms": at_ms, "what": what, "by": by, "letter": letter.id}
+        line |= {"reason": letter.reason} | more
+        action = line | {"service": letter.service_id}
+        with store_errors():
+            return bool(
+                self._scripts.run(
+                    "settle_letter",
+                    [
+                        self._keys.dead_letters,
+                        self._keys.dead_letters_by_time,
+                        self._keys.actions,
+                        self._keys.record(letter.service_id),
+                        self._keys.history(letter.service_id),
+                    ],
+                    [letter.id, letter.to_json(), json.dumps(action), json.dumps(line)],
+                )
+            )
+
+    def actions(self) -> list[dict[str, Any]]:
+        """The last 500 actions of people on dead letters and claims, the newest first."""
+        with store_errors():
+            texts = cast("list[str]", self._client.lrange(self._keys.actions, 0, -1))
+        return [json.loads(text) for text in texts]
