@@ -17,6 +17,7 @@ from leasewire import (
     plan,
     publish,
     routers,
+    schedule,
     services,
     status,
     up,
@@ -64,6 +65,7 @@ app.command("health", short_help="Say whether this host's workers live.")(work.h
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(routers.app, name="routers")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
 app.command("status", short_help="Show how all is doing, for people and monitoring.")(

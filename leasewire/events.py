@@ -40,8 +40,9 @@ def show(
 ) -> None:
     """Show where an event stands.
 
-    journaled (safe, not folded yet), accepted (folded; a router is to be written), waiting (with
-    the reason), applied (written and read back), superseded, rejected, failed, expired.
+    journaled (safe, not folded yet), scheduled (for its time), accepted (folded; a router is to be
+    written), waiting (with the reason), applied (written and read back), superseded, rejected,
+    failed, expired.
 
     Example: leasewire events show 0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a02
     """
@@ -92,6 +93,7 @@ def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str
         "reason": outcome.reason,
         "detail": outcome.detail,
         "router": outcome.router,
+        "effective_at": utc_time(outcome.effective_at_ms),
         "accepted_at": utc_time(outcome.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
     }
@@ -115,7 +117,7 @@ def _parked(store: Store, outcome: Outcome) -> RouterState | None:
 
 def _print(document: dict[str, Any]) -> None:
     parked = document.get("router_state")
-    moments = ("accepted_at", "at")
+    moments = ("effective_at", "accepted_at", "at")
     print_fields(
         (name.replace("_", " "), local_time(document[name]) if name in moments else document[name])
         for name in document

@@ -17,6 +17,9 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from leasewire.schedule import COLUMNS as SCHEDULE
+from leasewire.schedule import documents_of as scheduled_documents
+from leasewire.schedule import row_of as scheduled_row
 from leasewire.why import document_of as why_document
 from leasewire.why import inquiry
 from worker.core.record import DEFAULTS, ServiceRecord, Status
@@ -204,6 +207,10 @@ def document_of(view: ServiceView, store: Store) -> dict[str, Any]:
         },
         "routers": routers,
         "outstanding": [each.event_id for each in record.outstanding],
+        "scheduled": [
+            without_nothing({name: value for name, value in each.items() if name != "at_ms"})
+            for each in scheduled_documents(record, store.records.now_ms())
+        ],
         "events": [event_document(outcome) for outcome in view.events],
         "history": [
             {"at": utc_time(line["at_ms"])} | {k: v for k, v in line.items() if k != "at_ms"}
@@ -251,6 +258,8 @@ def _print(document: dict[str, Any]) -> None:
         ),
         "On no router.",
     )
+    if document["scheduled"]:
+        print_table(SCHEDULE, (scheduled_row(each) for each in document["scheduled"]), "")
     print_table(
         ("event", "type", "state", "at", "reason", "detail"),
         (
