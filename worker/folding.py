@@ -21,7 +21,7 @@ from worker.core.record import (
 from worker.core.schedule import MAX_PENDING, Ended, Schedule, Scheduled, ended_of
 from worker.core.scheduling import keep, scheduled_of, supersede, withdraw
 from worker.core.version import Version
-from worker.core.writes import differing
+from worker.core.writes import differing, says_nothing_new
 from worker.report import Report, Subject
 from worker.store.records import ServiceCommit, Stored, short_hash
 
@@ -175,6 +175,9 @@ class Folding:
         elif same is not None:
             detail = f"event {same} said the same under the same revision"
             self._report.say(of, "duplicate", "duplicate", detail=detail, brief=True)
+        elif says_nothing_new(before, each.event, each.source.unmanaged):
+            detail = f"by {holders}, with the same content"
+            self._report.say(of, "unchanged", "superseded", detail=detail, brief=True)
         else:
             self._say(each, "superseded", "superseded", detail=f"by {holders}")
             self._report.line(of, "superseded", by=holders)

@@ -103,6 +103,18 @@ def test_a_hundred_snapshots_that_change_nothing_leave_a_counter(desk, store):
     assert store.client.llen(store.keys.recent("SVC-1")) == 1
 
 
+def test_so_do_those_that_come_late(desk, store):
+    desk.send(activated())
+    desk.converge()
+    history = store.views.service("SVC-1", []).history
+    desk.send(*(snapshot(revision=revision) for revision in range(101, 1, -1)))
+    assert desk.counters["unchanged"] == 100
+    assert store.views.service("SVC-1", []).history == history
+    late = snapshot(revision=50, id_="late", mac=mac(7))
+    desk.send(late)
+    assert desk.state(late) == "superseded"
+
+
 @pytest.fixture
 def entombed(desk, store):
     """A service that was cancelled and removed `days` ago."""

@@ -128,6 +128,15 @@ def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
             assert_never(event)
 
 
+def says_nothing_new(
+    record: ServiceRecord, event: Event, unmanaged: frozenset[str] = frozenset()
+) -> bool:
+    """Whether all that an event writes holds already, whoever said it."""
+    own, beside = writes_of(event, unmanaged)
+    said = {**beside, **own}
+    return bool(said) and all(record.value(name) == value for name, value in said.items())
+
+
 def differing(record: ServiceRecord, event: Event) -> frozenset[str]:
     """The registers that hold something else than the event says they held: to be warned of."""
     return frozenset(

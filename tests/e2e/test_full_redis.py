@@ -1,0 +1,99 @@
+"""Redis fills up: intake ends at 80 %, the workers drain what is there, and all goes on."""
+
+import time
+
+import pytest
+
+from producers.errors import PublishFailed
+from producers.headroom import LOOK_EVERY_S
+from tests import builders
+from tests.installation import SERVER, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+SERVICES = 100
+
+
+def activated(number):
+    return builders.activated(
+        f"SVC-{number}",
+        server=SERVER,
+        mac=builders.mac(number),
+        ipv4=f"100.64.0.{number}",
+        id_=f"a{number}",
+    )
+
+
+def unchanged(here):
+    return here.store.views.counters().get("unchanged", 0)
+
+
+def refused(here, event):
+    """Whether publishing is refused, once the publisher has looked again."""
+    time.sleep(LOOK_EVERY_S)  # how long it may go by what it saw last
+    try:
+        here.publisher.publish([event])
+    except PublishFailed as error:
+        return str(error)
+    return ""
+
+
+def test_intake_ends_at_80_percent_while_the_workers_drain(short_directory):
+    with Installation(short_directory) as here:
+        for number in range(400):
+            here.client.set(f"ballast:{number}", "x" * 100_000)
+        here.publisher.publish([activated(n) for n in range(1, SERVICES + 1)])
+        used = here.client.info("memory")["used_memory"]
+        here.client.config_set("maxmemory", int(used / 0.82))
+        assert "of its maxmemory: from 80% on nothing is taken in" in refused(here, activated(200))
+        status = here.leasewire("status")
+        assert status.returncode == 2
+        assert "from 80% on intake is refused" in status.stdout
+        here.start_workers("events", "routers")
+        eventually(lambda: len(here.rows("R1")) == SERVICES, 30, "every row")
+        here.wait_until_settled()
+        assert refused(here, activated(200)), "what was drained is still kept, as records"
+        here.client.delete(*(f"ballast:{number}" for number in range(200)))
+        assert not refused(here, activated(200))
+        eventually(lambda: "SVC-200" in here.rows("R1"), 20, "the event after there was room")
+
+
+def test_a_hundred_snapshots_that_change_nothing_leave_a_counter_and_no_write(short_directory):
+    with Installation(short_directory) as here:
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(1)])
+        eventually(lambda: here.rows("R1"), 20, "the row")
+        here.wait_until_settled()
+        before = here.leasewire("services", "show", "SVC-1").stdout
+        written = here.control["R1"].journal()
+        prints = here.control["R1"].counters()
+        for revision in range(2, 102):
+            block = activated(1)["data"]["service"]
+            here.publisher.publish(
+                [builders.event("snapshot", "SVC-1", revision=revision, service=block)]
+            )
+        # One that a message and the journal both bring may be counted twice.
+        eventually(lambda: unchanged(here) >= 100, 20, "all were counted")
+        here.wait_until_settled()
+        assert f"unchanged {unchanged(here)}" in here.leasewire("status").stdout
+        assert "superseded" not in here.store.views.counters()
+        assert here.control["R1"].journal() == written
+        assert here.control["R1"].counters() == prints
+        after = here.leasewire("services", "show", "SVC-1").stdout
+        assert after.splitlines()[-4:] == before.splitlines()[-4:], "the same history"
+        assert "snapshot" not in here.leasewire("services", "events", "SVC-1").stdout
+
+
+def test_why_and_status_speak_of_a_whole_installation(short_directory):
+    with Installation(short_directory) as here:
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(1)])
+        eventually(lambda: here.rows("R1"), 20, "the row")
+        here.wait_until_settled()
+        here.control["R1"].device(builders.mac(1), server=SERVER)
+        well = here.leasewire("why", builders.mac(1))
+        assert well.returncode == 0, well.stdout + well.stderr
+        for part in ("all is well", "event a1", "applied a1", "device bound"):
+            assert part in well.stdout
+        eventually(lambda: here.leasewire("status").returncode == 0, 20, "all is well")
+        eventually(here.store.upkeep.samples, 20, "a sweep took a sample")
