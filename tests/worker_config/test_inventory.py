@@ -41,7 +41,9 @@ def test_a_small_file_gives_a_router_with_defaults(tmp_path):
     assert router.fingerprint == "ab" * 32
     assert router.pinned
     assert router.policy == RouterPolicy(installation="acme")
-    assert inventory.sources == {CLI_SOURCE: SourceConfig(CLI_SOURCE, "times")}
+    assert inventory.sources == {
+        CLI_SOURCE: SourceConfig(CLI_SOURCE, "times", scopes=frozenset({"override"}))
+    }
 
 
 def test_defaults_hold_for_every_router_that_does_not_say_otherwise(tmp_path):
@@ -205,3 +207,57 @@ def test_a_missing_password_blocks_that_router(tmp_path, keys):
         router.password()
     assert raised.value.cause == "credentials-missing"
     assert "none" in raised.value.words.lower()
+
+
+def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
+    text = (
+        SMALL
+        + """
+        suspend = "throttle"
+        throttle = "64000"
+        suspend_list = "suspended"
+        lease_time = "00:30:00"
+        address_lists = ["vip", "customers"]
+        plan_rates = "events"
+        force_options = true
+        manage = ["rate-limit", "dhcp-option"]
+        [plans.HOME-50]
+        rate_limit = "10000k/50M 20M/60M"
+        """
+    )
+    assert load_inventory(write(tmp_path, text)).routers["tower-7"].policy == RouterPolicy(
+        "acme",
+        suspend="throttle",
+        throttle="64k/64k",
+        suspend_list="suspended",
+        lease_time="30m",
+        address_lists="customers,vip",
+        plan_rates="events",
+        force_options=True,
+        manage=frozenset({"rate-limit", "dhcp-option"}),
+        plans={"HOME-50": "10M/50M 20M/60M"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('suspend = "walled_garden"', "suspend: walled_garden needs the key suspend_list"),
+        ('suspend = "throttle"', "suspend: throttle needs the key throttle"),
+        ('throttle = "slow"', "throttle: must be a rate such as 10M/50M: what the device sends"),
+        ('lease_time = "0s"', "lease_time: must be a time of more than 0s, such as 30m"),
+        ('manage = ["lease-time"]', "manage: names lease-time, but there is no lease_time"),
+        ('throttle = "64k"\nmanage = []', "manage: leaves out rate-limit, by which throttle"),
+        ('manage = ["mac-address"]', "manage.0: Input should be 'rate-limit'"),
+        ('suspend_list = "a"\naddress_lists = ["a"]', "address_lists: names the list of suspend"),
+        ('suspend_list = "a,b"', "suspend_list: must match"),
+    ],
+)
+def test_a_policy_that_cannot_work_is_told(tmp_path, keys, told):
+    (line,) = problems(tmp_path, SMALL + keys)
+    assert line.startswith(f"routers.tower-7.{told}")
+
+
+def test_a_plan_with_a_broken_rate_is_told(tmp_path):
+    (line,) = problems(tmp_path, SMALL + '[plans.HOME]\nrate_limit = "fast"')
+    assert line.startswith("plans.HOME.rate_limit: must be a rate")

@@ -7,11 +7,9 @@ import difflib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -19,8 +17,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from contracts.values import RouterName
-from worker.core.policy import RouterPolicy
+from contracts.values import Code, RouterName
 from worker.errors import ConfigurationError
 from worker.inventory.config import (
     CLI_SOURCE,
@@ -31,6 +28,7 @@ from worker.inventory.config import (
     SourceConfig,
     Transport,
 )
+from worker.inventory.policy_keys import PlanKeys, PolicyKeys, Table, Text, problems_of_policy
 from worker.settings import environment
 
 
@@ -90,13 +88,7 @@ def load_inventory(
             server_name=router.server_name,
             expect_identity=router.expect_identity,
             expect_serial=router.expect_serial,
-            policy=RouterPolicy(
-                installation=file.installation.id,
-                default_server=router.dhcp_server,
-                on_dynamic=router.on_dynamic,
-                on_misfit=router.on_misfit,
-                label=router.label,
-            ),
+            policy=router.policy(file.installation.id, file.plans),
             _environ=environment() if environ is None else environ,
             _on_secret=on_secret,
         )
@@ -109,41 +101,31 @@ def load_inventory(
     )
 
 
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-
 _SHA256_DIGITS: Final = 64
 _RIVALS: Final = (("password_env", "password_file"), ("fingerprint", "ca_file"))
 """A router has one of two such keys; its own drives out the other one of the defaults."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Installation(_Table):
+class _Installation(Table):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
-class _Source(_Table):
+class _Source(Table):
     order: Order
 
 
-class _Router(_Table):
+class _Router(PolicyKeys):
     host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:%-]{1,255}$")]
     transport: Transport = "api-ssl"
     port: Annotated[int, Field(ge=1, le=65_535)] | None = None
-    username: _Text = "leasewire"
-    password_env: _Text | None = None
-    password_file: _Text | None = None
-    fingerprint: _Text | None = None
-    ca_file: _Text | None = None
-    server_name: _Text | None = None
-    expect_identity: _Text | None = None
-    expect_serial: _Text | None = None
-    dhcp_server: _Text = "all"
-    on_dynamic: Literal["remove", "wait"] = "remove"
-    on_misfit: Literal["warn", "refuse"] = "warn"
-    label: bool = False
+    username: Text = "leasewire"
+    password_env: Text | None = None
+    password_file: Text | None = None
+    fingerprint: Text | None = None
+    ca_file: Text | None = None
+    server_name: Text | None = None
+    expect_identity: Text | None = None
+    expect_serial: Text | None = None
 
     @field_validator("fingerprint")
     @classmethod
@@ -154,11 +136,12 @@ class _Router(_Table):
         return digits
 
 
-class _File(_Table):
+class _File(Table):
     installation: _Installation
-    defaults: dict[str, Any] = {}
-    routers: dict[RouterName, _Router] = {}
-    sources: dict[_Text, _Source] = {}
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    routers: dict[RouterName, _Router] = Field(default_factory=dict)
+    sources: dict[Text, _Source] = Field(default_factory=dict)
+    plans: dict[Code, PlanKeys] = Field(default_factory=dict)
 
 
 def _with_defaults(router: object, defaults: Mapping[str, object]) -> object:
@@ -204,6 +187,7 @@ def _problems_of_router(
             ": has neither fingerprint nor ca_file, so anybody could pose as it; `leasewire "
             "routers check NAME` shows the fingerprint to compare with the router's and write here"
         )
+    yield from problems_of_policy(merged)
     ca_file = merged.get("ca_file")
     if isinstance(ca_file, str) and not (folder / ca_file).is_file():
         yield f".ca_file: there is no file {folder / ca_file}"
@@ -213,14 +197,17 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
     """One problem in words, at the key where somebody wrote it."""
     location = [str(part) for part in found["loc"] if part != "[key]"]
     match location:
-        case ["routers", name, key] if found["type"] != "missing" and key not in own.get(name, {}):
-            location = ["defaults", key]
+        case ["routers", name, key, *rest] if found["type"] != "missing" and key not in own.get(
+            name, {}
+        ):
+            location = ["defaults", key, *rest]
     where, key = ".".join(location), location[-1]
-    known: dict[str, type[_Table]] = {
+    known: dict[str, type[Table]] = {
         "routers": _Router,
         "defaults": _Router,
         "sources": _Source,
         "installation": _Installation,
+        "plans": PlanKeys,
     }
     if found["type"] == "extra_forbidden":
         if key == "password":

@@ -1,0 +1,99 @@
+"""The keys of `routers.toml` that say what is managed on a router and how; and the plans.
+
+Who calls it: `file.py`.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+from worker.core.normal import comma_list, duration, rate_limit, seconds
+from worker.core.policy import ManagedField, RouterPolicy, SuspendMode
+
+_RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
+
+
+def _rate(value: str) -> str:
+    if not _RATE.fullmatch(value):
+        raise ValueError("must be a rate such as 10M/50M: what the device sends stands first")
+    return rate_limit(value)
+
+
+def _time(value: str) -> str:
+    # What RouterOS makes of a lease time of 0s differs between its manuals.
+    if not seconds(value):
+        raise ValueError("must be a time of more than 0s, such as 30m")
+    return duration(value)
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Rate = Annotated[str, AfterValidator(_rate)]
+Time = Annotated[str, AfterValidator(_time)]
+ListName = Annotated[str, StringConstraints(pattern=r"^[^\s,]{1,64}$")]
+
+
+class Table(BaseModel):
+    """A table of the file: any other key in it is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class PlanKeys(Table):
+    """`[plans.CODE]`: what a plan's code stands for on every router."""
+
+    rate_limit: Rate
+
+
+class PolicyKeys(Table):
+    """Keys of a router, or of `[defaults]`; see `worker.core.policy.RouterPolicy`."""
+
+    dhcp_server: Text = "all"
+    on_dynamic: Literal["remove", "wait"] = "remove"
+    on_misfit: Literal["warn", "refuse"] = "warn"
+    label: bool = False
+    suspend: SuspendMode | None = None
+    suspend_list: ListName | None = None
+    throttle: Rate | None = None
+    manage: list[ManagedField] | None = None
+    plan_rates: Literal["catalogue", "events"] = "catalogue"
+    lease_time: Time | None = None
+    address_lists: list[ListName] = []
+    force_options: bool = False
+
+    def policy(self, installation: str, plans: Mapping[str, PlanKeys]) -> RouterPolicy:
+        """As planning needs it."""
+        return RouterPolicy(
+            installation=installation,
+            default_server=self.dhcp_server,
+            on_dynamic=self.on_dynamic,
+            on_misfit=self.on_misfit,
+            label=self.label,
+            suspend=self.suspend,
+            suspend_list=self.suspend_list or "",
+            throttle=self.throttle or "",
+            manage=None if self.manage is None else frozenset(self.manage),
+            plans={code: plan.rate_limit for code, plan in plans.items()},
+            plan_rates=self.plan_rates,
+            lease_time=self.lease_time or "",
+            address_lists=comma_list(",".join(self.address_lists)),
+            force_options=self.force_options,
+        )
+
+
+def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
+    """What no key of a router alone shows, from raw values."""
+    needs = {"walled_garden": "suspend_list", "throttle": "throttle"}
+    missing = needs.get(str(merged.get("suspend")))
+    if missing is not None and missing not in merged:
+        yield f".suspend: {merged['suspend']} needs the key {missing}"
+    manage = merged.get("manage")
+    if isinstance(manage, list):
+        if "lease-time" in manage and "lease_time" not in merged:
+            yield ".manage: names lease-time, but there is no lease_time"
+        if "throttle" in merged and "rate-limit" not in manage:
+            yield ".manage: leaves out rate-limit, by which throttle suspends"
+    lists = merged.get("address_lists")
+    if isinstance(lists, list) and merged.get("suspend_list") in lists:
+        yield ".address_lists: names the list of suspended services"
