@@ -50,11 +50,12 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
     Example: leasewire routers list
     """
     context = Context(inventory)
+    configs = context.inventory.routers  # its mistakes are told even where Redis is away
     views, fleet = context.store.views, context.store.fleet
     held, applied = fleet.held(), fleet.policies()
     routers = [
         document_of(config, views.router(name), held.get(name), applied.get(name))
-        for name, config in context.inventory.routers.items()
+        for name, config in configs.items()
     ]
     if as_json:
         print_json({"routers": routers})
