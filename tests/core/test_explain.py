@@ -117,10 +117,25 @@ SITUATIONS = {
         "router-blocked",
         ["login-refused: bad password", "until a person acts"],
     ),
-    "router held by its policy": (
+    "router with another policy": (
         at(state="policy-changed", words="apply it", marked=True),
         "router-policy-changed",
         ["is policy-changed", "apply it"],
+    ),
+    "router held": (
+        at(state="held", since_ms=7, cause="by ada", words="upgrade", marked=True),
+        "router-held",
+        ["is held since <7> (by ada: upgrade)", "nothing is written"],
+    ),
+    "router held, and nothing to write": (
+        replace(seen(bound()), at=[replace(seen(bound()).at[0], state="held")]),
+        "all-well",
+        [],
+    ),
+    "unknown plan": (
+        at(marked=True, why=Why("unknown-plan", "plan X is not in the catalogue", 7)),
+        "unknown-plan",
+        ["plan X is not in the catalogue"],
     ),
     "claim held": (
         at(

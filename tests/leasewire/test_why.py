@@ -109,6 +109,16 @@ def test_router_blocked(world, why):
     assert answer["advice"] == "`leasewire routers check R1` says what to do"
 
 
+def test_router_held_by_a_person(world, why, leasewire):
+    world.context.store.fleet.hold("R1", "upgrade tonight", "ada")
+    applied(world, A)
+    answer = why("SVC-A")
+    assert answer["code"] == "router-held"
+    assert "(by ada: upgrade tonight)" in answer["sentence"]
+    assert "routers release R1" in answer["advice"]
+    assert "R1 (held)" in leasewire("status").out
+
+
 def test_waiting_for_a_mac_names_the_holder_and_its_state(world, why):
     applied(world, A, suspended("SVC-A"))
     applied(world, activated("SVC-B", server=SERVER, mac=MAC, ipv4="223.203.225.41"))

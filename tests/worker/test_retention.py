@@ -166,6 +166,14 @@ def test_what_may_still_stand_on_a_router_is_not_forgotten(desk, store, entombed
     assert store.upkeep.forget_cancelled(now + DAY_MS) == 1
 
 
+def test_what_is_to_come_back_later_is_not_forgotten(desk, store, entombed):
+    entombed(401)
+    desk.send(activated(revision=9, effective_at="2027-11-20T00:00:00Z"))
+    store.client.zadd(store.keys.tombstones, {"SVC-1": 1})
+    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    assert desk.record().schedule.pending
+
+
 def test_what_is_said_of_it_meanwhile_keeps_a_tombstone(desk, store, entombed):
     entombed(401)
     read = store.records.read

@@ -109,6 +109,8 @@ def _router(facts: Facts, when: When) -> Explanation | None:
     at, service = facts.home, facts.record.service_id
     if at is None or at.state == "up":
         return None
+    if not at.marked and at.state not in ("unreachable", "blocked"):
+        return None  # it works, and nothing is to be written to it
     since = f"since {when(at.since_ms)}" if at.since_ms else "now"
     what = f"for {service} " + (
         "nothing is written to it" if at.marked else "the row is as last written, unseen since then"
@@ -121,11 +123,10 @@ def _router(facts: Facts, when: When) -> Explanation | None:
             f"router {at.name} is out of reach {since}{said}: {what}; it is tried again by itself, "
             f"next {when(at.next_at_ms)}",
         )
-    see = f"routers check {at.name}` says what to do" if at.state == "blocked" else "routers list`"
     return Explanation(
         f"router-{at.state}",
         f"router {at.name} is {at.state} {since}{said}: {what} until a person acts",
-        f"{'' if at.state == 'blocked' else 'see '}`leasewire {see}",
+        _ROUTER_ADVICE.get(at.state, "see `leasewire routers list`").format(router=at.name),
     )
 
 
@@ -178,6 +179,10 @@ def _wait_router(at: AtRouter, why: Why) -> tuple[str, str]:
     )
 
 
+def _wait_plan(_: AtRouter, why: Why) -> tuple[str, str]:
+    return why.detail, "add it to the plans of the inventory, or have the BSS send another"
+
+
 def _wait_other(_: AtRouter, why: Why) -> tuple[str, str]:
     return f"{why.detail} ({why.reason})", "it is looked at again by itself"
 
@@ -188,6 +193,7 @@ _WAITS: Final[Mapping[str, Callable[[AtRouter, Why], tuple[str, str]]]] = {
     "ambiguous-rows": _wait_row,
     "row-in-the-way": _wait_row,
     "waiting-for-router": _wait_router,
+    "unknown-plan": _wait_plan,
 }
 
 
@@ -249,3 +255,8 @@ _JUDGES: Final = (
     *(_journal, _cancelled, _incomplete, _unknown_router, _router),
     *(_waiting, _suspended, _pending),
 )
+_ROUTER_ADVICE: Final = {
+    "blocked": "`leasewire routers check {router}` says what to do",
+    "policy-changed": "`leasewire routers apply {router}` shows what the new policy changes",
+    "held": "`leasewire routers release {router}` lets workers write to it again",
+}

@@ -63,7 +63,7 @@ class AtRouter:
     Attributes:
         name: the router's.
         known: whether the inventory names it.
-        state: `up`, or why nothing is written to it.
+        state: `up`, or why nothing is written to it; `held` by a person.
         since_ms: when that began.
         next_at_ms: when it is tried again; 0: not by itself.
         cause: a word for it.

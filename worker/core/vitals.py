@@ -78,9 +78,9 @@ class RouterVitals(NamedTuple):
 
     Attributes:
         name: as in the inventory.
-        state: `up`, `unreachable`, `blocked`, ….
+        state: `up`, `unreachable`, `blocked`, `policy-changed`, or `held` by a person.
         since_ms: when that began.
-        held: a worker is at it.
+        busy: a worker is at it.
         marked: services to be looked at.
         oldest_ms: since when the oldest due mark is due; 0: none is.
     """
@@ -88,7 +88,7 @@ class RouterVitals(NamedTuple):
     name: str
     state: str
     since_ms: int
-    held: bool
+    busy: bool
     marked: int
     oldest_ms: int
 

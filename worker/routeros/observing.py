@@ -31,7 +31,7 @@ def observing_commands(query: LeaseQuery) -> list[Command]:
         *(f"?={name}={each}" for name in ("address", "active-address") for each in query.addresses),
         *(f"?=comment={each}" for each in query.comments),
     ]
-    fields = ",".join((".id", *LEASE.fields, *_SEEN))
+    fields = ",".join(dict.fromkeys((".id", *LEASE.fields, *_SEEN)))
     return [
         (f"{LEASE.path}/print", f"=.proplist={fields}", *any_of(terms)),
         ("/ip/dhcp-server/print", "=.proplist=name,lease-time"),

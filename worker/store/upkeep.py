@@ -65,7 +65,8 @@ class Upkeep:
     def forget_cancelled(self, now_ms: int) -> int:
         """Forget services that were cancelled 400 days ago, a bounded number; returns how many.
 
-        One whose row may still stand on a router that is down is looked at again a day later.
+        One whose row may still stand on a router that is down, or of which something is scheduled,
+        is looked at again a day later.
         """
         tombstones = self._keys.tombstones
         before = now_ms - TOMBSTONE_MS
@@ -80,7 +81,7 @@ class Upkeep:
         for service_id, stored in self._records.read(due).items():
             record = stored.record
             with store_errors():
-                if record.placements or record.outstanding:
+                if record.placements or record.outstanding or record.schedule.pending:
                     self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
                     continue
                 keys = [

@@ -16,6 +16,7 @@ from worker.core.vitals import (
     Vitals,
 )
 from worker.store.connection import store_errors
+from worker.store.fleet import Fleet
 from worker.store.keys import Keys
 from worker.store.routers import RouterState
 from worker.store.upkeep import SAMPLES
@@ -33,8 +34,9 @@ _PRIORITIES: Final = range(4)
 class VitalsReader:
     """Reads them all in few round trips."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, views: Views) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys, views: Views, fleet: Fleet) -> None:
         self._client = client
+        self._fleet = fleet
         self._keys = keys
         self._views = views
 
@@ -113,6 +115,7 @@ class VitalsReader:
     def _routers(
         self, routers: Sequence[str], now_ms: int
     ) -> tuple[list[RouterVitals], dict[str, Reason]]:
+        by_person = self._fleet.held()
         found: list[RouterVitals] = []
         reasons: dict[str, Reason] = {}
         for start in range(0, len(routers), _PAGE):
@@ -132,11 +135,10 @@ class VitalsReader:
                 state, held, marked, why = (next(answers) for _ in range(4))
                 firsts = [next(answers) for _ in _PRIORITIES]
                 due = [int(first[0][1]) % _SPAN for first in firsts if first]
-                known = RouterState.from_json(state)
+                known, hold = RouterState.from_json(state), by_person.get(name)
+                is_, since_ms = ("held", hold.at_ms) if hold else (known.state, known.since_ms)
                 oldest_ms = min(due, default=0)
-                found.append(
-                    RouterVitals(name, known.state, known.since_ms, bool(held), marked, oldest_ms)
-                )
+                found.append(RouterVitals(name, is_, since_ms, bool(held), marked, oldest_ms))
                 _count(reasons, self._waits(name, why))
         return found, reasons
 
