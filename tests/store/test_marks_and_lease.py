@@ -213,6 +213,7 @@ def test_a_release_rings_for_nothing_when_nothing_is_due(store, routers):
 def test_a_killed_holder_is_replaced_when_its_lease_is_over(store, routers):
     routers.mark("R1", ["S"])
     take(routers)
+    assert looks_at(store) == pytest.approx(LEASE_MS, abs=1000)
     let_pass(store, LEASE_MS // 2)
     assert routers.renew("R1", "aa")
     let_pass(store, LEASE_MS // 2)
@@ -317,6 +318,14 @@ def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
     ends = [Conclusion(mark, "confirm") for mark in marks.values()]
     assert routers.conclude("R1", "aa", ends) == [False, True]
     assert notes(store) == {}
+
+
+def test_notes_that_a_holder_leaves_behind_are_looked_at_like_a_lost_ones(store, routers):
+    take(routers)
+    routers.renew("R1", "aa", ["S"])
+    assert routers.next_batch("R1", "aa", 500).ring
+    assert list(take(routers, "bb")) == ["S"]
+    assert list(notes(store)) == ["S"]
 
 
 def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers):

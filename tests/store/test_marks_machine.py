@@ -32,6 +32,7 @@ SERVICES = ["A", "B", "C"]
 services = st.sampled_from(SERVICES)
 some = st.lists(services, min_size=1, max_size=3, unique=True)
 delays = st.sampled_from([0, 500, 2000])
+whom = st.sampled_from(["the holder"] * 4 + ["the other"])
 
 
 class MarksMachine(RuleBasedStateMachine):
@@ -57,6 +58,7 @@ class MarksMachine(RuleBasedStateMachine):
         self.rung_until = self.parked_until = 0
         self.tokens = ["aa", "bb"]
         self.taken: list[dict] = [{}, {}]
+        self.rested = False
 
     # the model
 
@@ -72,6 +74,11 @@ class MarksMachine(RuleBasedStateMachine):
             return False
         self.rung_until = self.now + RING_S
         return True
+
+    def index_of(self, who):
+        """0 or 1; while nobody holds the router, it is 0 who comes first."""
+        holder = self.tokens.index(self.holds()) if self.holds() in self.tokens else 0
+        return holder if who == "the holder" else 1 - holder
 
     def holds(self):
         return self.holder if self.lease_until > self.now else None
@@ -117,9 +124,9 @@ class MarksMachine(RuleBasedStateMachine):
         self.mark([name], priority)
         assert result == ([True], ["R1"] if self.rings() else [])
 
-    @rule(worker=st.integers(0, 1))
-    def a_worker_comes(self, worker):
-        token = secrets.token_hex(4)
+    @rule(who=whom)
+    def a_worker_comes(self, who):
+        worker, token = self.index_of(who), secrets.token_hex(4)
         acquired = self.routers.acquire("R1", token, 500)
         if self.holds() is not None or self.parked_until > self.now:
             assert acquired is None
@@ -129,8 +136,9 @@ class MarksMachine(RuleBasedStateMachine):
         self.look_at_notes(token)
         self.take(worker, acquired.marks)
 
-    @rule(worker=st.integers(0, 1), most=st.sampled_from([500, 500, 0]))
-    def a_worker_goes_on(self, worker, most):
+    @rule(who=whom, most=st.sampled_from([500, 500, 0]))
+    def a_worker_goes_on(self, who, most):
+        worker = self.index_of(who)
         token = self.tokens[worker]
         batch = self.routers.next_batch("R1", token, most)
         if self.holds() != token:
@@ -148,9 +156,9 @@ class MarksMachine(RuleBasedStateMachine):
             assert not batch.held
             assert batch.ring == (bool(self.due()) and self.rings())
 
-    @rule(worker=st.integers(0, 1), names=some)
-    def a_worker_writes(self, worker, names):
-        token = self.tokens[worker]
+    @rule(who=whom, names=some)
+    def a_worker_writes(self, who, names):
+        token = self.tokens[self.index_of(who)]
         held = self.routers.renew("R1", token, names)
         assert held == (self.holds() == token)
         if held:
@@ -158,21 +166,33 @@ class MarksMachine(RuleBasedStateMachine):
             for name in names:
                 self.notes[name] = [token, self.notes.get(name, [None, NEVER])[1]]
 
-    @rule(worker=st.integers(0, 1), name=services)
-    def a_worker_joins_a_service(self, worker, name):
+    @rule(who=whom, name=services)
+    def a_worker_joins_a_service(self, who, name):
+        worker = self.index_of(who)
         (joined,) = self.routers.join("R1", [name])
         self.mark([name])
         self.rings()
         self.taken[worker][name] = joined, self.marks[name][2], self.generation[name]
 
     @precondition(lambda self: any(self.taken))
-    @rule(
-        data=st.data(),
-        do=st.sampled_from(["confirm", "postpone", "give-up"]),
-        writes=st.booleans(),
-    )
-    def a_worker_ends_a_look(self, data, do, writes):
-        worker = data.draw(st.sampled_from([n for n in (0, 1) if self.taken[n]]))
+    @rule(data=st.data(), who=whom, writes=st.booleans())
+    def a_worker_confirms(self, data, who, writes):
+        self.a_worker_ends_a_look(data, who, "confirm", writes)
+
+    @precondition(lambda self: any(self.taken))
+    @rule(data=st.data(), who=whom)
+    def a_worker_postpones(self, data, who):
+        self.a_worker_ends_a_look(data, who, "postpone", writes=False)
+
+    @precondition(lambda self: any(self.taken))
+    @rule(data=st.data(), who=whom)
+    def a_worker_gives_up(self, data, who):
+        self.a_worker_ends_a_look(data, who, "give-up", writes=True)
+
+    def a_worker_ends_a_look(self, data, who, do, writes):
+        worker = self.index_of(who)
+        if not self.taken[worker]:
+            worker = 1 - worker
         name = data.draw(st.sampled_from(sorted(self.taken[worker])))
         mark, stamp, generation = self.taken[worker].pop(name)
         record = ServiceRecord(name) if writes else None
@@ -198,9 +218,9 @@ class MarksMachine(RuleBasedStateMachine):
             else:
                 del self.marks[name]
 
-    @rule(worker=st.integers(0, 1), wait=st.sampled_from([300, 3000]))
-    def a_worker_parks(self, worker, wait):
-        token = self.tokens[worker]
+    @rule(who=whom, wait=st.sampled_from([300, 3000]))
+    def a_worker_parks(self, who, wait):
+        token = self.tokens[self.index_of(who)]
         until = self.routers.park("R1", token, wait * 1000, RouterState("unreachable"))
         if self.holds() == token:
             assert until
@@ -217,7 +237,7 @@ class MarksMachine(RuleBasedStateMachine):
         let_pass(self.store, SWEEP_S * 1000)
         self.now += SWEEP_S
 
-    @rule(seconds=st.sampled_from([100, 500, 1000, 2500]))
+    @rule(seconds=st.sampled_from([100, 100, 100, 500, 1000, 2500]))
     def time_passes(self, seconds):
         let_pass(self.store, seconds * 1000)
         self.now += seconds
@@ -269,23 +289,24 @@ class MarksMachine(RuleBasedStateMachine):
             free = max(self.lease_until if self.holds() else 0, self.parked_until)
             assert at <= max(min(wanted), free, self.now) + SWEEP_S + SLACK_S
 
-    @precondition(lambda self: self.marks or self.notes)
+    @precondition(lambda self: self.stamps > 12 and not self.rested and (self.marks or self.notes))
     @rule()
     def all_rests_until_it_is_done(self):
         """Left alone, the sweep brings somebody who finds every mark and every note."""
+        self.rested = True
         owed = set(self.marks) | set(self.notes)
         for _ in range(8):
             self.time_passes(2500)
             if self.routers.sweep(0).routers:
                 self.rung_until = self.now + RING_S
-                self.a_worker_comes(0)
+                self.a_worker_comes("the holder")
                 for name in sorted(self.taken[0]):
                     mark, _, _ = self.taken[0].pop(name)
                     end = Conclusion(mark, "confirm")
                     assert self.routers.conclude("R1", self.tokens[0], [end]) == [True]
                     del self.marks[name]
                     owed.discard(name)
-                self.a_worker_goes_on(0, 500)
+                self.a_worker_goes_on("the holder", 500)
         assert owed == set()
         assert (self.marks, self.notes) == ({}, {})
         assert self.client.zscore(self.store.keys.routers_due, "R1") is None
@@ -294,5 +315,5 @@ class MarksMachine(RuleBasedStateMachine):
 def test_no_mark_is_lost_in_any_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (MarksMachine,), {"client": client}),
-        settings=settings(max_examples=80, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=150, stateful_step_count=40, deadline=None),
     )
