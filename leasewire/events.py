@@ -94,6 +94,7 @@ def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str
         "detail": outcome.detail,
         "router": outcome.router,
         "effective_at": utc_time(outcome.effective_at_ms),
+        "effective_by": outcome.effective_by,
         "accepted_at": utc_time(outcome.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
     }

@@ -10,6 +10,7 @@ import typer
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
 from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
+from worker.core.rows import LEASES
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.first_contact import other_serial
 from worker.inventory import RouterConfig
@@ -122,6 +123,7 @@ def _operation(operation: Operation, phase: int) -> dict[str, Any]:
         "phase": phase,
         "service": operation.service_id,
         "needs": sorted(operation.needs),
+        "menu": operation.menu,
     }
     match operation:
         case Add(fields=fields):
@@ -161,7 +163,8 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
     for service, operations in sorted(by_service.items()):
         for operation in operations:
             mark, words = _in_words(operation)
-            yield mark, f"{service}: {words}"
+            where = "" if operation.menu == LEASES else f"{operation.menu}: "
+            yield mark, f"{service}: {where}{words}"
     for service, why in sorted(plan.waiting.items()):
         yield "?", f"{service}: waits ({why.reason}): {why.detail}"
     for note in plan.notes:

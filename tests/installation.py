@@ -65,6 +65,7 @@ class Installation:
         routers: how many.
         simulator: further arguments of the simulator.
         inventory: router -> lines that its table has besides, or instead (`key = value`).
+        tables: more tables of the inventory.
         environ_more: variables beside those that every worker here has.
         worker_command: what runs a worker process; its kind is appended.
     """
@@ -73,6 +74,7 @@ class Installation:
     routers: int = 1
     simulator: Sequence[str] = ()
     inventory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tables: str = ""
     worker_command: Sequence[str] = (sys.executable, "-m", "worker.process")
     environ_more: dict[str, str] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
@@ -141,6 +143,7 @@ class Installation:
             } | dict(self.inventory.get(each["name"], {}))
             lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
             tables.append(f"[routers.{each['name']}]\n{lines}\n")
+        tables.append(self.tables)
         tables.append(f'[sources."{builders.SOURCE}"]\norder = "revisions"\n')
         (self.directory / "routers.toml").write_text("\n".join(tables))
 

@@ -3,15 +3,16 @@
 Called by `leasewire plan`. Reads the store and the router; marks, claims and rows stay as they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
 from worker.core.operations import Plan, Waiting
 from worker.core.planner import Wanted, plan
 from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord
-from worker.ports import RouterSession
+from worker.core.record import Placement, ServiceRecord
+from worker.core.rows import ADDRESS_LISTS, OPTIONS, MenuPath, Row
+from worker.ports import RouterSession, Term
 from worker.store.store import Store
 
 
@@ -32,11 +33,25 @@ class Preview:
 
 def preview(store: Store, session: RouterSession, router: str, policy: RouterPolicy) -> Preview:
     """Plan for every service of a router, marked or not, from its whole table."""
-    rows = session.read_leases(None, lambda: None)
     records = [each.record for each in store.views.router_services(router)]
     claims = store.views.router_claims(router)
     wanted = [_wanted(record, router, policy, claims) for record in records]
-    return Preview(plan(wanted, rows, policy), len(records), len(rows))
+    leases = session.read_leases(None, lambda: None)
+    rows = [*leases, *_rows_beside(session, wanted)]
+    return Preview(plan(wanted, rows, policy), len(records), len(leases))
+
+
+def _rows_beside(session: RouterSession, wanted: Sequence[Wanted]) -> Iterator[Row]:
+    """Of address lists, which may be long, only ours; nothing where no service needs it."""
+    lists = {place.list for one in wanted for place in one.listed | one.entry.listed}
+    names = {name for one in wanted for name in one.entry.options}
+    beside: dict[MenuPath, list[Term]] = {
+        ADDRESS_LISTS: [Term("list", each) for each in sorted(lists)],
+        OPTIONS: [Term("name", each) for each in sorted(names)],
+    }
+    for menu, terms in beside.items():
+        if terms:
+            yield from session.read_rows(menu, terms, lambda: None)
 
 
 def _wanted(
@@ -47,7 +62,7 @@ def _wanted(
 ) -> Wanted:
     entries = wanted_entries(record, {router: policy})
     entry = entries.get(router, Entry(record.service_id, None))
-    placement = record.placements.get(router)
+    placement = record.placements.get(router, Placement(None))
     refused = [
         f"{claim.key} is held by service {holder}"
         for claim in sorted(claims_of(entry))
@@ -55,9 +70,10 @@ def _wanted(
     ]
     return Wanted(
         entry,
-        written=placement.written if placement else None,
+        written=placement.written,
         granted=not refused,
         refused_because=Waiting("claim-held", "; ".join(refused)) if refused else None,
+        listed=placement.listed,
     )
 
 

@@ -1,0 +1,192 @@
+"""What a router's policy makes of suspensions, plans, DNS servers and options, on real parts."""
+
+import pytest
+
+from tests import builders
+from tests.installation import LEASES, SERVER, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+OPTIONS, LISTS = "/ip/dhcp-server/option", "/ip/firewall/address-list"
+POLICY = {"suspend_list": '"suspended"', "throttle": '"64k/64k"', "lease_time": '"30m"'}
+PLANS = '[plans.HOME-50]\nrate_limit = "10M/50M"\n'
+
+
+def activated(service_id="SVC-1", number=1, **given):
+    given = {"server": SERVER, "mac": builders.mac(number), "ipv4": builders.ipv4(number)} | given
+    return builders.activated(service_id, **given)
+
+
+def change(name, revision, service_id="SVC-1", **data):
+    return builders.event(name, service_id, revision=revision, **data)
+
+
+def publish(here, *events):
+    """Publish, and wait until every event is applied; returns the last one's outcome."""
+    here.publisher.publish(events)
+    eventually(
+        lambda: all((o := here.outcome(e)) and o.state == "applied" for e in events),
+        20,
+        f"applied: {[here.outcome(event) for event in events]}",
+    )
+    return here.outcome(events[-1])
+
+
+def lease_of(here, service_id="SVC-1"):
+    (row,) = here.rows("R1")[service_id]
+    return row
+
+
+def writes(here):
+    return [entry for entry in here.control["R1"].journal() if entry["session"].startswith("api")]
+
+
+def converge_again(here, *service_ids):
+    """Mark services once more and see that nothing is written."""
+    before = len(writes(here))
+    assert here.leasewire("plan", "R1").returncode == 0
+    assert len(writes(here)) == before
+
+
+@pytest.fixture(params=["7.9.2", "7.24", "6.48.6"])
+def version(request):
+    return request.param
+
+
+def test_each_way_to_suspend_and_back(short_directory, version):
+    with Installation(
+        short_directory,
+        inventory={"R1": POLICY},
+        tables=PLANS,
+        simulator=["--version", version],
+    ) as here:
+        router = here.control["R1"]
+        router.add_row(LISTS, {"list": "suspended", "address": "198.51.100.99", "comment": "x"})
+        foreign = router.rows(LISTS)
+        here.start_workers("events", "routers")
+        publish(here, activated(plan={"code": "HOME-50"}))
+        assert lease_of(here)["rate-limit"] == "10M/50M"
+        assert lease_of(here)["lease-time"] == "30m"
+
+        said = publish(here, builders.suspended(revision=2))
+        assert said.effective_by == "at the router at once"
+        assert router.rows(LISTS)[:1] == foreign
+        (row,) = router.rows(LISTS)[1:]
+        assert (row["list"], row["address"]) == ("suspended", builders.ipv4(1))
+        assert row["comment"] == "leasewire:tests:SVC-1"
+        assert lease_of(here)["blocked"] == "false"
+
+        # the row follows the address
+        moved = {"mode": "static", "ipv4": builders.ipv4(7)}
+        publish(here, change("address_changed", 3, address=moved))
+        assert [row["address"] for row in router.rows(LISTS)[1:]] == [builders.ipv4(7)]
+
+        said = publish(here, change("suspended", 4, suspension={"mode": "throttle"}))
+        assert router.rows(LISTS) == foreign
+        assert lease_of(here)["rate-limit"] == "64k/64k"
+
+        said = publish(here, change("suspended", 5, suspension={"mode": "block"}))
+        assert said.effective_by == (
+            "from the device's next renewal, at the latest by the end of its lease time of 30m"
+        )
+        assert lease_of(here)["blocked"] == "true"
+        assert lease_of(here)["rate-limit"] == "10M/50M"
+
+        publish(here, builders.resumed(revision=6))
+        assert lease_of(here)["blocked"] == "false"
+        publish(here, builders.suspended(revision=7), builders.cancelled(revision=8))
+        assert router.rows(LISTS) == foreign
+        assert "SVC-1" not in here.rows("R1")
+        converge_again(here)
+
+
+def test_dns_servers_and_options_are_rows_that_services_share(short_directory):
+    with Installation(short_directory) as here:
+        router = here.control["R1"]
+        here.start_workers("events", "routers")
+        dns = ["198.51.100.53", "198.51.100.54"]
+        publish(
+            here,
+            *(
+                activated(f"SVC-{n}", n, dns_servers=dns, options=[{"code": 42, "hex": "C6336435"}])
+                for n in range(1, 21)
+            ),
+        )
+        rows = {row["name"]: row for row in router.rows(OPTIONS)}
+        assert sorted((row["code"], row["value"]) for row in rows.values()) == [
+            ("42", "0xc6336435"),
+            ("6", "0xc6336435c6336436"),
+        ]
+        assert {lease_of(here, f"SVC-{n}")["dhcp-option"] for n in range(1, 21)} == {
+            ",".join(sorted(rows))
+        }
+        assert router.counters()[f"{OPTIONS}/add"] == 2
+        assert router.refusals() == {}
+
+        said = publish(here, change("dns_changed", 2, dns_servers=[]))
+        assert said.effective_by.endswith(f"the end of the lease time of DHCP server {SERVER}")
+        assert "opt42" in lease_of(here)["dhcp-option"]
+        assert "dns" not in lease_of(here)["dhcp-option"]
+        publish(here, change("options_changed", 3, options=[]))
+        assert lease_of(here)["dhcp-option"] == ""
+        converge_again(here)
+
+        # collected only when nobody named them twice in a row
+        publish(
+            here,
+            *(
+                change(f"{what}_changed", 4, f"SVC-{n}", **{key: []})
+                for n in range(2, 21)
+                for what, key in (("dns", "dns_servers"), ("options", "options"))
+            ),
+        )
+
+
+def test_services_without_lists_and_options_cost_no_other_reads(short_directory):
+    with Installation(short_directory, inventory={"R1": POLICY}) as here:
+        here.start_workers("events", "routers")
+        publish(here, activated(), activated("SVC-2", 2))
+        counters = here.control["R1"].counters()
+        assert f"{OPTIONS}/print" not in counters
+        assert f"{LISTS}/print" not in counters
+
+
+def test_an_unknown_plan_waits_until_the_catalogue_has_it(short_directory):
+    with Installation(short_directory, tables=PLANS) as here:
+        here.start_workers("events", "routers")
+        event = activated(plan={"code": "HOME-99"})
+        here.publisher.publish([event])
+        eventually(
+            lambda: (o := here.outcome(event)) and o.state == "waiting", 20, "it waits for the plan"
+        )
+        assert here.outcome(event).reason == "unknown-plan"
+        assert "HOME-99" in here.outcome(event).detail
+        assert here.rows("R1") == {}
+        publish(here, change("plan_changed", 2, plan={"code": "HOME-50"}))
+        assert lease_of(here)["rate-limit"] == "10M/50M"
+
+
+def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_directory):
+    with Installation(
+        short_directory,
+        inventory={"R1": {"force_options": "true"}},
+        simulator=["--version", "6.48.6"],
+    ) as here:
+        here.start_workers("events", "routers")
+        with_dns = activated(dns_servers=["198.51.100.53"])
+        here.publisher.publish([with_dns])
+        publish(here, activated("SVC-2", 2))
+        eventually(lambda: here.outcome(with_dns).state == "waiting", 20, "it waits")
+        assert "field force of /ip/dhcp-server/option (from RouterOS 7.1 on)" in (
+            here.outcome(with_dns).detail
+        )
+        assert here.control["R1"].refusals() == {}
+
+
+def test_a_field_that_does_not_stick_is_told_with_both_values(short_directory):
+    with Installation(short_directory, inventory={"R1": POLICY}) as here:
+        here.start_workers("events", "routers")
+        publish(here, activated())
+        here.control["R1"].set_row(LEASES, lease_of(here)[".id"], {"lease-time": "1h"})
+        publish(here, change("mac_changed", 2, mac=builders.mac(9)))
+        assert lease_of(here)["lease-time"] == "30m"  # what the policy manages is put right
