@@ -164,26 +164,22 @@ def document_of(
     config: RouterConfig, view: RouterView, held: Held | None, applied: AppliedPolicy | None
 ) -> dict[str, Any]:
     """A router's line for programs."""
-    state, since_ms, words = str(view.state.state), view.state.since_ms, view.state.words
-    if held is not None:
-        state, since_ms = "held", held.at_ms
-        words = f"by {held.by}: {held.reason}"
     differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
     return without_nothing(
         {
             "router": config.name,
             "host": f"{config.host}:{config.port}",
             "transport": config.transport,
-            "state": state,
+            "state": view.state.state,
             "cause": view.state.cause,
             "held_by": held.by if held else None,
             "policy": "differs from the applied one" if differs else None,
-            "since": utc_time(since_ms),
+            "since": utc_time(view.state.since_ms),
             "next_try_at": utc_time(view.state.next_at_ms),
             "attempts": view.state.attempts or None,
             "services": view.services,
             "backlog": view.marked,
             "waiting": view.waiting,
-            "words": words,
+            "words": view.state.words,
         }
     )

@@ -106,6 +106,7 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     assert shown["words"] == "by bob: new firmware"
     assert shown["since"]
     assert other["state"] == "up"
+    assert "router R1 is held" in leasewire("why", "SVC-2").out
     assert leasewire("routers", "release", "R1", "--actor", "bob").code == 0
     store.client.delete(store.keys.sweep)
     assert store.routers.sweep(0).routers == ["R1"]

@@ -40,8 +40,8 @@ class RouterState:
     """How a router is doing; `up` routers have none stored.
 
     Attributes:
-        state: `up`, `unreachable`, `blocked`, or `policy-changed`: a worker's inventory has another
-            policy for it than the applied one.
+        state: `up`, `unreachable`, `blocked`, `policy-changed`: a worker's inventory has another
+            policy for it than the applied one; or `held` by a person (never stored, `Views` says).
         since_ms: when this state began.
         attempts: failed attempts in a row.
         next_at_ms: when the next attempt is due.
@@ -49,7 +49,7 @@ class RouterState:
         words: the last words of the router or of the network.
     """
 
-    state: Literal["up", "unreachable", "blocked", "policy-changed"] = "up"
+    state: Literal["up", "unreachable", "blocked", "policy-changed", "held"] = "up"
     since_ms: int = 0
     attempts: int = 0
     next_at_ms: int = 0

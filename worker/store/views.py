@@ -9,6 +9,7 @@ import redis
 from contracts import names
 from worker.core.outcome import DeadLetter, Outcome
 from worker.store.connection import store_errors
+from worker.store.fleet import Held
 from worker.store.keys import Keys
 from worker.store.records import Stored, decode_stored
 from worker.store.routers import RouterState
@@ -111,8 +112,10 @@ class Views:
             pipe.zcard(block[0])
             pipe.hlen(block[9])
             pipe.exists(block[2])
-            state, services, marked, waiting, held = pipe.execute()
-        return RouterView(name, RouterState.from_json(state), services, marked, waiting, bool(held))
+            pipe.hget(self._keys.fleet_block()[1], name)
+            state, services, marked, waiting, held, by_person = pipe.execute()
+        known = _held_state(by_person) if by_person else RouterState.from_json(state)
+        return RouterView(name, known, services, marked, waiting, bool(held))
 
     def router_services(self, name: str) -> list[Stored]:
         """The records of all services of which a row may exist on a router."""
@@ -192,3 +195,9 @@ class Views:
 def literal(text: str) -> str:
     """Escape what SCAN's patterns would read as more than itself."""
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
+
+
+def _held_state(text: str) -> RouterState:
+    """The state of a router that a person holds, whatever it was before."""
+    held = Held(**json.loads(text))
+    return RouterState("held", since_ms=held.at_ms, words=f"by {held.by}: {held.reason}")
