@@ -5,11 +5,12 @@
 -- events that were in the journal already, as they are there. Those are left as they are.
 redis.call('ZCARD', KEYS[2]) -- a key of another kind fails here, before the first write
 local time = redis.call('TIME')
-local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local there = {}
 for i = 2, #ARGV, 2 do
   if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) == 1 then
-    redis.call('ZADD', KEYS[2], now, ARGV[i])
+    -- The fraction keeps the order of one call, in which operators' words count.
+    redis.call('ZADD', KEYS[2], string.format('%.4f', now + i / 2048), ARGV[i])
   else
     there[#there + 1] = ARGV[i]
     there[#there + 1] = redis.call('HGET', KEYS[1], ARGV[i])

@@ -72,6 +72,14 @@ def publisher(valkey, prefix):
     publisher.close()
 
 
+def test_the_events_of_one_call_stand_in_their_order(publisher, lane):
+    publisher.publish([mac_changed(number) for number in range(500)])
+    order = [key(number) for number in range(500)]
+    assert list(lane.due) == order
+    moments = lane.due.values()
+    assert max(moments) - min(moments) < 1
+
+
 def receive(server, prefix, queue="events"):
     """Take one message off a queue as a worker does: with kombu."""
     app = make_app(server.url, prefix=prefix)

@@ -93,6 +93,41 @@ def test_sources_say_how_they_count_and_the_command_line_may_too(tmp_path):
     }
 
 
+def test_a_source_may_leave_registers_to_others_and_speak_of_services_of_others(tmp_path):
+    text = (
+        SMALL
+        + """
+[sources."urn:bss"]
+order = "revisions"
+unmanaged = ["dns_servers", "label"]
+[sources."urn:noc"]
+order = "times"
+scopes = ["override"]
+"""
+    )
+    sources = load_inventory(write(tmp_path, text)).sources
+    assert sources["urn:bss"] == SourceConfig(
+        "urn:bss", "revisions", frozenset({"dns_servers", "label"}), frozenset({"publish"})
+    )
+    assert sources["urn:noc"].scopes == {"override"}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('unmanaged = ["lifecycle"]', "unmanaged.0: must be of address, circuit_id, dhcp_server"),
+        ('scopes = ["admin"]', "scopes.0: Input should be 'publish' or 'override'"),
+        ("scopes = []", "scopes: List should have at least 1 item"),
+    ],
+)
+def test_a_mistake_in_a_source_is_told_at_its_key(tmp_path, line, told):
+    text = SMALL + f'[sources."urn:bss"]\norder = "revisions"\n{line}\n'
+    with pytest.raises(ConfigurationError) as raised:
+        load_inventory(write(tmp_path, text))
+    (problem,) = raised.value.problems
+    assert f"sources.urn:bss.{told}" in problem
+
+
 def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
     told = problems(
         tmp_path,

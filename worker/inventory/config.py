@@ -19,6 +19,8 @@ Order = Literal["revisions", "times"]
 Scope = Literal["publish", "override"]
 
 CLI_SOURCE: Final = "urn:leasewire:cli"
+OPERATOR_SCOPES: Final[frozenset[Scope]] = frozenset({"override"})
+"""What the command line says is an operator's word: it owns no service."""
 DEFAULT_PORT: Final[Mapping[Transport, int]] = {"api-ssl": 8729, "api": 8728}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import (
+    AfterValidator,
     Field,
     StringConstraints,
     ValidationError,
@@ -18,13 +19,16 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from contracts.values import Code, RouterName
+from worker.core.writes import UNMANAGEABLE
 from worker.errors import ConfigurationError
 from worker.inventory.config import (
     CLI_SOURCE,
     DEFAULT_PORT,
+    OPERATOR_SCOPES,
     Inventory,
     Order,
     RouterConfig,
+    Scope,
     SourceConfig,
     Transport,
 )
@@ -96,9 +100,17 @@ def load_inventory(
     return Inventory(
         installation=file.installation.id,
         routers={name: config(name, router) for name, router in file.routers.items()},
-        sources={CLI_SOURCE: SourceConfig(CLI_SOURCE, "times")}
-        | {name: SourceConfig(name, source.order) for name, source in file.sources.items()},
+        sources={
+            CLI_SOURCE: SourceConfig(CLI_SOURCE, "times", scopes=OPERATOR_SCOPES),
+            **{name: _source(name, source) for name, source in file.sources.items()},
+        },
     )
+
+
+def _source(name: str, source: "_Source") -> SourceConfig:
+    usual: frozenset[Scope] = OPERATOR_SCOPES if name == CLI_SOURCE else frozenset({"publish"})
+    scopes = usual if source.scopes is None else frozenset(source.scopes)
+    return SourceConfig(name, source.order, frozenset(source.unmanaged), scopes)
 
 
 _SHA256_DIGITS: Final = 64
@@ -110,8 +122,16 @@ class _Installation(Table):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
+def _known_register(name: str) -> str:
+    if name not in UNMANAGEABLE:
+        raise ValueError(f"must be of {', '.join(sorted(UNMANAGEABLE))}")
+    return name
+
+
 class _Source(Table):
     order: Order
+    unmanaged: list[Annotated[str, AfterValidator(_known_register)]] = Field(default_factory=list)
+    scopes: Annotated[list[Scope], Field(min_length=1)] | None = None
 
 
 class _Router(PolicyKeys):
