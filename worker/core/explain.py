@@ -152,7 +152,8 @@ def _wait_claim(at: AtRouter, why: Why) -> tuple[str, str]:
     if not at.holders:
         return why.detail, "it goes on by itself"
     words = "; ".join(_holds(each) for each in at.holders)
-    return words, "it goes on by itself when the holder lets go; see `leasewire services show`"
+    holder = at.holders[0].service_id
+    return words, f"it goes on by itself when {holder} lets go; see `leasewire why {holder}`"
 
 
 def _holds(holder: Holder) -> str:

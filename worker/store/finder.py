@@ -4,8 +4,8 @@ Who calls it: `worker/inquiry.py`, for a person: what has no index is looked thr
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
 import redis
@@ -21,7 +21,6 @@ from worker.store.views import literal
 JOURNAL_LOOKED_THROUGH: Final = 50_000
 """Entries of a journal at the most: behind a backlog as long, nobody asks of one event."""
 _PAGE: Final = 1_000
-_NO_HEX: Final = re.compile("[^0-9a-f]")
 
 
 class Claimed(NamedTuple):
@@ -117,8 +116,8 @@ class Finder:
 
 def _event_naming(text: str, body: str) -> dict[str, Any] | None:
     """The event in a text, if one of its values is this one; a MAC counts in any spelling."""
-    digits = _NO_HEX.sub("", text.lower()) if _as_mac(text) == text else ""
-    if text not in body and (not digits or digits not in _NO_HEX.sub("", body.lower())):
+    lower = body.lower()  # of a long journal each is looked at: what is no match must cost little
+    if text not in body and not any(each in lower for each in _mac_spellings(text)):
         return None
     try:
         event = json.loads(body)
@@ -137,6 +136,17 @@ def _names(text: str, value: object) -> bool:
             return any(_names(text, each) for each in value)
         case _:
             return False
+
+
+@cache
+def _mac_spellings(text: str) -> tuple[str, ...]:
+    """How the contract lets a MAC be written, in lower case; none for what is no MAC."""
+    if _as_mac(text) != text:
+        return ()
+    digits = text.replace(":", "").lower()
+    pairs = [digits[at : at + 2] for at in range(0, 12, 2)]
+    quads = [digits[at : at + 4] for at in range(0, 12, 4)]
+    return (":".join(pairs), "-".join(pairs), ".".join(quads), "-".join(quads), digits)
 
 
 def _as_mac(text: str) -> str:

@@ -175,4 +175,6 @@ def _count(reasons: dict[str, Reason], found: Iterable[tuple[str, int]]) -> None
 def _kind(name: str) -> str:
     """A key's kind: `record`, `outcome`, `journal`, `router claims`, …."""
     parts = name.split(":")
+    if name.startswith(("_kombu", "unacked")):
+        return "celery"
     return f"router {parts[-1]}" if parts[0] == "router" else parts[0]
