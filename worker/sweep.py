@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from worker.core.record import UnknownRecordFormatError
 from worker.errors import StoreUnavailable
 from worker.store.store import Store
 from worker.tasks import Rings
@@ -68,7 +69,11 @@ class Sweep:
         for router in found.routers:
             self._rings.router(router)
         self._release()
-        self._store.upkeep.run()
+        try:
+            self._store.upkeep.run()
+        except UnknownRecordFormatError as error:
+            # A newer worker runs beside this one, and does the upkeep.
+            log.warning("upkeep.skipped", reason=str(error))
 
     def _run(self) -> None:
         try:

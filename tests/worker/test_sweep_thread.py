@@ -35,6 +35,15 @@ def queued(store, name):
     return store.client.llen(store.keys.queue(name))
 
 
+def test_a_cancelled_service_of_a_newer_worker_does_not_end_this_one(store, sweep):
+    store.client.set(store.keys.record("SVC-NEW"), '1|{"format":99}')
+    store.client.zadd(store.keys.tombstones, {"SVC-NEW": 1})
+    with structlog.testing.capture_logs() as logs:
+        sweep.once()
+    assert [line["event"] for line in logs] == ["upkeep.skipped"]
+    assert store.client.exists(store.keys.record("SVC-NEW"))
+
+
 def test_what_it_rings_for_stands_in_the_queues_and_is_not_rung_for_again(store, sweep):
     Desk(store).publish("an event", "another")
     store.routers.mark("R1", ["S"], 0, 1)
