@@ -285,7 +285,7 @@ class Rounds:
                 look.stale += 1
                 return None
             case "waiting":
-                return self._wait(look, self._shortcomings.told(refusal.words))
+                return self._wait(look, self._shortcomings.told(look, refusal.words))
             case "not-permitted":
                 raise RouterBlocked(
                     self._router,

@@ -45,6 +45,7 @@ class Shortcomings:
         self._lacking: set[str] = set()
         self._over: set[str] = set()
         self._is_fresh = False
+        self._was_doubted = False
         self._setup = session.read_setup(fresh=False)
         if self._told:
             self._look_again()
@@ -68,10 +69,12 @@ class Shortcomings:
             self._over.add(look.before["detail"])
         return None
 
-    def told(self, words: str) -> Waiting:
-        """The router itself said that something is not there."""
-        self._is_fresh = False  # what was read is old
-        return self._wait_for(words)
+    def told(self, look: Look, words: str) -> Waiting:
+        """The router itself said that something is not there: what was read may be old."""
+        if not self._was_doubted:
+            self._was_doubted = True
+            self._look_again()
+        return self.of(look) or self._wait_for(words)
 
     def tell(self, now_ms: int) -> None:
         """One line for each thing that was found to be lacking, unless it was told of lately."""

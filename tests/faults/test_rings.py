@@ -43,7 +43,7 @@ def test_a_ring_resolves_though_its_worker_is_killed(short_directory, batch):
                 if worker.kind == "routers":
                     here.kill(worker)
             kills += bool(here.in_flight_at_kills)
-            eventually(lambda t=turn: rotated(here, t), 60, f"ring {turn} is turned")
+            wait_until_rotated(here, turn)
         here.wait_until_settled(40)
         journal = [entry for entry in router.journal() if entry["session"].startswith("api")]
         assert [entry["error"] for entry in journal if entry["error"]] == []
@@ -62,6 +62,16 @@ def say(number, address, revision):
         mac=f"00:00:5E:00:00:{number:02X}",
         ipv4=f"100.64.0.{address + 1}",
     )
+
+
+def wait_until_rotated(here, turn):
+    try:
+        eventually(lambda: rotated(here, turn), 60, f"ring {turn} is turned")
+    except AssertionError as error:
+        views = here.store.views
+        said = [line for line in here.log_text().splitlines() if '"debug"' not in line]
+        words = f"{error}: {views.router('R1')}, {views.router_waiting('R1')}"
+        raise AssertionError("\n".join([words, *said[-40:]])) from None
 
 
 def rotated(here, turn):

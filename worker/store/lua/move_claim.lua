@@ -28,7 +28,6 @@ if #refused > 0 then
   write_claim(router, key, holders)
   return cjson.encode({ moved = 0, ring = 0, refused = refused, changed = 0 })
 end
-wait_for(router, key, from)
 local now = now_ms()
 for _, service in ipairs({ from, to }) do
   mark(router, service, 0, now, ARGV[2], KEYS[1])

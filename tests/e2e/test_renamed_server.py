@@ -1,0 +1,63 @@
+"""A DHCP server is renamed on the router: services wait for it, and go on when it is back."""
+
+import json
+
+import pytest
+
+from tests import builders
+from tests.installation import SERVER, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+SERVERS = "/ip/dhcp-server"
+
+
+def mac(number, choice=0):
+    return f"00:00:5E:00:{choice:02X}:{number:02X}"
+
+
+def activated(number):
+    return builders.activated(
+        f"SVC-{number}", router="R1", server=SERVER, mac=mac(number), ipv4=f"223.203.225.{number}"
+    )
+
+
+def rename(router, was, now):
+    (row,) = [row for row in router.rows(SERVERS) if row["name"] == was]
+    router.set_row(SERVERS, row[".id"], {"name": now})
+
+
+def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_directory):
+    with Installation(short_directory) as here:
+        here.environ_more = {"LEASEWIRE_ROUTER_RECHECK_S": "1"}
+        here.start_workers("events", "routers")
+        here.publisher.publish([activated(n) for n in range(1, 21)])
+        eventually(lambda: len(here.rows("R1")) == 20, 20, "20 rows")
+        here.wait_until_settled()
+        router = here.control["R1"]
+        rename(router, SERVER, "renamed")
+        router.reset_counters()
+        changes = [
+            *(builders.mac_changed(f"SVC-{n}", mac(n, 1), revision=2) for n in range(1, 21)),
+            *(activated(n) for n in range(21, 31)),
+        ]
+        here.publisher.publish(changes)
+
+        def states():
+            said = [here.outcome(event) for event in changes]
+            return {f"{each.state}: {each.reason}" if each else "" for each in said}
+
+        eventually(lambda: states() == {"waiting: waiting-for-router"}, 20, "all wait")
+        waiting = here.store.views.router_waiting("R1")
+        assert {why["detail"] for why in waiting.values()} == {f"not there: DHCP server '{SERVER}'"}
+        rename(router, "renamed", SERVER)
+        eventually(lambda: states() == {"applied: "}, 20, "all go on")
+        assert {row["mac-address"] for rows in here.rows("R1").values() for row in rows} == {
+            *(mac(n, 1) for n in range(1, 21)),
+            *(mac(n) for n in range(21, 31)),
+        }
+        assert here.store.views.dead_letters() == []
+        # Only the pass that learnt of it tried: what it had read in its session was old.
+        assert sum(router.refusals().values()) <= len(changes)
+        logged = [json.loads(line) for line in here.log_text().splitlines() if line[:1] == "{"]
+        assert len([line for line in logged if line["event"] == "router.lacks"]) == 1
