@@ -75,6 +75,7 @@ def test_rename_moves_everything_and_writes_nothing(world, edited, leasewire):
     world.converge.run("R1")
     world.say(mac_changed("SVC-2", mac(99)))
     serial = world.context.store.fleet.serials()["R1"]
+    written = record(world, 2).placements["R1"]
     accept, converge = edited(TOWER)
     before = world.r1.journal()
     # Under its new name it is met first: the serial is another name's.
@@ -93,6 +94,7 @@ def test_rename_moves_everything_and_writes_nothing(world, edited, leasewire):
     assert fleet.serials() == {"TOWER": serial}
     assert "TOWER" in fleet.policies()
     assert [record(world, n).router for n in (1, 2, 3)] == ["TOWER"] * 3
+    assert record(world, 2).placements == {"TOWER": written}
     holders = world.context.store.views.router_claims("TOWER")[f"address:{ipv4(1)}"]
     assert holders == {"all": ("SVC-1", True)}
     converge.run("TOWER")
@@ -197,3 +199,13 @@ def test_scheduled_move_to_a_router_keeps_it_and_goes_along_with_its_name(world,
     (waits,) = record(world, 1).schedule.pending
     assert waits.own["router"] == "TOWER"
     assert record(world, 1).router == "R2"
+
+
+def test_router_to_which_a_service_came_meanwhile_is_not_forgotten(world):
+    fleet = world.context.store.fleet
+    world.say(service(1))
+    world.converge.run("R1")
+    fleet.seize("R1", "ours", 10_000)
+    assert not fleet.forget("R1", "ours", [], "ada")
+    assert not fleet.forget("R2", "not ours", [], "ada")
+    assert world.context.store.views.router("R1").services == 1

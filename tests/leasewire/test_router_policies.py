@@ -98,6 +98,8 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     before = world.r1.journal()
     store = world.context.store
     world.converge.run("R1")
+    now_due(world)  # even if what parks it were lost
+    world.converge.run("R1")
     assert store.routers.sweep(0).routers == []
     assert world.r1.journal() == before
     assert store.views.router("R1").marked == 5
@@ -126,6 +128,7 @@ def test_hold_takes_the_lease_from_a_pass_under_way(world):
     assert store.routers.acquire("R1", "pass", 10).marks
     assert 0 < store.fleet.hold("R1", "stop", "bob") <= store.routers.lease_ms
     assert not store.routers.renew("R1", "pass", ["SVC-1"])
+    assert store.client.zscore(store.keys.routers_due, "R1") is None, "it costs no message"
     store.fleet.release("R1", "bob")
     assert store.routers.acquire("R1", "next", 10) is None, "the pass may be writing still"
 
