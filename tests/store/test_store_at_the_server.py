@@ -1,7 +1,9 @@
 """What the store asks of its server, and what it says when that is not there."""
 
 import pytest
+from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
+from redis.retry import Retry
 
 from contracts import names
 from worker.core.record import ServiceRecord
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.redis
 @pytest.fixture
 def own_store(own_valkey):
     with own_valkey.client() as client:
+        client.set_retry(Retry(NoBackoff(), 1))  # nobody is waited for here
         yield open_store(client, "lw:")
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from contracts import names
 from tests.store.passing_time import let_pass
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.redis
 @pytest.fixture
 def store(own_valkey):
     with own_valkey.client() as client:
+        client.set_retry(Retry(NoBackoff(), 1))  # its own next round is its retry
         yield open_store(client, "lw:")
 
 
