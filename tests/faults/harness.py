@@ -144,6 +144,7 @@ def _shown(row: Mapping[str, str]) -> dict[str, str]:
         "block-access": "yes"
         if row.get("block-access", row.get("blocked")) in ("true", "yes")
         else "no",
+        "dhcp-option": row.get("dhcp-option", ""),
         "comment": row.get("comment", ""),
     }
 
