@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# public clients that the tests try: Python's in an environment of their own, node's beside it
+CLIENTS := .venv-clients/.ready
+NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast lint fmt schemas lock clean
@@ -17,10 +20,17 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+# Without a network or without npm their tests skip and say so: an error here ends nothing.
+$(CLIENTS): requirements-clients.lock tests/clients/install.py
+	-$(PYTHON) tests/clients/install.py $(@D) requirements-clients.lock
+
+$(NODE_CLIENTS): tests/clients/node/package-lock.json
+	-cd tests/clients/node && npm ci --silent && touch node_modules/.package-lock.json
+
 demo: $(READY) ## the whole story on this machine, every step checked
 	$(BIN)/leasewire demo
 
-test: lint ## all that CI runs: lint, types, imports, tests
+test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports, tests
 	$(BIN)/python -m pytest
 
 test-fast: $(READY) ## the tests that need no server and no socket
@@ -42,6 +52,8 @@ schemas: $(READY) ## write contracts/schemas/ from the models
 lock: $(READY) ## pin every dependency with hashes (no index is named in the result)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade tests/clients/requirements.in -o requirements-clients.lock
+	cd tests/clients/node && npm update --package-lock-only
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-clients tests/clients/node/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -15,6 +15,7 @@ import time
 import pytest
 
 from simulator.control import ControlClient
+from tests.needs import missing
 
 LEASE = "/ip/dhcp-server/lease"
 OPTION = "/ip/dhcp-server/option"
@@ -28,16 +29,17 @@ esac
 """
 
 
-def refused():
+pytestmark = pytest.mark.router
+
+
+@pytest.fixture(scope="module", autouse=True)
+def namespaces():
     for program in ("udhcpc", "unshare", "nsenter", "ip"):
         if shutil.which(program) is None:
-            return f"{program} is not installed"
+            missing(f"{program} is not installed")
     tried = subprocess.run(["unshare", "-Urn", "true"], capture_output=True, check=False)  # noqa: S607 - found on the path above
-    return "" if tried.returncode == 0 else "namespaces are refused here"
-
-
-REASON = refused()
-pytestmark = [pytest.mark.router, pytest.mark.skipif(bool(REASON), reason=REASON)]
+    if tried.returncode != 0:
+        pytest.skip("namespaces are refused here")
 
 
 class Lab:
