@@ -19,6 +19,7 @@ from leasewire import (
     routers,
     schedule,
     services,
+    sources,
     status,
     up,
     why,
@@ -66,6 +67,7 @@ app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(sources.app, name="sources")
 app.add_typer(routers.app, name="routers")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
 app.command("status", short_help="Show how all is doing, for people and monitoring.")(

@@ -4,6 +4,7 @@ Called by the task `leasewire.accept`. Events come from the journal and in the m
 any of them may come twice, late, broken, or right after it ended a worker.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,6 +17,7 @@ from worker.core.aliases import with_present_names
 from worker.core.policy import RouterPolicy
 from worker.folding import Folding
 from worker.inventory import SourceConfig
+from worker.store.sources import Heard
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -75,6 +77,21 @@ class Accept:
             through = self._through(foldings, now_ms)
             left = [service for service in left if service not in through]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
+
+    def _count_sources(self, foldings: Sequence[Folding]) -> None:
+        heard: Counter[Heard] = Counter()
+        for folding in foldings:
+            heard.update(folding.heard)
+        for crossing in self.store.sources.count(heard):
+            if crossing.up:
+                log.error(
+                    "source.mostly_superseded",
+                    **crossing.fields(),
+                    advice="it counts from lower revisions, as after a restore? See "
+                    "`leasewire sources rebase`; else its queue delivers in the wrong order",
+                )
+            else:
+                log.info("source.recovered", **crossing.fields())
 
     def refuse_message(self, arguments: object) -> None:
         """Keep a message whose arguments are not a list of events and a lane, and say so."""
@@ -165,6 +182,7 @@ class Accept:
         through = [each for each, done in zip(foldings, result.done, strict=True) if done]
         for each in through:
             each.tell()
+        self._count_sources(through)
         return [each.service_id for each in through]
 
 

@@ -24,6 +24,7 @@ from worker.core.version import Version
 from worker.core.writes import differing, says_nothing_new
 from worker.report import Report, Subject
 from worker.store.records import ServiceCommit, Stored, short_hash
+from worker.store.sources import Heard
 
 
 class Folding:
@@ -99,6 +100,11 @@ class Folding:
             letters=self._report.letters,
             lines=self._report.lines,
         )
+
+    @property
+    def heard(self) -> Mapping[Heard, int]:
+        """How many events of each source this took in."""
+        return self._report.heard
 
     def tell(self) -> None:
         """Log what was committed: only now is it true."""

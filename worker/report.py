@@ -13,6 +13,7 @@ from worker.core.outcome import FINAL, DeadLetter, Outcome, State
 from worker.core.record import Outstanding
 from worker.core.schedule import Scheduled
 from worker.store.records import EventCommit
+from worker.store.sources import Heard
 
 log = structlog.get_logger()
 
@@ -73,6 +74,7 @@ class Report:
         counts: counters that go up beside those of the events.
         letters: dead letters.
         lines: history, oldest first, as JSON.
+        heard: how many events of each source were taken in.
     """
 
     service_id: str
@@ -80,6 +82,7 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     letters: list[DeadLetter] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    heard: Counter[Heard] = field(default_factory=Counter)
     _said: dict[str, EventCommit] = field(default_factory=dict)
     _again: list[EventCommit] = field(default_factory=list)
     _later: dict[str, Outcome] = field(default_factory=dict)
@@ -120,6 +123,9 @@ class Report:
             brief: it changed nothing: the word lives for an hour and stands in no list.
         """
         outcome = self._outcome(of, state, reason, detail, router)
+        if count not in ("rejected", "released"):
+            superseded = state == "superseded" and reason != "withdrawn"
+            self.heard[Heard(of.source, superseded)] += 1
         seconds = UNCHANGED_S if brief else None
         if state == "scheduled":
             seconds = (of.effective_at_ms - self.now_ms) // 1000 + _AFTERWARDS_S

@@ -130,6 +130,12 @@ class Keys:
             base + "actions",
         )
 
+    # One a source.
+
+    def source(self, name: str) -> str:
+        """Hash: what came of a source's events. No time limit: sources are few."""
+        return f"{self.prefix}source:{name}"
+
     # One a service.
 
     @property

@@ -16,6 +16,7 @@ from worker.store.records import Records
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts
+from worker.store.sources import Sources
 from worker.store.troubles import Troubles
 from worker.store.upkeep import Upkeep
 from worker.store.views import Views
@@ -31,6 +32,7 @@ class Store:
     records: Records
     routers: Routers
     schedule: ScheduleIndex
+    sources: Sources
     fleet: Fleet
     views: Views
     upkeep: Upkeep
@@ -84,6 +86,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         records=records,
         routers=Routers(client, scripts, keys, lease_ms),
         schedule=ScheduleIndex(client, scripts, keys),
+        sources=Sources(client, scripts, keys),
         fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records),

@@ -1,0 +1,91 @@
+"""How the sources are doing: what came of each, and how much of it was overtaken already."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
+
+import redis
+
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.scripts import Scripts
+
+WINDOW: Final = 200
+"""Recent events that count: about the last hundred or two of a source."""
+LEAST: Final = 50
+"""Fewer tell nothing: a late message or two are no trouble."""
+ALARM_SHARE: Final = 0.5
+CALM_SHARE: Final = 0.25
+
+
+class Heard(NamedTuple):
+    """A kind of event: of a source, and whether newer ones held all that it said."""
+
+    source: str
+    superseded: bool
+
+
+class Crossing(NamedTuple):
+    """A source of which most recent events are superseded, or no longer (`up` false)."""
+
+    source: str
+    up: bool
+    events: int
+    superseded: int
+
+    def fields(self) -> dict[str, object]:
+        """As log fields."""
+        return {"source": self.source, "recent": self.events, "superseded": self.superseded}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """What came of a source since this Redis began.
+
+    Attributes:
+        events: that were folded or scheduled; duplicates are not counted again.
+        superseded: of which newer events held everything when they came.
+        last_ms: when the last one came, by Redis's clock; 0: none.
+        alarm_ms: since when most of its recent events are superseded; 0: they are not.
+    """
+
+    events: int = 0
+    superseded: int = 0
+    last_ms: int = 0
+    alarm_ms: int = 0
+
+
+class Sources:
+    """Counts, and reads the counts."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def count(self, heard: Mapping[Heard, int]) -> list[Crossing]:
+        """Count what a commit took in; returns the sources that an alarm begins or ends for."""
+        if not heard:
+            return []
+        names = sorted({each.source for each in heard})
+        numbers: list[int] = []
+        for name in names:
+            late = heard.get(Heard(name, superseded=True), 0)
+            numbers += [heard.get(Heard(name, superseded=False), 0) + late, late]
+        with store_errors():
+            answers = self._scripts.run(
+                "count_sources",
+                [self._keys.source(name) for name in names],
+                [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE, *numbers],
+            )
+        return [
+            Crossing(source, int(crossed) > 0, int(events), int(superseded))
+            for source, (crossed, events, superseded) in zip(names, answers, strict=True)
+            if int(crossed)
+        ]
+
+    def view(self, source: str) -> SourceView:
+        """What came of one source."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.source(source)))
+        return SourceView(**{name: int(raw.get(name, 0)) for name in SourceView.__slots__})
