@@ -167,18 +167,17 @@ class Inquiry:
         seen: Observation | str | None,
     ) -> AtRouter:
         state = self.store.views.router(name).state
-        hold = self.store.fleet.held().get(name)
         why = view.waiting.get(name) if view else None
         placement = record.placements.get(name)
         waits = why is not None and why["reason"] == "claim-held"
         return AtRouter(
             name=name,
             known=name in self.policies,
-            state="held" if hold else state.state,
-            since_ms=hold.at_ms if hold else state.since_ms,
+            state=state.state,
+            since_ms=state.since_ms,
             next_at_ms=state.next_at_ms,
-            cause=f"by {hold.by}" if hold else state.cause,
-            words=hold.reason if hold else state.words,
+            cause=state.cause,
+            words=state.words,
             wants=entry.fields if entry else None,
             written=placement.written if placement else None,
             written_at_ms=_written_at(name, view),

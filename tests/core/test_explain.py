@@ -123,7 +123,7 @@ SITUATIONS = {
         ["is policy-changed", "apply it"],
     ),
     "router held": (
-        at(state="held", since_ms=7, cause="by ada", words="upgrade", marked=True),
+        at(state="held", since_ms=7, words="by ada: upgrade", marked=True),
         "router-held",
         ["is held since <7> (by ada: upgrade)", "nothing is written"],
     ),

@@ -21,6 +21,8 @@ NO_TIME_LIMIT = (
     "dead",
     "dead:by-time",
     "tombstones",
+    "schedule",
+    "source:*",
     "samples",
     "record:*",
     "history:*",
