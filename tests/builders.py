@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts import version_hash
 from contracts.values import parse_time
-from worker.core.rows import Lease
+from worker.core.rows import DhcpOption, Lease, ListedAddress, ListPlace
 from worker.core.version import Version
 
 SOURCE = "urn:isp:bss:test"
@@ -150,3 +150,24 @@ def lease(  # noqa: PLR0913 - a row has as many fields
     }
     text = " ".join(part for part in (tag, comment) if part)
     return Lease(id_, fields, text, dynamic=dynamic, disabled=disabled, radius=radius)
+
+
+def listed(  # noqa: PLR0913 - a row has as many fields
+    id_: str,
+    place: ListPlace,
+    *,
+    comment: str = "",
+    service_id: str | None = None,
+    installation: str = "acme",
+    dynamic: bool = False,
+    disabled: bool = False,
+) -> ListedAddress:
+    """A row of an address list; `service_id` puts our tag in front of the comment."""
+    tag = "" if service_id is None else f"leasewire:{installation}:{service_id}"
+    text = " ".join(part for part in (tag, comment) if part)
+    return ListedAddress(id_, place._asdict(), text, dynamic=dynamic, disabled=disabled)
+
+
+def option(id_: str, *, name: str, code: str = "6", value: str = "0x00") -> DhcpOption:
+    """A row of a DHCP option."""
+    return DhcpOption(id_, {"name": name, "code": code, "value": value, "force": "no"})

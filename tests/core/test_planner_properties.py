@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from tests.builders import ipv4, lease, mac
 from worker.core.entry import Entry
-from worker.core.operations import MakeStatic, Waiting
+from worker.core.operations import Add, MakeStatic, Waiting
 from worker.core.ownership import parse_tag
 from worker.core.planner import Wanted, in_the_way, plan
 from worker.core.policy import RouterPolicy
-from worker.core.rows import Lease
-from worker.core.simulate import LeaseTable
+from worker.core.rows import ADDRESS_LISTS, Lease, ListedAddress, ListPlace, Row
+from worker.core.simulate import Tables
 
 SERVICES = ["S1", "S2", "S3", "S4"]
 # Few of each, so that they meet; dealt out like cards, so that not all of them clash.
@@ -71,18 +71,31 @@ def rows(draw, number, mac_, address):
 @dataclass
 class Situation:
     wanted: list[Wanted]
-    rows: list[Lease]
+    rows: list[Row]
     policy: RouterPolicy
 
-    def plan(self, table=None, written=None, surplus=frozenset()):
-        """Plan for other rows, as the pass after this one would."""
+    def plan(self, table=None, noted=None, surplus=frozenset()):
+        """Plan for other rows, as the pass after this one would.
+
+        Args:
+            table: the rows; None: as they were.
+            noted: service -> what was noted of its rows before they were written.
+            surplus: of the plan before.
+        """
         held = self.rows if table is None else table.rows()
-        wanted = [self.now_written(one, written or {}) for one in self.wanted]
+        wanted = [
+            replace(one, **(noted or {}).get(one.entry.service_id, {})) for one in self.wanted
+        ]
         return plan(wanted, held, self.policy, surplus)
 
-    @staticmethod
-    def now_written(one, written):
-        return replace(one, written=written.get(one.entry.service_id, one.written))
+    def note(self, made, noted):
+        """Note which list rows come to be ours, before they do."""
+        listed = {one.entry.service_id: one.listed for one in self.wanted}
+        for each in made.operations():
+            if isinstance(each, Add) and each.menu == ADDRESS_LISTS:
+                place = ListPlace(each.fields["list"], each.fields["address"])
+                mine = noted.setdefault(each.service_id, {})
+                mine["listed"] = mine.get("listed", listed[each.service_id]) | {place}
 
 
 FIELDS = ("mac-address", "address", "server", "block-access")
@@ -135,6 +148,8 @@ def situations(draw):
 
 def is_foreign(row, situation):
     """Static and surely not ours, or RADIUS's: no pass may change it in any way."""
+    if not isinstance(row, Lease):
+        return not isinstance(row, ListedAddress) or is_foreign_in_list(row, situation)
     if row.radius:
         return True
     if row.dynamic:
@@ -151,6 +166,15 @@ def is_foreign(row, situation):
     )
 
 
+def is_foreign_in_list(row, situation):
+    tag = parse_tag(row.comment)
+    if row.dynamic or row.place.list != "suspended":
+        return True
+    if tag is not None:
+        return tag.installation != "acme"
+    return not any(row.place in one.listed for one in situation.wanted)
+
+
 def in_any_order(draw, phases):
     """The operations, each phase's in an order of its own."""
     return [operation for phase in phases for operation in draw(st.permutations(list(phase)))]
@@ -158,14 +182,15 @@ def in_any_order(draw, phases):
 
 def check_invariants(table, situation, kept):
     held = table.rows()
-    for a, b in itertools.combinations(held, 2):
+    leases = [row for row in held if isinstance(row, Lease)]
+    for a, b in itertools.combinations(leases, 2):
         if not (a.dynamic and b.dynamic):
             assert not clashes(a, b)
-    assert kept <= {row.id for row in held}
-    by_id = {row.id: row for row in held}
+    assert kept <= {row.id for row in leases}
+    by_id = {(row.menu, row.id): row for row in held}
     for row in situation.rows:
         if is_foreign(row, situation):
-            assert by_id[row.id] is row
+            assert by_id[row.menu, row.id] is row
 
 
 def kept_rows(situation):
@@ -174,17 +199,18 @@ def kept_rows(situation):
     return {
         row.id
         for row in situation.rows
-        if (tag := parse_tag(row.comment))
+        if isinstance(row, Lease)
+        and (tag := parse_tag(row.comment))
         and tag.installation == "acme"
         and tag.service_id in staying
     }
 
 
-def apply_all(operations, table, situation, written):
+def apply_all(operations, table, situation, noted):
     kept = kept_rows(situation)
     for operation in operations:
         if isinstance(operation, MakeStatic):
-            written[operation.service_id] = operation.was
+            noted.setdefault(operation.service_id, {})["written"] = operation.was
         table.apply(operation)
         check_invariants(table, situation, kept)
 
@@ -196,7 +222,8 @@ def check_entries(table, situation, made):
         own = [
             row
             for row in table.rows()
-            if (tag := parse_tag(row.comment))
+            if isinstance(row, Lease)
+            and (tag := parse_tag(row.comment))
             and tag[:2] == ("acme", service_id)
             and row.id not in made.surplus
         ]
@@ -206,19 +233,29 @@ def check_entries(table, situation, made):
             assert own == []
         else:
             assert len(own) == 1
-            assert {name: own[0].fields[name] for name in FIELDS} == fields
+            assert {name: own[0].fields.get(name, "") for name in fields} == fields
             assert not own[0].dynamic
+        places = [row for row in table.rows() if isinstance(row, ListedAddress)]
+        assert one.entry.listed <= {row.place for row in places}
+        for row in places:
+            tag = parse_tag(row.comment)
+            if row.place.list == "suspended" and tag and tag[:2] == ("acme", service_id):
+                assert row.place in one.entry.listed
 
 
 @given(situations(), st.data())
 def test_a_plan_converges_in_any_order_within_its_phases(situation, data):
     made = situation.plan()
-    table, written = LeaseTable(situation.rows), {}
-    apply_all(in_any_order(data.draw, made.phases), table, situation, written)
+    table, noted = Tables(situation.rows), {}
+    situation.note(made, noted)
+    apply_all(in_any_order(data.draw, made.phases), table, situation, noted)
     check_entries(table, situation, made)
-    again = situation.plan(table, written, made.surplus)
+    again = situation.plan(table, noted, made.surplus)
     assert again.phases == ()
     assert again.waiting == made.waiting
+    for service_id, places in again.listed.items():  # so it is kept once it is confirmed
+        noted.setdefault(service_id, {})["listed"] = places
+    assert situation.plan(table, noted, made.surplus).phases == ()
 
 
 @given(situations(), st.data())
@@ -226,13 +263,15 @@ def test_it_converges_from_every_prefix(situation, data):
     made = situation.plan()
     operations = in_any_order(data.draw, made.phases)
     for length in range(len(operations) + 1):
-        table, written = LeaseTable(situation.rows), {}
-        apply_all(operations[:length], table, situation, written)
-        resumed = situation.plan(table, written, made.surplus)
-        apply_all(resumed.operations(), table, situation, written)
+        table, noted = Tables(situation.rows), {}
+        situation.note(made, noted)
+        apply_all(operations[:length], table, situation, noted)
+        resumed = situation.plan(table, noted, made.surplus)
+        situation.note(resumed, noted)
+        apply_all(resumed.operations(), table, situation, noted)
         assert resumed.waiting.keys() == made.waiting.keys()
         check_entries(table, situation, made)
-        assert situation.plan(table, written, made.surplus).phases == ()
+        assert situation.plan(table, noted, made.surplus).phases == ()
 
 
 @given(situations(), st.data())
@@ -312,9 +351,9 @@ def test_rings_of_any_length_resolve_and_nobody_is_ever_without_a_row(situation,
     made = situation.plan()
     operations = in_any_order(data.draw, made.phases)
     stop = data.draw(st.integers(0, len(operations)), label="killed after")
-    table, written = LeaseTable(situation.rows), {}
-    apply_all(operations[:stop], table, situation, written)
-    apply_all(situation.plan(table).operations(), table, situation, written)
+    table, noted = Tables(situation.rows), {}
+    apply_all(operations[:stop], table, situation, noted)
+    apply_all(situation.plan(table).operations(), table, situation, noted)
     check_entries(table, situation, made)
     assert made.waiting == {}
     assert {row.id for row in table.rows()} == {row.id for row in situation.rows}

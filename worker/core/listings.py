@@ -25,6 +25,7 @@ class Listings:
         self._own: dict[str, dict[ListPlace, ListedAddress]] = {}
         self._givers: dict[str, tuple[Member, ListedAddress]] = {}  # by row id
         self._removed: dict[str, Step] = {}  # by row id
+        self._edited: set[str] = set()  # row ids
         for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
             self._at.setdefault(row.place, row)
             tag = parse_tag(row.comment)
@@ -53,13 +54,15 @@ class Listings:
         tagged = [row for row in self._tagged.get(member.id, ()) if row.place.list in lists]
         own = [row for row in tagged if row.place in near]
         if not own and len(tagged) == 1:
-            own = tagged  # edited by hand
+            own = [*tagged]  # edited by hand
+            self._edited.add(tagged[0].id)
         for row in tagged:
             if row not in own:
                 self._note(member, "surplus-row", f"{row.name} has its tag too; it is left alone")
         for place in sorted(noted & self._at.keys()):
             lost = self._at[place]
-            if not lost.dynamic and parse_tag(lost.comment) is None:
+            taken = lost.id in self._givers  # two services stood there one after the other
+            if not lost.dynamic and not taken and parse_tag(lost.comment) is None:
                 self._note(member, "tag-lost", f"{lost.name} is as last written, but lost our tag")
                 own.append(lost)
         for row in own:
@@ -88,6 +91,9 @@ class Listings:
                 needs = [] if member.final is None else [member.final]
                 if giver is not None:
                     needs.append(self._remove(*giver))
+                # Beside another row of ours an edited one would look like a copy.
+                edited = {each.id for each in own.values()} & self._edited
+                needs += [self._removed[row_id] for row_id in edited]
                 self._draft.step(self._addition(member, place), *needs)
             elif giver is None:
                 self._note(member, "listed-by-others", f"{row.name} is there already, not ours")
