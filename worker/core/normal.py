@@ -84,7 +84,7 @@ def rate_limit(value: str) -> str:
 
 def _pair(word: str, *, doubled: bool) -> str:
     parts = word.split("/")
-    if doubled and len(parts) == 1:
+    if doubled and _RATE.fullmatch(word):
         parts *= 2
     return "/".join(_rate(part) for part in parts)
 
