@@ -39,6 +39,7 @@ def init_command(
         raise typer.Exit(1) from None
     typer.echo(
         f"Wrote {path} and {secret}. Next, in two terminals:\n"
-        "  leasewire simulator --demo-password --seed-guide --api-port 8728 --api-ssl-port 8729\n"
+        "  leasewire simulator --demo-password --seed-guide --state router.state \\\n"
+        "    --api-port 8728 --api-ssl-port 8729\n"
         "  leasewire up"
     )

@@ -1,0 +1,60 @@
+"""What the documents name is there: commands with their options, files, links."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from leasewire.cli import app
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/life-of-an-event.md"]
+
+
+def text_of(document):
+    return (ROOT / document).read_text("utf-8")
+
+
+def commands_in(text):
+    """The `leasewire …` lines of code blocks and comments, as arguments."""
+    joined = re.sub(r"\\\n[# ]*", "", text)
+    found = re.findall(
+        r"^(?:[#\s]*(?:docker compose exec \w+ )?|LEASEWIRE_\S+ )(leasewire .*)",
+        joined,
+        re.MULTILINE,
+    )
+    return [shlex.split(line, comments=True)[1:] for line in found]
+
+
+COMMANDS = [
+    arguments
+    for document in ("README.md", "docker-compose.yml")
+    for arguments in commands_in(text_of(document))
+]
+
+
+def test_documents_hold_commands():
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_command_of_a_document_is_understood(arguments):
+    command, words = typer.main.get_command(app), list(arguments)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    # Parses options and arguments, and runs nothing.
+    command.make_context(command.name, words)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_and_files_of_a_document_are_there(document):
+    text = text_of(document)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    roots = "contracts|producers|worker|simulator|leasewire|docs|tests"
+    files = re.findall(rf"`((?:{roots})/[\w./*-]+)`", text)
+    here = (ROOT / document).parent
+    gone = [link for link in links if not (here / link).exists()]
+    gone += [file for file in files if not list(ROOT.glob(file))]
+    assert gone == []
