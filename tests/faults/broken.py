@@ -1,10 +1,16 @@
 """Deliberately broken builds: `python -m tests.faults.broken NAME events|routers`.
 
 The fault harness must fail on each of them; one that it lets pass shows that it proves nothing.
+So that this does not hang on luck, workers here end as if killed just before some of their
+writes; `dies-before-write` is the real build in that state, and must pass.
 """
 
+import os
+import random
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from worker import process
 from worker.core.operations import Plan
@@ -13,12 +19,29 @@ from worker.hold import Hold
 from worker.round import Rounds
 from worker.store.journal import Journal, Taken
 
+_DIES: Final = 0.1
+"""Share of writes before which the process is killed."""
+
+
+def dies_before_write() -> None:
+    """Nothing is broken, but the worker is killed at the worst moment."""
+    write = Rounds._write
+
+    def dying(self: Rounds, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+        if random.random() < _DIES:
+            self._hold.renew(in_flight=looks.keys())
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(self, looks, made)
+
+    Rounds._write = dying
+
 
 def confirm_before_write() -> None:
     """Marks are cleared before the writes are sent, and no note of them is left either.
 
     With the notes in flight alone a killed pass would still be looked at again.
     """
+    dies_before_write()
     write, renew = Rounds._write, Hold.renew
 
     def broken(self: Rounds, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
@@ -42,6 +65,7 @@ def no_journal() -> None:
 
 
 BUILDS: dict[str, Callable[[], None]] = {
+    "dies-before-write": dies_before_write,
     "confirm-before-write": confirm_before_write,
     "no-journal": no_journal,
 }

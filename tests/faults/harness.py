@@ -48,6 +48,17 @@ class Harness(Installation):
             self.in_flight_at_kills |= set(self.client.hkeys(block[4]))
         worker.process = self.start_process(worker.kind)
 
+    def start_ended(self) -> None:
+        """Start those again that ended by themselves, as their supervisor would."""
+        for worker in self.workers:
+            if worker.process.poll() is not None:
+                self.kill(worker)
+
+    def settled(self) -> bool:
+        """Nothing left to do; workers that ended meanwhile are started again."""
+        self.start_ended()
+        return super().settled()
+
     def rows_not_ours(self, router: str) -> list[dict[str, str]]:
         """All rows but those with our tag."""
         return [
@@ -176,6 +187,7 @@ def publish_under_kills(  # noqa: PLR0913 - the parts of one experiment
         if moments and elapsed >= moments[0]:
             moments.pop(0)
             harness.kill(rng.choice(victims))
+        harness.start_ended()
         due = min(len(arriving), int(len(arriving) * elapsed / (seconds * 0.9)) + 1)
         while sent < due:
             size = min(rng.randint(1, 20), len(arriving) - sent)

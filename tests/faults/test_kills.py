@@ -22,12 +22,11 @@ def run(  # noqa: PLR0913 - the parts of one experiment
     kinds: Sequence[str] = ("events", "routers"),
     kills: int = 6,
     seconds: float = 12,
-    service_ms: float = 4,
     deadline_s: float = 60,
 ) -> list[str]:
     """2,000 events for 300 services of 5 routers under kills; returns what does not hold."""
     rng = random.Random(SEED)
-    with harness(directory, 5, broken, service_ms) as faulty:
+    with harness(directory, 5, broken, service_ms=4) as faulty:
         faulty.start_workers("events", "routers", "events", "routers")
         events = history(rng, list(faulty.control), services=300, events=2000)
         arriving = deliveries(rng, events, duplicates=0.2, displaced_by=60)
@@ -48,17 +47,14 @@ def test_killed_workers_do_no_harm(short_directory):
     assert run(short_directory) == []
 
 
+def test_workers_killed_just_before_a_write_do_no_harm(short_directory):
+    assert run(short_directory, broken="dies-before-write", kills=0, seconds=6) == []
+
+
 @pytest.mark.parametrize(
-    ("broken", "kinds"), [("confirm-before-write", ["routers"]), ("no-journal", ["events"])]
+    ("broken", "kinds", "kills"),
+    [("confirm-before-write", ["routers"], 0), ("no-journal", ["events"], 8)],
 )
-def test_the_harness_fails_on_a_broken_build(short_directory, broken, kinds):
-    found = run(
-        short_directory,
-        broken=broken,
-        kinds=kinds,
-        kills=8,
-        seconds=8,
-        service_ms=20,  # so slow that most kills meet a write
-        deadline_s=12,
-    )
+def test_the_harness_fails_on_a_broken_build(short_directory, broken, kinds, kills):
+    found = run(short_directory, broken=broken, kinds=kinds, kills=kills, seconds=6, deadline_s=12)
     assert found != []
