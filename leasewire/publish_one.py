@@ -12,6 +12,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from leasewire.actor import actor_of
+
 SOURCE: Final = "urn:leasewire:cli"
 
 
@@ -75,6 +77,7 @@ _COMMON: Final = (
     Option("--source", "source", "Who says it.", default=SOURCE),
     Option("--time", "time", "When it happened, like 2026-11-24T09:15:00Z; else now."),
     Option("--id", "id", "The event's id; else it follows from the event."),
+    Option("--actor", "actor", "Who acts; else the user of this system. Kept in the history."),
 )
 _WHEN: Final = Option(
     "--effective-at", "data.effective_at", "When it is to happen, like 2026-12-01T00:00:00Z."
@@ -295,6 +298,8 @@ def event_of(name: str, given: Mapping[str, Any]) -> dict[str, object]:
         if other != option.flag:
             raise typer.BadParameter(f"give {other} or {option.flag}, not both")
         _put(event, option.place, option.form(value))
+    if event["source"] == SOURCE:
+        event.setdefault("actor", actor_of(None))
     return event
 
 

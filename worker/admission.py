@@ -87,6 +87,7 @@ class Admitted:
     def subject(self) -> Subject:
         """What is said of it is said of this."""
         event = self.event
+        by_operator = "override" in self.source.scopes
         return Subject(
             self.key,
             event.id,
@@ -94,6 +95,7 @@ class Admitted:
             event.type,
             self.lane,
             effective_at_ms=self.effective_at_ms,
+            actor=_word(self.raw.get("actor"), 64) if by_operator else "",
         )
 
 

@@ -34,6 +34,7 @@ class Subject(NamedTuple):
         lane: the journal lane that the commit clears; None: it is in none.
         accepted_at_ms: when it was folded or scheduled.
         effective_at_ms: when it takes effect; 0: at once.
+        actor: the person in whose name an operator's event was sent; empty for others.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Subject(NamedTuple):
     lane: names.Lane | None = None
     accepted_at_ms: int = 0
     effective_at_ms: int = 0
+    actor: str = ""
 
     @classmethod
     def of_scheduled(cls, each: Scheduled) -> Self:
@@ -170,12 +172,14 @@ class Report:
     def line(self, of: Subject, what: str, **more: object) -> None:
         """A line of the service's history."""
         line = {"at_ms": self.now_ms, "what": what, "event": of.event_id, "type": of.type}
+        if of.actor:
+            line["actor"] = of.actor
         self.lines.append(json.dumps(line | more))
 
     def note(self, name: str, of: Subject, **more: object) -> None:
         """A line of the log, once the commit is through."""
-        fields = {"event_id": of.event_id, "event_type": of.type}
-        self._log.append((name, fields | {key: value for key, value in more.items() if value}))
+        fields = {"event_id": of.event_id, "event_type": of.type, "actor": of.actor}
+        self._log.append((name, {k: v for k, v in (fields | more).items() if v}))
 
     def tell(self) -> None:
         """Log what was committed: only now is it true."""

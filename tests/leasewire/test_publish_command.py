@@ -7,6 +7,7 @@ import typer
 
 from contracts import event_key, parse_event
 from contracts.names import journal_body
+from leasewire.actor import actor_of
 from leasewire.publish_one import EVENTS, event_of
 
 EVENT = {
@@ -161,6 +162,7 @@ def test_each_event_of_the_contract_can_be_said_by_options(name):
     text, options = EVENTS[name]
     given = {option.name: FULL.get(option.name) for option in options}
     extra = {"customer": None, "revision": None, "reason": "x", "time": "2026-11-24T10:00:00Z"}
+    extra["actor"] = None
     given |= {"service": "SVC-1", "id": "e-1", "source": "urn:leasewire:cli", **extra}
     if name == "snapshot":
         given["status"] = "active"
@@ -202,6 +204,19 @@ def test_what_the_options_of_a_command_say(leasewire, arguments, said):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "actor"),
+    [
+        (("--actor", "ann"), "ann"),
+        ((), actor_of(None)),
+        (("--source", "urn:isp:bss"), None),
+    ],
+)
+def test_who_acts_on_the_command_line_is_named(leasewire, arguments, actor):
+    done = leasewire("publish", "resumed", "--service", "S", *arguments, "--dry-run", "--json")
+    assert done.document["events"][0].get("actor") == actor
+
+
+@pytest.mark.parametrize(
     ("arguments", "pointer"),
     [
         (["dns-changed"], "/data/dns_servers is missing"),
@@ -216,8 +231,8 @@ def test_the_contract_names_what_the_options_lack(leasewire, arguments, pointer)
 
 def test_an_address_and_a_pool_exclude_each_other():
     options = {option.name: None for option in EVENTS["activated"][1]}
-    common = dict.fromkeys(["customer", "revision", "reason", "source", "time", "id"])
-    given = options | common | FULL | {"pool": "p"}
+    common = dict.fromkeys(["customer", "revision", "reason", "time", "id", "actor"])
+    given = options | common | FULL | {"pool": "p", "source": "urn:leasewire:cli"}
     with pytest.raises(typer.BadParameter, match="--address or --pool, not both"):
         event_of("activated", given)
     assert event_of("activated", given | {"address": None})["data"]["service"]["address"] == {

@@ -1,5 +1,6 @@
 """Who may speak of a service, and whose word counts for how long."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -35,6 +36,12 @@ def test_an_operator_beats_all_that_was_said_and_loses_to_the_next_word(desk):
     assert desk.record.registers["mac"].version[:3] == (0, 5, 2)
     desk.send(mac_changed(revision=6, mac=mac(4)))
     assert desk.values["mac"] == mac(4)
+
+
+def test_the_history_names_who_acted(desk):
+    desk.send(operator(7) | {"actor": "ann"}, mac_changed(revision=6) | {"actor": "a customer"})
+    lines = [json.loads(line) for line in desk.commits[-1].lines]
+    assert [line.get("actor") for line in lines if line["what"] == "accepted"] == ["ann", None]
 
 
 def test_an_operator_owns_no_service(desk):
