@@ -14,6 +14,7 @@ from leasewire import (
     demo,
     events,
     first_inventory,
+    options,
     plan,
     publish,
     routers,
@@ -69,6 +70,7 @@ app.add_typer(services.app, name="services")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(sources.app, name="sources")
 app.add_typer(routers.app, name="routers")
+app.add_typer(options.app, name="options")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
 app.command("status", short_help="Show how all is doing, for people and monitoring.")(
     status.status_command

@@ -103,6 +103,9 @@ class RouterSession(Protocol):
             progress: see `read_leases`.
         """
 
+    def read_named_options(self) -> frozenset[str]:
+        """The names of DHCP options that any lease, network or option set names."""
+
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """Send the operations of one phase, a bounded number in flight; one result each, in order.
 

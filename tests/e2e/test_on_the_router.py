@@ -131,15 +131,44 @@ def test_dns_servers_and_options_are_rows_that_services_share(short_directory):
         assert lease_of(here)["dhcp-option"] == ""
         converge_again(here)
 
-        # collected only when nobody named them twice in a row
+
+def test_options_that_nobody_names_twice_in_a_row_are_collected(short_directory):
+    with Installation(short_directory) as here:
+        router = here.control["R1"]
+        here.start_workers("events", "routers")
+        dns, other = ["198.51.100.53"], ["198.51.100.54"]
         publish(
             here,
-            *(
-                change(f"{what}_changed", 4, f"SVC-{n}", **{key: []})
-                for n in range(2, 21)
-                for what, key in (("dns", "dns_servers"), ("options", "options"))
-            ),
+            activated(dns_servers=dns),
+            activated("SVC-2", 2, dns_servers=other),
+            activated("SVC-3", 3, options=[{"code": 42, "hex": "c6336435"}]),
         )
+        router.add_row(OPTIONS, {"name": "by-hand", "code": "6", "value": "0x01020304"})
+        ours = {row["name"] for row in router.rows(OPTIONS)} - {"by-hand"}
+        (used,) = lease_of(here)["dhcp-option"].split(",")
+        (in_set,) = lease_of(here, "SVC-3")["dhcp-option"].split(",")
+        (unused,) = ours - {used, in_set}
+        router.add_row(f"{OPTIONS}/sets", {"name": "a-set", "options": in_set})
+
+        def collect(*more):
+            return here.leasewire("options", "collect", "R1", *more)
+
+        assert collect().returncode == 0  # all are in use
+        changes = [
+            change("dns_changed", 2, "SVC-2", dns_servers=[]),
+            change("options_changed", 2, "SVC-3", options=[]),
+        ]
+        publish(here, *changes)
+        assert collect().returncode == 2  # a look alone counts for nothing
+        first = collect("--apply")
+        assert (first.returncode, unused in first.stdout) == (0, True)
+        assert ours <= {row["name"] for row in router.rows(OPTIONS)}
+        second = collect("--apply")
+        assert f"{unused}: removed" in second.stdout
+        assert {row["name"] for row in router.rows(OPTIONS)} == {used, in_set, "by-hand"}
+        publish(here, change("dns_changed", 3, "SVC-2", dns_servers=dns))
+        assert lease_of(here, "SVC-2")["dhcp-option"] == used
+        assert router.refusals() == {}
 
 
 def test_services_without_lists_and_options_cost_no_other_reads(short_directory):

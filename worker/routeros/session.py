@@ -21,6 +21,7 @@ from worker.routeros.failures import old_login, refusal, refused_login, verdict
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.menus import lacking
 from worker.routeros.observing import observed, observing_commands
+from worker.routeros.option_users import USER_PRINTS, named_options
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
@@ -71,9 +72,9 @@ class ApiSession:
         self,
         doing: str,
         commands: Sequence[Command],
-        understood: Callable[[Iterable[Mapping[str, str]]], list[_T]],
+        understood: Callable[[Iterable[Mapping[str, str]]], _T],
         progress: Callable[[], None],
-    ) -> list[_T]:
+    ) -> _T:
         pace = Pace(
             window=_PRINTS_IN_FLIGHT,
             silence_s=self._settings.command_timeout_s,
@@ -96,6 +97,10 @@ class ApiSession:
             doing = "reading the DHCP setup"
             self._setup = setup_of(self._connection.run(doing, SETUP_PRINTS, pace))
         return self._setup
+
+    def read_named_options(self) -> frozenset[str]:
+        """See `worker.ports.RouterSession`."""
+        return self._read("reading options in use", USER_PRINTS, named_options, lambda: None)
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """See `worker.ports.RouterSession`."""

@@ -1,4 +1,4 @@
-"""What passes remember of a router's troubles from one to the next: what it lacks, whom to suspect.
+"""What is remembered of a router for a while: what it lacks, whom to suspect, what nobody names.
 
 Nothing hangs on it but the order of work and how often a person is told: losing it does no harm.
 """
@@ -15,6 +15,7 @@ from worker.store.keys import Keys
 KEPT_S: Final = 7 * 86_400
 _LACKS: Final = "lacks:"
 _SUSPECT: Final = "suspect:"
+_UNNAMED: Final = "unnamed-option:"
 
 
 class Suspect(NamedTuple):
@@ -45,8 +46,7 @@ class Troubles:
 
     def read(self, router: str) -> Known:
         """All that is remembered; bounded by the services of a few batches."""
-        with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_troubles(router)))
+        raw = self._all(router)
         return Known(
             {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
             {
@@ -71,6 +71,21 @@ class Troubles:
     def forget_suspects(self, router: str, services: Collection[str]) -> None:
         """They are innocent, or given up."""
         self._drop(router, [_SUSPECT + service for service in services])
+
+    def unnamed_options(self, router: str) -> frozenset[str]:
+        """The DHCP options of ours that nobody named at the last look for such."""
+        raw = self._all(router)
+        return frozenset(k.removeprefix(_UNNAMED) for k in raw if k.startswith(_UNNAMED))
+
+    def set_unnamed_options(self, router: str, options: Collection[str]) -> None:
+        """Remember those of this look, and forget the others."""
+        gone = self.unnamed_options(router) - set(options)
+        self._drop(router, [_UNNAMED + each for each in gone])
+        self._set(router, dict.fromkeys((_UNNAMED + each for each in options), "1"))
+
+    def _all(self, router: str) -> dict[str, str]:
+        with store_errors():
+            return cast("dict[str, str]", self._client.hgetall(self._keys.router_troubles(router)))
 
     def _set(self, router: str, fields: Mapping[str, str]) -> None:
         if fields:

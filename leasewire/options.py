@@ -1,0 +1,87 @@
+"""`leasewire options collect`: remove DHCP option rows of ours that nobody names any more."""
+
+import secrets
+import time
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from leasewire.actor import ActorOption, actor_of
+from leasewire.context import Context, InventoryOption
+from leasewire.printing import JsonOption, clean, print_json
+from leasewire.router_policy import ApplyOption, router_of
+from worker.first_contact import make_sure
+from worker.hold import Hold
+from worker.option_collection import Collected, collect_options, look_for_unnamed
+from worker.routeros.sessions import Sessions
+
+app = typer.Typer(no_args_is_help=True, help="DHCP options that services share.")
+
+_LEASE_MS = 60_000
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `collect` a command of its own."""
+
+
+@app.command()
+def collect(
+    router: Annotated[str, typer.Argument(metavar="ROUTER", help="Name in the inventory.")],
+    *,
+    apply: ApplyOption = False,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Remove our DHCP option rows that no lease, network or option set names.
+
+    A row goes only when two looks in a row, both with --apply, found nobody who names it. Rows of
+    other names, and of other installations, stay.
+    Exit 0: done, or nothing to do; 1: the router refused something; 2: something would be done.
+
+    Example: leasewire options collect tower-7 --apply
+    """
+    context = Context(inventory)
+    config = router_of(context, router)
+    installation = context.inventory.installation
+    if not apply:
+        with closing(Sessions(context.inventory, context.settings).open(router)) as session:
+            found = look_for_unnamed(context.store, session, router, installation)
+        going = [row.option for row in found.collect]
+        _tell(Collected(going, (), sorted(found.unnamed - set(going))), "would go", as_json=as_json)
+        raise typer.Exit(2 if found.unnamed else 0)
+    fleet, token = context.store.fleet, secrets.token_hex(8)
+    # Whoever is at the router stops at its next renewal, but may write until its lease is over.
+    time.sleep(fleet.seize(router, token, _LEASE_MS) / 1000)
+    try:
+        hold = Hold(context.store.routers, router, token, time.monotonic)
+        with closing(Sessions(context.inventory, context.settings).open(router)) as session:
+            make_sure(context.store, session, config.policy.installation, hold)
+            done = collect_options(context.store, session, hold, installation, actor_of(actor))
+    finally:
+        fleet.let_go(router, token)
+    _tell(done, "removed", as_json=as_json)
+    if done.refused:
+        raise typer.Exit(1)
+
+
+def _tell(done: Collected, word: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                word.replace(" ", "_"): list(done.removed),
+                "refused": dict(done.refused),
+                "unnamed": list(done.unnamed),
+            }
+        )
+        return
+    for name in done.removed:
+        typer.echo(f"{clean(name)}: {word}")
+    for name, words in done.refused:
+        typer.secho(f"{clean(name)}: refused: {clean(words)}", fg="red")
+    for name in done.unnamed:
+        typer.echo(f"{clean(name)}: nobody names it; it goes at the next look, should it stay so")
+    if not (done.removed or done.refused or done.unnamed):
+        typer.echo("Each option row of ours is named by somebody.")

@@ -1,0 +1,78 @@
+"""Removes the option rows of ours on a router that nothing of anybody names any more.
+
+Who calls it: `leasewire options collect`; later every full read of a router. A row goes only when
+two looks in a row found nobody who names it, so that one which a person is about to use stays.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import structlog
+
+from worker.core.dhcp_options import Sighting, collectable
+from worker.core.operations import Remove
+from worker.core.rows import OPTIONS, DhcpOption
+from worker.hold import Hold
+from worker.ports import RouterSession
+from worker.store.store import Store
+
+log = structlog.get_logger()
+
+
+class Collected(NamedTuple):
+    """What was done.
+
+    Attributes:
+        removed: names of the rows that are gone.
+        refused: names of rows, each with the router's words.
+        unnamed: names that nobody named at this look for the first time.
+    """
+
+    removed: Sequence[str]
+    refused: Sequence[tuple[str, str]]
+    unnamed: Sequence[str]
+
+
+def look_for_unnamed(
+    store: Store, session: RouterSession, router: str, installation: str
+) -> Sighting:
+    """Look which option rows nobody names, and which of them nobody named before either."""
+    # Rows first: one that comes to be between the two reads is not looked for.
+    rows = session.read_rows(OPTIONS, None, lambda: None)
+    named = session.read_named_options()
+    options = [row for row in rows if isinstance(row, DhcpOption)]
+    return collectable(options, named, store.troubles.unnamed_options(router), installation)
+
+
+def collect_options(
+    store: Store, session: RouterSession, hold: Hold, installation: str, actor: str
+) -> Collected:
+    """Remove what is to go, and remember what nobody named at this look.
+
+    Args:
+        store: the store.
+        session: to the router.
+        hold: its lease, so that no pass adds rows meanwhile.
+        installation: ours.
+        actor: who wants it.
+
+    Raises:
+        LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+    """
+    found = look_for_unnamed(store, session, hold.router, installation)
+    removals = [
+        Remove(number, "", row.id, dict(row.fields), menu=OPTIONS)
+        for number, row in enumerate(found.collect, 1)
+    ]
+    hold.renew()
+    results = session.write(removals, hold.progress) if removals else []
+    removed, refused = [], []
+    for row, result in zip(found.collect, results, strict=True):
+        if result.refusal is None:
+            removed.append(row.option)
+        else:
+            refused.append((row.option, result.refusal.words))
+    left = found.unnamed - set(removed)
+    store.troubles.set_unnamed_options(hold.router, left)
+    log.info("options.collected", router=hold.router, removed=removed, refused=refused, actor=actor)
+    return Collected(removed, refused, sorted(left - {name for name, _ in refused}))
