@@ -212,10 +212,31 @@ def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_direct
         assert here.control["R1"].refusals() == {}
 
 
-def test_a_field_that_does_not_stick_is_told_with_both_values(short_directory):
+def test_what_the_policy_manages_is_put_right_and_the_rest_left_alone(short_directory):
     with Installation(short_directory, inventory={"R1": POLICY}) as here:
         here.start_workers("events", "routers")
         publish(here, activated())
-        here.control["R1"].set_row(LEASES, lease_of(here)[".id"], {"lease-time": "1h"})
+        by_hand = {"lease-time": "1h", "address-lists": "by-hand"}
+        here.control["R1"].set_row(LEASES, lease_of(here)[".id"], by_hand)
         publish(here, change("mac_changed", 2, mac=builders.mac(9)))
-        assert lease_of(here)["lease-time"] == "30m"  # what the policy manages is put right
+        assert lease_of(here)["lease-time"] == "30m"
+        assert lease_of(here)["address-lists"] == "by-hand"
+
+
+def test_a_list_row_whose_writing_was_never_confirmed_goes_with_the_suspension(short_directory):
+    with Installation(short_directory, inventory={"R1": POLICY}) as here:
+        router = here.control["R1"]
+        here.start_workers("events", "routers")
+        publish(here, activated())
+        router.set_faults(latency_ms=500)  # the row stands long before its writer hears of it
+        here.publisher.publish([builders.suspended(revision=2)])
+        eventually(lambda: router.rows(LISTS), 20, "the row")
+        router.power_off()
+        resumed = builders.resumed(revision=3)
+        here.publisher.publish([resumed])
+        eventually(lambda: here.outcome(resumed), 20, "it is accepted")
+        assert here.outcome(resumed).state == "accepted"
+        router.clear_faults()
+        router.power_on()
+        eventually(lambda: here.outcome(resumed).state == "applied", 20, "it is applied")
+        assert router.rows(LISTS) == []
