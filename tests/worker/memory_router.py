@@ -1,0 +1,79 @@
+"""A router in memory, which can be stubborn: a session over the tables of `simulate.py`."""
+
+from worker.core.dhcp_setup import DhcpSetup
+from worker.core.operations import Add, Set
+from worker.core.rows import LEASES, Lease
+from worker.core.simulate import OperationRefusedError, Tables
+from worker.ports import Refusal, Written
+
+
+class MemoryRouter:
+    """Sessions and session in one.
+
+    Attributes:
+        tables: its rows.
+        stubborn: fields that it takes, and then holds as they were.
+        refuses: menu -> words with which each addition there is refused.
+        written: every operation it was sent.
+    """
+
+    identity, version, serial = "R1", "7.18.2", "S"
+
+    def __init__(self, rows=()):
+        self.tables = Tables(rows)
+        self.stubborn = frozenset()
+        self.refuses = {}
+        self.written = []
+
+    def open(self, router):
+        return self
+
+    def give_back(self, router, session):
+        pass
+
+    def close(self):
+        pass
+
+    def lacking(self, menu, names):
+        return ()
+
+    def read_setup(self, *, fresh):
+        return DhcpSetup()
+
+    def read_leases(self, query, progress):
+        rows = [row for row in self.tables.rows() if isinstance(row, Lease)]
+        return [
+            row
+            for row in rows
+            if query is None
+            or row.mac in query.macs
+            or row.address in query.addresses
+            or row.comment in query.comments
+        ]
+
+    def read_rows(self, menu, terms, progress):
+        rows = (row for row in self.tables.rows() if row.menu == menu)
+        return [
+            row
+            for row in rows
+            if any({**row.fields, "comment": row.comment}.get(n) == v for n, v in terms)
+        ]
+
+    def write(self, operations, progress):
+        self.written += operations
+        return [Written(operation, self._apply(operation)) for operation in operations]
+
+    def _apply(self, operation):
+        if isinstance(operation, Add) and operation.menu in self.refuses:
+            return Refusal("refused", self.refuses[operation.menu])
+        if isinstance(operation, Add) and operation.menu == LEASES:
+            defaults = {"client-id": "", "server": "all"}
+            operation = Add(0, operation.service_id, {**defaults, **operation.fields})
+        if isinstance(operation, Set):
+            kept = {k: v for k, v in operation.fields.items() if k not in self.stubborn}
+            operation = Set(0, "", operation.row_id, kept, {}, menu=operation.menu)
+        try:
+            self.tables.apply(operation)
+        except OperationRefusedError as error:
+            return Refusal("stale", str(error))
+        return None
