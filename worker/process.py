@@ -29,6 +29,7 @@ from worker.store.connection import connect
 from worker.store.store import Store, open_store
 from worker.sweep import Sweep
 from worker.tasks import Rings, register, release_due
+from worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -113,6 +114,8 @@ def run(
         release=lambda: release_due(accept),
     )
     sweep.start()
+    queues, slots = _share(kind, settings)
+    Watchdog(client, [settings.key_prefix + queue for queue in queues], slots).start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
     app.worker_main(_celery_arguments(kind, settings, name, pool))
     sweep.stop()
@@ -121,18 +124,23 @@ def run(
     return 0
 
 
+def _share(kind: str, settings: Settings) -> tuple[list[str], int]:
+    """The queues that a kind of worker takes from, and how many tasks it runs at once."""
+    if kind == "events":
+        return [names.QUEUE_EVENTS, names.QUEUE_BULK], 1
+    return [names.QUEUE_ROUTERS], settings.router_threads
+
+
 def _celery_arguments(
     kind: str, settings: Settings, name: str, pool: Sequence[str] | None
 ) -> list[str]:
-    if kind == "events":
-        queues = f"{names.QUEUE_EVENTS},{names.QUEUE_BULK}"
-        measured = ["-P", "solo", "--prefetch-multiplier", "16"]
-    else:
-        queues = names.QUEUE_ROUTERS
-        measured = ["-P", "threads", "-c", str(settings.router_threads)]
+    queues, slots = _share(kind, settings)
+    solo = ["-P", "solo", "--prefetch-multiplier", "16"]
+    measured = solo if kind == "events" else ["-P", "threads", "-c", str(slots)]
     # Gossip and mingle ask other workers at each start; nothing here needs their answer.
     quiet = ["--without-gossip", "--without-mingle"]
-    return ["worker", "-n", name.replace(":", "-"), "-Q", queues, *(pool or measured), *quiet]
+    parts = ["-n", name.replace(":", "-"), "-Q", ",".join(queues), *(pool or measured), *quiet]
+    return ["worker", *parts]
 
 
 def _wait_for(store: Store, installation: str) -> None:
