@@ -13,7 +13,7 @@ from worker.core.operations import Add, MakeStatic, Plan, Waiting
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
-from worker.core.rows import ADDRESS_LISTS, ListPlace
+from worker.core.rows import ADDRESS_LISTS, ListPlace, RowKey
 from worker.endings import Look, Patience, confirmed, given_up, held_back, waiting
 from worker.errors import LeaseLost, RouterBlocked
 from worker.gathering import Gathering
@@ -87,7 +87,7 @@ class Rounds:
         self._patience = patience
         self._router = hold.router
         self._now_ms = 0
-        self._surplus: frozenset[str] = frozenset()
+        self._surplus: frozenset[RowKey] = frozenset()
         known = store.troubles.read(self._router)
         self._suspects = Suspects(store.troubles, self._router, known.suspects)
         self._shortcomings = Shortcomings(store.troubles, self._router, session, known.lacks)

@@ -1,11 +1,13 @@
 """Situations as data: what is wanted and held, and the operations (or the reason) that follow.
 
 One file a situation in `cases/`. Rows and entries have RouterOS's field names; unless given,
-`block-access` is `no`, `server` is `dhcp1` and `client-id` is empty. `written` is the entry as last
-written (`"entry"`: the same as wanted). `events` instead of `entry` are folded first.
+`block-access` is `no`, `server` is `dhcp1` and the rest is empty. `written` is the entry as last
+written (`"entry"`: the same as wanted), `listed` what list rows were noted. `events` instead of
+`entry` are folded first. Rows and operations of another menu than the leases name it.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,15 +20,20 @@ from worker.core.operations import Add, MakeStatic, Waiting
 from worker.core.planner import Wanted, in_the_way, plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
-from worker.core.rows import Lease
-from worker.core.simulate import LeaseTable
+from worker.core.rows import LEASES, DhcpOption, Lease, ListedAddress, ListPlace
+from worker.core.simulate import Tables
 
 CASES = sorted(Path(__file__).with_name("cases").glob("*.json"))
 DEFAULTS = {"server": "dhcp1", "block-access": "no"}
+EMPTY = ("client-id", "rate-limit", "lease-time", "address-lists", "dhcp-option")
 
 
 def row_of(raw):
-    fields = {**DEFAULTS, "client-id": "", **raw}
+    if "menu" in raw:
+        kind = {ListedAddress.menu: ListedAddress, DhcpOption.menu: DhcpOption}[raw["menu"]]
+        fields = {name: raw[name] for name in raw.keys() - {"id", "menu", "comment", "dynamic"}}
+        return kind(raw["id"], fields, raw.get("comment", ""), dynamic=raw.get("dynamic", False))
+    fields = {**DEFAULTS, **dict.fromkeys(EMPTY, ""), **raw}
     flags = {name: fields.pop(name, False) for name in ("dynamic", "disabled", "radius")}
     return Lease(fields.pop("id"), fields, fields.pop("comment", ""), **flags)
 
@@ -51,7 +58,13 @@ def wanted_of(service_id, raw, policy):
     if written is not None:
         written = entry.fields if written == "entry" else {**DEFAULTS, **written}
     granted = "refused_because" not in raw
-    return Wanted(entry, written, granted, None if granted else Waiting(*raw["refused_because"]))
+    return Wanted(
+        entry,
+        written,
+        granted,
+        None if granted else Waiting(*raw["refused_because"]),
+        frozenset(ListPlace(*place) for place in raw.get("listed", ())),
+    )
 
 
 def told(operation):
@@ -62,9 +75,18 @@ def told(operation):
         told["row"] = operation.row_id
     if hasattr(operation, "fields"):
         told["fields"] = dict(operation.fields)
+    if operation.menu != LEASES:
+        told["menu"] = operation.menu
     if operation.needs:
         told["needs"] = sorted(operation.needs)
     return told
+
+
+def place(operation):
+    """Where an operation puts an address."""
+    if isinstance(operation, Add) and operation.menu == ListedAddress.menu:
+        return ListPlace(operation.fields["list"], operation.fields["address"])
+    return None
 
 
 def expected_phases(phases):
@@ -96,13 +118,15 @@ def test_case(path):
     assert in_the_way(wanted, rows, policy) == set(expected.get("in_the_way", []))
 
     # What an operation says the row held is what was read.
-    read = {row.id: {**row.fields, "comment": row.comment} for row in rows}
-    table = LeaseTable(rows)
+    read = {(row.menu, row.id): {**row.fields, "comment": row.comment} for row in rows}
+    table = Tables(rows)
     for operation in made.operations():
         if not isinstance(operation, Add):
-            assert operation.was.items() <= read[operation.row_id].items()
+            assert operation.was.items() <= read[operation.menu, operation.row_id].items()
             assert isinstance(operation, MakeStatic) or operation.was
         table.apply(operation)
+    noted = {o.service_id: {place(o)} for o in made.operations() if place(o) is not None}
+    wanted = [replace(w, listed=w.listed | noted.get(w.entry.service_id, set())) for w in wanted]
     assert not plan(wanted, table.rows(), policy, made.surplus).phases
 
 

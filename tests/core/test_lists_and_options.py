@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import ipv4, lease, listed, mac, option
-from tests.core.test_planner_properties import Situation, apply_all, check_entries, in_any_order
+from tests.core.test_planner_properties import (
+    COPIED_TO,
+    Situation,
+    apply_all,
+    check_entries,
+    in_any_order,
+)
 from worker.core.entry import Entry
 from worker.core.planner import Wanted, in_the_way
 from worker.core.policy import RouterPolicy
@@ -31,6 +37,7 @@ def list_rows(draw, number, service_id):
     kinds = ["none", "own", "own", "lost", "edited", "copied", "foreign", "dynamic", "theirs"]
     kind = draw(st.sampled_from(kinds))
     id_, tag = f"*{number:X}", {"service_id": service_id}
+    copy = draw(st.sampled_from([place._replace(list="vip"), place._replace(address=COPIED_TO)]))
     by_hand = draw(st.sampled_from(["", "by hand"]))
     own = listed(id_, place, **tag, comment=by_hand)
     rows = {
@@ -38,7 +45,7 @@ def list_rows(draw, number, service_id):
         "own": [own],
         "lost": [listed(id_, place, comment=by_hand)],
         "edited": [listed(id_, place._replace(address=ipv4(18)), **tag)],
-        "copied": [own, listed(f"*{number + 100:X}", place._replace(list="vip"), **tag)],
+        "copied": [own, listed(f"*{number + 100:X}", copy, **tag)],
         "foreign": [listed(id_, place, comment="spam")],
         "dynamic": [listed(id_, place, dynamic=True)],
         "theirs": [listed(id_, place, **tag, installation="other")],

@@ -11,13 +11,23 @@ from worker.core.member import Member
 from worker.core.operations import Add, Remove, Set
 from worker.core.ownership import comment_for, parse_tag
 from worker.core.phases import Draft, Step
-from worker.core.rows import ADDRESS_LISTS, ListedAddress, ListPlace
+from worker.core.rows import ADDRESS_LISTS, ListedAddress, ListPlace, RowKey
 
 
 class Listings:
-    """The list rows of one read."""
+    """The list rows of one read.
 
-    def __init__(self, rows: Iterable[ListedAddress], installation: str, draft: Draft) -> None:
+    Attributes:
+        surplus: rows with a service's tag beside its own: copies made by hand, not ours.
+    """
+
+    def __init__(
+        self,
+        rows: Iterable[ListedAddress],
+        installation: str,
+        draft: Draft,
+        surplus: frozenset[RowKey] = frozenset(),
+    ) -> None:
         self._installation = installation
         self._draft = draft
         self._at: dict[ListPlace, ListedAddress] = {}
@@ -26,10 +36,12 @@ class Listings:
         self._givers: dict[str, tuple[Member, ListedAddress]] = {}  # by row id
         self._removed: dict[str, Step] = {}  # by row id
         self._edited: set[str] = set()  # row ids
+        self.surplus: set[RowKey] = set()
         for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
             self._at.setdefault(row.place, row)
             tag = parse_tag(row.comment)
-            if tag is not None and tag.installation == installation and not row.dynamic:
+            ours = tag is not None and tag.installation == installation and not row.dynamic
+            if tag is not None and ours and row.key not in surplus:
                 self._tagged[tag.service_id].append(row)
 
     def holders(self, places: Iterable[ListPlace]) -> set[str]:
@@ -58,6 +70,7 @@ class Listings:
             self._edited.add(tagged[0].id)
         for row in tagged:
             if row not in own:
+                self.surplus.add(row.key)
                 self._note(member, "surplus-row", f"{row.name} has its tag too; it is left alone")
         for place in sorted(noted & self._at.keys()):
             lost = self._at[place]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from worker.core.rows import LEASES, ListPlace, MenuPath
+from worker.core.rows import LEASES, ListPlace, MenuPath, RowKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Plan:
         reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
         waiting: the services that cannot go on, each with why.
         notes: what was noticed beside.
-        surplus: ids of rows that look like a service's beside its own row. They are foreign:
+        surplus: rows that look like a service's beside its own row. They are foreign:
             give them to the next plan of this session, which may not see it any more, as the
             service's own row was removed.
         listed: by service, what its own rows in address lists say.
@@ -112,7 +112,7 @@ class Plan:
     reason: str = "already-current"
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
-    surplus: frozenset[str] = frozenset()
+    surplus: frozenset[RowKey] = frozenset()
     listed: Mapping[str, frozenset[ListPlace]] = field(default_factory=dict)
 
     def operations(self) -> Iterator[Operation]:

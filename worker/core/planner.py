@@ -18,7 +18,7 @@ from worker.core.ownership import parse_tag
 from worker.core.phases import Draft, fields_to_free, into_phases
 from worker.core.policy import RouterPolicy
 from worker.core.row_index import RowIndex
-from worker.core.rows import DhcpOption, Lease, ListedAddress, ListPlace, Row
+from worker.core.rows import DhcpOption, Lease, ListedAddress, ListPlace, Row, RowKey
 from worker.core.shared_options import SharedOptions
 
 
@@ -45,7 +45,7 @@ def plan(
     wanted: Sequence[Wanted],
     rows: Sequence[Row],
     policy: RouterPolicy,
-    surplus: frozenset[str] = frozenset(),
+    surplus: frozenset[RowKey] = frozenset(),
 ) -> Plan:
     """Work out the writes that make one router's rows match the entries.
 
@@ -104,7 +104,7 @@ class _Planning:
         wanted: Sequence[Wanted],
         rows: Sequence[Row],
         policy: RouterPolicy,
-        surplus: frozenset[str],
+        surplus: frozenset[RowKey],
     ) -> None:
         self._policy = policy
         self._index = RowIndex(_leases(rows), policy.installation, surplus)
@@ -115,7 +115,7 @@ class _Planning:
         self._claimed: Claimed = defaultdict(list)
         self._draft = Draft()
         self._leases = LeaseEnds(self._index, policy, self._draft)
-        self._listings = Listings(_listed(rows), policy.installation, self._draft)
+        self._listings = Listings(_listed(rows), policy.installation, self._draft, surplus)
         options = (row for row in rows if isinstance(row, DhcpOption))
         self._options = SharedOptions(options, self._draft)
 
@@ -144,7 +144,8 @@ class _Planning:
             waiting={each.id: each.waiting for each in self._members if each.waiting is not None},
             notes=tuple(sorted(self._draft.notes, key=astuple)),
             surplus=self._surplus.union(
-                row.id for each in self._members for row in each.own.surplus
+                [row.key for each in self._members for row in each.own.surplus],
+                self._listings.surplus,
             ),
             listed={each.id: self._listings.own(each.id) for each in self._members},
         )

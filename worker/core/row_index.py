@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from worker.core.entry import NO_MAC, is_host_address, scopes_meet
 from worker.core.ownership import parse_tag
-from worker.core.rows import Identity, Lease, identity_of
+from worker.core.rows import Identity, Lease, RowKey, identity_of
 
 _Rows = dict[str, list[Lease]]
 
@@ -23,7 +23,7 @@ class RowIndex:
     """
 
     def __init__(
-        self, rows: Iterable[Lease], installation: str, surplus: frozenset[str] = frozenset()
+        self, rows: Iterable[Lease], installation: str, surplus: frozenset[RowKey] = frozenset()
     ) -> None:
         self.tagged: _Rows = defaultdict(list)
         self.untagged: dict[Identity, list[Lease]] = defaultdict(list)
@@ -38,12 +38,12 @@ class RowIndex:
             else:
                 self._add_static(row, installation, surplus)
 
-    def _add_static(self, row: Lease, installation: str, surplus: frozenset[str]) -> None:
+    def _add_static(self, row: Lease, installation: str, surplus: frozenset[RowKey]) -> None:
         if row.mac != NO_MAC and not row.disabled:
             self._static_macs[row.mac].append(row)
         if is_host_address(row.address):
             self._static_addresses[row.address].append(row)
-        if row.radius or row.id in surplus:
+        if row.radius or row.key in surplus:
             return
         tag = parse_tag(row.comment)
         if tag is None:

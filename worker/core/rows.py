@@ -30,6 +30,13 @@ class ListPlace(NamedTuple):
     address: str
 
 
+class RowKey(NamedTuple):
+    """Names a row of a router for as long as a read is good."""
+
+    menu: MenuPath
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of a menu that we write.
@@ -52,6 +59,11 @@ class Row:
     comment: str = ""
     dynamic: bool = False
     disabled: bool = False
+
+    @property
+    def key(self) -> RowKey:
+        """What tells it from every other row of its read."""
+        return RowKey(self.menu, self.id)
 
 
 @dataclass(frozen=True, slots=True)
