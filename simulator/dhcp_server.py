@@ -19,7 +19,7 @@ from simulator.menus.ip import POOL, spans
 from simulator.menus.lease import LEASE, LeaseMenu
 from simulator.router import Router
 from simulator.state import Row, Values
-from simulator.values import ZERO_IP, parse_duration
+from simulator.values import ZERO_IP, ZERO_MAC, parse_duration
 
 _DHCP = Caller("dhcp")
 # seconds of asking after which a wrong address is refused (MAN-SRV 2, 3)
@@ -111,10 +111,10 @@ def request(router: Router, client: Client, *, bind: bool = True) -> Answer:
 def release(router: Router, client: Client) -> None:
     """Take a client's release: a dynamic row goes, a static one waits (MAN-SRV)."""
     table = MENUS[LEASE].rows(router)
-    for row in table.having("mac-address", client.mac):
-        if row.values.get("active-mac-address") != client.mac:
-            continue
-        _forget(router, row)
+    nameless = table.having("mac-address", ZERO_MAC)
+    for row in [*table.having("mac-address", client.mac), *nameless]:
+        if row.values.get("active-mac-address") == client.mac:
+            _forget(router, row)
 
 
 def decline(router: Router, client: Client) -> None:
@@ -148,9 +148,17 @@ def _forget(router: Router, row: Row) -> None:
     _note(router, menu, "remove" if gone else "set", before, after)
 
 
+def _rows_for(router: Router, client: Client) -> list[Row]:
+    """Give the leases of the client's MAC, then those that match by client-id alone (MAN-CLI)."""
+    table = MENUS[LEASE].rows(router)
+    nameless = table.having("mac-address", ZERO_MAC) if client.client_id else []
+    by_id = (row for row in nameless if row.values["client-id"] == client.client_id)
+    return [*table.having("mac-address", client.mac), *by_id]
+
+
 def _lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> Row | None:
     found = None
-    for row in MENUS[LEASE].rows(router).having("mac-address", client.mac):
+    for row in _rows_for(router, client):
         values = row.values
         if row.dynamic is not dynamic or row.disabled:
             continue
@@ -159,7 +167,8 @@ def _lease_of(router: Router, server: Row, client: Client, *, dynamic: bool) -> 
         # client-id must match where it is set (HLP)
         if values.get("client-id") and values["client-id"] != client.client_id and not dynamic:
             continue
-        if found is None or values["server"] != "all":
+        named_here = values["server"] != "all"
+        if found is None or (named_here and found.values["server"] == "all"):
             found = row
     return found
 

@@ -29,6 +29,7 @@ _PORTS = {
     "winbox": 8291,
     "api-ssl": 8729,
 }
+_PROXY_SINCE = (7, 23)  # RR, LAB
 
 
 class Ranges(Kind):
@@ -232,13 +233,17 @@ class ServiceMenu(Menu):
 
     def seed(self, router: "Router") -> None:
         """Have the services of every router."""
-        for name, port in _PORTS.items():
+        ports = _PORTS | ({"reverse-proxy": 443} if router.version >= _PROXY_SINCE else {})
+        for name, port in ports.items():
             if "ssl" not in name:
                 values = {k: v for k, v in self.fresh(router).items() if "tls" not in k}
                 values.pop("certificate")
             else:
                 values = self.fresh(router)
-            self.rows(router).insert(values | {"name": name, "port": str(port), "proto": "tcp"})
+            values |= {"name": name, "port": str(port), "proto": "tcp"}
+            if name == "reverse-proxy":
+                values["disabled"] = "true"  # assumed: 443 is www-ssl's
+            self.rows(router).insert(values)
 
 
 def menus() -> list[Menu]:

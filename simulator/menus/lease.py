@@ -11,9 +11,9 @@ from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
-from simulator.menus.lease_effects import follow
+from simulator.menus.lease_effects import QUEUE, follow
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, MAC, TIME, ZERO_IP, ZERO_MAC, IpOrPool, Names, Ref, RefList
+from simulator.values import BOOL, MAC, ZERO_IP, ZERO_MAC, IpOrPool, Names, Ref, RefList, Time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,12 +32,12 @@ ACTIVE = (
 )
 
 
-class _ActiveServer(Ref):
-    """Reads `*FFFFFFFF` once the server is gone (LAB)."""
+class _OptionSet(Ref):
+    """An option set; an empty value takes it away (routeros-facts §2.5, believed)."""
 
-    def show(self, stored: str, names: Names, /) -> str:
-        """Give the name or that id."""
-        return names.name_of(SERVER, stored) or "*FFFFFFFF"
+    def parse(self, text: str, name: str, names: Names, /) -> str:
+        """Accept a name that is there, `none`, or nothing."""
+        return super().parse(text or "none", name, names)
 
 
 class LeaseMenu(Menu):
@@ -52,16 +52,16 @@ class LeaseMenu(Menu):
         Field("client-id", default="", hidden=""),
         Field("address-lists", default=""),
         Field("server", Ref(SERVER, "all"), default="all", hidden="all"),  # LAB: absent on read
-        Field("lease-time", TIME),
+        Field("lease-time", Time(""), hidden=""),
         Field("use-src-mac", BOOL, hidden="false"),
         Field("block-access", BOOL, hidden="false"),
         Field("always-broadcast", BOOL, hidden="false"),
         Field("rate-limit", hidden=""),
         Field("routes", hidden=""),
         Field("dhcp-option", RefList(OPTION), default=""),
-        Field("dhcp-option-set", Ref(OPTION_SETS, "none"), hidden="none"),
-        Field("insert-queue-before"),
-        Field("parent-queue"),
+        Field("dhcp-option-set", _OptionSet(OPTION_SETS, "none"), hidden="none"),
+        Field("insert-queue-before", Ref(QUEUE, "first", "bottom")),
+        Field("parent-queue", Ref(QUEUE, "none")),
         Field("queue-type"),
         Field("allow-dual-stack-queue", BOOL),
         Field("agent-circuit-id", default="", since=(7, 21)),
@@ -75,7 +75,7 @@ class LeaseMenu(Menu):
         state("active-address"),
         Field("active-mac-address", readonly=True),
         state("active-client-id"),
-        Field("active-server", _ActiveServer(SERVER), readonly=True),
+        Field("active-server", Ref(SERVER), readonly=True),
         state("host-name"),
         state("class-id", since=(7, 16)),
         state("src-mac-address"),
@@ -85,6 +85,13 @@ class LeaseMenu(Menu):
         state("dynamic", "false"),
         COMMENT,
     )
+
+    def build(self, router: "Router", row: Row) -> Values:
+        """Show `*FFFFFFFF` as active server once the server is gone (LAB)."""
+        view = super().build(router, row)
+        if "*" in (view.get("server", "")[:1], view.get("active-server", "")[:1]):
+            view["active-server"] = "*FFFFFFFF"
+        return view
 
     def expired(self, router: "Router", table: Table, row: Row) -> None:
         """Remove a dynamic row, free a static one (MAN-SRV)."""

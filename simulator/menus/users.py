@@ -137,9 +137,7 @@ class ActiveMenu(Computed):
                 }
 
     def _end(self, request: Request) -> Result:
-        table = self.rows(request.router)
-        wanted = request.arguments.get("numbers", "").split(",")
-        for row in [row for row in table.rows.values() if row.id in wanted]:
+        for row in self.find(request, request.arguments.get("numbers")):
             session = request.router.sessions.get(row.values[_SESSION])
             if session is not None:
                 session.reset()

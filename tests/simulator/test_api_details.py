@@ -202,3 +202,22 @@ def test_who_is_logged_in_is_shown(sim, connect):
     assert words_of(raw.talk("/log/print"), "message") == [
         "user leasewire logged in from 127.0.0.1 via api"
     ]
+
+
+@pytest.mark.parametrize(("version", "name"), [("7.19.6", "request-logout"), ("7.20.8", "remove")])
+def test_a_session_can_be_ended_from_another(connect, version, name):
+    with running(version=version) as sim:
+        raw, other = connect(sim), connect(sim)
+        unknown = raw.talk(f"/user/active/{name}", "=.id=*77")
+        assert unknown[0][-1] == "=message=no such item (4)"
+        raw.talk(f"/user/active/{name}", "=.id=*2")
+        with pytest.raises((EOFError, ConnectionResetError)):
+            other.read()
+        assert words_of(raw.talk("/user/active/print"), ".id") == ["*1"]
+
+
+@pytest.mark.parametrize(("version", "there"), [("7.22.3", 0), ("7.23.3", 1)])
+def test_the_reverse_proxy_is_a_service_from_723_on(version, there):
+    with running(version=version) as sim:
+        rows = sim.router.rows("/ip/service")
+    assert [row["port"] for row in rows if row["name"] == "reverse-proxy"] == ["443"] * there

@@ -127,6 +127,49 @@ def test_a_lost_server_or_pool_leaves_its_dead_id(router):
     assert router.rows(LEASE)[0]["server"] == "*1"
 
 
+def test_a_static_lease_that_nobody_took_shows_a_lost_server_too(two_servers):
+    two_servers.add_row(LEASE, {"mac-address": A, "server": "s2"})
+    assert "active-server" not in two_servers.rows(LEASE)[0]
+    two_servers.run(f"{SERVER}/remove", {".id": "s2"})
+    assert two_servers.rows(LEASE)[0]["active-server"] == "*FFFFFFFF"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("lease-time", "1h"), ("dhcp-option-set", "s"), ("client-id", "1:2"), ("rate-limit", "1M/1M")],
+)
+def test_an_empty_value_takes_a_property_away(router, name, value):
+    router.add_row("/ip/dhcp-server/option", {"name": "o", "code": "6", "value": "0x01"})
+    router.add_row("/ip/dhcp-server/option/sets", {"name": "s", "options": "o"})
+    row_id = router.add_row(LEASE, {"mac-address": A, name: value})
+    assert router.rows(LEASE)[0][name] == value
+    router.set_row(LEASE, row_id, {name: ""})
+    assert name not in router.rows(LEASE)[0]
+    assert router.device(A)["lease_s"] == 1800
+
+
+@pytest.mark.parametrize("name", ["insert-queue-before", "parent-queue"])
+def test_a_lease_names_queues_that_are_there(router, name):
+    with pytest.raises(ControlError, match=f"does not match any value of {name}"):
+        router.add_row(LEASE, {"mac-address": A, name: "q"})
+    router.add_row("/queue/simple", {"name": "q", "target": "198.51.100.1"})
+    router.add_row(LEASE, {"mac-address": A, name: "q"})
+    assert router.rows(LEASE)[0][name] == "q"
+
+
+def test_a_lease_without_a_mac_is_matched_by_its_client_id(router):
+    fixed = {"client-id": "1:0:0:5e:0:53:a", "address": "223.203.225.10"}
+    router.add_row(LEASE, fixed)
+    assert router.device(B, client_id=fixed["client-id"])["address"] == "223.203.225.10"
+    (row,) = router.rows(LEASE)
+    assert (row["active-mac-address"], row["status"]) == (B, "bound")
+    assert "mac-address" not in row
+    assert router.device(A, client_id="1:2")["address"] != "223.203.225.10"
+    assert router.device("00:00:5E:00:53:0C")["address"] != "223.203.225.10"
+    router.device_release(B)
+    assert router.rows(LEASE)[0]["status"] == "waiting"
+
+
 def test_only_four_properties_can_be_unset(router):
     row_id = router.add_row(LEASE, {"insert-queue-before": "bottom", "comment": "c"})
     router.run(f"{LEASE}/unset", {".id": row_id, "value-name": "insert-queue-before"})
