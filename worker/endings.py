@@ -12,7 +12,7 @@ from worker.core.effect import effective_by
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Note, Waiting
 from worker.core.outcome import DeadLetter, outcome_of
-from worker.core.record import Placement, Settled, settle
+from worker.core.record import Outstanding, Placement, ServiceRecord, Settled, settle
 from worker.core.rows import ListPlace, MenuPath
 from worker.store.routers import Conclusion, Mark
 
@@ -92,6 +92,9 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     if wanted == look.router or (wanted is None and not placements):
         after, settled = settle(after)
     warning = look.warning
+    left = sorted(placements.keys() - {look.router}) if wanted else []
+    remarks = [warning.detail] if warning else []
+    remarks += [f"still to clean on {', '.join(left)}"] if left else []
     outcomes = [
         outcome_of(
             end.outstanding,
@@ -99,7 +102,7 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
             end.outcome,
             now_ms,
             reason=warning.kind if warning and not end.by else "",
-            detail=f"by {end.by}" if end.by else warning.detail if warning else "",
+            detail=f"by {end.by}" if end.by else "; ".join(remarks),
             router=look.router,
             effective_by=""
             if end.by
@@ -183,7 +186,7 @@ def waiting(
         outcome_of(
             each, mark.service_id, "waiting", now_ms, reason=reason, detail=detail, router=router
         )
-        for each in mark.stored.record.outstanding
+        for each in _events_at(mark.stored.record, router)
     ]
     lines = []
     if not same:
@@ -224,14 +227,14 @@ def given_up(
         detail=detail,
         service_id=mark.service_id,
         router=router,
-        event_keys=tuple(each.key for each in record.outstanding),
+        event_keys=tuple(each.key for each in _events_at(record, router)),
         at_ms=now_ms,
     )
     outcomes = [
         outcome_of(
             each, mark.service_id, "failed", now_ms, reason=reason, detail=detail, router=router
         )
-        for each in record.outstanding
+        for each in _events_at(record, router)
     ]
     line = {"at_ms": now_ms, "what": "failed", "router": router}
     log.error(
@@ -251,3 +254,8 @@ def given_up(
         counts={"failed": len(outcomes)},
         forget_note=forget_note,
     )
+
+
+def _events_at(record: ServiceRecord, router: str) -> tuple[Outstanding, ...]:
+    """The outstanding events that hang on a router: none on one that is only to be cleaned."""
+    return record.outstanding if wanted_router(record) in (None, router) else ()
