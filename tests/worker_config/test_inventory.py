@@ -296,3 +296,10 @@ def test_a_policy_that_cannot_work_is_told(tmp_path, keys, told):
 def test_a_plan_with_a_broken_rate_is_told(tmp_path):
     (line,) = problems(tmp_path, SMALL + '[plans.HOME]\nrate_limit = "fast"')
     assert line.startswith("plans.HOME.rate_limit: must be a rate")
+
+
+def test_the_readmes_policy_is_one(tmp_path):
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+    (example,) = [part for part in readme.split("```")[1::2] if "suspend_list" in part]
+    policy = load_inventory(write(tmp_path, SMALL + example.removeprefix("toml")))
+    assert policy.routers["tower-7"].policy.plans == {"HOME-50": "10M/50M"}
