@@ -31,8 +31,14 @@ def test_content_hash_ignores_the_envelope_around_the_content():
 
 
 def test_content_hash_sees_every_part_of_the_content():
-    changed = [EVENT | {name: "other"} for name in ("type", "subject", "time", "data")]
-    assert len({content_hash(event) for event in [EVENT, *changed]}) == 5
+    uncounted = EVENT | {"data": {"service_id": "SVC-1", "mac": "00:00:5E:00:53:02"}}
+    changed = [uncounted | {name: "other"} for name in ("type", "subject", "time", "data")]
+    assert len({content_hash(event) for event in [uncounted, *changed]}) == 5
+
+
+def test_with_a_revision_the_time_is_no_part_of_the_content():
+    assert content_hash(EVENT) == content_hash(EVENT | {"time": "2026-11-24T11:00:00Z"})
+    assert content_hash(EVENT) != content_hash(EVENT | {"data": {"revision": 2}})
 
 
 def test_version_hash_depends_on_type_and_data_only():

@@ -197,6 +197,15 @@ def test_an_id_reused_for_another_event_is_reported_and_not_sent(valkey, lane, p
     assert [event["id"] for event in arguments[0]] == ["e-2"]
 
 
+def test_an_event_with_a_revision_may_be_published_again_at_another_time(publisher, lane):
+    event = {k: v for k, v in mac_changed(1).items() if k != "id"}
+    (one,) = publisher.publish([event])
+    (two,) = publisher.publish([event | {"time": "2026-11-24T11:00:00Z"}])
+    assert two.event_key == one.event_key
+    assert not two.id_reused
+    assert len(lane.bodies) == 1
+
+
 def test_the_same_event_twice_in_a_call_is_written_once(publisher, lane):
     one, two = publisher.publish([mac_changed(1), mac_changed(1)])
     assert one == two
@@ -208,7 +217,7 @@ def test_a_broken_event_keeps_the_whole_call_out(publisher, lane):
         mac_changed(0),
         mac_changed(1, data={"service_id": "SVC-1", "mac": "zz", "x": 1}),
         json.dumps(mac_changed(2))[:-1],
-        mac_changed(0, time="2026-11-24T09:00:00Z"),
+        mac_changed(0, data={"service_id": "SVC-0", "revision": 9, "mac": "00:00:5E:00:53:99"}),
     ]
     with pytest.raises(BatchViolation) as raised:
         publisher.publish(events)
