@@ -14,6 +14,7 @@ from simulator.api_server import ApiSession
 from simulator.connection import reset
 from simulator.dhcp import DhcpPort
 from simulator.dhcp_server import lose_unstored
+from simulator.menus import MENUS
 from simulator.options import RouterOptions
 from simulator.rest_server import RestServer
 from simulator.router import Router
@@ -124,7 +125,7 @@ class RouterServer:
     def __init__(self, name: str, options: RouterOptions) -> None:
         self.name = name
         self.options = options
-        self.router = Router(options)
+        self.router = Router(options, MENUS)
         self.tasks: set[asyncio.Task[None]] = set()
         self.raw: set[asyncio.BaseTransport] = set()
         self.ports: dict[str, Port] = {}

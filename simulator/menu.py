@@ -1,9 +1,10 @@
 """The commands that all menus share, and the shapes of menus.
 
 `Menu` is a table that clients write; `Singleton` has one row that is always there;
-`Computed` is made up when read.
+`Computed` is made up when read. `Menus` are all of them together.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -214,3 +215,19 @@ class Computed(Menu):
 
 class ComputedSingleton(Computed, _OneRow):
     """A read-only menu with one row and no id."""
+
+
+class Menus(dict[str, Menu]):
+    """Menus by path, one object each for all routers.
+
+    Attributes:
+        referring: paths of menus whose rows name the rows of a menu, by that one's path.
+    """
+
+    def __init__(self, menus: Iterable[Menu]) -> None:
+        super().__init__((menu.path, menu) for menu in menus)
+        self.referring: defaultdict[str, set[str]] = defaultdict(set)
+        for path, menu in self.items():
+            for field in menu.fields:
+                if field.kind.refers_to is not None:
+                    self.referring[field.kind.refers_to].add(path)

@@ -15,8 +15,7 @@ from simulator import errors
 from simulator.command import READING, Caller, Request, Result
 from simulator.errors import RouterError
 from simulator.faults import Faults, Switches
-from simulator.menu import Menu
-from simulator.menus import MENUS, MENUS_BY_REFERENCE
+from simulator.menu import Menu, Menus
 from simulator.options import RouterOptions
 from simulator.schema import parse_version, schema_of
 from simulator.state import Table, Values
@@ -50,6 +49,7 @@ class Router:
 
     Args:
         options: how it is to be.
+        menus: those that RouterOS has; each says for itself whether this version has it.
         now: monotonic clock, in seconds.
         wall: seconds since 1970, for what is shown as a date.
     """
@@ -57,10 +57,12 @@ class Router:
     def __init__(
         self,
         options: RouterOptions,
+        menus: Menus,
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.options = options
+        self.menus = menus
         self.version = parse_version(options.version)
         self.schema = schema_of(self.version)
         self.faults = Faults()
@@ -86,7 +88,7 @@ class Router:
 
     def seed(self) -> None:
         """Fill in what a fresh router has."""
-        for menu in MENUS.values():
+        for menu in self.menus.values():
             if menu.exists(self):
                 menu.seed(self)
 
@@ -96,7 +98,7 @@ class Router:
         """Give the rows of a menu, made at first sight."""
         table = self.tables.get(path)
         if table is None:
-            menu = MENUS[path]
+            menu = self.menus[path]
             table = Table((*menu.indexed, "name") if menu.named else menu.indexed)
             self.tables[path] = table
         return table
@@ -107,29 +109,29 @@ class Router:
         Raises:
             RouterError: this router has none there.
         """
-        menu = MENUS.get(path)
+        menu = self.menus.get(path)
         if menu is not None and menu.exists(self):
             return menu
         below = path + "/"
-        if any(each.startswith(below) and MENUS[each].exists(self) for each in MENUS):
+        if any(each.startswith(below) and self.menus[each].exists(self) for each in self.menus):
             raise errors.no_such_command()
         raise errors.no_such_menu()
 
     def id_of(self, menu: str, name: str) -> str | None:
         """Give the id of the row of that name."""
-        table = MENUS[menu].rows(self)
+        table = self.menus[menu].rows(self)
         for row in table.having("name", name):
             return row.id
         return None
 
     def name_of(self, menu: str, row_id: str) -> str | None:
         """Give the name of the row of that id."""
-        row = MENUS[menu].rows(self).rows.get(row_id)
+        row = self.menus[menu].rows(self).rows.get(row_id)
         return None if row is None else row.values.get("name")
 
     def forget_references(self, menu: str) -> None:
         """Let rows that refer to the menu's rows be read anew."""
-        for path in MENUS_BY_REFERENCE.get(menu, ()):
+        for path in self.menus.referring.get(menu, ()):
             if path in self.tables:
                 self.tables[path].forget_views()
 
@@ -270,7 +272,7 @@ class Router:
         self.booted = self.now()
         self.busy_until = 0.0
         for path, table in tuple(self.tables.items()):
-            MENUS[path].booted(self, table)
+            self.menus[path].booted(self, table)
 
     def serves(self, service: str) -> bool:
         """Say whether `/ip/service` has a service switched on."""

@@ -1,8 +1,6 @@
 """All menus by path, one object each for all routers."""
 
-from collections import defaultdict
-
-from simulator.menu import Menu
+from simulator.menu import Menus
 from simulator.menus import (
     assumed,
     certificate,
@@ -34,17 +32,4 @@ _MODULES = (
     mac_server,
 )
 
-MENUS: dict[str, Menu] = {menu.path: menu for module in _MODULES for menu in module.menus()}
-
-
-def _by_reference() -> dict[str, set[str]]:
-    referring: defaultdict[str, set[str]] = defaultdict(set)
-    for path, menu in MENUS.items():
-        for field in menu.fields:
-            if field.kind.refers_to is not None:
-                referring[field.kind.refers_to].add(path)
-    return dict(referring)
-
-
-# menu -> menus whose rows name its rows
-MENUS_BY_REFERENCE = _by_reference()
+MENUS = Menus(menu for module in _MODULES for menu in module.menus())

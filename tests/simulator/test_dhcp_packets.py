@@ -10,6 +10,7 @@ from simulator.dhcp import DhcpPort
 from simulator.dhcp_options import encode_value
 from simulator.dhcp_packet import Kind, Packet, PacketError, read_packet, write_reply
 from simulator.fleet import seed_guide
+from simulator.menus import MENUS
 from simulator.menus.users import POLICIES
 from simulator.options import RouterOptions
 from simulator.router import Router
@@ -68,7 +69,7 @@ def test_bytes_that_are_no_packet_are_refused_as_such(noise, at):
 
 @pytest.fixture
 def router():
-    router = Router(RouterOptions())
+    router = Router(RouterOptions(), MENUS)
     seed_guide(router)
     return router
 

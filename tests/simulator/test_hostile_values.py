@@ -33,7 +33,7 @@ COMMANDS = "print add set unset remove enable disable comment get move sign make
 @cache
 def commands_of(version):
     """What a router of this version has, with what each takes."""
-    router = Router(RouterOptions(version=version, with_mac_server=True))
+    router = Router(RouterOptions(version=version, with_mac_server=True), MENUS)
     found = []
     for path, menu in sorted(MENUS.items()):
         for name in COMMANDS.split() if menu.exists(router) and path != "/system" else ():
@@ -55,7 +55,7 @@ def steps(draw, version):
 
 @pytest.mark.parametrize("version", ["6.48.6", "7.24"])
 def test_every_argument_meets_every_odd_value(version):
-    router = Router(RouterOptions(version=version, with_mac_server=True))
+    router = Router(RouterOptions(version=version, with_mac_server=True), MENUS)
     seed_guide(router)
     fresh = snapshot.take(router)
     for command, known in commands_of(version):
@@ -75,7 +75,7 @@ def test_every_argument_meets_every_odd_value(version):
 @given(st.data(), st.sampled_from(["6.48.6", "7.9.2", "7.18.2", "7.24"]))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_command_fails_by_itself(data, version):
-    router = Router(RouterOptions(version=version, with_mac_server=True))
+    router = Router(RouterOptions(version=version, with_mac_server=True), MENUS)
     seed_guide(router)
     for _ in range(12):
         command, arguments, query = data.draw(steps(version))
@@ -91,7 +91,7 @@ def test_no_command_fails_by_itself(data, version):
 @given(st.text("/*%2Aiprestdhcp-svlan.2 ", max_size=40), st.text(), st.text())
 @settings(deadline=None)
 def test_no_path_fails_by_itself(path, header, name):
-    router = Router(RouterOptions())
+    router = Router(RouterOptions(), MENUS)
     for each in (path, f"/rest/ip/dhcp-server/lease/{name}"):
         with contextlib.suppress(RestError):
             find_target(router, each)

@@ -27,7 +27,7 @@ def test_every_argument_of_a_real_router_is_a_property_here(version):
 
 @pytest.mark.parametrize("version", ["6.48.6", "7.1.5", *recorded_versions()])
 def test_every_menu_of_every_version_can_be_read(version):
-    router = Router(RouterOptions(version=version))
+    router = Router(RouterOptions(version=version), MENUS)
     caller = Caller("t", "t", frozenset(POLICIES))
     for path, menu in MENUS.items():
         if not menu.exists(router) or path in ("", "/system"):

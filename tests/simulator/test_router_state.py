@@ -71,7 +71,7 @@ def test_a_dynamic_lease_survives_a_restart_and_a_static_one_waits(router):
 
 def test_the_uptime_counts_from_the_last_start():
     clock = [1000.0]
-    router = Router(RouterOptions(), now=lambda: clock[0])
+    router = Router(RouterOptions(), MENUS, now=lambda: clock[0])
 
     def uptime():
         return next(iter(MENUS["/system/resource"].rows(router).rows.values())).values["uptime"]
