@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable
 
 from simulator import errors
+from simulator.api_login import ApiLogin
 from simulator.api_sentences import Command, done, is_write, parse_sentence, trap
 from simulator.command import Caller, Request, Result
 from simulator.connection import Outbox, ends, reset
 from simulator.errors import FatalError, RouterError
-from simulator.menus.users import log_in, log_in_old
 from simulator.protocol import (
     Decoder,
     ProtocolError,
@@ -29,8 +29,6 @@ LOGGED_IN = 16 * 1024 * 1024
 _CHUNK = 256  # rows sent at a time
 _RE = encode_word(b"!re")
 _EMPTY_SINCE = (7, 18)  # pear2/Net_RouterOS#80
-_PLAIN_LOGIN_SINCE = (6, 43)
-_OLD_LOGIN_UNTIL = (6, 45, 1)  # BenMenking/routeros-api#44
 
 
 class ApiSession(asyncio.Protocol):
@@ -47,7 +45,7 @@ class ApiSession(asyncio.Protocol):
         self.id = self.local = self.remote = self.since = ""
         self.caller: Caller | None = None
         self.commands_seen = 0
-        self._challenge = b""
+        self._login = ApiLogin(router, self)
         self._decoder = Decoder(BEFORE_LOGIN)
         self._queue: deque[Command] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -254,23 +252,11 @@ class ApiSession(asyncio.Protocol):
     def _log_in(self, command: Command) -> None:
         if command.name != "/login":
             raise FatalError(errors.NOT_LOGGED_IN)
-        self.router.commands_run["/login"] += 1
-        version, given = self.router.version, command.arguments
-        name, old = given.get("name", ""), version < _OLD_LOGIN_UNTIL
-        if "response" in given and old and self._challenge:
-            self.caller = log_in_old(self.router, name, given["response"], self._challenge, self.id)
-        elif old and ("password" not in given or version < _PLAIN_LOGIN_SINCE):
-            self._challenge = self.router.random.randbytes(16)
-            self._reply(command, done(command.tag, self._challenge.hex()))
+        told = self._login.attempt(command.arguments, self.id)
+        if isinstance(told, str):
+            self._reply(command, done(command.tag, told))
             return
-        else:
-            password = given.get("password", "")
-            self.caller = log_in(self.router, name, password, self.id, "api")
-        if self.caller is None:
-            text = errors.BAD_LOGIN if version >= _PLAIN_LOGIN_SINCE else errors.BAD_LOGIN_OLD
-            self.router.refused_login(self, name, text)
-            raise RouterError(text)
-        self.router.logged_in(self, self.caller)
+        self.caller = told
         self._decoder.limit = LOGGED_IN
         self._reply(command, done(command.tag))
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from simulator import errors
 from simulator.command import READING, Caller, Result
@@ -35,15 +35,19 @@ from simulator.rest_words import (
     shown,
     to_texts,
 )
+from simulator.router import Router
 from simulator.state import Row, Values
-
-if TYPE_CHECKING:
-    from simulator.listening import RouterServer
-    from simulator.router import Router
 
 SINCE = (7, 1)
 LOGIN_KEPT_S = 600  # MAN-REST: ten minutes
 _COMMANDS = {"GET": "print", "PUT": "add", "PATCH": "set", "DELETE": "remove"}
+
+
+class Host(Protocol):
+    """What starts this server: its router, and the connections to reset with it."""
+
+    router: Router
+    raw: set[asyncio.BaseTransport]
 
 
 @dataclass(slots=True)
@@ -59,7 +63,7 @@ class Response:
 class RestLogin:
     """A user's login, kept for ten minutes; shown in `/user/active`."""
 
-    router: "Router" = field(repr=False)
+    router: Router = field(repr=False)
     caller: Caller
     remote: str = ""
     local: str = ""
@@ -76,19 +80,19 @@ class RestServer:
     """Serves one router's REST; requests of one user run one after the other (MAN-REST).
 
     Args:
-        server: with the router, and the connections to reset with it.
+        host: with the router, and the connections to reset with it.
     """
 
-    def __init__(self, server: "RouterServer") -> None:
-        self._server = server
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._logins: dict[str, RestLogin] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._running: set[asyncio.Task[bytes]] = set()
 
     @property
-    def router(self) -> "Router":
+    def router(self) -> Router:
         """The router that is served."""
-        return self._server.router
+        return self._host.router
 
     def protocol(self) -> asyncio.Protocol:
         """Make the protocol of one connection."""
@@ -97,7 +101,7 @@ class RestServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport, faults = writer.transport, self.router.faults
-        self._server.raw.add(transport)
+        self._host.raw.add(transport)
         outbox = Outbox(transport, faults)
         try:
             service = "www" if transport.get_extra_info("sslcontext") is None else "www-ssl"
@@ -121,7 +125,7 @@ class RestServer:
         except (BadRequestError, ConnectionError):
             transport.abort()
         finally:
-            self._server.raw.discard(transport)
+            self._host.raw.discard(transport)
             if outbox.idle:
                 writer.close()
 
