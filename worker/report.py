@@ -19,6 +19,10 @@ log = structlog.get_logger()
 
 UNCHANGED_S: Final = 3_600
 """An event that changed nothing leaves a counter, and for an hour a word to its publisher."""
+_WARNINGS: Final = frozenset(
+    {"event.rejected", "event.revision_conflict", "event.previous_differs"}
+)
+"""Somebody has to look at the source of these."""
 _AFTERWARDS_S: Final = 30 * 86_400
 """The word on a scheduled event lives as much longer than it waits."""
 
@@ -184,7 +188,8 @@ class Report:
     def tell(self) -> None:
         """Log what was committed: only now is it true."""
         for name, fields in self._log:
-            log.info(name, service_id=self.service_id, **fields)
+            tell = log.warning if name in _WARNINGS else log.info
+            tell(name, service_id=self.service_id, **fields)
 
     def _outcome(self, of: Subject, state: State, reason: str, detail: str, router: str) -> Outcome:
         return Outcome(

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 
 from contracts import names
 from tests.builders import (
@@ -261,7 +262,10 @@ def test_events_of_one_revision_that_disagree_are_told_in_the_history(desk):
     desk.send(activated())
     one, two = mac_changed(mac=mac(2)), mac_changed(mac=mac(3))
     desk.send(one)
-    desk.send(two)
+    with structlog.testing.capture_logs() as lines:
+        desk.send(two)
+    (alert,) = [line for line in lines if line["event"] == "event.revision_conflict"]
+    assert (alert["log_level"], alert["registers"]) == ("warning", "mac")
     history = desk.store.views.service("SVC-1", []).history
     assert "revision-conflict" in [line["what"] for line in history]
 
