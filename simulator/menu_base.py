@@ -11,7 +11,7 @@ from simulator import errors
 from simulator.command import Request, Result
 from simulator.errors import RouterError
 from simulator.fields import Field
-from simulator.protocol import encode_word, to_bytes
+from simulator.protocol import encode_attribute
 from simulator.schema import Version
 from simulator.state import Row, Table, Values
 from simulator.values import format_duration
@@ -140,10 +140,15 @@ class MenuBase:
         held = row.packed
         if held is not None and held[0] == proplist and not row.times and not self.volatile:
             return held[1]
-        words = self.words(router, row)
         if proplist is None:
-            packed = b"".join(words.values())
+            packed = b"".join(self.words(router, row).values())
+        elif row.words is None:  # a first print encodes what was asked for, no more
+            view = self.view(router, row)
+            packed = b"".join(
+                [encode_attribute(name, view[name]) for name in proplist if name in view]
+            )
         else:
+            words = self.words(router, row)
             packed = b"".join([words[name] for name in proplist if name in words])
         row.packed = (proplist, packed)
         return packed
@@ -274,4 +279,4 @@ class MenuBase:
 
 def encode_view(view: Values) -> dict[str, bytes]:
     """Encode a row as read to API words by property."""
-    return {name: encode_word(to_bytes(f"={name}={value}")) for name, value in view.items()}
+    return {name: encode_attribute(name, value) for name, value in view.items()}

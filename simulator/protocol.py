@@ -16,6 +16,7 @@ _ENCODED = (
     (0x10000000, 4, 0xE0000000),
 )
 _LONG = 0x80
+_ONE_BYTE = [bytes([length]) for length in range(_LONG)]
 
 
 class ProtocolError(Exception):
@@ -33,6 +34,13 @@ def encode_length(length: int) -> bytes:
 def encode_word(word: bytes) -> bytes:
     """Encode one word with its length before it."""
     return encode_length(len(word)) + word
+
+
+def encode_attribute(name: str, value: str) -> bytes:
+    """Encode one `=name=value` word."""
+    word = f"={name}={value}".encode("utf-8", "surrogateescape")
+    length = len(word)
+    return _ONE_BYTE[length] + word if length < _LONG else encode_word(word)
 
 
 def encode_sentence(words: Iterable[bytes]) -> bytes:

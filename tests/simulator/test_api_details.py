@@ -221,3 +221,17 @@ def test_the_reverse_proxy_is_a_service_from_723_on(version, there):
     with running(version=version) as sim:
         rows = sim.router.rows("/ip/service")
     assert [row["port"] for row in rows if row["name"] == "reverse-proxy"] == ["443"] * there
+
+
+def test_a_first_print_of_some_fields_reads_like_later_ones(sim, connect):
+    raw, router = connect(sim), sim.router
+    row = {"mac-address": "00:00:5E:00:53:01", "address": "223.203.225.10", "comment": "ü" * 70}
+    router.add_row(LEASE, row)
+    router.device("00:00:5E:00:53:02", host_name="cpe")
+    for menu in (LEASE, "/ip/pool", "/ip/dhcp-server"):
+        fields = "=.proplist=comment,.id,address,mac-address,host-name,nothing,used,name"
+        first = raw.talk(f"{menu}/print", fields)
+        raw.talk(f"{menu}/print")
+        raw.talk(f"{menu}/print", "=.proplist=.id")
+        assert raw.talk(f"{menu}/print", fields) == first
+    assert words_of(raw.talk(f"{LEASE}/print", "=.proplist=comment"), "comment") == ["ü" * 70]
