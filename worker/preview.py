@@ -4,7 +4,7 @@ Called by `leasewire plan`. Reads the store and the router; marks, claims and ro
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
 from worker.core.operations import Plan, Waiting
@@ -13,6 +13,7 @@ from worker.core.policy import RouterPolicy
 from worker.core.record import Placement, ServiceRecord
 from worker.core.rows import ADDRESS_LISTS, OPTIONS, MenuPath, Row
 from worker.ports import RouterSession, Term
+from worker.shortcomings import lacking
 from worker.store.store import Store
 
 
@@ -35,7 +36,12 @@ def preview(store: Store, session: RouterSession, router: str, policy: RouterPol
     """Plan for every service of a router, marked or not, from its whole table."""
     records = [each.record for each in store.views.router_services(router)]
     claims = store.views.router_claims(router)
-    wanted = [_wanted(record, router, policy, claims) for record in records]
+    setup = session.read_setup(fresh=True)
+    wanted = []
+    for record in records:
+        one = _wanted(record, router, policy, claims)
+        hindered = one.entry.hindered or lacking(one.entry, setup, session)
+        wanted.append(replace(one, entry=replace(one.entry, hindered=hindered)))
     leases = session.read_leases(None, lambda: None)
     rows = [*leases, *_rows_beside(session, wanted)]
     return Preview(plan(wanted, rows, policy), len(records), len(leases))

@@ -9,11 +9,12 @@ from typing import Final
 
 import structlog
 
-from worker.core.operations import Add, MakeStatic, Plan, Waiting
+from worker.core.noting import to_note
+from worker.core.operations import Plan, Waiting
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
-from worker.core.rows import ADDRESS_LISTS, ListPlace, RowKey
+from worker.core.rows import RowKey
 from worker.endings import Look, Patience, confirmed, given_up, held_back, waiting
 from worker.errors import LeaseLost, RouterBlocked
 from worker.gathering import Gathering
@@ -195,23 +196,9 @@ class Rounds:
         return left
 
     def _remember(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
-        """Note what comes to be ours before it is written, where a tag alone does not say it.
-
-        A lease that is made static gets its tag only after: a crash in between would leave a row
-        that nobody knows for ours. Of a list row nothing else would tell that it may be there.
-        """
-        noted: dict[str, Placement] = {}
-        for operation in made.operations():
-            look = looks.get(operation.service_id)
-            if look is None:
-                continue
-            at = noted.get(operation.service_id, Placement(look.written, look.listed))
-            match operation:
-                case MakeStatic(was=was):
-                    noted[operation.service_id] = at._replace(written=was)
-                case Add(menu=menu, fields=fields) if menu == ADDRESS_LISTS:
-                    place = ListPlace(fields["list"], fields["address"])
-                    noted[operation.service_id] = at._replace(listed=at.listed | {place})
+        """Note what comes to be ours before it is written, where a tag alone does not say it."""
+        known = {each: Placement(look.written, look.listed) for each, look in looks.items()}
+        noted = to_note(made, known)
         commits = []
         for service_id, at in noted.items():
             stored = looks[service_id].mark.stored

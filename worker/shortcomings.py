@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+from worker.core.dhcp_setup import DhcpSetup
+from worker.core.entry import Entry
 from worker.core.operations import Waiting
 from worker.endings import Look
 from worker.ports import RouterSession
@@ -22,6 +24,16 @@ _ADVICE: Final = (
     "make it on the router, or correct what the BSS or the inventory says; the services go on by "
     "themselves"
 )
+
+
+def lacking(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting | None:
+    """What an entry needs and a router does not have."""
+    if entry.fields is None:
+        return None
+    lacks = list(setup.lacking(entry.fields))
+    for menu, names in entry.needs.items():
+        lacks += session.lacking(menu, names)
+    return Waiting(_REASON, "not there: " + ", ".join(lacks)) if lacks else None
 
 
 class Shortcomings:
@@ -55,16 +67,14 @@ class Shortcomings:
         fields = look.entry.fields
         if fields is None:
             return None
-        lacks = list(self._setup.lacking(fields))
-        for menu, names in look.entry.needs.items():
-            lacks += self._session.lacking(menu, names)
+        lacks = lacking(look.entry, self._setup, self._session)
         misfit = self._setup.misfit(look.mark.service_id, fields["address"])
         if (lacks or misfit) and not self._is_fresh:
             self._look_again()
             return self.of(look)
         look.warning = misfit
         if lacks:
-            return self._wait_for("not there: " + ", ".join(lacks))
+            return self._wait_for(lacks.detail)
         if look.before is not None and look.before["reason"] == _REASON:
             self._over.add(look.before["detail"])
         return None

@@ -209,6 +209,9 @@ def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_direct
         assert "field force of /ip/dhcp-server/option (from RouterOS 7.1 on)" in (
             here.outcome(with_dns).detail
         )
+        planned = here.leasewire("plan", "R1")
+        assert "SVC-1: waits (waiting-for-router): not there: field force" in planned.stdout
+        assert planned.returncode == 0
         assert here.control["R1"].refusals() == {}
 
 

@@ -5,7 +5,7 @@ hold for it (`entry.py`), the store keeps it. Nothing here knows of Redis or of 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple
 
@@ -90,17 +90,17 @@ class Placement(NamedTuple):
     written: Mapping[str, str] | None
     listed: frozenset[ListPlace] = frozenset()
 
-    def to_values(self) -> Sequence[object]:
-        """As JSON keeps it."""
-        return [self.written, *([sorted(self.listed)] if self.listed else [])]
+    def to_values(self) -> object:
+        """As JSON keeps it: only the lease, where there is nothing else."""
+        return [self.written, sorted(self.listed)] if self.listed else self.written
 
     @classmethod
     def from_values(cls, values: list[Any] | Mapping[str, str] | None) -> "Placement":
-        """The reverse of `to_values`; also reads what was kept before there were lists."""
+        """The reverse of `to_values`."""
         if not isinstance(values, list):
             return cls(values)
-        written, *rest = values
-        return cls(written, frozenset(ListPlace(*place) for each in rest for place in each))
+        written, listed = values
+        return cls(written, frozenset(ListPlace(*place) for place in listed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,35 @@
+"""What must be noted in a record before a plan is written. Who calls it: `round.py`.
+
+A lease that is made static gets its tag only after: a crash in between would leave a row that
+nobody knows for ours. Of a list row nothing but the note tells that it may be there.
+"""
+
+from collections.abc import Mapping
+
+from worker.core.operations import Add, MakeStatic, Plan
+from worker.core.record import Placement
+from worker.core.rows import ADDRESS_LISTS, ListPlace
+
+
+def to_note(made: Plan, known: Mapping[str, Placement]) -> dict[str, Placement]:
+    """By service, what its placement is to say before the plan is written; others have nothing.
+
+    Args:
+        made: the plan.
+        known: service -> what its placement says now; operations of others are passed over.
+    """
+    noted: dict[str, Placement] = {}
+    for operation in made.operations():
+        service_id = operation.service_id
+        at = noted.get(service_id) or known.get(service_id)
+        if at is None:
+            continue
+        match operation:
+            case MakeStatic(was=was):
+                noted[service_id] = at._replace(written=was)
+            case Add(menu=menu, fields=fields) if menu == ADDRESS_LISTS:
+                place = ListPlace(fields["list"], fields["address"])
+                noted[service_id] = at._replace(listed=at.listed | {place})
+            case _:
+                pass
+    return noted
