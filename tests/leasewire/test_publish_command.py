@@ -97,12 +97,12 @@ def test_broken_events_are_all_named_and_nothing_is_published(valkey, prefix, bo
 @pytest.mark.redis
 def test_a_reused_id_is_a_failure(valkey, prefix, bodies):
     publish("-", url=valkey.url, prefix=prefix, given=json.dumps(EVENT))
-    other = EVENT | {"time": "2026-11-24T09:00:00Z"}
+    other = EVENT | {"data": EVENT["data"] | {"mac": "0000.5e00.5303"}}
     done = publish("-", url=valkey.url, prefix=prefix, given=json.dumps(other))
     assert done.returncode == 2
     assert "not published" in done.stdout
     assert "[event-id-reused]" in done.stderr
-    assert json.loads(bodies()[KEY])["time"] == EVENT["time"]
+    assert json.loads(bodies()[KEY])["data"]["mac"] == "00:00:5E:00:53:02"
 
 
 @pytest.mark.redis
