@@ -7,27 +7,27 @@ import pytest
 from simulator.testing import RouterHandle, running
 from tests.routeros.peers import config_for, settings
 from worker.inventory import Inventory, RouterConfig
-from worker.routeros.session import ApiSession, open_session
+from worker.routeros.session import Session, open_session
 from worker.routeros.sessions import Sessions
 
 
 @pytest.fixture
 def router() -> Iterator[RouterHandle]:
-    with running(seed_guide=True) as simulation:
+    with running(seed_guide=True, rest_port=0) as simulation:
         yield simulation.router
 
 
-@pytest.fixture(params=["api", "api-ssl"])
+@pytest.fixture(params=["api", "api-ssl", "rest"])
 def transport(request) -> str:
     return request.param
 
 
 @pytest.fixture
-def log_into() -> Iterator[Callable[..., ApiSession]]:
+def log_into() -> Iterator[Callable[..., Session]]:
     """Opens a session with a router or with a configuration; the settings may be changed."""
-    opened: list[ApiSession] = []
+    opened: list[Session] = []
 
-    def open_one(router, transport: str = "api-ssl", **changes) -> ApiSession:
+    def open_one(router, transport: str = "api-ssl", **changes) -> Session:
         config = router if isinstance(router, RouterConfig) else config_for(router, transport)
         opened.append(open_session(config, settings(**changes)))
         return opened[-1]

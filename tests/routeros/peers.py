@@ -68,16 +68,23 @@ class Peer:
     def api_ssl_port(self) -> int:
         return self.api_port
 
+    rest_port = api_ssl_port
+
+
+def port_of(router, transport: str) -> int:
+    """Where a router serves a transport."""
+    return getattr(router, f"{transport.replace('-', '_')}_port")
+
 
 def config_for(router, transport: str = "api-ssl", **changes) -> RouterConfig:
     values = {
         "name": router.name,
         "host": router.host,
-        "port": router.api_port if transport == "api" else router.api_ssl_port,
+        "port": port_of(router, transport),
         "transport": transport,
         "username": "leasewire",
         "password_env": "ROUTER_PASSWORD",
-        "fingerprint": router.fingerprint_sha256 if transport == "api-ssl" else None,
+        "fingerprint": None if transport == "api" else router.fingerprint_sha256,
         "policy": RouterPolicy("acme"),
         "_environ": {"ROUTER_PASSWORD": PASSWORD},
         **changes,

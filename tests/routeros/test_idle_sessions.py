@@ -25,7 +25,7 @@ def test_one_that_the_router_closed_is_not(sessions, router, transport):
     mine = sessions(config_for(router, transport))
     first = mine.open("R1")
     mine.give_back("R1", first)
-    router.reset_sessions()
+    router.reboot()  # which closes idle connections of REST too
     assert eventually(lambda: not first.is_quiet())
     second = mine.open("R1")
     assert second is not first

@@ -22,7 +22,7 @@ def levels(lines):
 
 @pytest.fixture
 def router():
-    with running(seed_guide=True, identity="tower-7") as sim:
+    with running(seed_guide=True, rest_port=0, identity="tower-7") as sim:
         for number, comment in enumerate(["leasewire:acme:S-1", "leasewire:other:S-1", "mine"]):
             sim.router.add_row(LEASE, {"address": f"198.51.100.{number}", "comment": comment})
         sim.router.device("00:00:5E:00:53:99", server=SERVER)
@@ -43,8 +43,9 @@ class _Fresh:
         return getattr(self._router, name)
 
 
-def test_a_router_in_order(router):
-    lines = look(router, policy=RouterPolicy("acme", default_server=SERVER))
+@pytest.mark.parametrize("transport", ["api-ssl", "rest"])
+def test_a_router_in_order(router, transport):
+    lines = look(router, transport, policy=RouterPolicy("acme", default_server=SERVER))
     assert [line.level for line in lines] == ["ok"] * 6
     told = {line.what: line.detail for line in lines}
     assert router.fingerprint_sha256 in told["certificate"]

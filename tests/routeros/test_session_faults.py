@@ -13,11 +13,15 @@ from tests.routeros.peers import (
     eventually,
     nothing,
     peer,
+    port_of,
     sockets_open,
 )
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
+from worker.ports import LeaseQuery
 
 pytestmark = pytest.mark.router
+
+SOME = LeaseQuery(comments=frozenset({"anything"}))
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +46,7 @@ def test_a_router_without_power(log_into, router, transport):
     with raises_in_time(RouterUnreachable, 1) as raised:
         log_into(router, transport)
     assert raised.value.words == (
-        f"connecting to {router.host}:"
-        f"{router.api_port if transport == 'api' else router.api_ssl_port}: Connection refused"
+        f"connecting to {router.host}:{port_of(router, transport)}: Connection refused"
     )
 
 
@@ -66,7 +69,7 @@ def test_a_peer_that_says_nothing_to_tls(log_into):
 
 def test_a_router_that_falls_silent_in_use(log_into, router, transport):
     for use, verdict in (
-        (lambda session: session.read_leases(None, nothing), RouterUnreachable),
+        (lambda session: session.read_leases(SOME, nothing), RouterUnreachable),
         (lambda session: session.write([add(1)], nothing), OutcomeUnknown),
     ):
         router.clear_faults()
@@ -97,16 +100,16 @@ def test_a_write_whose_reply_is_lost_is_no_failed_write(log_into, router, transp
     assert "198.51.100.1" in {row["address"] for row in router.rows(LEASE)}
 
 
-def test_a_slow_router_is_no_silent_one(log_into, router):
-    """Fifteen writes of 0.1 s go out together: the last waits for long, but never in silence."""
-    session = log_into(router, command_timeout_s=0.5)
+def test_a_slow_router_is_no_silent_one(log_into, router, transport):
+    """Fifteen writes of 0.1 s: the last waits for long, but never in silence."""
+    session = log_into(router, transport, command_timeout_s=0.5)
     router.set_faults(service_ms=100)
     written = session.write([add(number) for number in range(1, 16)], nothing)
     assert {each.refusal for each in written} == {None}
 
 
 def test_bytes_that_trickle_in_are_no_reason_to_wait(log_into, router, transport):
-    session = log_into(router, transport, command_timeout_s=0.5)
+    session = log_into(router, transport, command_timeout_s=0.5, read_timeout_s=1)
     session.write([add(1, comment="x" * 10_000)], nothing)
     router.set_faults(trickle_bytes_per_s=1000)
     with raises_in_time(RouterUnreachable, 2):
@@ -234,7 +237,9 @@ def test_a_refused_login_blocks_and_does_nothing_else(log_into, router, transpor
     with raises_in_time(RouterBlocked, 2) as raised:
         log_into(config)
     assert raised.value.cause == "login-refused"
-    assert raised.value.words == "invalid user name or password (6)"
+    assert raised.value.words == (
+        "Unauthorized" if transport == "rest" else "invalid user name or password (6)"
+    )
     assert "leasewire" in raised.value.advice
     assert "hunter2" not in f"{raised.value} {raised.value!r}"
     assert set(router.counters()) == {"/login"}
@@ -247,26 +252,27 @@ def test_a_missing_password_blocks_without_a_connection(log_into, router):
     assert router.counters() == {}
 
 
-def test_a_user_that_may_not_read_blocks(log_into, router):
-    session = log_into(router)
+def test_a_user_that_may_not_read_blocks(log_into, router, transport):
+    session = log_into(router, transport)
     router.set_faults(denied_policies=["read"])
     with raises_in_time(RouterBlocked, 2) as raised:
         session.read_leases(None, nothing)
     assert raised.value.cause == "not-permitted"
     assert session.closed
     with raises_in_time(RouterBlocked, 2) as raised:
-        log_into(router)
+        log_into(router, transport)
     assert raised.value.cause == "not-permitted"
 
 
-def test_a_user_that_may_not_write_is_told_by_operation(log_into, router):
-    session = log_into(router)
+def test_a_user_that_may_not_write_is_told_by_operation(log_into, router, transport):
+    session = log_into(router, transport)
     router.set_faults(denied_policies=["write"])
     (written,) = session.write([add(1)], nothing)
     assert written.refusal is not None
     assert written.refusal.kind == "not-permitted"
 
 
+@pytest.mark.parametrize("transport", ["api", "api-ssl"])  # the limit is one of the API
 def test_a_session_too_many_may_work_later(log_into, router, transport):
     log_into(router, transport)
     router.set_faults(session_limit=1)

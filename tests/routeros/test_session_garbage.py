@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.routeros.peers import add, config_for, nothing, settings, unhurried
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
+from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Connection
-from worker.routeros.session import ApiSession, Identity, identify, log_in
+from worker.routeros.session import Identity, Session, identify, log_in
 from worker.routeros.transport import Transport
 from worker.routeros.wire import encode_sentence
 
@@ -40,7 +41,7 @@ def talk(answer: bytes, use) -> object:
     with theirs, ours:
         theirs.sendall(answer)
         theirs.shutdown(socket.SHUT_WR)
-        connection = Connection("R1", Transport(ours))
+        connection = ApiConnection("R1", Transport(ours))
         started = time.monotonic()
         try:
             return use(connection)
@@ -50,8 +51,8 @@ def talk(answer: bytes, use) -> object:
             assert time.monotonic() - started < 5
 
 
-def session_on(connection: Connection) -> ApiSession:
-    return ApiSession("R1", connection, Identity("R", "7.18.2", "S"), settings())
+def session_on(connection: Connection) -> Session:
+    return Session("R1", connection, Identity("R", "7.18.2", "S"), settings())
 
 
 @unhurried

@@ -42,9 +42,9 @@ def test_operations_change_the_rows(session, router):
     assert (made.id, made.dynamic) == (by_hand, False)
 
 
-def test_each_refusal_is_with_its_operation_whatever_the_order(log_into):
-    with running(seed_guide=True, switches={"tagged_order": "shuffle"}) as sim:
-        session = log_into(sim.router)
+def test_each_refusal_is_with_its_operation_whatever_the_order(log_into, transport):
+    with running(seed_guide=True, rest_port=0, switches={"tagged_order": "shuffle"}) as sim:
+        session = log_into(sim.router, transport)
         session.write([add(1)], nothing)
         sim.router.set_faults(latency_ms=5)
         same_mac = add(1).fields["mac-address"]
@@ -68,7 +68,7 @@ def test_each_refusal_is_with_its_operation_whatever_the_order(log_into):
         Refusal("stale", "failure: already have static lease with this IP address"),
         Refusal("waiting", "input does not match any value of server"),
         Refusal("refused", refusals[4].words),
-        Refusal("stale", "no such item (4)"),
+        Refusal("stale", f"no such item ({'Not Found' if transport == 'rest' else 4})"),
         Refusal("refused", "unknown parameter no-such-field"),
         None,
     ]
@@ -98,8 +98,8 @@ def test_any_comment_comes_back_as_it_was_written(session, router, comment):
     assert session.read_leases(LeaseQuery(comments=frozenset({comment})), nothing) == [lease]
 
 
-def test_a_query_reads_what_matches_each_row_once(log_into, router):
-    session = log_into(router, read_terms_per_print=3)
+def test_a_query_reads_what_matches_each_row_once(log_into, router, transport):
+    session = log_into(router, transport, read_terms_per_print=3)
     session.write([add(number) for number in range(1, 21)], nothing)
     router.reset_counters()
     query = LeaseQuery(
@@ -123,15 +123,15 @@ def test_a_row_of_every_server_is_read_as_all(session):
 
 
 @pytest.mark.parametrize("version", ["7.17.2", "7.18.2"])
-def test_an_empty_answer_is_no_rows(log_into, version):
-    with running(seed_guide=True, version=version) as sim:
-        session = log_into(sim.router)
+def test_an_empty_answer_is_no_rows(log_into, version, transport):
+    with running(seed_guide=True, rest_port=0, version=version) as sim:
+        session = log_into(sim.router, transport)
         assert session.read_leases(None, nothing) == []
         assert session.version == version
 
 
-def test_500_services_are_one_login_one_print_and_500_adds(log_into, router):
-    session = log_into(router)
+def test_500_services_are_one_login_one_print_and_500_adds(log_into, router, transport):
+    session = log_into(router, transport)
     operations = [add(number) for number in range(1, 501)]
     query = LeaseQuery(
         macs=frozenset(each.fields["mac-address"] for each in operations),
@@ -163,15 +163,15 @@ def test_no_more_commands_than_the_window_are_in_flight(log_into):
         session.close()
 
 
-def test_progress_is_told_between_answers(log_into, router):
-    session = log_into(router, write_window=10)
+def test_progress_is_told_between_answers(log_into, router, transport):
+    session = log_into(router, transport, write_window=10)
     told = []
     session.write([add(number) for number in range(1, 101)], lambda: told.append(1))
     assert len(told) >= 10
 
 
-def test_what_progress_raises_ends_the_session_by_reset(log_into, router):
-    session = log_into(router, write_window=1)
+def test_what_progress_raises_ends_the_session_by_reset(log_into, router, transport):
+    session = log_into(router, transport, write_window=1)
 
     def lost():
         raise LeaseLost("R1")

@@ -14,14 +14,14 @@ from pydantic import SecretStr
 from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 
-Transport = Literal["api-ssl", "api"]
+Transport = Literal["api-ssl", "api", "rest"]
 Order = Literal["revisions", "times"]
 Scope = Literal["publish", "override"]
 
 CLI_SOURCE: Final = "urn:leasewire:cli"
 OPERATOR_SCOPES: Final[frozenset[Scope]] = frozenset({"override"})
 """What the command line says is an operator's word: it owns no service."""
-DEFAULT_PORT: Final[Mapping[Transport, int]] = {"api-ssl": 8729, "api": 8728}
+DEFAULT_PORT: Final[Mapping[Transport, int]] = {"api-ssl": 8729, "api": 8728, "rest": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class RouterConfig:
     Attributes:
         name: as events name it.
         host: host name or address.
-        transport: `api-ssl`, or `api`, which is not encrypted.
+        transport: `api-ssl`; `rest`, over HTTPS; or `api`, which is not encrypted.
         username: RouterOS user.
         password_env: variable that holds the password; else `password_file` is set.
         password_file: file that holds it.

@@ -11,8 +11,7 @@ from worker.core.ownership import parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Connection, Pace
-from worker.routeros.session import ApiSession, compare, identify, log_in
-from worker.routeros.transport import open_transport
+from worker.routeros.session import Session, compare, connect, identify, log_in
 from worker.settings import Settings
 
 _REACH_ADVICE: Final = (
@@ -61,8 +60,7 @@ def check_router(config: RouterConfig, settings: Settings) -> list[CheckLine]:
 
 
 def _look(config: RouterConfig, settings: Settings) -> Iterator[CheckLine]:
-    transport = open_transport(config, settings.connect_timeout_s, settings.command_timeout_s)
-    with closing(Connection(config.name, transport)) as connection:
+    with closing(connect(config, settings)) as connection:
         yield CheckLine("ok", "connection", f"{config.host}:{config.port} answers")
         if config.transport == "api":
             yield CheckLine(
@@ -73,7 +71,7 @@ def _look(config: RouterConfig, settings: Settings) -> Iterator[CheckLine]:
             )
         else:
             by = "the authority vouches for it" if config.ca_file else "it is the pinned one"
-            yield CheckLine("ok", "certificate", f"{by}; fingerprint {transport.fingerprint}")
+            yield CheckLine("ok", "certificate", f"{by}; fingerprint {connection.fingerprint}")
         log_in(connection, config, config.password().get_secret_value(), settings)
         yield CheckLine("ok", "login", f"as {config.username}")
         who = identify(connection, settings)
@@ -81,7 +79,7 @@ def _look(config: RouterConfig, settings: Settings) -> Iterator[CheckLine]:
         compare(config, who)
         yield CheckLine("ok", "router", detail)
         yield _servers(connection, config, settings)
-        leases = ApiSession(config.name, connection, who, settings).read_leases(None, lambda: None)
+        leases = Session(config.name, connection, who, settings).read_leases(None, lambda: None)
         tags = [parse_tag(lease.comment) for lease in leases if not lease.dynamic]
         ours = sum(
             tag is not None and tag.installation == config.policy.installation for tag in tags

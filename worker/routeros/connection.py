@@ -1,23 +1,20 @@
-"""Commands and replies on one connection: tagged, a bounded number in flight, each with its end.
+"""Commands and replies on one connection, whichever transport carries them.
 
-Who calls it: `session.py`. What must never enter it: what a command means.
+Who calls it: `session.py`; `api_connection.py` and `rest_connection.py` are the two kinds.
+What must never enter it: what a command means.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Final, NamedTuple
-
-from librouteros.exceptions import FatalError, ProtocolError
 
 from worker.errors import RouterUnreachable
 from worker.routeros.failures import FOREIGN, refused_read, verdict
 from worker.routeros.transport import Transport
-from worker.routeros.wire import SentenceReader, encode_sentence
 
-_TAG: Final = ".tag="
-_MOST_SHOWN: Final = 500
+MOST_SHOWN: Final = 500
+"""Characters of a router's words that an error holds at most."""
 
 Command = Sequence[str]
 """A sentence's words without a tag: the command, its attributes, its query."""
@@ -52,7 +49,7 @@ class Pace(NamedTuple):
     total_s: float
 
 
-class Connection:
+class Connection(ABC):
     """One connection to one router. Not for two threads at once.
 
     After any error, also one that `progress` raises, it is reset: a late answer would be taken for
@@ -62,10 +59,21 @@ class Connection:
     def __init__(self, router: str, transport: Transport) -> None:
         self._router = router
         self._transport = transport
-        self._reader = SentenceReader()
-        self._out = bytearray()
-        self._last_tag = 0
         self.closed = False
+
+    @abstractmethod
+    def log_in(self, username: str, password: str, pace: Pace) -> Reply:
+        """Make the router take what follows as this user's; the reply says whether it does.
+
+        Raises:
+            RouterUnreachable, RouterBlocked: see `run`.
+        """
+
+    @abstractmethod
+    def _carry(
+        self, commands: Sequence[Command], replies: list[Reply], pace: Pace
+    ) -> Iterator[None]:
+        """Send the commands and fill their replies; yield whenever something came in."""
 
     def run(
         self,
@@ -88,42 +96,24 @@ class Connection:
         Raises:
             RouterUnreachable: the connection failed or an answer was late or no answer at all.
             OutcomeUnknown: so, and `writing`.
+            RouterBlocked: the router does not let us in (any more).
         """
         if self.closed:
             raise RouterUnreachable(self._router, f"{doing}: the session is closed")
         replies = [Reply() for _ in commands]
-        waiting = deque(zip(commands, replies, strict=True))
-        in_flight: dict[str, Reply] = {}
-        ends_at = monotonic() + pace.total_s
+        steps = self._carry(commands, replies, pace)
         try:
-            while waiting or in_flight:
+            while True:
                 try:
-                    while waiting and len(in_flight) < pace.window:
-                        command, reply = waiting.popleft()
-                        in_flight[self._send(command)] = reply
-                    deadline = min(monotonic() + pace.silence_s, ends_at)
-                    for sentence in self._receive(deadline):
-                        _take(sentence, in_flight)
+                    next(steps)
+                except StopIteration:
+                    return replies
                 except FOREIGN as error:
                     raise verdict(self._router, doing, error, writing=writing) from error
                 progress()
         except BaseException:
             self.close()
             raise
-        return replies
-
-    def _send(self, command: Command) -> str:
-        self._last_tag += 1
-        tag = str(self._last_tag)
-        self._out += encode_sentence((*command, f".tag={tag}"))
-        return tag
-
-    def _receive(self, deadline: float) -> list[list[str]]:
-        """Wait for whole sentences: bytes alone are no reason to wait longer."""
-        while not (sentences := self._reader.feed(self._transport.exchange(self._out, deadline))):
-            if monotonic() >= deadline:
-                raise TimeoutError
-        return sentences
 
     def rows(self, doing: str, reply: Reply) -> list[dict[str, str]]:
         """The rows of a print.
@@ -137,6 +127,11 @@ class Connection:
             raise refused_read(self._router, doing, reply.traps)
         return reply.rows
 
+    @property
+    def fingerprint(self) -> str:
+        """See `Transport`."""
+        return self._transport.fingerprint
+
     def is_quiet(self) -> bool:
         """Whether nothing came since the last reply, the end of the connection included."""
         return not self.closed and self._transport.is_quiet()
@@ -145,30 +140,3 @@ class Connection:
         """Reset the connection."""
         self.closed = True
         self._transport.close()
-
-
-def _take(sentence: list[str], in_flight: dict[str, Reply]) -> None:
-    """Put one sentence where it belongs; a `!done` ends its command."""
-    kind, *words = sentence
-    if kind == "!fatal":
-        raise FatalError("; ".join(words)[:_MOST_SHOWN] or "without a reason")
-    tag = next((word[len(_TAG) :] for word in reversed(words) if word.startswith(_TAG)), "")
-    reply = in_flight.get(tag)
-    if reply is None:
-        raise ProtocolError(f"{kind[:_MOST_SHOWN]!r} to no command of ours")
-    values = {
-        name: value
-        for name, _, value in (word[1:].partition("=") for word in words if word.startswith("="))
-    }
-    match kind:
-        case "!re":
-            reply.rows.append(values)
-        case "!trap":
-            reply.traps.append(values.get("message", "")[:_MOST_SHOWN] or "without a reason")
-        case "!empty":  # from 7.18 on, before the `!done` of an answer without rows
-            pass
-        case "!done":
-            reply.done = values
-            del in_flight[tag]
-        case _:
-            raise ProtocolError(f"{kind[:_MOST_SHOWN]!r} is no reply")

@@ -7,6 +7,7 @@ decision what to do next, which belongs to whoever reads the verdict.
 import re
 import ssl
 from collections.abc import Sequence
+from http.client import HTTPException, RemoteDisconnected
 from pathlib import Path
 from typing import Final, Literal
 
@@ -15,11 +16,12 @@ from librouteros.exceptions import FatalError, LibRouterosError, ProtocolError
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import Refusal
 
-FOREIGN: Final = (LibRouterosError, OSError, EOFError)
-"""What sockets, TLS and librouteros's codec raise."""
+FOREIGN: Final = (LibRouterosError, HTTPException, OSError, EOFError)
+"""What sockets, TLS, librouteros's codec and the standard library's HTTP parser raise."""
 
 PERMISSION_ADVICE: Final = (
-    "Give the group of this user the policies read, write and api (/user/group)"
+    "Give the group of this user the policies read, write and api, with transport rest also "
+    "rest-api (/user/group)"
 )
 
 # RouterOS has no error codes, only these texts; the first that is found decides.
@@ -44,10 +46,12 @@ _KINDS: Final[tuple[tuple[str, Literal["stale", "waiting", "refused", "not-permi
     ("missing =", "refused"),
 )
 
-# `(6)` stands behind the first from 6.43 on; the second is older.
-_BAD_LOGIN: Final = re.compile(r"invalid user name or password|cannot log in", re.IGNORECASE)
+# `(6)` stands behind the first from 6.43 on; the second is older; the third is REST's, whole.
+_BAD_LOGIN: Final = re.compile(
+    r"invalid user name or password|cannot log in|^unauthorized$", re.IGNORECASE
+)
 
-# OpenSSL's reason for an alert that another try will not change: RouterOS's api-ssl without a
+# OpenSSL's reason for an alert that another try will not change: a service of RouterOS without a
 # certificate offers anonymous ciphers only.
 _NO_COMMON_CIPHER: Final = re.compile("HANDSHAKE_FAILURE|NO_SHARED_CIPHER|NO_CIPHERS")
 
@@ -75,7 +79,8 @@ def verdict(
             router,
             "certificate-invalid",
             f"{doing}: the router accepts none of our ciphers",
-            "Give its api-ssl service a certificate (/ip/service set api-ssl certificate=…)",
+            "Give its api-ssl service a certificate (/ip/service set api-ssl certificate=…); for "
+            "transport rest, www-ssl",
         )
     kind = OutcomeUnknown if writing else RouterUnreachable
     return kind(router, f"{doing}: {_words(error)}")
@@ -108,7 +113,7 @@ def _words(error: Exception) -> str:
     match error:
         case TimeoutError():
             words = "no answer in time"
-        case EOFError():
+        case EOFError() | RemoteDisconnected():
             words = "the router closed the connection"
         case ssl.SSLError():
             words = f"TLS failed: {_reason(error)}"
@@ -116,6 +121,8 @@ def _words(error: Exception) -> str:
             words = f"the router ended the session: {error}"
         case ProtocolError():
             words = f"the answer is none of the RouterOS API: {error}"
+        case HTTPException():
+            words = f"the answer is no HTTP: {error!r:.500}"
         case OSError():
             words = error.strerror or str(error)
         case ValueError():
@@ -177,4 +184,14 @@ def old_login(router: str) -> RouterBlocked:
         "login-refused",
         "it asks for the challenge login of RouterOS before 6.43, which we do not speak",
         "Update RouterOS on this router",
+    )
+
+
+def no_rest(router: str, status: int) -> RouterBlocked:
+    """The verdict on a router that answers HTTPS and has no REST, or has it switched off."""
+    return RouterBlocked(
+        router,
+        "login-refused",
+        f"it has no REST (status {status})",
+        "Update it to RouterOS 7.1 or later and enable REST there, or use transport api-ssl",
     )

@@ -1,4 +1,4 @@
-"""One logged-in session with one router over its API: `worker.ports.RouterSession`.
+"""One logged-in session with one router over its API or REST: `worker.ports.RouterSession`.
 
 Who calls it: `sessions.py` and `check.py` open one; the converge pass reads and writes with it.
 """
@@ -16,12 +16,14 @@ from worker.core.rows import Lease, MenuPath, Row
 from worker.errors import RouterBlocked
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
+from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.failures import old_login, refusal, refused_login, verdict
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.menus import lacking
 from worker.routeros.observing import observed, observing_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
+from worker.routeros.rest_connection import RestConnection
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
@@ -40,7 +42,7 @@ class Identity(NamedTuple):
     serial: str
 
 
-class ApiSession:
+class Session:
     """See `worker.ports.RouterSession`."""
 
     def __init__(
@@ -147,7 +149,7 @@ class ApiSession:
         return self._connection.closed
 
 
-def open_session(config: RouterConfig, settings: Settings) -> ApiSession:
+def open_session(config: RouterConfig, settings: Settings) -> Session:
     """Connect, log in, and make sure that this is the router that the inventory means.
 
     Raises:
@@ -155,8 +157,7 @@ def open_session(config: RouterConfig, settings: Settings) -> ApiSession:
         RouterBlocked: password, certificate, login, identity, serial or permission.
     """
     password = config.password().get_secret_value()
-    transport = open_transport(config, settings.connect_timeout_s, settings.command_timeout_s)
-    connection = Connection(config.name, transport)
+    connection = connect(config, settings)
     try:
         log_in(connection, config, password, settings)
         who = identify(connection, settings)
@@ -164,18 +165,32 @@ def open_session(config: RouterConfig, settings: Settings) -> ApiSession:
     except BaseException:
         connection.close()
         raise
-    return ApiSession(config.name, connection, who, settings)
+    return Session(config.name, connection, who, settings)
+
+
+def connect(config: RouterConfig, settings: Settings) -> Connection:
+    """Connect as the inventory says, without logging in.
+
+    Raises:
+        RouterUnreachable: no connection.
+        RouterBlocked: certificate.
+    """
+    opening = partial(
+        open_transport, config, settings.connect_timeout_s, settings.command_timeout_s
+    )
+    if config.transport == "rest":
+        return RestConnection(config.name, config.host, opening)
+    return ApiConnection(config.name, opening())
 
 
 def log_in(connection: Connection, config: RouterConfig, password: str, settings: Settings) -> None:
-    """Log in as RouterOS takes it from 6.43 on: the password in the sentence.
+    """Log in.
 
     Raises:
         RouterUnreachable: no answer, or one that may be another tomorrow.
         RouterBlocked: this user may not, or not this way.
     """
-    sentence = ("/login", f"=name={config.username}", f"=password={password}")
-    (reply,) = connection.run("logging in", [sentence], _first_pace(settings))
+    reply = connection.log_in(config.username, password, _first_pace(settings))
     if reply.traps:
         raise refused_login(config.name, config.username, reply.traps)
     if "ret" in reply.done:

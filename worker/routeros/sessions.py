@@ -10,12 +10,12 @@ from typing import NamedTuple
 from worker.errors import RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSession
-from worker.routeros.session import ApiSession, open_session
+from worker.routeros.session import Session, open_session
 from worker.settings import Settings
 
 
 class _Idle(NamedTuple):
-    session: ApiSession
+    session: Session
     until: float
 
 
@@ -27,7 +27,7 @@ class Sessions:
         self._settings = settings
         self._lock = threading.Lock()
         self._idle: dict[str, _Idle] = {}
-        self._in_use: dict[str, ApiSession | None] = {}  # None while it is being opened
+        self._in_use: dict[str, Session | None] = {}  # None while it is being opened
 
     def open(self, router: str) -> RouterSession:
         """See `worker.ports.RouterSessions`; KeyError for a router that is not in the inventory.
@@ -67,7 +67,7 @@ class Sessions:
             self._idle[router] = _Idle(used, monotonic() + self._settings.idle_session_s)
             self._close_expired()
 
-    def _take_idle(self, router: str) -> ApiSession | None:
+    def _take_idle(self, router: str) -> Session | None:
         idle = self._idle.pop(router, None)
         if idle is None:
             return None

@@ -1,6 +1,6 @@
 """One connection as bytes, plain or over TLS: every wait has an end, every close is a reset.
 
-Who calls it: `connection.py`. What must never enter it: what the bytes mean.
+Who calls it: the connections. What must never enter it: what the bytes mean.
 """
 
 import hashlib
@@ -104,7 +104,7 @@ def open_transport(config: RouterConfig, timeout_s: float, user_timeout_s: float
         RouterUnreachable: no connection.
         RouterBlocked: the certificate is not the one that it should be, or nobody vouches for it.
     """
-    context = _context(config) if config.transport == "api-ssl" else None
+    context = None if config.transport == "api" else _context(config)
     deadline = monotonic() + timeout_s
     doing = f"connecting to {config.host}:{config.port}"
     try:

@@ -1,0 +1,87 @@
+"""A connection over the RouterOS API: tagged sentences, a bounded number in flight.
+
+Who calls it: `session.py` makes one. What must never enter it: what a command means.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from time import monotonic
+from typing import Final
+
+from librouteros.exceptions import FatalError, ProtocolError
+
+from worker.routeros.connection import MOST_SHOWN, Command, Connection, Pace, Reply
+from worker.routeros.transport import Transport
+from worker.routeros.wire import SentenceReader, encode_sentence
+
+_TAG: Final = ".tag="
+
+
+class ApiConnection(Connection):
+    """See `Connection`."""
+
+    def __init__(self, router: str, transport: Transport) -> None:
+        super().__init__(router, transport)
+        self._reader = SentenceReader()
+        self._out = bytearray()
+        self._last_tag = 0
+
+    def log_in(self, username: str, password: str, pace: Pace) -> Reply:
+        """Log in as RouterOS takes it from 6.43 on: the password in the sentence."""
+        sentence = ("/login", f"=name={username}", f"=password={password}")
+        (reply,) = self.run("logging in", [sentence], pace)
+        return reply
+
+    def _carry(
+        self, commands: Sequence[Command], replies: list[Reply], pace: Pace
+    ) -> Iterator[None]:
+        waiting = deque(zip(commands, replies, strict=True))
+        in_flight: dict[str, Reply] = {}
+        ends_at = monotonic() + pace.total_s
+        while waiting or in_flight:
+            while waiting and len(in_flight) < pace.window:
+                command, reply = waiting.popleft()
+                in_flight[self._send(command)] = reply
+            for sentence in self._receive(min(monotonic() + pace.silence_s, ends_at)):
+                _take(sentence, in_flight)
+            yield
+
+    def _send(self, command: Command) -> str:
+        self._last_tag += 1
+        tag = str(self._last_tag)
+        self._out += encode_sentence((*command, f"{_TAG}{tag}"))
+        return tag
+
+    def _receive(self, deadline: float) -> list[list[str]]:
+        """Wait for whole sentences: bytes alone are no reason to wait longer."""
+        while not (sentences := self._reader.feed(self._transport.exchange(self._out, deadline))):
+            if monotonic() >= deadline:
+                raise TimeoutError
+        return sentences
+
+
+def _take(sentence: list[str], in_flight: dict[str, Reply]) -> None:
+    """Put one sentence where it belongs; a `!done` ends its command."""
+    kind, *words = sentence
+    if kind == "!fatal":
+        raise FatalError("; ".join(words)[:MOST_SHOWN] or "without a reason")
+    tag = next((word[len(_TAG) :] for word in reversed(words) if word.startswith(_TAG)), "")
+    reply = in_flight.get(tag)
+    if reply is None:
+        raise ProtocolError(f"{kind[:MOST_SHOWN]!r} to no command of ours")
+    values = {
+        name: value
+        for name, _, value in (word[1:].partition("=") for word in words if word.startswith("="))
+    }
+    match kind:
+        case "!re":
+            reply.rows.append(values)
+        case "!trap":
+            reply.traps.append(values.get("message", "")[:MOST_SHOWN] or "without a reason")
+        case "!empty":  # from 7.18 on, before the `!done` of an answer without rows
+            pass
+        case "!done":
+            reply.done = values
+            del in_flight[tag]
+        case _:
+            raise ProtocolError(f"{kind[:MOST_SHOWN]!r} is no reply")

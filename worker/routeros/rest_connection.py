@@ -1,0 +1,144 @@
+"""A connection over REST: HTTPS, one request after the other, as RouterOS serves one user's.
+
+Who calls it: `session.py` makes one. What must never enter it: what a command means.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
+from http.client import HTTPResponse
+from time import monotonic
+from typing import TYPE_CHECKING, Final, cast
+
+from librouteros.exceptions import ProtocolError
+
+from worker.routeros.connection import Command, Connection, Pace, Reply
+from worker.routeros.failures import no_rest, refused_login
+from worker.routeros.rest_words import decode_response, encode_request, names_a_row
+from worker.routeros.transport import Transport
+
+if TYPE_CHECKING:
+    import socket
+
+_CHUNK: Final = 1 << 16
+_LARGEST_RESPONSE: Final = 64 << 20
+"""In bytes: over 200,000 leases. More is no router, and must not fill our memory."""
+_WHO: Final = ("/system/identity/print", "=.proplist=name")
+
+
+class RestConnection(Connection):
+    """See `Connection`; `Pace.window` does not matter here.
+
+    Args:
+        router: its name.
+        host: as the router is to be called in requests.
+        connect: opens a connection, and makes sure that it is the right router.
+    """
+
+    def __init__(self, router: str, host: str, connect: Callable[[], Transport]) -> None:
+        super().__init__(router, connect())
+        self._connect = connect
+        self._headers = {
+            "Host": f"[{host}]" if ":" in host else host,
+            "Content-Type": "application/json",
+        }
+        self._username = ""
+        self._kept = True
+
+    def log_in(self, username: str, password: str, pace: Pace) -> Reply:
+        """Send name and password with each request from now on, and try them."""
+        self._username = username
+        word = b64encode(f"{username}:{password}".encode("utf-8", "surrogateescape"))
+        self._headers["Authorization"] = f"Basic {word.decode()}"
+        (reply,) = self.run("logging in", [_WHO], pace)
+        return reply
+
+    def _carry(
+        self, commands: Sequence[Command], replies: list[Reply], pace: Pace
+    ) -> Iterator[None]:
+        ends_at = monotonic() + pace.total_s
+        for command, reply in zip(commands, replies, strict=True):
+            if not self._kept:  # the router closed it, as HTTP lets it, after it had answered
+                self._transport.close()
+                self._transport, self._kept = self._connect(), True
+            # nothing comes of a whole table before the router has put all of it together
+            whole = command[0].endswith("/print") and not any(w.startswith("?") for w in command)
+            deadline = ends_at if whole else min(monotonic() + pace.silence_s, ends_at)
+            out = bytearray(encode_request(command, self._headers))
+            stream = _Stream(self._transport, out, deadline)
+            # all that the standard library's parser wants of a socket is its `makefile`
+            response = HTTPResponse(cast("socket.socket", stream), method="POST")
+            response.begin()
+            body = bytearray()
+            while chunk := response.read(_CHUNK):
+                body += chunk
+                yield
+            self._kept = not (response.will_close or out)
+            if stream.left_over:
+                raise ProtocolError("more came than the response")
+            answer = self._understood(command, response.status, bytes(body))
+            reply.rows, reply.done, reply.traps = answer.rows, answer.done, answer.traps
+            yield
+
+    def _understood(self, command: Command, status: int, body: bytes) -> Reply:
+        if status == HTTPStatus.UNAUTHORIZED:
+            words = HTTPStatus.UNAUTHORIZED.phrase
+            raise refused_login(self._router, self._username, [words])
+        if status == HTTPStatus.FORBIDDEN or (
+            status == HTTPStatus.NOT_FOUND and not names_a_row(command)
+        ):
+            raise no_rest(self._router, status)
+        return decode_response(status, body)
+
+
+class _Stream:
+    """Sends a request, and is the file that its response is read from; both end in time."""
+
+    def __init__(self, transport: Transport, out: bytearray, deadline: float) -> None:
+        self._transport = transport
+        self._out = out
+        self._deadline = deadline
+        self._buffer = bytearray()
+        self._came = 0
+
+    def makefile(self, _mode: str) -> "_Stream":
+        return self
+
+    @property
+    def left_over(self) -> bool:
+        return bool(self._buffer)
+
+    def readline(self, limit: int) -> bytes:
+        while not (end := self._buffer.find(b"\n") + 1) and len(self._buffer) < limit:
+            if not self._more():
+                break
+        return self._take(min(end or limit, limit))
+
+    def read(self, size: int = _LARGEST_RESPONSE) -> bytes:
+        while len(self._buffer) < size and self._more():
+            pass
+        return self._take(size)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _more(self) -> bool:
+        """Wait for more; False at the end. Bytes alone are no reason to wait longer."""
+        if monotonic() >= self._deadline:
+            raise TimeoutError
+        try:
+            data = self._transport.exchange(self._out, self._deadline)
+        except EOFError:
+            return False
+        self._came += len(data)
+        if self._came > _LARGEST_RESPONSE:
+            raise ProtocolError(f"a response of more than {_LARGEST_RESPONSE} bytes")
+        self._buffer += data
+        return True
+
+    def close(self) -> None:
+        """The connection goes on after the response."""
+
+    flush = close

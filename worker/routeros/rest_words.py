@@ -1,0 +1,102 @@
+"""Commands and replies of the API as REST has them: JSON bodies, statuses, and back.
+
+Who calls it: `rest_connection.py`. Every command is a POST, which takes what a sentence takes, and
+whose refusals are told apart: of a PATCH, a missing permission looks like a missing row.
+What must never enter it: a socket.
+Source: MikroTik manual, REST API; RouterOS 7.23.7.
+"""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from librouteros.exceptions import FatalError, ProtocolError
+
+from worker.routeros.connection import MOST_SHOWN, Command, Reply
+
+_REFUSALS: Final = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.NOT_ACCEPTABLE,  # of a missing command, in older manuals
+        HTTPStatus.INTERNAL_SERVER_ERROR,  # of a missing permission
+    }
+)
+_ROW_NAMES: Final = ("=.id=", "=numbers=")
+_NOT_RUN: Final = "Session closed"
+"""Said of a request that had to wait for one which ran for longer than a minute."""
+
+
+def encode_request(command: Command, headers: Mapping[str, str]) -> bytes:
+    """One request; `headers` are those of every request.
+
+    Raises:
+        UnicodeEncodeError: half a surrogate pair that stands for no byte.
+    """
+    path, *words = command
+    content: dict[str, Any] = {}
+    query = []
+    for word in words:
+        name, _, value = word[1:].partition("=")
+        if word.startswith("?"):
+            query.append(word.removeprefix("?").removeprefix("="))
+        else:
+            content[name] = value.split(",") if name == ".proplist" else value
+    if query:
+        content[".query"] = query
+    # bytes that are no UTF-8 stand in the text as surrogates, and go out as they came
+    body = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    lines = (f"POST /rest{path} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers))
+    head = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", ""))
+    return head.encode("ascii") + body
+
+
+def names_a_row(command: Command) -> bool:
+    """Whether a row is named that may not be there: else 404 says that there is no REST."""
+    return any(word.startswith(_ROW_NAMES) for word in command)
+
+
+def decode_response(status: int, body: bytes) -> Reply:
+    """What a response says of its command.
+
+    Raises:
+        FatalError: the command was not run, or nobody knows.
+        ProtocolError: this is no answer of RouterOS's REST.
+    """
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return Reply(traps=[_refusal(status, body)])
+    match _json(body) if body else []:
+        case dict() as done:
+            return Reply(done=_texts(done))
+        case list() as rows:
+            return Reply(rows=[_texts(row) for row in rows])
+        case other:
+            raise ProtocolError(f"{other!r:.{MOST_SHOWN}} is no reply")
+
+
+def _refusal(status: int, body: bytes) -> str:
+    if status not in _REFUSALS:
+        raise ProtocolError(f"status {status}")
+    content = _json(body)
+    if not isinstance(content, dict) or "error" not in content:
+        raise ProtocolError(f"status {status} without an error's body")
+    words = str(content.get("detail") or content.get("message", ""))[:MOST_SHOWN]
+    if words == _NOT_RUN:
+        raise FatalError(words)
+    if status == HTTPStatus.NOT_FOUND:  # the one refusal that comes without the API's words
+        return f"no such item ({words})"
+    return words or f"status {status}"
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body.decode("utf-8", "surrogateescape"))
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("no JSON") from error
+
+
+def _texts(row: object) -> dict[str, str]:
+    if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
+        raise ProtocolError("a row that is not made of texts")
+    return row
