@@ -62,7 +62,12 @@ def history(  # noqa: C901 - one case an event
         match what:
             case "mac":
                 rng.shuffle(service.macs)
-                said.append(_say(service, "mac_changed", mac=service.macs[0]))
+                mac = service.macs[0]
+                swapped = {"device": {"mac": mac, "serial": f"HX-{mac[-2:]}"}}
+                name, data = rng.choice(
+                    [("mac_changed", {"mac": mac}), ("device_swapped", swapped)]
+                )
+                said.append(_say(service, name, **data))
             case "suspend":
                 said.append(_say(service, "suspended"))
             case "resume":
@@ -72,7 +77,9 @@ def history(  # noqa: C901 - one case an event
                 said.append(_say(service, "snapshot"))
             case "move":
                 service.router = rng.choice(routers)
-                said.append(_say(service, "snapshot"))
+                access = {"router": service.router, "dhcp_server": SERVER}
+                name, data = rng.choice([("snapshot", {}), ("moved", {"access": access})])
+                said.append(_say(service, name, **data))
             case "swap":
                 other = rng.choice(every)
                 if other is service or other.status != "on" or other.router != service.router:
