@@ -15,10 +15,10 @@ from typer.core import TyperGroup
 from contracts import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from leasewire.context import Context
-from leasewire.event_input import BrokenText, find_events
 from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.publish_one import EVENTS, command_of
 from producers.errors import BatchViolation, PublishFailed, Receipt
+from producers.event_input import BrokenText, find_events
 from producers.stamp import Stamped
 
 BAD_INPUT: Final = 2

@@ -1,7 +1,7 @@
 """Finds the events in a text: one JSON object, a JSON array of them, or one a line (NDJSON).
 
-Who calls it: `leasewire publish`. Each event's own text is kept, so that the contract's reader
-sees it as it was written, repeated keys too.
+Who calls it: `leasewire publish`; the gateway, for arrays. Each event's own text is kept, so that
+the contract's reader sees it as it was written, repeated keys too.
 """
 
 import json
@@ -35,7 +35,7 @@ def find_events(text: str) -> list[Found]:
     if not text.strip():
         raise BrokenText("holds no event: give a JSON object, a JSON array or an object a line")
     if text.lstrip()[0] == "[":
-        return list(_items(text))
+        return list(items_of(text))
     # Not splitlines: JSON texts may hold the other line ends that it knows.
     split = enumerate(text.split("\n"), 1)
     lines = [Found(number, line.strip("\r")) for number, line in split if line.strip()]
@@ -45,7 +45,12 @@ def find_events(text: str) -> list[Found]:
     return [Found(lines[0].line, text)]
 
 
-def _items(text: str) -> Iterator[Found]:
+def items_of(text: str) -> Iterator[Found]:
+    """Find the items of a JSON array, each when it is asked for: a caller can stop early.
+
+    Raises:
+        BrokenText: there is none, or the next item cannot be told apart.
+    """
     position = _skip(text, text.index("[") + 1)
     if text[position : position + 1] == "]":
         raise BrokenText("is an empty array: give at least one event")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leasewire.event_input import BrokenText, Found, find_events
+from producers.event_input import BrokenText, Found, find_events
 
 ONE = '{"id": "a", "data": {"x": [1, "]}"]}}'
 
