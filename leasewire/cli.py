@@ -14,6 +14,8 @@ from leasewire import (
     demo,
     events,
     first_inventory,
+    gateway,
+    keys,
     options,
     plan,
     publish,
@@ -64,6 +66,8 @@ app.command("simulator", short_help="Run simulated RouterOS routers.")(simulator
 app.command("up", short_help="Run everything on this box.")(up.up_command)
 app.command("worker", short_help="Run the worker processes.")(work.worker_command)
 app.command("health", short_help="Say whether this host's workers live.")(work.health_command)
+app.command("gateway", short_help="Take events in over HTTP.")(gateway.gateway_command)
+app.add_typer(keys.app, name="keys")
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")

@@ -57,7 +57,7 @@ def replay(  # noqa: PLR0913 - as many options
     context = Context()
     with context.publisher() as publisher:
         done = [
-            (letter, _replay(context, publisher, letter, actor_of(actor)))
+            (letter, replay_letter(context, publisher, letter, actor_of(actor)))
             for letter in _chosen(context, ids, reason, everything=everything)
         ]
     said = _outcomes(context, done, wait)
@@ -166,8 +166,12 @@ def _chosen(
             yield letter
 
 
-def _replay(context: Context, publisher: Publisher, letter: DeadLetter, who: str) -> str:
-    """Do it; returns why not, or nothing."""
+def replay_letter(context: Context, publisher: Publisher, letter: DeadLetter, who: str) -> str:
+    """Try one again; returns why it cannot be, or nothing.
+
+    Raises:
+        PublishFailed: the event could not be written to the journal; its letter stays.
+    """
     store, now_ms = context.store, context.store.records.now_ms()
     if letter.kind == "service":
         if store.routers.mark(letter.router, [letter.service_id]):

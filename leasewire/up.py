@@ -2,10 +2,9 @@
 
 import fcntl
 import os
-import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,8 +12,9 @@ from typing import Annotated, Final
 import structlog
 import typer
 
-from leasewire.context import DATA, InventoryOption, environment_for, load_settings
+from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.embedded import EmbeddedServer
+from leasewire.gateway import ListenOption, PortOption, asked_to_stop, gateway
 from leasewire.work import EventsOption, RoutersOption
 from worker.errors import ConfigurationError, LeasewireError
 from worker.inventory import load_inventory
@@ -38,7 +38,7 @@ class DataDirectoryError(LeasewireError):
     """The data directory cannot be used; the message says why and what to do."""
 
 
-def up_command(
+def up_command(  # noqa: PLR0913 - as many options
     *,
     data: Annotated[
         Path, typer.Option(help="Where Valkey keeps its data; made with mode 0700.")
@@ -52,6 +52,11 @@ def up_command(
     ] = Fsync.EVERYSEC,
     events: EventsOption = 1,
     routers: RoutersOption = 1,
+    with_gateway: Annotated[
+        bool, typer.Option("--gateway", help="Also take events in over HTTP.")
+    ] = False,
+    listen: ListenOption = "127.0.0.1",
+    port: PortOption = 8080,
     inventory: InventoryOption = None,
 ) -> None:
     """Run everything on this box: a Valkey of its own, and the worker. Ctrl-C stops all in order.
@@ -59,39 +64,32 @@ def up_command(
     Other commands find it by themselves when they run in the same directory; from elsewhere, or
     with another --data, set LEASEWIRE_REDIS_URL to what this prints.
 
-    Example: leasewire init && leasewire up
+    Examples: leasewire init && leasewire up; leasewire up --gateway --port 8080
     """
     server = EmbeddedServer(data, "always" if fsync is Fsync.ALWAYS else "everysec")
-    settings = load_settings(inventory, redis_url=server.url)
+    context = Context(inventory, redis_url=server.url)
+    settings = context.settings
     configure_logging(settings)
     if not settings.inventory.exists():
         problem = "is missing: `leasewire init` writes one for a first use"
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
     known = load_inventory(settings.inventory, on_secret=hide_secret)
-    with _asked_to_stop() as stopping, _only_one(data), _running(server):
+    with (
+        asked_to_stop() as stopping,
+        _only_one(data),
+        _running(server),
+        gateway(context, listen, port) if with_gateway else nullcontext() as http,
+    ):
         supervisor = Supervisor(environment_for(settings), events, routers)
         typer.echo(
             f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
-            f"LEASEWIRE_REDIS_URL={server.url}\nCtrl-C stops it."
+            f"LEASEWIRE_REDIS_URL={server.url}\n"
+            + (f"The gateway listens on {http.url}\n" if http else "")
+            + "Ctrl-C stops it."
         )
         code = _supervise(supervisor, server, stopping)
     typer.echo("Leasewire has stopped.")
     raise typer.Exit(code)
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set, instead of ending anything half-way."""
-    stopping = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: stopping.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stopping
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _supervise(supervisor: Supervisor, server: EmbeddedServer, stopping: threading.Event) -> int:

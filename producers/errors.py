@@ -16,6 +16,7 @@ class Receipt:
         event_key: its name in the store.
         rung: a message that carries it was sent; else the pending one, or a sweep, takes it along.
         id_reused: it is *not* in the journal: another event with this id still is, and stays.
+        journaled_before: an equal event is in the journal since an earlier call.
     """
 
     event_id: str
@@ -23,6 +24,7 @@ class Receipt:
     event_key: str
     rung: bool
     id_reused: bool = False
+    journaled_before: bool = False
 
 
 class BatchViolation(Exception):  # noqa: N818 - named like ContractViolation

@@ -154,6 +154,7 @@ class Publisher:
             ],
             args=[RING_LIFETIME_MS, *pairs],
         )
+        before = {_text(key) for key in there[::2]}
         reused = _reused(chunk, there)
         ours = [each for each in chunk if each.key not in reused]
         rung = bool(ring) and bool(ours) and self._send(ours, lane)
@@ -164,6 +165,7 @@ class Publisher:
                 event_key=each.key,
                 rung=rung and each.key not in reused,
                 id_reused=each.key in reused,
+                journaled_before=each.key in before - reused,
             )
             for each in chunk
         }
@@ -205,10 +207,13 @@ def _reused(chunk: Sequence[Stamped], there: Sequence[Any]) -> set[str]:
     contents = {each.key: content_hash(each.event) for each in chunk} if there else {}
     reused = set()
     for key, body in zip(there[::2], there[1::2], strict=True):
-        name = key.decode() if isinstance(key, bytes) else key
-        if content_hash(read_document(body)[0]) != contents[name]:
-            reused.add(name)
+        if content_hash(read_document(body)[0]) != contents[_text(key)]:
+            reused.add(_text(key))
     return reused
+
+
+def _text(reply: str | bytes) -> str:
+    return reply.decode() if isinstance(reply, bytes) else reply
 
 
 def _too_full(share: float) -> str:

@@ -1,0 +1,84 @@
+"""`leasewire gateway`: events over HTTP."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from leasewire.context import Context, InventoryOption
+from worker.errors import ConfigurationError
+from worker.log_setup import configure_logging
+
+if TYPE_CHECKING:
+    from producers.gateway.server import GatewayServer
+
+_LOOK_EVERY_S = 0.2
+
+ListenOption = Annotated[
+    str, typer.Option(help="Address to listen on. Beyond this host only behind a TLS proxy.")
+]
+PortOption = Annotated[int, typer.Option(help="Port to listen on.", min=0, max=65_535)]
+
+
+def gateway_command(
+    *,
+    listen: ListenOption = "127.0.0.1",
+    port: PortOption = 8080,
+    depth: Annotated[
+        int,
+        typer.Option(
+            help="Events in the journal from which on none is taken in, until 80 % of it.", min=1
+        ),
+    ] = 50_000,
+    inventory: InventoryOption = None,
+) -> None:
+    """Take events in over HTTP and tell what became of them, until SIGTERM or Ctrl-C.
+
+    Callers need a key: `leasewire keys create`. More gateways may run, on this host and others.
+
+    Example: leasewire gateway --port 8080
+    """
+    context = Context(inventory)
+    configure_logging(context.settings)
+    with asked_to_stop() as stopping, gateway(context, listen, port, depth) as server:
+        typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
+        while server.running and not stopping.wait(_LOOK_EVERY_S):
+            pass
+    if not stopping.is_set():
+        raise typer.Exit(1)
+    typer.echo("The gateway has stopped.")
+
+
+def gateway(
+    context: Context, host: str, port: int, depth: int = 50_000
+) -> AbstractContextManager["GatewayServer"]:
+    """Run a gateway while the block runs; see `leasewire.serve.serving`.
+
+    Raises:
+        ConfigurationError: what the extra `gateway` installs is missing.
+    """
+    if find_spec("fastapi") is None or find_spec("uvicorn") is None:
+        problem = "the gateway needs FastAPI and uvicorn: install `leasewire[gateway]`"
+        raise ConfigurationError([problem])
+    from leasewire.serve import serving  # noqa: PLC0415 - an extra, and half a second for others
+
+    return serving(context, host, port, depth)
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set, instead of ending anything half-way."""
+    stopping = threading.Event()
+    previous = {
+        number: signal.signal(number, lambda *_: stopping.set())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stopping
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,133 @@
+"""`leasewire keys`: who may publish and read over HTTP."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from contracts.envelope import Source
+from leasewire.context import Context
+from leasewire.printing import JsonOption, local_time, print_fields, print_json, print_table
+from producers.gateway.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, Scope
+from worker.store.connection import store_errors
+
+app = typer.Typer(no_args_is_help=True, help="API keys of the gateway.")
+
+_BAD_INPUT = 2
+
+
+@app.command()
+def create(  # noqa: PLR0913 - a key has as many sides
+    name: Annotated[str, typer.Argument(help="Whose it is, in words: for lists and logs.")],
+    *,
+    source: Annotated[
+        list[str] | None, typer.Option(help="A source that it speaks for; repeatable.")
+    ] = None,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(
+            help="publish, read (of its sources), ops (all, and dead letters), override (for "
+            "sources that speak of services of others); repeatable. Else publish and read.",
+            show_default=False,
+        ),
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Events a second.", min=0.1)] = DEFAULT_RATE,
+    signed: Annotated[
+        bool, typer.Option("--signed", help="What it publishes must be signed.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key. It is shown once: Redis keeps only a hash of it.
+
+    With it comes a secret for Standard Webhooks signatures, which --signed asks for; a request
+    that is signed without it being asked is checked too.
+
+    Example: leasewire keys create billing --source urn:isp:bss:splynx:acme
+    """
+    scopes = scope or [Scope.PUBLISH, Scope.READ]
+    if not source and set(scopes) != {Scope.OPS}:
+        typer.echo("Say which sources it speaks for: --source URN; only ops needs none.", err=True)
+        raise typer.Exit(_BAD_INPUT)
+    for each in source or ():
+        try:
+            TypeAdapter[str](Source).validate_python(each)
+        except ValidationError:
+            typer.echo(f"--source {each}: write a URI, as urn:isp:bss:splynx:acme", err=True)
+            raise typer.Exit(_BAD_INPUT) from None
+    with store_errors():
+        made = _keys().create(
+            name,
+            source or (),
+            scopes,
+            rate=rate,
+            signature_required=signed,
+            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - a command reads the clock
+        )
+    shown = _document(made.key) | {
+        "key": made.token,
+        "signing_secret": made.key.signing_secret,
+    }
+    if as_json:
+        print_json(shown)
+    else:
+        print_fields(shown.items())
+        typer.echo("\nKeep key and signing secret now: they are not shown again.")
+
+
+@app.command("list")
+def list_(*, as_json: JsonOption = False) -> None:
+    """List keys; never the keys themselves.
+
+    Example: leasewire keys list
+    """
+    with store_errors():
+        found = [_document(key) for key in _keys().all()]
+    if as_json:
+        print_json({"keys": found})
+        return
+    columns = ("id", "name", "sources", "scopes", "rate", "signed", "created_at")
+    print_table(
+        columns,
+        (
+            (
+                *(", ".join(v) if isinstance(v, list) else v for v in list(each.values())[:-1]),
+                local_time(str(each["created_at"])),
+            )
+            for each in found
+        ),
+        "No keys.",
+    )
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` says.")],
+) -> None:
+    """Take a key away: within a second it opens nothing.
+
+    Example: leasewire keys revoke 3f9c02ab77d1
+    """
+    with store_errors():
+        gone = _keys().revoke(key_id)
+    if not gone:
+        typer.echo(f"There is no key {key_id}; see `leasewire keys list`.", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"Key {key_id} is revoked.")
+
+
+def _keys() -> ApiKeys:
+    context = Context()
+    return ApiKeys(context.store.client, context.settings.key_prefix)
+
+
+def _document(key: ApiKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "sources": sorted(key.sources),
+        "scopes": sorted(each.value for each in key.scopes),
+        "rate": key.rate,
+        "signed": key.signature_required,
+        "created_at": key.created_at,
+    }

@@ -1,0 +1,156 @@
+"""Joins the gateway to the store: what it may read and do there. The one place that knows both.
+
+Who calls it: `leasewire gateway`, `leasewire up --gateway`; it needs what the extra `gateway`
+installs, so that others import it only when they run one.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from leasewire.context import Context
+from leasewire.dead_letter_actions import replay_letter
+from leasewire.dead_letters import document_of as letter_document
+from leasewire.events import document_of as event_document
+from leasewire.events import find
+from leasewire.service_events import lines_of
+from leasewire.services import document_of as service_document
+from producers.errors import PublishFailed
+from producers.gateway.app import make_app
+from producers.gateway.ports import Document, ReadFailed
+from producers.gateway.server import GatewayServer
+from producers.publisher import Publisher
+from worker.core.outcome import FINAL
+from worker.errors import ConfigurationError, StoreUnavailable
+from worker.store.connection import connect
+
+_PATIENCE_S: Final = 5.0
+"""As long Redis may take to answer a look: callers wait, and are told to come again."""
+
+
+@contextmanager
+def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterator[GatewayServer]:
+    """Run a gateway while the block runs.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on, or Redis does not keep what it gets.
+        StoreUnavailable: Redis cannot be reached.
+    """
+    settings, store = context.settings, context.store
+    store.check_server()
+    sources = context.inventory.sources
+    password = settings.redis_password
+    with ExitStack() as stack:
+        publisher = stack.enter_context(context.publisher())
+        redis = stack.enter_context(
+            connect(
+                settings.redis_url,
+                username=settings.redis_username,
+                password=password.get_secret_value() if password else None,
+                socket_timeout_s=_PATIENCE_S,
+            )
+        )
+        app = make_app(
+            redis=redis,
+            prefix=settings.key_prefix,
+            publisher=publisher,
+            records=StoreRecords(context, publisher),
+            overriding={name for name, each in sources.items() if "override" in each.scopes},
+            clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
+            depth_limit=depth_limit,
+        )
+        try:
+            server = GatewayServer(app, host, port)
+        except OSError as error:
+            raise ConfigurationError([f"{host} port {port}: {error.strerror}"]) from error
+        with server:
+            yield server
+
+
+class StoreRecords:
+    """The gateway's `Records` over the store.
+
+    Args:
+        context: has the store.
+        publisher: replays dead letters.
+    """
+
+    def __init__(self, context: Context, publisher: Publisher) -> None:
+        self._context = context
+        self._store = context.store
+        self._publisher = publisher
+
+    def known(self, event_keys: Sequence[str]) -> Collection[str]:
+        """See `Records`."""
+        with _read_errors():
+            return {outcome.key for outcome in self._store.views.outcomes(event_keys)}
+
+    def final(self, event_keys: Sequence[str]) -> Mapping[str, Document]:
+        """See `Records`.
+
+        An outcome of an event that is in the journal still is of an earlier one of its id; only
+        what is read after the journal was looked at counts.
+        """
+        views = self._store.views
+        with _read_errors():
+            keys = [each.key for each in views.outcomes(event_keys) if each.state in FINAL]
+            journaled = views.journaled(keys)
+            outcomes = views.outcomes([key for key in keys if key not in journaled])
+        return {each.key: event_document(each) for each in outcomes if each.state in FINAL}
+
+    def event(self, event_id: str, sources: Sequence[str]) -> Document | None:
+        """See `Records`."""
+        with _read_errors():
+            found = find(self._store, event_id, sources)
+        return found[0] if found else None
+
+    def service(self, service_id: str) -> Document | None:
+        """See `Records`."""
+        with _read_errors():
+            record = self._store.records.read([service_id])[service_id].record
+            view = self._store.views.service(service_id, record.placements)
+            return service_document(view, self._store) if view else None
+
+    def history(self, service_id: str) -> Sequence[Document]:
+        """See `Records`."""
+        with _read_errors():
+            lines = lines_of(self._store, service_id)
+        return [line.document() for line in reversed(lines)]
+
+    def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
+        """See `Records`."""
+        with _read_errors():
+            if reason is None:
+                found = self._store.views.dead_letters(most)
+            else:
+                those = [each for each in self._store.letters.all() if each.reason == reason]
+                found = list(islice(reversed(those), most))
+        return [letter_document(each) for each in found]
+
+    def replay(self, letter_id: str, actor: str) -> str | None:
+        """See `Records`."""
+        with _read_errors():
+            letter = self._store.views.dead_letter(letter_id)
+            if letter is None:
+                return None
+            return replay_letter(self._context, self._publisher, letter, actor)
+
+    def discard(self, letter_id: str, actor: str) -> str | None:
+        """See `Records`."""
+        with _read_errors():
+            letter = self._store.views.dead_letter(letter_id)
+            if letter is None:
+                return None
+            now_ms = self._store.records.now_ms()
+            done = self._store.letters.settle(letter, "discarded", actor, now_ms)
+        return "" if done else "it failed anew, or was dealt with, meanwhile: look at it again"
+
+
+@contextmanager
+def _read_errors() -> Iterator[None]:
+    try:
+        yield
+    except (StoreUnavailable, PublishFailed) as error:
+        raise ReadFailed(str(error)) from error

@@ -1,0 +1,79 @@
+"""Who asks, and whether they may: the first thing that each route does.
+
+What it raises is the answer; nothing is taken in before.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from fastapi import Request
+
+from producers.gateway.api_keys import ApiKey, ApiKeys, Scope
+from producers.gateway.limits import Rates
+from producers.gateway.problems import Refused
+from producers.gateway.signatures import SignatureRefused, verify
+
+_SCHEME = "bearer"
+
+
+class Access:
+    """Lets requests in.
+
+    Args:
+        keys: the API keys.
+        rates: of the keys.
+        clock: gives the time, aware.
+    """
+
+    def __init__(self, keys: ApiKeys, rates: Rates, clock: Callable[[], datetime]) -> None:
+        self._keys = keys
+        self._rates = rates
+        self._clock = clock
+
+    async def caller(self, request: Request, *scopes: Scope) -> ApiKey:
+        """The key of a request; it has one of the scopes, where some are named.
+
+        Raises:
+            Refused: `unauthorized` or `scope-missing`.
+            RedisError: keys cannot be looked up.
+        """
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != _SCHEME or not token:
+            raise Refused("unauthorized", "send `Authorization: Bearer` and an API key")
+        key = await asyncio.to_thread(self._keys.find, token.strip())
+        if key is None:
+            raise Refused("unauthorized", "this API key is not known here, or was revoked")
+        if scopes and not key.scopes & set(scopes):
+            raise Refused("scope-missing", f"this needs a key with the scope {' or '.join(scopes)}")
+        return key
+
+    async def reader(self, request: Request, *scopes: Scope) -> ApiKey:
+        """The same for a request that counts one against the key's rate.
+
+        Raises:
+            Refused: as `caller`, or `rate-limited`.
+        """
+        key = await self.caller(request, *scopes)
+        self._rates.spend(key)
+        return key
+
+    def spend(self, key: ApiKey, events: int) -> None:
+        """Count events against a key's rate; see `Rates.spend`."""
+        self._rates.spend(key, events)
+
+    def check_signature(self, key: ApiKey, headers: Mapping[str, str], body: bytes) -> str | None:
+        """Check the signature of a request, where it must have one or says it has.
+
+        Returns:
+            The `webhook-id`; None for a request that is not signed and need not be.
+
+        Raises:
+            Refused: `bad-signature` or `replay`.
+        """
+        if not key.signature_required and "webhook-signature" not in headers:
+            return None
+        try:
+            return verify(key.signing_secret, headers, body, self._clock().timestamp())
+        except SignatureRefused as error:
+            raise Refused(error.code, error.words) from None

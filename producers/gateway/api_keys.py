@@ -1,0 +1,190 @@
+"""API keys: who may say or read what. Redis keeps only a keyed hash of each.
+
+Who calls it: the gateway, at each request; `leasewire keys`. A key is `lw_<id>_<secret>`: the id is
+no secret and names it in lists and logs. The signing secret of a key must be kept as it is: both
+sides compute with it.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from time import monotonic
+from typing import Any, Final, NamedTuple, cast
+
+from redis import Redis
+
+from producers.gateway.redis_keys import api_keys, hash_secret
+from producers.gateway.signatures import new_secret
+
+
+class Scope(StrEnum):
+    """What a key may do; see `ApiKey`."""
+
+    PUBLISH = "publish"
+    READ = "read"
+    OPS = "ops"
+    OVERRIDE = "override"
+
+
+DEFAULT_RATE: Final = 200.0
+"""Events a second: a whole small ISP; what a runaway loop sends beyond is told so."""
+FRESH_S: Final = 1.0
+"""How old what we know of keys may be: a revoked key opens nothing a second later."""
+
+_SCHEME: Final = "lw"
+_PARTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One key.
+
+    Attributes:
+        id: names it.
+        name: whose it is, in words.
+        digest: keyed hash of its secret, hex.
+        sources: the sources it speaks for and reads events of.
+        scopes: `publish`; `read` events and services of its sources; `ops`: all of them, and
+            dead letters; `override`: may speak for a source that speaks of others' services.
+        rate: events and requests a second, in each gateway process.
+        signature_required: requests that publish must be signed.
+        signing_secret: `whsec_…`; kept in every key, shown once.
+        created_at: RFC 3339.
+    """
+
+    id: str
+    name: str
+    digest: str = field(repr=False)
+    sources: frozenset[str]
+    scopes: frozenset[Scope]
+    rate: float = DEFAULT_RATE
+    signature_required: bool = False
+    signing_secret: str = field(default="", repr=False)
+    created_at: str = ""
+
+    def to_json(self) -> str:
+        """For Redis."""
+        return json.dumps(
+            asdict(self) | {"sources": sorted(self.sources), "scopes": [*self.scopes]}
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "ApiKey":
+        """The reverse of `to_json`; unknown fields of a newer version are dropped."""
+        known: dict[str, Any] = {
+            name: value
+            for name, value in json.loads(text).items()
+            if name in cls.__dataclass_fields__
+        }
+        known["sources"] = frozenset(known["sources"])
+        known["scopes"] = frozenset(map(Scope, known["scopes"]))
+        return cls(**known)
+
+
+class NewKey(NamedTuple):
+    """A key just made: `token` can never be shown again."""
+
+    key: ApiKey
+    token: str
+
+
+class _Known(NamedTuple):
+    """A key as it was read, the secret of its hash, and when (monotonic seconds)."""
+
+    key: ApiKey
+    hash_secret: bytes
+    at: float
+
+
+class ApiKeys:
+    """The keys in Redis.
+
+    Args:
+        redis: decodes replies.
+        prefix: before every key in Redis.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, redis: Redis, prefix: str, clock: Callable[[], float] = monotonic) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._clock = clock
+        self._known: dict[str, _Known] = {}
+
+    def create(  # noqa: PLR0913 - a key has as many sides
+        self,
+        name: str,
+        sources: Iterable[str],
+        scopes: Iterable[Scope],
+        *,
+        created_at: str,
+        rate: float = DEFAULT_RATE,
+        signature_required: bool = False,
+    ) -> NewKey:
+        """Make a key; see `ApiKey`.
+
+        Raises:
+            RedisError: it was not kept.
+        """
+        id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+        self._redis.set(hash_secret(self._prefix), secrets.token_hex(32), nx=True)
+        key = ApiKey(
+            id=id_,
+            name=name,
+            digest=_digest(self._read_hash_secret(), secret),
+            sources=frozenset(sources),
+            scopes=frozenset(scopes),
+            rate=rate,
+            signature_required=signature_required,
+            signing_secret=new_secret(),
+            created_at=created_at,
+        )
+        self._redis.hset(api_keys(self._prefix), id_, key.to_json())
+        return NewKey(key, f"{_SCHEME}_{id_}_{secret}")
+
+    def all(self) -> list[ApiKey]:
+        """Every key, the oldest first."""
+        raw = cast("dict[str, str]", self._redis.hgetall(api_keys(self._prefix)))
+        return sorted(map(ApiKey.from_json, raw.values()), key=lambda key: key.created_at)
+
+    def revoke(self, id_: str) -> bool:
+        """Take a key away; False when there is none."""
+        return bool(self._redis.hdel(api_keys(self._prefix), id_))
+
+    def find(self, token: str) -> ApiKey | None:
+        """The key that a token is, by what Redis said in the last second; None: it is none.
+
+        Raises:
+            RedisError: what is known is older, and Redis does not say anew.
+        """
+        parts = token.split("_", _PARTS - 1)
+        if len(parts) != _PARTS or parts[0] != _SCHEME:
+            return None
+        known = self._read(parts[1])
+        if known is None:
+            return None
+        digest = _digest(known.hash_secret, parts[2])
+        return known.key if hmac.compare_digest(known.key.digest, digest) else None
+
+    def _read(self, id_: str) -> "_Known | None":
+        now = self._clock()
+        known = self._known.get(id_)
+        if known is None or now - known.at >= FRESH_S:
+            self._known.pop(id_, None)
+            text = cast("str | None", self._redis.hget(api_keys(self._prefix), id_))
+            if text is None:
+                return None
+            known = _Known(ApiKey.from_json(text), self._read_hash_secret(), now)
+            self._known[id_] = known
+        return known
+
+    def _read_hash_secret(self) -> bytes:
+        return bytes.fromhex(cast("str | None", self._redis.get(hash_secret(self._prefix))) or "")
+
+
+def _digest(secret: bytes, token: str) -> str:
+    return hmac.new(secret, token.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()

@@ -1,0 +1,151 @@
+"""Puts the routes together into one ASGI application, and turns failures into problem documents."""
+
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import structlog
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPBearer
+from redis import Redis
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+
+from producers.gateway.access import Access
+from producers.gateway.api_keys import ApiKeys
+from producers.gateway.awaited import Awaited
+from producers.gateway.event_routes import EventRoutes
+from producers.gateway.intake import Intake
+from producers.gateway.limits import DEFAULT_DEPTH, Depth, Rates
+from producers.gateway.open_routes import OpenRoutes
+from producers.gateway.ops_routes import OpsRoutes
+from producers.gateway.ports import ReadFailed, Records
+from producers.gateway.problems import MEDIA_TYPE, Kind, Refused, overloaded
+from producers.gateway.read_routes import ReadRoutes
+from producers.publisher import Publisher
+
+log = structlog.get_logger("gateway")
+
+_ABOUT = """\
+Hand in provisioning events as CloudEvents 1.0, and hear what became of them.
+
+Every request but health and schemas needs `Authorization: Bearer` and a key of
+`leasewire keys create`. The examples are of source `urn:isp:bss:splynx:acme`: give the key that
+source to try them. Errors are RFC 9457 problems; 429 and 503 say in `Retry-After` when to come
+again.
+"""
+
+
+def make_app(  # noqa: PLR0913 - what the gateway stands on
+    *,
+    redis: Redis,
+    prefix: str,
+    publisher: Publisher,
+    records: Records,
+    overriding: Collection[str],
+    clock: Callable[[], datetime],
+    depth_limit: int = DEFAULT_DEPTH,
+) -> FastAPI:
+    """Make the application.
+
+    Args:
+        redis: for keys and looks at the journal; decodes replies, with short time limits.
+        prefix: before every key in Redis.
+        publisher: writes events; closed with the application.
+        records: answers questions.
+        overriding: sources that may speak of services of others.
+        clock: gives the time, aware.
+        depth_limit: entries of the journal from which on nothing is taken in.
+    """
+    depth = Depth(redis, prefix, depth_limit)
+    access = Access(ApiKeys(redis, prefix), Rates(), clock)
+    intake = Intake(publisher, depth, records.known)
+    awaited = Awaited(records.final)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await intake.close()
+
+    app = FastAPI(
+        title="Leasewire",
+        version="1",
+        description=_ABOUT,
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+        exception_handlers={
+            Refused: _refused,
+            HTTPException: _http,
+            RequestValidationError: _unreadable,
+            RedisError: _redis_failed,
+            ReadFailed: _redis_failed,
+            Exception: _bug,
+        },
+    )
+    # Says in the document that a key is needed; `Access` asks for it.
+    named = [Depends(HTTPBearer(auto_error=False, description="An API key"))]
+    app.include_router(OpenRoutes(depth).router())
+    events = EventRoutes(access, publisher, intake, awaited, overriding)
+    for part in (events, ReadRoutes(access, records), OpsRoutes(access, records)):
+        app.include_router(part.router(), dependencies=named)
+    _only_what_is_answered(app)
+    return app
+
+
+def _answer(request: Request, refused: Refused) -> JSONResponse:
+    log.info(
+        "request.refused",
+        method=request.method,
+        path=request.url.path,
+        status=refused.status,
+        reason=refused.kind,
+        problems=len(refused.errors),
+    )
+    return JSONResponse(
+        refused.document(request.url.path), refused.status, refused.headers, MEDIA_TYPE
+    )
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Refused)  # noqa: S101 - what the table above says
+    return _answer(request, error)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what the table above says
+    kinds: dict[int, Kind] = {404: "not-found", 405: "method-not-allowed"}
+    kind = kinds.get(error.status_code, "malformed")
+    answer = _answer(request, Refused(kind, "see /openapi.json for what there is"))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _unreadable(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what the table above says
+    wrong = ", ".join(str(each["loc"][-1]) for each in error.errors())
+    return _answer(request, Refused("malformed", f"cannot be read: {wrong}; see /openapi.json"))
+
+
+async def _redis_failed(request: Request, error: Exception) -> JSONResponse:
+    log.warning("store.unreachable", error=type(error).__name__)
+    return _answer(request, overloaded("Redis does not answer"))
+
+
+async def _bug(request: Request, _error: Exception) -> JSONResponse:
+    return _answer(request, Refused("internal", "the gateway's log says more"))
+
+
+def _only_what_is_answered(app: FastAPI) -> None:
+    """Leave FastAPI's own 422 out of the document: here it is 400, a problem like all others."""
+    document: dict[str, Any] = app.openapi()
+    for path in document["paths"].values():
+        for operation in path.values():
+            body = operation["responses"].get("422", {})
+            if "HTTPValidationError" in str(body):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document.get("components", {}).get("schemas", {}).pop(name, None)

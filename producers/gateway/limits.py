@@ -1,0 +1,90 @@
+"""How much is taken in: a rate for each key, and a depth of the journal for all.
+
+Who calls it: the gateway. "Too many" for a rate is the caller's affair (429), a full journal is
+ours (503).
+"""
+
+import math
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from contracts.names import QUEUE_EVENTS, journal_body
+from producers.gateway.api_keys import ApiKey
+from producers.gateway.problems import Refused
+from producers.gateway.redis_keys import probe
+
+DEFAULT_DEPTH: Final = 50_000
+"""Entries of the journal from which on nothing is taken in: some minutes of the workers' time."""
+REOPENS: Final = 0.8
+"""Share of the depth below which intake opens again: not at each event that leaves."""
+
+
+class Rates:
+    """Token buckets, one a key, in this process. A batch may go into debt, once.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def spend(self, key: ApiKey, events: int = 1) -> None:
+        """Take as many from the key's bucket.
+
+        Raises:
+            Refused: `rate-limited`; it is still in debt.
+        """
+        now = self._clock()
+        left, at = self._buckets.get(key.id, (key.rate, now))
+        left = min(key.rate, left + (now - at) * key.rate)
+        if left <= 0:
+            self._buckets[key.id] = (left, now)
+            wait_s = max(1, math.ceil(-left / key.rate))
+            words = f"this key may send {key.rate:g} events a second: wait {wait_s} s"
+            raise Refused("rate-limited", words, retry_after_s=wait_s)
+        self._buckets[key.id] = (left - events, now)
+
+
+class Depth:
+    """Whether the journal of live events has room.
+
+    Args:
+        redis: the server.
+        prefix: before every key.
+        limit: entries from which on it has none.
+    """
+
+    def __init__(self, redis: Redis, prefix: str, limit: int = DEFAULT_DEPTH) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._limit = limit
+        self._closed = False
+
+    def room(self) -> bool:
+        """Look at the journal; after it was full there is room again from below 80 %.
+
+        Raises:
+            RedisError: it cannot be looked at.
+        """
+        depth = self._redis.hlen(journal_body(self._prefix, QUEUE_EVENTS))
+        self._closed = depth >= self._limit * (REOPENS if self._closed else 1)
+        return not self._closed
+
+    def why_not_ready(self) -> str:
+        """Why nothing can be taken in now; empty when it can."""
+        try:
+            self._redis.set(probe(self._prefix), "1", px=1000)
+            return "" if self.room() else self.words
+        except RedisError as error:
+            return f"Redis does not take writes: {type(error).__name__}"
+
+    @property
+    def words(self) -> str:
+        """What to say when there is no room."""
+        return f"the journal holds {self._limit} events or more: the workers must drain it first"

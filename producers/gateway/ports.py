@@ -1,0 +1,47 @@
+"""What the gateway asks of the other side: records, outcomes, dead letters.
+
+Who implements it: `leasewire/serve.py`, over the worker's store: producers and worker do not
+import each other. Every method may block for a round trip to Redis, and is called in a thread.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+Document = Mapping[str, Any]
+"""A JSON object as it is answered; its fields are those that the command prints with `--json`."""
+
+
+class ReadFailed(Exception):  # noqa: N818 - says what happened
+    """Redis does not answer; ask again later."""
+
+
+class Records(Protocol):
+    """What is known of events, services and dead letters. Each method may raise `ReadFailed`."""
+
+    def known(self, event_keys: Sequence[str]) -> Collection[str]:
+        """Those of the events of which an outcome is kept: they came before."""
+
+    def final(self, event_keys: Sequence[str]) -> Mapping[str, Document]:
+        """The outcomes of those events of which nothing more is to come, by event key."""
+
+    def event(self, event_id: str, sources: Sequence[str]) -> Document | None:
+        """Where the first event stands that one of these sources gave the id to."""
+
+    def service(self, service_id: str) -> Document | None:
+        """All that is known of a service; `owner` says whose it is."""
+
+    def history(self, service_id: str) -> Sequence[Document]:
+        """What happened to a service and its events, the newest first."""
+
+    def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
+        """Dead letters, the newest first."""
+
+    def replay(self, letter_id: str, actor: str) -> str | None:
+        """Try a dead letter again.
+
+        Returns:
+            Why it cannot be, in words; empty when it was done; None when there is none.
+        """
+
+    def discard(self, letter_id: str, actor: str) -> str | None:
+        """Take a dead letter away for good; answers as `replay` does."""
