@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import builders
@@ -38,7 +38,7 @@ class Memory:
     table: LeaseTable = field(default_factory=LeaseTable)
     refused: list[str] = field(default_factory=list)
     lost_after: int | None = None
-    identity, version, serial = "R1", "7.18.2", ""
+    identity, version, serial, entries = "R1", "7.18.2", "", "lease"
 
     def open(self, _router):
         return self
@@ -200,6 +200,7 @@ steps = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(steps=steps, batch=st.sampled_from([1, 2, 500]))
+@example([("say", 0, [("SVC-0", "snapshot", 1, 10)], 0), *[("lost", 0)] * 3], 1)
 def test_no_history_leaves_two_holders_or_a_needless_wait(valkey_server, steps, batch):
     with valkey_server.client() as client:
         here = Here(client, batch)
@@ -226,12 +227,14 @@ def test_no_history_leaves_two_holders_or_a_needless_wait(valkey_server, steps, 
         assert not here.due()
         rows = {row.comment: row for row in here.router.table.rows()}
         strong = here.strong()
+        given_up = {letter.service_id for letter in here.store.views.dead_letters()}
         for service, wanted in here.wants().items():
             row = rows.get(f"leasewire:acme:{service}")
             granted = all(strong.get(tuple(claim)) == service for claim in wanted)
-            if granted and wanted:
+            # One whose connection was lost three times while it alone was written is given up.
+            if granted and wanted and service not in given_up:
                 assert {f"mac:{row.mac}", f"address:{row.address}"} == {c.key for c in wanted}
-            elif not wanted:
+            elif not wanted and service not in given_up:
                 assert row is None
 
 
