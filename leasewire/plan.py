@@ -70,7 +70,7 @@ def look_at(context: Context, names: Sequence[str]) -> dict[str, Seen]:
                 bound = serials.get(name, session.serial)
                 if bound != session.serial:
                     return other_serial(name, bound, session.serial)
-                return preview(context.store, session, name, policy)
+                return preview(context.store, session, name, policy.held_in(session.entries))
         except (RouterUnreachable, RouterBlocked) as error:
             return error
 

@@ -129,7 +129,7 @@ class Converge:
         rounds = Rounds(
             self.store,
             session,
-            self.policies[router],
+            self.policies[router].held_in(session.entries),
             hold,
             tally=tally,
             patience=limits.patience,

@@ -79,7 +79,7 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
         listed: what its own rows in address lists say.
     """
     record = look.mark.stored.record
-    gone = look.entry.fields is None
+    gone = look.entry.is_over
     placements = dict(record.placements)
     if gone:
         placements.pop(look.router, None)

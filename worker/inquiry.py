@@ -91,6 +91,7 @@ class Inquiry:
         view = self.store.views.service(service_id, routers)
         entries = wanted_entries(record, self.policies)
         seen = self._see(record, routers, entries)
+        entries = wanted_entries(record, self._as_held(seen))
         at = [self._at(name, record, entries.get(name), view, seen.get(name)) for name in routers]
         letters = self.store.views.dead_letters(LETTERS_LOOKED_THROUGH)
         facts = Facts(
@@ -157,6 +158,15 @@ class Inquiry:
                 comments=frozenset({tag_text(self.installation, record.service_id)}),
             )
         return self.look(queries)
+
+    def _as_held(self, seen: Mapping[str, Observation | str]) -> Mapping[str, RouterPolicy]:
+        """The policies, where a router was asked with the menu in which it holds entries."""
+        asked = {
+            name: self.policies[name].held_in(each.entries)
+            for name, each in seen.items()
+            if isinstance(each, Observation)
+        }
+        return {**self.policies, **asked}
 
     def _at(
         self,

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from worker.core.dhcp_setup import DhcpSetup
 from worker.core.operations import Operation
+from worker.core.policy import EntryMenu
 from worker.core.rows import Lease, MenuPath, Row
 
 
@@ -73,6 +74,10 @@ class RouterSession(Protocol):
     @property
     def serial(self) -> str:
         """Serial number, or system id of a CHR; empty where the router tells neither."""
+
+    @property
+    def entries(self) -> EntryMenu:
+        """Where the router holds our entries; in both they are read and written as leases."""
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """Those of a menu's fields that the router's version does not have, in words."""

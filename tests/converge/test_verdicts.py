@@ -7,6 +7,7 @@ import pytest
 from contracts import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
+from tests.refusals import refused
 from worker.converge import Converge, PassLimits
 from worker.endings import Patience
 
@@ -211,7 +212,7 @@ def test_a_missing_server_is_told_once_and_waited_for(world, passes):
     assert [each for each in named(logs, "service.waiting") if each["level"] != "DEBUG"] == []
     assert {passes.state(event) for event in events} == {"waiting: waiting-for-router"}
     assert passes.letters() == {}
-    assert world.r1.refusals() == {}  # nothing was tried in vain
+    assert refused(world.r1) == {}  # nothing was tried in vain
     world.r1.add_row("/ip/dhcp-server", {"name": "dhcp-new", "interface": "ether1"})
     logs = passes.run()
     assert len(passes.rows()) == 31

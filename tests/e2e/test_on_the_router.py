@@ -4,6 +4,7 @@ import pytest
 
 from tests import builders
 from tests.installation import LEASES, SERVER, Installation, eventually
+from tests.refusals import refused
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -121,7 +122,7 @@ def test_dns_servers_and_options_are_rows_that_services_share(short_directory):
             ",".join(sorted(rows))
         }
         assert router.counters()[f"{OPTIONS}/add"] == 2
-        assert router.refusals() == {}
+        assert refused(router) == {}
 
         said = publish(here, change("dns_changed", 2, dns_servers=[]))
         assert said.effective_by.endswith(f"the end of the lease time of DHCP server {SERVER}")
@@ -168,7 +169,7 @@ def test_options_that_nobody_names_twice_in_a_row_are_collected(short_directory)
         assert {row["name"] for row in router.rows(OPTIONS)} == {used, in_set, "by-hand"}
         publish(here, change("dns_changed", 3, "SVC-2", dns_servers=dns))
         assert lease_of(here, "SVC-2")["dhcp-option"] == used
-        assert router.refusals() == {}
+        assert refused(router) == {}
 
 
 def test_services_without_lists_and_options_cost_no_other_reads(short_directory):
@@ -212,7 +213,7 @@ def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_direct
         planned = here.leasewire("plan", "R1")
         assert "SVC-1: waits (waiting-for-router): not there: field force" in planned.stdout
         assert planned.returncode == 0
-        assert here.control["R1"].refusals() == {}
+        assert refused(here.control["R1"]) == {}
 
 
 def test_what_the_policy_manages_is_put_right_and_the_rest_left_alone(short_directory):

@@ -6,6 +6,7 @@ import pytest
 
 from tests import builders
 from tests.installation import SERVER, Installation, eventually
+from tests.refusals import refused
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -58,6 +59,6 @@ def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_direct
         }
         assert here.store.views.dead_letters() == []
         # Only the pass that learnt of it tried: what it had read in its session was old.
-        assert sum(router.refusals().values()) <= len(changes)
+        assert sum(refused(router).values()) <= len(changes)
         logged = [json.loads(line) for line in here.log_text().splitlines() if line[:1] == "{"]
         assert len([line for line in logged if line["event"] == "router.lacks"]) == 1

@@ -4,6 +4,7 @@ import pytest
 
 from tests import builders
 from tests.leasewire.conftest import LEASES
+from tests.refusals import refused
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -88,4 +89,4 @@ def test_a_contract_moves_from_a_cancelled_service_at_once(world):
     passes(world, 1)
     assert addresses(world) == {"SVC-2": ADDRESS}
     assert reasons(world) == {}
-    assert world.r1.refusals() == {}
+    assert refused(world.r1) == {}

@@ -122,6 +122,9 @@ class Client:
             if rows:
                 self.say("!re", *rows, tag)
             self.say("!done", tag)
+        tag = self.read()[-1]  # whether it has /ip/mac-server
+        self.say("!trap", "=message=no such command prefix", tag)
+        self.say("!done", tag)
 
 
 @contextmanager

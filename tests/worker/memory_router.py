@@ -17,7 +17,7 @@ class MemoryRouter:
         written: every operation it was sent.
     """
 
-    identity, version, serial = "R1", "7.18.2", "S"
+    identity, version, serial, entries = "R1", "7.18.2", "S", "lease"
 
     def __init__(self, rows=()):
         self.tables = Tables(rows)

@@ -49,7 +49,7 @@ def judge_row(facts: Facts, at: AtRouter) -> Judgement:
 
 def judge_device(facts: Facts, at: AtRouter, when: When) -> Judgement:
     """Whether the device is bound to the row, and to what else where it is not."""
-    if at.seen is None or at.wants is None:
+    if at.seen is None or at.wants is None or at.seen.entries == "mac-server":
         return Judgement()
     own = own_rows(facts, at.seen)
     for judge in (_bound, _old_lease, _former_device, _address_in_use):

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -28,6 +28,7 @@ NO_MAC: Final = "00:00:00:00:00:00"
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is bound to it
 """A row with it gives an address of its server's own pool."""
 
+_LEFT_TO_OTHERS: Final = "the router's policy leaves dhcp-option to others"
 _IPV4: Final = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
@@ -53,6 +54,8 @@ class Entry:
         options: the option rows that its lease names, by name; others share them.
         hindered: why nothing can be written towards it now.
         notes: what a person should know of it: kinds and sentences.
+        reserved: without fields: the MAC, address and server that stay the service's own while it
+            is suspended by having no row.
     """
 
     service_id: str
@@ -62,6 +65,12 @@ class Entry:
     options: Mapping[str, OptionFields] = field(default_factory=dict)
     hindered: Waiting | None = None
     notes: tuple[tuple[str, str], ...] = ()
+    reserved: Mapping[str, str] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of the service is to be left on the router."""
+        return self.fields is None and self.reserved is None
 
     @property
     def digest(self) -> str:
@@ -103,8 +112,42 @@ def wanted_entries(
     entries.pop(router, None)
     policy = policies.get(router)
     if policy is not None:
-        entries[router] = _present(record, policy)
+        by_mac = policy.entries == "mac-server"
+        entries[router] = (_mac_entry if by_mac else _present)(record, policy)
     return entries
+
+
+def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
+    """An entry of `/ip/mac-server/entry`, which meets every server; absent while suspended.
+
+    That menu has no other way to suspend, and of DHCP options it has DNS servers alone.
+    """
+    address = str(_address_field(record.value("address")))
+    place = {
+        "mac-address": str(record.value("mac")),
+        "address": address,
+        "server": ANY_SERVER,
+    }
+    if isinstance(record.value("suspension"), dict):
+        note = ("suspend-mode", "suspended by removing its entry: /ip/mac-server has no other way")
+        return Entry(record.service_id, None, reserved=place, notes=(note,))
+    servers: Any = record.value("dns_servers") or []
+    managed = policy.manages("dhcp-option")
+    dns = {"dns-server": ",".join(str(each) for each in servers)} if managed else {}
+    hindered = None
+    if not is_host_address(address):
+        detail = f"/ip/mac-server holds addresses, and none of pool {address}"
+        hindered = Waiting("not-expressible", detail)
+    notes = []
+    if record.value("options"):
+        detail = "of DHCP options /ip/mac-server holds DNS servers alone"
+        notes.append(("options-not-managed", detail))
+    elif servers and not managed:
+        notes.append(("options-not-managed", _LEFT_TO_OTHERS))
+    if policy.manages("rate-limit") and rate_of(record, policy):
+        notes.append(("rate-not-managed", "/ip/mac-server holds no rate limits"))
+    label = str((record.value("label") if policy.label else None) or "")
+    return Entry(record.service_id, {**place, **dns}, label, hindered=hindered, notes=tuple(notes))
 
 
 def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
@@ -134,7 +177,7 @@ def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
     if policy.manages("dhcp-option"):
         fields["dhcp-option"] = ",".join(sorted(options))
     elif options:
-        notes.append(("options-not-managed", "the router's policy leaves dhcp-option to others"))
+        notes.append(("options-not-managed", _LEFT_TO_OTHERS))
         options = {}
     walled = how.mode == "walled_garden"
     return Entry(
@@ -174,13 +217,14 @@ class Claim(NamedTuple):
 
 
 def claims_of(entry: Entry) -> frozenset[Claim]:
-    """What an entry needs for itself; nothing when it is absent."""
-    if entry.fields is None:
+    """What an entry needs for itself; nothing when it is over."""
+    place = entry.fields if entry.fields is not None else entry.reserved
+    if place is None:
         return frozenset()
-    mac, address = entry.fields["mac-address"], entry.fields["address"]
+    mac, address = place["mac-address"], place["address"]
     claims = set()
     if mac != NO_MAC:
-        claims.add(Claim(f"mac:{mac}", entry.fields["server"]))
+        claims.add(Claim(f"mac:{mac}", place["server"]))
     if is_host_address(address):
         claims.add(Claim(f"address:{address}", ANY_SERVER))
     return frozenset(claims)

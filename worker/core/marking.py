@@ -36,7 +36,7 @@ def marks_of(
     for router, placement in record.placements.items():
         entry = entries.get(router)
         written = entry is not None and entry.digest == digest_of(*placement)
-        gone = entry is not None and entry.fields is None
+        gone = entry is not None and entry.is_over
         if written and not gone and not (record.outstanding and router == record.router):
             continue
         removal = gone or record.status == "suspended"

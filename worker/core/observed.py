@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from worker.core.policy import EntryMenu
 from worker.core.rows import Lease
 
 
@@ -31,7 +32,14 @@ class SeenRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Some rows of one router, and for how long each of its DHCP servers leases (seconds)."""
+    """Some rows of one router.
+
+    Attributes:
+        rows: they, with who holds them where the menu says it.
+        lease_times_s: for how long each of its DHCP servers leases.
+        entries: in which menu the router holds our entries.
+    """
 
     rows: Sequence[SeenRow] = ()
     lease_times_s: Mapping[str, int] = field(default_factory=dict)
+    entries: EntryMenu = "lease"

@@ -69,7 +69,7 @@ class Waiting:
 
     Attributes:
         reason: `foreign-row`, `ambiguous-rows`, `row-in-the-way`, `dynamic-lease`, `claim-held`,
-            `option-changed`, `unknown-plan`, …
+            `option-changed`, `unknown-plan`, `not-expressible`, …
         detail: one sentence that names the row or the holder.
     """
 
@@ -84,7 +84,7 @@ class Note:
     Attributes:
         service_id: whom it is about.
         kind: `tag-lost`, `surplus-row`, `disabled-by-hand`, `address-still-used-by`,
-            `listed-by-others`, `suspend-mode` or `options-not-managed`.
+            `listed-by-others`, `suspend-mode`, `options-not-managed` or `rate-not-managed`.
         detail: one sentence that names the row.
     """
 

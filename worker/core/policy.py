@@ -1,10 +1,12 @@
 """What one router lets us manage, and how: built by the inventory, read by entry and planner."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 SuspendMode = Literal["block", "walled_garden", "throttle"]
+EntryMenu = Literal["lease", "mac-server"]
+"""Where a router holds our entries: `/ip/dhcp-server/lease`, or `/ip/mac-server/entry`."""
 ManagedField = Literal["rate-limit", "lease-time", "address-lists", "dhcp-option"]
 MANAGEABLE: Final[tuple[ManagedField, ...]] = (
     "rate-limit",
@@ -38,6 +40,9 @@ class RouterPolicy:
         lease_time: of every lease; empty: the DHCP server's.
         address_lists: names, comma separated, of the lists that a device is in while it is bound.
         force_options: send DHCP options to devices that do not ask for them too (RouterOS 7.1).
+        entries: where entries are held; `auto`: in `/ip/mac-server/entry` where the router answers
+            that menu, which no RouterOS release has, else in leases. What `auto` comes to is known
+            from a session on: see `held_in`.
     """
 
     installation: str
@@ -54,6 +59,11 @@ class RouterPolicy:
     lease_time: str = ""
     address_lists: str = ""
     force_options: bool = False
+    entries: EntryMenu | Literal["auto"] = "auto"
+
+    def held_in(self, menu: EntryMenu) -> "RouterPolicy":
+        """The policy of a session, which knows where its router holds entries."""
+        return replace(self, entries=menu)
 
     def manages(self, name: ManagedField) -> bool:
         """Whether a field of our leases is ours to compare and to write."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from worker.core.normal import comma_list, duration, rate_limit, seconds
-from worker.core.policy import ManagedField, RouterPolicy, SuspendMode
+from worker.core.policy import EntryMenu, ManagedField, RouterPolicy, SuspendMode
 
 _RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
 
@@ -61,6 +61,7 @@ class PolicyKeys(Table):
     lease_time: Time | None = None
     address_lists: list[ListName] = []
     force_options: bool = False
+    entries: EntryMenu | Literal["auto"] = "auto"
 
     def policy(self, installation: str, plans: Mapping[str, PlanKeys]) -> RouterPolicy:
         """As planning needs it."""
@@ -79,6 +80,7 @@ class PolicyKeys(Table):
             lease_time=self.lease_time or "",
             address_lists=comma_list(",".join(self.address_lists)),
             force_options=self.force_options,
+            entries=self.entries,
         )
 
 

@@ -74,10 +74,12 @@ def _look(config: RouterConfig, settings: Settings) -> Iterator[CheckLine]:
             yield CheckLine("ok", "certificate", f"{by}; fingerprint {connection.fingerprint}")
         log_in(connection, config, config.password().get_secret_value(), settings)
         yield CheckLine("ok", "login", f"as {config.username}")
-        who = identify(connection, settings)
+        who = identify(connection, settings, config.policy.entries)
         detail = f"{who.identity}, RouterOS {who.version}, serial {who.serial or 'not told'}"
         compare(config, who)
         yield CheckLine("ok", "router", detail)
+        if who.entries == "mac-server":
+            yield CheckLine("ok", "entries", "held in /ip/mac-server/entry, which it answers")
         yield _servers(connection, config, settings)
         leases = Session(config.name, connection, who, settings).read_leases(None, lambda: None)
         tags = [parse_tag(lease.comment) for lease in leases if not lease.dynamic]

@@ -30,6 +30,8 @@ _KINDS: Final[tuple[tuple[str, Literal["stale", "waiting", "refused", "not-permi
     ("already have static lease", "stale"),
     # of an address list; seen on 7.23.7
     ("already have such entry", "stale"),
+    # of /ip/mac-server: in the guide's words
+    ("item with such MAC address already exists", "stale"),
     # `(4)` stands behind it on the API; seen from 6.x on
     ("no such item", "stale"),
     # seen on 7.24.4: the row was made static, or came back as a dynamic one, since our read
@@ -175,6 +177,16 @@ def refused_login(
             f"Check the password of user {username} and where the router lets it log in from",
         )
     return refused_read(router, "logging in", traps)
+
+
+def no_mac_server(router: str) -> RouterBlocked:
+    """The verdict on a router that is to hold entries in a menu that it does not have."""
+    return RouterBlocked(
+        router,
+        "no-mac-server",
+        "it does not answer /ip/mac-server/entry",
+        'No RouterOS release has that menu: let entries be "auto" or "lease" in the inventory',
+    )
 
 
 def old_login(router: str) -> RouterBlocked:

@@ -25,14 +25,18 @@ def prints(query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
         query: None is the whole table; an empty one needs no command.
         terms_per_print: most conditions of one command.
     """
+    return menu_prints(LEASE, lease_terms(query), terms_per_print)
+
+
+def lease_terms(query: LeaseQuery | None) -> list[Term] | None:
+    """A query as conditions on one field each; None is the whole table."""
     if query is None:
-        return row_prints(LEASE.path, None, terms_per_print)
-    terms = [
+        return None
+    return [
         *(Term("mac-address", mac) for mac in sorted(query.macs)),
         *(Term("address", address) for address in sorted(query.addresses)),
         *(Term("comment", comment) for comment in sorted(query.comments)),
     ]
-    return row_prints(LEASE.path, terms, terms_per_print)
 
 
 def row_prints(menu: MenuPath, terms: Sequence[Term] | None, terms_per_print: int) -> list[Command]:
@@ -43,8 +47,13 @@ def row_prints(menu: MenuPath, terms: Sequence[Term] | None, terms_per_print: in
         terms: None is the whole table; an empty one needs no command.
         terms_per_print: most conditions of one command.
     """
-    fields = ",".join((".id", *MENUS[menu].fields))
-    all_rows = (f"{menu}/print", f"=.proplist={fields}")
+    return menu_prints(MENUS[menu], terms, terms_per_print)
+
+
+def menu_prints(menu: Menu, terms: Sequence[Term] | None, terms_per_print: int) -> list[Command]:
+    """See `row_prints`."""
+    fields = ",".join((".id", *menu.fields))
+    all_rows = (f"{menu.path}/print", f"=.proplist={fields}")
     if terms is None:
         return [all_rows]
     words = [f"?={name}={value}" for name, value in terms]
@@ -71,27 +80,31 @@ def leases(rows: Iterable[Mapping[str, str]]) -> list[Lease]:
     Raises:
         ProtocolError: a row without an id.
     """
-    return list({row[".id"]: _lease(row) for row in map(_with_id, rows)}.values())
+    return [_lease(row) for row in each_once(rows)]
 
 
 def rows_of(menu: MenuPath, rows: Iterable[Mapping[str, str]]) -> list[Row]:
     """Rows of any menu as they came, each once; see `leases`."""
-    return list({row[".id"]: _row(menu, row) for row in map(_with_id, rows)}.values())
+    return [_row(menu, row) for row in each_once(rows)]
 
 
-def _with_id(row: Mapping[str, str]) -> Mapping[str, str]:
-    if ".id" not in row:
-        raise ProtocolError("a row without .id")
-    return row
+def each_once(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Rows by id, the latest of each; ProtocolError for one without an id."""
+    found: dict[str, Mapping[str, str]] = {}
+    for row in rows:
+        if ".id" not in row:
+            raise ProtocolError("a row without .id")
+        found[row[".id"]] = row
+    return list(found.values())
 
 
 def _row(menu: MenuPath, row: Mapping[str, str]) -> Row:
     if menu == OPTIONS:
-        return DhcpOption(row[".id"], _fields(MENUS[menu], row), row.get("comment", ""))
+        return DhcpOption(row[".id"], values_of(MENUS[menu], row), row.get("comment", ""))
     if menu == ADDRESS_LISTS:
         return ListedAddress(
             row[".id"],
-            _fields(MENUS[menu], row),
+            values_of(MENUS[menu], row),
             row.get("comment", ""),
             dynamic=row.get("dynamic") in _YES,
             disabled=row.get("disabled") in _YES,
@@ -102,7 +115,7 @@ def _row(menu: MenuPath, row: Mapping[str, str]) -> Row:
 def _lease(row: Mapping[str, str]) -> Lease:
     return Lease(
         row[".id"],
-        _fields(LEASE, row),
+        values_of(LEASE, row),
         row.get("comment", ""),
         dynamic=row.get("dynamic") in _YES,
         disabled=row.get("disabled") in _YES,
@@ -110,7 +123,8 @@ def _lease(row: Mapping[str, str]) -> Lease:
     )
 
 
-def _fields(menu: Menu, row: Mapping[str, str]) -> dict[str, str]:
+def values_of(menu: Menu, row: Mapping[str, str]) -> dict[str, str]:
+    """The fields of a row in normal form, but for its comment and its flags."""
     return {
         name: field.normal(row[name]) if name in row else field.default
         for name, field in menu.fields.items()
@@ -118,9 +132,14 @@ def _fields(menu: Menu, row: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def command_for(operation: Operation) -> Command:
-    """The sentence that carries one operation out."""
-    menu = operation.menu
+def command_for(operation: Operation, path: str = "") -> Command:
+    """The sentence that carries one operation out.
+
+    Args:
+        operation: what is to be done.
+        path: of another menu than the operation's own.
+    """
+    menu = path or operation.menu
     match operation:
         case Add(fields=fields):
             return (f"{menu}/add", *_attributes(fields))

@@ -34,19 +34,20 @@ class Field(NamedTuple):
 class Menu(NamedTuple):
     """A menu: its path and its fields by name."""
 
-    path: MenuPath
+    path: str
     fields: Mapping[str, Field]
 
-
-def _menu(path: MenuPath, *fields: Field) -> Menu:
-    return Menu(path, {field.name: field for field in fields})
+    @classmethod
+    def of(cls, path: str, *fields: Field) -> "Menu":
+        """A menu with these fields."""
+        return cls(path, {field.name: field for field in fields})
 
 
 _LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
 _OPTION_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/option"
 _LIST_MANUAL: Final = "MikroTik manual, CLI reference, ip/firewall/address-list"
 
-LEASE: Final = _menu(
+LEASE: Final = Menu.of(
     LEASES,
     Field("mac-address", normal.mac, "00:00:00:00:00:00", _LEASE_MANUAL),
     # an address, 0.0.0.0 for the server's own pool, or the name of a pool
@@ -66,7 +67,7 @@ LEASE: Final = _menu(
     Field("radius", normal.boolean, "no", _LEASE_MANUAL),
 )
 
-OPTION: Final = _menu(
+OPTION: Final = Menu.of(
     OPTIONS,
     Field("name", normal.text, "", _OPTION_MANUAL),
     Field("code", normal.text, "", _OPTION_MANUAL),
@@ -75,7 +76,7 @@ OPTION: Final = _menu(
     Field("force", normal.boolean, "no", _OPTION_MANUAL, since=(7, 1)),
 )
 
-ADDRESS_LIST: Final = _menu(
+ADDRESS_LIST: Final = Menu.of(
     ADDRESS_LISTS,
     Field("list", normal.text, "", _LIST_MANUAL),
     Field("address", normal.host, "", _LIST_MANUAL),
@@ -84,7 +85,11 @@ ADDRESS_LIST: Final = _menu(
     Field("dynamic", normal.boolean, "no", _LIST_MANUAL),
 )
 
-MENUS: Final[Mapping[MenuPath, Menu]] = {menu.path: menu for menu in (LEASE, OPTION, ADDRESS_LIST)}
+MENUS: Final[Mapping[MenuPath, Menu]] = {
+    LEASES: LEASE,
+    OPTIONS: OPTION,
+    ADDRESS_LISTS: ADDRESS_LIST,
+}
 
 
 def version_of(text: str) -> Version:

@@ -5,21 +5,23 @@ Who calls it: `sessions.py` and `check.py` open one; the converge pass reads and
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 from librouteros.exceptions import ProtocolError
 
 from worker.core.dhcp_setup import DhcpSetup
-from worker.core.observed import Observation
+from worker.core.observed import Observation, SeenRow
 from worker.core.operations import Operation
+from worker.core.policy import EntryMenu
 from worker.core.rows import Lease, MenuPath, Row
 from worker.errors import RouterBlocked
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Connection, Pace
-from worker.routeros.failures import old_login, refusal, refused_login, verdict
+from worker.routeros.failures import no_mac_server, old_login, refusal, refused_login, verdict
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
+from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_entries
 from worker.routeros.menus import lacking
 from worker.routeros.observing import observed, observing_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
@@ -40,6 +42,7 @@ class Identity(NamedTuple):
     identity: str
     version: str
     serial: str
+    entries: EntryMenu = "lease"
 
 
 class Session:
@@ -48,7 +51,7 @@ class Session:
     def __init__(
         self, router: str, connection: Connection, who: Identity, settings: Settings
     ) -> None:
-        self.identity, self.version, self.serial = who
+        self.identity, self.version, self.serial, self.entries = who
         self._router = router
         self._connection = connection
         self._settings = settings
@@ -60,8 +63,9 @@ class Session:
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
-        commands = prints(query, self._settings.read_terms_per_print)
-        return self._read("reading leases", commands, leases, progress)
+        by_mac = self.entries == "mac-server"
+        commands = (entry_prints if by_mac else prints)(query, self._settings.read_terms_per_print)
+        return self._read("reading leases", commands, mac_entries if by_mac else leases, progress)
 
     def read_rows(
         self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]
@@ -111,7 +115,8 @@ class Session:
             silence_s=self._settings.command_timeout_s,
             total_s=self._settings.command_timeout_s * len(operations),
         )
-        commands = [command_for(operation) for operation in operations]
+        command = entry_command if self.entries == "mac-server" else command_for
+        commands = [command(operation) for operation in operations]
         replies = self._connection.run("writing", commands, pace, progress, writing=True)
         return [
             Written(operation, refusal(reply.traps))
@@ -124,6 +129,9 @@ class Session:
         Raises:
             RouterUnreachable, RouterBlocked: as `read_leases`.
         """
+        if self.entries == "mac-server":  # that menu does not say who holds what
+            rows_alone = [SeenRow(each) for each in self.read_leases(query, lambda: None)]
+            return Observation(rows_alone, entries=self.entries)
         doing = "looking at leases"
         pace = Pace(2, self._settings.command_timeout_s, self._settings.read_timeout_s)
         rows, servers = self._connection.run(doing, observing_commands(query), pace)
@@ -160,7 +168,7 @@ def open_session(config: RouterConfig, settings: Settings) -> Session:
     connection = connect(config, settings)
     try:
         log_in(connection, config, password, settings)
-        who = identify(connection, settings)
+        who = identify(connection, settings, config.policy.entries)
         compare(config, who)
     except BaseException:
         connection.close()
@@ -197,14 +205,16 @@ def log_in(connection: Connection, config: RouterConfig, password: str, settings
         raise old_login(config.name)
 
 
-def identify(connection: Connection, settings: Settings) -> Identity:
-    """Ask the router who it is, in one round trip.
+def identify(
+    connection: Connection, settings: Settings, entries: EntryMenu | Literal["auto"] = "lease"
+) -> Identity:
+    """Ask the router who it is, and unless told where it holds entries, in one round trip.
 
     Raises:
         RouterUnreachable: it does not say.
         RouterBlocked: we may not ask.
     """
-    name, resource, board, license_ = connection.run(
+    name, resource, board, license_, *probe = connection.run(
         "reading identity",
         [
             ("/system/identity/print",),
@@ -212,6 +222,7 @@ def identify(connection: Connection, settings: Settings) -> Identity:
             # a CHR has no such menu, others no system id: a trap of either is an answer
             ("/system/routerboard/print", "=.proplist=serial-number"),
             ("/system/license/print", "=.proplist=system-id"),
+            *(() if entries == "lease" else (PROBE,)),
         ],
         _first_pace(settings),
     )
@@ -220,11 +231,12 @@ def identify(connection: Connection, settings: Settings) -> Identity:
         identity=_value(connection.rows("reading identity", name), "name"),
         version=version.partition(" ")[0],  # `7.23.7 (long-term)`
         serial=_value(board.rows, "serial-number") or _value(license_.rows, "system-id"),
+        entries="lease" if not probe or probe[0].traps else "mac-server",
     )
 
 
 def compare(config: RouterConfig, who: Identity) -> None:
-    """Refuse a router that is another one than the inventory expects.
+    """Refuse a router that is another one, or has another menu, than the inventory expects.
 
     Raises:
         RouterBlocked: before anything was written to it.
@@ -240,11 +252,13 @@ def compare(config: RouterConfig, who: Identity) -> None:
                 f"its {what} is {seen!r}, expected is {expected!r}",
                 f"If it is the right router, correct expect_{what} in the inventory",
             )
+    if config.policy.entries == "mac-server" != who.entries:
+        raise no_mac_server(config.name)
 
 
 def _first_pace(settings: Settings) -> Pace:
     return Pace(
-        window=4, silence_s=settings.first_reply_timeout_s, total_s=settings.first_reply_timeout_s
+        window=5, silence_s=settings.first_reply_timeout_s, total_s=settings.first_reply_timeout_s
     )
 
 

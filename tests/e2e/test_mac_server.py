@@ -1,0 +1,58 @@
+"""A router that answers `/ip/mac-server`, and real workers: a service's life in its entries."""
+
+import pytest
+
+from tests import builders
+from tests.installation import INSTALLATION, LEASES, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+ENTRY = "/ip/mac-server/entry"
+ADDRESS, DNS = "223.203.225.40", ["223.203.225.2", "223.203.225.3"]
+
+
+def test_a_service_lives_in_its_entry(short_directory):
+    with Installation(short_directory, simulator=["--with-mac-server"]) as here:
+        here.start_workers("events", "routers")
+
+        def entries():
+            rows = here.control["R1"].rows(ENTRY)
+            return {row["comment"]: (row["mac-address"], row.get("dns-server")) for row in rows}
+
+        def say(*events):
+            here.publisher.publish(events)
+            for event in events:
+                eventually(
+                    lambda e=event: (said := here.outcome(e)) and said.state == "applied",
+                    20,
+                    f"{event['type']} is applied: {here.outcome(event)}",
+                )
+            here.wait_until_settled()
+
+        tag, held = f"leasewire:{INSTALLATION}:SVC-1", ",".join(DNS)
+        say(builders.activated(ipv4=ADDRESS, dns_servers=DNS))
+        assert entries() == {tag: (builders.mac(1), held)}
+        say(builders.mac_changed())
+        assert entries() == {tag: (builders.mac(2), held)}
+        say(builders.suspended())
+        assert entries() == {}
+        # Its address stays its own.
+        rival = builders.activated("SVC-2", ipv4=ADDRESS, mac=builders.mac(7))
+        here.publisher.publish([rival])
+        eventually(
+            lambda: (said := here.outcome(rival)) and said.reason == "claim-held", 20, "it waits"
+        )
+        assert entries() == {}
+        here.publisher.publish([builders.cancelled("SVC-2", revision=2)])
+        here.wait_until_settled()
+        asked = here.leasewire("why", "SVC-1")
+        assert "suspended by event" in asked.stdout
+        say(builders.resumed())
+        assert entries() == {tag: (builders.mac(2), held)}
+        asked = here.leasewire("why", "SVC-1")
+        assert (asked.returncode, "all is well" in asked.stdout) == (0, True), asked.stdout
+        planned = here.leasewire("plan", "R1")
+        assert planned.returncode == 0, planned.stdout
+        say(builders.cancelled())
+        assert entries() == {}
+        assert here.control["R1"].rows(LEASES) == []
