@@ -1,0 +1,169 @@
+"""From a POST to a row on a router, with real workers; and a gateway that is killed in mid-load."""
+
+import re
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+
+from producers.gateway.api_keys import ApiKeys, Scope
+from tests import builders
+from tests.installation import PREFIX, SERVER, Installation, end, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+STRANGER = "urn:isp:nobody-knows"
+
+
+def activated(number, **given):
+    mac = f"00:00:5E:00:{0x53 + (number >> 8):02X}:{number & 255:02X}"
+    address = f"100.64.{number >> 8}.{number & 255}"
+    return builders.activated(f"SVC-{number}", server=SERVER, mac=mac, ipv4=address, **given)
+
+
+@contextmanager
+def running_gateway(here, port=0):
+    """`leasewire gateway` as a user starts it; gives process and URL."""
+    with (here.directory / "gateway.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leasewire", "gateway", "--port", str(port)],
+            env=here.environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        line = process.stdout.readline()
+        yield process, re.search(r"http://[^;]*", line)[0]
+    finally:
+        end(process)
+
+
+def key_of(here):
+    made = ApiKeys(here.client, PREFIX).create(
+        "e2e",
+        [builders.SOURCE, STRANGER],
+        [Scope.PUBLISH, Scope.READ, Scope.OPS],
+        rate=100_000,
+        created_at=datetime.now(UTC).isoformat(),
+    )
+    return {"Authorization": f"Bearer {made.token}"}
+
+
+def test_a_posted_event_is_applied_and_its_status_says_so(short_directory):
+    with Installation(short_directory) as here, running_gateway(here) as (process, url):
+        here.start_workers("events", "routers")
+        with httpx.Client(base_url=url, headers=key_of(here), timeout=30) as client:
+            answer = client.post("/v1/events", json=activated(1))
+            assert answer.status_code == 202
+            status_url = answer.headers["location"]
+            eventually(
+                lambda: client.get(status_url).json()["state"] == "applied", 20, "it is applied"
+            )
+            assert here.rows("R1")["SVC-1"][0]["address"] == "100.64.0.1"
+
+            waited = client.post("/v1/events", json=activated(2), headers={"Prefer": "wait=20"})
+            assert waited.status_code == 200
+            (receipt,) = waited.json()["receipts"]
+            assert receipt["status"] == receipt["outcome"]["state"] == "applied"
+            assert here.rows("R1")["SVC-2"]
+
+            again = client.post("/v1/events", json=activated(2), headers={"Prefer": "wait=20"})
+            assert again.json()["receipts"][0]["duplicate"]
+
+            service = client.get("/v1/services/SVC-1").json()
+            assert (service["status"], service["routers"][0]["sync"]) == ("active", "in_sync")
+            lines = client.get("/v1/services/SVC-1/events").json()["lines"]
+            assert lines[0]["at"] >= lines[-1]["at"]
+            assert "event applied" in {each["what"] for each in lines}
+        process.terminate()
+        assert process.wait(20) == 0
+        assert process.stdout.read() == "The gateway has stopped.\n"
+
+
+def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
+    with Installation(short_directory) as here, running_gateway(here) as (_, url):
+        here.start_workers("events")
+        with httpx.Client(base_url=url, headers=key_of(here), timeout=30) as client:
+
+            def letters():
+                return {
+                    each["reason"]: each
+                    for each in client.get("/v1/dead-letters").json()["dead_letters"]
+                }
+
+            first = activated(9, id_="e-1")
+            assert client.post("/v1/events", json=first).status_code == 202
+            eventually(lambda: here.outcome(first), 20, "it is folded")
+            client.post("/v1/events", json=activated(10, id_="e-1"))
+            stranger = activated(11, source=STRANGER)
+            answer = client.post("/v1/events", json=stranger, headers={"Prefer": "wait=20"})
+            assert answer.json()["receipts"][0]["outcome"]["reason"] == "source-not-allowed"
+            reasons = {"event-id-reused", "source-not-allowed"}
+            eventually(lambda: set(letters()) == reasons, 20, "both are dead letters")
+
+            reused, refused = letters()["event-id-reused"], letters()["source-not-allowed"]
+            answer = client.post(f"/v1/dead-letters/{reused['id']}/replay")
+            assert answer.status_code == 409
+            assert "edit" in answer.json()["detail"]
+            assert client.post("/v1/dead-letters/none/replay").status_code == 404
+
+            answer = client.post(f"/v1/dead-letters/{refused['id']}/replay")
+            assert (answer.status_code, answer.json()["status"]) == (202, "replayed")
+            eventually(
+                lambda: letters().get("source-not-allowed", refused)["at"] > refused["at"],
+                20,
+                "it is refused once more",
+            )
+            for each in letters().values():
+                assert client.post(f"/v1/dead-letters/{each['id']}/discard").status_code == 200
+            assert letters() == {}
+            assert {each["by"][:4] for each in here.store.letters.actions()} == {"key "}
+
+
+def test_what_was_answered_before_a_kill_is_applied(short_directory):
+    """Several clients post while the gateway is killed and started again, on the same port."""
+    promised, answers = [], threading.Lock()
+    done = threading.Event()
+
+    def post(url, headers, numbers):
+        with httpx.Client(base_url=url, headers=headers, timeout=10) as client:
+            for number in numbers:
+                event = activated(number)
+                while not done.is_set():
+                    try:
+                        answer = client.post("/v1/events", json=event)
+                    except httpx.TransportError:
+                        continue  # killed, or not there yet: sent again with the same id
+                    if answer.status_code == 202:
+                        with answers:
+                            promised.append(event)
+                        break
+
+    with Installation(short_directory) as here:
+        here.start_workers("events", "routers")
+        headers, port, clients = key_of(here), 0, []
+        try:
+            for wanted in (60, 160, 260, 399):
+                with running_gateway(here, port) as (process, url):
+                    if not clients:
+                        port = int(url.rpartition(":")[2])
+                        for first in range(1, 5):
+                            arguments = (url, headers, range(first, 400, 4))
+                            clients.append(threading.Thread(target=post, args=arguments))
+                            clients[-1].start()
+                    eventually(lambda n=wanted: len(promised) >= n, 60, f"{wanted} answers")
+                    process.kill()
+                    process.wait()
+        finally:
+            done.set()
+            for client in clients:
+                client.join(30)
+        assert len(promised) == 399
+        here.wait_until_settled(60)
+        assert {here.outcome(event).state for event in promised} == {"applied"}
+        assert len(here.rows("R1")) == 399

@@ -1,0 +1,52 @@
+"""The rate of a key, by a clock that a test moves."""
+
+import pytest
+
+from producers.gateway.api_keys import ApiKey
+from producers.gateway.limits import Rates
+from producers.gateway.problems import Refused
+
+KEY = ApiKey("k", "test", "", frozenset(), frozenset(), rate=10)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_second_s_worth_is_there_at_once_and_comes_back():
+    clock = Clock()
+    rates = Rates(clock)
+    for _ in range(10):
+        rates.spend(KEY)
+    with pytest.raises(Refused) as refused:
+        rates.spend(KEY)
+    assert refused.value.headers["Retry-After"] == "1"
+    clock.now = 0.11
+    rates.spend(KEY)
+
+
+def test_a_batch_goes_into_debt_and_says_for_how_long():
+    clock = Clock()
+    rates = Rates(clock)
+    rates.spend(KEY, 500)
+    with pytest.raises(Refused) as refused:
+        rates.spend(KEY)
+    assert refused.value.headers["Retry-After"] == "49"
+    clock.now = 49
+    with pytest.raises(Refused):
+        rates.spend(KEY)
+    clock.now = 49.2
+    rates.spend(KEY)
+
+
+def test_what_was_not_used_does_not_add_up():
+    clock = Clock()
+    rates = Rates(clock)
+    rates.spend(KEY)
+    clock.now = 3600
+    rates.spend(KEY, 10)
+    with pytest.raises(Refused):
+        rates.spend(KEY)

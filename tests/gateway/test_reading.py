@@ -1,0 +1,145 @@
+"""What keys may read, and what everybody may."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contracts.events import EVENT_TYPES
+from tests import builders
+from tests.gateway.asking import post, post_batch, refusal
+from worker.accept import Accept
+
+pytestmark = pytest.mark.redis
+
+EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples" / "v1"
+
+
+def fold(gateway, *events):
+    """What a worker would do with what is in the journal."""
+    nobody = [].append
+    accept = Accept(gateway.store, gateway.context.inventory.sources, {}, nobody, nobody)
+    accept.run(events, "events")
+
+
+def test_events_are_shown_to_who_speaks_for_their_source(gateway):
+    event = builders.activated(id_="e-1")
+    assert post(gateway.client(), event).status_code == 202
+    fold(gateway)
+    mine = gateway.client("read").get("/v1/events/e-1")
+    assert (mine.status_code, mine.json()["state"]) == (200, "accepted")
+    other = gateway.client("read", sources=["urn:isp:other"])
+    refusal(other.get("/v1/events/e-1"), 404, "not-found")
+    source = {"source": builders.SOURCE}
+    refusal(other.get("/v1/events/e-1", params=source), 403, "source-not-allowed")
+    ops = gateway.client("ops", sources=[])
+    assert ops.get("/v1/events/e-1", params=source).json() == mine.json()
+    refusal(gateway.client("publish").get("/v1/events/e-1"), 403, "scope-missing")
+    refusal(gateway.client_of("").get("/v1/events/e-1"), 401, "unauthorized")
+
+
+def test_a_key_of_several_sources_gets_urls_that_name_one(gateway):
+    client = gateway.client(sources=[builders.SOURCE, "urn:isp:other"])
+    event = builders.mac_changed(id_="e-1", source="urn:isp:other")
+    url = post(client, event).headers["location"]
+    assert url == "/v1/events/e-1?source=urn%3Aisp%3Aother"
+    assert client.get(url).json()["source"] == "urn:isp:other"
+
+
+def test_an_event_seen_before_is_a_duplicate_though_its_journal_entry_is_gone(gateway):
+    client, event = gateway.client(), builders.activated(id_="e-1")
+    post(client, event)
+    fold(gateway)
+    assert gateway.journaled() == 0
+    assert post(client, event).json()["receipts"][0]["duplicate"]
+
+
+def test_services_are_shown_to_their_owner(gateway):
+    fold(gateway, builders.activated("SVC-1"), builders.suspended("SVC-1"))
+    for path in ("/v1/services/SVC-1", "/v1/services/SVC-1/events"):
+        other = gateway.client("read", sources=["urn:isp:other"])
+        refusal(other.get(path), 404, "not-found")
+        refusal(gateway.client("publish").get(path), 403, "scope-missing")
+        refusal(gateway.client_of("").get(path), 401, "unauthorized")
+        assert gateway.client("ops", sources=[]).get(path).status_code == 200
+    service = gateway.client().get("/v1/services/SVC-1").json()
+    assert service["status"] == "suspended"
+    assert service["registers"]["mac"]["value"] == builders.mac(1)
+    refusal(gateway.client().get("/v1/services/SVC-2"), 404, "not-found")
+
+
+def test_a_long_history_comes_in_pages(gateway):
+    revisions = range(1, 41)
+    fold(gateway, *(builders.mac_changed(mac=builders.mac(n), revision=n) for n in revisions))
+    # Waiting for its activation, each of the last 20 events has a line beside the history's.
+    client, lines, cursor = gateway.client(), [], "0"
+    while cursor:
+        page = client.get("/v1/services/SVC-1/events", params={"cursor": cursor}).json()
+        assert 0 < len(page["lines"]) <= 50
+        lines += page["lines"]
+        cursor = page.get("next")
+    moments = [line["at"] for line in lines]
+    assert moments == sorted(moments, reverse=True)
+    assert len(lines) >= 40
+    wrong = client.get("/v1/services/SVC-1/events", params={"cursor": "x"})
+    refusal(wrong, 400, "malformed")
+
+
+def test_dead_letters_need_the_scope_ops(gateway):
+    for client in (gateway.client(), gateway.client("override")):
+        refusal(client.get("/v1/dead-letters"), 403, "scope-missing")
+        refusal(client.post("/v1/dead-letters/x/replay"), 403, "scope-missing")
+        refusal(client.post("/v1/dead-letters/x/discard"), 403, "scope-missing")
+    refusal(gateway.client_of("").get("/v1/dead-letters"), 401, "unauthorized")
+
+
+def test_schemas_are_open_and_tagged(gateway):
+    client = gateway.client_of("")
+    listed = client.get("/v1/schemas").json()["schemas"]
+    assert {each["type"] for each in listed} == set(EVENT_TYPES)
+    for each in listed:
+        answer = client.get(each["url"])
+        assert answer.json()["$id"] == f"urn:leasewire:schema:{each['type']}"
+        tag = answer.headers["etag"]
+        again = client.get(each["url"], headers={"If-None-Match": f'"x", W/{tag}'})
+        assert (again.status_code, again.content) == (304, b"")
+        assert client.get(each["url"], headers={"If-None-Match": '"x"'}).status_code == 200
+    refusal(client.get("/v1/schemas/x"), 404, "not-found")
+
+
+def test_what_is_not_there_is_a_problem_too(gateway):
+    client = gateway.client()
+    refusal(client.get("/v2/events"), 404, "not-found")
+    answer = client.put("/v1/events")
+    refusal(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_the_examples_of_the_document_are_taken(gateway):
+    document = gateway.client_of("").get("/openapi.json").json()
+    content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]
+    examples = content["application/cloudevents+json"]["examples"]
+    assert len(examples) == len(EVENT_TYPES)
+    client = gateway.client(sources=["urn:isp:bss:splynx:acme", "urn:isp:bss:uisp:acme"])
+    for kind in ("application/cloudevents+json", "application/cloudevents-batch+json"):
+        for name, example in content[kind]["examples"].items():
+            answer = client.post(
+                "/v1/events", content=json.dumps(example["value"]), headers={"Content-Type": kind}
+            )
+            assert answer.status_code == 202, (name, answer.text)
+
+
+def test_the_document_names_no_code_that_is_not_a_problem(gateway):
+    document = gateway.client_of("").get("/openapi.json").json()
+    assert "HTTPValidationError" not in json.dumps(document)
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, said in operation["responses"].items():
+                if int(status) >= 400:
+                    assert "application/problem+json" in said["content"], (path, status)
+
+
+def test_reading_counts_against_the_rate(gateway):
+    client = gateway.client(rate=1.0)
+    assert post_batch(client, [builders.mac_changed()] * 3).status_code == 202
+    refusal(client.get("/v1/events/e-1"), 429, "rate-limited")

@@ -1,0 +1,55 @@
+"""`leasewire keys`: shown once, hashed in Redis, gone when revoked."""
+
+import pytest
+
+from producers.gateway.redis_keys import api_keys
+
+pytestmark = pytest.mark.redis
+
+CREATE = ("keys", "create", "billing", "--source", "urn:isp:bss:test", "--json")
+
+
+@pytest.fixture(autouse=True)
+def _redis(valkey, prefix, monkeypatch):
+    monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
+    monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", prefix)
+
+
+def test_a_key_is_shown_once_and_kept_as_a_hash(leasewire, client, prefix):
+    made = leasewire(*CREATE).document
+    assert made["scopes"] == ["publish", "read"]
+    secret = made["key"].split("_", 2)[2]
+    kept = client.hget(api_keys(prefix), made["id"])
+    assert secret not in kept
+    (listed,) = leasewire("keys", "list", "--json").document["keys"]
+    assert listed == {k: v for k, v in made.items() if k not in ("key", "signing_secret")}
+    assert secret not in leasewire("keys", "list").out
+
+
+def test_a_revoked_key_is_gone(leasewire):
+    made = leasewire(*CREATE).document
+    assert leasewire("keys", "revoke", made["id"]).code == 0
+    assert leasewire("keys", "list", "--json").document == {"keys": []}
+    assert leasewire("keys", "revoke", made["id"]).code == 1
+
+
+def test_scopes_rate_and_signature_are_kept(leasewire):
+    more = ("--scope", "publish", "--scope", "override", "--rate", "5", "--signed")
+    leasewire(*CREATE, *more)
+    (listed,) = leasewire("keys", "list", "--json").document["keys"]
+    assert listed["scopes"] == ["override", "publish"]
+    assert (listed["rate"], listed["signed"]) == (5, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nobody",), ("billing", "--source", "no uri"), ("x", "--scope", "ops", "--scope", "read")],
+)
+def test_a_key_that_speaks_for_nobody_is_refused(leasewire, arguments):
+    done = leasewire("keys", "create", *arguments)
+    assert done.code == 2
+    assert "--source" in done.err
+
+
+def test_a_key_for_operations_needs_no_source(leasewire):
+    assert leasewire("keys", "create", "noc", "--scope", "ops").code == 0
