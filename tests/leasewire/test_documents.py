@@ -10,7 +10,12 @@ import typer
 from leasewire.cli import app
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "docs/life-of-an-event.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/life-of-an-event.md",
+    "producers/gateway/README.md",
+]
 
 
 def text_of(document):
@@ -30,7 +35,7 @@ def commands_in(text):
 
 COMMANDS = [
     arguments
-    for document in ("README.md", "docker-compose.yml")
+    for document in ("README.md", "docker-compose.yml", "producers/gateway/README.md")
     for arguments in commands_in(text_of(document))
 ]
 

@@ -8,6 +8,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -97,6 +98,17 @@ def test_ctrl_c_stops_workers_and_server_in_order(up, short_path):
     assert not any(alive(pid) for pid in workers)
     with closing(server_in(short_path).client()) as client, pytest.raises(RedisConnectionError):
         client.ping()
+
+
+def test_up_brings_a_gateway_along(up):
+    process = ready(up("--gateway", "--port", "0"))
+    lines = [process.stdout.readline() for _ in range(2)]
+    url = lines[1].removeprefix("The gateway listens on ").strip()
+    assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
 
 
 def test_second_up_on_the_same_directory_is_refused(up):
