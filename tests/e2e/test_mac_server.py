@@ -36,6 +36,8 @@ def test_a_service_lives_in_its_entry(short_directory):
         assert entries() == {tag: (builders.mac(2), held)}
         say(builders.suspended())
         assert entries() == {}
+        served = here.store.views.router_services("R1")
+        assert [each.record.service_id for each in served] == ["SVC-1"]
         # Its address stays its own.
         rival = builders.activated("SVC-2", ipv4=ADDRESS, mac=builders.mac(7))
         here.publisher.publish([rival])
@@ -52,7 +54,7 @@ def test_a_service_lives_in_its_entry(short_directory):
         asked = here.leasewire("why", "SVC-1")
         assert (asked.returncode, "all is well" in asked.stdout) == (0, True), asked.stdout
         planned = here.leasewire("plan", "R1")
-        assert planned.returncode == 0, planned.stdout
+        assert planned.stdout == "R1: 1 services, 1 rows; nothing to write\n"
         say(builders.cancelled())
         assert entries() == {}
         assert here.control["R1"].rows(LEASES) == []

@@ -255,6 +255,7 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
         address_lists = ["vip", "customers"]
         plan_rates = "events"
         force_options = true
+        entries = "mac-server"
         manage = ["rate-limit", "dhcp-option"]
         [plans.HOME-50]
         rate_limit = "10000k/50M 20M/60M"
@@ -269,6 +270,7 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
         address_lists="customers,vip",
         plan_rates="events",
         force_options=True,
+        entries="mac-server",
         manage=frozenset({"rate-limit", "dhcp-option"}),
         plans={"HOME-50": "10M/50M 20M/60M"},
     )
