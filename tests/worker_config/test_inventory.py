@@ -81,6 +81,15 @@ def test_defaults_hold_for_every_router_that_does_not_say_otherwise(tmp_path):
     assert (routers["c"].expect_identity, routers["c"].expect_serial) == ("c", "HEX")
 
 
+def test_rest_has_a_port_of_its_own_and_needs_a_pin_as_well(tmp_path):
+    rest = SMALL.replace("[routers.tower-7]", '[routers.tower-7]\ntransport = "rest"')
+    router = load_inventory(write(tmp_path, rest)).routers["tower-7"]
+    assert (router.transport, router.port, router.pinned) == ("rest", 443, True)
+    unpinned = "\n".join(line for line in rest.splitlines() if "fingerprint" not in line)
+    (problem,) = problems(tmp_path, unpinned)
+    assert "has neither fingerprint nor ca_file" in problem
+
+
 def test_sources_say_how_they_count_and_the_command_line_may_too(tmp_path):
     text = (
         SMALL

@@ -6,7 +6,7 @@ Who calls it: `session.py` makes one. What must never enter it: what a command m
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
-from http.client import HTTPResponse
+from http.client import HTTPResponse, IncompleteRead
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -14,7 +14,7 @@ from librouteros.exceptions import ProtocolError
 
 from worker.routeros.connection import Command, Connection, Pace, Reply
 from worker.routeros.failures import no_rest, refused_login
-from worker.routeros.rest_words import decode_response, encode_request, names_a_row
+from worker.routeros.rest_words import decode_response, encode_request
 from worker.routeros.transport import Transport
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class RestConnection(Connection):
             while chunk := response.read(_CHUNK):
                 body += chunk
                 yield
+            if response.length:  # the parser takes a body that ends too soon for a whole one
+                raise IncompleteRead(b"", response.length)
             self._kept = not (response.will_close or out)
             if stream.left_over:
                 raise ProtocolError("more came than the response")
@@ -84,11 +86,9 @@ class RestConnection(Connection):
         if status == HTTPStatus.UNAUTHORIZED:
             words = HTTPStatus.UNAUTHORIZED.phrase
             raise refused_login(self._router, self._username, [words])
-        if status == HTTPStatus.FORBIDDEN or (
-            status == HTTPStatus.NOT_FOUND and not names_a_row(command)
-        ):
+        if status == HTTPStatus.FORBIDDEN or (status == HTTPStatus.NOT_FOUND and command == _WHO):
             raise no_rest(self._router, status)
-        return decode_response(status, body)
+        return decode_response(command, status, body)
 
 
 class _Stream:

@@ -23,7 +23,6 @@ _REFUSALS: Final = frozenset(
         HTTPStatus.INTERNAL_SERVER_ERROR,  # of a missing permission
     }
 )
-_ROW_NAMES: Final = ("=.id=", "=numbers=")
 _NOT_RUN: Final = "Session closed"
 """Said of a request that had to wait for one which ran for longer than a minute."""
 
@@ -52,12 +51,7 @@ def encode_request(command: Command, headers: Mapping[str, str]) -> bytes:
     return head.encode("ascii") + body
 
 
-def names_a_row(command: Command) -> bool:
-    """Whether a row is named that may not be there: else 404 says that there is no REST."""
-    return any(word.startswith(_ROW_NAMES) for word in command)
-
-
-def decode_response(status: int, body: bytes) -> Reply:
+def decode_response(command: Command, status: int, body: bytes) -> Reply:
     """What a response says of its command.
 
     Raises:
@@ -66,7 +60,9 @@ def decode_response(status: int, body: bytes) -> Reply:
     """
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Reply(traps=[_refusal(status, body)])
-    match _json(body) if body else []:
+    if not body and not command[0].endswith("/print"):
+        return Reply()
+    match _json(body):
         case dict() as done:
             return Reply(done=_texts(done))
         case list() as rows:

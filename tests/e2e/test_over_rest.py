@@ -1,0 +1,72 @@
+"""The basic story of a service on a router that is reached over REST, with real workers."""
+
+import pytest
+
+from tests import builders
+from tests.installation import LEASES, SERVER, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+
+@pytest.fixture
+def here(short_directory):
+    with Installation(short_directory, simulator=["--rest-port", "0"]) as installation:
+        port = installation.ready["routers"][0]["rest_port"]
+        installation.inventory = {"R1": {"transport": '"rest"', "port": str(port)}}
+        installation.write_inventory()
+        yield installation
+
+
+def applied(here, *events):
+    here.publisher.publish(events)
+    eventually(
+        lambda: all((o := here.outcome(e)) and o.state == "applied" for e in events),
+        20,
+        f"applied: {[here.outcome(event) for event in events]}",
+    )
+
+
+def test_a_service_lives_and_ends(here):
+    checked = here.leasewire("routers", "check", "R1")
+    assert checked.returncode == 0, checked.stdout
+    here.start_workers("events", "routers")
+    place = {"server": SERVER, "mac": builders.mac(1), "ipv4": builders.ipv4(10)}
+    applied(here, builders.activated(**place))
+    (made,) = here.rows("R1")["SVC-1"]
+    assert (made["mac-address"], made["address"]) == (builders.mac(1), builders.ipv4(10))
+    applied(here, builders.mac_changed(mac=builders.mac(2)))
+    applied(here, builders.suspended())
+    (row,) = here.rows("R1")["SVC-1"]
+    assert (row[".id"], row["mac-address"]) == (made[".id"], builders.mac(2))
+    assert row["block-access"] == "true"
+    applied(here, builders.resumed())
+    (row,) = here.rows("R1")["SVC-1"]
+    assert row.get("block-access", "false") == "false"
+    assert here.leasewire("plan", "R1").returncode == 0
+    applied(here, builders.cancelled())
+    assert here.rows("R1") == {}
+    journal = here.control["R1"].journal()
+    assert {entry["session"].partition(":")[0] for entry in journal} == {"rest"}
+    assert [entry["command"] for entry in journal] == [
+        f"{LEASES}/{name}" for name in ("add", "set", "set", "set", "remove")
+    ]
+
+
+def test_a_router_that_loses_replies_and_power_is_caught_up_with(here):
+    router = here.control["R1"]
+    router.set_faults(lose_replies=2, fault_command="/lease/add")
+    here.start_workers("events", "routers")
+    events = [
+        builders.activated(f"SVC-{n}", server=SERVER, mac=builders.mac(n), ipv4=builders.ipv4(n))
+        for n in range(1, 31)
+    ]
+    applied(here, *events[:20])
+    router.power_off()
+    here.publisher.publish(events[20:])
+    eventually(lambda: here.store.views.router("R1").state.state != "up", 20, "R1 is out of reach")
+    router.power_on()
+    applied(here, *events)
+    here.wait_until_settled()
+    assert len(here.rows("R1")) == 30
+    added = [entry for entry in router.journal() if entry["command"] == f"{LEASES}/add"]
+    assert len(added) == 30
