@@ -116,7 +116,8 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
+        # A cached logger keeps the configuration of its first line for ever, and costs little less.
+        cache_logger_on_first_use=False,
     )
     sys.excepthook = _log_crash
     threading.excepthook = _log_thread_crash
