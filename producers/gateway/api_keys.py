@@ -36,7 +36,6 @@ FRESH_S: Final = 1.0
 """How old what we know of keys may be: a revoked key opens nothing a second later."""
 
 _SCHEME: Final = "lw"
-_PARTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,35 +154,38 @@ class ApiKeys:
         """Take a key away; False when there is none."""
         return bool(self._redis.hdel(api_keys(self._prefix), id_))
 
-    def find(self, token: str) -> ApiKey | None:
-        """The key that a token is, by what Redis said in the last second; None: it is none.
-
-        Raises:
-            RedisError: what is known is older, and Redis does not say anew.
-        """
-        parts = token.split("_", _PARTS - 1)
-        if len(parts) != _PARTS or parts[0] != _SCHEME:
+    def remembered(self, token: str) -> ApiKey | None:
+        """The key that a token is, where Redis said so in the last second; asks nobody."""
+        id_, secret = _parts(token)
+        known = self._known.get(id_)
+        if known is None or self._clock() - known.at >= FRESH_S:
             return None
-        known = self._read(parts[1])
-        if known is None:
-            return None
-        digest = _digest(known.hash_secret, parts[2])
+        digest = _digest(known.hash_secret, secret)
         return known.key if hmac.compare_digest(known.key.digest, digest) else None
 
-    def _read(self, id_: str) -> "_Known | None":
-        now = self._clock()
-        known = self._known.get(id_)
-        if known is None or now - known.at >= FRESH_S:
-            self._known.pop(id_, None)
-            text = cast("str | None", self._redis.hget(api_keys(self._prefix), id_))
-            if text is None:
-                return None
-            known = _Known(ApiKey.from_json(text), self._read_hash_secret(), now)
-            self._known[id_] = known
-        return known
+    def find(self, token: str) -> ApiKey | None:
+        """The key that a token is, by what Redis says now; None: it is none.
+
+        Raises:
+            RedisError: Redis does not say.
+        """
+        id_, _ = _parts(token)
+        self._known.pop(id_, None)
+        text = cast("str | None", self._redis.hget(api_keys(self._prefix), id_))
+        if text is not None:
+            hash_secret = self._read_hash_secret()
+            self._known[id_] = _Known(ApiKey.from_json(text), hash_secret, self._clock())
+        return self.remembered(token)
 
     def _read_hash_secret(self) -> bytes:
         return bytes.fromhex(cast("str | None", self._redis.get(hash_secret(self._prefix))) or "")
+
+
+def _parts(token: str) -> tuple[str, str]:
+    """Id and secret of a token; no key has an empty id."""
+    scheme, _, rest = token.partition("_")
+    id_, _, secret = rest.partition("_")
+    return (id_, secret) if scheme == _SCHEME else ("", "")
 
 
 def _digest(secret: bytes, token: str) -> str:

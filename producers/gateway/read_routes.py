@@ -11,7 +11,7 @@ from producers.gateway.api_keys import ApiKey, Scope
 from producers.gateway.ports import Document, Records
 from producers.gateway.problems import Refused
 
-_HISTORY_PAGE = 50
+_HISTORY_PAGE = 25
 
 ServiceId = Annotated[str, Path(description="The BSS's id of the service")]
 
