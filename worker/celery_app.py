@@ -17,10 +17,16 @@ VISIBILITY_TIMEOUT_S: Final = 300
 """Longer than the longest task: a pass ends by its time box, an accept task by its rounds."""
 
 
+def guard_queues() -> None:
+    """Let this process read queues so that entries that are no messages do not end it.
+
+    kombu's table of transports is one a process: for worker processes only.
+    """
+    TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "worker.transport:Transport"
+
+
 def make_app(settings: Settings) -> Celery:
     """The app of a worker process; tasks are registered by `worker/tasks.py`."""
-    # Entries that are no messages must not end a worker.
-    TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "worker.transport:Transport"
     # A receiver of this signal keeps Celery from configuring any logging itself.
     setup_logging.connect(celery_receiver(settings), weak=False)
     app = Celery("leasewire", set_as_current=False)

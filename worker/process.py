@@ -17,7 +17,7 @@ import structlog
 
 from contracts import names
 from worker.accept import Accept
-from worker.celery_app import make_app
+from worker.celery_app import guard_queues, make_app
 from worker.converge import Converge, PassLimits
 from worker.endings import Patience
 from worker.errors import ConfigurationError, StoreUnavailable
@@ -78,6 +78,7 @@ def run(
     )
     store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
     _wait_for(store, inventory.installation)
+    guard_queues()
     app = make_app(settings)
     rings = Rings(app)
     policies = {name: router.policy for name, router in inventory.routers.items()}
