@@ -97,6 +97,9 @@ class Listings:
         if member.target is None:
             return
         own = self._own[member.id]
+        # Beside another row of ours an edited one would look like a copy: it goes first.
+        edited = {each.id for each in own.values()} & self._edited
+        gone = [self._removed[row_id] for row_id in sorted(edited & self._removed.keys())]
         for place in sorted(member.entry.listed):
             row = own.get(place) or self._at.get(place)
             giver = self._givers.get(row.id) if row is not None else None
@@ -104,14 +107,11 @@ class Listings:
                 needs = [] if member.final is None else [member.final]
                 if giver is not None:
                     needs.append(self._remove(*giver))
-                # Beside another row of ours an edited one would look like a copy.
-                edited = {each.id for each in own.values()} & self._edited
-                needs += [self._removed[row_id] for row_id in edited]
-                self._draft.step(self._addition(member, place), *needs)
+                self._draft.step(self._addition(member, place), *needs, *gone)
             elif giver is None:
                 self._note(member, "listed-by-others", f"{row.name} is there already, not ours")
             elif parse_tag(row.comment) is None:
-                self._draft.step(self._retagging(member, row))
+                self._draft.step(self._retagging(member, row), *gone)
 
     def _remove(self, member: Member, row: ListedAddress) -> Step:
         if row.id not in self._removed:
