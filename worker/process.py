@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -77,7 +77,12 @@ def run(
         password=password.get_secret_value() if password else None,
     )
     store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
-    _wait_for(store, inventory.installation)
+
+    def orphaned() -> bool:
+        return parent is not None and os.getppid() != parent
+
+    if not _wait_for(store, inventory.installation, orphaned):
+        return 0
     guard_queues()
     app = make_app(settings)
     rings = Rings(app)
@@ -111,7 +116,7 @@ def run(
         rings,
         round(settings.journal_grace_s * 1000),
         name,
-        lambda: parent is not None and os.getppid() != parent,
+        orphaned,
         release=lambda: release_due(accept),
     )
     sweep.start()
@@ -144,8 +149,11 @@ def _celery_arguments(
     return ["worker", *parts]
 
 
-def _wait_for(store: Store, installation: str) -> None:
-    """Wait for Redis for as long as it takes, then see that it is ours and keeps what it gets."""
+def _wait_for(store: Store, installation: str, orphaned: Callable[[], bool]) -> bool:
+    """Wait for Redis for as long as it takes, then see that it is ours and keeps what it gets.
+
+    Returns False when the supervisor is gone meanwhile: nobody wants this worker any more.
+    """
     told = False
     while True:
         try:
@@ -155,9 +163,11 @@ def _wait_for(store: Store, installation: str) -> None:
             if not told:
                 log.warning("store.unavailable", reason=str(error), advice="waiting for Redis")
             told = True
+            if orphaned():
+                return False
             time.sleep(_WAIT_FOR_REDIS_S)  # nothing else to do before the first connection
         else:
-            return
+            return True
 
 
 if __name__ == "__main__":

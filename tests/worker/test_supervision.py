@@ -153,3 +153,22 @@ def test_what_ends_again_and_again_is_started_ever_more_slowly():
     now[0] += 0.51
     assert not ended()
     supervisor.stop()
+
+
+def test_a_worker_that_waits_for_redis_does_not_outlive_its_supervisor(short_directory):
+    inventory = short_directory / "routers.toml"
+    inventory.write_text('[installation]\nid = "acme"\n')
+    nobody = str(2**22)  # above every process id of Linux
+    ended = subprocess.run(
+        [sys.executable, "-m", "worker.process", "events", "--parent", nobody],
+        env={
+            **os.environ,
+            "LEASEWIRE_INVENTORY": str(inventory),
+            "LEASEWIRE_REDIS_URL": f"unix://{short_directory}/nobody-listens.sock",
+        },
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert b"waiting for Redis" in ended.stdout + ended.stderr
