@@ -16,7 +16,7 @@ from worker.core.facts import Journaled
 from worker.core.outcome import DeadLetter
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
-from worker.store.views import literal
+from worker.store.views import key_pages
 
 JOURNAL_LOOKED_THROUGH: Final = 50_000
 """Entries of a journal at the most: behind a backlog as long, nobody asks of one event."""
@@ -60,7 +60,7 @@ class Finder:
         """
         prefix, value, found = self._keys.record_prefix, json.dumps(text), []
         with store_errors():
-            for page in self._pages(prefix):
+            for page in key_pages(self._client, prefix, _PAGE):
                 texts = cast("list[str | None]", self._client.mget(page))
                 found += [
                     key.removeprefix(prefix)
@@ -102,16 +102,6 @@ class Finder:
             entries = self._client.hscan_iter(body, count=_PAGE)
             for _, entry in zip(range(JOURNAL_LOOKED_THROUGH), entries, strict=False):
                 yield entry
-
-    def _pages(self, prefix: str) -> Iterator[list[str]]:
-        page: list[str] = []
-        for key in self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE):
-            page.append(key)
-            if len(page) == _PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
 
 
 def _event_naming(text: str, body: str) -> dict[str, Any] | None:

@@ -67,15 +67,9 @@ class Views:
 
     def services(self) -> Iterator[Stored]:
         """Every record, in no certain order, a page at a time."""
-        prefix = self._keys.record_prefix
-        page: list[str] = []
         with store_errors():
-            for key in self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE):
-                page.append(key)
-                if len(page) == _PAGE:
-                    yield from self._records(page)
-                    page = []
-            yield from self._records(page)
+            for page in key_pages(self._client, self._keys.record_prefix, _PAGE):
+                yield from self._records(page)
 
     def service(self, service_id: str, routers: Iterable[str]) -> ServiceView | None:
         """One service with its events, history and where it is marked or waits; None if unknown."""
@@ -190,6 +184,18 @@ class Views:
         return [
             decode_stored(key[start:], text) for key, text in zip(keys, texts, strict=True) if text
         ]
+
+
+def key_pages(client: redis.Redis, prefix: str, size: int) -> Iterator[list[str]]:
+    """All keys that start so, at most `size` a page, in no certain order; no page is empty."""
+    page: list[str] = []
+    for key in client.scan_iter(match=literal(prefix) + "*", count=size):
+        page.append(key)
+        if len(page) == size:
+            yield page
+            page = []
+    if page:
+        yield page
 
 
 def literal(text: str) -> str:

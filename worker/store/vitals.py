@@ -20,7 +20,7 @@ from worker.store.fleet import Fleet
 from worker.store.keys import Keys
 from worker.store.routers import RouterState
 from worker.store.upkeep import SAMPLES
-from worker.store.views import Views, literal
+from worker.store.views import Views, key_pages
 
 KEYS_MEASURED: Final = 20_000
 """Keys whose memory is asked for at the most; the rest is told from their share."""
@@ -69,7 +69,7 @@ class VitalsReader:
         looked = 0
         with store_errors():
             total = self._client.dbsize()
-            for page in self._pages(prefix):
+            for page in key_pages(self._client, prefix, _PAGE):
                 pipe = self._client.pipeline(transaction=False)
                 for key in page:
                     pipe.memory_usage(key)
@@ -155,15 +155,6 @@ class VitalsReader:
         letters = self._views.dead_letters(LETTERS_READ)
         _count(reasons, ((letter.reason, letter.at_ms) for letter in letters))
         return reasons
-
-    def _pages(self, prefix: str) -> Iterable[list[str]]:
-        page: list[str] = []
-        for key in self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE):
-            page.append(key)
-            if len(page) == _PAGE:
-                yield page
-                page = []
-        yield page
 
 
 def _count(reasons: dict[str, Reason], found: Iterable[tuple[str, int]]) -> None:
