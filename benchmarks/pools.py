@@ -48,7 +48,7 @@ def events(count: int, routers: int) -> list[dict[str, object]]:
 def start(here: Installation, kind: str, pool: str) -> subprocess.Popen[bytes]:
     """One worker process with a pool such as `threads:16`."""
     name, _, slots = pool.partition(":")
-    command = [sys.executable, "-m", "worker.process", kind, "--pool", name]
+    command = [sys.executable, "-m", "worker.runtime.process", kind, "--pool", name]
     with (here.directory / f"{kind}.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own module
             [*command, "--concurrency", slots or "1"],

@@ -10,10 +10,10 @@ from contracts.values import Ipv4, Mac48
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, print_json, print_table
-from worker.celery_app import make_app
 from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
+from worker.runtime.celery_app import make_app
+from worker.runtime.tasks import Rings
 from worker.store.claims import HeldClaim
-from worker.tasks import Rings
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2

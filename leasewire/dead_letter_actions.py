@@ -23,9 +23,9 @@ from leasewire.printing import JsonOption, clean, print_json
 from producers.errors import BatchViolation
 from producers.publisher import Publisher
 from producers.stamp import Stamped
-from worker.celery_app import make_app
 from worker.core.outcome import DeadLetter, Outcome
-from worker.tasks import Rings
+from worker.runtime.celery_app import make_app
+from worker.runtime.tasks import Rings
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2

@@ -11,9 +11,9 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
 from leasewire.router_policy import ApplyOption, router_of
-from worker.first_contact import make_sure
-from worker.hold import Hold
-from worker.option_collection import Collected, collect_options, look_for_unnamed
+from worker.convergence.first_contact import make_sure
+from worker.convergence.hold import Hold
+from worker.desk.option_collection import Collected, collect_options, look_for_unnamed
 from worker.routeros.sessions import Sessions
 
 app = typer.Typer(no_args_is_help=True, help="DHCP options that services share.")

@@ -9,12 +9,12 @@ import typer
 
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
+from worker.convergence.first_contact import other_serial
 from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
 from worker.core.rows import LEASES
+from worker.desk.preview import Preview, preview
 from worker.errors import RouterBlocked, RouterUnreachable
-from worker.first_contact import other_serial
 from worker.inventory import RouterConfig
-from worker.preview import Preview, preview
 from worker.routeros.sessions import Sessions
 
 Seen = Preview | RouterUnreachable | RouterBlocked

@@ -8,7 +8,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.router_policy import ApplyOption, router_of
-from worker.router_names import RouterNames, named, standing
+from worker.desk.router_names import RouterNames, named, standing
 
 
 def retire_command(

@@ -15,8 +15,8 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from worker.desk.sources import SourceChanges, owned
 from worker.inventory import Inventory, SourceConfig
-from worker.sources import SourceChanges, owned
 from worker.store.sources import SourceView
 from worker.store.store import Store
 

@@ -19,7 +19,7 @@ from leasewire.work import EventsOption, RoutersOption
 from worker.errors import ConfigurationError, LeasewireError
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
-from worker.supervisor import Supervisor
+from worker.runtime.supervisor import Supervisor
 
 log = structlog.get_logger()
 

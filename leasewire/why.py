@@ -18,7 +18,7 @@ from leasewire.printing import (
 from worker.core.explain import short_type
 from worker.core.facts import AtRouter
 from worker.core.observed import SeenRow
-from worker.inquiry import Answer, Inquiry
+from worker.desk.inquiry import Answer, Inquiry
 from worker.routeros.looking import Onlooker
 
 

@@ -8,7 +8,7 @@ import typer
 from leasewire.context import Context, InventoryOption, environment_for, load_settings
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
-from worker.supervisor import Supervisor
+from worker.runtime.supervisor import Supervisor
 
 EventsOption = Annotated[
     int, typer.Option("--events", help="Processes that fold events.", min=1, max=64)

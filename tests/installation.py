@@ -75,7 +75,7 @@ class Installation:
     simulator: Sequence[str] = ()
     inventory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tables: str = ""
-    worker_command: Sequence[str] = (sys.executable, "-m", "worker.process")
+    worker_command: Sequence[str] = (sys.executable, "-m", "worker.runtime.process")
     environ_more: dict[str, str] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
 

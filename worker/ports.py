@@ -1,6 +1,6 @@
 """What the use cases ask of the edges: a router session here, time beside it.
 
-`worker/converge.py` calls these; `worker/routeros/` implements the router's side.
+`worker/convergence/converge.py` calls these; `worker/routeros/` implements the router's side.
 """
 
 from collections.abc import Callable, Collection, Sequence

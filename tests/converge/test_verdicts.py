@@ -8,8 +8,8 @@ from contracts import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
-from worker.converge import Converge, PassLimits
-from worker.endings import Patience
+from worker.convergence.converge import Converge, PassLimits
+from worker.convergence.endings import Patience
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

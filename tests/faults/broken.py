@@ -12,11 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from worker import process
+from worker.convergence.endings import Look, confirmed
+from worker.convergence.hold import Hold
+from worker.convergence.round import Rounds
 from worker.core.operations import Plan
-from worker.endings import Look, confirmed
-from worker.hold import Hold
-from worker.round import Rounds
+from worker.runtime import process
 from worker.store.journal import Journal, Taken
 
 _DIES: Final = 0.1

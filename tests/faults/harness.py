@@ -205,7 +205,7 @@ def harness(directory: Any, routers: int, broken: str | None, service_ms: float)
         broken: name of a deliberately broken build (`broken.py`); None for the real one.
         service_ms: time of a write, one after the other in each router.
     """
-    build = ("tests.faults.broken", broken) if broken else ("worker.process",)
+    build = ("tests.faults.broken", broken) if broken else ("worker.runtime.process",)
     return Harness(
         directory,
         routers,

@@ -8,7 +8,7 @@ import pytest
 from contracts.events import EVENT_TYPES
 from tests import builders
 from tests.gateway.asking import post, post_batch, refusal
-from worker.accept import Accept
+from worker.intake.accept import Accept
 
 pytestmark = pytest.mark.redis
 

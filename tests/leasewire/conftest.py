@@ -17,8 +17,8 @@ from leasewire.cli import main
 from leasewire.context import Context
 from simulator.testing import PASSWORD, RouterHandle, running
 from tests.builders import SOURCE
-from worker.accept import Accept
-from worker.converge import Converge, PassLimits
+from worker.convergence.converge import Converge, PassLimits
+from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions
 
 LEASES = "/ip/dhcp-server/lease"

@@ -8,8 +8,8 @@ import pytest
 from contracts import event_key
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed
 from tests.leasewire.test_router_policies import now_due, ours, service, state
+from worker.desk.router_names import RouterNames
 from worker.errors import StoreUnavailable
-from worker.router_names import RouterNames
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

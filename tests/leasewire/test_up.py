@@ -74,7 +74,9 @@ def workers_of(process):
     """Process ids of the workers that a supervisor started."""
     children = (PROC / f"{process.pid}/task/{process.pid}/children").read_text().split()
     return [
-        int(pid) for pid in children if b"worker.process" in (PROC / pid / "cmdline").read_bytes()
+        int(pid)
+        for pid in children
+        if b"worker.runtime.process" in (PROC / pid / "cmdline").read_bytes()
     ]
 
 

@@ -4,10 +4,10 @@ import json
 
 from contracts import event_key, names
 from tests import builders
-from worker.accept import Accept
+from worker.convergence.endings import Look, confirmed
 from worker.core.entry import wanted_entries
 from worker.core.policy import RouterPolicy
-from worker.endings import Look, confirmed
+from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig
 
 TIMES = "urn:isp:bss:times"

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from tests.builders import SOURCE
 from tests.worker.desk import POLICIES, SOURCES
-from worker.admission import Admitted, Intake, admit, key_of
 from worker.core.record import ServiceRecord
-from worker.folding import Folding
+from worker.intake.admission import Admitted, Intake, admit, key_of
+from worker.intake.folding import Folding
 from worker.store.records import Stored, short_hash
 
 NOON = 1_795_521_600_000

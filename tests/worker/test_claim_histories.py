@@ -13,13 +13,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import builders
-from worker.accept import Accept
-from worker.converge import Converge
+from worker.convergence.converge import Converge
 from worker.core.dhcp_setup import DhcpSetup
 from worker.core.entry import claims_of, wanted_entries
 from worker.core.policy import RouterPolicy
 from worker.core.simulate import LeaseTable, OperationRefusedError
 from worker.errors import OutcomeUnknown
+from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig
 from worker.ports import Written
 from worker.store.store import open_store

@@ -5,9 +5,9 @@ import pytest
 from tests.builders import activated, cancelled, event
 from tests.worker.desk import POLICIES
 from tests.worker.paper_desk import NOON, PaperDesk
+from worker.convergence.endings import Look, Patience, confirmed, given_up, waiting
 from worker.core.entry import Entry, wanted_entries
 from worker.core.operations import Waiting
-from worker.endings import Look, Patience, confirmed, given_up, waiting
 from worker.store.records import Stored
 from worker.store.routers import Mark
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.builders import activated, ipv4, lease, mac, mac_changed
 from tests.worker.memory_router import MemoryRouter
-from worker.converge import Converge
+from worker.convergence.converge import Converge
 from worker.core.policy import RouterPolicy
 from worker.core.rows import OPTIONS
 

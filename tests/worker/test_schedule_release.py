@@ -8,9 +8,9 @@ import pytest
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.waiting import eventually
 from tests.worker.desk import Desk
+from worker.runtime.tasks import release_due
 from worker.store.schedule import RELEASE_MS
 from worker.store.store import open_store
-from worker.tasks import release_due
 
 pytestmark = pytest.mark.redis
 

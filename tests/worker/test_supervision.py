@@ -10,15 +10,15 @@ import pytest
 
 from tests.builders import SOURCE
 from tests.waiting import eventually
-from worker.process import EXIT_CONFIGURATION
+from worker.runtime.process import EXIT_CONFIGURATION
+from worker.runtime.supervisor import Supervisor
 from worker.store.store import open_store
-from worker.supervisor import Supervisor
 
 pytestmark = [pytest.mark.redis, pytest.mark.e2e]
 
 RUN = """
 import os, sys
-from worker.supervisor import Supervisor
+from worker.runtime.supervisor import Supervisor
 sys.exit(Supervisor(os.environ).run())
 """
 
@@ -67,7 +67,7 @@ def supervise(short_directory, own_valkey):
         process.kill()
         process.communicate()
     for pid in left:
-        if lives(pid) and b"worker.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if lives(pid) and b"worker.runtime.process" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
 
 
@@ -160,7 +160,7 @@ def test_a_worker_that_waits_for_redis_does_not_outlive_its_supervisor(short_dir
     inventory.write_text('[installation]\nid = "acme"\n')
     nobody = str(2**22)  # above every process id of Linux
     ended = subprocess.run(
-        [sys.executable, "-m", "worker.process", "events", "--parent", nobody],
+        [sys.executable, "-m", "worker.runtime.process", "events", "--parent", nobody],
         env={
             **os.environ,
             "LEASEWIRE_INVENTORY": str(inventory),

@@ -9,11 +9,11 @@ from contracts import names
 from tests.store.passing_time import let_pass
 from tests.waiting import eventually
 from tests.worker.desk import Desk
-from worker.celery_app import make_app
+from worker.runtime.celery_app import make_app
+from worker.runtime.sweep import Sweep
+from worker.runtime.tasks import Rings
 from worker.settings import Settings
 from worker.store.store import open_store
-from worker.sweep import Sweep
-from worker.tasks import Rings
 
 pytestmark = pytest.mark.redis
 

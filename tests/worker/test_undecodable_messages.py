@@ -12,10 +12,10 @@ from tests.builders import activated, mac
 from tests.installation import PREFIX, Installation
 from tests.waiting import eventually
 from tests.worker.desk import key_of
-from worker.celery_app import make_app
+from worker.runtime.celery_app import make_app
+from worker.runtime.tasks import Rings
+from worker.runtime.transport import BrokenMessageError, checked
 from worker.settings import Settings
-from worker.tasks import Rings
-from worker.transport import BrokenMessageError, checked
 
 
 def body_of(*args, kwargs=None, embedded=None):

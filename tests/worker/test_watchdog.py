@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.watchdog import SILENT_S, Watchdog
+from worker.runtime.watchdog import SILENT_S, Watchdog
 
 pytestmark = pytest.mark.redis
 

@@ -1,7 +1,7 @@
 """What is known when somebody asks why a customer has no address: gathered there, judged here.
 
-`worker/inquiry.py` gathers, `worker/core/explain.py` makes the sentence. Times are milliseconds
-since 1970, by Redis's clock.
+`worker/desk/inquiry.py` gathers, `worker/core/explain.py` makes the sentence. Times are
+milliseconds since 1970, by Redis's clock.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """The sentence about a MAC address, an IP address or an id that no service has.
 
-Who calls it: `worker/inquiry.py`, when nothing else was found.
+Who calls it: `worker/desk/inquiry.py`, when nothing else was found.
 """
 
 from collections.abc import Mapping, Sequence

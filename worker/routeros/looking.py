@@ -1,6 +1,6 @@
 """Looks at many routers at once for whoever asks; writes nothing.
 
-Who calls it: `leasewire why` and `services show --live`, through `worker/inquiry.py`.
+Who calls it: `leasewire why` and `services show --live`, through `worker/desk/inquiry.py`.
 """
 
 from collections.abc import Mapping

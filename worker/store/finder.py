@@ -1,6 +1,6 @@
 """Finds services, events and dead letters by what they name: a MAC address, an address, an id.
 
-Who calls it: `worker/inquiry.py`, for a person: what has no index is looked through.
+Who calls it: `worker/desk/inquiry.py`, for a person: what has no index is looked through.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""One worker process: `python -m worker.process events|routers`. Started by the supervisor.
+"""One worker process: `python -m worker.runtime.process events|routers`. Started by the supervisor.
 
 `events` folds events, one task at a time: a fold is CPU and short round trips to Redis. `routers`
 converges routers, many at once in threads: a router is waited for, not computed. The figures are
@@ -16,20 +16,20 @@ from typing import Final
 import structlog
 
 from contracts import names
-from worker.accept import Accept
-from worker.celery_app import guard_queues, make_app
-from worker.converge import Converge, PassLimits
-from worker.endings import Patience
+from worker.convergence.converge import Converge, PassLimits
+from worker.convergence.endings import Patience
 from worker.errors import ConfigurationError, StoreUnavailable
+from worker.intake.accept import Accept
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.routeros.sessions import Sessions
+from worker.runtime.celery_app import guard_queues, make_app
+from worker.runtime.sweep import Sweep
+from worker.runtime.tasks import Rings, register, release_due
+from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
-from worker.sweep import Sweep
-from worker.tasks import Rings, register, release_due
-from worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ _WAIT_FOR_REDIS_S: Final = 2.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run one worker process until it is told to end."""
-    parser = argparse.ArgumentParser(prog="python -m worker.process")
+    parser = argparse.ArgumentParser(prog="python -m worker.runtime.process")
     parser.add_argument("kind", choices=["events", "routers"])
     parser.add_argument("--parent", type=int, help="end when this process is no longer our parent")
     parser.add_argument("--pool", help="Celery pool in place of the measured choice")

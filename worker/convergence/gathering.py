@@ -5,6 +5,9 @@ Called by `round`. Asks the store and the router; decides nothing of what is wri
 
 from collections.abc import Collection, Iterable, Sequence
 
+from worker.convergence.endings import Look
+from worker.convergence.hold import Hold
+from worker.convergence.shortcomings import Shortcomings
 from worker.core.entry import Entry, claims_of, placeholder_mac, wanted_entries
 from worker.core.operations import Waiting
 from worker.core.ownership import tag_text
@@ -12,10 +15,7 @@ from worker.core.planner import Wanted, in_the_way
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
 from worker.core.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row
-from worker.endings import Look
-from worker.hold import Hold
 from worker.ports import LeaseQuery, RouterSession, Term
-from worker.shortcomings import Shortcomings
 from worker.store.routers import Mark
 from worker.store.store import Store
 

@@ -6,7 +6,7 @@ when they are many, it is the router that refuses us, and no service is given up
 
 from typing import Final, NamedTuple
 
-from worker.endings import Look
+from worker.convergence.endings import Look
 
 MASS_REFUSAL: Final = "mass-refusal"
 """Why such a router is blocked."""

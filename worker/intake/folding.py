@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from contracts import ScheduleWithdrawn, names
-from worker.admission import Admitted
 from worker.core.entry import claims_of, wanted_entries
 from worker.core.fold import Folded, fold, release
 from worker.core.marking import in_sync, marks_of, placed
@@ -22,6 +21,7 @@ from worker.core.schedule import MAX_PENDING, Ended, Schedule, Scheduled, ended_
 from worker.core.scheduling import keep, scheduled_of, supersede, withdraw
 from worker.core.version import Version
 from worker.core.writes import differing, says_nothing_new
+from worker.intake.admission import Admitted
 from worker.report import Report, Subject
 from worker.store.records import ServiceCommit, Stored, short_hash
 from worker.store.sources import Heard

@@ -2,8 +2,8 @@
 
 A list entry that is no complete Celery message makes a stock worker exit (no JSON, no
 content-type), block its queue (no task id) or drop it (no delivery info, an unknown task). Here
-such an entry becomes a dead letter and the queue goes on. `worker/celery_app.py` puts this in the
-place of the stock transport; why here and not in the supervisor: `docs/decisions/`.
+such an entry becomes a dead letter and the queue goes on. `worker/runtime/celery_app.py` puts this
+in the place of the stock transport; why here and not in the supervisor: `docs/decisions/`.
 """
 
 import base64

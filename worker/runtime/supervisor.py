@@ -11,7 +11,7 @@ from types import FrameType
 
 import structlog
 
-from worker.process import EXIT_CONFIGURATION
+from worker.runtime.process import EXIT_CONFIGURATION
 
 log = structlog.get_logger()
 
@@ -132,7 +132,7 @@ class Supervisor:
         return False
 
     def _start(self, child: _Child, now: float) -> None:
-        command = [sys.executable, "-m", "worker.process", child.kind]
+        command = [sys.executable, "-m", "worker.runtime.process", child.kind]
         child.process = subprocess.Popen(  # noqa: S603 - our own module
             [*command, "--parent", str(os.getpid())],
             env=self._environ,

@@ -8,10 +8,10 @@ from typing import Final
 
 import structlog
 
+from worker.convergence.endings import Look
 from worker.core.dhcp_setup import DhcpSetup
 from worker.core.entry import Entry
 from worker.core.operations import Waiting
-from worker.endings import Look
 from worker.ports import RouterSession
 from worker.store.troubles import Troubles
 

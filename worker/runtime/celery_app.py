@@ -22,11 +22,11 @@ def guard_queues() -> None:
 
     kombu's table of transports is one a process: for worker processes only.
     """
-    TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "worker.transport:Transport"
+    TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "worker.runtime.transport:Transport"
 
 
 def make_app(settings: Settings) -> Celery:
-    """The app of a worker process; tasks are registered by `worker/tasks.py`."""
+    """The app of a worker process; tasks are registered by `worker/runtime/tasks.py`."""
     # A receiver of this signal keeps Celery from configuring any logging itself.
     setup_logging.connect(celery_receiver(settings), weak=False)
     app = Celery("leasewire", set_as_current=False)

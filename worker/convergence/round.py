@@ -9,24 +9,24 @@ from typing import Final
 
 import structlog
 
+from worker.convergence.endings import Look, Patience, confirmed, given_up, held_back, waiting
+from worker.convergence.gathering import Gathering
+from worker.convergence.hold import Hold
+from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
+from worker.convergence.shortcomings import Shortcomings
+from worker.convergence.suspects import Suspects
+from worker.convergence.writing import Answers, in_words, write
 from worker.core.noting import to_note
 from worker.core.operations import Plan, Waiting
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
 from worker.core.rows import RowKey
-from worker.endings import Look, Patience, confirmed, given_up, held_back, waiting
 from worker.errors import LeaseLost, RouterBlocked
-from worker.gathering import Gathering
-from worker.hold import Hold
 from worker.ports import Refusal, RouterSession
-from worker.refusals import MASS_REFUSAL, Refusals, Refused
-from worker.shortcomings import Shortcomings
 from worker.store.records import ServiceCommit, Stored
 from worker.store.routers import Conclusion, Mark
 from worker.store.store import Store
-from worker.suspects import Suspects
-from worker.writing import Answers, in_words, write
 
 log = structlog.get_logger()
 

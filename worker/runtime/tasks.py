@@ -8,9 +8,9 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from contracts import names
-from worker.accept import Accept
-from worker.converge import Converge
+from worker.convergence.converge import Converge
 from worker.errors import StoreUnavailable
+from worker.intake.accept import Accept
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ Called by `round`.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from worker.endings import Look
+from worker.convergence.endings import Look
 from worker.store.troubles import Suspect, Troubles
 
 MAX_LOST_ALONE: Final = 3

@@ -6,6 +6,7 @@ Called by `leasewire plan`. Reads the store and the router; marks, claims and ro
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from worker.convergence.shortcomings import lacking
 from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
 from worker.core.operations import Plan, Waiting
 from worker.core.planner import Wanted, plan
@@ -13,7 +14,6 @@ from worker.core.policy import RouterPolicy
 from worker.core.record import Placement, ServiceRecord
 from worker.core.rows import ADDRESS_LISTS, OPTIONS, MenuPath, Row
 from worker.ports import RouterSession, Term
-from worker.shortcomings import lacking
 from worker.store.store import Store
 
 

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import structlog
 
+from worker.convergence.hold import Hold
 from worker.core.dhcp_options import Sighting, collectable
 from worker.core.operations import Remove
 from worker.core.rows import OPTIONS, DhcpOption
-from worker.hold import Hold
 from worker.ports import RouterSession
 from worker.store.store import Store
 

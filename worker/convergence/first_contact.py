@@ -5,9 +5,9 @@ Called by `converge` each time it has a session. Reads, and writes nothing to th
 
 from typing import Final
 
+from worker.convergence.hold import Hold
 from worker.core.ownership import parse_tag
 from worker.errors import RouterBlocked
-from worker.hold import Hold
 from worker.ports import RouterSession
 from worker.store.store import Store
 

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from worker.convergence.endings import Look, Patience, waiting
+from worker.convergence.first_contact import make_sure
+from worker.convergence.hold import Hold
+from worker.convergence.refusals import MASS_REFUSAL, PROBE
+from worker.convergence.round import Rounds, Tally
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.entry import Entry
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
-from worker.endings import Look, Patience, waiting
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
-from worker.first_contact import make_sure
-from worker.hold import Hold
 from worker.ports import RouterSession, RouterSessions
-from worker.refusals import MASS_REFUSAL, PROBE
-from worker.round import Rounds, Tally
 from worker.store.routers import Acquired, PolicyDiffers, RouterState
 from worker.store.store import Store
 

@@ -13,8 +13,8 @@ import structlog
 
 from worker.core.record import UnknownRecordFormatError
 from worker.errors import StoreUnavailable
+from worker.runtime.tasks import Rings
 from worker.store.store import Store
-from worker.tasks import Rings
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from typing import Final
 import structlog
 
 from contracts import names
-from worker.admission import Admitted, Intake, NotAdmitted, admit, key_of, refusal
 from worker.core.aliases import with_present_names
 from worker.core.policy import RouterPolicy
-from worker.folding import Folding
+from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of, refusal
+from worker.intake.folding import Folding
 from worker.inventory import SourceConfig
 from worker.store.sources import Heard
 from worker.store.store import Store

@@ -1,0 +1,1 @@
+"""One router made to match what is wanted: lease, read, plan, write, read back, confirm."""

@@ -1,0 +1,1 @@
+"""What people ask of it and do by hand: why, plan, names of routers, sources, option rows."""

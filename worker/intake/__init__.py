@@ -1,0 +1,1 @@
+"""Events become records: the fold, claims, marks and outcomes of one commit."""

@@ -1,0 +1,1 @@
+"""The processes: Celery app, tasks, sweep, watchdog, supervisor, transport."""
