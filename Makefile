@@ -31,7 +31,7 @@ demo: $(READY) ## the whole story on this machine, every step checked
 	$(BIN)/leasewire demo
 
 test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 test-fast: $(READY) ## the tests that need no server and no socket
 	$(BIN)/python -m pytest -m "not redis and not router and not e2e" -q
@@ -50,7 +50,7 @@ schemas: $(READY) ## write contracts/schemas/ from the models
 	$(BIN)/python -m contracts.schemas
 
 lock: $(READY) ## pin every dependency with hashes (no index is named in the result)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra gateway pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra gateway --extra alerts --extra outbox pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade tests/clients/requirements.in -o requirements-clients.lock
 	cd tests/clients/node && npm update --package-lock-only
