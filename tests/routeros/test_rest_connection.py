@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.routeros.peers import LEASE, Client, add, nothing, peer, settings, unhurried
+from tests.waiting import eventually
 from worker.core.operations import MakeStatic, Remove
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
@@ -230,6 +231,20 @@ def test_a_whole_table_may_take_longer_than_a_command():
         pytest.raises(RouterUnreachable, match="no answer in time"),
     ):
         session_on(connection, read_timeout_s=5).read_leases(SOME, nothing)
+
+
+def test_caller_is_told_while_a_whole_table_is_put_together(monkeypatch):
+    monkeypatch.setattr("worker.routeros.rest_connection._WAIT_S", 0.02)
+    told: list[float] = []
+
+    def answer(client: Client) -> None:
+        take_request(client)
+        eventually(lambda: len(told) >= 3, "three words while nothing has come")
+        client.sock.sendall(response([]))
+
+    with connected(answer) as (connection, _):
+        session = session_on(connection, read_timeout_s=10)
+        assert session.read_leases(None, lambda: told.append(time.monotonic())) == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from http.client import HTTPResponse, IncompleteRead
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -20,7 +21,10 @@ from worker.routeros.transport import Transport
 if TYPE_CHECKING:
     import socket
 
-_CHUNK: Final = 1 << 16
+_CHUNK: Final = 1 << 14
+"""Bytes of a body after which whoever called is told that it goes on."""
+_WAIT_S: Final = 1.0
+"""While nothing comes, whoever called is told so often that we wait still: leases need renewal."""
 _LARGEST_RESPONSE: Final = 64 << 20
 """In bytes: over 200,000 leases. More is no router, and must not fill our memory."""
 _WHO: Final = ("/system/identity/print", "=.proplist=name")
@@ -68,6 +72,8 @@ class RestConnection(Connection):
             stream = _Stream(self._transport, out, deadline)
             # all that the standard library's parser wants of a socket is its `makefile`
             response = HTTPResponse(cast("socket.socket", stream), method="POST")
+            while not stream.has_begun(_WAIT_S):
+                yield
             response.begin()
             body = bytearray()
             while chunk := response.read(_CHUNK):
@@ -108,6 +114,16 @@ class _Stream:
     def left_over(self) -> bool:
         return bool(self._buffer)
 
+    def has_begun(self, wait_s: float) -> bool:
+        """Wait so long for the first bytes; False while the router has time left to send them."""
+        try:
+            self._more(monotonic() + wait_s)
+        except TimeoutError:
+            if monotonic() >= self._deadline:
+                raise
+            return False
+        return True
+
     def readline(self, limit: int) -> bytes:
         while not (end := self._buffer.find(b"\n") + 1) and len(self._buffer) < limit:
             if not self._more():
@@ -124,12 +140,12 @@ class _Stream:
         del self._buffer[:size]
         return taken
 
-    def _more(self) -> bool:
+    def _more(self, until: float = inf) -> bool:
         """Wait for more; False at the end. Bytes alone are no reason to wait longer."""
         if monotonic() >= self._deadline:
             raise TimeoutError
         try:
-            data = self._transport.exchange(self._out, self._deadline)
+            data = self._transport.exchange(self._out, min(until, self._deadline))
         except EOFError:
             return False
         self._came += len(data)
