@@ -57,6 +57,13 @@ class Envelope(Part):
     recordedtime: Annotated[Time | None, Field(description="When the event was built.")] = None
     expirytime: Annotated[Time | None, Field(description="The event is dropped after it.")] = None
     traceparent: Reference | None = None
+    asof: Annotated[
+        Time | None,
+        Field(
+            description="Of a row of a file: when the file was true. Without a revision it is "
+            "written only if nothing that came later was."
+        ),
+    ] = None
     data: Data
 
     @property

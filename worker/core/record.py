@@ -116,6 +116,8 @@ class ServiceRecord:
         placements: by router; one joins before anything is written there.
         outstanding: accepted and not yet confirmed, in the order of acceptance.
         schedule: events that are to take effect later.
+        heard_ms: when the newest event came that wrote something (for a row of a file, the time
+            it speaks of), by Redis's clock: a row that is older undoes nothing.
     """
 
     service_id: str
@@ -126,6 +128,7 @@ class ServiceRecord:
     placements: Mapping[str, Placement] = field(default_factory=dict)
     outstanding: tuple[Outstanding, ...] = ()
     schedule: Schedule = NOTHING_SCHEDULED
+    heard_ms: int = 0
 
     def value(self, name: str) -> JsonValue:
         """What a register holds: its default while nobody wrote it."""
@@ -241,6 +244,8 @@ def record_to_json(record: ServiceRecord) -> str:
     }
     if record.epoch:
         text["epoch"] = record.epoch
+    if record.heard_ms:
+        text["heard"] = record.heard_ms
     if record.schedule != NOTHING_SCHEDULED:
         text["schedule"] = record.schedule.to_values()
     return _encode(text)
@@ -269,6 +274,7 @@ def record_from_json(text: str) -> ServiceRecord:
         placements={router: Placement.from_values(at) for router, at in raw["placements"].items()},
         outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
         schedule=Schedule.from_values(raw.get("schedule", [[], []])),
+        heard_ms=raw.get("heard", 0),
     )
 
 

@@ -71,6 +71,7 @@ class Admitted:
         content: hash of all that it says, by which a duplicate is known.
         raw: the event as it came.
         effective_at_ms: when it takes effect, rounded up; 0: it does not say.
+        as_of_ms: when the file was true of which it is a row; 0: it is of none.
     """
 
     event: Event
@@ -82,6 +83,7 @@ class Admitted:
     content: str
     raw: Mapping[str, object]
     effective_at_ms: int
+    as_of_ms: int = 0
 
     @property
     def subject(self) -> Subject:
@@ -142,6 +144,7 @@ def admit(
         content=content_hash(raw),
         raw=raw,
         effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
+        as_of_ms=_microseconds(event.asof) // 1000 if event.asof else 0,
     )
 
 
@@ -154,6 +157,9 @@ def _against_time(event: Event, order: Order, now_ms: int) -> NotAdmitted | None
     if order == "times" and event.time > now + MAX_CLOCK_SKEW:
         # It would win over all that is said until then.
         detail = "its time is more than 5 minutes in the future: mend the clock or the time zone"
+        return NotAdmitted("time-in-future", detail)
+    if event.asof is not None and event.asof > now + MAX_CLOCK_SKEW:
+        detail = "its asof is more than 5 minutes in the future: nothing can be known of then"
         return NotAdmitted("time-in-future", detail)
     expiry = event.expirytime
     if expiry is not None and expiry.timestamp() * 1000 <= now_ms:

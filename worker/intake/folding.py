@@ -123,13 +123,28 @@ class Folding:
         elif record.owner != each.event.source and not may_own:
             # The word of an operator. Its version is stamped in this commit and never again: it is
             # remembered even where it changes nothing.
-            self._take(each, own_version(record, each.digest), stamped=True)
+            self._stamp(each)
+        elif each.revision is None and each.as_of_ms:
+            self._own(each, may_own=may_own)
+            self._stamp(each)
         elif each.revision is None:
             detail = "the source counts revisions, but data.revision is missing"
             self._reject(each, "revision-required", detail)
         else:
             self._own(each, may_own=may_own)
             self._take(each, Version(record.epoch, each.revision, 0, each.digest))
+
+    def _stamp(self, each: Admitted) -> None:
+        """Take an event that has no version of its own: it beats what was said before it.
+
+        A row of a file speaks of a moment that may be long past, and what came after it stands.
+        """
+        if each.as_of_ms and self._record.heard_ms > each.as_of_ms:
+            came = f"an event that came at {_moment(self._record.heard_ms)} is newer"
+            detail = f"{came} than {_moment(each.as_of_ms)}, of which the file speaks"
+            self._say(each, "superseded", "superseded", reason="newer-than-file", detail=detail)
+            return
+        self._take(each, own_version(self._record, each.digest), stamped=True)
 
     def _own(self, each: Admitted, *, may_own: bool) -> None:
         if may_own:
@@ -146,6 +161,7 @@ class Folding:
         before, of = self._record, each.subject
         folded = fold(before, each.event, version, each.source.unmanaged)
         self._record = folded.record
+        self._hear(each.as_of_ms or self._now_ms, folded)
         if not folded.wrote:
             self._tell_late(each, version, folded, before)
         elif self._changes_nothing(before, folded):
@@ -188,6 +204,10 @@ class Folding:
             self._say(each, "superseded", "superseded", detail=f"by {holders}")
             self._report.line(of, "superseded", by=holders)
 
+    def _hear(self, at_ms: int, folded: Folded) -> None:
+        if folded.wrote:
+            self._record = replace(self._record, heard_ms=max(self._record.heard_ms, at_ms))
+
     def _schedule(self, each: Admitted, version: Version) -> None:
         """Keep an event for its time, unless it was withdrawn or superseded already."""
         if len(self._record.schedule.pending) >= MAX_PENDING:
@@ -220,6 +240,7 @@ class Folding:
         end = ended_of(scheduled, "released", "", self._now_ms)
         schedule = before.schedule.with_ended([end], self._now_ms)
         self._record = replace(folded.record, schedule=schedule)
+        self._hear(self._now_ms, folded)
         router = self._record.router or ""
         if self._changes_nothing(before, folded):
             reason = "already-current"
