@@ -3,11 +3,26 @@
 Who calls it: the publishing and the worker's Celery app. Pure: it only writes down settings.
 """
 
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 
-def broker_url(redis_url: str, username: str | None = None, password: str | None = None) -> str:
+class RedisLogin(TypedDict, total=False):
+    """What a URL must not hold, or cannot, of a connection to Redis.
+
+    Attributes:
+        username: ACL user; None is the default user.
+        password: None for a Redis without one. Do not print it.
+        ca_file: certificates of those who may vouch for a server behind `rediss://`; None: those
+            that the system trusts.
+    """
+
+    username: str | None
+    password: str | None
+    ca_file: str | None
+
+
+def broker_url(redis_url: str, **login: Unpack[RedisLogin]) -> str:
     """Write a redis-py URL as kombu wants it, which differs in two ways.
 
     A Unix socket has another scheme there. And kombu takes any certificate behind `rediss://`
@@ -15,8 +30,7 @@ def broker_url(redis_url: str, username: str | None = None, password: str | None
 
     Args:
         redis_url: `redis://`, `rediss://` or `unix://`, without user and password.
-        username: ACL user; None is the default user.
-        password: kept in the result: do not print it.
+        login: kept in the result: do not print it.
     """
     url = urlsplit(redis_url)
     query = dict(parse_qsl(url.query))
@@ -27,11 +41,13 @@ def broker_url(redis_url: str, username: str | None = None, password: str | None
             query["virtual_host"] = query.pop("db")
     elif scheme == "rediss":
         query.setdefault("ssl_cert_reqs", "required")
-    login = ""
+        if login.get("ca_file"):
+            query["ssl_ca_certs"] = str(login["ca_file"])
+    password, user = login.get("password"), ""
     if password is not None:
-        login = f"{quote(username or '', safe='')}:{quote(password, safe='')}@"
+        user = f"{quote(login.get('username') or '', safe='')}:{quote(password, safe='')}@"
     options = f"?{urlencode(query)}" if query else ""
-    return f"{scheme}://{login}{url.netloc}{url.path}{options}"
+    return f"{scheme}://{user}{url.netloc}{url.path}{options}"
 
 
 def broker_transport_options(prefix: str) -> dict[str, Any]:

@@ -92,24 +92,17 @@ class Context:
     def store(self) -> Store:
         """The store; connects when it is first read."""
         settings = self.settings
-        password = settings.redis_password
-        client = connect(
-            settings.redis_url,
-            username=settings.redis_username,
-            password=password.get_secret_value() if password else None,
-        )
+        client = connect(settings.redis_url, **settings.redis_login)
         return open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
 
     def publisher(self) -> Publisher:
         """A publisher with connections of its own."""
         settings = self.settings
-        password = settings.redis_password
         return open_publisher(
             settings.redis_url,
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
             prefix=settings.key_prefix,
-            username=settings.redis_username,
-            password=password.get_secret_value() if password else None,
+            **settings.redis_login,
         )
 
 

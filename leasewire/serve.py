@@ -41,16 +41,10 @@ def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterato
     settings, store = context.settings, context.store
     store.check_server()
     sources = context.inventory.sources
-    password = settings.redis_password
     with ExitStack() as stack:
         publisher = stack.enter_context(context.publisher())
         redis = stack.enter_context(
-            connect(
-                settings.redis_url,
-                username=settings.redis_username,
-                password=password.get_secret_value() if password else None,
-                socket_timeout_s=_PATIENCE_S,
-            )
+            connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_PATIENCE_S)
         )
         app = make_app(
             redis=redis,

@@ -8,6 +8,7 @@ variable counts as not set. What must never enter it: routers and policies, whic
 
 import difflib
 import os
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -23,6 +24,7 @@ from pydantic import (
     field_validator,
 )
 
+from contracts.broker import RedisLogin
 from worker.errors import ConfigurationError
 
 PREFIX: Final = "LEASEWIRE_"
@@ -49,6 +51,8 @@ class Settings(BaseModel):
     """ACL user; None is Redis's own default user."""
     redis_password_file: Path | None = None
     """File with the password: neither in a URL nor in a variable, which tools print."""
+    redis_ca_file: Path | None = None
+    """PEM file of the authority behind a `rediss://` server; None: those the system trusts."""
     key_prefix: str = Field("lw:", pattern=r"^[A-Za-z0-9:_-]{0,64}$")
     """First part of every key, so that one Redis can serve several installations."""
     inventory: Path = Path("routers.toml")
@@ -134,6 +138,19 @@ class Settings(BaseModel):
                 ) from error
         return value
 
+    @field_validator("redis_ca_file")
+    @classmethod
+    def _an_authority(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None:
+            return None
+        if not info.data.get("redis_url", "rediss:").startswith("rediss:"):
+            raise ValueError(f"speaks of TLS, so {PREFIX}REDIS_URL must start with rediss://")
+        try:
+            ssl.create_default_context(cafile=value)
+        except OSError as error:  # what `ssl` says of a broken file is one too
+            raise ValueError(f"names {value}, which is no PEM file of certificates") from error
+        return value
+
     @field_validator("command_timeout_s")
     @classmethod
     def _fits_the_lease(cls, value: float, info: ValidationInfo) -> float:
@@ -194,6 +211,16 @@ class Settings(BaseModel):
         """The password in `redis_password_file`, read anew at each look."""
         file = self.redis_password_file
         return SecretStr(file.read_text().strip()) if file else None
+
+    @property
+    def redis_login(self) -> RedisLogin:
+        """What connecting to `redis_url` needs besides; holds the password as it is."""
+        password = self.redis_password
+        return RedisLogin(
+            username=self.redis_username,
+            password=password.get_secret_value() if password else None,
+            ca_file=str(self.redis_ca_file) if self.redis_ca_file else None,
+        )
 
     @property
     def mac_mask_key(self) -> bytes | None:

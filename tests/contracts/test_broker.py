@@ -18,8 +18,10 @@ def test_a_url_is_written_as_kombu_wants_it(given, written):
 
 
 def test_a_login_is_quoted():
-    assert broker_url("redis://h/0", None, "p@/:?") == "redis://:p%40%2F%3A%3F@h/0"
-    assert broker_url("unix:///v.sock", "me", "x") == "redis+socket://me:x@/v.sock"
+    assert broker_url("redis://h/0", password="p@/:?") == "redis://:p%40%2F%3A%3F@h/0"
+    assert (
+        broker_url("unix:///v.sock", username="me", password="x") == "redis+socket://me:x@/v.sock"
+    )
 
 
 def test_no_wait_for_the_broker_is_without_end():

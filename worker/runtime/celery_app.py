@@ -36,13 +36,8 @@ def make_app(settings: Settings) -> Celery:
 
 def celery_settings(settings: Settings) -> Mapping[str, Any]:
     """Celery's settings; what is unsafe by default is set here."""
-    password = settings.redis_password
     return {
-        "broker_url": broker_url(
-            settings.redis_url,
-            settings.redis_username,
-            password.get_secret_value() if password else None,
-        ),
+        "broker_url": broker_url(settings.redis_url, **settings.redis_login),
         "broker_transport_options": broker_transport_options(settings.key_prefix)
         | {
             # What a killed worker held comes back after this, not after an hour. No ETA is used,

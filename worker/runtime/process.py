@@ -70,12 +70,7 @@ def run(
         pool: Celery's arguments for another pool than the measured choice.
     """
     inventory = load_inventory(settings.inventory, on_secret=hide_secret)
-    password = settings.redis_password
-    client = connect(
-        settings.redis_url,
-        username=settings.redis_username,
-        password=password.get_secret_value() if password else None,
-    )
+    client = connect(settings.redis_url, **settings.redis_login)
     store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
 
     def orphaned() -> bool:

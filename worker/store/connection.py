@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Unpack
 
 import redis
 from redis import exceptions
 
+from contracts.broker import RedisLogin
 from worker.errors import StoreUnavailable
+from worker.log_setup import hide_secret
 
 _PASSING = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "OOM")
 
@@ -33,20 +36,30 @@ def store_errors() -> Iterator[None]:
 def connect(
     url: str,
     *,
-    username: str | None = None,
-    password: str | None = None,
     socket_timeout_s: float = 30.0,
     connect_timeout_s: float = 5.0,
+    **login: Unpack[RedisLogin],
 ) -> redis.Redis:
-    """A client with texts decoded and with limits on every wait."""
+    """A client with texts decoded and with limits on every wait.
+
+    Args:
+        url: `redis://`, `rediss://` (the server's certificate is verified) or `unix://`.
+        socket_timeout_s: longest wait for an answer.
+        connect_timeout_s: longest wait for a connection.
+        login: its password is left out of every log line from now on.
+    """
+    password, ca_file = login.get("password"), login.get("ca_file")
+    if password is not None:
+        hide_secret(password)
     # A Unix socket knows neither a connect timeout nor keepalive, and redis-py says so by a crash.
     of_tcp = {"socket_connect_timeout": connect_timeout_s, "socket_keepalive": True}
     return redis.Redis.from_url(
         url,
-        username=username,
+        username=login.get("username"),
         password=password,
         decode_responses=True,
         socket_timeout=socket_timeout_s,
         health_check_interval=30,
         **({} if url.startswith("unix:") else of_tcp),
+        **({"ssl_ca_certs": ca_file} if ca_file is not None else {}),
     )
