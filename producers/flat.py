@@ -1,0 +1,186 @@
+"""An event as flat fields, the form that tables and other systems have: made into ours.
+
+Who calls it: files (a column is a field) and the adapters of webhooks. Pure. Values are checked by
+the contract, which names a place in the event: `field_at` says which field that is.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+FIELDS: Final = (
+    *("event", "service_id", "customer_id", "revision", "router", "dhcp_server", "mac", "ipv4"),
+    *("pool", "plan", "down_kbps", "up_kbps", "suspension_mode", "reason_code", "effective_at"),
+    *("serial", "circuit_id", "remote_id", "dns_servers", "options", "label"),
+)
+"""All there are, in the order in which a table shows them."""
+POLICYS_MODE: Final = "default"
+"""As `suspension_mode`: suspended as the router's policy says."""
+
+_OF_EVERY: Final = frozenset({"event", "service_id", "customer_id", "revision", "effective_at"})
+_NUMBERS: Final = frozenset({"revision", "down_kbps", "up_kbps"})
+_DEVICE: Final = ("mac", "serial", "circuit_id", "remote_id")
+Fields = Mapping[str, object]
+Said = dict[str, Any]
+
+
+class NotAnEvent(Exception):  # noqa: N818 - says what it is
+    """The fields make no event.
+
+    Attributes:
+        problems: field -> what is wrong and what to do.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__(problems)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name} {words}" for name, words in self.problems.items())
+
+
+def event_of(fields: Fields) -> Said:
+    """Make `type` and `data` of an event; the envelope is the caller's.
+
+    Args:
+        fields: of `FIELDS`, empty ones are none. `event` names the type, such as `mac_changed`;
+            without it the fields are a snapshot. Numbers may be text.
+
+    Raises:
+        NotAnEvent: with everything that is missing or has no place.
+    """
+    given = {name: value for name, value in fields.items() if value not in (None, "")}
+    kind = str(given.get("event", "snapshot"))
+    if kind not in _KINDS:
+        raise NotAnEvent({"event": f"must be one of {', '.join(_KINDS)}"})
+    make, needed, allowed = _KINDS[kind]
+    problems = {name: "is missing" for name in ("service_id", *needed) if name not in given}
+    if "ipv4" in problems and "pool" in given:
+        del problems["ipv4"]
+    for name in given.keys() - _OF_EVERY - set(needed) - set(allowed):
+        problems[name] = f"has no place in {kind}; leave it empty"
+    if {"ipv4", "pool"} <= given.keys():
+        problems["pool"] = "stands beside ipv4; give one of them"
+    for name in _NUMBERS & given.keys():
+        given[name] = _number(given[name])
+    if problems:
+        raise NotAnEvent(problems)
+    common = {name: given[name] for name in _COMMON if name in given}
+    return {"type": f"leasewire.service.{kind}.v1", "data": common | make(given)}
+
+
+def field_at(pointer: str) -> str:
+    """The field that a place in an event stands for, such as `mac` for `/data/service/device/mac`.
+
+    Empty where it is none of them.
+    """
+    steps = [step for step in pointer.split("/") if step and not step.isdigit()]
+    for step in reversed(steps):
+        if step in FIELDS:
+            return step
+        if step in _NAMES_OF:
+            return _NAMES_OF[step]
+    return ""
+
+
+_COMMON: Final = ("service_id", "customer_id", "revision", "effective_at")
+_NAMES_OF: Final = {
+    "subject": "service_id",
+    "code": "plan",
+    "mode": "suspension_mode",
+    "address": "ipv4",
+    "access": "router",
+    "hex": "options",
+}
+
+
+def _number(value: object) -> object:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else value  # noqa: PLR2004
+
+
+def _some(given: Fields, names: Iterable[str]) -> Said:
+    return {name: given[name] for name in names if name in given}
+
+
+def _block(given: Fields) -> Said:
+    suspended = bool(given.keys() & set(_SUSPENDED))
+    block: Said = {
+        "status": "suspended" if suspended else "active",
+        "access": _access(given),
+        "device": _some(given, _DEVICE),
+        "address": _address(given),
+    }
+    if "plan" in given:
+        block["plan"] = _plan(given)
+    if suspended:
+        block |= _suspension(given)
+    if "dns_servers" in given:
+        block["dns_servers"] = _words(given["dns_servers"])
+    if "options" in given:
+        block["options"] = [_option(each) for each in _words(given["options"])]
+    return block | _some(given, ["label"])
+
+
+def _access(given: Fields) -> Said:
+    return _some(given, ("router", "dhcp_server"))
+
+
+def _address(given: Fields) -> Said:
+    if "pool" in given:
+        return {"mode": "pool", "pool": given["pool"]}
+    return {"mode": "static", "ipv4": given.get("ipv4")}
+
+
+def _plan(given: Fields) -> Said:
+    return {"code": given["plan"], **_some(given, ("down_kbps", "up_kbps"))}
+
+
+def _suspension(given: Fields) -> Said:
+    mode = given.get("suspension_mode", POLICYS_MODE)
+    said = {} if mode == POLICYS_MODE else {"mode": mode}
+    said |= _some(given, ["reason_code"])
+    return {"suspension": said} if said else {}
+
+
+def _words(value: object) -> list[str]:
+    return re.split(r"[ ,]+", str(value).strip(" ,"))
+
+
+def _option(text: str) -> Said:
+    code, _, digits = text.partition("=")
+    return {"code": _number(code), "hex": digits}
+
+
+def _reason(given: Fields) -> Said:
+    return {"reason": {"code": given["reason_code"]}} if "reason_code" in given else {}
+
+
+def _moved(given: Fields) -> Said:
+    address = {"address": _address(given)} if given.keys() & {"ipv4", "pool"} else {}
+    return {"access": _access(given)} | address
+
+
+_WHOLE: Final = ("router", "mac", "ipv4")
+_REST: Final = ("dhcp_server", "pool", "plan", "down_kbps", "up_kbps", *_DEVICE[1:])
+_LISTS: Final = ("dns_servers", "options", "label")
+_SUSPENDED: Final = ("suspension_mode", "reason_code")
+_RATES: Final = ("down_kbps", "up_kbps")
+
+_KINDS: Final[dict[str, tuple[Callable[[Fields], Said], tuple[str, ...], tuple[str, ...]]]] = {
+    "snapshot": (
+        lambda given: {"service": _block(given)},
+        _WHOLE,
+        (*_REST, *_LISTS, *_SUSPENDED),
+    ),
+    "activated": (lambda given: {"service": _block(given)}, _WHOLE, (*_REST, *_LISTS)),
+    "cancelled": (_reason, (), ("reason_code",)),
+    "suspended": (_suspension, (), _SUSPENDED),
+    "resumed": (_reason, (), ("reason_code",)),
+    "mac_changed": (lambda given: _some(given, ["mac"]), ("mac",), ()),
+    "device_swapped": (lambda given: {"device": _some(given, _DEVICE)}, ("mac",), _DEVICE),
+    "address_changed": (lambda given: {"address": _address(given)}, ("ipv4",), ("pool",)),
+    "plan_changed": (lambda given: {"plan": _plan(given)}, ("plan",), _RATES),
+    "moved": (_moved, ("router",), ("dhcp_server", "ipv4", "pool")),
+}
+"""Event -> how its data is made, which fields it needs, and which more it may have."""

@@ -1,0 +1,78 @@
+"""Flat fields become the event that they mean, or say what is missing."""
+
+import pytest
+
+from contracts import Problem, parse_event
+from producers.flat import NotAnEvent, event_of, field_at
+from tests.builders import SOURCE
+
+WHOLE = {"service_id": "S-1", "router": "R1", "mac": "00:00:5E:00:53:01", "ipv4": "198.51.100.10"}
+
+
+def parsed(fields):
+    event = event_of(fields)
+    envelope = {"specversion": "1.0", "id": "e", "source": SOURCE, "time": "2026-11-24T09:00:00Z"}
+    more = {"subject": "service/S-1", "datacontenttype": "application/json"}
+    return parse_event(envelope | more | event)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"event": "activated", "plan": "HOME", "down_kbps": "50000", "up_kbps": 10_000},
+        {"event": "snapshot", "suspension_mode": "block", "reason_code": "nonpayment"},
+        {"suspension_mode": "default", "revision": "7", "customer_id": "C-1"},
+        {"dns_servers": "198.51.100.53 198.51.100.54", "options": "42=c6336435", "label": "roof"},
+        {"ipv4": "", "pool": "customers", "serial": "HX1", "effective_at": "2026-12-01T00:00:00Z"},
+    ],
+)
+def test_whole_services_follow_the_contract(more):
+    event = parsed(WHOLE | more)
+    assert event.data.service.access.router == "R1"
+    assert event.data.service.status == ("suspended" if "suspension_mode" in more else "active")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"event": "mac_changed", "mac": "00:00:5E:00:53:01"}, "mac_changed"),
+        ({"event": "device_swapped", "mac": "00:00:5E:00:53:01", "serial": "X"}, "device_swapped"),
+        ({"event": "address_changed", "pool": "customers"}, "address_changed"),
+        ({"event": "plan_changed", "plan": "HOME", "up_kbps": "1"}, "plan_changed"),
+        ({"event": "moved", "router": "R2", "ipv4": "198.51.100.20"}, "moved"),
+        ({"event": "suspended", "suspension_mode": "throttle"}, "suspended"),
+        ({"event": "suspended"}, "suspended"),
+        ({"event": "resumed", "reason_code": "paid"}, "resumed"),
+        ({"event": "cancelled"}, "cancelled"),
+    ],
+)
+def test_each_event_has_the_fields_it_is_about(fields, name):
+    assert parsed({"service_id": "S-1"} | fields).type == f"leasewire.service.{name}.v1"
+
+
+def test_everything_that_is_wrong_is_said_at_once():
+    with pytest.raises(NotAnEvent) as said:
+        event_of({"event": "snapshot", "router": "R1", "reason_code": ""})
+    assert said.value.problems == dict.fromkeys(("service_id", "mac", "ipv4"), "is missing")
+    with pytest.raises(NotAnEvent) as said:
+        event_of(WHOLE | {"event": "cancelled"})
+    assert set(said.value.problems) == {"router", "mac", "ipv4"}
+    with pytest.raises(NotAnEvent, match="event must be one of"):
+        event_of({"event": "exploded"})
+    with pytest.raises(NotAnEvent, match="pool stands beside ipv4"):
+        event_of(WHOLE | {"pool": "p"})
+
+
+def test_a_place_in_an_event_is_told_as_its_field():
+    places = {
+        "/data/service/device/mac": "mac",
+        "/data/service/address/ipv4": "ipv4",
+        "/data/service/dns_servers/0": "dns_servers",
+        "/data/plan/code": "plan",
+        "/data/suspension/mode": "suspension_mode",
+        "/data/service/options/1/hex": "options",
+        "/subject": "service_id",
+        "/source": "",
+    }
+    for pointer, field in places.items():
+        assert field_at(Problem(pointer, "c", "m").pointer) == field
