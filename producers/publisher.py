@@ -1,81 +1,54 @@
-"""The one way out: validate, stamp, write to the intake journal, ring.
+"""The one way out: check events, complete them, and hand them to a transport or the spool.
 
-Who calls it: every producer. `publish` returning means that the events are in the journal, which
-keeps them until a worker has committed them. The Celery message that follows is only the fast
-path: workers look into the journal by themselves.
+Who calls it: every producer. `publish` returning means that the events are safe: in the intake
+journal, or, with a spool and while the way in is down, on this host's disk.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from importlib.resources import files
-from typing import Any, Final, Self
-
-from celery import Celery
-from kombu.exceptions import OperationalError
-from redis import Redis
-from redis.exceptions import (
-    AuthenticationError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from typing import Self
 
 from contracts import ContractViolation, Event, Problem, content_hash
-from contracts.document import read_document
-from contracts.names import (
-    DEFAULT_PREFIX,
-    INTAKE_ENDS,
-    MAX_EVENTS_PER_MESSAGE,
-    QUEUE_EVENTS,
-    RING_LIFETIME_MS,
-    TASK_ACCEPT,
-    Lane,
-    journal_body,
-    journal_due,
-    journal_rung,
-)
-from producers.errors import BatchViolation, PublishFailed, Receipt
-from producers.headroom import Headroom
+from contracts.names import QUEUE_EVENTS, Lane
+from producers.backoff import Backoff
+from producers.drain import Drain
+from producers.errors import BatchViolation, EventsRefused, KeyRefused, Receipt, SpoolFailed
+from producers.spool import Spool
 from producers.stamp import Stamped, stamp
-
-MAX_MESSAGE_BYTES: Final = 1024 * 1024
-"""Of events in one script call and message: large ones must not hold up Redis together."""
-
-_IDS_SHOWN: Final = 3
+from producers.transport import Delivered, Transport, deliver
 
 
 class Publisher:
-    """Publishes events.
+    """Publishes events; may be used by several threads, not across a fork.
 
     Args:
-        redis: where the journal is.
-        app: sends the Celery messages; `producers.connection.make_app` makes one.
+        transport: the way in: `HttpTransport`, or `CeleryTransport` beside the workers' Redis.
         clock: gives the time, aware.
-        prefix: before every key; the app's must be the same.
+        spool: keeps events while the way in is down, and hands them in afterwards, in order. It
+            cannot help a process that dies between its commit and `publish`: an outbox can.
+        backoff: waits of the spool.
     """
 
     def __init__(
         self,
-        redis: Redis,
-        app: Celery,
+        transport: Transport,
         *,
         clock: Callable[[], datetime],
-        prefix: str = DEFAULT_PREFIX,
+        spool: Spool | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
-        self._redis = redis
-        self._app = app
+        self._transport = transport
         self._clock = clock
-        self._prefix = prefix
-        text = (files("producers") / "lua" / "publish.lua").read_text(encoding="utf-8")
-        self._script = redis.register_script(text)
-        self._headroom = Headroom(redis)
+        self._spool = spool
+        self._drain = Drain(spool, transport, backoff or Backoff()) if spool else None
 
     def close(self) -> None:
-        """Close the connections; publishing again opens new ones."""
-        self._app.close()
-        self._redis.close()
+        """Close the connections and the spool; what is in it is handed in by its next user."""
+        if self._drain is not None:
+            self._drain.close()
+        if self._spool is not None:
+            self._spool.close()
+        self._transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -89,10 +62,10 @@ class Publisher:
         *,
         lane: Lane = QUEUE_EVENTS,
     ) -> list[Receipt]:
-        """Write events to the journal; see `producers.stamp.stamp` for what may be left out.
+        """Make events safe; see `producers.stamp.stamp` for what may be left out of them.
 
         Args:
-            events: in any number; JSON text, mappings or models.
+            events: one or any number; JSON text, mappings or models.
             lane: `bulk` for imports and resyncs, which wait for live events.
 
         Returns:
@@ -100,23 +73,31 @@ class Publisher:
 
         Raises:
             BatchViolation: with every problem of every event; nothing was published.
-            PublishFailed: Redis did not take the events, or is too full for more (`headroom.py`).
+            EventsRefused: the other side will never take some of them; the others are safe.
+            PublishFailed: nobody holds those it has no receipts of; publish the call again.
         """
         return self.write(self.check(events), lane=lane)
 
     def write(self, stamped: Sequence[Stamped], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
-        """Write what `check` gave to the journal; see `publish`."""
-        keys: dict[str, Stamped] = {each.key: each for each in stamped}
-        receipts: dict[str, Receipt] = {}
-        for chunk in _chunks(keys.values()):
-            try:
-                share = self._headroom.share()
-                if share >= INTAKE_ENDS:
-                    raise PublishFailed(_too_full(share), tuple(receipts.values()))
-                receipts |= self._write(chunk, lane)
-            except RedisError as error:
-                raise PublishFailed(_what_to_do(error), tuple(receipts.values())) from error
-        return [receipts[each.key] for each in stamped]
+        """Make safe what `check` gave; see `publish`."""
+        unique = list({each.key: each for each in stamped}.values())
+        done = Delivered()
+        if self._drain is not None:
+            self._drain.refuse_where_refused()
+        # Whatever came before goes in before: behind a spooled event everything is spooled.
+        if self._spool is None or not self._spool.depth():
+            done = deliver(self._transport, unique, lane)
+        if self._spool is not None and self._drain is not None:
+            done = self._spooled(self._spool, self._drain, unique, lane, done)
+        receipts = [done.receipts[each.key] for each in stamped if each.key in done.receipts]
+        if done.failure is not None:
+            done.failure.receipts = tuple(done.receipts.values())
+            raise done.failure
+        if done.refused:
+            ids = {each.key: each.id for each in stamped}
+            refused = {ids[key]: words for key, words in done.refused.items()}
+            raise EventsRefused(refused, receipts)
+        return receipts
 
     def check(self, events: Iterable[Mapping[str, object] | str | bytes | Event]) -> list[Stamped]:
         """Validate and complete events as `publish` does, and write nothing.
@@ -143,99 +124,38 @@ class Publisher:
             raise BatchViolation(problems)
         return stamped
 
-    def _write(self, chunk: Sequence[Stamped], lane: Lane) -> dict[str, Receipt]:
-        prefix = self._prefix
-        pairs = [part for each in chunk for part in (each.key, each.body)]
-        ring, there = self._script(
-            keys=[
-                journal_body(prefix, lane),
-                journal_due(prefix, lane),
-                journal_rung(prefix, lane),
-            ],
-            args=[RING_LIFETIME_MS, *pairs],
-        )
-        before = {_text(key) for key in there[::2]}
-        reused = _reused(chunk, there)
-        ours = [each for each in chunk if each.key not in reused]
-        rung = bool(ring) and bool(ours) and self._send(ours, lane)
-        return {
-            each.key: Receipt(
-                event_id=each.id,
-                source=each.source,
-                event_key=each.key,
-                rung=rung and each.key not in reused,
-                id_reused=each.key in reused,
-                journaled_before=each.key in before - reused,
-            )
-            for each in chunk
-        }
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the spool is empty; False when it is not in time. True without a spool."""
+        return self._drain is None or self._drain.wait_until_empty(timeout_s)
 
-    def _send(self, events: Sequence[Stamped], lane: Lane) -> bool:
-        shown = ", ".join(each.id for each in events[:_IDS_SHOWN])
-        more = len(events) - _IDS_SHOWN
+    def _spooled(
+        self, spool: Spool, drain: Drain, events: Sequence[Stamped], lane: Lane, done: Delivered
+    ) -> Delivered:
+        """Spool what the transport did not take, and keep what it will never take."""
+        rest = [e for e in events if e.key not in done.receipts and e.key not in done.refused]
+        if isinstance(done.failure, KeyRefused):
+            return done  # nobody need wait for it: the caller hears of it
+        failure = None
+        reused: set[str] = set()
         try:
-            self._app.send_task(
-                TASK_ACCEPT,
-                args=[[each.event for each in events], lane],
-                queue=lane,
-                # Else Celery copies the arguments, addresses and all, into a header.
-                argsrepr=f"{shown} and {more} more" if more > 0 else shown,
-                kwargsrepr="{}",
-                ignore_result=True,
-            )
-        except (OperationalError, RedisError, OSError):
-            return False  # the events are in the journal: a sweep rings for them
-        return True
-
-
-def _chunks(events: Iterable[Stamped]) -> Iterator[list[Stamped]]:
-    chunk: list[Stamped] = []
-    size = 0
-    for each in events:
-        length = len(each.body)
-        if chunk and (len(chunk) == MAX_EVENTS_PER_MESSAGE or size + length > MAX_MESSAGE_BYTES):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(each)
-        size += length
-    if chunk:
-        yield chunk
-
-
-def _reused(chunk: Sequence[Stamped], there: Sequence[Any]) -> set[str]:
-    """Find the events whose id another event in the journal has."""
-    contents = {each.key: content_hash(each.event) for each in chunk} if there else {}
-    reused = set()
-    for key, body in zip(there[::2], there[1::2], strict=True):
-        if content_hash(read_document(body)[0]) != contents[_text(key)]:
-            reused.add(_text(key))
-    return reused
-
-
-def _text(reply: str | bytes) -> str:
-    return reply.decode() if isinstance(reply, bytes) else reply
-
-
-def _too_full(share: float) -> str:
-    return (
-        f"Redis uses {share:.0%} of its maxmemory: from {INTAKE_ENDS:.0%} on nothing is taken in, "
-        "so that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
-        "wait until it is drained, and publish again"
-    )
-
-
-def _what_to_do(error: RedisError) -> str:
-    match error:
-        case AuthenticationError():
-            what = "Redis refuses the login: mend user and password"
-        case RedisConnectionError() | RedisTimeoutError():
-            what = "Redis cannot be reached: start it, or mend its URL"
-        case OutOfMemoryError():
-            what = "Redis is full: raise maxmemory, or let the workers drain"
-        case ReadOnlyError():
-            what = "this Redis is a read-only replica: give the URL of the primary"
-        case _ if str(error).startswith("MISCONF"):
-            what = "Redis cannot write to its disk: make room there"
-        case _:
-            what = "Redis refuses the write"
-    return f"{what}, and publish again ({error})"
+            buried = [each for each in events if each.key in done.refused]
+            if buried:
+                spool.bury(buried, lane, done.refused)
+            if rest:
+                reused = {each.key for each in spool.add(rest, lane)}
+        except SpoolFailed as error:
+            way_in = f"{done.failure.reason}; " if done.failure else ""
+            failure = SpoolFailed(f"{way_in}{error.reason}")
+        else:
+            drain.wake()
+            done.receipts |= {
+                each.key: Receipt(
+                    event_id=each.id,
+                    source=each.source,
+                    event_key=each.key,
+                    spooled=each.key not in reused,
+                    id_reused=each.key in reused,
+                )
+                for each in rest
+            }
+        return Delivered(done.receipts, done.refused, failure)

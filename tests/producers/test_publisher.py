@@ -8,10 +8,12 @@ import redis
 
 from contracts import event_key, parse_event
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_rung
+from producers.celery_transport import CeleryTransport
 from producers.connection import make_app, open_publisher
 from producers.errors import BatchViolation, PublishFailed
 from producers.headroom import LOOK_EVERY_S, Headroom
-from producers.publisher import MAX_MESSAGE_BYTES, Publisher
+from producers.publisher import Publisher
+from producers.transport import MAX_MESSAGE_BYTES
 
 pytestmark = pytest.mark.redis
 
@@ -183,7 +185,7 @@ def test_an_event_in_the_journal_is_left_as_it_is(publisher, lane):
 def test_an_id_reused_for_another_event_is_reported_and_not_sent(valkey, lane, prefix, decode):
     client = redis.Redis.from_url(valkey.url, decode_responses=decode)
     app = make_app(valkey.url, prefix=prefix)
-    with Publisher(client, app, clock=lambda: NOW, prefix=prefix) as publisher:
+    with Publisher(CeleryTransport(client, app, prefix=prefix), clock=lambda: NOW) as publisher:
         publisher.publish([mac_changed(1)])
         receive(valkey, prefix)
         lane.end_ring()
@@ -239,7 +241,7 @@ def test_nothing_is_written_for_no_events(publisher, lane):
 def test_without_a_broker_the_events_are_in_the_journal_all_the_same(valkey, lane, prefix):
     client = valkey.client()
     app = make_app("unix:///nowhere/valkey.sock", prefix=prefix)
-    with Publisher(client, app, clock=lambda: NOW, prefix=prefix) as publisher:
+    with Publisher(CeleryTransport(client, app, prefix=prefix), clock=lambda: NOW) as publisher:
         (receipt,) = publisher.publish([mac_changed(1)])
     assert not receipt.rung
     assert lane.bodies.keys() == lane.due.keys() == {key(1)}
@@ -302,7 +304,7 @@ def test_a_redis_that_refuses_writes_is_told_apart_and_nothing_is_half_done(
 ):
     client = own_valkey.client()
     app = make_app(own_valkey.url, prefix=prefix)
-    with Publisher(client, app, clock=lambda: NOW, prefix=prefix) as publisher:
+    with Publisher(CeleryTransport(client, app, prefix=prefix), clock=lambda: NOW) as publisher:
         client.ping()
         breaks(own_valkey, client)
         with pytest.raises(PublishFailed, match=said):
@@ -318,7 +320,7 @@ def test_from_80_percent_on_nothing_is_taken_in_until_there_is_room_again(own_va
         own_valkey.client() as client,
         open_publisher(own_valkey.url, clock=lambda: NOW, prefix=prefix) as publisher,
     ):
-        publisher._headroom = Headroom(client, lambda: seconds[0])  # noqa: SLF001 - its clock
+        publisher._transport._headroom = Headroom(client, lambda: seconds[0])  # noqa: SLF001 - its clock
 
         def publish_at(share, number):
             client.config_set("maxmemory", int(client.info("memory")["used_memory"] / share))
@@ -367,7 +369,7 @@ def test_what_was_written_before_a_failure_has_its_receipts(publisher, lane, pre
                 lane.client.set(journal_due(prefix, "events"), "x")
             return self.script(**arguments)
 
-    publisher._script = Failing(publisher._script)  # noqa: SLF001 - the only way in between
+    publisher._transport._script = Failing(publisher._transport._script)  # noqa: SLF001 - the only way in between
     with pytest.raises(PublishFailed, match="500 events were written before") as raised:
         publisher.publish(events())
     assert len(raised.value.receipts) == len(lane.bodies) == 500

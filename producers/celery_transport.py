@@ -1,0 +1,160 @@
+"""Writes events to the intake journal itself, and rings: for who may speak to Redis.
+
+Who calls it: the publisher. `send` returning means that the events are in the journal, which
+keeps them until a worker has committed them. The Celery message that follows is only the fast
+path: workers look into the journal by themselves.
+"""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any, Final
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from contracts import content_hash
+from contracts.document import read_document
+from contracts.names import (
+    DEFAULT_PREFIX,
+    INTAKE_ENDS,
+    RING_LIFETIME_MS,
+    TASK_ACCEPT,
+    Lane,
+    journal_body,
+    journal_due,
+    journal_rung,
+)
+from producers.errors import PublishFailed, Receipt
+from producers.headroom import Headroom
+from producers.stamp import Stamped
+
+_IDS_SHOWN: Final = 3
+
+
+class CeleryTransport:
+    """A transport (`producers/transport.py`) to Redis and Celery.
+
+    Args:
+        redis: where the journal is.
+        app: sends the Celery messages; `producers.connection.make_app` makes one.
+        prefix: before every key; the app's must be the same.
+    """
+
+    def __init__(self, redis: Redis, app: Celery, *, prefix: str = DEFAULT_PREFIX) -> None:
+        self._redis = redis
+        self._app = app
+        self._prefix = prefix
+        text = (files("producers") / "lua" / "publish.lua").read_text(encoding="utf-8")
+        self._script = redis.register_script(text)
+        self._headroom = Headroom(redis)
+
+    def close(self) -> None:
+        """Close the connections; sending again opens new ones."""
+        self._app.close()
+        self._redis.close()
+
+    def send(self, events: Sequence[Stamped], lane: Lane) -> list[Receipt]:
+        """Write a batch to the journal; see `Transport`.
+
+        Raises:
+            PublishFailed: Redis did not take the events, or is too full for more (`headroom.py`).
+        """
+        try:
+            share = self._headroom.share()
+            if share >= INTAKE_ENDS:
+                raise PublishFailed(_too_full(share))
+            return self._write(events, lane)
+        except RedisError as error:
+            raise PublishFailed(_what_to_do(error)) from error
+
+    def _write(self, chunk: Sequence[Stamped], lane: Lane) -> list[Receipt]:
+        prefix = self._prefix
+        pairs = [part for each in chunk for part in (each.key, each.body)]
+        ring, there = self._script(
+            keys=[
+                journal_body(prefix, lane),
+                journal_due(prefix, lane),
+                journal_rung(prefix, lane),
+            ],
+            args=[RING_LIFETIME_MS, *pairs],
+        )
+        before = {_text(key) for key in there[::2]}
+        reused = _reused(chunk, there)
+        ours = [each for each in chunk if each.key not in reused]
+        rung = bool(ring) and bool(ours) and self._ring(ours, lane)
+        return [
+            Receipt(
+                event_id=each.id,
+                source=each.source,
+                event_key=each.key,
+                rung=rung and each.key not in reused,
+                id_reused=each.key in reused,
+                journaled_before=each.key in before - reused,
+            )
+            for each in chunk
+        ]
+
+    def _ring(self, events: Sequence[Stamped], lane: Lane) -> bool:
+        shown = ", ".join(each.id for each in events[:_IDS_SHOWN])
+        more = len(events) - _IDS_SHOWN
+        try:
+            self._app.send_task(
+                TASK_ACCEPT,
+                args=[[each.event for each in events], lane],
+                queue=lane,
+                # Else Celery copies the arguments, addresses and all, into a header.
+                argsrepr=f"{shown} and {more} more" if more > 0 else shown,
+                kwargsrepr="{}",
+                ignore_result=True,
+            )
+        except (OperationalError, RedisError, OSError):
+            return False  # the events are in the journal: a sweep rings for them
+        return True
+
+
+def _reused(chunk: Sequence[Stamped], there: Sequence[Any]) -> set[str]:
+    """Find the events whose id another event in the journal has."""
+    contents = {each.key: content_hash(each.event) for each in chunk} if there else {}
+    reused = set()
+    for key, body in zip(there[::2], there[1::2], strict=True):
+        if content_hash(read_document(body)[0]) != contents[_text(key)]:
+            reused.add(_text(key))
+    return reused
+
+
+def _text(reply: str | bytes) -> str:
+    return reply.decode() if isinstance(reply, bytes) else reply
+
+
+def _too_full(share: float) -> str:
+    return (
+        f"Redis uses {share:.0%} of its maxmemory: from {INTAKE_ENDS:.0%} on nothing is taken in, "
+        "so that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
+        "wait until it is drained, and publish again"
+    )
+
+
+def _what_to_do(error: RedisError) -> str:
+    match error:
+        case AuthenticationError():
+            what = "Redis refuses the login: mend user and password"
+        case RedisConnectionError() | RedisTimeoutError():
+            what = "Redis cannot be reached: start it, or mend its URL"
+        case OutOfMemoryError():
+            what = "Redis is full: raise maxmemory, or let the workers drain"
+        case ReadOnlyError():
+            what = "this Redis is a read-only replica: give the URL of the primary"
+        case _ if str(error).startswith("MISCONF"):
+            what = "Redis cannot write to its disk: make room there"
+        case _:
+            what = "Redis refuses the write"
+    return f"{what}, and publish again ({error})"

@@ -1,0 +1,260 @@
+"""Events on this host's disk while the way in is down: an SQLite file, in the order of arrival.
+
+Who calls it: the publisher, which adds, and its drain, which takes. Processes may share a file.
+`synchronous=FULL`: what was added is there after a power cut.
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import takewhile
+from pathlib import Path
+from threading import RLock
+from typing import Final, NamedTuple
+
+from contracts import content_hash
+from contracts.document import read_document
+from contracts.names import LANES, MAX_EVENTS_PER_MESSAGE, Lane
+from producers.errors import SpoolFailed
+from producers.stamp import Stamped
+
+DAY_S: Final = 86_400
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS spooled (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, -- the order; never given twice
+    source TEXT NOT NULL, id TEXT NOT NULL,
+    key TEXT NOT NULL, lane TEXT NOT NULL, body TEXT NOT NULL,
+    spooled_at REAL NOT NULL, -- seconds since 1970
+    UNIQUE (source, id)
+);
+CREATE TABLE IF NOT EXISTS dead (
+    source TEXT NOT NULL, id TEXT NOT NULL,
+    key TEXT NOT NULL, lane TEXT NOT NULL, body TEXT NOT NULL,
+    reason TEXT NOT NULL, died_at REAL NOT NULL,
+    PRIMARY KEY (source, id)
+);
+"""
+
+
+class Spooled(NamedTuple):
+    """Events of one lane, the oldest of the spool."""
+
+    lane: Lane
+    events: list[Stamped]
+
+
+class Dead(NamedTuple):
+    """An event that was not taken and is not tried again by itself.
+
+    Attributes:
+        source: who said it.
+        id: its id there.
+        body: the event as JSON text.
+        reason: why.
+    """
+
+    source: str
+    id: str
+    body: str
+    reason: str
+
+
+class Spool:
+    """A bounded spool.
+
+    Args:
+        path: of the file; it and what is beside it are made, for this user only.
+        max_events: waiting and dead together; with so many, adding raises.
+        max_age_s: an event that waited longer is dead: the BSS has moved on.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        max_events: int = 100_000,
+        max_age_s: float = 7 * DAY_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = Path(path)
+        self._max_events = max_events
+        self._max_age_s = max_age_s
+        self._clock = clock
+        self._lock = RLock()
+        self._process = os.getpid()
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            # Before SQLite makes it: an event holds addresses of customers.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._database = sqlite3.connect(
+                self._path, timeout=30, isolation_level=None, check_same_thread=False
+            )
+            with _told():
+                self._database.execute("PRAGMA journal_mode=WAL")
+                self._database.execute("PRAGMA synchronous=FULL")
+                self._database.executescript(_SCHEMA)
+        except OSError as error:
+            words = f"the spool {self._path} cannot be opened: {error.strerror}"
+            raise SpoolFailed(words) from error
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        with self._lock:
+            self._database.close()
+
+    def depth(self) -> int:
+        """Events that wait."""
+        with self._reading() as database:
+            return int(database.execute("SELECT count(*) FROM spooled").fetchone()[0])
+
+    def add(self, events: Sequence[Stamped], lane: Lane) -> list[Stamped]:
+        """Put events behind those that wait; all of them, or none.
+
+        Returns:
+            Those not added: the spool holds another event under their source and id.
+
+        Raises:
+            SpoolFailed: it is full, or cannot be written.
+        """
+        reused = []
+        with self._writing() as database:
+            for each in events:
+                row = (each.source, each.id, each.key, lane, each.body, self._clock())
+                find = "SELECT body FROM spooled WHERE source = ? AND id = ?"
+                there = database.execute(find, row[:2]).fetchone()
+                if there is None:
+                    columns = "source, id, key, lane, body, spooled_at"
+                    insert = f"INSERT INTO spooled ({columns}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
+                    database.execute(insert, row)
+                elif content_hash(read_document(there[0])[0]) != content_hash(each.event):
+                    reused.append(each)
+            self._check_bound(database)
+        return reused
+
+    def oldest(self) -> Spooled | None:
+        """The oldest events, of one lane, as many as go into a batch; None when none waits."""
+        with self._reading() as database:
+            rows = database.execute(
+                "SELECT lane, key, body FROM spooled ORDER BY position LIMIT ?",
+                [MAX_EVENTS_PER_MESSAGE],
+            ).fetchall()
+        if not rows:
+            return None
+        first = rows[0][0]
+        same = takewhile(lambda row: row[0] == first, rows)
+        events = [Stamped(key, read_document(body)[0], body) for _, key, body in same]
+        return Spooled(next(lane for lane in LANES if lane == first), events)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Forget events that are in the journal."""
+        with self._writing() as database:
+            database.executemany("DELETE FROM spooled WHERE key = ?", [(key,) for key in keys])
+
+    def bury(self, events: Sequence[Stamped], lane: Lane, reasons: Mapping[str, str]) -> None:
+        """Put events into the dead table, out of those that wait.
+
+        Args:
+            events: whichever.
+            lane: theirs.
+            reasons: event key -> why.
+        """
+        now = self._clock()
+        with self._writing() as database:
+            for each in events:
+                database.execute("DELETE FROM spooled WHERE key = ?", [each.key])
+                database.execute(
+                    "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [each.source, each.id, each.key, lane, each.body, reasons[each.key], now],
+                )
+            self._check_bound(database)
+
+    def bury_old(self) -> int:
+        """Put events that waited too long into the dead table; tells how many."""
+        now = self._clock()
+        reason = f"waited longer than {self._max_age_s / DAY_S:g} days"
+        with self._writing() as database:
+            old = "FROM spooled WHERE spooled_at < ?"
+            oldest = now - self._max_age_s
+            database.execute(
+                f"INSERT OR REPLACE INTO dead SELECT source, id, key, lane, body, ?, ? {old}",
+                [reason, now, oldest],
+            )
+            return database.execute(f"DELETE {old}", [oldest]).rowcount
+
+    def dead(self) -> list[Dead]:
+        """The dead events, the longest dead first."""
+        with self._reading() as database:
+            rows = database.execute("SELECT source, id, body, reason FROM dead ORDER BY died_at")
+            return [Dead(*row) for row in rows]
+
+    def revive(self) -> int:
+        """Let every dead event wait again, behind the others; tells how many."""
+        with self._writing() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO spooled (source, id, key, lane, body, spooled_at) "
+                "SELECT source, id, key, lane, body, ? FROM dead ORDER BY died_at",
+                [self._clock()],
+            )
+            return database.execute("DELETE FROM dead").rowcount
+
+    def discard(self, source: str, event_id: str) -> bool:
+        """Forget a dead event; False when there is none."""
+        with self._writing() as database:
+            where = "DELETE FROM dead WHERE source = ? AND id = ?"
+            return database.execute(where, [source, event_id]).rowcount > 0
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """True in the block for one process only: whoever drains keeps the order."""
+        with open(f"{self._path}.drain", "a", opener=_for_this_user) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True  # closing lets go
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        if os.getpid() != self._process:
+            raise SpoolFailed("the spool was opened before a fork: open it in each process")
+        with self._lock, _told():
+            yield self._database
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+                database.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    database.execute("ROLLBACK")
+                raise
+
+    def _check_bound(self, database: sqlite3.Connection) -> None:
+        count = "SELECT (SELECT count(*) FROM spooled) + (SELECT count(*) FROM dead)"
+        with closing(database.execute(count)) as found:
+            held = int(found.fetchone()[0])
+        if held > self._max_events:
+            raise SpoolFailed(
+                f"the spool {self._path} is full: it holds at most {self._max_events} events; "
+                "mend the way in, discard dead events, or give it more room"
+            )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise SpoolFailed(f"the spool cannot be used: {error}") from error
+
+
+def _for_this_user(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
