@@ -12,6 +12,7 @@ from leasewire import (
     claims,
     dead_letters,
     demo,
+    drift,
     events,
     first_inventory,
     gateway,
@@ -76,6 +77,10 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(routers.app, name="routers")
 app.add_typer(options.app, name="options")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
+app.command("drift", short_help="Show what was changed on routers by hand.")(drift.drift_command)
+app.command("reconcile", short_help="Put right what was changed on routers by hand.")(
+    drift.reconcile_command
+)
 app.command("status", short_help="Show how all is doing, for people and monitoring.")(
     status.status_command
 )

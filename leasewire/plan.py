@@ -10,14 +10,14 @@ import typer
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
 from worker.convergence.first_contact import other_serial
+from worker.convergence.full_read import FullRead, read_fully
 from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
 from worker.core.rows import LEASES
-from worker.desk.preview import Preview, preview
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.sessions import Sessions
 
-Seen = Preview | RouterUnreachable | RouterBlocked
+Seen = FullRead | RouterUnreachable | RouterBlocked
 
 _AT_ONCE: Final = 16
 """Routers read at a time: one that is down costs its connect timeout."""
@@ -70,7 +70,7 @@ def look_at(context: Context, names: Sequence[str]) -> dict[str, Seen]:
                 bound = serials.get(name, session.serial)
                 if bound != session.serial:
                     return other_serial(name, bound, session.serial)
-                return preview(context.store, session, name, policy.held_in(session.entries))
+                return read_fully(context.store, session, name, policy.held_in(session.entries))
         except (RouterUnreachable, RouterBlocked) as error:
             return error
 
@@ -84,7 +84,7 @@ def exit_code(found: Sequence[Seen]) -> int:
         return 1
     if any(isinstance(seen, RouterUnreachable) for seen in found):
         return 3
-    return 2 if any(isinstance(seen, Preview) and seen.plan.phases for seen in found) else 0
+    return 2 if any(isinstance(seen, FullRead) and seen.plan.phases for seen in found) else 0
 
 
 def document_of(config: RouterConfig, seen: Seen) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def document_of(config: RouterConfig, seen: Seen) -> dict[str, Any]:
             return {"router": config.name, "error": error}
         case RouterUnreachable(words=words):
             return {"router": config.name, "error": {"cause": "unreachable", "words": words}}
-        case Preview(plan=plan, services=services, rows=rows):
+        case FullRead(plan=plan, services=services, rows=rows):
             return {
                 "router": config.name,
                 "services": services,
@@ -138,7 +138,7 @@ def _operation(operation: Operation, phase: int) -> dict[str, Any]:
 
 def print_seen(name: str, seen: Seen) -> None:
     """What was seen of a router, for people."""
-    if not isinstance(seen, Preview):
+    if not isinstance(seen, FullRead):
         typer.secho(clean(seen), err=True, fg="red")
         return
     plan = seen.plan

@@ -128,6 +128,28 @@ class Fleet:
                 )
             )
 
+    def look_again(
+        self, router: str, services: Sequence[str], what: str, detail: str, actor: str
+    ) -> int:
+        """Mark services of a router for a person; returns how many.
+
+        Args:
+            router: its name.
+            services: their ids.
+            what: the action, in a word.
+            detail: more of it.
+            actor: who wants it.
+        """
+        action = self._action(actor, what, router, detail)
+        with store_errors():
+            return int(
+                self._scripts.run(
+                    "look_again",
+                    self._block(router),
+                    [router, new_stamp(), BULK, action, *services],
+                )
+            )
+
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
         """Bind another serial to a name and mark all its services.
 

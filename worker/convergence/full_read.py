@@ -1,0 +1,170 @@
+"""One read of each menu of a router, and what it says of all its services at once.
+
+Called by `leasewire plan`, `drift`, `reconcile` and `orphans`, and for the report of a pass.
+Reads the store and the router; marks, claims and rows stay as they are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from worker.convergence.shortcomings import lacking
+from worker.core.census import Census, Tagged, census, tagged_rows
+from worker.core.dhcp_options import is_ours
+from worker.core.drift import Difference, differences, in_words
+from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
+from worker.core.operations import Plan, Waiting
+from worker.core.planner import Wanted, plan
+from worker.core.policy import RouterPolicy
+from worker.core.record import Placement, ServiceRecord
+from worker.core.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row
+from worker.ports import RouterSession, Term
+from worker.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class FullRead:
+    """What was read, and what follows.
+
+    Attributes:
+        plan: of all services of which a row may exist on the router.
+        services: how many those are.
+        rows: how many leases the router has.
+        pending: services that are to be looked at anyway, or are known not to be in sync.
+        drift: what differs of the others.
+        census: whose rows there are.
+        options: our option rows that no lease of this read names.
+    """
+
+    plan: Plan
+    services: int
+    rows: int
+    pending: frozenset[str]
+    drift: Sequence[Difference]
+    census: Census
+    options: Sequence[DhcpOption]
+
+
+def read_fully(
+    store: Store,
+    session: RouterSession,
+    router: str,
+    policy: RouterPolicy,
+    progress: Callable[[], None] = lambda: None,
+) -> FullRead:
+    """Read each menu once, and plan for every service of the router, marked or not.
+
+    Args:
+        store: the store.
+        session: to the router.
+        router: its name.
+        policy: of the router, as held in the session's menu.
+        progress: called between answers, so that a caller can renew its lease.
+
+    Raises:
+        RouterUnreachable, RouterBlocked: as the session does.
+    """
+    pending = _pending(store, router)
+    stored = {each.record.service_id: each for each in store.views.router_services(router)}
+    placed = {service_id: each.record for service_id, each in stored.items()}
+    claims = store.views.router_claims(router)
+    setup = session.read_setup(fresh=True)
+    wanted = []
+    for record in placed.values():
+        one = _wanted(record, router, policy, claims)
+        hindered = one.entry.hindered or lacking(one.entry, setup, session)
+        wanted.append(replace(one, entry=replace(one.entry, hindered=hindered)))
+    # Options first: one that comes to be named between the two reads is not looked for.
+    options = session.read_rows(OPTIONS, None, progress)
+    leases = session.read_leases(None, progress)
+    rows: list[Row] = [*options, *leases, *_listed(session, policy, wanted, progress)]
+    made = plan(wanted, rows, policy)
+    strangers = sorted({each.service_id for each in tagged_rows(rows, policy.installation)})
+    others = store.records.read([name for name in strangers if name not in placed])
+    counted = census(
+        rows,
+        placed,
+        placed.keys() | {name for name, each in others.items() if each.generation},
+        router,
+        policy.installation,
+    )
+    found = [*differences(made), *map(_surplus, counted.left)]
+    # Whoever is marked by now, or has another record, was written while this read.
+    pending |= _pending(store, router)
+    now = store.records.read(sorted({each.service_id for each in found} - pending))
+    then = stored | others
+    settled = {name for name in now if now[name].generation == then[name].generation}
+    return FullRead(
+        made,
+        len(placed),
+        len(leases),
+        pending,
+        [each for each in found if each.service_id in settled],
+        counted,
+        _unnamed(options, leases, policy.installation),
+    )
+
+
+def _surplus(left: Tagged) -> Difference:
+    """A row of a service that has nothing on this router: as a restored backup brings it back."""
+    row = left.row
+    return Difference(left.service_id, "surplus", row.menu, "", "", in_words(row.fields))
+
+
+def _pending(store: Store, router: str) -> frozenset[str]:
+    return store.views.router_marked(router) | store.views.router_waiting(router).keys()
+
+
+def _listed(
+    session: RouterSession,
+    policy: RouterPolicy,
+    wanted: Sequence[Wanted],
+    progress: Callable[[], None],
+) -> Iterator[Row]:
+    """Of address lists, which may be long, only ours; nothing where there are none."""
+    lists = {place.list for one in wanted for place in one.listed | one.entry.listed}
+    lists |= {policy.suspend_list} - {""}
+    terms = [Term("list", each) for each in sorted(lists)]
+    if terms and policy.entries != "mac-server":
+        yield from session.read_rows(ADDRESS_LISTS, terms, progress)
+
+
+def _unnamed(
+    options: Sequence[Row], leases: Sequence[Lease], installation: str
+) -> Sequence[DhcpOption]:
+    named = {name for row in leases for name in row.fields.get("dhcp-option", "").split(",")}
+    ours = (row for row in options if isinstance(row, DhcpOption))
+    return [row for row in ours if is_ours(row.option, installation) and row.option not in named]
+
+
+def _wanted(
+    record: ServiceRecord,
+    router: str,
+    policy: RouterPolicy,
+    claims: Mapping[str, Mapping[str, tuple[str, bool]]],
+) -> Wanted:
+    entries = wanted_entries(record, {router: policy})
+    entry = entries.get(router, Entry(record.service_id, None))
+    placement = record.placements.get(router, Placement(None))
+    refused = [
+        f"{claim.key} is held by service {holder}"
+        for claim in sorted(claims_of(entry))
+        for holder in _others(claim, record.service_id, claims)
+    ]
+    return Wanted(
+        entry,
+        written=placement.written,
+        granted=not refused,
+        refused_because=Waiting("claim-held", "; ".join(refused)) if refused else None,
+        listed=placement.listed,
+    )
+
+
+def _others(
+    claim: Claim, service_id: str, claims: Mapping[str, Mapping[str, tuple[str, bool]]]
+) -> list[str]:
+    """Who holds a claim so strongly that the service must wait (`store/lua/_claims.lua`)."""
+    return [
+        holder
+        for scope, (holder, strong) in claims.get(claim.key, {}).items()
+        if strong and holder != service_id and scopes_meet(scope, claim.scope)
+    ]
