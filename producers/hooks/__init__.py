@@ -1,0 +1,1 @@
+"""Webhooks of BSS systems, in each vendor's own format: mapped, or read again at the vendor."""

@@ -1,0 +1,120 @@
+"""What `hooks.toml` may say, table by table.
+
+Who calls it: `config.py` reads the file; the adapters look at what is said of theirs.
+"""
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from contracts.values import RouterName
+
+EventName = Literal[
+    "activated",
+    "snapshot",
+    "mac_changed",
+    "device_swapped",
+    "address_changed",
+    "plan_changed",
+    "moved",
+    "suspended",
+    "resumed",
+    "cancelled",
+    "ignored",
+]
+Status = Literal["active", "suspended", "cancelled", "ignored"]
+_UISP: Final[dict[str, Status]] = {
+    "0": "ignored",  # prepared, a quote
+    "1": "active",
+    "2": "cancelled",
+    "3": "suspended",
+}
+_SPLYNX: Final[dict[str, Status]] = {
+    "active": "active",
+    "blocked": "suspended",
+    "stopped": "suspended",
+    "pending": "ignored",
+}
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Secret(_Table):
+    """A secret by the variable or the file that holds it."""
+
+    env: str | None = None
+    file: str | None = None
+
+
+class Signature(_Table):
+    """How the sender shows who it is."""
+
+    scheme: Literal["hmac", "standard-webhooks", "token"] = "hmac"
+    header: str = "X-Signature"
+    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
+    encoding: Literal["hex", "base64"] = "hex"
+    prefix: str = ""
+    secret: Secret
+
+
+class Api(_Table):
+    """The vendor's read API. `secret` is its key; Splynx has a `key` besides."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+    secret: Secret
+    key: str = ""
+    ca_file: str | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=30)] = 10
+
+
+class _Hook(_Table):
+    source: str
+    rate: Annotated[float, Field(gt=0)] = 50
+    service_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,32}$")] = ""
+    routers: dict[str, RouterName] = Field(default_factory=dict)
+    router: RouterName | None = None
+    dhcp_server: str | None = None
+    path_secret: Secret | None = None
+
+
+class Uisp(_Hook):
+    """UISP: nothing is signed, so each webhook is read back by its uuid."""
+
+    adapter: Literal["uisp"]
+    api: Api
+    attributes: dict[Literal["mac", "ipv4", "pool", "router", "dhcp_server", "serial"], int | str]
+    statuses: dict[str, Status] = _UISP
+
+
+class Splynx(_Hook):
+    """Splynx: signed; the service is read again."""
+
+    adapter: Literal["splynx"]
+    api: Api
+    signature: Signature
+    models: list[str] = [
+        "models\\common\\customers\\CustomerInternetServices",
+        "models\\admin\\customers\\CustomerInternetServices",
+    ]
+    pools: dict[str, str] = Field(default_factory=dict)
+    statuses: dict[str, Status] = _SPLYNX
+
+
+class Generic(_Hook):
+    """Any other: what its body says is mapped, and nothing is read again."""
+
+    adapter: Literal["generic"]
+    signature: Signature | None = None
+    success: Literal[200, 201, 202, 204] = 200
+    fields: dict[str, str]
+    events: dict[str, EventName]
+    values: dict[str, dict[str, str]] = Field(default_factory=dict)
+    constants: dict[str, str] = Field(default_factory=dict)
+
+
+Settings = Uisp | Splynx | Generic
+SETTINGS: Final[TypeAdapter[Settings]] = TypeAdapter(
+    Annotated[Settings, Field(discriminator="adapter")]
+)
