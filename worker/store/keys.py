@@ -61,6 +61,26 @@ class Keys:
         return f"{self.prefix}actions"
 
     @property
+    def alerts(self) -> str:
+        """Hash: `kind|subject` -> alert as JSON: what is wrong now; its end deletes it."""
+        return f"{self.prefix}alerts"
+
+    @property
+    def alerts_untold(self) -> str:
+        """Sorted set: `kind|subject` -> when the open alert is told (ms), if it lasts."""
+        return f"{self.prefix}alerts:untold"
+
+    @property
+    def alert_changes(self) -> str:
+        """Stream: what somebody is told of; about the last 10,000."""
+        return f"{self.prefix}alerts:changes"
+
+    @property
+    def alert_cursors(self) -> str:
+        """Hash: who delivers changes -> the last one it was handed."""
+        return f"{self.prefix}alerts:cursors"
+
+    @property
     def sweep(self) -> str:
         """String with a time limit: one sweep at a time."""
         return f"{self.prefix}sweep"

@@ -6,6 +6,7 @@ from typing import cast
 import redis
 
 from worker.errors import ConfigurationError
+from worker.store.alerts import Alerts
 from worker.store.claims import Claims
 from worker.store.connection import store_errors
 from worker.store.fleet import Fleet
@@ -39,6 +40,7 @@ class Store:
     troubles: Troubles
     claims: Claims
     letters: Letters
+    alerts: Alerts
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -93,4 +95,5 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         troubles=Troubles(client, keys),
         claims=Claims(client, scripts, keys),
         letters=Letters(client, scripts, keys),
+        alerts=Alerts(client, scripts, keys),
     )

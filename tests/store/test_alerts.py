@@ -1,0 +1,63 @@
+"""An alert is told when it lasts, once a reader, and its end only if it was told."""
+
+import pytest
+
+from tests.waiting import eventually
+from worker.core import alerts as core
+from worker.core.alerts import KINDS, alert_name
+
+pytestmark = pytest.mark.redis
+
+
+def short(monkeypatch, kind, seconds):
+    monkeypatch.setitem(core.KINDS, kind, KINDS[kind]._replace(told_after_s=seconds))
+
+
+def test_what_ends_soon_is_never_told(store):
+    assert store.alerts.begin("router-down", "R1", "no answer")
+    assert store.alerts.tell() == []
+    assert store.alerts.end("router-down", "R1")
+    assert not store.alerts.end("router-down", "R1")
+    assert store.alerts.open() == []
+    assert store.alerts.claim("mail") == []
+
+
+def test_it_is_begun_once_and_keeps_since_when(store):
+    assert store.alerts.begin("brake", "R1", "15 cancellations", root="rebuild|R1")
+    (first,) = store.alerts.open()
+    assert len(store.alerts.tell()) == 1
+    eventually(lambda: store.records.now_ms() > first.since_ms, "the clock went on")
+    assert not store.alerts.begin("brake", "R1", "16 cancellations")
+    (alert,) = store.alerts.open()
+    assert (alert.since_ms, alert.text, alert.told) == (first.since_ms, "16 cancellations", True)
+    assert store.alerts.tell() == []
+
+
+def test_it_is_told_when_it_lasts_and_so_is_its_end(store, monkeypatch):
+    short(monkeypatch, "router-down", 0.05)
+    store.alerts.begin("router-down", "R1", "no answer", root=alert_name("router-down", "core"))
+    assert store.alerts.tell() == []
+    eventually(store.alerts.tell, "it lasts")
+    store.alerts.end("router-down", "R1", "back, 3 written")
+    begun, ended = store.alerts.claim("mail")
+    assert (begun.what, begun.alert.name, begun.text) == ("begun", "router-down|R1", "no answer")
+    assert begun.alert.root == "router-down|core"
+    assert (ended.what, ended.alert.since_ms) == ("ended", begun.alert.since_ms)
+    assert ended.text == "back, 3 written"
+    assert ended.at_ms >= begun.at_ms
+    assert [change.what for change in store.alerts.changes()] == ["ended", "begun"]
+
+
+def test_each_change_goes_to_a_reader_once(store):
+    for n in range(5):
+        store.alerts.begin("drift", f"R{n}", "3 rows")
+    store.alerts.tell()
+    taken = [change.alert.subject for change in store.alerts.claim("mail", 3)]
+    taken += [change.alert.subject for change in store.alerts.claim("mail", 3)]
+    assert sorted(taken) == [f"R{n}" for n in range(5)]
+    assert store.alerts.claim("mail") == []
+    assert len(store.alerts.claim("chat")) == 5
+
+
+def test_every_kind_names_a_runbook():
+    assert {kind.runbook for kind in KINDS.values()} == {f"{name}.md" for name in KINDS}

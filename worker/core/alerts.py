@@ -1,0 +1,108 @@
+"""What somebody is told of without asking: the kinds of alerts, and one that is open.
+
+Who begins and ends them: whoever sees it happen, by `worker/store/alerts.py`. Each kind says how
+long it must last before anybody is told, so that what mends itself wakes nobody.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, NamedTuple
+
+Severity = Literal["warning", "critical"]
+AlertKind = Literal[
+    "router-down",
+    "router-blocked",
+    "dead-letters",
+    "waiting-too-long",
+    "brake",
+    "rebuild",
+    "pool-nearly-full",
+    "drift",
+    "certificate-expiring",
+    "mac-on-two-routers",
+    "rogue-device",
+    "ended-service-bound",
+    "revision-conflict",
+    "intake-full",
+    "worker-silent",
+]
+
+
+class KindOfAlert(NamedTuple):
+    """A kind of alert.
+
+    Attributes:
+        severity: how bad.
+        told_after_s: it must last so long before anybody is told; one that ends sooner is silent.
+        runbook: file in `deploy/runbooks/` that says what to do.
+    """
+
+    severity: Severity
+    told_after_s: int
+    runbook: str
+
+
+KINDS: Final[dict[AlertKind, KindOfAlert]] = {
+    # a reboot takes half a minute, an upgrade two
+    "router-down": KindOfAlert("critical", 150, "router-down.md"),
+    # a router that starts may refuse logins for some seconds
+    "router-blocked": KindOfAlert("critical", 60, "router-blocked.md"),
+    # many at once are one message
+    "dead-letters": KindOfAlert("warning", 60, "dead-letters.md"),
+    "waiting-too-long": KindOfAlert("warning", 0, "waiting-too-long.md"),
+    "brake": KindOfAlert("critical", 0, "brake.md"),
+    "rebuild": KindOfAlert("critical", 0, "rebuild.md"),
+    "pool-nearly-full": KindOfAlert("warning", 600, "pool-nearly-full.md"),
+    "drift": KindOfAlert("warning", 0, "drift.md"),
+    "certificate-expiring": KindOfAlert("warning", 0, "certificate-expiring.md"),
+    # a device that moves is seen on both until its old lease ends
+    "mac-on-two-routers": KindOfAlert("warning", 1800, "mac-on-two-routers.md"),
+    "rogue-device": KindOfAlert("warning", 600, "rogue-device.md"),
+    # it stays bound until its lease time is over
+    "ended-service-bound": KindOfAlert("warning", 1800, "ended-service-bound.md"),
+    "revision-conflict": KindOfAlert("warning", 0, "revision-conflict.md"),
+    "intake-full": KindOfAlert("critical", 30, "intake-full.md"),
+    # a worker that ended is another within seconds
+    "worker-silent": KindOfAlert("critical", 60, "worker-silent.md"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that is wrong now.
+
+    Attributes:
+        kind: which; a key of `KINDS`.
+        subject: what it is about, such as a router's name; one alert a kind and subject.
+        text: one sentence for people.
+        since_ms: when it began, by Redis's clock, in milliseconds since 1970.
+        root: name of the alert of which this is a consequence; empty: of none.
+        told: whether it has lasted long enough to be told.
+    """
+
+    kind: AlertKind
+    subject: str
+    text: str
+    since_ms: int
+    root: str = ""
+    told: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called among the open ones; also what a `root` says."""
+        return alert_name(self.kind, self.subject)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Alert":
+        """The reverse of `to_json`; unknown fields of a newer version are dropped."""
+        known = {k: v for k, v in json.loads(text).items() if k in cls.__dataclass_fields__}
+        return cls(**known)
+
+
+def alert_name(kind: AlertKind, subject: str) -> str:
+    """The name of an alert: its kind and its subject."""
+    return f"{kind}|{subject}"

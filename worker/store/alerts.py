@@ -1,0 +1,111 @@
+"""Alerts in the store: what is wrong now, and the changes that somebody is told of.
+
+An alert that ends before its kind is told leaves no trace. Who delivers the changes reads them by
+`claim`, each once a reader.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple, cast
+
+import redis
+
+from worker.core.alerts import KINDS, Alert, AlertKind, alert_name
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.scripts import Scripts
+
+CHANGES_KEPT: Final = 10_000
+_TOLD_AT_ONCE: Final = 500
+
+
+class AlertChange(NamedTuple):
+    """Something to be told: an alert has lasted long enough, or one that was told ended.
+
+    Attributes:
+        id: grows with time.
+        what: which of both.
+        alert: as it was then.
+        text: its sentence; of an end the last words, or empty.
+        at_ms: when, by Redis's clock.
+    """
+
+    id: str
+    what: Literal["begun", "ended"]
+    alert: Alert
+    text: str
+    at_ms: int
+
+
+class Alerts:
+    """Every change is one script."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def begin(self, kind: AlertKind, subject: str, text: str, root: str = "") -> bool:
+        """Open an alert; one that is open gets the new words and keeps its `since_ms`.
+
+        Args:
+            kind: which.
+            subject: what it is about; may be empty.
+            text: one sentence for people, without secrets.
+            root: `alert_name` of the alert of which this is a consequence.
+
+        Returns:
+            Whether it is new.
+        """
+        alert = Alert(kind, subject, text, 0, root)
+        told_after_ms = KINDS[kind].told_after_s * 1000
+        with store_errors():
+            return bool(
+                self._scripts.run(
+                    "begin_alert", self._block()[:2], [alert.name, alert.to_json(), told_after_ms]
+                )
+            )
+
+    def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
+        """End an alert; False when it was not open."""
+        name = alert_name(kind, subject)
+        with store_errors():
+            return bool(self._scripts.run("end_alert", self._block(), [name, text, CHANGES_KEPT]))
+
+    def open(self) -> list[Alert]:
+        """All that is wrong now, the oldest first; `told` says of which somebody was told."""
+        with store_errors():
+            texts = cast("list[str]", self._client.hvals(self._keys.alerts))
+        return sorted((Alert.from_json(text) for text in texts), key=lambda each: each.since_ms)
+
+    def tell(self) -> list[Alert]:
+        """Turn what has lasted long enough into changes; returns these alerts. The sweep calls."""
+        with store_errors():
+            texts = self._scripts.run("tell_alerts", self._block(), [_TOLD_AT_ONCE, CHANGES_KEPT])
+        return [Alert.from_json(text) for text in texts]
+
+    def claim(self, reader: str, most: int = 100) -> list[AlertChange]:
+        """The changes that this reader was not handed yet, oldest first; each is handed out once.
+
+        A reader that is new begins with the oldest change that is kept.
+        """
+        keys = [self._keys.alert_changes, self._keys.alert_cursors]
+        with store_errors():
+            found = self._scripts.run("claim_alerts", keys, [reader, most])
+        return [_change(id_, dict(zip(flat[::2], flat[1::2], strict=True))) for id_, flat in found]
+
+    def changes(self, most: int = 100) -> list[AlertChange]:
+        """The last changes, newest first; for whoever asks, without a claim."""
+        with store_errors():
+            found = cast(
+                "list[tuple[str, dict[str, str]]]",
+                self._client.xrevrange(self._keys.alert_changes, count=most),
+            )
+        return [_change(id_, fields) for id_, fields in found]
+
+    def _block(self) -> list[str]:
+        return [self._keys.alerts, self._keys.alerts_untold, self._keys.alert_changes]
+
+
+def _change(id_: str, fields: Mapping[str, Any]) -> AlertChange:
+    alert = Alert.from_json(fields["alert"])
+    return AlertChange(id_, fields["what"], alert, fields["text"], int(fields["at_ms"]))
