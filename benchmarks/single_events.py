@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from benchmarks.stage import activations, installation, noop_rate
+from benchmarks.stage import activations, cpu_ms, installation, noop_rate
 from contracts import names
 
 
@@ -16,11 +16,13 @@ def measure(count: int, routers: int, latency_ms: float) -> dict[str, object]:
         both = (names.QUEUE_EVENTS, names.QUEUE_ROUTERS)
         yardsticks = [noop_rate(here, count, queues) for queues in (both[:1], both)]
         events = activations(count, routers)
+        before = cpu_ms(here)
         began = time.monotonic()
         rung = sum(here.publisher.publish([event])[0].rung for event in events)
         published_s = time.monotonic() - began
         here.wait_until_settled(300)
         took_s = time.monotonic() - began
+        spent = {k: round((v - before[k]) / count, 2) for k, v in cpu_ms(here).items()}
         yardsticks += [noop_rate(here, count, queues) for queues in (both[:1], both)]
     return {
         "events": count,
@@ -29,6 +31,7 @@ def measure(count: int, routers: int, latency_ms: float) -> dict[str, object]:
         "events_per_s": round(count / took_s),
         "publish_per_s": round(count / published_s),
         "noop_per_s": [round(each) for each in yardsticks],
+        "cpu_ms_an_event": spent,
         "messages_with_events": rung,
         "ratio": round(count / took_s / max(yardsticks), 2),
     }

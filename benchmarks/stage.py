@@ -1,5 +1,6 @@
 """What the benchmarks of a whole installation share: its start, its events, the yardstick."""
 
+import os
 import random
 import shutil
 import sys
@@ -84,3 +85,21 @@ def _left(here: Installation) -> int:
     for queue in (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS):
         pending += here.client.llen(PREFIX + queue)
     return pending
+
+
+def cpu_ms(here: Installation) -> dict[str, float]:
+    """Processor time so far (ms) of the publisher, the server, the workers and the simulator."""
+    own = os.getpid()
+    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+    processes = {"publisher": own, "valkey": here.valkey.pid}
+    for pid in children:
+        if b"\0simulator\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            processes["simulator"] = int(pid)
+    for worker in here.workers:
+        processes.setdefault(worker.kind, worker.process.pid)
+    return {name: _cpu_ms(pid) for name, pid in processes.items()}
+
+
+def _cpu_ms(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
