@@ -5,9 +5,11 @@ without any work is measured in the very processes that do the work.
 """
 
 import sys
+from collections.abc import Callable
 
 from celery import shared_task
 
+from worker.runtime import transport
 from worker.runtime.process import main
 
 NOOP = "benchmarks.noop"
@@ -18,5 +20,18 @@ def noop(*_: object) -> None:
     """Take a message and do nothing about it."""
 
 
+def let_through() -> None:
+    """Else the queues' guard would set these messages aside as none of ours."""
+    transport._MUST_BE = tuple(  # noqa: SLF001 - the benchmark's own task beside ours
+        (name, _or_noop(check) if name == "headers.task" else check, words)
+        for name, check, words in transport._MUST_BE  # noqa: SLF001
+    )
+
+
+def _or_noop(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda found: found == NOOP or check(found)
+
+
 if __name__ == "__main__":
+    let_through()
     sys.exit(main())
