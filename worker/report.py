@@ -39,6 +39,7 @@ class Subject(NamedTuple):
         accepted_at_ms: when it was folded or scheduled.
         effective_at_ms: when it takes effect; 0: at once.
         actor: the person in whose name an operator's event was sent; empty for others.
+        bulk: it came in by the lane `bulk`.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Subject(NamedTuple):
     accepted_at_ms: int = 0
     effective_at_ms: int = 0
     actor: str = ""
+    bulk: bool = False
 
     @classmethod
     def of_scheduled(cls, each: Scheduled) -> Self:
@@ -66,7 +68,12 @@ class Subject(NamedTuple):
     def of_outstanding(cls, each: Outstanding) -> Self:
         """An event that waits for a router."""
         return cls(
-            each.key, each.event_id, each.source, each.type, accepted_at_ms=each.accepted_at_ms
+            each.key,
+            each.event_id,
+            each.source,
+            each.type,
+            accepted_at_ms=each.accepted_at_ms,
+            bulk=each.lane == names.QUEUE_BULK,
         )
 
 
@@ -205,4 +212,5 @@ class Report:
             at_ms=self.now_ms,
             router=router,
             effective_at_ms=of.effective_at_ms if state == "scheduled" else 0,
+            bulk=of.bulk or of.lane == names.QUEUE_BULK,
         )

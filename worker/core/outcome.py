@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from contracts import names
 from worker.core.record import Outstanding
 
 State = Literal[
@@ -41,6 +42,7 @@ class Outcome:
         router: the router that the word is about; empty when it is about none.
         effective_at_ms: when a scheduled event takes effect; 0 for others.
         effective_by: of an applied event that changed a router: from when it acts there.
+        bulk: it came in with many others, and is told of in a feed of theirs.
     """
 
     key: str
@@ -56,6 +58,7 @@ class Outcome:
     router: str = ""
     effective_at_ms: int = 0
     effective_by: str = ""
+    bulk: bool = False
 
     def to_json(self) -> str:
         """One line of JSON; empty fields are left out."""
@@ -137,4 +140,5 @@ def outcome_of(  # noqa: PLR0913 - the parts of one sentence
         at_ms=at_ms,
         router=router,
         effective_by=effective_by,
+        bulk=outstanding.lane == names.QUEUE_BULK,
     )

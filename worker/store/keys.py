@@ -194,6 +194,29 @@ class Keys:
         """
         return self.outcome_prefix + event_key
 
+    # The outcome feeds.
+
+    @property
+    def feed_last(self) -> str:
+        """String: the last id in any feed, `ms-sequence`. No time limit: ids go up for ever."""
+        return f"{self.prefix}feed:last"
+
+    @property
+    def feed_gone(self) -> str:
+        """Hash: key of a feed -> the last id that was let go there; `0-0`: none yet.
+
+        No time limit: a reader must be told what it missed, and sources are few.
+        """
+        return f"{self.prefix}feed:gone"
+
+    def feed(self, source: str, *, bulk: bool) -> str:
+        """Stream: what was said of the events of a source, each outcome as JSON.
+
+        The last 50,000 items of 30 days. What came in by the lane `bulk`, and what changed
+        nothing, has a feed of its own, so that an import pushes out no live event.
+        """
+        return f"{self.prefix}feed:{'bulk' if bulk else 'live'}:{source}"
+
     # Of one router.
 
     def router_block(self, router: str) -> tuple[str, ...]:

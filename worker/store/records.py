@@ -167,6 +167,8 @@ class Records:
             "outcome_prefix": keys.outcome_prefix,
             "tombstones": table.at(keys.tombstones),
             "schedule": table.at(keys.schedule),
+            "feed_last": table.at(keys.feed_last),
+            "feed_gone": table.at(keys.feed_gone),
             "routers": blocks,
             "commits": orders,
         }
@@ -182,7 +184,7 @@ class Records:
             "marks": [[router_at(name), priority] for name, priority in c.marks.items()],
             "letters": [[letter.id, letter.to_json()] for letter in c.letters],
             "events": [self._event_order(event, table) for event in c.events],
-            "outcomes": [[table.at(self._keys.outcome(o.key)), o.to_json()] for o in c.outcomes],
+            "outcomes": [word_order(o, table, self._keys) for o in c.outcomes],
             "counts": list(c.counts.items()),
         }
         if c.service_id:
@@ -209,6 +211,9 @@ class Records:
             order["outcome"] = table.at(self._keys.outcome(event.key))
             order["text"] = event.outcome.to_json()
             order["listed"] = event.listed
+            # What changed nothing must not push out of the feed what did.
+            if feed := feed_of(event.outcome, self._keys, bulk=not event.listed):
+                order["feed"] = table.at(feed)
         if event.seconds is not None:
             order["seconds"] = event.seconds
         if event.content_hash is not None:
@@ -222,6 +227,19 @@ def decode_stored(service_id: str, text: str | None) -> Stored:
         return Stored(0, ServiceRecord(service_id))
     generation, _, body = text.partition("|")
     return Stored(int(generation), record_from_json(body))
+
+
+def feed_of(outcome: Outcome, keys: Keys, *, bulk: bool = False) -> str | None:
+    """The feed in which an outcome is told; None where nobody could read it."""
+    if not outcome.source:
+        return None
+    return keys.feed(outcome.source, bulk=bulk or outcome.bulk)
+
+
+def word_order(outcome: Outcome, table: KeyTable, keys: Keys) -> list[int | str]:
+    """The word on an event as scripts take it: index of its key, text, index of its feed or 0."""
+    feed = feed_of(outcome, keys)
+    return [table.at(keys.outcome(outcome.key)), outcome.to_json(), table.at(feed) if feed else 0]
 
 
 def short_hash(content_hash: str) -> str:

@@ -15,7 +15,7 @@ from worker.core.record import ServiceRecord, record_to_json
 from worker.store.connection import store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
-from worker.store.records import Stored, decode_stored, new_stamp
+from worker.store.records import Stored, decode_stored, new_stamp, word_order
 from worker.store.scripts import Scripts
 
 SWEEP_CLAIM_MS = 900
@@ -256,6 +256,8 @@ class Routers:
             self._keys.counters,
             self._keys.dead_letters,
             self._keys.dead_letters_by_time,
+            self._keys.feed_last,
+            self._keys.feed_gone,
         ):
             table.at(key)
         order = {"first": first, "services": [self._order_of(end, table) for end in ends]}
@@ -352,7 +354,7 @@ class Routers:
             "wait_ms": end.wait_ms,
             "gone": end.gone,
             "forget_note": end.forget_note,
-            "events": [[table.at(self._keys.outcome(o.key)), o.to_json()] for o in end.outcomes],
+            "events": [word_order(o, table, self._keys) for o in end.outcomes],
             "letters": [[letter.id, letter.to_json()] for letter in end.letters],
             "counts": [[name, by] for name, by in end.counts.items()],
         }

@@ -9,6 +9,7 @@ from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
 from worker.store.claims import Claims
 from worker.store.connection import store_errors
+from worker.store.feed import Feed
 from worker.store.fleet import Fleet
 from worker.store.journal import Journal
 from worker.store.keys import Keys
@@ -41,6 +42,7 @@ class Store:
     claims: Claims
     letters: Letters
     alerts: Alerts
+    feed: Feed
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -81,6 +83,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
     """Put the store together over a client whose replies are decoded."""
     keys, scripts = Keys(prefix), Scripts(client)
     records = Records(client, scripts, keys)
+    feed = Feed(client, scripts, keys)
     return Store(
         client=client,
         keys=keys,
@@ -91,9 +94,10 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         sources=Sources(client, scripts, keys),
         fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
-        upkeep=Upkeep(client, scripts, keys, records),
+        upkeep=Upkeep(client, scripts, keys, records, feed),
         troubles=Troubles(client, keys),
         claims=Claims(client, scripts, keys),
         letters=Letters(client, scripts, keys),
         alerts=Alerts(client, scripts, keys),
+        feed=feed,
     )

@@ -11,6 +11,7 @@ import redis
 
 from worker.core.vitals import Sample
 from worker.store.connection import store_errors
+from worker.store.feed import Feed
 from worker.store.keys import Keys
 from worker.store.records import Records
 from worker.store.scripts import Scripts
@@ -28,11 +29,14 @@ _ROUND_MS: Final = 60_000
 class Upkeep:
     """One round a minute, whoever asks."""
 
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys, records: Records) -> None:
+    def __init__(
+        self, client: redis.Redis, scripts: Scripts, keys: Keys, records: Records, feed: Feed
+    ) -> None:
         self._client = client
         self._scripts = scripts
         self._keys = keys
         self._records = records
+        self._feed = feed
 
     def run(self) -> bool:
         """One round; False when somebody did one within the last minute."""
@@ -42,6 +46,7 @@ class Upkeep:
         now_ms = self._records.now_ms()
         self.sample(now_ms)
         self.forget_cancelled(now_ms)
+        self._feed.let_old_go(now_ms)
         return True
 
     def sample(self, now_ms: int) -> None:

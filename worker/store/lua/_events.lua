@@ -6,8 +6,12 @@ local RECENT = 20
 local RECENT_S = 60 * 86400
 local OPEN = { accepted = true, scheduled = true, waiting = true }
 
-local function say(key, text, seconds)
-  redis.call('SET', key, text, 'EX', seconds or OUTCOME_S)
+-- `feed`: where it is told too, if it is news; nil: nowhere. `at`: see `append`.
+local function say(key, text, seconds, feed, at, now)
+  local before = redis.call('SET', key, text, 'EX', seconds or OUTCOME_S, 'GET')
+  if feed and is_news(before, text) then
+    append(feed, at, text, now)
+  end
 end
 
 local function bury(by_id, by_time, letters, now)

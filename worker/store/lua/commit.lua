@@ -1,21 +1,25 @@
--- include: _time _kinds _router _marks _claims _events
+-- include: _time _kinds _router _marks _claims _feed _events
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, then router
 --       blocks and the keys that ARGV[1] names by index
--- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, routers: [[name, first key], …],
+-- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, feed_last, feed_gone,
+--         routers: [[name, first key], …],
 --         commits: [{record?, generation?, text?, cancelled?, service, places: [router, …],
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
 --         due?: next scheduled event (ms), 0 none, history?, lines?, recent?,
 --         letters: [[id, text], …],
---         events: [{key, lane, count, outcome?, text?, listed?, seconds?, seen?: [field, value]},
---         …],
---         outcomes: [[key, text], …], counts: [[name, n], …]}, …]}
+--         events: [{key, lane, count, outcome?, text?, feed?, listed?, seconds?,
+--         seen?: [field, value]}, …],
+--         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …}.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
 must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEYS[order.schedule])
 must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9])
+must_be('string', KEYS[order.feed_last])
+must_be('hash', KEYS[order.feed_gone])
+local feeds = { KEYS[order.feed_last], KEYS[order.feed_gone] }
 local routers = {}
 for i, each in ipairs(order.routers) do
   routers[i] = router_at(each[1], each[2])
@@ -26,9 +30,11 @@ for _, c in ipairs(order.commits) do
   must_be('list', c.history and KEYS[c.history])
   for _, event in ipairs(c.events) do
     must_be('string', event.outcome and KEYS[event.outcome])
+    must_be('stream', event.feed and KEYS[event.feed])
   end
   for _, said in ipairs(c.outcomes) do
     must_be('string', KEYS[said[1]])
+    must_be('stream', KEYS[said[3]])
   end
 end
 
@@ -40,7 +46,7 @@ local function commit_event(event, recent)
   redis.call('HDEL', KEYS[2], event.key)
   redis.call('HINCRBY', KEYS[3], event.count, 1)
   if event.outcome then
-    say(KEYS[event.outcome], event.text, event.seconds)
+    say(KEYS[event.outcome], event.text, event.seconds, KEYS[event.feed], feeds, now)
   end
   if event.seen then
     redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
@@ -86,7 +92,7 @@ for i, c in ipairs(order.commits) do
       touched[each[1]] = true
     end
     for _, said in ipairs(c.outcomes) do
-      say(KEYS[said[1]], said[2])
+      say(KEYS[said[1]], said[2], nil, KEYS[said[3]], feeds, now)
     end
     for _, event in ipairs(c.events) do
       commit_event(event, c.recent and KEYS[c.recent])

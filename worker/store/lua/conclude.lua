@@ -1,12 +1,14 @@
--- include: _time _kinds _router _marks _notes _claims _events
+-- include: _time _kinds _router _marks _notes _claims _feed _events
 -- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- KEYS: 1 routers due, 2.. router block, then (first = 2 + block) counters, dead letters, dead
---       letters by time, then the keys that ARGV[4] names by index
+--       letters by time, last id of the feeds, what went of them, then the keys that ARGV[4] names
+--       by index
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
 --         gone?: no row is left here, forget_note?, waiting?,
---         events: [[outcome key, text], …], history?, lines, letters, counts: [[name, n], …]}, …]}
+--         events: [[outcome key, text, feed or 0], …], history?, lines, letters,
+--         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
 -- cleared and every service is marked again.
 local router = router_at(ARGV[1], 2)
@@ -15,11 +17,15 @@ local order = cjson.decode(ARGV[4])
 local first = order.first
 must_be('hash', KEYS[first], KEYS[first + 1])
 must_be('zset', KEYS[1], KEYS[first + 2])
+must_be('string', KEYS[first + 3])
+must_be('hash', KEYS[first + 4])
+local feeds = { KEYS[first + 3], KEYS[first + 4] }
 for _, s in ipairs(order.services) do
   must_be('string', KEYS[s.record])
   must_be('list', s.history and KEYS[s.history])
   for _, said in ipairs(s.events) do
     must_be('string', KEYS[said[1]])
+    must_be('stream', KEYS[said[3]])
   end
 end
 local results = {}
@@ -65,7 +71,7 @@ for i, s in ipairs(order.services) do
       redis.call('ZREM', KEYS[first + 2], s.service .. '@' .. router.name)
     end
     for _, said in ipairs(s.events) do
-      say(KEYS[said[1]], said[2])
+      say(KEYS[said[1]], said[2], nil, KEYS[said[3]], feeds, now)
     end
     count_up(KEYS[first], s.counts)
     if s.history then

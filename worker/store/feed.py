@@ -1,0 +1,101 @@
+"""The outcome feeds: what was said of the events of sources, for whoever wants to follow.
+
+Items are appended by the scripts that say something of events (`lua/_feed.lua`); here they are
+read.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, cast
+
+import redis
+
+from worker.core.outcome import Outcome
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.scripts import Scripts
+
+KEPT_MS: Final = 30 * 86_400_000
+START: Final = "0-0"
+"""The cursor before the first item."""
+
+
+class CursorTooOldError(Exception):
+    """What came after the cursor is not kept any more."""
+
+
+class FeedItem(NamedTuple):
+    """One thing that was said; `id` is later in the order of ids than all that was said before."""
+
+    id: str
+    outcome: Outcome
+
+
+class FeedPage(NamedTuple):
+    """Some items in order; `cursor` stands after them: give it to read on. `more`: now, at once."""
+
+    items: list[FeedItem]
+    cursor: str
+    more: bool
+
+
+class Feed:
+    """Reads the feeds of sources as if they were one."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def last(self) -> str:
+        """The cursor after everything that was said so far, whoever's."""
+        with store_errors():
+            return cast("str | None", self._client.get(self._keys.feed_last)) or START
+
+    def read(self, sources: Sequence[str], cursor: str | None, most: int) -> FeedPage:
+        """Read on.
+
+        Args:
+            sources: of whose events.
+            cursor: after which; None: from the oldest item that is kept.
+            most: items; at least one.
+
+        Raises:
+            CursorTooOldError: some items after the cursor have been let go.
+        """
+        feeds = [self._keys.feed(each, bulk=bulk) for each in sources for bulk in (False, True)]
+        after = cursor or START
+        with store_errors():
+            # In one step: nothing goes between the look at what went and the reading.
+            pipe = self._client.pipeline(transaction=True)
+            pipe.get(self._keys.feed_last)
+            pipe.hmget(self._keys.feed_gone, feeds)
+            for feed in feeds:
+                pipe.xrange(feed, min=f"({after}", count=most + 1)
+            last, gone, *streams = pipe.execute()
+        if cursor and any(position(cursor) < position(each or START) for each in gone):
+            raise CursorTooOldError
+        found = sorted(
+            (
+                FeedItem(id_, Outcome.from_json(fields["outcome"]))
+                for s in streams
+                for id_, fields in s
+            ),
+            key=lambda item: position(item.id),
+        )
+        if len(found) > most:
+            return FeedPage(found[:most], found[most - 1].id, more=True)
+        # Not the last item's: the cursor of a source that is quiet must not grow old.
+        return FeedPage(found, max(last or START, after, key=position), more=False)
+
+    def let_old_go(self, now_ms: int) -> None:
+        """Let the items go that are too old."""
+        with store_errors():
+            feeds = cast("list[str]", self._client.hkeys(self._keys.feed_gone))
+            keys = [self._keys.feed_gone, *feeds]
+            self._scripts.run("trim_feeds", keys, [now_ms - KEPT_MS])
+
+
+def position(cursor: str) -> tuple[int, int]:
+    """By this cursors and ids are ordered."""
+    ms, _, sequence = cursor.partition("-")
+    return int(ms), int(sequence)
