@@ -65,7 +65,7 @@ def in_journal(client, prefix):
 @pytest.mark.usefixtures("in_journal")
 def test_a_commit_says_it_all_in_one_step(store, client):
     now = store.records.now_ms()
-    assert store.records.commit([full_commit()], now) == ([True], ["R1"])
+    assert store.records.commit([full_commit()], now)[:2] == ([True], ["R1"])
     stored = store.records.read(["SVC-1"])["SVC-1"]
     assert (stored.generation, stored.record.owner) == (1, "urn:s")
     assert store.journal.depth(LANE) == 0
@@ -87,10 +87,8 @@ def test_a_commit_that_comes_second_leaves_everything_untouched(store, everythin
     first = ServiceCommit("SVC-1", 0, ServiceRecord("SVC-1"))
     store.records.commit([first], store.records.now_ms())
     before = everything()
-    assert store.records.commit([full_commit(generation=0)], store.records.now_ms()) == (
-        [False],
-        [],
-    )
+    late = store.records.commit([full_commit(generation=0)], store.records.now_ms())
+    assert late == ([False], [], {})
     assert everything() == before
 
 
@@ -117,7 +115,7 @@ def test_a_message_is_rung_for_once_until_the_router_is_taken(store):
         commit = full_commit(generation=generation)
         assert store.records.commit([commit], store.records.now_ms()).rings == rings
     assert store.routers.acquire("R1", "token", 10) is not None
-    assert store.records.commit([full_commit(2)], store.records.now_ms()) == ([True], [])
+    assert store.records.commit([full_commit(2)], store.records.now_ms())[:2] == ([True], [])
 
 
 def test_a_commit_without_a_record_writes_none(store):

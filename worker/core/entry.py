@@ -122,7 +122,7 @@ def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
 
     That menu has no other way to suspend, and of DHCP options it has DNS servers alone.
     """
-    address = str(_address_field(record.value("address")))
+    address = str(address_field(record.value("address")))
     place = {
         "mac-address": str(record.value("mac")),
         "address": address,
@@ -151,7 +151,7 @@ def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
 
 
 def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
-    address = str(_address_field(record.value("address")))
+    address = str(address_field(record.value("address")))
     how = suspending(record, policy, own_address=is_host_address(address))
     fields = {
         "mac-address": str(record.value("mac")),
@@ -193,11 +193,11 @@ def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
 
 def wanted_router(record: ServiceRecord) -> str | None:
     """The router that is to hold a row of the service; None while there is nothing to write."""
-    complete = record.value("mac") is not None and _address_field(record.value("address"))
+    complete = record.value("mac") is not None and address_field(record.value("address"))
     return record.router if record.value("lifecycle") == "on" and complete else None
 
 
-def _address_field(address: JsonValue) -> str | None:
+def address_field(address: JsonValue) -> str | None:
     """The `address` register as the field `address` holds it: an IPv4 address or a pool's name."""
     if not isinstance(address, dict):
         return None

@@ -13,6 +13,7 @@ import structlog
 
 from contracts import names
 from worker.core.aliases import with_present_names
+from worker.core.brake import BrakeLimits
 from worker.core.policy import RouterPolicy
 from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of, refusal
 from worker.intake.folding import Folding
@@ -38,6 +39,7 @@ class Accept:
         policies: router -> policy.
         ring_lane: sends an empty message of a lane: there is more in its journal.
         ring_router: sends the message that a router has due marks.
+        limits: of the brake; None: it is switched off.
     """
 
     store: Store
@@ -45,6 +47,7 @@ class Accept:
     policies: Mapping[str, RouterPolicy]
     ring_lane: Callable[[names.Lane], None]
     ring_router: Callable[[str], None]
+    limits: BrakeLimits | None = None
 
     def run(self, carried: Sequence[object], lane: names.Lane) -> int:
         """Fold the events of a message, then what the journal holds; returns how many.
@@ -176,13 +179,21 @@ class Accept:
 
     def _through(self, foldings: Sequence[Folding], now_ms: int) -> list[str]:
         """Commit foldings, ring and tell; returns the services that went through."""
-        result = self.store.records.commit([each.commit() for each in foldings], now_ms)
+        commits = [each.commit() for each in foldings]
+        result = self.store.records.commit(commits, now_ms, self.limits)
         for router in result.rings:
             self.ring_router(router)
         through = [each for each, done in zip(foldings, result.done, strict=True) if done]
         for each in through:
             each.tell()
         self._count_sources(through)
+        for hold, taken in result.braked.items():
+            log.error(
+                "brake.held",
+                hold=hold,
+                services=taken,
+                advice="more services than usual lose their entries: see `leasewire brake list`",
+            )
         return [each.service_id for each in through]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from contracts import ScheduleWithdrawn, names
+from worker.core.brake import Cut, loss_of, owned_change
 from worker.core.entry import claims_of, wanted_entries
 from worker.core.fold import Folded, fold, release
 from worker.core.marking import in_sync, marks_of, placed
@@ -46,6 +47,7 @@ class Folding:
         self._contents: dict[str, str] = {}
         self._lanes: set[str] = set()
         self._released = False
+        self._cut_by = ""
 
     def fold(self, events: Sequence[Admitted], seen: Mapping[str, str]) -> "Folding":
         """Fold events in the order in which they came (any order gives the same registers).
@@ -93,6 +95,8 @@ class Folding:
             record=record if changed else None,
             claims={router: claims_of(entry) for router, entry in entries.items()},
             marks=marks if changed else {},
+            cut=self._cut(record) if changed else None,
+            owned=owned_change(self._before.record, record) if changed else {},
             due_ms=record.schedule.next_ms if indexed else None,
             events=self._report.events,
             outcomes=self._report.outcomes,
@@ -100,6 +104,14 @@ class Folding:
             letters=self._report.letters,
             lines=self._report.lines,
         )
+
+    def _cut(self, record: ServiceRecord) -> Cut:
+        """Whether a working entry is to go away that was not before, and by whose event."""
+        loss = loss_of(record, self._policies)
+        if loss is None:
+            return Cut(None)
+        new = loss_of(self._before.record, self._policies) is None
+        return Cut(loss, self._cut_by, new)
 
     @property
     def heard(self) -> Mapping[Heard, int]:
@@ -162,6 +174,7 @@ class Folding:
         folded = fold(before, each.event, version, each.source.unmanaged)
         self._record = folded.record
         self._hear(each.as_of_ms or self._now_ms, folded)
+        self._note_cut(before, of)
         if not folded.wrote:
             self._tell_late(each, version, folded, before)
         elif self._changes_nothing(before, folded):
@@ -208,6 +221,11 @@ class Folding:
         if folded.wrote:
             self._record = replace(self._record, heard_ms=max(self._record.heard_ms, at_ms))
 
+    def _note_cut(self, before: ServiceRecord, of: Subject) -> None:
+        """Note whose event it is that takes the working entry away."""
+        if loss_of(before, self._policies) is None and loss_of(self._record, self._policies):
+            self._cut_by = of.source
+
     def _schedule(self, each: Admitted, version: Version) -> None:
         """Keep an event for its time, unless it was withdrawn or superseded already."""
         if len(self._record.schedule.pending) >= MAX_PENDING:
@@ -241,6 +259,7 @@ class Folding:
         schedule = before.schedule.with_ended([end], self._now_ms)
         self._record = replace(folded.record, schedule=schedule)
         self._hear(self._now_ms, folded)
+        self._note_cut(before, of)
         router = self._record.router or ""
         if self._changes_nothing(before, folded):
             reason = "already-current"

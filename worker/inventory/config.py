@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from pydantic import SecretStr
 
+from worker.core.brake import BrakeLimits
 from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 
@@ -113,8 +114,12 @@ class SourceConfig:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that `routers.toml` says; routers by name, sources by their URI."""
+    """All that `routers.toml` says; routers by name, sources by their URI.
+
+    `brake` is None where it is switched off.
+    """
 
     installation: str
     routers: Mapping[str, RouterConfig]
     sources: Mapping[str, SourceConfig]
+    brake: BrakeLimits | None = None

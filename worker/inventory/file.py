@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from contracts.values import Code, RouterName
+from worker.core.brake import BrakeLimits
 from worker.core.writes import UNMANAGEABLE
 from worker.errors import ConfigurationError
 from worker.inventory.config import (
@@ -104,6 +105,7 @@ def load_inventory(
             CLI_SOURCE: SourceConfig(CLI_SOURCE, "times", scopes=OPERATOR_SCOPES),
             **{name: _source(name, source) for name, source in file.sources.items()},
         },
+        brake=file.brake.limits(),
     )
 
 
@@ -156,12 +158,30 @@ class _Router(PolicyKeys):
         return digits
 
 
+_USUAL: Final = BrakeLimits()
+
+
+class _Brake(Table):
+    """`[brake]`; see `worker.core.brake.BrakeLimits`."""
+
+    enabled: bool = True
+    router_services: Annotated[int, Field(ge=0)] = _USUAL.router_services
+    router_percent: Annotated[float, Field(ge=0, le=100)] = _USUAL.router_percent
+    source_services: Annotated[int, Field(ge=0)] = _USUAL.source_services
+    source_percent: Annotated[float, Field(ge=0, le=100)] = _USUAL.source_percent
+    source_suspensions: Annotated[int, Field(ge=1)] = _USUAL.source_suspensions
+
+    def limits(self) -> BrakeLimits | None:
+        return BrakeLimits(**self.model_dump(exclude={"enabled"})) if self.enabled else None
+
+
 class _File(Table):
     installation: _Installation
     defaults: dict[str, Any] = Field(default_factory=dict)
     routers: dict[RouterName, _Router] = Field(default_factory=dict)
     sources: dict[Text, _Source] = Field(default_factory=dict)
     plans: dict[Code, PlanKeys] = Field(default_factory=dict)
+    brake: _Brake = Field(default_factory=_Brake)
 
 
 def _with_defaults(router: object, defaults: Mapping[str, object]) -> object:
@@ -228,6 +248,7 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
         "sources": _Source,
         "installation": _Installation,
         "plans": PlanKeys,
+        "brake": _Brake,
     }
     if found["type"] == "extra_forbidden":
         if key == "password":

@@ -83,7 +83,7 @@ def run(
     rings = Rings(app)
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
-    accept = Accept(store, inventory.sources, policies, rings.lane, rings.router)
+    accept = Accept(store, inventory.sources, policies, rings.lane, rings.router, inventory.brake)
     register(
         app,
         accept,

@@ -18,10 +18,14 @@ class KeyTable:
         return self._index[key]
 
     def block(self, keys: tuple[str, ...]) -> int:
-        """Index of the first key of a block, whose keys stand one after the other."""
+        """Index of the first key of a block, whose keys stand one after the other.
+
+        Blocks may share a key that is not their first: it stands in each of them.
+        """
         if keys[0] in self._index:
             return self._index[keys[0]]
         first = len(self.keys) + 1
         for key in keys:
-            self.at(key)
+            self.keys.append(key)
+            self._index.setdefault(key, len(self.keys))
         return first

@@ -61,6 +61,19 @@ class Keys:
         return f"{self.prefix}actions"
 
     @property
+    def braked(self) -> str:
+        """Hash: `service@router` -> {hold, source, at_ms, stamp, priority} as JSON.
+
+        What the brake holds until a person decides, or nothing is to go away any more.
+        """
+        return f"{self.prefix}brake:held"
+
+    @property
+    def expected(self) -> str:
+        """Hash: hold -> losses that a person announced, as JSON; each until its time is over."""
+        return f"{self.prefix}brake:expected"
+
+    @property
     def alerts(self) -> str:
         """Hash: `kind|subject` -> alert as JSON: what is wrong now; its end deletes it."""
         return f"{self.prefix}alerts"
@@ -153,8 +166,19 @@ class Keys:
     # One a source.
 
     def source(self, name: str) -> str:
-        """Hash: what came of a source's events. No time limit: sources are few."""
+        """Hash: what came of a source's events, and how many services it owns that live.
+
+        No time limit: sources are few.
+        """
         return f"{self.prefix}source:{name}"
+
+    def losses(self, source: str) -> tuple[str, str]:
+        """Sorted sets: `service@router` -> when its entry went (ms), and the same of suspensions.
+
+        Live two hours from the last one.
+        """
+        base = f"{self.prefix}brake:source:{source}:"
+        return base + "lost", base + "suspended"
 
     # One a service.
 
@@ -245,7 +269,17 @@ class Keys:
             base + "waiting",
             # string: {state, since, …} as JSON; absent while all is well
             base + "state",
+            # sorted set: service -> when it lost its working entry (ms). Lives two hours
+            base + "lost",
+            # hash: service -> source of the event that took its entry. Lives two hours
+            base + "lost-by",
+            # of all routers: what the brake holds
+            self.braked,
         )
+
+    def router_block_parts(self) -> list[list[str]]:
+        """The same block where a script names the router: [before its name, after it], or [key]."""
+        return [key.split("\0") for key in self.router_block("\0")]
 
     def router_troubles(self, router: str) -> str:
         """Hash: what passes remember of what a router lacks, and of services to suspect.
@@ -255,5 +289,5 @@ class Keys:
         return f"{self.prefix}router:{router}:troubles"
 
     def router_state(self, router: str) -> str:
-        """String: the router's state as JSON (last of its block)."""
-        return self.router_block(router)[-1]
+        """String: the router's state as JSON."""
+        return self.router_block(router)[10]

@@ -3,12 +3,13 @@
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
 
 import redis
 
 from contracts import names
+from worker.core.brake import BrakeLimits, Cut
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord, record_from_json, record_to_json
@@ -62,6 +63,8 @@ class ServiceCommit:
         record: the new record; None writes none.
         claims: router -> all that the service wants there now; what it held beyond goes.
         marks: router -> priority (0 first, 3 last).
+        cut: what the brake is told; None: nothing was said of the service.
+        owned: source -> by how many the services change that it owns and that live.
         due_ms: when its next scheduled event takes effect, 0 for none; None: as it was.
         events: what is said of each event that came.
         outcomes: what is said anew of events of earlier commits.
@@ -75,6 +78,8 @@ class ServiceCommit:
     record: ServiceRecord | None = None
     claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
+    cut: Cut | None = None
+    owned: Mapping[str, int] = field(default_factory=dict)
     due_ms: int | None = None
     events: Sequence[EventCommit] = ()
     outcomes: Sequence[Outcome] = ()
@@ -84,10 +89,17 @@ class ServiceCommit:
 
 
 class Committed(NamedTuple):
-    """Which commits went through (False: another was faster), and the routers to ring."""
+    """What came of commits.
+
+    Attributes:
+        done: which went through (False: another was faster).
+        rings: the routers to ring.
+        braked: hold -> how many marks the brake took.
+    """
 
     done: list[bool]
     rings: list[str]
+    braked: dict[str, int]
 
 
 class Records:
@@ -130,17 +142,30 @@ class Records:
             found |= {k: v for k, v in zip(event_keys, hashes, strict=True) if v is not None}
         return found
 
-    def commit(self, commits: Sequence[ServiceCommit], now_ms: int) -> Committed:
-        """Commit services, a bounded number a call; each wholly or not at all."""
+    def commit(
+        self, commits: Sequence[ServiceCommit], now_ms: int, limits: BrakeLimits | None = None
+    ) -> Committed:
+        """Commit services, a bounded number a call; each wholly or not at all.
+
+        Args:
+            commits: the services.
+            now_ms: Redis's time.
+            limits: from which on the brake holds marks; None: it holds none.
+        """
         done: list[bool] = []
         rings: list[str] = []
+        braked: dict[str, int] = {}
         for start in range(0, len(commits), COMMITS_PER_CALL):
             keys, order = self._order(commits[start : start + COMMITS_PER_CALL], now_ms)
+            if limits is not None:
+                order["limits"] = asdict(limits)
             with store_errors():
-                results, to_ring = self._scripts.run("commit", keys, [json.dumps(order)])
+                results, to_ring, held = self._scripts.run("commit", keys, [json.dumps(order)])
             done += [bool(each) for each in results]
             rings += [name for name in to_ring if name not in rings]
-        return Committed(done, rings)
+            for hold, taken in zip(held[::2], held[1::2], strict=True):
+                braked[hold] = braked.get(hold, 0) + int(taken)
+        return Committed(done, rings, braked)
 
     def _order(
         self, commits: Sequence[ServiceCommit], now_ms: int
@@ -169,6 +194,8 @@ class Records:
             "schedule": table.at(keys.schedule),
             "feed_last": table.at(keys.feed_last),
             "feed_gone": table.at(keys.feed_gone),
+            "expected": table.at(keys.expected),
+            "router_keys": keys.router_block_parts(),
             "routers": blocks,
             "commits": orders,
         }
@@ -182,6 +209,7 @@ class Records:
             "places": [router_at(name) for name in placements],
             "claims": [[router_at(name), sorted(want)] for name, want in c.claims.items()],
             "marks": [[router_at(name), priority] for name, priority in c.marks.items()],
+            "owned": [[table.at(self._keys.source(name)), by] for name, by in c.owned.items()],
             "letters": [[letter.id, letter.to_json()] for letter in c.letters],
             "events": [self._event_order(event, table) for event in c.events],
             "outcomes": [word_order(o, table, self._keys) for o in c.outcomes],
@@ -194,12 +222,30 @@ class Records:
         if c.record is not None:
             order["text"] = record_to_json(c.record)
             order["cancelled"] = c.record.status == "cancelled"
+        if c.cut is not None:
+            order["cut"] = self._cut_order(c.cut, table, router_at)
         if c.due_ms is not None:
             order["due"] = c.due_ms
         if c.lines:
             order["history"] = table.at(self._keys.history(c.service_id))
             order["lines"] = list(c.lines)
         return order
+
+    def _cut_order(
+        self, cut: Cut, table: KeyTable, router_at: Callable[[str], int]
+    ) -> dict[str, Any]:
+        if cut.loss is None:
+            return {}
+        lost, suspended = self._keys.losses(cut.source)
+        return {
+            "router": router_at(cut.loss.router),
+            "source": cut.source,
+            "is_suspension": cut.loss.kind == "suspended",
+            "new": cut.new,
+            "lost": table.at(lost),
+            "suspended": table.at(suspended),
+            "counts": table.at(self._keys.source(cut.source)),
+        }
 
     def _event_order(self, event: EventCommit, table: KeyTable) -> dict[str, Any]:
         order: dict[str, Any] = {

@@ -7,6 +7,7 @@ import redis
 
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
+from worker.store.brake import Brake
 from worker.store.claims import Claims
 from worker.store.connection import store_errors
 from worker.store.feed import Feed
@@ -42,6 +43,7 @@ class Store:
     claims: Claims
     letters: Letters
     alerts: Alerts
+    brake: Brake
     feed: Feed
 
     def bind_installation(self, installation: str) -> None:
@@ -99,5 +101,6 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         claims=Claims(client, scripts, keys),
         letters=Letters(client, scripts, keys),
         alerts=Alerts(client, scripts, keys),
+        brake=Brake(client, scripts, keys),
         feed=feed,
     )

@@ -94,7 +94,9 @@ local function weaken(router, service, wants, stamp, now, routers_due)
 end
 
 -- All of `wants` for `service`, or none. Returns {{key, holder}, …}: who refuses; empty = granted.
-local function request(router, service, wants)
+-- Whoever gives up a weak claim is let through the brake, for its row is in the way: it is the MAC
+-- or address of another now. Not so for a service that is held itself.
+local function request(router, service, wants, stamp, now, routers_due)
   local refused = {}
   local taken_from = {}
   for _, claim in ipairs(wants) do
@@ -113,7 +115,12 @@ local function request(router, service, wants)
   if #refused > 0 then
     return refused
   end
+  local free = not is_braked(router, service)
   for _, taken in ipairs(taken_from) do
+    if free then
+      redis.call('ZREM', router.lost, taken[3])
+      let_through(router, taken[3], now, stamp, routers_due)
+    end
     local holders = read_claim(router, taken[1])
     holders[taken[2]] = nil
     write_claim(router, taken[1], holders)

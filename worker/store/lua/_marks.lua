@@ -3,8 +3,17 @@
 local SPAN = 1e13
 local RING_MS = 10000
 
+local function is_braked(router, service)
+  return redis.call('HEXISTS', router.braked, service .. '@' .. router.name) == 1
+end
+
 -- Marks `service` at `router`: keeps the higher priority and the earlier time, renews the stamp.
+-- A mark that the brake holds stays held: it is not due until it is let through.
 local function mark(router, service, priority, due, stamp, routers_due)
+  redis.call('HSET', router.marks, service, stamp)
+  if is_braked(router, service) then
+    return
+  end
   local old = redis.call('ZSCORE', router.due, service)
   if old then
     local old_priority = math.floor(tonumber(old) / SPAN)
@@ -12,7 +21,6 @@ local function mark(router, service, priority, due, stamp, routers_due)
     priority = math.min(priority, old_priority)
   end
   redis.call('ZADD', router.due, whole(priority * SPAN + due), service)
-  redis.call('HSET', router.marks, service, stamp)
   -- A parked router waits for its time: a mark must not wake it earlier.
   if redis.call('GET', router.rung) ~= 'parked' then
     redis.call('ZADD', routers_due, 'LT', whole(due), router.name)
@@ -30,4 +38,18 @@ end
 local function unmark(router, service)
   redis.call('ZREM', router.due, service)
   redis.call('HDEL', router.marks, service)
+  redis.call('HDEL', router.braked, service .. '@' .. router.name)
+end
+
+-- Lets a held mark go on: it is due now. Returns whether it was held.
+local function let_through(router, service, now, stamp, routers_due)
+  local field = service .. '@' .. router.name
+  local text = redis.call('HGET', router.braked, field)
+  if not text then
+    return false
+  end
+  redis.call('HDEL', router.braked, field)
+  redis.call('HDEL', router.waiting, service)
+  mark(router, service, cjson.decode(text).priority, now, stamp, routers_due)
+  return true
 end

@@ -1,23 +1,31 @@
--- A router's keys by name: `first` is the index of its block in KEYS (worker/store/keys.py).
-local function router_at(name, first)
+-- A router's keys by name, of a list in which they begin at `first` (worker/store/keys.py).
+local function router_of(name, keys, first)
   local router = {
     name = name,
-    due = KEYS[first],
-    marks = KEYS[first + 1],
-    lease = KEYS[first + 2],
-    rung = KEYS[first + 3],
-    inflight = KEYS[first + 4],
-    claims = KEYS[first + 5],
-    held = KEYS[first + 6],
-    waiters = KEYS[first + 7],
-    services = KEYS[first + 8],
-    waiting = KEYS[first + 9],
-    state = KEYS[first + 10],
+    due = keys[first],
+    marks = keys[first + 1],
+    lease = keys[first + 2],
+    rung = keys[first + 3],
+    inflight = keys[first + 4],
+    claims = keys[first + 5],
+    held = keys[first + 6],
+    waiters = keys[first + 7],
+    services = keys[first + 8],
+    waiting = keys[first + 9],
+    state = keys[first + 10],
+    lost = keys[first + 11],
+    lost_by = keys[first + 12],
+    braked = keys[first + 13],
   }
-  must_be('zset', router.due)
+  must_be('zset', router.due, router.lost)
   must_be('string', router.lease, router.rung, router.state)
   must_be('hash', router.marks, router.inflight, router.claims, router.held)
-  must_be('hash', router.waiters, router.waiting)
+  must_be('hash', router.waiters, router.waiting, router.lost_by, router.braked)
   must_be('set', router.services)
   return router
+end
+
+-- The router whose block begins at `first` in KEYS.
+local function router_at(name, first)
+  return router_of(name, KEYS, first)
 end

@@ -16,7 +16,7 @@ for i, each in ipairs(order) do
     answers[i] = false
   else
     weaken(router, each[1], each[4], ARGV[2], now, KEYS[1])
-    answers[i] = request(router, each[1], each[4])
+    answers[i] = request(router, each[1], each[4], ARGV[2], now, KEYS[1])
   end
 end
 return cjson.encode(answers)

@@ -1,22 +1,26 @@
--- include: _time _kinds _router _marks _claims _feed _events
+-- include: _time _kinds _router _marks _claims _feed _events _brake
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, then router
 --       blocks and the keys that ARGV[1] names by index
--- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, feed_last, feed_gone,
---         routers: [[name, first key], …],
+-- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, feed_last, feed_gone, expected,
+--         router_keys: the keys of any router as [before its name, after it], or [key],
+--         limits?: of the brake, routers: [[name, first key], …],
 --         commits: [{record?, generation?, text?, cancelled?, service, places: [router, …],
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
+--         cut?: {router?, source, is_suspension, new, lost, suspended, counts}: to the brake,
+--         owned: [[counts of a source, by how many services], …],
 --         due?: next scheduled event (ms), 0 none, history?, lines?, recent?,
 --         letters: [[id, text], …],
 --         events: [{key, lane, count, outcome?, text?, feed?, listed?, seconds?,
 --         seen?: [field, value]}, …],
 --         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …]}, …]}
--- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …}.
+-- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …},
+--   {hold, marks that the brake took, …}.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
 must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEYS[order.schedule])
-must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9])
+must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9], KEYS[order.expected])
 must_be('string', KEYS[order.feed_last])
 must_be('hash', KEYS[order.feed_gone])
 local feeds = { KEYS[order.feed_last], KEYS[order.feed_gone] }
@@ -28,6 +32,13 @@ for _, c in ipairs(order.commits) do
   must_be('string', c.record and KEYS[c.record])
   must_be('list', c.recent and KEYS[c.recent])
   must_be('list', c.history and KEYS[c.history])
+  if c.cut and c.cut.router then
+    must_be('zset', KEYS[c.cut.lost], KEYS[c.cut.suspended])
+    must_be('hash', KEYS[c.cut.counts])
+  end
+  for _, each in ipairs(c.owned) do
+    must_be('hash', KEYS[each[1]])
+  end
   for _, event in ipairs(c.events) do
     must_be('string', event.outcome and KEYS[event.outcome])
     must_be('stream', event.feed and KEYS[event.feed])
@@ -56,8 +67,45 @@ local function commit_event(event, recent)
   end
 end
 
+local known = {}
+for _, each in ipairs(routers) do
+  known[each.name] = each
+end
+
+local function router_named(name)
+  if not known[name] then
+    local keys = {}
+    for i, parts in ipairs(order.router_keys) do
+      keys[i] = parts[2] and parts[1] .. name .. parts[2] or parts[1]
+    end
+    known[name] = router_of(name, keys, 1)
+  end
+  return known[name]
+end
+
 local results = {}
 local touched = {}
+local braked = {}
+
+-- Marks of a service that loses nothing any more are let through; one that does may be held.
+local function ask_brake(c)
+  for _, at in ipairs(c.places) do
+    if at ~= c.cut.router
+      and let_through(routers[at], c.service, now, order.stamp, KEYS[1]) then
+      redis.call('ZREM', routers[at].lost, c.service)
+      touched[at] = true
+    end
+  end
+  if c.cut.router then
+    local hold, taken = brake(c.cut, order.limits, routers[c.cut.router], c.service, order.stamp,
+      now, KEYS[order.expected], router_named)
+    if hold and taken > 0 then
+      braked[#braked + 1] = hold
+      braked[#braked + 1] = taken
+    end
+  end
+end
+
 for i, c in ipairs(order.commits) do
   local current = c.record and generation_of(KEYS[c.record]) or 0
   if c.record and current ~= c.generation then
@@ -80,16 +128,22 @@ for i, c in ipairs(order.commits) do
     for _, at in ipairs(c.places) do
       redis.call('SADD', routers[at].services, c.service)
     end
+    for _, each in ipairs(c.owned) do
+      redis.call('HINCRBY', KEYS[each[1]], 'services', each[2])
+    end
+    for _, each in ipairs(c.marks) do
+      mark(routers[each[1]], c.service, each[2], now, order.stamp, KEYS[1])
+      touched[each[1]] = true
+    end
+    if c.cut then -- before the claims: who is held itself lets nobody through
+      ask_brake(c)
+    end
     for _, each in ipairs(c.claims) do
       local router = routers[each[1]]
       if weaken(router, c.service, each[2], order.stamp, now, KEYS[1]) then
         touched[each[1]] = true
       end
-      request(router, c.service, each[2])
-    end
-    for _, each in ipairs(c.marks) do
-      mark(routers[each[1]], c.service, each[2], now, order.stamp, KEYS[1])
-      touched[each[1]] = true
+      request(router, c.service, each[2], order.stamp, now, KEYS[1])
     end
     for _, said in ipairs(c.outcomes) do
       say(KEYS[said[1]], said[2], nil, KEYS[said[3]], feeds, now)
@@ -113,4 +167,4 @@ for at in pairs(touched) do
     rings[#rings + 1] = routers[at].name
   end
 end
-return { results, rings }
+return { results, rings, braked }

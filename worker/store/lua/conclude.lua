@@ -47,19 +47,21 @@ for i, s in ipairs(order.services) do
     if s.text then
       redis.call('SET', KEYS[s.record], whole(current + 1) .. '|' .. s.text)
     end
-    if s['do'] == 'postpone' then
-      local score = tonumber(redis.call('ZSCORE', router.due, s.service))
-      local priority = math.floor(score / SPAN)
-      redis.call('ZADD', router.due, whole(priority * SPAN + now + s.wait_ms), s.service)
-    else
+    local score = redis.call('ZSCORE', router.due, s.service)
+    -- The brake holds it since it was taken: so it stays, and goes on to say so.
+    local braked = s['do'] == 'postpone' and not score
+    if s['do'] ~= 'postpone' then
       unmark(router, s.service)
+    elseif score then
+      local priority = math.floor(tonumber(score) / SPAN)
+      redis.call('ZADD', router.due, whole(priority * SPAN + now + s.wait_ms), s.service)
     end
     if s.forget_note then
       redis.call('HDEL', router.inflight, s.service)
     end
-    if s.waiting then
+    if s.waiting and not braked then
       redis.call('HSET', router.waiting, s.service, s.waiting)
-    else
+    elseif not braked then
       redis.call('HDEL', router.waiting, s.service)
     end
     if s['do'] == 'confirm' then

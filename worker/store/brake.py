@@ -1,0 +1,177 @@
+"""What the brake holds, what people announced to it, and what they decide.
+
+Counting and holding happen in the commit (`lua/_brake.lua`): nothing is held or let go between.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, cast
+
+import redis
+
+from worker.store.connection import store_errors
+from worker.store.key_table import KeyTable
+from worker.store.keys import Keys
+from worker.store.records import new_stamp
+from worker.store.scripts import Scripts
+
+
+class HeldMark(NamedTuple):
+    """One mark that the brake holds.
+
+    Attributes:
+        service_id: of the service.
+        router: where its working entry would go away.
+        hold: the limit that was passed: `router:NAME` or `source:URI`.
+        source: of the event that would take the entry away.
+        at_ms: since when.
+        text: as it is kept; whatever is said of the service changes it.
+    """
+
+    service_id: str
+    router: str
+    hold: str
+    source: str
+    at_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Losses that a person announced: they are neither counted nor held.
+
+    Attributes:
+        hold: whose: `router:NAME` or `source:URI`.
+        services: how many.
+        used: of them came so far.
+        from_ms: from when on.
+        until_ms: until when.
+        by: who announced them.
+        reason: why.
+    """
+
+    hold: str
+    services: int
+    used: int
+    from_ms: int
+    until_ms: int
+    by: str
+    reason: str = ""
+
+
+class Brake:
+    """The store's side of `leasewire brake`."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def held(self) -> list[HeldMark]:
+        """All that is held, by hold, router and service."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.braked))
+        return sorted(_mark(field, text) for field, text in raw.items())
+
+    def holds(self) -> dict[str, int]:
+        """How many marks each limit holds."""
+        found: dict[str, int] = {}
+        for mark in self.held():
+            found[mark.hold] = found.get(mark.hold, 0) + 1
+        return found
+
+    def held_at(self, router: str, service_ids: Collection[str]) -> dict[str, HeldMark]:
+        """Those of the services whose marks are held at a router."""
+        if not service_ids:
+            return {}
+        fields = [f"{service}@{router}" for service in service_ids]
+        with store_errors():
+            texts = cast("list[str | None]", self._client.hmget(self._keys.braked, fields))
+        marks = (_mark(field, text) for field, text in zip(fields, texts, strict=True) if text)
+        return {mark.service_id: mark for mark in marks}
+
+    def approve(
+        self, hold: str, marks: Sequence[HeldMark], by: str, now_ms: int
+    ) -> list[str] | None:
+        """Let all marks of a hold through.
+
+        Args:
+            hold: the limit.
+            marks: all that it holds, as they were shown.
+            by: the person who approves.
+            now_ms: Redis's time.
+
+        Returns:
+            The routers to ring; None when the list has changed meanwhile: nothing is let through.
+        """
+        keys = self._keys
+        table = KeyTable([keys.braked, keys.actions, keys.routers_due])
+        names = {mark.router: i for i, mark in enumerate(marks)}
+        routers = {name: i for i, name in enumerate(sorted(names), start=1)}
+        blocks = [[name, table.block(keys.router_block(name))] for name in routers]
+        scope, _, name = hold.partition(":")
+        sources = {name} if scope == "source" else {mark.source for mark in marks}
+        line = {"at_ms": now_ms, "what": "brake-approved", "actor": by, "hold": hold}
+        action = {"at_ms": now_ms, "what": "brake approved", "by": by, "hold": hold}
+        order: dict[str, Any] = {
+            "hold": hold,
+            "action": json.dumps(action | {"services": len(marks)}),
+            "stamp": new_stamp(),
+            "router_keys": keys.router_block_parts(),
+            "routers": blocks,
+            "losses": [table.at(key) for each in sorted(sources) for key in keys.losses(each)],
+            "marks": [
+                {
+                    "field": f"{mark.service_id}@{mark.router}",
+                    "text": mark.text,
+                    "service": mark.service_id,
+                    "router": routers[mark.router],
+                    "history": table.at(keys.history(mark.service_id)),
+                    "line": json.dumps(line | {"router": mark.router}),
+                }
+                for mark in marks
+            ],
+        }
+        with store_errors():
+            done, *rings = self._scripts.run("approve_brake", table.keys, [json.dumps(order)])
+        return list(rings[0]) if done else None
+
+    def note_rejected(self, hold: str, services: int, by: str, now_ms: int) -> None:
+        """Keep among the actions that a person rejected what a limit holds."""
+        action = {"at_ms": now_ms, "what": "brake rejected", "by": by, "hold": hold}
+        self._note(action | {"services": services})
+
+    def expect(self, expected: Expected, now_ms: int) -> None:
+        """Announce losses; what was announced of the same source or router before ends."""
+        with store_errors():
+            self._client.hset(self._keys.expected, expected.hold, json.dumps(asdict(expected)))
+        action = {"at_ms": now_ms, "what": "brake expects", "by": expected.by}
+        self._note(action | {"hold": expected.hold, "services": expected.services})
+
+    def expected(self, now_ms: int) -> list[Expected]:
+        """What is announced, and not over."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.expected))
+            found = sorted((Expected(**json.loads(text)) for text in raw.values()), key=_by_hold)
+            over = [each.hold for each in found if each.until_ms <= now_ms]
+            if over:
+                self._client.hdel(self._keys.expected, *over)
+        return [each for each in found if each.until_ms > now_ms]
+
+    def _note(self, action: dict[str, object]) -> None:
+        with store_errors():
+            pipe = self._client.pipeline()
+            pipe.lpush(self._keys.actions, json.dumps(action))
+            pipe.ltrim(self._keys.actions, 0, 499)
+            pipe.execute()
+
+
+def _by_hold(expected: Expected) -> str:
+    return expected.hold
+
+
+def _mark(field: str, text: str) -> HeldMark:
+    service_id, _, router = field.partition("@")
+    entry = json.loads(text)
+    return HeldMark(service_id, router, entry["hold"], entry["source"], int(entry["at_ms"]), text)

@@ -1,0 +1,123 @@
+-- The brake. Losses of working entries are counted in sliding hours, by router and by the source of
+-- the event; from the one on that passes a limit marks are held: out of the due marks, listed in one
+-- hash, `service@router` -> {hold, source, at_ms, stamp, priority} as JSON. `hold` names the limit:
+-- `router:NAME` or `source:URI`. The stamp is renewed by whatever is said of the service.
+local HOUR_MS = 3600000
+local RECENT_MS = 60000
+local COUNTED_S = 7200
+
+local function put_braked(router, service, entry)
+  redis.call('HSET', router.braked, service .. '@' .. router.name, cjson.encode(entry))
+end
+
+local function braked_at(router, service)
+  local text = redis.call('HGET', router.braked, service .. '@' .. router.name)
+  return text and cjson.decode(text)
+end
+
+-- Holds the mark of a service, if it has one; one held already comes under the wider `hold`.
+local function hold_mark(router, service, hold, stamp, now)
+  local entry = braked_at(router, service)
+  local score = redis.call('ZSCORE', router.due, service)
+  if not (entry or score) then
+    return 0
+  end
+  if not entry then
+    entry = { at_ms = now, priority = math.floor(tonumber(score) / SPAN) }
+    entry.source = redis.call('HGET', router.lost_by, service) or ''
+    redis.call('ZREM', router.due, service)
+    redis.call('HSET', router.waiting, service, cjson.encode({
+      reason = 'held-by-brake',
+      detail = 'more services than usual lose their entries (' .. hold .. ')',
+      since_ms = now,
+    }))
+  end
+  entry.hold, entry.stamp = hold, stamp
+  put_braked(router, service, entry)
+  return 1
+end
+
+local function count(key, member, now)
+  local added = redis.call('ZADD', key, whole(now), member)
+  redis.call('EXPIRE', key, COUNTED_S)
+  return added
+end
+
+local function within_hour(key, now)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - HOUR_MS))
+  return redis.call('ZCARD', key)
+end
+
+-- Takes one off what was announced for `scope`; false when nothing, or no more, was.
+local function was_expected(expected, scope, now)
+  local text = redis.call('HGET', expected, scope)
+  local found = text and cjson.decode(text)
+  if not found or found.until_ms <= now or found.from_ms > now or found.used >= found.services then
+    return false
+  end
+  found.used = found.used + 1
+  redis.call('HSET', expected, scope, cjson.encode(found))
+  return true
+end
+
+-- What a commit says to the brake (`cut` of its order); returns the hold and how many it took, or
+-- nil. `router_named(name)` gives any router's keys.
+local function brake(cut, limits, router, service, stamp, now, expected, router_named)
+  local entry = braked_at(router, service)
+  if entry then
+    entry.stamp = stamp
+    put_braked(router, service, entry)
+    return nil
+  end
+  if not (cut.new and limits) then
+    return nil
+  end
+  if was_expected(expected, 'source:' .. cut.source, now)
+    or was_expected(expected, 'router:' .. router.name, now) then
+    return nil
+  end
+  local lost, suspended = KEYS[cut.lost], KEYS[cut.suspended]
+  local new_here = count(router.lost, service, now)
+  redis.call('HSET', router.lost_by, service, cut.source)
+  redis.call('EXPIRE', router.lost_by, COUNTED_S)
+  local new = count(cut.is_suspension and suspended or lost, service .. '@' .. router.name, now)
+  local weight = cut.is_suspension and 1 / limits.source_suspensions or 1
+  local of_source = within_hour(lost, now)
+    + within_hour(suspended, now) / limits.source_suspensions
+  local owned = tonumber(redis.call('HGET', KEYS[cut.counts], 'services') or 0)
+  local most = math.max(limits.source_services, limits.source_percent * owned / 100)
+  if of_source > most then
+    local hold = 'source:' .. cut.source
+    local taken = hold_mark(router, service, hold, stamp, now)
+    if of_source - new * weight <= most then
+      for _, key in ipairs({ lost, suspended }) do
+        for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, whole(now - RECENT_MS), '+inf')) do
+          local other, name = string.match(member, '^([^@]*)@(.*)$')
+          local there = router_named(name)
+          if member ~= service .. '@' .. router.name
+            and redis.call('ZSCORE', there.lost, other) then
+            taken = taken + hold_mark(there, other, hold, stamp, now)
+          end
+        end
+      end
+    end
+    return hold, taken
+  end
+  local here = within_hour(router.lost, now)
+  local most_here = math.max(limits.router_services,
+    limits.router_percent * redis.call('SCARD', router.services) / 100)
+  if here > most_here then
+    local hold = 'router:' .. router.name
+    local taken = hold_mark(router, service, hold, stamp, now)
+    if here - new_here <= most_here then
+      for _, other in ipairs(redis.call('ZRANGEBYSCORE', router.lost, whole(now - RECENT_MS),
+        '+inf')) do
+        if other ~= service then
+          taken = taken + hold_mark(router, other, hold, stamp, now)
+        end
+      end
+    end
+    return hold, taken
+  end
+  return nil
+end
