@@ -66,6 +66,7 @@ class Installation:
         simulator: further arguments of the simulator.
         inventory: router -> lines that its table has besides, or instead (`key = value`).
         tables: more tables of the inventory.
+        brake: the lines of its table `brake`; what is not about the brake is without it.
         environ_more: variables beside those that every worker here has.
         worker_command: what runs a worker process; its kind is appended.
     """
@@ -75,6 +76,7 @@ class Installation:
     simulator: Sequence[str] = ()
     inventory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tables: str = ""
+    brake: str = "enabled = false"
     worker_command: Sequence[str] = (sys.executable, "-m", "worker.runtime.process")
     environ_more: dict[str, str] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
@@ -143,6 +145,7 @@ class Installation:
             } | dict(self.inventory.get(each["name"], {}))
             lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
             tables.append(f"[routers.{each['name']}]\n{lines}\n")
+        tables.append(f"[brake]\n{self.brake}\n")
         tables.append(self.tables)
         tables.append(f'[sources."{builders.SOURCE}"]\norder = "revisions"\n')
         (self.directory / "routers.toml").write_text("\n".join(tables))
