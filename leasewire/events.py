@@ -15,8 +15,8 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from worker.core.circuit import RouterState
 from worker.core.outcome import FINAL, Outcome
-from worker.store.routers import RouterState
 from worker.store.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="What became of an event.")

@@ -22,9 +22,9 @@ from leasewire.schedule import documents_of as scheduled_documents
 from leasewire.schedule import row_of as scheduled_row
 from leasewire.why import document_of as why_document
 from leasewire.why import inquiry
+from worker.core.circuit import RouterState
 from worker.core.record import DEFAULTS, ServiceRecord, Status
 from worker.errors import ConfigurationError
-from worker.store.routers import RouterState
 from worker.store.store import Store
 from worker.store.views import ServiceView
 

@@ -8,7 +8,7 @@ from leasewire.printing import clean
 from leasewire.services import sync_at
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed, snapshot, suspended
 from tests.leasewire.conftest import LEASES
-from worker.store.routers import RouterState
+from worker.core.circuit import RouterState
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -7,11 +7,12 @@ from redis.exceptions import ResponseError
 
 from tests.builders import mac
 from tests.store.passing_time import let_pass
+from worker.core.circuit import RouterState
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import Placement, ServiceRecord
 from worker.store.records import ServiceCommit
-from worker.store.routers import Acquired, Conclusion, RouterState
+from worker.store.routers import Acquired, Conclusion
 
 pytestmark = pytest.mark.redis
 
@@ -140,7 +141,7 @@ def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
     assert view.marked == []
     assert store.views.counters() == {"applied": 2}
     assert store.views.router("R1").services == 0
-    assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False)
+    assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False, False)
     assert looks_at(store) is None
 
 
@@ -291,7 +292,7 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     acquired = routers.acquire("R1", "bb", 500)
     assert sorted(names_of(acquired.marks)) == ["S", "T"]
     assert (acquired.state.attempts, acquired.state.words) == (3, "no route")
-    routers.set_up("R1")
+    assert routers.note_state("R1", "bb", RouterState())
     assert store.views.router("R1").state == RouterState()
 
 

@@ -15,9 +15,10 @@ from hypothesis.stateful import (
 )
 
 from tests.store.passing_time import let_pass
+from worker.core.circuit import RouterState
 from worker.core.record import Placement, ServiceRecord
 from worker.store.records import ServiceCommit
-from worker.store.routers import Conclusion, RouterState
+from worker.store.routers import Conclusion
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.redis
 LEASE_S = 1000
 RING_S = 10
 SWEEP_S = 5
+PUT_OFF_S = 1
 NEVER = float("inf")
 SLACK_S = 60
 """The machine's clock stands between its rules, Redis's runs on: by less than this."""
@@ -227,6 +229,13 @@ class MarksMachine(RuleBasedStateMachine):
             self.holder, self.rung_until, self.parked_until = None, 0, self.now + wait
         else:
             assert until == 0
+
+    @rule()
+    def a_worker_finds_no_slot(self):
+        self.routers.put_off("R1", PUT_OFF_S * 1000)
+        free = self.holds() is None and self.parked_until <= self.now
+        if free and (self.marks or self.notes):
+            self.rung_until = self.now + PUT_OFF_S
 
     @rule()
     def somebody_sweeps(self):

@@ -4,7 +4,7 @@ import pytest
 
 from contracts import names
 from tests.store.passing_time import let_pass
-from worker.store.routers import RouterState
+from worker.core.circuit import RouterState
 
 pytestmark = pytest.mark.redis
 

@@ -3,7 +3,7 @@
 Called by `converge` for each batch of marks; `worker/core/planner.py` decides what to write.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -68,6 +68,7 @@ class Rounds:
         hold: the lease.
         tally: counts what is done.
         patience: how long things may wait.
+        was_read: called whenever rows of the router were read.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a pass
@@ -79,6 +80,7 @@ class Rounds:
         *,
         tally: Tally,
         patience: Patience,
+        was_read: Callable[[], None],
     ) -> None:
         self._store = store
         self._session = session
@@ -86,6 +88,7 @@ class Rounds:
         self._hold = hold
         self._tally = tally
         self._patience = patience
+        self._was_read = was_read
         self._router = hold.router
         self._now_ms = 0
         self._surplus: frozenset[RowKey] = frozenset()
@@ -167,6 +170,7 @@ class Rounds:
         while looks:
             before = len(looks)
             looks, closed = self._gathering.close(looks)
+            self._was_read()
             self._tally.services += len(looks) - before
             wanted = [self._gathering.wanted(look) for look in looks.values()]
             made = plan(wanted, closed, self._policy, self._surplus)

@@ -18,6 +18,8 @@ import structlog
 from contracts import names
 from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.endings import Patience
+from worker.convergence.slots import Slots
+from worker.core.circuit import BackOff
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import load_inventory
@@ -95,14 +97,15 @@ def run(
             PassLimits(
                 batch_services=settings.batch_services,
                 time_box_s=settings.pass_time_box_s,
-                backoff_first_s=settings.backoff_first_s,
-                backoff_cap_s=settings.backoff_cap_s,
-                blocked_retry_s=settings.blocked_retry_s,
+                back_off=BackOff(
+                    settings.backoff_first_s, settings.backoff_cap_s, settings.blocked_retry_s
+                ),
                 patience=Patience(
                     recheck_ms=round(settings.router_recheck_s * 1000),
                     alert_ms=round(settings.waiting_alert_s * 1000),
                 ),
             ),
+            Slots(settings.router_threads),
         ),
     )
     name = f"{kind}@{socket.gethostname()}:{os.getpid()}"

@@ -71,6 +71,14 @@ class Alerts:
         with store_errors():
             return bool(self._scripts.run("end_alert", self._block(), [name, text, CHANGES_KEPT]))
 
+    def find(self, kind: AlertKind, subject: str) -> Alert | None:
+        """One that is open; None: it is not."""
+        with store_errors():
+            text = cast(
+                "str | None", self._client.hget(self._keys.alerts, alert_name(kind, subject))
+            )
+        return Alert.from_json(text) if text else None
+
     def open(self) -> list[Alert]:
         """All that is wrong now, the oldest first; `told` says of which somebody was told."""
         with store_errors():

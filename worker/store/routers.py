@@ -9,6 +9,7 @@ import redis
 
 from contracts import names
 from worker.core.applied_policy import AppliedPolicy
+from worker.core.circuit import RouterState
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord, record_to_json
@@ -35,40 +36,6 @@ class Mark(NamedTuple):
     stored: Stored
 
 
-@dataclass(frozen=True, slots=True)
-class RouterState:
-    """How a router is doing; `up` routers have none stored.
-
-    Attributes:
-        state: `up`, `unreachable`, `blocked`, `policy-changed`: a worker's inventory has another
-            policy for it than the applied one; or `held` by a person (never stored, `Views` says).
-        since_ms: when this state began.
-        attempts: failed attempts in a row.
-        next_at_ms: when the next attempt is due.
-        cause: a word for a blocked router, such as `login-refused`.
-        words: the last words of the router or of the network.
-    """
-
-    state: Literal["up", "unreachable", "blocked", "policy-changed", "held"] = "up"
-    since_ms: int = 0
-    attempts: int = 0
-    next_at_ms: int = 0
-    cause: str = ""
-    words: str = ""
-
-    @classmethod
-    def from_json(cls, text: str | None) -> "RouterState":
-        """Read what `park` stored; None is a router that is up."""
-        if not text:
-            return cls()
-        known = {k: v for k, v in json.loads(text).items() if k in cls.__dataclass_fields__}
-        return cls(**known)
-
-    def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps({name: getattr(self, name) for name in self.__dataclass_fields__})
-
-
 class Acquired(NamedTuple):
     """A router that is ours: Redis's time, its state so far, the first batch."""
 
@@ -85,12 +52,21 @@ class PolicyDiffers(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """The next batch; empty and released when nothing is due. `ring`: a message must be sent."""
+    """The next batch; empty and released when nothing is due.
+
+    Attributes:
+        held: the router is ours still.
+        now_ms: Redis's time.
+        marks: the batch.
+        ring: a message must be sent.
+        more: released, and something is due.
+    """
 
     held: bool
     now_ms: int
     marks: list[Mark]
     ring: bool
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +157,33 @@ class Routers:
         was = RouterState.from_json(state)
         return Acquired(int(now_ms), was, _marks(marks[0])) if marks else PolicyDiffers(now_ms, was)
 
-    def next_batch(self, router: str, token: str, most: int) -> Batch:
-        """The next batch, or release when none is due (`most` 0 releases in any case)."""
+    def next_batch(
+        self,
+        router: str,
+        token: str,
+        most: int,
+        states: tuple[RouterState, RouterState] | None = None,
+    ) -> Batch:
+        """The next batch, or release when none is due (`most` 0 releases in any case).
+
+        Args:
+            router: its name.
+            token: holds its lease.
+            most: marks.
+            states: noted with the release, when nothing is due and when there is more; None: the
+                state stays.
+        """
+        texts = [state.to_json() for state in states] if states else ["", ""]
         with store_errors():
-            held, now_ms, marks, ring = self._scripts.run(
+            held, now_ms, marks, ring, more = self._scripts.run(
                 "next_batch",
                 self._block(router),
-                [router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix],
+                [
+                    *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
+                    *texts,
+                ],
             )
-        return Batch(int(held) == 1, int(now_ms), _marks(marks), bool(ring))
+        return Batch(int(held) == 1, int(now_ms), _marks(marks), bool(ring), bool(more))
 
     def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
         """Renew the lease and note services as in flight; False when the lease is lost."""
@@ -203,7 +197,7 @@ class Routers:
             )
 
     def park(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
-        """Release a router that cannot be worked on; returns when it is tried next (ms), or 0."""
+        """Release a router that is to be left alone; returns when it is tried next (ms), or 0."""
         with store_errors():
             return int(
                 self._scripts.run(
@@ -211,10 +205,19 @@ class Routers:
                 )
             )
 
-    def set_up(self, router: str) -> None:
-        """Forget the state of a router that answers again."""
+    def note_state(self, router: str, token: str, state: RouterState) -> bool:
+        """Note how a held router is doing; False when the lease is lost."""
         with store_errors():
-            self._client.delete(self._keys.router_state(router))
+            return bool(
+                self._scripts.run(
+                    "note_state", self._block(router), [router, token, state.to_json()]
+                )
+            )
+
+    def put_off(self, router: str, wait_ms: int) -> None:
+        """Let nobody look for a moment at a router that nobody holds; its marks stay."""
+        with store_errors():
+            self._scripts.run("put_off", self._block(router), [router, wait_ms])
 
     def claim(
         self, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, cast
 import redis
 
 from contracts import names
+from worker.core.circuit import RouterState
 from worker.core.outcome import DeadLetter, Outcome
 from worker.store.connection import store_errors
 from worker.store.fleet import Held
 from worker.store.keys import Keys
 from worker.store.records import Stored, decode_stored
-from worker.store.routers import RouterState
 
 _PAGE = 500
 _ALIVE_S = 15

@@ -7,6 +7,7 @@ from typing import Final, cast
 import redis
 
 from contracts import names
+from worker.core.circuit import RouterState
 from worker.core.vitals import (
     JournalVitals,
     Reason,
@@ -18,7 +19,6 @@ from worker.core.vitals import (
 from worker.store.connection import store_errors
 from worker.store.fleet import Fleet
 from worker.store.keys import Keys
-from worker.store.routers import RouterState
 from worker.store.upkeep import SAMPLES
 from worker.store.views import Views, key_pages
 

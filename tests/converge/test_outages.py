@@ -1,0 +1,168 @@
+"""What an outage does to a router's circuit, who is told, and what a probe is."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests import builders
+from tests.converge.test_verdicts import Passes, activated, named, refusing
+from tests.leasewire.conftest import LEASES
+from worker.convergence.slots import Slots
+from worker.core import alerts
+from worker.core.alerts import KINDS
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+
+@pytest.fixture
+def passes(world, caplog):
+    return Passes(world, caplog)
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Alerts of routers are told as soon as they are begun."""
+    for kind in ("router-down", "router-blocked"):
+        monkeypatch.setitem(alerts.KINDS, kind, KINDS[kind]._replace(told_after_s=0))
+
+
+def state(passes):
+    return passes.store.views.router("R1").state
+
+
+def told(passes):
+    passes.store.alerts.tell()
+    return [(change.what, change.alert.kind) for change in passes.store.alerts.claim("mail")]
+
+
+def test_a_reboot_is_told_to_nobody(world, passes):
+    world.r1.power_off()
+    world.say(activated(1))
+    passes.run(3)
+    assert (state(passes).state, state(passes).attempts) == ("unreachable", 3)
+    assert [alert.name for alert in passes.store.alerts.open()] == ["router-down|R1"]
+    assert told(passes) == []
+    world.r1.power_on()
+    (drained,) = named(passes.run(), "router.drained")
+    assert (drained["services"], drained["operations"]) == (1, 1)
+    assert state(passes).state == "up"
+    assert passes.store.client.get(passes.store.keys.router_state("R1")) is None
+    assert passes.store.alerts.open() == []
+    assert told(passes) == []
+
+
+def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, caplog, at_once):
+    passes = Passes(world, caplog, time_box_s=1e-9, batch_services=8)
+    world.r1.power_off()
+    world.say(*(activated(n) for n in range(1, 26)))
+    passes.run(2)
+    assert told(passes) == [("begun", "router-down")]
+    assert "25 services wait" in passes.store.alerts.open()[0].text
+    passes.run(2)
+    assert told(passes) == []
+    world.r1.power_on()
+    passes.run()  # the probe and no more
+    assert 0 < len(passes.rows()) <= 10
+    assert (state(passes).state, state(passes).drained) == ("up", len(passes.rows()))
+    assert told(passes) == []
+    passes.run(5)
+    assert len(passes.rows()) == 25
+    assert told(passes) == [("ended", "router-down")]
+    words = passes.store.alerts.changes()[0].text
+    assert "25 services looked at, 25 writes" in words
+    assert passes.store.alerts.open() == []
+
+
+def test_one_service_whose_write_is_lost_opens_nothing(world, passes):
+    world.say(*(activated(n) for n in range(1, 21)))
+    passes.run()
+    world.r1.set_faults(lose_replies=1, fault_command="/remove")
+    cancelled = builders.cancelled("SVC-1")
+    suspended = [builders.suspended(f"SVC-{n}", "block", revision=2) for n in range(2, 21)]
+    world.say(cancelled, *suspended)
+    (lost,) = named(passes.run(), "router.write_lost")
+    assert lost["next_in_s"] <= 1
+    assert state(passes).circuit(busy=False) == "closed"
+    assert passes.store.alerts.open() == []
+    passes.run(2)
+    assert {passes.state(event) for event in [cancelled, *suspended]} == {"applied"}
+    assert passes.store.client.get(passes.store.keys.router_state("R1")) is None
+
+
+def test_a_router_that_lets_in_and_cannot_be_read_stays_open(world, passes):
+    world.say(activated(1))
+    world.r1.set_faults(cut_replies=-1, fault_command="lease/print")
+    logs = passes.run(4)
+    assert (state(passes).state, state(passes).attempts) == ("unreachable", 4)
+    assert named(logs, "router.recovered") == []
+    world.r1.clear_faults()
+    passes.run()
+    assert state(passes).state == "up"
+
+
+def test_a_probe_looks_at_a_few_services(world, passes):
+    world.say(activated(41))
+    passes.run()  # the first contact looks at all rows
+    world.say(*(activated(n) for n in range(1, 41)))
+    world.r1.power_off()
+    passes.run()
+    world.r1.power_on()
+    world.r1.set_faults(cut_replies=-1, fault_command="lease/print")
+    logs = passes.run()
+    assert named(logs, "router.pass_ended")[0]["services"] == 10
+    world.r1.clear_faults()
+    passes.run()
+    assert len(passes.rows()) == 41
+
+
+def test_a_router_that_refuses_us_is_told_of_until_it_lets_us_in(world, passes, at_once):
+    world.say(activated(1))
+    world.r1.set_faults(refuse_login=True)
+    passes.run(2)
+    assert state(passes).circuit(busy=False) == "blocked"
+    assert told(passes) == [("begun", "router-blocked")]
+    assert "Check the password" in passes.store.alerts.open()[0].text
+    world.r1.power_off()
+    passes.run()
+    assert told(passes) == [("ended", "router-blocked"), ("begun", "router-down")]
+    world.r1.power_on()
+    world.r1.clear_faults()
+    passes.run()
+    assert told(passes) == [("ended", "router-down")]
+
+
+def test_a_few_refused_while_it_is_probed_are_given_up_all_the_same(world, passes):
+    world.r1.power_off()
+    world.say(activated(1), activated(2))
+    passes.run()
+    world.r1.power_on()
+    words = "invalid value for argument address"
+    world.r1.set_faults(**refusing(words, "223.203.225.1"))
+    passes.run()
+    assert sorted(passes.letters()) == ["SVC-1"]
+    assert state(passes).state == "up"
+
+
+def test_a_router_is_closed_again_though_nothing_is_due_there(world, passes):
+    world.r1.power_off()
+    world.say(activated(1))
+    passes.run()
+    store = passes.store
+    store.client.delete(*store.keys.router_block("R1")[:2], store.keys.router_block("R1")[3])
+    world.r1.power_on()
+    passes.converge.run("R1")
+    assert state(passes).state == "up"
+    assert store.alerts.open() == []
+
+
+def test_without_a_free_slot_a_router_waits_for_the_sweep(world, passes):
+    slots = Slots(threads=4)
+    passes.converge = replace(passes.converge, slots=slots)
+    world.say(activated(1))
+    with slots.take("R2") as other:
+        passes.run()
+        assert passes.rows() == set()
+        other.proven()
+        passes.run()
+        assert passes.rows() == {"SVC-1"}
+    assert world.r1.rows(LEASES)

@@ -1,0 +1,11 @@
+-- include: _time _kinds _router _state
+-- Notes how a held router is doing.
+-- KEYS: 1 routers due, 2.. router block
+-- ARGV: 1 router, 2 token, 3 state as JSON
+-- Returns 1, or 0 when the lease is no longer ours (nothing is changed then).
+local router = router_at(ARGV[1], 2)
+if redis.call('GET', router.lease) ~= ARGV[2] then
+  return 0
+end
+note_state(router, ARGV[3])
+return 1
