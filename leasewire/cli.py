@@ -18,6 +18,7 @@ from leasewire import (
     gateway,
     keys,
     options,
+    outbox,
     plan,
     publish,
     routers,
@@ -70,6 +71,7 @@ app.command("health", short_help="Say whether this host's workers live.")(work.h
 app.command("gateway", short_help="Take events in over HTTP.")(gateway.gateway_command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(events.app, name="events")
 app.add_typer(services.app, name="services")
 app.add_typer(schedule.app, name="schedule")
