@@ -17,6 +17,7 @@ from leasewire.printing import (
     without_nothing,
 )
 from worker.core.applied_policy import AppliedPolicy
+from worker.core.circuit import RouterState
 from worker.core.ownership import parse_tag
 from worker.core.rows import Lease
 from worker.inventory import RouterConfig
@@ -44,8 +45,10 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
     """List the routers of the inventory.
 
     State is up, unreachable (tried again by itself), blocked (a person must act; `routers check`
-    says what to do), policy-changed (`routers apply`) or held (`routers release`). Backlog counts
-    services to be looked at, waiting those that cannot go on.
+    says what to do), policy-changed (`routers apply`) or held (`routers release`); probing: it is
+    being tried right now; draining: up again, what waited is being written. Backlog counts services
+    to be looked at, oldest says since when the first of them is due, waiting counts those that
+    cannot go on.
 
     Example: leasewire routers list
     """
@@ -61,12 +64,19 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
         print_json({"routers": routers})
         return
     print_table(
-        ("router", "host", "state", "since", "services", "backlog", "waiting", "last words"),
+        (
+            *("router", "host", "state", "since", "services", "backlog", "oldest", "waiting"),
+            *("next attempt", "last words"),
+        ),
         (
             (
-                *(each[name] for name in ("router", "host", "state")),
+                *(each[name] for name in ("router", "host")),
+                _shown_state(each),
                 local_time(each.get("since")),
-                *(each[name] for name in ("services", "backlog", "waiting")),
+                *(each[name] for name in ("services", "backlog")),
+                local_time(each.get("oldest_due")),
+                each["waiting"],
+                local_time(each.get("next_try_at")),
                 each.get("words"),
             )
             for each in routers
@@ -160,6 +170,16 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
     )
 
 
+def _drains(state: RouterState) -> bool:
+    return state.state == "up" and bool(state.away_since_ms)
+
+
+def _shown_state(router: dict[str, Any]) -> str:
+    if router["circuit"] == "half-open":
+        return "probing"
+    return "draining" if "drained" in router else str(router["state"])
+
+
 def document_of(
     config: RouterConfig, view: RouterView, held: Held | None, applied: AppliedPolicy | None
 ) -> dict[str, Any]:
@@ -171,14 +191,18 @@ def document_of(
             "host": f"{config.host}:{config.port}",
             "transport": config.transport,
             "state": view.state.state,
+            "circuit": view.state.circuit(busy=view.held),
             "cause": view.state.cause,
             "held_by": held.by if held else None,
             "policy": "differs from the applied one" if differs else None,
             "since": utc_time(view.state.since_ms),
             "next_try_at": utc_time(view.state.next_at_ms),
             "attempts": view.state.attempts or None,
+            "away_since": utc_time(view.state.away_since_ms),
+            "drained": view.state.drained if _drains(view.state) else None,
             "services": view.services,
             "backlog": view.marked,
+            "oldest_due": utc_time(view.oldest_ms),
             "waiting": view.waiting,
             "words": view.state.words,
         }

@@ -131,9 +131,29 @@ def test_routers_are_listed_with_state_backlog_and_last_words(world, leasewire):
     world.converge.run("R1")
     r1, r2 = leasewire("routers", "list", "--json").document["routers"]
     assert (r1["router"], r1["state"], r1["services"], r1["backlog"]) == ("R1", "unreachable", 1, 1)
+    assert (r1["circuit"], r1["attempts"]) == ("open", 1)
     assert "refused" in r1["words"]
-    assert (r2["router"], r2["state"], r2["backlog"]) == ("R2", "up", 0)
-    assert "unreachable" in leasewire("routers", "list").out
+    assert r1["oldest_due"] <= r1["since"] <= r1["next_try_at"]
+    assert (r2["router"], r2["state"], r2["circuit"], r2["backlog"]) == ("R2", "up", "closed", 0)
+    assert not {"since", "oldest_due", "next_try_at"} & r2.keys()
+    text = leasewire("routers", "list").out
+    for word in ("unreachable", "backlog", "oldest", "next attempt", "Connection refused"):
+        assert word in text
+
+
+def test_a_router_is_shown_probing_and_draining(world, leasewire):
+    routers, block = world.context.store.routers, world.context.store.keys.router_block("R1")
+    world.say(A)
+    routers.acquire("R1", "aa", 10)
+    routers.note_state("R1", "aa", RouterState("unreachable", since_ms=1000, attempts=2))
+    shown = leasewire("routers", "list")
+    assert "probing" in shown.out
+    draining = RouterState("up", since_ms=2000, away_since_ms=1000, drained=40)
+    routers.note_state("R1", "aa", draining)
+    assert "draining" in leasewire("routers", "list").out
+    (r1, _) = leasewire("routers", "list", "--json").document["routers"]
+    assert (r1["state"], r1["drained"], r1["away_since"]) == ("up", 40, "1970-01-01T00:00:01.000Z")
+    assert world.context.store.client.exists(block[2])
 
 
 def test_dead_letter_shows_what_is_wrong_and_the_event_as_it_came(world, leasewire):

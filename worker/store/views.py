@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import redis
+from redis.client import Pipeline
 
 from contracts import names
 from worker.core.circuit import RouterState
@@ -15,11 +16,24 @@ from worker.store.keys import Keys
 from worker.store.records import Stored, decode_stored
 
 _PAGE = 500
+_SPAN: Final = 10**13
+"""A mark's score is priority * _SPAN + due (`lua/_marks.lua`)."""
+PRIORITIES: Final = range(4)
 _ALIVE_S = 15
 
 
 class RouterView(NamedTuple):
-    """One router's line: its state, how much is marked, how much waits, since when (ms)."""
+    """One router's line.
+
+    Attributes:
+        name: as in the inventory.
+        state: its state.
+        services: of which a row may exist there.
+        marked: those that are to be looked at.
+        waiting: those that were not in sync at their last look.
+        held: a worker is at it.
+        oldest_ms: since when the oldest due mark is due; 0: none is.
+    """
 
     name: str
     state: RouterState
@@ -27,6 +41,7 @@ class RouterView(NamedTuple):
     marked: int
     waiting: int
     held: bool
+    oldest_ms: int = 0
 
 
 class ServiceView(NamedTuple):
@@ -107,9 +122,12 @@ class Views:
             pipe.hlen(block[9])
             pipe.exists(block[2])
             pipe.hget(self._keys.fleet_block()[1], name)
-            state, services, marked, waiting, held, by_person = pipe.execute()
+            pipe.time()
+            ask_first_marks(pipe, block[0])
+            state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
         known = _held_state(by_person) if by_person else RouterState.from_json(state)
-        return RouterView(name, known, services, marked, waiting, bool(held))
+        oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
+        return RouterView(name, known, services, marked, waiting, bool(held), oldest_ms)
 
     def router_services(self, name: str) -> list[Stored]:
         """The records of all services of which a row may exist on a router."""
@@ -184,6 +202,24 @@ class Views:
         return [
             decode_stored(key[start:], text) for key, text in zip(keys, texts, strict=True) if text
         ]
+
+
+def ask_first_marks(pipe: Pipeline, due: str) -> None:
+    """Ask for the first mark of each priority, for `oldest_due`: one answer each.
+
+    Args:
+        pipe: where the questions are added.
+        due: key of a router's marks.
+    """
+    for priority in PRIORITIES:
+        low = priority * _SPAN
+        pipe.zrangebyscore(due, low, f"({low + _SPAN}", start=0, num=1, withscores=True)
+
+
+def oldest_due(firsts: Sequence[Sequence[tuple[str, float]]], now_ms: int) -> int:
+    """Since when (ms) the oldest of the marks is due; 0: none is due yet."""
+    due = (int(score) % _SPAN for first in firsts for _, score in first)
+    return min((at_ms for at_ms in due if at_ms <= now_ms), default=0)
 
 
 def key_pages(client: redis.Redis, prefix: str, size: int) -> Iterator[list[str]]:

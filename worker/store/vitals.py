@@ -20,15 +20,12 @@ from worker.store.connection import store_errors
 from worker.store.fleet import Fleet
 from worker.store.keys import Keys
 from worker.store.upkeep import SAMPLES
-from worker.store.views import Views, key_pages
+from worker.store.views import PRIORITIES, Views, ask_first_marks, key_pages, oldest_due
 
 KEYS_MEASURED: Final = 20_000
 """Keys whose memory is asked for at the most; the rest is told from their share."""
 LETTERS_READ: Final = 10_000
 _PAGE: Final = 500
-_SPAN: Final = 10**13
-"""A mark's score is priority * _SPAN + due (`lua/_marks.lua`)."""
-_PRIORITIES: Final = range(4)
 
 
 class VitalsReader:
@@ -127,17 +124,14 @@ class VitalsReader:
                 pipe.exists(block[2])
                 pipe.zcard(block[0])
                 pipe.hgetall(block[9])
-                for priority in _PRIORITIES:
-                    low = priority * _SPAN
-                    pipe.zrangebyscore(block[0], low, low + now_ms, start=0, num=1, withscores=True)
+                ask_first_marks(pipe, block[0])
             answers = iter(pipe.execute())
             for name in page:
                 state, held, marked, why = (next(answers) for _ in range(4))
-                firsts = [next(answers) for _ in _PRIORITIES]
-                due = [int(first[0][1]) % _SPAN for first in firsts if first]
+                firsts = [next(answers) for _ in PRIORITIES]
                 known, hold = RouterState.from_json(state), by_person.get(name)
                 is_, since_ms = ("held", hold.at_ms) if hold else (known.state, known.since_ms)
-                oldest_ms = min(due, default=0)
+                oldest_ms = oldest_due(firsts, now_ms)
                 found.append(RouterVitals(name, is_, since_ms, bool(held), marked, oldest_ms))
                 _count(reasons, self._waits(name, why))
         return found, reasons
