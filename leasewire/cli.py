@@ -16,6 +16,7 @@ from leasewire import (
     events,
     first_inventory,
     gateway,
+    hooks,
     keys,
     options,
     outbox,
@@ -70,6 +71,7 @@ app.command("worker", short_help="Run the worker processes.")(work.worker_comman
 app.command("health", short_help="Say whether this host's workers live.")(work.health_command)
 app.command("gateway", short_help="Take events in over HTTP.")(gateway.gateway_command)
 app.add_typer(keys.app, name="keys")
+app.add_typer(hooks.app, name="hooks")
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(events.app, name="events")

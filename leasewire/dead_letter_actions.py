@@ -21,6 +21,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context
 from leasewire.printing import JsonOption, clean, print_json
 from producers.errors import BatchViolation
+from producers.hooks.inbox import Inbox, take_again
 from producers.publisher import Publisher
 from producers.stamp import Stamped
 from worker.core.outcome import DeadLetter, Outcome
@@ -91,7 +92,9 @@ def edit(  # noqa: PLR0913 - as many options
     if letter is None:
         _fail(f"There is no dead letter {letter_id}; see `dead-letters list`.")
     if letter.kind != "event":
-        _fail("It is about a service, not an event: publish an event that corrects the service.")
+        _fail(
+            "It is no event: publish one that corrects the service, or mend hooks.toml and replay"
+        )
     if (file is None) == (not set_):
         _fail("Say what to change: --set POINTER=VALUE, or --file.", BAD_INPUT)
     old, document = _event_of(letter.body), _event_of(file.read_text() if file else letter.body)
@@ -178,6 +181,10 @@ def replay_letter(context: Context, publisher: Publisher, letter: DeadLetter, wh
             Rings(make_app(context.settings)).router(letter.router)
         # The letter goes when the service is in sync; should it fail again, it is another letter.
         done = store.letters.settle(letter, "replayed", who, now_ms, router=letter.router)
+        return "" if done else "it failed anew, or was dealt with, meanwhile"
+    if letter.kind == "hook":
+        take_again(Inbox(store.client, context.settings.key_prefix), letter.body)
+        done = store.letters.settle(letter, "replayed", who, now_ms)
         return "" if done else "it failed anew, or was dealt with, meanwhile"
     if letter.reason == "event-id-reused":
         return "its id is that of another event: `dead-letters edit` gives it a new one"

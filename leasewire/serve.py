@@ -15,6 +15,7 @@ from leasewire.dead_letter_actions import replay_letter
 from leasewire.dead_letters import document_of as letter_document
 from leasewire.events import document_of as event_document
 from leasewire.events import find
+from leasewire.hooks import hooks_of, reading
 from leasewire.service_events import lines_of
 from leasewire.services import document_of as service_document
 from producers.errors import PublishFailed
@@ -46,6 +47,7 @@ def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterato
         redis = stack.enter_context(
             connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_PATIENCE_S)
         )
+        hooks = hooks_of(context)
         app = make_app(
             redis=redis,
             prefix=settings.key_prefix,
@@ -54,12 +56,13 @@ def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterato
             overriding={name for name, each in sources.items() if "override" in each.scopes},
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
             depth_limit=depth_limit,
+            hooks=hooks,
         )
         try:
             server = GatewayServer(app, host, port)
         except OSError as error:
             raise ConfigurationError([f"{host} port {port}: {error.strerror}"]) from error
-        with server:
+        with server, reading(context, redis, hooks):
             yield server
 
 

@@ -69,6 +69,12 @@ def event_of(fields: Fields) -> Said:
     return {"type": f"leasewire.service.{kind}.v1", "data": common | make(given)}
 
 
+def fields_of(kind: str) -> frozenset[str]:
+    """The fields that an event may have."""
+    _, needed, allowed = _KINDS[kind]
+    return _OF_EVERY | {*needed, *allowed}
+
+
 def field_at(pointer: str) -> str:
     """The field that a place in an event stands for, such as `mac` for `/data/service/device/mac`.
 

@@ -1,6 +1,6 @@
 """Puts the routes together into one ASGI application, and turns failures into problem documents."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from producers.gateway.access import Access
 from producers.gateway.api_keys import ApiKeys
 from producers.gateway.awaited import Awaited
 from producers.gateway.event_routes import EventRoutes
+from producers.gateway.hook_routes import HookRoutes
 from producers.gateway.intake import Intake
 from producers.gateway.limits import DEFAULT_DEPTH, Depth, Rates
 from producers.gateway.open_routes import OpenRoutes
@@ -25,6 +26,8 @@ from producers.gateway.ops_routes import OpsRoutes
 from producers.gateway.ports import ReadFailed, Records
 from producers.gateway.problems import MEDIA_TYPE, Kind, Refused, overloaded
 from producers.gateway.read_routes import ReadRoutes
+from producers.hooks.config import Hook
+from producers.hooks.inbox import Inbox
 from producers.publisher import Publisher
 
 log = structlog.get_logger("gateway")
@@ -48,6 +51,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     overriding: Collection[str],
     clock: Callable[[], datetime],
     depth_limit: int = DEFAULT_DEPTH,
+    hooks: Mapping[str, Hook] | None = None,
 ) -> FastAPI:
     """Make the application.
 
@@ -59,9 +63,11 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         overriding: sources that may speak of services of others.
         clock: gives the time, aware.
         depth_limit: entries of the journal from which on nothing is taken in.
+        hooks: webhooks that are taken in, by name.
     """
     depth = Depth(redis, prefix, depth_limit)
-    access = Access(ApiKeys(redis, prefix), Rates(), clock)
+    rates = Rates()
+    access = Access(ApiKeys(redis, prefix), rates, clock)
     intake = Intake(publisher, depth, records.known)
     awaited = Awaited(records.final)
 
@@ -89,6 +95,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     # Says in the document that a key is needed; `Access` asks for it.
     named = [Depends(HTTPBearer(auto_error=False, description="An API key"))]
     app.include_router(OpenRoutes(depth).router())
+    app.include_router(HookRoutes(hooks or {}, Inbox(redis, prefix), rates, clock).router())
     events = EventRoutes(access, publisher, intake, awaited, overriding)
     for part in (events, ReadRoutes(access, records), OpsRoutes(access, records)):
         app.include_router(part.router(), dependencies=named)
@@ -100,7 +107,8 @@ def _answer(request: Request, refused: Refused) -> JSONResponse:
     log.info(
         "request.refused",
         method=request.method,
-        path=request.url.path,
+        # As it was declared: the path of a webhook that nothing signs is a secret.
+        path=getattr(request.scope.get("route"), "path", "unknown"),
         status=refused.status,
         reason=refused.kind,
         problems=len(refused.errors),

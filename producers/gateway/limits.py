@@ -7,13 +7,12 @@ ours (503).
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from redis import Redis
 from redis.exceptions import RedisError
 
 from contracts.names import QUEUE_EVENTS, journal_body
-from producers.gateway.api_keys import ApiKey
 from producers.gateway.problems import Refused
 from producers.gateway.redis_keys import probe
 
@@ -21,6 +20,18 @@ DEFAULT_DEPTH: Final = 50_000
 """Entries of the journal from which on nothing is taken in: some minutes of the workers' time."""
 REOPENS: Final = 0.8
 """Share of the depth below which intake opens again: not at each event that leaves."""
+
+
+class Limited(Protocol):
+    """Whoever has a rate: an API key, a webhook."""
+
+    @property
+    def id(self) -> str:
+        """Its bucket's name."""
+
+    @property
+    def rate(self) -> float:
+        """Events a second."""
 
 
 class Rates:
@@ -34,7 +45,7 @@ class Rates:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def spend(self, key: ApiKey, events: int = 1) -> None:
+    def spend(self, key: Limited, events: int = 1) -> None:
         """Take as many from the key's bucket.
 
         Raises:
@@ -46,7 +57,7 @@ class Rates:
         if left <= 0:
             self._buckets[key.id] = (left, now)
             wait_s = max(1, math.ceil(-left / key.rate))
-            words = f"this key may send {key.rate:g} events a second: wait {wait_s} s"
+            words = f"this sender may hand in {key.rate:g} a second: wait {wait_s} s"
             raise Refused("rate-limited", words, retry_after_s=wait_s)
         self._buckets[key.id] = (left - events, now)
 

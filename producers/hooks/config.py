@@ -108,8 +108,10 @@ def load_hooks(
         raise HooksConfigError([f"{path}: is no TOML: {error}"]) from None
     tables = content.pop("hooks", {})
     problems = [f"{path}: {name}: is no key; a hook is a table [hooks.NAME]" for name in content]
+    if not isinstance(tables, dict):
+        raise HooksConfigError([f"{path}: hooks: must be tables [hooks.NAME]"])
     hooks: dict[str, Hook] = {}
-    for name, table in tables.items() if isinstance(tables, dict) else ():
+    for name, table in tables.items():
         found = _Reader(path, str(name), environ, on_secret)
         hook = found.hook(table, sources)
         problems += [f"{path}: hooks.{name}{words}" for words in found.problems]

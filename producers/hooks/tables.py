@@ -72,6 +72,8 @@ class Api(_Table):
 class _Hook(_Table):
     source: str
     rate: Annotated[float, Field(gt=0)] = 50
+    # A person who edits a service saves more than once.
+    coalesce_s: Annotated[float, Field(ge=0, le=60)] = 2
     service_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,32}$")] = ""
     routers: dict[str, RouterName] = Field(default_factory=dict)
     router: RouterName | None = None
@@ -94,10 +96,7 @@ class Splynx(_Hook):
     adapter: Literal["splynx"]
     api: Api
     signature: Signature
-    models: list[str] = [
-        "models\\common\\customers\\CustomerInternetServices",
-        "models\\admin\\customers\\CustomerInternetServices",
-    ]
+    models: Annotated[list[str], Field(min_length=1)]
     pools: dict[str, str] = Field(default_factory=dict)
     statuses: dict[str, Status] = _SPLYNX
 

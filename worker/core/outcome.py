@@ -81,7 +81,8 @@ class DeadLetter:
 
     Attributes:
         id: its name: the event's key, or `service@router` for a refused write.
-        kind: `event` (the whole event is in `body`) or `service` (a write that was refused).
+        kind: `event` (the whole event is in `body`), `service` (a write that was refused) or `hook`
+            (a webhook that makes no event; `body` is what its reader needs to try again).
         reason: one word, such as `invalid-event`, `poison`, `operation-refused`.
         detail: every problem, or the router's own words.
         service_id: the service it is about, where known.
@@ -93,7 +94,7 @@ class DeadLetter:
     """
 
     id: str
-    kind: Literal["event", "service"]
+    kind: Literal["event", "service", "hook"]
     reason: str
     detail: str
     service_id: str = ""

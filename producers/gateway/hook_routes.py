@@ -1,0 +1,112 @@
+"""`/v1/hooks/…`: webhooks of BSS systems in their own format. Kept first, understood later.
+
+The answer is the vendor's word for success as soon as the webhook is in Redis, whatever it says:
+a vendor cannot mend what it sent, and some switch a webhook off that they are refused.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+
+from producers.gateway import openapi
+from producers.gateway.limits import Rates
+from producers.gateway.problems import Refused, overloaded
+from producers.gateway.signatures import SignatureRefused
+from producers.hooks.config import Hook, find_hook
+from producers.hooks.inbox import Inbox, Posted
+from producers.hooks.signing import check_signature
+from producers.hooks.tables import Generic
+
+MOST_BYTES: Final = 256 * 1024
+"""Vendors send the whole entity, before and after; ours are some kilobytes."""
+_OK: Final = 200
+
+Adapter = Annotated[str, Path(description="uisp, splynx or generic")]
+Endpoint = Annotated[str, Path(description="The hook's name, or the secret that stands for it")]
+
+
+class HookRoutes:
+    """Takes webhooks in.
+
+    Args:
+        hooks: by name.
+        inbox: keeps them.
+        rates: of the hooks.
+        clock: gives the time, aware.
+    """
+
+    def __init__(
+        self,
+        hooks: Mapping[str, Hook],
+        inbox: Inbox,
+        rates: Rates,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._hooks = hooks
+        self._inbox = inbox
+        self._rates = rates
+        self._clock = clock
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(tags=["webhooks"])
+        path = "/v1/hooks/{adapter}/{endpoint_id}"
+        taken: dict[int | str, dict[str, object]] = {
+            status: {"description": "Kept; what comes of it is found out afterwards"}
+            for status in (200, 201, 202, 204)
+        }
+        router.post(
+            path,
+            summary="Hand in a webhook in its sender's own format",
+            responses=openapi.responses(
+                taken, "bad-signature", "replay", "not-found", "too-large", "rate-limited"
+            )
+            | openapi.responses(None, "overloaded"),
+            openapi_extra={"requestBody": {"content": {"*/*": {"schema": {}}}}},
+        )(self.post)
+        probe = openapi.responses(None, "not-found")
+        router.get(path, summary="Say whether there is such a webhook", responses=probe)(self.probe)
+        router.head(path, include_in_schema=False)(self.probe)
+        return router
+
+    async def post(self, request: Request, adapter: Adapter, endpoint_id: Endpoint) -> Response:
+        """Keep a webhook."""
+        hook = self._hook(adapter, endpoint_id)
+        self._rates.spend(hook)
+        body = await _body(request)
+        try:
+            check_signature(hook, request.headers, body, self._clock().timestamp())
+        except SignatureRefused as error:
+            raise Refused(error.code, error.words) from None
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        name = hashlib.sha256(hook.name.encode() + b"\0" + body).hexdigest()[:32]
+        posted = Posted(name, hook.name, body.decode("utf-8", "backslashreplace"), kind)
+        if not await asyncio.to_thread(self._inbox.put, posted):
+            raise overloaded("too many webhooks wait to be worked on")
+        settings = hook.settings
+        return Response(status_code=settings.success if isinstance(settings, Generic) else _OK)
+
+    async def probe(self, adapter: Adapter, endpoint_id: Endpoint) -> Response:
+        """Answer 200 where a webhook may be posted to."""
+        self._hook(adapter, endpoint_id)
+        return Response()
+
+    def _hook(self, adapter: str, endpoint_id: str) -> Hook:
+        hook = find_hook(self._hooks, adapter, endpoint_id)
+        if hook is None:
+            raise Refused("not-found", "no webhook is configured here; see `leasewire hooks list`")
+        return hook
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise Refused("too-large", f"a webhook has at most {MOST_BYTES} bytes")
+    return bytes(body)
