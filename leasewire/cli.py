@@ -9,6 +9,7 @@ from typing import Final
 import typer
 
 from leasewire import (
+    backup,
     claims,
     dead_letters,
     demo,
@@ -89,6 +90,8 @@ app.command("status", short_help="Show how all is doing, for people and monitori
     status.status_command
 )
 app.command("why", short_help="Say why a customer has no address.")(why.why_command)
+app.command("backup", short_help="Write all state into one file.")(backup.backup_command)
+app.command("restore", short_help="Put a backup back; holds all routers.")(backup.restore_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(claims.app, name="claims")
 

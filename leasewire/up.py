@@ -76,8 +76,8 @@ def up_command(  # noqa: PLR0913 - as many options
     known = load_inventory(settings.inventory, on_secret=hide_secret)
     with (
         asked_to_stop() as stopping,
-        _only_one(data),
-        _running(server),
+        only_one(data),
+        running(server),
         gateway(context, listen, port) if with_gateway else nullcontext() as http,
     ):
         supervisor = Supervisor(environment_for(settings), events, routers)
@@ -108,7 +108,12 @@ def _supervise(supervisor: Supervisor, server: EmbeddedServer, stopping: threadi
 
 
 @contextmanager
-def _running(server: EmbeddedServer) -> Iterator[None]:
+def running(server: EmbeddedServer) -> Iterator[None]:
+    """Run the embedded server while the block runs; for who has its directory alone.
+
+    Raises:
+        DataDirectoryError: it does not start.
+    """
     try:
         server.end_orphan()
         with server:
@@ -118,7 +123,7 @@ def _running(server: EmbeddedServer) -> Iterator[None]:
 
 
 @contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
+def only_one(directory: Path) -> Iterator[None]:
     """Hold the data directory alone; two servers on one append-only file would destroy it."""
     lock = directory / _LOCK
     try:

@@ -1,0 +1,136 @@
+"""`leasewire backup` and `restore`: all state of an installation in one file."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from leasewire.actor import ActorOption, actor_of
+from leasewire.backup_file import BackupError, Head, check, entries, write
+from leasewire.context import Context, InventoryOption
+from leasewire.embedded import EmbeddedServer
+from leasewire.printing import utc_time
+from leasewire.up import only_one, running
+from worker.store.backup import UNDER_WAY, copy, put_back
+from worker.store.connection import store_errors
+
+FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
+
+
+def backup_command(
+    file: FileArgument,
+    *,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file, once the new one is whole.")
+    ] = False,
+) -> None:
+    """Write all state in Redis into one file, as of one moment, while everybody works.
+
+    Writes pause for some milliseconds at the end. The file holds customers' data: keep it as safe
+    as Redis itself. Ctrl-C leaves no file behind.
+
+    Example: leasewire backup /var/backups/leasewire-monday.gz --overwrite
+    """
+    if file.exists() and not overwrite:
+        raise BackupError(f"{file} exists: name another, or say --overwrite")
+    store = Context().store
+    with store_errors():
+        installation = store.client.get(store.keys.installation)
+        keys = int(store.client.dbsize())
+    if installation is None:
+        raise BackupError("this Redis holds no installation: there is nothing to back up")
+    if installation == UNDER_WAY:
+        raise BackupError("a restore did not come to its end here: run it again with --replace")
+    head = Head(str(installation), store.records.now_ms(), _version())
+    with _progress("keys", keys) as advance:
+        count = write(file, head, copy(store.client, store.keys, advance))
+    size = file.stat().st_size
+    typer.echo(f"{file}: {count} entries of {head.installation}, {size / 1e6:.1f} MB.")
+
+
+def restore_command(
+    file: FileArgument,
+    *,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Also where Redis holds services: they are forgotten."),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory of a `leasewire up` that does not run: into its Valkey.",
+            show_default=False,
+        ),
+    ] = None,
+    actor: ActorOption = None,
+    inventory: InventoryOption = None,
+) -> None:
+    """Put a backup in place of what is in Redis, and hold all routers.
+
+    What was said after the backup is not in it, and routers may have newer rows. So nothing is
+    written to a router until you release it: first let the BSS say what it wants (publish a
+    snapshot of every service), then look at `leasewire plan`. Events that wait in the journal are
+    kept. No worker may run meanwhile.
+
+    Example: leasewire restore /var/backups/leasewire-monday.gz --data leasewire-data
+    """
+    with _progress("lines read", None) as advance:
+        head = check(file, lambda: advance(1))
+    server = None if data is None else EmbeddedServer(data)
+    with (
+        nullcontext() if data is None else only_one(data),
+        nullcontext() if server is None else running(server),
+    ):
+        context = Context(inventory, redis_url=server.url if server else None)
+        routers = _restore(context, file, head, replace=replace, actor=actor_of(actor))
+    typer.echo(
+        f"Restored {head.entries} entries as of {utc_time(head.at_ms)}. Held until you release "
+        f"them: {', '.join(routers) or 'no router'}.\n"
+        "Next: start the workers, publish a snapshot of every service, look at `leasewire plan`, "
+        "then `leasewire routers release NAME`."
+    )
+
+
+def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: str) -> list[str]:
+    store, installation = context.store, context.inventory.installation
+    if installation != head.installation:
+        raise BackupError(
+            f"{file} is of installation {head.installation!r}, the inventory of {installation!r}: "
+            "take the inventory, or the backup, that belongs to the other"
+        )
+    if alive := store.views.workers():
+        raise BackupError(f"workers are alive ({', '.join(alive)}): stop them, and wait 15 s")
+    if not replace and next(iter(store.views.services()), None) is not None:
+        raise BackupError("this Redis holds services: --replace forgets them for those of the file")
+    reason = f"restored from a backup of {utc_time(head.at_ms)}"
+    with _progress("entries", head.entries) as advance, put_back(store.client, store.keys) as put:
+        put(entries(file), advance)
+        named = {name for each in store.views.services() for name in each.record.placements}
+        routers = sorted(named | context.inventory.routers.keys())
+        for router in routers:
+            services = [each.record.service_id for each in store.views.router_services(router)]
+            store.fleet.look_again(router, services, "restore", reason, actor)
+            store.fleet.hold(router, reason, actor)
+    return routers
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, for people; nothing else is written where standard error is none."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def _version() -> str:
+    try:
+        return version("leasewire")
+    except PackageNotFoundError:  # from a checkout
+        return "unknown"

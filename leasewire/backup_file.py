@@ -1,0 +1,160 @@
+"""The file of `leasewire backup`: gzip over JSON lines.
+
+A head (what it is, whose, as of when), an entry a key (`worker/store/backup.py`), and an end with
+their number and the SHA-256 of all lines before it. It holds customers' data and the hashes of
+keys, so only its owner may read it.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from worker.errors import LeasewireError
+from worker.store.backup import Entry
+
+FORMAT: Final = 1
+"""Raised when an older reader would misread the file; `check` names those that it reads."""
+_LEVEL: Final = 6
+
+
+class BackupError(LeasewireError):
+    """A backup cannot be made or put back; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a backup says of itself.
+
+    Attributes:
+        installation: whose it is.
+        at_ms: of when, by Redis's clock.
+        written_by: the version of Leasewire.
+        entries: how many; 0 before it was read.
+    """
+
+    installation: str
+    at_ms: int
+    written_by: str
+    entries: int = 0
+
+
+def write(file: Path, head: Head, entries: Iterable[Entry]) -> int:
+    """Write a backup; what was there is replaced when the new one is whole and on the disk.
+
+    Returns:
+        How many entries it has.
+
+    Raises:
+        BackupError: the file cannot be written.
+    """
+    digest = hashlib.sha256()
+    count = 0
+    with _whole(file) as sink:
+
+        def put(document: object) -> None:
+            line = json.dumps(document, separators=(",", ":")) + "\n"
+            digest.update(line.encode())
+            sink.write(line)
+
+        said = {"written_by": head.written_by, "installation": head.installation}
+        put({"leasewire_backup": FORMAT} | said | {"at_ms": head.at_ms})
+        for entry in entries:
+            put(entry)
+            count += 1
+        put({"end": count, "sha256": digest.hexdigest()})
+    return count
+
+
+def check(file: Path, on_entry: Callable[[], None] = lambda: None) -> Head:
+    """Read a backup through, to the end; nothing is done with it.
+
+    Raises:
+        BackupError: it is none, or of a newer version, or was cut or changed.
+    """
+    digest = hashlib.sha256()
+    head: dict[str, Any] = {}
+    end: dict[str, Any] = {}
+    count = 0
+    for text in _lines(file):
+        found = _json(file, text)
+        if not head:
+            head = _head(file, found)
+        elif isinstance(found, dict):
+            end = found
+            break
+        else:
+            count += 1
+            on_entry()
+        digest.update(text.encode())
+    if not head or end.get("end") != count or end.get("sha256") != digest.hexdigest():
+        raise BackupError(f"{file} was cut or changed: it is no whole backup; take another one")
+    return Head(head["installation"], head["at_ms"], head["written_by"], count)
+
+
+def entries(file: Path) -> Iterator[Entry]:
+    """The entries of a backup that was checked."""
+    for text in _lines(file):
+        found = json.loads(text)
+        if isinstance(found, list):
+            yield Entry(*found)
+
+
+def _head(file: Path, found: object) -> dict[str, Any]:
+    kinds = {"leasewire_backup": int, "written_by": str, "installation": str, "at_ms": int}
+    if not isinstance(found, dict) or any(
+        not isinstance(found.get(name), kind) for name, kind in kinds.items()
+    ):
+        raise BackupError(f"{file} is no backup of Leasewire")
+    if found["leasewire_backup"] > FORMAT:
+        raise BackupError(
+            f"{file} has format {found['leasewire_backup']}, this version reads {FORMAT}: restore "
+            f"it with Leasewire {found['written_by']} or a newer one"
+        )
+    return found
+
+
+def _json(file: Path, text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BackupError(f"{file} is no backup of Leasewire, or was changed") from error
+
+
+def _lines(file: Path) -> Iterator[str]:
+    try:
+        with gzip.open(file, "rt", encoding="ascii", newline="\n") as source:
+            yield from source
+    except (EOFError, zlib.error) as error:
+        raise BackupError(f"{file} was cut or changed: take another one") from error
+    except (gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise BackupError(f"{file} is no backup of Leasewire, or was changed") from error
+    except OSError as error:
+        raise BackupError(f"{file} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[TextIO]:
+    """A text file that takes its name when it is whole; whatever goes wrong, it is gone."""
+    part = file.with_name(f"{file.name}.part-{os.getpid()}")
+    try:
+        try:
+            descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as disk:
+                with gzip.open(disk, "wt", _LEVEL, encoding="ascii", newline="\n") as sink:
+                    yield sink
+                disk.flush()
+                os.fsync(disk.fileno())
+            part.replace(file)
+        except OSError as error:
+            raise BackupError(f"{file} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()

@@ -1,0 +1,279 @@
+"""All state of an installation as entries of text: copied while workers run, and put back.
+
+Who calls it: `leasewire backup` and `restore`, which know the file. An entry says a key without its
+prefix, so that another prefix, and another kind of server, can take it. What must never enter it:
+what the keys mean, but for those that are only true for a moment.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import redis
+from redis.client import Pipeline
+
+from contracts import names
+from worker.errors import LeasewireError
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+
+_PAGE: Final = 500
+_FIELDS: Final = 2_000
+"""Fields of one write: no command may hold up the server."""
+_PAUSE_S: Final = 10
+"""Longest pause of writes, should we die in it."""
+_PASSING_MS: Final = 600_000
+"""A text that lives no longer is a flag or a sign of life: not true any more when put back."""
+_CHANGES: Final = "__redis__:invalidate"
+
+UNDER_WAY: Final = "a restore that is not complete"
+"""Stands for the installation's id meanwhile: a worker that starts says so, and ends."""
+
+_T = TypeVar("_T")
+_Untyped = Any
+"""What redis-py types by half: a pub/sub connection, a single one."""
+OnProgress = Callable[[int], None]
+"""Is told how many more keys are done."""
+
+
+class Entry(NamedTuple):
+    """One key.
+
+    Attributes:
+        key: without the installation's prefix.
+        kind: as Redis's TYPE says it; `none`: it is gone, whatever was said of it before.
+        value: a text; a list of texts; pairs: of texts (hash), text and score (zset), id and fields
+            (stream).
+        expires_ms: when it goes (ms since 1970); 0: never.
+    """
+
+    key: str
+    kind: str
+    value: Any
+    expires_ms: int
+
+
+class CopyFailedError(LeasewireError):
+    """The copy is of no one moment, and so worth nothing."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}: nothing was kept; try again")
+
+
+def copy(client: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Entry]:
+    """All keys as they are at one moment, near the end; a later entry of a key replaces an earlier.
+
+    Most is read while everybody works. Redis tells which keys change meanwhile, and those are read
+    again while writes are paused, which takes milliseconds.
+
+    Raises:
+        CopyFailedError: Redis may have lost track of what changed, or the pause was too short.
+        StoreUnavailable: Redis does not answer.
+    """
+    # A journal is read only then: putting it back adds to what is there, so it must come once.
+    late = set(_journals(keys))
+    with (
+        store_errors(),
+        closing(_as_text(client)) as plain,
+        closing(cast("_Untyped", plain).pubsub()) as changes,
+        closing(cast("_Untyped", plain).client()) as tracking,
+    ):
+        _listen(changes, tracking, keys.prefix)
+        for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
+            yield from _read(plain, keys, [key for key in page if key not in late])
+            late |= _told(changes, timeout=0)
+            on_progress(len(page))
+        began = time.monotonic()
+        plain.client_pause(_PAUSE_S * 1000, all=False)
+        try:
+            changes.ping()  # whatever changed before is told before its answer
+            late |= _told(changes, timeout=_PAUSE_S)
+            rest = [entry for page in _pages(late) for entry in _read(plain, keys, page)]
+            flags = _pairs(tracking.execute_command("CLIENT", "TRACKINGINFO"))["flags"]
+        finally:
+            plain.client_unpause()
+        if "on" not in flags or "broken_redirect" in flags:
+            raise CopyFailedError("Redis lost track of what changed while it was read")
+        if time.monotonic() - began > _PAUSE_S:
+            raise CopyFailedError(f"what changed could not be read again within {_PAUSE_S} s")
+        yield from rest
+
+
+@contextmanager
+def put_back(
+    client: redis.Redis, keys: Keys
+) -> Iterator[Callable[[Iterable[Entry], OnProgress], None]]:
+    """Forget all that is there but the journals, and give a function that writes entries instead.
+
+    What is in a journal stays, and entries add to it. Until the block has ended well the
+    installation's id is one that no worker has: none begins before all is in its place.
+
+    Raises:
+        StoreUnavailable: Redis does not answer, or is full; what is there is good for nothing.
+    """
+    kept = {*_journals(keys), keys.installation}
+    installation: list[str] = []
+    with store_errors(), closing(_as_text(client)) as plain:
+        plain.set(keys.installation, UNDER_WAY)
+        for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
+            if gone := [key for key in page if key not in kept]:
+                plain.unlink(*gone)
+
+        def put(entries: Iterable[Entry], on_progress: OnProgress) -> None:
+            for group in _pages(entries):
+                pipe = plain.pipeline(transaction=False)
+                for entry in group:
+                    key = keys.prefix + entry.key
+                    if key == keys.installation:
+                        installation[:] = [entry.value]
+                    else:
+                        (_add if key in kept else _write)(pipe, key, entry)
+                pipe.execute()
+                on_progress(len(group))
+
+        yield put
+        for name in installation:
+            plain.set(keys.installation, name)
+
+
+def _listen(changes: _Untyped, tracking: _Untyped, prefix: str) -> None:
+    changes.execute_command("CLIENT", "ID")
+    client_id = changes.parse_response()
+    changes.subscribe(_CHANGES)
+    tracking.execute_command(
+        *("CLIENT", "TRACKING", "ON", "REDIRECT", client_id, "BCAST", "PREFIX", prefix)
+    )
+
+
+def _told(changes: _Untyped, timeout: float) -> set[str]:
+    """The keys that changed; with a timeout: until the answer to our PING."""
+    found: set[str] = set()
+    while (message := changes.get_message(timeout=timeout)) is not None or timeout:
+        if message is None:
+            raise CopyFailedError("Redis did not say what changed while it was read")
+        if message["type"] == "pong":
+            break
+        if message["type"] == "message":
+            if message["data"] is None:
+                raise CopyFailedError("Redis was emptied while it was read")
+            found.update(message["data"])
+    return found
+
+
+def _read(plain: redis.Redis, keys: Keys, page: Collection[str]) -> Iterator[Entry]:
+    pipe = plain.pipeline(transaction=False)
+    pipe.time()
+    for key in page:
+        pipe.type(key)
+        pipe.pttl(key)
+    (seconds, micros), *said = pipe.execute()
+    now_ms = seconds * 1000 + micros // 1000
+    found = []
+    for key, kind, left_ms in zip(page, said[::2], said[1::2], strict=True):
+        if not _passing(keys, key, kind, left_ms):
+            found.append((key, kind, now_ms + left_ms if left_ms > 0 else 0))
+            _ask(pipe, key, kind)
+    for (key, kind, expires_ms), value in zip(found, pipe.execute(), strict=True):
+        name = key.removeprefix(keys.prefix)
+        match kind:
+            case _ if not value:  # it went meanwhile
+                yield Entry(name, "none", None, 0)
+            case "hash":
+                yield Entry(name, kind, list(value.items()), expires_ms)
+            case "set":
+                yield Entry(name, kind, sorted(value), expires_ms)
+            case _:
+                yield Entry(name, kind, value, expires_ms)
+
+
+def _passing(keys: Keys, key: str, kind: str, left_ms: int) -> bool:
+    """Whether a key says what is true only now: locks, flags, what was lately seen, connections."""
+    name = key.removeprefix(keys.prefix)
+    short = kind == "string" and 0 < left_ms <= _PASSING_MS
+    return short or name.endswith((":lease", ":surveyed")) or name.startswith("_kombu.")
+
+
+def _ask(pipe: Pipeline, key: str, kind: str) -> None:
+    match kind:
+        case "string" | "none":
+            pipe.get(key)
+        case "list":
+            pipe.lrange(key, 0, -1)
+        case "hash":
+            pipe.hgetall(key)
+        case "set":
+            pipe.smembers(key)
+        case "zset":
+            pipe.zrange(key, 0, -1, withscores=True)
+        case "stream":
+            pipe.xrange(key)
+        case _:
+            raise CopyFailedError(f"{key} is a {kind}, which is none of ours")
+
+
+def _write(pipe: Pipeline, key: str, entry: Entry) -> None:
+    pipe.delete(key)
+    if entry.kind == "string":
+        pipe.set(key, _raw(entry.value))
+    for part in _pages(entry.value or (), _FIELDS):
+        match entry.kind:
+            case "list":
+                pipe.rpush(key, *map(_raw, part))
+            case "set":
+                pipe.sadd(key, *map(_raw, part))
+            case "hash":
+                pipe.hset(key, mapping={_raw(name): _raw(text) for name, text in part})
+            case "zset":
+                pipe.zadd(key, {_raw(member): score for member, score in part})
+            case "stream":
+                for entry_id, said in part:
+                    pipe.xadd(
+                        key, {_raw(name): _raw(text) for name, text in said.items()}, entry_id
+                    )
+            case _:
+                break  # a text, or gone
+    if entry.expires_ms:
+        pipe.pexpireat(key, entry.expires_ms)
+
+
+def _add(pipe: Pipeline, key: str, entry: Entry) -> None:
+    """What is in the journal already, and when to look at it, stays."""
+    for field, value in entry.value or ():
+        if entry.kind == "hash":
+            pipe.hsetnx(key, field, _raw(value))
+        else:
+            pipe.zadd(key, {field: value}, nx=True)
+
+
+def _raw(text: str) -> bytes:
+    """The bytes that were read as this text; redis-py's own way with hiredis is a strict one."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _journals(keys: Keys) -> list[str]:
+    return [
+        key(keys.prefix, lane)
+        for lane in names.LANES
+        for key in (names.journal_body, names.journal_due)
+    ]
+
+
+def _as_text(client: redis.Redis) -> redis.Redis:
+    """A client of the same server that reads any bytes as text, and writes them as they were."""
+    pool = client.connection_pool
+    how = pool.connection_kwargs | {"protocol": 2, "encoding_errors": "surrogateescape"}
+    return redis.Redis(
+        connection_pool=redis.ConnectionPool(connection_class=pool.connection_class, **how)
+    )
+
+
+def _pages(items: Iterable[_T], size: int = _PAGE) -> Iterator[list[_T]]:
+    walk = iter(items)
+    while page := list(islice(walk, size)):
+        yield page
+
+
+def _pairs(flat: list[Any]) -> dict[str, Any]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
