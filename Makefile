@@ -8,10 +8,10 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast lint fmt schemas lock clean
+.PHONY: help demo test test-fast e2e-all lint fmt schemas lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 $(READY): requirements-dev.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Leasewire needs Python 3.11 or newer; set PYTHON=")'
@@ -35,6 +35,13 @@ test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports,
 
 test-fast: $(READY) ## the tests that need no server and no socket
 	$(BIN)/python -m pytest -m "not redis and not router and not e2e" -q
+
+e2e-all: $(READY) ## the end-to-end tests once per transport and menu of entries
+	for transport in api-ssl api rest; do for entries in lease mac-server; do \
+	  echo "$$transport, $$entries:"; \
+	  E2E_TRANSPORT=$$transport E2E_ENTRIES=$$entries \
+	    $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/e2e || exit 1; \
+	done; done
 
 lint: $(READY) ## style, types, import rules
 	$(BIN)/ruff format --check .

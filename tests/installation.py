@@ -10,7 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+
+import pytest
 
 from contracts import event_key
 from leasewire.embedded import EmbeddedServer
@@ -23,6 +25,17 @@ from worker.store.store import Store, open_store
 
 INSTALLATION = "tests"
 LEASES = "/ip/dhcp-server/lease"
+MAC_ENTRIES: Final = "/ip/mac-server/entry"
+NEWEST: Final = "7.24"
+"""The newest version that the simulator knows: what routers run where a test does not say it."""
+TRANSPORTS: Final = ("api-ssl", "api", "rest")
+TRANSPORT: Final = os.environ.get("E2E_TRANSPORT", "api-ssl")
+"""How routers are reached where a test does not say it; `make e2e-all` tries each."""
+MENU: Final = {"lease": LEASES, "mac-server": MAC_ENTRIES}[os.environ.get("E2E_ENTRIES", "lease")]
+"""Where the entries are kept where a test does not say it."""
+in_leases: Final = pytest.mark.skipif(MENU != LEASES, reason="about what only leases have")
+over_tls: Final = pytest.mark.skipif(TRANSPORT == "api", reason="plain: no certificate is shown")
+in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 6 has no REST")
 SERVER = "dhcp-vlan-32"
 PREFIX = "lw:"
 PASSWORD = "never-to-be-seen-7f3a"
@@ -69,6 +82,8 @@ class Installation:
         brake: the lines of its table `brake`; what is not about the brake is without it.
         environ_more: variables beside those that every worker here has.
         worker_command: what runs a worker process; its kind is appended.
+        transport: how the routers are reached.
+        menu: where their entries are: `LEASES` or `MAC_ENTRIES`.
     """
 
     directory: Path
@@ -79,6 +94,8 @@ class Installation:
     brake: str = "enabled = false"
     worker_command: Sequence[str] = (sys.executable, "-m", "worker.runtime.process")
     environ_more: dict[str, str] = field(default_factory=dict)
+    transport: str = TRANSPORT
+    menu: str = MENU
     workers: list[Worker] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -102,7 +119,7 @@ class Installation:
             [
                 *(sys.executable, "-m", "simulator", "--seed-guide", "--json"),
                 *("--password-file", str(secret), "--routers", str(self.routers)),
-                *("--control", str(control), *self.simulator),
+                *("--control", str(control), *self._served(), *self.simulator),
             ],
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -118,6 +135,20 @@ class Installation:
         self.publisher = stack.enter_context(
             open_publisher(self.valkey.url, clock=lambda: datetime.now(UTC), prefix=PREFIX)
         )
+
+    def port_of(self, router: Mapping[str, Any]) -> int:
+        """Where workers find a router."""
+        port: int = router[f"{self.transport.replace('-', '_')}_port"]
+        return port
+
+    def _served(self) -> list[str]:
+        rest = ["--rest-port", "0"] if self.transport == "rest" else []
+        return [
+            "--version",
+            NEWEST,
+            *rest,
+            *(["--with-mac-server"] if self.menu == MAC_ENTRIES else []),
+        ]
 
     @property
     def environ(self) -> dict[str, str]:
@@ -137,12 +168,15 @@ class Installation:
         for each in self.ready["routers"]:
             keys = {
                 "host": f'"{each["host"]}"',
-                "port": str(each["api_ssl_port"]),
+                "transport": f'"{self.transport}"',
+                "port": str(self.port_of(each)),
                 "username": f'"{self.ready["user"]}"',
                 "password_env": '"ROUTER_PASSWORD"',
                 "fingerprint": f'"{each["fingerprint_sha256"]}"',
                 "dhcp_server": f'"{SERVER}"',
             } | dict(self.inventory.get(each["name"], {}))
+            if self.transport == "api":  # which shows no certificate
+                keys.pop("fingerprint")
             lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
             tables.append(f"[routers.{each['name']}]\n{lines}\n")
         tables.append(f"[brake]\n{self.brake}\n")
@@ -184,11 +218,16 @@ class Installation:
     def rows(self, router: str) -> dict[str, list[dict[str, str]]]:
         """The rows of our services on a router, by service."""
         found: dict[str, list[dict[str, str]]] = {}
-        for row in self.control[router].rows(LEASES):
+        for row in self.control[router].rows(self.menu):
             tag = parse_tag(row.get("comment", ""))
             if tag is not None and tag.installation == INSTALLATION:
                 found.setdefault(tag.service_id, []).append(row)
         return found
+
+    def writes(self, router: str) -> list[dict[str, Any]]:
+        """What workers wrote there, or tried to: nothing that was done by hand."""
+        by_hand = ("operator", "dhcp")
+        return [e for e in self.control[router].journal() if e["session"] not in by_hand]
 
     def outcome(self, event: Mapping[str, Any]) -> Outcome | None:
         """The latest word on an event."""

@@ -3,20 +3,19 @@
 import pytest
 
 from tests import builders
-from tests.installation import INSTALLATION, LEASES, Installation, eventually
+from tests.installation import INSTALLATION, LEASES, MAC_ENTRIES, Installation, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
-ENTRY = "/ip/mac-server/entry"
 ADDRESS, DNS = "223.203.225.40", ["223.203.225.2", "223.203.225.3"]
 
 
 def test_a_service_lives_in_its_entry(short_directory):
-    with Installation(short_directory, simulator=["--with-mac-server"]) as here:
+    with Installation(short_directory, menu=MAC_ENTRIES) as here:
         here.start_workers("events", "routers")
 
         def entries():
-            rows = here.control["R1"].rows(ENTRY)
+            rows = here.control["R1"].rows(MAC_ENTRIES)
             return {row["comment"]: (row["mac-address"], row.get("dns-server")) for row in rows}
 
         def say(*events):

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation, eventually, in_leases
 from tests.refusals import refused
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
 
 SERVERS = "/ip/dhcp-server"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation, eventually, in_leases
 from tests.refusals import refused
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -27,6 +27,7 @@ def restart(here):
     here.start_workers("events", "routers")
 
 
+@in_leases
 def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
     with Installation(short_directory, routers=2) as here:
         here.start_workers("events", "routers")
@@ -78,6 +79,6 @@ def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backl
         assert here.leasewire("routers", "release", "R1").returncode == 0
         eventually(lambda: len(here.rows("R1")) == 160, 30, "the backlog is written")
         here.wait_until_settled()
-        adds = here.control["R1"].counters()["/ip/dhcp-server/lease/add"]
+        adds = here.control["R1"].counters()[f"{here.menu}/add"]
         assert adds == 160
         assert refused(here.control["R1"]) == {}

@@ -95,10 +95,8 @@ class Harness(Installation):
     def needless_writes(self) -> list[str]:
         """Sets to a held value and refused duplicates, but for what a kill had in flight."""
         found = []
-        for name, router in self.control.items():
-            for entry in router.journal():
-                if not entry["session"].startswith("api"):
-                    continue
+        for name in self.control:
+            for entry in self.writes(name):
                 service = _service_of(entry)
                 held = entry["before"] is not None and entry["before"] == entry["after"]
                 duplicate = "already have" in (entry["error"] or "")

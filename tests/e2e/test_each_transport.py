@@ -1,19 +1,16 @@
-"""The basic story of a service on a router that is reached over REST, with real workers."""
+"""The basic story of a service over each transport, with real workers."""
 
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, Installation, eventually
+from tests.installation import LEASES, SERVER, TRANSPORTS, Installation, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
 
 @pytest.fixture
-def here(short_directory):
-    with Installation(short_directory, simulator=["--rest-port", "0"]) as installation:
-        port = installation.ready["routers"][0]["rest_port"]
-        installation.inventory = {"R1": {"transport": '"rest"', "port": str(port)}}
-        installation.write_inventory()
+def here(short_directory, transport):
+    with Installation(short_directory, transport=transport, menu=LEASES) as installation:
         yield installation
 
 
@@ -26,7 +23,8 @@ def applied(here, *events):
     )
 
 
-def test_a_service_lives_and_ends(here):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_service_lives_and_ends(here, transport):
     checked = here.leasewire("routers", "check", "R1")
     assert checked.returncode == 0, checked.stdout
     here.start_workers("events", "routers")
@@ -46,12 +44,13 @@ def test_a_service_lives_and_ends(here):
     applied(here, builders.cancelled())
     assert here.rows("R1") == {}
     journal = here.control["R1"].journal()
-    assert {entry["session"].partition(":")[0] for entry in journal} == {"rest"}
+    assert {entry["session"].partition(":")[0] for entry in journal} == {transport}
     assert [entry["command"] for entry in journal] == [
         f"{LEASES}/{name}" for name in ("add", "set", "set", "set", "remove")
     ]
 
 
+@pytest.mark.parametrize("transport", ["rest"])  # the API's are in tests/faults
 def test_a_router_that_loses_replies_and_power_is_caught_up_with(here):
     router = here.control["R1"]
     router.set_faults(lose_replies=2, fault_command="/lease/add")
