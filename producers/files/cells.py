@@ -1,0 +1,23 @@
+"""Cells of a CSV file as spreadsheets leave them, and as they may be given to one. Pure."""
+
+import re
+from typing import Final
+
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+_SPOILT: Final = re.compile(r"\d(\.\d+)?E[+-]\d+", re.IGNORECASE)
+
+
+def escape(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def unescape(text: str) -> str:
+    """What `escape` was given; other texts are left, but for spaces around."""
+    text = text.strip(" ")
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+
+
+def is_spoilt(text: str) -> bool:
+    """Whether a spreadsheet took a text for a number: `00005E005301` becomes `5.3E+11`."""
+    return _SPOILT.fullmatch(text) is not None

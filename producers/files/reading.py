@@ -1,0 +1,137 @@
+"""Reads a file of services: each row becomes an event, or says what is wrong with it.
+
+Who calls it: `leasewire import` and `resync`. A file is read as it streams by, whatever its size.
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from contracts.document import MAX_EVENT_BYTES
+from producers.files.cells import is_spoilt, unescape
+from producers.flat import FIELDS, NotAnEvent, event_of
+
+CSV: Final = ".csv"
+NDJSON: Final = (".ndjson", ".jsonl")
+_TEXTS: Final = frozenset({"mac", "service_id", "customer_id", "serial"})
+"""Fields that a spreadsheet may take for numbers."""
+
+Said = dict[str, Any]
+
+
+class FileBroken(Exception):  # noqa: N818 - says what it is
+    """Nothing can be read of the file; where and why is said."""
+
+
+class Row(NamedTuple):
+    """One row.
+
+    Attributes:
+        line: on which it begins, from 1.
+        event: `type` and `data`; empty when something is wrong.
+        problems: what is wrong, each with its column.
+    """
+
+    line: int
+    event: Said
+    problems: tuple[str, ...] = ()
+
+
+def rows_of(path: Path) -> Iterator[Row]:
+    """The rows of a file, as its name says: `.csv`, `.ndjson` or `.jsonl`.
+
+    Raises:
+        FileBroken: it cannot be read, or has no heading.
+    """
+    kind = path.suffix.lower()
+    if kind != CSV and kind not in NDJSON:
+        raise FileBroken(f"{path}: is neither .csv nor .ndjson; give it the name of what it is")
+    try:
+        with path.open(encoding="utf-8-sig", newline="" if kind == CSV else None) as lines:
+            yield from _of_table(path, lines) if kind == CSV else _of_objects(lines)
+    except OSError as error:
+        raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise FileBroken(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file: the same content is the same import.
+
+    Raises:
+        FileBroken: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file
+    first = lines.readline()
+    if not first.strip():
+        raise FileBroken(
+            f"{path}: is empty; `leasewire import --template` shows what belongs there"
+        )
+    delimiter = ";" if ";" in first and "," not in first else ","
+    names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter))]
+    unknown = [name for name in names if name not in FIELDS]
+    twice = {name for name in names if names.count(name) > 1}
+    if unknown or twice or "service_id" not in names:
+        wrong = [f"{name or 'an empty one'} is no column" for name in unknown]
+        wrong += [f"{name} stands there twice" for name in sorted(twice - set(unknown))]
+        wrong += [] if "service_id" in names else ["service_id is missing"]
+        known = ", ".join(FIELDS)
+        raise FileBroken(f"{path}:1: {'; '.join(wrong)}. The columns are {known}")
+    table = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        line = table.line_num + 2
+        try:
+            cells = next(table, None)
+        except csv.Error as error:
+            yield Row(line, {}, (f"is no row of a CSV file: {error}",))
+            continue
+        if cells is None:
+            return
+        if any(cell.strip() for cell in cells):
+            yield _of_cells(line, names, cells)
+
+
+def _of_cells(line: int, names: list[str], cells: list[str]) -> Row:
+    if len(cells) != len(names):
+        words = f"has {len(cells)} cells, the heading {len(names)}; quote cells that hold a comma"
+        return Row(line, {}, (words,))
+    fields = dict(zip(names, map(unescape, cells), strict=True))
+    problems = [
+        f"{name} was turned into a number by a spreadsheet; give its column the format text"
+        for name in sorted(_TEXTS & fields.keys())
+        if is_spoilt(fields[name])
+    ]
+    if problems:
+        return Row(line, {}, tuple(problems))
+    try:
+        return Row(line, event_of(fields))
+    except NotAnEvent as error:
+        return Row(line, {}, tuple(f"{name} {words}" for name, words in error.problems.items()))
+
+
+def _of_objects(lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        if len(text) > MAX_EVENT_BYTES:
+            yield Row(number, {}, (f"is longer than {MAX_EVENT_BYTES} bytes",))
+            continue
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            data = None
+        if not isinstance(data, dict):
+            yield Row(number, {}, ("is no JSON object",))
+            continue
+        event = data.pop("event", "snapshot")
+        yield Row(number, {"type": f"leasewire.service.{event}.v1", "data": data})
