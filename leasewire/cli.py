@@ -21,6 +21,7 @@ from leasewire import (
     keys,
     options,
     outbox,
+    outcomes,
     plan,
     publish,
     routers,
@@ -76,6 +77,7 @@ app.add_typer(hooks.app, name="hooks")
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(events.app, name="events")
+app.add_typer(outcomes.app, name="outcomes")
 app.add_typer(services.app, name="services")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(sources.app, name="sources")

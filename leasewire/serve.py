@@ -16,16 +16,18 @@ from leasewire.dead_letters import document_of as letter_document
 from leasewire.events import document_of as event_document
 from leasewire.events import find
 from leasewire.hooks import hooks_of, reading
+from leasewire.outcomes import event_of
 from leasewire.service_events import lines_of
 from leasewire.services import document_of as service_document
 from producers.errors import PublishFailed
 from producers.gateway.app import make_app
-from producers.gateway.ports import Document, ReadFailed
+from producers.gateway.ports import CursorTooOld, Document, OutcomePage, ReadFailed
 from producers.gateway.server import GatewayServer
 from producers.publisher import Publisher
 from worker.core.outcome import FINAL
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.store.connection import connect
+from worker.store.feed import CursorTooOldError
 
 _PATIENCE_S: Final = 5.0
 """As long Redis may take to answer a look: callers wait, and are told to come again."""
@@ -115,6 +117,22 @@ class StoreRecords:
         with _read_errors():
             lines = lines_of(self._store, service_id)
         return [line.document() for line in reversed(lines)]
+
+    def outcomes(
+        self, sources: Sequence[str], cursor: str | None, most: int, *, latest: bool = False
+    ) -> OutcomePage:
+        """See `Records`."""
+        feed = self._store.feed
+        with _read_errors():
+            if latest:
+                return OutcomePage([], feed.last(), more=False)
+            try:
+                page = feed.read(sources, cursor, most)
+            except CursorTooOldError:
+                raise CursorTooOld from None
+        installation = self._context.inventory.installation
+        events = [event_of(item, installation) for item in page.items]
+        return OutcomePage(events, page.cursor, page.more)
 
     def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
         """See `Records`."""

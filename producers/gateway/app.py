@@ -23,6 +23,7 @@ from producers.gateway.intake import Intake
 from producers.gateway.limits import DEFAULT_DEPTH, Depth, Rates
 from producers.gateway.open_routes import OpenRoutes
 from producers.gateway.ops_routes import OpsRoutes
+from producers.gateway.outcome_routes import OutcomeRoutes
 from producers.gateway.ports import ReadFailed, Records
 from producers.gateway.problems import MEDIA_TYPE, Kind, Refused, overloaded
 from producers.gateway.read_routes import ReadRoutes
@@ -97,7 +98,8 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     app.include_router(OpenRoutes(depth).router())
     app.include_router(HookRoutes(hooks or {}, Inbox(redis, prefix), rates, clock).router())
     events = EventRoutes(access, publisher, intake, awaited, overriding)
-    for part in (events, ReadRoutes(access, records), OpsRoutes(access, records)):
+    reading = (ReadRoutes(access, records), OutcomeRoutes(access, records))
+    for part in (events, *reading, OpsRoutes(access, records)):
         app.include_router(part.router(), dependencies=named)
     _only_what_is_answered(app)
     return app

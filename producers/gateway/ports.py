@@ -5,7 +5,7 @@ import each other. Every method may block for a round trip to Redis, and is call
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Document = Mapping[str, Any]
 """A JSON object as it is answered; its fields are those that the command prints with `--json`."""
@@ -13,6 +13,24 @@ Document = Mapping[str, Any]
 
 class ReadFailed(Exception):  # noqa: N818 - says what happened
     """Redis does not answer; ask again later."""
+
+
+class CursorTooOld(Exception):  # noqa: N818 - says what happened
+    """Some of what came after the cursor is not kept any more."""
+
+
+class OutcomePage(NamedTuple):
+    """A part of the outcome feed.
+
+    Attributes:
+        events: CloudEvents, in the order in which they were said.
+        cursor: stands after them.
+        more: there are more, now.
+    """
+
+    events: Sequence[Document]
+    cursor: str
+    more: bool
 
 
 class Records(Protocol):
@@ -32,6 +50,21 @@ class Records(Protocol):
 
     def history(self, service_id: str) -> Sequence[Document]:
         """What happened to a service and its events, the newest first."""
+
+    def outcomes(
+        self, sources: Sequence[str], cursor: str | None, most: int, *, latest: bool = False
+    ) -> OutcomePage:
+        """What was said of the events of sources after a cursor; None: from the oldest on.
+
+        Args:
+            sources: of whose events.
+            cursor: a page's; None: from the oldest item on.
+            most: events of the page.
+            latest: no events, but the cursor after all of them.
+
+        Raises:
+            CursorTooOld: some of them are not kept any more.
+        """
 
     def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
         """Dead letters, the newest first."""

@@ -1,0 +1,111 @@
+"""`GET /v1/outcomes`: a key follows what becomes of the events of its sources, and of no others."""
+
+import json
+import threading
+
+import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
+
+from producers.gateway.api_keys import Scope
+from tests import builders
+from tests.gateway.asking import refusal
+from worker.core.outcome import Outcome
+from worker.store.records import ServiceCommit
+
+pytestmark = pytest.mark.redis
+
+NOC = "urn:isp:noc"
+
+
+def say(gateway, number, state="accepted", source=builders.SOURCE, **more):
+    at_ms = gateway.store.records.now_ms()
+    word = Outcome(f"{source}{number}", f"e-{number}", source, "t", "S", state, at_ms=at_ms, **more)
+    gateway.store.records.commit([ServiceCommit("", outcomes=[word])], at_ms)
+
+
+def asked(client, **query):
+    answer = client.get("/v1/outcomes", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def seen(page):
+    return [(each["data"]["event"], each["data"]["state"]) for each in page["outcomes"]]
+
+
+def test_pages_follow_each_other(gateway):
+    for number in range(5):
+        say(gateway, number)
+    client = gateway.client()
+    first = asked(client, most=3)
+    assert (len(first["outcomes"]), first["more"]) == (3, True)
+    second = asked(client, most=3, cursor=first["next"])
+    assert seen(first) + seen(second) == [(f"e-{n}", "accepted") for n in range(5)]
+    say(gateway, 0, "applied", router="R1")
+    assert seen(asked(client, cursor=second["next"])) == [("e-0", "applied")]
+
+
+def test_each_is_a_cloudevent_of_its_own_id(gateway):
+    say(gateway, 1)
+    say(gateway, 1, "applied")
+    page = asked(gateway.client())
+    ids = {each["id"] for each in page["outcomes"]}
+    assert len(ids) == 2
+    assert [each["type"] for each in page["outcomes"]] == [
+        "leasewire.outcome.accepted.v1",
+        "leasewire.outcome.applied.v1",
+    ]
+    for each in page["outcomes"]:
+        body = json.dumps(each).encode()
+        event = from_structured_event(
+            HTTPMessage({"Content-Type": "application/cloudevents+json"}, body)
+        )
+        assert event.get_source() == "urn:leasewire:acme"
+
+
+def test_a_key_hears_of_its_own_sources_only(gateway):
+    say(gateway, 1)
+    say(gateway, 2, source=NOC)
+    assert seen(asked(gateway.client())) == [("e-1", "accepted")]
+    both = gateway.client(sources=(builders.SOURCE, NOC))
+    assert len(asked(both)["outcomes"]) == 2
+    assert seen(asked(both, source=NOC)) == [("e-2", "accepted")]
+    answer = gateway.client().get("/v1/outcomes", params={"source": NOC})
+    refusal(answer, 403, "source-not-allowed")
+    refusal(gateway.client(Scope.PUBLISH).get("/v1/outcomes"), 403, "scope-missing")
+
+
+def test_who_waits_is_answered_when_something_is_said(gateway):
+    client = gateway.client()
+    cursor = asked(client, cursor="latest")["next"]
+    found = []
+    waiter = threading.Thread(target=lambda: found.append(asked(client, cursor=cursor, wait=20)))
+    waiter.start()
+    say(gateway, 1)
+    waiter.join(10)
+    assert seen(found[0]) == [("e-1", "accepted")]
+
+
+def test_the_latest_is_told_of_from_now_on(gateway):
+    say(gateway, 1)
+    client = gateway.client()
+    page = asked(client, cursor="latest")
+    assert page["outcomes"] == []
+    say(gateway, 2)
+    assert seen(asked(client, cursor=page["next"])) == [("e-2", "accepted")]
+
+
+def test_a_cursor_that_is_too_old_is_told_so(gateway):
+    say(gateway, 1)
+    client = gateway.client()
+    cursor = asked(client)["next"]
+    say(gateway, 2)
+    gateway.store.feed.let_old_go(gateway.store.records.now_ms() + 40 * 86_400_000)
+    answer = client.get("/v1/outcomes", params={"cursor": cursor})
+    document = refusal(answer, 410, "cursor-too-old")
+    assert "/v1/services/" in document["detail"]
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "-1-0", "1-0x", "9" * 40 + "-0"])
+def test_what_is_no_cursor_is_refused(gateway, cursor):
+    refusal(gateway.client().get("/v1/outcomes", params={"cursor": cursor}), 400, "malformed")

@@ -1,0 +1,91 @@
+"""Couriers over a real store, each to a real receiver."""
+
+import time
+from contextlib import contextmanager
+
+import pytest
+from pydantic import SecretStr
+
+from leasewire.outcomes import StoreFeed
+from producers.gateway.signatures import new_secret
+from producers.outcomes.courier import Courier
+from producers.outcomes.deliveries import Deliveries
+from producers.outcomes.delivering import Delivering
+from producers.outcomes.targets import Target
+from tests.outcomes.receiver import Receiver
+from worker.core.outcome import Outcome
+from worker.store.records import ServiceCommit
+
+BSS = "urn:isp:bss"
+
+
+class Clock:
+    """The time, and what was put on top of it."""
+
+    def __init__(self):
+        self.ahead_ms = 0
+
+    def __call__(self):
+        return round(time.time() * 1000) + self.ahead_ms
+
+
+class Post:
+    """A store whose outcomes are delivered."""
+
+    def __init__(self, store, client, prefix):
+        self.store, self.client, self.prefix = store, client, prefix
+        self.clock = Clock()
+
+    def say(self, *numbers, state="applied", source=BSS):
+        now_ms = self.store.records.now_ms()
+        words = [
+            Outcome(f"{source}{n}", f"e-{n}", source, "t", f"SVC-{n}", state, at_ms=now_ms)
+            for n in numbers
+        ]
+        self.store.records.commit([ServiceCommit("", outcomes=words)], now_ms)
+
+    def deliveries(self, name="bss"):
+        return Deliveries(self.client, self.prefix, name)
+
+    def target(self, port, secret, name="bss", **more):
+        usual = {"states": frozenset(), "ca_file": None, "timeout_s": 2.0, "sources": (BSS,)}
+        usual |= {"url": f"http://127.0.0.1:{port}/hook", "secret": SecretStr(secret)}
+        return Target(name=name, **(usual | more))
+
+    @contextmanager
+    def delivering(self, *targets):
+        feed = StoreFeed(self.store, "acme")
+        for target in targets:
+            self.deliveries(target.name).cursor(self.store.feed.last())
+        couriers = [
+            (
+                lambda stopping, target=target: Courier(
+                    target,
+                    deliveries=self.deliveries(target.name),
+                    feed=feed,
+                    installation="acme",
+                    clock_ms=self.clock,
+                    stopping=stopping,
+                )
+            )
+            for target in targets
+        ]
+        with Delivering(lambda stopping: [make(stopping) for make in couriers]) as running:
+            yield running
+            assert running.running
+
+
+@pytest.fixture
+def secret():
+    return new_secret()
+
+
+@pytest.fixture
+def post(store, client, prefix):
+    return Post(store, client, prefix)
+
+
+@pytest.fixture
+def receiver(secret):
+    with Receiver(secret) as receiver:
+        yield receiver

@@ -1,0 +1,84 @@
+"""`outcomes.toml`: what is wrong with it is told all at once, and no secret is told at all."""
+
+import pytest
+
+from producers.gateway.signatures import new_secret
+from producers.outcomes.targets import TargetsError, load_targets
+
+BSS = "urn:isp:bss"
+GOOD = f"""\
+[targets.billing]
+url = "https://bss.example.net/hook"
+sources = ["{BSS}"]
+secret_env = "SECRET"
+"""
+
+
+def loaded(tmp_path, text, **environ):
+    path = tmp_path / "outcomes.toml"
+    path.write_text(text)
+    environ = {"SECRET": new_secret()} | environ
+    told = []
+    return load_targets(
+        path, sources=frozenset({BSS}), environ=environ, on_secret=told.append
+    ), told
+
+
+def problems(tmp_path, text, **environ):
+    with pytest.raises(TargetsError) as error:
+        loaded(tmp_path, text, **environ)
+    return error.value.problems
+
+
+def test_a_target_is_what_the_file_says(tmp_path):
+    secret = new_secret()
+    (target,), told = loaded(tmp_path, GOOD + 'states = ["applied"]\n', SECRET=secret)
+    assert (target.name, target.sources, target.states) == ("billing", (BSS,), {"applied"})
+    assert secret in told
+    assert secret not in repr(target)
+
+
+def test_without_a_file_there_are_no_targets(tmp_path):
+    assert load_targets(tmp_path / "none", sources=frozenset(), environ={}) == []
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path):
+    (tmp_path / "key").write_text(new_secret() + "\n")
+    text = GOOD.replace('secret_env = "SECRET"', 'secret_file = "key"')
+    (target,), _ = loaded(tmp_path, text)
+    assert target.secret.get_secret_value().startswith("whsec_")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("https://bss", "http://bss", "must begin with https://"),
+        ("https://bss.example.net", "https://u:p@bss.example.net", "no user and no password"),
+        ("https://bss.example.net/hook", "bss", "must be a URL"),
+        ("https", "ftp", "must begin with https://"),
+        (BSS, "urn:x", "is in no [sources] of the inventory"),
+        ('secret_env = "SECRET"', "", "name either secret_file or secret_env"),
+        ('secret_env = "SECRET"', 'secret_file = "gone"', "cannot be read"),
+        ("secret_env", "secret", "is no key"),
+        ("[targets.billing]", "[targets.B]", "should match pattern"),
+        ("[targets", "[target", "is no key"),
+        ("[targets", "[[[", "is no TOML"),
+        ("secret_env", 'ca_file = "gone.pem"\nsecret_env', "there is no file"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, words):
+    found = problems(tmp_path, GOOD.replace(old, new))
+    assert any(words in each for each in found), found
+    assert all("outcomes.toml" in each for each in found)
+
+
+@pytest.mark.parametrize("secret", ["", "never-to-be-seen", "whsec_c2hvcnQ=", "whsec_%%%"])
+def test_a_bad_secret_is_refused_and_not_told(tmp_path, secret):
+    (found,) = problems(tmp_path, GOOD, SECRET=secret)
+    assert "targets.billing.secret_env: the variable SECRET" in found
+    assert not secret or secret not in found
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8", "localhost", "[::1]:9"])
+def test_this_host_needs_no_tls(tmp_path, host):
+    assert loaded(tmp_path, GOOD.replace("https://bss.example.net", f"http://{host}"))

@@ -1,0 +1,132 @@
+"""The outcome feeds: told in the step that says it, in one order, bounded, nothing lost unsaid."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts import names
+from worker.core.outcome import Outcome
+from worker.store.feed import KEPT_MS, CursorTooOldError, position
+from worker.store.records import EventCommit, ServiceCommit
+from worker.store.store import open_store
+
+pytestmark = pytest.mark.redis
+
+BSS, OTHER = "urn:isp:bss", "urn:isp:other"
+MOST = 50_000
+STEP = 100
+
+
+def outcome(number, state="accepted", source=BSS, **more):
+    key = f"{source}|{number}"
+    return Outcome(key, f"e-{number}", source, "t", "SVC-1", state, at_ms=1, **more)
+
+
+@pytest.fixture
+def say(store):
+    def say(*outcomes):
+        now_ms = store.records.now_ms()
+        store.records.commit([ServiceCommit("", outcomes=outcomes)], now_ms)
+
+    return say
+
+
+def told(page):
+    return [(item.outcome.event_id, item.outcome.state) for item in page.items]
+
+
+def test_each_change_is_told_once_in_the_order_in_which_it_was_said(store, say):
+    say(outcome(1))
+    say(outcome(1, "waiting", reason="foreign-row"))
+    say(replace(outcome(1, "waiting", reason="foreign-row"), at_ms=2))
+    say(outcome(1, "waiting", reason="claim-held"), outcome(2))
+    say(outcome(1, "applied"))
+    page = store.feed.read([BSS], None, 100)
+    states = [("e-1", "accepted"), ("e-1", "waiting"), ("e-1", "waiting"), ("e-2", "accepted")]
+    assert told(page) == [*states, ("e-1", "applied")]
+
+
+def test_what_came_is_told_by_the_commit_that_takes_it_from_the_journal(store, client, prefix):
+    client.hset(names.journal_body(prefix, "events"), "k", "{}")
+    word = Outcome("k", "e", BSS, "t", "SVC-1", "accepted")
+    commit = ServiceCommit("SVC-1", generation=7, events=[EventCommit("k", "events", "n", word)])
+    assert store.records.commit([commit], 1).done == [False]
+    assert told(store.feed.read([BSS], None, 9)) == []
+    store.records.commit([replace(commit, generation=0)], 1)
+    assert told(store.feed.read([BSS], None, 9)) == [("e", "accepted")]
+    assert store.journal.depth("events") == 0
+
+
+def test_only_the_sources_asked_for_are_told_of(store, say):
+    say(outcome(1), outcome(1, source=OTHER), outcome(2))
+    say(outcome(9, source=""))
+    assert told(store.feed.read([OTHER], None, 100)) == [("e-1", "accepted")]
+    assert len(store.feed.read([BSS, OTHER], None, 100).items) == 3
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    said=st.lists(st.lists(st.tuples(st.sampled_from([BSS, OTHER]), st.booleans()), max_size=4)),
+    most=st.integers(1, 5),
+)
+def test_one_cursor_reads_all_feeds_without_gap_or_repetition(valkey_server, said, most):
+    with valkey_server.client() as client:
+        client.flushall()
+        store, cursor, found, wanted = open_store(client, "p:"), None, [], []
+        for number, together in enumerate(said):
+            words = [
+                outcome(f"{number}.{i}", source=source, bulk=bulk)
+                for i, (source, bulk) in enumerate(together)
+            ]
+            store.records.commit([ServiceCommit("", outcomes=words)], store.records.now_ms())
+            wanted += [word.event_id for word in words]
+            page = store.feed.read([BSS, OTHER], cursor, most)
+            found, cursor = found + page.items, page.cursor
+        while page := store.feed.read([BSS, OTHER], cursor, most).items if said else []:
+            found, cursor = found + page, store.feed.read([BSS, OTHER], cursor, most).cursor
+        assert [item.outcome.event_id for item in found] == wanted
+        ids = [position(item.id) for item in found]
+        assert ids == sorted(set(ids))
+
+
+def test_ids_go_up_though_the_clock_was_set_back(store, client, say):
+    ahead = f"{store.records.now_ms() + 60_000}-7"
+    client.set(store.keys.feed_last, ahead)
+    say(outcome(1), outcome(2))
+    assert len(store.feed.read([BSS], ahead, 9).items) == 2
+
+
+def fill(client, feed, number):
+    with client.pipeline(transaction=False) as pipe:
+        for i in range(1, number + 1):
+            pipe.xadd(feed, {"outcome": '{"state":"accepted"}'}, id=f"{i}-0")
+        pipe.execute()
+
+
+def test_bulk_pushes_out_no_live_event_and_a_reader_is_told_what_it_missed(store, client, say):
+    fill(client, store.keys.feed(BSS, bulk=True), MOST + STEP - 1)
+    say(outcome(1))
+    client.hset(store.keys.feed_gone, store.keys.feed(BSS, bulk=True), "0-0")
+    say(outcome(2, bulk=True))
+    assert client.xlen(store.keys.feed(BSS, bulk=True)) == MOST
+    assert client.xlen(store.keys.feed(BSS, bulk=False)) == 1
+    with pytest.raises(CursorTooOldError):
+        store.feed.read([BSS], f"{STEP - 1}-0", 1)
+    assert store.feed.read([BSS], f"{STEP}-0", 1).items[0].id == f"{STEP + 1}-0"
+    assert store.feed.read([OTHER], "1-0", 1).items == []
+
+
+def test_old_items_go_and_the_cursor_of_a_quiet_source_stays_good(store, client, say):
+    say(outcome(1))
+    first = store.feed.read([BSS], None, 9).cursor
+    say(outcome(2), outcome(3, source=OTHER))
+    quiet = store.feed.read([BSS], first, 9).cursor
+    store.feed.let_old_go(store.records.now_ms() + KEPT_MS + 1_000)
+    assert not client.exists(store.keys.feed(BSS, bulk=False))
+    with pytest.raises(CursorTooOldError):
+        store.feed.read([BSS], first, 9)
+    say(outcome(4))
+    assert told(store.feed.read([BSS], quiet, 9)) == [("e-4", "accepted")]
+    assert told(store.feed.read([BSS], None, 9)) == [("e-4", "accepted")]
