@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-all lint fmt schemas lock clean
+.PHONY: help demo test test-fast e2e-all chaos lint fmt schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ e2e-all: $(READY) ## the end-to-end tests once per transport and menu of entries
 	  E2E_TRANSPORT=$$transport E2E_ENTRIES=$$entries \
 	    $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/e2e || exit 1; \
 	done; done
+
+chaos: $(READY) ## everything goes wrong at once, and what must hold then (SEED=, MINUTES=)
+	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 lint: $(READY) ## style, types, import rules
 	$(BIN)/ruff format --check .

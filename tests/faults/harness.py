@@ -24,20 +24,26 @@ class Harness(Installation):
     """An installation with rows of others on its routers, and with kills."""
 
     in_flight_at_kills: set[str] = field(default_factory=set)
-    foreign: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    foreign: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+    """Router -> id -> row that nothing of ours may change."""
+    resets: dict[str, list[int]] = field(default_factory=dict)
+    """Router -> how long its journal was when its configuration was reset."""
 
     def _start(self, stack: ExitStack) -> None:
         super()._start(stack)
-        for name, router in self.control.items():
-            for n, comment in enumerate(
-                ["printer", "leasewire:other:SVC-1", "", "caf\u00e9", "tmp"]
-            ):
-                values = {
-                    "mac-address": f"00:00:5E:F0:00:{n:02X}",
-                    "address": f"198.51.100.{n + 1}",
-                }
-                router.add_row(LEASES, values | ({"comment": comment} if comment else {}))
-            self.foreign[name] = self.rows_not_ours(name)
+        for name in self.control:
+            self.add_foreign_rows(name)
+
+    def add_foreign_rows(self, name: str) -> None:
+        """Put rows of others on a router that has none yet."""
+        router = self.control[name]
+        for n, comment in enumerate(["printer", "leasewire:other:SVC-1", "", "caf\u00e9", "tmp"]):
+            values = {
+                "mac-address": f"00:00:5E:F0:00:{n:02X}",
+                "address": f"198.51.100.{n + 1}",
+            }
+            router.add_row(LEASES, values | ({"comment": comment} if comment else {}))
+        self.foreign[name] = {row[".id"]: row for row in router.rows(LEASES)}
 
     def kill(self, worker: Worker) -> None:
         """End a worker as a crash would, note what it had in flight, and start another."""
@@ -59,12 +65,24 @@ class Harness(Installation):
         self.start_ended()
         return super().settled()
 
-    def rows_not_ours(self, router: str) -> list[dict[str, str]]:
-        """All rows but those with our tag."""
+    def own_rows(self, router: str) -> dict[str, list[dict[str, str]]]:
+        """Service -> its rows as far as compared; `""` are rows of nobody that should be here."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for row in self.control[router].rows(LEASES):
+            if row[".id"] not in self.foreign[router]:
+                tag = parse_tag(row.get("comment", ""))
+                ours = tag is not None and tag.installation == INSTALLATION
+                found.setdefault(tag.service_id if tag and ours else "", []).append(_shown(row))
+        return found
+
+    def changed_foreign_rows(self, router: str) -> list[str]:
+        """Rows of others that are not as they were, byte by byte."""
+        now = {row[".id"]: row for row in self.control[router].rows(LEASES)}
+        foreign = self.foreign[router].items()
         return [
-            row
-            for row in self.control[router].rows(LEASES)
-            if not row.get("comment", "").startswith(f"leasewire:{INSTALLATION}:")
+            f"{router} {row_id}: foreign row {row} is now {now.get(row_id)}"
+            for row_id, row in foreign
+            if now.get(row_id) != row
         ]
 
     # What must hold in the end.
@@ -74,16 +92,12 @@ class Harness(Installation):
         found = []
         wanted = expected_rows(events, list(self.control))
         for router in self.control:
-            have = {
-                service: [_shown(row) for row in rows]
-                for service, rows in self.rows(router).items()
-            }
+            have = self.own_rows(router)
             for service in sorted(wanted[router].keys() | have.keys()):
                 want, got = wanted[router].get(service), have.get(service, [])
                 if got != ([want] if want else []):
                     found.append(f"{router} {service}: wanted {want}, found {got}")
-            if self.rows_not_ours(router) != self.foreign[router]:
-                found.append(f"{router}: foreign rows changed")
+            found += self.changed_foreign_rows(router)
         return found
 
     def without_final_outcome(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -109,7 +123,11 @@ class Harness(Installation):
         found = []
         for name, router in self.control.items():
             rows: dict[str, dict[str, str]] = {}
+            resets = list(self.resets.get(name, []))
             for entry in router.journal():
+                while resets and entry["seq"] > resets[0]:
+                    resets.pop(0)
+                    rows.clear()
                 if entry["error"] or not entry["command"].startswith(LEASES):
                     continue
                 for row_id in [(entry["after"] or entry["before"])[".id"]]:

@@ -1,7 +1,8 @@
 """Legal histories: what a BSS would say of many services, in the order in which it happened.
 
 At every moment no two services of a router have one MAC or address, but for the two events of a
-swap, which follow each other. Revisions count up per service.
+swap, which follow each other. In a conflicting history services share MACs and addresses by design.
+Revisions count up per service.
 """
 
 import random
@@ -30,7 +31,7 @@ class _Service:
         return f"SVC-{self.number}"
 
 
-def _mac(number: int, choice: int) -> str:
+def mac_of(number: int, choice: int) -> str:
     return f"00:00:5E:{number >> 8:02X}:{number & 255:02X}:{choice:02X}"
 
 
@@ -39,12 +40,29 @@ def _address(number: int, choice: int) -> str:
 
 
 def history(  # noqa: C901 - one case an event
-    rng: random.Random, routers: Sequence[str], services: int, events: int
+    rng: random.Random,
+    routers: Sequence[str],
+    services: int,
+    events: int,
+    *,
+    conflicting: bool = False,
 ) -> list[dict]:
-    """As many events of as many services, in the order in which they happened."""
+    """As many events of as many services, in the order in which they happened.
+
+    Args:
+        rng: decides all.
+        routers: to choose from.
+        services: how many.
+        events: how many.
+        conflicting: two of three services must share their MACs, and their addresses, with others.
+    """
+    macs, addresses = (services // 3, 3) if conflicting else (services, 1)
     every = [
         _Service(
-            n, rng.choice(routers), [_mac(n, c) for c in range(3)], [_address(n, c) for c in (0, 1)]
+            n,
+            rng.choice(routers),
+            [mac_of(n % macs, c) for c in range(3)],
+            [_address(n // addresses, c) for c in (0, 1)],
         )
         for n in range(services)
     ]

@@ -1,0 +1,204 @@
+"""What goes wrong in a chaos run, one kind after the other, each with what ends it."""
+
+import random
+import signal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from simulator.control import RouterControl
+from tests.faults.history import mac_of
+from tests.installation import LEASES, Worker
+from worker.core.ownership import parse_tag
+
+if TYPE_CHECKING:
+    from tests.faults.chaos import Chaos
+
+Undo = Callable[[], None] | None
+Fault = Callable[["Chaos", random.Random, str, float], Undo]
+
+LEASE_S: Final = 4.0
+"""LEASEWIRE_ROUTER_LEASE_S of tests/installation.py."""
+SERVICE_MS: Final = 20.0
+"""Time of a write, so that faults meet writes under way."""
+GUIDE: Final = (
+    ("/interface/vlan/add", {"name": "vlan-32", "vlan-id": "32", "interface": "ether2"}),
+    ("/ip/dhcp-server/add", {"name": "dhcp-vlan-32", "interface": "vlan-32"}),
+)
+"""What a person sets up on a router that was reset."""
+
+
+def kill_worker(chaos: "Chaos", rng: random.Random, _router: str, _seconds: float) -> Undo:
+    """kill -9."""
+    worker = rng.choice(chaos.workers)
+    worker.process.kill()
+    worker.process.wait()
+    return None
+
+
+def stop_worker(chaos: "Chaos", rng: random.Random, _router: str, seconds: float) -> Undo:
+    """SIGSTOP for longer than the lease, then SIGCONT."""
+    worker: Worker = rng.choice(chaos.workers)
+    process = worker.process
+    process.send_signal(signal.SIGSTOP)
+    chaos.stopped.add(process.pid)
+
+    def go_on() -> None:
+        chaos.stopped.discard(process.pid)
+        process.send_signal(signal.SIGCONT)
+
+    chaos.later(LEASE_S * rng.uniform(1.2, 4) - seconds, go_on)
+    return None
+
+
+def kill_valkey(chaos: "Chaos", _rng: random.Random, _router: str, _seconds: float) -> Undo:
+    """kill -9 of Valkey, which starts again from its append-only file."""
+    if not chaos.valkey.running:
+        return None
+    chaos.valkey.kill()
+    return chaos.valkey.start
+
+
+def refuse(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+    """Connections are refused, sessions reset."""
+    chaos.control[router].power_off()
+    return chaos.control[router].power_on
+
+
+def reboot(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+    """A short one."""
+    chaos.control[router].power_off(loss=True)
+    return chaos.control[router].power_on
+
+
+def with_faults(during: Mapping[str, object], after: Mapping[str, object]) -> Fault:
+    """Faults that the simulator knows by name."""
+
+    def begin(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+        control = chaos.control[router]
+        control.set_faults(**during)
+        return lambda: control.set_faults(**after)
+
+    return begin
+
+
+def reset(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+    """All is lost but the way in; a person sets the DHCP server up and lets Leasewire rebuild."""
+    control = chaos.control[router]
+    control.power_off()
+    control.reset(keep_access=True)
+    # restarting opens the ports
+    control.power_off()
+    for command, arguments in GUIDE:
+        control.run(command, dict(arguments))
+    chaos.was_reset(router)
+
+    def rebuilt() -> None:
+        control.power_on()
+        chaos.look_at_all(router)
+
+    return rebuilt
+
+
+def stall(chaos: "Chaos", rng: random.Random, router: str, seconds: float) -> Undo:
+    """The link stalls and delivers late."""
+    rng.choice([chaos.links[router].stall, chaos.links[router].stall_flows])(seconds)
+    return None
+
+
+def deliver_late(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+    """The router reads late what had reached it, also of connections that are gone meanwhile."""
+    chaos.links[router].deliver_late(LEASE_S * rng.uniform(0.5, 2))
+    return None
+
+
+def add_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+    """A person adds a row of their own."""
+    number = chaos.number()
+    values = {"mac-address": mac_of(number, 0xF0), "address": f"192.0.2.{number % 256}"}
+    comment = rng.choice(["", "camera", "leasewire:other:SVC-7"])
+    _by_hand(chaos, router, values | ({"comment": comment} if comment else {}))
+    return None
+
+
+def copy_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+    """A person copies a row of ours, our tag with it, for another device."""
+    row = _a_row_of_ours(chaos, rng, router)
+    if row is not None:
+        number = chaos.number()
+        changes = {"mac-address": mac_of(number, 0xF1), "address": f"192.0.3.{number % 256}"}
+        _by_hand(chaos, router, {"copy-from": row[".id"], **changes})
+    return None
+
+
+def edit_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+    """A person changes a row of ours."""
+    row = _a_row_of_ours(chaos, rng, router)
+    if row is not None:
+        number = chaos.number()
+        values = rng.choice(
+            [
+                {"mac-address": mac_of(number, 0xF2)},
+                {"address": f"192.0.4.{number % 256}"},
+                {"block-access": rng.choice(["yes", "no"])},
+            ]
+        )
+        chaos.control[router].set_row(LEASES, row[".id"], values)
+    return None
+
+
+def remove_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+    """A person removes a row of ours."""
+    row = _a_row_of_ours(chaos, rng, router)
+    if row is not None:
+        chaos.control[router].remove_row(LEASES, row[".id"])
+    return None
+
+
+def _a_row_of_ours(chaos: "Chaos", rng: random.Random, router: str) -> dict[str, str] | None:
+    """One that no person touched yet: of a service with two odd rows only people can say more."""
+    rows = [
+        row
+        for service, rows in sorted(chaos.rows(router).items())
+        for row in rows
+        if (router, service) not in chaos.touched and row[".id"] not in chaos.foreign[router]
+    ]
+    if not rows:
+        return None
+    row = rng.choice(rows)
+    tag = parse_tag(row["comment"])
+    assert tag is not None
+    chaos.touched.add((router, tag.service_id))
+    return row
+
+
+def _by_hand(chaos: "Chaos", router: str, values: dict[str, str]) -> None:
+    control: RouterControl = chaos.control[router]
+    row_id = control.add_row(LEASES, values)
+    (row,) = [row for row in control.rows(LEASES) if row[".id"] == row_id]
+    chaos.foreign[router][row_id] = row
+
+
+KINDS: Final[Mapping[str, tuple[float, Fault]]] = {
+    "worker killed": (6, kill_worker),
+    "worker stopped beyond its lease": (4, stop_worker),
+    "Valkey killed": (1.5, kill_valkey),
+    "router refuses": (5, refuse),
+    "router silent": (4, with_faults({"hang_in_use": True}, {"hang_in_use": False})),
+    "router accepts and is silent": (
+        3,
+        with_faults({"hang_on_connect": True}, {"hang_on_connect": False}),
+    ),
+    "reset in mid-reply": (6, with_faults({"cut_replies": 2}, {"cut_replies": 0})),
+    "reply lost after the write": (6, with_faults({"lose_replies": 2}, {"lose_replies": 0})),
+    "session limit": (3, with_faults({"session_limit": 0}, {"session_limit": None})),
+    "slow": (4, with_faults({"service_ms": 150}, {"service_ms": SERVICE_MS})),
+    "link stalls": (6, stall),
+    "link delivers late": (8, deliver_late),
+    "reboot": (4, reboot),
+    "reset and rebuild": (2, reset),
+    "row added by hand": (4, add_by_hand),
+    "row copied by hand": (3, copy_by_hand),
+    "row edited by hand": (5, edit_by_hand),
+    "row removed by hand": (3, remove_by_hand),
+}
+"""What may go wrong, and how often beside the others."""
