@@ -9,6 +9,7 @@ from typing import Final
 import typer
 
 from leasewire import (
+    adopt,
     backup,
     claims,
     dead_letters,
@@ -84,6 +85,9 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(routers.app, name="routers")
 app.add_typer(options.app, name="options")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
+app.command("adopt", short_help="Take over the rows of a router that is in use.")(
+    adopt.adopt_command
+)
 app.command("drift", short_help="Show what was changed on routers by hand.")(drift.drift_command)
 app.command("reconcile", short_help="Put right what was changed on routers by hand.")(
     drift.reconcile_command

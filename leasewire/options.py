@@ -1,24 +1,19 @@
 """`leasewire options collect`: remove DHCP option rows of ours that nobody names any more."""
 
-import secrets
-import time
 from contextlib import closing
 from typing import Annotated
 
 import typer
 
 from leasewire.actor import ActorOption, actor_of
+from leasewire.at_router import at_router
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
 from leasewire.router_policy import ApplyOption, router_of
-from worker.convergence.first_contact import make_sure
-from worker.convergence.hold import Hold
 from worker.desk.option_collection import Collected, collect_options, look_for_unnamed
 from worker.routeros.sessions import Sessions
 
 app = typer.Typer(no_args_is_help=True, help="DHCP options that services share.")
-
-_LEASE_MS = 60_000
 
 
 @app.callback()
@@ -44,7 +39,7 @@ def collect(
     Example: leasewire options collect tower-7 --apply
     """
     context = Context(inventory)
-    config = router_of(context, router)
+    router_of(context, router)
     installation = context.inventory.installation
     if not apply:
         with closing(Sessions(context.inventory, context.settings).open(router)) as session:
@@ -52,16 +47,8 @@ def collect(
         going = [row.option for row in found.collect]
         _tell(Collected(going, (), sorted(found.unnamed - set(going))), "would go", as_json=as_json)
         raise typer.Exit(2 if found.unnamed else 0)
-    fleet, token = context.store.fleet, secrets.token_hex(8)
-    # Whoever is at the router stops at its next renewal, but may write until its lease is over.
-    time.sleep(fleet.seize(router, token, _LEASE_MS) / 1000)
-    try:
-        hold = Hold(context.store.routers, router, token, time.monotonic)
-        with closing(Sessions(context.inventory, context.settings).open(router)) as session:
-            make_sure(context.store, session, config.policy.installation, hold)
-            done = collect_options(context.store, session, hold, installation, actor_of(actor))
-    finally:
-        fleet.let_go(router, token)
+    with at_router(context, router) as (session, hold):
+        done = collect_options(context.store, session, hold, installation, actor_of(actor))
     _tell(done, "removed", as_json=as_json)
     if done.refused:
         raise typer.Exit(1)

@@ -58,15 +58,7 @@ def apply_command(
     """
     context = Context(inventory)
     stored = context.store.fleet.policies()
-    configs = [router_of(context, name) for name in names or context.inventory.routers]
-    changes: dict[str, list[Change]] = {}
-    for config in configs:
-        before, now = stored.get(config.name), AppliedPolicy.of(config.policy)
-        if before is None:
-            if names:
-                changes[config.name] = []
-        elif before.digest != now.digest:
-            changes[config.name] = before.changes_to(now)
+    changes = _changes(context, stored, names)
     if apply:
         _apply(context, changes, actor_of(actor), as_json=as_json)
         return
@@ -83,6 +75,27 @@ def apply_command(
         print_seen(name, seen[name])
     if changes:
         raise typer.Exit(exit_code(list(seen.values())) or 2)
+
+
+def _changes(
+    context: Context, stored: dict[str, AppliedPolicy], names: list[str] | None
+) -> dict[str, list[Change]]:
+    changes: dict[str, list[Change]] = {}
+    for config in [router_of(context, name) for name in names or context.inventory.routers]:
+        before, now = stored.get(config.name), AppliedPolicy.of(config.policy)
+        if before is None:
+            if names:
+                changes[config.name] = []
+        elif before.observes and config.policy.mode != "observe":
+            typer.echo(
+                f"{config.name}: is observed, and to be managed from now on: "
+                f"`leasewire routers manage {config.name}`",
+                err=True,
+            )
+            raise typer.Exit(2)
+        elif before.digest != now.digest:
+            changes[config.name] = before.changes_to(now)
+    return changes
 
 
 def _apply(

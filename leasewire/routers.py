@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire import router_names, router_policy
+from leasewire import router_mode, router_names, router_policy
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import (
     JsonOption,
@@ -30,6 +30,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Routers: their state, their backlog, a check; policies and names."
 )
 app.command("apply")(router_policy.apply_command)
+app.command("manage")(router_mode.manage_command)
 app.command("replace")(router_policy.replace_command)
 app.command("hold")(router_policy.hold_command)
 app.command("release")(router_policy.release_command)
@@ -191,6 +192,7 @@ def document_of(
             "host": f"{config.host}:{config.port}",
             "transport": config.transport,
             "state": view.state.state,
+            "mode": config.policy.mode if config.policy.mode == "observe" else None,
             "circuit": view.state.circuit(busy=view.held),
             "cause": view.state.cause,
             "held_by": held.by if held else None,

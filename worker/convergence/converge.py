@@ -127,7 +127,7 @@ class Converge:
             return
         session = self.sessions.open(router)
         try:
-            make_sure(self.store, session, self.policies[router].installation, hold)
+            make_sure(self.store, session, self.policies[router], hold)
             self._work(session, acquired, hold, outages, tally=tally, began=began)
         except BaseException:
             session.close()

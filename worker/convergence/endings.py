@@ -80,11 +80,7 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     """
     record = look.mark.stored.record
     gone = look.entry.is_over
-    placements = dict(record.placements)
-    if gone:
-        placements.pop(look.router, None)
-    elif look.router in placements:
-        placements[look.router] = Placement(look.entry.fields, listed)
+    placements = placements_after(look, listed)
     after = replace(record, placements=placements)
     wanted = wanted_router(record)
     settled: tuple[Settled, ...] = ()
@@ -146,6 +142,16 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     )
 
 
+def placements_after(look: Look, listed: frozenset[ListPlace]) -> dict[str, Placement]:
+    """The placements of a service whose rows on a router are as wanted."""
+    placements = dict(look.mark.stored.record.placements)
+    if look.entry.is_over:
+        placements.pop(look.router, None)
+    elif look.router in placements:
+        placements[look.router] = Placement(look.entry.fields, listed)
+    return placements
+
+
 def waiting(
     look: Look, why: Waiting, now_ms: int, patience: Patience, tries: int = 0
 ) -> Conclusion:
@@ -186,7 +192,7 @@ def waiting(
         outcome_of(
             each, mark.service_id, "waiting", now_ms, reason=reason, detail=detail, router=router
         )
-        for each in _events_at(mark.stored.record, router)
+        for each in events_at(mark.stored.record, router)
     ]
     lines = []
     if not same:
@@ -227,14 +233,14 @@ def given_up(
         detail=detail,
         service_id=mark.service_id,
         router=router,
-        event_keys=tuple(each.key for each in _events_at(record, router)),
+        event_keys=tuple(each.key for each in events_at(record, router)),
         at_ms=now_ms,
     )
     outcomes = [
         outcome_of(
             each, mark.service_id, "failed", now_ms, reason=reason, detail=detail, router=router
         )
-        for each in _events_at(record, router)
+        for each in events_at(record, router)
     ]
     line = {"at_ms": now_ms, "what": "failed", "router": router}
     log.error(
@@ -256,6 +262,6 @@ def given_up(
     )
 
 
-def _events_at(record: ServiceRecord, router: str) -> tuple[Outstanding, ...]:
+def events_at(record: ServiceRecord, router: str) -> tuple[Outstanding, ...]:
     """The outstanding events that hang on a router: none on one that is only to be cleaned."""
     return record.outstanding if wanted_router(record) in (None, router) else ()

@@ -7,6 +7,7 @@ from typing import Final
 
 from worker.convergence.hold import Hold
 from worker.core.ownership import parse_tag
+from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 from worker.ports import RouterSession
 from worker.store.store import Store
@@ -16,16 +17,26 @@ ORPHANS_PERCENT: Final = 10
 _NAMED: Final = 3
 
 
-def make_sure(store: Store, session: RouterSession, installation: str, hold: Hold) -> None:
+def make_sure(store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold) -> None:
     """Refuse a router that may not be ours to write to.
 
     The serial is looked at in each pass; the whole table at the first contact and then once a day.
+    Where nothing is written, as the policy says `observe`, the table is not looked at.
 
     Raises:
         RouterBlocked: `serial-mismatch`, `serial-shared` or `orphans`: nothing was written.
         RouterUnreachable: it could not be read.
     """
-    router = hold.router
+    if admit(store, session, hold.router) and policy.mode != "observe":
+        _survey(store, session, policy.installation, hold)
+
+
+def admit(store: Store, session: RouterSession, router: str) -> bool:
+    """Make sure that a router is the one of its name; returns whether its table is to be looked at.
+
+    Raises:
+        RouterBlocked: `serial-mismatch` or `serial-shared`.
+    """
     admission = store.fleet.admit(router, session.serial)
     match admission.verdict:
         case "mismatch":
@@ -41,8 +52,7 @@ def make_sure(store: Store, session: RouterSession, installation: str, hold: Hol
                 f"{router}. If a name is gone for good: leasewire routers retire NAME",
             )
         case "ok":
-            if admission.survey_due:
-                _survey(store, session, installation, hold)
+            return admission.survey_due
 
 
 def other_serial(router: str, bound: str, seen: str) -> RouterBlocked:

@@ -12,6 +12,7 @@ import structlog
 from worker.convergence.endings import Look, Patience, confirmed, given_up, held_back, waiting
 from worker.convergence.gathering import Gathering
 from worker.convergence.hold import Hold
+from worker.convergence.observe import observe
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
 from worker.convergence.shortcomings import Shortcomings
 from worker.convergence.suspects import Suspects
@@ -109,6 +110,11 @@ class Rounds:
         """
         self._now_ms = now_ms
         self._tally.services += len(marks)
+        if self._policy.mode == "observe":
+            self._conclude(
+                observe(self._gathering, self._shortcomings, self._policy, marks, now_ms)
+            )
+            return
         for looks in self._suspects.apart(self._gathering.looks(marks)):
             self._work(self._put_off_lacking(self._gathering.claim(looks)))
         mass = self._refusals.mass(self._tally.services)

@@ -59,6 +59,11 @@ class AppliedPolicy(NamedTuple):
         digest, _, rest = text.partition("|")
         return cls(digest, *json.loads(rest))
 
+    @property
+    def observes(self) -> bool:
+        """Whether nothing is written under it."""
+        return _text(json.loads(self.fields), "mode") == '"observe"'
+
     def changes_to(self, new: Self) -> list[Change]:
         """The fields that differ, by name."""
         before, after = json.loads(self.fields), json.loads(new.fields)

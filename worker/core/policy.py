@@ -43,6 +43,9 @@ class RouterPolicy:
         entries: where entries are held; `auto`: in `/ip/mac-server/entry` where the router answers
             that menu, which no RouterOS release has, else in leases. What `auto` comes to is known
             from a session on: see `held_in`.
+        mode: `observe`: nothing is written to the router; what would be is said.
+        reconcile: what becomes of what the hourly report finds: `report` tells, `auto` has it put
+            right too.
     """
 
     installation: str
@@ -60,6 +63,8 @@ class RouterPolicy:
     address_lists: str = ""
     force_options: bool = False
     entries: EntryMenu | Literal["auto"] = "auto"
+    mode: Literal["manage", "observe"] = "manage"
+    reconcile: Literal["report", "auto"] = "report"
 
     def held_in(self, menu: EntryMenu) -> "RouterPolicy":
         """The policy of a session, which knows where its router holds entries."""

@@ -62,6 +62,8 @@ class PolicyKeys(Table):
     address_lists: list[ListName] = []
     force_options: bool = False
     entries: EntryMenu | Literal["auto"] = "auto"
+    mode: Literal["manage", "observe"] = "manage"
+    reconcile: Literal["report", "auto"] = "report"
 
     def policy(self, installation: str, plans: Mapping[str, PlanKeys]) -> RouterPolicy:
         """As planning needs it."""
@@ -81,6 +83,8 @@ class PolicyKeys(Table):
             address_lists=comma_list(",".join(self.address_lists)),
             force_options=self.force_options,
             entries=self.entries,
+            mode=self.mode,
+            reconcile=self.reconcile,
         )
 
 

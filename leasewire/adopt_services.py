@@ -1,0 +1,130 @@
+"""The services that `leasewire adopt` is told of: by a file of the BSS, or by the rows alone."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from contracts import parse_event, version_hash
+from producers.errors import BatchViolation
+from producers.event_input import BrokenText, find_events
+from producers.flat import FIELDS, NotAnEvent, event_of
+from producers.publisher import Publisher
+from producers.stamp import Stamped
+from worker.core.adoption import SortedRow
+from worker.core.entry import NO_ADDRESS, NO_MAC, is_host_address
+from worker.core.fold import fold
+from worker.core.ownership import parse_tag
+from worker.core.record import ServiceRecord, own_version
+from worker.core.rows import Lease
+from worker.errors import ConfigurationError
+from worker.inventory.config import CLI_SOURCE
+from worker.store.store import Store
+
+_LONGEST_LABEL: Final = 64
+
+
+def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[Stamped]:
+    """The events of a BSS's export, complete and checked.
+
+    Args:
+        path: events as `leasewire publish` takes them, or a CSV table of services with the columns
+            of `producers.flat.FIELDS`; those of a table are an operator's.
+        publisher: checks them.
+        actor: who says what a table says.
+
+    Raises:
+        ConfigurationError: with every mistake and its line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([f"{path}: is not UTF-8 text; encode it as UTF-8"]) from error
+    given: list[tuple[int, str | Mapping[str, Any]]]
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            given = [(each.line, each.text) for each in find_events(text)]
+        except BrokenText as error:
+            raise ConfigurationError([f"{path}: {error}"]) from error
+    else:
+        given = _of_table(path, text, actor)
+    try:
+        return publisher.check(event for _, event in given)
+    except BatchViolation as error:
+        lines = [f"{path}:{given[index][0]}: {problem}" for index, problem in error.problems]
+        raise ConfigurationError(lines) from error
+
+
+def _of_table(path: Path, text: str, actor: str) -> list[tuple[int, str | Mapping[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text))
+    unknown = [str(name) for name in reader.fieldnames or () if name not in FIELDS]
+    if unknown or not reader.fieldnames:
+        problem = f"no such column: {', '.join(unknown)}; there are {', '.join(FIELDS)}"
+        raise ConfigurationError([f"{path}:1: {problem}"])
+    found: list[tuple[int, str | Mapping[str, Any]]] = []
+    problems = []
+    for row in reader:
+        line = reader.line_num
+        if None in row or None in row.values():
+            problems.append(f"{path}:{line}: has another number of cells than the first line")
+            continue
+        try:
+            found.append((line, event_of(row) | {"source": CLI_SOURCE, "actor": actor}))
+        except NotAnEvent as error:
+            problems.append(f"{path}:{line}: {error}")
+    if problems:
+        raise ConfigurationError(problems)
+    return found
+
+
+def events_of_rows(
+    rows: Iterable[SortedRow], router: str, publisher: Publisher, actor: str
+) -> list[Stamped]:
+    """A service for each row of nobody that can be one, named after the router and the address.
+
+    A row whose access is blocked becomes a suspended service. What a row has besides MAC, address
+    and server is not said: where the policy manages it, that says what it is to be.
+    """
+    return publisher.check(
+        _service_of(each.row, router, actor)
+        for each in rows
+        if each.sort == "foreign" and can_be_service(each.row)
+    )
+
+
+def can_be_service(row: Lease) -> bool:
+    """Whether a row has a MAC of its own, an address or a pool, and nobody's tag."""
+    has_place = row.mac != NO_MAC and row.address != NO_ADDRESS
+    return has_place and not row.radius and parse_tag(row.comment) is None
+
+
+def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
+    own_address = is_host_address(row.address)
+    name = row.address if own_address else row.mac.replace(":", "")
+    fields = {
+        "service_id": f"{router}-{name}",
+        "router": router,
+        "dhcp_server": row.server,
+        "mac": row.mac,
+        "ipv4" if own_address else "pool": row.address,
+    }
+    if row.fields.get("block-access") == "yes":
+        fields["suspension_mode"] = "block"
+    if row.comment.isprintable() and len(row.comment) <= _LONGEST_LABEL:
+        fields["label"] = row.comment
+    return event_of(fields) | {"source": CLI_SOURCE, "actor": actor}
+
+
+def folded(store: Store, events: Sequence[Stamped]) -> list[ServiceRecord]:
+    """The records as they will be once the events are taken in; nothing is stored."""
+    parsed = [parse_event(each.event) for each in events]
+    stored = store.records.read(sorted({event.data.service_id for event in parsed}))
+    records = {service_id: each.record for service_id, each in stored.items()}
+    for event, each in zip(parsed, events, strict=True):
+        before = records[event.data.service_id]
+        version = own_version(before, version_hash(each.event))
+        records[event.data.service_id] = fold(before, event, version).record
+    return list(records.values())

@@ -1,0 +1,81 @@
+"""A router that is only observed: what a pass would write is said, and nothing is written.
+
+Called by `round` in place of its work, where the router's policy says `mode = "observe"`.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from worker.convergence.endings import Look, events_at, placements_after
+from worker.convergence.gathering import Gathering
+from worker.convergence.shortcomings import Shortcomings
+from worker.convergence.writing import in_words
+from worker.core.operations import Plan
+from worker.core.outcome import outcome_of
+from worker.core.planner import plan
+from worker.core.policy import RouterPolicy
+from worker.core.record import settle
+from worker.store.routers import Conclusion, Mark
+
+log = structlog.get_logger()
+
+
+def observe(
+    gathering: Gathering,
+    shortcomings: Shortcomings,
+    policy: RouterPolicy,
+    marks: Sequence[Mark],
+    now_ms: int,
+) -> list[Conclusion]:
+    """Plan for the services of a batch and clear their marks: their events end as `observed`."""
+    looks, rows = gathering.close(gathering.claim(gathering.looks(marks)))
+    for look in looks.values():
+        look.refused = look.refused or shortcomings.of(look)
+    made = plan([gathering.wanted(look) for look in looks.values()], rows, policy)
+    return [_observed(look, made, now_ms) for look in looks.values()]
+
+
+def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
+    service_id, record = look.mark.service_id, look.mark.stored.record
+    why = made.waiting.get(service_id)
+    would = [in_words(each) for each in made.operations() if each.service_id == service_id]
+    if why is not None:
+        reason, detail = why.reason, why.detail
+    elif would:
+        reason, detail = "would-write", "; ".join(would)
+    else:
+        reason, detail = "already-current", ""
+    after = record
+    if why is None and not would:
+        after = replace(record, placements=placements_after(look, made.listed[service_id]))
+    ending = events_at(record, look.router)
+    outcomes = []
+    if ending:
+        after, settled = settle(after)
+        outcomes = [
+            outcome_of(
+                end.outstanding,
+                service_id,
+                "superseded" if end.by else "observed",
+                now_ms,
+                reason="" if end.by else reason,
+                detail=f"by {end.by}" if end.by else detail,
+                router=look.router,
+            )
+            for end in settled
+        ]
+    line = {"at_ms": now_ms, "what": "observed", "router": look.router, "reason": reason}
+    log.info("service.observed", service_id=service_id, router=look.router, reason=reason)
+    return Conclusion(
+        look.mark,
+        "confirm",
+        record=after if after != record else None,
+        gone=look.router not in after.placements,
+        outcomes=outcomes,
+        lines=[json.dumps(line | {"detail": detail})] if outcomes else [],
+        counts=Counter(outcome.state for outcome in outcomes),
+    )
