@@ -3,11 +3,11 @@
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 import structlog
 import typer
@@ -15,6 +15,7 @@ import typer
 from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.embedded import EmbeddedServer
 from leasewire.gateway import ListenOption, PortOption, asked_to_stop, gateway
+from leasewire.outcomes import delivering, targets_of
 from leasewire.work import EventsOption, RoutersOption
 from worker.errors import ConfigurationError, LeasewireError
 from worker.inventory import load_inventory
@@ -74,26 +75,49 @@ def up_command(  # noqa: PLR0913 - as many options
         problem = "is missing: `leasewire init` writes one for a first use"
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
     known = load_inventory(settings.inventory, on_secret=hide_secret)
+    targets = targets_of(context)
+    names = ", ".join(each.name for each in targets)
     with (
         asked_to_stop() as stopping,
         only_one(data),
         running(server),
         gateway(context, listen, port) if with_gateway else nullcontext() as http,
+        delivering(context, targets) if targets else nullcontext() as outcomes,
     ):
         supervisor = Supervisor(environment_for(settings), events, routers)
         typer.echo(
             f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
             f"LEASEWIRE_REDIS_URL={server.url}\n"
             + (f"The gateway listens on {http.url}\n" if http else "")
+            + (f"Outcomes are delivered to {names}.\n" if outcomes else "")
             + "Ctrl-C stops it."
         )
-        code = _supervise(supervisor, server, stopping)
+        threads: dict[str, Part | None] = {"gateway": http, "outcomes": outcomes}
+        parts = {name: part for name, part in threads.items() if part is not None}
+        code = supervise(supervisor, server, stopping, parts)
     typer.echo("Leasewire has stopped.")
     raise typer.Exit(code)
 
 
-def _supervise(supervisor: Supervisor, server: EmbeddedServer, stopping: threading.Event) -> int:
-    """Keep processes and server running until asked to stop; the exit code."""
+class Part(Protocol):
+    """What runs in a thread of this process."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it still does what it is for."""
+
+
+def supervise(
+    supervisor: Supervisor,
+    server: EmbeddedServer,
+    stopping: threading.Event,
+    parts: Mapping[str, Part],
+) -> int:
+    """Keep processes and server running until asked to stop; the exit code.
+
+    A thread that ended cannot be started anew as a process can: all ends then, and loudly, for
+    whoever supervises this.
+    """
     try:
         while not stopping.is_set():
             if not server.running:
@@ -101,6 +125,11 @@ def _supervise(supervisor: Supervisor, server: EmbeddedServer, stopping: threadi
                 server.start()
             if not supervisor.look():
                 return 2
+            ended = [name for name, part in parts.items() if not part.running]
+            if ended:
+                log.error("part.ended", part=ended[0], advice="all ends: start it anew")
+                typer.echo(f"The {ended[0]} ended by itself; the log says why.", err=True)
+                return 1
             stopping.wait(_LOOK_EVERY_S)
         return 0
     finally:

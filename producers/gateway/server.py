@@ -8,8 +8,11 @@ import threading
 from types import TracebackType
 from typing import Final, Self
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
+
+log = structlog.get_logger("gateway")
 
 STOP_S: Final = 20
 """Requests under way may end when it is asked to stop; longer than one waits for Redis."""
@@ -72,5 +75,7 @@ class GatewayServer:
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
+        except BaseException:  # SystemExit too: nobody else would hear of it in a thread
+            log.exception("gateway.failed")
         finally:
             self._ended.set()
