@@ -88,7 +88,7 @@ def test_a_commit_that_comes_second_leaves_everything_untouched(store, everythin
     store.records.commit([first], store.records.now_ms())
     before = everything()
     late = store.records.commit([full_commit(generation=0)], store.records.now_ms())
-    assert late == ([False], [], {})
+    assert late == ([False], [], {}, 0)
     assert everything() == before
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from worker.convergence.shortcomings import lacking
+from worker.core.brake import HELD
 from worker.core.census import Census, Tagged, census, tagged_rows
 from worker.core.dhcp_options import is_ours
 from worker.core.drift import Difference, differences, in_words
@@ -68,10 +69,13 @@ def read_fully(
     placed = {service_id: each.record for service_id, each in stored.items()}
     claims = store.views.router_claims(router)
     setup = session.read_setup(fresh=True)
+    braked = store.brake.held_at(router, placed.keys())
     wanted = []
     for record in placed.values():
         one = _wanted(record, router, policy, claims)
         hindered = one.entry.hindered or lacking(one.entry, setup, session)
+        if record.service_id in braked:
+            hindered = Waiting(HELD, f"by the limit of {braked[record.service_id].hold}")
         wanted.append(replace(one, entry=replace(one.entry, hindered=hindered)))
     # Options first: one that comes to be named between the two reads is not looked for.
     options = session.read_rows(OPTIONS, None, progress)

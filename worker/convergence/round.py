@@ -99,6 +99,7 @@ class Rounds:
         self._gathering = Gathering(store, session, policy, hold, self._shortcomings)
         self._refusals = Refusals()
         self._in_flight: dict[str, Look] = {}
+        self._taken: set[str] = set()
 
     def run(self, marks: Sequence[Mark], now_ms: int) -> None:
         """Look at the services of a batch until each is confirmed, waits or is given up.
@@ -110,6 +111,7 @@ class Rounds:
         """
         self._now_ms = now_ms
         self._tally.services += len(marks)
+        self._taken = {mark.service_id for mark in marks}
         if self._policy.mode == "observe":
             self._conclude(
                 observe(self._gathering, self._shortcomings, self._policy, marks, now_ms)
@@ -184,7 +186,11 @@ class Rounds:
             self._tell(made, looks)
             looks = self._end_what_is_done(looks, made)
             looks = self._remember(looks, made)
-            if looks:
+            braked = self._store.brake.held_at(self._router, looks.keys() & self._taken)
+            if braked:  # since it was taken: planned anew without it, and its mark stays held
+                self._taken -= braked.keys()
+                looks = {name: look for name, look in looks.items() if name not in braked}
+            elif looks:
                 looks = self._write(looks, made)
 
     def _end_what_is_done(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:

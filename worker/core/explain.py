@@ -8,6 +8,7 @@ device does is judged in `device.py`.
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from worker.core.brake import HELD
 from worker.core.device import When, judge_device, judge_row, until_renewed
 from worker.core.facts import AtRouter, Facts, Holder, Why
 
@@ -55,6 +56,23 @@ def _journal(facts: Facts, when: When) -> Explanation | None:
         return Explanation("journaled", f"{begun}: the workers are at it, nothing is lost")
     advice = "start `leasewire worker`: nothing is lost until then"
     return Explanation("journaled", f"{begun}: no worker that folds events is running", advice)
+
+
+def _braked(facts: Facts, when: When) -> Explanation | None:
+    at = next((each for each in facts.at if each.why and each.why.reason == HELD), None)
+    if at is None or at.why is None:
+        return None
+    stands = (
+        f"({at.written.get('address')} for {at.written.get('mac-address')})" if at.written else ""
+    )
+    status = facts.record.status
+    what = "is to have another device or address" if status == "active" else f"is to be {status}"
+    return Explanation(
+        HELD,
+        f"{facts.record.service_id} {what}, but the brake holds that since "
+        f"{when(at.why.since_ms)}: {at.why.detail}; its row {stands} stands on {at.name} as before",
+        "`leasewire brake list` shows it with all others; approve or reject them there",
+    )
 
 
 def _cancelled(facts: Facts, _: When) -> Explanation | None:
@@ -253,7 +271,7 @@ def short_type(type_: str) -> str:
 
 
 _JUDGES: Final = (
-    *(_journal, _cancelled, _incomplete, _unknown_router, _router),
+    *(_journal, _braked, _cancelled, _incomplete, _unknown_router, _router),
     *(_waiting, _suspended, _pending),
 )
 _ROUTER_ADVICE: Final = {

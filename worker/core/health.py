@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from contracts.names import INTAKE_ENDS
+from worker.core.brake import HELD
 from worker.core.vitals import Vitals
 
 Level = Literal["warning", "critical"]
@@ -30,6 +31,7 @@ Critical (exit 2):
   journal     the oldest event is due for more than {JOURNAL_CRITICAL_S} s
   marks       a service of a router that is up is due for more than {MARK_CRITICAL_S} s
   routers     more than {MOST_ROUTERS:.0%} are not up
+  brake       it holds services until a person decides
 
 Warning (exit 1):
   memory      {MEMORY_WARNS:.0%} of maxmemory or more, or less than {DAYS_WARN:g} days left \
@@ -47,7 +49,8 @@ class Finding(NamedTuple):
 
     Attributes:
         level: how bad.
-        what: `redis`, `memory`, `workers`, `journal`, `marks`, `routers`, `dead` or `waiting`.
+        what: `redis`, `memory`, `workers`, `journal`, `marks`, `routers`, `brake`, `dead` or
+            `waiting`.
         detail: what was seen, beside which threshold.
         advice: what to do.
     """
@@ -154,11 +157,18 @@ def _dead(vitals: Vitals) -> Iterator[Finding]:
         yield Finding("warning", "dead", words, "see `leasewire dead-letters list`")
 
 
+def _brake(vitals: Vitals) -> Iterator[Finding]:
+    held = vitals.waiting.get(HELD)
+    if held is not None:
+        words = f"{held.number} services would lose their entries, more than usual: they are held"
+        yield Finding("critical", "brake", words, "see `leasewire brake list`")
+
+
 def _waiting(vitals: Vitals) -> Iterator[Finding]:
     late = {
         reason: each
         for reason, each in vitals.waiting.items()
-        if _age_s(vitals, each.oldest_ms) > WAITING_WARNS_S
+        if reason != HELD and _age_s(vitals, each.oldest_ms) > WAITING_WARNS_S
     }
     if late:
         count = sum(each.number for each in late.values())
@@ -179,5 +189,5 @@ def _some(names: list[str], most: int = 5) -> str:
 
 _JUDGES: Final[tuple[Callable[[Vitals], Iterator[Finding]], ...]] = (
     *(_redis, _memory, _workers, _journal),
-    *(_marks, _routers, _dead, _waiting),
+    *(_marks, _routers, _brake, _dead, _waiting),
 )

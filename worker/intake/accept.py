@@ -18,6 +18,7 @@ from worker.core.policy import RouterPolicy
 from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of, refusal
 from worker.intake.folding import Folding
 from worker.inventory import SourceConfig
+from worker.store.records import Committed
 from worker.store.sources import Heard
 from worker.store.store import Store
 
@@ -80,6 +81,17 @@ class Accept:
             through = self._through(foldings, now_ms)
             left = [service for service in left if service not in through]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
+
+    def _tell_brake(self, result: Committed) -> None:
+        for hold, taken in result.braked.items():
+            log.error("brake.held", hold=hold, services=taken, advice="see `leasewire brake list`")
+            words = "more services than usual lose their entries; held until a person decides"
+            self.store.alerts.begin("brake", hold, f"{words}: see `leasewire brake list`")
+        if result.let_go:
+            left = self.store.brake.holds()
+            for alert in self.store.alerts.open():
+                if alert.kind == "brake" and alert.subject not in left:
+                    self.store.alerts.end("brake", alert.subject, "nothing is held any more")
 
     def _count_sources(self, foldings: Sequence[Folding]) -> None:
         heard: Counter[Heard] = Counter()
@@ -187,13 +199,7 @@ class Accept:
         for each in through:
             each.tell()
         self._count_sources(through)
-        for hold, taken in result.braked.items():
-            log.error(
-                "brake.held",
-                hold=hold,
-                services=taken,
-                advice="more services than usual lose their entries: see `leasewire brake list`",
-            )
+        self._tell_brake(result)
         return [each.service_id for each in through]
 
 

@@ -95,11 +95,13 @@ class Committed(NamedTuple):
         done: which went through (False: another was faster).
         rings: the routers to ring.
         braked: hold -> how many marks the brake took.
+        let_go: how many it let go.
     """
 
     done: list[bool]
     rings: list[str]
     braked: dict[str, int]
+    let_go: int = 0
 
 
 class Records:
@@ -155,17 +157,20 @@ class Records:
         done: list[bool] = []
         rings: list[str] = []
         braked: dict[str, int] = {}
+        let_go = 0
         for start in range(0, len(commits), COMMITS_PER_CALL):
             keys, order = self._order(commits[start : start + COMMITS_PER_CALL], now_ms)
             if limits is not None:
                 order["limits"] = asdict(limits)
             with store_errors():
-                results, to_ring, held = self._scripts.run("commit", keys, [json.dumps(order)])
+                answer = self._scripts.run("commit", keys, [json.dumps(order)])
+            results, to_ring, held, freed = answer
+            let_go += int(freed)
             done += [bool(each) for each in results]
             rings += [name for name in to_ring if name not in rings]
             for hold, taken in zip(held[::2], held[1::2], strict=True):
                 braked[hold] = braked.get(hold, 0) + int(taken)
-        return Committed(done, rings, braked)
+        return Committed(done, rings, braked, let_go)
 
     def _order(
         self, commits: Sequence[ServiceCommit], now_ms: int

@@ -41,6 +41,8 @@ local function unmark(router, service)
   redis.call('HDEL', router.braked, service .. '@' .. router.name)
 end
 
+local let_through_count = 0
+
 -- Lets a held mark go on: it is due now. Returns whether it was held.
 local function let_through(router, service, now, stamp, routers_due)
   local field = service .. '@' .. router.name
@@ -48,6 +50,7 @@ local function let_through(router, service, now, stamp, routers_due)
   if not text then
     return false
   end
+  let_through_count = let_through_count + 1
   redis.call('HDEL', router.braked, field)
   redis.call('HDEL', router.waiting, service)
   mark(router, service, cjson.decode(text).priority, now, stamp, routers_due)

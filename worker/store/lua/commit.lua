@@ -16,7 +16,7 @@
 --         seen?: [field, value]}, …],
 --         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …},
---   {hold, marks that the brake took, …}.
+--   {hold, marks that the brake took, …}, how many marks it let go.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
 must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEYS[order.schedule])
@@ -167,4 +167,4 @@ for at in pairs(touched) do
     rings[#rings + 1] = routers[at].name
   end
 end
-return { results, rings, braked }
+return { results, rings, braked, let_through_count }

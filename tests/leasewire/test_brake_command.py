@@ -1,0 +1,192 @@
+"""`leasewire brake` and `services restore`: a simulated router, a real store."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tests import builders
+from worker.core.brake import BrakeLimits
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+NUMBER = 8
+IDS = [f"SVC-{i}" for i in range(NUMBER)]
+TAG = "leasewire:acme:"
+
+
+@pytest.fixture
+def braked(world):
+    """Eight services that R1 serves, and an event that cancels each."""
+    world.accept = replace(world.accept, limits=BrakeLimits())
+    world.say(
+        *(
+            builders.activated(
+                service,
+                server=None,
+                mac=builders.mac(i + 1),
+                ipv4=f"223.203.225.{10 + i}",
+                plan={"code": "HOME"},
+            )
+            for i, service in enumerate(IDS)
+        )
+    )
+    passes(world)
+    world.say(*(builders.cancelled(service, revision=2) for service in IDS))
+    return world
+
+
+def passes(world, router="R1"):
+    store = world.context.store
+    store.client.delete(store.keys.router_block(router)[3])
+    world.converge.run(router)
+
+
+def rows(world):
+    return {
+        row["comment"].removeprefix(TAG): (row["mac-address"], row["address"])
+        for row in world.r1.rows("/ip/dhcp-server/lease")
+        if row.get("comment", "").startswith(TAG)
+    }
+
+
+def the_hold(leasewire):
+    (found,) = leasewire("brake", "list", "--json").document["holds"]
+    return found
+
+
+def test_what_is_held_is_shown_everywhere_and_not_written(braked, leasewire):
+    passes(braked)
+    assert sorted(rows(braked)) == IDS
+    hold = the_hold(leasewire)
+    assert (hold["scope"], hold["name"], hold["kinds"]) == ("router", "R1", {"cancelled": NUMBER})
+    assert hold["services"][0]["mac"] == builders.mac(1)
+    assert hold["services"][0]["becomes"] == "cancelled"
+    for words in (
+        leasewire("brake", "list").out,
+        leasewire("why", "SVC-3").out,
+        leasewire("services", "show", "SVC-3").out,
+        leasewire("plan", "R1").out,
+    ):
+        assert "brake" in words
+    assert leasewire("plan", "R1").code == 0
+    status = leasewire("status", "--json").document
+    assert {"brake"} <= {each["what"] for each in status["findings"]}
+    assert [each.subject for each in braked.context.store.alerts.open()] == ["router:R1"]
+
+
+def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
+    hold = the_hold(leasewire)
+    braked.say(builders.resumed("SVC-1", revision=3, service=None))
+    braked.say(
+        builders.snapshot(
+            "SVC-2", server=None, mac=builders.mac(3), ipv4="223.203.225.12", revision=3
+        )
+    )
+    late = leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    assert late.code == 1
+    assert "another one by now" in late.err
+    passes(braked)
+    assert sorted(rows(braked)) == IDS
+
+    now = the_hold(leasewire)
+    assert now["count"] == NUMBER - 1
+    done = leasewire("brake", "approve", now["id"], "--digest", now["digest"], "--actor", "anna")
+    assert (done.code, done.err) == (0, "")
+    passes(braked)
+    assert sorted(rows(braked)) == ["SVC-2"]
+    assert leasewire("brake", "list", "--json").document["holds"] == []
+    assert braked.context.store.alerts.open() == []
+    history = leasewire("services", "events", "SVC-4", "--json").document["lines"]
+    assert [each["actor"] for each in history if each["what"] == "brake-approved"] == ["anna"]
+
+
+def test_after_an_approval_the_hour_begins_anew(braked, leasewire):
+    hold = the_hold(leasewire)
+    leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    store = braked.context.store
+    assert not store.client.exists(store.keys.router_block("R1")[11])
+    assert not store.client.exists(*store.keys.losses(builders.SOURCE))
+
+
+def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
+    before = rows(braked)
+    hold = the_hold(leasewire)
+    done = leasewire("brake", "reject", hold["id"], "--digest", hold["digest"], "--actor", "anna")
+    assert (done.code, done.err) == (0, "")
+    braked.accept.run([], "events")
+    store = braked.context.store
+    assert store.brake.held() == []
+    assert store.alerts.open() == []
+    record = store.records.read(["SVC-5"])["SVC-5"].record
+    assert (record.status, record.value("plan")) == ("active", {"code": "HOME"})
+    passes(braked)
+    assert rows(braked) == before
+    history = leasewire("services", "events", "SVC-5", "--json").document["lines"]
+    assert "anna" in [each.get("actor") for each in history]
+
+
+def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
+    hold = the_hold(leasewire)
+    leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    passes(braked)
+    braked.say(
+        *(
+            builders.activated(
+                s, server=None, mac=builders.mac(i), ipv4=f"223.203.225.{i}", revision=3
+            )
+            for i, s in enumerate(IDS, start=10)
+        )
+    )
+    passes(braked)
+    said = leasewire("brake", "expect", "--router", "R1", "--services", "7", "--for", "2h")
+    assert said.code == 0
+    braked.say(*(builders.suspended(s, revision=4) for s in IDS))
+    assert leasewire("brake", "list", "--json").document["holds"] == []
+    (announced,) = leasewire("brake", "list", "--json").document["expected"]
+    assert (announced["services"], announced["used"]) == (7, 7)
+    passes(braked)
+    assert {row["block-access"] for row in braked.r1.rows("/ip/dhcp-server/lease")} == {"true"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--router", "R1", "--services", "7"], "--until or --for"),
+        (["--router", "R1", "--services", "7", "--for", "soon"], "must be a time"),
+        (["--router", "R1", "--services", "7", "--until", "2020-01-01T00:00:00Z"], "over already"),
+        (["--router", "R9", "--services", "7", "--for", "2h"], "no router R9"),
+        (["--services", "7", "--for", "2h"], "--source or --router"),
+    ],
+)
+def test_an_announcement_that_cannot_be_is_refused(world, leasewire, options, words):
+    said = leasewire("brake", "expect", *options)
+    assert said.code == 2
+    assert words in said.err
+    assert leasewire("brake", "list", "--json").document["expected"] == []
+
+
+def test_a_cancelled_service_comes_back_as_it_was(world, leasewire):
+    world.say(builders.activated("SVC-1", server=None, ipv4="223.203.225.10", plan={"code": "A"}))
+    passes(world)
+    before = rows(world)
+    world.say(builders.cancelled("SVC-1"))
+    passes(world)
+    assert rows(world) == {}
+    said = leasewire("services", "restore", "SVC-1", "--wait", "0", "--actor", "anna")
+    assert (said.code, said.err) == (0, "")
+    world.accept.run([], "events")
+    passes(world)
+    assert rows(world) == before
+
+
+def test_who_has_its_address_by_now_is_named_and_nothing_is_done(world, leasewire):
+    world.say(builders.activated("SVC-1", server=None, ipv4="223.203.225.10"))
+    passes(world)
+    world.say(builders.cancelled("SVC-1"))
+    passes(world)
+    world.say(builders.activated("SVC-2", server=None, mac=builders.mac(9), ipv4="223.203.225.10"))
+    said = leasewire("services", "restore", "SVC-1")
+    assert said.code == 1
+    assert re.search(r"address:223\.203\.225\.10 is held by service SVC-2 \(active\)", said.err)
+    assert leasewire("services", "restore", "SVC-2").code == 1
+    assert leasewire("services", "restore", "SVC-3").code == 1
