@@ -11,6 +11,7 @@ import typer
 from leasewire import (
     adopt,
     backup,
+    brake,
     claims,
     dead_letters,
     demo,
@@ -100,6 +101,7 @@ app.command("backup", short_help="Write all state into one file.")(backup.backup
 app.command("restore", short_help="Put a backup back; holds all routers.")(backup.restore_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(claims.app, name="claims")
+app.add_typer(brake.app, name="brake")
 
 
 def main() -> None:
