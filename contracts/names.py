@@ -24,6 +24,10 @@ TASK_ACCEPT: Final = "leasewire.accept"
 """Arguments: a list of 1 to `MAX_EVENTS_PER_MESSAGE` events as JSON objects, and the lane."""
 TASK_CONVERGE: Final = "leasewire.converge"
 """Argument: the name of one router."""
+TASK_CANARY: Final = "leasewire.canary"
+"""Argument: the name of the queue that it went through; only workers send it."""
+
+TASKS: Final = (TASK_ACCEPT, TASK_CONVERGE, TASK_CANARY)
 
 MAX_EVENTS_PER_MESSAGE: Final = 500
 """A message, and one run of a journal script, holds at most as many events."""

@@ -91,6 +91,9 @@ class Settings(BaseModel):
     """A service that waits so long is told of, once: most waits end by themselves before."""
     journal_grace_s: Seconds = 2
     """An event that waited longer in the journal is rung for again by the sweep."""
+    worker_silent_s: Seconds = 8
+    """A worker with work and a free slot that begins no task for so long ends itself, to be
+    started anew: longer than Celery needs to find a Redis that was restarted."""
     router_threads: Count = 128
     """Routers in work at once in one process: more than can fall silent together."""
 

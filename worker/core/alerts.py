@@ -63,7 +63,7 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     "revision-conflict": KindOfAlert("warning", 0, "revision-conflict.md"),
     "intake-full": KindOfAlert("critical", 30, "intake-full.md"),
     # a worker that ended is another within seconds
-    "worker-silent": KindOfAlert("critical", 60, "worker-silent.md"),
+    "worker-silent": KindOfAlert("critical", 30, "worker-silent.md"),
 }
 
 

@@ -26,6 +26,7 @@ from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.routeros.sessions import Sessions
 from worker.runtime.celery_app import guard_queues, make_app
+from worker.runtime.lookout import Lookout
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import Rings, register, release_due
 from worker.runtime.watchdog import Watchdog
@@ -85,6 +86,7 @@ def run(
     rings = Rings(app)
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
+    lookout = Lookout(store, rings.canary)
     accept = Accept(store, inventory.sources, policies, rings.lane, rings.router, inventory.brake)
     register(
         app,
@@ -107,6 +109,7 @@ def run(
             ),
             Slots(settings.router_threads),
         ),
+        lookout.arrived,
     )
     name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
     sweep = Sweep(
@@ -116,10 +119,12 @@ def run(
         name,
         orphaned,
         release=lambda: release_due(accept),
+        look=lookout.look,
     )
     sweep.start()
     queues, slots = _share(kind, settings)
-    Watchdog(client, [settings.key_prefix + queue for queue in queues], slots).start()
+    keys = [settings.key_prefix + queue for queue in queues]
+    Watchdog(client, keys, slots, settings.worker_silent_s).start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
     app.worker_main(_celery_arguments(kind, settings, name, pool))
     sweep.stop()

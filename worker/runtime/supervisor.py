@@ -17,8 +17,9 @@ log = structlog.get_logger()
 
 RESTART_FIRST_S = 0.5
 RESTART_CAP_S = 30.0
-STEADY_S = 60.0
-"""A process that lived as long starts again at once, with the shortest wait."""
+STEADY_S = 10.0
+"""A process that lived as long starts again with the shortest wait: one that ends for every restart
+of Redis must not be away longer each time."""
 STOP_S = 60.0
 """Tasks under way may end: a pass has its time box, then the process is ended."""
 _POLL_S = 0.2

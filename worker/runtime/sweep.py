@@ -31,6 +31,7 @@ class Sweep:
         name: of this worker, for its sign of life.
         orphaned: says whether the supervisor is gone: then this process ends itself.
         release: lets scheduled events take effect whose time has come.
+        look: one round of the lookout.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -42,6 +43,7 @@ class Sweep:
         orphaned: Callable[[], bool],
         *,
         release: Callable[[], None] = lambda: None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._rings = rings
@@ -49,6 +51,7 @@ class Sweep:
         self._name = name
         self._orphaned = orphaned
         self._release = release
+        self._look = look
         self._stop = threading.Event()
         self._quiet = False
 
@@ -69,6 +72,7 @@ class Sweep:
         for router in found.routers:
             self._rings.router(router)
         self._release()
+        self._look()
         try:
             self._store.upkeep.run()
         except UnknownRecordFormatError as error:

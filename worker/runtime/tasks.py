@@ -35,6 +35,10 @@ class Rings:
         """A router has due marks."""
         self._send(names.TASK_CONVERGE, [router], names.QUEUE_ROUTERS, router)
 
+    def canary(self, queue: str) -> None:
+        """Look whether messages of a queue are taken."""
+        self._send(names.TASK_CANARY, [queue], queue, queue)
+
     def _send(self, task: str, args: list[Any], queue: str, words: str) -> None:
         try:
             self._app.send_task(task, args=args, queue=queue, argsrepr=words, **_PASSED_ON)
@@ -42,8 +46,20 @@ class Rings:
             log.warning("ring.failed", task=task, reason=str(error), advice="the sweep rings again")
 
 
-def register(app: Celery, accept: Accept, converge: Converge) -> None:
-    """Register the tasks with what they work with."""
+def register(
+    app: Celery,
+    accept: Accept,
+    converge: Converge,
+    arrived: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Register the tasks with what they work with.
+
+    Args:
+        app: of this process.
+        accept: folds events.
+        converge: makes routers match.
+        arrived: told of each canary, with its queue.
+    """
 
     def accept_task(*args: object, **kwargs: object) -> None:
         events, lane = _arguments(args, kwargs)
@@ -60,7 +76,15 @@ def register(app: Celery, accept: Accept, converge: Converge) -> None:
                 "message.refused", task=names.TASK_CONVERGE, reason="one router name expected"
             )
 
-    for name, task in ((names.TASK_ACCEPT, accept_task), (names.TASK_CONVERGE, converge_task)):
+    def canary_task(*args: object, **_: object) -> None:
+        queue = args[0] if args else None
+        if queue in (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS):
+            arrived(str(queue))
+        for lane in names.LANES:  # while it waited in the queue the sweep rang for nothing there
+            if queue == lane:
+                accept.run([], lane)
+
+    for name, task in zip(names.TASKS, (accept_task, converge_task, canary_task), strict=True):
         # Arguments are checked by us, with a dead letter: Celery would only log a TypeError.
         app.task(name=name, typing=False)(_guarded(name, task))
 

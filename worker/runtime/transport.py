@@ -45,7 +45,7 @@ _MUST_BE: Final[Sequence[tuple[str, _Check, str]]] = (
     ("properties.delivery_info", lambda value: isinstance(value, dict), "an object"),
     ("properties.body_encoding", _one_of("base64", "utf-8", None), "base64"),
     ("headers.id", _is_text, "text"),
-    ("headers.task", _one_of(names.TASK_ACCEPT, names.TASK_CONVERGE), "a task of ours"),
+    ("headers.task", _one_of(*names.TASKS), "a task of ours"),
     # An event has times of its own, and a body that must be unpacked cannot be looked into.
     ("headers.eta", _one_of(None), "null"),
     ("headers.expires", _one_of(None), "null"),

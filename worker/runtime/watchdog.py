@@ -2,7 +2,8 @@
 
 After some restarts of Redis a Celery worker lives on without ever asking for a message again. The
 rule: something is in its queues, it has a free slot, and for eight seconds it began no task. A
-busy worker has no free slot; an idle one has empty queues.
+busy worker has no free slot; an idle one has empty queues, but for the canary that is put into each
+now and then. One that was stopped for a while, or starved, gets the whole time anew.
 """
 
 import os
@@ -17,10 +18,11 @@ from celery import signals
 
 log = structlog.get_logger()
 
-SILENT_S: Final = 8.0
 EXIT_SILENT: Final = 70
 """Exit status of a worker that ended itself: an internal error, by the custom of sysexits."""
-_EVERY_S: Final = 1.0
+EVERY_S: Final = 1.0
+_PAUSED_S: Final = 3.0
+"""Looks that are further apart than this say that the whole process stood still."""
 
 
 class Watchdog:
@@ -30,30 +32,36 @@ class Watchdog:
         client: of the Redis that holds the queues.
         queues: keys of the lists that this worker takes messages from.
         slots: tasks that it may run at once.
+        silent_s: without a task for so long, the worker is silent.
         clock: monotonic seconds.
         end: ends the process at once; what it had is found by the sweep.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         client: redis.Redis,
         queues: Sequence[str],
         slots: int,
+        silent_s: float,
+        *,
         clock: Callable[[], float] = time.monotonic,
         end: Callable[[], None] = lambda: os._exit(EXIT_SILENT),
     ) -> None:
         self._client = client
         self._queues = queues
         self._slots = slots
+        self._silent_s = silent_s
         self._clock = clock
         self._end = end
         self._lock = threading.Lock()
         self._running = 0
         self._last_sign: float | None = None
+        self._last_look = clock()
 
     def start(self) -> None:
-        """Watch from the moment when the worker says that it is ready."""
+        """Watch from the moment when the worker says that it is ready until it is told to end."""
         signals.worker_ready.connect(self._on_ready, weak=False)
+        signals.worker_shutting_down.connect(self._on_shutdown, weak=False)
         signals.task_prerun.connect(self._on_begin, weak=False)
         signals.task_postrun.connect(self._on_end, weak=False)
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
@@ -61,6 +69,7 @@ class Watchdog:
     def look(self) -> None:
         """End the process if it fell silent."""
         now = self._clock()
+        paused, self._last_look = now - self._last_look > _PAUSED_S, now
         with self._lock:
             if self._last_sign is None:
                 return
@@ -71,9 +80,9 @@ class Watchdog:
             # Not this worker's fault: it gets the whole time anew once Redis answers.
             self._sign(now)
             return
-        if not waiting or free <= 0:
+        if paused or not waiting or free <= 0:
             self._sign(now)
-        elif silent_s > SILENT_S:
+        elif silent_s > self._silent_s:
             log.critical(
                 "worker.silent", waiting=waiting, free_slots=free, silent_s=round(silent_s, 1)
             )
@@ -81,20 +90,28 @@ class Watchdog:
 
     def _sign(self, now: float) -> None:
         with self._lock:
-            self._last_sign = now
+            if self._last_sign is not None:
+                self._last_sign = now
 
     def _run(self) -> None:
         while True:
-            time.sleep(_EVERY_S)  # the pace of looking
+            time.sleep(EVERY_S)  # the pace of looking
             self.look()
 
     def _on_ready(self, **_: object) -> None:
-        self._sign(self._clock())
+        with self._lock:
+            self._last_sign = self._clock()
+
+    def _on_shutdown(self, **_: object) -> None:
+        """It takes no more messages, and finishes what it has: its supervisor bounds that."""
+        with self._lock:
+            self._last_sign = None
 
     def _on_begin(self, **_: object) -> None:
         with self._lock:
             self._running += 1
-            self._last_sign = self._clock()
+            if self._last_sign is not None:
+                self._last_sign = self._clock()
 
     def _on_end(self, **_: object) -> None:
         with self._lock:

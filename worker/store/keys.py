@@ -94,6 +94,16 @@ class Keys:
         return f"{self.prefix}alerts:cursors"
 
     @property
+    def canaries(self) -> str:
+        """Hash: queue -> when a canary was put in that nobody took yet (ms); taking it deletes."""
+        return f"{self.prefix}canaries"
+
+    @property
+    def canary_claim(self) -> str:
+        """String with a time limit: one round of canaries at a time."""
+        return f"{self.prefix}canaries:claim"
+
+    @property
     def sweep(self) -> str:
         """String with a time limit: one sweep at a time."""
         return f"{self.prefix}sweep"

@@ -8,6 +8,7 @@ import redis
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
 from worker.store.brake import Brake
+from worker.store.canaries import Canaries
 from worker.store.claims import Claims
 from worker.store.connection import store_errors
 from worker.store.feed import Feed
@@ -43,6 +44,7 @@ class Store:
     claims: Claims
     letters: Letters
     alerts: Alerts
+    canaries: Canaries
     brake: Brake
     feed: Feed
 
@@ -101,6 +103,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         claims=Claims(client, scripts, keys),
         letters=Letters(client, scripts, keys),
         alerts=Alerts(client, scripts, keys),
+        canaries=Canaries(client, keys),
         brake=Brake(client, scripts, keys),
         feed=feed,
     )

@@ -1,0 +1,43 @@
+"""A worker whose consumer is wedged is ended and started anew."""
+
+import sys
+
+import pytest
+
+from tests import builders
+from tests.installation import SERVER, Installation, eventually
+from tests.swallowing import SwallowingProxy
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+
+def activated(number):
+    return builders.activated(
+        f"SVC-{number}",
+        server=SERVER,
+        mac=builders.mac(number),
+        ipv4=f"100.64.0.{number}",
+    )
+
+
+def test_a_wedged_worker_is_restarted_and_the_other_is_not(short_directory):
+    settings = {"LEASEWIRE_WORKER_SILENT_S": "2", "LEASEWIRE_JOURNAL_GRACE_S": "0.3"}
+    command = (sys.executable, "-m", "leasewire")
+    with (
+        Installation(short_directory, worker_command=command) as here,
+        SwallowingProxy(here.valkey.socket) as proxy,
+    ):
+        here.environ_more = settings | {"LEASEWIRE_REDIS_URL": proxy.url}
+        here.start_workers("worker")
+        here.publisher.publish([activated(1)])
+        eventually(lambda: "SVC-1" in here.rows("R1"), 30, "all is well")
+        eventually(lambda: len(here.store.views.workers()) == 2, 30, "both gave a sign of life")
+        before = set(here.store.views.workers())
+        proxy.swallow("lw:events")
+        here.publisher.publish([activated(2)])
+        eventually(lambda: "SVC-2" in here.rows("R1"), 30, "a new worker took it")
+        eventually(lambda: set(here.store.views.workers()) - before, 10, "its first sign of life")
+        (new,) = set(here.store.views.workers()) - before
+        assert new.startswith("events@")
+        assert here.log_text().count('"worker.silent"') == 1
+        assert '"code": 70' in here.log_text()

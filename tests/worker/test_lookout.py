@@ -1,0 +1,105 @@
+"""Canaries through each queue; alerts that lasted are told, and those nobody ended end."""
+
+import pytest
+import structlog
+
+from tests.store.passing_time import let_pass
+from worker.core import alerts
+from worker.core.alerts import KINDS
+from worker.core.circuit import RouterState
+from worker.runtime.lookout import SILENT_MS, Lookout
+from worker.store.canaries import QUEUES
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def sent():
+    return []
+
+
+@pytest.fixture
+def lookout(store, sent):
+    def send(queue):
+        sent.append(queue)
+        store.client.lpush(store.keys.queue(queue), "canary")
+
+    return Lookout(store, send)
+
+
+@pytest.fixture
+def next_round(store, lookout):
+    """A round of canaries after so much time."""
+
+    def go(after_ms=0):
+        store.client.delete(store.keys.canary_claim)
+        for queue, at_ms in store.client.hgetall(store.keys.canaries).items():
+            store.client.hset(store.keys.canaries, queue, int(at_ms) - after_ms)
+        with structlog.testing.capture_logs() as logs:
+            lookout.look()
+        return [line["event"] for line in logs]
+
+    return go
+
+
+def take(store, lookout, queue):
+    store.client.rpop(store.keys.queue(queue))
+    lookout.arrived(queue)
+
+
+def test_one_goes_through_each_queue_and_no_more_while_it_waits(store, lookout, sent, next_round):
+    next_round()
+    lookout.look()  # too early
+    next_round()
+    assert sent == list(QUEUES)
+    take(store, lookout, "events")
+    next_round()
+    assert sent == [*QUEUES, "events"]
+
+
+def test_a_lost_one_is_sent_again(store, lookout, sent, next_round):
+    next_round()
+    store.client.delete(*(store.keys.queue(queue) for queue in QUEUES))
+    next_round()
+    assert sent == [*QUEUES, *QUEUES]
+
+
+def test_a_queue_that_nobody_serves_is_told_of_until_somebody_does(
+    store, lookout, next_round, monkeypatch
+):
+    silent = KINDS["worker-silent"]._replace(told_after_s=0)
+    monkeypatch.setitem(alerts.KINDS, "worker-silent", silent)
+    next_round()
+    take(store, lookout, "events")
+    take(store, lookout, "bulk")
+    assert next_round(SILENT_MS - 1000) == []
+    assert store.alerts.open() == []
+    next_round(2000)
+    (alert,) = store.alerts.open()
+    assert (alert.kind, alert.subject) == ("worker-silent", "routers")
+    assert next_round() == ["alert.told"]
+    take(store, lookout, "routers")
+    assert store.alerts.open() == []
+    assert [change.what for change in store.alerts.claim("mail")] == ["begun", "ended"]
+
+
+def test_bulk_may_wait_while_there_are_events(store, lookout, next_round):
+    next_round()
+    take(store, lookout, "routers")
+    next_round(2 * SILENT_MS)
+    assert [alert.subject for alert in store.alerts.open()] == ["events"]
+
+
+def test_an_alert_that_its_worker_could_not_end_is_ended(store, next_round):
+    for router in ("R1", "R2"):
+        store.alerts.begin("router-down", router, "no route")
+        store.routers.acquire(router, "aa", 1)
+    store.routers.park("R1", "aa", 1000, RouterState("unreachable"))
+    store.routers.note_state("R2", "aa", RouterState())
+    next_round()
+    assert [alert.subject for alert in store.alerts.open()] == ["R1"]
+    let_pass(store, 1000)
+    store.routers.acquire("R1", "bb", 1)
+    store.routers.note_state("R1", "bb", RouterState(away_since_ms=1))  # its backlog is drained
+    next_round()
+    assert [alert.subject for alert in store.alerts.open()] == ["R1"]

@@ -1,0 +1,60 @@
+"""What the sweep looks after besides: canaries, alerts that have lasted, alerts nobody ended."""
+
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from worker.core.alerts import KINDS
+from worker.store.store import Store
+
+log = structlog.get_logger()
+
+SILENT_MS: Final = 30_000
+"""A canary that waits so long is begun to be told of: tasks are bounded well below."""
+_ROUTER_KINDS: Final = ("router-down", "router-blocked")
+
+
+class Lookout:
+    """In every worker; what is to be done once is claimed in the store.
+
+    Args:
+        store: the store.
+        send_canary: puts one into a queue.
+    """
+
+    def __init__(self, store: Store, send_canary: Callable[[str], None]) -> None:
+        self._store = store
+        self._send_canary = send_canary
+
+    def look(self) -> None:
+        """One round, each second."""
+        for alert in self._store.alerts.tell():
+            level = log.error if KINDS[alert.kind].severity == "critical" else log.warning
+            level("alert.told", kind=alert.kind, subject=alert.subject, reason=alert.text)
+        queues = self._store.canaries.to_send()
+        if queues is None:
+            return
+        self._tell_silent()
+        self._end_left_behind()
+        for queue in queues:
+            self._send_canary(queue)
+
+    def arrived(self, queue: str) -> None:
+        """A canary came through."""
+        self._store.canaries.arrived(queue)
+        self._store.alerts.end("worker-silent", queue, "messages are taken again")
+
+    def _tell_silent(self) -> None:
+        for queue, waiting_ms in self._store.canaries.waiting_ms().items():
+            if waiting_ms > SILENT_MS:
+                words = f"nobody takes messages from the queue {queue} for {waiting_ms // 1000} s"
+                self._store.alerts.begin("worker-silent", queue, words)
+
+    def _end_left_behind(self) -> None:
+        """End alerts of routers that are up: whoever closed the circuit died before it said so."""
+        for alert in self._store.alerts.open():
+            if alert.kind in _ROUTER_KINDS:
+                view = self._store.views.router(alert.subject)
+                if not view.state.open and not view.state.away_since_ms:
+                    self._store.alerts.end(alert.kind, alert.subject)
