@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire import router_mode, router_names, router_policy
+from leasewire import router_mode, router_names, router_policy, router_setup
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import (
     JsonOption,
@@ -29,6 +29,7 @@ from worker.store.views import RouterView
 app = typer.Typer(
     no_args_is_help=True, help="Routers: their state, their backlog, a check; policies and names."
 )
+app.command("setup")(router_setup.setup_command)
 app.command("apply")(router_policy.apply_command)
 app.command("manage")(router_mode.manage_command)
 app.command("replace")(router_policy.replace_command)

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from worker.core.brake import BrakeLimits
 from worker.core.policy import RouterPolicy
+from worker.core.setup_wish import SetupWish
 from worker.errors import RouterBlocked
 
 Transport = Literal["api-ssl", "api", "rest"]
@@ -42,6 +43,7 @@ class RouterConfig:
         expect_identity: the `/system/identity` this router must have; None: any.
         expect_serial: its serial number or system id; None: any.
         policy: what planning needs to know.
+        setup: what `routers setup` is to make of it; None: people set it up.
     """
 
     name: str
@@ -57,6 +59,7 @@ class RouterConfig:
     expect_identity: str | None = None
     expect_serial: str | None = None
     policy: RouterPolicy
+    setup: SetupWish | None = None
     _environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     _on_secret: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
 

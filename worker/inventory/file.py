@@ -34,6 +34,7 @@ from worker.inventory.config import (
     Transport,
 )
 from worker.inventory.policy_keys import PlanKeys, PolicyKeys, Table, Text, problems_of_policy
+from worker.inventory.setup_keys import SetupKeys
 from worker.settings import environment
 
 
@@ -94,6 +95,7 @@ def load_inventory(
             expect_identity=router.expect_identity,
             expect_serial=router.expect_serial,
             policy=router.policy(file.installation.id, file.plans),
+            setup=router.setup.wish() if router.setup else None,
             _environ=environment() if environ is None else environ,
             _on_secret=on_secret,
         )
@@ -148,6 +150,7 @@ class _Router(PolicyKeys):
     server_name: Text | None = None
     expect_identity: Text | None = None
     expect_serial: Text | None = None
+    setup: SetupKeys | None = None
 
     @field_validator("fingerprint")
     @classmethod

@@ -17,6 +17,7 @@ BULK: Final = 2
 """Priority of marks that a person sets for all services of a router."""
 _SPAN: Final = 10**13
 """A mark's score is priority * this + when it is due (`lua/_marks.lua`)."""
+_ACTIONS_KEPT: Final = 500
 SURVEY_GOOD_MS: Final = 86_400_000
 """A router's whole table is looked through for orphans once a day: cheap beside its other reads."""
 
@@ -162,6 +163,14 @@ class Fleet:
                 "replace", self._block(router), [router, serial, new_stamp(), BULK, action]
             )
         return tuple(others) if int(marked) < 0 else int(marked)
+
+    def note(self, router: str, what: str, detail: str, actor: str) -> None:
+        """Keep among the actions what a person did on the router itself."""
+        action = self._action(actor, what, router, detail)
+        with store_errors(), self._client.pipeline() as pipe:
+            pipe.lpush(self._actions, action)
+            pipe.ltrim(self._actions, 0, _ACTIONS_KEPT - 1)
+            pipe.execute()
 
     def hold(self, router: str, reason: str, actor: str) -> int:
         """Let no worker write to a router; returns in how many ms none can be at it any more."""

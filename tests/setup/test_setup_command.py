@@ -1,0 +1,231 @@
+"""`leasewire routers setup` on a simulated router: plan, apply, proof; nothing else is touched."""
+
+import json
+
+import pytest
+
+from simulator.testing import PASSWORD, running
+from tests.setup.conftest import ADMIN, OURS, WISH
+from tests.setup.pasting import paste
+from worker.core.router_setup import MENUS
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+SERVER, POOL, LEASE = "/ip/dhcp-server", "/ip/pool", "/ip/dhcp-server/lease"
+NETWORK, FILTER, SERVICE = "/ip/dhcp-server/network", "/ip/firewall/filter", "/ip/service"
+ALL = [menu for menu in MENUS if menu != "/ip/mac-server"] + [LEASE]
+
+
+def rows_of(router):
+    """Every row by menu and id, but the counters and connections that live by themselves."""
+    found = {}
+    for menu in ALL:
+        for row in router.rows(menu):
+            if row.get("dynamic") != "true":
+                row.pop("last-logged-in", None)
+                found[menu, row[".id"]] = row
+    return found
+
+
+def alike(router):
+    """What two routers set up in the same way have in common."""
+    dropped = {".id", "last-logged-in", "fingerprint", "invalid-before", "creation-time"}
+    menus = [menu for menu in ALL if menu not in ("/interface", LEASE)]
+    return {
+        menu: [
+            {k: v for k, v in row.items() if k not in dropped}
+            for row in router.rows(menu)
+            if row.get("dynamic") != "true"
+        ]
+        for menu in menus
+    }
+
+
+def test_a_plan_writes_nothing_and_shows_each_step(inventory, setup, router):
+    before = rows_of(router)
+    shown = setup()
+    assert shown.code == 2
+    assert "13 steps; --apply takes them." in shown.out
+    assert "! the router has no address in 223.203.225.0/24" in shown.out
+    assert "address= -> 127.0.0.0/8" in shown.out
+    assert OURS not in shown.out + shown.err
+    assert rows_of(router) == before
+    document = json.loads(setup("--json").out)
+    assert [step["verb"] for step in document["steps"]].count("add") == 11
+    assert OURS not in json.dumps(document)
+
+
+def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
+    inventory, setup, leasewire, router
+):
+    done = setup("--apply", "--actor", "ada")
+    assert done.code == 0, done
+    assert "R1: 13 steps done" in done.out
+    assert "✓ leasewire logs in to MikroTik over TLS" in done.out
+    pin = f'fingerprint = "{router.fingerprint_sha256}"'
+    assert pin in done.out
+    (user,) = [row for row in router.rows("/user") if row["name"] == "leasewire"]
+    assert (user["group"], user["address"]) == ("leasewire", "127.0.0.0/8")
+    (server,) = router.rows(SERVER)
+    assert (server["interface"], server["lease-time"]) == ("ether2", "10m")
+    after = router.journal()
+    assert setup().out.endswith("R1: nothing to do.\n")
+    assert setup().code == 0
+    inventory(pin)
+    assert leasewire("routers", "setup", "R1").code == 0
+    again = leasewire("routers", "setup", "R1", "--apply")
+    assert (again.code, "R1: nothing to do" in again.out) == (0, True)
+    assert router.journal() == after
+    (_, first) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
+    assert (first["actor"], first["what"], first["detail"]) == ("ada", "setup", "13 steps")
+
+
+def test_our_password_never_goes_over_the_wire_in_clear(inventory, setup, router):
+    setup("--apply")
+    by = {
+        (entry["command"].rpartition("/")[0]): entry.get("service", entry.get("session"))
+        for entry in router.journal()
+    }
+    assert by["/ip/service"] != by["/user"]
+
+
+def test_what_is_there_already_stays_as_it_is(inventory, setup, router):
+    router.add_row(POOL, {"name": "theirs", "ranges": "192.0.2.10-192.0.2.20"})
+    router.add_row(SERVER, {"name": "theirs", "interface": "ether3", "address-pool": "theirs"})
+    router.add_row(NETWORK, {"address": "192.0.2.0/24", "gateway": "192.0.2.1"})
+    router.add_row(LEASE, {"mac-address": "00:00:5E:00:53:01", "address": "192.0.2.15"})
+    router.add_row(FILTER, {"chain": "forward", "action": "accept"})
+    router.add_row("/user/group", {"name": "theirs", "policy": "read,winbox"})
+    router.add_row("/user", {"name": "theirs", "group": "theirs", "password": "x"})
+    router.add_row("/certificate", {"name": "theirs", "common-name": "theirs"})
+    before = rows_of(router)
+    assert setup("--apply").code == 0
+    after = rows_of(router)
+    changed = [key for key in before if after.get(key) != before[key]]
+    ((service, row_id),) = changed
+    assert (service, after[service, row_id]["name"]) == (SERVICE, "api-ssl")
+    assert [row.get("action") for row in router.rows(FILTER)] == ["drop", "accept"]
+
+
+def test_what_differs_is_shown_with_what_it_is_now_and_put_right(inventory, setup, router):
+    setup("--apply")
+    (network,) = router.rows(NETWORK)
+    router.set_row(NETWORK, network[".id"], {"gateway": "223.203.225.254", "comment": "keep me"})
+    (group,) = [row for row in router.rows("/user/group") if row["name"] == "leasewire"]
+    router.set_row("/user/group", group[".id"], {"policy": "ftp,!write"})
+    shown = setup()
+    assert shown.code == 2
+    assert "gateway=223.203.225.254 -> 223.203.225.1" in shown.out
+    assert "2 steps" in shown.out
+    assert setup("--apply").code == 0
+    (network,) = router.rows(NETWORK)
+    assert (network["gateway"], network["comment"]) == ("223.203.225.1", "keep me")
+    assert setup().code == 0
+
+
+def test_the_printed_script_gives_the_same_router(inventory, setup, leasewire, router):
+    script = leasewire("routers", "setup", "R1", "--script").out
+    assert setup("--apply").code == 0
+    with running(user=ADMIN) as simulation:
+        paste(simulation.router, script)
+        assert alike(simulation.router) == alike(router)
+        inventory(
+            f'host = "{simulation.router.host}"'.replace("host", "server_name"),
+            f"port = {simulation.router.api_ssl_port}",
+            f'fingerprint = "{simulation.router.fingerprint_sha256}"',
+        )
+        assert leasewire("routers", "setup", "R1").code == 0
+    with running(user=ADMIN) as simulation:
+        simulation.router.add_row(FILTER, {"chain": "forward", "action": "accept"})
+        paste(simulation.router, script)
+        assert [r["action"] for r in simulation.router.rows(FILTER)] == ["drop", "accept"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        (("127.0.0.0/8", "192.0.2.0/24"), "sees us as 127.0.0.1, which is not in manage_from"),
+        (('"ether2"', '"ether9"'), "there is no interface ether9"),
+    ],
+)
+def test_what_is_in_the_way_is_said_and_nothing_is_written(inventory, setup, router, wish, said):
+    inventory(wish=WISH.replace(*wish))
+    before = rows_of(router)
+    shown = setup("--apply")
+    assert (shown.code, said in shown.out) == (2, True)
+    assert rows_of(router) == before
+
+
+def test_another_server_on_the_interface_is_in_the_way(inventory, setup, router):
+    router.add_row(SERVER, {"name": "theirs", "interface": "ether2"})
+    shown = setup("--apply")
+    assert "interface ether2 has the DHCP server theirs already" in shown.out
+    assert shown.code == 2
+    assert len(router.rows(SERVER)) == 1
+
+
+def test_without_a_pin_no_password_is_sent_over_tls(inventory, setup, router):
+    shown = setup("--bootstrap-port", str(router.api_ssl_port), plain=False)
+    assert (shown.code, "and none is pinned" in shown.err) == (1, True)
+    assert router.counters() == {}
+
+
+@pytest.mark.parametrize("transport", ["api-ssl", "rest"])
+def test_a_pinned_router_is_set_up_over_tls_from_the_first_step(
+    inventory, setup, router, transport
+):
+    port = router.api_ssl_port if transport == "api-ssl" else router.rest_port
+    pin = f'fingerprint = "{router.fingerprint_sha256}"'
+    inventory(f'transport = "{transport}"', f"port = {port}", pin)
+    done = setup("--apply", plain=False)
+    assert done.code == 0, done
+    assert "Pin its certificate" not in done.out
+    assert setup(plain=False).code == 0
+    (group,) = [row for row in router.rows("/user/group") if row["name"] == "leasewire"]
+    assert ("rest-api" in group["policy"].split(",")) == (transport == "rest")
+
+
+def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(inventory, setup, router):
+    router.add_row(NETWORK, {"address": "223.203.225.0/24"})
+    inventory(wish=WISH.replace("0x0A0B", "no form"))
+    refused = setup("--apply")
+    assert refused.code == 1
+    assert "refuses add of /ip/dhcp-server/option dhcp-customers-43" in refused.err
+    inventory()
+    assert setup("--apply").code == 0
+
+
+def test_a_wrong_password_of_the_first_user_is_said_and_not_shown(inventory, setup):
+    shown = setup(password="wrong-3f9")
+    assert shown.code == 1
+    assert "login-refused" in shown.err
+    assert "wrong-3f9" not in shown.out + shown.err
+    assert PASSWORD not in shown.out + shown.err
+
+
+def test_an_inventory_without_a_set_up_is_answered_with_an_example(inventory, setup, leasewire):
+    inventory(wish="")
+    shown = setup()
+    assert shown.code == 2
+    assert "[[routers.R1.setup.dhcp]]" in shown.err
+    assert leasewire("routers", "setup", "R9").code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('gateway = "223.203.225.1"', 'gateway = "192.0.2.1"'), "192.0.2.1 must be in"),
+        (("225.100-223.203.225.254", "225.254-223.203.225.1"), "the lesser address first"),
+        (("223.203.225.0/24", "223.203.225.1/24"), "without host bits"),
+        (('interface = "ether2"\n', ""), "interface: is missing"),
+        (("domain =", "domein ="), "domein: is no key"),
+        (('["127.0.0.0/8"]', "[]"), "manage_from"),
+    ],
+)
+def test_a_mistake_in_the_wish_is_told_where_it_stands(inventory, setup, change, said):
+    assert change[0] in WISH
+    inventory(wish=WISH.replace(*change))
+    shown = setup()
+    assert shown.code == 2
+    assert "routers.R1.setup" in shown.err
+    assert said in shown.err

@@ -1,0 +1,83 @@
+"""What a person wants a router to be set up with, as frozen values. Pure.
+
+Who makes them: the inventory, and `leasewire routers setup` of the rest of it.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpWish:
+    """One DHCP server with its network.
+
+    Attributes:
+        server: its name.
+        interface: on which it is; must be there.
+        network: in which it gives addresses.
+        gateway: the router's address there.
+        ranges: of the pool for devices without a service; empty: there is no pool.
+        dns_servers, ntp_servers: addresses; empty: the router's own, or none.
+        domain: empty: none.
+        lease_time: in normal form; a device moves to another address within it.
+        options: (code, value) in RouterOS's syntax, of every device.
+    """
+
+    server: str
+    interface: str
+    network: IPv4Network
+    gateway: str
+    ranges: tuple[str, ...] = ()
+    dns_servers: tuple[str, ...] = ()
+    ntp_servers: tuple[str, ...] = ()
+    domain: str = ""
+    lease_time: str = "30m"
+    options: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def pool(self) -> str:
+        """Name of the pool."""
+        return f"pool-{self.server}"
+
+    def option_name(self, code: int) -> str:
+        """Name of an option's row."""
+        return f"{self.server}-{code}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetupWish:
+    """What a router's inventory wants of it.
+
+    Attributes:
+        manage_from: prefixes from which its API may be used, and our user may log in.
+        dhcp: its servers.
+        garden: what suspended services may still reach, besides their DNS servers.
+        ping: let our user ping from the router, for `services verify`.
+    """
+
+    manage_from: tuple[str, ...]
+    dhcp: tuple[DhcpWish, ...] = ()
+    garden: tuple[str, ...] = ()
+    ping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How we are to get in, and what suspends; from the rest of the inventory.
+
+    Attributes:
+        installation: our id.
+        host: of the router, for its certificate.
+        service: `api-ssl`, `www-ssl` or `api`.
+        username: ours; its group has the same name.
+        suspend_list: address list of suspended services; empty: none.
+        mac_server: `/ip/mac-server` is to be switched on where the router has it.
+    """
+
+    installation: str
+    host: str
+    service: Literal["api-ssl", "www-ssl", "api"]
+    username: str
+    suspend_list: str = ""
+    mac_server: bool = True

@@ -1,0 +1,108 @@
+"""`[routers.NAME.setup]`: what `leasewire routers setup` is to make of a router.
+
+Who calls it: `file.py`.
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from worker.core.setup_wish import DhcpWish, SetupWish
+from worker.inventory.policy_keys import Table, Time
+
+
+def _address(value: str) -> str:
+    try:
+        return str(IPv4Address(value))
+    except ValueError:
+        raise ValueError("must be an IPv4 address") from None
+
+
+def _prefix(value: str) -> str:
+    try:
+        return str(IPv4Network(value))
+    except ValueError:
+        raise ValueError("must be an IPv4 prefix such as 192.0.2.0/24, without host bits") from None
+
+
+def _range(value: str) -> str:
+    try:
+        ends = [IPv4Address(each) for each in value.split("-", 1)]
+    except ValueError:
+        raise ValueError("must be FIRST-LAST or one address") from None
+    if ends[0] > ends[-1]:
+        raise ValueError("must be FIRST-LAST, the lesser address first")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Range = Annotated[str, AfterValidator(_range)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,48}$")]
+Domain = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}$")]
+OptionValue = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class OptionKeys(Table):
+    """One DHCP option; its value in RouterOS's syntax, as `'text'` or `0x0a0b`."""
+
+    code: Annotated[int, Field(ge=1, le=254)]
+    value: OptionValue
+
+
+class DhcpKeys(Table):
+    """`[[routers.NAME.setup.dhcp]]`; see `worker.core.setup_wish.DhcpWish`."""
+
+    server: Name
+    interface: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    network: Prefix
+    gateway: Address
+    ranges: list[Range] = Field(default_factory=list)
+    dns_servers: list[Address] = Field(default_factory=list)
+    ntp_servers: list[Address] = Field(default_factory=list)
+    domain: Domain | None = None
+    lease_time: Time = "30m"
+    options: list[OptionKeys] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        network = IPv4Network(self.network)
+        ends = [each for span in self.ranges for each in span.split("-")]
+        outside = [each for each in [self.gateway, *ends] if IPv4Address(each) not in network]
+        if outside:
+            raise ValueError(f"{', '.join(outside)} must be in {self.network}")
+        return self
+
+    def wish(self) -> DhcpWish:
+        """As `router_setup` needs it."""
+        return DhcpWish(
+            server=self.server,
+            interface=self.interface,
+            network=IPv4Network(self.network),
+            gateway=self.gateway,
+            ranges=tuple(self.ranges),
+            dns_servers=tuple(self.dns_servers),
+            ntp_servers=tuple(self.ntp_servers),
+            domain=self.domain or "",
+            lease_time=self.lease_time,
+            options=tuple((each.code, each.value) for each in self.options),
+        )
+
+
+class SetupKeys(Table):
+    """`[routers.NAME.setup]`; see `worker.core.setup_wish.SetupWish`."""
+
+    manage_from: Annotated[list[Prefix], Field(min_length=1)]
+    dhcp: list[DhcpKeys] = Field(default_factory=list)
+    garden: list[Address] = Field(default_factory=list)
+    ping: bool = False
+
+    def wish(self) -> SetupWish:
+        """As `router_setup` needs it."""
+        return SetupWish(
+            manage_from=tuple(self.manage_from),
+            dhcp=tuple(each.wish() for each in self.dhcp),
+            garden=tuple(self.garden),
+            ping=self.ping,
+        )

@@ -1,0 +1,149 @@
+"""Reads what a router is set up with, and writes the steps of a set-up: one command at a time.
+
+Who calls it: `leasewire routers setup`. What is to be written is decided in
+`worker/core/router_setup.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+
+from worker.core.router_setup import CERTIFICATE, MAC_SERVER, MENUS, Rows, Step
+from worker.errors import LeasewireError
+from worker.inventory import RouterConfig
+from worker.routeros.connection import Command, Connection, Pace, Reply
+from worker.routeros.menus import version_of
+from worker.routeros.session import compare, connect, identify, log_in
+from worker.routeros.transport import open_transport
+from worker.settings import Settings
+
+_ACTIVE = "/user/active"
+
+
+class StepRefused(LeasewireError):  # noqa: N818 - says what happened
+    """The router refused a step; those before it are done, those behind it are not.
+
+    Attributes:
+        step: which.
+        words: the router's own.
+    """
+
+    def __init__(self, router: str, step: Step, words: str) -> None:
+        super().__init__(f"router {router} refuses {step.verb} of {step.menu} {step.name}: {words}")
+        self.step = step
+        self.words = words
+
+
+class SetupSession:
+    """A connection of somebody who may set routers up.
+
+    Args:
+        config: how to get in, and as whom.
+        password: of that user.
+        settings: for the time limits.
+
+    Raises:
+        RouterUnreachable, RouterBlocked: as `open_session`.
+    """
+
+    def __init__(self, config: RouterConfig, password: str, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self._connection: Connection = connect(config, settings)
+        try:
+            log_in(self._connection, config, password, settings)
+            who = identify(self._connection, settings)
+            compare(config, who)
+        except BaseException:
+            self._connection.close()
+            raise
+        self.identity = who.identity
+        self.version = version_of(who.version)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def read(self) -> Rows:
+        """The rows of every menu that a set-up is about.
+
+        Raises:
+            RouterUnreachable: the router does not answer.
+            RouterBlocked: this user may not read one of them.
+        """
+        doing = "reading the set-up"
+        replies = self._run(doing, [(f"{menu}/print",) for menu in MENUS])
+        found = {}
+        for menu, reply in zip(MENUS, replies, strict=True):
+            if menu == MAC_SERVER and reply.traps:
+                continue
+            found[menu] = self._connection.rows(doing, reply)
+        return found
+
+    def seen_from(self) -> str:
+        """Our address as the router sees it, behind whatever translates it; empty: not told."""
+        (reply,) = self._run("looking who is here", [(f"{_ACTIVE}/print",)])
+        rows = [] if reply.traps else reply.rows
+        seen = {row.get("address", "") for row in rows if row.get("name") == self._config.username}
+        return seen.pop() if len(seen) == 1 else ""
+
+    def apply(self, steps: Sequence[Step], password: str) -> Iterator[Step]:
+        """Write steps in order; gives each when it is done.
+
+        Args:
+            steps: of a plan for what `read` gave.
+            password: of our user, where one of them makes it.
+
+        Raises:
+            StepRefused: with the router's words; nothing behind it was written.
+            RouterUnreachable: the answer to a step was not seen.
+        """
+        for step in steps:
+            (reply,) = self._run("setting up", [_command(step, password)], writing=True)
+            if reply.traps:
+                raise StepRefused(self._config.name, step, "; ".join(reply.traps))
+            yield step
+
+    def _run(
+        self, doing: str, commands: Sequence[Command], *, writing: bool = False
+    ) -> list[Reply]:
+        # A key takes slow boards a minute to make.
+        pace = Pace(4, self._settings.read_timeout_s, self._settings.read_timeout_s)
+        return self._connection.run(doing, commands, pace, writing=writing)
+
+
+def _command(step: Step, password: str) -> Command:
+    if step.verb == "sign":
+        return (f"{CERTIFICATE}/sign", f"=numbers={step.row_id or step.name}")
+    secret = dict.fromkeys(step.secret, password)
+    words = [f"={name}={value}" for name, value in {**step.fields, **secret}.items()]
+    target = [f"=.id={step.row_id}"] if step.verb == "set" and step.row_id else []
+    return (f"{step.menu}/{step.verb}", *target, *words)
+
+
+def pin_of(config: RouterConfig, settings: Settings) -> str:
+    """The fingerprint of the certificate that is shown now, whoever shows it.
+
+    Raises:
+        RouterUnreachable: nobody shows one.
+    """
+    limits = settings.connect_timeout_s, settings.command_timeout_s
+    with closing(open_transport(config, *limits, trust=True)) as transport:
+        return transport.fingerprint
+
+
+def prove(config: RouterConfig, settings: Settings) -> str:
+    """Log in as our user, as the inventory says; gives the router's identity.
+
+    Raises:
+        RouterUnreachable, RouterBlocked: it does not work.
+    """
+    session = SetupSession(config, config.password().get_secret_value(), settings)
+    session.close()
+    return session.identity
+
+
+def pinned(config: RouterConfig, fingerprint: str) -> RouterConfig:
+    """The same router, known by this certificate unless the inventory says how it is known."""
+    known = config.fingerprint or config.ca_file
+    return config if known else replace(config, fingerprint=fingerprint)
