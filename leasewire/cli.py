@@ -17,9 +17,11 @@ from leasewire import (
     demo,
     drift,
     events,
+    export,
     first_inventory,
     gateway,
     hooks,
+    import_services,
     keys,
     options,
     outbox,
@@ -76,6 +78,8 @@ app.command("health", short_help="Say whether this host's workers live.")(work.h
 app.command("gateway", short_help="Take events in over HTTP.")(gateway.gateway_command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(hooks.app, name="hooks")
+app.command("export", short_help="Write the services into a file.")(export.export_command)
+app.command("import", short_help="Import services of a file.")(import_services.import_command)
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(events.app, name="events")

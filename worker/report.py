@@ -23,6 +23,8 @@ _WARNINGS: Final = frozenset(
     {"event.rejected", "event.revision_conflict", "event.previous_differs"}
 )
 """Somebody has to look at the source of these."""
+_NO_WONDER: Final = frozenset({"withdrawn", "newer-than-file"})
+"""Reasons for which an event is superseded though its source is well."""
 _AFTERWARDS_S: Final = 30 * 86_400
 """The word on a scheduled event lives as much longer than it waits."""
 
@@ -137,7 +139,7 @@ class Report:
         """
         outcome = self._outcome(of, state, reason, detail, router)
         if count not in ("rejected", "released"):
-            superseded = state == "superseded" and reason != "withdrawn"
+            superseded = state == "superseded" and reason not in _NO_WONDER
             self.heard[Heard(of.source, superseded)] += 1
         seconds = UNCHANGED_S if brief else None
         if state == "scheduled":

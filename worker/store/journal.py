@@ -73,6 +73,12 @@ class Journal:
         with store_errors():
             return int(self._client.hincrby(self._keys.attempts, key, 1))
 
+    def holds(self, lane: names.Lane, keys: Sequence[str]) -> bool:
+        """Whether one of these events is in a lane's journal still."""
+        with store_errors():
+            bodies = self._client.hmget(names.journal_body(self._keys.prefix, lane), list(keys))
+        return any(body is not None for body in bodies)
+
     def depth(self, lane: names.Lane) -> int:
         """How many events wait in a lane's journal."""
         with store_errors():

@@ -173,6 +173,10 @@ class Keys:
             base + "actions",
         )
 
+    def imported(self, digest: str) -> str:
+        """String: an imported file as JSON, by the SHA-256 of its content. Lives 40 days."""
+        return f"{self.prefix}import:{digest}"
+
     # One a source.
 
     def source(self, name: str) -> str:

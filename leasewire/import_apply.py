@@ -1,0 +1,133 @@
+"""Publishes the rows of a file on the lane for imports, and follows what becomes of them.
+
+Who calls it: `leasewire import` and `resync`. What is published twice is a duplicate: it may be
+interrupted and run again.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from contracts import names
+from leasewire.context import Context
+from leasewire.service_file import ServiceFile, end
+from producers.errors import PublishFailed
+from producers.stamp import Stamped
+from worker.core.outcome import Outcome
+from worker.store.imports import Import, Imports
+from worker.store.store import Store
+
+OUT_OF_REACH: Final = 3
+_AHEAD: Final = 20_000
+"""Rows in the journal at the most: Redis is to hold records, not the file."""
+_PATIENCE_S: Final = 60.0
+"""As long no row may be taken in before somebody should look at the workers."""
+_LOOK_EVERY_S: Final = 0.05
+
+Advance = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of the rows that were taken in, and how many were not known of."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    interrupted: bool = False
+    stalled: bool = False
+    published: int = 0
+
+
+def apply_events(
+    context: Context, file: ServiceFile, events: Iterable[Stamped], actor: str, *, total: int
+) -> Done:
+    """Publish events on the lane for imports and follow what becomes of them."""
+    store = context.store
+    imports = Imports(store.client, store.keys)
+    imports.remember(file.digest, Import(file.as_of_ms, actor, file.source))
+    done, following = Done(), _Following(store)
+    with _progress(total) as advance:
+        try:
+            for batch in batches(events):
+                if not following.wait_until(lambda: following.rows <= _AHEAD, done, advance):
+                    done.stalled = True
+                    return done
+                file.publisher.write(batch, lane=names.QUEUE_BULK)
+                done.published += len(batch)
+                following.add([each.key for each in batch])
+            done.stalled = not following.wait_until(lambda: not following.rows, done, advance)
+        except KeyboardInterrupt:
+            done.interrupted = True
+        except PublishFailed as error:
+            end(OUT_OF_REACH, str(error), "Run the same command again to go on.")
+    return done
+
+
+class _Following:
+    """Events of which it is not known yet what became of them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._batches: deque[list[str]] = deque()
+        self._moved_at = time.monotonic()
+        self.rows = 0
+
+    def add(self, keys: list[str]) -> None:
+        self._batches.append(keys)
+        self.rows += len(keys)
+
+    def wait_until(self, holds: Callable[[], bool], done: Done, advance: Advance) -> bool:
+        """Collect what is known until it holds; False: nothing moves any more."""
+        self._moved_at = time.monotonic()
+        self._collect(done, advance)
+        while not holds():
+            if time.monotonic() - self._moved_at > _PATIENCE_S:
+                return False
+            time.sleep(_LOOK_EVERY_S)
+            self._collect(done, advance)
+        return True
+
+    def _collect(self, done: Done, advance: Advance) -> None:
+        while self._batches and not self._store.journal.holds(names.QUEUE_BULK, self._batches[0]):
+            keys = self._batches.popleft()
+            found = self._store.views.outcomes(keys)
+            done.counts.update(_effect(each) for each in found)
+            done.counts["unchanged"] += len(keys) - len(found)
+            self.rows -= len(keys)
+            self._moved_at = time.monotonic()
+            advance(len(keys))
+
+
+def _effect(outcome: Outcome) -> str:
+    match outcome.state:
+        case "superseded":
+            return "newer"
+        case "rejected" | "failed" | "expired":
+            return "refused"
+        case "applied" if outcome.reason == "already-current":
+            return "unchanged"
+        case "duplicate":
+            return "unchanged"
+        case _:
+            return "changed"
+
+
+def batches(events: Iterable[Stamped]) -> Iterator[list[Stamped]]:
+    """Events, as many at a time as a message holds."""
+    left = iter(events)
+    while batch := list(islice(left, names.MAX_EVENTS_PER_MESSAGE)):
+        yield batch
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Advance]:
+    columns = (TextColumn("taken in"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda count: progress.advance(task, count)

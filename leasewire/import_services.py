@@ -1,0 +1,159 @@
+"""`leasewire import`: services of a file. What would change is shown; `--apply` does it.
+
+Who calls it: the command line, and `resync`. Nothing of a file is published unless every row is
+right.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from leasewire.actor import ActorOption, actor_of
+from leasewire.context import Context, InventoryOption
+from leasewire.import_apply import Done, apply_events, batches
+from leasewire.printing import JsonOption, print_json, print_table, utc_time
+from leasewire.service_file import BAD_INPUT, AsOfOption, ServiceFile, SourceOption, end
+from producers.files.writing import template
+from worker.desk.file_preview import FilePreview, Previewed
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+_SHOWN: Final = 50
+_KEPT: Final = 10_000
+
+ApplyOption = Annotated[
+    bool, typer.Option("--apply", help="Do it; without it only what would change is shown.")
+]
+
+
+def import_command(  # noqa: PLR0913 - as many options
+    path: Annotated[Path | None, typer.Argument(metavar="FILE", show_default=False)] = None,
+    *,
+    source: SourceOption = None,
+    as_of: AsOfOption = None,
+    apply: ApplyOption = False,
+    show_template: Annotated[
+        bool, typer.Option("--template", help="Print a CSV file to begin with.")
+    ] = False,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Import services of a file: .csv (see --template), or .ndjson as `export` writes it.
+
+    A row is what a service is to be, or with an `event` such as cancelled what happened to it. The
+    file speaks of one moment: what came to be known after it stands, and such rows are counted as
+    newer. With --apply rows go by the lane for imports, behind which no other event waits. It may
+    be interrupted and run again.
+
+    Examples: leasewire import --template > services.csv; leasewire import services.csv; leasewire
+    import services.csv --apply
+    """
+    if show_template:
+        typer.echo(template(), nl=False)
+        return
+    if path is None:
+        end(BAD_INPUT, "Name a file; `leasewire import --template` prints one to begin with.")
+    context = Context(inventory)
+    file = ServiceFile.open(context, path, source, as_of)
+    with file.publisher:
+        if not apply:
+            tell_preview(file, *preview(context, file), as_json=as_json)
+            return
+        done = apply_events(context, file, file.events(), actor_of(actor), total=file.rows)
+    tell_done(file, done, as_json=as_json)
+
+
+def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Previewed]]:
+    """What the rows would change, service by service; the first ones in full."""
+    routers = context.inventory.routers
+    policies = {name: router.policy for name, router in routers.items()}
+    desk = FilePreview(context.store, context.inventory.sources, policies)
+    counts: Counter[str] = Counter()
+    kept: list[Previewed] = []
+    for batch in batches(file.events()):
+        for each in desk.of([stamped.event for stamped in batch]):
+            counts[each.effect] += 1
+            if each.effect != "unchanged" and len(kept) < _KEPT:
+                kept.append(each)
+    return counts, kept
+
+
+def tell_preview(
+    file: ServiceFile, counts: Counter[str], changes: Sequence[Previewed], *, as_json: bool
+) -> None:
+    """Show what would change."""
+    if as_json:
+        said = [
+            {
+                "service": each.service_id,
+                "effect": each.effect,
+                "changes": {name: list(pair) for name, pair in each.changes.items()},
+                "detail": each.detail,
+            }
+            for each in changes
+        ]
+        print_json(_document(file, counts) | {"applied": False, "changes": said})
+        return
+    rows = [(each.service_id, each.effect, _words(each)) for each in changes[:_SHOWN]]
+    print_table(("service", "effect", "what"), rows, "Nothing would change.")
+    left = sum(counts.values()) - counts["unchanged"] - len(rows)
+    if left > 0:
+        typer.echo(f"… and {left} more.")
+    typer.echo(f"\n{_summary(file, counts)}\nNothing was imported: add --apply to do so.")
+
+
+def tell_done(file: ServiceFile, done: Done, *, as_json: bool) -> None:
+    """Show what became of the rows; ends with another exit code when it is not over."""
+    again = "Run the same command again to go on: what was taken in is left as it is."
+    if as_json:
+        print_json(_document(file, done.counts) | {"applied": True, "published": done.published})
+    else:
+        typer.echo(_summary(file, done.counts))
+        if done.counts["refused"]:
+            typer.echo("What was refused: leasewire dead-letters list")
+    if done.interrupted:
+        end(INTERRUPTED, f"Interrupted after {done.published} of {file.rows} rows. {again}")
+    if done.stalled:
+        words = "rows are safe in the journal, and no worker takes them: is one running?"
+        end(FAILED, f"{done.published} of {file.rows} {words} {again}")
+    if done.counts["refused"]:
+        raise typer.Exit(FAILED)
+
+
+def _document(file: ServiceFile, counts: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "file": str(file.path),
+        "source": file.source,
+        "as_of": utc_time(file.as_of_ms),
+        "rows": file.rows,
+        "counts": dict(counts),
+    }
+
+
+def _summary(file: ServiceFile, counts: Mapping[str, int]) -> str:
+    said = ", ".join(f"{counts[name]} {name}" for name in _EFFECTS if counts.get(name))
+    return f"{file.rows} rows of {file.source} as of {utc_time(file.as_of_ms)}: {said or 'nothing'}"
+
+
+_EFFECTS: Final = ("new", "changed", "unchanged", "newer", "refused")
+
+
+def _words(each: Previewed) -> str:
+    if each.detail:
+        return each.detail
+    said = (f"{name}: {_short(old)} → {_short(new)}" for name, (old, new) in each.changes.items())
+    return "; ".join(said)
+
+
+def _short(value: object) -> str:
+    if value in (None, [], {}):
+        return "none"
+    match value:
+        case {"ipv4": found} | {"pool": found} | {"code": found}:
+            return str(found)
+        case _:
+            return str(value)

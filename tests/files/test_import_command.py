@@ -1,0 +1,126 @@
+"""`leasewire import` shows, then does, and may be interrupted and run again."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.builders import activated, cancelled, ipv4, mac, mac_changed
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.redis
+
+HEAD = "event,service_id,router,mac,ipv4\n"
+
+
+def row(number, event=""):
+    device = f"02:00:00:00:{number >> 8:02X}:{number & 255:02X}"
+    return f"{event},S-{number},R1,{device},{address(number)}\n"
+
+
+def address(number):
+    return f"10.0.{number >> 8}.{number & 255}"
+
+
+def test_without_apply_it_only_shows_what_would_change(office):
+    office.say(activated("S-1", mac=mac(1), ipv4=address(1)), activated("S-2", mac=mac(2)))
+    path = office.file("s.csv", HEAD + row(1) + row(3) + "cancelled,S-2,,,\n")
+    shown = office.run("import", path)
+    assert shown.code == 0
+    assert "mac: 00:00:5E:00:53:01 → 02:00:00:00:00:01" in shown.out
+    assert "lifecycle: on → cancelled" in shown.out
+    assert "2 changed" in shown.out
+    assert "1 new" in shown.out
+    document = office.run("import", path, "--json").document
+    assert document["counts"] == {"changed": 2, "new": 1}
+    assert document["rows"] == 3
+    assert office.store.journal.depth("bulk") == 0
+    assert office.record("S-3").status == "incomplete"
+
+
+def test_nothing_is_done_unless_every_row_is_right(office):
+    text = (
+        HEAD + row(1) + f",S-2,R1,nonsense,{address(2)}\n,S-1,R1,{mac(3)},{address(3)}\n,S 4,,,\n"
+    )
+    refused = office.run("import", office.file("s.csv", text), "--apply")
+    assert refused.code == 2
+    lines = refused.err.splitlines()
+    assert lines[0].endswith("s.csv:3: mac is not a MAC address; write it like 00:00:5E:00:53:01")
+    assert lines[1].endswith(
+        "s.csv:4: service_id is the service of line 2 again; give one row, or revisions"
+    )
+    assert lines[-1] == "Nothing was imported: mend these rows first."
+    assert office.store.journal.depth("bulk") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("none.csv",), "cannot be read"),
+        ((), "Name a file"),
+        (("s.csv", "--source", "urn:nobody"), "is not in [sources]"),
+        (("s.csv", "--as-of", "yesterday"), "is not a time"),
+        (("s.csv", "--as-of", "2999-01-01T00:00:00Z"), "yet to come"),
+    ],
+)
+def test_wrong_input_is_told(office, arguments, words):
+    office.file("s.csv", HEAD + row(1))
+    refused = office.run("import", *arguments)
+    assert refused.code == 2
+    assert words in refused.err
+
+
+def test_what_came_after_the_file_was_made_stands(office):
+    office.say(activated("S-1", mac=mac(1)), activated("S-2", mac=mac(2), ipv4=ipv4(2)))
+    path = office.file("s.csv", HEAD + row(1) + row(2) + row(3))
+    office.say(mac_changed("S-1", mac=mac(9)), cancelled("S-2"))
+    office.start_worker()
+    done = office.run("import", path, "--apply", "--json")
+    assert done.code == 0
+    assert done.document["counts"] == {"changed": 1, "newer": 2, "unchanged": 0}
+    assert office.record("S-1").value("mac") == mac(9)
+    assert office.record("S-2").status == "cancelled"
+    assert office.record("S-3").value("mac") == "02:00:00:00:00:03"
+    os.utime(path)  # copied about: it is the same file, of the same moment
+    again = office.run("import", path, "--apply", "--json").document
+    assert again["as_of"] == done.document["as_of"]
+    assert office.record("S-1").value("mac") == mac(9)
+    edited = office.file("t.csv", HEAD + row(1))
+    assert office.run("import", edited, "--apply").code == 0
+    assert office.record("S-1").value("mac") == "02:00:00:00:00:01"
+
+
+def test_what_is_exported_changes_nothing(office):
+    office.say(
+        activated("S-1", mac=mac(1), ipv4=ipv4(1), label="=roof", dns_servers=[ipv4(53)]),
+        activated("S-2", mac=mac(2), pool="customers", options=[{"code": 42, "hex": "00"}]),
+        activated("S-3"),
+        cancelled("S-3"),
+    )
+    exported = office.run("export")
+    assert exported.code == 0
+    assert "'=roof" in exported.out
+    assert "S-3" not in exported.out
+    objects = office.run("export", "--format", "ndjson", "--router", "R1").out
+    for name, text in (("e.csv", exported.out), ("e.ndjson", objects)):
+        path = office.file(name, text)
+        assert office.run("import", path, "--json").document["counts"] == {"unchanged": 2}
+
+
+def test_interrupted_and_run_again(office):
+    path = office.file("s.csv", HEAD + "".join(map(row, range(1, 601))))
+    command = [sys.executable, "-m", "leasewire", "import", path, "--apply"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # No worker yet: all is published, and it waits for them to be taken in.
+    eventually(lambda: office.store.journal.depth("bulk") == 600, "all is published", within_s=60)
+    process.send_signal(signal.SIGINT)
+    _, words = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Interrupted after 600 of 600 rows. Run the same command again" in words
+    office.start_worker()
+    done = office.run("import", path, "--apply", "--json")
+    assert done.code == 0
+    assert done.document["counts"]["changed"] == 600
+    assert len(list(office.store.views.services())) == 600

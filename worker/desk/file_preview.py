@@ -1,0 +1,107 @@
+"""What the rows of a file would change, found by folding them without a commit.
+
+Who calls it: `leasewire import` and `resync`, some hundred rows at a time. It is what `accept` does
+with them, so what is shown is what would happen, as long as nothing else comes between.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal, NamedTuple
+
+from contracts import names
+from worker.core.aliases import with_present_names
+from worker.core.policy import RouterPolicy
+from worker.core.record import DEFAULTS, ServiceRecord
+from worker.intake.admission import Admitted, Intake, admit, key_of
+from worker.intake.folding import Folding
+from worker.inventory import SourceConfig
+from worker.store.records import EventCommit
+from worker.store.store import Store
+
+Effect = Literal["new", "changed", "unchanged", "newer", "refused"]
+NEWER: Final = "newer-than-file"
+"""Reason of an outcome: something that came after the file was made holds."""
+
+
+class Previewed(NamedTuple):
+    """What the rows of one service would do.
+
+    Attributes:
+        service_id: the service.
+        effect: `newer`: what is known is newer than the row; `refused`: with `detail`.
+        changes: register -> what it holds, and what it would hold.
+        detail: why not.
+    """
+
+    service_id: str
+    effect: Effect
+    changes: Mapping[str, tuple[Any, Any]]
+    detail: str = ""
+
+
+class FilePreview:
+    """Folds rows on paper.
+
+    Args:
+        store: is only read.
+        sources: who may say what.
+        policies: router -> policy.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sources: Mapping[str, SourceConfig],
+        policies: Mapping[str, RouterPolicy],
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._policies = policies
+
+    def of(self, events: Sequence[Mapping[str, object]]) -> Iterable[Previewed]:
+        """What each service of these events would become, in their order."""
+        now_ms = self._store.records.now_ms()
+        aliases = self._store.fleet.aliases()
+        by_service: dict[str, list[Admitted]] = {}
+        for event in events:
+            intake = Intake(dict(event), names.QUEUE_BULK, 1, key_of(event))
+            found = admit(intake, self._sources, now_ms)
+            if isinstance(found, Admitted):
+                found = replace(found, event=with_present_names(found.event, aliases))
+                by_service.setdefault(found.event.service_id, []).append(found)
+            else:
+                yield Previewed(
+                    _service_of(event), "refused", {}, f"{found.reason}: {found.detail}"
+                )
+        keys = [each.key for mine in by_service.values() for each in mine]
+        seen = self._store.records.seen(keys, now_ms)
+        stored = self._store.records.read(list(by_service))
+        for service_id, mine in by_service.items():
+            before = stored[service_id]
+            commit = Folding(before, self._policies, now_ms).fold(mine, seen).commit()
+            after = commit.record or before.record
+            changes = _changes(before.record, after)
+            effect, detail = _effect(commit.events)
+            if changes:
+                effect = "changed" if before.record.owner or before.generation else "new"
+            yield Previewed(service_id, effect, changes, detail)
+
+
+def _effect(said: Sequence[EventCommit]) -> tuple[Effect, str]:
+    for each in said:
+        if each.count == "rejected" and each.outcome is not None:
+            return "refused", f"{each.outcome.reason}: {each.outcome.detail}"
+    last = said[-1] if said else None
+    if last is not None and last.count == "superseded":
+        return "newer", last.outcome.detail if last.outcome else ""
+    return "unchanged", ""
+
+
+def _changes(before: ServiceRecord, after: ServiceRecord) -> dict[str, tuple[Any, Any]]:
+    pairs = {name: (before.value(name), after.value(name)) for name in DEFAULTS}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _service_of(event: Mapping[str, object]) -> str:
+    data = event.get("data")
+    return str(data.get("service_id", "")) if isinstance(data, Mapping) else ""

@@ -1,0 +1,50 @@
+"""What is remembered of files that were imported: by their content, whatever they are called."""
+
+import json
+from typing import Any, Final, NamedTuple, cast
+
+import redis
+
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+
+_REMEMBERED_S: Final = 40 * 86_400
+"""Longer than an event's id: an import that is run again meanwhile is the same import."""
+
+
+class Import(NamedTuple):
+    """One file.
+
+    Attributes:
+        as_of_ms: when it was true, in milliseconds since 1970.
+        by: who imported it first.
+        source: in whose name.
+    """
+
+    as_of_ms: int
+    by: str
+    source: str
+
+
+class Imports:
+    """Remembers imports."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def find(self, digest: str) -> Import | None:
+        """The import of a file's content, if it was imported before."""
+        with store_errors():
+            text = cast("str | None", self._client.get(self._keys.imported(digest)))
+        if text is None:
+            return None
+        found: dict[str, Any] = json.loads(text)
+        return Import(**found)
+
+    def remember(self, digest: str, each: Import) -> None:
+        """Remember an import, from now on for 40 days."""
+        with store_errors():
+            self._client.set(
+                self._keys.imported(digest), json.dumps(each._asdict()), ex=_REMEMBERED_S
+            )
