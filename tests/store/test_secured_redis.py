@@ -1,0 +1,77 @@
+"""A Redis behind TLS with the users of `deploy/redis/`: they have the rights that are needed."""
+
+import subprocess
+from datetime import UTC, datetime
+
+import pytest
+import redis
+
+from producers.connection import open_publisher
+from producers.errors import PublishFailed
+from tests import builders
+from tests.installation import SERVER, Installation, eventually
+from tests.store.secured import make_certificate, set_users, tls_in_front_of
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+PASSWORD = "aSecret-of-Redis-91"
+
+
+def clock():
+    return datetime.now(UTC)
+
+
+def test_all_parts_work_over_tls_with_no_more_rights_than_those_of_deploy(short_directory):
+    authority, certificate = make_certificate(short_directory)
+    secret = short_directory / "redis-password"
+    secret.write_text(PASSWORD + "\n")
+    with (
+        Installation(short_directory) as here,
+        here.valkey.client() as first,
+        tls_in_front_of(here.valkey.socket, certificate) as port,
+    ):
+        set_users(first, PASSWORD)
+        admin = redis.Redis(
+            unix_socket_path=str(here.valkey.socket), username="test", password="any"
+        )
+        url = f"rediss://localhost:{port}/0"
+        here.environ_more |= {
+            "LEASEWIRE_REDIS_URL": url,
+            "LEASEWIRE_REDIS_USERNAME": "leasewire",
+            "LEASEWIRE_REDIS_PASSWORD_FILE": str(secret),
+            "LEASEWIRE_REDIS_CA_FILE": str(authority),
+        }
+        here.start_workers("events", "routers")
+        login = {"username": "leasewire-publisher", "password": PASSWORD}
+        with open_publisher(url, clock=clock, ca_file=str(authority), **login) as publisher:
+            [receipt] = publisher.publish([builders.activated(server=SERVER, ipv4="198.51.100.9")])
+            assert receipt.rung, "the publisher may also put messages into the queues"
+        eventually(lambda: here.rows("R1"), 20, "the row")
+        said = [
+            here.leasewire(*words.split())
+            for words in (
+                "publish suspended --service SVC-1",
+                "status",
+                "plan",
+                f"backup {short_directory}/all.backup",
+            )
+        ]
+        assert [each.returncode for each in said if each.returncode > 1] == [], said
+        eventually(
+            lambda: here.rows("R1")["SVC-1"][0].get("block-access") in ("yes", "true"),
+            20,
+            "suspended",
+        )
+        assert admin.acl_log() == [], "something was denied"
+
+        with (
+            open_publisher(url, clock=clock, **login) as untrusting,
+            pytest.raises(PublishFailed, match="certificate verify failed"),
+        ):
+            untrusting.publish([builders.activated("SVC-3")])
+
+        ps = subprocess.run(
+            ["/bin/ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
+        )
+        told = here.log_text() + ps.stdout + "".join(each.stdout + each.stderr for each in said)
+        assert PASSWORD not in told
