@@ -5,7 +5,7 @@ import json
 import pytest
 
 from simulator.testing import PASSWORD, running
-from tests.setup.conftest import ADMIN, OURS, WISH
+from tests.setup.conftest import ADMIN, OURS, WISH, inventory_of
 from tests.setup.pasting import paste
 from worker.core.router_setup import MENUS
 
@@ -78,6 +78,21 @@ def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
     assert router.journal() == after
     (_, first) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
     assert (first["actor"], first["what"], first["detail"]) == ("ada", "setup", "13 steps")
+
+
+@pytest.mark.parametrize("version", ["6.48.6", "7.1.5", "7.24"])
+def test_older_and_newer_routers_are_set_up_as_well(tmp_path, leasewire, inventory, version):
+    with running(user=ADMIN, version=version) as simulation:
+        router = simulation.router
+        (tmp_path / "routers.toml").write_text(inventory_of(router))
+        first = ["--bootstrap-user", ADMIN, "--bootstrap-plain"]
+        first += ["--bootstrap-port", str(router.api_port)]
+        assert leasewire("routers", "setup", "R1", *first, "--apply").code == 0
+        assert leasewire("routers", "setup", "R1", *first).code == 0
+        script = leasewire("routers", "setup", "R1", "--script", "--routeros", version).out
+        with running(user=ADMIN, version=version) as other:
+            paste(other.router, script)
+            assert alike(other.router) == alike(router)
 
 
 def test_our_password_never_goes_over_the_wire_in_clear(inventory, setup, router):
