@@ -106,6 +106,9 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(settings.log_level)
     # At DEBUG it writes every word it sends, the password of a login among them.
     logging.getLogger("librouteros").setLevel(logging.INFO)
+    # It logs each URL, and a webhook's may be secret.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpcore").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[

@@ -256,3 +256,10 @@ def fail():
     assert "Traceback" in record["exception"]
     assert "hunter2" not in line
     assert not WHOLE.search(line)
+
+
+def test_urls_of_webhooks_are_not_logged(lines):
+    stream = lines(log_level="DEBUG")
+    for name in ("httpx", "httpcore.http11"):
+        logging.getLogger(name).info("POST https://bss.example.net/secret-path")
+    assert records(stream) == []
