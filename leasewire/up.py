@@ -122,7 +122,10 @@ def supervise(
         while not stopping.is_set():
             if not server.running:
                 log.warning("store.restarted", directory=str(server.directory))
-                server.start()
+                try:
+                    server.start()
+                except RuntimeError as error:  # a full disk, say: all goes on when there is room
+                    log.error("store.not_started", reason=str(error), advice="it is tried again")  # noqa: TRY400 - its log is told, not our traceback
             if not supervisor.look():
                 return 2
             ended = [name for name, part in parts.items() if not part.running]

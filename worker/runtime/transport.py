@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 from kombu.transport import redis as stock
+from redis.exceptions import ResponseError
 
 from contracts import names
 from worker.core.outcome import DeadLetter
@@ -147,7 +148,10 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             return None  # as if the wait had run out: kombu asks again
 
     def _set_aside(self, connection: Any, entry: bytes, problem: str) -> None:  # noqa: ANN401
-        """Keep the entry as a dead letter, over the connection that has just answered."""
+        """Keep the entry as a dead letter, over the connection that has just answered.
+
+        A full Redis takes no writes: then only the log keeps it, as no worker may end for it.
+        """
         keys = Keys(self.global_keyprefix)
         connection.send_command("TIME")
         seconds, micros = connection.read_response()
@@ -160,13 +164,19 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             body=entry[:_BYTES_KEPT].decode("utf-8", "replace"),
             at_ms=now_ms,
         )
-        for command in (
-            ("HSET", keys.dead_letters, letter.id, letter.to_json()),
-            ("ZADD", keys.dead_letters_by_time, now_ms, letter.id),
-        ):
-            connection.send_command(*command)
-            connection.read_response()
-        log.error("message.set_aside", reason=problem, dead_letter=letter.id, bytes=len(entry))
+        try:
+            for command in (
+                ("HSET", keys.dead_letters, letter.id, letter.to_json()),
+                ("ZADD", keys.dead_letters_by_time, now_ms, letter.id),
+            ):
+                connection.send_command(*command)
+                connection.read_response()
+        except ResponseError as error:
+            log.error(  # noqa: TRY400 - the traceback would say nothing of the message
+                "message.dropped", reason=problem, body=letter.body, store=str(error)
+            )
+        else:
+            log.error("message.set_aside", reason=problem, dead_letter=letter.id, bytes=len(entry))
 
 
 class Channel(stock.Channel):
