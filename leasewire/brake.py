@@ -99,11 +99,7 @@ def approve(
     Example: leasewire brake approve 3f9a1c20 --digest 91b2c0d4e5f6
     """
     context = Context(inventory)
-    done = brake_list.approve(context.store, policies_of(context), hold_id, digest, actor_of(actor))
-    hold = _decided(done, hold_id)
-    rings = Rings(make_app(context.settings))
-    for router in done.rings:
-        rings.router(router)
+    hold = _decided(approve_hold(context, hold_id, digest, actor_of(actor)), hold_id)
     typer.echo(f"{len(hold.services)} services go on: {_kinds(hold)}.")
 
 
@@ -182,6 +178,15 @@ def expect(  # noqa: PLR0913 - as many options
         typer.echo(f"Until {end} {services} services may lose their entries.")
     else:
         typer.echo("The announcement is withdrawn.")
+
+
+def approve_hold(context: Context, hold_id: str, digest: str, actor: str) -> Decided:
+    """Let a list through and ring for its routers, if it is the one of the digest."""
+    done = brake_list.approve(context.store, policies_of(context), hold_id, digest, actor)
+    rings = Rings(make_app(context.settings))
+    for router in done.rings:
+        rings.router(router)
+    return done
 
 
 def reject_hold(context: Context, publisher: Publisher, hold: Hold, actor: str) -> int:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
+from leasewire import brake
 from leasewire.context import Context
 from leasewire.dead_letter_actions import replay_letter
 from leasewire.dead_letters import document_of as letter_document
@@ -25,6 +26,8 @@ from producers.gateway.ports import CursorTooOld, Document, OutcomePage, ReadFai
 from producers.gateway.server import GatewayServer
 from producers.publisher import Publisher
 from worker.core.outcome import FINAL
+from worker.desk import brake_list
+from worker.desk.brake_list import Decided
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.store.connection import connect
 from worker.store.feed import CursorTooOldError
@@ -161,6 +164,32 @@ class StoreRecords:
             now_ms = self._store.records.now_ms()
             done = self._store.letters.settle(letter, "discarded", actor, now_ms)
         return "" if done else "it failed anew, or was dealt with, meanwhile: look at it again"
+
+    def holds(self) -> Sequence[Document]:
+        """See `Records`."""
+        with _read_errors():
+            found = brake_list.holds(self._store, brake.policies_of(self._context))
+        return [brake.document_of(each) for each in found]
+
+    def approve(self, hold_id: str, digest: str, actor: str) -> str | None:
+        """See `Records`."""
+        with _read_errors():
+            return _words_of(brake.approve_hold(self._context, hold_id, digest, actor))
+
+    def reject(self, hold_id: str, digest: str, actor: str) -> str | None:
+        """See `Records`."""
+        policies = brake.policies_of(self._context)
+        with _read_errors():
+            seen = brake_list.look_up(self._store, policies, hold_id, digest)
+            if seen.what == "done" and seen.hold is not None:
+                brake.reject_hold(self._context, self._publisher, seen.hold, actor)
+        return _words_of(seen)
+
+
+def _words_of(done: Decided) -> str | None:
+    if done.what == "unknown":
+        return None
+    return "" if done.what == "done" else "the list is another one by now: look at it again"
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from producers.gateway.access import Access
 from producers.gateway.api_keys import ApiKeys
 from producers.gateway.awaited import Awaited
 from producers.gateway.event_routes import EventRoutes
+from producers.gateway.hold_routes import HoldRoutes
 from producers.gateway.hook_routes import HookRoutes
 from producers.gateway.intake import Intake
 from producers.gateway.limits import DEFAULT_DEPTH, Depth, Rates
@@ -99,7 +100,8 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     app.include_router(HookRoutes(hooks or {}, Inbox(redis, prefix), rates, clock).router())
     events = EventRoutes(access, publisher, intake, awaited, overriding)
     reading = (ReadRoutes(access, records), OutcomeRoutes(access, records))
-    for part in (events, *reading, OpsRoutes(access, records)):
+    operating = (OpsRoutes(access, records), HoldRoutes(access, records))
+    for part in (events, *reading, *operating):
         app.include_router(part.router(), dependencies=named)
     _only_what_is_answered(app)
     return app

@@ -78,3 +78,12 @@ class Records(Protocol):
 
     def discard(self, letter_id: str, actor: str) -> str | None:
         """Take a dead letter away for good; answers as `replay` does."""
+
+    def holds(self) -> Sequence[Document]:
+        """What the brake holds, by limit, each with the digest of its list."""
+
+    def approve(self, hold_id: str, digest: str, actor: str) -> str | None:
+        """Let a list through, if it is the one of the digest; answers as `replay` does."""
+
+    def reject(self, hold_id: str, digest: str, actor: str) -> str | None:
+        """Undo what a list says, if it is the one of the digest; answers as `replay` does."""

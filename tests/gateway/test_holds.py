@@ -1,0 +1,51 @@
+"""What the brake holds, decided on over HTTP."""
+
+import pytest
+
+from producers.gateway.api_keys import Scope
+from tests.brake.floor import Floor
+from tests.gateway.asking import refusal
+
+pytestmark = pytest.mark.redis
+IDS = [f"S{i}" for i in range(8)]
+
+
+@pytest.fixture
+def floor(gateway):
+    floor = Floor(gateway.store, sources=gateway.context.inventory.sources)
+    floor.activate(IDS)
+    floor.cancel(*IDS)
+    return floor
+
+
+def test_approval_names_the_digest_of_the_list(gateway, floor):
+    client = gateway.client(Scope.OPS)
+    (hold,) = client.get("/v1/holds").json()["holds"]
+    assert hold["kinds"] == {"cancelled": 8}
+    assert {each["service"] for each in hold["services"]} == set(IDS)
+    path = f"/v1/holds/{hold['id']}/approve"
+    refusal(client.post(path, json={"digest": "0" * 12}), 409, "conflict")
+    refusal(client.post(path, json={}), 400, "malformed")
+    refusal(client.post("/v1/holds/nothing/approve", json={"digest": "0"}), 404, "not-found")
+    assert floor.held() == set(IDS)
+    answer = client.post(path, json={"digest": hold["digest"]})
+    assert (answer.status_code, answer.json()["status"]) == (202, "approved")
+    assert floor.due() == set(IDS)
+    (action, *_) = gateway.store.letters.actions()
+    assert "key" in action["by"]
+
+
+def test_a_rejection_restores_each_service(gateway, floor):
+    client = gateway.client(Scope.OPS)
+    (hold,) = client.get("/v1/holds").json()["holds"]
+    answer = client.post(f"/v1/holds/{hold['id']}/reject", json={"digest": hold["digest"]})
+    assert (answer.status_code, answer.json()["status"]) == (202, "rejected")
+    floor.send()
+    assert floor.held() == set()
+    assert floor.record("S3").status == "active"
+    assert client.get("/v1/holds").json() == {"holds": []}
+
+
+def test_it_is_for_operators_alone(gateway):
+    refusal(gateway.client().get("/v1/holds"), 403, "scope-missing")
+    refusal(gateway.client_of("").get("/v1/holds"), 401, "unauthorized")
