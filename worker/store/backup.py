@@ -1,7 +1,7 @@
 """All state of an installation as entries of text: copied while workers run, and put back.
 
-Who calls it: `leasewire backup` and `restore`, which know the file. An entry says a key without its
-prefix, so that another prefix, and another kind of server, can take it. What must never enter it:
+Who calls it: `leasewire backup` and `restore`, which know the file. An entry is text, whatever
+the server's own format, so that another kind or version of server can take it. What must never enter it:
 what the keys mean, but for those that are only true for a moment.
 """
 
