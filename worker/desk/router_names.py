@@ -109,9 +109,15 @@ class RouterNames:
             policies: of the inventory.
 
         Raises:
-            NameInUseError: another serial is bound to the new name, or services keep coming.
+            NameInUseError: another serial is bound to the new name, or services keep coming, or
+                the brake holds some.
             LeaseLost: this took too long between two steps; call it again.
         """
+        if braked := [each for each in self.store.brake.held() if each.router == old]:
+            raise NameInUseError(
+                f"the brake holds {len(braked)} services on router {old}, which another name would "
+                "let through: decide on them first, see `leasewire brake list`"
+            )
         with self._seized(old, new) as token:
             match self.store.fleet.begin_rename(old, new, token, self.actor):
                 case "lost":

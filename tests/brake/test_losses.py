@@ -1,0 +1,107 @@
+"""What counts as a loss: a function of the record, in whatever order events come."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts import parse_event
+from tests import builders
+from tests.builders import version_of
+from worker.core.brake import Loss, loss_of, owned_change
+from worker.core.entry import wanted_entries
+from worker.core.fold import fold
+from worker.core.policy import RouterPolicy
+from worker.core.record import Placement, ServiceRecord
+
+POLICIES = {name: RouterPolicy("acme", "dhcp1") for name in ("R1", "R2")}
+
+
+def folded(record, *events):
+    for raw in events:
+        record = fold(record, parse_event(raw), version_of(raw)).record
+    return record
+
+
+def served(record, router="R1"):
+    """The record once a pass has read its row back there."""
+    fields = wanted_entries(record, POLICIES)[router].fields
+    return replace(record, placements={**record.placements, router: Placement(fields)})
+
+
+ACTIVE = served(folded(ServiceRecord("SVC-1"), builders.activated(revision=1)))
+MOVED = builders.event("moved", revision=5, access={"router": "R2", "dhcp_server": "dhcp1"})
+EVENTS = st.integers(2, 60).flatmap(
+    lambda n: st.sampled_from(
+        [
+            builders.cancelled(revision=n),
+            builders.suspended(revision=n),
+            builders.resumed(revision=n),
+            builders.activated(revision=n),
+            builders.activated(revision=n, mac=builders.mac(9)),
+            builders.snapshot(revision=n, ipv4=builders.ipv4(99)),
+            builders.mac_changed(mac=builders.mac(n), revision=n),
+            builders.event("plan_changed", revision=n, plan={"code": "A"}),
+            builders.event("moved", revision=n, access={"router": "R2", "dhcp_server": "dhcp1"}),
+        ]
+    )
+)
+
+
+@given(
+    st.lists(EVENTS, max_size=8).flatmap(
+        lambda each: st.tuples(st.just(each), st.permutations(each))
+    )
+)
+def test_order_and_repetition_change_no_loss(both):
+    events, others = both
+    once = loss_of(folded(ACTIVE, *events), POLICIES)
+    assert loss_of(folded(ACTIVE, *others, *others), POLICIES) == once
+
+
+@given(st.lists(EVENTS, max_size=8))
+def test_a_loss_is_just_where_the_row_would_not_serve_its_device_any_more(events):
+    record = folded(ACTIVE, *events)
+    loss = loss_of(record, POLICIES)
+    row = ACTIVE.placements["R1"].written
+    wants = wanted_entries(record, POLICIES)["R1"].fields
+    if record.status == "active" and record.router == "R2":
+        assert loss is None
+        return
+    serves = (
+        wants is not None
+        and wants["block-access"] == "no"
+        and all(wants[name] == row[name] for name in ("mac-address", "address"))
+    )
+    assert (loss is None) == serves
+    assert loss is None or loss.router == "R1"
+
+
+@given(st.lists(EVENTS, max_size=8))
+def test_said_anew_as_it_was_it_loses_nothing(events):
+    """So whatever is rejected or resumed goes free."""
+    assert loss_of(folded(ACTIVE, *events, builders.activated(revision=99)), POLICIES) is None
+
+
+@given(st.lists(EVENTS, max_size=8))
+def test_nothing_is_lost_that_was_never_written(events):
+    record = folded(ServiceRecord("SVC-1"), builders.activated(revision=1), *events)
+    assert loss_of(record, POLICIES) is None
+
+
+def test_a_service_that_moved_loses_what_its_new_router_has():
+    moved = folded(ACTIVE, MOVED)
+    assert loss_of(moved, POLICIES) is None
+    underway = folded(moved, builders.cancelled(revision=6))
+    assert loss_of(underway, POLICIES) == Loss("R1", "cancelled")
+    there = folded(served(moved, "R2"), builders.suspended(revision=6))
+    assert loss_of(there, POLICIES) == Loss("R2", "suspended")
+
+
+@given(st.lists(EVENTS, max_size=8))
+def test_services_are_counted_for_who_owns_them_now(events):
+    owned = replace(ACTIVE, owner=builders.SOURCE)
+    record = folded(owned, *events)
+    change = owned_change(ServiceRecord("SVC-1"), owned).get(builders.SOURCE, 0)
+    change += owned_change(owned, record).get(builders.SOURCE, 0)
+    assert change == (1 if record.status in ("active", "suspended") else 0)
