@@ -39,7 +39,7 @@ def fresh():
         k: [dict(r) for r in v] for k, v in OTHERS.items()
     }
     found[SERVICE] = [{".id": "*8", "name": "api-ssl", "certificate": "none", "dynamic": "false"}]
-    found[SERVICE].append({".id": "*9", "name": "api-ssl", "dynamic": "true"})
+    found[SERVICE].insert(0, {".id": "*9", "name": "api-ssl", "dynamic": "true"})
     found[MAC_SERVER] = [{"enabled": "false"}]
     return found
 
@@ -51,9 +51,8 @@ def take(found, step):
         fields = {k: v for k, v in step.fields.items() if k != "place-before"}
         rows.insert(0 if step.menu == FILTER else len(rows), {".id": f"*A{len(rows)}", **fields})
         return
-    row = next(
-        row for row in rows if row.get(".id", "") == step.row_id or step.name == row.get("name")
-    )
+    wanted = (".id", step.row_id) if step.row_id else ("name", step.name)
+    row = next(row for row in rows if row.get(wanted[0]) == wanted[1] or step.menu == MAC_SERVER)
     if step.verb == "sign":
         row["fingerprint"] = "00"
         return
@@ -79,6 +78,7 @@ def test_from_wherever_it_was_cut_off_a_plan_leads_to_what_is_wanted(cut, data):
     for step in plan_setup(WANTED, found):
         take(found, step)
     assert plan_setup(WANTED, found) == []
+    assert {".id": "*9", "name": "api-ssl", "dynamic": "true"} in found[SERVICE]
     for menu, rows in OTHERS.items():
         assert [row for row in found[menu] if row[".id"] == "*1"] == rows
 

@@ -1,0 +1,91 @@
+"""Two network namespaces and a pair of virtual interfaces: a router's end and a device's.
+
+No rights on the machine are needed where user namespaces are allowed.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.needs import missing
+
+SCRIPT = """#!/bin/sh
+echo "$1 $ip $dns $router $subnet" >> "$0.log"
+case "$1" in
+deconfig) ip addr flush dev "$interface" ;;
+bound|renew) ip addr replace "$ip/24" dev "$interface" ;;
+esac
+"""
+
+
+def need_namespaces():
+    """Skip the test, or fail it in CI, where they cannot be had."""
+    for program in ("udhcpc", "unshare", "nsenter", "ip"):
+        if shutil.which(program) is None:
+            missing(f"{program} is not installed")
+    tried = subprocess.run(["unshare", "-Urn", "true"], capture_output=True, check=False)  # noqa: S607 - found on the path above
+    if tried.returncode != 0:
+        pytest.skip("namespaces are refused here")
+
+
+class Lab:
+    """The two namespaces, each kept open by a process that waits for its input to end.
+
+    Args:
+        stack: ends them.
+        directory: for what the DHCP client runs and says.
+    """
+
+    def __init__(self, stack, directory: Path):
+        self.stack = stack
+        self.script, self.log = directory / "script", directory / "script.log"
+        self.script.write_text(SCRIPT)
+        self.script.chmod(0o755)
+        self.router = self.hold("unshare", "-Urn")
+        self.device = self.hold(*self.inside(self.router), "unshare", "-n")
+        self.run(self.router, "ip", "link", "add", "vr0", "type", "veth", "peer", "name", "vd0")
+        self.run(self.router, "ip", "link", "set", "vd0", "netns", str(self.device))
+        self.run(self.router, "ip", "addr", "add", "223.203.225.1/24", "dev", "vr0")
+        self.run(self.router, "ip", "link", "set", "vr0", "up")
+        self.run(self.router, "ip", "link", "set", "lo", "up")
+
+    def hold(self, *how):
+        process = subprocess.Popen(
+            [*how, "sh", "-c", "echo ready; exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.stack.callback(process.communicate)
+        assert process.stdout.readline() == b"ready\n"
+        return process.pid
+
+    @staticmethod
+    def inside(pid):
+        return ["nsenter", "-t", str(pid), "-U", "-n", "--preserve-credentials"]
+
+    def run(self, pid, *command):
+        subprocess.run([*self.inside(pid), *command], check=True, capture_output=True)
+
+    def wear(self, mac):
+        """Be another device."""
+        self.run(self.device, "ip", "link", "set", "vd0", "down")
+        self.run(self.device, "ip", "addr", "flush", "dev", "vd0")
+        self.run(self.device, "ip", "link", "set", "vd0", "address", mac)
+        self.run(self.device, "ip", "link", "set", "vd0", "up")
+
+    def ask(self, mac, *more):
+        """Ask for a lease once, as a device that was plugged in; give the script's words."""
+        self.wear(mac)
+        self.log.unlink(missing_ok=True)
+        script = str(self.script)
+        client = ["udhcpc", "-i", "vd0", "-n", "-q", "-f", "-t", "2", "-T", "1", "-s", script]
+        subprocess.run(
+            [*self.inside(self.device), *client, *more], capture_output=True, check=False
+        )
+        return self.heard()
+
+    def heard(self):
+        lines = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line.split() for line in lines if not line.startswith("deconfig")]
