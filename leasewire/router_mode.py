@@ -1,4 +1,4 @@
-"""`leasewire routers manage`: from now on a router that was observed is written to."""
+"""`leasewire routers manage|rebuild`: a person lets workers write a whole plan to a router."""
 
 from typing import Any
 
@@ -54,3 +54,40 @@ def manage_command(
         typer.echo(told)
     if failed or not (apply and ready):
         raise typer.Exit(failed or 2)
+
+
+def rebuild_command(
+    name: NameArgument,
+    *,
+    apply: ApplyOption = False,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Let workers write again what is gone from a router.
+
+    When many rows of ours are gone, as after a reset, a router is blocked with the word rebuild:
+    another router may answer in its place. Shows the whole plan; with --apply it is written. The
+    approval holds for six hours, or until the rows are there. A few rows that are gone need none.
+    Exit 0: approved, or nothing is to be written; 2: it is shown what would be; 1 or 3: as
+    `leasewire plan`.
+
+    Example: leasewire routers rebuild tower-7 --apply
+    """
+    context = Context(inventory)
+    config = router_of(context, name)
+    seen = look_at(context, [name])[name]
+    code = exit_code([seen])
+    to_write = code == 2  # noqa: PLR2004 - an exit code
+    document: dict[str, Any] = document_of(config, seen) | {"approved": apply and to_write}
+    if apply and to_write:
+        now_ms = context.store.records.now_ms()
+        context.store.full_reads.approve(name, actor_of(actor), now_ms)
+        code = 0
+    if as_json:
+        print_json(document)
+    else:
+        print_seen(name, seen)
+        if to_write:
+            typer.echo(f"{name}: approved" if apply else "--apply lets workers write this")
+    raise typer.Exit(code)

@@ -155,6 +155,8 @@ def replace_command(
         services = context.store.views.router(name).services
         typer.echo(f"--apply binds it, and {services} services are looked at")
         return
+    # Who says that it was replaced wants its rows written again.
+    context.store.full_reads.approve(name, actor_of(actor), context.store.records.now_ms())
     marked = context.store.fleet.replace(name, serial, actor_of(actor))
     if isinstance(marked, tuple):
         typer.echo(f"This is router {', '.join(marked)}: its serial is bound there.", err=True)

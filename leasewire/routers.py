@@ -32,6 +32,7 @@ app = typer.Typer(
 app.command("setup")(router_setup.setup_command)
 app.command("apply")(router_policy.apply_command)
 app.command("manage")(router_mode.manage_command)
+app.command("rebuild")(router_mode.rebuild_command)
 app.command("replace")(router_policy.replace_command)
 app.command("hold")(router_policy.hold_command)
 app.command("release")(router_policy.release_command)

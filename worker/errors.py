@@ -33,7 +33,8 @@ class RouterBlocked(LeasewireError):  # noqa: N818
     Attributes:
         router: its name in the inventory.
         cause: `login-refused`, `certificate-mismatch`, `certificate-invalid`, `identity-mismatch`,
-            `serial-mismatch`, `serial-shared`, `orphans`, `not-permitted` or `credentials-missing`.
+            `serial-mismatch`, `serial-shared`, `orphans`, `rebuild`, `not-permitted` or
+            `credentials-missing`.
         words: the router's own words, or what was expected and seen.
         advice: what the person is to do.
     """

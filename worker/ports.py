@@ -76,6 +76,10 @@ class RouterSession(Protocol):
         """Serial number, or system id of a CHR; empty where the router tells neither."""
 
     @property
+    def uptime_s(self) -> int | None:
+        """For how long the router has been up by now; None where it does not tell."""
+
+    @property
     def entries(self) -> EntryMenu:
         """Where the router holds our entries; in both they are read and written as leases."""
 

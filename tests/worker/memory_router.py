@@ -18,6 +18,7 @@ class MemoryRouter:
     """
 
     identity, version, serial, entries = "R1", "7.18.2", "S", "lease"
+    uptime_s = None
 
     def __init__(self, rows=()):
         self.tables = Tables(rows)

@@ -5,30 +5,40 @@ Called by `converge` each time it has a session. Reads, and writes nothing to th
 
 from typing import Final
 
+import structlog
+
 from worker.convergence.hold import Hold
-from worker.core.ownership import parse_tag
+from worker.core.census import Census, census, tagged_rows
 from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 from worker.ports import RouterSession
 from worker.store.store import Store
 
-ORPHANS_PERCENT: Final = 10
-"""More of our tagged rows without a record, and this is not the Redis that wrote them."""
+log = structlog.get_logger()
+
+REBUILD: Final = "rebuild"
+"""Why a router is blocked of which many rows of ours are gone."""
 _NAMED: Final = 3
 
 
 def make_sure(store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold) -> None:
     """Refuse a router that may not be ours to write to.
 
-    The serial is looked at in each pass; the whole table at the first contact and then once a day.
-    Where nothing is written, as the policy says `observe`, the table is not looked at.
+    The serial is looked at in each pass; the whole table at the first contact, when the router was
+    restarted, and else once a day. Where nothing is written, as the policy says `observe`, the
+    table is not looked at.
 
     Raises:
-        RouterBlocked: `serial-mismatch`, `serial-shared` or `orphans`: nothing was written.
+        RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans` or `rebuild`: nothing was
+            written.
         RouterUnreachable: it could not be read.
     """
-    if admit(store, session, hold.router) and policy.mode != "observe":
-        _survey(store, session, policy.installation, hold)
+    due = admit(store, session, hold.router)
+    if policy.mode == "observe":
+        return
+    now_ms = store.records.now_ms()
+    if due or store.full_reads.restarted(hold.router, now_ms, session.uptime_s):
+        look_through(store, session, policy, hold)
 
 
 def admit(store: Store, session: RouterSession, router: str) -> bool:
@@ -66,23 +76,56 @@ def other_serial(router: str, bound: str, seen: str) -> RouterBlocked:
     )
 
 
-def _survey(store: Store, session: RouterSession, installation: str, hold: Hold) -> None:
-    """Look through all rows: those with our tag must have records, but for a few."""
+def look_through(store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold) -> None:
+    """Look through all rows: those with our tag must have records, and those we wrote be there.
+
+    A few that are gone are marked, and so written again; many wait for a person's approval, as the
+    router was reset, or another answers in its place.
+
+    Raises:
+        RouterBlocked: `orphans` or `rebuild`.
+        RouterUnreachable: it could not be read.
+    """
+    router = hold.router
     hold.renew()
     rows = session.read_leases(None, hold.progress)
-    tags = [parse_tag(row.comment) for row in rows if not row.dynamic]
-    ours = [tag.service_id for tag in tags if tag and tag.installation == installation]
-    known = store.records.read(sorted(set(ours)))
-    orphans = [service for service in ours if not known[service].generation]
-    if len(orphans) * 100 > len(ours) * ORPHANS_PERCENT:
-        more = ", …" if len(orphans) > _NAMED else ""
-        raise RouterBlocked(
-            hold.router,
-            "orphans",
-            f"{len(orphans)} of {len(ours)} rows with the tag of installation {installation} are "
-            f"of services that this Redis does not know: {', '.join(orphans[:_NAMED])}{more}",
-            "Make sure that this is the Redis of that installation, restored to its latest state. "
-            "If it was lost, let the BSS send snapshots: services that are known again count no "
-            "more. Or remove the rows on the router",
-        )
-    store.fleet.surveyed(hold.router, store.records.now_ms())
+    placed = {each.record.service_id: each.record for each in store.views.router_services(router)}
+    tags = {each.service_id for each in tagged_rows(rows, policy.installation)}
+    others = store.records.read(sorted(tags - placed.keys()))
+    known = placed.keys() | {name for name, each in others.items() if each.generation}
+    found = census(rows, placed, known, router, policy.held_in(session.entries))
+    if found.too_many_orphans:
+        raise _orphans(router, policy.installation, found)
+    now_ms = store.records.now_ms()
+    if not found.many_gone:
+        store.full_reads.rebuilt(router)
+    elif not store.full_reads.approved(router, now_ms):
+        raise _rebuild(router, found)
+    if found.gone:
+        log.warning("router.rows_gone", router=router, services=len(found.gone))
+        store.routers.mark(router, found.gone)
+    store.full_reads.looked_through(router, now_ms, session.uptime_s)
+
+
+def _orphans(router: str, installation: str, found: Census) -> RouterBlocked:
+    names = [each.service_id for each in found.orphans]
+    more = ", …" if len(names) > _NAMED else ""
+    return RouterBlocked(
+        router,
+        "orphans",
+        f"{len(names)} of {len(found.tagged)} rows with the tag of installation {installation} are "
+        f"of services that this Redis does not know: {', '.join(names[:_NAMED])}{more}",
+        "Make sure that this is the Redis of that installation, restored to its latest state. "
+        "If it was lost, let the BSS send snapshots: services that are known again count no "
+        f"more. Or remove the rows: leasewire orphans remove {router}",
+    )
+
+
+def _rebuild(router: str, found: Census) -> RouterBlocked:
+    return RouterBlocked(
+        router,
+        REBUILD,
+        f"{len(found.gone)} of {found.expected} rows that were written to it are gone",
+        f"If it was reset, or its hardware replaced: leasewire routers rebuild {router}. If it is "
+        "to get its configuration back from a backup: do that; it is looked at now and then",
+    )

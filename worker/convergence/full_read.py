@@ -89,7 +89,7 @@ def read_fully(
         placed,
         placed.keys() | {name for name, each in others.items() if each.generation},
         router,
-        policy.installation,
+        policy,
     )
     found = [*differences(made), *map(_surplus, counted.left)]
     # Whoever is marked by now, or has another record, was written while this read.

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from worker.convergence.first_contact import REBUILD
 from worker.convergence.hold import Hold
 from worker.convergence.slots import Place
 from worker.core import circuit
@@ -21,7 +22,7 @@ from worker.store.store import Store
 log = structlog.get_logger()
 
 _WELL: Final = RouterState()
-_KINDS: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked")
+_KINDS: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked", "rebuild")
 
 
 class Outages:
@@ -117,7 +118,8 @@ class Outages:
         if self.state.state == "unreachable":
             self._store.alerts.end("router-down", self._router, "it answers, and refuses us")
         words = self._in_words(f"{error.cause}: {error.words}. {error.advice}")
-        self._store.alerts.begin("router-blocked", self._router, words)
+        kind: AlertKind = "rebuild" if error.cause == REBUILD else "router-blocked"
+        self._store.alerts.begin(kind, self._router, words)
         self._park(state, self._back_off.refused_s(_share()))
         log.error(
             "router.blocked",

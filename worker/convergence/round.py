@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from worker.convergence.endings import Look, Patience, confirmed, given_up, held_back, waiting
+from worker.convergence.first_contact import look_through
 from worker.convergence.gathering import Gathering
 from worker.convergence.hold import Hold
 from worker.convergence.observe import observe
@@ -18,7 +19,7 @@ from worker.convergence.shortcomings import Shortcomings
 from worker.convergence.suspects import Suspects
 from worker.convergence.writing import Answers, in_words, write
 from worker.core.noting import to_note
-from worker.core.operations import Plan, Waiting
+from worker.core.operations import Plan, Waiting, is_new_row
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
@@ -100,6 +101,7 @@ class Rounds:
         self._refusals = Refusals()
         self._in_flight: dict[str, Look] = {}
         self._taken: set[str] = set()
+        self._sure = False
 
     def run(self, marks: Sequence[Mark], now_ms: int) -> None:
         """Look at the services of a batch until each is confirmed, waits or is given up.
@@ -183,6 +185,7 @@ class Rounds:
             wanted = [self._gathering.wanted(look) for look in looks.values()]
             made = plan(wanted, closed, self._policy, self._surplus)
             self._surplus = made.surplus
+            self._doubt(looks, made)
             self._tell(made, looks)
             looks = self._end_what_is_done(looks, made)
             looks = self._remember(looks, made)
@@ -192,6 +195,15 @@ class Rounds:
                 looks = {name: look for name, look in looks.items() if name not in braked}
             elif looks:
                 looks = self._write(looks, made)
+
+    def _doubt(self, looks: Mapping[str, Look], made: Plan) -> None:
+        """Where fewer than half of our rows are, look at all of them before anything is written."""
+        placed = {name for name, look in looks.items() if look.written and not look.wrote}
+        made_anew = {each.service_id for each in made.operations() if is_new_row(each)}
+        if self._sure or len(placed & made_anew) * 2 <= len(placed):
+            return
+        self._sure = True
+        look_through(self._store, self._session, self._policy, self._hold)
 
     def _end_what_is_done(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
         """Confirm what needs no write, postpone what waits; returns those to be written."""

@@ -7,9 +7,10 @@ may not be what it was.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.core.entry import Entry
+from worker.core.entry import wanted_entries
 from worker.core.own_row import find_own_row
 from worker.core.ownership import parse_tag
+from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
 from worker.core.row_index import RowIndex
 from worker.core.rows import Lease, Row
@@ -72,7 +73,7 @@ def census(
     placed: Mapping[str, ServiceRecord],
     known: Collection[str],
     router: str,
-    installation: str,
+    policy: RouterPolicy,
 ) -> Census:
     """Count the rows of one read of a router.
 
@@ -81,17 +82,19 @@ def census(
         placed: by id, the services of which a row may exist on the router.
         known: of the services that tags name, those that have a record.
         router: its name.
-        installation: ours.
+        policy: of the router, as held in the session's menu.
     """
-    tagged = list(tagged_rows(rows, installation))
-    index = RowIndex([row for row in rows if isinstance(row, Lease)], installation)
+    tagged = list(tagged_rows(rows, policy.installation))
+    index = RowIndex([row for row in rows if isinstance(row, Lease)], policy.installation)
     expected, gone = 0, []
     for service_id, record in sorted(placed.items()):
         at = record.placements.get(router)
-        if at is None or at.written is None:
+        entry = wanted_entries(record, {router: policy}).get(router)
+        # One that is to be removed may be gone already: who removed it could not say so.
+        if at is None or at.written is None or entry is None or entry.fields is None:
             continue
         expected += 1
-        own = find_own_row(Entry(service_id, at.written), at.written, index)
+        own = find_own_row(entry, at.written, index)
         if own.row is None and own.waiting is None:
             gone.append(service_id)
     return Census(

@@ -63,6 +63,11 @@ Operation = Add | Set | MakeStatic | Remove
 """`number` is unique in a plan; `needs` names the operations without which this one must not go."""
 
 
+def is_new_row(operation: Operation) -> bool:
+    """Whether it makes a static lease where the service has none."""
+    return operation.menu == LEASES and isinstance(operation, Add | MakeStatic)
+
+
 @dataclass(frozen=True, slots=True)
 class Waiting:
     """Why nothing can be written for a service now, in a word and in a sentence.

@@ -5,11 +5,13 @@ Who calls it: `sessions.py` and `check.py` open one; the converge pass reads and
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
+from time import monotonic
 from typing import Final, Literal, NamedTuple, TypeVar
 
 from librouteros.exceptions import ProtocolError
 
 from worker.core.dhcp_setup import DhcpSetup
+from worker.core.normal import seconds
 from worker.core.observed import Observation, SeenRow
 from worker.core.operations import Operation
 from worker.core.policy import EntryMenu
@@ -43,6 +45,7 @@ class Identity(NamedTuple):
     version: str
     serial: str
     entries: EntryMenu = "lease"
+    uptime_s: int | None = None
 
 
 class Session:
@@ -51,11 +54,17 @@ class Session:
     def __init__(
         self, router: str, connection: Connection, who: Identity, settings: Settings
     ) -> None:
-        self.identity, self.version, self.serial, self.entries = who
+        self.identity, self.version, self.serial, self.entries, self._uptime_s = who
+        self._opened = monotonic()
         self._router = router
         self._connection = connection
         self._settings = settings
         self._setup: DhcpSetup | None = None
+
+    @property
+    def uptime_s(self) -> int | None:
+        """See `worker.ports.RouterSession`."""
+        return None if self._uptime_s is None else self._uptime_s + int(monotonic() - self._opened)
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """See `worker.ports.RouterSession`."""
@@ -218,7 +227,7 @@ def identify(
         "reading identity",
         [
             ("/system/identity/print",),
-            ("/system/resource/print", "=.proplist=version"),
+            ("/system/resource/print", "=.proplist=version,uptime"),
             # a CHR has no such menu, others no system id: a trap of either is an answer
             ("/system/routerboard/print", "=.proplist=serial-number"),
             ("/system/license/print", "=.proplist=system-id"),
@@ -231,6 +240,7 @@ def identify(
         identity=_value(connection.rows("reading identity", name), "name"),
         version=version.partition(" ")[0],  # `7.23.7 (long-term)`
         serial=_value(board.rows, "serial-number") or _value(license_.rows, "system-id"),
+        uptime_s=seconds(_value(resource.rows, "uptime")),
         entries="lease" if not probe or probe[0].traps else "mac-server",
     )
 

@@ -68,7 +68,7 @@ class Fleet:
             self._bound,
             self._seen,
             _,
-            self._surveyed,
+            _,
             self._actions,
         ) = keys.fleet_block()
 
@@ -110,11 +110,6 @@ class Fleet:
         if verdict == "ok":
             return Admission("ok", survey_due=bool(rest[0]))
         return Admission(verdict, tuple(rest))
-
-    def surveyed(self, router: str, now_ms: int) -> None:
-        """Note that a router's rows were looked through and no orphans are in the way."""
-        with store_errors():
-            self._client.hset(self._surveyed, router, str(now_ms))
 
     def apply_policy(self, router: str, policy: RouterPolicy, actor: str) -> int:
         """Store a policy as the applied one and mark all services; returns how many."""
@@ -263,9 +258,10 @@ class Fleet:
             self._keys.dead_letters_by_time,
         ]
         with store_errors():
-            return bool(
-                self._scripts.run("forget_router", keys, [router, token, gone, action, *letters])
-            )
+            done = self._scripts.run("forget_router", keys, [router, token, gone, action, *letters])
+            if done:  # what full reads found is made anew by the next
+                self._client.delete(self._keys.router_full_read(router))
+        return bool(done)
 
     def _block(self, router: str) -> list[str]:
         return [

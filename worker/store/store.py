@@ -13,6 +13,7 @@ from worker.store.claims import Claims
 from worker.store.connection import store_errors
 from worker.store.feed import Feed
 from worker.store.fleet import Fleet
+from worker.store.full_reads import FullReads
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.letters import Letters
@@ -41,6 +42,7 @@ class Store:
     views: Views
     upkeep: Upkeep
     troubles: Troubles
+    full_reads: FullReads
     claims: Claims
     letters: Letters
     alerts: Alerts
@@ -100,6 +102,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records, feed),
         troubles=Troubles(client, keys),
+        full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),
         letters=Letters(client, scripts, keys),
         alerts=Alerts(client, scripts, keys),
