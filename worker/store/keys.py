@@ -132,6 +132,14 @@ class Keys:
         return f"{self.prefix}tombstones"
 
     @property
+    def purged(self) -> str:
+        """Sorted set: SHA-256 of a service's id -> when it was purged (ms); kept 400 days.
+
+        So it can be said that a known id was erased, and nothing else.
+        """
+        return f"{self.prefix}purged"
+
+    @property
     def unacked(self) -> str:
         """Hash: Celery's messages that workers took and have not ended. Only its length is read."""
         return f"{self.prefix}unacked"

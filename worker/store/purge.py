@@ -1,0 +1,111 @@
+"""Forgets a service for good: erasure, as the law gives people a right to it.
+
+Who calls it: `leasewire services purge`. What is left is a hash of the id, and when.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import redis
+
+from contracts import names
+from worker.errors import LeasewireError
+from worker.store.connection import store_errors
+from worker.store.scripts import Scripts
+from worker.store.store import Store
+from worker.store.upkeep import TOMBSTONE_MS
+
+_PAGE: Final = 500
+
+
+class NotPurgedError(LeasewireError):
+    """A service is in use still, or changed meanwhile; the message says what to do."""
+
+
+def hashed(service_id: str) -> str:
+    """What stays of an id: nobody can read it from that, but a known id can be looked up."""
+    return hashlib.sha256(service_id.encode()).hexdigest()
+
+
+def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
+    """Forget a cancelled service of which no row is left: record, history and all that names it.
+
+    It may be repeated: the record goes last.
+
+    Returns:
+        How many of what was deleted.
+
+    Raises:
+        NotPurgedError: it is in use still, or was changed meanwhile.
+    """
+    stored = store.records.read([service_id])[service_id]
+    record, keys = stored.record, store.keys
+    if record.status not in ("cancelled", "incomplete"):
+        raise NotPurgedError(f"{service_id} is {record.status}: cancel it first")
+    if record.placements:
+        where = ", ".join(record.placements)
+        raise NotPurgedError(f"{service_id} may still have a row on {where}: wait until it is gone")
+    if record.outstanding or record.schedule.pending:
+        raise NotPurgedError(f"{service_id} has events to come: wait for them, or withdraw them")
+    client, now_ms = store.client, store.records.now_ms()
+    with store_errors():
+        client.zadd(keys.purged, {hashed(service_id): now_ms})
+        client.zremrangebyscore(keys.purged, "-inf", now_ms - TOMBSTONE_MS)
+        letters = [each for each in store.letters.all() if each.service_id == service_id]
+        events = {key for letter in letters for key in letter.event_keys}
+        events |= set(cast("list[str]", client.lrange(keys.recent(service_id), 0, -1)))
+        gone = {"dead letters": len(letters), "journal": 0, "feeds": 0}
+        for letter in letters:
+            client.hdel(keys.dead_letters, letter.id)
+            client.zrem(keys.dead_letters_by_time, letter.id)
+        for lane in names.LANES:
+            body, due = names.journal_body(keys.prefix, lane), names.journal_due(keys.prefix, lane)
+            for key in _journaled(client, body, service_id):
+                events.add(key)
+                client.zrem(due, key)
+                gone["journal"] += int(client.hdel(body, key))
+        outcomes = [keys.outcome(key) for key in events]
+        gone["outcomes"] = int(client.delete(*outcomes)) if outcomes else 0
+        gone["feeds"] = _leave_feeds(store, service_id)
+        own = [keys.tombstones, keys.record(service_id), keys.history(service_id)]
+        if not Scripts(client).run(
+            "forget", [*own, keys.recent(service_id)], [service_id, stored.generation]
+        ):
+            raise NotPurgedError(f"something was said of {service_id} meanwhile: look at it again")
+        action = {"at_ms": now_ms, "what": "purged", "by": actor, "service": hashed(service_id)}
+        client.lpush(keys.actions, json.dumps(action))
+        client.ltrim(keys.actions, 0, 499)
+    return gone
+
+
+def _journaled(client: redis.Redis, body: str, service_id: str) -> Iterator[str]:
+    """Keys of the events of a journal that name the service."""
+    for key, text in client.hscan_iter(body, count=_PAGE):
+        data = _object(text).get("data")
+        if isinstance(data, dict) and data.get("service_id") == service_id:
+            yield str(key)
+
+
+def _leave_feeds(store: Store, service_id: str) -> int:
+    """Take what was told of the service out of the outcome feeds; returns how many items."""
+    left = 0
+    for feed in cast("list[str]", store.client.hkeys(store.keys.feed_gone)):
+        after = "-"
+        while items := cast(
+            "list[tuple[str, dict[str, str]]]", store.client.xrange(feed, min=after, count=_PAGE)
+        ):
+            after = f"({items[-1][0]}"
+            for item_id, said in items:
+                if any(_object(text).get("service_id") == service_id for text in said.values()):
+                    left += int(store.client.xdel(feed, item_id))
+    return left
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
