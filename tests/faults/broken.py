@@ -5,9 +5,11 @@ So that this does not hang on luck, workers here end as if killed just before so
 writes; `dies-before-write` is the real build in that state, and must pass.
 """
 
+import json
 import os
 import random
 import signal
+import struct
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,9 +17,13 @@ from typing import Final
 from worker.convergence.endings import Look, confirmed
 from worker.convergence.hold import Hold
 from worker.convergence.round import Rounds
+from worker.core.entry import Claim
 from worker.core.operations import Plan
+from worker.routeros import transport
 from worker.runtime import process
+from worker.store import scripts
 from worker.store.journal import Journal, Taken
+from worker.store.routers import Routers
 
 _DIES: Final = 0.1
 """Share of writes before which the process is killed."""
@@ -64,10 +70,68 @@ def no_journal() -> None:
     Journal.take = broken
 
 
+def confirm_without_the_stamp() -> None:
+    """A look ends as it began, whatever was marked meanwhile."""
+    _rewrite("conclude", "or not mine", "")
+
+
+def claims_outside_the_script() -> None:
+    """Services look who has what they want, and take it in a later step."""
+    _rewrite("commit", "request(router, c.service,", "type(router, c.service,")  # asks nobody
+
+    def broken(
+        self: Routers, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
+    ) -> list[list[tuple[str, str]] | None]:
+        key = self._keys.router_block(router)[5]
+        held = {claim: json.loads(text) for claim, text in self._client.hgetall(key).items()}
+        answers = [
+            [
+                (claim, holder)
+                for claim, _ in claims
+                for holder, strong in held.get(claim, {}).values()
+                if strong and holder != service
+            ]
+            for service, _, claims in wants
+        ]
+        for (service, _, claims), refused in zip(wants, answers, strict=True):
+            for claim, scope in () if refused else claims:
+                self._client.hset(key, claim, json.dumps({scope: [service, 1]}))
+        return answers
+
+    Routers.claim = broken
+
+
+def plain_close() -> None:
+    """A connection is closed, not reset: what was sent on it is sent again by the kernel."""
+    transport._RESET_ON_CLOSE = struct.pack("ii", 0, 0)
+    transport._notice_a_dead_peer = lambda _sock, _timeout: None
+
+
+def no_notes() -> None:
+    """Nobody notes what may be under way."""
+    renew = Hold.renew
+    Hold.renew = lambda self, in_flight=(): renew(self)
+
+
+def _rewrite(script: str, old: str, new: str) -> None:
+    real = scripts.source
+
+    def source(name: str) -> str:
+        text = real(name)
+        assert name != script or old in text
+        return text.replace(old, new) if name == script else text
+
+    scripts.source = source
+
+
 BUILDS: dict[str, Callable[[], None]] = {
     "dies-before-write": dies_before_write,
     "confirm-before-write": confirm_before_write,
     "no-journal": no_journal,
+    "confirm-without-the-stamp": confirm_without_the_stamp,
+    "claims-outside-the-script": claims_outside_the_script,
+    "plain-close": plain_close,
+    "no-notes": no_notes,
 }
 
 if __name__ == "__main__":

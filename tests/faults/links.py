@@ -9,6 +9,7 @@ What a kernel does when a link comes back is done here by hand, since on loopbac
 """
 
 import contextlib
+import math
 import select
 import socket
 import threading
@@ -32,7 +33,11 @@ class Link:
     port: int
     user_timeout_s: float
     delivered_late: int = 0
+    """Times that a link or a router that had been slow went on."""
     lost_by_reset: int = 0
+    """Times that nothing was left to deliver then."""
+    caught: threading.Event = field(default_factory=threading.Event)
+    _trap: tuple[bytes, str] | None = None
     _stalled_at: float = 0.0
     _stalled_until: float = 0.0
     _late_until: float = 0.0
@@ -68,6 +73,30 @@ class Link:
         for flow in self._flows:
             flow.late_until = until
 
+    def catch(self, words: bytes, how: str) -> None:
+        """Hold the next command with these words, on plain connections, until `release`.
+
+        Args:
+            words: of the command.
+            how: `stall` its connection, or deliver it `late`.
+        """
+        self.caught.clear()
+        self._trap = words, how
+
+    def release(self) -> None:
+        """What was caught goes on."""
+        for flow in self._flows:
+            flow.late_until = flow.stalled_until = 0
+
+    def _spring(self, flow: "_Flow", data: bytes) -> None:
+        if self._trap is not None and self._trap[0] in data:
+            if self._trap[1] == "stall":
+                flow.stalled_at, flow.stalled_until = time.monotonic(), math.inf
+            else:
+                flow.late_until = math.inf
+            self._trap = None
+            self.caught.set()
+
     def _accept(self) -> None:
         while True:
             try:
@@ -101,16 +130,16 @@ class _Flow:
             threading.Thread(target=self._down, args=(self.router,), daemon=True).start()
             while True:
                 select.select([self.client], [], [])
+                self.link._spring(self, self.client.recv(1 << 16, socket.MSG_PEEK))  # noqa: SLF001 - one thing in two classes
                 if not self._passes(self.client):
                     return
                 data = self.client.recv(1 << 16)
                 if not data:
                     return
-                wait_s = self.late_until - time.monotonic()
-                if wait_s > 0:
-                    time.sleep(wait_s)  # the fault itself
-                    was_late = _was_reset(self.client)
-                    self.link.delivered_late += was_late
+                while (wait_s := self.late_until - time.monotonic()) > 0:
+                    time.sleep(min(wait_s, 0.05))  # the fault itself
+                    was_late = True
+                self.link.delivered_late += was_late and _was_reset(self.client)
                 self.router.sendall(data)
         except (OSError, ValueError):
             pass
@@ -138,10 +167,11 @@ class _Flow:
             time.sleep(min(wait_s, 0.05))  # the fault itself
         if not stalled:
             return True
-        gave_up = self.stalled_until - self.stalled_at > self.link.user_timeout_s
+        gave_up = time.monotonic() - self.stalled_at > self.link.user_timeout_s
         if gave_up or _was_reset(client):
             self.link.lost_by_reset += 1
             return False
+        self.link.delivered_late += 1
         return True
 
     def abort(self) -> None:

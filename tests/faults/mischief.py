@@ -126,7 +126,8 @@ def copy_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: floa
     if row is not None:
         number = chaos.number()
         changes = {"mac-address": mac_of(number, 0xF1), "address": f"192.0.3.{number % 256}"}
-        _by_hand(chaos, router, {"copy-from": row[".id"], **changes})
+        row_id = _by_hand(chaos, router, {"copy-from": row[".id"], **changes})
+        chaos.copies.append((router, row["comment"], row_id))
     return None
 
 
@@ -171,11 +172,12 @@ def _a_row_of_ours(chaos: "Chaos", rng: random.Random, router: str) -> dict[str,
     return row
 
 
-def _by_hand(chaos: "Chaos", router: str, values: dict[str, str]) -> None:
+def _by_hand(chaos: "Chaos", router: str, values: dict[str, str]) -> str:
     control: RouterControl = chaos.control[router]
     row_id = control.add_row(LEASES, values)
     (row,) = [row for row in control.rows(LEASES) if row[".id"] == row_id]
     chaos.foreign[router][row_id] = row
+    return row_id
 
 
 KINDS: Final[Mapping[str, tuple[float, Fault]]] = {
