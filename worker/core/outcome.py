@@ -62,9 +62,9 @@ class Outcome:
 
     def to_json(self) -> str:
         """One line of JSON; empty fields are left out."""
-        return json.dumps(
-            {k: v for k, v in asdict(self).items() if v not in ("", 0)}, separators=(",", ":")
-        )
+        # Not `asdict`: it copies deeply, and this is said for every event several times.
+        said = {name: getattr(self, name) for name in _OUTCOME_FIELDS}
+        return _encode({name: value for name, value in said.items() if value not in ("", 0)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Outcome":
@@ -73,6 +73,10 @@ class Outcome:
         return cls(
             **{"key": "", "event_id": "", "source": "", "type": "", "service_id": ""} | known
         )
+
+
+_OUTCOME_FIELDS = tuple(Outcome.__dataclass_fields__)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)

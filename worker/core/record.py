@@ -265,9 +265,10 @@ def record_from_json(text: str) -> ServiceRecord:
         owner=raw["owner"],
         epoch=raw.get("epoch", 0),
         registers={
-            name: register._replace(value=value)
-            for stamp, event, values, *stated in raw["registers"]
-            for register in [Register(None, Version(*stamp), event, Version(*(*stated, stamp)[0]))]
+            name: Register(value, version, event, stated)
+            for stamp, event, values, *other in raw["registers"]
+            for version in [Version(*stamp)]
+            for stated in [Version(*other[0]) if other else version]
             for name, value in values.items()
         },
         highest=Version(*raw["highest"]),
