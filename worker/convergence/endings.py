@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +11,7 @@ import structlog
 from worker.core.effect import effective_by
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Note, Waiting
-from worker.core.outcome import DeadLetter, outcome_of
+from worker.core.outcome import DeadLetter, Outcome, outcome_of
 from worker.core.record import Outstanding, Placement, ServiceRecord, Settled, settle
 from worker.core.rows import ListPlace, MenuPath
 from worker.store.routers import Conclusion, Mark
@@ -139,7 +139,15 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
         outcomes=outcomes,
         lines=lines,
         counts=Counter(end.outcome for end in settled),
+        unseen=_unseen(look, outcomes),
     )
+
+
+def _unseen(look: Look, outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The event of which it is worth saying that the device came to have its address."""
+    if look.entry.fields is None or look.mark.stored.record.status != "active":
+        return None
+    return next((each for each in reversed(outcomes) if each.state == "applied"), None)
 
 
 def placements_after(look: Look, listed: frozenset[ListPlace]) -> dict[str, Placement]:

@@ -20,12 +20,15 @@ from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.endings import Patience
 from worker.convergence.slots import Slots
 from worker.core.circuit import BackOff
+from worker.desk.in_use import InUse
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
+from worker.routeros.looking import Onlooker
 from worker.routeros.sessions import Sessions
 from worker.runtime.celery_app import guard_queues, make_app
+from worker.runtime.in_use import InUseThread
 from worker.runtime.lookout import Lookout
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import Rings, register, release_due
@@ -125,9 +128,13 @@ def run(
     queues, slots = _share(kind, settings)
     keys = [settings.key_prefix + queue for queue in queues]
     Watchdog(client, keys, slots, settings.worker_silent_s).start()
+    in_use = InUseThread(InUse(store, Onlooker(inventory, settings).look))
+    if kind == "routers":
+        in_use.start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
     app.worker_main(_celery_arguments(kind, settings, name, pool))
     sweep.stop()
+    in_use.stop()
     sessions.close_all()
     log.info("worker.stopped", kind=kind, worker=name)
     return 0

@@ -263,6 +263,21 @@ class Keys:
         """
         return f"{self.prefix}feed:{'bulk' if bulk else 'live'}:{source}"
 
+    # Services whose device is looked for.
+
+    @property
+    def unseen(self) -> str:
+        """Sorted set: `service@router` -> when to look whether its device has its address (ms).
+
+        A member goes when it was seen, when the service is gone, and after a week.
+        """
+        return f"{self.prefix}unseen"
+
+    @property
+    def unseen_events(self) -> str:
+        """Hash: `service@router` -> outcome of the event that was applied there last; as above."""
+        return f"{self.prefix}unseen:events"
+
     # Of one router.
 
     def router_block(self, router: str) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ SWEEP_CLAIM_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_RING_MS = 10_000
+UNSEEN_MS = 15_000
+"""Until it is looked whether a device has its address: it has to ask first."""
 POLICY_RECHECK_MS = 30_000
 """Between looks at a router whose applied policy is another one; `routers apply` ends the wait."""
 
@@ -85,6 +87,7 @@ class Conclusion:
         lines: history.
         counts: counters that go up.
         forget_note: with `give-up`, what may be under way is not looked at once more.
+        unseen: the event of which it is to be said when its device is seen in use.
     """
 
     mark: Mark
@@ -98,6 +101,7 @@ class Conclusion:
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     forget_note: bool = False
+    unseen: Outcome | None = None
 
 
 class Swept(NamedTuple):
@@ -261,6 +265,8 @@ class Routers:
             self._keys.dead_letters_by_time,
             self._keys.feed_last,
             self._keys.feed_gone,
+            self._keys.unseen,
+            self._keys.unseen_events,
         ):
             table.at(key)
         order = {"first": first, "services": [self._order_of(end, table) for end in ends]}
@@ -361,6 +367,8 @@ class Routers:
             "letters": [[letter.id, letter.to_json()] for letter in end.letters],
             "counts": [[name, by] for name, by in end.counts.items()],
         }
+        if end.unseen is not None:
+            order |= {"unseen": end.unseen.to_json(), "unseen_ms": UNSEEN_MS}
         if end.record is not None:
             order["text"] = record_to_json(end.record)
         if end.waiting is not None:

@@ -23,6 +23,7 @@ from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts
 from worker.store.sources import Sources
 from worker.store.troubles import Troubles
+from worker.store.unseen import Unseen
 from worker.store.upkeep import Upkeep
 from worker.store.views import Views
 
@@ -49,6 +50,7 @@ class Store:
     canaries: Canaries
     brake: Brake
     feed: Feed
+    unseen: Unseen
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -109,4 +111,5 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         canaries=Canaries(client, keys),
         brake=Brake(client, scripts, keys),
         feed=feed,
+        unseen=Unseen(client, scripts, keys),
     )

@@ -2,11 +2,13 @@
 -- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- KEYS: 1 routers due, 2.. router block, then (first = 2 + block) counters, dead letters, dead
---       letters by time, last id of the feeds, what went of them, then the keys that ARGV[4] names
---       by index
+--       letters by time, last id of the feeds, what went of them, services not seen
+--       in use yet, the events of which that would be said, then the keys that ARGV[4] names by
+--       index
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
---         gone?: no row is left here, forget_note?, waiting?,
+--         gone?: no row is left here, unseen?: event of which it may be said that it is in use,
+--         unseen_ms?: when to look first, forget_note?, waiting?,
 --         events: [[outcome key, text, feed or 0], …], history?, lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
@@ -18,7 +20,8 @@ local first = order.first
 must_be('hash', KEYS[first], KEYS[first + 1])
 must_be('zset', KEYS[1], KEYS[first + 2])
 must_be('string', KEYS[first + 3])
-must_be('hash', KEYS[first + 4])
+must_be('hash', KEYS[first + 4], KEYS[first + 6])
+must_be('zset', KEYS[first + 5])
 local feeds = { KEYS[first + 3], KEYS[first + 4] }
 for _, s in ipairs(order.services) do
   must_be('string', KEYS[s.record])
@@ -71,6 +74,14 @@ for i, s in ipairs(order.services) do
       end
       redis.call('HDEL', KEYS[first + 1], s.service .. '@' .. router.name)
       redis.call('ZREM', KEYS[first + 2], s.service .. '@' .. router.name)
+    end
+    local member = s.service .. '@' .. router.name
+    if s.unseen then
+      redis.call('ZADD', KEYS[first + 5], whole(now + s.unseen_ms), member)
+      redis.call('HSET', KEYS[first + 6], member, s.unseen)
+    elseif s.gone then
+      redis.call('ZREM', KEYS[first + 5], member)
+      redis.call('HDEL', KEYS[first + 6], member)
     end
     for _, said in ipairs(s.events) do
       say(KEYS[said[1]], said[2], nil, KEYS[said[3]], feeds, now)

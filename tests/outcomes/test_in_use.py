@@ -1,0 +1,51 @@
+"""*In use*: told once, when the device was seen with the address that was applied."""
+
+import pytest
+
+from tests import builders
+from tests.installation import PREFIX, SERVER, Installation, eventually
+from worker.desk.in_use import InUse
+from worker.inventory import load_inventory
+from worker.routeros.looking import Onlooker
+from worker.settings import Settings
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+MAC, OTHER = "00:00:5E:00:53:01", "00:00:5E:00:53:02"
+
+
+def test_a_device_that_has_its_address_is_told_of_once(short_directory):
+    with Installation(short_directory) as here:
+        here.start_workers("events", "routers")
+        environ = here.environ
+        inventory = load_inventory(short_directory / "routers.toml", environ=environ)
+        in_use = InUse(here.store, Onlooker(inventory, Settings.load(environ)).look)
+        unseen = here.store.keys.unseen
+
+        def look_now():
+            for member in here.client.zrange(unseen, 0, -1):
+                here.client.zadd(unseen, {member: 1})
+            return in_use.once()
+
+        def told():
+            items = here.store.feed.read([builders.SOURCE], None, 100).items
+            return [each.outcome for each in items if each.outcome.state == "in-use"]
+
+        first = builders.activated("SVC-1", server=SERVER, mac=MAC, ipv4="223.203.225.9")
+        second = builders.activated("SVC-2", server=SERVER, mac=OTHER, ipv4="223.203.225.8")
+        here.publisher.publish([first, second])
+        eventually(lambda: here.client.zcard(unseen) == 2, 20, "both are applied")
+        assert look_now() == 2
+        assert told() == []
+        here.control["R1"].device(MAC, server=SERVER)
+        assert look_now() == 2
+        (outcome,) = told()
+        assert (outcome.event_id, outcome.router) == (first["id"], "R1")
+        assert outcome.detail == "the device has 223.203.225.9"
+        assert here.outcome(first).state == "applied"
+        assert look_now() == 1
+        here.publisher.publish([builders.cancelled("SVC-2", revision=9)])
+        eventually(lambda: not here.client.zcard(unseen), 20, "the cancelled one is forgotten")
+        assert not here.client.exists(here.store.keys.unseen_events)
+        assert len(told()) == 1
+        assert here.client.get(f"{PREFIX}feed:last")
