@@ -166,3 +166,25 @@ def test_without_a_free_slot_a_router_waits_for_the_sweep(world, passes):
         passes.run()
         assert passes.rows() == {"SVC-1"}
     assert world.r1.rows(LEASES)
+
+
+def test_activations_and_resumes_come_first_when_it_is_back(world, caplog):
+    passes = Passes(world, caplog, batch_services=5)
+    world.say(*(activated(n) for n in range(1, 41)))
+    world.say(*(builders.suspended(f"SVC-{n}", "block", revision=2) for n in range(1, 11)))
+    passes.run(8)
+    world.r1.power_off()
+    world.say(*(builders.cancelled(f"SVC-{n}", revision=3) for n in range(11, 26)))
+    world.say(*(builders.suspended(f"SVC-{n}", "block", revision=3) for n in range(26, 41)))
+    world.say(*(activated(n) for n in range(41, 56)))
+    world.say(*(builders.resumed(f"SVC-{n}", revision=3) for n in range(1, 11)))
+    passes.converge.run("R1")
+    world.r1.power_on()
+    passes.store.client.delete(passes.block[3])
+    seen = max(each["seq"] for each in world.r1.journal())
+    passes.converge.run("R1")
+    written = [each["after"] or each["before"] for each in world.r1.journal(seen)]
+    order = [int(row["comment"].rpartition("-")[2]) for row in written]
+    assert set(order[:25]) == {*range(1, 11), *range(41, 56)}
+    assert set(order[25:]) == set(range(11, 41))
+    assert len(order) == 55

@@ -1,0 +1,157 @@
+"""Row: what one router that falls silent costs the others.
+
+Run: `.venv/bin/python -m benchmarks.silent_router`. Phases alternate: all routers well, one silent
+(it takes connections and commands and answers nothing). Single events come at a steady pace, about
+30 % of what this machine applies at full speed (`--rate`, else measured first); of each phase the
+99th percentile from publish to applied of the other routers' events is taken, and the medians of
+both kinds of phases are compared.
+"""
+
+import argparse
+import random
+import statistics
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.stage import activations, installation
+from contracts import event_key
+from tests import builders
+from tests.installation import Installation, eventually
+
+SHARE = 0.3
+LOOK_EVERY_S = 0.002
+
+
+@dataclass
+class Latencies:
+    """Looks, in a thread of its own, when each published event is applied.
+
+    Attributes:
+        here: the installation.
+        waiting: key of an event -> when it was published.
+        took_ms: of each event that was applied, by its key.
+    """
+
+    here: Installation
+    waiting: dict[str, float] = field(default_factory=dict)
+    took_ms: dict[str, float] = field(default_factory=dict)
+
+    def watch(self, ending: threading.Event) -> None:
+        """Look until told to end."""
+        with self.here.valkey.client() as client:
+            while not ending.wait(LOOK_EVERY_S):
+                keys = list(self.waiting)
+                names = [self.here.store.keys.outcome(key) for key in keys]
+                texts = client.mget(names) if names else []
+                now = time.monotonic()
+                for key, text in zip(keys, texts, strict=True):
+                    if text and '"state":"applied"' in text:
+                        self.took_ms[key] = (now - self.waiting.pop(key)) * 1000
+
+
+def _changes(services: int, routers: int) -> Iterator[tuple[str, dict[str, object]]]:
+    """Suspensions and resumptions of services in random order: one write each."""
+    rng = random.Random(11)  # noqa: S311 - repeatable
+    where = {
+        n: str(each["data"]["service"]["access"]["router"])  # type: ignore[index]
+        for n, each in enumerate(activations(services, routers))
+    }
+    revision = 1
+    while True:
+        revision += 1
+        for n in rng.sample(range(services), services):
+            say = builders.suspended if revision % 2 == 0 else builders.resumed
+            yield where[n], say(f"SVC-{n}", revision=revision)
+
+
+def _rate_at_full_speed(here: Installation, count: int, first: int, routers: int) -> float:
+    events = activations(count, routers, first)
+    began = time.monotonic()
+    for event in events:
+        here.publisher.publish([event])
+    here.wait_until_settled(120)
+    return count / (time.monotonic() - began)
+
+
+def p99(values: Sequence[float]) -> float:
+    """The 99th percentile."""
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+def measure(
+    routers: int = 20, phases: int = 5, phase_s: float = 20, rate: float | None = None
+) -> dict[str, object]:
+    """The p99s (ms) of the phases, and how the medians compare.
+
+    Args:
+        routers: of which one falls silent.
+        phases: of each kind.
+        phase_s: length of a phase.
+        rate: events a second; None: 30 % of what is measured.
+    """
+    services = routers * 20
+    with installation(routers) as here:
+        here.publisher.publish(activations(services, routers))
+        here.wait_until_settled(60)
+        full = None if rate else _rate_at_full_speed(here, 1000, 10**6, routers)
+        pace = rate or SHARE * (full or 0)
+        looks, ending = Latencies(here), threading.Event()
+        watcher = threading.Thread(target=looks.watch, args=(ending,))
+        watcher.start()
+        events = _changes(services, routers)
+        seen: dict[bool, list[float]] = {False: [], True: []}
+        silent = here.control["R1"]
+        for phase in range(2 * phases):
+            is_silent = phase % 2 == 1
+            silent.set_faults(hang_on_connect=is_silent, hang_in_use=is_silent)
+            seen[is_silent].append(p99(_phase(here, events, looks, pace, phase_s)))
+            silent.clear_faults()
+            silent.reset_sessions()
+            here.wait_until_settled(60)
+        ending.set()
+        watcher.join()
+        killed = here.log_text().count('"worker.silent"')
+    well, one_silent = statistics.median(seen[False]), statistics.median(seen[True])
+    return {
+        "routers": routers,
+        "events_per_s": round(pace, 1),
+        "full_speed_per_s": full and round(full, 1),
+        "p99_ms_well": [round(each, 1) for each in seen[False]],
+        "p99_ms_one_silent": [round(each, 1) for each in seen[True]],
+        "median_p99_ms": [round(well, 1), round(one_silent, 1)],
+        "ratio": round(one_silent / well, 2),
+        "workers_taken_for_silent": killed,
+    }
+
+
+def _phase(
+    here: Installation,
+    events: Iterator[tuple[str, dict[str, object]]],
+    looks: Latencies,
+    pace: float,
+    phase_s: float,
+) -> list[float]:
+    """Publish at the pace; the latencies (ms) of the events of the routers that stay well."""
+    began, keys = time.monotonic(), []
+    for n in range(int(pace * phase_s)):
+        time.sleep(max(0.0, began + n / pace - time.monotonic()))
+        router, event = next(events)
+        sent = time.monotonic()
+        here.publisher.publish([event])
+        if router != "R1":
+            keys.append(event_key(str(event["source"]), str(event["id"])))
+            looks.waiting[keys[-1]] = sent
+    eventually(lambda: not looks.waiting, 60, "the others' events are applied")
+    return [looks.took_ms[key] for key in keys]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--routers", type=int, default=20)
+    parser.add_argument("--phases", type=int, default=5)
+    parser.add_argument("--phase-s", type=float, default=20)
+    parser.add_argument("--rate", type=float)
+    options = parser.parse_args()
+    print(measure(options.routers, options.phases, options.phase_s, options.rate))  # noqa: T201
