@@ -1,12 +1,18 @@
 """`leasewire brake` and `services restore`: a simulated router, a real store."""
 
 import re
+import time
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from tests import builders
+from worker.convergence.endings import Patience
+from worker.convergence.hold import Hold
+from worker.convergence.round import Rounds, Tally
 from worker.core.brake import BrakeLimits
+from worker.routeros.sessions import Sessions
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 NUMBER = 8
@@ -72,6 +78,33 @@ def test_what_is_held_is_shown_everywhere_and_not_written(braked, leasewire):
     status = leasewire("status", "--json").document
     assert {"brake"} <= {each["what"] for each in status["findings"]}
     assert [each.subject for each in braked.context.store.alerts.open()] == ["router:R1"]
+
+
+def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
+    world.accept = replace(world.accept, limits=BrakeLimits())
+    world.say(
+        *(
+            builders.activated(s, server=None, mac=builders.mac(i), ipv4=f"223.203.225.{i}")
+            for i, s in enumerate(IDS, start=10)
+        )
+    )
+    passes(world)
+    store, policy = world.context.store, world.context.inventory.routers["R1"].policy
+    world.say(*(builders.cancelled(service, revision=2) for service in IDS[:5]))
+    store.client.delete(store.keys.router_block("R1")[3])
+    acquired = store.routers.acquire("R1", "token", 100)
+    assert len(acquired.marks) == 5
+    world.say(builders.cancelled(IDS[5], revision=2))
+    with closing(Sessions(world.context.inventory, world.context.settings).open("R1")) as session:
+        hold = Hold(store.routers, "R1", "token", time.monotonic)
+        patience = Patience(recheck_ms=60_000, alert_ms=3_600_000)
+        held_in = policy.held_in(session.entries)
+        rounds = Rounds(
+            store, session, held_in, hold, tally=Tally(), patience=patience, was_read=int
+        )
+        rounds.run(acquired.marks, acquired.now_ms)
+    assert sorted(rows(world)) == IDS
+    assert {mark.service_id for mark in store.brake.held()} == set(IDS[:6])
 
 
 def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
