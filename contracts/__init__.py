@@ -4,6 +4,7 @@ from contracts.errors import ContractViolation, Problem
 from contracts.events import (
     Activated,
     AddressChanged,
+    AnyEvent,
     Cancelled,
     DeviceSwapped,
     DnsChanged,
@@ -18,6 +19,7 @@ from contracts.events import (
     Suspended,
 )
 from contracts.identity import content_hash, deterministic_id, event_key, version_hash
+from contracts.manifest import Manifest
 from contracts.parse import parse_document, parse_event, to_json
 from contracts.service import (
     Access,
@@ -35,6 +37,7 @@ __all__ = [
     "Access",
     "Activated",
     "AddressChanged",
+    "AnyEvent",
     "Cancelled",
     "ContractViolation",
     "Device",
@@ -45,6 +48,7 @@ __all__ = [
     "Ipv4",
     "Mac48",
     "MacChanged",
+    "Manifest",
     "Moved",
     "OptionsChanged",
     "Plan",

@@ -39,8 +39,8 @@ class Data(Part):
     service: Service | None = None
 
 
-class Envelope(Part):
-    """A CloudEvent about one service. Extension attributes that we do not know are accepted."""
+class Attributes(Part):
+    """A CloudEvent without its data. Extension attributes that we do not know are accepted."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -48,7 +48,7 @@ class Envelope(Part):
     id: EventId
     source: Source
     type: str
-    subject: Annotated[str, Field(description="service/<service_id>")]
+    subject: Annotated[str, Field(description="service/<service_id>, or inventory/<manifest_id>")]
     time: Annotated[Time, Field(description="When it happened.")]
     datacontenttype: Literal["application/json"]
     dataschema: Annotated[Reference | None, Field(description="Never fetched.")] = None
@@ -64,6 +64,11 @@ class Envelope(Part):
             "written only if nothing that came later was."
         ),
     ] = None
+
+
+class Envelope(Attributes):
+    """An event about one service."""
+
     data: Data
 
     @property

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from contracts.envelope import Data, Envelope, EventId
+from contracts.manifest import Manifest
 from contracts.service import (
     Access,
     ActiveService,
@@ -224,7 +225,11 @@ Event = (
     | ScheduleWithdrawn
 )
 
-EVENT_TYPES: Final[dict[str, type[Event]]] = {
-    get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(Event)
+AnyEvent = Event | Manifest
+"""An event about a service, or about all of them."""
+
+EVENT_TYPES: Final[dict[str, type[AnyEvent]]] = {
+    get_args(model.model_fields["type"].annotation)[0]: model
+    for model in (*get_args(Event), Manifest)
 }
 """Each event class by its type."""

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from contracts.document import pointer, read_document
 from contracts.envelope import Envelope
 from contracts.errors import ContractViolation, Problem
-from contracts.events import EVENT_TYPES, Event
+from contracts.events import EVENT_TYPES, AnyEvent
 from contracts.values import parse_time
 
 MAX_CLOCK_SKEW: Final = timedelta(minutes=5)
@@ -25,7 +25,7 @@ HORIZON: Final = timedelta(days=400)
 
 def parse_event(
     raw: bytes | str | Mapping[str, object], *, strict: bool = True, now: datetime | None = None
-) -> Event:
+) -> AnyEvent:
     """Read an event.
 
     Args:
@@ -47,7 +47,7 @@ def parse_document(
     *,
     strict: bool = True,
     now: datetime | None = None,
-) -> Event:
+) -> AnyEvent:
     """Read an event from its JSON object, as `read_document` gives it; see `parse_event`.
 
     Args:
@@ -59,7 +59,7 @@ def parse_document(
     problems = list(problems)
     type_ = document.get("type")
     model = EVENT_TYPES.get(type_) if isinstance(type_, str) else None
-    event: Event | None = None
+    event: AnyEvent | None = None
     try:
         if model is None:
             problems.extend(_of_unsupported_type(document))
@@ -75,7 +75,7 @@ def parse_document(
     return event
 
 
-def to_json(event: Event) -> dict[str, object]:
+def to_json(event: AnyEvent) -> dict[str, object]:
     """Write an event as the JSON object that stands for it in normal form.
 
     MACs, addresses and times have one spelling; what was null is left out; unknown extension
@@ -103,6 +103,11 @@ def _disagreements(document: dict[str, object]) -> Iterator[Problem]:
     both_given = isinstance(subject, str) and isinstance(service_id, str)
     if both_given and subject != f"service/{service_id}":
         message = "must be service/ followed by data.service_id"
+        yield Problem("/subject", "subject-disagrees", message)
+    manifest_id = data.get("manifest_id") if isinstance(data, dict) else None
+    of_manifest = isinstance(subject, str) and isinstance(manifest_id, str) and service_id is None
+    if of_manifest and subject != f"inventory/{manifest_id}":
+        message = "must be inventory/ followed by data.manifest_id"
         yield Problem("/subject", "subject-disagrees", message)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic.json_schema import GenerateJsonSchema
 
 from contracts import asyncapi
-from contracts.events import EVENT_TYPES, Event
+from contracts.events import EVENT_TYPES, AnyEvent
 
 FOLDER: Final = Path(__file__).parent / "schemas"
 
@@ -23,7 +23,7 @@ class _Generator(GenerateJsonSchema):
         return False  # a title that only repeats the field's name tells nothing
 
 
-def schema_of(model: type[Event], event_type: str) -> dict[str, object]:
+def schema_of(model: type[AnyEvent], event_type: str) -> dict[str, object]:
     """Make the JSON Schema (2020-12) of one event class."""
     return {
         "$schema": _Generator.schema_dialect,

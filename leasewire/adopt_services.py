@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from contracts import parse_event, version_hash
+from contracts import Manifest, parse_event, version_hash
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
 from producers.flat import FIELDS, NotAnEvent, event_of
@@ -120,7 +120,8 @@ def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
 
 def folded(store: Store, events: Sequence[Stamped]) -> list[ServiceRecord]:
     """The records as they will be once the events are taken in; nothing is stored."""
-    parsed = [parse_event(each.event) for each in events]
+    read = (parse_event(each.event) for each in events)
+    parsed = [event for event in read if not isinstance(event, Manifest)]
     stored = store.records.read(sorted({event.data.service_id for event in parsed}))
     records = {service_id: each.record for service_id, each in stored.items()}
     for event, each in zip(parsed, events, strict=True):

@@ -18,7 +18,7 @@ from contracts import (
     to_json,
 )
 from contracts.document import MAX_EVENT_BYTES, read_document
-from contracts.envelope import Envelope
+from contracts.envelope import Attributes
 
 _TO_COME = "to-come"
 
@@ -57,7 +57,7 @@ def stamp(given: Mapping[str, object] | str | bytes | Event, now: datetime) -> S
     Raises:
         ContractViolation: with every problem.
     """
-    raw = to_json(given) if isinstance(given, Envelope) else given
+    raw = to_json(given) if isinstance(given, Attributes) else given
     document, problems = read_document(raw)
     document.setdefault("specversion", "1.0")
     document.setdefault("datacontenttype", "application/json")
@@ -65,6 +65,8 @@ def stamp(given: Mapping[str, object] | str | bytes | Event, now: datetime) -> S
     data = document.get("data")
     if "subject" not in document and isinstance(data, dict) and "service_id" in data:
         document["subject"] = f"service/{data['service_id']}"
+    elif "subject" not in document and isinstance(data, dict) and "manifest_id" in data:
+        document["subject"] = f"inventory/{data['manifest_id']}"
     has_id = "id" in document
     document.setdefault("id", _TO_COME)
     event = to_json(parse_document(document, problems, now=now))

@@ -38,7 +38,8 @@ BEYOND_A_SCHEMA = {
 def test_the_example_of_each_type_parses_and_is_in_normal_form(event_type):
     event = parse_event(VALID[event_type], now=datetime.fromisoformat("2026-11-24T13:00:00Z"))
     assert type(event) is EVENT_TYPES[event_type]
-    assert event.service_id in {"SVC-1001", "SVC-2002"}
+    about = event.subject.partition("/")[2]
+    assert about in {"SVC-1001", "SVC-2002", "resync-2026-11-24"}
     assert to_json(event) == VALID[event_type]
     assert parse_event(json.dumps(to_json(event)).encode()) == event
 

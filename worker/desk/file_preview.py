@@ -12,7 +12,7 @@ from contracts import names
 from worker.core.aliases import with_present_names
 from worker.core.policy import RouterPolicy
 from worker.core.record import DEFAULTS, ServiceRecord
-from worker.intake.admission import Admitted, Intake, admit, key_of
+from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of
 from worker.intake.folding import Folding
 from worker.inventory import SourceConfig
 from worker.store.records import EventCommit
@@ -69,7 +69,7 @@ class FilePreview:
             if isinstance(found, Admitted):
                 found = replace(found, event=with_present_names(found.event, aliases))
                 by_service.setdefault(found.event.service_id, []).append(found)
-            else:
+            elif isinstance(found, NotAdmitted):
                 yield Previewed(
                     _service_of(event), "refused", {}, f"{found.reason}: {found.detail}"
                 )

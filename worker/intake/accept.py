@@ -15,10 +15,19 @@ from contracts import names
 from worker.core.aliases import with_present_names
 from worker.core.brake import BrakeLimits
 from worker.core.policy import RouterPolicy
-from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of, refusal
+from worker.intake.admission import (
+    Admitted,
+    Intake,
+    ManifestPart,
+    NotAdmitted,
+    admit,
+    key_of,
+    refusal,
+)
 from worker.intake.folding import Folding
+from worker.intake.manifest import Manifests
 from worker.inventory import SourceConfig
-from worker.store.records import Committed
+from worker.store.records import Committed, EventCommit, ServiceCommit
 from worker.store.sources import Heard
 from worker.store.store import Store
 
@@ -155,10 +164,13 @@ class Accept:
         by_service: dict[str, list[Admitted]] = {}
         for each in work:
             found = admit(each, self.sources, now_ms)
-            if isinstance(found, Admitted):
-                by_service.setdefault(found.event.service_id, []).append(found)
-            else:
-                refused.append((each, found))
+            match found:
+                case Admitted():
+                    by_service.setdefault(found.event.service_id, []).append(found)
+                case ManifestPart():
+                    self._take_manifest(found, now_ms)
+                case NotAdmitted():
+                    refused.append((each, found))
         self._refuse(refused, now_ms)
         for _ in range(MAX_REFOLDS):
             if not by_service:
@@ -166,6 +178,21 @@ class Accept:
             for service_id in self._commit(by_service, now_ms):
                 del by_service[service_id]
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
+
+    def _take_manifest(self, part: ManifestPart, now_ms: int) -> None:
+        if self.store.records.seen([part.key], now_ms):
+            again = EventCommit(part.key, part.lane, "duplicate")
+            self.store.records.commit([ServiceCommit("", events=[again])], now_ms)
+            return
+        manifests = Manifests(self.store)
+        endings = manifests.take(part, now_ms)
+        for at in range(0, len(endings), names.MAX_EVENTS_PER_MESSAGE):
+            self._fold_all(endings[at : at + names.MAX_EVENTS_PER_MESSAGE])
+        manifests.conclude(part, now_ms)
+
+    def expire_manifests(self) -> None:
+        """Give manifests up of which parts did not come in time."""
+        Manifests(self.store).expire(self.store.records.now_ms())
 
     def _refuse(self, refused: Sequence[tuple[Intake, NotAdmitted]], now_ms: int) -> None:
         seen = self.store.records.seen([each.key for each, _ in refused], now_ms)

@@ -12,6 +12,7 @@ import structlog
 from contracts import (
     ContractViolation,
     Event,
+    Manifest,
     content_hash,
     event_key,
     names,
@@ -101,6 +102,24 @@ class Admitted:
         )
 
 
+class ManifestPart(NamedTuple):
+    """A part of a manifest that may be taken.
+
+    Attributes:
+        event: as it was read.
+        key: its key in the journal.
+        lane: the journal lane that its commit clears.
+        content: hash of all that it says.
+        said: what became of it, once that is known.
+    """
+
+    event: Manifest
+    key: str
+    lane: names.Lane | None
+    content: str
+    said: list[str]
+
+
 class NotAdmitted(NamedTuple):
     """Why an event is not folded: one word, one sentence, and what that makes of it."""
 
@@ -111,7 +130,7 @@ class NotAdmitted(NamedTuple):
 
 def admit(
     intake: Intake, sources: Mapping[str, SourceConfig], now_ms: int
-) -> Admitted | NotAdmitted:
+) -> Admitted | ManifestPart | NotAdmitted:
     """Read an event and see whether it may be folded."""
     if intake.attempts > MAX_ATTEMPTS:
         detail = f"its folding was begun {intake.attempts - 1} times and never ended"
@@ -126,6 +145,8 @@ def admit(
     if source is None:
         detail = f"no source {event.source!r} in the inventory: add it under [sources]"
         return NotAdmitted("source-not-allowed", detail)
+    if isinstance(event, Manifest):
+        return _manifest(event, intake, now_ms)
     refusal = _against_time(event, source.order, now_ms)
     if refusal is not None:
         return refusal
@@ -146,6 +167,13 @@ def admit(
         effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
         as_of_ms=_microseconds(event.asof) // 1000 if event.asof else 0,
     )
+
+
+def _manifest(event: Manifest, intake: Intake, now_ms: int) -> ManifestPart | NotAdmitted:
+    if event.data.taken_at.timestamp() * 1000 > now_ms:
+        detail = "its taken_at is yet to come: nothing can be known of then"
+        return NotAdmitted("time-in-future", detail)
+    return ManifestPart(event, intake.key, intake.lane, content_hash(object_of(intake.raw)), [])
 
 
 def _microseconds(moment: datetime) -> int:

@@ -92,11 +92,13 @@ def register(
 def release_due(accept: Accept) -> None:
     """Let scheduled events take effect whose time has come; called by the sweep.
 
-    One that cannot be folded, which is a bug, holds up no other: it is tried again by itself.
+    Manifests whose time is over are given up too. A scheduled event that cannot be folded, which
+    is a bug, holds up no other: it is tried again by itself.
 
     Raises:
         StoreUnavailable: Redis does not answer; they are handed out again.
     """
+    accept.expire_manifests()
     for _ in range(_RELEASES):
         services = accept.store.schedule.take(_RELEASED_AT_ONCE)
         if not services:

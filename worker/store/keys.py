@@ -181,6 +181,15 @@ class Keys:
             base + "actions",
         )
 
+    @property
+    def manifests(self) -> str:
+        """Sorted set: `source|manifest` of which parts are missing -> until when they may come."""
+        return f"{self.prefix}manifests"
+
+    def manifest(self, name: str) -> str:
+        """Hash: number of a part -> what it lists, as JSON. Lives three hours."""
+        return f"{self.prefix}manifest:{name}"
+
     def imported(self, digest: str) -> str:
         """String: an imported file as JSON, by the SHA-256 of its content. Lives 40 days."""
         return f"{self.prefix}import:{digest}"

@@ -17,6 +17,7 @@ from worker.store.full_reads import FullReads
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.letters import Letters
+from worker.store.manifests import Manifests
 from worker.store.records import Records
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
@@ -46,6 +47,7 @@ class Store:
     full_reads: FullReads
     claims: Claims
     letters: Letters
+    manifests: Manifests
     alerts: Alerts
     canaries: Canaries
     brake: Brake
@@ -107,6 +109,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),
         letters=Letters(client, scripts, keys),
+        manifests=Manifests(client, keys),
         alerts=Alerts(client, scripts, keys),
         canaries=Canaries(client, keys),
         brake=Brake(client, scripts, keys),
