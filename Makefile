@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast e2e-all chaos lint fmt schemas lock clean
+.PHONY: help demo test restarts test-fast e2e-all chaos lint fmt schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ demo: $(READY) ## the whole story on this machine, every step checked
 
 test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports, tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+restarts: $(READY) ## kill Redis 20 times under load: are the workers back within 15 s?
+	LEASEWIRE_REDIS_KILLS=20 $(BIN)/python -m pytest -s tests/e2e/test_redis_restarts.py
 
 test-fast: $(READY) ## the tests that need no server and no socket
 	$(BIN)/python -m pytest -m "not redis and not router and not e2e" -q

@@ -82,6 +82,12 @@ SITUATIONS = {
     "policy unknown": (redis(policy=""), []),
     "no workers": (replace(WELL, workers=[]), [("critical", "workers")] * 2),
     "no events worker": (replace(WELL, workers=["routers@a:1"]), [("critical", "workers")]),
+    "canary in time": (replace(WELL, canaries={"events": 60_000, "bulk": 5}), []),
+    "canary late": (replace(WELL, canaries={"routers": 60_001}), [("critical", "workers")]),
+    "canary late for want of workers": (
+        replace(WELL, workers=["events@a:1"], canaries={"routers": 90_000}),
+        [("critical", "workers")],
+    ),
     "journal in time": (journal(60), []),
     "journal late": (journal(62), [("warning", "journal")]),
     "journal stands": (journal(602), [("critical", "journal")]),

@@ -14,6 +14,7 @@ DAYS_WARN: Final = 7.0
 DAYS_CRITICAL: Final = 1.0
 DAYS_COUNT_FROM: Final = 0.3
 """Share of the limit under which days say nothing: a first import fills fast and then stops."""
+CANARY_CRITICAL_S: Final = 60
 JOURNAL_WARNS_S: Final = 60
 JOURNAL_CRITICAL_S: Final = 600
 MARK_WARNS_S: Final = 120
@@ -27,7 +28,8 @@ Critical (exit 2):
   redis       out of reach; no append-only file, or it cannot be written; keys may be evicted
   memory      {INTAKE_ENDS:.0%} of maxmemory or more (intake is refused), or less than \
 {DAYS_CRITICAL:g} day left until then
-  workers     none that folds events, or none that writes to routers
+  workers     none that folds events, or none that writes to routers; nobody takes messages from
+              a queue for more than {CANARY_CRITICAL_S} s
   journal     the oldest event is due for more than {JOURNAL_CRITICAL_S} s
   marks       a service of a router that is up is due for more than {MARK_CRITICAL_S} s
   routers     more than {MOST_ROUTERS:.0%} are not up
@@ -103,6 +105,11 @@ def _workers(vitals: Vitals) -> Iterator[Finding]:
         if kind not in kinds:
             words = f"no worker that {does} gave a sign of life in 15 s"
             yield Finding("critical", "workers", words, "start `leasewire worker`; see its log")
+    late = {q: ms // 1000 for q, ms in vitals.canaries.items() if ms > CANARY_CRITICAL_S * 1000}
+    if late and kinds >= {"events", "routers"}:
+        queue, late_s = max(late.items(), key=lambda each: each[1])
+        words = f"nobody takes messages from {queue} for {late_s} s (over {CANARY_CRITICAL_S} s)"
+        yield Finding("critical", "workers", words, "see the workers' log; restart them")
 
 
 def _journal(vitals: Vitals) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ Times are milliseconds since 1970 by Redis's clock, memory is bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contracts.names import INTAKE_ENDS
@@ -114,6 +114,7 @@ class Vitals:
         dead_letters: by reason.
         waiting: by reason.
         counters: what happened, how often.
+        canaries: queue -> for how long (ms) a message that was put in nobody took.
     """
 
     now_ms: int
@@ -125,3 +126,4 @@ class Vitals:
     dead_letters: Mapping[str, Reason]
     waiting: Mapping[str, Reason]
     counters: Mapping[str, int]
+    canaries: Mapping[str, int] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from worker.core.vitals import (
     Sample,
     Vitals,
 )
+from worker.store.canaries import Canaries
 from worker.store.connection import store_errors
 from worker.store.fleet import Fleet
 from worker.store.keys import Keys
@@ -57,6 +58,7 @@ class VitalsReader:
                 dead_letters=self._dead_letters(),
                 waiting=waiting,
                 counters=self._views.counters(),
+                canaries=Canaries(self._client, self._keys).waiting_ms(),
             )
 
     def memory_by_kind(self) -> dict[str, dict[str, int]]:
