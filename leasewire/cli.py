@@ -24,6 +24,7 @@ from leasewire import (
     import_services,
     keys,
     options,
+    orphans,
     outbox,
     outcomes,
     plan,
@@ -89,6 +90,7 @@ app.add_typer(schedule.app, name="schedule")
 app.add_typer(sources.app, name="sources")
 app.add_typer(routers.app, name="routers")
 app.add_typer(options.app, name="options")
+app.add_typer(orphans.app, name="orphans")
 app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
 app.command("adopt", short_help="Take over the rows of a router that is in use.")(
     adopt.adopt_command

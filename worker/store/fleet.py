@@ -127,7 +127,7 @@ class Fleet:
     def look_again(
         self, router: str, services: Sequence[str], what: str, detail: str, actor: str
     ) -> int:
-        """Mark services of a router for a person; returns how many.
+        """Mark services of a router for a person, who has it looked at at once; returns how many.
 
         Args:
             router: its name.
