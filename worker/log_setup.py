@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import secrets
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -39,6 +40,10 @@ _MAC = re.compile(
     re.IGNORECASE,
 )
 _OCTETS_OF_A_MAC: Final = 6
+_OWN_HOST: Final = socket.gethostname().casefold()
+"""Containers are named by 12 hexadecimal digits, as a MAC may be written."""
+_CELERYS_WORD_ON_EACH_TASK: Final = ("celery.worker.strategy", "celery.app.trace")
+"""`received` and `succeeded`: ours says more of each event and each pass."""
 _SHORTEST_SECRET: Final = 4
 
 _known_secrets: set[str] = set()
@@ -104,6 +109,9 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(settings.log_level)
+    if settings.log_level == "INFO":
+        for name in _CELERYS_WORD_ON_EACH_TASK:
+            logging.getLogger(name).setLevel(logging.WARNING)
     # At DEBUG it writes every word it sends, the password of a login among them.
     logging.getLogger("librouteros").setLevel(logging.INFO)
     # It logs each URL, and a webhook's may be secret.
@@ -198,6 +206,8 @@ class Mask:
         return _MAC.sub(self._masked, text) if self._macs else text
 
     def _masked(self, found: re.Match[str]) -> str:
+        if found["alone"] and found["alone"].casefold() == _OWN_HOST:
+            return found[0]
         digits = found["alone"] or found["pairs"]
         octets = (
             [pair.zfill(2) for pair in digits.split(":")]

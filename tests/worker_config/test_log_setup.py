@@ -263,3 +263,21 @@ def test_urls_of_webhooks_are_not_logged(lines):
     for name in ("httpx", "httpcore.http11"):
         logging.getLogger(name).info("POST https://bss.example.net/secret-path")
     assert records(stream) == []
+
+
+def test_the_name_of_this_host_is_no_mac_even_where_it_looks_like_one(monkeypatch):
+    monkeypatch.setattr(log_setup, "_OWN_HOST", "3f2a9c1b7d4e")
+    mask = Mask(b"key")
+    assert mask.text("events@3f2a9c1b7d4e:12") == "events@3f2a9c1b7d4e:12"
+    assert "5300a1" not in mask.text("of 00005e0053a1")
+    assert mask.text("3f2a9c1b7d4f") != "3f2a9c1b7d4f"
+
+
+def test_celery_says_nothing_of_each_task_unless_all_is_asked_for(lines):
+    for level, said in (("INFO", False), ("DEBUG", True)):
+        logger = logging.getLogger("celery.app.trace")
+        logger.setLevel(logging.NOTSET)
+        configure_logging(Settings(log_level=level))
+        assert logger.isEnabledFor(logging.INFO) is said
+        assert logger.isEnabledFor(logging.WARNING)
+        logger.setLevel(logging.NOTSET)

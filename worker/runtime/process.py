@@ -156,7 +156,7 @@ def _celery_arguments(
     # Gossip and mingle ask other workers at each start; nothing here needs their answer.
     quiet = ["--without-gossip", "--without-mingle"]
     parts = ["-n", name.replace(":", "-"), "-Q", ",".join(queues), *(pool or measured), *quiet]
-    return ["worker", *parts]
+    return ["--quiet", "worker", *parts]  # its banner is no log line
 
 
 def _wait_for(store: Store, installation: str, orphaned: Callable[[], bool]) -> bool:
