@@ -29,6 +29,7 @@ from leasewire import (
     outcomes,
     plan,
     publish,
+    resync,
     routers,
     schedule,
     services,
@@ -81,6 +82,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(hooks.app, name="hooks")
 app.command("export", short_help="Write the services into a file.")(export.export_command)
 app.command("import", short_help="Import services of a file.")(import_services.import_command)
+app.command("resync", short_help="Find what a source no longer has.")(resync.resync_command)
 app.add_typer(publish.app, name="publish", short_help="Publish events.")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(events.app, name="events")

@@ -83,9 +83,14 @@ def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Pre
 
 
 def tell_preview(
-    file: ServiceFile, counts: Counter[str], changes: Sequence[Previewed], *, as_json: bool
+    file: ServiceFile,
+    counts: Counter[str],
+    changes: Sequence[Previewed],
+    *,
+    as_json: bool,
+    **more: object,
 ) -> None:
-    """Show what would change."""
+    """Show what would change; `more` are further fields of the JSON document."""
     if as_json:
         said = [
             {
@@ -96,7 +101,7 @@ def tell_preview(
             }
             for each in changes
         ]
-        print_json(_document(file, counts) | {"applied": False, "changes": said})
+        print_json(_document(file, counts) | {"applied": False, "changes": said, **more})
         return
     rows = [(each.service_id, each.effect, _words(each)) for each in changes[:_SHOWN]]
     print_table(("service", "effect", "what"), rows, "Nothing would change.")
@@ -106,11 +111,12 @@ def tell_preview(
     typer.echo(f"\n{_summary(file, counts)}\nNothing was imported: add --apply to do so.")
 
 
-def tell_done(file: ServiceFile, done: Done, *, as_json: bool) -> None:
+def tell_done(file: ServiceFile, done: Done, *, as_json: bool, **more: object) -> None:
     """Show what became of the rows; ends with another exit code when it is not over."""
     again = "Run the same command again to go on: what was taken in is left as it is."
     if as_json:
-        print_json(_document(file, done.counts) | {"applied": True, "published": done.published})
+        said = {"applied": True, "published": done.published, **more}
+        print_json(_document(file, done.counts) | said)
     else:
         typer.echo(_summary(file, done.counts))
         if done.counts["refused"]:

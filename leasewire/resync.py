@@ -1,0 +1,144 @@
+"""`leasewire resync`: all services of a source at once, and what it no longer has.
+
+Who calls it: the command line. A snapshot of each service goes first, then a manifest that lists
+them: see `worker/intake/manifest.py` for what follows from it.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from contracts import names
+from contracts.manifest import MOST_SERVICES
+from leasewire.actor import ActorOption, actor_of
+from leasewire.context import Context, InventoryOption
+from leasewire.import_apply import apply_events
+from leasewire.import_services import ApplyOption, preview, tell_done, tell_preview
+from leasewire.printing import JsonOption, clean, utc_time
+from leasewire.service_file import AsOfOption, ServiceFile, SourceOption, end
+from producers.errors import PublishFailed
+from worker.core.outcome import Outcome
+from worker.intake.manifest import missing_of
+
+FAILED: Final = 1
+OUT_OF_REACH: Final = 3
+_SHOWN: Final = 50
+_PATIENCE_S: Final = 60.0
+_LOOK_EVERY_S: Final = 0.1
+
+
+class Missing(StrEnum):
+    """What becomes of services that the file does not have."""
+
+    REPORT = "report"
+    SUSPEND = "suspend"
+    CANCEL = "cancel"
+
+
+def resync_command(  # noqa: PLR0913 - as many options
+    path: Annotated[Path, typer.Argument(metavar="FILE")],
+    *,
+    missing: Annotated[
+        Missing, typer.Option(help="What becomes of services that the file does not have.")
+    ] = Missing.REPORT,
+    router: Annotated[
+        list[str] | None,
+        typer.Option(help="The file is all of this router only; repeatable.", show_default=False),
+    ] = None,
+    source: SourceOption = None,
+    as_of: AsOfOption = None,
+    apply: ApplyOption = False,
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Bring all services of a source to what a file says, and find those that it does not have.
+
+    The file is one of `leasewire import`, with every service that the source has. Services that it
+    does not have are reported, suspended or cancelled; what came to be known after the file was
+    made is left alone. The brake holds what is more than usual: see `leasewire brake list`.
+
+    Examples: leasewire resync all.csv; leasewire resync all.csv --missing suspend --apply
+    """
+    context = Context(inventory)
+    file = ServiceFile.open(context, path, source, as_of)
+    routers = sorted(router) if router else None
+    for name in routers or ():
+        if name not in context.inventory.routers:
+            end(2, f"--router {name}: is not in the inventory.")
+    gone = missing_of(context.store, file.source, file.services, routers, file.as_of_ms)
+    with file.publisher:
+        if not apply:
+            tell_preview(file, *preview(context, file), as_json=as_json, missing=gone)
+            if not as_json:
+                _tell_missing(gone, missing)
+            return
+        who = actor_of(actor)
+        done = apply_events(context, file, file.events(), who, total=file.rows)
+        if done.interrupted or done.stalled:
+            tell_done(file, done, as_json=as_json)
+        parts = list(_parts(file, missing, routers, who))
+        outcome = _send(context, file, parts)
+        tell_done(file, done, as_json=as_json, missing=gone, manifest=outcome.detail)
+    if not as_json:
+        _tell_missing(gone, missing)
+        typer.echo(clean(f"The manifest: {outcome.detail}"))
+
+
+def _parts(
+    file: ServiceFile, missing: Missing, routers: Sequence[str] | None, actor: str
+) -> Iterator[dict[str, Any]]:
+    services = iter(sorted(file.services))
+    parts = -(-len(file.services) // MOST_SERVICES)
+    # The same file asked the same is the same manifest; asked otherwise it is another one.
+    asked = "-".join((missing.value, *(routers or ())))[:24]
+    name = f"{file.digest[:16]}:{file.as_of_ms}:{asked}"
+    for number in range(1, parts + 1):
+        listed = [{"service_id": each} for each in islice(services, MOST_SERVICES)]
+        event = file.event({}, "none") | {
+            "type": "leasewire.inventory.manifest.v1",
+            "actor": actor,
+            "data": {
+                "manifest_id": name,
+                "part": number,
+                "parts": parts,
+                "taken_at": utc_time(file.as_of_ms),
+                "scope": {"routers": list(routers)} if routers else {},
+                "missing": missing.value,
+                "services": listed,
+            },
+        }
+        yield event
+
+
+def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) -> Outcome:
+    """Publish a manifest, and wait for what became of it."""
+    try:
+        receipts = file.publisher.publish(parts, lane=names.QUEUE_BULK)
+    except PublishFailed as error:
+        end(OUT_OF_REACH, str(error), "Run the same command again to go on.")
+    keys = [each.event_key for each in receipts]
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        for outcome in context.store.views.outcomes(keys):
+            if outcome.state == "applied":
+                return outcome
+            if outcome.state != "accepted":
+                end(FAILED, f"The manifest was {outcome.state}: {outcome.reason} {outcome.detail}")
+        if time.monotonic() > deadline:
+            words = "The manifest is safe in the journal, and no worker takes it: is one running?"
+            end(FAILED, words, "Run the same command again to see what became of it.")
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _tell_missing(gone: Sequence[str], missing: Missing) -> None:
+    shown = ", ".join(gone[:_SHOWN]) + (", …" if len(gone) > _SHOWN else "")
+    if gone:
+        typer.echo(clean(f"{len(gone)} are not in the file ({missing.value}): {shown}"))
+    else:
+        typer.echo("No service is missing from the file.")

@@ -1,0 +1,53 @@
+"""`leasewire resync`: what a file does not have is reported, suspended or cancelled."""
+
+import pytest
+
+from tests.builders import activated, ipv4, mac
+
+pytestmark = pytest.mark.redis
+
+HEAD = "service_id,router,dhcp_server,mac,ipv4\n"
+
+
+@pytest.fixture
+def stocked(office):
+    """Four services, and a file of two of them, one changed."""
+    office.say(*(activated(f"S-{n}", mac=mac(n), ipv4=ipv4(n)) for n in range(1, 5)))
+    text = HEAD + f"S-1,R1,dhcp1,{mac(1)},{ipv4(1)}\nS-2,R1,dhcp1,{mac(22)},{ipv4(2)}\n"
+    office.path = office.file("all.csv", text)
+    office.start_worker()
+    return office
+
+
+def statuses(office):
+    return [office.record(f"S-{n}").status for n in range(1, 5)]
+
+
+def test_without_apply_it_only_shows(stocked):
+    shown = stocked.run("resync", stocked.path, "--missing", "cancel", "--json").document
+    assert shown["missing"] == ["S-3", "S-4"]
+    assert shown["counts"]["changed"] == 1
+    assert "2 are not in the file (report): S-3, S-4" in stocked.run("resync", stocked.path).out
+    assert statuses(stocked) == ["active"] * 4
+
+
+def test_what_is_missing_is_done_as_asked(stocked):
+    done = stocked.run("resync", stocked.path, "--apply")
+    assert done.code == 0, done.err
+    assert statuses(stocked) == ["active"] * 4
+    assert stocked.record("S-2").value("mac") == mac(22)
+    assert stocked.run("resync", stocked.path, "--missing", "suspend", "--apply").code == 0
+    assert statuses(stocked) == ["active", "active", "suspended", "suspended"]
+    done = stocked.run("resync", stocked.path, "--missing", "cancel", "--apply", "--json")
+    assert done.document["manifest"].startswith("2 listed, ")
+    again = stocked.run("resync", stocked.path, "--missing", "suspend", "--apply")
+    assert again.code == 0
+    stocked.say(activated("S-4", mac=mac(4), ipv4=ipv4(4), revision=2))  # after the file was made
+    stocked.run("resync", stocked.path, "--missing", "cancel", "--apply")
+    assert statuses(stocked)[3] == "active"
+
+
+def test_a_file_of_one_router_says_nothing_of_another(stocked):
+    wrong = stocked.run("resync", stocked.path, "--router", "R9")
+    assert wrong.code == 2
+    assert "R9: is not in the inventory" in wrong.err
