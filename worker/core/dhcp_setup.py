@@ -1,6 +1,7 @@
 """What a router's DHCP is set up with: what a row may name, and where its address belongs.
 
-Who calls it: `round`, before it plans. People set these up on the router; nothing here writes them.
+Who calls it: `round`, before it plans. People set these up on the router, or
+`routers setup` does; workers never write them.
 """
 
 from collections.abc import Mapping
