@@ -1,9 +1,12 @@
 """`hooks.toml`: every mistake is told, with its place; the command shows what there is."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+import producers.hooks
 from leasewire.cli import main
 from producers.hooks.config import HooksConfigError, load_hooks
 from tests.hooks.conftest import BILLING, PATH, SECRET, SPLYNX, UISP
@@ -100,3 +103,19 @@ def test_the_command_lists_hooks_and_tries_bodies(command, folder):
     code, _, err = command("try", "billing", str(body))
     assert (code, err) == (1, "A dead letter: mac is missing\n")
     assert command("try", "nobody", str(body))[0] == 2
+
+
+def test_the_example_of_the_readme_is_right(tmp_path):
+    readme = (Path(producers.hooks.__file__).parent / "README.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "hooks.toml").write_text(example)
+    (tmp_path / "secrets").mkdir()
+    for name in re.findall(r'file = "(.*?)"', example):
+        (tmp_path / name).write_text("x" * 20)
+    sources = {f"urn:isp:bss:{name}:acme": "revisions" for name in ("uisp", "splynx")}
+    hooks = load_hooks(
+        tmp_path / "hooks.toml",
+        sources=sources | {"urn:isp:bss:billing": "times"},
+        environ={"SPLYNX_API_SECRET": "x"},
+    )
+    assert sorted(hooks) == ["billing", "splynx", "uisp"]
