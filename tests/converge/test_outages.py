@@ -148,7 +148,10 @@ def test_a_router_is_closed_again_though_nothing_is_due_there(world, passes):
     world.say(activated(1))
     passes.run()
     store = passes.store
-    store.client.delete(*store.keys.router_block("R1")[:2], store.keys.router_block("R1")[3])
+    store.client.delete(*passes.block[:2], passes.block[3])
+    passes.converge.run("R1")
+    assert state(passes).attempts == 2
+    store.client.delete(passes.block[3])
     world.r1.power_on()
     passes.converge.run("R1")
     assert state(passes).state == "up"

@@ -91,15 +91,16 @@ def test_bulk_may_wait_while_there_are_events(store, lookout, next_round):
 
 
 def test_an_alert_that_its_worker_could_not_end_is_ended(store, next_round):
-    for router in ("R1", "R2"):
+    for router in ("R1", "R2", "R3"):
         store.alerts.begin("router-down", router, "no route")
         store.routers.acquire(router, "aa", 1)
     store.routers.park("R1", "aa", 1000, RouterState("unreachable"))
     store.routers.note_state("R2", "aa", RouterState())
+    store.fleet.hold("R3", "a new mast", "anna")
     next_round()
-    assert [alert.subject for alert in store.alerts.open()] == ["R1"]
+    assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]
     let_pass(store, 1000)
     store.routers.acquire("R1", "bb", 1)
     store.routers.note_state("R1", "bb", RouterState(away_since_ms=1))  # its backlog is drained
     next_round()
-    assert [alert.subject for alert in store.alerts.open()] == ["R1"]
+    assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]

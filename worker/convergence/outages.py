@@ -132,6 +132,8 @@ class Outages:
     def _lost_write(self, error: OutcomeUnknown) -> None:
         state = circuit.lost_write(self.state, error.words)
         wait_s = self._back_off.lost_write_s(state.attempts, _share())
+        if state.open:  # it had refused many, and is not known to be better
+            wait_s = self._back_off.refused_s(_share())
         self._park(state, wait_s)
         log.warning(
             "router.write_lost",

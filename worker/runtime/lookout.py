@@ -55,6 +55,7 @@ class Lookout:
         """End alerts of routers that are up: whoever closed the circuit died before it said so."""
         for alert in self._store.alerts.open():
             if alert.kind in _ROUTER_KINDS:
-                view = self._store.views.router(alert.subject)
-                if not view.state.open and not view.state.away_since_ms:
+                state = self._store.views.router(alert.subject).state
+                # One that a person holds is as it was: nobody tries it.
+                if not state.open and not state.away_since_ms and state.state != "held":
                     self._store.alerts.end(alert.kind, alert.subject)
