@@ -128,6 +128,8 @@ def setup_command(  # noqa: PLR0913 - each is an option
     typer.echo(f"{name}: {len(done)} steps done" if done else f"{name}: nothing to do")
     over = "over TLS" if pin else "over the plain API"
     typer.echo(f"✓ {config.username} logs in to {clean(identity)} {over}")
+    if bootstrap_plain and pin:
+        typer.echo("Where nobody else needs the plain API, switch it off: /ip/service/disable api")
     if pin and not (config.fingerprint or config.ca_file):
         typer.echo(f'Pin its certificate in the inventory:\n\nfingerprint = "{pin}"')
 
