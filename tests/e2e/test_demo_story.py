@@ -82,7 +82,7 @@ def test_what_does_not_hold_is_told_with_what_was_seen(temporary):
         stage.router.set_faults(refuse_values=[refused | {"text": "failure: no such luck"}])
         began = time.monotonic()
         with pytest.raises(CheckFailedError) as failed:
-            Story(stage, deadline_s=3).tell()
+            Story(stage, deadline_s=6).tell()
         assert time.monotonic() - began < DEADLINE_S
     assert "expected: outcome: activated SVC-A applied" in str(failed.value)
     assert "'waiting'" in str(failed.value)

@@ -60,7 +60,7 @@ def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backl
 ):
     with Installation(short_directory) as here:
         here.environ_more = {"LEASEWIRE_BATCH_SERVICES": "10", "LEASEWIRE_WRITE_WINDOW": "1"}
-        here.control["R1"].set_faults(service_ms=20)
+        here.control["R1"].set_faults(service_ms=100)
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n) for n in range(1, 151)])
         eventually(lambda: len(here.rows("R1")) >= 10, 20, "the backlog is being written")
