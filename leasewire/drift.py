@@ -8,7 +8,14 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.plan import Seen, look_at
-from leasewire.printing import JsonOption, clean, print_json, print_table
+from leasewire.printing import (
+    JsonOption,
+    clean,
+    local_time,
+    print_json,
+    print_table,
+    utc_time,
+)
 from leasewire.router_policy import router_of
 from worker.convergence.full_read import FullRead
 from worker.core.drift import Difference
@@ -17,12 +24,16 @@ from worker.errors import RouterBlocked, RouterUnreachable
 RouterArgument = Annotated[
     str | None, typer.Argument(metavar="NAME", help="Name in the inventory; else all of them.")
 ]
+_REPORTED = ("services", "rows", "pending", "differences", "orphans")
 _COLUMNS = ("router", "service", "what", "row of", "field", "as written", "on the router")
 
 
 def drift_command(
     name: RouterArgument = None,
     *,
+    last: Annotated[
+        bool, typer.Option("--last", help="Show the last hourly reports; read no router.")
+    ] = False,
     as_json: JsonOption = False,
     inventory: InventoryOption = None,
 ) -> None:
@@ -35,7 +46,11 @@ def drift_command(
 
     Example: leasewire drift tower-7
     """
-    found = _look(Context(inventory), name)
+    context = Context(inventory)
+    if last:
+        _show_last(context, name, as_json=as_json)
+        return
+    found = _look(context, name)
     if as_json:
         print_json({"routers": [document_of(router, seen) for router, seen in found.items()]})
     else:
@@ -84,6 +99,35 @@ def reconcile_command(
         _print_errors(found)
     code = _exit_code(found)
     raise typer.Exit(code if code != 2 else 2 * bool(left))  # noqa: PLR2004 - an exit code
+
+
+def _show_last(context: Context, name: str | None, *, as_json: bool) -> None:
+    names = list(context.inventory.routers) if name is None else [router_of(context, name).name]
+    reports = {each: context.store.full_reads.last(each) for each in names}
+    made = {each: report for each, report in reports.items() if report is not None}
+    if as_json:
+        documents = [
+            {"router": each, "at": utc_time(at_ms), **document}
+            for each, (at_ms, document) in made.items()
+        ]
+        print_json({"reports": documents})
+    else:
+        print_table(
+            ("router", "at", *_REPORTED),
+            (
+                (each, local_time(utc_time(at_ms)), *(said[name] for name in _REPORTED))
+                for each, (at_ms, said) in made.items()
+            ),
+            "No router was reported on yet.",
+        )
+        _print_differences(
+            {
+                each: [Difference(**d) for d in report.document["drift"]]
+                for each, report in made.items()
+            },
+            "",
+        )
+    raise typer.Exit(2 * any(report.document["differences"] for report in made.values()))
 
 
 def document_of(router: str, seen: Seen) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from leasewire.at_router import at_router
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
 from leasewire.router_policy import ApplyOption, router_of
-from worker.desk.option_collection import Collected, collect_options, look_for_unnamed
+from worker.convergence.option_collection import Collected, collect_options, look_for_unnamed
 from worker.routeros.sessions import Sessions
 
 app = typer.Typer(no_args_is_help=True, help="DHCP options that services share.")

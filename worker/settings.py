@@ -87,6 +87,8 @@ class Settings(BaseModel):
     """Between looks at a router that refuses us: a person acts meanwhile."""
     router_recheck_s: Seconds = 60
     """Until a service is looked at again that waits for what a person does on the router."""
+    report_every_s: Seconds = 3_600
+    """Between two full reads of a router that say what was changed there by hand."""
     waiting_alert_s: Seconds = 3_600
     """A service that waits so long is told of, once: most waits end by themselves before."""
     journal_grace_s: Seconds = 2

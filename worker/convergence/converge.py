@@ -18,6 +18,7 @@ from worker.convergence.first_contact import make_sure
 from worker.convergence.hold import Hold
 from worker.convergence.outages import Outages
 from worker.convergence.refusals import MASS_REFUSAL, PROBE
+from worker.convergence.reporting import make_report
 from worker.convergence.round import Rounds, Tally
 from worker.convergence.slots import Place, Slots
 from worker.core.applied_policy import AppliedPolicy
@@ -45,12 +46,14 @@ class PassLimits:
         time_box_s: a pass ends then, and rings again if there is more.
         back_off: how long routers are left alone that fail or refuse.
         patience: how long services may wait.
+        report_every_ms: between two reports of what was changed on a router by hand.
     """
 
     batch_services: int = 500
     time_box_s: float = 20.0
     back_off: BackOff = field(default_factory=BackOff)
     patience: Patience = field(default_factory=Patience)
+    report_every_ms: int = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +124,17 @@ class Converge:
         self, acquired: Acquired, hold: Hold, outages: Outages, tally: Tally, began: float
     ) -> None:
         router = hold.router
-        if not acquired.marks and not outages.state.open:
+        asked = self.store.full_reads.take(router)
+        if not acquired.marks and not outages.state.open and not asked:
             batch = self.store.routers.next_batch(router, hold.token, 0, outages.after())
             self._released(router, batch, outages)
             return
         session = self.sessions.open(router)
         try:
             make_sure(self.store, session, self.policies[router], hold)
+            if asked:
+                every_ms = self.limits.report_every_ms
+                make_report(self.store, session, self.policies[router], hold, every_ms)
             self._work(session, acquired, hold, outages, tally=tally, began=began)
         except BaseException:
             session.close()

@@ -90,6 +90,12 @@ def run(
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
     lookout = Lookout(store, rings.canary)
+    report_every_ms = round(settings.report_every_s * 1000)
+
+    def look() -> None:
+        lookout.look()
+        store.full_reads.ask(policies, report_every_ms)
+
     accept = Accept(store, inventory.sources, policies, rings.lane, rings.router, inventory.brake)
     register(
         app,
@@ -109,6 +115,7 @@ def run(
                     recheck_ms=round(settings.router_recheck_s * 1000),
                     alert_ms=round(settings.waiting_alert_s * 1000),
                 ),
+                report_every_ms=report_every_ms,
             ),
             Slots(settings.router_threads),
         ),
@@ -122,7 +129,7 @@ def run(
         name,
         orphaned,
         release=lambda: release_due(accept),
-        look=lookout.look,
+        look=look,
     )
     sweep.start()
     queues, slots = _share(kind, settings)

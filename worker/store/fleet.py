@@ -261,6 +261,7 @@ class Fleet:
             done = self._scripts.run("forget_router", keys, [router, token, gone, action, *letters])
             if done:  # what full reads found is made anew by the next
                 self._client.delete(self._keys.router_full_read(router))
+                self._client.zrem(self._keys.reports_block()[1], router)
         return bool(done)
 
     def _block(self, router: str) -> list[str]:

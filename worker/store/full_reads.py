@@ -4,7 +4,9 @@ Losing it does no harm: the next full read of a router makes it anew.
 """
 
 import json
+from collections.abc import Collection
 from typing import Any, Final, NamedTuple, cast
+from zlib import crc32
 
 import redis
 
@@ -18,6 +20,12 @@ APPROVED_MS: Final = 6 * 3_600_000
 """For so long an approval holds, should the rebuild not be over before."""
 _RESTART_MS: Final = 60_000
 """A router that booted so much later than it was seen to was restarted; clocks differ by less."""
+
+
+_LOOK_EVERY_MS: Final = 2_000
+_AT_ONCE: Final = 5
+"""Reports asked for at one look: they are no reason to keep events waiting."""
+_AGAIN_MS: Final = 60_000
 
 
 class Report(NamedTuple):
@@ -77,7 +85,57 @@ class FullReads:
         with store_errors():
             self._client.hdel(self._keys.router_full_read(router), "approved")
 
+    def ask(self, routers: Collection[str], every_ms: int) -> int:
+        """Ask passes for the reports that are due; returns how many. The sweep calls.
+
+        Args:
+            routers: those of the inventory.
+            every_ms: between two reports of a router.
+        """
+        rung = self._keys.router_block("")[3].removeprefix(f"{self._keys.prefix}router:")
+        keys = [
+            *self._keys.reports_block(),
+            self._keys.routers_due,
+            self._keys.fleet_block()[1],
+        ]
+        with store_errors():
+            asked = self._scripts.run(
+                "ask_reports",
+                keys,
+                [
+                    *(_LOOK_EVERY_MS, every_ms, _AT_ONCE, _AGAIN_MS),
+                    *(f"{self._keys.prefix}router:", rung),
+                    *(each for name in routers for each in (name, _share(name))),
+                ],
+            )
+        return int(asked or 0)
+
+    def take(self, router: str) -> bool:
+        """Whether a report of a router is asked for; it is no more then."""
+        with store_errors():
+            return bool(self._client.srem(self._keys.reports_block()[2], router))
+
+    def save(self, router: str, report: Report, every_ms: int) -> None:
+        """Keep a report in place of the last one; the next is due after `every_ms`."""
+        key = self._keys.router_full_read(router)
+        with store_errors():
+            pipe = self._client.pipeline()
+            pipe.hset(key, "report", json.dumps(report))
+            pipe.expire(key, KEPT_S)
+            pipe.zadd(self._keys.reports_block()[1], {router: report.at_ms + every_ms})
+            pipe.execute()
+
+    def last(self, router: str) -> Report | None:
+        """The last report of a router."""
+        text = self._field(router, "report")
+        return None if text is None else Report(*json.loads(text))
+
     def _field(self, router: str, name: str) -> str | None:
         with store_errors():
             found = self._client.hget(self._keys.router_full_read(router), name)
         return cast("str | None", found)
+
+
+def _share(name: str) -> float:
+    """Another moment of the hour for each router, the same at each start."""
+    return crc32(name.encode()) / 2**32

@@ -116,6 +116,18 @@ class Keys:
         """
         return f"{self.prefix}schedule"
 
+    def reports_block(self) -> tuple[str, ...]:
+        """What `lua/ask_reports.lua` needs to ask for the reports of routers."""
+        base = f"{self.prefix}routers:reports"
+        return (
+            # string with a time limit of seconds: one look at a time
+            base + ":look",
+            # sorted set: router -> when its next report is due (ms)
+            base,
+            # set: routers of which a pass is to make a report
+            base + ":asked",
+        )
+
     @property
     def upkeep(self) -> str:
         """String with a time limit of a minute: one upkeep a minute."""

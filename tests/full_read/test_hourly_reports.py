@@ -1,0 +1,94 @@
+"""Once an hour each router is read fully: drift is told of, and mended only where a policy says."""
+
+import pytest
+
+from tests.builders import activated, ipv4, mac
+from tests.leasewire.conftest import LEASES
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+HOUR_MS = 3_600_000
+
+
+def drifted(world):
+    world.say(
+        *(activated(f"SVC-{n}", server=None, mac=mac(n), ipv4=ipv4(100 + n)) for n in (1, 2, 3))
+    )
+    world.converge.run("R1")
+    row = world.r1.rows(LEASES)[0]
+    world.r1.set_row(LEASES, row[".id"], {"address": ipv4(200)})
+
+
+def make_due(world):
+    """An hour goes by, and the sweep looks."""
+    store = world.context.store
+    look, due, _ = store.keys.reports_block()
+    store.full_reads.ask(["R1", "R2"], HOUR_MS)
+    store.client.delete(look)
+    store.client.zadd(due, {"R1": 1})
+    return store.full_reads.ask(["R1", "R2"], HOUR_MS)
+
+
+def writes(world):
+    return [each for each in world.r1.journal() if each["session"] != "operator"]
+
+
+def test_drift_is_told_once_an_hour_and_nothing_is_written(world, leasewire):
+    drifted(world)
+    before = writes(world)
+    world.converge.run("R1")
+    assert world.context.store.full_reads.last("R1") is None
+    assert make_due(world) == 1
+    world.r1.reset_counters()
+    world.converge.run("R1")
+    assert writes(world) == before
+    assert world.r1.counters()["/ip/dhcp-server/lease/print"] == 1
+    (alert,) = world.context.store.alerts.open()
+    assert (alert.kind, alert.subject) == ("drift", "R1")
+    assert "1 services on router R1" in alert.text
+    shown = leasewire("drift", "--last")
+    assert shown.code == 2
+    assert ipv4(200) in shown.out
+    (report,) = leasewire("drift", "--last", "--json").document["reports"]
+    assert (report["services"], report["rows"], report["differences"]) == (3, 3, 1)
+    world.r1.reset_counters()
+    world.converge.run("R1")
+    assert "/ip/dhcp-server/lease/print" not in world.r1.counters()
+    # put right: the alert ends with the next report
+    assert leasewire("reconcile", "R1").code == 0
+    world.converge.run("R1")
+    make_due(world)
+    world.converge.run("R1")
+    assert world.context.store.alerts.open() == []
+
+
+def test_router_with_reconcile_auto_is_put_right(edited, world):
+    drifted(world)
+    _, converge = edited(("[routers.R1]\n", '[routers.R1]\nreconcile = "auto"\n'))
+    world.context.store.fleet.apply_policy("R1", converge.policies["R1"], "ann")
+    converge.run("R1")
+    row = world.r1.rows(LEASES)[0]
+    world.r1.set_row(LEASES, row[".id"], {"address": ipv4(200)})
+    make_due(world)
+    converge.run("R1")
+    assert ipv4(200) not in {row["address"] for row in world.r1.rows(LEASES)}
+
+
+def test_reports_are_spread_and_a_parked_router_is_asked_later(store):
+    routers = [f"R{n}" for n in range(100)]
+    store.full_reads.ask(routers, HOUR_MS)
+    _, due, asked = store.keys.reports_block()
+    now_ms = store.records.now_ms()
+    scores = [score for _, score in store.client.zrange(due, 0, -1, withscores=True)]
+    assert len(scores) == 100
+    for quarter in range(4):
+        start = now_ms + quarter * HOUR_MS / 4
+        assert 10 < sum(start <= score < start + HOUR_MS / 4 for score in scores) < 45
+    store.client.set(store.keys.router_block("R1")[3], "parked")
+    store.client.zadd(due, {"R1": 1, "R2": 1, "GONE": 1})
+    store.client.delete(store.keys.reports_block()[0])
+    assert store.full_reads.ask(routers, HOUR_MS) == 1
+    assert store.client.smembers(asked) == {"R2"}
+    assert store.client.zscore(due, "GONE") is None
+    assert store.full_reads.take("R2")
+    assert not store.full_reads.take("R2")
