@@ -29,7 +29,7 @@ from tests.faults.harness import Harness, expected_rows
 from tests.faults.history import deliveries, history
 from tests.faults.links import Link
 from tests.faults.mischief import KINDS, LEASE_S, SERVICE_MS
-from tests.installation import Worker
+from tests.installation import LEASES, Worker
 from worker.errors import StoreUnavailable
 
 COMMAND_TIMEOUT_S = 2.0
@@ -208,19 +208,22 @@ class Chaos(Harness):
     def _remove_copies(self, router: str, service: str) -> None:
         for row in self.rows(router).get(service, []):
             if row[".id"] in self.foreign[router]:
-                self.control[router].remove_row("/ip/dhcp-server/lease", row[".id"])
+                self.control[router].remove_row(LEASES, row[".id"])
                 del self.foreign[router][row[".id"]]
                 self.counts["copies removed by hand"] += 1
 
     def let_orphaned_copies_be_ours(self) -> None:
         """A copy is left alone while its original stands; after that the tag makes it ours."""
         for router, comment, copy in self.copies:
+            rows = self.control[router].rows(LEASES)
+            if self.foreign[router].get(copy) in [None, *rows]:
+                continue
             journal = self.control[router].journal()[self.resets.get(router, [0])[-1] :]
             removed = (
                 row[".id"] != copy and row.get("comment") == comment
                 for row in (e["before"] for e in journal if e["before"] and not e["after"])
             )
-            if copy in self.foreign[router] and any(removed):
+            if any(removed):
                 del self.foreign[router][copy]
                 self.counts["copies that outlived their original"] += 1
 
@@ -333,7 +336,7 @@ def main() -> int:
         seconds = options.minutes * 60 * share
         scale = Scale(
             seconds,
-            options.routers // 5 if conflicting else options.routers,
+            max(1, options.routers // 5) if conflicting else options.routers,
             options.services,
             events=int(seconds * EVENTS_A_SECOND),
             conflicting=conflicting,

@@ -101,10 +101,19 @@ class Harness(Installation):
         return found
 
     def without_final_outcome(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Events of which nothing final was said."""
+        """Events of which nothing final was said.
+
+        Only the last twenty of a service are kept, and one is forgotten only after its final word:
+        of those before, that they were committed says enough.
+        """
         keys = {event_key(e["source"], e["id"]): e["id"] for e in events}
-        final = {o.key for o in self.store.views.outcomes(list(keys)) if o.state in FINAL}
-        return [event_id for key, event_id in keys.items() if key not in final]
+        said = {o.key: o.state for o in self.store.views.outcomes(list(keys))}
+        committed = self.store.records.seen(list(keys), self.store.records.now_ms())
+        return [
+            event_id
+            for key, event_id in keys.items()
+            if (said[key] not in FINAL if key in said else key not in committed)
+        ]
 
     def needless_writes(self) -> list[str]:
         """Sets to a held value and refused duplicates, but for what a kill had in flight."""
