@@ -1,0 +1,41 @@
+"""A target's certificate is verified: its authority must be named, and its name must fit."""
+
+import time
+
+import pytest
+
+from simulator.tls import make_certificate
+from tests.outcomes.receiver import Receiver
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("127.0.0.1", True, ""),
+        ("127.0.0.1", False, "certificate: self-signed certificate"),
+        ("127.0.0.2", True, "certificate: IP address mismatch"),
+    ],
+)
+def test_only_who_is_vouched_for_gets_anything(post, secret, tmp_path, case):
+    of, named, words = case
+    certificate = make_certificate("bss", of, time.time())
+    ca_file = tmp_path / "bss.pem"
+    ca_file.write_text(certificate.pem)
+    with Receiver(secret, certificate.context()) as receiver:
+        target = post.target(
+            receiver.port,
+            secret,
+            url=f"https://127.0.0.1:{receiver.port}/hook",
+            ca_file=ca_file if named else None,
+        )
+        with post.delivering(target):
+            post.say(1)
+            if words:
+                eventually(lambda: "words" in post.deliveries().state(), "it is refused")
+            else:
+                eventually(lambda: receiver.taken, "it came")
+        assert words in post.deliveries().state().get("words", "")
+        assert bool(receiver.attempts) == (not words)

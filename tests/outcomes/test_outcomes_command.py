@@ -1,0 +1,100 @@
+"""`leasewire outcomes`: what a person sees of deliveries, and does about them."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from leasewire import cli
+from producers.gateway.signatures import new_secret
+from producers.outcomes.deliveries import Deliveries, Undelivered
+from tests import builders
+from worker.errors import ConfigurationError
+
+pytestmark = pytest.mark.redis
+
+INVENTORY = f"""\
+[installation]
+id = "acme"
+[sources."{builders.SOURCE}"]
+order = "revisions"
+"""
+TARGETS = f"""\
+[targets.billing]
+url = "https://bss.example.net/never-to-be-seen"
+sources = ["{builders.SOURCE}"]
+secret_env = "WEBHOOK_SECRET"
+"""
+
+
+@pytest.fixture
+def run(quiet_logging, valkey, prefix, tmp_path, monkeypatch):
+    (tmp_path / "routers.toml").write_text(INVENTORY)
+    (tmp_path / "outcomes.toml").write_text(TARGETS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
+    monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", prefix)
+    monkeypatch.setenv("WEBHOOK_SECRET", new_secret())
+
+    def run(*arguments):
+        return CliRunner().invoke(cli.app, ["outcomes", *arguments])
+
+    return run
+
+
+@pytest.fixture
+def deliveries(client, prefix):
+    return Deliveries(client, prefix, "billing")
+
+
+def undelivered(number):
+    data = {"service": "SVC-1", "event": f"e-{number}", "state": "applied"}
+    return Undelivered({"id": f"outcome-{number}-0", "data": data}, 1, 12, "answered 500")
+
+
+def test_what_failed_is_listed_and_tried_again_in_a_persons_name(run, deliveries, client, prefix):
+    for number in (1, 2, 3):
+        deliveries.give_up(undelivered(number), number)
+    listed = json.loads(run("failed", "billing", "--json").stdout)["failed"]
+    assert [each["event"] for each in listed] == ["e-1", "e-2", "e-3"]
+    assert "answered 500" in run("failed", "billing").stdout
+
+    assert run("replay", "billing", "outcome-2-0", "--actor", "ada").exit_code == 0
+    assert [each.id for each in deliveries.dead()] == ["outcome-1-0", "outcome-3-0"]
+    assert deliveries.due(10**15).tries == 0
+    action = json.loads(client.lindex(f"{prefix}webhook:actions", 0))
+    assert (action["by"], action["ids"]) == ("ada", ["outcome-2-0"])
+
+    answer = run("replay", "billing", "outcome-9-0")
+    assert answer.exit_code == 1
+    assert "0 of 1" in answer.stdout
+    assert run("replay", "billing", "--all").exit_code == 0
+    assert "Nothing failed." in run("failed", "billing").stdout
+
+
+def test_targets_tell_how_they_are_doing(run, deliveries):
+    (before,) = json.loads(run("targets", "--json").stdout)["targets"]
+    assert (before["state"], before["failed"]) == ("nothing yet", 0)
+    deliveries.go_on("5-0", delivered_ms=1_764_000_000_000)
+    deliveries.note_failing("answered 503", 1_764_000_000_000, 1_764_000_005_000)
+    (target,) = json.loads(run("targets", "--json").stdout)["targets"]
+    assert (target["state"], target["delivered"], target["words"]) == ("failing", 1, "answered 503")
+    assert "failing" in run("targets").stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("outcome-1-0", "--all")])
+def test_what_to_replay_must_be_said(run, arguments):
+    answer = run("replay", "billing", *arguments)
+    assert answer.exit_code == 2
+    assert "--all" in answer.output
+
+
+def test_an_unknown_target_is_named_with_those_there_are(run):
+    answer = run("failed", "x")
+    assert isinstance(answer.exception, ConfigurationError)
+    assert "known are: billing" in str(answer.exception)
+
+
+def test_a_secret_is_one_that_the_file_takes(run, monkeypatch):
+    monkeypatch.setenv("WEBHOOK_SECRET", run("secret").stdout.strip())
+    assert run("targets").exit_code == 0
