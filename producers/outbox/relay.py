@@ -26,6 +26,8 @@ log = logging.getLogger("leasewire.outbox")
 
 LOOK_EVERY_S: Final = 0.5
 """Between looks at an empty outbox: one query over an index with nothing in it."""
+MOST_WAITED_S: Final = 60.0
+"""Longest wait of a relay that is to end by itself."""
 _LOCK: Final = 0x6C77_6F75_7462_6F78  # "lwoutbox": one relay a database
 _REMOVED_AT_ONCE: Final = 10_000
 
@@ -152,7 +154,7 @@ class OutboxRelay:
             AnotherRelay: another one is at it.
             DatabaseFailed: the database cannot be used.
         """
-        done = Relayed()
+        done, failed = Relayed(), False
         with self._locked() as database:
             total = int(database.execute(_COUNT).scalar_one())
             while not stopping.is_set() and done.published + done.refused < total:
@@ -161,8 +163,15 @@ class OutboxRelay:
                 done = Relayed(
                     done.published + now.published, done.refused + now.refused, now.failure
                 )
-                if now.failure is not None or not (now.published or now.refused):
+                if now.failure is not None:
+                    wait_s = now.failure.retry_after_s
+                    # Who asks for a moment, as a rate does, gets it; once in vain is enough.
+                    if wait_s is None or failed:
+                        break
+                    stopping.wait(min(wait_s, MOST_WAITED_S))
+                elif not (now.published or now.refused):
                     break
+                failed = now.failure is not None
             tell(done.published + done.refused, total)
             self._remove_old(database)
         return done

@@ -157,6 +157,21 @@ def test_rows_wait_while_the_way_in_or_the_database_is_away(outbox, relay_of, wa
     assert way_in.ids() == ["e1", "e2", "e3", "e4"]
 
 
+def test_a_relay_that_is_to_end_waits_once_where_it_is_asked_to(outbox, relay_of, way_in):
+    outbox.add(*(event(n) for n in range(1, 1002)))
+    way_in.mode, way_in.retry_after = "busy", "1"
+    done = once(relay_of(outbox))
+    assert (done.published, len(way_in.requests)) == (0, 2)
+    assert "busy" in str(done.failure)
+
+    def let_in(rows, _):
+        way_in.mode = "up" if rows != 500 or len(way_in.requests) > 3 else "busy"
+
+    done = relay_of(outbox).run_once(threading.Event(), let_in)
+    assert (done.published, done.failure) == (1001, None)
+    assert outbox.open() == []
+
+
 def test_rows_published_long_ago_are_removed(outbox, relay_of):
     outbox.add(event(1), event(2), event(3))
     once(relay_of(outbox))
@@ -210,7 +225,11 @@ def test_the_command_relays_into_the_journal_until_it_is_stopped(outbox, command
     assert "3 rows published, 0 refused." in once
     with command("relay", "--database", outbox.url) as process:
         outbox.add(event(4))
-        eventually(lambda: client.hlen(journal_body(prefix, "events")) == 4, "all in the journal")
+        eventually(
+            lambda: client.hlen(journal_body(prefix, "events")) == 4,
+            "all in the journal",
+            within_s=30,
+        )
         process.send_signal(signal.SIGTERM)
         assert "The relay has stopped." in process.communicate()[0]
         assert process.returncode == 0
