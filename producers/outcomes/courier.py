@@ -9,6 +9,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
@@ -82,7 +83,8 @@ class Courier:
                         log.warning("store.unavailable", task="outcomes", reason=str(error))
                     told, rest_s = True, REST_FIRST_S
                 await self._rest(rest_s)
-            await asyncio.to_thread(self._deliveries.let_go, self._token)
+            with suppress(*self._feed.passing):  # it ends by itself in half a minute
+                await asyncio.to_thread(self._deliveries.let_go, self._token)
         finally:
             await poster.close()
 
