@@ -74,6 +74,7 @@ class _Following:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._since_ms = store.records.now_ms()
         self._batches: deque[list[str]] = deque()
         self._moved_at = time.monotonic()
         self.rows = 0
@@ -97,19 +98,21 @@ class _Following:
         while self._batches and not self._store.journal.holds(names.QUEUE_BULK, self._batches[0]):
             keys = self._batches.popleft()
             found = self._store.views.outcomes(keys)
-            done.counts.update(_effect(each) for each in found)
-            done.counts["unchanged"] += len(keys) - len(found)
+            done.counts.update(_effect(each, self._since_ms) for each in found)
+            done.counts["before"] += len(keys) - len(found)
             self.rows -= len(keys)
             self._moved_at = time.monotonic()
             advance(len(keys))
 
 
-def _effect(outcome: Outcome) -> str:
+def _effect(outcome: Outcome, since_ms: int) -> str:
     match outcome.state:
         case "superseded":
             return "newer"
         case "rejected" | "failed" | "expired":
             return "refused"
+        case _ if outcome.accepted_at_ms < since_ms:
+            return "before"  # an earlier run brought it
         case "applied" if outcome.reason == "already-current":
             return "unchanged"
         case "duplicate":

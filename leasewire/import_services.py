@@ -145,7 +145,8 @@ def _summary(file: ServiceFile, counts: Mapping[str, int]) -> str:
     return f"{file.rows} rows of {file.source} as of {utc_time(file.as_of_ms)}: {said or 'nothing'}"
 
 
-_EFFECTS: Final = ("new", "changed", "unchanged", "newer", "refused")
+_EFFECTS: Final = ("new", "changed", "unchanged", "newer", "refused", "before")
+"""`before`: rows that an earlier run brought in."""
 
 
 def _words(each: Previewed) -> str:

@@ -88,6 +88,8 @@ def resync_command(  # noqa: PLR0913 - as many options
     if not as_json:
         _tell_missing(gone, missing)
         typer.echo(clean(f"The manifest: {outcome.detail}"))
+        if gone and missing is not Missing.REPORT:
+            typer.echo("What is more than usual is held back: leasewire brake list")
 
 
 def _parts(

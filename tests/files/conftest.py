@@ -17,7 +17,9 @@ from tests.builders import SOURCE
 from tests.waiting import eventually
 from worker.core.policy import RouterPolicy
 from worker.intake.accept import Accept
+from worker.inventory.config import SourceConfig
 
+OTHER = "urn:isp:bss:other"
 INVENTORY = f"""\
 [installation]
 id = "acme"
@@ -47,7 +49,13 @@ class Office:
         self.folder = folder
         self.store = context.store
         nobody = [].append
-        self._accept = Accept(self.store, context.inventory.sources, POLICIES, nobody, nobody)
+        self._accept = Accept(
+            self.store,
+            {**context.inventory.sources, OTHER: SourceConfig(OTHER, "revisions")},
+            POLICIES,
+            nobody,
+            nobody,
+        )
         self._stop = threading.Event()
         self._worker = threading.Thread(target=self._work)
 

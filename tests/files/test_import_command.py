@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.builders import activated, cancelled, ipv4, mac, mac_changed
+from tests.files.conftest import OTHER
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.redis
@@ -79,7 +80,7 @@ def test_what_came_after_the_file_was_made_stands(office):
     office.start_worker()
     done = office.run("import", path, "--apply", "--json")
     assert done.code == 0
-    assert done.document["counts"] == {"changed": 1, "newer": 2, "unchanged": 0}
+    assert done.document["counts"] == {"changed": 1, "newer": 2, "before": 0}
     assert office.record("S-1").value("mac") == mac(9)
     assert office.record("S-2").status == "cancelled"
     assert office.record("S-3").value("mac") == "02:00:00:00:00:03"
@@ -122,5 +123,27 @@ def test_interrupted_and_run_again(office):
     office.start_worker()
     done = office.run("import", path, "--apply", "--json")
     assert done.code == 0
-    assert done.document["counts"]["changed"] == 600
+    counts = done.document["counts"]
+    assert counts.get("changed", 0) + counts["before"] == 600
+    again = office.run("import", path, "--apply", "--json").document
+    assert again["counts"] == {"before": 600}
     assert len(list(office.store.views.services())) == 600
+
+
+def test_rows_that_are_refused_end_in_a_failure(office):
+    office.say(activated("S-1", mac=mac(1), source=OTHER))
+    office.start_worker()
+    done = office.run("import", office.file("s.csv", HEAD + row(1)), "--apply", "--json")
+    assert done.code == 1
+    assert done.document["counts"] == {"refused": 1, "before": 0}
+    assert [each.reason for each in office.letters()] == ["not-owner"]
+    shown = office.run("import", office.file("t.csv", HEAD + row(1)))
+    assert "not-owner: the service belongs to source urn:isp:bss:other" in shown.out
+
+
+def test_whose_file_it_is_must_be_known(office):
+    with (office.folder / "routers.toml").open("a") as inventory:
+        inventory.write('[sources."urn:isp:bss:third"]\norder = "times"\n')
+    refused = office.run("import", office.file("s.csv", HEAD + row(1)))
+    assert refused.code == 2
+    assert "Say in whose name with --source" in refused.err
