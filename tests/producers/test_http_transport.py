@@ -94,7 +94,7 @@ def test_a_refused_event_is_kept_in_the_dead_table(publisher_of, way_in, tmp_pat
     way_in.mode, way_in.never = "down", {"e4"}
     assert all(receipt.spooled for receipt in publisher.publish([event(3), event(4), event(5)]))
     way_in.mode = "up"
-    assert publisher.flush(5)
+    assert publisher.flush(20)
     assert way_in.ids() == ["e1", "e3", "e5"]
     spool = Spool(tmp_path / "spool")
     assert [(each.id, each.reason) for each in spool.dead()] == [
@@ -112,7 +112,7 @@ def test_retry_after_is_obeyed(publisher_of, way_in):
     tried_at = time.monotonic()
     way_in.mode = "up"
     publisher.publish([event(2)])  # does not shorten the wait
-    assert publisher.flush(5)
+    assert publisher.flush(20)
     assert time.monotonic() - tried_at > 0.9
     assert way_in.ids() == ["e1", "e2"]
 
@@ -156,7 +156,7 @@ def test_a_refused_key_raises_and_keeps_what_was_spooled(publisher_of, way_in):
 
     eventually(told, "whoever publishes hears of the key")
     way_in.mode = "up"
-    assert publisher.flush(5)
+    assert publisher.flush(20)
     assert way_in.ids()[0] == "e2"
 
 
@@ -188,7 +188,9 @@ def test_an_event_loop_goes_on_while_events_are_published(publisher_of, way_in):
             (receipt,) = await publisher.publish([event(1)])
             assert receipt.spooled
             way_in.mode = "up"
-            later, flushed = await asyncio.gather(publisher.publish([event(2)]), publisher.flush(5))
+            later, flushed = await asyncio.gather(
+                publisher.publish([event(2)]), publisher.flush(20)
+            )
             assert (later[0].event_id, flushed) == ("e2", True)
 
     asyncio.run(story())

@@ -78,7 +78,7 @@ class Publishing(RuleBasedStateMachine):
     @rule()
     def drain(self):
         self.way_in.mode = "up"
-        assert self.publisher.flush(5)
+        assert self.publisher.flush(20)
         for subject, ids in self.said.items():
             assert self.way_in.ids(subject) == ids
 

@@ -96,6 +96,7 @@ def test_from_an_empty_router_to_a_customer_with_an_address(box):
     eventually(
         lambda: ["bound", "223.203.225.10"] in [line[:2] for line in box.lab.ask(DEVICE)],
         "the device has its address",
+        within_s=40,
     )
     assert box.lab.heard()[-1][2:] == [
         *("198.51.100.1", "198.51.100.2", "223.203.225.1", "255.255.255.0")
