@@ -1,7 +1,10 @@
 """`leasewire events`: what became of an event."""
 
+import json
+import time
 from collections.abc import Sequence
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -9,6 +12,7 @@ from contracts import event_key
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import (
     JsonOption,
+    clean,
     local_time,
     print_fields,
     print_json,
@@ -19,12 +23,10 @@ from worker.core.circuit import RouterState
 from worker.core.outcome import FINAL, Outcome
 from worker.store.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="What became of an event.")
+app = typer.Typer(no_args_is_help=True, help="What became of events.")
 
-
-@app.callback()
-def _group() -> None:
-    """Keeps `show` a command of its own while it is the only one."""
+_LOOK_EVERY_S: Final = 0.25
+_PAGE: Final = 500
 
 
 @app.command()
@@ -63,6 +65,47 @@ def show(
         if number:
             typer.echo()
         _print(document)
+
+
+@app.command()
+def follow(
+    *,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Of these sources' events; else of all of the inventory; repeatable."),
+    ] = None,
+    kept: Annotated[
+        bool, typer.Option("--kept", help="Begin with the oldest that is kept, else with now.")
+    ] = False,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Follow what becomes of events, line by line, until Ctrl-C: each change of an outcome.
+
+    With --json each line is a JSON document of its own. The same comes to a BSS over HTTP and by
+    webhook.
+
+    Example: leasewire events follow --source urn:isp:bss:example
+    """
+    context = Context(inventory)
+    feed = context.store.feed
+    sources = source or list(context.inventory.sources)
+    cursor = None if kept else feed.last()
+    with suppress(KeyboardInterrupt):
+        while True:
+            page = feed.read(sources, cursor, _PAGE)
+            for item in page.items:
+                document = document_of(item.outcome)
+                typer.echo(json.dumps(document) if as_json else clean(_line(document)))
+            cursor = page.cursor
+            if not page.more:
+                time.sleep(_LOOK_EVERY_S)  # the pace of looking
+
+
+def _line(document: dict[str, Any]) -> str:
+    names = ("service", "event", "state", "router", "reason", "detail")
+    words = [str(document[name]) for name in names if name in document]
+    return "  ".join([local_time(document["at"]), *words])
 
 
 def find(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:
