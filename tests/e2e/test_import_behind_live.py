@@ -1,0 +1,51 @@
+"""An import waits for live events, and ends on the router."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.builders import activated
+from tests.installation import SERVER, Installation, eventually
+
+pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
+
+ROWS = 40
+HEAD = "service_id,router,mac,ipv4\n"
+
+
+@pytest.fixture
+def installation(short_directory):
+    with Installation(short_directory) as installation:
+        yield installation
+
+
+def row(number, router):
+    return f"S-{number},{router},02:00:00:00:00:{number:02X},223.203.225.{number + 20}\n"
+
+
+def test_a_live_event_does_not_wait_behind_an_import(installation):
+    router = next(iter(installation.control))
+    store = installation.store
+    text = HEAD + "".join(row(number, router) for number in range(ROWS))
+    (installation.directory / "s.csv").write_text(text)
+    command = [sys.executable, "-m", "leasewire", "import", "s.csv", "--apply"]
+    process = subprocess.Popen(
+        command,
+        env=installation.environ,
+        cwd=installation.directory,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(lambda: store.journal.depth("bulk") == ROWS, 30, "the rows wait")
+    address = {"mac": "02:00:00:00:FF:01", "ipv4": "223.203.225.200"}
+    live = activated("LIVE", router=router, server=SERVER, **address)
+    installation.publisher.publish([live])
+    installation.start_workers("events", "routers")
+    assert process.wait(30) == 0
+    accepted = {
+        service: store.views.service(service, ()).events[0].accepted_at_ms
+        for service in ("LIVE", *(f"S-{number}" for number in range(ROWS)))
+    }
+    assert min(accepted.values()) == accepted["LIVE"]
+    eventually(lambda: len(installation.rows(router)) == ROWS + 1, 20, "all are on the router")
