@@ -95,7 +95,7 @@ local function brake(cut, limits, router, service, stamp, now, expected, router_
           local other, name = string.match(member, '^([^@]*)@(.*)$')
           local there = router_named(name)
           if member ~= service .. '@' .. router.name
-            and redis.call('ZSCORE', there.lost, other) then
+            and redis.call('HEXISTS', there.lost_by, other) == 1 then
             taken = taken + hold_mark(there, other, hold, stamp, now)
           end
         end
@@ -112,7 +112,7 @@ local function brake(cut, limits, router, service, stamp, now, expected, router_
     if here - new_here <= most_here then
       for _, other in ipairs(redis.call('ZRANGEBYSCORE', router.lost, whole(now - RECENT_MS),
         '+inf')) do
-        if other ~= service then
+        if other ~= service and redis.call('HEXISTS', router.lost_by, other) == 1 then
           taken = taken + hold_mark(router, other, hold, stamp, now)
         end
       end

@@ -118,7 +118,7 @@ local function request(router, service, wants, stamp, now, routers_due)
   local free = not is_braked(router, service)
   for _, taken in ipairs(taken_from) do
     if free then
-      redis.call('ZREM', router.lost, taken[3])
+      redis.call('HDEL', router.lost_by, taken[3]) -- it counts, and is not held afterwards
       let_through(router, taken[3], now, stamp, routers_due)
     end
     local holders = read_claim(router, taken[1])

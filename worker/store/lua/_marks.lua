@@ -41,6 +41,12 @@ local function unmark(router, service)
   redis.call('HDEL', router.braked, service .. '@' .. router.name)
 end
 
+-- A loss counts no more, and is not held.
+local function uncount(router, service)
+  redis.call('ZREM', router.lost, service)
+  redis.call('HDEL', router.lost_by, service)
+end
+
 local let_through_count = 0
 
 -- Lets a held mark go on: it is due now. Returns whether it was held.

@@ -46,7 +46,7 @@ if is_of_source then
       for i, parts in ipairs(order.router_keys) do
         keys[i] = parts[2] and parts[1] .. name .. parts[2] or parts[1]
       end
-      redis.call('ZREM', router_of(name, keys, 1).lost, service)
+      uncount(router_of(name, keys, 1), service)
     end
     redis.call('DEL', KEYS[at])
   end
@@ -56,8 +56,9 @@ for _, each in ipairs(order.marks) do
   local router = routers[each.router]
   let_through(router, each.service, now, order.stamp, KEYS[3])
   touched[each.router] = true
+  uncount(router, each.service)
   if not is_of_source then
-    redis.call('DEL', router.lost)
+    redis.call('DEL', router.lost, router.lost_by)
     for _, at in ipairs(order.losses) do
       redis.call('ZREM', KEYS[at], each.field)
     end

@@ -92,7 +92,7 @@ local function ask_brake(c)
   for _, at in ipairs(c.places) do
     if at ~= c.cut.router
       and let_through(routers[at], c.service, now, order.stamp, KEYS[1]) then
-      redis.call('ZREM', routers[at].lost, c.service)
+      uncount(routers[at], c.service)
       touched[at] = true
     end
   end
