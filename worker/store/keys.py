@@ -329,8 +329,8 @@ class Keys:
             base + "state",
             # sorted set: service -> when it lost its working entry (ms). Lives two hours
             base + "lost",
-            # hash: service -> source of the event that took its entry, while it may be held yet. Lives
-            # two hours
+            # hash: service -> source of the event that took its entry, while it may be held for it.
+            # Lives two hours
             base + "lost-by",
             # of all routers: what the brake holds
             self.braked,
