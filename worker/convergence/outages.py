@@ -78,6 +78,7 @@ class Outages:
         was = self.state
         if not was.away_since_ms:
             return
+        self._store.full_reads.rebuilt(self._router)
         away_ms = was.since_ms - was.away_since_ms
         done = f"{was.drained} services looked at, {was.written} writes"
         for kind in _KINDS:
