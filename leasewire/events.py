@@ -21,6 +21,7 @@ from leasewire.printing import (
 )
 from worker.core.circuit import RouterState
 from worker.core.outcome import FINAL, Outcome
+from worker.store.feed import CursorTooOldError
 from worker.store.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="What became of events.")
@@ -93,7 +94,11 @@ def follow(
     cursor = None if kept else feed.last()
     with suppress(KeyboardInterrupt):
         while True:
-            page = feed.read(sources, cursor, _PAGE)
+            try:
+                page = feed.read(sources, cursor, _PAGE)
+            except CursorTooOldError:
+                typer.echo("Some were let go before they were read; on with the oldest.", err=True)
+                page = feed.read(sources, None, _PAGE)
             for item in page.items:
                 document = document_of(item.outcome)
                 typer.echo(json.dumps(document) if as_json else clean(_line(document)))
