@@ -101,6 +101,13 @@ class StoreLetters:
         )
         self._store.records.commit([ServiceCommit("", letters=[letter])], now_ms)
 
+    def mended(self, letter_id: str) -> None:
+        """See `Letters`."""
+        letter = self._store.views.dead_letter(letter_id)
+        if letter is not None:
+            now_ms = self._store.records.now_ms()
+            self._store.letters.settle(letter, "mended", "leasewire", now_ms)
+
 
 @app.command("list")
 def list_command(

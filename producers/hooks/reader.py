@@ -77,6 +77,9 @@ class HookReader:
                 except RedisError as failure:
                     log.warning("store.unreachable", error=type(failure).__name__)
                     wait_s = _REDIS_DOWN_S
+                except Exception:
+                    log.exception("hooks.failed", advice="a bug: please report")
+                    wait_s = _REDIS_DOWN_S
                 self._stopping.wait(wait_s)
 
 

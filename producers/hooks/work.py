@@ -52,6 +52,9 @@ class Letters(Protocol):
     def bury(self, letter_id: str, reason: str, detail: str, service_id: str, body: str) -> None:
         """Keep a dead letter; one of the same id is replaced."""
 
+    def mended(self, letter_id: str) -> None:
+        """What a dead letter was about went well meanwhile; it goes, if there is one."""
+
 
 class Work:
     """Works off webhooks and re-reads.
@@ -127,7 +130,7 @@ class Work:
             else:
                 self._give_up(reading, "not-at-vendor", "the vendor has no such service")
         except (VendorFailed, PublishFailed) as error:
-            self._later(reading, str(error), _wait_of(error, reading.attempts))
+            self._later_of(reading, error)
         except RedisError:
             raise  # it comes back by itself
         except Exception as error:
@@ -143,7 +146,8 @@ class Work:
             return  # ours took so long that somebody else reads; what they find has a later ticket
         if isinstance(state, Say):
             self._say(hook, reading, state)
-        self._inbox.finish(reading)
+        if self._inbox.finish(reading):
+            self._letters.mended(_letter_of(reading))
         log.info("hook.read", hook=hook.name, service=reading.ref, ticket=reading.ticket)
 
     def _verdict(self, hook: Hook, posted: Posted) -> Verdict:
@@ -231,14 +235,24 @@ class Work:
 
     def _give_up(self, reading: Reading, reason: str, detail: str, service_id: str = "") -> None:
         body = json.dumps({"hook": reading.hook, "reread": reading.ref})
-        letter = f"hook-{reading.hook}-{reading.ref.replace('/', '-')}"
-        self._letters.bury(letter, reason, detail, service_id, body)
+        self._letters.bury(_letter_of(reading), reason, detail, service_id, body)
         log.warning("hook.dead_lettered", hook=reading.hook, reason=reason, detail=detail)
         self._inbox.finish(reading)
+
+    def _later_of(self, reading: Reading, error: VendorFailed | PublishFailed) -> None:
+        if isinstance(error, VendorFailed) and error.refused:
+            log.error(
+                "hook.vendor_refuses_us", hook=reading.hook, advice="mend the key in hooks.toml"
+            )
+        self._later(reading, str(error), _wait_of(error, reading.attempts))
 
     def _later(self, reading: Reading, why: str, wait_ms: int) -> None:
         log.warning("hook.delayed", hook=reading.hook, service=reading.ref, reason=why)
         self._inbox.finish(reading, retry_ms=wait_ms, why=why)
+
+
+def _letter_of(reading: Reading) -> str:
+    return f"hook-{reading.hook}-{reading.ref.replace('/', '-')}"
 
 
 def body_of(posted: Posted) -> dict[str, Any]:

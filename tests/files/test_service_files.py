@@ -45,7 +45,7 @@ def test_what_is_written_is_read_again(block, tmp_path):
     assert [each.event["data"] for each in objects] == [data]
 
 
-@given(st.text())
+@given(st.text() | st.text("=+-@'\t\r a", min_size=1, max_size=4))
 def test_no_cell_is_a_formula_and_none_is_changed(text):
     cell = escape(text.strip(" "))
     assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))

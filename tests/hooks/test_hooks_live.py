@@ -138,6 +138,16 @@ def test_what_is_missing_is_said_and_goes_on_when_it_was_mended(desk):
     assert not desk.letters()
 
 
+def test_a_dead_letter_goes_when_the_vendor_mended_it(desk):
+    desk.vendor.documents[A_SPLYNX] = splynx_service(7, mac="")
+    desk.splynx(splynx_event(7))
+    eventually(desk.letters, "a dead letter")
+    desk.vendor.documents[A_SPLYNX] = splynx_service(7)
+    desk.splynx(splynx_event(7, mac="00:00:5E:00:53:01"))
+    assert desk.record("S-7").status == "active"
+    eventually(lambda: not desk.letters(), "it is mended")
+
+
 def test_a_vendor_that_is_down_is_asked_again(desk):
     desk.vendor.documents[A_SPLYNX] = splynx_service(7)
     desk.vendor.down = True

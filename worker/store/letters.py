@@ -37,7 +37,7 @@ class Letters:
 
         Args:
             letter: as it was read.
-            what: `replayed`, `edited` or `discarded`.
+            what: `replayed`, `edited`, `discarded`, or `mended` by what came after it.
             by: who.
             at_ms: Redis's time.
             more: further fields of the service's history line.
