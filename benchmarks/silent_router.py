@@ -3,7 +3,7 @@
 Run: `.venv/bin/python -m benchmarks.silent_router`. Phases alternate: all routers well, one silent
 (it takes connections and commands and answers nothing). Single events come at a steady pace, about
 30 % of what this machine applies at full speed (`--rate`, else measured first); of each phase the
-99th percentile from publish to applied (or superseded by the next event of its service) of the other
+99th percentile from publish to applied, or superseded by the service's next event, of the other
 routers' events is taken, and the medians of both kinds of phases are compared.
 """
 
