@@ -2,7 +2,8 @@
 
 The fault harness must fail on each of them; one that it lets pass shows that it proves nothing.
 So that this does not hang on luck, workers here end as if killed just before some of their
-writes; `dies-before-write` is the real build in that state, and must pass.
+writes; `dies-before-write` is the real build in that state, and must pass, as must
+`stops-before-sending`.
 """
 
 import json
@@ -12,6 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from worker.convergence.endings import Look, confirmed
@@ -20,6 +22,8 @@ from worker.convergence.round import Rounds
 from worker.core.entry import Claim
 from worker.core.operations import Plan
 from worker.routeros import transport
+from worker.routeros.api_connection import ApiConnection
+from worker.routeros.connection import Command
 from worker.runtime import process
 from worker.store import scripts
 from worker.store.journal import Journal, Taken
@@ -40,6 +44,20 @@ def dies_before_write() -> None:
         return write(self, looks, made)
 
     Rounds._write = dying
+
+
+def stops_before_sending() -> None:
+    """Nothing is broken, but the first worker that sends a change is stopped just before it."""
+    send = ApiConnection._send
+    first = Path(os.environ["LEASEWIRE_INVENTORY"]).with_name("stopped")
+
+    def stopping(self: ApiConnection, command: Command) -> str:
+        if command[0].endswith("/set") and not first.exists():
+            first.write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return send(self, command)
+
+    ApiConnection._send = stopping
 
 
 def confirm_before_write() -> None:
@@ -126,6 +144,7 @@ def _rewrite(script: str, old: str, new: str) -> None:
 
 BUILDS: dict[str, Callable[[], None]] = {
     "dies-before-write": dies_before_write,
+    "stops-before-sending": stops_before_sending,
     "confirm-before-write": confirm_before_write,
     "no-journal": no_journal,
     "confirm-without-the-stamp": confirm_without_the_stamp,

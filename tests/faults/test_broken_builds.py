@@ -1,6 +1,8 @@
 """What each safeguard is for: a moment that the real build survives, and the one without it not."""
 
 import math
+import os
+import signal
 import sys
 
 import pytest
@@ -127,6 +129,19 @@ def run(directory, build, moment):
         said = moment(here)
         unrest = here.come_to_rest(6 if build else 30, conflicting=conflicting)
         return unrest + (here.conflicts if conflicting else here.differences)(said)
+
+
+def test_a_worker_that_goes_on_after_all_others_looked_does_no_harm(short_directory):
+    with installation(short_directory, "stops-before-sending") as here:
+        here.start_workers("events", "routers", "routers")
+        said = publish(here, activated())
+        said += publish(here, builders.mac_changed(mac=builders.mac(2)))
+        said += publish(here, builders.mac_changed(mac=builders.mac(3), revision=3))
+        here.wait_until_settled()  # the second look of the next holder too
+        os.kill(int((short_directory / "stopped").read_text()), signal.SIGCONT)
+        eventually(lambda: len(here.writes("R1")) > 3, 20, "its change landed")
+        assert here.come_to_rest(20, conflicting=False) == []
+        eventually(lambda: not here.differences(said), 10, "it was seen and put right")
 
 
 @pytest.mark.parametrize(("build", "moment"), MOMENTS)

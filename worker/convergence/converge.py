@@ -182,8 +182,11 @@ class Converge:
                 now_ms, marks = batch.now_ms, batch.marks
                 if not marks:
                     break
-        except RouterUnreachable:
-            rounds.lost()
+        except (RouterUnreachable, LeaseLost) as error:
+            if rounds.taken_over():
+                self.ring_router(router)
+            elif isinstance(error, RouterUnreachable):
+                rounds.lost()
             raise
         self._released(router, batch, outages)
 

@@ -161,6 +161,20 @@ class Rounds:
             ends.append(given_up(look, "connection-lost", detail, self._now_ms, forget_note=True))
         self._conclude(ends)
 
+    def taken_over(self) -> bool:
+        """If the lease is lost, have all looked at again for which something was written here.
+
+        Who was stopped between the lease's renewal and a write sends that write when it goes on,
+        and the next holder may have looked for the last time before.
+
+        Returns:
+            True when a message must be sent for the router.
+        """
+        written = sorted(self._in_flight)
+        if not written or self._store.routers.renew(self._router, self._hold.token):
+            return False
+        return self._store.routers.mark(self._router, written)
+
     def _put_off_lacking(self, looks: dict[str, Look]) -> dict[str, Look]:
         """Let those wait for which the router lacks something; warn of, or refuse, misfits."""
         ends, left = [], {}
