@@ -347,7 +347,7 @@ def main() -> int:
         sys.stdout.write(f"\n{'conflicting' if conflicting else 'legal'} histories\n")
         table, problems = run(directory, options.seed, scale)
         for name, value in table.items():
-            sys.stdout.write(f"  {name:<34}{value}\n")
+            sys.stdout.write(f"  {name:<38}{value}\n")
         for each in problems[:50]:
             sys.stdout.write(f"FAILED {each}\n")
         if problems:
