@@ -275,7 +275,8 @@ def object_of(raw: object) -> dict[str, Any]:
 
 
 def _word(value: object, most: int) -> str:
-    return value[:most] if isinstance(value, str) else ""
+    # Half a surrogate pair may stand in a broken event, and in no key of Redis.
+    return value[:most].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _short_content(raw: Mapping[str, object]) -> str:
