@@ -1,6 +1,7 @@
 """`leasewire routers`: how the routers are doing, and what people say of them."""
 
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -97,6 +98,9 @@ def check(
 ) -> None:
     """Look whether a router can be worked with, and say what to do where not; writes nothing.
 
+    Also what our user may do too little or too much, its clock, sessions, DHCP servers, networks,
+    what overlaps, and how long a change may take to reach devices.
+
     Shows the fingerprint of a certificate that is not pinned yet, and sends no password then.
     Exit 0: all well; 1: something fails; 3: the router cannot be reached.
 
@@ -107,7 +111,8 @@ def check(
     if config is None:
         typer.echo(f"There is no router {name} in {context.settings.inventory}.", err=True)
         raise typer.Exit(2)
-    lines = check_router(config, context.settings)
+    now = datetime.now(UTC)  # noqa: TID251 - this is the composition root
+    lines = check_router(config, context.settings, now)
     if as_json:
         print_json({"router": name, "checks": [without_nothing(each._asdict()) for each in lines]})
     else:

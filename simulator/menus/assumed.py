@@ -3,6 +3,7 @@
 Each is one line of data: what it holds is enough that a monitoring tool goes on.
 """
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from simulator.state import Row, Table, Values
 if TYPE_CHECKING:
     from simulator.router import Router
 
+_DATES_SINCE = (7, 10)
 # singletons: path -> what it holds; {version} and {board} are the router's
 _SINGLE: dict[str, Values] = {
     "/ip/cloud": {"ddns-enabled": "false", "ddns-update-interval": "none", "update-time": "true"},
@@ -26,7 +28,6 @@ _SINGLE: dict[str, Values] = {
         "cache-size": "2048",
         "cache-used": "40",
     },
-    "/system/clock": {"time-zone-autodetect": "true", "time-zone-name": "UTC"},
     "/system/package/update": {"channel": "stable", "installed-version": "{version}"},
     "/system/note": {"show-at-login": "true", "note": ""},
     "/snmp": {"enabled": "false", "contact": "", "location": "", "trap-version": "1"},
@@ -98,6 +99,28 @@ class _Single(Singleton):
     def fresh(self, router: "Router") -> Values:
         version = router.options.version
         return {name: text.format(version=version) for name, text in super().fresh(router).items()}
+
+
+class ClockMenu(Singleton):
+    """The clock: this host's, in UTC, until somebody sets it; then it stands still (assumed)."""
+
+    path = "/system/clock"
+    fields = (
+        Field("date", default=""),
+        Field("time", default=""),
+        Field("time-zone-autodetect", default="true"),
+        Field("time-zone-name", default="UTC"),
+        state("gmt-offset", "+00:00"),
+    )
+
+    def build(self, router: "Router", row: Row) -> Values:
+        """Write the date as the version does: `2026-11-24` from 7.10 on, `nov/24/2026` before."""
+        view, now = super().build(router, row), time.gmtime()
+        newer = router.version >= _DATES_SINCE
+        date = time.strftime("%Y-%m-%d" if newer else "%b/%d/%Y", now).lower()
+        view["date"] = view["date"] or date
+        view["time"] = view["time"] or time.strftime("%H:%M:%S", now)
+        return view
 
 
 class _Empty(Computed):
@@ -236,7 +259,14 @@ class FileMenu(Menu):
 
 def menus() -> list[Menu]:
     """Give this module's menus."""
-    own: list[Menu] = [PackageMenu(), HealthMenu(), CpuMenu(), EthernetMenu(), LogMenu()]
+    own: list[Menu] = [
+        PackageMenu(),
+        ClockMenu(),
+        HealthMenu(),
+        CpuMenu(),
+        EthernetMenu(),
+        LogMenu(),
+    ]
     own.append(FileMenu())
     own += [_Single(path, holds) for path, holds in _SINGLE.items()]
     own += [_Empty(path) for path in _EMPTY]

@@ -1,5 +1,7 @@
 """A session with a router that answers `/ip/mac-server`: entries there, in the form of leases."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from simulator.testing import running
@@ -101,6 +103,9 @@ def test_a_mac_that_stands_there_already_means_an_old_read(router, log_into, tra
 
 
 def test_a_check_says_where_entries_are(router, transport):
-    lines = {line.what: line for line in check_router(config_for(router, transport), settings())}
+    lines = {
+        line.what: line
+        for line in check_router(config_for(router, transport), settings(), datetime.now(UTC))
+    }
     assert ENTRY in lines["entries"].detail
     assert lines["leases"].level == "ok"

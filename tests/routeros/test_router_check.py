@@ -1,18 +1,21 @@
 """What `routers check` tells of a router, and that it changes nothing there."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from simulator.testing import running
 from tests.routeros.peers import LEASE, SERVER, config_for, settings
 from worker.core.policy import RouterPolicy
+from worker.core.router_check import clock_of
 from worker.routeros.check import check_router
 
 pytestmark = pytest.mark.router
 
 
 def look(router, transport="api-ssl", **changes):
-    lines = check_router(config_for(router, transport, **changes), settings())
-    assert router.journal() == []
+    lines = check_router(config_for(router, transport, **changes), settings(), datetime.now(UTC))
+    assert [each for each in router.journal() if each["session"] != "operator"] == []
     return lines
 
 
@@ -45,8 +48,15 @@ class _Fresh:
 
 @pytest.mark.parametrize("transport", ["api-ssl", "rest"])
 def test_a_router_in_order(router, transport):
+    policies = "read,write,api,rest-api" if transport == "rest" else "read,write,api,test"
+    router.add_row("/user/group", {"name": "leasewire", "policy": policies})
+    router.set_row("/user", router.rows("/user")[0][".id"], {"group": "leasewire"})
     lines = look(router, transport, policy=RouterPolicy("acme", default_server=SERVER))
-    assert [line.level for line in lines] == ["ok"] * 6
+    assert [line for line in lines if line.level != "ok"] == []
+    assert [line.what for line in lines] == [
+        *("connection", "certificate", "login", "router", "policies", "sessions", "clock"),
+        *("dhcp-server", "networks", "overlaps", "lease-time", "leases"),
+    ]
     told = {line.what: line.detail for line in lines}
     assert router.fingerprint_sha256 in told["certificate"]
     assert told["router"] == f"tower-7, RouterOS 7.18.2, serial {router.serial}"
@@ -70,8 +80,10 @@ def test_a_plain_connection_is_warned_of(router):
 
 def test_a_server_that_is_not_there_fails_and_the_rest_is_told(router):
     lines = look(router, policy=RouterPolicy("acme", default_server="dhcp-cust"))
-    assert levels(lines)[-2:] == [("fail", "dhcp-server"), ("ok", "leases")]
-    assert SERVER in lines[-2].detail
+    assert levels(lines)[-1] == ("ok", "leases")
+    (failed,) = [line for line in lines if line.level == "fail"]
+    assert failed.what == "dhcp-server"
+    assert SERVER in failed.detail
 
 
 def test_a_router_without_a_server_is_warned_of():
@@ -100,3 +112,72 @@ def test_a_router_that_is_off(router):
     (line,) = look(router)
     assert (line.level, line.what) == ("fail", "connection")
     assert "Connection refused" in line.detail
+
+
+def warnings(router, **changes):
+    """What is not ok, but that our user is an administrator."""
+    return {
+        line.what: line.detail
+        for line in look(router, **changes)
+        if line.level != "ok" and line.what != "policies"
+    }
+
+
+def test_a_user_that_may_do_too_much_or_too_little_is_told_with_what_to_do(router):
+    (line,) = [each for each in look(router) if each.what == "policies"]
+    assert line.level == "warn"
+    assert "ftp" in line.detail
+    assert "/user/group/add name=leasewire policy=api,read,write" in line.advice
+    router.add_row("/user/group", {"name": "few", "policy": "read,api"})
+    router.set_row("/user", router.rows("/user")[0][".id"], {"group": "few"})
+    (line,) = [each for each in look(router) if each.what == "policies"]
+    assert (line.level, line.advice) == ("fail", "/user/group/set few policy=write")
+    observing = RouterPolicy("acme", default_server=SERVER, mode="observe")
+    (line,) = [each for each in look(router, policy=observing) if each.what == "policies"]
+    assert line.level == "ok"
+
+
+def test_what_overlaps_is_told(router):
+    router.add_row("/ip/pool", {"name": "other", "ranges": "223.203.225.200-223.203.225.210"})
+    router.add_row("/ip/dhcp-server/network", {"address": "223.203.0.0/16", "gateway": "10.0.0.1"})
+    assert warnings(router) == {
+        "overlaps": "networks 223.203.225.0/24 and 223.203.0.0/16; pools pool-vlan-32 and other"
+    }
+
+
+def test_a_network_without_gateway_and_a_pool_outside_all_are_told(router):
+    (network,) = router.rows("/ip/dhcp-server/network")
+    router.set_row("/ip/dhcp-server/network", network[".id"], {"gateway": ""})
+    assert "without a gateway" in warnings(router)["networks"]
+    (pool,) = router.rows("/ip/pool")
+    router.set_row("/ip/dhcp-server/network", network[".id"], {"gateway": "223.203.225.1"})
+    router.set_row("/ip/pool", pool[".id"], {"ranges": "10.9.0.1-10.9.0.9"})
+    assert "pool-vlan-32 (10.9.0.1-10.9.0.9)" in warnings(router)["networks"]
+
+
+def test_a_long_lease_time_a_full_service_and_a_wrong_clock_are_told(router):
+    (server,) = router.rows("/ip/dhcp-server")
+    router.set_row("/ip/dhcp-server", server[".id"], {"lease-time": "1d"})
+    (service,) = [row for row in router.rows("/ip/service") if row["name"] == "api-ssl"]
+    router.set_row("/ip/service", service[".id"], {"max-sessions": "2"})
+    router.set_row("/system/clock", "*1", {"date": "1970-01-02", "time": "00:00:00"})
+    told = warnings(router)
+    assert told.keys() == {"lease-time", "sessions", "clock"}
+    assert f"{SERVER} 1d" in told["lease-time"]
+    assert "api-ssl takes 2" in told["sessions"]
+    assert "behind" in told["clock"]
+    ours = RouterPolicy("acme", default_server=SERVER, lease_time="30m")
+    assert "lease-time" not in warnings(router, policy=ours)
+
+
+@pytest.mark.parametrize(
+    ("row", "time"),
+    [
+        (("2026-11-24", "10:00:00", "+01:00"), datetime(2026, 11, 24, 9, tzinfo=UTC)),
+        (("nov/24/2026", "10:00:00", "-05:30"), datetime(2026, 11, 24, 15, 30, tzinfo=UTC)),
+        (("2026-11-24", "10:00:00", ""), None),
+        (("24.11.2026", "10:00:00", "+00:00"), None),
+    ],
+)
+def test_the_clock_is_read_in_both_forms(row, time):
+    assert clock_of(dict(zip(("date", "time", "gmt-offset"), row, strict=True))) == time

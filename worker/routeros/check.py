@@ -3,14 +3,16 @@
 Who calls it: `leasewire routers check NAME`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import Final, Literal, NamedTuple
+from datetime import datetime
+from typing import Final
 
 from worker.core.ownership import parse_tag
+from worker.core.router_check import CheckLine, RouterSettings, judge
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
-from worker.routeros.connection import Connection, Pace
+from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.session import Session, compare, connect, identify, log_in
 from worker.settings import Settings
 
@@ -20,37 +22,33 @@ _REACH_ADVICE: Final = (
 )
 
 
-class CheckLine(NamedTuple):
-    """One thing that was looked at.
-
-    Attributes:
-        level: `fail` keeps Leasewire from working with this router.
-        what: `connection`, `certificate`, `login`, `router`, `dhcp-server`, `leases`; the cause of
-            a `RouterBlocked` where it is one.
-        detail: what was seen.
-        advice: what to do about it; empty when all is well.
-    """
-
-    level: Literal["ok", "warn", "fail"]
-    what: str
-    detail: str
-    advice: str = ""
+_PRINTS: Final[Mapping[str, Command]] = {
+    "groups": ("/user/group/print", "=.proplist=name,policy"),
+    "active": ("/user/active/print", "=.proplist=name,via"),
+    "services": ("/ip/service/print",),
+    "clock": ("/system/clock/print",),
+    "servers": ("/ip/dhcp-server/print",),
+    "networks": ("/ip/dhcp-server/network/print", "=.proplist=address,gateway"),
+    "pools": ("/ip/pool/print", "=.proplist=name,ranges"),
+}
+"""By the field of `RouterSettings` that they fill; all fields where versions differ in them."""
 
 
-def check_router(config: RouterConfig, settings: Settings) -> list[CheckLine]:
+def check_router(config: RouterConfig, settings: Settings, now: datetime) -> list[CheckLine]:
     """Connect, log in and look around.
 
     Args:
         config: may be without a pin (`load_inventory(…, allow_unpinned=True)`): then the
             certificate's fingerprint is shown, and no password is sent.
         settings: for the time limits.
+        now: the time, aware.
 
     Returns:
         One line for each thing looked at, in order; none after one that hides the rest.
     """
     lines: list[CheckLine] = []
     try:
-        for line in _look(config, settings):
+        for line in _look(config, settings, now):
             lines.append(line)  # noqa: PERF402 - what was seen before a failure counts
     except RouterBlocked as error:
         lines.append(CheckLine("fail", error.cause, error.words, error.advice))
@@ -59,7 +57,7 @@ def check_router(config: RouterConfig, settings: Settings) -> list[CheckLine]:
     return lines
 
 
-def _look(config: RouterConfig, settings: Settings) -> Iterator[CheckLine]:
+def _look(config: RouterConfig, settings: Settings, now: datetime) -> Iterator[CheckLine]:
     with closing(connect(config, settings)) as connection:
         yield CheckLine("ok", "connection", f"{config.host}:{config.port} answers")
         if config.transport == "api":
@@ -80,7 +78,7 @@ def _look(config: RouterConfig, settings: Settings) -> Iterator[CheckLine]:
         yield CheckLine("ok", "router", detail)
         if who.entries == "mac-server":
             yield CheckLine("ok", "entries", "held in /ip/mac-server/entry, which it answers")
-        yield _servers(connection, config, settings)
+        yield from judge(_settings(connection, config, settings, now))
         leases = Session(config.name, connection, who, settings).read_leases(None, lambda: None)
         tags = [parse_tag(lease.comment) for lease in leases if not lease.dynamic]
         ours = sum(
@@ -91,22 +89,19 @@ def _look(config: RouterConfig, settings: Settings) -> Iterator[CheckLine]:
         )
 
 
-def _servers(connection: Connection, config: RouterConfig, settings: Settings) -> CheckLine:
-    doing = "reading DHCP servers"
-    pace = Pace(1, settings.command_timeout_s, settings.command_timeout_s)
-    (reply,) = connection.run(doing, [("/ip/dhcp-server/print", "=.proplist=name,disabled")], pace)
-    rows = connection.rows(doing, reply)
-    usable = [row.get("name", "") for row in rows if row.get("disabled") != "true"]
-    wanted = config.policy.default_server
-    if wanted == "all":
-        if usable:
-            return CheckLine("ok", "dhcp-server", f"found {', '.join(usable)}")
-        return CheckLine("warn", "dhcp-server", "none is enabled", "Set one up on this router")
-    if wanted in usable:
-        return CheckLine("ok", "dhcp-server", f"{wanted} is there")
-    return CheckLine(
-        "fail",
-        "dhcp-server",
-        f"{wanted} is not among the enabled ones: {', '.join(usable) or 'none'}",
-        "Correct dhcp_server in the inventory, or set that server up",
+def _settings(
+    connection: Connection, config: RouterConfig, settings: Settings, now: datetime
+) -> RouterSettings:
+    """What people set up on the router; what it refuses to tell is not known."""
+    pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)
+    mine = ("/user/print", "=.proplist=name,group", f"?name={config.username}")
+    replies = connection.run("reading its settings", [mine, *_PRINTS.values()], pace)
+    rows = [None if reply.traps else reply.rows for reply in replies]
+    return RouterSettings(
+        username=config.username,
+        service="www-ssl" if config.transport == "rest" else config.transport,
+        policy=config.policy,
+        now=now,
+        users=rows[0],
+        **dict(zip(_PRINTS, rows[1:], strict=True)),
     )
