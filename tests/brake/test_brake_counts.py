@@ -4,8 +4,9 @@ import pytest
 
 from tests import builders
 from tests.brake.floor import Floor, ipv4, mac
-from tests.worker.desk import OPERATOR
+from tests.worker.desk import OPERATOR, OTHER
 from worker.core.brake import BrakeLimits
+from worker.desk.sources import SourceChanges
 
 pytestmark = pytest.mark.redis
 
@@ -196,4 +197,20 @@ def test_without_limits_nothing_is_held(store):
     floor = Floor(store, limits=None)
     floor.activate(ids(20))
     floor.cancel(*ids(20))
+    assert floor.held() == set()
+
+
+def test_a_source_that_owns_many_may_lose_its_share_also_after_a_transfer(store):
+    floor = Floor(
+        store, limits=BrakeLimits(source_services=0, source_percent=10, router_services=99)
+    )
+    floor.activate(ids(50))
+    floor.cancel(*ids(4))
+    assert floor.held() == set()
+    SourceChanges(store, "anna").transfer(builders.SOURCE, OTHER)
+    counts = [
+        store.client.hget(store.keys.source(each), "services") for each in (OTHER, builders.SOURCE)
+    ]
+    assert counts == ["46", "0"]
+    floor.send_all([builders.cancelled("S4", source=OTHER, revision=1)])
     assert floor.held() == set()

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from worker.core.brake import owned_change
 from worker.core.record import ServiceRecord
 from worker.store.records import ServiceCommit, Stored
 from worker.store.store import Store
@@ -96,7 +97,13 @@ class SourceChanges:
             now_ms = self.store.records.now_ms()
             text = json.dumps({"at_ms": now_ms, **line, "actor": self.actor})
             commits = [
-                ServiceCommit(each.record.service_id, each.generation, record, lines=[text])
+                ServiceCommit(
+                    each.record.service_id,
+                    each.generation,
+                    record,
+                    owned=owned_change(each.record, record),
+                    lines=[text],
+                )
                 for each in some
                 if each.record.owner == source and (record := change(each.record)) != each.record
             ]
