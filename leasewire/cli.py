@@ -10,6 +10,7 @@ import typer
 
 from leasewire import (
     adopt,
+    alerts,
     backup,
     brake,
     claims,
@@ -108,6 +109,7 @@ app.command("why", short_help="Say why a customer has no address.")(why.why_comm
 app.command("backup", short_help="Write all state into one file.")(backup.backup_command)
 app.command("restore", short_help="Put a backup back; holds all routers.")(backup.restore_command)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(claims.app, name="claims")
 app.add_typer(brake.app, name="brake")
 

@@ -89,6 +89,8 @@ class Settings(BaseModel):
     """Until a service is looked at again that waits for what a person does on the router."""
     report_every_s: Seconds = 3_600
     """Between two full reads of a router that say what was changed there by hand."""
+    alerts_every_s: Seconds = 5
+    """Between two rounds of telling people of alerts: what begins meanwhile is one message."""
     waiting_alert_s: Seconds = 3_600
     """A service that waits so long is told of, once: most waits end by themselves before."""
     journal_grace_s: Seconds = 2

@@ -15,6 +15,7 @@ from worker.core.brake import BrakeLimits
 from worker.core.policy import RouterPolicy
 from worker.core.setup_wish import SetupWish
 from worker.errors import RouterBlocked
+from worker.inventory.alert_keys import AlertTarget
 
 Transport = Literal["api-ssl", "api", "rest"]
 Order = Literal["revisions", "times"]
@@ -117,7 +118,7 @@ class SourceConfig:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that `routers.toml` says; routers by name, sources by their URI.
+    """All that `routers.toml` says; routers and targets of alerts by name, sources by their URI.
 
     `brake` is None where it is switched off.
     """
@@ -126,3 +127,4 @@ class Inventory:
     routers: Mapping[str, RouterConfig]
     sources: Mapping[str, SourceConfig]
     brake: BrakeLimits | None = None
+    alerts: Mapping[str, AlertTarget] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from contracts.values import Code, RouterName
 from worker.core.brake import BrakeLimits
 from worker.core.writes import UNMANAGEABLE
 from worker.errors import ConfigurationError
+from worker.inventory.alert_keys import AlertKeys
 from worker.inventory.config import (
     CLI_SOURCE,
     DEFAULT_PORT,
@@ -108,6 +109,12 @@ def load_inventory(
             **{name: _source(name, source) for name, source in file.sources.items()},
         },
         brake=file.brake.limits(),
+        alerts={
+            name: keys.target(
+                name, path.parent, environment() if environ is None else environ, on_secret
+            )
+            for name, keys in file.alerts.items()
+        },
     )
 
 
@@ -185,6 +192,7 @@ class _File(Table):
     sources: dict[Text, _Source] = Field(default_factory=dict)
     plans: dict[Code, PlanKeys] = Field(default_factory=dict)
     brake: _Brake = Field(default_factory=_Brake)
+    alerts: dict[Code, AlertKeys] = Field(default_factory=dict)
 
 
 def _with_defaults(router: object, defaults: Mapping[str, object]) -> object:
@@ -252,6 +260,7 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
         "installation": _Installation,
         "plans": PlanKeys,
         "brake": _Brake,
+        "alerts": AlertKeys,
     }
     if found["type"] == "extra_forbidden":
         if key == "password":

@@ -20,7 +20,9 @@ from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.endings import Patience
 from worker.convergence.slots import Slots
 from worker.core.circuit import BackOff
+from worker.desk.apprising import send
 from worker.desk.in_use import InUse
+from worker.desk.telling import Tell
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import load_inventory
@@ -32,6 +34,7 @@ from worker.runtime.in_use import InUseThread
 from worker.runtime.lookout import Lookout
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import Rings, register, release_due
+from worker.runtime.telling import TellingThread
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
@@ -136,12 +139,17 @@ def run(
     keys = [settings.key_prefix + queue for queue in queues]
     Watchdog(client, keys, slots, settings.worker_silent_s).start()
     in_use = InUseThread(InUse(store, Onlooker(inventory, settings).look))
+    targets = list(inventory.alerts.values())
+    tell = Tell(store, targets, inventory.installation, send, name)
+    telling = TellingThread(tell, settings.alerts_every_s)
     if kind == "routers":
         in_use.start()
+        telling.start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
     app.worker_main(_celery_arguments(kind, settings, name, pool))
     sweep.stop()
     in_use.stop()
+    telling.stop()
     sessions.close_all()
     log.info("worker.stopped", kind=kind, worker=name)
     return 0

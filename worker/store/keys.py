@@ -94,6 +94,23 @@ class Keys:
         return f"{self.prefix}alerts:cursors"
 
     @property
+    def alert_mutes(self) -> str:
+        """Hash: `kind|subject` -> who wants to hear nothing of it, and until when, as JSON."""
+        return f"{self.prefix}alerts:mutes"
+
+    @property
+    def telling(self) -> str:
+        """String with a time limit of a minute: who tells people of alerts."""
+        return f"{self.prefix}alerts:telling"
+
+    def told(self, target: str) -> str:
+        """Hash: `kind|subject` -> when a target was told of that alert, as JSON.
+
+        An entry goes when the alert is over, an hour after it was told at the earliest.
+        """
+        return f"{self.prefix}alerts:told:{target}"
+
+    @property
     def canaries(self) -> str:
         """Hash: queue -> when a canary was put in that nobody took yet (ms); taking it deletes."""
         return f"{self.prefix}canaries"

@@ -23,6 +23,7 @@ from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts
 from worker.store.sources import Sources
+from worker.store.telling import Telling
 from worker.store.troubles import Troubles
 from worker.store.unseen import Unseen
 from worker.store.upkeep import Upkeep
@@ -49,6 +50,7 @@ class Store:
     letters: Letters
     manifests: Manifests
     alerts: Alerts
+    telling: Telling
     canaries: Canaries
     brake: Brake
     feed: Feed
@@ -111,6 +113,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         letters=Letters(client, scripts, keys),
         manifests=Manifests(client, keys),
         alerts=Alerts(client, scripts, keys),
+        telling=Telling(client, keys),
         canaries=Canaries(client, keys),
         brake=Brake(client, scripts, keys),
         feed=feed,

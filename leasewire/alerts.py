@@ -1,0 +1,266 @@
+"""`leasewire alerts`: what is wrong now, who is told, and what nobody wants to hear of."""
+
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+
+import typer
+
+from leasewire.actor import ActorOption, actor_of
+from leasewire.context import Context, InventoryOption
+from leasewire.gateway import asked_to_stop
+from leasewire.printing import (
+    JsonOption,
+    clean,
+    local_time,
+    print_json,
+    print_table,
+    utc_time,
+    without_nothing,
+)
+from worker.core.alerts import KINDS, Alert
+from worker.core.news import ANY, Mute
+from worker.desk.apprising import installed, send
+from worker.desk.telling import Tell
+from worker.errors import ConfigurationError
+from worker.log_setup import configure_logging
+from worker.runtime.telling import TellingThread
+
+app = typer.Typer(no_args_is_help=True, help="What is wrong now, who is told, what is muted.")
+
+_BAD_INPUT: Final = 2
+_LOOK_EVERY_S: Final = 0.2
+_UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST_MS: Final = 90 * 86_400_000
+
+KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(KINDS)}; or {ANY}.")]
+SubjectArgument = Annotated[
+    str, typer.Argument(metavar="SUBJECT", help="As `alerts list` shows it; else every one.")
+]
+
+
+@app.command("list")
+def list_command(
+    *,
+    past: Annotated[
+        bool, typer.Option("--past", help="The last 100 beginnings and ends instead.")
+    ] = False,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """List what is wrong now, and what is muted. Exit 0: nothing is; 1: something is.
+
+    Each kind must last for a while before anybody is told (`told`), and has a page of its own in
+    deploy/runbooks that says what to do.
+
+    Example: leasewire alerts list
+    """
+    context = Context(inventory)
+    if past:
+        _print_past(context, as_json=as_json)
+        return
+    now_ms = context.store.records.now_ms()
+    mutes = context.store.telling.mutes(now_ms)
+    alerts = context.store.alerts.open()
+    found = [_document(each, mutes, now_ms) for each in alerts]
+    if as_json:
+        shown = [each._asdict() | {"until_ms": utc_time(each.until_ms)} for each in mutes]
+        muted = [{n.removesuffix("_ms"): v for n, v in each.items()} for each in shown]
+        print_json({"alerts": found, "mutes": muted})
+    else:
+        columns = ("since", "severity", "kind", "subject", "what", "told", "muted", "follows")
+        print_table(
+            columns,
+            (
+                [local_time(each["since"]) if c == "since" else each.get(c) for c in columns]
+                for each in found
+            ),
+            "Nothing is wrong.",
+        )
+        kinds = sorted({each.kind for each in alerts})
+        for kind in kinds:
+            typer.echo(f"What to do about {kind}: deploy/runbooks/{KINDS[kind].runbook}")
+        for mute in mutes:
+            typer.echo(clean(_muted(mute)))
+    raise typer.Exit(1 if alerts else 0)
+
+
+@app.command("test")
+def try_command(
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="TARGET…", help="Else all of them.")
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Send a message to targets now. Exit 0: each took it; 1: one did not.
+
+    Targets are tables [alerts.NAME] of the inventory with url_env or url_file (the variable or the
+    file that holds the URL, as apprise writes it), and where wanted severity ("critical": nothing
+    less) and kinds (only these). Mail with TLS is mailtos://user:password@example.net?to=noc@…
+
+    Example: leasewire alerts test mail
+    """
+    context = Context(inventory)
+    known = context.inventory.alerts
+    _need_targets(context)
+    unknown = sorted(set(targets or ()) - known.keys())
+    if unknown:
+        problem = f"no target of alerts: {', '.join(unknown)}; there are {', '.join(known)}"
+        raise ConfigurationError([problem])
+    results = []
+    for name in targets or list(known):
+        body = "This is a test. Alerts of Leasewire come here. Nothing is wrong, nothing to do."
+        title = f"Leasewire {context.inventory.installation}: test"
+        results.append({"target": name, "problem": send(known[name], title, body)})
+    if as_json:
+        print_json({"targets": [without_nothing(each) for each in results]})
+    else:
+        rows = ([each["target"], each["problem"] or "taken"] for each in results)
+        print_table(("target", "result"), rows, "")
+    if any(each["problem"] for each in results):
+        raise typer.Exit(1)
+
+
+@app.command()
+def mute(  # noqa: PLR0913 - as many options
+    kind: KindArgument,
+    subject: SubjectArgument = "",
+    *,
+    duration: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Such as 30m, 2h or 3d; 90d at the most.")
+    ],
+    reason: Annotated[str, typer.Option(help="Why, for colleagues.")] = "",
+    actor: ActorOption = None,
+    as_json: JsonOption = False,
+    inventory: InventoryOption = None,
+) -> None:
+    """Tell nobody of some alerts for a while; what is wrong still afterwards is told then.
+
+    They are in `alerts list` all the same.
+
+    Example: leasewire alerts mute router-down tower-7 --for 2h --reason "new mast"
+    """
+    _known_kind(kind)
+    lasts_ms = _milliseconds(duration)
+    context = Context(inventory)
+    now_ms = context.store.records.now_ms()
+    made = Mute(kind, subject, now_ms + lasts_ms, actor_of(actor), reason)
+    context.store.telling.mute(made, now_ms)
+    if as_json:
+        print_json(made._asdict() | {"until_ms": made.until_ms})
+    else:
+        typer.echo(clean(_muted(made)))
+
+
+@app.command()
+def unmute(
+    kind: KindArgument,
+    subject: SubjectArgument = "",
+    *,
+    actor: ActorOption = None,
+    inventory: InventoryOption = None,
+) -> None:
+    """End a mute before its time.
+
+    Example: leasewire alerts unmute router-down tower-7
+    """
+    _known_kind(kind)
+    store = Context(inventory).store
+    if not store.telling.unmute(kind, subject, actor_of(actor), store.records.now_ms()):
+        typer.echo(f"There is no such mute: {clean(f'{kind} {subject}'.strip())}", err=True)
+        raise typer.Exit(1)
+    typer.echo("It is told again.")
+
+
+@app.command()
+def deliver(*, inventory: InventoryOption = None) -> None:
+    """Tell the targets of alerts, until SIGTERM or Ctrl-C.
+
+    The workers do this too (`leasewire up`, `leasewire worker`); whoever comes first tells, the
+    others wait for it to end. This is for a host that reaches the mail server where workers do not.
+
+    Example: leasewire alerts deliver
+    """
+    context = Context(inventory)
+    configure_logging(context.settings)
+    _need_targets(context)
+    targets = list(context.inventory.alerts.values())
+    token = f"deliver:{secrets.token_hex(4)}"
+    tell = Tell(context.store, targets, context.inventory.installation, send, token)
+    thread = TellingThread(tell, context.settings.alerts_every_s)
+    with asked_to_stop() as stopping:
+        thread.start()
+        typer.echo(f"Alerts are told to {', '.join(context.inventory.alerts)}.")
+        while not stopping.wait(_LOOK_EVERY_S):
+            pass
+        thread.stop()
+    typer.echo("The delivery has stopped.")
+
+
+def _need_targets(context: Context) -> None:
+    if not context.inventory.alerts:
+        problem = "has no table [alerts.NAME]; `leasewire alerts test --help` shows one"
+        raise ConfigurationError([f"{context.settings.inventory}: {problem}"])
+    if not installed():
+        raise ConfigurationError(["alerts need apprise: install `leasewire[alerts]`"])
+
+
+def _known_kind(kind: str) -> None:
+    if kind not in (ANY, *KINDS):
+        raise ConfigurationError([f"{clean(kind)} is no kind of alert: {', '.join(KINDS)}, {ANY}"])
+
+
+def _milliseconds(text: str) -> int:
+    found = re.fullmatch(r"(\d{1,5})([mhd])", text)
+    lasts_ms = int(found[1]) * _UNITS_MS[found[2]] if found else 0
+    if not 0 < lasts_ms <= _LONGEST_MS:
+        raise ConfigurationError(
+            [f"--for {clean(text)}: must be such as 30m, 2h or 3d, 90d at most"]
+        )
+    return lasts_ms
+
+
+def _document(alert: Alert, mutes: Sequence[Mute], now_ms: int) -> dict[str, Any]:
+    muted = [mute for mute in mutes if mute.covers(alert, now_ms)]
+    return without_nothing(
+        {
+            "since": utc_time(alert.since_ms),
+            "severity": KINDS[alert.kind].severity,
+            "kind": alert.kind,
+            "subject": alert.subject,
+            "what": alert.text,
+            "told": "yes" if alert.told else "not yet",
+            "muted": f"by {muted[0].by}" if muted else "",
+            "follows": alert.root.replace("|", " "),
+            "runbook": f"deploy/runbooks/{KINDS[alert.kind].runbook}",
+        }
+    )
+
+
+def _muted(mute: Mute) -> str:
+    subject = f" {mute.subject}" if mute.subject else ""
+    why = f": {mute.reason}" if mute.reason else ""
+    until = local_time(utc_time(mute.until_ms))
+    return f"Muted until {until} by {mute.by}: {mute.kind}{subject}{why}"
+
+
+def _print_past(context: Context, *, as_json: bool) -> None:
+    changes = [
+        {
+            "at": utc_time(each.at_ms),
+            "what": each.what,
+            "kind": each.alert.kind,
+            "subject": each.alert.subject,
+            "text": each.text,
+        }
+        for each in context.store.alerts.changes()
+    ]
+    if as_json:
+        print_json({"changes": changes})
+        return
+    columns = ("at", "what", "kind", "subject", "text")
+    rows = ([local_time(e["at"]) if c == "at" else e[c] for c in columns] for e in changes)
+    print_table(columns, rows, "Nothing has been told yet.")

@@ -1,0 +1,54 @@
+"""`leasewire alerts`: what is open, what is muted and by whom, and a message to try a target."""
+
+import pytest
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+
+def test_open_alerts_are_listed_with_their_runbook(world, leasewire):
+    assert leasewire("alerts", "list").code == 0
+    world.context.store.alerts.begin("drift", "R1", "3 services are not as written")
+    shown = leasewire("alerts", "list")
+    assert shown.code == 1
+    assert "3 services are not as written" in shown.out
+    assert "deploy/runbooks/drift.md" in shown.out
+    (alert,) = leasewire("alerts", "list", "--json").document["alerts"]
+    assert (alert["kind"], alert["subject"], alert["told"]) == ("drift", "R1", "not yet")
+    world.context.store.alerts.tell()
+    (change,) = leasewire("alerts", "list", "--past", "--json").document["changes"]
+    assert (change["what"], change["kind"]) == ("begun", "drift")
+
+
+def test_mute_names_who_and_ends(world, leasewire):
+    world.context.store.alerts.begin("drift", "R1", "3 services are not as written")
+    made = leasewire("alerts", "mute", "drift", "R1", "--for", "2h", "--actor", "ann")
+    assert made.code == 0
+    assert "by ann: drift R1" in made.out
+    document = leasewire("alerts", "list", "--json").document
+    assert document["alerts"][0]["muted"] == "by ann"
+    assert [each["by"] for each in document["mutes"]] == ["ann"]
+    assert leasewire("alerts", "unmute", "drift", "R1", "--actor", "bob").code == 0
+    assert leasewire("alerts", "unmute", "drift", "R1").code == 1
+    actions = world.context.store.client.lrange(world.context.store.keys.actions, 0, -1)
+    assert ["ann" in actions[1], "bob" in actions[0]] == [True, True]
+
+
+def test_bad_input_is_told(world, leasewire):
+    for words in (
+        ("mute", "drfit", "--for", "2h"),
+        ("mute", "drift", "--for", "2"),
+        ("mute", "drift", "--for", "99d"),
+        ("test",),
+        ("deliver",),
+    ):
+        assert leasewire("alerts", *words).code == 2
+    path = world.context.settings.inventory
+    path.write_text(path.read_text() + "\n[alerts.mail]\nseverity = 'critical'\n")
+    answer = leasewire("alerts", "test")
+    assert answer.code == 2
+    assert "alerts.mail: needs url_env or url_file" in answer.err
+    path.write_text(path.read_text() + "url_env = 'NO_SUCH_URL'\n")
+    assert "alerts.other" not in leasewire("alerts", "test", "other").out
+    answer = leasewire("alerts", "test", "mail")
+    assert answer.code == 1
+    assert "the variable NO_SUCH_URL is empty" in answer.out

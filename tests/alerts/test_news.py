@@ -1,0 +1,95 @@
+"""What is told of alerts: that they began, that they are over, and only the root of a chain."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.alerts import Alert
+from worker.core.news import ANY, QUIET_MS, SETTLE_MS, Mute, Told, body_of, news_of, title_of
+
+NOW = 1_800_000_000_000
+DOWN = Alert("router-down", "R1", "no answer", NOW, told=True)
+
+
+def names(news):
+    return [each.name for each in news.begun], [name for name, _ in news.over]
+
+
+def test_it_is_told_once_when_it_begins_and_once_when_it_is_over():
+    first = news_of([DOWN], {}, [], NOW)
+    assert names(first) == (["router-down|R1"], [])
+    assert news_of([DOWN], first.told, [], NOW + 10 * QUIET_MS).empty
+    gone = news_of([], first.told, [], NOW + 1000)
+    assert gone.empty
+    over = news_of([], gone.told, [], NOW + 1000 + SETTLE_MS)
+    assert names(over) == ([], ["router-down|R1"])
+    assert news_of([], over.told, [], NOW + 1001 + SETTLE_MS).empty
+    assert news_of([], over.told, [], NOW + QUIET_MS).told == {}
+
+
+def test_one_that_comes_and_goes_is_told_at_most_once_an_hour():
+    told = news_of([DOWN], {}, [], NOW).told
+    begun = 0
+    for minute in range(1, 180):
+        news = news_of([DOWN] if minute % 4 < 2 else [], told, [], NOW + minute * 60_000)
+        begun += len(news.begun)
+        told = news.told
+    assert begun == 2
+
+
+def test_what_has_not_lasted_is_not_told():
+    assert news_of([replace(DOWN, told=False)], {}, [], NOW).empty
+
+
+def test_one_that_is_back_before_it_settled_is_not_over():
+    told = news_of([DOWN], {}, [], NOW).told
+    told = news_of([], told, [], NOW + 1000).told
+    told = news_of([replace(DOWN, told=False)], told, [], NOW + 2000).told
+    assert news_of([], told, [], NOW + 1000 + SETTLE_MS).empty
+
+
+def test_consequences_are_counted_with_their_root_and_told_when_they_outlast_it():
+    child = Alert("waiting-too-long", "SVC-1", "waits", NOW, root=DOWN.name, told=True)
+    news = news_of([DOWN, child], {}, [], NOW)
+    assert names(news)[0] == [DOWN.name]
+    assert "1 other alerts follow from it" in body_of(news)
+    assert names(news_of([child], news.told, [], NOW))[0] == [child.name]
+
+
+def test_what_is_muted_is_told_when_the_mute_is_over():
+    for mute in (
+        Mute("router-down", "R1", NOW + 10, "ann", ""),
+        Mute("router-down", "", NOW + 10, "ann", ""),
+        Mute(ANY, "R1", NOW + 10, "ann", ""),
+    ):
+        assert news_of([DOWN], {}, [mute], NOW).empty
+        assert not news_of([DOWN], {}, [mute], NOW + 10).empty
+    other = Mute("router-down", "R2", NOW + 10, "ann", "")
+    assert not news_of([DOWN], {}, [other], NOW).empty
+
+
+def test_many_of_a_kind_are_ten_lines_and_a_number():
+    alerts = [Alert("dead-letters", f"S{n}", "refused", NOW, told=True) for n in range(37)]
+    news = news_of([DOWN, *alerts], {}, [], NOW)
+    body = body_of(news)
+    assert body.splitlines()[0] == "critical: router-down R1: no answer"
+    assert "and 27 more of dead-letters" in body
+    assert "deploy/runbooks/dead-letters.md" in body
+    assert title_of(news, "acme") == "Leasewire acme: 38 alerts"
+    over = {each.name: Told(NOW, "refused", gone_ms=NOW) for each in alerts}
+    ended = news_of([], over, [], NOW + SETTLE_MS)
+    assert "and 27 others are over" in body_of(ended)
+
+
+@given(st.lists(st.sets(st.sampled_from(["R1", "R2", "R3"])), max_size=40))
+def test_nothing_is_over_that_was_not_told_and_each_end_is_told_once(rounds):
+    told, open_to_them = {}, set()
+    for number, subjects in enumerate(rounds):
+        alerts = [replace(DOWN, subject=each) for each in sorted(subjects)]
+        news = news_of(alerts, told, [], NOW + number * 45_000)
+        began, ended = names(news)
+        assert not set(began) & open_to_them
+        assert set(ended) <= open_to_them
+        open_to_them = (open_to_them | set(began)) - set(ended)
+        told = news.told

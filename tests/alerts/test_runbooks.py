@@ -1,0 +1,36 @@
+"""Each kind of alert has a page that says what to do, with commands that there are."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from leasewire.cli import app
+from worker.core.alerts import KINDS
+
+RUNBOOKS = Path(__file__).parents[2] / "deploy" / "runbooks"
+COMMAND = re.compile(r"`leasewire\s([^`]+)`")
+
+
+def test_each_kind_has_one_and_there_is_no_other():
+    assert {each.name for each in RUNBOOKS.iterdir()} == {each.runbook for each in KINDS.values()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_says_what_to_look_at_and_what_to_do(kind):
+    text = (RUNBOOKS / KINDS[kind].runbook).read_text()
+    assert text.startswith(f"# {kind}\n")
+    assert text.index("\n## Look\n") < text.index("\n## Do\n")
+    said = COMMAND.findall(text)
+    assert said
+    for words in said:
+        command = typer.main.get_command(app)
+        rest = words.split()
+        while hasattr(command, "commands"):
+            assert rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
+        known = {each for option in command.params for each in option.opts}
+        assert {word for word in rest if word.startswith("--")} <= known, words
+        needed = [p for p in command.params if p.param_type_name == "argument" and p.required]
+        assert len([word for word in rest if not word.startswith("--")]) >= len(needed), words

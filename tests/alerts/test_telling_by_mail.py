@@ -1,0 +1,154 @@
+"""Alerts arrive as mail at a real SMTP server: each once, and later where it was away."""
+
+import email
+import secrets
+from email import policy
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+from tests.waiting import eventually
+from worker.core.news import QUIET_MS, SETTLE_MS
+from worker.desk.apprising import send
+from worker.desk.telling import Tell
+from worker.inventory.alert_keys import AlertTarget
+
+pytestmark = pytest.mark.redis
+
+PASSWORD = "mail-secret-9c1e"
+
+
+class Inbox:
+    """What came; refuses everything while `away`."""
+
+    def __init__(self):
+        self.mails, self.away = [], False
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
+        if self.away:
+            return "451 try again later"
+        self.mails.append(email.message_from_bytes(envelope.content, policy=policy.default))
+        return "250 OK"
+
+    @property
+    def titles(self):
+        return [each["Subject"] for each in self.mails]
+
+
+class Server(Controller):
+    """On any free port: the base class would ask port 0 whether it is up."""
+
+    def _trigger_server(self):
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()
+
+
+@pytest.fixture
+def inbox():
+    return Inbox()
+
+
+@pytest.fixture
+def target(inbox):
+    server = Server(
+        inbox,
+        hostname="127.0.0.1",
+        port=0,
+        auth_require_tls=False,
+        authenticator=lambda *_: AuthResult(success=True),
+    )
+    server.start()
+    url = f"mailto://noc:{PASSWORD}@127.0.0.1:{server.port}?mode=insecure&to=noc@example.net"
+    url += "&from=leasewire@example.net"
+    yield AlertTarget(name="mail", url_env="MAIL", _environ={"MAIL": url})
+    server.stop()
+
+
+@pytest.fixture
+def tell(store, target):
+    return Tell(store, [target], "acme", send, secrets.token_hex(4))
+
+
+def lasted(store):
+    """Time enough goes by for each alert to be told."""
+    key = store.keys.alerts_untold
+    for name in store.client.zrange(key, 0, -1):
+        store.client.zadd(key, {name: 1})
+    store.alerts.tell()
+
+
+def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
+    now_ms = store.records.now_ms()
+    store.alerts.begin("router-down", "tower-7", "no route to it")
+    assert tell.once(now_ms) == 0
+    lasted(store)
+    assert tell.once(now_ms) == 1
+    assert tell.once(now_ms + QUIET_MS) == 0
+    (mail,) = inbox.mails
+    assert mail["Subject"] == "Leasewire acme: router-down tower-7"
+    words = mail.get_body().get_content()
+    assert "no route to it" in words
+    assert "deploy/runbooks/router-down.md" in words
+    store.alerts.end("router-down", "tower-7")
+    tell.once(now_ms + QUIET_MS)
+    assert tell.once(now_ms + QUIET_MS + SETTLE_MS) == 1
+    assert inbox.titles[1:] == ["Leasewire acme: over: router-down tower-7"]
+
+
+def test_mail_that_was_not_taken_comes_later(store, tell, inbox):
+    now_ms = store.records.now_ms()
+    store.alerts.begin("brake", "R1", "15 cancellations")
+    lasted(store)
+    inbox.away = True
+    assert tell.once(now_ms) == 0
+    inbox.away = False
+    assert tell.once(now_ms + 1000) == 0  # it waits before it tries again
+    assert tell.once(now_ms + 60_000) == 1
+    assert len(inbox.mails) == 1
+
+
+def test_one_tells_at_a_time_and_the_next_takes_over(store, tell, inbox, target):
+    other = Tell(store, [target], "acme", send, "other")
+    store.alerts.begin("brake", "R1", "15 cancellations")
+    lasted(store)
+    assert tell.once() == 1
+    store.alerts.begin("brake", "R2", "15 cancellations")
+    lasted(store)
+    assert other.once() == 0
+    store.client.delete(store.keys.telling)
+    assert other.once() == 1
+    assert inbox.titles == ["Leasewire acme: brake R1", "Leasewire acme: brake R2"]
+
+
+def test_target_may_want_critical_ones_or_some_kinds_only(store, target, inbox):
+    some = AlertTarget(
+        name="chat",
+        url_env="MAIL",
+        severity="critical",
+        _environ=target._environ,  # noqa: SLF001 - the same mailbox
+    )
+    kinds = AlertTarget(
+        name="drifts",
+        url_env="MAIL",
+        kinds=frozenset({"drift"}),
+        _environ=target._environ,  # noqa: SLF001 - see above
+    )
+    store.alerts.begin("drift", "R1", "2 rows")
+    store.alerts.begin("brake", "R1", "15 cancellations")
+    lasted(store)
+    assert Tell(store, [some, kinds], "acme", send, "a").once() == 2
+    assert inbox.titles == ["Leasewire acme: brake R1", "Leasewire acme: drift R1"]
+
+
+def test_what_went_wrong_is_said_without_the_secret(target, inbox):
+    inbox.away = True
+    problem = send(target, "title", "body")
+    assert problem
+    assert PASSWORD not in problem
+    assert PASSWORD not in repr(target)
+    nowhere = AlertTarget(name="m", url_env="MAIL", _environ={"MAIL": f"nothing://{PASSWORD}"})
+    assert PASSWORD not in send(nowhere, "title", "body")
+    missing = AlertTarget(name="m", url_env="MAIL", _environ={})
+    assert "alerts.m: the variable MAIL is empty" in send(missing, "title", "body")
+    eventually(lambda: not inbox.mails, "nothing was taken")

@@ -1,0 +1,86 @@
+"""The tables `[alerts.NAME]` of `routers.toml`: who is told of alerts. Used by `file.py`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from worker.core.alerts import AlertKind, Severity
+from worker.errors import ConfigurationError
+from worker.inventory.policy_keys import Table, Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertTarget:
+    """One place where alerts go, such as a mailbox or a chat.
+
+    Attributes:
+        name: in the inventory.
+        url_env: variable that holds its URL; else `url_file` is set.
+        url_file: file that holds it.
+        severity: the least that it is told.
+        kinds: only these; empty: all.
+    """
+
+    name: str
+    url_env: str | None = None
+    url_file: Path | None = None
+    severity: Severity = "warning"
+    kinds: frozenset[AlertKind] = frozenset()
+    _environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    _on_secret: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
+
+    def url(self) -> SecretStr:
+        """Look the URL up; it holds a password or a token.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if self.url_env:
+            where, found = f"the variable {self.url_env}", self._environ.get(self.url_env, "")
+        else:
+            where = f"the file {self.url_file}"
+            try:
+                found = Path(self.url_file or "").read_text("utf-8")
+            except (OSError, ValueError):
+                found = ""
+        if not found.strip():
+            problem = f"alerts.{self.name}: {where} is empty or cannot be read: put its URL there"
+            raise ConfigurationError([problem])
+        self._on_secret(found.strip())
+        return SecretStr(found.strip())
+
+
+class AlertKeys(Table):
+    """`[alerts.NAME]`; see `AlertTarget`."""
+
+    url_env: Text | None = None
+    url_file: Text | None = None
+    severity: Severity = "warning"
+    kinds: list[AlertKind] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_url(self) -> Self:
+        if (self.url_env is None) == (self.url_file is None):
+            raise ValueError("needs url_env or url_file, one of them: its URL holds a secret")
+        return self
+
+    def target(
+        self,
+        name: str,
+        folder: Path,
+        environ: Mapping[str, str],
+        on_secret: Callable[[str], None],
+    ) -> AlertTarget:
+        """As the rest of the program wants it."""
+        return AlertTarget(
+            name=name,
+            url_env=self.url_env,
+            url_file=folder / self.url_file if self.url_file else None,
+            severity=self.severity,
+            kinds=frozenset(self.kinds),
+            _environ=environ,
+            _on_secret=on_secret,
+        )

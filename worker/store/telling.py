@@ -1,0 +1,96 @@
+"""What was told of alerts and to whom, what is muted, and who tells: one at a time."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import redis
+
+from worker.core.news import Mute, Told
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+
+CLAIM_MS: Final = 60_000
+"""Longer than a round takes, all targets together; a dead one is replaced after it."""
+_ACTIONS_KEPT: Final = 500
+
+
+class Telling:
+    """One hash a target, one of mutes, one claim."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def claim(self, token: str) -> bool:
+        """Whether this one tells now; renews the claim of who has it."""
+        with store_errors():
+            if self._client.set(self._keys.telling, token, nx=True, px=CLAIM_MS):
+                return True
+            if self._client.get(self._keys.telling) != token:
+                return False
+            return bool(self._client.pexpire(self._keys.telling, CLAIM_MS))
+
+    def told(self, target: str) -> dict[str, Told]:
+        """What a target was told, by the alert's name."""
+        with store_errors():
+            found = cast("dict[str, str]", self._client.hgetall(self._keys.told(target)))
+        return {name: Told(*json.loads(text)) for name, text in found.items()}
+
+    def save_told(self, target: str, before: Mapping[str, Told], after: Mapping[str, Told]) -> None:
+        """Keep what a target was told now."""
+        key = self._keys.told(target)
+        changed: dict[Any, Any] = {
+            n: json.dumps(each) for n, each in after.items() if before.get(n) != each
+        }
+        gone = sorted(before.keys() - after.keys())
+        if not changed and not gone:
+            return
+        with store_errors():
+            pipe = self._client.pipeline()
+            if changed:
+                pipe.hset(key, mapping=changed)
+            if gone:
+                pipe.hdel(key, *gone)
+            pipe.execute()
+
+    def mutes(self, now_ms: int) -> list[Mute]:
+        """Those in force, the first to end first."""
+        with store_errors():
+            found = cast("dict[str, str]", self._client.hgetall(self._keys.alert_mutes))
+        mutes = [Mute(*json.loads(text)) for text in found.values()]
+        ended = [_name(each) for each in mutes if each.until_ms <= now_ms]
+        if ended:
+            with store_errors():
+                self._client.hdel(self._keys.alert_mutes, *ended)
+        in_force = [each for each in mutes if each.until_ms > now_ms]
+        return sorted(in_force, key=lambda each: each.until_ms)
+
+    def mute(self, mute: Mute, now_ms: int) -> None:
+        """Begin a mute, in place of one of the same kind and subject."""
+        action = {"what": "alerts muted", **mute._asdict()}
+        with store_errors():
+            pipe = self._client.pipeline()
+            pipe.hset(self._keys.alert_mutes, _name(mute), json.dumps(mute))
+            self._note(pipe, action, now_ms)
+            pipe.execute()
+
+    def unmute(self, kind: str, subject: str, by: str, now_ms: int) -> bool:
+        """End a mute; False when there is none."""
+        action = {"what": "alerts unmuted", "kind": kind, "subject": subject, "by": by}
+        name = f"{kind}|{subject}"
+        with store_errors():
+            if not self._client.hdel(self._keys.alert_mutes, name):
+                return False
+            pipe = self._client.pipeline()
+            self._note(pipe, action, now_ms)
+            pipe.execute()
+        return True
+
+    def _note(self, pipe: "redis.client.Pipeline", action: Mapping[str, Any], now_ms: int) -> None:
+        pipe.lpush(self._keys.actions, json.dumps({"at_ms": now_ms, **action}))
+        pipe.ltrim(self._keys.actions, 0, _ACTIONS_KEPT - 1)
+
+
+def _name(mute: Mute) -> str:
+    return f"{mute.kind}|{mute.subject}"
