@@ -132,6 +132,26 @@ def test_an_undone_loss_frees_its_service_and_no_other(floor):
     assert "S3" not in floor.store.views.router_waiting("R1")
 
 
+def test_who_was_resumed_before_the_limit_was_passed_is_not_kept_suspended(floor):
+    floor.activate(ids(20))
+    floor.suspend("S0")
+    floor.converge()
+    floor.resume("S0")
+    floor.suspend(*ids(8)[1:])
+    assert floor.held() == set(ids(8)[1:])
+    assert floor.due() == {"S0"}
+
+
+def test_only_losses_of_the_last_hour_are_remembered(floor, client):
+    floor.activate(ids(20))
+    block = floor.store.keys.router_block("R1")
+    floor.cancel(*ids(3))
+    for service in ids(3):
+        client.zincrby(block[11], -3_600_001, service)
+    floor.cancel("S3")
+    assert client.hkeys(block[12]) == ["S3"]
+
+
 def test_an_activation_that_takes_the_address_of_a_held_one_lets_that_through(floor):
     floor.activate(ids(20))
     floor.cancel(*ids(8))

@@ -48,6 +48,15 @@ local function within_hour(key, now)
   return redis.call('ZCARD', key)
 end
 
+-- Who took an entry away is remembered as long as its loss counts.
+local function forget_old(router, now)
+  local before = whole(now - HOUR_MS)
+  for _, service in ipairs(redis.call('ZRANGEBYSCORE', router.lost, '-inf', before)) do
+    redis.call('HDEL', router.lost_by, service)
+  end
+  redis.call('ZREMRANGEBYSCORE', router.lost, '-inf', before)
+end
+
 -- Takes one off what was announced for `scope`; false when nothing, or no more, was.
 local function was_expected(expected, scope, now)
   local text = redis.call('HGET', expected, scope)
@@ -77,6 +86,7 @@ local function brake(cut, limits, router, service, stamp, now, expected, router_
     return nil
   end
   local lost, suspended = KEYS[cut.lost], KEYS[cut.suspended]
+  forget_old(router, now)
   local new_here = count(router.lost, service, now)
   redis.call('HSET', router.lost_by, service, cut.source)
   redis.call('EXPIRE', router.lost_by, COUNTED_S)

@@ -87,13 +87,17 @@ local results = {}
 local touched = {}
 local braked = {}
 
--- Marks of a service that loses nothing any more are let through; one that does may be held.
+-- Marks of a service that loses nothing any more are let through; one that does may be held. A loss
+-- that was written before it was undone counts still, and its service is not held for it afterwards.
 local function ask_brake(c)
   for _, at in ipairs(c.places) do
-    if at ~= c.cut.router
-      and let_through(routers[at], c.service, now, order.stamp, KEYS[1]) then
-      uncount(routers[at], c.service)
-      touched[at] = true
+    if at ~= c.cut.router then
+      if let_through(routers[at], c.service, now, order.stamp, KEYS[1]) then
+        uncount(routers[at], c.service)
+        touched[at] = true
+      else
+        redis.call('HDEL', routers[at].lost_by, c.service)
+      end
     end
   end
   if c.cut.router then
