@@ -76,7 +76,9 @@ def read_fully(
         hindered = one.entry.hindered or lacking(one.entry, setup, session)
         if record.service_id in braked:
             hindered = Waiting(HELD, f"by the limit of {braked[record.service_id].hold}")
-        wanted.append(replace(one, entry=replace(one.entry, hindered=hindered)))
+        if hindered is not None:
+            one = replace(one, entry=replace(one.entry, hindered=hindered))
+        wanted.append(one)
     # Options first: one that comes to be named between the two reads is not looked for.
     options = session.read_rows(OPTIONS, None, progress)
     leases = session.read_leases(None, progress)

@@ -274,7 +274,7 @@ def record_from_json(text: str) -> ServiceRecord:
         highest=Version(*raw["highest"]),
         placements={router: Placement.from_values(at) for router, at in raw["placements"].items()},
         outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
-        schedule=Schedule.from_values(raw.get("schedule", [[], []])),
+        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
         heard_ms=raw.get("heard", 0),
     )
 

@@ -5,6 +5,7 @@ here. What must never enter it: a decision about what to manage, which is the pl
 """
 
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from worker.core import normal
@@ -107,10 +108,16 @@ def version_of(text: str) -> Version:
 
 def lacking(menu: MenuPath, names: Collection[str], version: str) -> list[str]:
     """Those of the fields that a version does not have, in words; none of an unknown version."""
+    later = _later(menu, version)
+    return [later[name] for name in sorted(later.keys() & names)]
+
+
+@cache
+def _later(menu: MenuPath, version: str) -> Mapping[str, str]:
+    """The fields that a version does not have yet, in words; asked for each service of a router."""
     number = version_of(version)
-    fields = (MENUS[menu].fields[name] for name in sorted(names) if name in MENUS[menu].fields)
-    return [
-        f"field {field.name} of {menu} (from RouterOS {'.'.join(map(str, field.since))} on)"
-        for field in fields
+    return {
+        name: f"field {name} of {menu} (from RouterOS {'.'.join(map(str, field.since))} on)"
+        for name, field in MENUS[menu].fields.items()
         if number and number < field.since
-    ]
+    }
