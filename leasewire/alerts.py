@@ -25,7 +25,7 @@ from worker.desk.apprising import installed, send
 from worker.desk.telling import Tell
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
-from worker.runtime.telling import TellingThread
+from worker.runtime.rounds import Rounds
 
 app = typer.Typer(no_args_is_help=True, help="What is wrong now, who is told, what is muted.")
 
@@ -190,7 +190,7 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     targets = list(context.inventory.alerts.values())
     token = f"deliver:{secrets.token_hex(4)}"
     tell = Tell(context.store, targets, context.inventory.installation, send, token)
-    thread = TellingThread(tell, context.settings.alerts_every_s)
+    thread = Rounds("telling", tell.once, context.settings.alerts_every_s)
     with asked_to_stop() as stopping:
         thread.start()
         typer.echo(f"Alerts are told to {', '.join(context.inventory.alerts)}.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from worker.core.dhcp_setup import DhcpSetup
+from worker.core.observed import Observation, SeenRow
 from worker.core.operations import Operation
 from worker.core.policy import EntryMenu
 from worker.core.rows import Lease, MenuPath, Row
@@ -111,6 +112,12 @@ class RouterSession(Protocol):
             terms: None reads the whole table; without any nothing is asked.
             progress: see `read_leases`.
         """
+
+    def read_dynamic(self) -> Sequence[SeenRow]:
+        """The dynamic leases, with who holds them, in whichever menu our entries are."""
+
+    def observe(self, query: LeaseQuery) -> Observation:
+        """Read rows with who holds them; also rows held by the devices and addresses asked for."""
 
     def read_named_options(self) -> frozenset[str]:
         """The names of DHCP options that any lease, network or option set names."""

@@ -1,13 +1,10 @@
 """Alerts arrive as mail at a real SMTP server: each once, and later where it was away."""
 
-import email
 import secrets
-from email import policy
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 
+from tests.alerts.mailbox import PASSWORD, Inbox, serve
 from tests.waiting import eventually
 from worker.core.news import QUIET_MS, SETTLE_MS
 from worker.desk.apprising import send
@@ -15,33 +12,6 @@ from worker.desk.telling import Tell
 from worker.inventory.alert_keys import AlertTarget
 
 pytestmark = pytest.mark.redis
-
-PASSWORD = "mail-secret-9c1e"
-
-
-class Inbox:
-    """What came; refuses everything while `away`."""
-
-    def __init__(self):
-        self.mails, self.away = [], False
-
-    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - aiosmtpd's name
-        if self.away:
-            return "451 try again later"
-        self.mails.append(email.message_from_bytes(envelope.content, policy=policy.default))
-        return "250 OK"
-
-    @property
-    def titles(self):
-        return [each["Subject"] for each in self.mails]
-
-
-class Server(Controller):
-    """On any free port: the base class would ask port 0 whether it is up."""
-
-    def _trigger_server(self):
-        self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
 
 
 @pytest.fixture
@@ -51,16 +21,7 @@ def inbox():
 
 @pytest.fixture
 def target(inbox):
-    server = Server(
-        inbox,
-        hostname="127.0.0.1",
-        port=0,
-        auth_require_tls=False,
-        authenticator=lambda *_: AuthResult(success=True),
-    )
-    server.start()
-    url = f"mailto://noc:{PASSWORD}@127.0.0.1:{server.port}?mode=insecure&to=noc@example.net"
-    url += "&from=leasewire@example.net"
+    server, url = serve(inbox)
     yield AlertTarget(name="mail", url_env="MAIL", _environ={"MAIL": url})
     server.stop()
 

@@ -57,7 +57,8 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     "certificate-expiring": KindOfAlert("warning", 0, "certificate-expiring.md"),
     # a device that moves is seen on both until its old lease ends
     "mac-on-two-routers": KindOfAlert("warning", 1800, "mac-on-two-routers.md"),
-    "rogue-device": KindOfAlert("warning", 600, "rogue-device.md"),
+    # its event may come a moment later
+    "rogue-device": KindOfAlert("warning", 15, "rogue-device.md"),
     # it stays bound until its lease time is over
     "ended-service-bound": KindOfAlert("warning", 1800, "ended-service-bound.md"),
     "revision-conflict": KindOfAlert("warning", 0, "revision-conflict.md"),

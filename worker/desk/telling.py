@@ -1,6 +1,6 @@
 """Use case: tell people of alerts: what began, what is over, each once to each target.
 
-Called by the thread in `worker/runtime/telling.py` and by `leasewire alerts deliver`.
+Called by a thread of the `routers` processes and by `leasewire alerts deliver`.
 """
 
 from collections.abc import Callable, Sequence

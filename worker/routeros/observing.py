@@ -4,7 +4,7 @@ Who calls it: `session.py`. A pass never reads these fields: they change with ev
 device.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from worker.core.normal import mac, seconds
@@ -18,6 +18,13 @@ _SEEN: Final = (
     *("status", "active-mac-address", "active-address"),
     *("expires-after", "last-seen"),
 )
+
+
+def dynamic_commands() -> list[Command]:
+    """The print of the dynamic leases; versions differ in how a query spells what is so."""
+    fields = ",".join(dict.fromkeys((".id", *LEASE.fields, *_SEEN)))
+    either = any_of(["?dynamic=true", "?dynamic=yes"])
+    return [(f"{LEASE.path}/print", f"=.proplist={fields}", *either)]
 
 
 def observing_commands(query: LeaseQuery) -> list[Command]:
@@ -36,6 +43,11 @@ def observing_commands(query: LeaseQuery) -> list[Command]:
         (f"{LEASE.path}/print", f"=.proplist={fields}", *any_of(terms)),
         ("/ip/dhcp-server/print", "=.proplist=name,lease-time"),
     ]
+
+
+def dynamic_rows(rows: Iterable[Mapping[str, str]]) -> Sequence[SeenRow]:
+    """What came for that print; `leases` says what it raises."""
+    return [each for each in observed(rows, ()).rows if each.lease.dynamic]
 
 
 def observed(

@@ -25,7 +25,7 @@ from worker.routeros.failures import no_mac_server, old_login, refusal, refused_
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_entries
 from worker.routeros.menus import lacking
-from worker.routeros.observing import observed, observing_commands
+from worker.routeros.observing import dynamic_commands, dynamic_rows, observed, observing_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
@@ -151,6 +151,10 @@ class Session:
         except ProtocolError as error:
             self.close()
             raise verdict(self._router, doing, error) from error
+
+    def read_dynamic(self) -> Sequence[SeenRow]:
+        """See `worker.ports.RouterSession`."""
+        return self._read("watching leases", dynamic_commands(), dynamic_rows, lambda: None)
 
     def close(self) -> None:
         """See `worker.ports.RouterSession`."""

@@ -24,6 +24,7 @@ from worker.core.circuit import BackOff
 from worker.desk.apprising import send
 from worker.desk.in_use import InUse
 from worker.desk.telling import Tell
+from worker.desk.watch import ROUND_S, Watch
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import load_inventory
@@ -31,11 +32,10 @@ from worker.log_setup import configure_logging, hide_secret
 from worker.routeros.looking import Onlooker
 from worker.routeros.sessions import Sessions
 from worker.runtime.celery_app import guard_queues, make_app
-from worker.runtime.in_use import InUseThread
 from worker.runtime.lookout import Lookout
+from worker.runtime.rounds import Rounds
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import Rings, register, release_due
-from worker.runtime.telling import TellingThread
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
@@ -51,6 +51,7 @@ COLLECT_AFTER: Final = (50_000, 20, 50)
 own 700 a third of the processor time of a full read went into looking (decision 0050)."""
 
 _WAIT_FOR_REDIS_S: Final = 2.0
+_IN_USE_EVERY_S: Final = 5.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -144,19 +145,27 @@ def run(
     queues, slots = _share(kind, settings)
     keys = [settings.key_prefix + queue for queue in queues]
     Watchdog(client, keys, slots, settings.worker_silent_s).start()
-    in_use = InUseThread(InUse(store, Onlooker(inventory, settings).look))
+    in_use = InUse(store, Onlooker(inventory, settings).look)
     targets = list(inventory.alerts.values())
     tell = Tell(store, targets, inventory.installation, send, name)
-    telling = TellingThread(tell, settings.alerts_every_s)
+    kept_s = max(settings.idle_session_s, 2 * settings.watch_every_s)
+    watching = Sessions(inventory, settings.model_copy(update={"idle_session_s": kept_s}))
+    watch = Watch(store, watching, policies, settings.watch_every_s)
+    rounds = [
+        Rounds("in-use", in_use.once, _IN_USE_EVERY_S),
+        Rounds("telling", tell.once, settings.alerts_every_s),
+        Rounds("watch", watch.once, ROUND_S),
+    ]
     if kind == "routers":
-        in_use.start()
-        telling.start()
+        for each in rounds:
+            each.start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
     app.worker_main(_celery_arguments(kind, settings, name, pool))
     sweep.stop()
-    in_use.stop()
-    telling.stop()
+    for each in rounds:
+        each.stop()
     sessions.close_all()
+    watching.close_all()
     log.info("worker.stopped", kind=kind, worker=name)
     return 0
 

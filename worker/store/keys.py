@@ -103,6 +103,10 @@ class Keys:
         """String with a time limit of a minute: who tells people of alerts."""
         return f"{self.prefix}alerts:telling"
 
+    def watched(self, router: str) -> str:
+        """String with a time limit: the dynamic leases of a router were looked at lately."""
+        return f"{self.prefix}alerts:watched:{router}"
+
     def told(self, target: str) -> str:
         """Hash: `kind|subject` -> when a target was told of that alert, as JSON.
 

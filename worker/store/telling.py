@@ -1,7 +1,7 @@
-"""What was told of alerts and to whom, what is muted, and who tells: one at a time."""
+"""What was told of alerts and to whom, what is muted, who tells and watches."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import redis
@@ -30,6 +30,20 @@ class Telling:
             if self._client.get(self._keys.telling) != token:
                 return False
             return bool(self._client.pexpire(self._keys.telling, CLAIM_MS))
+
+    def claim_watch(self, routers: Sequence[str], most: int, every_ms: int) -> list[str]:
+        """Of the routers, those that the caller is to watch now, and nobody else for a while."""
+        keys = [self._keys.watched(name) for name in routers]
+        if not keys:
+            return []
+        with store_errors():
+            taken = cast("list[str | None]", self._client.mget(keys))
+            free = [n for n, by in zip(routers, taken, strict=True) if by is None][:most]
+            pipe = self._client.pipeline(transaction=False)
+            for name in free:
+                pipe.set(self._keys.watched(name), "1", nx=True, px=every_ms)
+            got = pipe.execute()
+        return [name for name, is_ours in zip(free, got, strict=True) if is_ours]
 
     def told(self, target: str) -> dict[str, Told]:
         """What a target was told, by the alert's name."""

@@ -1,0 +1,124 @@
+"""Use case: watch the routers' dynamic leases for devices that should hold none.
+
+Called by a thread of the `routers` processes. Each router is read once in `every_s`, by one of
+them, over a connection of its own that stays: only its dynamic rows, and nothing is written.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Final
+
+from worker.core.observed import Observation, SeenRow
+from worker.core.policy import RouterPolicy
+from worker.core.record import ServiceRecord
+from worker.core.strays import KINDS_OF_WATCH, NAMED, Stray, grouped, judge, watched
+from worker.errors import RouterBlocked, RouterUnreachable
+from worker.ports import LeaseQuery, RouterSessions
+from worker.store.finder import Finder
+from worker.store.store import Store
+
+ROUND_S: Final = 2.0
+_AT_ONCE: Final = 16
+_SCAN_AGAIN_MS: Final = 600_000
+
+
+@dataclass(slots=True)
+class Watch:
+    """Watches the routers of an inventory.
+
+    Attributes:
+        store: the store.
+        sessions: of its own: a pass must not find its router taken.
+        policies: router -> policy.
+        every_s: between two looks at a router.
+    """
+
+    store: Store
+    sessions: RouterSessions
+    policies: Mapping[str, RouterPolicy]
+    every_s: float
+    _elsewhere: dict[tuple[str, str], tuple[int, Stray | None]] = field(default_factory=dict)
+
+    def once(self) -> list[str]:
+        """One round over the routers that are due; returns those that were read."""
+        wanted = [name for name, policy in self.policies.items() if policy.mode == "manage"]
+        most = ceil(len(wanted) * ROUND_S / self.every_s)  # spread over time
+        due = self.store.telling.claim_watch(wanted, most, round(self.every_s * 1000))
+        up = [name for name in due if self.store.views.router(name).state.state == "up"]
+        if not up:
+            return []
+        with ThreadPoolExecutor(min(_AT_ONCE, len(up))) as pool:
+            read = dict(zip(up, pool.map(self._read, up), strict=True))
+        found = {name: rows for name, rows in read.items() if rows is not None}
+        for name, rows in found.items():
+            self._tell(name, self._strays(name, watched(rows, self.policies[name])))
+        return list(found)
+
+    def _read(self, router: str) -> Sequence[SeenRow] | None:
+        try:
+            session = self.sessions.open(router)
+            rows = session.read_dynamic()
+        except (RouterUnreachable, RouterBlocked):
+            return None  # the passes find that too, and tell
+        self.sessions.give_back(router, session)
+        return rows
+
+    def _strays(self, router: str, rows: Mapping[str, SeenRow]) -> list[Stray]:
+        finder = Finder(self.store.client, self.store.keys)
+        claimed = finder.claimed(router, [f"mac:{mac}" for mac in rows])
+        holders = {mac: sorted(claimed[f"mac:{mac}"].holders.values()) for mac in rows}
+        records = self.store.records.read(
+            sorted({each for some in holders.values() for each in some})
+        )
+        strays = []
+        unknown = [mac for mac, some in holders.items() if not some]
+        for mac, row in rows.items():
+            own = [records[each].record for each in holders[mac]]
+            if own:
+                found = judge(router, row, own, active_elsewhere=False)
+            elif len(unknown) > NAMED:  # one alert for all; looking through records costs a second
+                found = judge(router, row, (), active_elsewhere=False)
+            else:
+                found = self._unclaimed(finder, router, row)
+            strays += [found] if found else []
+        return grouped(router, strays)
+
+    def _unclaimed(self, finder: Finder, router: str, row: SeenRow) -> Stray | None:
+        """Of a device that no service has on this router; all records are looked through."""
+        now_ms, key = self.store.records.now_ms(), (router, row.active_mac)
+        until, known = self._elsewhere.get(key, (0, None))
+        if now_ms < until:
+            return known
+        ids = finder.services_naming(row.active_mac)
+        stored = self.store.records.read(ids)
+        services = [
+            each.record for each in stored.values() if each.record.value("mac") == row.active_mac
+        ]
+        elsewhere = any(self._is_active(each, row.active_mac) for each in services)
+        found = judge(router, row, services, active_elsewhere=elsewhere)
+        self._elsewhere = {k: v for k, v in self._elsewhere.items() if v[0] > now_ms}
+        self._elsewhere[key] = now_ms + _SCAN_AGAIN_MS, found
+        return found
+
+    def _is_active(self, record: ServiceRecord, mac: str) -> bool:
+        router = record.router
+        if record.status != "active" or router is None or router not in self.policies:
+            return False
+        try:
+            session = self.sessions.open(router)
+            seen: Observation = session.observe(LeaseQuery(macs=frozenset({mac})))
+        except (RouterUnreachable, RouterBlocked):
+            return False
+        self.sessions.give_back(router, session)
+        return any(each.active_mac == mac and not each.lease.dynamic for each in seen.rows)
+
+    def _tell(self, router: str, strays: Sequence[Stray]) -> None:
+        seen = {(each.kind, each.subject) for each in strays}
+        for alert in self.store.alerts.open():
+            is_ours = alert.kind in KINDS_OF_WATCH and alert.subject.split(" ")[0] == router
+            if is_ours and (alert.kind, alert.subject) not in seen:
+                self.store.alerts.end(alert.kind, alert.subject, "it holds no such lease any more")
+        for each in strays:
+            self.store.alerts.begin(*each)
