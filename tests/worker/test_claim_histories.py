@@ -39,6 +39,7 @@ class Memory:
     refused: list[str] = field(default_factory=list)
     lost_after: int | None = None
     identity, version, serial, entries = "R1", "7.18.2", "", "lease"
+    uptime_s = None
 
     def open(self, _router):
         return self
