@@ -3,6 +3,7 @@
 import pytest
 import structlog
 
+from tests.brake.floor import Floor
 from tests.store.passing_time import let_pass
 from worker.core import alerts
 from worker.core.alerts import KINDS
@@ -104,3 +105,21 @@ def test_an_alert_that_its_worker_could_not_end_is_ended(store, next_round):
     store.routers.note_state("R1", "bb", RouterState(away_since_ms=1))  # its backlog is drained
     next_round()
     assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]
+
+
+def test_the_alert_of_a_rebuild_that_is_over_ends_too(store, next_round):
+    store.alerts.begin("rebuild", "R1", "9 of 10 rows are gone")
+    next_round()
+    assert store.alerts.open() == []
+
+
+def test_what_the_brake_holds_is_told_of_though_whoever_held_it_died(store, next_round):
+    floor = Floor(store)
+    floor.activate([f"S{i}" for i in range(8)])
+    floor.cancel(*(f"S{i}" for i in range(6)))
+    assert store.alerts.end("brake", "router:R1")  # as if it had never been begun
+    next_round()
+    assert [(each.kind, each.subject) for each in store.alerts.open()] == [("brake", "router:R1")]
+    store.brake.approve("router:R1", store.brake.held(), "anna", 1)
+    next_round()
+    assert store.alerts.open() == []

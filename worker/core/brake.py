@@ -16,6 +16,11 @@ LossKind = Literal["cancelled", "suspended", "replaced"]
 
 HELD: Final = "held-by-brake"
 """The reason for which a held service waits."""
+HELD_WORDS: Final = (
+    "more services than usual lose their entries; held until a person decides: "
+    "see `leasewire brake list`"
+)
+"""What people are told of a limit that was passed."""
 
 
 class Loss(NamedTuple):

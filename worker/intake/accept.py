@@ -13,7 +13,7 @@ import structlog
 
 from contracts import names
 from worker.core.aliases import with_present_names
-from worker.core.brake import BrakeLimits
+from worker.core.brake import HELD_WORDS, BrakeLimits
 from worker.core.policy import RouterPolicy
 from worker.intake.admission import (
     Admitted,
@@ -94,8 +94,7 @@ class Accept:
     def _tell_brake(self, result: Committed) -> None:
         for hold, taken in result.braked.items():
             log.error("brake.held", hold=hold, services=taken, advice="see `leasewire brake list`")
-            words = "more services than usual lose their entries; held until a person decides"
-            self.store.alerts.begin("brake", hold, f"{words}: see `leasewire brake list`")
+            self.store.alerts.begin("brake", hold, HELD_WORDS)
         if result.let_go:
             left = self.store.brake.holds()
             for alert in self.store.alerts.open():

@@ -1,4 +1,4 @@
-"""What the sweep looks after besides: canaries, alerts that have lasted, alerts nobody ended."""
+"""What the sweep looks after besides: canaries, and alerts: those that lasted, and untrue ones."""
 
 from collections.abc import Callable
 from typing import Final
@@ -6,13 +6,14 @@ from typing import Final
 import structlog
 
 from worker.core.alerts import KINDS
+from worker.core.brake import HELD_WORDS
 from worker.store.store import Store
 
 log = structlog.get_logger()
 
 SILENT_MS: Final = 30_000
 """A canary that waits so long is begun to be told of: tasks are bounded well below."""
-_ROUTER_KINDS: Final = ("router-down", "router-blocked")
+_ROUTER_KINDS: Final = ("router-down", "router-blocked", "rebuild")
 
 
 class Lookout:
@@ -37,6 +38,7 @@ class Lookout:
             return
         self._tell_silent()
         self._end_left_behind()
+        self._tell_held()
         for queue in queues:
             self._send_canary(queue)
 
@@ -59,3 +61,13 @@ class Lookout:
                 # One that a person holds is as it was: nobody tries it.
                 if not state.open and not state.away_since_ms and state.state != "held":
                     self._store.alerts.end(alert.kind, alert.subject)
+
+    def _tell_held(self) -> None:
+        """Tell of what the brake holds as it is: whoever held it, or let it go, may have died."""
+        # In this order: what a person decides on meanwhile is not begun anew.
+        told = {each.subject for each in self._store.alerts.open() if each.kind == "brake"}
+        held = self._store.brake.holds().keys()
+        for hold in held - told:
+            self._store.alerts.begin("brake", hold, HELD_WORDS)
+        for hold in told - held:
+            self._store.alerts.end("brake", hold, "nothing is held any more")
