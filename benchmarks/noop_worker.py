@@ -5,7 +5,9 @@ without any work is measured in the very processes that do the work.
 """
 
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 from celery import shared_task
 
@@ -16,8 +18,11 @@ NOOP = "benchmarks.noop"
 
 
 @shared_task(name=NOOP, ignore_result=True)  # type: ignore[untyped-decorator]
-def noop(*_: object) -> None:
-    """Take a message and do nothing about it."""
+def noop(sent_s: float = 0, noted_in: str = "") -> None:
+    """Take a message and do nothing about it, but for noting how long (s) it was under way."""
+    if noted_in:
+        with Path(noted_in).open("a") as file:
+            file.write(f"{time.time() - sent_s}\n")
 
 
 def let_through() -> None:

@@ -1,0 +1,110 @@
+"""Rows 7 and 8: how long a live event takes until it is applied, also beside an import.
+
+Run: `.venv/bin/python -m benchmarks.latency [--seconds S] [--rows N]`. Events come one by one at 20
+a second, each for a service of its own, over 50 routers with 5 ms round trip. The yardstick is
+three round trips and a no-op task's latency, at the same pace, on the same workers. Then the same
+pace while an import of N rows drains on the lane `bulk`.
+"""
+
+import argparse
+import json
+import statistics
+import threading
+import time
+from collections.abc import Sequence
+
+from benchmarks.noop_worker import NOOP
+from benchmarks.silent_router import Latencies, p99
+from benchmarks.stage import activations, application, installation
+from contracts import event_key, names
+from tests.installation import Installation, eventually
+
+PACE = 20
+ROUTERS = 50
+LATENCY_MS = 5.0
+CHUNK = 500
+
+
+def noop_latencies(here: Installation, count: int) -> list[float]:
+    """How long (ms) tasks that do nothing are under way, at the pace of the events."""
+    app, noted = application(here), here.directory / "noop"
+    began = time.monotonic()
+    for n in range(count):
+        time.sleep(max(0.0, began + n / PACE - time.monotonic()))
+        arguments = (time.time(), str(noted))
+        app.send_task(NOOP, arguments, queue=names.QUEUE_EVENTS, ignore_result=True)
+    eventually(lambda: len(noted.read_text().splitlines()) == count, 30, "all no-ops ran")
+    app.close()
+    return [float(line) * 1000 for line in noted.read_text().splitlines()]
+
+
+def live(
+    here: Installation, looks: Latencies, events: Sequence[dict[str, object]]
+) -> tuple[list[float], int]:
+    """Latencies (ms) of events published at the pace; how many came while the bulk lane had any."""
+    began, keys, beside = time.monotonic(), [], 0
+    for n, event in enumerate(events):
+        time.sleep(max(0.0, began + n / PACE - time.monotonic()))
+        beside += here.store.journal.depth("bulk") > 0
+        key = event_key(str(event["source"]), str(event["id"]))
+        keys.append(key)
+        sent = time.monotonic()
+        here.publisher.publish([event])
+        looks.waiting[key] = sent
+    eventually(lambda: not looks.waiting, 60, "all live events are applied")
+    return [looks.took_ms[key] for key in keys], beside
+
+
+def measure(seconds: float, rows: int) -> list[dict[str, object]]:
+    """Row 7, then row 8."""
+    count = round(seconds * PACE)
+    with installation(ROUTERS, latency_ms=LATENCY_MS) as here:
+        here.publisher.publish(activations(ROUTERS * 2, ROUTERS, 10**6))  # logins, first looks
+        here.wait_until_settled(60)
+        looks, ending = Latencies(here), threading.Event()
+        watcher = threading.Thread(target=looks.watch, args=(ending,))
+        watcher.start()
+        try:
+            noop = noop_latencies(here, count)
+            alone, _ = live(here, looks, activations(count, ROUTERS))
+            imported = activations(rows, ROUTERS, 2 * 10**6)
+            for start in range(0, rows, CHUNK):
+                here.publisher.publish(imported[start : start + CHUNK], lane=names.QUEUE_BULK)
+            beside, during = live(here, looks, activations(count, ROUTERS, count))
+        finally:
+            ending.set()
+            watcher.join()
+    common = {"events": count, "events_per_s": PACE, "routers": ROUTERS, "latency_ms": LATENCY_MS}
+    trips = 3 * LATENCY_MS
+    p50s = [statistics.median(each) for each in (noop, alone, beside)]
+    p99s = [p99(each) for each in (noop, alone, beside)]
+    return [
+        {
+            "row": 7,
+            **common,
+            "noop_ms": [round(p50s[0], 1), round(p99s[0], 1)],
+            "applied_ms": [round(p50s[1], 1), round(p99s[1], 1)],
+            "ratio": round(p50s[1] / (trips + p50s[0]), 2),
+            "at_most": 1.5,
+            "ratio_p99": round(p99s[1] / (trips + p99s[0]), 2),
+            "at_most_p99": 3,
+        },
+        {
+            "row": 8,
+            **common,
+            "rows": rows,
+            "published_during_import": during,
+            "applied_ms": [round(p50s[2], 1), round(p99s[2], 1)],
+            "ratio": round(p99s[2] / p99s[1], 2),
+            "at_most": 2,
+        },
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--rows", type=int, default=20_000)
+    options = parser.parse_args()
+    for found in measure(options.seconds, options.rows):
+        print(json.dumps(found))  # noqa: T201 - what it is for
