@@ -28,6 +28,7 @@ NO_TIME_LIMIT = (
     "history:*",
     "journal:*",
     "feed:last",
+    "unseen",
     "feed:gone",
     "feed:live:*",
     "feed:bulk:*",
