@@ -29,6 +29,7 @@ NO_TIME_LIMIT = (
     "journal:*",
     "feed:last",
     "unseen",
+    "unseen:events",
     "feed:gone",
     "feed:live:*",
     "feed:bulk:*",
