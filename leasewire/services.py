@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 
-from leasewire import purge, service_events, service_restore
+from leasewire import purge, service_events, service_restore, verify
 from leasewire.context import Context, InventoryOption
 from leasewire.events import document_of as event_document
 from leasewire.printing import (
@@ -129,6 +129,7 @@ class _Listing:
 app.command("events")(service_events.events_command)
 app.command("purge")(purge.purge_command)
 app.command("restore")(service_restore.restore_command)
+app.command("verify")(verify.verify_command)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from worker.core.observed import Observation, SeenRow
 from worker.core.operations import Operation
 from worker.core.policy import EntryMenu
 from worker.core.rows import Lease, MenuPath, Row
+from worker.core.verification import Probe
 from worker.errors import RouterBlocked
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
@@ -27,6 +28,7 @@ from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_e
 from worker.routeros.menus import lacking
 from worker.routeros.observing import dynamic_commands, dynamic_rows, observed, observing_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
+from worker.routeros.probing import probe_commands, probed
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
@@ -155,6 +157,15 @@ class Session:
     def read_dynamic(self) -> Sequence[SeenRow]:
         """See `worker.ports.RouterSession`."""
         return self._read("watching leases", dynamic_commands(), dynamic_rows, lambda: None)
+
+    def probe(self, address: str, mac: str) -> Probe:
+        """Ping a device from the router, and see what its log says of it.
+
+        Raises:
+            RouterUnreachable, RouterBlocked: as `read_leases`.
+        """
+        pace = Pace(2, self._settings.command_timeout_s, self._settings.read_timeout_s)
+        return probed(self._connection.run("verifying", probe_commands(address), pace), mac)
 
     def close(self) -> None:
         """See `worker.ports.RouterSession`."""
