@@ -52,6 +52,37 @@ def test_a_user_who_may_not_read_the_configuration_can_start(own_store, own_valk
         open_store(client, "lw:").check_server()
 
 
+def start(store):
+    store.bind_installation("acme")
+    store.check_queues()
+
+
+@pytest.mark.parametrize(
+    ("keys", "commands"),
+    [(["other:*"], []), (["lw:[a-d]*", "lw:installation"], []), (["*"], ["-psubscribe"])],
+    ids=["nothing", "no queue", "no channel"],
+)
+def test_a_user_who_may_not_do_what_is_needed_is_told_so(own_store, own_valkey, keys, commands):
+    own_store.client.acl_setuser(
+        "worker",
+        enabled=True,
+        nopass=True,
+        keys=keys,
+        channels=["*"],
+        categories=["+@all"],
+        commands=commands,
+    )
+    with (
+        connect(own_valkey.url, username="worker", password="any") as client,
+        pytest.raises(ConfigurationError, match="does not let our user"),
+    ):
+        start(open_store(client, "lw:"))
+
+
+def test_who_may_do_all_may_use_the_queues(own_store):
+    own_store.check_queues()
+
+
 def test_a_server_that_is_away_is_a_verdict_of_its_own(own_store, own_valkey):
     own_valkey.kill()
     with pytest.raises(StoreUnavailable):

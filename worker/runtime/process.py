@@ -199,6 +199,7 @@ def _wait_for(store: Store, installation: str, orphaned: Callable[[], bool]) -> 
         try:
             store.check_server()
             store.bind_installation(installation)
+            store.check_queues()
         except StoreUnavailable as error:
             if not told:
                 log.warning("store.unavailable", reason=str(error), advice="waiting for Redis")

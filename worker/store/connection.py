@@ -8,7 +8,7 @@ import redis
 from redis import exceptions
 
 from contracts.broker import RedisLogin
-from worker.errors import StoreUnavailable
+from worker.errors import ConfigurationError, StoreUnavailable
 from worker.log_setup import hide_secret
 
 _PASSING = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "OOM")
@@ -16,7 +16,12 @@ _PASSING = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn what only time or an operator can mend into `StoreUnavailable`; the rest is a bug."""
+    """Turn what only time or an operator can mend into `StoreUnavailable`; the rest is a bug.
+
+    Raises:
+        StoreUnavailable: Redis does not answer, or takes no writes now.
+        ConfigurationError: its rules for our user forbid what is needed.
+    """
     try:
         yield
     except (
@@ -27,6 +32,9 @@ def store_errors() -> Iterator[None]:
         exceptions.OutOfMemoryError,
     ) as error:
         raise StoreUnavailable(str(error)) from error
+    except exceptions.NoPermissionError as error:
+        words = "does not let our user do this; give it the rights of deploy/redis/users.acl"
+        raise ConfigurationError([f"Redis {words} ({error})"]) from error
     except exceptions.ResponseError as error:
         if str(error).startswith(_PASSING):
             raise StoreUnavailable(str(error)) from error

@@ -1,14 +1,14 @@
 """The store as one value: what the use cases and the command line are given."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 import redis
 
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
 from worker.store.brake import Brake
-from worker.store.canaries import Canaries
+from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
 from worker.store.connection import store_errors
 from worker.store.feed import Feed
@@ -28,6 +28,8 @@ from worker.store.troubles import Troubles
 from worker.store.unseen import Unseen
 from worker.store.upkeep import Upkeep
 from worker.store.views import Views
+
+_ANSWER_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,19 @@ class Store:
             problems.append("Redis keeps nothing over a restart: set appendonly yes")
         if problems:
             raise ConfigurationError(problems)
+
+    def check_queues(self) -> None:
+        """Make sure that this user of Redis may do what Celery is about to.
+
+        Raises:
+            ConfigurationError: it may not read the queues, or not hear Celery's own channel.
+        """
+        database = self.client.connection_pool.connection_kwargs.get("db") or 0
+        with store_errors(), self.client.pubsub() as channel:  # type: ignore[no-untyped-call]
+            for queue in QUEUES:
+                self.client.llen(self.keys.queue(queue))
+            channel.psubscribe(f"{self.keys.prefix}/{database}.celery.pidbox")
+            channel.parse_response(timeout=_ANSWER_S)
 
 
 def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store:
