@@ -8,6 +8,7 @@ routers' events is taken, and the medians of both kinds of phases are compared.
 """
 
 import argparse
+import json
 import random
 import statistics
 import threading
@@ -155,4 +156,5 @@ if __name__ == "__main__":
     parser.add_argument("--phase-s", type=float, default=20)
     parser.add_argument("--rate", type=float)
     options = parser.parse_args()
-    print(measure(options.routers, options.phases, options.phase_s, options.rate))  # noqa: T201
+    found = measure(options.routers, options.phases, options.phase_s, options.rate)
+    print(json.dumps(found))  # noqa: T201 - what it is for
