@@ -185,6 +185,17 @@ def test_without_a_pin_no_password_is_sent_over_tls(inventory, setup, router):
     assert router.counters() == {}
 
 
+def test_the_others_need_not_wait_for_the_pin_of_one_that_waits_for_its_setup(
+    inventory, leasewire, router
+):
+    shown = leasewire("plan", "R1", "--json")  # it is known, and refused only when it is asked
+    assert shown.code != 0
+    assert "and none is pinned" in shown.out + shown.err
+    assert router.counters() == {}
+    inventory(wish="")
+    assert "has neither fingerprint nor ca_file" in leasewire("plan", "R1").err
+
+
 @pytest.mark.parametrize("transport", ["api-ssl", "rest"])
 def test_a_pinned_router_is_set_up_over_tls_from_the_first_step(
     inventory, setup, router, transport

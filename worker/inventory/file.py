@@ -52,6 +52,8 @@ def load_inventory(
         path: the TOML file; files named in it are relative to its folder.
         allow_unpinned: let routers pass whose certificate nobody vouches for, so that
             `routers check` can show the fingerprint; a session with one is refused all the same.
+            One with a `setup` always passes: it has no certificate before that is done, and the
+            others are worked on meanwhile.
         environ: where passwords are looked up; None is the environment of this process.
         on_secret: told each password that is looked up, so that logs can leave it out.
 
@@ -233,7 +235,7 @@ def _problems_of_router(
     if merged.get("transport", "api-ssl") == "api":
         if certificate_keys & own.keys():
             yield ": has a certificate but transport api, which shows none"
-    elif pin_needed and not certificate_keys & merged.keys():
+    elif pin_needed and "setup" not in merged and not certificate_keys & merged.keys():
         yield (
             ": has neither fingerprint nor ca_file, so anybody could pose as it; `leasewire "
             "routers check NAME` shows the fingerprint to compare with the router's and write here"
