@@ -41,6 +41,10 @@ RING_LIFETIME_MS: Final = 2_000
 INTAKE_ENDS: Final = 0.8
 """Share of Redis's maxmemory from which on publishers refuse: the rest is for the workers."""
 
+INTAKE_DEPTH: Final = 50_000
+"""Live events in the journal from which on a gateway takes in none, unless it is told another:
+some minutes of the workers' time."""
+
 
 # The intake journal. The publisher writes it, the worker takes from it and its commit deletes the
 # entries. The members of both keys of a lane are event keys (`contracts.event_key`).

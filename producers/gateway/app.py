@@ -14,6 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
+from contracts.names import INTAKE_DEPTH
 from producers.gateway.access import Access
 from producers.gateway.api_keys import ApiKeys
 from producers.gateway.awaited import Awaited
@@ -21,7 +22,7 @@ from producers.gateway.event_routes import EventRoutes
 from producers.gateway.hold_routes import HoldRoutes
 from producers.gateway.hook_routes import HookRoutes
 from producers.gateway.intake import Intake
-from producers.gateway.limits import DEFAULT_DEPTH, Depth, Rates
+from producers.gateway.limits import Depth, Rates
 from producers.gateway.open_routes import OpenRoutes
 from producers.gateway.ops_routes import OpsRoutes
 from producers.gateway.outcome_routes import OutcomeRoutes
@@ -52,7 +53,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     records: Records,
     overriding: Collection[str],
     clock: Callable[[], datetime],
-    depth_limit: int = DEFAULT_DEPTH,
+    depth_limit: int = INTAKE_DEPTH,
     hooks: Mapping[str, Hook] | None = None,
 ) -> FastAPI:
     """Make the application.

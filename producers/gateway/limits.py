@@ -12,12 +12,10 @@ from typing import Final, Protocol
 from redis import Redis
 from redis.exceptions import RedisError
 
-from contracts.names import QUEUE_EVENTS, journal_body
+from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, journal_body
 from producers.gateway.problems import Refused
 from producers.gateway.redis_keys import probe
 
-DEFAULT_DEPTH: Final = 50_000
-"""Entries of the journal from which on nothing is taken in: some minutes of the workers' time."""
 REOPENS: Final = 0.8
 """Share of the depth below which intake opens again: not at each event that leaves."""
 
@@ -71,7 +69,7 @@ class Depth:
         limit: entries from which on it has none.
     """
 
-    def __init__(self, redis: Redis, prefix: str, limit: int = DEFAULT_DEPTH) -> None:
+    def __init__(self, redis: Redis, prefix: str, limit: int = INTAKE_DEPTH) -> None:
         self._redis = redis
         self._prefix = prefix
         self._limit = limit

@@ -1,17 +1,26 @@
 """Canaries through each queue; alerts that lasted are told, and those nobody ended end."""
 
+import json
+
 import pytest
 import structlog
 
+from contracts import names
+from contracts.names import INTAKE_DEPTH
+from tests import builders
 from tests.brake.floor import Floor
 from tests.store.passing_time import let_pass
+from tests.worker.desk import Desk
 from worker.core import alerts
 from worker.core.alerts import KINDS
 from worker.core.circuit import RouterState
 from worker.runtime.lookout import SILENT_MS, Lookout
 from worker.store.canaries import QUEUES
+from worker.store.routers import Conclusion
 
 pytestmark = pytest.mark.redis
+
+HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -25,7 +34,7 @@ def lookout(store, sent):
         sent.append(queue)
         store.client.lpush(store.keys.queue(queue), "canary")
 
-    return Lookout(store, send)
+    return Lookout(store, send, waiting_ms=HOUR_MS)
 
 
 @pytest.fixture
@@ -33,7 +42,7 @@ def next_round(store, lookout):
     """A round of canaries after so much time."""
 
     def go(after_ms=0):
-        store.client.delete(store.keys.canary_claim)
+        store.client.delete(store.keys.canary_claim, store.keys.alert_look)
         for queue, at_ms in store.client.hgetall(store.keys.canaries).items():
             store.client.hset(store.keys.canaries, queue, int(at_ms) - after_ms)
         with structlog.testing.capture_logs() as logs:
@@ -81,7 +90,7 @@ def test_a_queue_that_nobody_serves_is_told_of_until_somebody_does(
     assert next_round() == ["alert.told"]
     take(store, lookout, "routers")
     assert store.alerts.open() == []
-    assert [change.what for change in store.alerts.claim("mail")] == ["begun", "ended"]
+    assert [change.what for change in store.alerts.changes()] == ["ended", "begun"]
 
 
 def test_bulk_may_wait_while_there_are_events(store, lookout, next_round):
@@ -123,3 +132,63 @@ def test_what_the_brake_holds_is_told_of_though_whoever_held_it_died(store, next
     store.brake.approve("router:R1", store.brake.held(), "anna", 1)
     next_round()
     assert store.alerts.open() == []
+
+
+def test_dead_letters_are_told_of_while_there_are_any(store, next_round):
+    next_round()
+    assert store.alerts.open() == []
+    Desk(store).send(builders.activated("S1", mac="no MAC"), builders.activated("S2", mac="none"))
+    next_round()
+    (alert,) = store.alerts.open()
+    assert (alert.kind, alert.subject) == ("dead-letters", "")
+    words = "2 dead letters (2 invalid-event): see `leasewire dead-letters list`"
+    assert alert.text == words
+    for letter in store.letters.all():
+        store.letters.settle(letter, "discarded", "anna", 1)
+    next_round()
+    assert store.alerts.open() == []
+
+
+def postpone(store, service, reason, waited_ms):
+    store.routers.mark("R1", [service])
+    marks = store.routers.acquire("R1", "aa", 500).marks
+    (mark,) = [each for each in marks if each.service_id == service]
+    why = {"reason": reason, "detail": "", "since_ms": store.records.now_ms() - waited_ms}
+    end = Conclusion(mark, "postpone", wait_ms=HOUR_MS, waiting=json.dumps(why))
+    assert store.routers.conclude("R1", "aa", [end]) == [True]
+    store.routers.next_batch("R1", "aa", 0)
+
+
+def test_services_that_wait_longer_than_they_may_are_told_of_by_reason(store, next_round):
+    postpone(store, "S1", "claimed", HOUR_MS - 60_000)
+    postpone(store, "S2", "held-by-brake", 2 * HOUR_MS)
+    next_round()
+    assert store.alerts.open() == []
+    postpone(store, "S3", "unknown-server", HOUR_MS)
+    next_round()
+    (alert,) = store.alerts.open()
+    assert (alert.kind, alert.subject) == ("waiting-too-long", "unknown-server")
+    assert alert.text.startswith("1 service waits (unknown-server), the first for 60 min")
+    postpone(store, "S3", "unknown-server", 0)
+    next_round()
+    assert store.alerts.open() == []
+
+
+def test_a_full_journal_is_told_of_until_there_is_room(store, next_round):
+    body = names.journal_body(store.keys.prefix, names.QUEUE_EVENTS)
+    store.client.hset(body, mapping=dict.fromkeys(map(str, range(INTAKE_DEPTH)), "{}"))
+    next_round()
+    (alert,) = store.alerts.open()
+    assert (alert.kind, alert.subject) == ("intake-full", "journal")
+    store.client.hdel(body, "0")
+    next_round()
+    assert store.alerts.open() == []
+
+
+def test_one_worker_looks_for_what_piles_up_once_a_minute(store, lookout, next_round):
+    next_round()
+    Desk(store).send(builders.activated("S1", mac="no MAC"))
+    store.client.delete(store.keys.canary_claim)
+    lookout.look()
+    assert store.alerts.open() == []
+    assert 0 < store.client.pttl(store.keys.alert_look) <= 60_000

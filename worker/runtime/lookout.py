@@ -7,6 +7,7 @@ import structlog
 
 from worker.core.alerts import KINDS
 from worker.core.brake import HELD_WORDS
+from worker.runtime.backlogs import Backlogs
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -22,10 +23,12 @@ class Lookout:
     Args:
         store: the store.
         send_canary: puts one into a queue.
+        waiting_ms: a service that waits for longer (milliseconds) is told of.
     """
 
-    def __init__(self, store: Store, send_canary: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, send_canary: Callable[[str], None], waiting_ms: int) -> None:
         self._store = store
+        self._backlogs = Backlogs(store, waiting_ms)
         self._send_canary = send_canary
 
     def look(self) -> None:
@@ -39,6 +42,7 @@ class Lookout:
         self._tell_silent()
         self._end_left_behind()
         self._tell_held()
+        self._backlogs.look()
         for queue in queues:
             self._send_canary(queue)
 

@@ -99,7 +99,7 @@ def run(
     rings = Rings(app)
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
-    lookout = Lookout(store, rings.canary)
+    lookout = Lookout(store, rings.canary, round(settings.waiting_alert_s * 1000))
     report_every_ms = round(settings.report_every_s * 1000)
 
     def look() -> None:

@@ -1,7 +1,6 @@
 """Alerts in the store: what is wrong now, and the changes that somebody is told of.
 
-An alert that ends before its kind is told leaves no trace. Who delivers the changes reads them by
-`claim`, each once a reader.
+An alert that ends before its kind is told leaves no trace.
 """
 
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from worker.store.scripts import Scripts
 
 CHANGES_KEPT: Final = 10_000
 _TOLD_AT_ONCE: Final = 500
+_LOOK_MS: Final = 60_000
 
 
 class AlertChange(NamedTuple):
@@ -91,18 +91,13 @@ class Alerts:
             texts = self._scripts.run("tell_alerts", self._block(), [_TOLD_AT_ONCE, CHANGES_KEPT])
         return [Alert.from_json(text) for text in texts]
 
-    def claim(self, reader: str, most: int = 100) -> list[AlertChange]:
-        """The changes that this reader was not handed yet, oldest first; each is handed out once.
-
-        A reader that is new begins with the oldest change that is kept.
-        """
-        keys = [self._keys.alert_changes, self._keys.alert_cursors]
+    def may_look(self) -> bool:
+        """Whether nobody looked for what piles up within the last minute; then we do."""
         with store_errors():
-            found = self._scripts.run("claim_alerts", keys, [reader, most])
-        return [_change(id_, dict(zip(flat[::2], flat[1::2], strict=True))) for id_, flat in found]
+            return bool(self._client.set(self._keys.alert_look, "1", nx=True, px=_LOOK_MS))
 
     def changes(self, most: int = 100) -> list[AlertChange]:
-        """The last changes, newest first; for whoever asks, without a claim."""
+        """The last changes, newest first."""
         with store_errors():
             found = cast(
                 "list[tuple[str, dict[str, str]]]",

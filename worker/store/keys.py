@@ -89,9 +89,9 @@ class Keys:
         return f"{self.prefix}alerts:changes"
 
     @property
-    def alert_cursors(self) -> str:
-        """Hash: who delivers changes -> the last one it was handed."""
-        return f"{self.prefix}alerts:cursors"
+    def alert_look(self) -> str:
+        """String with a time limit of a minute: somebody looked for what piles up."""
+        return f"{self.prefix}alerts:look"
 
     @property
     def alert_mutes(self) -> str:

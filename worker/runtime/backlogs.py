@@ -1,0 +1,92 @@
+"""Alerts of what piles up: dead letters, services that wait too long, an intake that is full.
+
+Called by the lookout, once a minute by one worker. They are begun and ended by what is there
+now, so whoever began one may die.
+"""
+
+from typing import Final
+
+from contracts.names import INTAKE_DEPTH, INTAKE_ENDS, QUEUE_EVENTS
+from worker.core.alerts import AlertKind
+from worker.core.brake import HELD
+from worker.core.vitals import Vitals
+from worker.store.store import Store
+from worker.store.vitals import VitalsReader
+
+_MOST_REASONS: Final = 5
+
+
+class Backlogs:
+    """Measures as `leasewire status` does.
+
+    Args:
+        store: the store.
+        waiting_ms: a service that waits for longer (milliseconds) is told of.
+    """
+
+    def __init__(self, store: Store, waiting_ms: int) -> None:
+        self._store = store
+        self._waiting_ms = waiting_ms
+        self._vitals = VitalsReader(store.client, store.keys, store.views, store.fleet)
+
+    def look(self) -> None:
+        """One round; nothing, when another worker had one within the minute."""
+        if not self._store.alerts.may_look():
+            return
+        vitals = self._vitals.read((), self._store.records.now_ms())
+        self._settle("dead-letters", _dead(vitals), "no dead letter is left")
+        late = self._late(vitals)
+        self._settle("waiting-too-long", late, "no service waits so long any more")
+        self._settle("intake-full", _full(vitals), "events are taken in again")
+
+    def _settle(self, kind: AlertKind, found: dict[str, str], end: str) -> None:
+        """Begin what was found (subject -> words), and end what is open and was not."""
+        told = {each.subject: each.text for each in self._store.alerts.open() if each.kind == kind}
+        for subject, words in found.items():
+            if told.get(subject) != words:
+                self._store.alerts.begin(kind, subject, words)
+        for subject in told.keys() - found.keys():
+            self._store.alerts.end(kind, subject, end)
+
+    def _late(self, vitals: Vitals) -> dict[str, str]:
+        """By reason; what the brake holds has an alert of its own."""
+        return {
+            reason: f"{_many(each.number, 'service waits', 'services wait')} ({reason}), the first "
+            f"for {(vitals.now_ms - each.oldest_ms) // 60_000} min: see `leasewire services list`, "
+            "and `leasewire why SERVICE` of one"
+            for reason, each in vitals.waiting.items()
+            if reason != HELD and vitals.now_ms - each.oldest_ms >= self._waiting_ms
+        }
+
+
+def _dead(vitals: Vitals) -> dict[str, str]:
+    if not vitals.dead_letters:
+        return {}
+    by_count = sorted(vitals.dead_letters.items(), key=lambda each: (-each[1].number, each[0]))
+    words = ", ".join(f"{each.number} {reason}" for reason, each in by_count[:_MOST_REASONS])
+    if len(by_count) > _MOST_REASONS:
+        words += f" and {len(by_count) - _MOST_REASONS} causes more"
+    count = sum(each.number for each in vitals.dead_letters.values())
+    letters = _many(count, "dead letter", "dead letters")
+    return {"": f"{letters} ({words}): see `leasewire dead-letters list`"}
+
+
+def _full(vitals: Vitals) -> dict[str, str]:
+    """What is full; a gateway that was told another depth than usual may still take some."""
+    found = {}
+    share, depth = vitals.redis.share, vitals.journal[QUEUE_EVENTS].depth
+    if share is not None and share >= INTAKE_ENDS:
+        found["memory"] = (
+            f"{share:.0%} of Redis's maxmemory is used: from {INTAKE_ENDS:.0%} on no events are "
+            "taken in; see `leasewire status --memory`"
+        )
+    if depth >= INTAKE_DEPTH:
+        found["journal"] = (
+            f"{depth} events wait in the journal: from {INTAKE_DEPTH} on the gateway takes none "
+            "in; see `leasewire status`"
+        )
+    return found
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
