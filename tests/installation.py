@@ -49,7 +49,8 @@ SETTINGS = {
     "LEASEWIRE_ROUTER_THREADS": "16",
     "LEASEWIRE_LOG_FORMAT": "json",
     "LEASEWIRE_LOG_LEVEL": "DEBUG",
-    # A look of its own at each router, with a login: tests that count logins are not about it.
+    # Looks of their own at routers, with a login: tests that count logins are not about them.
+    "LEASEWIRE_IN_USE_EVERY_S": "3600",
     "LEASEWIRE_WATCH_EVERY_S": "3600",
 }
 

@@ -91,6 +91,8 @@ class Settings(BaseModel):
     """Between two full reads of a router that say what was changed there by hand."""
     alerts_every_s: Seconds = 5
     """Between two rounds of telling people of alerts: what begins meanwhile is one message."""
+    in_use_every_s: Seconds = 5
+    """Between two rounds of looking which devices have the address that was applied for them."""
     watch_every_s: Seconds = 30
     """Between two looks at a router's dynamic leases: an unknown device is told within a minute."""
     waiting_alert_s: Seconds = 3_600

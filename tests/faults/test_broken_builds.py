@@ -136,9 +136,11 @@ def test_a_worker_that_goes_on_after_all_others_looked_does_no_harm(short_direct
         here.start_workers("events", "routers", "routers")
         said = publish(here, activated())
         said += publish(here, builders.mac_changed(mac=builders.mac(2)))
+        stopped = short_directory / "stopped"
+        eventually(stopped.exists, 20, "it stopped before it sent that change")
         said += publish(here, builders.mac_changed(mac=builders.mac(3), revision=3))
         here.wait_until_settled()  # the second look of the next holder too
-        os.kill(int((short_directory / "stopped").read_text()), signal.SIGCONT)
+        os.kill(int(stopped.read_text()), signal.SIGCONT)
         eventually(lambda: len(here.writes("R1")) > 3, 20, "its change landed")
         assert here.come_to_rest(20, conflicting=False) == []
         eventually(lambda: not here.differences(said), 10, "it was seen and put right")

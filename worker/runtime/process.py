@@ -51,7 +51,6 @@ COLLECT_AFTER: Final = (50_000, 20, 50)
 own 700 a third of the processor time of a full read went into looking (decision 0050)."""
 
 _WAIT_FOR_REDIS_S: Final = 2.0
-_IN_USE_EVERY_S: Final = 5.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -152,7 +151,7 @@ def run(
     watching = Sessions(inventory, settings.model_copy(update={"idle_session_s": kept_s}))
     watch = Watch(store, watching, policies, settings.watch_every_s)
     rounds = [
-        Rounds("in-use", in_use.once, _IN_USE_EVERY_S),
+        Rounds("in-use", in_use.once, settings.in_use_every_s),
         Rounds("telling", tell.once, settings.alerts_every_s),
         Rounds("watch", watch.once, ROUND_S),
     ]
