@@ -134,6 +134,9 @@ class Installation:
             each["name"]: stack.enter_context(ControlClient(str(control), router=each["name"]))
             for each in self.ready["routers"]
         }
+        if "LEASEWIRE_WATCH_EVERY_S" not in self.environ_more:
+            # The first look would come at once.
+            self.store.telling.claim_watch(list(self.control), len(self.control), 3_600_000)
         self.write_inventory()
         self.publisher = stack.enter_context(
             open_publisher(self.valkey.url, clock=lambda: datetime.now(UTC), prefix=PREFIX)
