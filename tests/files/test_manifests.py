@@ -6,6 +6,7 @@ import pytest
 
 from contracts import event_key
 from tests.builders import SOURCE, activated, cancelled, event, mac, mac_changed, snapshot
+from tests.waiting import eventually
 from tests.worker.desk import OTHER, SOURCES, Desk
 from worker.intake.admission import Intake, admit, key_of
 from worker.intake.manifest import Manifests
@@ -49,6 +50,7 @@ def statuses(desk):
 
 def test_what_is_missing_is_cancelled_once_all_parts_are_there(desk, store):
     taken_at = now(store)
+    eventually(lambda: now(store) != taken_at, "a millisecond is over")
     desk.send(mac_changed("S-3", mac=mac(9)))  # after it was taken: left alone
     first = manifest(taken_at, "S-1", part=1, parts=2)
     second = manifest(taken_at, "S-6", part=2, parts=2)
