@@ -1,13 +1,18 @@
 """Fixtures that every part shares: a real Valkey, one a run; a key prefix of its own a test."""
 
+import logging
 import secrets
 import shutil
+import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
+import structlog
 
 from leasewire.embedded import EmbeddedServer
+from tests.command_line import run_command
 from worker.store.store import open_store
 
 
@@ -62,3 +67,22 @@ def short_directory():
 def prefix():
     """A key prefix that no other test has."""
     return f"t{secrets.token_hex(3)}:"
+
+
+@pytest.fixture
+def quiet_logging():
+    """Logging is as it was afterwards."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, sys.excepthook, threading.excepthook
+    yield
+    logging.captureWarnings(capture=False)
+    root.handlers, level, sys.excepthook, threading.excepthook = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def leasewire(quiet_logging, monkeypatch, capsys, tmp_path):
+    """Runs a command in an empty directory: `leasewire("status", "--json")`."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: run_command(monkeypatch, capsys, arguments)

@@ -1,17 +1,11 @@
 """The command in a directory of its own, over a real Valkey, and a worker that folds."""
 
-import json
-import logging
-import sys
 import threading
 import time
-from typing import Any, NamedTuple
 
 import pytest
-import structlog
 
 from contracts import names
-from leasewire.cli import main
 from leasewire.context import Context
 from tests.builders import SOURCE
 from tests.waiting import eventually
@@ -27,18 +21,6 @@ id = "acme"
 order = "revisions"
 """
 POLICIES = {name: RouterPolicy("acme", "dhcp1") for name in ("R1", "R2")}
-
-
-class Result(NamedTuple):
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
 
 
 class Office:
@@ -90,27 +72,12 @@ class Office:
 
 
 @pytest.fixture
-def office(valkey, prefix, tmp_path, monkeypatch, capsys):
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, sys.excepthook, threading.excepthook
-    monkeypatch.chdir(tmp_path)
+def office(leasewire, valkey, prefix, tmp_path, monkeypatch):
     monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", prefix)
     monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
     (tmp_path / "routers.toml").write_text(INVENTORY)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["leasewire", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Result(ended.value.code or 0, *capsys.readouterr())
-
     context = Context(tmp_path / "routers.toml")
-    office = Office(run, tmp_path, context)
+    office = Office(leasewire, tmp_path, context)
     yield office
     office.close()
     context.store.client.close()
-    logging.captureWarnings(capture=False)
-    root.handlers, level, sys.excepthook, threading.excepthook = before
-    root.setLevel(level)
-    structlog.reset_defaults()

@@ -1,14 +1,10 @@
 """A gateway as `leasewire gateway` runs it: uvicorn on a real socket, over a real Valkey."""
 
-import logging
-import sys
-import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpx
 import pytest
-import structlog
 
 from leasewire.context import Context
 from leasewire.serve import serving
@@ -62,18 +58,6 @@ class Gateway:
     def close(self):
         for client in self._clients:
             client.close()
-
-
-@pytest.fixture
-def quiet_logging():
-    """Logging is as it was afterwards."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, sys.excepthook, threading.excepthook
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers, level, sys.excepthook, threading.excepthook = before
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

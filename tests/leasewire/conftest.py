@@ -1,19 +1,12 @@
 """A router, an inventory and a store as the command line finds them; and what a worker would do."""
 
-import json
-import logging
 import shutil
-import sys
 import tempfile
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-import structlog
 
-from leasewire.cli import main
 from leasewire.context import Context
 from simulator.testing import PASSWORD, RouterHandle, running
 from tests.builders import SOURCE
@@ -39,39 +32,6 @@ fingerprint = "{r2.fingerprint_sha256}"
 [sources."{source}"]
 order = "revisions"
 """
-
-
-class Result(NamedTuple):
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def leasewire(monkeypatch, capsys, tmp_path):
-    """Runs a command in an empty directory; logging is as it was afterwards."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, sys.excepthook, threading.excepthook
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Result:
-        monkeypatch.setattr(sys, "argv", ["leasewire", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Result(ended.value.code or 0, *capsys.readouterr())
-
-    yield run
-    logging.captureWarnings(capture=False)
-    root.handlers, level, sys.excepthook, threading.excepthook = before
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @dataclass

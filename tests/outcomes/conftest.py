@@ -1,13 +1,9 @@
 """Couriers over a real store, each to a real receiver."""
 
-import logging
-import sys
-import threading
 import time
 from contextlib import contextmanager
 
 import pytest
-import structlog
 from pydantic import SecretStr
 
 from leasewire.outcomes import StoreFeed
@@ -77,18 +73,6 @@ class Post:
         with Delivering(lambda stopping: [make(stopping) for make in couriers]) as running:
             yield running
             assert running.running
-
-
-@pytest.fixture
-def quiet_logging():
-    """Logging is as it was afterwards."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, sys.excepthook, threading.excepthook
-    yield
-    logging.captureWarnings(capture=False)
-    root.handlers, level, sys.excepthook, threading.excepthook = before
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

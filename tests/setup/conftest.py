@@ -1,14 +1,9 @@
 """A fresh router, an inventory that wants it set up, and the command."""
 
-import logging
 import sys
-import threading
-from typing import NamedTuple
 
 import pytest
-import structlog
 
-from leasewire.cli import main
 from simulator.testing import PASSWORD, running
 from tests import builders
 
@@ -67,38 +62,19 @@ def inventory(tmp_path, router):
     return write
 
 
-class Result(NamedTuple):
-    """What a command said."""
-
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def leasewire(valkey, prefix, monkeypatch, capsys, tmp_path):
+def leasewire(leasewire, valkey, prefix, monkeypatch, tmp_path):
     """Runs a command, with the administrator's password on its standard input."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, sys.excepthook, threading.excepthook
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
     monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", prefix)
 
     def run(*arguments, password=PASSWORD):
-        monkeypatch.setattr(sys, "argv", ["leasewire", *arguments])
         (tmp_path / "stdin").write_text(f"{password}\n")
-        capsys.readouterr()
         with (tmp_path / "stdin").open() as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
-            with pytest.raises(SystemExit) as ended:
-                main()
-        return Result(ended.value.code or 0, *capsys.readouterr())
+            return leasewire(*arguments)
 
-    yield run
-    logging.captureWarnings(capture=False)
-    root.handlers, level, sys.excepthook, threading.excepthook = before
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return run
 
 
 @pytest.fixture
