@@ -35,6 +35,18 @@ local function ring(router)
   return redis.call('SET', router.rung, '1', 'NX', 'PX', RING_MS) and true or false
 end
 
+-- The names of those of `routers` for which the caller must send a message; `touched` has their
+-- places in it as keys.
+local function ring_touched(routers, touched)
+  local rings = {}
+  for at in pairs(touched) do
+    if ring(routers[at]) then
+      rings[#rings + 1] = routers[at].name
+    end
+  end
+  return rings
+end
+
 local function unmark(router, service)
   redis.call('ZREM', router.due, service)
   redis.call('HDEL', router.marks, service)

@@ -67,10 +67,4 @@ for _, each in ipairs(order.marks) do
 end
 redis.call('LPUSH', KEYS[2], order.action)
 redis.call('LTRIM', KEYS[2], 0, ACTIONS - 1)
-local rings = {}
-for at in pairs(touched) do
-  if ring(routers[at]) then
-    rings[#rings + 1] = routers[at].name
-  end
-end
-return { 1, rings }
+return { 1, ring_touched(routers, touched) }

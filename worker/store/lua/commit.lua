@@ -165,10 +165,4 @@ end
 if redis.call('TTL', KEYS[6]) == -1 then
   redis.call('EXPIRE', KEYS[6], SEEN_S)
 end
-local rings = {}
-for at in pairs(touched) do
-  if ring(routers[at]) then
-    rings[#rings + 1] = routers[at].name
-  end
-end
-return { results, rings, braked, let_through_count }
+return { results, ring_touched(routers, touched), braked, let_through_count }
