@@ -131,7 +131,7 @@ class Converge:
             return
         session = self.sessions.open(router)
         try:
-            make_sure(self.store, session, self.policies[router], hold)
+            make_sure(self.store, session, self.policies[router], hold, acquired.now_ms)
             if asked:
                 every_ms = self.limits.report_every_ms
                 make_report(self.store, session, self.policies[router], hold, every_ms)

@@ -21,12 +21,14 @@ REBUILD: Final = "rebuild"
 _NAMED: Final = 3
 
 
-def make_sure(store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold) -> None:
+def make_sure(
+    store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold, now_ms: int
+) -> None:
     """Refuse a router that may not be ours to write to.
 
     The serial is looked at in each pass; the whole table at the first contact, when the router was
     restarted, and else once a day. Where nothing is written, as the policy says `observe`, the
-    table is not looked at.
+    table is not looked at. `now_ms` is Redis's time when the router was taken.
 
     Raises:
         RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans` or `rebuild`: nothing was
@@ -36,7 +38,6 @@ def make_sure(store: Store, session: RouterSession, policy: RouterPolicy, hold: 
     due = admit(store, session, hold.router)
     if policy.mode == "observe":
         return
-    now_ms = store.records.now_ms()
     if due or store.full_reads.restarted(hold.router, now_ms, session.uptime_s):
         look_through(store, session, policy, hold)
 

@@ -45,10 +45,10 @@ class FullReads:
 
     def restarted(self, router: str, now_ms: int, uptime_s: int | None) -> bool:
         """Whether a router's uptime went back since its table was last looked through."""
-        booted = self._field(router, "booted")
-        if uptime_s is None or booted is None:
+        if uptime_s is None:
             return False
-        return now_ms - uptime_s * 1000 > int(booted) + _RESTART_MS
+        booted = self._field(router, "booted")
+        return booted is not None and now_ms - uptime_s * 1000 > int(booted) + _RESTART_MS
 
     def looked_through(self, router: str, now_ms: int, uptime_s: int | None) -> None:
         """Nothing speaks against writing to the router; an approval to rebuild it is used up."""
