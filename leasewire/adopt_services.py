@@ -1,7 +1,5 @@
 """The services that `leasewire adopt` is told of: by a file of the BSS, or by the rows alone."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +7,8 @@ from typing import Any, Final
 from contracts import Manifest, parse_event, version_hash
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
-from producers.flat import FIELDS, NotAnEvent, event_of
+from producers.files.reading import CSV, FileBroken, rows_of
+from producers.flat import event_of
 from producers.publisher import Publisher
 from producers.stamp import Stamped
 from worker.core.adoption import SortedRow
@@ -50,7 +49,7 @@ def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[Stamped
         except BrokenText as error:
             raise ConfigurationError([f"{path}: {error}"]) from error
     else:
-        given = _of_table(path, text, actor)
+        given = _of_table(path, actor)
     try:
         return publisher.check(event for _, event in given)
     except BatchViolation as error:
@@ -58,26 +57,15 @@ def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[Stamped
         raise ConfigurationError(lines) from error
 
 
-def _of_table(path: Path, text: str, actor: str) -> list[tuple[int, str | Mapping[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text))
-    unknown = [str(name) for name in reader.fieldnames or () if name not in FIELDS]
-    if unknown or not reader.fieldnames:
-        problem = f"no such column: {', '.join(unknown)}; there are {', '.join(FIELDS)}"
-        raise ConfigurationError([f"{path}:1: {problem}"])
-    found: list[tuple[int, str | Mapping[str, Any]]] = []
-    problems = []
-    for row in reader:
-        line = reader.line_num
-        if None in row or None in row.values():
-            problems.append(f"{path}:{line}: has another number of cells than the first line")
-            continue
-        try:
-            found.append((line, event_of(row) | {"source": CLI_SOURCE, "actor": actor}))
-        except NotAnEvent as error:
-            problems.append(f"{path}:{line}: {error}")
+def _of_table(path: Path, actor: str) -> list[tuple[int, str | Mapping[str, Any]]]:
+    try:
+        rows = list(rows_of(path, CSV))
+    except FileBroken as error:
+        raise ConfigurationError([str(error)]) from error
+    problems = [f"{path}:{row.line}: {problem}" for row in rows for problem in row.problems]
     if problems:
         raise ConfigurationError(problems)
-    return found
+    return [(row.line, row.event | {"source": CLI_SOURCE, "actor": actor}) for row in rows]
 
 
 def events_of_rows(
@@ -120,12 +108,11 @@ def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
 
 def folded(store: Store, events: Sequence[Stamped]) -> list[ServiceRecord]:
     """The records as they will be once the events are taken in; nothing is stored."""
-    read = (parse_event(each.event) for each in events)
-    parsed = [event for event in read if not isinstance(event, Manifest)]
-    stored = store.records.read(sorted({event.data.service_id for event in parsed}))
+    read = [(parse_event(each.event), version_hash(each.event)) for each in events]
+    said = [(event, hashed) for event, hashed in read if not isinstance(event, Manifest)]
+    stored = store.records.read(sorted({event.data.service_id for event, _ in said}))
     records = {service_id: each.record for service_id, each in stored.items()}
-    for event, each in zip(parsed, events, strict=True):
+    for event, hashed in said:
         before = records[event.data.service_id]
-        version = own_version(before, version_hash(each.event))
-        records[event.data.service_id] = fold(before, event, version).record
+        records[event.data.service_id] = fold(before, event, own_version(before, hashed)).record
     return list(records.values())

@@ -40,13 +40,17 @@ class Row(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
-def rows_of(path: Path) -> Iterator[Row]:
-    """The rows of a file, as its name says: `.csv`, `.ndjson` or `.jsonl`.
+def rows_of(path: Path, kind: str = "") -> Iterator[Row]:
+    """The rows of a file.
+
+    Args:
+        path: of the file.
+        kind: `.csv`, `.ndjson` or `.jsonl`; else as its name says.
 
     Raises:
         FileBroken: it cannot be read, or has no heading.
     """
-    kind = path.suffix.lower()
+    kind = kind or path.suffix.lower()
     if kind != CSV and kind not in NDJSON:
         raise FileBroken(f"{path}: is neither .csv nor .ndjson; give it the name of what it is")
     try:
