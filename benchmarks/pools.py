@@ -8,7 +8,6 @@ workers and simulated routers (5 ms round trip, no service time) share the machi
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -16,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests import builders
-from tests.installation import SERVER, Installation, end, eventually
+from benchmarks.stage import activations
+from tests.installation import Installation, end, eventually
 
 VARIANTS = [
     ("solo", "threads:128"),
@@ -28,21 +27,6 @@ VARIANTS = [
     ("solo", "prefork:8"),
     ("solo", "threads:128"),
 ]
-
-
-def events(count: int, routers: int) -> list[dict[str, object]]:
-    """One activation a service, over the routers in random order."""
-    rng = random.Random(8)  # noqa: S311 - repeatable
-    return [
-        builders.activated(
-            f"SVC-{n}",
-            router=f"R{rng.randrange(routers) + 1}",
-            server=SERVER,
-            mac=f"00:00:5E:{n >> 16:02X}:{n >> 8 & 255:02X}:{n & 255:02X}",
-            ipv4=f"100.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}",
-        )
-        for n in range(count)
-    ]
 
 
 def start(here: Installation, kind: str, pool: str) -> subprocess.Popen[bytes]:
@@ -81,7 +65,7 @@ def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[s
             workers = [start(here, "events", of_events), start(here, "routers", of_routers)]
             try:
                 eventually(lambda: len(here.store.views.workers()) == 2, 20, "both workers")  # noqa: PLR2004
-                published = events(count, routers)
+                published = activations(count, routers)
                 before = [cpu_ms(worker.pid) for worker in workers]
                 began = time.monotonic()
                 for event in published:

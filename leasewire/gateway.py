@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.names import INTAKE_DEPTH
 from leasewire.context import Context, InventoryOption
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
@@ -33,7 +34,7 @@ def gateway_command(
         typer.Option(
             help="Events in the journal from which on none is taken in, until 80 % of it.", min=1
         ),
-    ] = 50_000,
+    ] = INTAKE_DEPTH,
     inventory: InventoryOption = None,
 ) -> None:
     """Take events in over HTTP and tell what became of them, until SIGTERM or Ctrl-C.
@@ -54,7 +55,7 @@ def gateway_command(
 
 
 def gateway(
-    context: Context, host: str, port: int, depth: int = 50_000
+    context: Context, host: str, port: int, depth: int = INTAKE_DEPTH
 ) -> AbstractContextManager["GatewayServer"]:
     """Run a gateway while the block runs; see `leasewire.serve.serving`.
 
