@@ -12,6 +12,7 @@ import random
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -54,7 +55,8 @@ def stops_before_sending() -> None:
     def stopping(self: ApiConnection, command: Command) -> str:
         if command[0].endswith("/set") and not first.exists():
             first.write_text(str(os.getpid()))
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: a signal to the process may stop it only after this one has sent.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         return send(self, command)
 
     ApiConnection._send = stopping
