@@ -248,15 +248,45 @@ class Chaos(Harness):
                 if got == ([want] if want else []):
                     self.counts["services in sync"] += 1
                     continue
-                holders = _HOLDER.findall(why["detail"]) if why else []
-                right = holders and all(_meets(want, wants.get(each)) for each in holders)
-                # A holder that waits for another itself keeps what it has.
-                rows = [have.get(each, []) for each in holders]
-                if not right or not all(len(row) == 1 and _meets(want, row[0]) for row in rows):
-                    found.append(f"{router} {service}: wanted {want}, found {got}, said {why}")
+                if not _waits_rightly(service, wants, have, waiting):
+                    holders = _HOLDER.findall(why["detail"]) if why else []
+                    of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in holders}
+                    found.append(
+                        f"{router} {service}: wanted {want}, found {got}, said {why}; "
+                        f"holders want, have and say {of_holders}"
+                    )
                 self.counts["services that wait for a holder"] += 1
             found += self.changed_foreign_rows(router)
         return found
+
+
+def _waits_rightly(
+    service: str,
+    wants: Mapping[str, Mapping[str, str]],
+    have: Mapping[str, Sequence[Mapping[str, str]]],
+    waiting: Mapping[str, Mapping[str, Any]],
+    asked: frozenset[str] = frozenset(),
+) -> bool:
+    """Whether a service names as holders those who want what it wants, and each of them has it.
+
+    A holder that waits for another itself keeps the row that it has. One that has none yet keeps
+    the claim that it was granted and still wants (`tests/store/claims_model.py`): then the chain
+    goes on, and must end at services that have their rows.
+    """
+    holders = _HOLDER.findall(waiting[service]["detail"]) if service in waiting else []
+    asked |= {service}
+    return bool(holders) and all(
+        _meets(wants.get(service), wants.get(each))
+        and (
+            [_meets(wants.get(service), row) for row in have.get(each, [])] == [True]
+            or (
+                not have.get(each)
+                and each not in asked
+                and _waits_rightly(each, wants, have, waiting, asked)
+            )
+        )
+        for each in holders
+    )
 
 
 def _meets(one: Mapping[str, str] | None, other: Mapping[str, str] | None) -> bool:
