@@ -110,12 +110,20 @@ def test_what_is_exported_changes_nothing(office):
         assert office.run("import", path, "--json").document["counts"] == {"unchanged": 2}
 
 
+def looks_at_the_journal(office):
+    """How often somebody asked whether the journal still holds some events."""
+    stats = office.store.client.info("commandstats")
+    return stats.get("cmdstat_hmget", {"calls": 0})["calls"]
+
+
 def test_interrupted_and_run_again(office):
     path = office.file("s.csv", HEAD + "".join(map(row, range(1, 601))))
     command = [sys.executable, "-m", "leasewire", "import", path, "--apply"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     # No worker yet: all is published, and it waits for them to be taken in.
     eventually(lambda: office.store.journal.depth("bulk") == 600, "all is published", within_s=60)
+    looks = looks_at_the_journal(office)
+    eventually(lambda: looks_at_the_journal(office) > looks, "it knows so, and waits")
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=20)
     assert process.returncode == 130
