@@ -147,7 +147,7 @@ class Story:
     def _duplicate(self) -> None:
         self._say("The last event comes once more")
         writes = len(self._router.journal())
-        # An event that its message and the journal both bring is a duplicate, too: not from none.
+        # An event that its message and the journal both bring counts as one, too.
         known = self._stage.store.views.counters().get("duplicate", 0)
         self._mac_changed("SVC-B", _DEVICE_B_NEW, again=True)
         self._wait(
