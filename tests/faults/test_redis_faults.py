@@ -16,7 +16,7 @@ from producers.connection import open_publisher
 from producers.errors import PublishFailed
 from tests import builders
 from tests.faults.harness import Harness
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, eventually
 
 pytestmark = [pytest.mark.redis]
 whole = [pytest.mark.e2e, pytest.mark.router]
@@ -123,6 +123,16 @@ def test_a_power_loss_takes_what_came_after_the_last_sync_of_every_second(own_va
     assert "SVC-1" in body
 
 
+def wait_for_rows(here, wanted):
+    """Wait for services' rows, where workers may have ended that could not note a message."""
+
+    def written():
+        here.start_ended()  # Celery ends one; its supervisor starts another, which waits
+        return wanted <= here.rows("R1").keys()
+
+    eventually(written, 30, f"the rows of {wanted}")
+
+
 @pytest.mark.e2e
 @pytest.mark.router
 def test_a_redis_full_to_the_brim_loses_nothing_and_all_goes_on_when_there_is_room(short_directory):
@@ -144,11 +154,7 @@ def test_a_redis_full_to_the_brim_loses_nothing_and_all_goes_on_when_there_is_ro
             here.client.set("x", "y")
         here.client.config_set("maxmemory", 0)
 
-        def written():
-            here.start_ended()  # Celery ends where it cannot note a message; a new one waits
-            return "SVC-2" in here.rows("R1")
-
-        eventually(written, 30, "the event that came meanwhile")
+        wait_for_rows(here, {"SVC-2"})
         here.wait_until_settled()
 
 
@@ -174,7 +180,7 @@ def small_disk():
 @pytest.mark.router
 def test_a_full_disk_is_told_and_all_goes_on_when_there_is_room(short_directory, small_disk):
     (short_directory / "valkey").symlink_to(small_disk)
-    with Installation(short_directory) as here:
+    with Harness(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
         eventually(lambda: here.rows("R1"), 20, "a first row")
@@ -200,4 +206,4 @@ def test_a_full_disk_is_told_and_all_goes_on_when_there_is_room(short_directory,
         ballast.unlink()
         eventually(lambda: not refused(), 20, "Redis takes writes again")
         here.publisher.publish([activated(3)])
-        eventually(lambda: {"SVC-2", "SVC-3"} <= here.rows("R1").keys(), 30, "the rows")
+        wait_for_rows(here, {"SVC-2", "SVC-3"})
