@@ -1,5 +1,6 @@
 """Redis fills up: intake ends at 80 %, the workers drain what is there, and all goes on."""
 
+import re
 import time
 
 import pytest
@@ -76,7 +77,9 @@ def test_a_hundred_snapshots_that_change_nothing_leave_a_counter_and_no_write(sh
         # One that a message and the journal both bring may be counted twice.
         eventually(lambda: unchanged(here) >= 100, 20, "all were counted")
         here.wait_until_settled()
-        assert f"unchanged {unchanged(here)}" in here.leasewire("status").stdout
+        least = unchanged(here)
+        said = int(re.search(r"unchanged (\d+)", here.leasewire("status").stdout)[1])
+        assert least <= said <= unchanged(here), "a message under way may bring one once more"
         assert "superseded" not in here.store.views.counters()
         assert here.control["R1"].journal() == written
         assert here.control["R1"].counters() == prints
