@@ -78,9 +78,8 @@ def list_command(
             ),
             "Nothing is wrong.",
         )
-        kinds = sorted({each.kind for each in alerts})
-        for kind in kinds:
-            typer.echo(f"What to do about {kind}: deploy/runbooks/{KINDS[kind].runbook}")
+        for kind, runbook in sorted({(each.kind, each.runbook) for each in alerts}):
+            typer.echo(clean(f"What to do about {kind}: deploy/runbooks/{runbook}"))
         for mute in mutes:
             typer.echo(clean(_muted(mute)))
     raise typer.Exit(1 if alerts else 0)
@@ -228,14 +227,14 @@ def _document(alert: Alert, mutes: Sequence[Mute], now_ms: int) -> dict[str, Any
     return without_nothing(
         {
             "since": utc_time(alert.since_ms),
-            "severity": KINDS[alert.kind].severity,
+            "severity": alert.severity,
             "kind": alert.kind,
             "subject": alert.subject,
             "what": alert.text,
             "told": "yes" if alert.told else "not yet",
             "muted": f"by {muted[0].by}" if muted else "",
             "follows": alert.root.replace("|", " "),
-            "runbook": f"deploy/runbooks/{KINDS[alert.kind].runbook}",
+            "runbook": f"deploy/runbooks/{alert.runbook}",
         }
     )
 

@@ -45,7 +45,7 @@ def status_command(
     except StoreUnavailable as error:
         _tell_unavailable(str(error), as_json=as_json)
         raise typer.Exit(CRITICAL) from error
-    findings = assess(vitals)
+    findings = assess(vitals, context.settings.waiting_alert_s)
     document = document_of(vitals, findings, kinds)
     if as_json:
         print_json(document)

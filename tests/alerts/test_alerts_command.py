@@ -19,6 +19,16 @@ def test_open_alerts_are_listed_with_their_runbook(world, leasewire):
     assert (change["what"], change["kind"]) == ("begun", "drift")
 
 
+def test_a_kind_of_a_newer_version_is_listed(world, leasewire):
+    store = world.context.store
+    store.alerts.begin("drift", "R1", "words of tomorrow")
+    newer = store.alerts.find("drift", "R1").to_json().replace('"drift"', '"of-tomorrow"')
+    store.client.hset(store.keys.alerts, mapping={"of-tomorrow|R1": newer})
+    shown = leasewire("alerts", "list")
+    assert "What to do about of-tomorrow: deploy/runbooks/other.md" in shown.out
+    assert "What to do about drift: deploy/runbooks/drift.md" in shown.out
+
+
 def test_mute_names_who_and_ends(world, leasewire):
     world.context.store.alerts.begin("drift", "R1", "3 services are not as written")
     made = leasewire("alerts", "mute", "drift", "R1", "--for", "2h", "--actor", "ann")

@@ -7,20 +7,27 @@ import pytest
 import typer
 
 from leasewire.cli import app
-from worker.core.alerts import KINDS
+from worker.core.alerts import KINDS, OTHER
 
 RUNBOOKS = Path(__file__).parents[2] / "deploy" / "runbooks"
 COMMAND = re.compile(r"`leasewire\s([^`]+)`")
 
 
-def test_each_kind_has_one_and_there_is_no_other():
-    assert {each.name for each in RUNBOOKS.iterdir()} == {each.runbook for each in KINDS.values()}
+def test_each_kind_has_one_and_so_have_those_that_we_do_not_know():
+    pages = {each.runbook for each in (*KINDS.values(), OTHER)}
+    assert {each.name for each in RUNBOOKS.iterdir()} == pages
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_it_says_what_to_look_at_and_what_to_do(kind):
-    text = (RUNBOOKS / KINDS[kind].runbook).read_text()
-    assert text.startswith(f"# {kind}\n")
+@pytest.mark.parametrize(
+    ("title", "page"),
+    [
+        *((kind, each.runbook) for kind, each in KINDS.items()),
+        ("Another kind of alert", "other.md"),
+    ],
+)
+def test_it_says_what_to_look_at_and_what_to_do(title, page):
+    text = (RUNBOOKS / page).read_text()
+    assert text.startswith(f"# {title}\n")
     assert text.index("\n## Look\n") < text.index("\n## Do\n")
     said = COMMAND.findall(text)
     assert said

@@ -118,14 +118,14 @@ SITUATIONS = {
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_each_threshold_has_its_finding(name):
     vitals, expected = SITUATIONS[name]
-    found = assess(vitals)
+    found = assess(vitals, 3_600)
     assert [(each.level, each.what) for each in found] == expected
     assert all(each.detail and each.advice for each in found)
 
 
 def test_the_critical_ones_come_first():
     both = replace(WELL, workers=[], dead_letters={"poison": Reason(1, NOW)})
-    assert [each.level for each in assess(both)] == ["critical", "critical", "warning"]
+    assert [each.level for each in assess(both, 3_600)] == ["critical", "critical", "warning"]
 
 
 def test_days_are_told_from_the_slope_of_all_samples():

@@ -53,6 +53,17 @@ def whats(document):
     return {(finding["level"], finding["what"]) for finding in document["findings"]}
 
 
+def test_a_long_wait_is_warned_of_as_it_is_alerted(world, workers, status, monkeypatch):
+    world.say(activated("SVC-A", server=SERVER, router="R1"))
+    why = {"reason": "unknown-server", "detail": "", "since_ms": 0}
+    block = world.context.store.keys.router_block("R1")
+    why["since_ms"] = world.context.store.records.now_ms() - 120_000
+    world.context.store.client.hset(block[9], "SVC-A", json.dumps(why))
+    assert ("warning", "waiting") not in whats(status())
+    monkeypatch.setenv("LEASEWIRE_WAITING_ALERT_S", "60")
+    assert ("warning", "waiting") in whats(status())
+
+
 def test_all_is_well_and_every_part_is_there(world, workers, status, leasewire):
     world.say(activated("SVC-A", server=SERVER))
     world.converge.run("R1")

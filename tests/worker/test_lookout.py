@@ -14,6 +14,8 @@ from tests.worker.desk import Desk
 from worker.core import alerts
 from worker.core.alerts import KINDS
 from worker.core.circuit import RouterState
+from worker.core.news import body_of, news_of
+from worker.core.policy import RouterPolicy
 from worker.runtime.lookout import SILENT_MS, Lookout
 from worker.store.canaries import QUEUES
 from worker.store.routers import Conclusion
@@ -21,6 +23,9 @@ from worker.store.routers import Conclusion
 pytestmark = pytest.mark.redis
 
 HOUR_MS = 3_600_000
+POLICIES = {name: RouterPolicy("acme") for name in ("R1", "R2", "R3")} | {
+    "R9": RouterPolicy("acme", mode="observe")
+}
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ def lookout(store, sent):
         sent.append(queue)
         store.client.lpush(store.keys.queue(queue), "canary")
 
-    return Lookout(store, send, waiting_ms=HOUR_MS)
+    return Lookout(store, send, HOUR_MS, POLICIES)
 
 
 @pytest.fixture
@@ -120,6 +125,36 @@ def test_the_alert_of_a_rebuild_that_is_over_ends_too(store, next_round):
     store.alerts.begin("rebuild", "R1", "9 of 10 rows are gone")
     next_round()
     assert store.alerts.open() == []
+
+
+def test_alerts_of_a_router_that_the_inventory_lost_end(store, next_round):
+    for kind, each in alerts.KINDS.items():
+        subjects = ("R1", "GONE", "GONE 00:00:5E:00:53:01") if each.of_router else ("GONE",)
+        for subject in subjects:
+            store.alerts.begin(kind, subject, "words")
+    store.alerts.begin("rogue-device", "R9 00:00:5E:00:53:01", "watched while it was managed")
+    store.alerts.begin("drift", "R9", "observed routers are read fully too")
+    next_round()
+    left = {(each.kind, each.subject) for each in store.alerts.open()}
+    assert {subject for _, subject in left if "GONE" in subject} == {"GONE"}
+    assert not {kind for kind, subject in left if subject == "GONE" and KINDS[kind].of_router}
+    assert {("drift", "R1"), ("drift", "R9"), ("pool-nearly-full", "R1")} <= left
+    assert ("rogue-device", "R1") in left
+    assert not any(subject.startswith("R9 ") for _, subject in left)
+
+
+def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
+    store.alerts.begin("drift", "R1", "words")
+    newer = store.alerts.find("drift", "R1").to_json().replace('"drift"', '"of-tomorrow"')
+    name = "of-tomorrow|R1"
+    store.client.hset(store.keys.alerts, name, newer)
+    store.client.zadd(store.keys.alerts_untold, {name: 1})
+    assert next_round().count("alert.told") == 2
+    (alert,) = [each for each in store.alerts.open() if each.kind == "of-tomorrow"]
+    assert (alert.told, alert.severity, alert.runbook) == (True, "warning", "other.md")
+    told = news_of(store.alerts.open(), {}, [], 1)
+    assert "warning: of-tomorrow R1: words" in body_of(told)
+    assert "deploy/runbooks/other.md" in body_of(told)
 
 
 def test_what_the_brake_holds_is_told_of_though_whoever_held_it_died(store, next_round):

@@ -35,37 +35,42 @@ class KindOfAlert(NamedTuple):
         severity: how bad.
         told_after_s: it must last so long before anybody is told; one that ends sooner is silent.
         runbook: file in `deploy/runbooks/` that says what to do.
+        of_router: its subject begins with a router's name, and what follows it is behind a blank.
     """
 
     severity: Severity
     told_after_s: int
     runbook: str
+    of_router: bool = False
 
 
 KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     # a reboot takes half a minute, an upgrade two
-    "router-down": KindOfAlert("critical", 150, "router-down.md"),
+    "router-down": KindOfAlert("critical", 150, "router-down.md", of_router=True),
     # a router that starts may refuse logins for some seconds
-    "router-blocked": KindOfAlert("critical", 60, "router-blocked.md"),
+    "router-blocked": KindOfAlert("critical", 60, "router-blocked.md", of_router=True),
     # many at once are one message
     "dead-letters": KindOfAlert("warning", 60, "dead-letters.md"),
     "waiting-too-long": KindOfAlert("warning", 0, "waiting-too-long.md"),
     "brake": KindOfAlert("critical", 0, "brake.md"),
-    "rebuild": KindOfAlert("critical", 0, "rebuild.md"),
-    "pool-nearly-full": KindOfAlert("warning", 600, "pool-nearly-full.md"),
-    "drift": KindOfAlert("warning", 0, "drift.md"),
-    "certificate-expiring": KindOfAlert("warning", 0, "certificate-expiring.md"),
+    "rebuild": KindOfAlert("critical", 0, "rebuild.md", of_router=True),
+    "pool-nearly-full": KindOfAlert("warning", 600, "pool-nearly-full.md", of_router=True),
+    "drift": KindOfAlert("warning", 0, "drift.md", of_router=True),
+    "certificate-expiring": KindOfAlert("warning", 0, "certificate-expiring.md", of_router=True),
     # a device that moves is seen on both until its old lease ends
-    "mac-on-two-routers": KindOfAlert("warning", 1800, "mac-on-two-routers.md"),
+    "mac-on-two-routers": KindOfAlert("warning", 1800, "mac-on-two-routers.md", of_router=True),
     # its event may come a moment later
-    "rogue-device": KindOfAlert("warning", 15, "rogue-device.md"),
+    "rogue-device": KindOfAlert("warning", 15, "rogue-device.md", of_router=True),
     # it stays bound until its lease time is over
-    "ended-service-bound": KindOfAlert("warning", 1800, "ended-service-bound.md"),
+    "ended-service-bound": KindOfAlert("warning", 1800, "ended-service-bound.md", of_router=True),
     "revision-conflict": KindOfAlert("warning", 0, "revision-conflict.md"),
     "intake-full": KindOfAlert("critical", 30, "intake-full.md"),
     # a worker that ended is another within seconds
     "worker-silent": KindOfAlert("critical", 30, "worker-silent.md"),
 }
+
+OTHER: Final = KindOfAlert("warning", 0, "other.md")
+"""What is taken of a kind that this version does not know: a newer worker began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Alert:
     """Something that is wrong now.
 
     Attributes:
-        kind: which; a key of `KINDS`.
+        kind: which; a key of `KINDS`, unless a newer worker began it.
         subject: what it is about, such as a router's name; one alert a kind and subject.
         text: one sentence for people.
         since_ms: when it began, by Redis's clock, in milliseconds since 1970.
@@ -92,6 +97,22 @@ class Alert:
     def name(self) -> str:
         """What it is called among the open ones; also what a `root` says."""
         return alert_name(self.kind, self.subject)
+
+    @property
+    def severity(self) -> Severity:
+        """How bad."""
+        return KINDS.get(self.kind, OTHER).severity
+
+    @property
+    def runbook(self) -> str:
+        """File in `deploy/runbooks/` that says what to do."""
+        return KINDS.get(self.kind, OTHER).runbook
+
+    @property
+    def router(self) -> str:
+        """The router that it is about; empty: it is about none."""
+        of_router = KINDS.get(self.kind, OTHER).of_router
+        return self.subject.partition(" ")[0] if of_router else ""
 
     def to_json(self) -> str:
         """One line of JSON."""

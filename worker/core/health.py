@@ -21,7 +21,6 @@ MARK_WARNS_S: Final = 120
 MARK_CRITICAL_S: Final = 900
 UNREACHABLE_WARNS_S: Final = 900
 MOST_ROUTERS: Final = 0.5
-WAITING_WARNS_S: Final = 3_600
 
 THRESHOLDS: Final = f"""\
 Critical (exit 2):
@@ -42,7 +41,7 @@ Warning (exit 1):
   marks       a service of a router that is up is due for more than {MARK_WARNS_S} s
   routers     one is out of reach for more than {UNREACHABLE_WARNS_S} s, or waits for a person
   dead        there are dead letters
-  waiting     a service waits for more than {WAITING_WARNS_S} s
+  waiting     a service waits for more than LEASEWIRE_WAITING_ALERT_S (an hour unless set)
 """
 
 
@@ -63,9 +62,15 @@ class Finding(NamedTuple):
     advice: str
 
 
-def assess(vitals: Vitals) -> list[Finding]:
-    """All findings, the critical ones first."""
+def assess(vitals: Vitals, waiting_warns_s: float) -> list[Finding]:
+    """All findings, the critical ones first.
+
+    Args:
+        vitals: what was measured.
+        waiting_warns_s: a service that waits for longer is warned of.
+    """
     found = [finding for judge in _JUDGES for finding in judge(vitals)]
+    found += _waiting(vitals, waiting_warns_s)
     return sorted(found, key=lambda each: each.level)  # `critical` before `warning`
 
 
@@ -171,17 +176,15 @@ def _brake(vitals: Vitals) -> Iterator[Finding]:
         yield Finding("critical", "brake", words, "see `leasewire brake list`")
 
 
-def _waiting(vitals: Vitals) -> Iterator[Finding]:
+def _waiting(vitals: Vitals, warns_s: float) -> Iterator[Finding]:
     late = {
         reason: each
         for reason, each in vitals.waiting.items()
-        if reason != HELD and _age_s(vitals, each.oldest_ms) > WAITING_WARNS_S
+        if reason != HELD and _age_s(vitals, each.oldest_ms) > warns_s
     }
     if late:
         count = sum(each.number for each in late.values())
-        words = (
-            f"{count} services wait, some for more than {WAITING_WARNS_S} s: {_some(sorted(late))}"
-        )
+        words = f"{count} services wait, some for more than {warns_s:g} s: {_some(sorted(late))}"
         yield Finding("warning", "waiting", words, "see `leasewire services list`, `leasewire why`")
 
 
@@ -196,5 +199,5 @@ def _some(names: list[str], most: int = 5) -> str:
 
 _JUDGES: Final[tuple[Callable[[Vitals], Iterator[Finding]], ...]] = (
     *(_redis, _memory, _workers, _journal),
-    *(_marks, _routers, _brake, _dead, _waiting),
+    *(_marks, _routers, _brake, _dead),
 )

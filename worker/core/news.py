@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from worker.core.alerts import KINDS, Alert, alert_name
+from worker.core.alerts import Alert
 
 QUIET_MS: Final = 3_600_000
 """One kind and subject begins at most once in this time, however often it comes and goes."""
@@ -144,10 +144,7 @@ def title_of(news: News, installation: str) -> str:
 def body_of(news: News) -> str:
     """All the news, critical kinds first; of many of one kind the first ten are named."""
     lines: list[str] = []
-    kinds = sorted(
-        {each.kind for each in news.begun}, key=lambda kind: (KINDS[kind].severity, kind)
-    )
-    for kind in kinds:
+    for _, kind in sorted({(each.severity, each.kind) for each in news.begun}):
         alerts = [each for each in news.begun if each.kind == kind]
         lines += _of_kind(alerts, news.follow)
     lines += [
@@ -160,13 +157,12 @@ def body_of(news: News) -> str:
 
 
 def _of_kind(alerts: Sequence[Alert], follow: Mapping[str, int]) -> Iterator[str]:
-    kind = alerts[0].kind
     for alert in alerts[:_NAMED]:
         subject = f" {alert.subject}" if alert.subject else ""
-        yield f"{KINDS[kind].severity}: {kind}{subject}: {alert.text}"
-        consequences = follow.get(alert_name(kind, alert.subject), 0)
+        yield f"{alert.severity}: {alert.kind}{subject}: {alert.text}"
+        consequences = follow.get(alert.name, 0)
         if consequences:
             yield f"  {consequences} other alerts follow from it"
     if len(alerts) > _NAMED:
-        yield f"and {len(alerts) - _NAMED} more of {kind}: `leasewire alerts list`"
-    yield f"  what to do: deploy/runbooks/{KINDS[kind].runbook}"
+        yield f"and {len(alerts) - _NAMED} more of {alerts[0].kind}: `leasewire alerts list`"
+    yield f"  what to do: deploy/runbooks/{alerts[0].runbook}"

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from worker.core.alerts import KINDS, Alert
+from worker.core.alerts import Alert
 from worker.core.news import body_of, news_of, title_of
 from worker.inventory.alert_keys import AlertTarget
 from worker.store.store import Store
@@ -93,5 +93,5 @@ class Tell:
 
 def wants(target: AlertTarget, alert: Alert) -> bool:
     """Whether a target is to hear of such an alert."""
-    bad_enough = target.severity == "warning" or KINDS[alert.kind].severity == "critical"
+    bad_enough = target.severity == "warning" or alert.severity == "critical"
     return bad_enough and (not target.kinds or alert.kind in target.kinds)

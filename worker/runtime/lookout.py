@@ -1,12 +1,13 @@
 """What the sweep looks after besides: canaries, and alerts: those that lasted, and untrue ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
 
-from worker.core.alerts import KINDS
 from worker.core.brake import HELD_WORDS
+from worker.core.policy import RouterPolicy
+from worker.core.strays import KINDS_OF_WATCH
 from worker.runtime.backlogs import Backlogs
 from worker.store.store import Store
 
@@ -24,17 +25,25 @@ class Lookout:
         store: the store.
         send_canary: puts one into a queue.
         waiting_ms: a service that waits for longer (milliseconds) is told of.
+        policies: of the inventory's routers.
     """
 
-    def __init__(self, store: Store, send_canary: Callable[[str], None], waiting_ms: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        send_canary: Callable[[str], None],
+        waiting_ms: int,
+        policies: Mapping[str, RouterPolicy],
+    ) -> None:
         self._store = store
+        self._policies = policies
         self._backlogs = Backlogs(store, waiting_ms)
         self._send_canary = send_canary
 
     def look(self) -> None:
         """One round, each second."""
         for alert in self._store.alerts.tell():
-            level = log.error if KINDS[alert.kind].severity == "critical" else log.warning
+            level = log.error if alert.severity == "critical" else log.warning
             level("alert.told", kind=alert.kind, subject=alert.subject, reason=alert.text)
         queues = self._store.canaries.to_send()
         if queues is None:
@@ -58,9 +67,18 @@ class Lookout:
                 self._store.alerts.begin("worker-silent", queue, words)
 
     def _end_left_behind(self) -> None:
-        """End alerts of routers that are up: whoever closed the circuit died before it said so."""
+        """End what nobody else would: of routers that are gone, not watched, or up again.
+
+        Whoever closed the circuit of one that is up died before it said so.
+        """
         for alert in self._store.alerts.open():
-            if alert.kind in _ROUTER_KINDS:
+            policy = self._policies.get(alert.router)
+            if alert.router and policy is None:
+                words = "the inventory has no such router any more"
+                self._store.alerts.end(alert.kind, alert.subject, words)
+            elif policy and policy.mode != "manage" and alert.kind in KINDS_OF_WATCH:
+                self._store.alerts.end(alert.kind, alert.subject, "its devices are watched no more")
+            elif alert.kind in _ROUTER_KINDS:
                 state = self._store.views.router(alert.subject).state
                 # One that a person holds is as it was: nobody tries it.
                 if not state.open and not state.away_since_ms and state.state != "held":

@@ -98,7 +98,8 @@ def run(
     rings = Rings(app)
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
-    lookout = Lookout(store, rings.canary, round(settings.waiting_alert_s * 1000))
+    waiting_ms = round(settings.waiting_alert_s * 1000)
+    lookout = Lookout(store, rings.canary, waiting_ms, policies)
     report_every_ms = round(settings.report_every_s * 1000)
 
     def look() -> None:
@@ -122,7 +123,7 @@ def run(
                 ),
                 patience=Patience(
                     recheck_ms=round(settings.router_recheck_s * 1000),
-                    alert_ms=round(settings.waiting_alert_s * 1000),
+                    alert_ms=waiting_ms,
                 ),
                 report_every_ms=report_every_ms,
             ),
