@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from worker.core.dhcp_setup import DhcpSetup
-from worker.core.observed import Observation, SeenRow
+from worker.core.observed import Observation
 from worker.core.operations import Operation
 from worker.core.policy import EntryMenu
 from worker.core.rows import Lease, MenuPath, Row
@@ -113,8 +113,8 @@ class RouterSession(Protocol):
             progress: see `read_leases`.
         """
 
-    def read_dynamic(self) -> Sequence[SeenRow]:
-        """The dynamic leases, with who holds them, in whichever menu our entries are."""
+    def read_watched(self) -> Observation:
+        """Dynamic leases, and blocked ones that are bound, in whichever menu our entries are."""
 
     def observe(self, query: LeaseQuery) -> Observation:
         """Read rows with who holds them; also rows held by the devices and addresses asked for."""

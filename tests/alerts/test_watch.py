@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.builders import activated, cancelled, ipv4, mac
+from tests.builders import activated, cancelled, event, ipv4, mac
+from tests.leasewire.conftest import LEASES
+from tests.waiting import eventually
 from worker.core.strays import NAMED
 from worker.desk.watch import Watch
 from worker.routeros.sessions import Sessions
@@ -50,6 +52,71 @@ def test_device_of_a_cancelled_service_is_told(world, watch):
     world.r1.device(mac(1), server=SERVER)
     assert watch() == {("ended-service-bound", f"R1 {mac(1)}")}
     world.r1.device_release(mac(1), server=SERVER)
+    assert watch() == set()
+
+
+def test_device_of_a_blocked_service_is_told_once_its_lease_must_be_over(world, watch):
+    world.say(*(activated(f"SVC-{n}", server=None, mac=mac(n), ipv4=ipv4(n)) for n in (1, 2)))
+    world.converge.run("R1")
+    for number in (1, 2):
+        world.r1.device(mac(number), server=SERVER)
+    world.say(event("suspended", "SVC-1", revision=2))
+    world.converge.run("R1")
+    assert [(each["status"], "block-access" in each) for each in world.r1.rows(LEASES)] == [
+        ("bound", True),
+        ("bound", False),
+    ]
+    before = world.r1.journal()
+    assert watch() == set()  # it may have had its lease before
+    (server,) = world.r1.rows("/ip/dhcp-server")
+    world.r1.set_row("/ip/dhcp-server", server[".id"], {"lease-time": "1s"})
+    eventually(lambda: watch() == {("ended-service-bound", f"R1 {mac(1)}")}, "it is told")
+    (alert,) = world.context.store.alerts.open()
+    assert "service SVC-1 is suspended and blocked" in alert.text
+    assert len(world.r1.journal()) == len(before) + 1  # by hand: the watch only read
+    world.r1.device_release(mac(1), server=SERVER)
+    assert watch() == set()
+
+
+def test_blocked_row_that_is_not_ours_is_not_told(world, watch):
+    row = {"mac-address": mac(1), "address": ipv4(1), "server": SERVER, "comment": "by hand"}
+    row_id = world.r1.add_row(LEASES, row)
+    world.r1.device(mac(1), server=SERVER)
+    world.r1.set_row(LEASES, row_id, {"block-access": "yes"})
+    assert watch() == set()
+
+
+@pytest.mark.parametrize(
+    "keys", ['suspend_list = "overdue"', 'throttle = "64k/64k"\nsuspend = "throttle"']
+)
+def test_device_that_is_walled_in_or_slowed_is_meant_to_be_bound(world, edited, watch, keys):
+    accept, converge = edited(("[routers.R1]\n", f"[routers.R1]\n{keys}\n"))
+    world.context.store.fleet.apply_policy("R1", converge.policies["R1"], "ann")
+    accept.run([activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(1))], "events")
+    converge.run("R1")
+    world.r1.device(mac(1), server=SERVER)
+    accept.run([event("suspended", "SVC-1", revision=2)], "events")
+    converge.run("R1")
+    (row,) = world.r1.rows(LEASES)
+    assert (row["status"], "block-access" in row) == ("bound", False)
+    (server,) = world.r1.rows("/ip/dhcp-server")
+    world.r1.set_row("/ip/dhcp-server", server[".id"], {"lease-time": "1s"})
+    records = world.context.store.records
+    heard_ms = records.read(["SVC-1"])["SVC-1"].record.heard_ms
+    eventually(lambda: records.now_ms() > heard_ms + 1_000, "its lease must be over")
+    assert watch() == set()
+
+
+@pytest.mark.parametrize("world", [{"with_mac_server": True}], indirect=True)
+def test_device_of_a_service_that_has_no_entry_is_told_by_its_dynamic_lease(world, watch):
+    world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(1)))
+    world.converge.run("R1")
+    world.say(event("suspended", "SVC-1", revision=2))
+    world.converge.run("R1")
+    assert world.r1.rows("/ip/mac-server/entry") == []
+    world.r1.device(mac(1), server=SERVER)
+    assert watch() == {("ended-service-bound", f"R1 {mac(1)}")}
+    world.say(event("resumed", "SVC-1", revision=3))
     assert watch() == set()
 
 

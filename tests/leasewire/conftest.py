@@ -50,8 +50,10 @@ class World:
 
 
 @pytest.fixture
-def world(valkey, prefix, tmp_path, monkeypatch):
-    with running(2, seed_guide=True, user="leasewire") as simulation:
+def world(request, valkey, prefix, tmp_path, monkeypatch):
+    """Parametrized by a test (`indirect=True`): with these options of the simulated routers."""
+    more = getattr(request, "param", {})
+    with running(2, seed_guide=True, user="leasewire", **more) as simulation:
         r1, r2 = simulation.routers
         inventory = tmp_path / "routers.toml"
         inventory.write_text(INVENTORY.format(r1=r1, r2=r2, source=SOURCE))

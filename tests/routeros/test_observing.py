@@ -83,3 +83,21 @@ def test_a_router_that_is_down_is_told_in_words_beside_the_others(router):
     found = onlooker.look({"up": query, "wrong": query})
     assert all(isinstance(words, str) and words for words in found.values())
     assert len(found) == 2
+
+
+@pytest.mark.router
+def test_dynamic_leases_and_blocked_ones_that_are_bound_are_watched(router, log_into, transport):
+    for number in (1, 2, 3):
+        row = {"mac-address": mac(number), "address": ipv4(number), "server": SERVER}
+        row_id = router.add_row(LEASES, row)
+        if number < 3:
+            router.device(mac(number), server=SERVER)
+        if number > 1:
+            router.set_row(LEASES, row_id, {"block-access": "yes"})
+    router.device(mac(4), server=SERVER)
+    seen = log_into(router, transport).read_watched()
+    assert {each.active_mac: each.lease.dynamic for each in seen.rows} == {
+        mac(2): False,
+        mac(4): True,
+    }
+    assert seen.lease_times_s[SERVER] > 0

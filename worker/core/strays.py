@@ -1,4 +1,4 @@
-"""Devices that hold dynamic leases: which of them nobody knows, and which should hold none.
+"""Devices that hold leases: which of them nobody knows, and which should hold none.
 
 Who calls it: `worker/desk/watch.py`. No store and no router.
 """
@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 
 from worker.core.alerts import AlertKind
 from worker.core.entry import ANY_SERVER
-from worker.core.observed import SeenRow
+from worker.core.observed import Observation, SeenRow
+from worker.core.ownership import parse_tag
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
 
@@ -40,6 +41,48 @@ def watched(rows: Sequence[SeenRow], policy: RouterPolicy) -> dict[str, SeenRow]
         and row.active_mac
         and policy.default_server in (ANY_SERVER, row.lease.server)
     }
+
+
+def blocked(rows: Sequence[SeenRow], policy: RouterPolicy) -> list[tuple[str, SeenRow]]:
+    """The services that our rows keep from a lease, and whose device holds it all the same."""
+    found = []
+    for row in rows:
+        tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
+        if tag is None or tag.installation != policy.installation:
+            continue
+        if row.lease.fields["block-access"] == "yes" and row.status == "bound":
+            found.append((tag.service_id, row))
+    return found
+
+
+def judge_blocked(
+    router: str, row: SeenRow, record: ServiceRecord, seen: Observation, now_ms: int
+) -> Stray | None:
+    """What it means that a device is bound to the blocked row of its service.
+
+    A block ends no lease: the router only answers no more. So for one lease time after the
+    service's last event its device may be bound as before.
+
+    Args:
+        router: where it is.
+        row: the row.
+        record: of the service.
+        seen: with the lease times of the router's DHCP servers.
+        now_ms: milliseconds since 1970.
+    """
+    if record.status not in ("suspended", "cancelled"):
+        return None  # the row is to be unblocked: a pass is to look at it
+    longest_s = max(seen.lease_times_s.values(), default=0)
+    lease_s = row.lease_time_s or seen.lease_times_s.get(row.lease.server, longest_s)
+    if now_ms - record.heard_ms <= lease_s * 1000:
+        return None
+    device = f"device {row.active_mac} is bound to {row.active_address} on router {router}"
+    words = f"service {record.service_id} is {record.status} and blocked, and its {device}"
+    return Stray(
+        "ended-service-bound",
+        f"{router} {row.active_mac}",
+        f"{words} for longer than a lease of {lease_s // 60} min",
+    )
 
 
 def judge(

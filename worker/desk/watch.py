@@ -1,7 +1,8 @@
-"""Use case: watch the routers' dynamic leases for devices that should hold none.
+"""Use case: watch the routers' leases for devices that should hold none.
 
 Called by a thread of the `routers` processes. Each router is read once in `every_s`, by one of
-them, over a connection of its own that stays: only its dynamic rows, and nothing is written.
+them, over a connection of its own that stays: its dynamic rows and the blocked ones that are
+bound, and nothing is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,16 @@ from typing import Final
 from worker.core.observed import Observation, SeenRow
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
-from worker.core.strays import KINDS_OF_WATCH, NAMED, Stray, grouped, judge, watched
+from worker.core.strays import (
+    KINDS_OF_WATCH,
+    NAMED,
+    Stray,
+    blocked,
+    grouped,
+    judge,
+    judge_blocked,
+    watched,
+)
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery, RouterSessions
 from worker.store.finder import Finder
@@ -51,19 +61,20 @@ class Watch:
             return []
         with ThreadPoolExecutor(min(_AT_ONCE, len(up))) as pool:
             read = dict(zip(up, pool.map(self._read, up), strict=True))
-        found = {name: rows for name, rows in read.items() if rows is not None}
-        for name, rows in found.items():
-            self._tell(name, self._strays(name, watched(rows, self.policies[name])))
+        found = {name: seen for name, seen in read.items() if seen is not None}
+        for name, seen in found.items():
+            strays = self._strays(name, watched(seen.rows, self.policies[name]))
+            self._tell(name, [*strays, *self._blocked(name, seen)])
         return list(found)
 
-    def _read(self, router: str) -> Sequence[SeenRow] | None:
+    def _read(self, router: str) -> Observation | None:
         try:
             session = self.sessions.open(router)
-            rows = session.read_dynamic()
+            seen = session.read_watched()
         except (RouterUnreachable, RouterBlocked):
             return None  # the passes find that too, and tell
         self.sessions.give_back(router, session)
-        return rows
+        return seen
 
     def _strays(self, router: str, rows: Mapping[str, SeenRow]) -> list[Stray]:
         finder = Finder(self.store.client, self.store.keys)
@@ -84,6 +95,16 @@ class Watch:
                 found = self._unclaimed(finder, router, row)
             strays += [found] if found else []
         return grouped(router, strays)
+
+    def _blocked(self, router: str, seen: Observation) -> list[Stray]:
+        rows = blocked(seen.rows, self.policies[router])
+        records = self.store.records.read(sorted({service_id for service_id, _ in rows}))
+        now_ms = self.store.records.now_ms()
+        found = (
+            judge_blocked(router, row, records[service_id].record, seen, now_ms)
+            for service_id, row in rows
+        )
+        return [each for each in found if each is not None]
 
     def _unclaimed(self, finder: Finder, router: str, row: SeenRow) -> Stray | None:
         """Of a device that no service has on this router; all records are looked through."""

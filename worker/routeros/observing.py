@@ -20,11 +20,14 @@ _SEEN: Final = (
 )
 
 
-def dynamic_commands() -> list[Command]:
-    """The print of the dynamic leases; versions differ in how a query spells what is so."""
-    fields = ",".join(dict.fromkeys((".id", *LEASE.fields, *_SEEN)))
-    either = any_of(["?dynamic=true", "?dynamic=yes"])
-    return [(f"{LEASE.path}/print", f"=.proplist={fields}", *either)]
+def watching_commands() -> list[Command]:
+    """The prints that answer: dynamic leases and blocked ones that are bound; and the servers.
+
+    Versions differ in how a query spells what is so.
+    """
+    dynamic = any_of(["?dynamic=true", "?dynamic=yes"])
+    blocked = any_of(["?block-access=true", "?block-access=yes"])
+    return _prints([*dynamic, *blocked, "?status=bound", "?#&", "?#|"])
 
 
 def observing_commands(query: LeaseQuery) -> list[Command]:
@@ -38,16 +41,15 @@ def observing_commands(query: LeaseQuery) -> list[Command]:
         *(f"?={name}={each}" for name in ("address", "active-address") for each in query.addresses),
         *(f"?=comment={each}" for each in query.comments),
     ]
+    return _prints(any_of(terms))
+
+
+def _prints(query: Sequence[str]) -> list[Command]:
     fields = ",".join(dict.fromkeys((".id", *LEASE.fields, *_SEEN)))
     return [
-        (f"{LEASE.path}/print", f"=.proplist={fields}", *any_of(terms)),
+        (f"{LEASE.path}/print", f"=.proplist={fields}", *query),
         ("/ip/dhcp-server/print", "=.proplist=name,lease-time"),
     ]
-
-
-def dynamic_rows(rows: Iterable[Mapping[str, str]]) -> Sequence[SeenRow]:
-    """What came for that print; `leases` says what it raises."""
-    return [each for each in observed(rows, ()).rows if each.lease.dynamic]
 
 
 def observed(

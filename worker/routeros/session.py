@@ -26,7 +26,7 @@ from worker.routeros.failures import no_mac_server, old_login, refusal, refused_
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_entries
 from worker.routeros.menus import lacking
-from worker.routeros.observing import dynamic_commands, dynamic_rows, observed, observing_commands
+from worker.routeros.observing import observed, observing_commands, watching_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
 from worker.routeros.probing import probe_commands, probed
 from worker.routeros.rest_connection import RestConnection
@@ -143,9 +143,15 @@ class Session:
         if self.entries == "mac-server":  # that menu does not say who holds what
             rows_alone = [SeenRow(each) for each in self.read_leases(query, lambda: None)]
             return Observation(rows_alone, entries=self.entries)
-        doing = "looking at leases"
+        return self._observe("looking at leases", observing_commands(query))
+
+    def read_watched(self) -> Observation:
+        """See `worker.ports.RouterSession`."""
+        return self._observe("watching leases", watching_commands())
+
+    def _observe(self, doing: str, commands: Sequence[Command]) -> Observation:
         pace = Pace(2, self._settings.command_timeout_s, self._settings.read_timeout_s)
-        rows, servers = self._connection.run(doing, observing_commands(query), pace)
+        rows, servers = self._connection.run(doing, commands, pace)
         try:
             return observed(
                 self._connection.rows(doing, rows), self._connection.rows(doing, servers)
@@ -153,10 +159,6 @@ class Session:
         except ProtocolError as error:
             self.close()
             raise verdict(self._router, doing, error) from error
-
-    def read_dynamic(self) -> Sequence[SeenRow]:
-        """See `worker.ports.RouterSession`."""
-        return self._read("watching leases", dynamic_commands(), dynamic_rows, lambda: None)
 
     def probe(self, address: str, mac: str) -> Probe:
         """Ping a device from the router, and see what its log says of it.
