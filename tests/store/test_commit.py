@@ -12,7 +12,7 @@ from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import Placement, ServiceRecord
 from worker.store.keys import SEEN_PERIOD_S
-from worker.store.records import EventCommit, ServiceCommit
+from worker.store.records import Committed, EventCommit, ServiceCommit
 
 pytestmark = pytest.mark.redis
 
@@ -88,7 +88,7 @@ def test_a_commit_that_comes_second_leaves_everything_untouched(store, everythin
     store.records.commit([first], store.records.now_ms())
     before = everything()
     late = store.records.commit([full_commit(generation=0)], store.records.now_ms())
-    assert late == ([False], [], {}, 0)
+    assert late == Committed([False], [], {}, crossings=[])
     assert everything() == before
 
 

@@ -106,7 +106,7 @@ def test_what_is_marked_during_a_pass_outlives_its_end(store, routers, do, meanw
     assert store.views.outcomes(["e"]) == []
     assert store.views.dead_letters() == []
     assert store.views.counters() == {}
-    assert routers.waiting("R1", ["S"]) == {}
+    assert store.views.router_waiting("R1") == {}
     assert names_of(routers.next_batch("R1", "aa", 500).marks) == ["S"]
 
 
@@ -156,20 +156,20 @@ def test_what_was_given_up_is_kept_until_it_is_confirmed(store, routers):
     end = Conclusion(take(routers)["S"], "give-up", waiting=why, letters=[letter])
     assert routers.conclude("R1", "aa", [end]) == [True]
     assert store.views.dead_letters() == [letter]
-    assert routers.waiting("R1", ["S"]) == {"S": json.loads(why)}
+    assert store.views.router_waiting("R1") == {"S": json.loads(why)}
     assert not routers.next_batch("R1", "aa", 500).held
     assert store.views.service("S", ["R1"]).marked == []
     commit(store, generation=1)
     assert routers.conclude("R1", "bb", [Conclusion(take(routers, "bb")["S"], "confirm")]) == [True]
     assert store.views.dead_letters() == []
-    assert routers.waiting("R1", ["S"]) == {}
+    assert store.views.router_waiting("R1") == {}
 
 
 def test_what_waits_comes_when_its_time_has_come(store, routers):
     routers.mark("R1", ["S"], 1)
     end = Conclusion(take(routers)["S"], "postpone", wait_ms=HOUR_MS, waiting='{"reason":"r"}')
     assert routers.conclude("R1", "aa", [end]) == [True]
-    assert routers.waiting("R1", ["S"]) == {"S": {"reason": "r"}}
+    assert store.views.router_waiting("R1") == {"S": {"reason": "r"}}
     assert routers.next_batch("R1", "aa", 500).marks == []
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
     let_pass(store, HOUR_MS)

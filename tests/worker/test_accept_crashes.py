@@ -187,7 +187,7 @@ def meeting(desk, before, hook):
     return Desk(replace(desk.store, records=Meeting(desk.store.records, before, hook)))
 
 
-@pytest.mark.parametrize("before", ["read", "seen", "commit"])
+@pytest.mark.parametrize("before", ["read_for", "commit"])
 def test_what_another_worker_commits_in_between_is_folded_into(desk, before):
     desk.send(activated())
     change, suspension = mac_changed(mac=mac(5)), suspended()
@@ -198,7 +198,7 @@ def test_what_another_worker_commits_in_between_is_folded_into(desk, before):
     assert desk.counters == {"accepted": 3}
 
 
-@pytest.mark.parametrize("before", ["read", "seen", "commit"])
+@pytest.mark.parametrize("before", ["read_for", "commit"])
 def test_an_event_that_two_workers_fold_at_once_is_a_duplicate_for_one(desk, before):
     desk.send(activated())
     change, newer = mac_changed(mac=mac(5)), mac_changed(mac=mac(6), revision=3)

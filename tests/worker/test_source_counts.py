@@ -5,6 +5,7 @@ import structlog
 
 from tests.builders import SOURCE, activated, event, mac, mac_changed
 from tests.worker.desk import OTHER, Desk
+from worker.store.records import ServiceCommit
 from worker.store.sources import LEAST, WINDOW, Heard
 
 pytestmark = pytest.mark.redis
@@ -14,7 +15,8 @@ NEW, LATE = Heard(SOURCE, superseded=False), Heard(SOURCE, superseded=True)
 
 def feed(store, kind, count):
     """One by one; returns the crossings."""
-    return [crossing for _ in range(count) for crossing in store.sources.count({kind: 1})]
+    commit = ServiceCommit("", heard={kind: 1})
+    return [each for _ in range(count) for each in store.records.commit([commit], 0).crossings]
 
 
 def test_the_alarm_goes_up_once_and_down_once(store):

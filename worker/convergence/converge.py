@@ -124,15 +124,14 @@ class Converge:
         self, acquired: Acquired, hold: Hold, outages: Outages, tally: Tally, began: float
     ) -> None:
         router = hold.router
-        asked = self.store.full_reads.take(router)
-        if not acquired.marks and not outages.state.open and not asked:
+        if not acquired.marks and not outages.state.open and not acquired.asked:
             batch = self.store.routers.next_batch(router, hold.token, 0, outages.after())
             self._released(router, batch, outages)
             return
         session = self.sessions.open(router)
         try:
-            make_sure(self.store, session, self.policies[router], hold, acquired.now_ms)
-            if asked:
+            make_sure(self.store, session, self.policies[router], hold, acquired)
+            if acquired.asked:
                 every_ms = self.limits.report_every_ms
                 make_report(self.store, session, self.policies[router], hold, every_ms)
             self._work(session, acquired, hold, outages, tally=tally, began=began)
@@ -162,6 +161,7 @@ class Converge:
             hold,
             tally=tally,
             patience=limits.patience,
+            known=acquired.troubles,
             was_read=(lambda: None) if refused_many else outages.answered,
         )
         now_ms, marks = acquired.now_ms, acquired.marks
@@ -207,13 +207,12 @@ class Converge:
     def _put_off_unknown(self, acquired: Acquired, hold: Hold) -> None:
         """No policy names this router: its services wait until the inventory does."""
         detail = f"router {hold.router!r} is not in the inventory: add it, or correct the event"
-        ids = [mark.service_id for mark in acquired.marks]
-        before = self.store.routers.waiting(hold.router, ids)
+        before = [mark.before for mark in acquired.marks if mark.before is not None]
         why, patience = Waiting("unknown-router", detail), self.limits.patience
         ends = []
         for mark in acquired.marks:
             entry = Entry(mark.service_id, None)
-            look = Look(mark, hold.router, entry, None, before=before.get(mark.service_id))
+            look = Look(mark, hold.router, entry, None, before=mark.before)
             ends.append(waiting(look, why, acquired.now_ms, patience))
         self.store.routers.conclude(hold.router, hold.token, ends)
         if len(before) < len(ends):  # told when more wait than before

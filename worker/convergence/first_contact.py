@@ -12,6 +12,7 @@ from worker.core.census import Census, census, tagged_rows
 from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 from worker.ports import RouterSession
+from worker.store.routers import Acquired
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -19,27 +20,39 @@ log = structlog.get_logger()
 REBUILD: Final = "rebuild"
 """Why a router is blocked of which many rows of ours are gone."""
 _NAMED: Final = 3
+_RESTART_MS: Final = 60_000
+"""A router that booted so much later than it was seen to was restarted; clocks differ by less."""
 
 
 def make_sure(
-    store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold, now_ms: int
+    store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold, acquired: Acquired
 ) -> None:
     """Refuse a router that may not be ours to write to.
 
     The serial is looked at in each pass; the whole table at the first contact, when the router was
     restarted, and else once a day. Where nothing is written, as the policy says `observe`, the
-    table is not looked at. `now_ms` is Redis's time when the router was taken.
+    table is not looked at. `acquired` is what was known of the router when it was taken.
 
     Raises:
         RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans` or `rebuild`: nothing was
             written.
         RouterUnreachable: it could not be read.
     """
-    due = admit(store, session, hold.router)
+    if session.serial and session.serial == acquired.serial:
+        due = acquired.survey_due
+    else:
+        due = admit(store, session, hold.router)
     if policy.mode == "observe":
         return
-    if due or store.full_reads.restarted(hold.router, now_ms, session.uptime_s):
+    if due or restarted(acquired, session.uptime_s):
         look_through(store, session, policy, hold)
+
+
+def restarted(acquired: Acquired, uptime_s: int | None) -> bool:
+    """Whether a router's uptime went back since its table was last looked through."""
+    if uptime_s is None or acquired.booted_ms is None:
+        return False
+    return acquired.now_ms - uptime_s * 1000 > acquired.booted_ms + _RESTART_MS
 
 
 def admit(store: Store, session: RouterSession, router: str) -> bool:

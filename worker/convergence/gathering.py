@@ -50,18 +50,15 @@ class Gathering:
 
     def looks(self, marks: Sequence[Mark]) -> list[Look]:
         """What is wanted of each service, and why it was not so at its last look."""
-        before = self._store.routers.waiting(self._router, [mark.service_id for mark in marks])
-        looks = [self._look(mark) for mark in marks]
-        for look in looks:
-            look.before = before.get(look.mark.service_id)
-        return looks
+        return [self._look(mark) for mark in marks]
 
     def _look(self, mark: Mark) -> Look:
         record = mark.stored.record
         entries = wanted_entries(record, {self._router: self._policy})
         entry = entries.get(self._router, Entry(mark.service_id, None))
         placement = record.placements.get(self._router)
-        return Look(mark, self._router, entry, *(placement or Placement(None)))
+        place = placement or Placement(None)
+        return Look(mark, self._router, entry, *place, before=mark.before)
 
     def wanted(self, look: Look) -> Wanted:
         """The look as the planner takes it."""
@@ -74,16 +71,15 @@ class Gathering:
         )
 
     def claim(self, looks: Sequence[Look]) -> dict[str, Look]:
-        """Ask for all claims; leaves out services whose record has changed since it was read."""
+        """Ask for all claims that are not held; leaves out whose record has changed since."""
+        claims = [(look, claims_of(look.entry)) for look in looks]
+        asking = [(look, each) for look, each in claims if each != look.mark.held]
         answers = self._store.routers.claim(
             self._router,
-            [
-                (look.mark.service_id, look.mark.stored.generation, claims_of(look.entry))
-                for look in looks
-            ],
+            [(look.mark.service_id, look.mark.stored.generation, each) for look, each in asking],
         )
-        claimed = {}
-        for look, refused in zip(looks, answers, strict=True):
+        claimed = {look.mark.service_id: look for look, each in claims if each == look.mark.held}
+        for (look, _), refused in zip(asking, answers, strict=True):
             if refused is None:
                 continue
             if refused:

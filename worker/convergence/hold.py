@@ -1,6 +1,7 @@
 """Holding a router: the lease is renewed on progress, and its loss ends everything at once."""
 
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 
 from worker.errors import LeaseLost
 from worker.store.routers import Routers
@@ -37,13 +38,32 @@ class Hold:
         if self._clock() - self._renewed >= self._renew_after_s:
             self.renew()
 
-    def renew(self, in_flight: Collection[str] = ()) -> None:
+    def renew(self) -> None:
+        """Renew now.
+
+        Raises:
+            LeaseLost: another worker has the router: write nothing more.
+        """
+        self.begin_writing((), frozenset())
+
+    def begin_writing(self, services: Collection[str], taken: AbstractSet[str]) -> frozenset[str]:
         """Renew now, and note services whose writes are about to be under way.
+
+        Args:
+            services: these.
+            taken: services that were taken by their marks; others stand in the way of these.
+
+        Returns:
+            Those taken that the brake holds by now: then none is noted.
 
         Raises:
             LeaseLost: another worker has the router: write nothing more.
         """
         began = self._clock()
-        if not self._routers.renew(self.router, self.token, in_flight):
+        ours = taken & set(services)
+        others = [each for each in services if each not in ours]
+        braked = self._routers.begin_writing(self.router, self.token, ours, others)
+        if braked is None:
             raise LeaseLost(self.router)
         self._renewed = began
+        return braked

@@ -29,6 +29,7 @@ from worker.ports import Refusal, RouterSession
 from worker.store.records import ServiceCommit, Stored
 from worker.store.routers import Conclusion, Mark
 from worker.store.store import Store
+from worker.store.troubles import Known
 
 log = structlog.get_logger()
 
@@ -70,6 +71,7 @@ class Rounds:
         hold: the lease.
         tally: counts what is done.
         patience: how long things may wait.
+        known: troubles of earlier passes.
         was_read: called whenever rows of the router were read.
     """
 
@@ -82,6 +84,7 @@ class Rounds:
         *,
         tally: Tally,
         patience: Patience,
+        known: Known,
         was_read: Callable[[], None],
     ) -> None:
         self._store = store
@@ -94,7 +97,6 @@ class Rounds:
         self._router = hold.router
         self._now_ms = 0
         self._surplus: frozenset[RowKey] = frozenset()
-        known = store.troubles.read(self._router)
         self._suspects = Suspects(store.troubles, self._router, known.suspects)
         self._shortcomings = Shortcomings(store.troubles, self._router, session, known.lacks)
         self._gathering = Gathering(store, session, policy, hold, self._shortcomings)
@@ -203,9 +205,9 @@ class Rounds:
             self._tell(made, looks)
             looks = self._end_what_is_done(looks, made)
             looks = self._remember(looks, made)
-            braked = self._store.brake.held_at(self._router, looks.keys() & self._taken)
+            braked = self._hold.begin_writing(looks.keys(), self._taken) if looks else frozenset()
             if braked:  # since it was taken: planned anew without it, and its mark stays held
-                self._taken -= braked.keys()
+                self._taken -= braked
                 looks = {name: look for name, look in looks.items() if name not in braked}
             elif looks:
                 looks = self._write(looks, made)
@@ -261,7 +263,6 @@ class Rounds:
 
     def _write(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
         """Write what was planned; returns those that are to be read back."""
-        self._hold.renew(in_flight=looks.keys())
         self._in_flight |= looks
         answers = Answers()
         try:

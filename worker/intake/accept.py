@@ -4,10 +4,9 @@ Called by the task `leasewire.accept`. Events come from the journal and in the m
 any of them may come twice, late, broken, or right after it ended a worker.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -27,8 +26,9 @@ from worker.intake.admission import (
 from worker.intake.folding import Folding
 from worker.intake.manifest import Manifests
 from worker.inventory import SourceConfig
+from worker.store.journal import Taken
 from worker.store.records import Committed, EventCommit, ServiceCommit
-from worker.store.sources import Heard
+from worker.store.sources import Crossing
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -37,6 +37,13 @@ ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""
+
+
+class _Through(NamedTuple):
+    """The services of which a commit went through, and whether it saw the lane's journal empty."""
+
+    services: list[str]
+    drained: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +76,11 @@ class Accept:
         for _ in range(ROUNDS):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
-            count = self._take_and_fold(carried, lane)
+            count, drained = self._take_and_fold(carried, lane)
             carried = ()
-            if not count:
-                return done
             done += count
+            if drained:
+                return done
         self.ring_lane(lane)
         return done
 
@@ -87,7 +94,7 @@ class Accept:
             # Read after Redis named them due, by its clock: so never early, and none is missed.
             now_ms = self.store.records.now_ms()
             foldings = [Folding(stored[s], self.policies, now_ms).release() for s in left]
-            through = self._through(foldings, now_ms)
+            through = self._through(foldings, now_ms).services
             left = [service for service in left if service not in through]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
 
@@ -101,11 +108,8 @@ class Accept:
                 if alert.kind == "brake" and alert.subject not in left:
                     self.store.alerts.end("brake", alert.subject, "nothing is held any more")
 
-    def _count_sources(self, foldings: Sequence[Folding]) -> None:
-        heard: Counter[Heard] = Counter()
-        for folding in foldings:
-            heard.update(folding.heard)
-        for crossing in self.store.sources.count(heard):
+    def _tell_sources(self, crossings: Sequence[Crossing]) -> None:
+        for crossing in crossings:
             if crossing.up:
                 log.error(
                     "source.mostly_superseded",
@@ -129,13 +133,14 @@ class Accept:
     def _drain(self, lane: names.Lane) -> int:
         done = 0
         for _ in range(ROUNDS):
-            count = self._take_and_fold((), lane)
-            if not count:
-                break
+            count, drained = self._take_and_fold((), lane)
             done += count
+            if drained:
+                break
         return done
 
-    def _take_and_fold(self, carried: Sequence[object], lane: names.Lane) -> int:
+    def _take_and_fold(self, carried: Sequence[object], lane: names.Lane) -> tuple[int, bool]:
+        """One take: how many it brought, and whether the journal was seen empty after it."""
         keys = [key_of(raw) for raw in carried]
         taken = self.store.journal.take(lane, keys, names.MAX_EVENTS_PER_MESSAGE)
         if taken.full:
@@ -146,19 +151,18 @@ class Accept:
             if begun is not None
         ]
         work += [Intake(e.body, lane, e.begun + 1, e.key) for e in taken.entries]
-        self._fold_all([each for each in work if each.attempts == 1])
+        drained = self._fold_all([each for each in work if each.attempts == 1], taken, lane)
         # What was begun before did not end: after a crash each is worked through alone, those that
         # may have caused it last, so that one poison event never takes its neighbours with it.
         suspects = [each for each in work if each.attempts > 1]
         for suspect in sorted(suspects, key=lambda each: each.attempts):
             begun = self.store.journal.begin(suspect.key)
-            self._fold_all([replace(suspect, attempts=begun)])
-        return len(work)
+            drained = self._fold_all([replace(suspect, attempts=begun)], taken, lane)
+        return len(work), drained or not work
 
-    def _fold_all(self, work: Sequence[Intake]) -> None:
-        if not work:
-            return
-        now_ms = self.store.records.now_ms()
+    def _fold_all(self, work: Sequence[Intake], taken: Taken, lane: names.Lane) -> bool:
+        """Fold and commit; returns whether the last commit found nothing more due in the lane."""
+        now_ms, drained = taken.now_ms, False
         refused: list[tuple[Intake, NotAdmitted]] = []
         by_service: dict[str, list[Admitted]] = {}
         for each in work:
@@ -167,18 +171,20 @@ class Accept:
                 case Admitted():
                     by_service.setdefault(found.event.service_id, []).append(found)
                 case ManifestPart():
-                    self._take_manifest(found, now_ms)
+                    self._take_manifest(found, taken, lane)
                 case NotAdmitted():
                     refused.append((each, found))
         self._refuse(refused, now_ms)
         for _ in range(MAX_REFOLDS):
             if not by_service:
-                return
-            for service_id in self._commit(by_service, now_ms):
+                return drained
+            through, drained = self._commit(by_service, taken, lane)
+            for service_id in through:
                 del by_service[service_id]
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
 
-    def _take_manifest(self, part: ManifestPart, now_ms: int) -> None:
+    def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
+        now_ms = taken.now_ms
         if self.store.records.seen([part.key], now_ms):
             again = EventCommit(part.key, part.lane, "duplicate")
             self.store.records.commit([ServiceCommit("", events=[again])], now_ms)
@@ -186,7 +192,7 @@ class Accept:
         manifests = Manifests(self.store)
         endings = manifests.take(part, now_ms)
         for at in range(0, len(endings), names.MAX_EVENTS_PER_MESSAGE):
-            self._fold_all(endings[at : at + names.MAX_EVENTS_PER_MESSAGE])
+            self._fold_all(endings[at : at + names.MAX_EVENTS_PER_MESSAGE], taken, lane)
         manifests.conclude(part, now_ms)
 
     def expire_manifests(self) -> None:
@@ -199,34 +205,38 @@ class Accept:
             [refusal(each, why, now_ms, seen.get(each.key)) for each, why in refused], now_ms
         )
 
-    def _commit(self, by_service: Mapping[str, Sequence[Admitted]], now_ms: int) -> list[str]:
-        """Fold and commit each service; returns those that went through."""
+    def _commit(
+        self, by_service: Mapping[str, Sequence[Admitted]], taken: Taken, lane: names.Lane
+    ) -> _Through:
+        """Fold and commit each service."""
+        now_ms = taken.now_ms
         keys = [each.key for events in by_service.values() for each in events]
-        # Records first: what is committed after this read changes its record and is folded anew,
-        # so what `seen` says is never older than the record.
-        stored = self.store.records.read(list(by_service))
-        seen = self.store.records.seen(keys, now_ms)
-        aliases = self.store.fleet.aliases()
+        stored, seen = self.store.records.read_for(list(by_service), keys, now_ms)
         foldings = [
             Folding(stored[service_id], self.policies, now_ms).fold(
-                [_with_present_names(each, aliases) for each in events], seen
+                [_with_present_names(each, taken.aliases) for each in events], seen
             )
             for service_id, events in by_service.items()
         ]
-        return self._through(foldings, now_ms)
+        return self._through(foldings, now_ms, lane)
 
-    def _through(self, foldings: Sequence[Folding], now_ms: int) -> list[str]:
-        """Commit foldings, ring and tell; returns the services that went through."""
+    def _through(
+        self, foldings: Sequence[Folding], now_ms: int, lane: names.Lane | None = None
+    ) -> _Through:
+        """Commit foldings, ring and tell."""
+        for each in foldings:
+            for source, found in each.conflicts.items():
+                self.store.conflicts.note(source, found, now_ms)
         commits = [each.commit() for each in foldings]
-        result = self.store.records.commit(commits, now_ms, self.limits)
+        result = self.store.records.commit(commits, now_ms, self.limits, lane)
         for router in result.rings:
             self.ring_router(router)
         through = [each for each, done in zip(foldings, result.done, strict=True) if done]
         for each in through:
             each.tell()
-        self._count_sources(through)
+        self._tell_sources(result.crossings)
         self._tell_brake(result)
-        return [each.service_id for each in through]
+        return _Through([each.service_id for each in through], result.drained)
 
 
 def _with_present_names(each: Admitted, aliases: Mapping[str, str]) -> Admitted:

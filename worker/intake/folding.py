@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from contracts import ScheduleWithdrawn, names
 from worker.core.brake import Cut, loss_of, owned_change
+from worker.core.conflicts import Conflict
 from worker.core.entry import claims_of, wanted_entries
 from worker.core.fold import Folded, fold, release
 from worker.core.marking import in_sync, marks_of, placed
@@ -25,11 +26,12 @@ from worker.core.writes import differing, says_nothing_new
 from worker.intake.admission import Admitted
 from worker.report import Report, Subject
 from worker.store.records import ServiceCommit, Stored, short_hash
-from worker.store.sources import Heard
 
 
 class Folding:
     """One service while its events are folded; nothing of it is true before its commit.
+
+    `conflicts`, by source, are to be noted before that, and go by themselves if it fails.
 
     Args:
         stored: the record that is folded into, with its generation.
@@ -39,6 +41,7 @@ class Folding:
 
     def __init__(self, stored: Stored, policies: Mapping[str, RouterPolicy], now_ms: int) -> None:
         self.service_id = stored.record.service_id
+        self.conflicts: dict[str, list[Conflict]] = {}
         self._before = stored
         self._record = stored.record
         self._policies = policies
@@ -103,6 +106,7 @@ class Folding:
             counts=self._report.counts,
             letters=self._report.letters,
             lines=self._report.lines,
+            heard=self._report.heard,
         )
 
     def _cut(self, record: ServiceRecord) -> Cut:
@@ -112,11 +116,6 @@ class Folding:
             return Cut(None)
         new = loss_of(self._before.record, self._policies) is None
         return Cut(loss, self._cut_by, new)
-
-    @property
-    def heard(self) -> Mapping[Heard, int]:
-        """How many events of each source this took in."""
-        return self._report.heard
 
     def tell(self) -> None:
         """Log what was committed: only now is it true."""
@@ -191,7 +190,10 @@ class Folding:
             if otherwise:
                 self._report.note("event.previous_differs", of, registers=otherwise)
         if folded.conflicts:
-            registers = ", ".join(sorted(folded.conflicts))
+            disputed = tuple(sorted(folded.conflicts))
+            conflict = Conflict(self.service_id, disputed, version.rank)
+            self.conflicts.setdefault(of.source, []).append(conflict)
+            registers = ", ".join(disputed)
             self._report.line(of, "revision-conflict", registers=registers)
             advice = "two events of one revision disagree: look at the source's counter"
             self._report.note("event.revision_conflict", of, registers=registers, advice=advice)

@@ -18,10 +18,6 @@ from worker.store.scripts import Scripts
 KEPT_S: Final = 40 * 86_400
 APPROVED_MS: Final = 6 * 3_600_000
 """For so long an approval holds, should the rebuild not be over before."""
-_RESTART_MS: Final = 60_000
-"""A router that booted so much later than it was seen to was restarted; clocks differ by less."""
-
-
 _LOOK_EVERY_MS: Final = 2_000
 _AT_ONCE: Final = 5
 """Reports asked for at one look: they are no reason to keep events waiting."""
@@ -42,13 +38,6 @@ class FullReads:
         self._client = client
         self._scripts = scripts
         self._keys = keys
-
-    def restarted(self, router: str, now_ms: int, uptime_s: int | None) -> bool:
-        """Whether a router's uptime went back since its table was last looked through."""
-        if uptime_s is None:
-            return False
-        booted = self._field(router, "booted")
-        return booted is not None and now_ms - uptime_s * 1000 > int(booted) + _RESTART_MS
 
     def looked_through(self, router: str, now_ms: int, uptime_s: int | None) -> None:
         """Nothing speaks against writing to the router; an approval to rebuild it is used up."""
@@ -109,11 +98,6 @@ class FullReads:
                 ],
             )
         return int(asked or 0)
-
-    def take(self, router: str) -> bool:
-        """Whether a report of a router is asked for; it is no more then."""
-        with store_errors():
-            return bool(self._client.srem(self._keys.reports_block()[2], router))
 
     def save(self, router: str, report: Report, every_ms: int) -> None:
         """Keep a report in place of the last one; the next is due after `every_ms`."""

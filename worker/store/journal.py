@@ -1,6 +1,6 @@
 """The intake journal as the worker sees it: take what is due, leave what others have."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import redis
@@ -30,11 +30,15 @@ class Taken(NamedTuple):
         carried: how often each event that the message carries was begun before; None: the journal
             has it, and what the journal holds counts.
         entries: events of the journal.
+        now_ms: Redis's time.
+        aliases: former names of routers, each with the name that it has now.
     """
 
     full: bool
     carried: list[int | None]
     entries: list[JournalEntry]
+    now_ms: int
+    aliases: Mapping[str, str]
 
 
 class Journal:
@@ -53,20 +57,27 @@ class Journal:
         """Take up to `most` due entries of a lane, and those of the message's own events."""
         prefix = self._keys.prefix
         with store_errors():
-            full, begun, flat = self._scripts.run(
+            full, begun, flat, now_ms, aliases = self._scripts.run(
                 "take_journal",
                 [
                     names.journal_body(prefix, lane),
                     names.journal_due(prefix, lane),
                     names.journal_rung(prefix, lane),
                     self._keys.attempts,
+                    self._keys.fleet_block()[2],
                 ],
                 [most, WORK_MS, names.RING_LIFETIME_MS, *carried],
             )
         entries = [
             JournalEntry(flat[i], flat[i + 1], int(flat[i + 2])) for i in range(0, len(flat), 3)
         ]
-        return Taken(bool(full), [None if n < 0 else int(n) for n in begun], entries)
+        return Taken(
+            bool(full),
+            [None if n < 0 else int(n) for n in begun],
+            entries,
+            int(now_ms),
+            dict(zip(aliases[::2], aliases[1::2], strict=True)),
+        )
 
     def begin(self, key: str) -> int:
         """Count one more beginning of an event; returns how many that makes."""

@@ -7,16 +7,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
 
 import redis
+from redis.client import Pipeline
 
 from contracts import names
 from worker.core.brake import BrakeLimits, Cut
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
-from worker.core.record import ServiceRecord, record_from_json, record_to_json
+from worker.core.record import ServiceRecord
+from worker.core.record_text import record_from_json, record_to_json
 from worker.store.connection import store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import SEEN_PERIODS, Keys
 from worker.store.scripts import Scripts
+from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing, Heard
 
 COMMITS_PER_CALL = 50
 _SHORT_KEY = 16
@@ -71,6 +74,7 @@ class ServiceCommit:
         counts: counters that go up besides.
         letters: dead letters.
         lines: history, newest last.
+        heard: what this took in.
     """
 
     service_id: str
@@ -86,6 +90,7 @@ class ServiceCommit:
     counts: Mapping[str, int] = field(default_factory=dict)
     letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
+    heard: Mapping[Heard, int] = field(default_factory=dict)
 
 
 class Committed(NamedTuple):
@@ -96,12 +101,16 @@ class Committed(NamedTuple):
         rings: the routers to ring.
         braked: hold -> how many marks the brake took.
         let_go: how many it let go.
+        crossings: sources that an alarm begins or ends for.
+        drained: nothing is due in the journal of the lane that was asked about.
     """
 
     done: list[bool]
     rings: list[str]
     braked: dict[str, int]
     let_go: int = 0
+    crossings: Sequence[Crossing] = ()
+    drained: bool = False
 
 
 class Records:
@@ -129,23 +138,45 @@ class Records:
             for service, text in zip(service_ids, texts, strict=True)
         }
 
+    def read_for(
+        self, service_ids: Sequence[str], event_keys: Sequence[str], now_ms: int
+    ) -> tuple[dict[str, Stored], dict[str, str]]:
+        """What `read` and `seen` say of one moment.
+
+        What is committed later changes a record, and is folded anew: were `seen` older than the
+        records, an event that another worker folded meanwhile would be folded twice.
+        """
+        with store_errors():
+            pipe = self._client.pipeline(transaction=True)
+            pipe.mget([self._keys.record(each) for each in service_ids])
+            self._ask_seen(pipe, event_keys, now_ms)
+            texts, *hashes = pipe.execute()
+        stored = {
+            service: decode_stored(service, text)
+            for service, text in zip(service_ids, texts, strict=True)
+        }
+        return stored, _seen(event_keys, hashes)
+
     def seen(self, event_keys: Sequence[str], now_ms: int) -> dict[str, str]:
         """Short content hash of those events that were committed in the last 31 days or more."""
         if not event_keys:
             return {}
-        fields = [key[:_SHORT_KEY] for key in event_keys]
         with store_errors():
             pipe = self._client.pipeline(transaction=False)
-            for ago in range(SEEN_PERIODS):
-                pipe.hmget(self._keys.seen(now_ms // 1000, ago), fields)
-            answers = pipe.execute()
-        found: dict[str, str] = {}
-        for hashes in answers:
-            found |= {k: v for k, v in zip(event_keys, hashes, strict=True) if v is not None}
-        return found
+            self._ask_seen(pipe, event_keys, now_ms)
+            return _seen(event_keys, pipe.execute())
+
+    def _ask_seen(self, pipe: Pipeline, event_keys: Sequence[str], now_ms: int) -> None:
+        fields = [key[:_SHORT_KEY] for key in event_keys]
+        for ago in range(SEEN_PERIODS):
+            pipe.hmget(self._keys.seen(now_ms // 1000, ago), fields)
 
     def commit(
-        self, commits: Sequence[ServiceCommit], now_ms: int, limits: BrakeLimits | None = None
+        self,
+        commits: Sequence[ServiceCommit],
+        now_ms: int,
+        limits: BrakeLimits | None = None,
+        lane: names.Lane | None = None,
     ) -> Committed:
         """Commit services, a bounded number a call; each wholly or not at all.
 
@@ -153,27 +184,39 @@ class Records:
             commits: the services.
             now_ms: Redis's time.
             limits: from which on the brake holds marks; None: it holds none.
+            lane: if nothing is due in its journal after this, the next publish is to ring.
         """
         done: list[bool] = []
         rings: list[str] = []
         braked: dict[str, int] = {}
+        crossings: list[Crossing] = []
         let_go = 0
+        drained = False
         for start in range(0, len(commits), COMMITS_PER_CALL):
-            keys, order = self._order(commits[start : start + COMMITS_PER_CALL], now_ms)
+            part = commits[start : start + COMMITS_PER_CALL]
+            sources = sorted({heard.source for each in part for heard in each.heard})
+            keys, order = self._order(part, now_ms, sources)
             if limits is not None:
                 order["limits"] = asdict(limits)
+            if lane is not None and start + len(part) == len(commits):
+                order["lane"] = names.LANES.index(lane) + 1
             with store_errors():
                 answer = self._scripts.run("commit", keys, [json.dumps(order)])
-            results, to_ring, held, freed = answer
+            results, to_ring, held, freed, alarms, is_drained = answer
+            drained = bool(is_drained)
+            crossings += [
+                Crossing(sources[int(at) - 1], int(crossed) > 0, int(recent), int(late))
+                for at, crossed, recent, late in zip(*[iter(alarms)] * 4, strict=True)
+            ]
             let_go += int(freed)
             done += [bool(each) for each in results]
             rings += [name for name in to_ring if name not in rings]
             for hold, taken in zip(held[::2], held[1::2], strict=True):
                 braked[hold] = braked.get(hold, 0) + int(taken)
-        return Committed(done, rings, braked, let_go)
+        return Committed(done, rings, braked, let_go, crossings, drained)
 
     def _order(
-        self, commits: Sequence[ServiceCommit], now_ms: int
+        self, commits: Sequence[ServiceCommit], now_ms: int, sources: Sequence[str]
     ) -> tuple[list[str], dict[str, Any]]:
         keys = self._keys
         table = KeyTable(
@@ -184,13 +227,14 @@ class Records:
                 for lane in names.LANES
                 for key in (names.journal_body, names.journal_due)
             ]
+            + [names.journal_rung(keys.prefix, lane) for lane in names.LANES]
         )
         routers: dict[str, int] = {}
 
         def router_at(name: str) -> int:
             return routers.setdefault(name, len(routers) + 1)
 
-        orders = [self._order_of(c, table, router_at) for c in commits]
+        orders = [self._order_of(c, table, router_at, sources) for c in commits]
         blocks = [[name, table.block(keys.router_block(name))] for name in routers]
         return table.keys, {
             "stamp": new_stamp(),
@@ -202,11 +246,17 @@ class Records:
             "expected": table.at(keys.expected),
             "router_keys": keys.router_block_parts(),
             "routers": blocks,
+            "sources": [table.at(keys.source(name)) for name in sources],
+            "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
             "commits": orders,
         }
 
     def _order_of(
-        self, c: ServiceCommit, table: KeyTable, router_at: Callable[[str], int]
+        self,
+        c: ServiceCommit,
+        table: KeyTable,
+        router_at: Callable[[str], int],
+        sources: Sequence[str],
     ) -> dict[str, Any]:
         placements = () if c.record is None else c.record.placements
         order: dict[str, Any] = {
@@ -219,6 +269,10 @@ class Records:
             "events": [self._event_order(event, table) for event in c.events],
             "outcomes": [word_order(o, table, self._keys) for o in c.outcomes],
             "counts": list(c.counts.items()),
+            "heard": [
+                [sources.index(each.source) + 1, count, count if each.superseded else 0]
+                for each, count in c.heard.items()
+            ],
         }
         if c.service_id:
             order["record"] = table.at(self._keys.record(c.service_id))
@@ -272,12 +326,19 @@ class Records:
         return order
 
 
+def _seen(event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for hashes in answers:
+        found |= {k: v for k, v in zip(event_keys, hashes, strict=True) if v is not None}
+    return found
+
+
 def decode_stored(service_id: str, text: str | None) -> Stored:
     """Split `generation|JSON`; None is a service of which nothing is known."""
     if not text:
         return Stored(0, ServiceRecord(service_id))
     generation, _, body = text.partition("|")
-    return Stored(int(generation), record_from_json(body))
+    return Stored(int(generation), record_from_json(body, service_id))
 
 
 def feed_of(outcome: Outcome, keys: Keys, *, bulk: bool = False) -> str | None:

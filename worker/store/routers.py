@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import redis
 
@@ -12,12 +12,15 @@ from worker.core.applied_policy import AppliedPolicy
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
-from worker.core.record import ServiceRecord, record_to_json
+from worker.core.record import ServiceRecord
+from worker.core.record_text import record_to_json
 from worker.store.connection import store_errors
+from worker.store.fleet import SURVEY_GOOD_MS
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
 from worker.store.records import Stored, decode_stored, new_stamp, word_order
 from worker.store.scripts import Scripts
+from worker.store.troubles import Known, known_of
 
 SWEEP_CLAIM_MS = 900
 SWEEP_ROUTERS = 200
@@ -30,20 +33,47 @@ POLICY_RECHECK_MS = 30_000
 
 
 class Mark(NamedTuple):
-    """A service that was taken to be looked at: with the stamp that must still stand at the end."""
+    """A service that was taken to be looked at.
+
+    Attributes:
+        service_id: its id.
+        stamp: must still stand at the end.
+        priority: 0 first, 3 last.
+        stored: its record.
+        before: {reason, detail, since_ms, …} if it was not in sync at its last look.
+        held: all that it holds here, if it holds that strongly; None: it must ask for its claims.
+    """
 
     service_id: str
     stamp: str
     priority: int
     stored: Stored
+    before: Mapping[str, Any] | None = None
+    held: frozenset[Claim] | None = None
 
 
 class Acquired(NamedTuple):
-    """A router that is ours: Redis's time, its state so far, the first batch."""
+    """A router that is ours, with what is known of it.
+
+    Attributes:
+        now_ms: Redis's time.
+        state: so far.
+        marks: the first batch.
+        asked: a report of it is to be made.
+        serial: that it is known by, and no other router; None: it must be looked at more closely.
+        survey_due: its rows were not looked through for a day.
+        booted_ms: when, as its last survey found; None: that is not known.
+        troubles: what is remembered of it.
+    """
 
     now_ms: int
     state: RouterState
     marks: list[Mark]
+    asked: bool
+    serial: str | None
+    survey_due: bool
+    booted_ms: int | None
+    troubles: Known
 
 
 class PolicyDiffers(NamedTuple):
@@ -147,19 +177,34 @@ class Routers:
                 "acquire",
                 [
                     self._keys.routers_due,
-                    *self._keys.fleet_block()[:2],
+                    *self._keys.fleet_block(),
+                    self._keys.reports_block()[2],
+                    self._keys.router_full_read(router),
+                    self._keys.router_troubles(router),
                     *self._keys.router_block(router),
                 ],
                 [
                     *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
-                    *(*offered, waits.to_json(), POLICY_RECHECK_MS),
+                    *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS),
                 ],
             )
         if not answer:
             return None
-        now_ms, state, *marks = answer
+        now_ms, state, *rest = answer
         was = RouterState.from_json(state)
-        return Acquired(int(now_ms), was, _marks(marks[0])) if marks else PolicyDiffers(now_ms, was)
+        if not rest:
+            return PolicyDiffers(int(now_ms), was)
+        marks, asked, serial, survey_due, booted, troubles = rest
+        return Acquired(
+            int(now_ms),
+            was,
+            _marks(marks),
+            asked=bool(asked),
+            serial=serial,
+            survey_due=bool(survey_due),
+            booted_ms=None if booted is None else int(booted),
+            troubles=known_of(dict(zip(troubles[::2], troubles[1::2], strict=True))),
+        )
 
     def next_batch(
         self,
@@ -191,14 +236,30 @@ class Routers:
 
     def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
         """Renew the lease and note services as in flight; False when the lease is lost."""
+        return self.begin_writing(router, token, (), in_flight) is not None
+
+    def begin_writing(
+        self, router: str, token: str, taken: Collection[str], others: Collection[str]
+    ) -> frozenset[str] | None:
+        """Renew the lease and note services as in flight, unless the brake holds one of them.
+
+        Args:
+            router: its name.
+            token: holds its lease.
+            taken: services that were taken by their marks.
+            others: services that stand in the way of these, whatever the brake says.
+
+        Returns:
+            Those of `taken` that the brake holds by now, then none is noted; None when the lease
+            is lost.
+        """
         with store_errors():
-            return bool(
-                self._scripts.run(
-                    "renew",
-                    self._block(router),
-                    [router, token, self.lease_ms, *sorted(in_flight)],
-                )
+            ours, braked = self._scripts.run(
+                "renew",
+                self._block(router),
+                [router, token, self.lease_ms, len(taken), *sorted(taken), *sorted(others)],
             )
+        return frozenset(braked) if ours else None
 
     def park(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
         """Release a router that is to be left alone; returns when it is tried next (ms), or 0."""
@@ -297,24 +358,14 @@ class Routers:
         stamp = new_stamp()
         with store_errors():
             self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, *service_ids])
-            texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
+            pipe = self._client.pipeline(transaction=False)
+            pipe.mget([self._keys.record(each) for each in service_ids])
+            pipe.hmget(self._keys.router_block(router)[9], list(service_ids))
+            texts, waiting = pipe.execute()
         return [
-            Mark(service, stamp, 0, decode_stored(service, text))
-            for service, text in zip(service_ids, texts, strict=True)
+            Mark(service, stamp, 0, decode_stored(service, text), why and json.loads(why))
+            for service, text, why in zip(service_ids, texts, waiting, strict=True)
         ]
-
-    def waiting(self, router: str, service_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Why services of this router were not in sync at their last look, where they were not."""
-        if not service_ids:
-            return {}
-        key = self._keys.router_block(router)[9]
-        with store_errors():
-            texts = cast("list[str | None]", self._client.hmget(key, list(service_ids)))
-        return {
-            service: json.loads(text)
-            for service, text in zip(service_ids, texts, strict=True)
-            if text
-        }
 
     def sweep(self, grace_ms: int) -> Swept:
         """Find what was left behind; nothing when another worker swept just now."""
@@ -381,6 +432,13 @@ class Routers:
 
 def _marks(raw: Sequence[Sequence[Any]]) -> list[Mark]:
     return [
-        Mark(service, stamp, int(priority), decode_stored(service, text))
-        for service, stamp, priority, text in raw
+        Mark(
+            service,
+            stamp,
+            int(priority),
+            decode_stored(service, text),
+            before=json.loads(waiting) if waiting else None,
+            held=None if held is None else frozenset(Claim(*each) for each in json.loads(held)),
+        )
+        for service, stamp, priority, text, waiting, held in raw
     ]

@@ -1,6 +1,5 @@
 """How the sources are doing: what came of each, and how much of it was overtaken already."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
@@ -8,7 +7,6 @@ import redis
 
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
-from worker.store.scripts import Scripts
 
 WINDOW: Final = 200
 """Recent events that count: about the last hundred or two of a source."""
@@ -56,33 +54,11 @@ class SourceView:
 
 
 class Sources:
-    """Counts, and reads the counts."""
+    """Reads the counts; a commit counts (`records.py`)."""
 
-    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
-        self._scripts = scripts
         self._keys = keys
-
-    def count(self, heard: Mapping[Heard, int]) -> list[Crossing]:
-        """Count what a commit took in; returns the sources that an alarm begins or ends for."""
-        if not heard:
-            return []
-        names = sorted({each.source for each in heard})
-        numbers: list[int] = []
-        for name in names:
-            late = heard.get(Heard(name, superseded=True), 0)
-            numbers += [heard.get(Heard(name, superseded=False), 0) + late, late]
-        with store_errors():
-            answers = self._scripts.run(
-                "count_sources",
-                [self._keys.source(name) for name in names],
-                [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE, *numbers],
-            )
-        return [
-            Crossing(source, int(crossed) > 0, int(events), int(superseded))
-            for source, (crossed, events, superseded) in zip(names, answers, strict=True)
-            if int(crossed)
-        ]
 
     def view(self, source: str) -> SourceView:
         """What came of one source."""

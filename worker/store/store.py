@@ -10,6 +10,7 @@ from worker.store.alerts import Alerts
 from worker.store.brake import Brake
 from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
+from worker.store.conflicts import Conflicts
 from worker.store.connection import store_errors
 from worker.store.feed import Feed
 from worker.store.fleet import Fleet
@@ -52,6 +53,7 @@ class Store:
     letters: Letters
     manifests: Manifests
     alerts: Alerts
+    conflicts: Conflicts
     telling: Telling
     canaries: Canaries
     brake: Brake
@@ -118,7 +120,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         records=records,
         routers=Routers(client, scripts, keys, lease_ms),
         schedule=ScheduleIndex(client, scripts, keys),
-        sources=Sources(client, scripts, keys),
+        sources=Sources(client, keys),
         fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
         upkeep=Upkeep(client, scripts, keys, records, feed),
@@ -128,6 +130,7 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         letters=Letters(client, scripts, keys),
         manifests=Manifests(client, keys),
         alerts=Alerts(client, scripts, keys),
+        conflicts=Conflicts(client, keys, records),
         telling=Telling(client, keys),
         canaries=Canaries(client, keys),
         brake=Brake(client, scripts, keys),

@@ -37,6 +37,18 @@ class Known(NamedTuple):
     suspects: Mapping[str, Suspect]
 
 
+def known_of(raw: Mapping[str, str]) -> Known:
+    """What the fields of a router's hash say."""
+    return Known(
+        {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
+        {
+            k.removeprefix(_SUSPECT): Suspect(*json.loads(v))
+            for k, v in raw.items()
+            if k.startswith(_SUSPECT)
+        },
+    )
+
+
 class Troubles:
     """One hash a router; it goes a week after its last change."""
 
@@ -46,15 +58,7 @@ class Troubles:
 
     def read(self, router: str) -> Known:
         """All that is remembered; bounded by the services of a few batches."""
-        raw = self._all(router)
-        return Known(
-            {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
-            {
-                k.removeprefix(_SUSPECT): Suspect(*json.loads(v))
-                for k, v in raw.items()
-                if k.startswith(_SUSPECT)
-            },
-        )
+        return known_of(self._all(router))
 
     def note_lacks(self, router: str, lacks: Mapping[str, int]) -> None:
         """Remember what the router lacks, and when somebody was told (ms)."""

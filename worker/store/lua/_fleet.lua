@@ -71,6 +71,19 @@ local function bind(fleet, serial, name)
   add_name(fleet, serial, name)
 end
 
+-- The serial by which `name` is known: bound to it, seen last, and of no other name; else false.
+local function known_serial(fleet, name)
+  local bound = redis.call('HGET', fleet.bound, name)
+  local known = bound and redis.call('HGET', fleet.seen, name) == bound
+    and #others_of(fleet, bound, name) == 0
+  return known and bound
+end
+
+local function survey_due(fleet, name, good_ms, now)
+  local surveyed = tonumber(redis.call('HGET', fleet.surveyed, name) or nil)
+  return not surveyed or surveyed + good_ms <= now
+end
+
 -- Whoever holds the router stops at its next renewal, and nobody takes it while it may still write:
 -- the lease goes to nobody for the time it had left. Returns that time (ms).
 local function revoke(router)

@@ -1,6 +1,19 @@
--- Taking due marks.
+-- Taking due marks. Needs `_claims`.
 
--- The due marks by priority, each {service, stamp, score, record}; at most `most`.
+-- What `service` holds, as it is stored, if it holds all of it strongly; false otherwise.
+local function held_strongly(router, service)
+  local text = redis.call('HGET', router.held, service)
+  for _, claim in ipairs(text and cjson.decode(text) or {}) do
+    local mine = read_claim(router, claim[1])[claim[2]]
+    if not (mine and mine[1] == service and mine[2] == 1) then
+      return false
+    end
+  end
+  return text or '[]'
+end
+
+-- The due marks by priority, each {service, stamp, priority, record, why it waits, claims that it
+-- holds strongly}; at most `most`.
 local function due_marks(router, most, now, record_prefix)
   local found = {}
   for priority = 0, 3 do
@@ -15,6 +28,8 @@ local function due_marks(router, most, now, record_prefix)
           redis.call('HGET', router.marks, service),
           whole(priority),
           redis.call('GET', record_prefix .. service) or false,
+          redis.call('HGET', router.waiting, service) or false,
+          held_strongly(router, service),
         }
       end
     end

@@ -1,18 +1,22 @@
--- include: _time _kinds _router _marks _notes _take
+-- include: _time _kinds _router _marks _claims _notes _fleet _take
 -- Takes the lease on a router and its first batch of due marks.
--- KEYS: 1 routers due, 2 applied policies, 3 held routers, 4.. router block
+-- KEYS: 1 routers due, 2.. fleet block, 10 reports asked for, 11 what full reads found, 12 troubles,
+--       13.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp for what this marks, 5 marks at the most,
 --       6 record key prefix, 7 digest of the worker's policy (empty: it knows none), 8 that policy
 --       as it is to be stored where none is, 9 state as JSON, 10 wait (ms), both for a router whose
---       applied policy is another one
+--       applied policy is another one, 11 how long a survey is good (ms)
 -- Returns false when another worker has it, it is parked or a person holds it, {now, state} when
--- its applied policy is another one, else {now, state or false, {marks}}.
+-- its applied policy is another one, else {now, state or false, {marks}, a report was asked for 1|0,
+-- serial that it is known by or false, a survey is due 1|0, when it booted or false, {troubles}}.
 must_be('zset', KEYS[1])
-must_be('hash', KEYS[2], KEYS[3])
-local router = router_at(ARGV[1], 4)
+local fleet = fleet_at(2)
+must_be('set', KEYS[10])
+must_be('hash', KEYS[11], KEYS[12])
+local router = router_at(ARGV[1], 13)
 local lease_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
-if redis.call('HEXISTS', KEYS[3], router.name) == 1 then
+if redis.call('HEXISTS', fleet.held, router.name) == 1 then
   redis.call('SET', router.rung, 'parked')
   redis.call('ZREM', KEYS[1], router.name)
   return false
@@ -23,9 +27,9 @@ end
 local now = now_ms()
 local was = redis.call('GET', router.state) or false
 if ARGV[7] ~= '' then
-  local applied = redis.call('HGET', KEYS[2], router.name)
+  local applied = redis.call('HGET', fleet.policies, router.name)
   if not applied then
-    redis.call('HSET', KEYS[2], router.name, ARGV[8])
+    redis.call('HSET', fleet.policies, router.name, ARGV[8])
   elseif string.match(applied, '^[^|]*') ~= ARGV[7] then
     local wait = tonumber(ARGV[10])
     local state, old = cjson.decode(ARGV[9]), was and cjson.decode(was) or {}
@@ -43,4 +47,13 @@ look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
 -- Should this holder die, the sweep looks when its lease has run out.
 redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)
 local marks = due_marks(router, most, now, ARGV[6])
-return { now, was, marks }
+return {
+  now,
+  was,
+  marks,
+  redis.call('SREM', KEYS[10], router.name),
+  known_serial(fleet, router.name),
+  survey_due(fleet, router.name, tonumber(ARGV[11]), now) and 1 or 0,
+  redis.call('HGET', KEYS[11], 'booted'),
+  redis.call('HGETALL', KEYS[12]),
+}

@@ -26,6 +26,4 @@ if serial ~= '' then
     redis.call('HSET', fleet.bound, name, serial)
   end
 end
-local surveyed = tonumber(redis.call('HGET', fleet.surveyed, name) or nil)
-local due = not surveyed or surveyed + tonumber(ARGV[3]) <= now_ms()
-return { 'ok', due and 1 or 0 }
+return { 'ok', survey_due(fleet, name, tonumber(ARGV[3]), now_ms()) and 1 or 0 }

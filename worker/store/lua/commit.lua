@@ -1,11 +1,12 @@
--- include: _time _kinds _router _marks _claims _feed _events _brake
+-- include: _time _kinds _router _marks _claims _feed _events _brake _sources
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
---       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, then router
---       blocks and the keys that ARGV[1] names by index
+--       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, 11 12 rung flag
+--       of each lane, then router blocks and the keys that ARGV[1] names by index
 -- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, feed_last, feed_gone, expected,
 --         router_keys: the keys of any router as [before its name, after it], or [key],
---         limits?: of the brake, routers: [[name, first key], …],
+--         limits?: of the brake, routers: [[name, first key], …], sources: [counts of a source, …],
+--         alarm: see `_sources`, lane?: the flag of which goes when nothing is due in its journal,
 --         commits: [{record?, generation?, text?, cancelled?, service, places: [router, …],
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
 --         cut?: {router?, source, is_suspension, new, lost, suspended, counts}: to the brake,
@@ -14,15 +15,21 @@
 --         letters: [[id, text], …],
 --         events: [{key, lane, count, outcome?, text?, feed?, listed?, seconds?,
 --         seen?: [field, value]}, …],
---         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …]}, …]}
+--         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …],
+--         heard: [[source, events, superseded], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …},
---   {hold, marks that the brake took, …}, how many marks it let go.
+--   {hold, marks that the brake took, …}, how many marks it let go, {source, 1 up | -1 down, recent
+--   events, recent superseded, …}: alarms that go up or down, 1 nothing is due in that journal.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
 must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEYS[order.schedule])
 must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9], KEYS[order.expected])
 must_be('string', KEYS[order.feed_last])
 must_be('hash', KEYS[order.feed_gone])
+must_be('string', KEYS[11], KEYS[12])
+for _, at in ipairs(order.sources) do
+  must_be('hash', KEYS[at])
+end
 local feeds = { KEYS[order.feed_last], KEYS[order.feed_gone] }
 local routers = {}
 for i, each in ipairs(order.routers) do
@@ -84,6 +91,7 @@ local function router_named(name)
 end
 
 local results = {}
+local heard = {}
 local touched = {}
 local braked = {}
 
@@ -155,6 +163,10 @@ for i, c in ipairs(order.commits) do
     for _, event in ipairs(c.events) do
       commit_event(event, c.recent and KEYS[c.recent])
     end
+    for _, each in ipairs(c.heard) do
+      local so_far = heard[each[1]] or { 0, 0 }
+      heard[each[1]] = { so_far[1] + each[2], so_far[2] + each[3] }
+    end
     count_up(KEYS[3], c.counts)
     if c.history then
       note_lines(KEYS[c.history], c.lines)
@@ -165,4 +177,20 @@ end
 if redis.call('TTL', KEYS[6]) == -1 then
   redis.call('EXPIRE', KEYS[6], SEEN_S)
 end
-return { results, ring_touched(routers, touched), braked, let_through_count }
+local alarms = {}
+for at, count in pairs(heard) do
+  local crossed, recent, late = count_source(KEYS[order.sources[at]], count[1], count[2],
+    order.alarm, now)
+  if crossed ~= 0 then
+    for _, each in ipairs({ at, crossed, recent, late }) do
+      alarms[#alarms + 1] = each
+    end
+  end
+end
+local drained = order.lane and #redis.call('ZRANGEBYSCORE', KEYS[6 + 2 * order.lane], '-inf',
+  whole(now), 'LIMIT', 0, 1) == 0
+if drained then
+  redis.call('DEL', KEYS[10 + order.lane])
+end
+return { results, ring_touched(routers, touched), braked, let_through_count, alarms,
+  drained and 1 or 0 }

@@ -1,17 +1,25 @@
 -- include: _time _kinds _router _marks _notes
 -- Renews the lease of a holder, and notes the services that it is about to write.
 -- KEYS: 1 routers due, 2.. router block
--- ARGV: 1 router, 2 token, 3 lease (ms), 4.. services to note as in flight
--- Returns 1, or 0 when the lease is no longer ours (nothing is changed then).
+-- ARGV: 1 router, 2 token, 3 lease (ms), 4 how many of the services were taken by their marks (they
+--       come first; the others stand in their way), 5.. services to note as in flight
+-- Returns {1, {those taken that the brake holds by now}}, or {0, {}} when the lease is no longer
+-- ours (nothing is changed then). If the brake holds any, none is noted: the plan is another one.
 must_be('zset', KEYS[1])
 local router = router_at(ARGV[1], 2)
 local lease_ms = tonumber(ARGV[3])
 if redis.call('GET', router.lease) ~= ARGV[2] then
-  return 0
+  return { 0, {} }
 end
 redis.call('PEXPIRE', router.lease, lease_ms)
 redis.call('ZADD', KEYS[1], whole(now_ms() + lease_ms), router.name)
-for i = 4, #ARGV do
+local braked = {}
+for i = 5, 4 + tonumber(ARGV[4]) do
+  if is_braked(router, ARGV[i]) then
+    braked[#braked + 1] = ARGV[i]
+  end
+end
+for i = 5, #braked == 0 and #ARGV or 0 do
   note(router, ARGV[2], ARGV[i])
 end
-return 1
+return { 1, braked }

@@ -1,13 +1,13 @@
 -- include: _time _kinds
 -- Takes what is due from one lane of the journal, and says what of the message's own events is to
 -- be worked on. An event that is begun for the first time is counted here.
--- KEYS: 1 journal body, 2 journal due, 3 rung flag, 4 attempts
+-- KEYS: 1 journal body, 2 journal due, 3 rung flag, 4 attempts, 5 former names of routers
 -- ARGV: 1 how many at the most, 2 how long they are ours (ms), 3 lifetime of the flag (ms),
 --       4.. keys of events that the message itself carries
 -- Returns {full, {for each carried event how often it was begun before, or -1: the journal has
--- it}, {key, body, begun before, key, body, begun before, …}}. What is carried and due in the
--- journal is taken from there. An empty journal clears the flag: the next publish rings.
-must_be('hash', KEYS[1], KEYS[4])
+-- it}, {key, body, begun before, key, body, begun before, …}, now, {former name, name, …}}. What
+-- is carried and due in the journal is taken from there. An empty journal clears the flag: the next publish rings.
+must_be('hash', KEYS[1], KEYS[4], KEYS[5])
 must_be('zset', KEYS[2])
 must_be('string', KEYS[3])
 local now = now_ms()
@@ -52,4 +52,4 @@ if full then
 elseif #due == 0 then
   redis.call('DEL', KEYS[3])
 end
-return { full and 1 or 0, carried, taken }
+return { full and 1 or 0, carried, taken, now, redis.call('HGETALL', KEYS[5]) }
