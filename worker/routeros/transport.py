@@ -17,11 +17,14 @@ from time import monotonic
 from typing import Any, Final
 
 from worker.inventory import RouterConfig
+from worker.routeros.certificates import ends_ms
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
 
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 _CHUNK: Final = 1 << 16
+_RECORDS: Final = 64
+"""Taken together at most: what is answered steadily must not keep from sending."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -30,11 +33,16 @@ class Transport:
 
     Attributes:
         fingerprint: SHA-256 of the certificate that the router showed, hex; empty without TLS.
+        certificate_ends_ms: until when that is valid (ms since 1970); 0: not known.
     """
 
-    def __init__(self, sock: socket.socket, fingerprint: str = "") -> None:
+    def __init__(
+        self, sock: socket.socket, fingerprint: str = "", certificate_ends_ms: int = 0
+    ) -> None:
         self.fingerprint = fingerprint
+        self.certificate_ends_ms = certificate_ends_ms
         self._sock = sock
+        self._end: Exception | None = None
         sock.settimeout(0)
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
@@ -55,21 +63,40 @@ class Transport:
         """
         while True:
             events = select.POLLIN | self._send(out)
-            try:
-                data = self._sock.recv(_CHUNK)
-            except (BlockingIOError, ssl.SSLWantReadError):
-                pass
-            except ssl.SSLWantWriteError:
-                events |= select.POLLOUT
-            else:
-                if not data:
-                    raise EOFError
+            data, more = self._receive()
+            if data:
                 return data
+            events |= more
             remaining_s = deadline - monotonic()
             if remaining_s <= 0:
                 raise TimeoutError
             self._poll.modify(self._sock, events)
             self._poll.poll(remaining_s * 1000)
+
+    def _receive(self) -> tuple[bytes, int]:
+        """All that is there by now, and what to wait for besides when there is nothing.
+
+        A record of TLS is often one answer alone: many of them are taken together.
+        """
+        if self._end is not None:
+            raise self._end
+        parts: list[bytes] = []
+        while len(parts) < _RECORDS:
+            try:
+                part = self._sock.recv(_CHUNK)
+                if not part:
+                    raise EOFError
+            except (BlockingIOError, ssl.SSLWantReadError):
+                break
+            except ssl.SSLWantWriteError:
+                return b"".join(parts), select.POLLOUT
+            except (OSError, EOFError) as error:
+                if not parts:
+                    raise
+                self._end = error  # first what came before it; a socket says it only once
+                break
+            parts.append(part)
+        return b"".join(parts), 0
 
     def _send(self, out: bytearray) -> int:
         """Send what goes now; return the event to wait for before the rest can go."""
@@ -113,7 +140,7 @@ def open_transport(
     try:
         with ExitStack() as undo:
             sock = undo.enter_context(_connect(config.host, config.port, deadline, user_timeout_s))
-            fingerprint = ""
+            fingerprint, until_ms = "", 0
             if context:
                 doing = f"TLS with {config.host}:{config.port}"
                 # the name is asked for only where a CA's word about it counts
@@ -123,10 +150,11 @@ def open_transport(
                 )
                 sock.settimeout(_left(deadline))
                 sock.do_handshake()
-                fingerprint = hashlib.sha256(sock.getpeercert(binary_form=True) or b"").hexdigest()
+                shown = sock.getpeercert(binary_form=True) or b""
+                fingerprint, until_ms = hashlib.sha256(shown).hexdigest(), ends_ms(shown)
                 if not (trust or config.ca_file) and fingerprint != config.fingerprint:
                     raise other_certificate(config.name, config.fingerprint, fingerprint)
-            transport = Transport(sock, fingerprint)
+            transport = Transport(sock, fingerprint, until_ms)
             undo.pop_all()
             return transport
     except (*FOREIGN, ValueError) as error:  # the last: a host that can be no name
