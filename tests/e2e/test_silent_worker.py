@@ -36,7 +36,7 @@ def test_a_wedged_worker_is_restarted_and_the_other_is_not(short_directory):
         proxy.swallow("lw:events")
         here.publisher.publish([activated(2)])
         eventually(lambda: "SVC-2" in here.rows("R1"), 30, "a new worker took it")
-        eventually(lambda: set(here.store.views.workers()) - before, 10, "its first sign of life")
+        eventually(lambda: set(here.store.views.workers()) - before, 30, "its first sign of life")
         (new,) = set(here.store.views.workers()) - before
         assert new.startswith("events@")
         assert here.log_text().count('"worker.silent"') == 1
