@@ -19,6 +19,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from worker.core import effect
 from worker.core.circuit import RouterState
 from worker.core.outcome import FINAL, Outcome
 from worker.store.feed import CursorTooOldError
@@ -142,7 +143,7 @@ def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str
         "detail": outcome.detail,
         "router": outcome.router,
         "effective_at": utc_time(outcome.effective_at_ms),
-        "effective_by": outcome.effective_by,
+        "effective_by": effect.words_of(outcome.effective_by),
         "accepted_at": utc_time(outcome.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
     }

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, Self
 import structlog
 
 from contracts import names
+from worker.core.history import line_to_json
 from worker.core.outcome import FINAL, DeadLetter, Outcome, State
 from worker.core.record import Outstanding
 from worker.core.schedule import Scheduled
@@ -88,7 +89,7 @@ class Report:
         now_ms: Redis's time.
         counts: counters that go up beside those of the events.
         letters: dead letters.
-        lines: history, oldest first, as JSON.
+        lines: history, oldest first, as text.
         heard: how many events of each source were taken in.
     """
 
@@ -184,10 +185,10 @@ class Report:
 
     def line(self, of: Subject, what: str, **more: object) -> None:
         """A line of the service's history."""
-        line = {"at_ms": self.now_ms, "what": what, "event": of.event_id, "type": of.type}
+        line: dict[str, object] = {"event": of.event_id, "type": of.type}
         if of.actor:
             line["actor"] = of.actor
-        self.lines.append(json.dumps(line | more))
+        self.lines.append(line_to_json(self.now_ms, what, line | more))
 
     def note(self, name: str, of: Subject, **more: object) -> None:
         """A line of the log, once the commit is through."""

@@ -1,10 +1,10 @@
 """An intake desk on paper: what folding makes of events and of time, without a store."""
 
-import json
 from datetime import UTC, datetime
 
 from tests.builders import SOURCE
 from tests.worker.desk import POLICIES, SOURCES
+from worker.core.history import line_from_json
 from worker.core.record import ServiceRecord
 from worker.intake.admission import Admitted, Intake, admit, key_of
 from worker.intake.folding import Folding
@@ -89,7 +89,7 @@ class PaperDesk:
 
     def history(self):
         """What happened, in order."""
-        return [json.loads(line)["what"] for commit in self.commits for line in commit.lines]
+        return [line_from_json(line)["what"] for commit in self.commits for line in commit.lines]
 
 
 __all__ = ["NOON", "SOURCE", "PaperDesk", "at"]

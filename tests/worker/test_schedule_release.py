@@ -1,6 +1,5 @@
 """The schedule on a real store: who is due, when, and once."""
 
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.waiting import eventually
 from tests.worker.desk import Desk
+from worker.core.history import line_from_json
 from worker.runtime.tasks import release_due
 from worker.store.schedule import RELEASE_MS
 from worker.store.store import open_store
@@ -144,4 +144,4 @@ def test_the_schedule_survives_a_crash_of_redis(own_valkey):
 
         eventually(released, "it takes effect")
         assert released_at[0] >= now_ms + 2_500
-        assert json.loads(client.lindex(store.keys.history("SVC-1"), 0))["what"] == "released"
+        assert line_from_json(client.lindex(store.keys.history("SVC-1"), 0))["what"] == "released"

@@ -10,6 +10,7 @@ import structlog
 
 from worker.core.effect import effective_by
 from worker.core.entry import Entry, wanted_router
+from worker.core.history import line_to_json
 from worker.core.operations import Note, Waiting
 from worker.core.outcome import DeadLetter, Outcome, outcome_of
 from worker.core.record import Outstanding, Placement, ServiceRecord, Settled, settle
@@ -117,13 +118,11 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     lines = []
     if look.wrote or outcomes:
         line = {
-            "at_ms": now_ms,
-            "what": "removed" if gone else "in sync",
             "router": look.router,
             "wrote": look.wrote,
             "applied": [outcome.event_id for outcome in outcomes if outcome.state == "applied"],
         }
-        lines = [json.dumps(line)]
+        lines = [line_to_json(now_ms, "removed" if gone else "in sync", line)]
         log.info(
             "service.converged",
             service_id=look.mark.service_id,
@@ -204,8 +203,8 @@ def waiting(
     ]
     lines = []
     if not same:
-        line = {"at_ms": now_ms, "what": "waiting", "router": router}
-        lines = [json.dumps(line | {"reason": reason, "detail": detail})]
+        line = {"router": router, "reason": reason, "detail": detail}
+        lines = [line_to_json(now_ms, "waiting", line)]
         (log.debug if reason in OF_THE_ROUTER else log.warning)("service.waiting", **fields)
     now_waiting = {"reason": reason, "detail": detail, "since_ms": since_ms, "tries": tries}
     return Conclusion(
@@ -250,7 +249,7 @@ def given_up(
         )
         for each in events_at(record, router)
     ]
-    line = {"at_ms": now_ms, "what": "failed", "router": router}
+    line = {"router": router, "reason": reason, "detail": detail}
     log.error(
         "service.dead_lettered",
         service_id=mark.service_id,
@@ -264,7 +263,7 @@ def given_up(
         outcomes=outcomes,
         waiting=json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms}),
         letters=[letter],
-        lines=[json.dumps(line | {"reason": reason, "detail": detail})],
+        lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
         forget_note=forget_note,
     )

@@ -3,7 +3,6 @@
 Called by `round` in place of its work, where the router's policy says `mode = "observe"`.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from worker.convergence.endings import Look, events_at, placements_after
 from worker.convergence.gathering import Gathering
 from worker.convergence.shortcomings import Shortcomings
 from worker.convergence.writing import in_words
+from worker.core.history import line_to_json
 from worker.core.operations import Plan
 from worker.core.outcome import outcome_of
 from worker.core.planner import plan
@@ -68,7 +68,7 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
             )
             for end in settled
         ]
-    line = {"at_ms": now_ms, "what": "observed", "router": look.router, "reason": reason}
+    line = {"router": look.router, "reason": reason, "detail": detail}
     log.info("service.observed", service_id=service_id, router=look.router, reason=reason)
     return Conclusion(
         look.mark,
@@ -76,6 +76,6 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
         record=after if after != record else None,
         gone=look.router not in after.placements,
         outcomes=outcomes,
-        lines=[json.dumps(line | {"detail": detail})] if outcomes else [],
+        lines=[line_to_json(now_ms, "observed", line)] if outcomes else [],
         counts=Counter(outcome.state for outcome in outcomes),
     )

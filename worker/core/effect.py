@@ -9,29 +9,43 @@ from typing import Final
 from worker.core.entry import ANY_SERVER, Entry
 from worker.core.rows import ADDRESS_LISTS, MenuPath
 
-AT_ONCE: Final = "at the router at once"
+AT_ONCE: Final = "at-once"
+_LEASE: Final = "lease "
+_SERVER: Final = "server "
+_RENEWAL: Final = "from the device's next renewal, at the latest by the end of "
 
 
 def effective_by(entry: Entry, registers: Collection[str], touched: Collection[MenuPath]) -> str:
-    """One sentence on an event; empty where nothing was written.
+    """From when an event acts, shortly, as outcomes keep it; empty where nothing was written.
 
     Args:
         entry: what the router holds now.
         registers: what the event wrote.
         touched: the menus that were written for the service.
+
+    Returns:
+        `at-once`, or until when the device asks: `lease TIME` of its own lease time, `server NAME`
+        of that of its DHCP server, which is `all` where any may serve it.
     """
     if not touched:
         return ""
     listed = ADDRESS_LISTS in touched
     if listed and (set(registers) == {"suspension"} or len(touched) == 1):
         return AT_ONCE
-    return f"from the device's next renewal, at the latest by {_lease_time(entry)}"
-
-
-def _lease_time(entry: Entry) -> str:
     fields = entry.fields or {}
     if fields.get("lease-time"):
-        return f"the end of its lease time of {fields['lease-time']}"
-    server = fields.get("server", ANY_SERVER)
-    whose = "its DHCP server" if server == ANY_SERVER else f"DHCP server {server}"
-    return f"the end of the lease time of {whose}"
+        return _LEASE + fields["lease-time"]
+    return _SERVER + fields.get("server", ANY_SERVER)
+
+
+def words_of(short: str) -> str:
+    """What `effective_by` says as a sentence; other words, such as an older version's, stay."""
+    if short == AT_ONCE:
+        return "at the router at once"
+    if short.startswith(_LEASE):
+        return f"{_RENEWAL}its lease time of {short.removeprefix(_LEASE)}"
+    if short.startswith(_SERVER):
+        name = short.removeprefix(_SERVER)
+        whose = "its DHCP server" if name == ANY_SERVER else f"DHCP server {name}"
+        return f"{_RENEWAL}the lease time of {whose}"
+    return short

@@ -1,20 +1,19 @@
-"""What we know of one service, and how that is kept as text.
+"""What we know of one service.
 
 Who calls it: `accept` folds events into a record (`fold.py`), `converge` asks what a router must
-hold for it (`entry.py`), the store keeps it. Nothing here knows of Redis or of a router.
+hold for it (`entry.py`), the store keeps it as text (`record_text.py`). Nothing here knows of Redis
+or of a router.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pydantic import JsonValue
 
 from worker.core.rows import ListPlace
 from worker.core.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.version import NEVER, Version
-from worker.errors import LeasewireError
 
 DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "lifecycle": None,  # None, "on" or "cancelled"
@@ -89,18 +88,6 @@ class Placement(NamedTuple):
 
     written: Mapping[str, str] | None
     listed: frozenset[ListPlace] = frozenset()
-
-    def to_values(self) -> object:
-        """As JSON keeps it: only the lease, where there is nothing else."""
-        return [self.written, sorted(self.listed)] if self.listed else self.written
-
-    @classmethod
-    def from_values(cls, values: list[Any] | Mapping[str, str] | None) -> "Placement":
-        """The reverse of `to_values`."""
-        if not isinstance(values, list):
-            return cls(values)
-        written, listed = values
-        return cls(written, frozenset(ListPlace(*place) for place in listed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,76 +196,3 @@ def _end_of(
     if not holders or any(holder.version == event.version for holder in holders):
         return "applied", None
     return "superseded", max(holders, key=lambda holder: holder.version).event
-
-
-FORMAT: Final = 1
-"""Number of the text format: raise it when an older reader would misread the new text."""
-
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-
-
-class UnknownRecordFormatError(LeasewireError):
-    """A record was written by a version of Leasewire that this one cannot read."""
-
-    def __init__(self, found: object) -> None:
-        super().__init__(f"the record has format {found!r}, this version reads {FORMAT}")
-        self.found = found
-
-
-def record_to_json(record: ServiceRecord) -> str:
-    """Write a record as compact JSON; registers that one event set share its version."""
-    by_event: dict[tuple[Version, str, Version], dict[str, JsonValue]] = {}
-    for name, (value, version, event, stated) in record.registers.items():
-        by_event.setdefault((version, event, stated), {})[name] = value
-    text: dict[str, Any] = {
-        "format": FORMAT,
-        "service": record.service_id,
-        "owner": record.owner,
-        "highest": record.highest,
-        "registers": [
-            [version, event, values] + ([] if stated == version else [stated])
-            for (version, event, stated), values in by_event.items()
-        ],
-        "placements": {router: at.to_values() for router, at in record.placements.items()},
-        "outstanding": record.outstanding,
-    }
-    if record.epoch:
-        text["epoch"] = record.epoch
-    if record.heard_ms:
-        text["heard"] = record.heard_ms
-    if record.schedule != NOTHING_SCHEDULED:
-        text["schedule"] = record.schedule.to_values()
-    return _encode(text)
-
-
-def record_from_json(text: str) -> ServiceRecord:
-    """Read what `record_to_json` wrote.
-
-    Raises:
-        UnknownRecordFormatError: it has another format number.
-    """
-    raw = json.loads(text)
-    if raw.get("format") != FORMAT:
-        raise UnknownRecordFormatError(raw.get("format"))
-    return ServiceRecord(
-        service_id=raw["service"],
-        owner=raw["owner"],
-        epoch=raw.get("epoch", 0),
-        registers={
-            name: Register(value, version, event, stated)
-            for stamp, event, values, *other in raw["registers"]
-            for version in [Version(*stamp)]
-            for stated in [Version(*other[0]) if other else version]
-            for name, value in values.items()
-        },
-        highest=Version(*raw["highest"]),
-        placements={router: Placement.from_values(at) for router, at in raw["placements"].items()},
-        outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
-        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
-        heard_ms=raw.get("heard", 0),
-    )
-
-
-def _outstanding(fields: list[Any]) -> Outstanding:
-    read = Outstanding(*fields)
-    return read._replace(registers=tuple(read.registers), version=Version(*read.version))

@@ -5,7 +5,6 @@ the generation of its record, while this holds the lease: no pass is at the rout
 a crash in between the same call goes on with what is left.
 """
 
-import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 from pydantic import JsonValue
 
 from worker.core.entry import claims_of, wanted_entries, wanted_router
+from worker.core.history import line_to_json
 from worker.core.outcome import outcome_of
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement, ServiceRecord, Settled, settle
@@ -246,9 +246,7 @@ class RouterNames:
         return moved
 
     def _line(self, at_ms: int, what: str, router: str, **more: str) -> str:
-        return json.dumps(
-            {"at_ms": at_ms, "what": what, "router": router, "actor": self.actor} | more
-        )
+        return line_to_json(at_ms, what, {"router": router, "actor": self.actor} | more)
 
 
 def _wants(record: ServiceRecord, router: str) -> bool:

@@ -4,7 +4,6 @@ Called by `leasewire sources rebase|transfer`. Each service goes by a commit of 
 the generation of its record; whatever is left after a crash goes when this is called again.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,6 +11,7 @@ from typing import Final
 import structlog
 
 from worker.core.brake import owned_change
+from worker.core.history import line_to_json
 from worker.core.record import ServiceRecord
 from worker.store.records import ServiceCommit, Stored
 from worker.store.store import Store
@@ -47,7 +47,7 @@ class SourceChanges:
 
         Again, before anything new was said, it changes nothing.
         """
-        done = self._change(source, None, rebased, {"what": "source-rebased", "source": source})
+        done = self._change(source, None, rebased, "source-rebased", {"source": source})
         log.warning("source.rebased", source=source, services=done, actor=self.actor)
         return done
 
@@ -63,7 +63,8 @@ class SourceChanges:
             source,
             only,
             lambda record: replace(rebased(record), owner=to),
-            {"what": "source-transferred", "source": source, "to": to},
+            "source-transferred",
+            {"source": source, "to": to},
         )
         log.warning("source.transferred", source=source, to=to, services=done, actor=self.actor)
         return done
@@ -73,6 +74,7 @@ class SourceChanges:
         source: str,
         only: Collection[str] | None,
         change: Callable[[ServiceRecord], ServiceRecord],
+        what: str,
         line: dict[str, str],
     ) -> int:
         done = 0
@@ -80,22 +82,23 @@ class SourceChanges:
         for each in owned(self.store, source, only):
             some.append(each)
             if len(some) == _AT_A_TIME:
-                done += self._commit(source, some, change, line)
+                done += self._commit(source, some, change, what, line)
                 some = []
-        return done + self._commit(source, some, change, line)
+        return done + self._commit(source, some, change, what, line)
 
     def _commit(
         self,
         source: str,
         some: list[Stored],
         change: Callable[[ServiceRecord], ServiceRecord],
+        what: str,
         line: dict[str, str],
     ) -> int:
         """Commit until each went through; another worker may be faster, and then that is read."""
         done = 0
         while some:
             now_ms = self.store.records.now_ms()
-            text = json.dumps({"at_ms": now_ms, **line, "actor": self.actor})
+            text = line_to_json(now_ms, what, line | {"actor": self.actor})
             commits = [
                 ServiceCommit(
                     each.record.service_id,

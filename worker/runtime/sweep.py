@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from worker.core.record import UnknownRecordFormatError
+from worker.core.texts import UnknownFormatError
 from worker.errors import StoreUnavailable
 from worker.runtime.tasks import Rings
 from worker.store.store import Store
@@ -75,7 +75,7 @@ class Sweep:
         self._look()
         try:
             self._store.upkeep.run()
-        except UnknownRecordFormatError as error:
+        except UnknownFormatError as error:
             # A newer worker runs beside this one, and does the upkeep.
             log.warning("upkeep.skipped", reason=str(error))
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 
 import redis
 
+from worker.core.history import line_to_json
 from worker.store.connection import store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
@@ -112,7 +113,7 @@ class Brake:
         blocks = [[name, table.block(keys.router_block(name))] for name in routers]
         scope, _, name = hold.partition(":")
         sources = {name} if scope == "source" else {mark.source for mark in marks}
-        line = {"at_ms": now_ms, "what": "brake-approved", "actor": by, "hold": hold}
+        line = {"actor": by, "hold": hold}
         action = {"at_ms": now_ms, "what": "brake approved", "by": by, "hold": hold}
         order: dict[str, Any] = {
             "hold": hold,
@@ -128,7 +129,7 @@ class Brake:
                     "service": mark.service_id,
                     "router": routers[mark.router],
                     "history": table.at(keys.history(mark.service_id)),
-                    "line": json.dumps(line | {"router": mark.router}),
+                    "line": line_to_json(now_ms, "brake-approved", line | {"router": mark.router}),
                 }
                 for mark in marks
             ],

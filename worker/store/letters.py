@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 import redis
 
+from worker.core.history import line_to_json
 from worker.core.outcome import DeadLetter
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
@@ -45,9 +46,9 @@ class Letters:
         Returns:
             False when it is gone or another one by now: a failure that came after it stays.
         """
-        line = {"at_ms": at_ms, "what": what, "by": by, "letter": letter.id}
-        line |= {"reason": letter.reason} | more
-        action = line | {"service": letter.service_id}
+        line = {"by": by, "letter": letter.id, "reason": letter.reason} | more
+        action = {"at_ms": at_ms, "what": what} | line | {"service": letter.service_id}
+        told = line_to_json(at_ms, what, line)
         with store_errors():
             return bool(
                 self._scripts.run(
@@ -59,7 +60,7 @@ class Letters:
                         self._keys.record(letter.service_id),
                         self._keys.history(letter.service_id),
                     ],
-                    [letter.id, letter.to_json(), json.dumps(action), json.dumps(line)],
+                    [letter.id, letter.to_json(), json.dumps(action), told],
                 )
             )
 

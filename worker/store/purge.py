@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import redis
 
 from contracts import names
+from worker.core.outcome import Outcome
 from worker.errors import LeasewireError
 from worker.store.connection import store_errors
 from worker.store.scripts import Scripts
@@ -98,7 +99,7 @@ def _leave_feeds(store: Store, service_id: str) -> int:
         ):
             after = f"({items[-1][0]}"
             for item_id, said in items:
-                if any(_object(text).get("service_id") == service_id for text in said.values()):
+                if Outcome.from_json(said["outcome"]).service_id == service_id:
                     left += int(store.client.xdel(feed, item_id))
     return left
 

@@ -9,6 +9,7 @@ from redis.client import Pipeline
 
 from contracts import names
 from worker.core.circuit import RouterState
+from worker.core.history import line_from_json
 from worker.core.outcome import DeadLetter, Outcome
 from worker.store.connection import store_errors
 from worker.store.fleet import Held
@@ -67,7 +68,8 @@ class Views:
             return []
         with store_errors():
             texts = self._client.mget([self._keys.outcome(key) for key in event_keys])
-        return [Outcome.from_json(text) for text in texts if text]
+        found = zip(event_keys, texts, strict=True)
+        return [Outcome.from_json(text, key) for key, text in found if text]
 
     def journaled(self, event_keys: Sequence[str]) -> dict[str, names.Lane]:
         """Which of the events are in a journal still, and in which lane's."""
@@ -106,7 +108,7 @@ class Views:
         return ServiceView(
             decode_stored(service_id, cast("str", text)),
             self.outcomes(cast("list[str]", recent)),
-            [json.loads(line) for line in cast("list[str]", history)],
+            [line_from_json(line) for line in cast("list[str]", history)],
             waiting,
             marked,
         )

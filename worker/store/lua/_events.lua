@@ -6,6 +6,11 @@ local RECENT = 20
 local RECENT_S = 60 * 86400
 local OPEN = { accepted = true, scheduled = true, waiting = true }
 
+-- Where an event stands, by the text of its outcome: an array, or the object of the first format.
+local function state_of(text)
+  return string.match(text, '^%[%d+,"([%a-]+)"') or cjson.decode(text).state
+end
+
 -- `feed`: where it is told too, if it is news; nil: nowhere. `at`: see `append`.
 local function say(key, text, seconds, feed, at, now)
   local before = redis.call('SET', key, text, 'EX', seconds or OUTCOME_S, 'GET')
@@ -33,7 +38,7 @@ local function note_recent(recent, event_key, outcome_prefix)
   redis.call('LPUSH', recent, event_key)
   for _, fallen in ipairs(redis.call('LRANGE', recent, RECENT, -1)) do
     local text = redis.call('GET', outcome_prefix .. fallen)
-    if text and not OPEN[cjson.decode(text).state] then
+    if text and not OPEN[state_of(text)] then
       redis.call('DEL', outcome_prefix .. fallen)
     end
   end

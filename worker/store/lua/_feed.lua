@@ -32,10 +32,11 @@ local function append(feed, at, text, now)
   end
 end
 
--- Whether a word on an event says more than the time at which it was said.
+-- Whether a word on an event says more than the time at which it was said, which is the third of
+-- an outcome's array. Of an object, the first format, it says the same in another way: news.
 local function is_news(before, text)
   local function untimed(word)
-    return (string.gsub(word, '"at_ms":%d+,?', '', 1))
+    return (string.gsub(word, '^(%[%d+,"[%a-]+",)%-?%d+', '%1', 1))
   end
   return not before or untimed(before) ~= untimed(text)
 end

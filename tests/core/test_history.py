@@ -1,0 +1,52 @@
+"""The text of a line of a history: short, and read as it was said, in its first form as well."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.history import line_from_json, line_to_json
+from worker.core.record import DEFAULTS
+from worker.core.texts import UnknownFormatError
+
+texts = st.text(max_size=8)
+registers = st.lists(st.sampled_from(sorted(DEFAULTS)) | st.just("later"), unique=True)
+fields = st.dictionaries(
+    st.sampled_from(["event", "router", "reason", "detail", "wrote", "by", "actor", "x"]),
+    texts | st.lists(texts, max_size=2),
+)
+happenings = st.sampled_from(["accepted", "in sync", "removed", "waiting", "failed", "observed"])
+types = texts | texts.map(lambda name: f"leasewire.service.{name}.v1")
+lines = st.builds(
+    lambda *parts: {k: v for part in parts for k, v in part.items()},
+    fields,
+    st.fixed_dictionaries({}, optional={"type": types, "changed": registers, "applied": registers}),
+)
+
+
+@given(st.integers(0, 2**53), happenings | texts, lines)
+def test_a_line_comes_back_from_text_as_it_was(at_ms, what, more):
+    before = dict(more)
+    read = line_from_json(line_to_json(at_ms, what, more))
+    assert read == {"at_ms": at_ms, "what": what} | more
+    assert more == before
+
+
+def test_the_lines_that_come_often_are_small_and_can_be_read():
+    event, wrote = "0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a02", "set *A8 block-access: no -> yes"
+    accepted = {"event": event, "type": "leasewire.service.suspended.v1", "changed": ["suspension"]}
+    assert line_to_json(1795796990512, "accepted", accepted) == (
+        f'[2,1795796990512,"accepted","{event}","suspended","u"]'
+    )
+    synced = {"router": "R1", "wrote": [wrote], "applied": [event]}
+    assert line_to_json(1795796990580, "in sync", synced) == (
+        f'[2,1795796990580,"in sync","R1",["{wrote}"],["{event}"]]'
+    )
+
+
+def test_the_first_format_is_still_read_and_another_one_refused():
+    first = {"at_ms": 7, "what": "accepted", "event": "e", "type": "t", "changed": ["mac"]}
+    assert line_from_json(json.dumps(first)) == first
+    with pytest.raises(UnknownFormatError, match="line of a history has format 3"):
+        line_from_json('[3,7,"accepted"]')

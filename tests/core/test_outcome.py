@@ -1,0 +1,98 @@
+"""The text of an outcome: short, and read as it was said, by this version and in its first form."""
+
+import json
+from dataclasses import asdict, replace
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.effect import AT_ONCE, words_of
+from worker.core.outcome import Outcome, State
+from worker.core.texts import UnknownFormatError, full_type, short_type
+
+texts = st.text(max_size=12)
+times = st.integers(0, 2**53)
+types = texts | texts.map(lambda name: f"leasewire.service.{name}.v1") | st.just("=a.b")
+outcomes = st.builds(
+    Outcome,
+    *(texts, texts, texts, types, texts),
+    st.sampled_from(get_args(State)),
+    *(texts, texts, times, times, texts, times, texts),
+    st.booleans(),
+)
+
+APPLIED = Outcome(
+    key="b04ecad01e0760b41341cb95",
+    event_id="0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a02",
+    source="urn:isp:bss:test",
+    type="leasewire.service.activated.v1",
+    service_id="SVC-171",
+    state="applied",
+    accepted_at_ms=1795796989297,
+    at_ms=1795796989366,
+    router="R1",
+    effective_by="server dhcp-vlan-32",
+)
+
+
+@given(outcomes)
+def test_an_outcome_comes_back_from_text_as_it_was(outcome):
+    assert Outcome.from_json(outcome.to_json(), outcome.key) == outcome
+
+
+@given(outcomes)
+def test_the_first_format_is_still_read(outcome):
+    old = {name: value for name, value in asdict(outcome).items() if value not in ("", 0)}
+    assert Outcome.from_json(json.dumps(old)) == outcome
+
+
+def test_an_outcome_is_small_and_can_be_read():
+    text = APPLIED.to_json()
+    assert len(text) < 140
+    assert text == (
+        '[2,"applied",69,1795796989297,"activated","0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a02",'
+        '"urn:isp:bss:test","SVC-171","R1","server dhcp-vlan-32"]'
+    )
+
+
+def test_what_a_newer_version_adds_is_dropped_and_another_format_refused():
+    raw = json.loads(replace(APPLIED, effective_at_ms=7, bulk=True).to_json())
+    read = Outcome.from_json(json.dumps([*raw, "new"]), APPLIED.key)
+    assert read == replace(APPLIED, effective_at_ms=7, bulk=True)
+    with pytest.raises(UnknownFormatError, match="the outcome has format 3"):
+        Outcome.from_json(json.dumps([3, *raw[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("full", "short"),
+    [
+        ("leasewire.service.mac_changed.v1", "mac_changed"),
+        ("leasewire.service.a.b.v1", "leasewire.service.a.b.v1"),
+        ("leasewire.service..v1", "leasewire.service..v1"),
+        ("leasewire.service.=x.v1", "leasewire.service.=x.v1"),
+        ("leasewire.service.v1", "leasewire.service.v1"),
+        ("mac_changed", "=mac_changed"),
+        ("=a.b", "==a.b"),
+        ("", ""),
+    ],
+)
+def test_a_type_is_kept_short_and_never_taken_for_another(full, short):
+    assert short_type(full) == short
+    assert full_type(short) == full
+
+
+@pytest.mark.parametrize(
+    ("short", "words"),
+    [
+        (AT_ONCE, "at the router at once"),
+        ("lease 30m", "by the end of its lease time of 30m"),
+        ("server all", "by the end of the lease time of its DHCP server"),
+        ("server dhcp1", "by the end of the lease time of DHCP server dhcp1"),
+        ("as an older version said it", "as an older version said it"),
+        ("", ""),
+    ],
+)
+def test_from_when_it_acts_is_put_into_words(short, words):
+    assert words_of(short).endswith(words)

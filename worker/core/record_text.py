@@ -1,0 +1,251 @@
+"""The text of a service's record, as short as it may be and still be read by a person.
+
+Who calls it: the store, each time it reads or writes a record. What changes here in a way that an
+older version would misread gets a new format number, and a reader of both.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from worker.core.record import DEFAULTS, Outstanding, Placement, Register, ServiceRecord
+from worker.core.rows import ListPlace
+from worker.core.schedule import NOTHING_SCHEDULED, Schedule
+from worker.core.texts import UnknownFormatError, to_json
+from worker.core.version import NEVER, Version
+
+RECORD_FORMAT: Final = 2
+"""Number of the text format: raise it when an older reader would misread the new text."""
+
+LETTERS: Final[Mapping[str, str]] = {
+    "lifecycle": "l",
+    "suspension": "u",
+    "router": "r",
+    "dhcp_server": "d",
+    "mac": "m",
+    "serial": "s",
+    "circuit_id": "c",
+    "remote_id": "i",
+    "address": "a",
+    "plan": "p",
+    "dns_servers": "n",
+    "options": "o",
+    "label": "b",
+    "customer_id": "k",
+}
+"""How texts name registers; no letter is ever given to another one."""
+_REGISTERS: Final = {letter: name for name, letter in LETTERS.items()}
+_DEFAULT: Final = "-"
+"""Before the letters of the registers that were set to their defaults."""
+_AS_SET: Final[Mapping[str, tuple[str, str]]] = {
+    "mac-address": ("m", "mac"),
+    "address": ("a", "address"),
+    "server": ("d", "dhcp_server"),
+}
+"""Fields of a lease that mostly are as a register says: its letter stands for them then."""
+_USUAL: Final[Mapping[str, tuple[str, str]]] = {
+    "block-access": ("b", "no"),
+    "dhcp-option": ("o", ""),
+}
+"""Fields of a lease that mostly have one value: then this letter stands for it."""
+_USUAL_BY_LETTER: Final = {letter: (name, value) for name, (letter, value) in _USUAL.items()}
+_AS_SET_BY_LETTER: Final = {letter: (name, of) for name, (letter, of) in _AS_SET.items()}
+
+
+def short_registers(names: Iterable[str]) -> str | list[str]:
+    """Registers by their letters."""
+    names = list(names)
+    if all(name in LETTERS for name in names):
+        return "".join(LETTERS[name] for name in names)
+    return names
+
+
+def registers_of(short: str | list[str]) -> list[str]:
+    """The reverse of `short_registers`."""
+    return [_REGISTERS[letter] for letter in short] if isinstance(short, str) else short
+
+
+def record_to_json(record: ServiceRecord) -> str:
+    """Write a record as compact JSON, without the service's id, which is part of where it is kept.
+
+    `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
+    those with their default}, stated if another version], …], "at": {router: lease}}`, and where
+    they say something `highest`, `epoch`, `outstanding`, `schedule` and `heard`. A lease is null,
+    `letters` or `[letters, {its other fields}, its places in lists]`.
+    """
+    by_event: dict[tuple[Version, str, Version], dict[str, JsonValue]] = {}
+    last: tuple[object, object, object] = (None, None, None)
+    together: dict[str, JsonValue] = {}
+    for name, (value, version, event, stated) in record.registers.items():
+        # Mostly the one before was set by the same event: no need then to find its group.
+        if version is not last[0] or event is not last[1] or stated is not last[2]:
+            together = by_event.setdefault((version, event, stated), {})
+            last = version, event, stated
+        together[name] = value
+    text: dict[str, Any] = {
+        "format": RECORD_FORMAT,
+        "owner": record.owner,
+        "set": [
+            [version, event, _short_values(values)] + ([] if stated == version else [stated])
+            for (version, event, stated), values in by_event.items()
+        ],
+        "at": {
+            router: _short_placement(at, record.registers)
+            for router, at in record.placements.items()
+        },
+    }
+    if record.highest != max((version for version, *_ in by_event), default=NEVER):
+        text["highest"] = record.highest
+    if record.epoch:
+        text["epoch"] = record.epoch
+    if record.outstanding:
+        text["outstanding"] = record.outstanding
+    if record.schedule != NOTHING_SCHEDULED:
+        text["schedule"] = record.schedule.to_values()
+    if record.heard_ms:
+        text["heard"] = record.heard_ms
+    return to_json(text)
+
+
+def record_from_json(text: str, service_id: str) -> ServiceRecord:
+    """Read what `record_to_json` wrote, in this version or an earlier one.
+
+    Raises:
+        UnknownFormatError: it has another format number.
+    """
+    raw = json.loads(text)
+    if raw.get("format") == 1:
+        return _from_first_format(raw)
+    if raw.get("format") != RECORD_FORMAT:
+        raise UnknownFormatError("record", raw.get("format"), RECORD_FORMAT)
+    registers: dict[str, Register] = {}
+    highest = NEVER
+    for stamp, event, values, *other in raw["set"]:
+        version = Version(*stamp)
+        stated = Version(*other[0]) if other else version
+        highest = max(highest, version)
+        for letter, value in values.items():
+            for each in value if letter == _DEFAULT else (letter,):
+                name = _REGISTERS.get(each, each)
+                said = DEFAULTS[name] if letter == _DEFAULT else _full_value(name, value)
+                registers[name] = Register(said, version, event, stated)
+    return ServiceRecord(
+        service_id=service_id,
+        owner=raw["owner"],
+        epoch=raw.get("epoch", 0),
+        registers=registers,
+        highest=Version(*raw["highest"]) if "highest" in raw else highest,
+        placements={router: _placement(at, registers) for router, at in raw["at"].items()},
+        outstanding=tuple(_outstanding(fields) for fields in raw.get("outstanding", ())),
+        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
+        heard_ms=raw.get("heard", 0),
+    )
+
+
+def _short_values(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    short: dict[str, JsonValue] = {}
+    defaults = ""
+    for name, value in values.items():
+        letter = LETTERS.get(name, name)
+        if name in LETTERS and value == DEFAULTS[name]:
+            defaults += letter
+        elif name == "address" and (ipv4 := _static(value)):
+            short[letter] = ipv4
+        else:
+            short[letter] = value
+    if defaults:
+        short[_DEFAULT] = defaults
+    return short
+
+
+def _full_value(name: str, short: JsonValue) -> JsonValue:
+    if name == "address" and isinstance(short, str):
+        return {"mode": "static", "ipv4": short}
+    return short
+
+
+def _static(address: JsonValue) -> str:
+    """The address of a static one of which nothing else is said; empty for others."""
+    match address:
+        case {"mode": "static", "ipv4": str(ipv4), **rest} if not rest:
+            return ipv4
+        case _:
+            return ""
+
+
+def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | list[Any] | None:
+    if at.written is None and not at.listed:
+        return None
+    letters, others = "", {}
+    for name, value in (at.written or {}).items():
+        usual = _USUAL.get(name)
+        if usual and usual[1] == value:
+            letters += usual[0]
+        elif name in _AS_SET and value == _set_to(_AS_SET[name][1], registers):
+            letters += _AS_SET[name][0]
+        else:
+            others[name] = value
+    short = None if at.written is None else letters
+    if at.listed:
+        return [short, others, sorted(at.listed)]
+    return [short, others] if others else short
+
+
+def _placement(short: str | list[Any] | None, registers: Mapping[str, Register]) -> Placement:
+    letters, others, listed = short, {}, ()
+    if isinstance(short, list):
+        letters, others, *more = short
+        listed = more[0] if more else ()
+    if letters is None:
+        return Placement(None, frozenset(ListPlace(*place) for place in listed))
+    written: dict[str, str] = {}
+    for letter in letters:
+        if letter in _USUAL_BY_LETTER:
+            name, value = _USUAL_BY_LETTER[letter]
+        else:
+            name, register = _AS_SET_BY_LETTER[letter]
+            value = _set_to(register, registers) or ""
+        written[name] = value
+    return Placement(written | others, frozenset(ListPlace(*place) for place in listed))
+
+
+def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:
+    """What a register says as a field of a lease has it; None: nothing."""
+    value = registers[register].value if register in registers else None
+    if register == "address":
+        return _static(value) or None
+    return value if isinstance(value, str) else None
+
+
+def _from_first_format(raw: Mapping[str, Any]) -> ServiceRecord:
+    return ServiceRecord(
+        service_id=raw["service"],
+        owner=raw["owner"],
+        epoch=raw.get("epoch", 0),
+        registers={
+            name: Register(value, version, event, stated)
+            for stamp, event, values, *other in raw["registers"]
+            for version in [Version(*stamp)]
+            for stated in [Version(*other[0]) if other else version]
+            for name, value in values.items()
+        },
+        highest=Version(*raw["highest"]),
+        placements={router: _first_placement(at) for router, at in raw["placements"].items()},
+        outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
+        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
+        heard_ms=raw.get("heard", 0),
+    )
+
+
+def _first_placement(values: list[Any] | Mapping[str, str] | None) -> Placement:
+    if not isinstance(values, list):
+        return Placement(values)
+    written, listed = values
+    return Placement(written, frozenset(ListPlace(*place) for place in listed))
+
+
+def _outstanding(fields: list[Any]) -> Outstanding:
+    read = Outstanding(*fields)
+    return read._replace(registers=tuple(read.registers), version=Version(*read.version))
