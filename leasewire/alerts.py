@@ -31,6 +31,7 @@ app = typer.Typer(no_args_is_help=True, help="What is wrong now, who is told, wh
 
 _BAD_INPUT: Final = 2
 _LOOK_EVERY_S: Final = 0.2
+_DISMISSED: Final = "revision-conflict"
 _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 90 * 86_400_000
 
@@ -172,6 +173,32 @@ def unmute(
         typer.echo(f"There is no such mute: {clean(f'{kind} {subject}'.strip())}", err=True)
         raise typer.Exit(1)
     typer.echo("It is told again.")
+
+
+@app.command()
+def dismiss(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"Such as {_DISMISSED}.")],
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="As `alerts list` shows it.")],
+    *,
+    actor: ActorOption = None,
+    inventory: InventoryOption = None,
+) -> None:
+    """End an alert that a person has looked into: a revision-conflict of a source.
+
+    All others end when what is wrong is mended; `alerts mute` keeps them quiet until then.
+
+    Example: leasewire alerts dismiss revision-conflict urn:isp:bss
+    """
+    if kind != _DISMISSED:
+        words = f"ends by itself when it is mended; only {_DISMISSED} is dismissed. To hear nothing"
+        raise ConfigurationError([f"{clean(kind)} {words} of it: leasewire alerts mute"])
+    store, who = Context(inventory).store, actor_of(actor)
+    known = store.conflicts.dismiss(subject)
+    if not store.alerts.end(_DISMISSED, subject, f"dismissed by {who}") and not known:
+        typer.echo(f"There is no such alert: {clean(f'{kind} {subject}')}", err=True)
+        raise typer.Exit(1)
+    store.telling.note_dismissed(_DISMISSED, subject, who, store.records.now_ms())
+    typer.echo("It is over. The next conflict of this source begins it anew.")
 
 
 @app.command()

@@ -2,6 +2,9 @@
 
 import pytest
 
+from tests.builders import SOURCE, activated, mac, mac_changed
+from worker.runtime.backlogs import Backlogs
+
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 
@@ -41,6 +44,30 @@ def test_mute_names_who_and_ends(world, leasewire):
     assert leasewire("alerts", "unmute", "drift", "R1").code == 1
     actions = world.context.store.client.lrange(world.context.store.keys.actions, 0, -1)
     assert ["ann" in actions[1], "bob" in actions[0]] == [True, True]
+
+
+def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
+    store = world.context.store
+    world.say(activated("SVC-1", revision=1), mac_changed("SVC-1", mac(2), revision=2))
+    world.say(mac_changed("SVC-1", mac(3), revision=2))
+    backlogs = Backlogs(store, 1_000)
+    backlogs.look()
+    (alert,) = leasewire("alerts", "list", "--json").document["alerts"]
+    assert (alert["kind"], alert["subject"]) == ("revision-conflict", SOURCE)
+    assert leasewire("alerts", "dismiss", "drift", "R1").code == 2
+    assert leasewire("alerts", "dismiss", "revision-conflict", "urn:other").code == 1
+    dismissed = leasewire("alerts", "dismiss", "revision-conflict", SOURCE, "--actor", "ann")
+    assert dismissed.code == 0
+    store.client.delete(store.keys.alert_look)
+    backlogs.look()
+    assert leasewire("alerts", "list").code == 0
+    (action,) = store.client.lrange(store.keys.actions, 0, -1)
+    assert "alert dismissed" in action
+    assert "ann" in action
+    world.say(mac_changed("SVC-1", mac(4), revision=2))
+    store.client.delete(store.keys.alert_look)
+    backlogs.look()
+    assert leasewire("alerts", "list").code == 1
 
 
 def test_bad_input_is_told(world, leasewire):

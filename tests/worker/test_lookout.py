@@ -1,6 +1,7 @@
 """Canaries through each queue; alerts that lasted are told, and those nobody ended end."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -9,11 +10,13 @@ from contracts import names
 from contracts.names import INTAKE_DEPTH
 from tests import builders
 from tests.brake.floor import Floor
+from tests.builders import ipv4, mac
 from tests.store.passing_time import let_pass
 from tests.worker.desk import Desk
 from worker.core import alerts
 from worker.core.alerts import KINDS
 from worker.core.circuit import RouterState
+from worker.core.conflicts import Conflict
 from worker.core.news import body_of, news_of
 from worker.core.policy import RouterPolicy
 from worker.runtime.lookout import SILENT_MS, Lookout
@@ -182,6 +185,70 @@ def test_dead_letters_are_told_of_while_there_are_any(store, next_round):
         store.letters.settle(letter, "discarded", "anna", 1)
     next_round()
     assert store.alerts.open() == []
+
+
+def conflicts(store):
+    return {e.subject: e.text for e in store.alerts.open() if e.kind == "revision-conflict"}
+
+
+def test_events_that_disagree_are_told_of_by_source_until_newer_ones_came(store, next_round):
+    desk = Desk(store)
+    for number in (1, 2):
+        service = f"S{number}"
+        desk.send(builders.activated(service, revision=1, mac=mac(number), ipv4=ipv4(number)))
+        desk.send(builders.mac_changed(service, mac(10 + number), revision=2))
+    next_round()
+    assert conflicts(store) == {}
+    for number in (1, 2):
+        desk.send(builders.mac_changed(f"S{number}", mac(20 + number), revision=2))
+    next_round()
+    words = "it said different things under one revision of S1 (mac), S2 (mac): see"
+    assert conflicts(store)[builders.SOURCE].startswith(words)
+    desk.send(builders.event("suspended", "S1", revision=3))  # which says nothing of its MAC
+    desk.send(builders.mac_changed("S2", mac(30), revision=3))
+    next_round()
+    assert conflicts(store)[builders.SOURCE].startswith(words.replace(", S2 (mac)", ""))
+    desk.send(builders.cancelled("S1", revision=4))
+    next_round()
+    assert conflicts(store) == {}
+    assert store.client.exists(store.keys.conflicts(builders.SOURCE)) == 0
+
+
+def test_a_conflict_is_noted_before_its_commit_and_goes_if_there_is_none(store, next_round):
+    of = Conflict("S-never", ("mac",), (0, 2, 0))
+    store.conflicts.note(builders.SOURCE, [of], store.records.now_ms())
+    next_round()
+    assert "S-never (mac)" in conflicts(store)[builders.SOURCE]
+    store.conflicts.note(builders.SOURCE, [of], store.records.now_ms() - 700_000)
+    next_round()
+    assert conflicts(store) == {}
+
+
+def test_a_worker_that_dies_in_its_commit_leaves_the_conflict_noted(store, next_round):
+    class Dying:
+        def __getattr__(self, name):
+            return getattr(store.records, name)
+
+        def commit(self, commits, *rest):
+            if commits:
+                raise KeyboardInterrupt
+            return store.records.commit(commits, *rest)
+
+    Desk(store).send(builders.activated("S1", revision=1, mac=mac(1)))
+    with pytest.raises(KeyboardInterrupt):
+        Desk(replace(store, records=Dying())).send(
+            builders.mac_changed("S1", mac(2), revision=2),
+            builders.mac_changed("S1", mac(3), revision=2),
+        )
+    next_round()
+    assert "S1 (mac)" in conflicts(store)[builders.SOURCE]
+
+
+def test_many_conflicts_name_the_first_services(store, next_round):
+    found = [Conflict(f"S{number:02}", ("mac",), (0, 2, 0)) for number in range(40)]
+    store.conflicts.note(builders.SOURCE, found, store.records.now_ms())
+    next_round()
+    assert "S00 (mac), S01 (mac), S02 (mac) and 37 others" in conflicts(store)[builders.SOURCE]
 
 
 def postpone(store, service, reason, waited_ms):

@@ -14,7 +14,7 @@ from worker.convergence.first_contact import REBUILD
 from worker.convergence.hold import Hold
 from worker.convergence.slots import Place
 from worker.core import circuit
-from worker.core.alerts import AlertKind
+from worker.core.alerts import AWAY, AlertKind
 from worker.core.circuit import BackOff, RouterState
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.store.store import Store
@@ -22,7 +22,6 @@ from worker.store.store import Store
 log = structlog.get_logger()
 
 _WELL: Final = RouterState()
-_KINDS: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked", "rebuild")
 
 
 class Outages:
@@ -81,7 +80,7 @@ class Outages:
         self._store.full_reads.rebuilt(self._router)
         away_ms = was.since_ms - was.away_since_ms
         done = f"{was.drained} services looked at, {was.written} writes"
-        for kind in _KINDS:
+        for kind in AWAY:
             self._store.alerts.end(kind, self._router, f"back after {_duration(away_ms)}: {done}")
         log.info(
             "router.drained",
@@ -146,7 +145,7 @@ class Outages:
 
     def _tell_back(self) -> None:
         """Whoever was told of the outage is told of its end when what waited is drained."""
-        for kind in _KINDS:
+        for kind in AWAY:
             alert = self._store.alerts.find(kind, self._router)
             if alert is not None and not alert.told:
                 self._store.alerts.end(kind, self._router)

@@ -69,6 +69,8 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     "worker-silent": KindOfAlert("critical", 30, "worker-silent.md"),
 }
 
+AWAY: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked", "rebuild")
+"""What a router has while nothing can be written to it; it ends when its backlog is drained."""
 OTHER: Final = KindOfAlert("warning", 0, "other.md")
 """What is taken of a kind that this version does not know: a newer worker began it."""
 

@@ -1,19 +1,28 @@
-"""Alerts of what piles up: dead letters, services that wait too long, an intake that is full.
+"""Alerts of what piles up: dead letters, long waits, a full intake, events that disagree.
 
 Called by the lookout, once a minute by one worker. They are begun and ended by what is there
 now, so whoever began one may die.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from contracts.names import INTAKE_DEPTH, INTAKE_ENDS, QUEUE_EVENTS
 from worker.core.alerts import AlertKind
 from worker.core.brake import HELD
+from worker.core.conflicts import Conflict
 from worker.core.vitals import Vitals
 from worker.store.store import Store
 from worker.store.vitals import VitalsReader
 
 _MOST_REASONS: Final = 5
+_MOST_NAMED: Final = 3
+_ENDS: Final[dict[AlertKind, str]] = {
+    "dead-letters": "no dead letter is left",
+    "waiting-too-long": "no service waits so long any more",
+    "intake-full": "events are taken in again",
+    "revision-conflict": "something newer was said of all of it",
+}
 
 
 class Backlogs:
@@ -34,19 +43,17 @@ class Backlogs:
         if not self._store.alerts.may_look():
             return
         vitals = self._vitals.read((), self._store.records.now_ms())
-        self._settle("dead-letters", _dead(vitals), "no dead letter is left")
-        late = self._late(vitals)
-        self._settle("waiting-too-long", late, "no service waits so long any more")
-        self._settle("intake-full", _full(vitals), "events are taken in again")
-
-    def _settle(self, kind: AlertKind, found: dict[str, str], end: str) -> None:
-        """Begin what was found (subject -> words), and end what is open and was not."""
-        told = {each.subject: each.text for each in self._store.alerts.open() if each.kind == kind}
-        for subject, words in found.items():
-            if told.get(subject) != words:
-                self._store.alerts.begin(kind, subject, words)
-        for subject in told.keys() - found.keys():
-            self._store.alerts.end(kind, subject, end)
+        conflicts = self._store.conflicts.open(vitals.now_ms)
+        found: dict[AlertKind, dict[str, str]] = {
+            "dead-letters": _dead(vitals),
+            "waiting-too-long": self._late(vitals),
+            "intake-full": _full(vitals),
+            "revision-conflict": {s: _disagreeing(count, some) for s, count, some in conflicts},
+        }
+        self._store.alerts.settle(
+            {(kind, subject): words for kind, of in found.items() for subject, words in of.items()},
+            _ENDS,
+        )
 
     def _late(self, vitals: Vitals) -> dict[str, str]:
         """By reason; what the brake holds has an alert of its own."""
@@ -86,6 +93,17 @@ def _full(vitals: Vitals) -> dict[str, str]:
             "in; see `leasewire status`"
         )
     return found
+
+
+def _disagreeing(count: int, first: Sequence[Conflict]) -> str:
+    """Of one source; `first` are some of them, sorted."""
+    named = [f"{each.service_id} ({', '.join(each.registers)})" for each in first[:_MOST_NAMED]]
+    more = count - len(named)
+    others = f" and {_many(more, 'other', 'others')}" if more else ""
+    return (
+        f"it said different things under one revision of {', '.join(named)}{others}: see "
+        f"`leasewire services events {first[0].service_id}`"
+    )
 
 
 def _many(count: int, one: str, more: str) -> str:

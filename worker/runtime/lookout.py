@@ -5,6 +5,7 @@ from typing import Final
 
 import structlog
 
+from worker.core.alerts import AWAY
 from worker.core.brake import HELD_WORDS
 from worker.core.policy import RouterPolicy
 from worker.core.strays import KINDS_OF_WATCH
@@ -15,7 +16,6 @@ log = structlog.get_logger()
 
 SILENT_MS: Final = 30_000
 """A canary that waits so long is begun to be told of: tasks are bounded well below."""
-_ROUTER_KINDS: Final = ("router-down", "router-blocked", "rebuild")
 
 
 class Lookout:
@@ -78,7 +78,7 @@ class Lookout:
                 self._store.alerts.end(alert.kind, alert.subject, words)
             elif policy and policy.mode != "manage" and alert.kind in KINDS_OF_WATCH:
                 self._store.alerts.end(alert.kind, alert.subject, "its devices are watched no more")
-            elif alert.kind in _ROUTER_KINDS:
+            elif alert.kind in AWAY:
                 state = self._store.views.router(alert.subject).state
                 # One that a person holds is as it was: nobody tries it.
                 if not state.open and not state.away_since_ms and state.state != "held":

@@ -71,6 +71,30 @@ class Alerts:
         with store_errors():
             return bool(self._scripts.run("end_alert", self._block(), [name, text, CHANGES_KEPT]))
 
+    def settle(
+        self,
+        found: Mapping[tuple[AlertKind, str], str],
+        ends: Mapping[AlertKind, str],
+        router: str = "",
+    ) -> None:
+        """Make the open alerts of some kinds be what was found; whoever began one may be dead.
+
+        Args:
+            found: (kind, subject) -> its sentence.
+            ends: the kinds; what is open and was not found ends with these words.
+            router: only what is about this router; empty: all.
+        """
+        told = {
+            (each.kind, each.subject): each.text
+            for each in self.open()
+            if each.kind in ends and router in ("", each.router)
+        }
+        for (kind, subject), words in found.items():
+            if told.get((kind, subject)) != words:
+                self.begin(kind, subject, words)
+        for kind, subject in told.keys() - found.keys():
+            self.end(kind, subject, ends[kind])
+
     def find(self, kind: AlertKind, subject: str) -> Alert | None:
         """One that is open; None: it is not."""
         with store_errors():

@@ -229,6 +229,18 @@ class Keys:
 
     # One a source.
 
+    @property
+    def conflict_sources(self) -> str:
+        """Set: sources of which two events of one rank ever said different things."""
+        return f"{self.prefix}conflicts"
+
+    def conflicts(self, source: str) -> str:
+        """Hash: a conflict as JSON -> when it was noted (ms).
+
+        It goes when something newer was said of all that it is about, or a person dismisses it.
+        """
+        return f"{self.prefix}conflicts:{source}"
+
     def source(self, name: str) -> str:
         """Hash: what came of a source's events, and how many services it owns that live.
 

@@ -101,6 +101,14 @@ class Telling:
             pipe.execute()
         return True
 
+    def note_dismissed(self, kind: str, subject: str, by: str, now_ms: int) -> None:
+        """Keep among the actions that a person ended an alert."""
+        action = {"what": "alert dismissed", "kind": kind, "subject": subject, "by": by}
+        with store_errors():
+            pipe = self._client.pipeline()
+            self._note(pipe, action, now_ms)
+            pipe.execute()
+
     def _note(self, pipe: "redis.client.Pipeline", action: Mapping[str, Any], now_ms: int) -> None:
         pipe.lpush(self._keys.actions, json.dumps({"at_ms": now_ms, **action}))
         pipe.ltrim(self._keys.actions, 0, _ACTIONS_KEPT - 1)

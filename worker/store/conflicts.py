@@ -1,0 +1,70 @@
+"""Conflicts of events that nothing newer has settled yet, by source."""
+
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
+from typing import Any, Final, cast
+
+import redis
+
+from worker.core.conflicts import Conflict
+from worker.store.connection import store_errors
+from worker.store.keys import Keys
+from worker.store.records import Records
+
+LOOKED_AT: Final = 2_000
+"""Of a source in one look: those behind them are looked at when these are settled."""
+_COMES_MS: Final = 600_000
+"""A conflict is noted before its commit: a service without a record may get one until then."""
+_PAGE: Final = 500
+
+
+class Conflicts:
+    """One hash a source: each conflict, and when it was noted."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, records: Records) -> None:
+        self._client = client
+        self._keys = keys
+        self._records = records
+
+    def note(self, source: str, conflicts: Collection[Conflict], now_ms: int) -> None:
+        """Keep what is about to be committed; one that is never committed goes by itself."""
+        noted: dict[Any, Any] = {each.to_json(): now_ms for each in conflicts}
+        with store_errors():
+            pipe = self._client.pipeline()
+            pipe.sadd(self._keys.conflict_sources, source)
+            pipe.hset(self._keys.conflicts(source), mapping=noted)
+            pipe.execute()
+
+    def open(self, now_ms: int) -> Iterator[tuple[str, int, Sequence[Conflict]]]:
+        """Of each source that has any: its name, how many, and the first; settled ones go."""
+        with store_errors():
+            sources = cast("set[str]", self._client.smembers(self._keys.conflict_sources))
+        for source in sorted(sources):
+            left = self._left(source, now_ms)
+            with store_errors():
+                count = self._client.hlen(self._keys.conflicts(source))
+            if left:
+                yield source, count, left
+
+    def dismiss(self, source: str) -> bool:
+        """Forget the conflicts of a source; False when there is none."""
+        with store_errors():
+            return bool(self._client.delete(self._keys.conflicts(source)))
+
+    def _left(self, source: str, now_ms: int) -> list[Conflict]:
+        key = self._keys.conflicts(source)
+        with store_errors():
+            entries = cast("Iterator[tuple[str, str]]", self._client.hscan_iter(key, count=_PAGE))
+            noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
+        stored = self._records.read(sorted({each.service_id for each in noted}))
+        left: list[Conflict] = []
+        settled: list[Conflict] = []
+        for each, at_ms in sorted(noted.items()):
+            found = stored[each.service_id]
+            gone = not found.generation and now_ms - at_ms > _COMES_MS
+            over = gone or each.is_settled(found.record)
+            (settled if over else left).append(each)
+        if settled:
+            with store_errors():
+                self._client.hdel(key, *(each.to_json() for each in settled))
+        return left
