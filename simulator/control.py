@@ -208,9 +208,9 @@ class RouterControl:
         self._do("set_serial", serial=serial)
         self._refresh()
 
-    def new_certificate(self) -> None:
-        """Make another certificate; connections from now on see it."""
-        self._do("new_certificate")
+    def new_certificate(self, days: int = 3650) -> None:
+        """Make another certificate, valid for so many days; connections from now on see it."""
+        self._do("new_certificate", days=days)
         self._refresh()
 
     # --- a DHCP client ------------------------------------------------------------------------

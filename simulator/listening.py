@@ -18,7 +18,7 @@ from simulator.menus import MENUS
 from simulator.options import RouterOptions
 from simulator.rest_server import RestServer
 from simulator.router import Router
-from simulator.tls import Anonymous, Certificate, certificate_in, make_certificate
+from simulator.tls import DAYS, Anonymous, Certificate, certificate_in, make_certificate
 
 _BACKLOG = 512
 _HTTP_SINCE = (7, 9)  # REST over plain HTTP (help.mikrotik.com diff)
@@ -134,18 +134,23 @@ class RouterServer:
         self._powered = False
         self.router.services_changed = self._serve
 
-    def make_certificate(self, *, anew: bool = False) -> Certificate | Anonymous:
-        """Make or read what the options ask for; `anew` makes another one.
+    def make_certificate(self) -> Certificate | Anonymous:
+        """Make or read what the options ask for.
 
         Raises:
             ValueError: the file holds something else.
             OSError: the file cannot be used.
         """
         name, host, now = self.options.identity, self.options.listen, self.router.wall()
-        path = None if anew else self.options.certificate
+        path = self.options.certificate
         if path is None:
             return make_certificate(name, host, now)
         return Anonymous() if path == "none" else certificate_in(Path(path), name, host, now)
+
+    def new_certificate(self, days: int = DAYS) -> None:
+        """Be another certificate, valid for so many days."""
+        name, host, now = self.options.identity, self.options.listen, self.router.wall()
+        self.certificate = make_certificate(name, host, now, days)
 
     def bind(self) -> None:
         """Take the ports.

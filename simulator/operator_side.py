@@ -178,9 +178,9 @@ class Actions:
         server.router.serial = serial
 
     @staticmethod
-    def new_certificate(server: RouterServer) -> None:
+    def new_certificate(server: RouterServer, /, **how: int) -> None:
         """Be another certificate."""
-        server.certificate = server.make_certificate(anew=True)
+        server.new_certificate(**how)
 
     @staticmethod
     def device(server: RouterServer, /, **client: str) -> dict[str, Any]:

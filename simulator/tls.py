@@ -51,25 +51,29 @@ class Certificate:
         return self._context
 
 
-def make_certificate(name: str, address: str, now: float) -> Certificate:
+DAYS = 3650
+
+
+def make_certificate(name: str, address: str, now: float, days: int = DAYS) -> Certificate:
     """Make a self-signed certificate.
 
     Args:
         name: common name.
         address: of the router, for the alternative names beside `localhost`.
-        now: seconds since 1970; it is valid from the day before and for ten years.
+        now: seconds since 1970.
+        days: for so long it is valid from now on, negative for one that has ended.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64] or "router")])
-    start = dt.datetime.fromtimestamp(now - _DAY, dt.UTC)
+    ends = now + days * _DAY
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=3650))
+        .not_valid_before(dt.datetime.fromtimestamp(min(now, ends) - _DAY, dt.UTC))
+        .not_valid_after(dt.datetime.fromtimestamp(ends, dt.UTC))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(
             x509.SubjectAlternativeName(

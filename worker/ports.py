@@ -11,6 +11,7 @@ from worker.core.dhcp_setup import DhcpSetup
 from worker.core.observed import Observation
 from worker.core.operations import Operation
 from worker.core.policy import EntryMenu
+from worker.core.pools import Pools
 from worker.core.rows import Lease, MenuPath, Row
 
 
@@ -81,6 +82,10 @@ class RouterSession(Protocol):
         """For how long the router has been up by now; None where it does not tell."""
 
     @property
+    def certificate_ends_ms(self) -> int:
+        """Until when the certificate that it showed is valid (ms since 1970); 0: not known."""
+
+    @property
     def entries(self) -> EntryMenu:
         """Where the router holds our entries; in both they are read and written as leases."""
 
@@ -118,6 +123,13 @@ class RouterSession(Protocol):
 
     def observe(self, query: LeaseQuery) -> Observation:
         """Read rows with who holds them; also rows held by the devices and addresses asked for."""
+
+    def read_pools(self, progress: Callable[[], None]) -> Pools | None:
+        """The address pools, how far they are used and by which servers; None: it does not tell.
+
+        Args:
+            progress: see `read_leases`.
+        """
 
     def read_named_options(self) -> frozenset[str]:
         """The names of DHCP options that any lease, network or option set names."""

@@ -1,10 +1,13 @@
 """The report of a router, once an hour: what was changed there by hand. Called by `converge`.
 
+It tells of pools that are nearly full and of a certificate that ends soon besides.
+
 Writes nothing to the router but where its policy says `reconcile = "auto"`: then what differs is
 marked, and options that nobody names any more are removed.
 """
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -12,7 +15,10 @@ import structlog
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.hold import Hold
 from worker.convergence.option_collection import collect_options, look_for_unnamed
+from worker.core.alerts import AlertKind
 from worker.core.policy import RouterPolicy
+from worker.core.pools import pools_in_use
+from worker.core.router_check import CERTIFICATE_WARNS_MS
 from worker.ports import RouterSession
 from worker.store.fleet import BULK
 from worker.store.full_reads import Report
@@ -50,6 +56,8 @@ def make_report(
         store.alerts.begin("drift", router, _in_words(router, found))
     else:
         store.alerts.end("drift", router, "all is as it was written")
+    _tell_certificate(store, session, router)
+    _tell_pools(store, session, hold)
     if not found.census.many_gone:
         store.full_reads.rebuilt(router)
     auto = policy.reconcile == "auto" and policy.mode == "manage"
@@ -62,6 +70,32 @@ def make_report(
         else:
             seen = look_for_unnamed(store, session, router, policy.installation)
             store.troubles.set_unnamed_options(router, seen.unnamed)
+
+
+def _tell_certificate(store: Store, session: RouterSession, router: str) -> None:
+    """Sessions last an hour at the most, so this is the certificate of an hour ago or newer."""
+    ends_ms, now_ms = session.certificate_ends_ms, store.records.now_ms()
+    date = datetime.fromtimestamp(ends_ms / 1000, UTC).strftime("%Y-%m-%d")
+    if ends_ms and ends_ms - now_ms <= CERTIFICATE_WARNS_MS:
+        words = f"the certificate of router {router} {'ends' if ends_ms > now_ms else 'ended'}"
+        store.alerts.begin("certificate-expiring", router, f"{words} on {date}")
+    else:
+        words = f"it shows one that ends on {date}" if ends_ms else "it shows none any more"
+        store.alerts.end("certificate-expiring", router, words)
+
+
+def _tell_pools(store: Store, session: RouterSession, hold: Hold) -> None:
+    router, pools = hold.router, session.read_pools(hold.progress)
+    if pools is None:
+        return
+    told = {(each.kind, each.subject) for each in store.alerts.open()}
+    found: dict[tuple[AlertKind, str], str] = {}
+    for use in pools_in_use(pools):
+        alert: tuple[AlertKind, str] = ("pool-nearly-full", f"{router} {use.name}")
+        if use.nearly_full(told=alert in told):
+            found[alert] = f"router {router}, {use.in_words}"
+    words = "less of it is in use, or no DHCP server gives from it"
+    store.alerts.settle(found, {"pool-nearly-full": words}, router)
 
 
 def _in_words(router: str, found: FullRead) -> str:

@@ -25,6 +25,9 @@ LEASE_TIME_WARNS_S: Final = 3_600
 SESSIONS_LEFT: Final = 3
 """Fewer free ones, and a second worker or a person is shut out."""
 
+CERTIFICATE_WARNS_MS: Final = 21 * 86_400_000
+"""A certificate that ends so soon is told of: time for a person who is on holiday to be back."""
+
 
 class CheckLine(NamedTuple):
     """One thing that was looked at.

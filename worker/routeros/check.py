@@ -5,11 +5,11 @@ Who calls it: `leasewire routers check NAME`.
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from worker.core.ownership import parse_tag
-from worker.core.router_check import CheckLine, RouterSettings, judge
+from worker.core.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Connection, Pace
@@ -69,7 +69,7 @@ def _look(config: RouterConfig, settings: Settings, now: datetime) -> Iterator[C
             )
         else:
             by = "the authority vouches for it" if config.ca_file else "it is the pinned one"
-            yield CheckLine("ok", "certificate", f"{by}; fingerprint {connection.fingerprint}")
+            yield _certificate(connection, by, now)
         log_in(connection, config, config.password().get_secret_value(), settings)
         yield CheckLine("ok", "login", f"as {config.username}")
         who = identify(connection, settings, config.policy.entries)
@@ -87,6 +87,18 @@ def _look(config: RouterConfig, settings: Settings, now: datetime) -> Iterator[C
         yield CheckLine(
             "ok", "leases", f"{len(leases)} in all, {len(tags)} of them static, {ours} ours"
         )
+
+
+def _certificate(connection: Connection, by: str, now: datetime) -> CheckLine:
+    words = f"{by}; fingerprint {connection.fingerprint}"
+    if not connection.certificate_ends_ms:
+        return CheckLine("ok", "certificate", words)
+    until = datetime.fromtimestamp(connection.certificate_ends_ms / 1000, UTC)
+    words = f"{words}; valid until {until:%Y-%m-%d}"
+    if until - now > timedelta(milliseconds=CERTIFICATE_WARNS_MS):
+        return CheckLine("ok", "certificate", words)
+    advice = "Make a new one on the router; see deploy/runbooks/certificate-expiring.md"
+    return CheckLine("warn", "certificate", words, advice)
 
 
 def _settings(

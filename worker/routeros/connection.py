@@ -132,6 +132,11 @@ class Connection(ABC):
         """See `Transport`."""
         return self._transport.fingerprint
 
+    @property
+    def certificate_ends_ms(self) -> int:
+        """See `Transport`."""
+        return self._transport.certificate_ends_ms
+
     def is_quiet(self) -> bool:
         """Whether nothing came since the last reply, the end of the connection included."""
         return not self.closed and self._transport.is_quiet()

@@ -15,6 +15,7 @@ from worker.core.normal import seconds
 from worker.core.observed import Observation, SeenRow
 from worker.core.operations import Operation
 from worker.core.policy import EntryMenu
+from worker.core.pools import Pools
 from worker.core.rows import Lease, MenuPath, Row
 from worker.core.verification import Probe
 from worker.errors import RouterBlocked
@@ -28,6 +29,7 @@ from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_e
 from worker.routeros.menus import lacking
 from worker.routeros.observing import observed, observing_commands, watching_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
+from worker.routeros.pool_words import POOL_PRINTS, pools_of
 from worker.routeros.probing import probe_commands, probed
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
@@ -51,13 +53,13 @@ class Identity(NamedTuple):
 
 
 class Session:
-    """See `worker.ports.RouterSession`."""
+    """See `worker.ports.RouterSession`; `opened_s`: when it was opened, by `time.monotonic`."""
 
     def __init__(
         self, router: str, connection: Connection, who: Identity, settings: Settings
     ) -> None:
         self.identity, self.version, self.serial, self.entries, self._uptime_s = who
-        self._opened = monotonic()
+        self.opened_s = monotonic()
         self._router = router
         self._connection = connection
         self._settings = settings
@@ -66,7 +68,12 @@ class Session:
     @property
     def uptime_s(self) -> int | None:
         """See `worker.ports.RouterSession`."""
-        return None if self._uptime_s is None else self._uptime_s + int(monotonic() - self._opened)
+        return None if self._uptime_s is None else self._uptime_s + int(monotonic() - self.opened_s)
+
+    @property
+    def certificate_ends_ms(self) -> int:
+        """See `worker.ports.RouterSession`."""
+        return self._connection.certificate_ends_ms
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """See `worker.ports.RouterSession`."""
@@ -114,6 +121,13 @@ class Session:
             doing = "reading the DHCP setup"
             self._setup = setup_of(self._connection.run(doing, SETUP_PRINTS, pace))
         return self._setup
+
+    def read_pools(self, progress: Callable[[], None]) -> Pools | None:
+        """See `worker.ports.RouterSession`."""
+        pace = Pace(
+            len(POOL_PRINTS), self._settings.command_timeout_s, self._settings.read_timeout_s
+        )
+        return pools_of(self._connection.run("reading pools", POOL_PRINTS, pace, progress))
 
     def read_named_options(self) -> frozenset[str]:
         """See `worker.ports.RouterSession`."""

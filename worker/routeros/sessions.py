@@ -5,13 +5,17 @@ Who calls it: the converge pass, from many threads, each with routers of its own
 
 import threading
 from time import monotonic
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from worker.errors import RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSession
 from worker.routeros.session import Session, open_session
 from worker.settings import Settings
+
+MOST_S: Final = 3_600
+"""A session is kept no longer, however busy: certificate, password and identity are looked at anew
+with the next."""
 
 
 class _Idle(NamedTuple):
@@ -64,7 +68,8 @@ class Sessions:
                 session.close()
                 return
             del self._in_use[router]
-            self._idle[router] = _Idle(used, monotonic() + self._settings.idle_session_s)
+            until = min(monotonic() + self._settings.idle_session_s, used.opened_s + MOST_S)
+            self._idle[router] = _Idle(used, until)
             self._close_expired()
 
     def _take_idle(self, router: str) -> Session | None:
