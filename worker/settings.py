@@ -93,8 +93,9 @@ class Settings(BaseModel):
     """Between two rounds of telling people of alerts: what begins meanwhile is one message."""
     in_use_every_s: Seconds = 5
     """Between two rounds of looking which devices have the address that was applied for them."""
-    watch_every_s: Seconds = 30
-    """Between two looks at a router's dynamic leases: an unknown device is told within a minute."""
+    watch_every_s: Seconds = 20
+    """Between two looks at a router's leases. An unknown device is told within a minute: this, 15 s
+    until it counts, a few until a round of telling, and 10 that a silent router may hold it up."""
     waiting_alert_s: Seconds = 3_600
     """A service that waits so long is told of, once: most waits end by themselves before."""
     journal_grace_s: Seconds = 2

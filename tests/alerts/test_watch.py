@@ -1,12 +1,16 @@
 """Devices with dynamic leases: who has no service, whose service ended, who is in two places."""
 
+from typing import ClassVar
+
 import pytest
 
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
+from worker.core.policy import RouterPolicy
 from worker.core.strays import NAMED
 from worker.desk.watch import Watch
+from worker.errors import RouterUnreachable
 from worker.routeros.sessions import Sessions
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -132,6 +136,25 @@ def test_many_unknown_devices_are_one_alert(world, watch):
     for number in range(NAMED + 1):
         world.r1.device(mac(50 + number), server=SERVER)
     assert watch() == {("rogue-device", "R1")}
+
+
+def test_routers_are_spread_over_the_time_and_a_round_that_took_long_is_made_up_for(store):
+    class Silent:
+        asked: ClassVar[list[str]] = []
+
+        def open(self, router):
+            self.asked.append(router)
+            raise RouterUnreachable(router, "no answer")
+
+    clock = iter([0.0, 2.0, 12.0]).__next__
+    policies = {f"R{n:02}": RouterPolicy("acme") for n in range(40)}
+    watch = Watch(store, Silent(), policies, 20.0, clock)
+    asked = []
+    for _ in range(3):
+        watch.once()
+        asked.append(len(Silent.asked))
+    assert asked == [4, 8, 28]
+    assert len(set(Silent.asked)) == 28
 
 
 def test_a_router_is_read_once_in_its_time(world, watch):

@@ -5,7 +5,8 @@ them, over a connection of its own that stays: its dynamic rows and the blocked 
 bound, and nothing is written.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
@@ -43,18 +44,25 @@ class Watch:
         sessions: of its own: a pass must not find its router taken.
         policies: router -> policy.
         every_s: between two looks at a router.
+        clock: monotonic seconds.
     """
 
     store: Store
     sessions: RouterSessions
     policies: Mapping[str, RouterPolicy]
     every_s: float
+    clock: Callable[[], float] = time.monotonic
+    _began_s: float | None = None
     _elsewhere: dict[tuple[str, str], tuple[int, Stray | None]] = field(default_factory=dict)
 
     def once(self) -> list[str]:
         """One round over the routers that are due; returns those that were read."""
         wanted = [name for name, policy in self.policies.items() if policy.mode == "manage"]
-        most = ceil(len(wanted) * ROUND_S / self.every_s)  # spread over time
+        # Spread over time; who was held up by a slow router makes up for it.
+        now_s = self.clock()
+        passed_s = max(ROUND_S, now_s - (self._began_s or now_s))
+        self._began_s = now_s
+        most = ceil(len(wanted) * passed_s / self.every_s)
         due = self.store.telling.claim_watch(wanted, most, round(self.every_s * 1000))
         up = [name for name in due if self.store.views.router(name).state.state == "up"]
         if not up:
@@ -136,10 +144,6 @@ class Watch:
         return any(each.active_mac == mac and not each.lease.dynamic for each in seen.rows)
 
     def _tell(self, router: str, strays: Sequence[Stray]) -> None:
-        seen = {(each.kind, each.subject) for each in strays}
-        for alert in self.store.alerts.open():
-            is_ours = alert.kind in KINDS_OF_WATCH and alert.subject.split(" ")[0] == router
-            if is_ours and (alert.kind, alert.subject) not in seen:
-                self.store.alerts.end(alert.kind, alert.subject, "it holds no such lease any more")
-        for each in strays:
-            self.store.alerts.begin(*each)
+        found = {(each.kind, each.subject): each.text for each in strays}
+        ends = dict.fromkeys(KINDS_OF_WATCH, "it holds no such lease any more")
+        self.store.alerts.settle(found, ends, router)
