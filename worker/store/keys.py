@@ -329,7 +329,7 @@ class Keys:
 
     @property
     def unseen_events(self) -> str:
-        """Hash: `service@router` -> outcome of the event that was applied there last; as above."""
+        """Hash: `service@router` -> key of the event that was applied there last; as above."""
         return f"{self.prefix}unseen:events"
 
     # Of one router.

@@ -419,7 +419,7 @@ class Routers:
             "counts": [[name, by] for name, by in end.counts.items()],
         }
         if end.unseen is not None:
-            order |= {"unseen": end.unseen.to_json(), "unseen_ms": UNSEEN_MS}
+            order |= {"unseen": end.unseen.key, "unseen_ms": UNSEEN_MS}
         if end.record is not None:
             order["text"] = record_to_json(end.record)
         if end.waiting is not None:

@@ -23,11 +23,11 @@ LOOK_MS: Final = 120_000
 
 
 class UnseenService(NamedTuple):
-    """A service at a router; `outcome`: the event that was applied there last; `text`: as kept."""
+    """A service at a router; `outcome`: of the event that was applied there last, kept as `event`."""
 
     member: str
     outcome: Outcome
-    text: str
+    event: str
 
 
 class Taken(NamedTuple):
@@ -49,11 +49,14 @@ class Unseen:
         """Take those that are due, for `LOOK_MS`."""
         with store_errors():
             now_ms, *found = self._scripts.run(
-                "take_unseen", [self._keys.unseen, self._keys.unseen_events], [most, LOOK_MS]
+                "take_unseen",
+                [self._keys.unseen, self._keys.unseen_events],
+                [most, LOOK_MS, self._keys.outcome_prefix],
             )
-        pairs = zip(found[::2], found[1::2], strict=True)
+        each = zip(found[::3], found[1::3], found[2::3], strict=True)
         return Taken(
-            int(now_ms), [UnseenService(m, Outcome.from_json(text), text) for m, text in pairs]
+            int(now_ms),
+            [UnseenService(m, Outcome.from_json(text, event), event) for m, event, text in each],
         )
 
     def say_in_use(self, seen: Sequence[tuple[UnseenService, str]], now_ms: int) -> None:
@@ -75,7 +78,7 @@ class Unseen:
             )
             feed = feed_of(told, keys)
             if feed is not None:
-                order.append([each.member, each.text, told.to_json(), table.at(feed)])
+                order.append([each.member, each.event, told.to_json(), table.at(feed)])
         with store_errors():
             self._scripts.run("say_in_use", table.keys, [json.dumps(order)])
 

@@ -7,8 +7,8 @@
 --       index
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
---         gone?: no row is left here, unseen?: event of which it may be said that it is in use,
---         unseen_ms?: when to look first, forget_note?, waiting?,
+--         gone?: no row is left here, unseen?: key of the event of which it may be said that it
+--         is in use, unseen_ms?: when to look first, forget_note?, waiting?,
 --         events: [[outcome key, text, feed or 0], …], history?, lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is

@@ -2,7 +2,7 @@
 -- Says that devices were seen bound to their entries, unless another event was applied meanwhile.
 -- KEYS: 1 services not seen in use yet, 2 the events of which it would be said, 3 last id of the
 --       feeds, 4 what went of them, 5.. feeds
--- ARGV: 1 JSON [[member, text of the event, text to be told, feed], …]
+-- ARGV: 1 JSON [[member, its event as kept, text to be told, feed], …]
 must_be('zset', KEYS[1])
 must_be('hash', KEYS[2], KEYS[4])
 must_be('string', KEYS[3])

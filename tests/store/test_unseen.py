@@ -1,0 +1,74 @@
+"""Services whose device was not seen yet: each with the key of its event, whose outcome is kept."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from worker.core.outcome import Outcome
+from worker.store.records import ServiceCommit
+
+pytestmark = pytest.mark.redis
+
+BSS = "urn:isp:bss"
+
+
+def applied(number):
+    return Outcome(
+        f"{number:024x}", f"e-{number}", BSS, "t", f"SVC-{number}", "applied", router="R1", at_ms=5
+    )
+
+
+@pytest.fixture
+def unseen(store, client):
+    """Notes events as a pass does that applied them; with another text where one is given."""
+
+    def unseen(*outcomes, text=None):
+        for each in outcomes:
+            member = f"{each.service_id}@R1"
+            client.zadd(store.keys.unseen, {member: 1})
+            client.hset(store.keys.unseen_events, member, text or each.key)
+        store.records.commit([ServiceCommit("", outcomes=outcomes)], store.records.now_ms())
+
+    return unseen
+
+
+def told(store):
+    items = [item.outcome for item in store.feed.read([BSS], None, 9).items]
+    return [(each.event_id, each.detail) for each in items if each.state == "in-use"]
+
+
+def test_what_is_seen_is_told_with_what_is_known_of_its_event(store, client, unseen):
+    unseen(applied(1), applied(2))
+    taken = store.unseen.take(9)
+    assert [each.outcome for each in taken.services] == [applied(1), applied(2)]
+    store.unseen.say_in_use([(taken.services[0], "it has 198.51.100.1")], taken.now_ms)
+    assert told(store) == [("e-1", "it has 198.51.100.1")]
+    assert client.hkeys(store.keys.unseen_events) == ["SVC-2@R1"]
+    assert store.unseen.take(9).services == [], "nobody else looks for a while"
+
+
+def test_what_was_applied_meanwhile_is_not_what_was_seen(store, client, unseen):
+    unseen(applied(1))
+    (before,) = store.unseen.take(9).services
+    client.hset(store.keys.unseen_events, before.member, applied(3).key)
+    store.unseen.say_in_use([(before, "seen")], 1)
+    assert told(store) == []
+    assert client.zcard(store.keys.unseen) == 1
+
+
+def test_an_event_whose_outcome_is_gone_is_no_news(store, client, unseen):
+    unseen(applied(1))
+    client.delete(store.keys.outcome(applied(1).key))
+    assert store.unseen.take(9).services == []
+    assert not client.exists(store.keys.unseen, store.keys.unseen_events)
+
+
+def test_what_an_earlier_version_noted_is_still_looked_for(store, client, unseen):
+    old = {name: value for name, value in asdict(applied(1)).items() if value}
+    unseen(applied(1), text=json.dumps(old))
+    client.delete(store.keys.outcome(applied(1).key))
+    (each,) = store.unseen.take(9).services
+    assert each.outcome.event_id == "e-1"
+    store.unseen.say_in_use([(each, "seen")], 1)
+    assert told(store) == [("e-1", "seen")]
