@@ -28,7 +28,7 @@ from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
-from worker.store.routers import Acquired, Batch, PolicyDiffers
+from worker.store.routers import Acquired, Batch, PolicyDiffers, is_full
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -174,7 +174,7 @@ class Converge:
                 outages.answered()
                 outages.worked(tally.services, tally.operations)
                 in_time = self.clock() - began < limits.time_box_s
-                if not cut and (len(marks) < limits.batch_services or not in_time):
+                if not cut and not (is_full(marks, limits.batch_services) and in_time):
                     rounds.settle()
                 cut = False
                 most = limits.batch_services if in_time else 0

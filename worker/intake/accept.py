@@ -35,6 +35,8 @@ log = structlog.get_logger()
 
 ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
+BULK_AT_ONCE: Final = 50
+"""Events of one take of the bulk lane: a live event waits for no more of them."""
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""
 
@@ -44,6 +46,20 @@ class _Through(NamedTuple):
 
     services: list[str]
     drained: bool
+
+
+class _Took(NamedTuple):
+    """What came of one take.
+
+    Attributes:
+        count: events.
+        drained: the journal was seen empty after it.
+        rung: another worker was called for the rest.
+    """
+
+    count: int
+    drained: bool
+    rung: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +88,17 @@ class Accept:
         The bulk lane is served only while the other is empty: that one is looked at before each
         take.
         """
-        done = 0
+        done, rung = 0, False
         for _ in range(ROUNDS):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
-            count, drained = self._take_and_fold(carried, lane)
-            carried = ()
-            done += count
-            if drained:
+            took = self._take_and_fold(carried, lane, may_ring=not rung)
+            carried, rung = (), rung or took.rung
+            done += took.count
+            if took.drained:
                 return done
-        self.ring_lane(lane)
+        if not rung:
+            self.ring_lane(lane)
         return done
 
     def release(self, services: Sequence[str]) -> None:
@@ -133,17 +150,20 @@ class Accept:
     def _drain(self, lane: names.Lane) -> int:
         done = 0
         for _ in range(ROUNDS):
-            count, drained = self._take_and_fold((), lane)
-            done += count
-            if drained:
+            took = self._take_and_fold((), lane)
+            done += took.count
+            if took.drained:
                 break
         return done
 
-    def _take_and_fold(self, carried: Sequence[object], lane: names.Lane) -> tuple[int, bool]:
-        """One take: how many it brought, and whether the journal was seen empty after it."""
+    def _take_and_fold(
+        self, carried: Sequence[object], lane: names.Lane, *, may_ring: bool = True
+    ) -> _Took:
         keys = [key_of(raw) for raw in carried]
-        taken = self.store.journal.take(lane, keys, names.MAX_EVENTS_PER_MESSAGE)
-        if taken.full:
+        most = BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
+        taken = self.store.journal.take(lane, keys, most)
+        rung = taken.full and may_ring
+        if rung:
             self.ring_lane(lane)  # a second worker may take the rest meanwhile
         work = [
             Intake(raw, lane, begun + 1, key)
@@ -158,7 +178,7 @@ class Accept:
         for suspect in sorted(suspects, key=lambda each: each.attempts):
             begun = self.store.journal.begin(suspect.key)
             drained = self._fold_all([replace(suspect, attempts=begun)], taken, lane)
-        return len(work), drained or not work
+        return _Took(len(work), drained or not work, rung)
 
     def _fold_all(self, work: Sequence[Intake], taken: Taken, lane: names.Lane) -> bool:
         """Fold and commit; returns whether the last commit found nothing more due in the lane."""

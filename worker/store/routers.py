@@ -26,6 +26,10 @@ SWEEP_CLAIM_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_RING_MS = 10_000
+MOST_BULK = 100
+"""Bulk marks of one batch: a live event at the router waits for no more of their writes."""
+FIRST_BULK = 2
+"""Marks of this priority and lower ones are bulk: of imports, and what a person sets for many."""
 UNSEEN_MS = 15_000
 """Until it is looked whether a device has its address: it has to ask first."""
 POLICY_RECHECK_MS = 30_000
@@ -74,6 +78,12 @@ class Acquired(NamedTuple):
     survey_due: bool
     booted_ms: int | None
     troubles: Known
+
+
+def is_full(marks: Sequence[Mark], most: int) -> bool:
+    """Whether a batch is as large as it may be, so that there may be more."""
+    bulk = sum(mark.priority >= FIRST_BULK for mark in marks)
+    return len(marks) >= most or bulk >= MOST_BULK
 
 
 class PolicyDiffers(NamedTuple):
@@ -185,7 +195,7 @@ class Routers:
                 ],
                 [
                     *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
-                    *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS),
+                    *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, MOST_BULK),
                 ],
             )
         if not answer:
@@ -230,6 +240,7 @@ class Routers:
                 [
                     *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
                     *texts,
+                    MOST_BULK,
                 ],
             )
         return Batch(int(held) == 1, int(now_ms), _marks(marks), bool(ring), bool(more))

@@ -13,11 +13,15 @@ local function held_strongly(router, service)
 end
 
 -- The due marks by priority, each {service, stamp, priority, record, why it waits, claims that it
--- holds strongly}; at most `most`.
-local function due_marks(router, most, now, record_prefix)
-  local found = {}
+-- holds strongly}; at most `most`, and `most_bulk` of priority 2 and 3: a service that is marked
+-- meanwhile waits for the whole batch.
+local function due_marks(router, most, most_bulk, now, record_prefix)
+  local found, live = {}, 0
   for priority = 0, 3 do
-    local room = most - #found
+    if priority == 2 then
+      live = #found
+    end
+    local room = priority < 2 and most - #found or math.min(most, live + most_bulk) - #found
     if room > 0 then
       local low = priority * SPAN
       local services = redis.call(

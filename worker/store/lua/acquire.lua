@@ -5,7 +5,7 @@
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp for what this marks, 5 marks at the most,
 --       6 record key prefix, 7 digest of the worker's policy (empty: it knows none), 8 that policy
 --       as it is to be stored where none is, 9 state as JSON, 10 wait (ms), both for a router whose
---       applied policy is another one, 11 how long a survey is good (ms)
+--       applied policy is another one, 11 how long a survey is good (ms), 12 bulk marks at the most
 -- Returns false when another worker has it, it is parked or a person holds it, {now, state} when
 -- its applied policy is another one, else {now, state or false, {marks}, a report was asked for 1|0,
 -- serial that it is known by or false, a survey is due 1|0, when it booted or false, {troubles}}.
@@ -46,7 +46,7 @@ redis.call('DEL', router.rung)
 look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
 -- Should this holder die, the sweep looks when its lease has run out.
 redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)
-local marks = due_marks(router, most, now, ARGV[6])
+local marks = due_marks(router, most, tonumber(ARGV[12]), now, ARGV[6])
 return {
   now,
   was,

@@ -4,7 +4,7 @@
 -- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp, 5 marks at the most (0: release now),
 --       6 record key prefix, 7 and 8 state as JSON when nothing is due and when there is more; empty:
---       it stays
+--       it stays, 9 bulk marks at the most
 -- Returns {held 1|0|-1 (lost), now, {marks}, ring 1|0, more 1|0 (due now, with nobody at it)}.
 must_be('zset', KEYS[1])
 local router = router_at(ARGV[1], 2)
@@ -15,7 +15,7 @@ if redis.call('GET', router.lease) ~= ARGV[2] then
   return { -1, now, {}, 0, 0 }
 end
 look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
-local marks = due_marks(router, most, now, ARGV[6])
+local marks = due_marks(router, most, tonumber(ARGV[9]), now, ARGV[6])
 if #marks > 0 then
   redis.call('PEXPIRE', router.lease, lease_ms)
   redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)
