@@ -23,7 +23,7 @@ LOOK_MS: Final = 120_000
 
 
 class UnseenService(NamedTuple):
-    """A service at a router; `outcome`: of the event that was applied there last, kept as `event`."""
+    """A service at a router; `outcome`: of the event that was applied last there, its `event`."""
 
     member: str
     outcome: Outcome
