@@ -1,6 +1,6 @@
 """Writes what this version keeps in Redis, as a sample that later versions must read.
 
-For a new format: `python -m tests.store.frozen_samples tests/store/frozen/v2`; older samples stay.
+For a new format: `python -m tests.store.frozen_samples tests/store/frozen/v3`; older samples stay.
 """
 
 import json
