@@ -1,13 +1,12 @@
 """Public clients that know nothing of Leasewire, each in a process of its own."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from simulator.testing import running
+from tests.clients.playing import play
 
 pytestmark = pytest.mark.router
 HERE = Path(__file__).parent
@@ -82,7 +81,7 @@ def test_ansible(python_clients, tmp_path):
         certificate.write_text(router.certificate_pem)
         asked = asked_of(sim, router.api_ssl_port)
         asked |= {"rows": rows, "answer": str(told), "ca_path": str(certificate)}
-        play(python_clients, tmp_path, asked)
+        play(python_clients, tmp_path, HERE / "leases.yml", asked)
         result = json.loads(told.read_text())
         writes = [(w["command"], w["error"]) for w in router.journal()]
     assert result["first"]["changed"]
@@ -102,30 +101,3 @@ def test_ansible(python_clients, tmp_path):
         (f"{LEASE}/remove", None),
         (f"{LEASE}/remove", None),
     ]
-
-
-def play(clients, folder, variables):
-    """Run the playbook; its variables, the password among them, are in a file."""
-    given = folder / "variables.json"
-    given.write_text(json.dumps(variables))
-    environ = os.environ | {
-        "ANSIBLE_COLLECTIONS_PATH": str(clients / "collections"),
-        "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_PIPELINING": "true",
-        "ANSIBLE_NOCOLOR": "true",
-        "HOME": str(folder),
-        "LC_ALL": "C.UTF-8",
-    }
-    command = [clients / "bin/ansible-playbook", "-c", "local", "-i", "localhost,"]
-    python = f"ansible_python_interpreter={clients / 'bin/python'}"
-    done = subprocess.run(
-        [*command, "-e", f"@{given}", "-e", python, HERE / "leases.yml"],
-        env=environ,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
