@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test restarts test-fast e2e-all chaos bench bench-large lint fmt schemas lock clean
+.PHONY: help demo test restarts test-fast e2e-all chaos bench bench-large bench-plot lint fmt schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,11 +49,14 @@ e2e-all: $(READY) ## the end-to-end tests once per transport and menu of entries
 chaos: $(READY) ## everything goes wrong at once, and what must hold then (SEED=, MINUTES=)
 	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(READY) ## how fast it is, against peers in the same run (under 10 minutes)
+bench: $(READY) $(CLIENTS) ## how fast it is, against peers in the same run (under 10 minutes)
 	$(BIN)/python -m benchmarks
 
-bench-large: $(READY) ## the same with the sizes of the targets; takes long
+bench-large: $(READY) $(CLIENTS) ## the same with the sizes of the targets; takes long
 	$(BIN)/python -m benchmarks --large
+
+bench-plot: $(READY) ## draw docs/benchmarks.svg from the last run
+	$(BIN)/python -m benchmarks.plot
 
 lint: $(READY) ## style, types, import rules
 	$(BIN)/ruff format --check .

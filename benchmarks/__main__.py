@@ -1,35 +1,47 @@
 """All benchmarks one after the other: `make bench` in small, `make bench-large` in full.
 
-Run: `.venv/bin/python -m benchmarks [--large]`. Lines of JSON go to `benchmarks/results.jsonl`, a
-table to the terminal. One that fails is told of, and the others go on.
+Run: `.venv/bin/python -m benchmarks [--large] [NAME …]`. Lines of JSON go to
+`benchmarks/results.jsonl`, a table to the terminal. One that fails is told of, and the others go
+on. With names only those run, and their lines are appended.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results.jsonl"
+from benchmarks.plot import RESULTS
+from benchmarks.results import Result, table
+
 SMALL = (
     ("single_events", "--events", "2000"),
+    ("over_http", "--seconds", "6"),
     ("imports", "--rows", "10000"),
+    ("slow_routers", "--writes", "20"),
     ("latency", "--seconds", "10", "--rows", "8000"),
     ("memory", "--services", "1000"),
+    ("many_services", "--few", "1000", "--many", "20000", "--events", "300"),
     ("one_router",),
+    ("many_silent", "--routers", "200", "--each", "20"),
+    ("scale_out", "--rows", "5000"),
 )
 LARGE = (
     ("single_events", "--events", "10000"),
+    ("over_http", "--seconds", "30"),
     ("imports", "--rows", "50000"),
+    ("slow_routers", "--writes", "60"),
     ("latency", "--seconds", "60", "--rows", "100000"),
     ("memory", "--services", "5000"),
+    ("many_services", "--few", "1000", "--many", "200000", "--events", "1000"),
     ("one_router",),
+    ("many_silent", "--routers", "1000", "--each", "20"),
+    ("scale_out", "--rows", "50000"),
     ("silent_router",),
 )
-PATIENCE_S = {False: 150, True: 1200}
+PATIENCE_S = {False: 150, True: 1800}
 
 
-def run(arguments: tuple[str, ...], patience_s: float) -> list[dict[str, object]]:
+def run(arguments: tuple[str, ...], patience_s: float) -> list[Result]:
     """What one benchmark printed; raises when it failed or took too long."""
     command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
     done = subprocess.run(  # noqa: S603 - our own modules
@@ -38,36 +50,33 @@ def run(arguments: tuple[str, ...], patience_s: float) -> list[dict[str, object]
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def as_line(found: dict[str, object]) -> str:
-    """A row of the table: which, its ratio, its bar, and whether the bar is reached."""
-    bar = found.get("at_least", found.get("at_most"))
-    ratio = found["ratio"]
-    if not isinstance(bar, int | float) or not isinstance(ratio, int | float):
-        return f"{found.get('row', '-')!s:>4} {ratio!s:>8}"
-    reached = ratio >= bar if "at_least" in found else ratio <= bar
-    sign = ">=" if "at_least" in found else "<="
-    return f"{found.get('row', '-')!s:>4} {ratio:>8} {sign} {bar:<5} {'yes' if reached else 'no'}"
-
-
 def main() -> int:
-    """Run them all; 1 when one of them failed."""
+    """Run them all, or those that are named; 1 when one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="the sizes of the targets")
-    large = parser.parse_args().large
-    lines, failed = [" row    ratio    bar  reached"], 0
-    RESULTS.unlink(missing_ok=True)
-    for arguments in LARGE if large else SMALL:
+    parser.add_argument("names", nargs="*", help="modules, such as imports; else all")
+    options = parser.parse_args()
+    chosen = LARGE if options.large else SMALL
+    if unknown := set(options.names) - {each[0] for each in chosen}:
+        known = ", ".join(each[0] for each in chosen)
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {known}")
+    results, failed = list[Result](), 0
+    if not options.names:
+        RESULTS.unlink(missing_ok=True)
+    for arguments in chosen:
+        if options.names and arguments[0] not in options.names:
+            continue
         sys.stderr.write(f"{' '.join(arguments)} …\n")
         try:
-            found = run(arguments, PATIENCE_S[large])
+            found = run(arguments, PATIENCE_S[options.large])
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             sys.stderr.write(f"{arguments[0]} failed: {error}\n")
             failed += 1
             continue
         with RESULTS.open("a") as file:
             file.writelines(json.dumps(each) + "\n" for each in found)
-        lines += map(as_line, found)
-    sys.stdout.write("\n".join(lines) + "\n")
+        results += found
+    sys.stdout.write(table(results))
     return 1 if failed else 0
 
 

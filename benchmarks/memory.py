@@ -1,54 +1,150 @@
-"""Row 11: what a service and each of its events take in Redis's memory.
+"""Row 11: what a service and each of its events take in Redis's memory, and in which keys.
 
 Run: `.venv/bin/python -m benchmarks.memory [--services N]`. Five events a service (activated,
 suspended, resumed, suspended, resumed), all applied; what remains then is counted by Redis's own
-`used_memory`, so keys, history, outcomes and memory that is lost to fragments are in it.
+`used_memory`, so keys, history, outcomes and memory that is lost to fragments are in it. The table
+tells, by `MEMORY USAGE`, which kind of key takes how much of it.
 """
 
 import argparse
-import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import cast
 
-from benchmarks.stage import activations, installation
+from benchmarks.stage import Stage, installation, tell
 from contracts import names
 from tests import builders
-from tests.installation import Installation
+from tests.installation import PREFIX
+from worker.store.keys import Keys
 
 ROUTERS = 10
-CHUNK = 500
+EVENTS = 5
+_ASKED_AT_ONCE = 500
 
 
-def used_bytes(here: Installation) -> int:
+def used_bytes(here: Stage) -> int:
     """Redis's memory in use."""
     return int(here.client.info("memory")["used_memory"])
 
 
-def measure(services: int) -> dict[str, object]:
+def kinds() -> list[str]:
+    """Every kind of key as `worker/store/keys.py` and the journal name it, `*` where it varies."""
+    keys = Keys("")
+    one_each = [value for name in vars(Keys) if isinstance(value := getattr(keys, name), str)]
+    journals = [
+        of("", lane)
+        for lane in names.LANES
+        for of in (names.journal_body, names.journal_due, names.journal_rung)
+    ]
+    many = [
+        *(keys.record("*"), keys.history("*"), keys.recent("*"), keys.outcome("*")),
+        *(keys.source("*"), *keys.losses("*"), keys.manifest("*"), keys.imported("*")),
+        *(keys.feed("*", bulk=True), keys.feed("*", bulk=False)),
+        *(*keys.router_block("*"), keys.router_troubles("*"), keys.router_full_read("*")),
+        *(keys.watched("*"), keys.told("*"), keys.worker("*"), "seen:*"),
+        *(*keys.fleet_block(), *keys.reports_block()),
+    ]
+    # a prefix alone, such as `record_prefix`, is no key
+    return sorted({each for each in (*one_each, *journals, *many) if not each.endswith(":")})
+
+
+def kind_of(key: str, known: Iterable[re.Pattern[str]], prefix: str = PREFIX) -> str:
+    """Which of the kinds a key is of; what is none of ours is Celery's."""
+    for pattern in known:
+        if pattern.fullmatch(key, len(prefix)):
+            return pattern.pattern.replace("[^\0]*", "*").replace("\\", "")
+    return "Celery's own"
+
+
+def patterns() -> list[re.Pattern[str]]:
+    """One for each kind, the most exact first."""
+    by_exactness = sorted(kinds(), key=lambda each: (-len(each.replace("*", "")), each))
+    return [re.compile(re.escape(each).replace(r"\*", "[^\0]*")) for each in by_exactness]
+
+
+def by_kind(here: Stage) -> tuple[Counter[str], Counter[str]]:
+    """Keys and bytes of each kind of key."""
+    known, count, size = patterns(), Counter[str](), Counter[str]()
+    keys = sorted(here.client.scan_iter(count=1000))
+    for start in range(0, len(keys), _ASKED_AT_ONCE):
+        asked = keys[start : start + _ASKED_AT_ONCE]
+        with here.client.pipeline(transaction=False) as pipe:
+            for key in asked:
+                pipe.memory_usage(key, samples=0)
+            answers = pipe.execute()
+        for key, each in zip(asked, answers, strict=True):
+            kind = kind_of(key, known)
+            count[kind] += 1
+            size[kind] += int(each or 0)  # None: it went meanwhile
+    return count, size
+
+
+def measure(here: Stage, services: int) -> dict[str, object]:
     """Bytes a service with its five events, and how many of them each further event takes."""
-    steps = [activations(services, ROUTERS)] + [
-        [say(f"SVC-{n}", revision=revision) for n in range(services)]
+    here.warm()
+    first = here.used
+    steps = [here.fresh(services)] + [
+        [say(f"SVC-{n}", revision=revision) for n in range(first, first + services)]
         for revision, say in enumerate(2 * [builders.suspended, builders.resumed], 2)
     ]
-    with installation(ROUTERS, latency_ms=0) as here:
-        here.publisher.publish(activations(ROUTERS * 2, ROUTERS, 10**6))
-        here.wait_until_settled(60)
-        used = [used_bytes(here)]
-        for events in steps:
-            for start in range(0, services, CHUNK):
-                here.publisher.publish(events[start : start + CHUNK], lane=names.QUEUE_BULK)
-            here.wait_until_settled(120)
-            used.append(used_bytes(here))
+    used, sizes = [used_bytes(here)], [by_kind(here)]
+    for step, events in enumerate(steps):
+        here.publish_many(events)
+        here.wait_until_settled(120)
+        used.append(used_bytes(here))
+        if step in (0, EVENTS - 1):
+            sizes.append(by_kind(here))
+    before, one, five = sizes
+    found = {
+        kind: {
+            "keys_a_service": round((keys - before[0][kind]) / services, 2),
+            "bytes_a_service": round((five[1][kind] - before[1][kind]) / services),
+            "bytes_an_event": round((five[1][kind] - one[1][kind]) / services / (EVENTS - 1)),
+        }
+        for kind, keys in five[0].items()
+    }
+    whole = (used[-1] - used[0]) / services
+    an_event = (used[-1] - used[1]) / services / (EVENTS - 1)
+    found["tables of keys, fragments, the rest"] = {
+        "keys_a_service": 0,
+        "bytes_a_service": round(whole - sum(each["bytes_a_service"] for each in found.values())),
+        "bytes_an_event": round(an_event - sum(each["bytes_an_event"] for each in found.values())),
+    }
+    largest = sorted(found.items(), key=lambda each: -abs(each[1]["bytes_a_service"]))
     return {
-        "row": 11,
+        "row": "11",
+        "what": "memory of a service with five events, against 2 kB",
         "services": services,
-        "bytes_a_service": round((used[-1] - used[0]) / services),
+        "latency_ms": 0,
+        "service_ms": 0,
+        "bytes_a_service": round(whole),
         "bytes_with_one_event": round((used[1] - used[0]) / services),
-        "bytes_an_event": round((used[-1] - used[1]) / services / 4),
-        "ratio": round((used[-1] - used[0]) / services / 2048, 2),
+        "bytes_an_event": round(an_event),
+        "by_kind": {kind: each for kind, each in largest if each["bytes_a_service"]},
+        "ratio": round(whole / 2048, 2),
         "at_most": 1,
     }
+
+
+def table(found: Mapping[str, object]) -> str:
+    """The kinds of keys, the largest first."""
+    kinds_found = cast("dict[str, dict[str, float]]", found["by_kind"])
+    lines = [f"{'keys':<38} {'a service':>9} {'bytes':>7} {'bytes an event':>15}"]
+    lines += [
+        f"{kind:<38} {each['keys_a_service']:>9} {each['bytes_a_service']:>7} "
+        f"{each['bytes_an_event']:>15}"
+        for kind, each in kinds_found.items()
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, default=2_000)
-    print(json.dumps(measure(parser.parse_args().services)))  # noqa: T201 - what it is for
+    options = parser.parse_args()
+    with installation(ROUTERS, latency_ms=0) as stage:
+        told = measure(stage, options.services)
+    sys.stderr.write(table(told))
+    tell(told)

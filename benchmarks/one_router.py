@@ -1,20 +1,16 @@
-"""Rows 3, 4, 5, 9 and 10: what one router's work costs, against peers on the same router.
+"""Rows 3, 4, 5, 6, 9 and 10: what one router's work costs, against peers on the same router.
 
-Run: `.venv/bin/python -m benchmarks.one_router [--peer PYTHON]`. The passes run in this process,
-over TLS, without Celery; the peers run over the plain API, which is the cheaper one. Latency is
-the simulated router's round trip, service time what each write takes, one after the other.
+Run: `.venv/bin/python -m benchmarks.one_router`. The passes run in this process, over TLS, without
+Celery; the peers run over the plain API, which is the cheaper one. Latency is the simulated
+router's round trip, service time what each write takes, one after the other.
 """
 
-import argparse
 import gc
-import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +18,10 @@ from typing import Any
 from librouteros import connect
 from librouteros.query import Key
 
-from benchmarks.stage import QUIET, activations, give_network
+from benchmarks import peers
+from benchmarks.stage import QUIET, Stage, a_piece, activations, give_network, tell
 from simulator.control import ControlClient
-from tests.installation import LEASES, PASSWORD, SERVER, Installation, eventually
+from tests.installation import LEASES, PASSWORD, eventually
 from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.full_read import read_fully
 from worker.inventory.file import load_inventory
@@ -35,29 +32,16 @@ from worker.runtime.process import COLLECT_AFTER
 from worker.settings import Settings
 
 LATENCY_MS = 5.0
-ENTRIES = 5_000
 BATCH = 1_000
 PATIENCE_S = 120
-PEER = """
-import json, sys, time
-from routeros_client import Api
-port, user, password, server, count, window = json.load(sys.stdin)
-rows = [
-    {"address": f"100.64.{n >> 8}.{n & 255}", "server": server, "comment": f"peer-{n}",
-     "mac-address": f"00:00:5E:01:{n >> 8:02X}:{n & 255:02X}"}
-    for n in range(count)
-]
-api = Api("127.0.0.1", user, password, port=port, pipeline_window=window, max_chunk_size=count)
-began = time.monotonic()
-api.bulk_add("/ip/dhcp-server/lease", rows, pipeline=True)
-print(time.monotonic() - began)
-"""
+HERE = "publisher"
+"""What `Stage.cpu_ms` calls this process, in which the passes run."""
 
 
 class OneRouter:
     """An installation with one router and an `events` worker; passes run here."""
 
-    def __init__(self, here: Installation) -> None:
+    def __init__(self, here: Stage) -> None:
         settings = Settings.load(here.environ)
         inventory = load_inventory(settings.inventory)
         configure_logging(settings)
@@ -77,7 +61,7 @@ class OneRouter:
         """The simulated router's control."""
         return self.here.control["R1"]
 
-    def accept(self, events: list[dict[str, object]]) -> None:
+    def accept(self, events: Sequence[dict[str, object]]) -> None:
         """Publish events and wait until they are folded; nothing is written yet."""
         self.here.publisher.publish(events)
         eventually(lambda: not self.here.store.journal.depth("events"), 120, "all folded")
@@ -91,6 +75,14 @@ class OneRouter:
                 raise AssertionError(f"R1 does not get there: {self.here.log_text()[-2000:]}")
         return time.monotonic() - began
 
+    def drain_new(self, count: int) -> tuple[float, dict[str, float]]:
+        """Seconds of so many new entries, and the processor time of one by process (ms)."""
+        self.accept(self.here.fresh(count))
+        with self.here.spending() as spent:
+            took_s = self.drain()
+        spent["pass"] = spent.pop(HERE)
+        return took_s, a_piece(spent, count)
+
 
 @contextmanager
 def one_router(latency_ms: float = LATENCY_MS, service_ms: float = 0) -> Iterator[OneRouter]:
@@ -98,12 +90,12 @@ def one_router(latency_ms: float = LATENCY_MS, service_ms: float = 0) -> Iterato
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     arguments = ["--latency-ms", str(latency_ms), "--service-ms", str(service_ms)]
     try:
-        with Installation(directory, simulator=arguments, environ_more=QUIET) as here:
+        with Stage(directory, simulator=arguments, environ_more=QUIET) as here:
             os.environ["ROUTER_PASSWORD"] = PASSWORD  # noqa: TID251 - the passes run in this process
             give_network(here)
             here.start_workers("events")
             made = OneRouter(here)
-            made.accept(activations(1, 1, 10**6))
+            made.accept(here.fresh(1))
             made.drain()
             yield made
             made.sessions.close_all()
@@ -111,153 +103,149 @@ def one_router(latency_ms: float = LATENCY_MS, service_ms: float = 0) -> Iterato
         shutil.rmtree(directory)
 
 
-def new_entries(peer: str) -> dict[str, object]:
+def new_entries(count: int = 5_000) -> dict[str, object]:
     """Row 3: many new entries, no service time, against the best public pipeline."""
+    if not peers.installed():
+        return {"row": "3", "left_out": peers.MISSING}
     with one_router() as at:
-        at.accept(activations(ENTRIES, 1))
-        ours_s = at.drain()
-        ready = at.here.ready["routers"][0]
-        given = [ready["api_port"], at.here.ready["user"], PASSWORD, SERVER, ENTRIES, 128]
+        ours_s, spent = at.drain_new(count)
     with one_router() as at:
-        ready = at.here.ready["routers"][0]
-        given[0] = ready["api_port"]
-        peer_s = float(
-            subprocess.run(  # noqa: S603 - a client that was named by whoever runs this
-                [peer, "-c", PEER],
-                input=json.dumps(given),
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-        )
+        peer_s = peers.pipelined(at.here, peers.entries(count))
     return {
-        "row": 3,
-        "entries": ENTRIES,
+        "row": "3",
+        "what": f"{count:,} new entries, against routeros-client's pipeline",
+        "entries": count,
         "latency_ms": LATENCY_MS,
         "service_ms": 0,
-        "ours_per_s": round(ENTRIES / ours_s),
-        "peer_per_s": round(ENTRIES / peer_s),
+        "ours_per_s": round(count / ours_s),
+        "peer_per_s": round(count / peer_s),
+        "peer_window": peers.WINDOW,
+        "cpu_ms_an_entry": spent,
         "ratio": round(peer_s / ours_s, 2),
         "at_least": 0.6,
     }
 
 
-def has_peer(python: str) -> bool:
-    """Whether a Python has the client that row 3 is measured against."""
-    tried = [python, "-c", "import routeros_client"]
-    return not subprocess.run(tried, capture_output=True, check=False).returncode  # noqa: S603
-
-
-def at_the_routers_limit() -> dict[str, object]:
+def at_the_routers_limit(count: int = 1_500) -> dict[str, object]:
     """Row 4: the router takes 2 ms a write; its own limit is 500 a second."""
-    service_ms, count = 2.0, 1500
+    service_ms = 2.0
     with one_router(service_ms=service_ms) as at:
-        at.accept(activations(count, 1))
-        took_s = at.drain()
+        took_s, spent = at.drain_new(count)
     return {
-        "row": 4,
+        "row": "4",
+        "what": "new entries, against the router's own limit",
         "entries": count,
         "latency_ms": LATENCY_MS,
         "service_ms": service_ms,
         "ours_per_s": round(count / took_s),
         "limit_per_s": round(1000 / service_ms),
+        "cpu_ms_an_entry": spent,
         "ratio": round(count / took_s * service_ms / 1000, 2),
         "at_least": 0.9,
     }
 
 
-def one_event_of_ten_thousand() -> Iterator[dict[str, object]]:
-    """Rows 5, 9 and 10, on a router with 10,000 leases."""
+def of_many_leases(
+    leases: int = 10_000, changed: int = 1_000, rounds: int = 5
+) -> Iterator[dict[str, object]]:
+    """Rows 5, 9 and 6, on a router with many leases."""
     with one_router(latency_ms=0) as at:
-        at.accept(activations(10_000, 1))
+        at.accept(at.here.fresh(leases))
         at.drain()
         at.router.set_faults(latency_ms=LATENCY_MS)
-        yield _one_event(at)
-        yield _clean_reconcile(at)
+        common = {"leases": leases, "latency_ms": LATENCY_MS, "service_ms": 0}
+        yield common | _one_event(at, rounds)
+        yield common | _clean_reconcile(at, rounds)
+        yield common | _against_ansible(at, changed)
 
 
-def _one_event(at: OneRouter) -> dict[str, object]:
+def _one_event(at: OneRouter, rounds: int) -> dict[str, object]:
     ours, usual = [], []
-    for n in range(5):
-        at.accept(activations(1, 1, 20_000 + n))
-        at.router.reset_counters()
+    for n in range(rounds):
+        at.accept(at.here.fresh(1))
         ours.append(at.drain())
-        usual.append(_usual_script(at, n))
+        usual.append(peers.usual_script(at.here, f"00:00:5E:D0:00:{n:02X}", f"100.90.0.{n}"))
     return {
-        "row": 5,
-        "leases": 10_000,
-        "latency_ms": LATENCY_MS,
+        "row": "5",
+        "what": "one event among many leases, against the usual script",
         "ours_ms": round(min(ours) * 1000, 1),
         "usual_script_ms": round(min(usual) * 1000, 1),
+        "round_trips": round(min(ours) * 1000 / LATENCY_MS, 1),
         "ratio": round(min(usual) / min(ours), 1),
         "at_least": 30,
-        "round_trips": round(min(ours) * 1000 / LATENCY_MS, 1),
     }
 
 
-def _usual_script(at: OneRouter, n: int) -> float:
-    ready = at.here.ready["routers"][0]
+def _against_ansible(at: OneRouter, count: int) -> dict[str, object]:
+    if not peers.installed():
+        return {"row": "6", "left_out": peers.MISSING}
+    rows = peers.entries(count)
+    task_s, empty_s = peers.by_ansible(at.here, rows)
+    theirs = [row for row in at.router.rows(LEASES) if row.get("comment", "").startswith("peer-")]
+    if len(theirs) != count:
+        raise AssertionError(f"Ansible added {len(theirs)} of {count}")
+    at.router.remove_row(LEASES, *(row[".id"] for row in theirs))
     began = time.monotonic()
-    api = connect("127.0.0.1", at.here.ready["user"], PASSWORD, port=ready["api_port"])
-    leases = api.path(*LEASES.strip("/").split("/"))
-    mac = f"00:00:5E:02:00:{n:02X}"
-    if not [row for row in leases if row.get("mac-address") == mac]:
-        leases.add(**{"mac-address": mac, "address": f"100.80.0.{n}", "server": SERVER})
-    took = time.monotonic() - began
-    api.close()
-    return took
+    at.accept(at.here.fresh(count))
+    folded_s = time.monotonic() - began
+    ours_s = folded_s + at.drain()
+    return {
+        "row": "6",
+        "what": f"{count:,} entries, publish to applied, against Ansible's api_modify",
+        "entries": count,
+        "ours_s": round(ours_s, 2),
+        "ours_until_folded_s": round(folded_s, 2),
+        "ansible_task_s": round(task_s, 2),
+        "ansible_start_s": round(empty_s, 2),
+        "ratio": round(task_s / ours_s, 1),
+        "at_least": 10,
+    }
 
 
-def _clean_reconcile(at: OneRouter) -> dict[str, object]:
+def _clean_reconcile(at: OneRouter, rounds: int) -> dict[str, object]:
     session = at.sessions.open("R1")
-    ours, peers = [], []
-    ready = at.here.ready["routers"][0]
-    api = connect("127.0.0.1", at.here.ready["user"], PASSWORD, port=ready["api_port"])
-    proplist = [Key(each) for each in (".id", *MENUS[LEASES].fields)]
-    spent = []
-    for _ in range(5):
+    ours, print_s, spent = [], [], []
+    router = at.here.ready["routers"][0]
+    api = connect(router["host"], at.here.ready["user"], PASSWORD, port=router["api_port"])
+    proplist = [Key(each) for each in (".id", *MENUS["/ip/dhcp-server/lease"].fields)]
+    for _ in range(rounds):
         began, cpu = time.monotonic(), time.process_time()
         read_fully(at.here.store, session, "R1", at.policy)
         ours.append(time.monotonic() - began)
         spent.append(time.process_time() - cpu)
         began = time.monotonic()
         list(api.path("ip", "dhcp-server", "lease").select(*proplist))
-        peers.append(time.monotonic() - began)
+        print_s.append(time.monotonic() - began)
     api.close()
     session.close()
     return {
-        "row": 9,
-        "leases": 10_000,
-        "latency_ms": LATENCY_MS,
+        "row": "9",
+        "what": "clean full read, against a print of the same fields",
         "ours_ms": round(min(ours) * 1000),
         "ours_cpu_ms": round(min(spent) * 1000),
-        "print_ms": round(min(peers) * 1000),
-        "ratio": round(min(ours) / min(peers), 2),
+        "print_ms": round(min(print_s) * 1000),
+        "ratio": round(min(ours) / min(print_s), 2),
         "at_most": 1.5,
     }
 
 
-def backlog() -> dict[str, object]:
-    """Row 10: 10,000 events of 2,000 services while the router was away, then its return."""
-    services = 2_000
+def backlog(services: int = 2_000) -> dict[str, object]:
+    """Row 10: five events a service while the router was away, then its return."""
     with one_router() as at:
-        at.accept(activations(services, 1))
-        rate = services / at.drain()
+        first = at.here.used
+        rate = services / at.drain_new(services)[0]
         for turn in range(5):
-            at.accept(
-                [
-                    each | {"id": f"{each['id']}-{turn}", "data": _other_mac(each["data"], turn)}
-                    for each in activations(services, 1)
-                ]
-            )
+            at.accept([_other_mac(each, turn) for each in activations(services, 1, first)])
         writes = len(at.router.journal())
         took_s = at.drain()
         writes = len(at.router.journal()) - writes
     return {
-        "row": 10,
+        "row": "10",
+        "what": "backlog after an outage, against our own write rate",
         "events": services * 5,
         "writes": writes,
         "latency_ms": LATENCY_MS,
+        "service_ms": 0,
         "took_s": round(took_s, 2),
         "needed_s": round(writes / rate, 2),
         "ratio": round(took_s * rate / writes, 2),
@@ -265,26 +253,22 @@ def backlog() -> dict[str, object]:
     }
 
 
-def _other_mac(data: dict[str, Any], turn: int) -> dict[str, Any]:
-    """The data of an event that gives the service another device, for the turn-th time."""
-    device = {"mac": f"00:00:5E:8{turn}{data['service']['device']['mac'][11:]}"}
-    return data | {"revision": turn + 2, "service": data["service"] | {"device": device}}
+def _other_mac(event: dict[str, Any], turn: int) -> dict[str, object]:
+    """An event that gives the same service another device, for the turn-th time."""
+    service = event["data"]["service"]
+    device = {"mac": f"00:00:5E:8{turn}{service['device']['mac'][11:]}"}
+    data = event["data"] | {"revision": turn + 2, "service": service | {"device": device}}
+    return event | {"id": f"{event['id']}-{turn}", "data": data}
 
 
 def main() -> None:
     """Measure each row and print it as a line of JSON."""
     gc.set_threshold(*COLLECT_AFTER)  # as in a worker
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", default=".venv-clients/bin/python", help="has routeros-client")
-    options = parser.parse_args()
-    if Path(options.peer).exists() and has_peer(options.peer):
-        print(json.dumps(new_entries(options.peer)), flush=True)  # noqa: T201 - what it is for
-    else:
-        sys.stderr.write(f"row 3 is left out: {options.peer} has no routeros-client\n")
-    print(json.dumps(at_the_routers_limit()), flush=True)  # noqa: T201
-    for found in one_event_of_ten_thousand():
-        print(json.dumps(found), flush=True)  # noqa: T201
-    print(json.dumps(backlog()), flush=True)  # noqa: T201
+    tell(new_entries())
+    tell(at_the_routers_limit())
+    for found in of_many_leases():
+        tell(found)
+    tell(backlog())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """What the benchmarks of a whole installation share: its start, its events, the yardstick."""
 
+import json
 import os
 import random
+import resource
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from celery import Celery
@@ -19,26 +22,124 @@ from tests.installation import PREFIX, SERVER, Installation, eventually
 from worker.runtime.celery_app import make_app
 from worker.settings import Settings
 
-QUIET = {
-    "LEASEWIRE_LOG_LEVEL": "WARNING",
-    "LEASEWIRE_ROUTER_THREADS": "128",
-    # as shipped, not as the tests have them
-    "LEASEWIRE_ROUTER_LEASE_S": "30",
-    "LEASEWIRE_COMMAND_TIMEOUT_S": "10",
+AS_SHIPPED = (
+    "router_threads",
+    "router_lease_s",
+    "connect_timeout_s",
+    "command_timeout_s",
+    "backoff_first_s",
+    "backoff_cap_s",
+    "blocked_retry_s",
+)
+"""Settings that the tests have otherwise. Their switched-off looks at routers stay off here too."""
+QUIET = {"LEASEWIRE_LOG_LEVEL": "WARNING"} | {
+    f"LEASEWIRE_{name.upper()}": str(Settings.model_fields[name].default) for name in AS_SHIPPED
 }
+CHUNK = 500
+"""Events a call of what publishes many, as `leasewire import` does."""
+BOTH = (names.QUEUE_EVENTS, names.QUEUE_ROUTERS)
+
+
+@dataclass
+class Stage(Installation):
+    """An installation that counts its services, and knows the processor time of its processes.
+
+    Attributes:
+        used: so many services were activated by now.
+    """
+
+    used: int = 0
+
+    def fresh(self, count: int) -> list[dict[str, object]]:
+        """Activations of services that there are not yet, evenly over the routers."""
+        first, self.used = self.used, self.used + count
+        return activations(count, self.routers, first)
+
+    def warm(self, each: int = 2) -> None:
+        """Apply some events on every router: logins, first looks, imports of modules."""
+        self.publish_many(self.fresh(each * self.routers))
+        self.wait_until_settled(120)
+
+    def publish_many(self, events: Sequence[dict[str, object]]) -> None:
+        """Publish on the lane of imports, many a call."""
+        for start in range(0, len(events), CHUNK):
+            self.publisher.publish(events[start : start + CHUNK], lane=names.QUEUE_BULK)
+
+    def application(self) -> Celery:
+        """Celery as whoever publishes has it."""
+        return make_app(Settings.load(self.environ))
+
+    def noop_rate(self, count: int, queues: Sequence[str] = BOTH) -> float:
+        """Tasks a second that do nothing, sent one by one, until the last has ended."""
+        app = self.application()
+        began = time.monotonic()
+        for n in range(count):
+            app.send_task(NOOP, queue=queues[n % len(queues)], ignore_result=True)
+        eventually(lambda: not self._messages(), 120, "no task left")
+        took_s = time.monotonic() - began
+        app.close()
+        return count / took_s
+
+    def _messages(self) -> int:
+        pending = self.client.hlen(self.store.keys.unacked)
+        for queue in (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS):
+            pending += self.client.llen(PREFIX + queue)
+        return int(pending)
+
+    def cpu_ms(self, more: Mapping[str, int] | None = None) -> dict[str, float]:
+        """Processor time so far (ms): this process, the server, the workers by kind, the simulator.
+
+        Args:
+            more: name -> id of processes that belong to it besides.
+        """
+        own = os.getpid()
+        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+        processes = [("publisher", own), ("valkey", self.valkey.pid), *(more or {}).items()]
+        processes += [
+            ("simulator", int(each))
+            for each in children
+            if b"\0simulator\0" in Path(f"/proc/{each}/cmdline").read_bytes()
+        ]
+        processes += [(worker.kind, worker.process.pid) for worker in self.workers]
+        spent = dict.fromkeys((name for name, _ in processes), 0.0)
+        for name, pid in processes:
+            spent[name] += _cpu_ms(pid)
+        return spent
+
+    @contextmanager
+    def spending(self, more: Mapping[str, int] | None = None) -> Iterator[dict[str, float]]:
+        """Processor time (ms) by process that a block takes; filled in at its end."""
+        before, spent = self.cpu_ms(more), dict[str, float]()
+        yield spent
+        spent |= {name: after - before[name] for name, after in self.cpu_ms(more).items()}
 
 
 @contextmanager
 def installation(
-    routers: int, *, latency_ms: float = 5, simulator: Sequence[str] = (), workers: int = 1
-) -> Iterator[Installation]:
-    """An installation at work: Valkey, simulated routers, `workers` processes of each kind."""
+    routers: int,
+    *,
+    latency_ms: float = 5,
+    workers: int = 1,
+    environ: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
+    """An installation at work: Valkey, simulated routers, `workers` processes of each kind.
+
+    Args:
+        routers: how many.
+        latency_ms: round trip of each.
+        workers: processes of each kind.
+        environ: variables beside those that every benchmark has.
+    """
+    _allow_open_files()
     directory = Path(tempfile.mkdtemp(prefix="lw-"))
     command = (sys.executable, "-m", "benchmarks.noop_worker")
-    arguments = ["--latency-ms", str(latency_ms), *simulator]
     try:
-        with Installation(
-            directory, routers, simulator=arguments, worker_command=command, environ_more=QUIET
+        with Stage(
+            directory,
+            routers,
+            simulator=["--latency-ms", str(latency_ms)],
+            worker_command=command,
+            environ_more=QUIET | dict(environ or {}),
         ) as here:
             give_network(here)
             here.start_workers(*(["events", "routers"] * workers))
@@ -56,12 +157,13 @@ def give_network(here: Installation) -> None:
 
 
 def activations(count: int, routers: int, first: int = 0) -> list[dict[str, object]]:
-    """One activation a service, over the routers in random order."""
+    """One activation a service; in random order, each router gets as many as the others."""
     rng = random.Random(8)  # noqa: S311 - repeatable
+    where = [each for _ in range(0, count, routers) for each in rng.sample(range(routers), routers)]
     return [
         builders.activated(
             f"SVC-{n}",
-            router=f"R{rng.randrange(routers) + 1}",
+            router=f"R{where[n - first] + 1}",
             server=SERVER,
             mac=f"00:00:5E:{n >> 16:02X}:{n >> 8 & 255:02X}:{n & 255:02X}",
             ipv4=f"100.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}",
@@ -70,41 +172,22 @@ def activations(count: int, routers: int, first: int = 0) -> list[dict[str, obje
     ]
 
 
-def application(here: Installation) -> Celery:
-    """Celery as whoever publishes has it."""
-    return make_app(Settings.load(here.environ))
+def a_piece(spent: Mapping[str, float], count: int) -> dict[str, float]:
+    """Processor time (ms) of each event, row or entry, by process, with the sum."""
+    found = {name: round(each / count, 3) for name, each in spent.items()}
+    return found | {"sum": round(sum(spent.values()) / count, 3)}
 
 
-def noop_rate(here: Installation, count: int, queues: Sequence[str]) -> float:
-    """Tasks a second that do nothing, sent one by one, until the last has ended."""
-    app = application(here)
-    began = time.monotonic()
-    for n in range(count):
-        app.send_task(NOOP, queue=queues[n % len(queues)], ignore_result=True)
-    eventually(lambda: not _left(here), 120, "no task left")
-    took_s = time.monotonic() - began
-    app.close()
-    return count / took_s
+def tell(found: Mapping[str, object]) -> None:
+    """Print a result as a line of JSON."""
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
 
 
-def _left(here: Installation) -> int:
-    pending = here.client.hlen(here.store.keys.unacked)
-    for queue in (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS):
-        pending += here.client.llen(PREFIX + queue)
-    return pending
-
-
-def cpu_ms(here: Installation) -> dict[str, float]:
-    """Processor time so far (ms) of the publisher, the server, the workers and the simulator."""
-    own = os.getpid()
-    children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
-    processes = {"publisher": own, "valkey": here.valkey.pid}
-    for pid in children:
-        if b"\0simulator\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            processes["simulator"] = int(pid)
-    for worker in here.workers:
-        processes.setdefault(worker.kind, worker.process.pid)
-    return {name: _cpu_ms(pid) for name, pid in processes.items()}
+def _allow_open_files() -> None:
+    """As many as the system allows: a thousand routers are more sockets than most shells do."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _cpu_ms(pid: int) -> float:

@@ -1,0 +1,62 @@
+"""Row 11, second part: does an event cost more processor time where more services are stored?
+
+Run: `.venv/bin/python -m benchmarks.many_services [--few N] [--many N] [--events N]`. Single events
+come at a steady pace, so that each is folded and applied alone; what the processes take while
+nothing happens is subtracted. The simulated routers and the publisher are left out of the ratio.
+"""
+
+import argparse
+import time
+
+from benchmarks.stage import Stage, a_piece, installation, tell
+
+ROUTERS = 50
+PACE = 40
+OURS = ("valkey", "events", "routers")
+
+
+def cpu_ms_an_event(here: Stage, events: int, idle_s: float) -> dict[str, float]:
+    """Processor time (ms) of one event by process, without what they take when idle."""
+    with here.spending() as idle:
+        time.sleep(idle_s)
+    made = here.fresh(events)
+    began = time.monotonic()
+    with here.spending() as spent:
+        for n, event in enumerate(made):
+            time.sleep(max(0.0, began + n / PACE - time.monotonic()))
+            here.publisher.publish([event])
+        here.wait_until_settled(60)
+        took_s = time.monotonic() - began
+    return {name: spent[name] - idle[name] * took_s / idle_s for name in OURS}
+
+
+def measure(here: Stage, few: int, many: int, events: int, idle_s: float = 3) -> dict[str, object]:
+    """The processor time of an event with few and with many services stored."""
+    found = []
+    for stored in (few, many):
+        here.publish_many(here.fresh(stored - here.used))
+        here.wait_until_settled(1200)
+        found.append(cpu_ms_an_event(here, events, idle_s))
+    at_few, at_many = (sum(each.values()) for each in found)
+    return {
+        "row": "11 CPU",
+        "what": f"processor time of an event: {many:,} services stored, against {few:,}",
+        "events": events,
+        "events_per_s": PACE,
+        "routers": here.routers,
+        "latency_ms": 0,
+        "service_ms": 0,
+        "cpu_ms_an_event": [a_piece(each, events) for each in found],
+        "ratio": round(at_many / at_few, 2),
+        "at_most": 1.2,
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--few", type=int, default=1_000)
+    parser.add_argument("--many", type=int, default=20_000)
+    parser.add_argument("--events", type=int, default=400)
+    options = parser.parse_args()
+    with installation(ROUTERS, latency_ms=0) as stage:
+        tell(measure(stage, options.few, options.many, options.events))

@@ -1,0 +1,66 @@
+"""Row 13: more processes of each kind, and what limits them.
+
+Run: `.venv/bin/python -m benchmarks.scale_out [--rows N]`. An import with 1, 2 and, where there
+are as many processors, 4 processes of each kind.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+
+from benchmarks.imports import rows_applied
+from benchmarks.stage import a_piece, installation, tell
+
+ROUTERS = 50
+LATENCY_MS = 5.0
+SIZES = (1, 2, 4)
+_FULL = 0.85
+"""Share of a processor, or of all, from which on it counts as the limit."""
+
+
+def limit(busy: Mapping[str, float], cores: int) -> str:
+    """What the rate is bound by.
+
+    Args:
+        busy: processors that each kind of process kept busy (2 processes: up to 2.0).
+        cores: of this machine.
+    """
+    if sum(busy.values()) >= _FULL * cores:
+        return f"this machine's {cores} processors, all busy"
+    for name in ("valkey", "publisher", "simulator"):
+        if busy[name] >= _FULL:
+            return f"{name}, one process that keeps a processor busy"
+    return "waiting: no processor is always busy"
+
+
+def measure(
+    rows: int, sizes: tuple[int, ...] = SIZES, routers: int = ROUTERS
+) -> Iterator[dict[str, object]]:
+    """Rows a second with so many processes of each kind, as a ratio to one."""
+    cores, first = os.cpu_count() or 1, 0.0
+    for workers in (each for each in sizes if each <= cores):
+        with installation(routers, latency_ms=LATENCY_MS, workers=workers) as here:
+            here.warm()
+            took_s, spent = rows_applied(here, rows)
+        first = first or rows / took_s
+        busy = {name: round(each / 1000 / took_s, 2) for name, each in spent.items()}
+        yield {
+            "row": "13",
+            "what": f"import with {workers} process{'es' * (workers > 1)} of each kind, against 1",
+            "rows": rows,
+            "routers": routers,
+            "latency_ms": LATENCY_MS,
+            "service_ms": 0,
+            "rows_per_s": round(rows / took_s),
+            "cpu_ms_a_row": a_piece(spent, rows),
+            "busy_processors": busy,
+            "limited_by": limit(busy, cores),
+            "ratio": round(rows / took_s / first, 2),
+        }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=5_000)
+    for found in measure(parser.parse_args().rows):
+        tell(found)
