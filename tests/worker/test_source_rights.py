@@ -1,6 +1,5 @@
 """Who may speak of a service, and whose word counts for how long."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -9,6 +8,7 @@ from tests.builders import SOURCE, activated, event, mac, mac_changed, snapshot
 from tests.worker.desk import OPERATOR, OTHER, POLICIES, SOURCES, TIMES, Desk
 from tests.worker.paper_desk import PaperDesk
 from worker.core.entry import wanted_entries
+from worker.core.history import line_from_json
 from worker.core.record import Placement
 from worker.inventory.config import SourceConfig
 
@@ -40,7 +40,7 @@ def test_an_operator_beats_all_that_was_said_and_loses_to_the_next_word(desk):
 
 def test_the_history_names_who_acted(desk):
     desk.send(operator(7) | {"actor": "ann"}, mac_changed(revision=6) | {"actor": "a customer"})
-    lines = [json.loads(line) for line in desk.commits[-1].lines]
+    lines = [line_from_json(line) for line in desk.commits[-1].lines]
     assert [line.get("actor") for line in lines if line["what"] == "accepted"] == ["ann", None]
 
 

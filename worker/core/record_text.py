@@ -194,12 +194,10 @@ def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | 
 
 
 def _placement(short: str | list[Any] | None, registers: Mapping[str, Register]) -> Placement:
-    letters, others, listed = short, {}, ()
-    if isinstance(short, list):
-        letters, others, *more = short
-        listed = more[0] if more else ()
+    letters, others, *places = short if isinstance(short, list) else (short, {})
+    listed = frozenset(ListPlace(*place) for each in places for place in each)
     if letters is None:
-        return Placement(None, frozenset(ListPlace(*place) for place in listed))
+        return Placement(None, listed)
     written: dict[str, str] = {}
     for letter in letters:
         if letter in _USUAL_BY_LETTER:
@@ -208,7 +206,7 @@ def _placement(short: str | list[Any] | None, registers: Mapping[str, Register])
             name, register = _AS_SET_BY_LETTER[letter]
             value = _set_to(register, registers) or ""
         written[name] = value
-    return Placement(written | others, frozenset(ListPlace(*place) for place in listed))
+    return Placement(written | others, listed)
 
 
 def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:
@@ -240,10 +238,8 @@ def _from_first_format(raw: Mapping[str, Any]) -> ServiceRecord:
 
 
 def _first_placement(values: list[Any] | Mapping[str, str] | None) -> Placement:
-    if not isinstance(values, list):
-        return Placement(values)
-    written, listed = values
-    return Placement(written, frozenset(ListPlace(*place) for place in listed))
+    written, *places = values if isinstance(values, list) else (values,)
+    return Placement(written, frozenset(ListPlace(*place) for each in places for place in each))
 
 
 def _outstanding(fields: list[Any]) -> Outstanding:
