@@ -1,7 +1,7 @@
 """A commit: all of a service or nothing of it, and what is kept for how long."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from redis.exceptions import ResponseError
@@ -212,3 +212,20 @@ def test_a_key_of_another_kind_stops_the_commit_before_its_first_write(store, cl
         if was is not None:
             client.restore(key, 0, was)
     assert store.records.commit([full_commit()], now).done == [True]
+
+
+@pytest.mark.parametrize("first_format", [False, True])
+def test_of_those_that_fall_off_the_list_the_open_ones_keep_their_outcome(
+    store, client, first_format
+):
+    """Also where an earlier version said their last word."""
+    old = {"ended": "applied", "open": "waiting"}
+    for key, state in old.items():
+        said = EventCommit(key, LANE, "accepted", outcome(key, state))
+        store.records.commit([ServiceCommit("SVC-1", events=[said])], store.records.now_ms())
+        if first_format:
+            text = json.dumps(asdict(outcome(key, state)))
+            client.set(store.keys.outcome(key), text)
+    more = [EventCommit(f"e{n}", LANE, "accepted", outcome(f"e{n}")) for n in range(20)]
+    store.records.commit([ServiceCommit("SVC-1", events=more)], store.records.now_ms())
+    assert store.views.outcomes(list(old)) == [outcome("open", "waiting")]
