@@ -35,17 +35,19 @@ def line_to_json(at_ms: int, what: str, more: Mapping[str, Any]) -> str:
         what: happened, such as `accepted` or `in sync`.
         more: the rest; `changed` are registers, `type` the type of an event.
     """
-    rest = dict(more)
-    if "type" in rest:
-        rest["type"] = short_type(rest["type"])
-    if "changed" in rest:
-        rest["changed"] = short_registers(rest["changed"])
+    said = dict(more)
+    if "type" in said:
+        said["type"] = short_type(said["type"])
+    if "changed" in said:
+        said["changed"] = short_registers(said["changed"])
     shape = _SHAPES.get(what, ())
     values: list[Any] = [LINE_FORMAT, at_ms, what]
-    if all(name in rest for name in shape):
-        values += [rest.pop(name) for name in shape]
-    if rest:
-        values.append(rest)
+    try:
+        values += [said[name] for name in shape]
+    except KeyError:  # such a line of another kind: all of it by name
+        shape = ()
+    if len(said) > len(shape):
+        values.append({name: value for name, value in said.items() if name not in shape})
     return to_json(values)
 
 

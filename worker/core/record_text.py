@@ -37,6 +37,10 @@ LETTERS: Final[Mapping[str, str]] = {
 }
 """How texts name registers; no letter is ever given to another one."""
 _REGISTERS: Final = {letter: name for name, letter in LETTERS.items()}
+_SHORT: Final = {name: (letter, DEFAULTS[name]) for name, letter in LETTERS.items()}
+_SET_TO_DEFAULT: Final = {letter: (name, DEFAULTS[name]) for name, letter in LETTERS.items()}
+_NO_DEFAULT: Final = object()
+"""Of a register that has no letter: equal to no value."""
 _DEFAULT: Final = "-"
 """Before the letters of the registers that were set to their defaults."""
 _AS_SET: Final[Mapping[str, tuple[str, str]]] = {
@@ -50,6 +54,8 @@ _USUAL: Final[Mapping[str, tuple[str, str]]] = {
     "dhcp-option": ("o", ""),
 }
 """Fields of a lease that mostly have one value: then this letter stands for it."""
+_STATIC: Final = len(("mode", "ipv4"))
+_NOWHERE: Final[frozenset[ListPlace]] = frozenset()
 _USUAL_BY_LETTER: Final = {letter: (name, value) for name, (letter, value) in _USUAL.items()}
 _AS_SET_BY_LETTER: Final = {letter: (name, of) for name, (letter, of) in _AS_SET.items()}
 
@@ -75,28 +81,36 @@ def record_to_json(record: ServiceRecord) -> str:
     they say something `highest`, `epoch`, `outstanding`, `schedule` and `heard`. A lease is null,
     `letters` or `[letters, {its other fields}, its places in lists]`.
     """
-    by_event: dict[tuple[Version, str, Version], dict[str, JsonValue]] = {}
+    groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)
-    together: dict[str, JsonValue] = {}
+    together: dict[str, Any] = {}
+    highest = NEVER
     for name, (value, version, event, stated) in record.registers.items():
         # Mostly the one before was set by the same event: no need then to find its group.
         if version is not last[0] or event is not last[1] or stated is not last[2]:
-            together = by_event.setdefault((version, event, stated), {})
+            together = groups.setdefault((version, event, stated), {})
             last = version, event, stated
-        together[name] = value
+            highest = max(highest, version)
+        letter, default = _SHORT.get(name) or (name, _NO_DEFAULT)
+        if value == default:
+            together[_DEFAULT] = together.get(_DEFAULT, "") + letter
+        elif name == "address":
+            together[letter] = _static(value) or value
+        else:
+            together[letter] = value
     text: dict[str, Any] = {
         "format": RECORD_FORMAT,
         "owner": record.owner,
         "set": [
-            [version, event, _short_values(values)] + ([] if stated == version else [stated])
-            for (version, event, stated), values in by_event.items()
+            [version, event, values] + ([] if stated == version else [stated])
+            for (version, event, stated), values in groups.items()
         ],
         "at": {
             router: _short_placement(at, record.registers)
             for router, at in record.placements.items()
         },
     }
-    if record.highest != max((version for version, *_ in by_event), default=NEVER):
+    if record.highest != highest:
         text["highest"] = record.highest
     if record.epoch:
         text["epoch"] = record.epoch
@@ -127,9 +141,13 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         stated = Version(*other[0]) if other else version
         highest = max(highest, version)
         for letter, value in values.items():
-            for each in value if letter == _DEFAULT else (letter,):
-                name = _REGISTERS.get(each, each)
-                said = DEFAULTS[name] if letter == _DEFAULT else _full_value(name, value)
+            if letter == _DEFAULT:
+                for each in value:
+                    name, default = _SET_TO_DEFAULT[each]
+                    registers[name] = Register(default, version, event, stated)
+            else:
+                name = _REGISTERS.get(letter, letter)
+                said = _full_address(value) if name == "address" else value
                 registers[name] = Register(said, version, event, stated)
     return ServiceRecord(
         service_id=service_id,
@@ -144,35 +162,18 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
     )
 
 
-def _short_values(values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    short: dict[str, JsonValue] = {}
-    defaults = ""
-    for name, value in values.items():
-        letter = LETTERS.get(name, name)
-        if name in LETTERS and value == DEFAULTS[name]:
-            defaults += letter
-        elif name == "address" and (ipv4 := _static(value)):
-            short[letter] = ipv4
-        else:
-            short[letter] = value
-    if defaults:
-        short[_DEFAULT] = defaults
-    return short
-
-
-def _full_value(name: str, short: JsonValue) -> JsonValue:
-    if name == "address" and isinstance(short, str):
-        return {"mode": "static", "ipv4": short}
-    return short
+def _full_address(short: JsonValue) -> JsonValue:
+    """The reverse of `_static`, of what it did not shorten too."""
+    return {"mode": "static", "ipv4": short} if isinstance(short, str) else short
 
 
 def _static(address: JsonValue) -> str:
     """The address of a static one of which nothing else is said; empty for others."""
-    match address:
-        case {"mode": "static", "ipv4": str(ipv4), **rest} if not rest:
-            return ipv4
-        case _:
-            return ""
+    # No `match`: it takes four times as long, and this is asked with each record.
+    if isinstance(address, dict) and len(address) == _STATIC and address.get("mode") == "static":
+        ipv4 = address.get("ipv4")
+        return ipv4 if isinstance(ipv4, str) else ""
+    return ""
 
 
 def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | list[Any] | None:
@@ -194,8 +195,13 @@ def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | 
 
 
 def _placement(short: str | list[Any] | None, registers: Mapping[str, Register]) -> Placement:
-    letters, others, *places = short if isinstance(short, list) else (short, {})
-    listed = frozenset(ListPlace(*place) for each in places for place in each)
+    letters: str | None
+    letters, others, listed = None, {}, _NOWHERE
+    if isinstance(short, list):
+        letters, others, *places = short
+        listed = frozenset(ListPlace(*place) for each in places for place in each)
+    else:
+        letters = short
     if letters is None:
         return Placement(None, listed)
     written: dict[str, str] = {}
@@ -206,7 +212,8 @@ def _placement(short: str | list[Any] | None, registers: Mapping[str, Register])
             name, register = _AS_SET_BY_LETTER[letter]
             value = _set_to(register, registers) or ""
         written[name] = value
-    return Placement(written | others, listed)
+    written.update(others)
+    return Placement(written, listed)
 
 
 def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:
