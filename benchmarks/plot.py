@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from benchmarks.results import Result, distance
+from benchmarks.results import Result, distance, in_order
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 PICTURE = Path(__file__).parent.parent / "docs/benchmarks.svg"
@@ -22,7 +22,7 @@ STYLE = "font: 13px system-ui, sans-serif; fill: #1f2328"
 
 def picture(results: Sequence[Result]) -> str:
     """The SVG of all rows that have a bar."""
-    rows = [(each, far) for each in results if (far := distance(each)) is not None]
+    rows = [(each, far) for each in in_order(results) if (far := distance(each)) is not None]
     height, room = TOP + LINE * len(rows) + 8, WIDTH - LABELS - FIGURES
     middle = LABELS + room / 2
     parts = [

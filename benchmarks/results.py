@@ -4,6 +4,7 @@ A result has `row`, `what`, `latency_ms` and `service_ms` of the simulated route
 `at_least` or `at_most` where there is a bar; or `row` and, in words, why it was `left_out`.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,16 @@ def distance(found: Result) -> float | None:
     return None
 
 
+def in_order(results: Iterable[Result]) -> list[Result]:
+    """By the number of the row, as the targets list them; what has no number comes last."""
+
+    def place(found: Result) -> tuple[int, str]:
+        number = re.match(r"[0-9]+", found["row"])
+        return (int(number[0]) if number else 1000, found["row"])
+
+    return sorted(results, key=place)
+
+
 def as_line(found: Result) -> str:
     """One row of the table."""
     if "left_out" in found:
@@ -34,4 +45,4 @@ def as_line(found: Result) -> str:
 
 def table(results: Iterable[Result]) -> str:
     """All rows; `router` is its round trip and the time that each write takes."""
-    return "\n".join([HEAD, *map(as_line, results)]) + "\n"
+    return "\n".join([HEAD, *map(as_line, in_order(results))]) + "\n"
