@@ -14,7 +14,7 @@ from benchmarks.results import Result, distance, in_order
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 PICTURE = Path(__file__).parent.parent / "docs/benchmarks.svg"
-WIDTH, LABELS, FIGURES, LINE, TOP = 960, 440, 150, 22, 34
+WIDTH, LABELS, FIGURES, LINE, TOP = 1040, 520, 150, 22, 34
 RANGE = 10.0
 """The scale goes from a tenth of the target to ten times it; what is beyond ends at its end."""
 STYLE = "font: 13px system-ui, sans-serif; fill: #1f2328"
