@@ -100,7 +100,14 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
         patience = Patience(recheck_ms=60_000, alert_ms=3_600_000)
         held_in = policy.held_in(session.entries)
         rounds = Rounds(
-            store, session, held_in, hold, tally=Tally(), patience=patience, was_read=int
+            store,
+            session,
+            held_in,
+            hold,
+            tally=Tally(),
+            patience=patience,
+            known=acquired.troubles,
+            was_read=int,
         )
         rounds.run(acquired.marks, acquired.now_ms)
     assert sorted(rows(world)) == IDS

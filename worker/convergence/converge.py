@@ -6,8 +6,10 @@ round's read, and a service is confirmed by a plan that has nothing left to writ
 """
 
 import secrets
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,11 +30,14 @@ from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
-from worker.store.routers import Acquired, Batch, PolicyDiffers, is_full
+from worker.store.routers import FIRST_BULK, Acquired, Batch, Mark, PolicyDiffers, is_full
 from worker.store.store import Store
+from worker.turns import in_turn
 
 log = structlog.get_logger()
 
+BULK_TURNS: Final = 2
+"""One computes while another waits for Redis."""
 PUT_OFF_MS: Final = 500
 """A router that finds no free slot comes again then, or with the next sweep."""
 
@@ -67,6 +72,7 @@ class Converge:
         ring_router: sends the message that a router has due marks.
         limits: bounds of a pass.
         slots: which routers may be worked on at once.
+        bulk_turns: how many batches of bulk work are computed at once.
         clock: monotonic seconds.
     """
 
@@ -76,6 +82,7 @@ class Converge:
     ring_router: Callable[[str], None]
     limits: PassLimits = field(default_factory=PassLimits)
     slots: Slots = field(default_factory=lambda: Slots(threads=128))
+    bulk_turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(BULK_TURNS))
     clock: Callable[[], float] = time.monotonic
 
     def run(self, router: str) -> None:
@@ -170,7 +177,8 @@ class Converge:
             marks = marks[:PROBE]
         try:
             while True:
-                rounds.run(marks, now_ms)
+                with self._turn(marks):
+                    rounds.run(marks, now_ms)
                 outages.answered()
                 outages.worked(tally.services, tally.operations)
                 in_time = self.clock() - began < limits.time_box_s
@@ -189,6 +197,11 @@ class Converge:
                 rounds.lost()
             raise
         self._released(router, batch, outages)
+
+    def _turn(self, marks: Sequence[Mark]) -> AbstractContextManager[None]:
+        """Bulk work alone waits for its turn; a batch with anything live in it does not."""
+        is_bulk = all(mark.priority >= FIRST_BULK for mark in marks)
+        return in_turn(self.bulk_turns) if is_bulk else nullcontext()
 
     def _released(self, router: str, batch: Batch, outages: Outages) -> None:
         if batch.ring:

@@ -41,7 +41,7 @@ MAX_UNKNOWN: Final = 3
 """Refusals in words that we do not know: then the service is given up."""
 HELD_BACK_MS: Final = 20_000
 """What was refused is looked at again then, should the pass end before it is known why."""
-CONCLUDED_A_CALL: Final = 128
+CONCLUDED_A_CALL: Final = 50
 """Services of one script call: a larger one would hold up everybody's Redis."""
 
 

@@ -52,12 +52,12 @@ class _Took(NamedTuple):
     """What came of one take.
 
     Attributes:
-        count: events.
+        events: how many.
         drained: the journal was seen empty after it.
         rung: another worker was called for the rest.
     """
 
-    count: int
+    events: int
     drained: bool
     rung: bool
 
@@ -94,7 +94,7 @@ class Accept:
                 done += self._drain(names.QUEUE_EVENTS)
             took = self._take_and_fold(carried, lane, may_ring=not rung)
             carried, rung = (), rung or took.rung
-            done += took.count
+            done += took.events
             if took.drained:
                 return done
         if not rung:
@@ -151,7 +151,7 @@ class Accept:
         done = 0
         for _ in range(ROUNDS):
             took = self._take_and_fold((), lane)
-            done += took.count
+            done += took.events
             if took.drained:
                 break
         return done

@@ -19,6 +19,7 @@ from typing import Any, Final
 from worker.inventory import RouterConfig
 from worker.routeros.certificates import ends_ms
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
+from worker.turns import out_of_turn
 
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
@@ -71,31 +72,30 @@ class Transport:
             if remaining_s <= 0:
                 raise TimeoutError
             self._poll.modify(self._sock, events)
-            self._poll.poll(remaining_s * 1000)
+            with out_of_turn():
+                self._poll.poll(remaining_s * 1000)
 
     def _receive(self) -> tuple[bytes, int]:
         """All that is there by now, and what to wait for besides when there is nothing.
 
         A record of TLS is often one answer alone: many of them are taken together.
         """
-        if self._end is not None:
-            raise self._end
         parts: list[bytes] = []
-        while len(parts) < _RECORDS:
+        while self._end is None and len(parts) < _RECORDS:
             try:
                 part = self._sock.recv(_CHUNK)
-                if not part:
-                    raise EOFError
             except (BlockingIOError, ssl.SSLWantReadError):
                 break
             except ssl.SSLWantWriteError:
                 return b"".join(parts), select.POLLOUT
-            except (OSError, EOFError) as error:
-                if not parts:
-                    raise
-                self._end = error  # first what came before it; a socket says it only once
-                break
-            parts.append(part)
+            except OSError as error:  # a socket says it only once
+                self._end = error
+            else:
+                if not part:
+                    self._end = EOFError()
+                parts.append(part)
+        if self._end is not None and not any(parts):
+            raise self._end
         return b"".join(parts), 0
 
     def _send(self, out: bytearray) -> int:

@@ -187,6 +187,20 @@ class Channel(stock.Channel):
 
     _shared: Any = None
 
+    def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's signature
+        """Take messages of a queue; those that ring for a router are not kept until they ran.
+
+        They carry nothing: marks stand in the store, and the sweep rings again for those that
+        nobody looked at (decision 0058).
+        """
+        no_ack = no_ack or queue == names.QUEUE_ROUTERS
+        return super().basic_consume(queue, no_ack, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
+        """Forget a message that was kept until now."""
+        if delivery_tag in self.qos._delivered:  # noqa: SLF001 - kombu has no other way to ask
+            super().basic_ack(delivery_tag, multiple)  # type: ignore[no-untyped-call]
+
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
         if asynchronous:  # a connection of its own, which waits for messages
             return super()._create_client(asynchronous)  # type: ignore[no-untyped-call]
