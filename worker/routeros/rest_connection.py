@@ -125,9 +125,10 @@ class _Stream:
         return True
 
     def readline(self, limit: int) -> bytes:
+        """A line of the head: the parser would take a head that is cut off for a whole one."""
         while not (end := self._buffer.find(b"\n") + 1) and len(self._buffer) < limit:
             if not self._more():
-                break
+                raise EOFError
         return self._take(min(end or limit, limit))
 
     def read(self, size: int = _LARGEST_RESPONSE) -> bytes:
