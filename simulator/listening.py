@@ -243,7 +243,9 @@ class RouterServer:
 
 
 def _bind(host: str, number: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio sends replies at once (TCP_NODELAY) only where the protocol is said: else each that is
+    # not the first in flight waits some 40 ms for the client's delayed acknowledgement
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, number))
