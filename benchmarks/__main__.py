@@ -20,7 +20,7 @@ SMALL = (
     ("slow_routers", "--writes", "20"),
     ("latency", "--seconds", "10", "--rows", "8000"),
     ("memory", "--services", "1000"),
-    ("many_services", "--few", "1000", "--many", "20000", "--events", "300"),
+    ("many_services", "--few", "1000", "--many", "20000", "--events", "400"),
     ("one_router",),
     ("many_silent", "--routers", "200", "--each", "20"),
     ("scale_out", "--rows", "5000"),
