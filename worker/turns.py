@@ -1,37 +1,102 @@
-"""Turns: of the threads that do bulk work only a few compute at once, the others wait.
+"""Turns: of the threads that do bulk work one computes at a time, the others wait.
 
 Python runs one thread at a time and knows no priorities: a live event's pass beside fifty passes of
-an import would get a fiftieth of the processor. Waiting for a router is no computing, and ends a
-turn for as long as it takes. Used by `converge` and by `routeros/transport.py`.
+an import would get a fiftieth of the processor. Waiting for a router is no computing: it ends a
+turn for as long as it takes. Used by `convergence/bulk.py` and by `routeros/transport.py`.
 """
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-_here = threading.local()
+IDLE_S: Final = 0.003
+"""Another begins after so long without anybody computing. Beside routers that answer at once one
+ends before the next begins, so few are held at a time; slow ones are waited for together."""
 
 
-@contextmanager
-def in_turn(turns: threading.Semaphore) -> Iterator[None]:
-    """Compute when it is this thread's turn; nested ones would wait for themselves."""
-    with turns:
-        _here.turns = turns
+class Turns:
+    """One at a time; who has begun already comes before who has not.
+
+    Args:
+        clock: monotonic seconds.
+
+    Attributes:
+        waiting: threads that wait to go on.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._door = threading.Lock()  # who stands here is the next to begin
+        self._lock = threading.Lock()
+        self._changed_for_next = threading.Condition(self._lock)
+        self._changed_for_begun = threading.Condition(self._lock)
+        self._free = True
+        self._free_since = clock()
+        self._begun = 0
+        self.waiting = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for a turn, and give it back at the end."""
+        self._begin()
+        _here.turns = self
         try:
             yield
         finally:
             _here.turns = None
+            with self._lock:
+                self._begun -= 1
+                self._give_back()
+
+    @contextmanager
+    def out(self) -> Iterator[None]:
+        """Let another compute meanwhile, and go on before all that have not begun."""
+        with self._lock:
+            self._give_back()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.waiting += 1
+                self._changed_for_begun.wait_for(lambda: self._free)
+                self.waiting -= 1
+                self._free = False
+
+    def _begin(self) -> None:
+        with self._door, self._lock:
+            while (wait_s := self._wait_s()) != 0:
+                self._changed_for_next.wait(wait_s)
+            self._free = False
+            self._begun += 1
+
+    def _wait_s(self) -> float | None:
+        """How long until another may begin; None: until something changes."""
+        if not self._free or self.waiting:
+            return None
+        if not self._begun:
+            return 0
+        return max(self._free_since + IDLE_S - self._clock(), 0)
+
+    def _give_back(self) -> None:
+        self._free, self._free_since = True, self._clock()
+        (self._changed_for_begun if self.waiting else self._changed_for_next).notify()
+
+
+class _Here(threading.local):
+    turns: Turns | None = None
+
+
+_here = _Here()
 
 
 @contextmanager
 def out_of_turn() -> Iterator[None]:
-    """Let another compute while this thread waits for somebody else."""
-    turns: threading.Semaphore | None = getattr(_here, "turns", None)
+    """While this thread waits for somebody else: its turn, if it has one, is another's."""
+    turns = _here.turns
     if turns is None:
         yield
         return
-    turns.release()
-    try:
+    with turns.out():
         yield
-    finally:
-        turns.acquire()

@@ -71,6 +71,7 @@ def test_router_with_reconcile_auto_is_put_right(edited, world):
     world.r1.set_row(LEASES, row[".id"], {"address": ipv4(200)})
     make_due(world)
     converge.run("R1")
+    converge.run("R1")  # it rang for what the report had marked
     assert ipv4(200) not in {row["address"] for row in world.r1.rows(LEASES)}
 
 

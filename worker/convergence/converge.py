@@ -6,15 +6,14 @@ round's read, and a service is confirmed by a plan that has nothing left to writ
 """
 
 import secrets
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
+from worker.convergence.bulk import Bulk
 from worker.convergence.endings import Look, Patience, waiting
 from worker.convergence.first_contact import make_sure
 from worker.convergence.hold import Hold
@@ -30,14 +29,11 @@ from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
-from worker.store.routers import FIRST_BULK, Acquired, Batch, Mark, PolicyDiffers, is_full
+from worker.store.routers import BULK_ALONE, Acquired, Batch, PolicyDiffers, is_full
 from worker.store.store import Store
-from worker.turns import in_turn
 
 log = structlog.get_logger()
 
-BULK_TURNS: Final = 2
-"""One computes while another waits for Redis."""
 PUT_OFF_MS: Final = 500
 """A router that finds no free slot comes again then, or with the next sweep."""
 
@@ -72,7 +68,7 @@ class Converge:
         ring_router: sends the message that a router has due marks.
         limits: bounds of a pass.
         slots: which routers may be worked on at once.
-        bulk_turns: how many batches of bulk work are computed at once.
+        bulk: runs the passes of routers where nothing but bulk is due.
         clock: monotonic seconds.
     """
 
@@ -82,7 +78,7 @@ class Converge:
     ring_router: Callable[[str], None]
     limits: PassLimits = field(default_factory=PassLimits)
     slots: Slots = field(default_factory=lambda: Slots(threads=128))
-    bulk_turns: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(BULK_TURNS))
+    bulk: Bulk = field(default_factory=Bulk)
     clock: Callable[[], float] = time.monotonic
 
     def run(self, router: str) -> None:
@@ -90,31 +86,43 @@ class Converge:
 
         It does nothing when another worker or a person holds the router, when it is parked, when
         another policy than this worker's was applied to it, or when too many routers are at work
-        of which it is not known that they answer: then it is put off for a moment.
+        of which it is not known that they answer: then it is put off for a moment. Bulk marks
+        alone are left to a bulk pass.
         """
+        self._run(router, is_bulk=False)
+
+    def _run_bulk(self, router: str) -> None:
+        self._run(router, is_bulk=True)
+
+    def _run(self, router: str, *, is_bulk: bool) -> None:
         with self.slots.take(router) as place:
             if place is None:
                 self.store.routers.put_off(router, PUT_OFF_MS)
-            else:
-                self._run(router, place)
+                return
+            left = self._take_and_work(router, place, is_bulk=is_bulk)
+        if left:
+            self.bulk.add(router, self._run_bulk)
 
-    def _run(self, router: str, place: Place) -> None:
+    def _take_and_work(self, router: str, place: Place, *, is_bulk: bool) -> bool:
+        """Returns whether nothing but bulk is due, which a pass that is not for it leaves alone."""
         token = secrets.token_hex(8)
         began = self.clock()
         policy = self.policies.get(router)
         applied = AppliedPolicy.of(policy, "first use") if policy else None
-        acquired = self.store.routers.acquire(router, token, self.limits.batch_services, applied)
+        acquired = self.store.routers.acquire(
+            router, token, self.limits.batch_services, applied, with_bulk=is_bulk
+        )
         if isinstance(acquired, PolicyDiffers):
             self._tell_policy_differs(router, acquired)
-            return
-        if acquired is None:
-            return
+            return False
+        if not isinstance(acquired, Acquired):
+            return acquired is BULK_ALONE
         hold = Hold(self.store.routers, router, token, self.clock)
         outages = Outages(self.store, hold, place, acquired.state, self.limits.back_off)
         tally = Tally()
         try:
             if router in self.policies:
-                self._converge(acquired, hold, outages, tally, began)
+                self._converge(acquired, hold, outages, tally, began=began, is_bulk=is_bulk)
             else:
                 self._put_off_unknown(acquired, hold)
         except LeaseLost:
@@ -126,9 +134,17 @@ class Converge:
         finally:
             elapsed_ms = round((self.clock() - began) * 1000)
             log.info("router.pass_ended", router=router, elapsed_ms=elapsed_ms, **tally.fields())
+        return False
 
-    def _converge(
-        self, acquired: Acquired, hold: Hold, outages: Outages, tally: Tally, began: float
+    def _converge(  # noqa: PLR0913 - the parts of a pass
+        self,
+        acquired: Acquired,
+        hold: Hold,
+        outages: Outages,
+        tally: Tally,
+        *,
+        began: float,
+        is_bulk: bool,
     ) -> None:
         router = hold.router
         if not acquired.marks and not outages.state.open and not acquired.asked:
@@ -141,7 +157,7 @@ class Converge:
             if acquired.asked:
                 every_ms = self.limits.report_every_ms
                 make_report(self.store, session, self.policies[router], hold, every_ms)
-            self._work(session, acquired, hold, outages, tally=tally, began=began)
+            self._work(session, acquired, hold, outages, tally=tally, began=began, is_bulk=is_bulk)
         except BaseException:
             session.close()
             raise
@@ -156,6 +172,7 @@ class Converge:
         *,
         tally: Tally,
         began: float,
+        is_bulk: bool,
     ) -> None:
         router, limits = hold.router, self.limits
         # A router that refused so many is up again only when a few got through; others when they
@@ -177,8 +194,7 @@ class Converge:
             marks = marks[:PROBE]
         try:
             while True:
-                with self._turn(marks):
-                    rounds.run(marks, now_ms)
+                rounds.run(marks, now_ms)
                 outages.answered()
                 outages.worked(tally.services, tally.operations)
                 in_time = self.clock() - began < limits.time_box_s
@@ -186,7 +202,9 @@ class Converge:
                     rounds.settle()
                 cut = False
                 most = limits.batch_services if in_time else 0
-                batch = self.store.routers.next_batch(router, hold.token, most, outages.after())
+                batch = self.store.routers.next_batch(
+                    router, hold.token, most, outages.after(), with_bulk=is_bulk
+                )
                 now_ms, marks = batch.now_ms, batch.marks
                 if not marks:
                     break
@@ -197,11 +215,6 @@ class Converge:
                 rounds.lost()
             raise
         self._released(router, batch, outages)
-
-    def _turn(self, marks: Sequence[Mark]) -> AbstractContextManager[None]:
-        """Bulk work alone waits for its turn; a batch with anything live in it does not."""
-        is_bulk = all(mark.priority >= FIRST_BULK for mark in marks)
-        return in_turn(self.bulk_turns) if is_bulk else nullcontext()
 
     def _released(self, router: str, batch: Batch, outages: Outages) -> None:
         if batch.ring:

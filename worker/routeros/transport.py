@@ -138,7 +138,7 @@ def open_transport(
     deadline = monotonic() + timeout_s
     doing = f"connecting to {config.host}:{config.port}"
     try:
-        with ExitStack() as undo:
+        with out_of_turn(), ExitStack() as undo:
             sock = undo.enter_context(_connect(config.host, config.port, deadline, user_timeout_s))
             fingerprint, until_ms = "", 0
             if context:

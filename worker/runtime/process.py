@@ -12,11 +12,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
 
 from contracts import names
+from worker.convergence.bulk import Bulk
 from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.endings import Patience
 from worker.convergence.slots import Slots
@@ -35,7 +37,7 @@ from worker.runtime.celery_app import guard_queues, make_app
 from worker.runtime.lookout import Lookout
 from worker.runtime.rounds import Rounds
 from worker.runtime.sweep import Sweep
-from worker.runtime.tasks import Rings, register, release_due
+from worker.runtime.tasks import Rings, guarded, register, release_due
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
@@ -106,6 +108,7 @@ def run(
         lookout.look()
         store.full_reads.ask(policies, report_every_ms)
 
+    bulk = ThreadPoolExecutor(settings.router_threads, "bulk")
     accept = Accept(store, inventory.sources, policies, rings.lane, rings.router, inventory.brake)
     register(
         app,
@@ -128,6 +131,7 @@ def run(
                 report_every_ms=report_every_ms,
             ),
             Slots(settings.router_threads),
+            Bulk(lambda work: bulk.submit(guarded(names.TASK_CONVERGE, work))),
         ),
         lookout.arrived,
     )
@@ -161,6 +165,7 @@ def run(
             each.start()
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
     app.worker_main(_celery_arguments(kind, settings, name, pool))
+    bulk.shutdown(cancel_futures=True)
     sweep.stop()
     for each in rounds:
         each.stop()

@@ -86,7 +86,7 @@ def register(
 
     for name, task in zip(names.TASKS, (accept_task, converge_task, canary_task), strict=True):
         # Arguments are checked by us, with a dead letter: Celery would only log a TypeError.
-        app.task(name=name, typing=False)(_guarded(name, task))
+        app.task(name=name, typing=False)(guarded(name, task))
 
 
 def release_due(accept: Accept) -> None:
@@ -131,7 +131,7 @@ def _arguments(
     return [], None
 
 
-def _guarded(name: str, task: Callable[..., None]) -> Callable[..., None]:
+def guarded(name: str, task: Callable[..., None]) -> Callable[..., None]:
     """The one place where what nobody expected ends: told with its traceback, and the worker lives.
 
     Nothing is lost by it: events stay in the journal, marks stay with their routers.

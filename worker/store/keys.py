@@ -344,7 +344,8 @@ class Keys:
             base + "marks",
             # string with a time limit: token of the worker that holds the router
             base + "lease",
-            # string with a time limit: `1` a message is pending, `parked` must not be rung
+            # string with a time limit: `1` a message is pending, `parked` must not be rung,
+            # `bulk` a bulk pass waits for its turn
             base + "rung",
             # hash: service -> `token|second look (ms)`: writes that may be under way
             base + "inflight",

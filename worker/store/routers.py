@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import redis
 
@@ -26,7 +26,7 @@ SWEEP_CLAIM_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_RING_MS = 10_000
-MOST_BULK = 100
+MOST_BULK = 50
 """Bulk marks of one batch: a live event at the router waits for no more of their writes."""
 FIRST_BULK = 2
 """Marks of this priority and lower ones are bulk: of imports, and what a person sets for many."""
@@ -84,6 +84,10 @@ def is_full(marks: Sequence[Mark], most: int) -> bool:
     """Whether a batch is as large as it may be, so that there may be more."""
     bulk = sum(mark.priority >= FIRST_BULK for mark in marks)
     return len(marks) >= most or bulk >= MOST_BULK
+
+
+BULK_ALONE: Final = "bulk-alone"
+"""Instead of a router: nothing but bulk is due there, which is left to a bulk pass."""
 
 
 class PolicyDiffers(NamedTuple):
@@ -163,8 +167,14 @@ class Routers:
         self.lease_ms = lease_ms
 
     def acquire(
-        self, router: str, token: str, most: int, policy: AppliedPolicy | None = None
-    ) -> Acquired | PolicyDiffers | None:
+        self,
+        router: str,
+        token: str,
+        most: int,
+        policy: AppliedPolicy | None = None,
+        *,
+        with_bulk: bool = True,
+    ) -> Acquired | PolicyDiffers | Literal["bulk-alone"] | None:
         """Take the lease and the first batch.
 
         Args:
@@ -172,6 +182,7 @@ class Routers:
             token: random, of this pass alone.
             most: marks.
             policy: the worker's; stored where none was applied yet. None: it knows none.
+            with_bulk: bulk marks are taken too; else they are left alone.
 
         Returns:
             None when another has it, it is parked or a person holds it.
@@ -196,11 +207,15 @@ class Routers:
                 [
                     *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
                     *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, MOST_BULK),
+                    int(with_bulk),
                 ],
             )
         if not answer:
             return None
-        now_ms, state, *rest = answer
+        now_ms, *state_and_rest = answer
+        if not state_and_rest:
+            return BULK_ALONE
+        state, *rest = state_and_rest
         was = RouterState.from_json(state)
         if not rest:
             return PolicyDiffers(int(now_ms), was)
@@ -222,6 +237,8 @@ class Routers:
         token: str,
         most: int,
         states: tuple[RouterState, RouterState] | None = None,
+        *,
+        with_bulk: bool = True,
     ) -> Batch:
         """The next batch, or release when none is due (`most` 0 releases in any case).
 
@@ -231,6 +248,7 @@ class Routers:
             most: marks.
             states: noted with the release, when nothing is due and when there is more; None: the
                 state stays.
+            with_bulk: bulk marks are taken too.
         """
         texts = [state.to_json() for state in states] if states else ["", ""]
         with store_errors():
@@ -240,7 +258,7 @@ class Routers:
                 [
                     *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
                     *texts,
-                    MOST_BULK,
+                    MOST_BULK if with_bulk else 0,
                 ],
             )
         return Batch(int(held) == 1, int(now_ms), _marks(marks), bool(ring), bool(more))

@@ -12,6 +12,17 @@ local function held_strongly(router, service)
   return text or '[]'
 end
 
+local function any_due(router, first, last, now)
+  for priority = first, last do
+    local low = priority * SPAN
+    if #redis.call(
+      'ZRANGEBYSCORE', router.due, whole(low), whole(low + now), 'LIMIT', 0, 1) > 0 then
+      return true
+    end
+  end
+  return false
+end
+
 -- The due marks by priority, each {service, stamp, priority, record, why it waits, claims that it
 -- holds strongly}; at most `most`, and `most_bulk` of priority 2 and 3: a service that is marked
 -- meanwhile waits for the whole batch.

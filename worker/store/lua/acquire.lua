@@ -5,9 +5,11 @@
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp for what this marks, 5 marks at the most,
 --       6 record key prefix, 7 digest of the worker's policy (empty: it knows none), 8 that policy
 --       as it is to be stored where none is, 9 state as JSON, 10 wait (ms), both for a router whose
---       applied policy is another one, 11 how long a survey is good (ms), 12 bulk marks at the most
+--       applied policy is another one, 11 how long a survey is good (ms), 12 bulk marks at the
+--       most, 13 whether this is a bulk pass 1|0
 -- Returns false when another worker has it, it is parked or a person holds it, {now, state} when
--- its applied policy is another one, else {now, state or false, {marks}, a report was asked for 1|0,
+-- its applied policy is another one, {now} when nothing but bulk is due and this is no bulk pass
+-- (who is out of order, or of whom a report is asked for, takes it all the same), else {now, state or false, {marks}, a report was asked for 1|0,
 -- serial that it is known by or false, a survey is due 1|0, when it booted or false, {troubles}}.
 must_be('zset', KEYS[1])
 local fleet = fleet_at(2)
@@ -41,12 +43,19 @@ if ARGV[7] ~= '' then
     return { now, was }
   end
 end
+local live = any_due(router, 0, 1, now)
+if ARGV[13] == '0' and not live and not was and any_due(router, 2, 3, now)
+  and redis.call('SISMEMBER', KEYS[10], router.name) == 0 then
+  redis.call('SET', router.rung, 'bulk', 'PX', RING_MS)
+  return { now }
+end
 redis.call('SET', router.lease, ARGV[2], 'PX', lease_ms)
 redis.call('DEL', router.rung)
 look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
 -- Should this holder die, the sweep looks when its lease has run out.
 redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)
-local marks = due_marks(router, most, tonumber(ARGV[12]), now, ARGV[6])
+local most_bulk = (ARGV[13] == '1' or not live) and tonumber(ARGV[12]) or 0
+local marks = due_marks(router, most, most_bulk, now, ARGV[6])
 return {
   now,
   was,

@@ -145,7 +145,9 @@ for i, c in ipairs(order.commits) do
     end
     for _, each in ipairs(c.marks) do
       mark(routers[each[1]], c.service, each[2], now, order.stamp, KEYS[1])
-      touched[each[1]] = true
+      if touched[each[1]] ~= true then
+        touched[each[1]] = each[2] < 2 or 'bulk'
+      end
     end
     if c.cut then -- before the claims: who is held itself lets nobody through
       ask_brake(c)

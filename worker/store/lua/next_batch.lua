@@ -35,4 +35,4 @@ else
 end
 local more = first and first <= now
 note_state(router, more and ARGV[8] or ARGV[7])
-return { 0, now, {}, more and ring(router) and 1 or 0, more and 1 or 0 }
+return { 0, now, {}, more and ring(router, not any_due(router, 0, 1, now)) and 1 or 0, more and 1 or 0 }

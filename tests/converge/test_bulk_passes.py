@@ -1,0 +1,134 @@
+"""Bulk marks are left to passes of their own, which take turns; live ones do not wait for them."""
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from contracts import names
+from producers.connection import open_publisher
+from tests import builders
+from tests.leasewire.conftest import LEASES
+from tests.waiting import eventually
+from worker.convergence.bulk import Bulk
+from worker.store.routers import MOST_BULK
+from worker.turns import Turns, out_of_turn
+
+LONG_S = 20
+
+
+@pytest.fixture
+def say(world, valkey, prefix):
+    with open_publisher(valkey.url, clock=lambda: datetime.now(UTC), prefix=prefix) as publisher:
+
+        def publish(numbers, lane):
+            events = [
+                builders.activated(
+                    f"SVC-{n}",
+                    router="R1",
+                    server=None,
+                    mac=f"00:00:5E:00:54:{n:02X}",
+                    ipv4=f"223.203.225.{n}",
+                )
+                for n in numbers
+            ]
+            publisher.publish(events, lane=lane)
+            world.accept.run([], lane)
+
+        yield publish
+
+
+def services(world):
+    return {row["comment"].rpartition(":")[2] for row in world.r1.rows(LEASES)}
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_a_live_event_does_not_wait_for_the_bulk_of_its_router(world, say):
+    later = []
+    converge = replace(world.converge, bulk=Bulk(later.append))
+    say([1], names.QUEUE_BULK)
+    converge.run("R1")
+    converge.run("R1")
+    assert services(world) == set()
+    assert len(later) == 1, "a router waits for one bulk pass at a time"
+    say([2], names.QUEUE_EVENTS)
+    converge.run("R1")
+    assert services(world) == {"SVC-2"}
+    later.pop()()
+    assert services(world) == {"SVC-1", "SVC-2"}
+    converge.run("R1")
+    assert later == [], "nothing is left"
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_a_bulk_pass_works_through_all_batches(world, say):
+    many = range(1, 2 * MOST_BULK + 10)
+    say(many, names.QUEUE_BULK)
+    world.converge.run("R1")
+    assert services(world) == {f"SVC-{n}" for n in many}
+
+
+@pytest.mark.redis
+def test_a_batch_has_few_bulk_marks_beside_all_live_ones(store):
+    store.routers.mark("R1", [f"LIVE-{n:03}" for n in range(70)])
+    store.routers.mark("R1", [f"BULK-{n:03}" for n in range(70)], 2)
+    taken = [mark.service_id for mark in store.routers.acquire("R1", "aa", 500).marks]
+    assert taken == [f"LIVE-{n:03}" for n in range(70)] + [f"BULK-{n:03}" for n in range(MOST_BULK)]
+
+
+def test_who_has_begun_goes_on_before_others_begin():
+    turns, order = Turns(), []
+    begun, answered, ending = threading.Event(), threading.Event(), threading.Event()
+
+    def asks_a_router():
+        with turns.taken():
+            begun.set()
+            with out_of_turn():
+                assert answered.wait(LONG_S)
+            order.append("goes on")
+
+    def computes(name):
+        with turns.taken():
+            order.append(name)
+            assert ending.wait(LONG_S)
+
+    first = threading.Thread(target=asks_a_router)
+    first.start()
+    assert begun.wait(LONG_S)
+    second = threading.Thread(target=computes, args=("second",))
+    second.start()
+    eventually(lambda: order == ["second"], "another computes meanwhile")
+    third = threading.Thread(target=computes, args=("third",))
+    third.start()
+    answered.set()
+    eventually(lambda: turns.waiting, "the first has its answer")
+    ending.set()
+    for thread in (first, second, third):
+        thread.join(LONG_S)
+    assert order == ["second", "goes on", "third"]
+
+
+def test_one_computes_at_a_time():
+    turns, lock, now, most = Turns(), threading.Lock(), [0], [0]
+
+    def works():
+        for _ in range(20):
+            with turns.taken():
+                with lock:
+                    now[0] += 1
+                    most[0] = max(most[0], now[0])
+                with lock:
+                    now[0] -= 1
+                with out_of_turn():
+                    pass
+
+    threads = [threading.Thread(target=works) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+    assert not any(thread.is_alive() for thread in threads)
+    assert most[0] == 1

@@ -1,0 +1,42 @@
+"""Bulk passes: those of marks that nobody waits for, as of an import, in threads of their own.
+
+Called by `converge`, which leaves to them the routers where nothing else is due. A live event's
+pass finds the router free, and a thread.
+"""
+
+import threading
+from collections.abc import Callable
+
+from worker.turns import Turns
+
+
+def _at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+class Bulk:
+    """The routers that wait for their bulk pass; each once.
+
+    Args:
+        start: runs work in a thread, or hands it to one; without it, in the caller's.
+    """
+
+    def __init__(self, start: Callable[[Callable[[], None]], object] = _at_once) -> None:
+        self._start = start
+        self._turns = Turns()
+        self._lock = threading.Lock()
+        self._waiting: set[str] = set()
+
+    def add(self, router: str, one_pass: Callable[[str], None]) -> None:
+        """Have `one_pass` of a router run when it is its turn, unless it waits for it already."""
+        with self._lock:
+            if router in self._waiting:
+                return
+            self._waiting.add(router)
+        self._start(lambda: self._run(router, one_pass))
+
+    def _run(self, router: str, one_pass: Callable[[str], None]) -> None:
+        with self._turns.taken():
+            with self._lock:
+                self._waiting.discard(router)
+            one_pass(router)
