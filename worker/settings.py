@@ -103,8 +103,8 @@ class Settings(BaseModel):
     worker_silent_s: Seconds = 8
     """A worker with work and a free slot that begins no task for so long ends itself, to be
     started anew: longer than Celery needs to find a Redis that was restarted."""
-    router_threads: Count = 128
-    """Routers in work at once in one process: more than can fall silent together."""
+    router_threads: Count = 256
+    """Routers in work at once in one process: more than can be slow or fall silent together."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
     """`auto`: columns on a terminal, else one JSON object a line."""

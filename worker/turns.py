@@ -1,32 +1,30 @@
-"""Turns: of the threads that do bulk work one computes at a time, the others wait.
+"""Turns: of some threads one computes at a time, the others wait before they begin.
 
-Python runs one thread at a time and knows no priorities: a live event's pass beside fifty passes of
-an import would get a fiftieth of the processor. Waiting for a router is no computing: it ends a
-turn for as long as it takes. Used by `convergence/bulk.py` and by `routeros/transport.py`.
+Python runs one thread at a time anyway, and knows no priorities: a live event's pass beside fifty
+passes of an import would get a fiftieth of the processor. And what waits before it begins finds
+more to do at once. Waiting for a router is no computing: it ends a turn for as long as it takes.
+Used by `convergence/converge.py`, `convergence/bulk.py` and `routeros/transport.py`.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
-
-IDLE_S: Final = 0.003
-"""Another begins after so long without anybody computing. Beside routers that answer at once one
-ends before the next begins, so few are held at a time; slow ones are waited for together."""
 
 
 class Turns:
     """One at a time; who has begun already comes before who has not.
 
     Args:
+        idle_s: another begins after so long without anybody computing, or when none has begun.
         clock: monotonic seconds.
 
     Attributes:
         waiting: threads that wait to go on.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, idle_s: float = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._idle_s = idle_s
         self._clock = clock
         self._door = threading.Lock()  # who stands here is the next to begin
         self._lock = threading.Lock()
@@ -77,7 +75,7 @@ class Turns:
             return None
         if not self._begun:
             return 0
-        return max(self._free_since + IDLE_S - self._clock(), 0)
+        return max(self._free_since + self._idle_s - self._clock(), 0)
 
     def _give_back(self) -> None:
         self._free, self._free_since = True, self._clock()

@@ -112,7 +112,7 @@ def test_two_processes_of_each_kind(monkeypatch):
 def test_the_write_rate_of_one_router(in_this_process):
     found = one_router.at_the_routers_limit(20)
     assert 0 < found["ratio"] <= 1
-    assert found["cpu_ms_an_entry"]["pass"] > 0
+    assert found["cpu_ms_an_entry"].keys() >= {"pass", "valkey", "simulator"}
 
 
 def test_a_backlog_writes_each_service_once(in_this_process):

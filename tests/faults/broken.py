@@ -68,7 +68,8 @@ def confirm_before_write() -> None:
     With the notes in flight alone a killed pass would still be looked at again.
     """
     dies_before_write()
-    write, renew = Rounds._write, Hold.renew
+    no_notes()
+    write = Rounds._write
 
     def broken(self: Rounds, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
         self._conclude([confirmed(look, self._now_ms) for look in looks.values()])
@@ -76,7 +77,6 @@ def confirm_before_write() -> None:
         return {}
 
     Rounds._write = broken
-    Hold.renew = lambda self, in_flight=(): renew(self)
 
 
 def no_journal() -> None:
@@ -85,7 +85,7 @@ def no_journal() -> None:
 
     def broken(self: Journal, lane: str, carried: Sequence[str], most: int) -> Taken:
         found = take(self, lane, carried, 0 if most else most)
-        return Taken(False, [1 for _ in carried], found.entries[:0])
+        return found._replace(full=False, carried=[1 for _ in carried], entries=[])
 
     Journal.take = broken
 
@@ -129,8 +129,8 @@ def plain_close() -> None:
 
 def no_notes() -> None:
     """Nobody notes what may be under way."""
-    renew = Hold.renew
-    Hold.renew = lambda self, in_flight=(): renew(self)
+    begin = Hold.begin_writing
+    Hold.begin_writing = lambda self, _services, _taken: begin(self, (), frozenset())
 
 
 def _rewrite(script: str, old: str, new: str) -> None:

@@ -6,8 +6,13 @@ pass finds the router free, and a thread.
 
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from worker.turns import Turns
+
+IDLE_S: Final = 0.003
+"""Beside routers that answer at once one pass ends before the next begins, so few are held at a
+time; slow ones are waited for together."""
 
 
 def _at_once(work: Callable[[], None]) -> None:
@@ -23,7 +28,7 @@ class Bulk:
 
     def __init__(self, start: Callable[[Callable[[], None]], object] = _at_once) -> None:
         self._start = start
-        self._turns = Turns()
+        self._turns = Turns(IDLE_S)
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
 

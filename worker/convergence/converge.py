@@ -31,6 +31,7 @@ from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
 from worker.store.routers import BULK_ALONE, Acquired, Batch, PolicyDiffers, is_full
 from worker.store.store import Store
+from worker.turns import Turns
 
 log = structlog.get_logger()
 
@@ -69,6 +70,7 @@ class Converge:
         limits: bounds of a pass.
         slots: which routers may be worked on at once.
         bulk: runs the passes of routers where nothing but bulk is due.
+        turns: of the other passes.
         clock: monotonic seconds.
     """
 
@@ -79,6 +81,7 @@ class Converge:
     limits: PassLimits = field(default_factory=PassLimits)
     slots: Slots = field(default_factory=lambda: Slots(threads=128))
     bulk: Bulk = field(default_factory=Bulk)
+    turns: Turns = field(default_factory=Turns)
     clock: Callable[[], float] = time.monotonic
 
     def run(self, router: str) -> None:
@@ -89,22 +92,23 @@ class Converge:
         of which it is not known that they answer: then it is put off for a moment. Bulk marks
         alone are left to a bulk pass.
         """
-        self._run(router, is_bulk=False)
+        with self.turns.taken():
+            left = self._run(router, is_bulk=False)
+        if left:
+            self.bulk.add(router, self._run_bulk)
 
     def _run_bulk(self, router: str) -> None:
         self._run(router, is_bulk=True)
 
-    def _run(self, router: str, *, is_bulk: bool) -> None:
+    def _run(self, router: str, *, is_bulk: bool) -> bool:
+        """Returns whether nothing but bulk is due, which a pass that is not for it leaves alone."""
         with self.slots.take(router) as place:
             if place is None:
                 self.store.routers.put_off(router, PUT_OFF_MS)
-                return
-            left = self._take_and_work(router, place, is_bulk=is_bulk)
-        if left:
-            self.bulk.add(router, self._run_bulk)
+                return False
+            return self._take_and_work(router, place, is_bulk=is_bulk)
 
     def _take_and_work(self, router: str, place: Place, *, is_bulk: bool) -> bool:
-        """Returns whether nothing but bulk is due, which a pass that is not for it leaves alone."""
         token = secrets.token_hex(8)
         began = self.clock()
         policy = self.policies.get(router)
