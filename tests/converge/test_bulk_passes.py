@@ -79,6 +79,15 @@ def test_a_batch_has_few_bulk_marks_beside_all_live_ones(store):
     assert taken == [f"LIVE-{n:03}" for n in range(70)] + [f"BULK-{n:03}" for n in range(MOST_BULK)]
 
 
+def test_a_worker_that_ends_begins_no_more_of_them():
+    later, passes = [], []
+    bulk = Bulk(later.append)
+    bulk.add("R1", passes.append)
+    bulk.end()
+    later.pop()()
+    assert passes == []
+
+
 def test_who_has_begun_goes_on_before_others_begin():
     turns, order = Turns(), []
     begun, answered, ending = threading.Event(), threading.Event(), threading.Event()

@@ -31,6 +31,7 @@ class Bulk:
         self._turns = Turns(IDLE_S)
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
+        self._ends = False
 
     def add(self, router: str, one_pass: Callable[[str], None]) -> None:
         """Have `one_pass` of a router run when it is its turn, unless it waits for it already."""
@@ -44,4 +45,9 @@ class Bulk:
         with self._turns.taken():
             with self._lock:
                 self._waiting.discard(router)
-            one_pass(router)
+            if not self._ends:
+                one_pass(router)
+
+    def end(self) -> None:
+        """Begin no more passes: their marks stay due, and are found by whoever works on."""
+        self._ends = True

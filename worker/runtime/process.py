@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
+from celery.signals import worker_shutting_down
 
 from contracts import names
 from worker.convergence.bulk import Bulk
@@ -108,7 +109,8 @@ def run(
         lookout.look()
         store.full_reads.ask(policies, report_every_ms)
 
-    bulk = ThreadPoolExecutor(settings.router_threads, "bulk")
+    bulk_threads = ThreadPoolExecutor(settings.router_threads, "bulk")
+    bulk = Bulk(lambda work: bulk_threads.submit(guarded(names.TASK_CONVERGE, work)))
     accept = Accept(store, inventory.sources, policies, rings.lane, rings.router, inventory.brake)
     register(
         app,
@@ -131,7 +133,7 @@ def run(
                 report_every_ms=report_every_ms,
             ),
             Slots(settings.router_threads),
-            Bulk(lambda work: bulk.submit(guarded(names.TASK_CONVERGE, work))),
+            bulk,
         ),
         lookout.arrived,
     )
@@ -151,7 +153,7 @@ def run(
     Watchdog(client, keys, slots, settings.worker_silent_s).start()
     in_use = InUse(store, Onlooker(inventory, settings).look)
     targets = list(inventory.alerts.values())
-    tell = Tell(store, targets, inventory.installation, send, name)
+    tell = Tell(store, targets, inventory.installation, send, name, inventory.behind)
     kept_s = max(settings.idle_session_s, 2 * settings.watch_every_s)
     watching = Sessions(inventory, settings.model_copy(update={"idle_session_s": kept_s}))
     watch = Watch(store, watching, policies, settings.watch_every_s)
@@ -163,9 +165,10 @@ def run(
     if kind == "routers":
         for each in rounds:
             each.start()
+    worker_shutting_down.connect(lambda **_: bulk.end(), weak=False)
     log.info("worker.started", kind=kind, worker=name, **settings.describe())
     app.worker_main(_celery_arguments(kind, settings, name, pool))
-    bulk.shutdown(cancel_futures=True)
+    bulk_threads.shutdown(cancel_futures=True)
     sweep.stop()
     for each in rounds:
         each.stop()
