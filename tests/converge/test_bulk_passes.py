@@ -12,7 +12,7 @@ from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
 from worker.convergence.bulk import Bulk
-from worker.store.routers import MOST_BULK
+from worker.store.taken import MOST_BULK
 from worker.turns import Turns, out_of_turn
 
 LONG_S = 20

@@ -29,9 +29,7 @@ def test_a_routers_process_ends_soon_amid_an_import_and_the_next_one_finishes_it
         eventually(lambda: any(here.rows(name) for name in here.control), 30, "it has begun")
         worker = here.workers[1]
         end(worker.process)
-        assert worker.process.returncode == 0, (
-            "it ended by itself, within the time that it is given"
-        )
+        assert worker.process.returncode == 0, "it ended by itself, and in time"
         worker.process = here.start_process("routers")
         here.wait_until_settled(60)
         assert sum(len(here.rows(name)) for name in here.control) == SERVICES

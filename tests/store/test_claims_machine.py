@@ -20,8 +20,8 @@ from tests.store.claims_model import Claims, meet
 from worker.core.entry import Claim
 from worker.core.record import Placement, ServiceRecord
 from worker.store.records import ServiceCommit
-from worker.store.routers import Conclusion
 from worker.store.store import open_store
+from worker.store.taken import Conclusion
 
 pytestmark = pytest.mark.redis
 

@@ -12,7 +12,7 @@ from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import Placement, ServiceRecord
 from worker.store.records import ServiceCommit
-from worker.store.routers import Acquired, Conclusion
+from worker.store.taken import Acquired, Conclusion
 
 pytestmark = pytest.mark.redis
 

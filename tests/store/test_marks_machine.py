@@ -18,8 +18,8 @@ from tests.store.passing_time import let_pass
 from worker.core.circuit import RouterState
 from worker.core.record import Placement, ServiceRecord
 from worker.store.records import ServiceCommit
-from worker.store.routers import Conclusion
 from worker.store.store import open_store
+from worker.store.taken import Conclusion
 
 pytestmark = pytest.mark.redis
 

@@ -21,7 +21,7 @@ from worker.core.news import body_of, news_of
 from worker.core.policy import RouterPolicy
 from worker.runtime.lookout import SILENT_MS, Lookout
 from worker.store.canaries import QUEUES
-from worker.store.routers import Conclusion
+from worker.store.taken import Conclusion
 
 pytestmark = pytest.mark.redis
 

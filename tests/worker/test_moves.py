@@ -9,7 +9,7 @@ from worker.convergence.endings import Look, Patience, confirmed, given_up, wait
 from worker.core.entry import Entry, wanted_entries
 from worker.core.operations import Waiting
 from worker.store.records import Stored
-from worker.store.routers import Mark
+from worker.store.taken import Mark
 
 
 def moved(router, revision):

@@ -29,8 +29,8 @@ from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
-from worker.store.routers import BULK_ALONE, Acquired, Batch, PolicyDiffers, is_full
 from worker.store.store import Store
+from worker.store.taken import BULK_ALONE, Acquired, Batch, PolicyDiffers, is_full
 from worker.turns import Turns
 
 log = structlog.get_logger()

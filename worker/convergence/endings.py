@@ -15,7 +15,7 @@ from worker.core.operations import Note, Waiting
 from worker.core.outcome import DeadLetter, Outcome, outcome_of
 from worker.core.record import Outstanding, Placement, ServiceRecord, Settled, settle
 from worker.core.rows import ListPlace, MenuPath
-from worker.store.routers import Conclusion, Mark
+from worker.store.taken import Conclusion, Mark
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from worker.core.census import Census, census, tagged_rows
 from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 from worker.ports import RouterSession
-from worker.store.routers import Acquired
 from worker.store.store import Store
+from worker.store.taken import Acquired
 
 log = structlog.get_logger()
 

@@ -16,8 +16,8 @@ from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
 from worker.core.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row
 from worker.ports import LeaseQuery, RouterSession, Term
-from worker.store.routers import Mark
 from worker.store.store import Store
+from worker.store.taken import Mark
 
 _Rows = dict[tuple[MenuPath, str], Row]
 

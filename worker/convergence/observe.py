@@ -19,7 +19,7 @@ from worker.core.outcome import outcome_of
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import settle
-from worker.store.routers import Conclusion, Mark
+from worker.store.taken import Conclusion, Mark
 
 log = structlog.get_logger()
 

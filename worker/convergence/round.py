@@ -27,8 +27,8 @@ from worker.core.rows import RowKey
 from worker.errors import LeaseLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
 from worker.store.records import ServiceCommit, Stored
-from worker.store.routers import Conclusion, Mark
 from worker.store.store import Store
+from worker.store.taken import Conclusion, Mark
 from worker.store.troubles import Known
 
 log = structlog.get_logger()

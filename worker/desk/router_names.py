@@ -21,8 +21,8 @@ from worker.core.record import Placement, ServiceRecord, Settled, settle
 from worker.errors import LeaseLost, LeasewireError
 from worker.store.fleet import BULK
 from worker.store.records import ServiceCommit, Stored
-from worker.store.routers import Conclusion, Mark
 from worker.store.store import Store
+from worker.store.taken import Conclusion, Mark
 
 _Item = TypeVar("_Item")
 

@@ -1,0 +1,146 @@
+"""What is taken of a router and how it is given back: marks, batches, conclusions.
+
+Who calls it: `routers.py` makes and takes them; the converge pass works with them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from worker.core.circuit import RouterState
+from worker.core.entry import Claim
+from worker.core.outcome import DeadLetter, Outcome
+from worker.core.record import ServiceRecord
+from worker.store.records import Stored, decode_stored
+from worker.store.troubles import Known
+
+MOST_BULK: Final = 50
+"""Bulk marks of one batch: a live event at the router waits for no more of their writes."""
+FIRST_BULK: Final = 2
+"""Marks of this priority and lower ones are bulk: of imports, and what a person sets for many."""
+BULK_ALONE: Final = "bulk-alone"
+"""Instead of a router: nothing but bulk is due there, which is left to a bulk pass."""
+
+
+class Mark(NamedTuple):
+    """A service that was taken to be looked at.
+
+    Attributes:
+        service_id: its id.
+        stamp: must still stand at the end.
+        priority: 0 first, 3 last.
+        stored: its record.
+        before: {reason, detail, since_ms, …} if it was not in sync at its last look.
+        held: all that it holds here, if it holds that strongly; None: it must ask for its claims.
+    """
+
+    service_id: str
+    stamp: str
+    priority: int
+    stored: Stored
+    before: Mapping[str, Any] | None = None
+    held: frozenset[Claim] | None = None
+
+
+class Acquired(NamedTuple):
+    """A router that is ours, with what is known of it.
+
+    Attributes:
+        now_ms: Redis's time.
+        state: so far.
+        marks: the first batch.
+        asked: a report of it is to be made.
+        serial: that it is known by, and no other router; None: it must be looked at more closely.
+        survey_due: its rows were not looked through for a day.
+        booted_ms: when, as its last survey found; None: that is not known.
+        troubles: what is remembered of it.
+    """
+
+    now_ms: int
+    state: RouterState
+    marks: list[Mark]
+    asked: bool
+    serial: str | None
+    survey_due: bool
+    booted_ms: int | None
+    troubles: Known
+
+
+def is_full(marks: Sequence[Mark], most: int) -> bool:
+    """Whether a batch is as large as it may be, so that there may be more."""
+    bulk = sum(mark.priority >= FIRST_BULK for mark in marks)
+    return len(marks) >= most or bulk >= MOST_BULK
+
+
+class PolicyDiffers(NamedTuple):
+    """A router to which another policy was applied than the worker's: its state before."""
+
+    now_ms: int
+    state: RouterState
+
+
+class Batch(NamedTuple):
+    """The next batch; empty and released when nothing is due.
+
+    Attributes:
+        held: the router is ours still.
+        now_ms: Redis's time.
+        marks: the batch.
+        ring: a message must be sent.
+        more: released, and something is due.
+    """
+
+    held: bool
+    now_ms: int
+    marks: list[Mark]
+    ring: bool
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How the look at one service ends, after all that was written for it was answered.
+
+    Attributes:
+        mark: as taken.
+        do: `confirm` (in sync), `postpone` (look again in `wait_ms`) or `give-up` (dead letter).
+        record: the new record; None leaves it.
+        gone: no row of the service is left on this router.
+        outcomes: the words on its outstanding events.
+        waiting: why it is not in sync: {reason, detail, since_ms} as JSON; None clears it.
+        wait_ms: for `postpone`.
+        letters: dead letters.
+        lines: history.
+        counts: counters that go up.
+        forget_note: with `give-up`, what may be under way is not looked at once more.
+        unseen: the event of which it is to be said when its device is seen in use.
+    """
+
+    mark: Mark
+    do: Literal["confirm", "postpone", "give-up"]
+    record: ServiceRecord | None = None
+    gone: bool = False
+    outcomes: Sequence[Outcome] = ()
+    waiting: str | None = None
+    wait_ms: int = 0
+    letters: Sequence[DeadLetter] = ()
+    lines: Sequence[str] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    forget_note: bool = False
+    unseen: Outcome | None = None
+
+
+def marks_of(raw: Sequence[Sequence[Any]]) -> list[Mark]:
+    """Marks as scripts give them (`lua/_take.lua`)."""
+    return [
+        Mark(
+            service,
+            stamp,
+            int(priority),
+            decode_stored(service, text),
+            before=json.loads(waiting) if waiting else None,
+            held=None if held is None else frozenset(Claim(*each) for each in json.loads(held)),
+        )
+        for service, stamp, priority, text, waiting, held in raw
+    ]
