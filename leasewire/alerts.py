@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -19,7 +19,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from worker.core.alerts import KINDS, Alert
+from worker.core.alerts import KINDS, Alert, with_roots
 from worker.core.news import ANY, Mute
 from worker.desk.apprising import installed, send
 from worker.desk.telling import Tell
@@ -53,7 +53,8 @@ def list_command(
     """List what is wrong now, and what is muted. Exit 0: nothing is; 1: something is.
 
     Each kind must last for a while before anybody is told (`told`), and has a page of its own in
-    deploy/runbooks that says what to do.
+    deploy/runbooks that says what to do. A router that is down behind another one that is down too
+    (`behind` in the inventory) follows from that one, and is told with it.
 
     Example: leasewire alerts list
     """
@@ -63,7 +64,7 @@ def list_command(
         return
     now_ms = context.store.records.now_ms()
     mutes = context.store.telling.mutes(now_ms)
-    alerts = context.store.alerts.open()
+    alerts = with_roots(context.store.alerts.open(), _behind(context))
     found = [_document(each, mutes, now_ms) for each in alerts]
     if as_json:
         shown = [each._asdict() | {"until_ms": utc_time(each.until_ms)} for each in mutes]
@@ -215,7 +216,8 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     _need_targets(context)
     targets = list(context.inventory.alerts.values())
     token = f"deliver:{secrets.token_hex(4)}"
-    tell = Tell(context.store, targets, context.inventory.installation, send, token)
+    known = context.inventory
+    tell = Tell(context.store, targets, known.installation, send, token, known.behind)
     thread = Rounds("telling", tell.once, context.settings.alerts_every_s)
     with asked_to_stop() as stopping:
         thread.start()
@@ -232,6 +234,14 @@ def _need_targets(context: Context) -> None:
         raise ConfigurationError([f"{context.settings.inventory}: {problem}"])
     if not installed():
         raise ConfigurationError(["alerts need apprise: install `leasewire[alerts]`"])
+
+
+def _behind(context: Context) -> Mapping[str, str]:
+    """Who asks what is wrong is answered, too, when the inventory is what is wrong."""
+    try:
+        return context.unpinned_inventory.behind
+    except ConfigurationError:
+        return {}
 
 
 def _known_kind(kind: str) -> None:
@@ -260,7 +270,7 @@ def _document(alert: Alert, mutes: Sequence[Mute], now_ms: int) -> dict[str, Any
             "what": alert.text,
             "told": "yes" if alert.told else "not yet",
             "muted": f"by {muted[0].by}" if muted else "",
-            "follows": alert.root.replace("|", " "),
+            "follows": f"behind {alert.root.partition('|')[2]}" if alert.root else "",
             "runbook": f"deploy/runbooks/{alert.runbook}",
         }
     )

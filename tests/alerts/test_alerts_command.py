@@ -32,6 +32,18 @@ def test_a_kind_of_a_newer_version_is_listed(world, leasewire):
     assert "What to do about drift: deploy/runbooks/drift.md" in shown.out
 
 
+def test_a_router_behind_one_that_is_down_is_listed_as_such(world, leasewire):
+    path = world.context.settings.inventory
+    path.write_text(path.read_text().replace("[routers.R2]\n", '[routers.R2]\nbehind = "R1"\n'))
+    for router in ("R1", "R2"):
+        world.context.store.alerts.begin("router-down", router, "no route")
+    assert "behind R1" in leasewire("alerts", "list").out
+    world.context.store.alerts.end("router-down", "R1")
+    assert "behind R1" not in leasewire("alerts", "list").out
+    path.write_text("this is no inventory")
+    assert leasewire("alerts", "list").code == 1
+
+
 def test_mute_names_who_and_ends(world, leasewire):
     world.context.store.alerts.begin("drift", "R1", "3 services are not as written")
     made = leasewire("alerts", "mute", "drift", "R1", "--for", "2h", "--actor", "ann")

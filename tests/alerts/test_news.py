@@ -49,14 +49,6 @@ def test_one_that_is_back_before_it_settled_is_not_over():
     assert news_of([], told, [], NOW + 1000 + SETTLE_MS).empty
 
 
-def test_consequences_are_counted_with_their_root_and_told_when_they_outlast_it():
-    child = Alert("waiting-too-long", "SVC-1", "waits", NOW, root=DOWN.name, told=True)
-    news = news_of([DOWN, child], {}, [], NOW)
-    assert names(news)[0] == [DOWN.name]
-    assert "1 other alerts follow from it" in body_of(news)
-    assert names(news_of([child], news.told, [], NOW))[0] == [child.name]
-
-
 def test_what_is_muted_is_told_when_the_mute_is_over():
     for mute in (
         Mute("router-down", "R1", NOW + 10, "ann", ""),

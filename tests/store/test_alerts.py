@@ -4,7 +4,7 @@ import pytest
 
 from tests.waiting import eventually
 from worker.core import alerts as core
-from worker.core.alerts import KINDS, alert_name
+from worker.core.alerts import KINDS
 
 pytestmark = pytest.mark.redis
 
@@ -23,7 +23,7 @@ def test_what_ends_soon_is_never_told(store):
 
 
 def test_it_is_begun_once_and_keeps_since_when(store):
-    assert store.alerts.begin("brake", "R1", "15 cancellations", root="rebuild|R1")
+    assert store.alerts.begin("brake", "R1", "15 cancellations")
     (first,) = store.alerts.open()
     assert len(store.alerts.tell()) == 1
     eventually(lambda: store.records.now_ms() > first.since_ms, "the clock went on")
@@ -35,13 +35,12 @@ def test_it_is_begun_once_and_keeps_since_when(store):
 
 def test_it_is_told_when_it_lasts_and_so_is_its_end(store, monkeypatch):
     short(monkeypatch, "router-down", 0.05)
-    store.alerts.begin("router-down", "R1", "no answer", root=alert_name("router-down", "core"))
+    store.alerts.begin("router-down", "R1", "no answer")
     assert store.alerts.tell() == []
     eventually(store.alerts.tell, "it lasts")
     store.alerts.end("router-down", "R1", "back, 3 written")
     ended, begun = store.alerts.changes()
     assert (begun.what, begun.alert.name, begun.text) == ("begun", "router-down|R1", "no answer")
-    assert begun.alert.root == "router-down|core"
     assert (ended.what, ended.alert.since_ms) == ("ended", begun.alert.since_ms)
     assert ended.text == "back, 3 written"
     assert ended.at_ms >= begun.at_ms

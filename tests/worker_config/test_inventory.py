@@ -81,6 +81,35 @@ def test_defaults_hold_for_every_router_that_does_not_say_otherwise(tmp_path):
     assert (routers["c"].expect_identity, routers["c"].expect_serial) == ("c", "HEX")
 
 
+def with_ways(**behind: str) -> str:
+    """Tower 7, and a router for each word, behind the one that it names."""
+    tables = [
+        f'[routers.{name}]\nhost = "{name}.example"\npassword_env = "P"\n'
+        f'fingerprint = "{PIN}"\nbehind = "{other}"\n'
+        for name, other in behind.items()
+    ]
+    return SMALL + "".join(tables)
+
+
+def test_a_router_may_be_behind_another(tmp_path):
+    inventory = load_inventory(write(tmp_path, with_ways(a="b", b="tower-7", c="tower-7")))
+    assert inventory.routers["tower-7"].behind is None
+    assert inventory.behind == {"a": "b", "b": "tower-7", "c": "tower-7"}
+
+
+def test_what_a_router_is_behind_must_be_another_that_leads_on(tmp_path):
+    assert problems(tmp_path, with_ways(a="tower-8", b="b", c="elsewhere")) == [
+        "routers.a.behind: there is no router tower-8; did you mean tower-7?",
+        "routers.b.behind: is the router itself; name the one through which it is reached",
+        "routers.c.behind: there is no router elsewhere; list it, or leave this key out",
+    ]
+    (ring,) = problems(tmp_path, with_ways(d="c", c="b", b="a", a="c"))
+    assert ring.startswith("routers.a.behind: goes round in a ring: a behind c behind b behind a; ")
+    text = SMALL + '[defaults]\nbehind = "tower-7"\n'
+    assert problems(tmp_path, text) == ["defaults.behind: belongs to each router"]
+    assert any("must match" in line for line in problems(tmp_path, with_ways(a="no name")))
+
+
 def test_rest_has_a_port_of_its_own_and_needs_a_pin_as_well(tmp_path):
     rest = SMALL.replace("[routers.tower-7]", '[routers.tower-7]\ntransport = "rest"')
     router = load_inventory(write(tmp_path, rest)).routers["tower-7"]

@@ -5,7 +5,8 @@ long it must last before anybody is told, so that what mends itself wakes nobody
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, NamedTuple
 
 Severity = Literal["warning", "critical"]
@@ -71,6 +72,7 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
 
 AWAY: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked", "rebuild")
 """What a router has while nothing can be written to it; it ends when its backlog is drained."""
+_ROOT: Final[AlertKind] = "router-down"
 OTHER: Final = KindOfAlert("warning", 0, "other.md")
 """What is taken of a kind that this version does not know: a newer worker began it."""
 
@@ -84,7 +86,8 @@ class Alert:
         subject: what it is about, such as a router's name; one alert a kind and subject.
         text: one sentence for people.
         since_ms: when it began, by Redis's clock, in milliseconds since 1970.
-        root: name of the alert of which this is a consequence; empty: of none.
+        root: name of the alert of which this is a consequence; empty: of none. `with_roots` finds
+            it whenever somebody looks: what is stored has none.
         told: whether it has lasted long enough to be told.
     """
 
@@ -130,3 +133,26 @@ class Alert:
 def alert_name(kind: AlertKind, subject: str) -> str:
     """The name of an alert: its kind and its subject."""
     return f"{kind}|{subject}"
+
+
+def with_roots(alerts: Iterable[Alert], behind: Mapping[str, str]) -> list[Alert]:
+    """Give each router that is down its root: the first one on the way to it that is down too.
+
+    Args:
+        alerts: all that are open.
+        behind: name of a router -> the one through which it is reached; no rings.
+    """
+    alerts = list(alerts)
+    down = {each.subject for each in alerts if each.kind == _ROOT}
+    return [
+        replace(each, root=_root_of(each.subject, behind, down)) if each.kind == _ROOT else each
+        for each in alerts
+    ]
+
+
+def _root_of(router: str, behind: Mapping[str, str], down: Container[str]) -> str:
+    root = ""
+    while router := behind.get(router, ""):
+        if router in down:
+            root = alert_name(_ROOT, router)
+    return root

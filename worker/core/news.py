@@ -3,8 +3,9 @@
 Who calls it: `worker/desk/telling.py`, every few seconds, for each target. No clock and no store.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -16,7 +17,15 @@ SETTLE_MS: Final = 60_000
 """An alert must be gone for so long before it is said to be over."""
 ANY: Final = "any"
 """A mute of this kind is one of every kind."""
+GRACE_MS: Final = 600_000
+"""A consequence may outlast its root by so long before it is told by itself.
+
+A router is tried again within five minutes, and its alert ends when what waited for it is written.
+It waits no longer either for a root that comes and goes too fast to be told.
+"""
 _NAMED: Final = 10
+_NAMED_BEHIND: Final = 5
+_THROUGH: Final = "through|"
 
 
 class Mute(NamedTuple):
@@ -67,15 +76,17 @@ class News:
 
     Attributes:
         begun: alerts that are new to them.
-        follow: name of an alert -> how many others are its consequences.
         over: (name, as told) of those that are over.
         told: by name, once the news is told.
+        follow: name of one of these -> what its consequences are about, which are not told by
+            themselves: of one that begins, what follows from it; of one that is over, what still
+            is open.
     """
 
     begun: Sequence[Alert]
     over: Sequence[tuple[str, Told]]
     told: Mapping[str, Told]
-    follow: Mapping[str, int] = field(default_factory=dict)
+    follow: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -95,27 +106,57 @@ def news_of(
         now_ms: milliseconds since 1970.
     """
     mutes = list(mutes)
-    names = {each.name for each in alerts}
+    muted = {each.name for each in alerts if any(mute.covers(each, now_ms) for mute in mutes)}
+    begun, after = _begun(alerts, told, muted, now_ms)
+    over, settling = _over(told, {each.name for each in alerts}, now_ms)
+    after |= settling
+    said = {each.name for each in begun} | {name for name, _ in over}
+    follow = defaultdict(list)
+    for alert in alerts:
+        through = after.get(_THROUGH + alert.name)
+        if through is not None and through.text in said and alert.name not in muted:
+            follow[through.text].append(alert.subject)
+    return News(begun, over, after, follow)
+
+
+def _begun(
+    alerts: Sequence[Alert], told: Mapping[str, Told], muted: AbstractSet[str], now_ms: int
+) -> tuple[list[Alert], dict[str, Told]]:
+    """Those to tell of now, and what will have been told of all that are open."""
+    before = {each.name: told[each.name] for each in alerts if each.name in told}
+    heard = set(muted)
+    heard |= {name for name, it in before.items() if not it.over or _quiet(it, now_ms)}
     after: dict[str, Told] = {}
     begun = []
-    for alert in alerts:
-        before = told.get(alert.name)
-        if before is not None and not before.over:
-            after[alert.name] = before._replace(gone_ms=0)
-        elif before is not None and now_ms - before.at_ms < QUIET_MS:
-            after[alert.name] = before
-        elif (
-            alert.told
-            and alert.root not in names  # who hears of the root hears of all
-            and not any(mute.covers(alert, now_ms) for mute in mutes)
-        ):
+    for alert in sorted(alerts, key=lambda each: bool(each.root)):  # roots first
+        was = before.get(alert.name)
+        if was is not None and not was.over:
+            after[alert.name] = was._replace(gone_ms=0)
+            continue
+        through = _through(alert, told.get(_THROUGH + alert.name), heard, now_ms)
+        if through is not None:
+            after[_THROUGH + alert.name] = through
+        if was is not None and _quiet(was, now_ms):
+            after[alert.name] = was
+        elif alert.told and through is None and alert.name not in muted:
             after[alert.name] = Told(now_ms, alert.text)
             begun.append(alert)
+            heard.add(alert.name)
+    return begun, after
+
+
+def _over(
+    told: Mapping[str, Told], names: AbstractSet[str], now_ms: int
+) -> tuple[list[tuple[str, Told]], dict[str, Told]]:
+    """Those to tell the end of, and what will have been told of all that are not open."""
     over = []
+    after: dict[str, Told] = {}
     for name in told.keys() - names:
         before = told[name]
+        if name.startswith(_THROUGH):
+            continue
         if before.over:
-            if now_ms - before.at_ms < QUIET_MS:
+            if _quiet(before, now_ms):
                 after[name] = before
             continue
         gone_ms = before.gone_ms or now_ms
@@ -123,7 +164,36 @@ def news_of(
         after[name] = before._replace(gone_ms=gone_ms, over=is_over)
         if is_over:
             over.append((name, after[name]))
-    return News(begun, sorted(over), after, Counter(each.root for each in alerts if each.root))
+    return sorted(over), after
+
+
+def _quiet(before: Told, now_ms: int) -> bool:
+    return now_ms - before.at_ms < QUIET_MS
+
+
+def _through(alert: Alert, before: Told | None, heard: Container[str], now_ms: int) -> Told | None:
+    """How an alert is told through its root; None: it is told by itself.
+
+    What is noted is a `Told` under a name of its own that is over from the start, of which earlier
+    versions say nothing: `at_ms` since when, `text` the root's name, `gone_ms` since when nobody
+    hears of it through an open root.
+
+    Args:
+        alert: with its root.
+        before: what was noted in the last round.
+        heard: names of the open alerts that were told, or that nobody wants to hear of.
+        now_ms: milliseconds since 1970.
+    """
+    if before is None:
+        if not alert.root:
+            return None
+        before = Told(now_ms, alert.root, over=True)
+    # The root that was told goes before one on the way to it that is found down later.
+    for root in (before.text, alert.root) if alert.root else ():
+        if root in heard:
+            return before._replace(text=root, gone_ms=0)
+    gone_ms = before.gone_ms or now_ms
+    return before._replace(gone_ms=gone_ms) if now_ms - gone_ms < GRACE_MS else None
 
 
 def title_of(news: News, installation: str) -> str:
@@ -147,22 +217,33 @@ def body_of(news: News) -> str:
     for _, kind in sorted({(each.severity, each.kind) for each in news.begun}):
         alerts = [each for each in news.begun if each.kind == kind]
         lines += _of_kind(alerts, news.follow)
-    lines += [
-        f"over: {name.replace('|', ' ').strip()} (it was: {told.text})"
-        for name, told in news.over[:_NAMED]
-    ]
+    for name, told in news.over[:_NAMED]:
+        lines.append(f"over: {name.replace('|', ' ').strip()} (it was: {told.text})")
+        if name in news.follow:
+            lines += [
+                f"  behind it and still out of reach: {_routers(news.follow[name])}",
+                f"  what of this is so in {GRACE_MS // 60_000} minutes is told by itself",
+            ]
     if len(news.over) > _NAMED:
         lines.append(f"and {len(news.over) - _NAMED} others are over")
     return "\n".join(lines)
 
 
-def _of_kind(alerts: Sequence[Alert], follow: Mapping[str, int]) -> Iterator[str]:
+def _routers(names: Sequence[str]) -> str:
+    """As `7 routers: R1, R2, R3, R4, R5 and 2 more`."""
+    more = len(names) - _NAMED_BEHIND
+    count = "1 router" if len(names) == 1 else f"{len(names)} routers"
+    return f"{count}: {', '.join(names[:_NAMED_BEHIND])}" + (
+        f" and {more} more" if more > 0 else ""
+    )
+
+
+def _of_kind(alerts: Sequence[Alert], follow: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for alert in alerts[:_NAMED]:
         subject = f" {alert.subject}" if alert.subject else ""
         yield f"{alert.severity}: {alert.kind}{subject}: {alert.text}"
-        consequences = follow.get(alert.name, 0)
-        if consequences:
-            yield f"  {consequences} other alerts follow from it"
+        if alert.name in follow:
+            yield f"  out of reach behind it: {_routers(follow[alert.name])}"
     if len(alerts) > _NAMED:
         yield f"and {len(alerts) - _NAMED} more of {alerts[0].kind}: `leasewire alerts list`"
     yield f"  what to do: deploy/runbooks/{alerts[0].runbook}"

@@ -3,13 +3,13 @@
 Called by a thread of the `routers` processes and by `leasewire alerts deliver`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
 
-from worker.core.alerts import Alert
+from worker.core.alerts import Alert, with_roots
 from worker.core.news import body_of, news_of, title_of
 from worker.inventory.alert_keys import AlertTarget
 from worker.store.store import Store
@@ -33,6 +33,7 @@ class Tell:
         installation: ours, for the title.
         send: delivers one message.
         token: names this one among those that could tell.
+        behind: name of a router -> the one through which it is reached.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class Tell:
     installation: str
     send: Send
     token: str
+    behind: Mapping[str, str] = field(default_factory=dict)
     _waits: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def once(self, now_ms: int | None = None) -> int:
@@ -52,7 +54,8 @@ class Tell:
         if not self.targets or not telling.claim(self.token):
             return 0
         now_ms = self.store.records.now_ms() if now_ms is None else now_ms
-        alerts, mutes = self.store.alerts.open(), telling.mutes(now_ms)
+        alerts = with_roots(self.store.alerts.open(), self.behind)
+        mutes = telling.mutes(now_ms)
         sent = 0
         for target in self.targets:
             if now_ms < self._waits.get(target.name, (0, 0))[0]:

@@ -43,6 +43,7 @@ class RouterConfig:
         server_name: name in the certificate; None means `host`.
         expect_identity: the `/system/identity` this router must have; None: any.
         expect_serial: its serial number or system id; None: any.
+        behind: the router through which it is reached; None: no other of ours.
         policy: what planning needs to know.
         setup: what `routers setup` is to make of it; None: people set it up.
     """
@@ -59,6 +60,7 @@ class RouterConfig:
     server_name: str | None = None
     expect_identity: str | None = None
     expect_serial: str | None = None
+    behind: str | None = None
     policy: RouterPolicy
     setup: SetupWish | None = None
     _environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -128,3 +130,8 @@ class Inventory:
     sources: Mapping[str, SourceConfig]
     brake: BrakeLimits | None = None
     alerts: Mapping[str, AlertTarget] = field(default_factory=dict)
+
+    @property
+    def behind(self) -> dict[str, str]:
+        """Name of a router -> the one through which it is reached; never round in a ring."""
+        return {name: each.behind for name, each in self.routers.items() if each.behind}

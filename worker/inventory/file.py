@@ -97,6 +97,7 @@ def load_inventory(
             server_name=router.server_name,
             expect_identity=router.expect_identity,
             expect_serial=router.expect_serial,
+            behind=router.behind,
             policy=router.policy(file.installation.id, file.plans),
             setup=router.setup.wish() if router.setup else None,
             _environ=environment() if environ is None else environ,
@@ -131,6 +132,10 @@ _RIVALS: Final = (("password_env", "password_file"), ("fingerprint", "ca_file"))
 """A router has one of two such keys; its own drives out the other one of the defaults."""
 
 
+_OWN: Final = frozenset({"host", "behind"})
+"""Keys that cannot be the same for all routers."""
+
+
 class _Installation(Table):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 
@@ -159,6 +164,7 @@ class _Router(PolicyKeys):
     server_name: Text | None = None
     expect_identity: Text | None = None
     expect_serial: Text | None = None
+    behind: RouterName | None = None
     setup: SetupKeys | None = None
 
     @field_validator("fingerprint")
@@ -201,7 +207,7 @@ def _with_defaults(router: object, defaults: Mapping[str, object]) -> object:
     if not isinstance(router, dict):
         return router
     driven_out = {a for pair in _RIVALS for a, b in (pair, pair[::-1]) if b in router}
-    inherited = {k: v for k, v in defaults.items() if k not in driven_out and k != "host"}
+    inherited = {k: v for k, v in defaults.items() if k not in driven_out | _OWN}
     return inherited | router
 
 
@@ -209,8 +215,9 @@ def _problems_between_keys(
     content: Mapping[str, Any], own: Mapping[str, Any], folder: Path, *, pin_needed: bool
 ) -> Iterator[str]:
     """What no key alone shows; looks at raw values, so that it is told with all the rest."""
-    if "host" in content.get("defaults", {}):
-        yield "defaults.host: belongs to each router"
+    defaults = content.get("defaults", {})
+    for key in sorted(_OWN & defaults.keys()) if isinstance(defaults, dict) else ():
+        yield f"defaults.{key}: belongs to each router"
     at: dict[tuple[object, object], str] = {}
     for name, keys in own.items():
         if isinstance(keys, dict):
@@ -221,6 +228,31 @@ def _problems_between_keys(
             first = at.setdefault((merged.get("host"), port), name)
             if first != name:
                 yield f"routers.{name}.host: is at the same place as {first}; list a router once"
+    yield from _problems_of_ways(own)
+
+
+def _problems_of_ways(own: Mapping[str, Any]) -> Iterator[str]:
+    """Each `behind` must name another router, and none may lead back to where it came from."""
+    behind = {
+        name: keys["behind"]
+        for name, keys in own.items()
+        if isinstance(keys, dict) and isinstance(keys.get("behind"), str)
+    }
+    for name, other in behind.items():
+        where = f"routers.{name}.behind"
+        if other == name:
+            yield f"{where}: is the router itself; name the one through which it is reached"
+        elif other not in own:
+            near = difflib.get_close_matches(other, own, n=1)
+            hint = f"did you mean {near[0]}?" if near else "list it, or leave this key out"
+            yield f"{where}: there is no router {other}; {hint}"
+        else:
+            way = [name]
+            while (other := behind.get(way[-1], "")) and other not in way:
+                way.append(other)
+            if other == name == min(way):  # each ring once
+                ring = " behind ".join([*way, name])
+                yield f"{where}: goes round in a ring: {ring}; leave out the one nearest to you"
 
 
 def _problems_of_router(

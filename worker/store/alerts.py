@@ -44,19 +44,18 @@ class Alerts:
         self._scripts = scripts
         self._keys = keys
 
-    def begin(self, kind: AlertKind, subject: str, text: str, root: str = "") -> bool:
+    def begin(self, kind: AlertKind, subject: str, text: str) -> bool:
         """Open an alert; one that is open gets the new words and keeps its `since_ms`.
 
         Args:
             kind: which.
             subject: what it is about; may be empty.
             text: one sentence for people, without secrets.
-            root: `alert_name` of the alert of which this is a consequence.
 
         Returns:
             Whether it is new.
         """
-        alert = Alert(kind, subject, text, 0, root)
+        alert = Alert(kind, subject, text, 0)
         told_after_ms = KINDS[kind].told_after_s * 1000
         with store_errors():
             return bool(

@@ -110,6 +110,8 @@ class Keys:
     def told(self, target: str) -> str:
         """Hash: `kind|subject` -> when a target was told of that alert, as JSON.
 
+        `through|kind|subject`: it is told through its root, or waits for that.
+
         An entry goes when the alert is over, an hour after it was told at the earliest.
         """
         return f"{self.prefix}alerts:told:{target}"
