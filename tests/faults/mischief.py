@@ -111,10 +111,15 @@ def deliver_late(chaos: "Chaos", rng: random.Random, router: str, _seconds: floa
     return None
 
 
+def _address_by_hand(number: int) -> str:
+    """Of the benchmarking networks: each number has one of its own, and no service has any."""
+    return f"198.18.{number >> 8}.{number & 255}"
+
+
 def add_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person adds a row of their own."""
     number = chaos.number()
-    values = {"mac-address": mac_of(number, 0xF0), "address": f"192.0.2.{number % 256}"}
+    values = {"mac-address": mac_of(number, 0xF0), "address": _address_by_hand(number)}
     comment = rng.choice(["", "camera", "leasewire:other:SVC-7"])
     _by_hand(chaos, router, values | ({"comment": comment} if comment else {}))
     return None
@@ -125,7 +130,7 @@ def copy_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: floa
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
         number = chaos.number()
-        changes = {"mac-address": mac_of(number, 0xF1), "address": f"192.0.3.{number % 256}"}
+        changes = {"mac-address": mac_of(number, 0xF1), "address": _address_by_hand(number)}
         row_id = _by_hand(chaos, router, {"copy-from": row[".id"], **changes})
         chaos.copies.append((router, row["comment"], row_id))
     return None
@@ -139,7 +144,7 @@ def edit_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: floa
         values = rng.choice(
             [
                 {"mac-address": mac_of(number, 0xF2)},
-                {"address": f"192.0.4.{number % 256}"},
+                {"address": _address_by_hand(number)},
                 {"block-access": rng.choice(["yes", "no"])},
             ]
         )
