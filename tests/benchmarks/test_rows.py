@@ -54,7 +54,7 @@ def test_events_one_by_one_and_rows_of_an_import(here):
 def test_events_over_http(here):
     wrk = shutil.which("wrk")
     if wrk is None:
-        pytest.skip("wrk is not installed: the row is left out of `make bench` too")
+        missing("wrk is not installed: the row is left out of `make bench` too")
     before = applied(here)
     found = over_http.measure(here, wrk, seconds=1, noops=10)
     assert applied(here) == before + found["events"] + 2 * ROUTERS
