@@ -10,6 +10,7 @@ from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
 from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.endings import Patience
+from worker.store.troubles import known_of
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -54,6 +55,9 @@ class Passes:
             self.converge.run("R1")
         said = [(r.levelname, r.msg) for r in self.caplog.records if isinstance(r.msg, dict)]
         return [fields | {"level": level} for level, fields in said]
+
+    def troubles(self):
+        return known_of(self.store.client.hgetall(self.store.keys.router_troubles("R1")))
 
     def state(self, event):
         key = event_key(event["source"], event["id"])
@@ -183,7 +187,7 @@ def test_who_ends_the_connection_is_found_alone_and_given_up(world, passes):
     passes.run(2)
     assert passes.rows() == {f"SVC-{n}" for n in range(2, 41)}  # it is left alone
     assert {passes.state(event) for event in events[1:]} == {"applied"}
-    assert passes.store.troubles.read("R1").suspects == {}
+    assert passes.troubles().suspects == {}
 
 
 def remove_row_of(router, service):
@@ -198,7 +202,7 @@ def test_a_connection_that_is_lost_once_harms_nobody(world, passes):
     passes.run(3)
     assert len(passes.rows()) == 40
     assert passes.letters() == {}
-    assert passes.store.troubles.read("R1").suspects == {}
+    assert passes.troubles().suspects == {}
 
 
 def test_a_missing_server_is_told_once_and_waited_for(world, passes):
@@ -218,7 +222,7 @@ def test_a_missing_server_is_told_once_and_waited_for(world, passes):
     assert len(passes.rows()) == 31
     assert {passes.state(event) for event in events} == {"applied"}
     assert len(named(logs, "router.lacks_no_more")) == 1
-    assert passes.store.troubles.read("R1").lacks == {}
+    assert passes.troubles().lacks == {}
 
 
 def test_a_missing_pool_is_waited_for(world, passes):

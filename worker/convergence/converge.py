@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -56,6 +56,17 @@ class PassLimits:
     back_off: BackOff = field(default_factory=BackOff)
     patience: Patience = field(default_factory=Patience)
     report_every_ms: int = 3_600_000
+
+
+class _Pass(NamedTuple):
+    """What one pass works with, from the moment that the router is ours."""
+
+    acquired: Acquired
+    hold: Hold
+    outages: Outages
+    tally: Tally
+    began: float
+    is_bulk: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,7 @@ class Converge:
         tally = Tally()
         try:
             if router in self.policies:
-                self._converge(acquired, hold, outages, tally, began=began, is_bulk=is_bulk)
+                self._converge(_Pass(acquired, hold, outages, tally, began, is_bulk))
             else:
                 self._put_off_unknown(acquired, hold)
         except LeaseLost:
@@ -140,16 +151,8 @@ class Converge:
             log.info("router.pass_ended", router=router, elapsed_ms=elapsed_ms, **tally.fields())
         return False
 
-    def _converge(  # noqa: PLR0913 - the parts of a pass
-        self,
-        acquired: Acquired,
-        hold: Hold,
-        outages: Outages,
-        tally: Tally,
-        *,
-        began: float,
-        is_bulk: bool,
-    ) -> None:
+    def _converge(self, one: _Pass) -> None:
+        acquired, hold, outages = one.acquired, one.hold, one.outages
         router = hold.router
         if not acquired.marks and not outages.state.open and not acquired.asked:
             batch = self.store.routers.next_batch(router, hold.token, 0, outages.after())
@@ -161,23 +164,14 @@ class Converge:
             if acquired.asked:
                 every_ms = self.limits.report_every_ms
                 make_report(self.store, session, self.policies[router], hold, every_ms)
-            self._work(session, acquired, hold, outages, tally=tally, began=began, is_bulk=is_bulk)
+            self._work(session, one)
         except BaseException:
             session.close()
             raise
         self.sessions.give_back(router, session)
 
-    def _work(  # noqa: PLR0913 - the parts of a pass
-        self,
-        session: RouterSession,
-        acquired: Acquired,
-        hold: Hold,
-        outages: Outages,
-        *,
-        tally: Tally,
-        began: float,
-        is_bulk: bool,
-    ) -> None:
+    def _work(self, session: RouterSession, one: _Pass) -> None:
+        acquired, hold, outages, tally = one.acquired, one.hold, one.outages, one.tally
         router, limits = hold.router, self.limits
         # A router that refused so many is up again only when a few got through; others when they
         # are read. A probe is short: it looks at a few services.
@@ -201,13 +195,13 @@ class Converge:
                 rounds.run(marks, now_ms)
                 outages.answered()
                 outages.worked(tally.services, tally.operations)
-                in_time = self.clock() - began < limits.time_box_s
+                in_time = self.clock() - one.began < limits.time_box_s
                 if not cut and not (is_full(marks, limits.batch_services) and in_time):
                     rounds.settle()
                 cut = False
                 most = limits.batch_services if in_time else 0
                 batch = self.store.routers.next_batch(
-                    router, hold.token, most, outages.after(), with_bulk=is_bulk
+                    router, hold.token, most, outages.after(), with_bulk=one.is_bulk
                 )
                 now_ms, marks = batch.now_ms, batch.marks
                 if not marks:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
+from worker.core.marking import BULK
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord
 from worker.store.records import Stored, decode_stored
@@ -17,8 +18,6 @@ from worker.store.troubles import Known
 
 MOST_BULK: Final = 50
 """Bulk marks of one batch: a live event at the router waits for no more of their writes."""
-FIRST_BULK: Final = 2
-"""Marks of this priority and lower ones are bulk: of imports, and what a person sets for many."""
 BULK_ALONE: Final = "bulk-alone"
 """Instead of a router: nothing but bulk is due there, which is left to a bulk pass."""
 
@@ -69,7 +68,7 @@ class Acquired(NamedTuple):
 
 def is_full(marks: Sequence[Mark], most: int) -> bool:
     """Whether a batch is as large as it may be, so that there may be more."""
-    bulk = sum(mark.priority >= FIRST_BULK for mark in marks)
+    bulk = sum(mark.priority >= BULK for mark in marks)
     return len(marks) >= most or bulk >= MOST_BULK
 
 

@@ -56,10 +56,6 @@ class Troubles:
         self._client = client
         self._keys = keys
 
-    def read(self, router: str) -> Known:
-        """All that is remembered; bounded by the services of a few batches."""
-        return known_of(self._all(router))
-
     def note_lacks(self, router: str, lacks: Mapping[str, int]) -> None:
         """Remember what the router lacks, and when somebody was told (ms)."""
         self._set(router, {_LACKS + what: str(told_ms) for what, told_ms in lacks.items()})
