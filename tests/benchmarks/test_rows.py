@@ -27,7 +27,7 @@ ROUTERS = 3
 
 @pytest.fixture(scope="module")
 def here():
-    with installation(ROUTERS, latency_ms=1) as stage:
+    with installation(ROUTERS, latency_ms=1, environ={"LEASEWIRE_BACKOFF_CAP_S": "5"}) as stage:
         yield stage
 
 
