@@ -43,7 +43,7 @@ def kinds() -> list[str]:
         *(keys.source("*"), *keys.losses("*"), keys.manifest("*"), keys.imported("*")),
         *(keys.feed("*", bulk=True), keys.feed("*", bulk=False)),
         *(*keys.router_block("*"), keys.router_troubles("*"), keys.router_full_read("*")),
-        *(keys.watched("*"), keys.told("*"), keys.worker("*"), "seen:*"),
+        *(keys.watched("*"), keys.told("*"), "seen:*"),
         *(*keys.fleet_block(), *keys.reports_block()),
     ]
     # a prefix alone, such as `record_prefix`, is no key

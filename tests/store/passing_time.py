@@ -4,10 +4,11 @@ from contracts import names
 
 
 def let_pass(store, ms, routers=("R1",)):
-    """As if `ms` milliseconds had gone by for the journal, the sweep and these routers."""
+    """As if `ms` milliseconds had gone by for journal, sweep, signs of life and these routers."""
     client, keys = store.client, store.keys
     flags = [keys.sweep, *(names.journal_rung(keys.prefix, lane) for lane in names.LANES)]
-    times = [keys.routers_due, *(names.journal_due(keys.prefix, lane) for lane in names.LANES)]
+    journals = [names.journal_due(keys.prefix, lane) for lane in names.LANES]
+    times = [keys.routers_due, keys.workers, *journals]
     for router in routers:
         due, _, lease, rung, inflight, *_ = keys.router_block(router)
         flags += [lease, rung]

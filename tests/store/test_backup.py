@@ -72,7 +72,7 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
     client.xadd(prefix + "feed", {"outcome": "é"}, "5-1")
     client.xadd(prefix + "feed", {"outcome": "b", "more": ""}, "7-0")
     client.set(prefix + "router:R1:lease", "token", px=7_000_000)
-    client.set(prefix + "worker:events@h:1", "1", ex=15)
+    client.zadd(prefix + "workers", {"events@h:1": 1_700_000_000_123})
     client.set(prefix + "journal:events:rung", "1", px=2_000)
     file = tmp_path / "backup.gz"
     count = write(file, HEAD, copy(client, Keys(prefix), ignore))
@@ -94,7 +94,7 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
         "b": 3 * 10**13 + 1_700_000_000_123,
     }
     assert client.xrange(other + "feed") == client.xrange(prefix + "feed")
-    gone = ("record:gone", "router:R1:lease", "worker:events@h:1", "journal:events:rung")
+    gone = ("record:gone", "router:R1:lease", "workers", "journal:events:rung")
     assert not client.exists(*(other + name for name in gone))
     assert client.hgetall(other + "journal:events") == {"waits": "here"}, "what waits is kept"
     assert client.execute_command("DUMP", other + "events", NEVER_DECODE=True) == (
@@ -159,7 +159,7 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
         assert "workers are alive" in here.leasewire("restore", "all.gz").stderr
         for worker in here.workers:
             end(worker.process)
-        here.client.delete(*here.client.keys("lw:worker:*"))
+        here.client.delete("lw:workers")
         assert "--replace forgets them" in here.leasewire("restore", "all.gz").stderr
         restored = here.leasewire("restore", "all.gz", "--replace", "--actor", "maria")
         assert restored.returncode == 0, restored.stderr

@@ -7,9 +7,11 @@ import pytest
 
 from contracts import names
 from tests.builders import activated, cancelled, mac, mac_changed, snapshot, suspended
+from tests.store.passing_time import let_pass
 from tests.worker.desk import key_of
 from worker.core.vitals import Sample
 from worker.store.upkeep import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
+from worker.store.views import SEEN_MS
 
 pytestmark = pytest.mark.redis
 
@@ -22,6 +24,7 @@ NO_TIME_LIMIT = (
     "dead:by-time",
     "tombstones",
     "schedule",
+    "workers",
     "source:*",
     "samples",
     "record:*",
@@ -212,6 +215,21 @@ def test_memory_is_sampled_every_five_minutes_and_for_six_hours(store):
     assert found[0].used > 100_000
 
 
+def test_a_worker_is_gone_after_15_s_and_forgotten_after_a_day(store):
+    store.views.sign_of_life("events@old:1")
+    let_pass(store, 14_000)
+    assert store.views.workers() == ["events@old:1"]
+    let_pass(store, 1_000)
+    store.views.sign_of_life("events@new:2")
+    assert store.views.workers() == ["events@new:2"]
+    seen = store.views.workers_seen()
+    assert seen.keys() == {"events@new:2", "events@old:1"}
+    assert 15_000 <= seen["events@old:1"] < 25_000
+    let_pass(store, SEEN_MS)
+    store.views.sign_of_life("events@new:3")
+    assert store.views.workers_seen().keys() == {"events@new:3"}
+
+
 def test_upkeep_runs_once_a_minute_whoever_asks(store):
     assert store.upkeep.run()
     assert not store.upkeep.run()
@@ -237,7 +255,7 @@ def test_every_key_has_a_time_limit_or_is_bounded_by_what_it_lists(desk, store, 
         kinds.add(name.split(":")[0])
         if store.client.ttl(key) == -1:
             assert any(fnmatch.fnmatchcase(name, each) for each in NO_TIME_LIMIT), key
-    assert kinds >= {"record", "history", "recent", "outcome", "seen", "counters", "worker"}
+    assert kinds >= {"record", "history", "recent", "outcome", "seen", "counters", "workers"}
 
 
 def test_a_journal_entry_lives_until_its_commit(desk, store, prefix):

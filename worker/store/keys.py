@@ -175,6 +175,11 @@ class Keys:
         return f"{self.prefix}purged"
 
     @property
+    def workers(self) -> str:
+        """Sorted set: worker -> its last sign of life (ms); a day later it is forgotten."""
+        return f"{self.prefix}workers"
+
+    @property
     def unacked(self) -> str:
         """Hash: Celery's messages that workers took and have not ended. Only its length is read."""
         return f"{self.prefix}unacked"
@@ -186,10 +191,6 @@ class Keys:
     def seen(self, now_s: int, periods_ago: int = 0) -> str:
         """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
         return f"{self.prefix}seen:{now_s // SEEN_PERIOD_S - periods_ago}"
-
-    def worker(self, name: str) -> str:
-        """String with a time limit of 15 s: a worker's sign of life."""
-        return f"{self.prefix}worker:{name}"
 
     def fleet_block(self) -> tuple[str, ...]:
         """What people said of routers, in the order in which `lua/_fleet.lua` names it.

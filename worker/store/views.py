@@ -20,7 +20,10 @@ _PAGE = 500
 _SPAN: Final = 10**13
 """A mark's score is priority * _SPAN + due (`lua/_marks.lua`)."""
 PRIORITIES: Final = range(4)
-_ALIVE_S = 15
+ALIVE_MS: Final = 15_000
+"""A worker whose last sign of life is older is taken for gone."""
+SEEN_MS: Final = 86_400_000
+"""Signs of life that are older are forgotten: each start of a worker has another name."""
 
 
 class RouterView(NamedTuple):
@@ -184,16 +187,32 @@ class Views:
         return {name: int(count) for name, count in raw.items()}
 
     def sign_of_life(self, worker: str) -> None:
-        """Leave a worker's sign of life; it fades after 15 s."""
+        """Leave a worker's sign of life."""
+        workers = self._keys.workers
         with store_errors():
-            self._client.set(self._keys.worker(worker), "1", ex=_ALIVE_S)
+            now_ms = self._now_ms()
+            pipe = self._client.pipeline(transaction=False)
+            pipe.zadd(workers, {worker: now_ms})
+            pipe.zremrangebyscore(workers, "-inf", now_ms - SEEN_MS)
+            pipe.execute()
 
     def workers(self) -> list[str]:
         """The workers that gave a sign of life in the last 15 s."""
-        prefix = self._keys.worker("")
+        return sorted(name for name, ago_ms in self.workers_seen().items() if ago_ms < ALIVE_MS)
+
+    def workers_seen(self) -> dict[str, int]:
+        """The workers of the last day, and how long ago (ms) the last sign of each was."""
         with store_errors():
-            found = self._client.scan_iter(match=literal(prefix) + "*", count=_PAGE)
-            return sorted(str(key)[len(prefix) :] for key in found)
+            now_ms = self._now_ms()
+            found = cast(
+                "list[tuple[str, float]]",
+                self._client.zrange(self._keys.workers, 0, -1, withscores=True),
+            )
+        return {name: max(0, now_ms - int(at_ms)) for name, at_ms in found}
+
+    def _now_ms(self) -> int:
+        seconds, micros = self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
 
     def _records(self, keys: Sequence[str]) -> list[Stored]:
         if not keys:
