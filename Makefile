@@ -72,7 +72,7 @@ schemas: $(READY) ## write contracts/schemas/ from the models
 	$(BIN)/python -m contracts.schemas
 
 lock: $(READY) ## pin every dependency with hashes (no index is named in the result)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra gateway --extra alerts --extra outbox pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra gateway --extra alerts --extra metrics --extra outbox pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --all-extras pyproject.toml -o requirements-dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade tests/clients/requirements.in -o requirements-clients.lock
 	cd tests/clients/node && npm update --package-lock-only
