@@ -24,6 +24,7 @@ from leasewire import (
     hooks,
     import_services,
     keys,
+    metrics,
     options,
     orphans,
     outbox,
@@ -40,15 +41,18 @@ from leasewire import (
     why,
     work,
 )
-from leasewire.context import redis_in_use
+from leasewire.context import redis_in_use, refusal
 from leasewire.printing import clean
+from producers.errors import KeyRefused
 from simulator.cli import simulator_command
 from worker.errors import (
     ConfigurationError,
     LeasewireError,
     RouterUnreachable,
+    StoreRefused,
     StoreUnavailable,
 )
+from worker.store.connection import store_errors
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2
@@ -59,7 +63,8 @@ Redis is the one in LEASEWIRE_REDIS_URL; without that, the one of `leasewire up`
 ./leasewire-data/valkey.sock; else redis://127.0.0.1:6379/0.
 
 Exit codes: 0 all well; 1 something failed, or is not known; 2 the input or the configuration is
-wrong, or there is something to do (plan); 3 Redis or a router cannot be reached.
+wrong, Redis refuses the login, or there is something to do (plan); 3 Redis or a router cannot be
+reached.
 """
 
 app = typer.Typer(
@@ -105,6 +110,7 @@ app.command("reconcile", short_help="Put right what was changed on routers by ha
 app.command("status", short_help="Show how all is doing, for people and monitoring.")(
     status.status_command
 )
+app.command("metrics", short_help="Give figures for Prometheus.")(metrics.metrics_command)
 app.command("why", short_help="Say why a customer has no address.")(why.why_command)
 app.command("backup", short_help="Write all state into one file.")(backup.backup_command)
 app.command("restore", short_help="Put a backup back; holds all routers.")(backup.restore_command)
@@ -117,9 +123,14 @@ app.add_typer(brake.app, name="brake")
 def main() -> None:
     """Run the command line of this process; ends it with one of the exit codes."""
     try:
-        app()
+        with store_errors():  # for what a command asks of Redis by itself
+            app()
     except ConfigurationError as error:
         _end(BAD_INPUT, *error.problems)
+    except StoreRefused as error:
+        _end(BAD_INPUT, *refusal(error.words, error.advice))
+    except KeyRefused as error:
+        _end(BAD_INPUT, *refusal(str(error.__cause__ or error), error.reason.partition(" (")[0]))
     except StoreUnavailable as error:
         _end(
             OUT_OF_REACH,

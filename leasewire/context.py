@@ -17,7 +17,7 @@ from producers.publisher import Publisher
 from worker.inventory import Inventory, load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.settings import PREFIX, Settings, environment
-from worker.store.connection import connect
+from worker.store.connection import check_login, connect
 from worker.store.store import Store, open_store
 
 DATA: Final = Path("leasewire-data")
@@ -95,6 +95,14 @@ class Context:
         client = connect(settings.redis_url, **settings.redis_login)
         return open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
 
+    def check_login(self) -> None:
+        """Make sure that Redis lets us in, where it can be reached: for who waits for it.
+
+        Raises:
+            StoreRefused: it does not.
+        """
+        check_login(self.settings.redis_url, **self.settings.redis_login)
+
     def publisher(self) -> Publisher:
         """A publisher with connections of its own."""
         settings = self.settings
@@ -109,3 +117,14 @@ class Context:
 def redis_in_use() -> str:
     """The URL of the Redis that commands talk to; it holds no password."""
     return load_settings().redis_url
+
+
+def refusal(words: str, advice: str) -> list[str]:
+    """What to tell a person when that Redis refuses us; see `Settings.refusal`."""
+    if environment().get(_REDIS_URL):
+        origin = _REDIS_URL
+    elif EmbeddedServer(DATA).socket.exists():
+        origin = f"of `leasewire up` in ./{DATA}; {_REDIS_URL} is not set"
+    else:
+        origin = f"the default; {_REDIS_URL} is not set"
+    return load_settings().refusal(words, advice, origin)

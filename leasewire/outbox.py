@@ -142,6 +142,7 @@ def _publisher(
     if gateway is None:
         if key_file or secret_file:
             _end(BAD_INPUT, "--key-file and --signing-secret-file are for a --gateway")
+        context.check_login()
         return context.publisher()
     if key_file is None:
         _end(BAD_INPUT, "--gateway needs --key-file: `leasewire keys create` makes a key")

@@ -69,6 +69,7 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     if not targets:
         problem = f"there is no target; `leasewire outcomes deliver --help` shows {FILE}"
         raise ConfigurationError([problem])
+    context.check_login()
     with asked_to_stop() as stopping, delivering(context, targets) as running:
         typer.echo(f"Outcomes are delivered to {', '.join(each.name for each in targets)}.")
         while running.running and not stopping.wait(_LOOK_EVERY_S):

@@ -17,7 +17,7 @@ from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from leasewire.context import Context
 from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.publish_one import EVENTS, command_of
-from producers.errors import BatchViolation, PublishFailed, Receipt
+from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.stamp import Stamped
 
@@ -115,6 +115,8 @@ def send(events: Sequence[Given], *, lane: Lane, dry_run: bool, as_json: bool) -
             receipts = publisher.write(stamped, lane=lane)
         except BatchViolation as violation:
             _end(BAD_INPUT, *(_line(events[index].where, p) for index, p in violation.problems))
+        except KeyRefused:
+            raise  # told as for any other command
         except PublishFailed as error:
             _end(OUT_OF_REACH, str(error))
     _show_receipts(stamped, receipts, as_json=as_json)

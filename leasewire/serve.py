@@ -22,6 +22,7 @@ from leasewire.service_events import lines_of
 from leasewire.services import document_of as service_document
 from producers.errors import PublishFailed
 from producers.gateway.app import make_app
+from producers.gateway.limits import Depth
 from producers.gateway.ports import CursorTooOld, Document, OutcomePage, ReadFailed
 from producers.gateway.server import GatewayServer
 from producers.publisher import Publisher
@@ -29,7 +30,7 @@ from worker.core.outcome import FINAL
 from worker.desk import brake_list
 from worker.desk.brake_list import Decided
 from worker.errors import ConfigurationError, StoreUnavailable
-from worker.store.connection import connect
+from worker.store.connection import connect, store_errors
 from worker.store.feed import CursorTooOldError
 
 _PATIENCE_S: Final = 5.0
@@ -42,7 +43,7 @@ def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterato
 
     Raises:
         ConfigurationError: the address cannot be listened on, or Redis does not keep what it gets.
-        StoreUnavailable: Redis cannot be reached.
+        StoreUnavailable: Redis cannot be reached, or refuses us.
     """
     settings, store = context.settings, context.store
     store.check_server()
@@ -52,6 +53,8 @@ def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterato
         redis = stack.enter_context(
             connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_PATIENCE_S)
         )
+        with store_errors():
+            Depth(redis, settings.key_prefix).look()
         hooks = hooks_of(context)
         app = make_app(
             redis=redis,

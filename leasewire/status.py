@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from leasewire.context import Context, InventoryOption
+from leasewire.context import Context, InventoryOption, refusal
 from leasewire.printing import (
     JsonOption,
     clean,
@@ -19,7 +19,7 @@ from leasewire.printing import (
 )
 from worker.core.health import THRESHOLDS, Finding, assess
 from worker.core.vitals import Vitals
-from worker.errors import StoreUnavailable
+from worker.errors import StoreRefused, StoreUnavailable
 from worker.store.vitals import VitalsReader
 
 WARNING: Final = 1
@@ -43,7 +43,7 @@ def status_command(
         vitals = reader.read(context.inventory.routers, store.records.now_ms())
         kinds = reader.memory_by_kind() if memory else {}
     except StoreUnavailable as error:
-        _tell_unavailable(str(error), as_json=as_json)
+        _tell_unavailable(error, as_json=as_json)
         raise typer.Exit(CRITICAL) from error
     findings = assess(vitals, context.settings.waiting_alert_s)
     document = document_of(vitals, findings, kinds)
@@ -109,9 +109,13 @@ def _reasons(reasons: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tell_unavailable(words: str, *, as_json: bool) -> None:
+def _tell_unavailable(error: StoreUnavailable, *, as_json: bool) -> None:
     advice = "start it, or name another in LEASEWIRE_REDIS_URL"
-    finding = Finding("critical", "redis", f"Redis does not serve us: {words}", advice)
+    detail = f"Redis does not serve us: {error}"
+    if isinstance(error, StoreRefused):
+        url, login, _ = refusal(error.words, error.advice)
+        detail, advice = f"{url}. {login.removesuffix('.')}", error.advice
+    finding = Finding("critical", "redis", detail, advice)
     if as_json:
         print_json({"level": "critical", "findings": [finding._asdict()]})
     else:

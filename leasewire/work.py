@@ -9,6 +9,7 @@ from leasewire.context import Context, InventoryOption, environment_for, load_se
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.runtime.supervisor import Supervisor
+from worker.store.connection import check_login
 
 EventsOption = Annotated[
     int, typer.Option("--events", help="Processes that fold events.", min=1, max=64)
@@ -36,6 +37,7 @@ def worker_command(
     configure_logging(settings)
     # Each process reads it for itself; mistakes are told once, before any of them starts.
     load_inventory(settings.inventory, on_secret=hide_secret)
+    check_login(settings.redis_url, **settings.redis_login)
     raise typer.Exit(Supervisor(environment_for(settings), events, routers).run())
 
 
@@ -43,7 +45,7 @@ def health_command() -> None:
     """Say whether this host's worker processes are alive; for a container's health check.
 
     Each leaves a sign of life in Redis every second. Exit 0: both kinds did so in the last 15 s;
-    1: one did not; 3: Redis cannot be reached.
+    1: one did not; 2: Redis refuses us; 3: it cannot be reached.
 
     Example: leasewire health
     """

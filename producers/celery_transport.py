@@ -12,14 +12,7 @@ from typing import Any, Final
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
-from redis.exceptions import (
-    AuthenticationError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 
 from contracts import content_hash
 from contracts.document import read_document
@@ -33,8 +26,9 @@ from contracts.names import (
     journal_due,
     journal_rung,
 )
-from producers.errors import PublishFailed, Receipt
+from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.headroom import Headroom
+from producers.redis_words import refuses_us, what_to_do
 from producers.stamp import Stamped
 
 _IDS_SHOWN: Final = 3
@@ -66,6 +60,7 @@ class CeleryTransport:
         """Write a batch to the journal; see `Transport`.
 
         Raises:
+            KeyRefused: Redis refuses our login, or forbids it what is needed.
             PublishFailed: Redis did not take the events, or is too full for more (`headroom.py`).
         """
         try:
@@ -74,7 +69,8 @@ class CeleryTransport:
                 raise PublishFailed(_too_full(share))
             return self._write(events, lane)
         except RedisError as error:
-            raise PublishFailed(_what_to_do(error)) from error
+            kind = KeyRefused if refuses_us(error) else PublishFailed
+            raise kind(f"{what_to_do(error)}, and publish again ({error})") from error
 
     def _write(self, chunk: Sequence[Stamped], lane: Lane) -> list[Receipt]:
         prefix = self._prefix
@@ -141,20 +137,3 @@ def _too_full(share: float) -> str:
         "so that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
         "wait until it is drained, and publish again"
     )
-
-
-def _what_to_do(error: RedisError) -> str:
-    match error:
-        case AuthenticationError():
-            what = "Redis refuses the login: mend user and password"
-        case RedisConnectionError() | RedisTimeoutError():
-            what = "Redis cannot be reached: start it, or mend its URL"
-        case OutOfMemoryError():
-            what = "Redis is full: raise maxmemory, or let the workers drain"
-        case ReadOnlyError():
-            what = "this Redis is a read-only replica: give the URL of the primary"
-        case _ if str(error).startswith("MISCONF"):
-            what = "Redis cannot write to its disk: make room there"
-        case _:
-            what = "Redis refuses the write"
-    return f"{what}, and publish again ({error})"

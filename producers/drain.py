@@ -56,7 +56,7 @@ class Drain:
         """Raise what the last batch met, where only a person can mend it.
 
         Raises:
-            KeyRefused: the gateway does not let us in.
+            KeyRefused: the way in does not let us in.
         """
         if self._refusal is not None:
             raise KeyRefused(self._refusal.reason)

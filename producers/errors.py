@@ -65,7 +65,7 @@ class PublishFailed(Exception):  # noqa: N818 - says what happened
 
 
 class KeyRefused(PublishFailed):
-    """The gateway does not let us in: nothing is wrong with the events, a person must act."""
+    """The gateway or Redis does not let us in: the events are fine, a person must act."""
 
 
 class SpoolFailed(PublishFailed):

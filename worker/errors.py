@@ -51,6 +51,23 @@ class StoreUnavailable(LeasewireError):  # noqa: N818
     """Redis cannot be reached or refuses writes: nothing was changed; try again later."""
 
 
+class StoreRefused(StoreUnavailable):
+    """Redis refuses our login, or forbids our user what is needed: nothing was changed.
+
+    Only a person can mend it, so that what starts ends with it. What ran before goes on as with a
+    Redis that is away: nothing is lost meanwhile.
+
+    Attributes:
+        words: Redis's own.
+        advice: what the person is to do.
+    """
+
+    def __init__(self, words: str, advice: str) -> None:
+        super().__init__(f"it refuses us: {words}")
+        self.words = words
+        self.advice = advice
+
+
 class LeaseLost(LeasewireError):  # noqa: N818
     """The timed lock on the router went to another worker: stop at once, write nothing more."""
 

@@ -234,6 +234,28 @@ class Settings(BaseModel):
             ca_file=str(self.redis_ca_file) if self.redis_ca_file else None,
         )
 
+    def refusal(self, words: str, advice: str, origin: str = f"{PREFIX}REDIS_URL") -> list[str]:
+        """What to tell a person when Redis refuses us, a line each; no secret.
+
+        Args:
+            words: Redis's own.
+            advice: what to do.
+            origin: where `redis_url` was taken from.
+        """
+        user, file = self.redis_username, self.redis_password_file
+        names = f"{PREFIX}REDIS_USERNAME", f"{PREFIX}REDIS_PASSWORD_FILE"
+        who = f"user {user} ({names[0]})" if user else f"the default user ({names[0]} is not set)"
+        how = (
+            f"the password in {file} ({names[1]})"
+            if file
+            else f"no password ({names[1]} is not set)"
+        )
+        return [
+            f"Redis at {self.redis_url} ({origin}) refuses us: {words}",
+            f"We log in as {who} with {how}.",
+            f"What to do: {advice}.",
+        ]
+
     @property
     def mac_mask_key(self) -> bytes | None:
         """The key in `mac_mask_key_file`."""

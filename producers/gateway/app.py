@@ -29,6 +29,7 @@ from producers.gateway.outcome_routes import OutcomeRoutes
 from producers.gateway.ports import ReadFailed, Records
 from producers.gateway.problems import MEDIA_TYPE, Kind, Refused, overloaded
 from producers.gateway.read_routes import ReadRoutes
+from producers.gateway.trouble import told
 from producers.hooks.config import Hook
 from producers.hooks.inbox import Inbox
 from producers.publisher import Publisher
@@ -144,8 +145,7 @@ async def _unreadable(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _redis_failed(request: Request, error: Exception) -> JSONResponse:
-    log.warning("store.unreachable", error=type(error).__name__)
-    return _answer(request, overloaded("Redis does not answer"))
+    return _answer(request, overloaded(told(error)))
 
 
 async def _bug(request: Request, _error: Exception) -> JSONResponse:

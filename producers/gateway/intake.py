@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 from redis.exceptions import RedisError
 
 from contracts.names import MAX_EVENTS_PER_MESSAGE
-from producers.errors import PublishFailed, Receipt
+from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.gateway.limits import Depth
 from producers.gateway.ports import ReadFailed
 from producers.gateway.problems import overloaded
+from producers.gateway.trouble import told
 from producers.publisher import Publisher
 from producers.stamp import Stamped
 
@@ -152,12 +153,16 @@ class Intake:
                 return _Written({}, failure=self._depth.words)
             known = self._known([each.key for each in events])
             receipts = self._publisher.write(events)
+        except KeyRefused as error:
+            cause = error.__cause__ if isinstance(error.__cause__, RedisError) else error
+            done = {receipt.event_key: receipt for receipt in error.receipts}
+            return _Written(done, failure=told(cause))
         except PublishFailed as error:
             # What was written before it failed is safe, and is said to be.
             done = {receipt.event_key: receipt for receipt in error.receipts}
             return _Written(done, failure=_words(error))
-        except (RedisError, ReadFailed):
-            return _Written({}, failure="Redis does not answer")
+        except (RedisError, ReadFailed) as error:
+            return _Written({}, failure=told(error))
         return _Written({receipt.event_key: receipt for receipt in receipts}, known)
 
 

@@ -15,6 +15,8 @@ from redis.exceptions import RedisError
 from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, journal_body
 from producers.gateway.problems import Refused
 from producers.gateway.redis_keys import probe
+from producers.gateway.trouble import told
+from producers.redis_words import refuses_us
 
 REOPENS: Final = 0.8
 """Share of the depth below which intake opens again: not at each event that leaves."""
@@ -85,13 +87,22 @@ class Depth:
         self._closed = depth >= self._limit * (REOPENS if self._closed else 1)
         return not self._closed
 
+    def look(self) -> bool:
+        """Write to Redis, and say whether there is room.
+
+        Raises:
+            RedisError: it takes no writes.
+        """
+        self._redis.set(probe(self._prefix), "1", px=1000)
+        return self.room()
+
     def why_not_ready(self) -> str:
         """Why nothing can be taken in now; empty when it can."""
         try:
-            self._redis.set(probe(self._prefix), "1", px=1000)
-            return "" if self.room() else self.words
+            return "" if self.look() else self.words
         except RedisError as error:
-            return f"Redis does not take writes: {type(error).__name__}"
+            words = told(error)
+            return words if refuses_us(error) else f"{words}: {type(error).__name__}"
 
     @property
     def words(self) -> str:

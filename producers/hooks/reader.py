@@ -75,7 +75,9 @@ class HookReader:
                             for each in self._inbox.begin(free)
                         }
                 except RedisError as failure:
-                    log.warning("store.unreachable", error=type(failure).__name__)
+                    log.warning(
+                        "store.unreachable", error=type(failure).__name__, reason=str(failure)
+                    )
                     wait_s = _REDIS_DOWN_S
                 except Exception:
                     log.exception("hooks.failed", advice="a bug: please report")
@@ -90,6 +92,6 @@ def _safely(do: Callable[[Task], None], what: Task) -> Callable[[], None]:
         try:
             do(what)
         except RedisError as failure:
-            log.warning("store.unreachable", error=type(failure).__name__)
+            log.warning("store.unreachable", error=type(failure).__name__, reason=str(failure))
 
     return run

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import structlog
 
 from contracts.names import journal_body
 from tests import builders
@@ -162,6 +163,27 @@ def test_without_redis_the_answer_is_503_and_when_to_come_again(own_valkey, gate
             assert str(own_valkey.socket) not in answer.text
         assert client.get("/healthz").json() == {"status": "alive"}
         own_valkey.start()
+        assert post(client, builders.mac_changed()).status_code == 202
+
+
+def test_a_redis_that_refuses_the_gateway_is_told_callers_and_log(own_valkey, gateway_at):
+    with gateway_at(own_valkey.url) as gateway, own_valkey.client() as admin:
+        client = gateway.client()
+        assert post(client, builders.mac_changed()).status_code == 202
+        admin.acl_setuser("default", enabled=True, reset_passwords=True, passwords=["+another"])
+        admin.client_kill_filter(skipme=True, user="default")
+        with structlog.testing.capture_logs() as lines:
+            for answer in (
+                post(client, builders.mac_changed()),
+                client.get("/v1/events/e-1"),
+                client.get("/readyz"),
+            ):
+                document = refusal(answer, 503, "overloaded")
+            assert "refuses this gateway" in document["detail"]
+        told = [line for line in lines if line["event"] == "store.refused"]
+        assert told[0]["log_level"] == "error"
+        assert "mend user and password" in told[0]["advice"]
+        admin.acl_setuser("default", enabled=True, nopass=True)
         assert post(client, builders.mac_changed()).status_code == 202
 
 

@@ -10,7 +10,7 @@ from contracts import event_key, parse_event
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_rung
 from producers.celery_transport import CeleryTransport
 from producers.connection import make_app, open_publisher
-from producers.errors import BatchViolation, PublishFailed
+from producers.errors import BatchViolation, KeyRefused, PublishFailed
 from producers.headroom import LOOK_EVERY_S, Headroom
 from producers.publisher import Publisher
 from producers.transport import MAX_MESSAGE_BYTES
@@ -261,7 +261,7 @@ def test_a_wrong_password_is_said_so_without_the_password(own_valkey, prefix):
     publisher = open_publisher(
         own_valkey.url, clock=lambda: NOW, prefix=prefix, password=PASSWORD + "x"
     )
-    with pytest.raises(PublishFailed, match="refuses the login") as raised:
+    with pytest.raises(KeyRefused, match="refuses the login") as raised:
         publisher.publish([mac_changed(1)])
     assert PASSWORD not in str(raised.value) + repr(raised.value)
     publisher.close()

@@ -7,7 +7,7 @@ from redis.retry import Retry
 
 from contracts import names
 from worker.core.record import ServiceRecord
-from worker.errors import ConfigurationError, StoreUnavailable
+from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from worker.store.connection import connect
 from worker.store.records import ServiceCommit
 from worker.store.store import open_store
@@ -74,9 +74,36 @@ def test_a_user_who_may_not_do_what_is_needed_is_told_so(own_store, own_valkey, 
     )
     with (
         connect(own_valkey.url, username="worker", password="any") as client,
-        pytest.raises(ConfigurationError, match="does not let our user"),
+        pytest.raises(StoreRefused, match="refuses us") as refused,
     ):
         start(open_store(client, "lw:"))
+    assert "deploy/redis/users.acl" in refused.value.advice
+
+
+@pytest.mark.parametrize(
+    "login", [{}, {"username": "worker"}, {"username": "worker", "password": "b"}]
+)
+def test_a_login_that_does_not_fit_is_no_server_that_is_away(own_store, own_valkey, login):
+    own_store.client.acl_setuser("worker", enabled=True, passwords=["+a"], categories=["+@all"])
+    own_store.client.acl_setuser("default", enabled=False)
+    with connect(own_valkey.url, **login) as client, pytest.raises(StoreRefused):
+        open_store(client, "lw:").records.now_ms()
+
+
+def test_a_script_that_may_not_do_its_work_is_refused_too(own_store, own_valkey):
+    own_store.client.acl_setuser(
+        "worker",
+        enabled=True,
+        nopass=True,
+        keys=["*"],
+        categories=["+@all"],
+        commands=["-zadd"],
+    )
+    with (
+        connect(own_valkey.url, username="worker", password="any") as client,
+        pytest.raises(StoreRefused, match="ACL failure"),
+    ):
+        open_store(client, "lw:").routers.mark("R1", ["SVC-1"], 0, 1)
 
 
 def test_who_may_do_all_may_use_the_queues(own_store):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import SOURCE
+from tests.builders import SOURCE, mac_changed
 from tests.waiting import eventually
+from tests.worker.desk import Desk
 from worker.runtime.process import EXIT_CONFIGURATION
 from worker.runtime.supervisor import Supervisor
 from worker.store.store import open_store
@@ -172,3 +173,74 @@ def test_a_worker_that_waits_for_redis_does_not_outlive_its_supervisor(short_dir
     )
     assert ended.returncode == 0
     assert b"waiting for Redis" in ended.stdout + ended.stderr
+
+
+USER = "leasewire"
+
+
+def let_in(server, password):
+    """Give the workers' user this password, and end the connections that it has."""
+    with server.client() as client:
+        client.execute_command(
+            *("ACL", "SETUSER", USER, "on", "resetpass", f">{password}", "~lw:*", "&*", "+@all")
+        )
+        client.execute_command("CLIENT", "KILL", "USER", USER)
+
+
+def next_line(supervisor, word):
+    """The next line of the log with a word in it."""
+    return next(line for line in supervisor.stderr if word in line)
+
+
+@pytest.fixture
+def login(short_directory):
+    """Variables of a login; its password file."""
+    file = short_directory / "redis-password"
+    file.write_text("the-first-password")
+    return {"LEASEWIRE_REDIS_USERNAME": USER, "LEASEWIRE_REDIS_PASSWORD_FILE": str(file)}, file
+
+
+def test_a_redis_that_refuses_at_the_start_ends_the_supervisor(supervise, own_valkey, login):
+    environ, file = login
+    let_in(own_valkey, "another-password")
+    supervisor = supervise(**environ)
+    assert supervisor.wait(30) == EXIT_CONFIGURATION
+    said = supervisor.stderr.read()
+    assert f"Redis at {own_valkey.url} (LEASEWIRE_REDIS_URL) refuses us" in said
+    assert f"the password in {file} (LEASEWIRE_REDIS_PASSWORD_FILE)" in said
+    assert "the-first-password" not in said
+
+
+def test_workers_outlive_another_password_and_take_it_from_the_file(supervise, own_valkey, login):
+    environ, file = login
+    let_in(own_valkey, "the-first-password")
+    supervisor = supervise(**environ)
+    eventually(lambda: len(pids(own_valkey)) == 2, "both kinds run", within_s=30)
+    before = pids(own_valkey)
+
+    let_in(own_valkey, "the-second-password")
+    said = next_line(supervisor, "store.refused")
+    assert "invalid username-password pair" in said
+    assert "mend what does not fit" in said
+    with own_valkey.client() as client:
+        desk = Desk(open_store(client, "lw:"))
+        desk.publish(mac_changed())
+        # A worker that ends now waits, too: it was let in before.
+        os.kill(before["events"], signal.SIGKILL)
+        assert "store.refused" in next_line(supervisor, '"task": "start"')
+        assert supervisor.poll() is None
+        assert desk.store.journal.depth("events") == 1
+
+        file.write_text("the-second-password")
+        eventually(lambda: desk.store.journal.depth("events") == 0, "it is folded", within_s=40)
+    eventually(
+        lambda: (
+            pids(own_valkey).keys() == {"events", "routers"}
+            and not pids(own_valkey).items() & before.items()
+        ),
+        "both were started anew",
+        within_s=40,
+    )
+    supervisor.send_signal(signal.SIGTERM)
+    supervisor.communicate(timeout=30)
+    assert supervisor.returncode == 0

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -28,7 +29,7 @@ from worker.desk.apprising import send
 from worker.desk.in_use import InUse
 from worker.desk.telling import Tell
 from worker.desk.watch import ROUND_S, Watch
-from worker.errors import ConfigurationError, StoreUnavailable
+from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
@@ -38,7 +39,7 @@ from worker.runtime.celery_app import guard_queues, make_app
 from worker.runtime.lookout import Lookout
 from worker.runtime.rounds import Rounds
 from worker.runtime.sweep import Sweep
-from worker.runtime.tasks import Rings, guarded, register, release_due
+from worker.runtime.tasks import Rings, guarded, register, release_due, tell_unavailable
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
@@ -61,6 +62,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m worker.runtime.process")
     parser.add_argument("kind", choices=["events", "routers"])
     parser.add_argument("--parent", type=int, help="end when this process is no longer our parent")
+    parser.add_argument(
+        "--again", action="store_true", help="one was let in before: wait for a Redis that refuses"
+    )
     parser.add_argument("--pool", help="Celery pool in place of the measured choice")
     parser.add_argument("--concurrency", type=int, help="slots in place of the measured choice")
     options = parser.parse_args(argv)
@@ -69,7 +73,16 @@ def main(argv: list[str] | None = None) -> int:
         settings = Settings.load(environment())
         configure_logging(settings)
         pool = [*("-P", options.pool), *("-c", str(options.concurrency or 1))]
-        return run(options.kind, settings, options.parent, pool if options.pool else None)
+        try:
+            return run(
+                options.kind,
+                settings,
+                options.parent,
+                pool if options.pool else None,
+                again=options.again,
+            )
+        except StoreRefused as error:
+            raise ConfigurationError(settings.refusal(error.words, error.advice)) from error
     except ConfigurationError as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
@@ -77,7 +90,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(
-    kind: str, settings: Settings, parent: int | None, pool: Sequence[str] | None = None
+    kind: str,
+    settings: Settings,
+    parent: int | None,
+    pool: Sequence[str] | None = None,
+    *,
+    again: bool = False,
 ) -> int:
     """Put the parts together and hand over to Celery.
 
@@ -86,15 +104,26 @@ def run(
         settings: of this process.
         parent: the supervisor's process id; without it this process ends itself.
         pool: Celery's arguments for another pool than the measured choice.
+        again: one was let in by Redis before: what refuses now is being mended.
+
+    Raises:
+        ConfigurationError: something is wrong that only a person can mend.
+        StoreRefused: Redis refuses us, at a first start.
     """
     inventory = load_inventory(settings.inventory, on_secret=hide_secret)
-    client = connect(settings.redis_url, **settings.redis_login)
+    login = settings.redis_login
+    client = connect(settings.redis_url, **login)
     store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
 
     def orphaned() -> bool:
         return parent is not None and os.getppid() != parent
 
-    if not _wait_for(store, inventory.installation, orphaned):
+    def outdated() -> bool:
+        with suppress(OSError):  # the file is being replaced
+            return settings.redis_login != login
+        return False
+
+    if not _wait_for(store, inventory.installation, orphaned, outdated=outdated if again else None):
         return 0
     guard_queues()
     app = make_app(settings)
@@ -146,6 +175,7 @@ def run(
         orphaned,
         release=lambda: release_due(accept),
         look=look,
+        outdated=outdated,
     )
     sweep.start()
     queues, slots = _share(kind, settings)
@@ -197,22 +227,41 @@ def _celery_arguments(
     return ["--quiet", "worker", *parts]  # its banner is no log line
 
 
-def _wait_for(store: Store, installation: str, orphaned: Callable[[], bool]) -> bool:
+def _wait_for(
+    store: Store,
+    installation: str,
+    orphaned: Callable[[], bool],
+    outdated: Callable[[], bool] | None,
+) -> bool:
     """Wait for Redis for as long as it takes, then see that it is ours and keeps what it gets.
 
-    Returns False when the supervisor is gone meanwhile: nobody wants this worker any more.
+    Args:
+        store: the store.
+        installation: whose it should be.
+        orphaned: says whether the supervisor is gone: nobody wants this worker any more.
+        outdated: says whether the login is another by now: to be read by a new process. None: do
+            not wait for a Redis that refuses us.
+
+    Returns:
+        False when this process is to end.
+
+    Raises:
+        StoreRefused: Redis refuses us.
     """
-    told = False
+    told = None
     while True:
         try:
             store.check_server()
             store.bind_installation(installation)
             store.check_queues()
         except StoreUnavailable as error:
-            if not told:
-                log.warning("store.unavailable", reason=str(error), advice="waiting for Redis")
-            told = True
-            if orphaned():
+            refused = isinstance(error, StoreRefused)
+            if refused and outdated is None:
+                raise
+            if told is not type(error):
+                tell_unavailable(error, "start", "waiting for Redis")
+            told = type(error)
+            if orphaned() or (refused and outdated is not None and outdated()):
                 return False
             time.sleep(_WAIT_FOR_REDIS_S)  # nothing else to do before the first connection
         else:

@@ -31,7 +31,7 @@ class _Child:
 
     kind: str
     process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
+    started: float | None = None
     wait_s: float = RESTART_FIRST_S
     not_before: float = 0.0
 
@@ -117,7 +117,7 @@ class Supervisor:
     def _still_running(self, child: _Child, now: float) -> bool:
         if child.process is None or child.process.poll() is None:
             return True
-        lived_s = now - child.started
+        lived_s = now - (child.started or 0)
         child.wait_s = (
             RESTART_FIRST_S if lived_s >= STEADY_S else min(child.wait_s * 2, RESTART_CAP_S)
         )
@@ -135,7 +135,12 @@ class Supervisor:
     def _start(self, child: _Child, now: float) -> None:
         command = [sys.executable, "-m", "worker.runtime.process", child.kind]
         child.process = subprocess.Popen(  # noqa: S603 - our own module
-            [*command, "--parent", str(os.getpid())],
+            [
+                *command,
+                "--parent",
+                str(os.getpid()),
+                *(["--again"] if child.started is not None else []),
+            ],
             env=self._environ,
             stdin=subprocess.DEVNULL,
             # Ctrl-C is for the supervisor, which asks each process once.

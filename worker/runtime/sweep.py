@@ -12,8 +12,8 @@ from collections.abc import Callable
 import structlog
 
 from worker.core.texts import UnknownFormatError
-from worker.errors import StoreUnavailable
-from worker.runtime.tasks import Rings
+from worker.errors import StoreRefused, StoreUnavailable
+from worker.runtime.tasks import Rings, tell_unavailable
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -32,6 +32,8 @@ class Sweep:
         orphaned: says whether the supervisor is gone: then this process ends itself.
         release: lets scheduled events take effect whose time has come.
         look: one round of the lookout.
+        outdated: says whether the login of Redis is another by now: then this process ends itself
+            once Redis refuses the one it has, and the next one reads it.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -44,6 +46,7 @@ class Sweep:
         *,
         release: Callable[[], None] = lambda: None,
         look: Callable[[], None] = lambda: None,
+        outdated: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._rings = rings
@@ -52,8 +55,9 @@ class Sweep:
         self._orphaned = orphaned
         self._release = release
         self._look = look
+        self._outdated = outdated
         self._stop = threading.Event()
-        self._quiet = False
+        self._told: type[StoreUnavailable] | None = None
 
     def start(self) -> None:
         """Run in a thread of its own until the process ends."""
@@ -98,8 +102,12 @@ class Sweep:
     def _round(self) -> None:
         try:
             self.once()
-            self._quiet = False
+            self._told = None
         except StoreUnavailable as error:
-            if not self._quiet:
-                log.warning("store.unavailable", task="sweep", reason=str(error))
-            self._quiet = True
+            if self._told is not type(error):
+                tell_unavailable(error, "sweep")
+            self._told = type(error)
+            if isinstance(error, StoreRefused) and self._outdated():
+                log.warning("worker.outdated", advice="the password is another: it is read anew")
+                os.kill(os.getpid(), signal.SIGTERM)
+                self._stop.set()

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from contracts import names
 from worker.convergence.converge import Converge
-from worker.errors import StoreUnavailable
+from worker.errors import StoreRefused, StoreUnavailable
 from worker.intake.accept import Accept
 
 log = structlog.get_logger()
@@ -131,6 +131,21 @@ def _arguments(
     return [], None
 
 
+def tell_unavailable(error: StoreUnavailable, task: str, advice: str = "") -> None:
+    """Log that the store does not serve us; loudly, where only a person can mend it.
+
+    Args:
+        error: what it said.
+        task: who asked.
+        advice: what is done about one that is away.
+    """
+    if isinstance(error, StoreRefused):
+        log.error("store.refused", task=task, reason=error.words, advice=error.advice)
+    else:
+        more = {"advice": advice} if advice else {}
+        log.warning("store.unavailable", task=task, reason=str(error), **more)
+
+
 def guarded(name: str, task: Callable[..., None]) -> Callable[..., None]:
     """The one place where what nobody expected ends: told with its traceback, and the worker lives.
 
@@ -141,7 +156,7 @@ def guarded(name: str, task: Callable[..., None]) -> Callable[..., None]:
         try:
             task(*args, **kwargs)
         except StoreUnavailable as error:
-            log.warning("store.unavailable", task=name, reason=str(error))
+            tell_unavailable(error, name)
         except Exception:
             log.exception("task.failed", task=name, advice="a bug: please report this traceback")
 

@@ -6,12 +6,22 @@ from typing import Unpack
 
 import redis
 from redis import exceptions
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from contracts.broker import RedisLogin
-from worker.errors import ConfigurationError, StoreUnavailable
+from worker.errors import StoreRefused, StoreUnavailable
 from worker.log_setup import hide_secret
 
 _PASSING = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "OOM")
+_DENIED = "ACL failure in script"
+"""How a script is told that a command in it is forbidden; all else says NOPERM."""
+_LOGIN = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    # What a Redis before version 6 says to a user's name.
+    exceptions.AuthenticationWrongNumberOfArgsError,
+)
 
 
 @contextmanager
@@ -20,10 +30,15 @@ def store_errors() -> Iterator[None]:
 
     Raises:
         StoreUnavailable: Redis does not answer, or takes no writes now.
-        ConfigurationError: its rules for our user forbid what is needed.
+        StoreRefused: it refuses our login, or its rules for our user forbid what is needed.
     """
     try:
         yield
+    except _LOGIN as error:
+        advice = "mend what does not fit: the user, the file of the password, or either in Redis"
+        asks = getattr(error, "status_code", None) == "NOAUTH"
+        words = "it lets nobody in without a password" if asks else str(error)
+        raise StoreRefused(words, advice) from error
     except (
         exceptions.ConnectionError,
         exceptions.TimeoutError,
@@ -32,13 +47,34 @@ def store_errors() -> Iterator[None]:
         exceptions.OutOfMemoryError,
     ) as error:
         raise StoreUnavailable(str(error)) from error
-    except exceptions.NoPermissionError as error:
-        words = "does not let our user do this; give it the rights of deploy/redis/users.acl"
-        raise ConfigurationError([f"Redis {words} ({error})"]) from error
     except exceptions.ResponseError as error:
+        if isinstance(error, exceptions.NoPermissionError) or str(error).startswith(_DENIED):
+            advice = "give our user of Redis the rights of deploy/redis/users.acl"
+            raise StoreRefused(str(error), advice) from error
         if str(error).startswith(_PASSING):
             raise StoreUnavailable(str(error)) from error
         raise
+
+
+def check_login(url: str, **login: Unpack[RedisLogin]) -> None:
+    """Make sure that Redis lets us in, where it can be reached: who starts waits for it by itself.
+
+    Args:
+        url: as for `connect`.
+        login: as for `connect`.
+
+    Raises:
+        StoreRefused: it does not.
+    """
+    with connect(url, **login) as client:
+        client.set_retry(Retry(NoBackoff(), 0))
+        try:
+            with store_errors():
+                client.ping()
+        except StoreRefused:
+            raise
+        except StoreUnavailable:
+            return
 
 
 def connect(

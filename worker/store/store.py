@@ -98,7 +98,7 @@ class Store:
         """Make sure that this user of Redis may do what Celery is about to.
 
         Raises:
-            ConfigurationError: it may not read the queues, or not hear Celery's own channel.
+            StoreRefused: it may not read the queues, or not hear Celery's own channel.
         """
         database = self.client.connection_pool.connection_kwargs.get("db") or 0
         with store_errors(), self.client.pubsub() as channel:  # type: ignore[no-untyped-call]
