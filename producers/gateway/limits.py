@@ -7,19 +7,17 @@ ours (503).
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, Protocol
+from typing import Protocol
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from contracts.intake import is_closed
 from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, journal_body
 from producers.gateway.problems import Refused
 from producers.gateway.redis_keys import probe
 from producers.gateway.trouble import told
 from producers.redis_words import refuses_us
-
-REOPENS: Final = 0.8
-"""Share of the depth below which intake opens again: not at each event that leaves."""
 
 
 class Limited(Protocol):
@@ -78,13 +76,13 @@ class Depth:
         self._closed = False
 
     def room(self) -> bool:
-        """Look at the journal; after it was full there is room again from below 80 %.
+        """Look at the journal; after it was full there is room again below `REOPENS`.
 
         Raises:
             RedisError: it cannot be looked at.
         """
         depth = self._redis.hlen(journal_body(self._prefix, QUEUE_EVENTS))
-        self._closed = depth >= self._limit * (REOPENS if self._closed else 1)
+        self._closed = is_closed(depth, self._limit, closed=self._closed)
         return not self._closed
 
     def look(self) -> bool:

@@ -7,6 +7,7 @@ now, so whoever began one may die.
 from collections.abc import Sequence
 from typing import Final
 
+from contracts.intake import REOPENS, is_closed
 from contracts.names import INTAKE_DEPTH, INTAKE_ENDS, QUEUE_EVENTS
 from worker.core.alerts import AlertKind
 from worker.core.brake import HELD
@@ -47,7 +48,7 @@ class Backlogs:
         found: dict[AlertKind, dict[str, str]] = {
             "dead-letters": _dead(vitals),
             "waiting-too-long": self._late(vitals),
-            "intake-full": _full(vitals),
+            "intake-full": self._full(vitals),
             "revision-conflict": {s: _disagreeing(count, some) for s, count, some in conflicts},
         }
         self._store.alerts.settle(
@@ -65,6 +66,24 @@ class Backlogs:
             if reason != HELD and vitals.now_ms - each.oldest_ms >= self._waiting_ms
         }
 
+    def _full(self, vitals: Vitals) -> dict[str, str]:
+        """What is full; a gateway that was told another depth than usual may still take some."""
+        found = {}
+        share, depth = vitals.redis.share, vitals.journal[QUEUE_EVENTS].depth
+        if share is not None and share >= INTAKE_ENDS:
+            found["memory"] = (
+                f"{share:.0%} of Redis's maxmemory is used: from {INTAKE_ENDS:.0%} on no events "
+                "are taken in; see `leasewire status --memory`"
+            )
+        told = self._store.alerts.find("intake-full", "journal") is not None
+        if is_closed(depth, INTAKE_DEPTH, closed=told):
+            found["journal"] = (
+                f"{depth} events wait in the journal: from {INTAKE_DEPTH} on the gateway takes "
+                f"none in, until they are fewer than {INTAKE_DEPTH * REOPENS:.0f}; see "
+                "`leasewire status`"
+            )
+        return found
+
 
 def _dead(vitals: Vitals) -> dict[str, str]:
     if not vitals.dead_letters:
@@ -76,23 +95,6 @@ def _dead(vitals: Vitals) -> dict[str, str]:
     count = sum(each.number for each in vitals.dead_letters.values())
     letters = _many(count, "dead letter", "dead letters")
     return {"": f"{letters} ({words}): see `leasewire dead-letters list`"}
-
-
-def _full(vitals: Vitals) -> dict[str, str]:
-    """What is full; a gateway that was told another depth than usual may still take some."""
-    found = {}
-    share, depth = vitals.redis.share, vitals.journal[QUEUE_EVENTS].depth
-    if share is not None and share >= INTAKE_ENDS:
-        found["memory"] = (
-            f"{share:.0%} of Redis's maxmemory is used: from {INTAKE_ENDS:.0%} on no events are "
-            "taken in; see `leasewire status --memory`"
-        )
-    if depth >= INTAKE_DEPTH:
-        found["journal"] = (
-            f"{depth} events wait in the journal: from {INTAKE_DEPTH} on the gateway takes none "
-            "in; see `leasewire status`"
-        )
-    return found
 
 
 def _disagreeing(count: int, first: Sequence[Conflict]) -> str:
