@@ -18,6 +18,8 @@ from worker.store.scripts import Scripts
 KEPT_S: Final = 40 * 86_400
 APPROVED_MS: Final = 6 * 3_600_000
 """For so long an approval holds, should the rebuild not be over before."""
+REPORTED: Final = "reported"
+"""Field of a router's hash: when the last report was made (ms), beside the long report itself."""
 _LOOK_EVERY_MS: Final = 2_000
 _AT_ONCE: Final = 5
 """Reports asked for at one look: they are no reason to keep events waiting."""
@@ -104,7 +106,7 @@ class FullReads:
         key = self._keys.router_full_read(router)
         with store_errors():
             pipe = self._client.pipeline()
-            pipe.hset(key, "report", json.dumps(report))
+            pipe.hset(key, mapping={"report": json.dumps(report), REPORTED: str(report.at_ms)})
             pipe.expire(key, KEPT_S)
             pipe.zadd(self._keys.reports_block()[1], {router: report.at_ms + every_ms})
             pipe.execute()

@@ -130,7 +130,8 @@ class Views:
             pipe.time()
             ask_first_marks(pipe, block[0])
             state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
-        known = _held_state(by_person) if by_person else RouterState.from_json(state)
+        hold = Held(**json.loads(by_person)) if by_person else None
+        known = held_state(hold) if hold else RouterState.from_json(state)
         oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
         return RouterView(name, known, services, marked, waiting, bool(held), oldest_ms)
 
@@ -237,6 +238,19 @@ def ask_first_marks(pipe: Pipeline, due: str) -> None:
         pipe.zrangebyscore(due, low, f"({low + _SPAN}", start=0, num=1, withscores=True)
 
 
+def ask_due_counts(pipe: Pipeline, due: str, now_ms: int) -> None:
+    """Ask how many marks of each priority are due: one answer each.
+
+    Args:
+        pipe: where the questions are added.
+        due: key of a router's marks.
+        now_ms: Redis's time.
+    """
+    for priority in PRIORITIES:
+        low = priority * _SPAN
+        pipe.zcount(due, low, low + now_ms)
+
+
 def oldest_due(firsts: Sequence[Sequence[tuple[str, float]]], now_ms: int) -> int:
     """Since when (ms) the oldest of the marks is due; 0: none is due yet."""
     due = (int(score) % _SPAN for first in firsts for _, score in first)
@@ -260,7 +274,6 @@ def literal(text: str) -> str:
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
 
 
-def _held_state(text: str) -> RouterState:
+def held_state(held: Held) -> RouterState:
     """The state of a router that a person holds, whatever it was before."""
-    held = Held(**json.loads(text))
     return RouterState("held", since_ms=held.at_ms, words=f"by {held.by}: {held.reason}")

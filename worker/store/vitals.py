@@ -1,18 +1,16 @@
 """Reads how an installation is doing, for `leasewire status`. Writes nothing."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
 import redis
 
 from contracts import names
-from worker.core.circuit import RouterState
 from worker.core.vitals import (
     JournalVitals,
     Reason,
     RedisVitals,
-    RouterVitals,
     Sample,
     Vitals,
 )
@@ -20,8 +18,9 @@ from worker.store.canaries import Canaries
 from worker.store.connection import store_errors
 from worker.store.fleet import Fleet
 from worker.store.keys import Keys
+from worker.store.router_figures import RouterFigures, read_routers
 from worker.store.upkeep import SAMPLES
-from worker.store.views import PRIORITIES, Views, ask_first_marks, key_pages, oldest_due
+from worker.store.views import Views, key_pages
 
 KEYS_MEASURED: Final = 20_000
 """Keys whose memory is asked for at the most; the rest is told from their share."""
@@ -45,16 +44,33 @@ class VitalsReader:
             routers: of the inventory; those that have marks are read besides.
             now_ms: Redis's time.
         """
+        return self.read_with(self.routers(routers, now_ms), now_ms)
+
+    def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
+        """Read the figures of routers; the arguments are those of `read`."""
         with store_errors():
             marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
-            found, waiting = self._routers(sorted({*routers, *marked}), now_ms)
+        every = sorted({*routers, *marked})
+        return read_routers(self._client, self._keys, self._fleet, every, now_ms)
+
+    def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> Vitals:
+        """Read the rest.
+
+        Args:
+            routers: what was read of them.
+            now_ms: Redis's time.
+        """
+        waiting: dict[str, Reason] = {}
+        for router in routers:
+            _count(waiting, router.waiting)
+        with store_errors():
             return Vitals(
                 now_ms=now_ms,
                 redis=self._redis(),
                 workers=self._views.workers(),
                 queues=self._queues(),
                 journal={lane: self._journal(lane) for lane in names.LANES},
-                routers=found,
+                routers=[router.vitals for router in routers],
                 dead_letters=self._dead_letters(),
                 waiting=waiting,
                 counters=self._views.counters(),
@@ -110,41 +126,6 @@ class VitalsReader:
         depth = self._client.hlen(names.journal_body(self._keys.prefix, lane))
         first = cast("list[tuple[str, float]]", self._client.zrange(due, 0, 0, withscores=True))
         return JournalVitals(depth, int(first[0][1]) if first else 0)
-
-    def _routers(
-        self, routers: Sequence[str], now_ms: int
-    ) -> tuple[list[RouterVitals], dict[str, Reason]]:
-        by_person = self._fleet.held()
-        found: list[RouterVitals] = []
-        reasons: dict[str, Reason] = {}
-        for start in range(0, len(routers), _PAGE):
-            page = routers[start : start + _PAGE]
-            pipe = self._client.pipeline(transaction=False)
-            for name in page:
-                block = self._keys.router_block(name)
-                pipe.get(block[10])
-                pipe.exists(block[2])
-                pipe.zcard(block[0])
-                pipe.hgetall(block[9])
-                ask_first_marks(pipe, block[0])
-            answers = iter(pipe.execute())
-            for name in page:
-                state, held, marked, why = (next(answers) for _ in range(4))
-                firsts = [next(answers) for _ in PRIORITIES]
-                known, hold = RouterState.from_json(state), by_person.get(name)
-                is_, since_ms = ("held", hold.at_ms) if hold else (known.state, known.since_ms)
-                oldest_ms = oldest_due(firsts, now_ms)
-                found.append(RouterVitals(name, is_, since_ms, bool(held), marked, oldest_ms))
-                _count(reasons, self._waits(name, why))
-        return found, reasons
-
-    def _waits(self, router: str, why: Mapping[str, str]) -> Iterable[tuple[str, int]]:
-        """Reason and since when, of those that are looked at again; the others were given up."""
-        if not why:
-            return []
-        stamps = self._client.hmget(self._keys.router_block(router)[1], list(why))
-        told = [json.loads(text) for text, stamp in zip(why.values(), stamps, strict=True) if stamp]
-        return [(each["reason"], each["since_ms"]) for each in told]
 
     def _dead_letters(self) -> dict[str, Reason]:
         reasons: dict[str, Reason] = {}

@@ -1,0 +1,166 @@
+"""`leasewire metrics` as a user runs it: a process, HTTP, and a Redis that goes and comes back."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from prometheus_client.openmetrics.parser import (
+    text_string_to_metric_families as strict_families,
+)
+
+from tests.metrics.conftest import scrape
+
+pytestmark = pytest.mark.redis
+
+INVENTORY = '[installation]\nid = "acme"\n[sources."urn:isp:bss"]\norder = "revisions"\n'
+
+
+@pytest.fixture
+def running(own_valkey, tmp_path):
+    """Starts the command: `with running() as (process, url)`."""
+    (tmp_path / "routers.toml").write_text(INVENTORY)
+
+    @contextmanager
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "leasewire", "metrics", *arguments],
+            env={**os.environ, "LEASEWIRE_REDIS_URL": own_valkey.url},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            url = re.search(r"http://\S+(?=/metrics)", process.stdout.readline())[0]
+            yield process, url
+        finally:
+            process.kill()
+            process.communicate()
+
+    return start
+
+
+@pytest.fixture
+def url(running):
+    with running("--bind", "127.0.0.1:0") as (_, url):
+        yield url
+
+
+def test_a_redis_that_goes_away_takes_its_figures_with_it_and_comes_back(own_valkey, running):
+    own_valkey.kill()
+    with running("--bind", "127.0.0.1:0") as (process, url):
+        assert list(scrape(url).families) == ["leasewire_redis_up"]
+        own_valkey.start()
+        assert len(scrape(url)) > 50
+        own_valkey.kill()
+        for _ in range(2):
+            began = time.monotonic()
+            found = scrape(url)
+            assert time.monotonic() - began < 5
+            assert len(found) == 1
+            assert found.value("leasewire_redis_up") == 0
+        own_valkey.start()
+        found = scrape(url)
+        assert found.value("leasewire_redis_up") == 1
+        assert found.value("leasewire_journal_events", lane="events") == 0
+        process.terminate()
+        out, err = process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert out == "The figures have stopped.\n"
+    assert err.count("store.unavailable") == 2, "told once each time"
+    assert err.count("store.available") == 2
+
+
+def test_a_redis_that_hangs_is_away_after_seconds(own_valkey, url):
+    assert scrape(url).value("leasewire_redis_up") == 1
+    os.kill(own_valkey.pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert scrape(url).value("leasewire_redis_up") == 0
+        assert time.monotonic() - began < 8, "Prometheus waits for 10 s"
+        assert httpx.get(f"{url}/healthz").text == "alive\n"
+    finally:
+        os.kill(own_valkey.pid, signal.SIGCONT)
+    assert scrape(url).value("leasewire_redis_up") == 1
+
+
+def test_both_formats_parse_and_every_family_is_explained(url):
+    plain = scrape(url)
+    kind = "application/openmetrics-text;version=1.0.0"
+    answer = httpx.get(f"{url}/metrics", headers={"Accept": kind})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    strict = list(strict_families(answer.text))
+    assert [each.name for each in strict] == list(plain.families)
+    for family in strict:
+        assert family.name.startswith("leasewire_")
+        assert len(family.documentation) > 20, family.name
+        assert family.type in ("gauge", "counter"), family.name
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter")
+
+
+def test_it_is_packed_for_who_can_unpack_it(url):
+    plain = httpx.get(f"{url}/metrics", headers={"Accept-Encoding": "identity"})
+    packed = httpx.get(f"{url}/metrics", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 3
+    assert packed.text.count("# HELP") == plain.text.count("# HELP")
+
+
+def test_other_paths_and_methods_are_refused(url):
+    assert httpx.get(f"{url}/metrics?x=1").status_code == 200
+    assert "/metrics" in httpx.get(url).text
+    assert httpx.get(f"{url}/metric").status_code == 404
+    assert httpx.post(f"{url}/metrics").status_code == 501
+
+
+def test_a_caller_that_says_nothing_holds_up_nobody(url):
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))):
+        assert scrape(url).value("leasewire_redis_up") == 1
+
+
+def test_ipv6(running):
+    with running("--bind", "[::1]:0") as (_, url):
+        assert url.startswith("http://[::1]:")
+        assert scrape(url).value("leasewire_redis_up") == 1
+
+
+@pytest.mark.parametrize(
+    "bind", ["9464", "127.0.0.1", "127.0.0.1:", ":9464", "::1:9464", "[a]:1", "a:99999", "a:²"]
+)
+def test_an_address_that_is_none_is_refused_with_an_example(leasewire, bind):
+    told = leasewire("metrics", "--bind", bind)
+    assert (told.code, told.out) == (2, "")
+    assert told.err == f"--bind {bind}: write HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464\n"
+
+
+def test_an_address_that_is_in_use_or_not_here_is_told(leasewire, tmp_path):
+    (tmp_path / "routers.toml").write_text(INVENTORY)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = leasewire("metrics", "--bind", f"127.0.0.1:{port}")
+    assert told.code == 2
+    assert f"127.0.0.1 port {port} cannot be listened on: Address already in use" in told.err
+    told = leasewire("metrics", "--bind", "192.0.2.1:9464")
+    assert (told.code, "cannot be listened on" in told.err) == (2, True)
+
+
+def test_without_the_extra_it_says_what_to_install(leasewire, tmp_path, monkeypatch):
+    (tmp_path / "routers.toml").write_text(INVENTORY)
+    monkeypatch.setattr("leasewire.metrics.find_spec", lambda _: None)
+    told = leasewire("metrics")
+    assert (told.code, "install `leasewire[metrics]`" in told.err) == (2, True)
+
+
+def test_the_help_says_where_it_listens_and_what_an_absent_redis_gives(leasewire):
+    told = leasewire("metrics", "--help").out
+    assert "127.0.0.1:9464" in told
+    assert "leasewire_redis_up is 0" in told
