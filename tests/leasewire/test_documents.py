@@ -3,11 +3,14 @@
 import re
 import shlex
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import typer
 
 from leasewire.cli import app
+from producers.outcomes.targets import load_targets
+from worker.inventory import load_inventory
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -63,3 +66,13 @@ def test_links_and_files_of_a_document_are_there(document):
     gone = [link for link in links if not (here / link).exists()]
     gone += [file for file in files if not list(ROOT.glob(file))]
     assert gone == []
+
+
+def test_the_lab_of_the_compose_file_knows_its_source_and_its_listener():
+    inventory = load_inventory(ROOT / "deploy" / "lab" / "routers.toml")
+    known = frozenset(inventory.sources)
+    (target,) = load_targets(ROOT / "deploy" / "lab" / "outcomes.toml", sources=known, environ={})
+    port = urlsplit(target.url).port
+    assert f'HTTPServer(("127.0.0.1", {port})' in text_of("deploy/lab/listener.py")
+    for source in target.sources:
+        assert f"--source {source}" in text_of("README.md")
