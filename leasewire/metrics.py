@@ -47,7 +47,7 @@ def metrics_command(
 
     Routers, sources and targets of outcomes are those of the inventory when this started.
 
-    Example: leasewire metrics & curl -s http://127.0.0.1:9464/metrics
+    Example: leasewire metrics --bind 127.0.0.1:9464
     """
     address = address_of(bind)
     context = Context(inventory)

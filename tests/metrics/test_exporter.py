@@ -14,8 +14,13 @@ import pytest
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as strict_families,
 )
+from redis.exceptions import NoPermissionError
 
+from producers.outcomes.deliveries import Deliveries
 from tests.metrics.conftest import scrape
+from tests.store.secured import set_users
+from worker.store.connection import connect
+from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
 
@@ -140,6 +145,55 @@ def test_an_address_that_is_none_is_refused_with_an_example(leasewire, bind):
     told = leasewire("metrics", "--bind", bind)
     assert (told.code, told.out) == (2, "")
     assert told.err == f"--bind {bind}: write HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464\n"
+
+
+def test_its_user_of_redis_may_read_all_that_it_tells_and_change_nothing(
+    own_valkey, running, tmp_path, monkeypatch
+):
+    (tmp_path / "password").write_text("aSecret-of-Redis-92")
+    (tmp_path / "hook").write_text("whsec_" + "QUJD" * 8)
+    (tmp_path / "outcomes.toml").write_text(
+        '[targets.billing]\nurl = "http://127.0.0.1:1/"\nsources = ["urn:isp:bss"]\n'
+        'secret_file = "hook"\n'
+    )
+    monkeypatch.setenv("LEASEWIRE_REDIS_USERNAME", "leasewire-metrics")
+    monkeypatch.setenv("LEASEWIRE_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    with own_valkey.client() as client:
+        set_users(client, "aSecret-of-Redis-92")
+        store = open_store(client, "lw:")
+        store.routers.mark("R1", ["SVC-1"], 0)
+        client.hset(store.keys.router_block("R1")[9], "SVC-1", '{"reason":"x","since_ms":1}')
+        Deliveries(client, "lw:", "billing").cursor("0-0")
+        with running("--bind", "127.0.0.1:0") as (_, url):
+            found = scrape(url)
+        assert found.value("leasewire_router_services", router="R1", state="waiting") == 1
+        assert found.value("leasewire_outcome_delivery_lag_seconds", target="billing") == 0
+        assert client.acl_log() == [], "something was denied"
+    login = {"username": "leasewire-metrics", "password": "aSecret-of-Redis-92"}
+    with connect(own_valkey.url, **login) as client:
+        for what in (
+            lambda: client.set("lw:record:SVC-1", "mine"),
+            lambda: client.delete("lw:workers"),
+            client.flushall,
+            lambda: client.get("another's"),
+            lambda: client.eval("return 1", 0),
+        ):
+            with pytest.raises(NoPermissionError):
+                what()
+
+
+def test_a_login_that_redis_refuses_ends_it_at_the_start(
+    own_valkey, leasewire, tmp_path, monkeypatch
+):
+    (tmp_path / "routers.toml").write_text(INVENTORY)
+    (tmp_path / "password").write_text("not-the-password")
+    monkeypatch.setenv("LEASEWIRE_REDIS_URL", own_valkey.url)
+    monkeypatch.setenv("LEASEWIRE_REDIS_USERNAME", "leasewire-metrics")
+    monkeypatch.setenv("LEASEWIRE_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
+    told = leasewire("metrics", "--bind", "127.0.0.1:0")
+    assert (told.code, told.out) == (2, "")
+    assert "leasewire-metrics" in told.err
+    assert "not-the-password" not in told.err
 
 
 def test_an_address_that_is_in_use_or_not_here_is_told(leasewire, tmp_path):
