@@ -78,11 +78,22 @@ def _operations() -> dict[str, object]:
         "acceptOverHttp": {
             "action": "receive",
             "channel": _ref("channels", "http"),
-            "bindings": {"http": {"method": "POST", "bindingVersion": "0.3.0"}},
+            "bindings": {
+                "http": {"method": "POST", "query": _lane_query(), "bindingVersion": "0.3.0"}
+            },
         },
         "acceptEvents": {"action": "receive", "channel": _ref("channels", names.QUEUE_EVENTS)},
         "acceptBulk": {"action": "receive", "channel": _ref("channels", names.QUEUE_BULK)},
     }
+
+
+def _lane_query() -> dict[str, object]:
+    lane = {
+        "enum": list(names.LANES),
+        "default": names.QUEUE_EVENTS,
+        "description": f"`{names.QUEUE_BULK}` for imports, which nobody waits for.",
+    }
+    return {"type": "object", "properties": {"lane": lane}}
 
 
 def _messages() -> dict[str, object]:

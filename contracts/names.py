@@ -45,6 +45,10 @@ INTAKE_DEPTH: Final = 50_000
 """Live events in the journal from which on a gateway takes in none, unless it is told another:
 some minutes of the workers' time."""
 
+BULK_DEPTH: Final = 100_000
+"""The same for bulk events, which nobody waits for: an ISP's customers fit in at once, in about a
+tenth of a gigabyte."""
+
 
 # The intake journal. The publisher writes it, the worker takes from it and its commit deletes the
 # entries. The members of both keys of a lane are event keys (`contracts.event_key`).

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contracts.names import INTAKE_DEPTH
+from contracts.names import BULK_DEPTH, INTAKE_DEPTH
 from leasewire.context import Context, InventoryOption
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
@@ -35,6 +35,9 @@ def gateway_command(
             help="Events in the journal from which on none is taken in, until 80 % of it.", min=1
         ),
     ] = INTAKE_DEPTH,
+    bulk_depth: Annotated[
+        int, typer.Option(help="The same for events of the lane bulk.", min=1)
+    ] = BULK_DEPTH,
     inventory: InventoryOption = None,
 ) -> None:
     """Take events in over HTTP and tell what became of them, until SIGTERM or Ctrl-C.
@@ -45,7 +48,7 @@ def gateway_command(
     """
     context = Context(inventory)
     configure_logging(context.settings)
-    with asked_to_stop() as stopping, gateway(context, listen, port, depth) as server:
+    with asked_to_stop() as stopping, gateway(context, listen, port, depth, bulk_depth) as server:
         typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
         while server.running and not stopping.wait(_LOOK_EVERY_S):
             pass
@@ -55,7 +58,11 @@ def gateway_command(
 
 
 def gateway(
-    context: Context, host: str, port: int, depth: int = INTAKE_DEPTH
+    context: Context,
+    host: str,
+    port: int,
+    depth: int = INTAKE_DEPTH,
+    bulk_depth: int = BULK_DEPTH,
 ) -> AbstractContextManager["GatewayServer"]:
     """Run a gateway while the block runs; see `leasewire.serve.serving`.
 
@@ -67,7 +74,7 @@ def gateway(
         raise ConfigurationError([problem])
     from leasewire.serve import serving  # noqa: PLC0415 - an extra, and half a second for others
 
-    return serving(context, host, port, depth)
+    return serving(context, host, port, depth, bulk_depth)
 
 
 @contextmanager

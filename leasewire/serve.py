@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
+from contracts.names import BULK_DEPTH
 from leasewire import brake
 from leasewire.context import Context
 from leasewire.dead_letter_actions import replay_letter
@@ -38,7 +39,9 @@ _PATIENCE_S: Final = 5.0
 
 
 @contextmanager
-def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterator[GatewayServer]:
+def serving(
+    context: Context, host: str, port: int, depth_limit: int, bulk_limit: int = BULK_DEPTH
+) -> Iterator[GatewayServer]:
     """Run a gateway while the block runs.
 
     Raises:
@@ -64,6 +67,7 @@ def serving(context: Context, host: str, port: int, depth_limit: int) -> Iterato
             overriding={name for name, each in sources.items() if "override" in each.scopes},
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
             depth_limit=depth_limit,
+            bulk_limit=bulk_limit,
             hooks=hooks,
         )
         try:

@@ -84,15 +84,14 @@ class HttpTransport:
             KeyRefused: the gateway does not let this key in, or its scope or signature.
             PublishFailed: it did not answer, or asks to come again.
         """
-        if lane != QUEUE_EVENTS:
-            raise ValueError(f"the gateway has no lane {lane}: publish to `events`")
         single = len(events) == 1
         body = (events[0].body if single else f"[{','.join(e.body for e in events)}]").encode()
         headers = {"Content-Type": _ONE if single else _BATCH}
         if self._secret is not None:
             headers |= self._signature(self._secret, events, body)
         try:
-            answer = self._client.post("/v1/events", content=body, headers=headers)
+            params = {} if lane == QUEUE_EVENTS else {"lane": lane}
+            answer = self._client.post("/v1/events", params=params, content=body, headers=headers)
         except httpx.HTTPError as error:
             words = f"the gateway {self._client.base_url} cannot be reached, or did not answer"
             raise PublishFailed(f"{words}: {error}") from error

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from fastapi import Request
 
+from contracts.names import Lane
 from producers.gateway.api_keys import ApiKey, ApiKeys, Scope
 from producers.gateway.limits import Rates
 from producers.gateway.problems import Refused
@@ -60,9 +61,9 @@ class Access:
         self._rates.spend(key)
         return key
 
-    def spend(self, key: ApiKey, events: int) -> None:
+    def spend(self, key: ApiKey, events: int, lane: Lane) -> None:
         """Count events against a key's rate; see `Rates.spend`."""
-        self._rates.spend(key, events)
+        self._rates.spend(key, events, lane)
 
     def check_signature(self, key: ApiKey, headers: Mapping[str, str], body: bytes) -> str | None:
         """Check the signature of a request, where it must have one or says it has.

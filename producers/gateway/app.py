@@ -14,7 +14,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
-from contracts.names import INTAKE_DEPTH
+from contracts.names import BULK_DEPTH, INTAKE_DEPTH, QUEUE_BULK, QUEUE_EVENTS, Lane
 from producers.gateway.access import Access
 from producers.gateway.api_keys import ApiKeys
 from producers.gateway.awaited import Awaited
@@ -55,6 +55,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     overriding: Collection[str],
     clock: Callable[[], datetime],
     depth_limit: int = INTAKE_DEPTH,
+    bulk_limit: int = BULK_DEPTH,
     hooks: Mapping[str, Hook] | None = None,
 ) -> FastAPI:
     """Make the application.
@@ -66,19 +67,24 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         records: answers questions.
         overriding: sources that may speak of services of others.
         clock: gives the time, aware.
-        depth_limit: entries of the journal from which on nothing is taken in.
+        depth_limit: live events in the journal from which on none is taken in.
+        bulk_limit: the same for bulk ones.
         hooks: webhooks that are taken in, by name.
     """
-    depth = Depth(redis, prefix, depth_limit)
+    limits: dict[Lane, int] = {QUEUE_EVENTS: depth_limit, QUEUE_BULK: bulk_limit}
+    depths = {lane: Depth(redis, prefix, limit, lane) for lane, limit in limits.items()}
     rates = Rates()
     access = Access(ApiKeys(redis, prefix), rates, clock)
-    intake = Intake(publisher, depth, records.known)
+    intakes = {
+        lane: Intake(publisher, depth, records.known, lane=lane) for lane, depth in depths.items()
+    }
     awaited = Awaited(records.final)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        await intake.close()
+        for intake in intakes.values():
+            await intake.close()
 
     app = FastAPI(
         title="Leasewire",
@@ -98,9 +104,9 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     )
     # Says in the document that a key is needed; `Access` asks for it.
     named = [Depends(HTTPBearer(auto_error=False, description="An API key"))]
-    app.include_router(OpenRoutes(depth).router())
+    app.include_router(OpenRoutes(depths[QUEUE_EVENTS]).router())
     app.include_router(HookRoutes(hooks or {}, Inbox(redis, prefix), rates, clock).router())
-    events = EventRoutes(access, publisher, intake, awaited, overriding)
+    events = EventRoutes(access, publisher, intakes, awaited, overriding)
     reading = (ReadRoutes(access, records), OutcomeRoutes(access, records))
     operating = (OpsRoutes(access, records), HoldRoutes(access, records))
     for part in (events, *reading, *operating):

@@ -3,12 +3,13 @@
 import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from contracts import Problem
+from contracts.names import QUEUE_EVENTS, Lane
 from producers.errors import BatchViolation
 from producers.gateway import openapi
 from producers.gateway.access import Access
@@ -33,7 +34,7 @@ class EventRoutes:
     Args:
         access: lets callers in.
         publisher: checks events.
-        intake: takes them.
+        intakes: take them, one a lane.
         awaited: waits for what becomes of them.
         overriding: sources that speak of services of others: only for keys with that scope.
     """
@@ -42,13 +43,13 @@ class EventRoutes:
         self,
         access: Access,
         publisher: Publisher,
-        intake: Intake,
+        intakes: Mapping[Lane, Intake],
         awaited: Awaited,
         overriding: Collection[str],
     ) -> None:
         self._access = access
         self._publisher = publisher
-        self._intake = intake
+        self._intakes = intakes
         self._awaited = awaited
         self._overriding = overriding
 
@@ -73,7 +74,17 @@ class EventRoutes:
         )(self.validate)
         return router
 
-    async def publish(self, request: Request) -> JSONResponse:
+    async def publish(
+        self,
+        request: Request,
+        lane: Annotated[
+            Lane,
+            Query(
+                description="`bulk` for imports, which nobody waits for: workers serve them while "
+                "there are no live events. It has a rate and a depth of its own."
+            ),
+        ] = QUEUE_EVENTS,
+    ) -> JSONResponse:
         """Take in events: all of a request, or none.
 
         202 means: each is in the intake journal, and stays there until a worker has committed it.
@@ -82,9 +93,9 @@ class EventRoutes:
         given when all is known of every event, at the latest after 5 s: then with 200.
         """
         key = await self._access.caller(request, Scope.PUBLISH)
-        events = await self._read(request, key)
+        events = await self._read(request, key, lane)
         self._check_sources(events, key)
-        taken = await self._intake.take(events)
+        taken = await self._intakes[lane].take(events)
         reused = [(index, _REUSED) for index, each in enumerate(taken) if each.receipt.id_reused]
         if len(reused) == len(taken):
             raise of_events(reused)
@@ -105,13 +116,15 @@ class EventRoutes:
         events = await self._read(request, key)
         return JSONResponse({"valid": True, "events": [each.event for each in events]})
 
-    async def _read(self, request: Request, key: ApiKey) -> list[Stamped]:
+    async def _read(
+        self, request: Request, key: ApiKey, lane: Lane = QUEUE_EVENTS
+    ) -> list[Stamped]:
         """Everything between a known caller and events that are right."""
         kind = media_type(request.headers)
         body = await _body(request, largest(kind))
         webhook_id = self._access.check_signature(key, request.headers, body)
         given = events_in(request.headers, body)
-        self._access.spend(key, len(given))
+        self._access.spend(key, len(given), lane)
         few = len(given) <= _CHECKED_AT_ONCE
         events = self._checked(given) if few else await asyncio.to_thread(self._checked, given)
         if webhook_id is not None and kind != BATCHED and webhook_id != events[0].id:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from contracts.names import MAX_EVENTS_PER_MESSAGE
+from contracts.names import MAX_EVENTS_PER_MESSAGE, QUEUE_EVENTS, Lane
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.gateway.limits import Depth
 from producers.gateway.ports import ReadFailed
@@ -61,10 +61,11 @@ class Intake:
     """Takes events of many requests; for one event loop.
 
     Args:
-        publisher: writes them; used by one thread.
+        publisher: writes them.
         depth: says whether there is room.
         known: says which events came before.
         gather_s: how long an event may wait for others.
+        lane: where it writes them: each lane has an intake, so that none waits for the other.
     """
 
     def __init__(
@@ -72,16 +73,19 @@ class Intake:
         publisher: Publisher,
         depth: Depth,
         known: Callable[[Sequence[str]], Collection[str]],
+        *,
         gather_s: float = GATHER_S,
+        lane: Lane = QUEUE_EVENTS,
     ) -> None:
         self._publisher = publisher
         self._depth = depth
         self._known = known
         self._gather_s = gather_s
+        self._lane = lane
         self._waiting: list[_Submission] = []
         self._events_waiting = 0
         self._writer: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "intake")
+        self._thread = ThreadPoolExecutor(1, f"intake-{lane}")
 
     async def take(self, events: Sequence[Stamped]) -> list[Taken]:
         """Write events to the journal, together with those of other requests.
@@ -152,7 +156,7 @@ class Intake:
             if not self._depth.room():
                 return _Written({}, failure=self._depth.words)
             known = self._known([each.key for each in events])
-            receipts = self._publisher.write(events)
+            receipts = self._publisher.write(events, lane=self._lane)
         except KeyRefused as error:
             cause = error.__cause__ if isinstance(error.__cause__, RedisError) else error
             done = {receipt.event_key: receipt for receipt in error.receipts}

@@ -1,4 +1,4 @@
-"""How much is taken in: a rate for each key, and a depth of the journal for all.
+"""How much is taken in: a rate for each key, and a depth of each lane's journal for all.
 
 Who calls it: the gateway. "Too many" for a rate is the caller's affair (429), a full journal is
 ours (503).
@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from contracts.intake import is_closed
-from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, journal_body
+from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, Lane, journal_body
 from producers.gateway.problems import Refused
 from producers.gateway.redis_keys import probe
 from producers.gateway.trouble import told
@@ -33,7 +33,7 @@ class Limited(Protocol):
 
 
 class Rates:
-    """Token buckets, one a key, in this process. A batch may go into debt, once.
+    """Token buckets, one a key and lane, in this process. A batch may go into debt, once.
 
     Args:
         clock: monotonic seconds.
@@ -41,38 +41,47 @@ class Rates:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets: dict[tuple[str, Lane], tuple[float, float]] = {}
 
-    def spend(self, key: Limited, events: int = 1) -> None:
-        """Take as many from the key's bucket.
+    def spend(self, key: Limited, events: int = 1, lane: Lane = QUEUE_EVENTS) -> None:
+        """Take as many from the key's bucket of a lane: an import must not hold up live events.
 
         Raises:
             Refused: `rate-limited`; it is still in debt.
         """
         now = self._clock()
-        left, at = self._buckets.get(key.id, (key.rate, now))
+        bucket = key.id, lane
+        left, at = self._buckets.get(bucket, (key.rate, now))
         left = min(key.rate, left + (now - at) * key.rate)
         if left <= 0:
-            self._buckets[key.id] = (left, now)
+            self._buckets[bucket] = (left, now)
             wait_s = max(1, math.ceil(-left / key.rate))
             words = f"this sender may hand in {key.rate:g} a second: wait {wait_s} s"
             raise Refused("rate-limited", words, retry_after_s=wait_s)
-        self._buckets[key.id] = (left - events, now)
+        self._buckets[bucket] = (left - events, now)
 
 
 class Depth:
-    """Whether the journal of live events has room.
+    """Whether the journal of a lane has room.
 
     Args:
         redis: the server.
         prefix: before every key.
         limit: entries from which on it has none.
+        lane: which.
     """
 
-    def __init__(self, redis: Redis, prefix: str, limit: int = INTAKE_DEPTH) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        prefix: str,
+        limit: int = INTAKE_DEPTH,
+        lane: Lane = QUEUE_EVENTS,
+    ) -> None:
         self._redis = redis
         self._prefix = prefix
         self._limit = limit
+        self._lane = lane
         self._closed = False
 
     def room(self) -> bool:
@@ -81,7 +90,7 @@ class Depth:
         Raises:
             RedisError: it cannot be looked at.
         """
-        depth = self._redis.hlen(journal_body(self._prefix, QUEUE_EVENTS))
+        depth = self._redis.hlen(journal_body(self._prefix, self._lane))
         self._closed = is_closed(depth, self._limit, closed=self._closed)
         return not self._closed
 
@@ -105,4 +114,5 @@ class Depth:
     @property
     def words(self) -> str:
         """What to say when there is no room."""
-        return f"the journal holds {self._limit} events or more: the workers must drain it first"
+        more = f"the journal of {self._lane} holds {self._limit} events or more"
+        return f"{more}: the workers must drain it first"

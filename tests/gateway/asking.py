@@ -10,8 +10,8 @@ def post(client, event, path="/v1/events", **headers):
     return client.post(path, content=json.dumps(event), headers=STRUCTURED | headers)
 
 
-def post_batch(client, events, **headers):
-    return client.post("/v1/events", content=json.dumps(events), headers=BATCH | headers)
+def post_batch(client, events, path="/v1/events", **headers):
+    return client.post(path, content=json.dumps(events), headers=BATCH | headers)
 
 
 def refusal(answer, status, kind):

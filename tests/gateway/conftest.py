@@ -52,8 +52,8 @@ class Gateway:
         self._clients.append(client)
         return client
 
-    def journaled(self):
-        return self.store.journal.depth("events")
+    def journaled(self, lane="events"):
+        return self.store.journal.depth(lane)
 
     def close(self):
         for client in self._clients:
@@ -67,9 +67,9 @@ def gateway_at(quiet_logging, tmp_path, monkeypatch, prefix):
     monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", prefix)
 
     @contextmanager
-    def start(redis_url, depth_limit=50_000):
+    def start(redis_url, depth_limit=50_000, bulk_limit=50_000):
         context = Context(tmp_path / "routers.toml", redis_url=redis_url)
-        with serving(context, "127.0.0.1", 0, depth_limit) as server:
+        with serving(context, "127.0.0.1", 0, depth_limit, bulk_limit) as server:
             gateway = Gateway(server.url, context)
             yield gateway
             gateway.close()

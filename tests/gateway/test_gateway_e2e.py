@@ -1,5 +1,6 @@
 """From a POST to a row on a router, with real workers; and a gateway that is killed in mid-load."""
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from producers.gateway.api_keys import ApiKeys, Scope
 from tests import builders
+from tests.gateway.asking import BATCH
 from tests.installation import PREFIX, SERVER, Installation, end, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -167,3 +169,22 @@ def test_what_was_answered_before_a_kill_is_applied(short_directory):
         here.wait_until_settled(60)
         assert {here.outcome(event).state for event in promised} == {"applied"}
         assert len(here.rows("R1")) == 399
+
+
+def test_live_events_are_served_before_an_import(short_directory):
+    imported = [activated(number) for number in range(300)]
+    live = [activated(number) for number in range(300, 320)]
+    with Installation(short_directory) as here, running_gateway(here) as (_, url):
+        with httpx.Client(base_url=url, headers=key_of(here), timeout=30) as client:
+            for path, events in (("/v1/events?lane=bulk", imported), ("/v1/events", live)):
+                body = json.dumps(events)
+                assert client.post(path, content=body, headers=BATCH).status_code == 202
+        depths = [here.store.journal.depth(lane) for lane in ("bulk", "events")]
+        assert depths == [300, 20]
+        here.start_workers("events", "routers")
+        here.wait_until_settled(60)
+        first, last = (
+            [here.outcome(event).accepted_at_ms for event in events] for events in (live, imported)
+        )
+        assert max(first) < min(last)
+        assert len(here.rows("R1")) == 320

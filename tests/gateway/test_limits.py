@@ -42,6 +42,14 @@ def test_a_batch_goes_into_debt_and_says_for_how_long():
     rates.spend(KEY)
 
 
+def test_bulk_events_use_up_a_rate_of_their_own():
+    rates = Rates(Clock())
+    rates.spend(KEY, 500, "bulk")
+    with pytest.raises(Refused):
+        rates.spend(KEY, 1, "bulk")
+    rates.spend(KEY)
+
+
 def test_what_was_not_used_does_not_add_up():
     clock = Clock()
     rates = Rates(clock)

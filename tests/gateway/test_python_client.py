@@ -48,6 +48,19 @@ def test_a_source_that_is_not_the_keys_is_refused_for_ever(gateway, tmp_path):
     assert gateway.journaled() == 0
 
 
+def test_bulk_events_take_their_lane_out_of_the_spool_too(
+    own_valkey, gateway_at, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("producers.gateway.problems._RETRY_S", (1, 1))
+    with gateway_at(own_valkey.url) as gateway, client(gateway, tmp_path, signed=True) as publisher:
+        publisher.publish([event(1), event(2)], lane="bulk")
+        own_valkey.stop()
+        assert publisher.publish([event(3)], lane="bulk")[0].spooled
+        own_valkey.start()
+        assert publisher.flush(20)
+        assert (gateway.journaled("bulk"), gateway.journaled()) == (3, 0)
+
+
 def test_with_redis_stopped_the_client_spools_and_all_arrives_in_order(
     own_valkey, gateway_at, tmp_path, monkeypatch
 ):
