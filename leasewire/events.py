@@ -91,15 +91,17 @@ def follow(
     """
     context = Context(inventory)
     feed = context.store.feed
-    sources = source or list(context.inventory.sources)
+    known = context.inventory.sources.keys()
+    sources = source or list(known)
+    strangers = not known >= set(sources)
     cursor = None if kept else feed.last()
     with suppress(KeyboardInterrupt):
         while True:
             try:
-                page = feed.read(sources, cursor, _PAGE)
+                page = feed.read(sources, cursor, _PAGE, strangers=strangers)
             except CursorTooOldError:
                 typer.echo("Some were let go before they were read; on with the oldest.", err=True)
-                page = feed.read(sources, None, _PAGE)
+                page = feed.read(sources, None, _PAGE, strangers=strangers)
             for item in page.items:
                 document = document_of(item.outcome)
                 typer.echo(json.dumps(document) if as_json else clean(_line(document)))

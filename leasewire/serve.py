@@ -132,12 +132,13 @@ class StoreRecords:
         self, sources: Sequence[str], cursor: str | None, most: int, *, latest: bool = False
     ) -> OutcomePage:
         """See `Records`."""
-        feed = self._store.feed
+        feed, known = self._store.feed, self._context.inventory.sources.keys()
         with _read_errors():
             if latest:
                 return OutcomePage([], feed.last(), more=False)
             try:
-                page = feed.read(sources, cursor, most)
+                strangers = not known >= set(sources)
+                page = feed.read(sources, cursor, most, strangers=strangers)
             except CursorTooOldError:
                 raise CursorTooOld from None
         installation = self._context.inventory.installation

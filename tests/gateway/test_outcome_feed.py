@@ -9,6 +9,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from producers.gateway.api_keys import Scope
 from tests import builders
 from tests.gateway.asking import refusal
+from tests.worker.desk import Desk
 from worker.core.outcome import Outcome
 from worker.store.records import ServiceCommit
 
@@ -109,3 +110,13 @@ def test_a_cursor_that_is_too_old_is_told_so(gateway):
 @pytest.mark.parametrize("cursor", ["x", "1", "-1-0", "1-0x", "9" * 40 + "-0"])
 def test_what_is_no_cursor_is_refused(gateway, cursor):
     refusal(gateway.client().get("/v1/outcomes", params={"cursor": cursor}), 400, "malformed")
+
+
+def test_who_mistyped_its_source_reads_that_nobody_knows_it(gateway):
+    typo, other = "urn:isp:bss:tset", "urn:isp:bss:tets"
+    desk = Desk(gateway.store)
+    desk.send(builders.activated(id_="e-1", source=typo), builders.activated(source=other))
+    (told,) = asked(gateway.client(sources=[typo]))["outcomes"]
+    assert (told["data"]["event"], told["data"]["state"]) == ("e-1", "rejected")
+    assert told["data"]["detail"] == f"no source {typo!r} in the inventory: add it under [sources]"
+    assert seen(asked(gateway.client())) == []

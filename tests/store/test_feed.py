@@ -141,3 +141,73 @@ def test_old_items_go_and_the_cursor_of_a_quiet_source_stays_good(store, client,
     say(outcome(4))
     assert told(store.feed.read([BSS], quiet, 9)) == [("e-4", "accepted")]
     assert told(store.feed.read([BSS], None, 9)) == [("e-4", "accepted")]
+
+
+@pytest.fixture
+def refuse(store):
+    """Say of events of sources that nobody knows that they are refused."""
+
+    def refuse(*words):
+        events = [EventCommit(w.key, None, "rejected", w, stranger=True) for w in words]
+        store.records.commit([ServiceCommit("", events=events)], store.records.now_ms())
+
+    return refuse
+
+
+def feeds(client, prefix):
+    return {key.removeprefix(prefix) for key in client.scan_iter(f"{prefix}feed:*")}
+
+
+def test_sources_that_nobody_knows_share_one_feed_and_see_their_own_of_it(
+    store, client, prefix, say, refuse
+):
+    say(outcome(0))
+    refuse(*(outcome(n, "rejected", source=f"urn:isp:typo-{n}") for n in range(300)))
+    assert feeds(client, prefix) == {"feed:last", "feed:gone", f"feed:live:{BSS}", "feed:strangers"}
+    assert client.hkeys(store.keys.feed_gone) == [
+        store.keys.feed(BSS, bulk=False),
+        store.keys.feed_of_strangers,
+    ]
+    for number in (0, 150, 299):
+        page = store.feed.read([f"urn:isp:typo-{number}"], None, 7, strangers=True)
+        assert told(page) == [(f"e-{number}", "rejected")]
+    both = store.feed.read([BSS, "urn:isp:typo-9"], None, 1000, strangers=True)
+    assert told(both) == [("e-0", "accepted"), ("e-9", "rejected")]
+    assert (both.cursor, both.more) == (store.feed.last(), False)
+    assert told(store.feed.read([BSS], None, 1000)) == [("e-0", "accepted")]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    said=st.lists(st.sampled_from([BSS, OTHER, "urn:isp:typo"]), max_size=20),
+    most=st.integers(1, 5),
+)
+def test_a_stranger_reads_its_own_without_gap_or_repetition(valkey_server, said, most):
+    with valkey_server.client() as client:
+        client.flushall()
+        store, cursor, found = open_store(client, "p:"), None, []
+        for number, source in enumerate(said):
+            word = outcome(number, "rejected", source=source)
+            event = EventCommit(word.key, None, "rejected", word, stranger=source != BSS)
+            store.records.commit([ServiceCommit("", events=[event])], store.records.now_ms())
+        mine = [BSS, "urn:isp:typo"]
+        while True:
+            page = store.feed.read(mine, cursor, most, strangers=True)
+            assert page.items or not page.more
+            found, cursor = found + page.items, page.cursor
+            if not page.more:
+                break
+        wanted = [f"e-{number}" for number, source in enumerate(said) if source in mine]
+        assert [item.outcome.event_id for item in found] == wanted
+
+
+def test_what_was_let_go_of_strangers_is_said_to_strangers_alone(store, client, say, refuse):
+    fill(client, store.keys.feed_of_strangers, MOST + STEP - 1)
+    say(outcome(1))
+    refuse(outcome(2, source="urn:isp:typo"))
+    assert client.xlen(store.keys.feed_of_strangers) == MOST
+    with pytest.raises(CursorTooOldError):
+        store.feed.read(["urn:isp:typo"], f"{STEP - 1}-0", 9, strangers=True)
+    assert store.feed.read([BSS], f"{STEP - 1}-0", 9).items
+    store.feed.let_old_go(store.records.now_ms() + KEPT_MS + 1_000)
+    assert not client.exists(store.keys.feed_of_strangers)

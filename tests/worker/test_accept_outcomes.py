@@ -8,6 +8,7 @@ import structlog
 
 from contracts import names
 from tests.builders import (
+    SOURCE,
     activated,
     cancelled,
     event,
@@ -289,3 +290,15 @@ def test_a_source_that_goes_by_times_is_ordered_to_the_microsecond(desk):
     desk.send(activated(source=TIMES, revision=None, time="2026-01-01T00:00:00Z"), new, old)
     assert desk.record().value("mac") == mac(3)
     assert desk.state(old) == "superseded"
+
+
+def test_bad_input_makes_no_feed_of_its_own(store, client, prefix):
+    desk = Desk(store)
+    desk.send(*(activated(f"S{n}", source=f"urn:typo:{n}") for n in range(20)))
+    desk.send(*(activated(f"S{n}", mac="no MAC", source=f"urn:typo:{n}") for n in range(20, 40)))
+    desk.send(activated("S40", mac="no MAC"))
+    names = {key.removeprefix(prefix) for key in client.scan_iter(f"{prefix}feed:*")}
+    assert names == {"feed:last", "feed:gone", "feed:strangers", f"feed:live:{SOURCE}"}
+    for number, reason in ((7, "source-not-allowed"), (27, "invalid-event")):
+        (item,) = store.feed.read([f"urn:typo:{number}"], None, 9, strangers=True).items
+        assert (item.outcome.service_id, item.outcome.reason) == (f"S{number}", reason)

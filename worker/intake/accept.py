@@ -222,7 +222,8 @@ class Accept:
     def _refuse(self, refused: Sequence[tuple[Intake, NotAdmitted]], now_ms: int) -> None:
         seen = self.store.records.seen([each.key for each, _ in refused], now_ms)
         self.store.records.commit(
-            [refusal(each, why, now_ms, seen.get(each.key)) for each, why in refused], now_ms
+            [refusal(each, why, now_ms, self.sources, seen.get(each.key)) for each, why in refused],
+            now_ms,
         )
 
     def _commit(

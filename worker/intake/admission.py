@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -200,7 +200,11 @@ def _against_time(event: Event, order: Order, now_ms: int) -> NotAdmitted | None
 
 
 def refusal(
-    intake: Intake, why: NotAdmitted, now_ms: int, seen: str | None = None
+    intake: Intake,
+    why: NotAdmitted,
+    now_ms: int,
+    sources: Collection[str],
+    seen: str | None = None,
 ) -> ServiceCommit:
     """The commit of an event that is not folded: an outcome, and a dead letter to look at.
 
@@ -208,6 +212,7 @@ def refusal(
         intake: as it came.
         why: it is not folded.
         now_ms: Redis's time.
+        sources: those that are known.
         seen: short content hash of the event that was committed under the same key, if one was:
             what was said of that one stands.
     """
@@ -248,9 +253,16 @@ def refusal(
         reason=why.reason,
         detail=why.detail,
     )
+    event = EventCommit(
+        intake.key,
+        intake.lane,
+        why.state,
+        None if seen else outcome,
+        stranger=words["source"] not in sources,
+    )
     return ServiceCommit(
         service_id="",
-        events=[EventCommit(intake.key, intake.lane, why.state, None if seen else outcome)],
+        events=[event],
         letters=[] if why.state == "expired" else [letter],
     )
 

@@ -51,18 +51,32 @@ class Feed:
         with store_errors():
             return cast("str | None", self._client.get(self._keys.feed_last)) or START
 
-    def read(self, sources: Sequence[str], cursor: str | None, most: int) -> FeedPage:
+    def read(
+        self, sources: Sequence[str], cursor: str | None, most: int, *, strangers: bool = False
+    ) -> FeedPage:
         """Read on.
 
         Args:
             sources: of whose events.
             cursor: after which; None: from the oldest item that is kept.
             most: items; at least one.
+            strangers: nobody knows some of the sources: what was refused for it is read too.
 
         Raises:
-            CursorTooOldError: some items after the cursor have been let go.
+            CursorTooOldError: some items after the cursor have been let go; with `strangers` they
+                may have been another one's.
         """
+        page = self._page(sources, cursor, most, strangers=strangers)
+        while page.more and not page.items:  # all were of other strangers
+            page = self._page(sources, page.cursor, most, strangers=strangers)
+        return page
+
+    def _page(
+        self, sources: Sequence[str], cursor: str | None, most: int, *, strangers: bool
+    ) -> FeedPage:
         feeds = [self._keys.feed(each, bulk=bulk) for each in sources for bulk in (False, True)]
+        if strangers:
+            feeds.append(self._keys.feed_of_strangers)
         after = cursor or START
         with store_errors():
             # In one step: nothing goes between the look at what went and the reading.
@@ -82,10 +96,11 @@ class Feed:
             ),
             key=lambda item: position(item.id),
         )
+        ours = [i for i in found[:most] if not strangers or i.outcome.source in sources]
         if len(found) > most:
-            return FeedPage(found[:most], found[most - 1].id, more=True)
+            return FeedPage(ours, found[most - 1].id, more=True)
         # Not the last item's: the cursor of a source that is quiet must not grow old.
-        return FeedPage(found, max(last or START, after, key=position), more=False)
+        return FeedPage(ours, max(last or START, after, key=position), more=False)
 
     def let_old_go(self, now_ms: int) -> None:
         """Let the items go that are too old."""

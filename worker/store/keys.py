@@ -320,6 +320,14 @@ class Keys:
         """
         return f"{self.prefix}feed:{'bulk' if bulk else 'live'}:{source}"
 
+    @property
+    def feed_of_strangers(self) -> str:
+        """Stream: the same of all sources that nobody knew: bad input must not make keys.
+
+        The last 50,000 items of 30 days, of all of them together.
+        """
+        return f"{self.prefix}feed:strangers"
+
     # Services whose device is looked for.
 
     @property

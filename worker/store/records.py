@@ -45,6 +45,7 @@ class EventCommit:
         seconds: another life of the outcome than the usual one.
         content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
         listed: among the recent events of its service.
+        stranger: nobody knows its source: it is told of in the feed of all such.
     """
 
     key: str
@@ -54,6 +55,7 @@ class EventCommit:
     seconds: int | None = None
     content_hash: str | None = None
     listed: bool = True
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +320,7 @@ class Records:
             order["listed"] = event.listed
             # What changed nothing must not push out of the feed what did.
             if feed := feed_of(event.outcome, self._keys, bulk=not event.listed):
-                order["feed"] = table.at(feed)
+                order["feed"] = table.at(self._keys.feed_of_strangers if event.stranger else feed)
         if event.seconds is not None:
             order["seconds"] = event.seconds
         if event.content_hash is not None:
