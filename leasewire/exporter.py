@@ -148,7 +148,6 @@ class _Ipv6Server(_Server):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = _SILENT_S
-    server_version, sys_version = "leasewire", ""
 
     def do_GET(self) -> None:
         match urlsplit(self.path).path:
@@ -184,6 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Encoding", encoding)
         self.end_headers()
         self.wfile.write(body)
+
+    def version_string(self) -> str:
+        return "leasewire"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """Nothing: a line a scrape would tell nobody anything."""
