@@ -16,7 +16,7 @@ from benchmarks.noop_worker import NOOP
 from benchmarks.silent_router import Latencies, p99
 from benchmarks.stage import Stage, installation, tell
 from contracts import event_key, names
-from tests.installation import eventually
+from tests.waiting import eventually
 
 PACE = 20
 ROUTERS = 50
@@ -31,7 +31,7 @@ def noop_latencies(here: Stage, count: int) -> list[float]:
         time.sleep(max(0.0, began + n / PACE - time.monotonic()))
         arguments = (time.time(), str(noted))
         app.send_task(NOOP, arguments, queue=names.QUEUE_EVENTS, ignore_result=True)
-    eventually(lambda: len(noted.read_text().splitlines()) == count, 30, "all no-ops ran")
+    eventually(lambda: len(noted.read_text().splitlines()) == count, "all no-ops ran", within_s=30)
     app.close()
     return [float(line) * 1000 for line in noted.read_text().splitlines()]
 
@@ -49,7 +49,7 @@ def live(
         sent = time.monotonic()
         here.publisher.publish([event])
         looks.waiting[key] = sent
-    eventually(lambda: not looks.waiting, 60, "all live events are applied")
+    eventually(lambda: not looks.waiting, "all live events are applied", within_s=60)
     return [looks.took_ms[key] for key in keys], beside
 
 

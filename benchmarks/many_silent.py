@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from benchmarks.stage import Stage, installation, tell
-from tests.installation import eventually
+from tests.waiting import eventually
 
 SHARE = 0.1
 LATENCY_MS = 5.0
@@ -50,14 +50,14 @@ def others_rate(here: Stage, each: int, silence: Silence) -> float:
     else:
         heard = here.fresh(here.routers)
     here.publish_many(heard)
-    eventually(lambda: here.settled(others), 300, "the first events are applied")
+    eventually(lambda: here.settled(others), "the first events are applied", within_s=300)
     events = here.fresh(each * here.routers)
     began = time.monotonic()
     for n, event in enumerate(events):
         if n == len(events) // 4 and silence == "in use":
             say_nothing(here, silent=True)
         here.publisher.publish([event])
-    eventually(lambda: here.settled(others), 600, "the others' events are applied")
+    eventually(lambda: here.settled(others), "the others' events are applied", within_s=600)
     took_s = time.monotonic() - began
     say_nothing(here, silent=False)  # or the workers would wait for them at their end
     return each * len(others) / took_s

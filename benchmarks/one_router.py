@@ -21,7 +21,8 @@ from librouteros.query import Key
 from benchmarks import peers
 from benchmarks.stage import QUIET, Stage, a_piece, activations, give_network, tell
 from simulator.control import ControlClient
-from tests.installation import LEASES, PASSWORD, eventually
+from tests.installation import LEASES, PASSWORD
+from tests.waiting import eventually
 from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.full_read import read_fully
 from worker.inventory.file import load_inventory
@@ -64,7 +65,7 @@ class OneRouter:
     def accept(self, events: Sequence[dict[str, object]]) -> None:
         """Publish events and wait until they are folded; nothing is written yet."""
         self.here.publisher.publish(events)
-        eventually(lambda: not self.here.store.journal.depth("events"), 120, "all folded")
+        eventually(lambda: not self.here.store.journal.depth("events"), "all folded", within_s=120)
 
     def drain(self) -> float:
         """Seconds until the router has all that is wanted."""

@@ -7,7 +7,6 @@ workers and simulated routers (5 ms round trip, no service time) share the machi
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.stage import activations
-from tests.installation import Installation, end, eventually
+from benchmarks.stage import activations, children_of, cpu_ms
+from tests.installation import Installation, end
+from tests.waiting import eventually
 
 VARIANTS = [
     ("solo", "threads:128"),
@@ -43,18 +43,9 @@ def start(here: Installation, kind: str, pool: str) -> subprocess.Popen[bytes]:
         )
 
 
-def cpu_ms(pid: int) -> float:
-    """Processor time of a process and its children so far."""
-    tick_ms = 1000 / os.sysconf("SC_CLK_TCK")
-    total = 0.0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it ended while we looked
-            continue
-        if int(stat.parent.name) == pid or int(fields[1]) == pid:
-            total += (int(fields[11]) + int(fields[12])) * tick_ms
-    return total
+def with_children_ms(pid: int) -> float:
+    """Processor time of a process and of those of its pool so far (ms)."""
+    return sum(cpu_ms(each) for each in (pid, *children_of(pid)))
 
 
 def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[str, float]:
@@ -64,9 +55,12 @@ def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[s
         with Installation(directory, routers, simulator=["--latency-ms", "5"]) as here:
             workers = [start(here, "events", of_events), start(here, "routers", of_routers)]
             try:
-                eventually(lambda: len(here.store.views.workers()) == 2, 20, "both workers")  # noqa: PLR2004
+                running = len(workers)
+                eventually(
+                    lambda: len(here.store.views.workers()) == running, "all run", within_s=20
+                )
                 published = activations(count, routers)
-                before = [cpu_ms(worker.pid) for worker in workers]
+                before = [with_children_ms(worker.pid) for worker in workers]
                 began = time.monotonic()
                 for event in published:
                     here.publisher.publish([event])
@@ -74,7 +68,7 @@ def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[s
                 took_s = time.monotonic() - began
                 logins = sum(c.counters().get("/login", 0) for c in here.control.values())
                 spent = [
-                    (cpu_ms(worker.pid) - start) / count
+                    (with_children_ms(worker.pid) - start) / count
                     for worker, start in zip(workers, before, strict=True)
                 ]
                 return {

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from benchmarks.stage import activations, installation, tell
 from contracts import event_key
 from tests import builders
-from tests.installation import Installation, eventually
+from tests.installation import Installation
+from tests.waiting import eventually
 from worker.core.outcome import FINAL, Outcome
 
 SHARE = 0.3
@@ -148,7 +149,7 @@ def _phase(
         if router != "R1":
             keys.append(event_key(str(event["source"]), str(event["id"])))
             looks.waiting[keys[-1]] = sent
-    eventually(lambda: not looks.waiting, 60, "the others' events are applied")
+    eventually(lambda: not looks.waiting, "the others' events are applied", within_s=60)
     return [looks.took_ms[key] for key in keys]
 
 

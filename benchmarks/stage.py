@@ -18,7 +18,8 @@ from celery import Celery
 from benchmarks.noop_worker import NOOP
 from contracts import names
 from tests import builders
-from tests.installation import PREFIX, SERVER, Installation, eventually
+from tests.installation import PREFIX, SERVER, Installation
+from tests.waiting import eventually
 from worker.runtime.celery_app import make_app
 from worker.settings import Settings
 
@@ -75,7 +76,7 @@ class Stage(Installation):
         began = time.monotonic()
         for n in range(count):
             app.send_task(NOOP, queue=queues[n % len(queues)], ignore_result=True)
-        eventually(lambda: not self._messages(), 120, "no task left")
+        eventually(lambda: not self._messages(), "no task left", within_s=120)
         took_s = time.monotonic() - began
         app.close()
         return count / took_s
@@ -93,17 +94,16 @@ class Stage(Installation):
             more: name -> id of processes that belong to it besides.
         """
         own = os.getpid()
-        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
         processes = [("publisher", own), ("valkey", self.valkey.pid), *(more or {}).items()]
         processes += [
-            ("simulator", int(each))
-            for each in children
+            ("simulator", each)
+            for each in children_of(own)
             if b"\0simulator\0" in Path(f"/proc/{each}/cmdline").read_bytes()
         ]
         processes += [(worker.kind, worker.process.pid) for worker in self.workers]
         spent = dict.fromkeys((name for name, _ in processes), 0.0)
         for name, pid in processes:
-            spent[name] += _cpu_ms(pid)
+            spent[name] += cpu_ms(pid)
         return spent
 
     @contextmanager
@@ -144,7 +144,9 @@ def installation(
             give_network(here)
             here.start_workers(*(["events", "routers"] * workers))
             wanted = 2 * workers
-            eventually(lambda: len(here.store.views.workers()) == wanted, 30, "all workers")
+            eventually(
+                lambda: len(here.store.views.workers()) == wanted, "all workers", within_s=30
+            )
             yield here
     finally:
         shutil.rmtree(directory)
@@ -190,6 +192,12 @@ def _allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _cpu_ms(pid: int) -> float:
+def children_of(pid: int) -> list[int]:
+    """The processes that its main thread started."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def cpu_ms(pid: int) -> float:
+    """Processor time of one process so far (ms), without that of others it started."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")

@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from leasewire.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from simulator.control import ControlClient
 from tests import builders
+from tests.waiting import eventually
 from worker.core.outcome import Outcome
 from worker.core.ownership import parse_tag
 from worker.store.store import Store, open_store
@@ -53,15 +53,6 @@ SETTINGS = {
     "LEASEWIRE_IN_USE_EVERY_S": "3600",
     "LEASEWIRE_WATCH_EVERY_S": "3600",
 }
-
-
-def eventually(holds: Callable[[], object], deadline_s: float, what: str) -> None:
-    """Wait for a condition; AssertionError when it does not come to hold in time."""
-    deadline = time.monotonic() + deadline_s
-    while not holds():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {deadline_s} s: {what}")
-        time.sleep(0.05)
 
 
 @dataclass
@@ -251,7 +242,7 @@ class Installation:
     def wait_until_settled(self, deadline_s: float = 20) -> None:
         """Wait until all is quiet; the message says what is not."""
         try:
-            eventually(self.settled, deadline_s, "everything settled")
+            eventually(self.settled, "everything settled", within_s=deadline_s)
         except AssertionError as error:
             left = {r: self.store.views.router(r) for r in self.control}
             waiting = {r: self.store.views.router_waiting(r) for r in self.control}

@@ -4,7 +4,8 @@ import pytest
 
 from tests import builders
 from tests.brake.floor import ipv4, mac
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation
+from tests.waiting import eventually
 from worker.desk import brake_list
 from worker.store.brake import Expected
 
@@ -30,14 +31,20 @@ def test_a_mistake_is_held_and_undone_and_an_announced_run_goes_through(here):
             for i, (router, service) in enumerate(everybody, start=1)
         ]
     )
-    eventually(lambda: len(here.rows(busy)) + len(here.rows(small)) == 80, 20, "all are served")
+    eventually(
+        lambda: len(here.rows(busy)) + len(here.rows(small)) == 80, "all are served", within_s=20
+    )
     here.wait_until_settled()
 
     wrong = [*services[busy][:15], *services[small]]
     here.publisher.publish([builders.cancelled(service, revision=2) for service in wrong])
-    eventually(lambda: here.store.journal.depth("events") == 0, 20, "all is folded")
-    eventually(lambda: here.store.views.router_marked(busy) <= held(here), 20, "the rest written")
-    eventually(lambda: here.store.views.router_marked(small) <= held(here), 20, "the rest written")
+    eventually(lambda: here.store.journal.depth("events") == 0, "all is folded", within_s=20)
+    eventually(
+        lambda: here.store.views.router_marked(busy) <= held(here), "the rest written", within_s=20
+    )
+    eventually(
+        lambda: here.store.views.router_marked(small) <= held(here), "the rest written", within_s=20
+    )
     assert len(here.rows(busy)) >= 60 - 5
     assert len(here.rows(small)) >= 20 - 5
     assert len(held(here)) == 35 - (80 - len(here.rows(busy)) - len(here.rows(small)))
@@ -56,8 +63,8 @@ def test_a_mistake_is_held_and_undone_and_an_announced_run_goes_through(here):
     here.publisher.publish([builders.suspended(service, revision=3) for service in run])
     eventually(
         lambda: {each[0].get("block-access") for each in blocked(here, busy, run)} == {"true"},
-        20,
         "all of the run are blocked",
+        within_s=20,
     )
     assert held(here) == set()
 

@@ -4,7 +4,8 @@ import pytest
 
 from contracts import names
 from tests import builders
-from tests.installation import SERVER, Installation, end, eventually
+from tests.installation import SERVER, Installation, end
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -26,7 +27,9 @@ def test_a_routers_process_ends_soon_amid_an_import_and_the_next_one_finishes_it
             for n in range(SERVICES)
         ]
         here.publisher.publish(events, lane=names.QUEUE_BULK)
-        eventually(lambda: any(here.rows(name) for name in here.control), 30, "it has begun")
+        eventually(
+            lambda: any(here.rows(name) for name in here.control), "it has begun", within_s=30
+        )
         worker = here.workers[1]
         end(worker.process)
         assert worker.process.returncode == 0, "it ended by itself, and in time"

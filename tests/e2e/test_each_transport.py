@@ -3,7 +3,8 @@
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, TRANSPORTS, Installation, eventually
+from tests.installation import LEASES, SERVER, TRANSPORTS, Installation
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -18,8 +19,8 @@ def applied(here, *events):
     here.publisher.publish(events)
     eventually(
         lambda: all((o := here.outcome(e)) and o.state == "applied" for e in events),
-        20,
         f"applied: {[here.outcome(event) for event in events]}",
+        within_s=20,
     )
 
 
@@ -62,7 +63,9 @@ def test_a_router_that_loses_replies_and_power_is_caught_up_with(here):
     applied(here, *events[:20])
     router.power_off()
     here.publisher.publish(events[20:])
-    eventually(lambda: here.store.views.router("R1").state.state != "up", 20, "R1 is out of reach")
+    eventually(
+        lambda: here.store.views.router("R1").state.state != "up", "R1 is out of reach", within_s=20
+    )
     router.power_on()
     applied(here, *events)
     here.wait_until_settled()

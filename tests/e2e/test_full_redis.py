@@ -8,7 +8,8 @@ import pytest
 from producers.errors import PublishFailed
 from producers.headroom import LOOK_EVERY_S
 from tests import builders
-from tests.installation import SERVER, Installation, eventually, in_leases
+from tests.installation import SERVER, Installation, in_leases
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -51,12 +52,14 @@ def test_intake_ends_at_80_percent_while_the_workers_drain(short_directory):
         assert status.returncode == 2
         assert "from 80% on intake is refused" in status.stdout
         here.start_workers("events", "routers")
-        eventually(lambda: len(here.rows("R1")) == SERVICES, 30, "every row")
+        eventually(lambda: len(here.rows("R1")) == SERVICES, "every row", within_s=30)
         here.wait_until_settled()
         assert refused(here, activated(200)), "what was drained is still kept, as records"
         here.client.delete(*(f"ballast:{number}" for number in range(200)))
         assert not refused(here, activated(200))
-        eventually(lambda: "SVC-200" in here.rows("R1"), 20, "the event after there was room")
+        eventually(
+            lambda: "SVC-200" in here.rows("R1"), "the event after there was room", within_s=20
+        )
 
 
 @in_leases  # intake does not know where a router with `entries = auto` keeps them
@@ -64,7 +67,7 @@ def test_a_hundred_snapshots_that_change_nothing_leave_a_counter_and_no_write(sh
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
-        eventually(lambda: here.rows("R1"), 20, "the row")
+        eventually(lambda: here.rows("R1"), "the row", within_s=20)
         here.wait_until_settled()
         before = here.leasewire("services", "show", "SVC-1").stdout
         written = here.control["R1"].journal()
@@ -75,7 +78,7 @@ def test_a_hundred_snapshots_that_change_nothing_leave_a_counter_and_no_write(sh
                 [builders.event("snapshot", "SVC-1", revision=revision, service=block)]
             )
         # One that a message and the journal both bring may be counted twice.
-        eventually(lambda: unchanged(here) >= 100, 20, "all were counted")
+        eventually(lambda: unchanged(here) >= 100, "all were counted", within_s=20)
         here.wait_until_settled()
         least = unchanged(here)
         said = int(re.search(r"unchanged (\d+)", here.leasewire("status").stdout)[1])
@@ -93,12 +96,12 @@ def test_why_and_status_speak_of_a_whole_installation(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
-        eventually(lambda: here.rows("R1"), 20, "the row")
+        eventually(lambda: here.rows("R1"), "the row", within_s=20)
         here.wait_until_settled()
         here.control["R1"].device(builders.mac(1), server=SERVER)
         well = here.leasewire("why", builders.mac(1))
         assert well.returncode == 0, well.stdout + well.stderr
         for part in ("all is well", "event a1", "applied a1", "device bound"):
             assert part in well.stdout
-        eventually(lambda: here.leasewire("status").returncode == 0, 20, "all is well")
-        eventually(here.store.upkeep.samples, 20, "a sweep took a sample")
+        eventually(lambda: here.leasewire("status").returncode == 0, "all is well", within_s=20)
+        eventually(here.store.upkeep.samples, "a sweep took a sample", within_s=20)

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from tests.builders import activated
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -37,7 +38,7 @@ def test_a_live_event_does_not_wait_behind_an_import(installation):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    eventually(lambda: store.journal.depth("bulk") == ROWS, 30, "the rows wait")
+    eventually(lambda: store.journal.depth("bulk") == ROWS, "the rows wait", within_s=30)
     address = {"mac": "02:00:00:00:FF:01", "ipv4": "223.203.225.200"}
     live = activated("LIVE", router=router, server=SERVER, **address)
     installation.publisher.publish([live])
@@ -48,4 +49,6 @@ def test_a_live_event_does_not_wait_behind_an_import(installation):
         for service in ("LIVE", *(f"S-{number}" for number in range(ROWS)))
     }
     assert min(accepted.values()) == accepted["LIVE"]
-    eventually(lambda: len(installation.rows(router)) == ROWS + 1, 20, "all are on the router")
+    eventually(
+        lambda: len(installation.rows(router)) == ROWS + 1, "all are on the router", within_s=20
+    )

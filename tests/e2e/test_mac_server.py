@@ -3,7 +3,8 @@
 import pytest
 
 from tests import builders
-from tests.installation import INSTALLATION, LEASES, MAC_ENTRIES, Installation, eventually
+from tests.installation import INSTALLATION, LEASES, MAC_ENTRIES, Installation
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -23,8 +24,8 @@ def test_a_service_lives_in_its_entry(short_directory):
             for event in events:
                 eventually(
                     lambda e=event: (said := here.outcome(e)) and said.state == "applied",
-                    20,
                     f"{event['type']} is applied: {here.outcome(event)}",
+                    within_s=20,
                 )
             here.wait_until_settled()
 
@@ -41,7 +42,9 @@ def test_a_service_lives_in_its_entry(short_directory):
         rival = builders.activated("SVC-2", ipv4=ADDRESS, mac=builders.mac(7))
         here.publisher.publish([rival])
         eventually(
-            lambda: (said := here.outcome(rival)) and said.reason == "claim-held", 20, "it waits"
+            lambda: (said := here.outcome(rival)) and said.reason == "claim-held",
+            "it waits",
+            within_s=20,
         )
         assert entries() == {}
         here.publisher.publish([builders.cancelled("SVC-2", revision=2)])

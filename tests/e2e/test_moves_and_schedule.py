@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -33,8 +34,8 @@ def publish(here, *events):
 def applied(here, *events):
     eventually(
         lambda: all((o := here.outcome(each)) and o.state == "applied" for each in events),
-        20,
         f"applied: {[here.outcome(each) for each in events]}",
+        within_s=20,
     )
 
 
@@ -56,7 +57,9 @@ def test_a_service_moves_on_and_back_while_its_routers_are_down(short_directory)
         answer = shown(here, "SVC-1")
         assert answer["R2"] == (True, "in_sync")
         assert answer["R1"][0] is False
-        eventually(lambda: shown(here, "SVC-1")["R1"] == (False, "parked"), 20, "R1 to be cleaned")
+        eventually(
+            lambda: shown(here, "SVC-1")["R1"] == (False, "parked"), "R1 to be cleaned", within_s=20
+        )
         assert here.outcome(moved(1, "R2", 2)).detail == "still to clean on R1"
 
         here.control["R2"].power_off()
@@ -66,14 +69,16 @@ def test_a_service_moves_on_and_back_while_its_routers_are_down(short_directory)
                 shown(here, "SVC-1")
                 == {"R1": (False, "parked"), "R2": (False, "parked"), "R3": (True, "in_sync")}
             ),
-            20,
             "both are left to clean",
+            within_s=20,
         )
         assert here.outcome(moved(1, "R3", 3)).detail == "still to clean on R1, R2"
 
         back = moved(1, "R1", 4)
         publish(here, back)
-        eventually(lambda: here.rows("R3").keys() == {"SVC-2"}, 20, "R3 is cleaned at once")
+        eventually(
+            lambda: here.rows("R3").keys() == {"SVC-2"}, "R3 is cleaned at once", within_s=20
+        )
         assert here.outcome(back).state == "accepted"
         here.control["R1"].power_on()
         applied(here, back)
@@ -100,7 +105,9 @@ def test_a_scheduled_event_takes_effect_in_time_though_workers_are_killed(short_
         back = builders.event("schedule_withdrawn", "SVC-1", revision=None, withdraws=[gone["id"]])
         publish(here, change, gone, back)
         eventually(
-            lambda: (o := here.outcome(change)) and o.state == "scheduled", 10, "it is scheduled"
+            lambda: (o := here.outcome(change)) and o.state == "scheduled",
+            "it is scheduled",
+            within_s=10,
         )
         for worker in here.workers:
             worker.process.kill()
@@ -115,7 +122,7 @@ def test_a_scheduled_event_takes_effect_in_time_though_workers_are_killed(short_
             seen.append((row["mac-address"], here.store.records.now_ms(), before_ms))
             return row["mac-address"] == builders.mac(7)
 
-        eventually(has_the_new_mac, 20, "it took effect")
+        eventually(has_the_new_mac, "it took effect", within_s=20)
         assert seen[-1][1] >= due_ms
         assert all(mac == builders.mac(1) for mac, _, before in seen if before < due_ms)
         applied(here, change)

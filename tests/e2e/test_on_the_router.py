@@ -3,8 +3,9 @@
 import pytest
 
 from tests import builders
-from tests.installation import LEASES, SERVER, Installation, eventually, in_any_version, in_leases
+from tests.installation import LEASES, SERVER, Installation, in_any_version, in_leases
 from tests.refusals import refused
+from tests.waiting import eventually
 from worker.core.effect import words_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
@@ -28,8 +29,8 @@ def publish(here, *events):
     here.publisher.publish(events)
     eventually(
         lambda: all((o := here.outcome(e)) and o.state == "applied" for e in events),
-        20,
         f"applied: {[here.outcome(event) for event in events]}",
+        within_s=20,
     )
     return here.outcome(events[-1])
 
@@ -185,7 +186,9 @@ def test_an_unknown_plan_waits_until_the_catalogue_has_it(short_directory):
         event = activated(plan={"code": "HOME-99"})
         here.publisher.publish([event])
         eventually(
-            lambda: (o := here.outcome(event)) and o.state == "waiting", 20, "it waits for the plan"
+            lambda: (o := here.outcome(event)) and o.state == "waiting",
+            "it waits for the plan",
+            within_s=20,
         )
         assert here.outcome(event).reason == "unknown-plan"
         assert "HOME-99" in here.outcome(event).detail
@@ -205,7 +208,7 @@ def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_direct
         with_dns = activated(dns_servers=["198.51.100.53"])
         here.publisher.publish([with_dns])
         publish(here, activated("SVC-2", 2))
-        eventually(lambda: here.outcome(with_dns).state == "waiting", 20, "it waits")
+        eventually(lambda: here.outcome(with_dns).state == "waiting", "it waits", within_s=20)
         assert "field force of /ip/dhcp-server/option (from RouterOS 7.1 on)" in (
             here.outcome(with_dns).detail
         )
@@ -233,13 +236,13 @@ def test_a_list_row_whose_writing_was_never_confirmed_goes_with_the_suspension(s
         publish(here, activated())
         router.set_faults(latency_ms=500)  # the row stands long before its writer hears of it
         here.publisher.publish([builders.suspended(revision=2)])
-        eventually(lambda: router.rows(LISTS), 20, "the row")
+        eventually(lambda: router.rows(LISTS), "the row", within_s=20)
         router.power_off()
         resumed = builders.resumed(revision=3)
         here.publisher.publish([resumed])
-        eventually(lambda: here.outcome(resumed), 20, "it is accepted")
+        eventually(lambda: here.outcome(resumed), "it is accepted", within_s=20)
         assert here.outcome(resumed).state == "accepted"
         router.clear_faults()
         router.power_on()
-        eventually(lambda: here.outcome(resumed).state == "applied", 20, "it is applied")
+        eventually(lambda: here.outcome(resumed).state == "applied", "it is applied", within_s=20)
         assert router.rows(LISTS) == []

@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests import builders
-from tests.installation import (
-    LEASES,
-    PASSWORD,
-    SERVER,
-    Installation,
-    eventually,
-    in_leases,
-    over_tls,
-)
+from tests.installation import LEASES, PASSWORD, SERVER, Installation, in_leases, over_tls
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -34,7 +27,7 @@ def test_two_hundred_services_cost_four_prints_and_one_login(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n) for n in range(1, 201)])
-        eventually(lambda: len(here.rows("R1")) == 200, 20, "200 rows")
+        eventually(lambda: len(here.rows("R1")) == 200, "200 rows", within_s=20)
         here.wait_until_settled()
         counters = here.control["R1"].counters()
         probes = here.menu != LEASES  # one print more asks whether the menu is there
@@ -50,9 +43,11 @@ def test_a_wrong_password_parks_one_router_and_no_other(short_directory):
         here.start_workers("events", "routers")
         events = [activated(1), activated(2, router="R2")]
         here.publisher.publish(events)
-        eventually(lambda: here.rows("R2"), 20, "the other router goes on")
+        eventually(lambda: here.rows("R2"), "the other router goes on", within_s=20)
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked", 20, "R1 is blocked"
+            lambda: here.store.views.router("R1").state.state == "blocked",
+            "R1 is blocked",
+            within_s=20,
         )
         assert here.store.views.router("R1").state.cause == "login-refused"
         assert here.outcome(events[0]).state == "accepted"
@@ -66,7 +61,9 @@ def test_a_wrong_password_parks_one_router_and_no_other(short_directory):
             worker.process.terminate()
             worker.process.wait()
         here.start_workers("events", "routers")
-        eventually(lambda: here.rows("R1"), 20, "the right password lets the backlog through")
+        eventually(
+            lambda: here.rows("R1"), "the right password lets the backlog through", within_s=20
+        )
 
 
 @over_tls
@@ -76,7 +73,9 @@ def test_a_wrong_fingerprint_writes_nothing(short_directory):
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked", 20, "R1 is blocked"
+            lambda: here.store.views.router("R1").state.state == "blocked",
+            "R1 is blocked",
+            within_s=20,
         )
         assert here.store.views.router("R1").state.cause == "certificate-mismatch"
         assert LOGIN not in here.control["R1"].counters()
@@ -93,7 +92,7 @@ def test_a_lease_made_static_is_ours_even_if_the_next_write_never_came(short_dir
         router.set_faults(lose_replies=1, fault_command="/lease/make-static")
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1, ipv4=offered["address"])])
-        eventually(lambda: here.rows("R1"), 20, "the row has our tag")
+        eventually(lambda: here.rows("R1"), "the row has our tag", within_s=20)
         here.wait_until_settled()
         (row,) = router.rows(LEASES)
         assert (row[".id"], row["dynamic"]) == (offered["row_id"], "false")
@@ -105,12 +104,14 @@ def test_no_secret_is_seen_anywhere(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
-        eventually(lambda: here.rows("R1"), 20, "the row")
+        eventually(lambda: here.rows("R1"), "the row", within_s=20)
         here.control["R1"].set_faults(refuse_login=True)
         here.control["R1"].reset_sessions()
         here.publisher.publish([activated(2)])
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked", 20, "R1 is blocked"
+            lambda: here.store.views.router("R1").state.state == "blocked",
+            "R1 is blocked",
+            within_s=20,
         )
         for worker in here.workers:
             arguments = Path(f"/proc/{worker.process.pid}/cmdline").read_bytes()

@@ -3,7 +3,8 @@
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, eventually, in_leases
+from tests.installation import SERVER, Installation, in_leases
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -21,7 +22,7 @@ def test_the_address_that_a_device_got_from_a_pool_is_shown(short_directory):
             "SVC-1", server=SERVER, mac=builders.mac(1), pool="customers"
         )
         here.publisher.publish([activated])
-        eventually(lambda: here.rows("R1"), 20, "the row")
+        eventually(lambda: here.rows("R1"), "the row", within_s=20)
         here.wait_until_settled()
         [row] = here.rows("R1")["SVC-1"]
         assert row["address"] == "customers"

@@ -12,7 +12,8 @@ import pytest
 
 from producers.errors import PublishFailed
 from tests import builders
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation
+from tests.waiting import eventually
 from worker.core.outcome import FINAL
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -59,7 +60,7 @@ def test_workers_are_back_at_work_after_redis_was_killed(short_directory, capsys
         here.start_workers("worker")
         load = Load(here.publisher)
         load.start()
-        eventually(lambda: len(here.rows("R1")) > 10, 30, "at work")
+        eventually(lambda: len(here.rows("R1")) > 10, "at work", within_s=30)
         for kill in range(KILLS):
             here.valkey.kill()
             time.sleep(0.1 + kill % 5)  # how long it is away is what the kills differ in
@@ -69,8 +70,8 @@ def test_workers_are_back_at_work_after_redis_was_killed(short_directory, capsys
             here.publisher.publish([probe])
             eventually(
                 lambda probe=probe: (said := here.outcome(probe)) and said.state in FINAL,
-                BACK_WITHIN_S,
                 f"an event published after kill {kill + 1} is applied",
+                within_s=BACK_WITHIN_S,
             )
             back_s.append(round(time.monotonic() - began, 1))
         load.ending.set()

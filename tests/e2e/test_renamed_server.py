@@ -5,8 +5,9 @@ import json
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, eventually, in_leases
+from tests.installation import SERVER, Installation, in_leases
 from tests.refusals import refused
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
 
@@ -33,7 +34,7 @@ def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_direct
         here.environ_more = {"LEASEWIRE_ROUTER_RECHECK_S": "1"}
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n) for n in range(1, 21)])
-        eventually(lambda: len(here.rows("R1")) == 20, 20, "20 rows")
+        eventually(lambda: len(here.rows("R1")) == 20, "20 rows", within_s=20)
         here.wait_until_settled()
         router = here.control["R1"]
         rename(router, SERVER, "renamed")
@@ -48,11 +49,11 @@ def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_direct
             said = [here.outcome(event) for event in changes]
             return {f"{each.state}: {each.reason}" if each else "" for each in said}
 
-        eventually(lambda: states() == {"waiting: waiting-for-router"}, 20, "all wait")
+        eventually(lambda: states() == {"waiting: waiting-for-router"}, "all wait", within_s=20)
         waiting = here.store.views.router_waiting("R1")
         assert {why["detail"] for why in waiting.values()} == {f"not there: DHCP server '{SERVER}'"}
         rename(router, "renamed", SERVER)
-        eventually(lambda: states() == {"applied: "}, 20, "all go on")
+        eventually(lambda: states() == {"applied: "}, "all go on", within_s=20)
         assert {row["mac-address"] for rows in here.rows("R1").values() for row in rows} == {
             *(mac(n, 1) for n in range(1, 21)),
             *(mac(n) for n in range(21, 31)),

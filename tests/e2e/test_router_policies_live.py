@@ -3,8 +3,9 @@
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, eventually, in_leases
+from tests.installation import SERVER, Installation, in_leases
 from tests.refusals import refused
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -32,23 +33,25 @@ def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
     with Installation(short_directory, routers=2) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1), activated(2, "R2")])
-        eventually(lambda: here.rows("R1") and here.rows("R2"), 20, "both are written")
+        eventually(lambda: here.rows("R1") and here.rows("R2"), "both are written", within_s=20)
         here.wait_until_settled()
         here.inventory = {"R1": {"dhcp_server": '"all"'}}
         here.write_inventory()
         restart(here)
         before = here.control["R1"].journal()
         here.publisher.publish([activated(3), activated(4, "R2")])
-        eventually(lambda: "SVC-4" in here.rows("R2"), 20, "the other router goes on")
+        eventually(lambda: "SVC-4" in here.rows("R2"), "the other router goes on", within_s=20)
         eventually(
-            lambda: here.store.views.router("R1").state.state == "policy-changed", 20, "R1 waits"
+            lambda: here.store.views.router("R1").state.state == "policy-changed",
+            "R1 waits",
+            within_s=20,
         )
         assert here.control["R1"].journal() == before
         assert here.leasewire("routers", "apply").returncode == 2
         assert here.control["R1"].journal() == before
         done = here.leasewire("routers", "apply", "R1", "--apply")
         assert done.returncode == 0, done.stderr
-        eventually(lambda: len(here.rows("R1")) == 2, 20, "the backlog is written")
+        eventually(lambda: len(here.rows("R1")) == 2, "the backlog is written", within_s=20)
         here.wait_until_settled()
         servers = [row.get("server", "all") for rows in here.rows("R1").values() for row in rows]
         assert servers == ["all", "all"]
@@ -63,21 +66,25 @@ def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backl
         here.control["R1"].set_faults(service_ms=100)
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n) for n in range(1, 151)])
-        eventually(lambda: len(here.rows("R1")) >= 10, 20, "the backlog is being written")
+        eventually(lambda: len(here.rows("R1")) >= 10, "the backlog is being written", within_s=20)
         assert here.leasewire("routers", "hold", "R1", "--reason", "test").returncode == 0
         lease = here.store.keys.router_block("R1")[2]
-        eventually(lambda: not here.client.exists(lease), 10, "nobody can be at it any more")
+        eventually(
+            lambda: not here.client.exists(lease), "nobody can be at it any more", within_s=10
+        )
         written = len(here.rows("R1"))
         assert written < 150
         held = here.control["R1"].journal()
         here.publisher.publish([activated(n) for n in range(151, 161)])
         eventually(
-            lambda: here.store.views.router("R1").marked >= 160 - written, 20, "all is marked"
+            lambda: here.store.views.router("R1").marked >= 160 - written,
+            "all is marked",
+            within_s=20,
         )
         assert here.control["R1"].journal() == held
         here.control["R1"].clear_faults()
         assert here.leasewire("routers", "release", "R1").returncode == 0
-        eventually(lambda: len(here.rows("R1")) == 160, 30, "the backlog is written")
+        eventually(lambda: len(here.rows("R1")) == 160, "the backlog is written", within_s=30)
         here.wait_until_settled()
         adds = here.control["R1"].counters()[f"{here.menu}/add"]
         assert adds == 160

@@ -5,8 +5,9 @@ import sys
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation
 from tests.swallowing import SwallowingProxy
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -30,13 +31,17 @@ def test_a_wedged_worker_is_restarted_and_the_other_is_not(short_directory):
         here.environ_more = settings | {"LEASEWIRE_REDIS_URL": proxy.url}
         here.start_workers("worker")
         here.publisher.publish([activated(1)])
-        eventually(lambda: "SVC-1" in here.rows("R1"), 30, "all is well")
-        eventually(lambda: len(here.store.views.workers()) == 2, 30, "both gave a sign of life")
+        eventually(lambda: "SVC-1" in here.rows("R1"), "all is well", within_s=30)
+        eventually(
+            lambda: len(here.store.views.workers()) == 2, "both gave a sign of life", within_s=30
+        )
         before = set(here.store.views.workers())
         proxy.swallow("lw:events")
         here.publisher.publish([activated(2)])
-        eventually(lambda: "SVC-2" in here.rows("R1"), 30, "a new worker took it")
-        eventually(lambda: set(here.store.views.workers()) - before, 30, "its first sign of life")
+        eventually(lambda: "SVC-2" in here.rows("R1"), "a new worker took it", within_s=30)
+        eventually(
+            lambda: set(here.store.views.workers()) - before, "its first sign of life", within_s=30
+        )
         (new,) = set(here.store.views.workers()) - before
         assert new.startswith("events@")
         assert here.log_text().count('"worker.silent"') == 1

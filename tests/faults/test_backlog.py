@@ -12,7 +12,8 @@ import pytest
 
 from tests.faults.harness import expected_rows, harness
 from tests.faults.history import history
-from tests.installation import LEASES, eventually
+from tests.installation import LEASES
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -59,8 +60,8 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
                 here.store.views.router("R1").state.state == "unreachable"
                 and not here.store.journal.depth("events")
             ),
-            60 * TIMES,
             "all folded, the router known to be away",
+            within_s=60 * TIMES,
         )
         listed = here.leasewire("routers", "list").stdout if TIMES > 1 else ""
         here.store.fleet.hold("R1", "to look at the plan first", "tests")

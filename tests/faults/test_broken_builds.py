@@ -9,7 +9,8 @@ import pytest
 
 from tests import builders
 from tests.faults.chaos import Chaos
-from tests.installation import LEASES, SERVER, eventually
+from tests.installation import LEASES, SERVER
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(120)]
 
@@ -50,7 +51,7 @@ def is_applied(here, event):
 def publish(here, *events, wait=True):
     here.publisher.publish(events)
     for event in events if wait else ():
-        eventually(lambda e=event: is_applied(here, e), 20, f"applied: {event['type']}")
+        eventually(lambda e=event: is_applied(here, e), f"applied: {event['type']}", within_s=20)
     return list(events)
 
 
@@ -60,9 +61,9 @@ def woken_while_it_is_told_to_wait(here):
     here.wait_until_settled()
     link.catch(PRINT, "late")
     said += publish(here, activated(2, ipv4=address(1)), wait=False)
-    eventually(link.caught.is_set, 20, "it found its address taken, and reads")
+    eventually(link.caught.is_set, "it found its address taken, and reads", within_s=20)
     said += publish(here, builders.cancelled("SVC-1"), wait=False)
-    eventually(lambda: here.outcome(said[-1]), 20, "it is let go of")
+    eventually(lambda: here.outcome(said[-1]), "it is let go of", within_s=20)
     link.release()
     return said
 
@@ -71,7 +72,7 @@ def two_that_want_the_same_at_once(here):
     """Both are looked at in one pass."""
     here.control["R1"].power_off()
     said = publish(here, activated(1), activated(2, ipv4=address(1)), wait=False)
-    eventually(lambda: here.store.views.router("R1").marked == 2, 20, "both are marked")
+    eventually(lambda: here.store.views.router("R1").marked == 2, "both are marked", within_s=20)
     here.control["R1"].power_on()
     return said
 
@@ -85,9 +86,11 @@ def an_old_connection_delivers_at_last(here):
     said += publish(here, builders.mac_changed(mac=builders.mac(3), revision=3))
     here.wait_until_settled()
     link.release()
-    eventually(lambda: link.lost_by_reset + link.delivered_late, 20, "the link is back")
+    eventually(lambda: link.lost_by_reset + link.delivered_late, "the link is back", within_s=20)
     eventually(
-        lambda: link.lost_by_reset or here.rows("R1")["SVC-1"][0]["mac-address"] != said[-1], 5, ""
+        lambda: link.lost_by_reset or here.rows("R1")["SVC-1"][0]["mac-address"] != said[-1],
+        "",
+        within_s=5,
     )
     return said
 
@@ -98,7 +101,7 @@ def a_write_of_a_killed_worker_lands_late(here):
     here.wait_until_settled()
     link.catch(SET, "late")
     said += publish(here, builders.mac_changed(mac=builders.mac(2)), wait=False)
-    eventually(link.caught.is_set, 20, "the write is under way")
+    eventually(link.caught.is_set, "the write is under way", within_s=20)
     for worker in here.workers:
         here.kill(worker)
     said += publish(here, builders.mac_changed(mac=builders.mac(1), revision=3))
@@ -107,8 +110,8 @@ def a_write_of_a_killed_worker_lands_late(here):
         lambda: any(
             (e["after"] or {}).get("mac-address") == builders.mac(2) for e in here.writes("R1")
         ),
-        20,
         "it landed",
+        within_s=20,
     )
     return said
 
@@ -137,13 +140,13 @@ def test_a_worker_that_goes_on_after_all_others_looked_does_no_harm(short_direct
         said = publish(here, activated())
         said += publish(here, builders.mac_changed(mac=builders.mac(2)))
         stopped = short_directory / "stopped"
-        eventually(stopped.exists, 20, "it stopped before it sent that change")
+        eventually(stopped.exists, "it stopped before it sent that change", within_s=20)
         said += publish(here, builders.mac_changed(mac=builders.mac(3), revision=3))
         here.wait_until_settled()  # the second look of the next holder too
         os.kill(int(stopped.read_text()), signal.SIGCONT)
-        eventually(lambda: len(here.writes("R1")) > 3, 20, "its change landed")
+        eventually(lambda: len(here.writes("R1")) > 3, "its change landed", within_s=20)
         assert here.come_to_rest(20, conflicting=False) == []
-        eventually(lambda: not here.differences(said), 10, "it was seen and put right")
+        eventually(lambda: not here.differences(said), "it was seen and put right", within_s=10)
 
 
 @pytest.mark.parametrize(("build", "moment"), MOMENTS)

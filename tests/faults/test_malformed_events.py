@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from contracts import ContractViolation, names, parse_event
 from producers.errors import BatchViolation
 from tests import builders, strategies
-from tests.installation import PREFIX, Installation, eventually
+from tests.installation import PREFIX, Installation
+from tests.waiting import eventually
 from worker.intake.admission import key_of
 from worker.runtime.celery_app import make_app
 from worker.settings import Settings
@@ -112,13 +113,15 @@ def test_each_malformed_event_is_rejected_with_its_problem_and_no_worker_ends(sh
         wanted = {key_of(event): problems_of(event) for _, event in events}
         views = here.store.views
         eventually(
-            lambda: all(views.dead_letter(key) for key in wanted), 20 + HOW_MANY / 100, "refused"
+            lambda: all(views.dead_letter(key) for key in wanted),
+            "refused",
+            within_s=20 + HOW_MANY / 100,
         )
         for key, problems in wanted.items():
             letter = views.dead_letter(key)
             assert (letter.kind, letter.detail) == ("event", problems)
             assert letter.reason in ("invalid-event", "unsupported-type")
-        eventually(lambda: here.outcome(last), 20, "the good one behind them")
+        eventually(lambda: here.outcome(last), "the good one behind them", within_s=20)
         assert [worker.process.poll() for worker in here.workers] == [None, None]
         assert here.log_text().count('"worker.started"') == len(here.workers)
 

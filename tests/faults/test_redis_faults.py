@@ -16,7 +16,8 @@ from producers.connection import open_publisher
 from producers.errors import PublishFailed
 from tests import builders
 from tests.faults.harness import Harness
-from tests.installation import SERVER, eventually
+from tests.installation import SERVER
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.redis]
 whole = [pytest.mark.e2e, pytest.mark.router]
@@ -68,7 +69,9 @@ def test_ten_kills_of_redis_under_load_lose_nothing_that_was_taken(short_directo
         try:
             for kill in range(10):
                 before = len(load.taken)
-                eventually(lambda more=before + 5: len(load.taken) > more, 20, f"load {kill}")
+                eventually(
+                    lambda more=before + 5: len(load.taken) > more, f"load {kill}", within_s=20
+                )
                 here.valkey.kill()
                 here.valkey.start()
         finally:
@@ -130,7 +133,7 @@ def wait_for_rows(here, wanted):
         here.start_ended()  # Celery ends one; its supervisor starts another, which waits
         return wanted <= here.rows("R1").keys()
 
-    eventually(written, 30, f"the rows of {wanted}")
+    eventually(written, f"the rows of {wanted}", within_s=30)
 
 
 @pytest.mark.e2e
@@ -139,7 +142,7 @@ def test_a_redis_full_to_the_brim_loses_nothing_and_all_goes_on_when_there_is_ro
     with Harness(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
-        eventually(lambda: here.rows("R1"), 20, "a first row")
+        eventually(lambda: here.rows("R1"), "a first row", within_s=20)
         here.wait_until_settled()
         [events, _] = [worker.process for worker in here.workers]
         events.send_signal(signal.SIGSTOP)
@@ -147,9 +150,13 @@ def test_a_redis_full_to_the_brim_loses_nothing_and_all_goes_on_when_there_is_ro
         here.publisher.publish([activated(2)])
         here.client.config_set("maxmemory", 1)
         events.send_signal(signal.SIGCONT)
-        eventually(lambda: not here.client.llen("lw:events"), 20, "both were taken")
-        eventually(lambda: "message.dropped" in here.log_text(), 20, "the broken one is told")
-        eventually(lambda: "used memory >" in here.log_text(), 20, "the full Redis is told")
+        eventually(lambda: not here.client.llen("lw:events"), "both were taken", within_s=20)
+        eventually(
+            lambda: "message.dropped" in here.log_text(), "the broken one is told", within_s=20
+        )
+        eventually(
+            lambda: "used memory >" in here.log_text(), "the full Redis is told", within_s=20
+        )
         with pytest.raises(ResponseError, match="used memory"):
             here.client.set("x", "y")
         here.client.config_set("maxmemory", 0)
@@ -183,7 +190,7 @@ def test_a_full_disk_is_told_and_all_goes_on_when_there_is_room(short_directory,
     with Harness(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
-        eventually(lambda: here.rows("R1"), 20, "a first row")
+        eventually(lambda: here.rows("R1"), "a first row", within_s=20)
         ballast = small_disk / "ballast"
 
         def refused():
@@ -200,10 +207,10 @@ def test_a_full_disk_is_told_and_all_goes_on_when_there_is_room(short_directory,
                     pass
             except OSError:
                 pass
-        eventually(lambda: "MISCONF" in refused(), 20, "Redis takes no writes")
+        eventually(lambda: "MISCONF" in refused(), "Redis takes no writes", within_s=20)
         with pytest.raises(PublishFailed, match="cannot write to its disk: make room there"):
             here.publisher.publish([activated(3)])
         ballast.unlink()
-        eventually(lambda: not refused(), 20, "Redis takes writes again")
+        eventually(lambda: not refused(), "Redis takes writes again", within_s=20)
         here.publisher.publish([activated(3)])
         wait_for_rows(here, {"SVC-2", "SVC-3"})

@@ -3,7 +3,8 @@
 import pytest
 
 from tests import builders
-from tests.installation import SERVER, Installation, end, eventually
+from tests.installation import SERVER, Installation, end
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -24,7 +25,7 @@ def test_a_lost_redis_is_built_anew_from_snapshots_without_a_write(short_directo
         here.start_workers("events", "routers")
         services = range(1, SERVICES + 1)
         here.publisher.publish([builders.activated(f"SVC-{n}", **block(n)) for n in services])
-        eventually(lambda: len(here.rows("R1")) == SERVICES, 20, "every row")
+        eventually(lambda: len(here.rows("R1")) == SERVICES, "every row", within_s=20)
         here.wait_until_settled()
         for worker in here.workers:
             end(worker.process)
@@ -36,7 +37,9 @@ def test_a_lost_redis_is_built_anew_from_snapshots_without_a_write(short_directo
         here.start_workers("events", "routers")
         here.publisher.publish([builders.snapshot("SVC-1", **block(1))])
         eventually(
-            lambda: here.store.views.router("R1").state.state == "blocked", 20, "too many orphans"
+            lambda: here.store.views.router("R1").state.state == "blocked",
+            "too many orphans",
+            within_s=20,
         )
         words = here.store.views.router("R1").state.words
         assert "11 of 12 rows" in words
@@ -44,7 +47,9 @@ def test_a_lost_redis_is_built_anew_from_snapshots_without_a_write(short_directo
         assert here.rows("R1") == before
 
         here.publisher.publish([builders.snapshot(f"SVC-{n}", **block(n)) for n in services])
-        eventually(lambda: here.store.views.router("R1").state.state == "up", 20, "served again")
+        eventually(
+            lambda: here.store.views.router("R1").state.state == "up", "served again", within_s=20
+        )
         here.wait_until_settled()
         assert here.rows("R1") == before
         assert here.control["R1"].journal() == written, "every row was right as it stood"

@@ -10,7 +10,8 @@ import pytest
 
 from tests import builders
 from tests.faults.harness import harness
-from tests.installation import LEASES, SERVER, eventually
+from tests.installation import LEASES, SERVER
+from tests.waiting import eventually
 from worker.core.ownership import parse_tag
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(600)]
@@ -28,7 +29,7 @@ def test_a_ring_resolves_though_its_worker_is_killed(short_directory, batch):
         here.start_workers("events", "routers", "routers")
         router = here.control["R1"]
         here.publisher.publish([say(n, n, 1) for n in range(50)])
-        eventually(lambda: len(here.rows("R1")) == 50, 30, "all have their rows")
+        eventually(lambda: len(here.rows("R1")) == 50, "all have their rows", within_s=30)
         here.wait_until_settled()
         kills = 0
         for turn in range(1, ROTATIONS + 1):
@@ -36,7 +37,9 @@ def test_a_ring_resolves_though_its_worker_is_killed(short_directory, batch):
             here.publisher.publish([say(n, (n + turn) % 50, turn + 1) for n in range(50)])
             writes = rng.randint(1, 45)
             eventually(
-                lambda b=before, w=writes: len(router.journal(b)) >= w, 30, "writes are under way"
+                lambda b=before, w=writes: len(router.journal(b)) >= w,
+                "writes are under way",
+                within_s=30,
             )
             here.in_flight_at_kills.clear()
             for worker in here.workers:
@@ -66,7 +69,7 @@ def say(number, address, revision):
 
 def wait_until_rotated(here, turn):
     try:
-        eventually(lambda: rotated(here, turn), 60, f"ring {turn} is turned")
+        eventually(lambda: rotated(here, turn), f"ring {turn} is turned", within_s=60)
     except AssertionError as error:
         views = here.store.views
         said = [line for line in here.log_text().splitlines() if '"debug"' not in line]

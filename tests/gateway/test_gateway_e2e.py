@@ -14,7 +14,8 @@ import pytest
 from producers.gateway.api_keys import ApiKeys, Scope
 from tests import builders
 from tests.gateway.asking import BATCH
-from tests.installation import PREFIX, SERVER, Installation, end, eventually
+from tests.installation import PREFIX, SERVER, Installation, end
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -64,7 +65,9 @@ def test_a_posted_event_is_applied_and_its_status_says_so(short_directory):
             assert answer.status_code == 202
             status_url = answer.headers["location"]
             eventually(
-                lambda: client.get(status_url).json()["state"] == "applied", 20, "it is applied"
+                lambda: client.get(status_url).json()["state"] == "applied",
+                "it is applied",
+                within_s=20,
             )
             assert here.rows("R1")["SVC-1"][0]["address"] == "100.64.0.1"
 
@@ -100,13 +103,13 @@ def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
 
             first = activated(9, id_="e-1")
             assert client.post("/v1/events", json=first).status_code == 202
-            eventually(lambda: here.outcome(first), 20, "it is folded")
+            eventually(lambda: here.outcome(first), "it is folded", within_s=20)
             client.post("/v1/events", json=activated(10, id_="e-1"))
             stranger = activated(11, source=STRANGER)
             answer = client.post("/v1/events", json=stranger, headers={"Prefer": "wait=20"})
             assert answer.json()["receipts"][0]["outcome"]["reason"] == "source-not-allowed"
             reasons = {"event-id-reused", "source-not-allowed"}
-            eventually(lambda: set(letters()) == reasons, 20, "both are dead letters")
+            eventually(lambda: set(letters()) == reasons, "both are dead letters", within_s=20)
 
             reused, refused = letters()["event-id-reused"], letters()["source-not-allowed"]
             answer = client.post(f"/v1/dead-letters/{reused['id']}/replay")
@@ -118,8 +121,8 @@ def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
             assert (answer.status_code, answer.json()["status"]) == (202, "replayed")
             eventually(
                 lambda: letters().get("source-not-allowed", refused)["at"] > refused["at"],
-                20,
                 "it is refused once more",
+                within_s=20,
             )
             for each in letters().values():
                 assert client.post(f"/v1/dead-letters/{each['id']}/discard").status_code == 200
@@ -158,7 +161,9 @@ def test_what_was_answered_before_a_kill_is_applied(short_directory):
                             arguments = (url, headers, range(first, 400, 4))
                             clients.append(threading.Thread(target=post, args=arguments))
                             clients[-1].start()
-                    eventually(lambda n=wanted: len(promised) >= n, 60, f"{wanted} answers")
+                    eventually(
+                        lambda n=wanted: len(promised) >= n, f"{wanted} answers", within_s=60
+                    )
                     process.kill()
                     process.wait()
         finally:

@@ -3,7 +3,8 @@
 import pytest
 
 from tests import builders
-from tests.installation import PREFIX, SERVER, Installation, eventually
+from tests.installation import PREFIX, SERVER, Installation
+from tests.waiting import eventually
 from worker.desk.in_use import InUse
 from worker.inventory import load_inventory
 from worker.routeros.looking import Onlooker
@@ -34,7 +35,7 @@ def test_a_device_that_has_its_address_is_told_of_once(short_directory):
         first = builders.activated("SVC-1", server=SERVER, mac=MAC, ipv4="223.203.225.9")
         second = builders.activated("SVC-2", server=SERVER, mac=OTHER, ipv4="223.203.225.8")
         here.publisher.publish([first, second])
-        eventually(lambda: here.client.zcard(unseen) == 2, 20, "both are applied")
+        eventually(lambda: here.client.zcard(unseen) == 2, "both are applied", within_s=20)
         assert look_now() == 2
         assert told() == []
         here.control["R1"].device(MAC, server=SERVER)
@@ -45,7 +46,9 @@ def test_a_device_that_has_its_address_is_told_of_once(short_directory):
         assert here.outcome(first).state == "applied"
         assert look_now() == 1
         here.publisher.publish([builders.cancelled("SVC-2", revision=9)])
-        eventually(lambda: not here.client.zcard(unseen), 20, "the cancelled one is forgotten")
+        eventually(
+            lambda: not here.client.zcard(unseen), "the cancelled one is forgotten", within_s=20
+        )
         assert not here.client.exists(here.store.keys.unseen_events)
         assert len(told()) == 1
         assert here.client.get(f"{PREFIX}feed:last")

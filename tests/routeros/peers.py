@@ -4,7 +4,6 @@ import gc
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -171,13 +170,3 @@ def sockets_open() -> int:
         except FileNotFoundError:
             continue
     return count
-
-
-def eventually(condition: Callable[[], bool], within_s: float = 5) -> bool:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True

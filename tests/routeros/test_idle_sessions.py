@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from simulator.testing import running
-from tests.routeros.peers import LEASE, add, config_for, eventually, nothing
+from tests.routeros.peers import LEASE, add, config_for, nothing
+from tests.waiting import eventually
 from worker.errors import RouterBlocked, RouterUnreachable
 
 pytestmark = pytest.mark.router
@@ -26,7 +27,7 @@ def test_one_that_the_router_closed_is_not(sessions, router, transport):
     first = mine.open("R1")
     mine.give_back("R1", first)
     router.reboot()  # which closes idle connections of REST too
-    assert eventually(lambda: not first.is_quiet())
+    eventually(lambda: not first.is_quiet(), "what the router sent is seen")
     second = mine.open("R1")
     assert second is not first
     assert second.read_leases(None, nothing) == []
@@ -45,7 +46,7 @@ def test_one_that_became_too_old_meanwhile_is_not(sessions, router):
     first = mine.open("R1")
     mine.give_back("R1", first)
     given_back = time.monotonic()
-    assert eventually(lambda: time.monotonic() > given_back + 0.05)
+    eventually(lambda: time.monotonic() > given_back + 0.05, "it is idle for too long")
     assert mine.open("R1") is not first
 
 
@@ -61,7 +62,7 @@ def test_idle_sessions_of_other_routers_end_in_time_too(sessions):
             mine.give_back("R2", mine.open("R2"))
             return first.closed
 
-        assert eventually(closed_by_work_on_the_other)
+        eventually(closed_by_work_on_the_other, "the idle one is closed")
 
 
 def test_a_closed_session_is_forgotten(sessions, router):
@@ -92,7 +93,7 @@ def test_nor_a_second_one_while_the_first_is_being_opened(sessions, router):
     opened = []
     thread = threading.Thread(target=lambda: opened.append(mine.open("R1")))
     thread.start()
-    assert eventually(lambda: bool(router.sessions()))
+    eventually(router.sessions, "somebody logged in")
     with pytest.raises(RouterUnreachable, match="another pass"):
         mine.open("R1")
     thread.join()
@@ -135,7 +136,7 @@ def test_many_threads_work_with_many_routers(sessions):
         assert [len(each.rows(LEASE)) for each in sim.routers] == [20] * 8
         assert [each.counters()["/login"] for each in sim.routers] == [1] * 8
         mine.close_all()
-        assert eventually(lambda: not any(each.sessions() for each in sim.routers))
+        eventually(lambda: not any(r.sessions() for r in sim.routers), "no session is left")
 
 
 def test_at_the_end_those_in_use_are_closed_too(sessions, router):

@@ -10,12 +10,12 @@ from tests.routeros.peers import (
     Client,
     add,
     config_for,
-    eventually,
     nothing,
     peer,
     port_of,
     sockets_open,
 )
+from tests.waiting import eventually
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 
@@ -28,7 +28,7 @@ SOME = LeaseQuery(comments=frozenset({"anything"}))
 def _no_socket_is_left():
     before = sockets_open()
     yield
-    assert eventually(lambda: sockets_open() <= before)
+    eventually(lambda: sockets_open() <= before, "no socket is left open")
 
 
 @contextmanager

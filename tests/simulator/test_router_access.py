@@ -3,13 +3,13 @@
 import hashlib
 import socket
 import ssl
-import time
 
 import pytest
 
 from simulator.control import ControlError
 from simulator.testing import running
 from simulator.tls import certificate_in, ffdhe2048
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.router
 
@@ -57,12 +57,6 @@ def test_the_prime_is_one():
     assert pow(3, (prime - 1) // 2, (prime - 1) // 2) in (1, 3)
 
 
-def eventually(holds):
-    deadline = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < deadline
-
-
 def reachable(sim):
     try:
         socket.create_connection((sim.router.host, sim.router.api_port)).close()
@@ -78,7 +72,7 @@ def test_a_service_that_is_off_refuses_and_its_sessions_stay(sim, connect):
     sim.router.reboot()
     assert not reachable(sim)
     sim.router.run("/ip/service/enable", {".id": "api"})
-    eventually(lambda: reachable(sim))
+    eventually(lambda: reachable(sim), "it is reachable again")
     connect(sim)
 
 

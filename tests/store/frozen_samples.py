@@ -10,7 +10,8 @@ from pathlib import Path
 
 from producers.connection import make_app
 from tests import builders
-from tests.installation import PREFIX, SERVER, Installation, end, eventually
+from tests.installation import PREFIX, SERVER, Installation, end
+from tests.waiting import eventually
 
 
 def make(directory: Path) -> None:
@@ -34,13 +35,13 @@ def make(directory: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="lw-") as at, Installation(Path(at)) as here:
         here.start_workers("events", "routers")
         here.publisher.publish(first)
-        eventually(lambda: len(here.rows("R1")) == 3, 30, "three rows")
+        eventually(lambda: len(here.rows("R1")) == 3, "three rows", within_s=30)
         here.publisher.publish(events[:-1])
         here.client.rpush("lw:events", "no message")
         app = make_app(here.valkey.url, prefix=PREFIX)  # a message as another program sends it
         app.send_task("leasewire.accept", args=[events[-1:], "events"], queue="events")
-        eventually(lambda: len(here.store.views.dead_letters(9)) == 2, 30, "two letters")
-        eventually(lambda: "SVC-3" not in here.rows("R1"), 30, "a row less")
+        eventually(lambda: len(here.store.views.dead_letters(9)) == 2, "two letters", within_s=30)
+        eventually(lambda: "SVC-3" not in here.rows("R1"), "a row less", within_s=30)
         for worker in here.workers:
             end(worker.process)
         here.publisher.publish([late])

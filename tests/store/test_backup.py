@@ -7,7 +7,8 @@ import pytest
 
 from leasewire.backup_file import BackupError, Head, check, entries, write
 from tests import builders
-from tests.installation import SERVER, Installation, end, eventually
+from tests.installation import SERVER, Installation, end
+from tests.waiting import eventually
 from worker.store.backup import UNDER_WAY, Entry, copy, put_back
 from worker.store.keys import Keys
 
@@ -150,12 +151,12 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n, mac=builders.mac(n)) for n in range(1, 4)])
-        eventually(lambda: len(here.rows("R1")) == 3, 20, "three rows")
+        eventually(lambda: len(here.rows("R1")) == 3, "three rows", within_s=20)
         here.wait_until_settled()
         made = here.leasewire("backup", "all.gz")
         assert made.returncode == 0, made.stderr
         here.publisher.publish([builders.mac_changed("SVC-1", builders.mac(9))])
-        eventually(lambda: rows()["SVC-1"] == builders.mac(9), 20, "the newer device")
+        eventually(lambda: rows()["SVC-1"] == builders.mac(9), "the newer device", within_s=20)
         assert "workers are alive" in here.leasewire("restore", "all.gz").stderr
         for worker in here.workers:
             end(worker.process)
@@ -168,7 +169,7 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
 
         here.start_workers("events", "routers")
         here.publisher.publish([activated(4, mac=builders.mac(4))])
-        eventually(lambda: here.store.views.router("R1").services == 4, 20, "folded")
+        eventually(lambda: here.store.views.router("R1").services == 4, "folded", within_s=20)
         assert here.control["R1"].journal() == written, "SVC-1 keeps its newer device"
         # The BSS says what it wants; only then is the router let go.
         here.publisher.publish(
@@ -178,9 +179,9 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
                 )
             ]
         )
-        eventually(lambda: not here.store.journal.depth("events"), 20, "taken")
+        eventually(lambda: not here.store.journal.depth("events"), "taken", within_s=20)
         assert here.leasewire("routers", "release", "R1").returncode == 0
-        eventually(lambda: "SVC-4" in here.rows("R1"), 20, "the one that was new")
+        eventually(lambda: "SVC-4" in here.rows("R1"), "the one that was new", within_s=20)
         here.wait_until_settled()
         assert rows() == {
             "SVC-1": builders.mac(9),

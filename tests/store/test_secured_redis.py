@@ -9,8 +9,9 @@ import redis
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
 from tests import builders
-from tests.installation import SERVER, Installation, eventually
+from tests.installation import SERVER, Installation
 from tests.store.secured import make_certificate, set_users, tls_in_front_of
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -46,7 +47,7 @@ def test_all_parts_work_over_tls_with_no_more_rights_than_those_of_deploy(short_
         with open_publisher(url, clock=clock, ca_file=str(authority), **login) as publisher:
             [receipt] = publisher.publish([builders.activated(server=SERVER, ipv4="198.51.100.9")])
             assert receipt.rung, "the publisher may also put messages into the queues"
-        eventually(lambda: here.rows("R1"), 20, "the row")
+        eventually(lambda: here.rows("R1"), "the row", within_s=20)
         said = [
             here.leasewire(*words.split())
             for words in (
@@ -59,8 +60,8 @@ def test_all_parts_work_over_tls_with_no_more_rights_than_those_of_deploy(short_
         assert [each.returncode for each in said if each.returncode > 1] == [], said
         eventually(
             lambda: here.rows("R1")["SVC-1"][0].get("block-access") in ("yes", "true"),
-            20,
             "suspended",
+            within_s=20,
         )
         assert admin.acl_log() == [], "something was denied"
 
