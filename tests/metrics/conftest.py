@@ -7,9 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from leasewire.metrics import Address, exporting
-from tests.leasewire.conftest import world
+from tests.leasewire.conftest import edited, world
 
-__all__ = ["world"]
+__all__ = ["edited", "world"]
 
 
 class Scrape:

@@ -2,7 +2,9 @@
 
 import time
 
+import httpx
 import pytest
+import structlog
 
 from leasewire.context import Context
 from producers.outcomes.deliveries import Deliveries
@@ -200,6 +202,32 @@ def test_how_far_the_delivery_of_outcomes_is(world, tmp_path, exporter, leasewir
         assert found.value("leasewire_outcome_deliveries_total", target="billing") == 1
         assert found.value("leasewire_outcome_delivery_failing", target="billing") == 1
     context.store.client.close()
+
+
+def test_services_of_a_router_that_is_only_observed_are_not_called_applied(
+    world, edited, tmp_path, exporter
+):
+    accept, converge = edited(("[routers.R1]", '[routers.R1]\nmode = "observe"'))
+    accept.run(services(1, 2), "events")
+    converge.run("R1")
+    context = Context(tmp_path / "routers.toml")
+    with exporter(context) as url:
+        found = scrape(url)
+    assert found.by("leasewire_router_services", "state", router="R1") == {"observed": 2}
+    assert found.value("leasewire_outcomes_total", outcome="observed") == 2
+    context.store.client.close()
+
+
+def test_what_cannot_be_read_is_an_error_and_no_figure(world, store, exporter):
+    waiting = store.keys.router_block("R1")[9]
+    store.client.hset(waiting, "SVC-1", "no JSON")
+    store.routers.mark("R1", ["SVC-1"], 0)
+    with exporter(world.context) as url, structlog.testing.capture_logs() as logs:
+        answer = httpx.get(f"{url}/metrics", timeout=30)
+        assert (answer.status_code, "leasewire_" in answer.text) == (500, False)
+        assert [line["event"] for line in logs] == ["metrics.failed"]
+        store.client.delete(waiting)
+        assert scrape(url).value("leasewire_redis_up") == 1
 
 
 def test_words_that_redis_tells_make_no_series_without_end(world, store, seen):
