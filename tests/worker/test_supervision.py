@@ -244,3 +244,22 @@ def test_workers_outlive_another_password_and_take_it_from_the_file(supervise, o
     supervisor.send_signal(signal.SIGTERM)
     supervisor.communicate(timeout=30)
     assert supervisor.returncode == 0
+
+
+def test_workers_outlive_a_rule_that_forbids_what_they_need(supervise, own_valkey, login):
+    environ, _ = login
+    let_in(own_valkey, "the-first-password")
+    supervisor = supervise(**environ)
+    eventually(lambda: len(pids(own_valkey)) == 2, "both kinds run", within_s=30)
+    with own_valkey.client() as client:
+        client.execute_command("ACL", "SETUSER", USER, "resetkeys", "~none:*")
+        # Celery's loop ends with it; whoever is started anew waits.
+        assert "store.refused" in next_line(supervisor, '"task": "start"')
+        desk = Desk(open_store(client, "lw:"))
+        desk.publish(mac_changed())
+        assert supervisor.poll() is None
+        client.execute_command("ACL", "SETUSER", USER, "~lw:*")
+        eventually(lambda: desk.store.journal.depth("events") == 0, "it is folded", within_s=40)
+    supervisor.send_signal(signal.SIGTERM)
+    supervisor.communicate(timeout=30)
+    assert supervisor.returncode == 0
