@@ -36,7 +36,8 @@ log = structlog.get_logger()
 ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
 BULK_AT_ONCE: Final = 50
-"""Events of one take of the bulk lane: a live event waits for no more of them."""
+"""Events of one take of the bulk lane: a live event waits for no more of them. `ROUNDS` takes are
+enough for what one message carries."""
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""
 
@@ -86,16 +87,17 @@ class Accept:
         """Fold the events of a message, then what the journal holds; returns how many.
 
         The bulk lane is served only while the other is empty: that one is looked at before each
-        take.
+        take. What a message of it carries is worked through in parts for that.
         """
         done, rung = 0, False
+        most = _at_once(lane)
         for _ in range(ROUNDS):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
-            took = self._take_and_fold(carried, lane, may_ring=not rung)
-            carried, rung = (), rung or took.rung
+            took = self._take_and_fold(carried[:most], lane, may_ring=not rung)
+            carried, rung = carried[most:], rung or took.rung
             done += took.events
-            if took.drained:
+            if took.drained and not carried:
                 return done
         if not rung:
             self.ring_lane(lane)
@@ -160,8 +162,7 @@ class Accept:
         self, carried: Sequence[object], lane: names.Lane, *, may_ring: bool = True
     ) -> _Took:
         keys = [key_of(raw) for raw in carried]
-        most = BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
-        taken = self.store.journal.take(lane, keys, most)
+        taken = self.store.journal.take(lane, keys, max(1, _at_once(lane) - len(keys)))
         rung = taken.full and may_ring
         if rung:
             self.ring_lane(lane)  # a second worker may take the rest meanwhile
@@ -258,6 +259,10 @@ class Accept:
         self._tell_sources(result.crossings)
         self._tell_brake(result)
         return _Through([each.service_id for each in through], result.drained)
+
+
+def _at_once(lane: names.Lane) -> int:
+    return BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
 
 
 def _with_present_names(each: Admitted, aliases: Mapping[str, str]) -> Admitted:
