@@ -17,7 +17,7 @@ SMALL = (
     ("single_events", "--events", "2000"),
     ("over_http", "--seconds", "6"),
     ("imports", "--rows", "10000"),
-    ("slow_routers", "--writes", "20"),
+    ("slow_routers", "--writes", "40"),
     ("latency", "--seconds", "10", "--rows", "8000"),
     ("memory", "--services", "1000"),
     ("many_services", "--few", "1000", "--many", "20000", "--events", "400"),

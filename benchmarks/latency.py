@@ -8,14 +8,13 @@ pace while an import of N rows drains on the lane `bulk`.
 
 import argparse
 import statistics
-import threading
 import time
 from collections.abc import Sequence
 
 from benchmarks.noop_worker import NOOP
-from benchmarks.silent_router import Latencies, p99
-from benchmarks.stage import Stage, installation, tell
-from contracts import event_key, names
+from benchmarks.silent_router import p99
+from benchmarks.stage import Latencies, Stage, installation, tell
+from contracts import names
 from tests.waiting import eventually
 
 PACE = 20
@@ -36,38 +35,24 @@ def noop_latencies(here: Stage, count: int) -> list[float]:
     return [float(line) * 1000 for line in noted.read_text().splitlines()]
 
 
-def live(
-    here: Stage, looks: Latencies, events: Sequence[dict[str, object]]
-) -> tuple[list[float], int]:
+def live(here: Stage, events: Sequence[dict[str, object]]) -> tuple[list[float], int]:
     """Latencies (ms) of events published at the pace; how many came while the bulk lane had any."""
-    began, keys, beside = time.monotonic(), [], 0
+    watched, beside = Latencies(here), 0
     for n, event in enumerate(events):
-        time.sleep(max(0.0, began + n / PACE - time.monotonic()))
+        time.sleep(max(0.0, watched.began + n / PACE - time.time()))
         beside += here.store.journal.depth("bulk") > 0
-        key = event_key(str(event["source"]), str(event["id"]))
-        keys.append(key)
-        sent = time.monotonic()
-        here.publisher.publish([event])
-        looks.waiting[key] = sent
-    eventually(lambda: not looks.waiting, "all live events are applied", within_s=60)
-    return [looks.took_ms[key] for key in keys], beside
+        watched.publish(event)
+    return watched.took_ms(), beside
 
 
 def measure(here: Stage, seconds: float, rows: int) -> list[dict[str, object]]:
     """Row 7 at the median and at p99, then row 8."""
     count = round(seconds * PACE)
     here.warm()
-    looks, ending = Latencies(here), threading.Event()
-    watcher = threading.Thread(target=looks.watch, args=(ending,))
-    watcher.start()
-    try:
-        noop = noop_latencies(here, count)
-        alone, _ = live(here, looks, here.fresh(count))
-        here.publish_many(here.fresh(rows))
-        beside, during = live(here, looks, here.fresh(count))
-    finally:
-        ending.set()
-        watcher.join()
+    noop = noop_latencies(here, count)
+    alone, _ = live(here, here.fresh(count))
+    here.publish_many(here.fresh(rows))
+    beside, during = live(here, here.fresh(count))
     here.wait_until_settled(300)
     trips = 3 * LATENCY_MS
     p50s = [statistics.median(each) for each in (noop, alone, beside)]

@@ -10,47 +10,14 @@ routers' events is taken, and the medians of both kinds of phases are compared.
 import argparse
 import random
 import statistics
-import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
-from benchmarks.stage import activations, installation, tell
-from contracts import event_key
+from benchmarks.stage import Latencies, Stage, activations, installation, tell
 from tests import builders
 from tests.installation import Installation
-from tests.waiting import eventually
-from worker.core.outcome import FINAL, Outcome
 
 SHARE = 0.3
-LOOK_EVERY_S = 0.002
-
-
-@dataclass
-class Latencies:
-    """Looks, in a thread of its own, when each published event is applied.
-
-    Attributes:
-        here: the installation.
-        waiting: key of an event -> when it was published.
-        took_ms: of each event that was applied, by its key.
-    """
-
-    here: Installation
-    waiting: dict[str, float] = field(default_factory=dict)
-    took_ms: dict[str, float] = field(default_factory=dict)
-
-    def watch(self, ending: threading.Event) -> None:
-        """Look until told to end."""
-        with self.here.valkey.client() as client:
-            while not ending.wait(LOOK_EVERY_S):
-                keys = list(self.waiting)
-                names = [self.here.store.keys.outcome(key) for key in keys]
-                texts = client.mget(names) if names else []
-                now = time.monotonic()
-                for key, text in zip(keys, texts, strict=True):
-                    if text and Outcome.from_json(text).state in FINAL:
-                        self.took_ms[key] = (now - self.waiting.pop(key)) * 1000
 
 
 def _changes(services: int, routers: int) -> Iterator[tuple[str, dict[str, object]]]:
@@ -99,21 +66,16 @@ def measure(
         here.wait_until_settled(60)
         full = None if rate else _rate_at_full_speed(here, 1000, 10**6, routers)
         pace = rate or SHARE * (full or 0)
-        looks, ending = Latencies(here), threading.Event()
-        watcher = threading.Thread(target=looks.watch, args=(ending,))
-        watcher.start()
         events = _changes(services, routers)
         seen: dict[bool, list[float]] = {False: [], True: []}
         silent = here.control["R1"]
         for phase in range(2 * phases):
             is_silent = phase % 2 == 1
             silent.set_faults(hang_on_connect=is_silent, hang_in_use=is_silent)
-            seen[is_silent].append(p99(_phase(here, events, looks, pace, phase_s)))
+            seen[is_silent].append(p99(_phase(here, events, pace, phase_s)))
             silent.clear_faults()
             silent.reset_sessions()
             here.wait_until_settled(60)
-        ending.set()
-        watcher.join()
         killed = here.log_text().count('"worker.silent"')
     well, one_silent = statistics.median(seen[False]), statistics.median(seen[True])
     return {
@@ -133,24 +95,15 @@ def measure(
 
 
 def _phase(
-    here: Installation,
-    events: Iterator[tuple[str, dict[str, object]]],
-    looks: Latencies,
-    pace: float,
-    phase_s: float,
+    here: Stage, events: Iterator[tuple[str, dict[str, object]]], pace: float, phase_s: float
 ) -> list[float]:
     """Publish at the pace; the latencies (ms) of the events of the routers that stay well."""
-    began, keys = time.monotonic(), []
+    watched = Latencies(here)
     for n in range(int(pace * phase_s)):
-        time.sleep(max(0.0, began + n / pace - time.monotonic()))
+        time.sleep(max(0.0, watched.began + n / pace - time.time()))
         router, event = next(events)
-        sent = time.monotonic()
-        here.publisher.publish([event])
-        if router != "R1":
-            keys.append(event_key(str(event["source"]), str(event["id"])))
-            looks.waiting[keys[-1]] = sent
-    eventually(lambda: not looks.waiting, "the others' events are applied", within_s=60)
-    return [looks.took_ms[key] for key in keys]
+        watched.publish(event, counts=router != "R1")
+    return watched.took_ms()
 
 
 if __name__ == "__main__":

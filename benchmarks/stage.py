@@ -16,10 +16,11 @@ from pathlib import Path
 from celery import Celery
 
 from benchmarks.noop_worker import NOOP
-from contracts import names
+from contracts import event_key, names
 from tests import builders
 from tests.installation import PREFIX, SERVER, Installation
 from tests.waiting import eventually
+from worker.core.outcome import FINAL
 from worker.runtime.celery_app import make_app
 from worker.settings import Settings
 
@@ -112,6 +113,50 @@ class Stage(Installation):
         before, spent = self.cpu_ms(more), dict[str, float]()
         yield spent
         spent |= {name: after - before[name] for name, after in self.cpu_ms(more).items()}
+
+
+class Latencies:
+    """How long events take from publishing until their last word is said.
+
+    Redis notes that moment in the feed of outcomes: it is read afterwards, and nothing has to look
+    meanwhile.
+
+    Attributes:
+        began: seconds since 1970.
+    """
+
+    def __init__(self, here: Stage) -> None:
+        self._here = here
+        self._cursor = here.store.feed.last()
+        self._sent: dict[str, float] = {}
+        self._sources: set[str] = set()
+        self.began = time.time()
+
+    def publish(self, event: dict[str, object], *, counts: bool = True) -> None:
+        """Publish an event; one that does not count is not looked for."""
+        if counts:
+            source = str(event["source"])
+            self._sent[event_key(source, str(event["id"]))] = time.time() * 1000
+            self._sources.add(source)
+        self._here.publisher.publish([event])
+
+    def took_ms(self, within_s: float = 60) -> list[float]:
+        """Latencies in the order of publishing; waits for those that are not there yet."""
+        took: dict[str, float] = {}
+
+        def all_there() -> bool:
+            more = True
+            while more:
+                page = self._here.store.feed.read(sorted(self._sources), self._cursor, 1_000)
+                self._cursor, more = page.cursor, page.more
+                for id_, said in page.items:
+                    key = event_key(said.source, said.event_id)
+                    if key in self._sent and said.state in FINAL:
+                        took[key] = float(id_.partition("-")[0]) - self._sent[key]
+            return len(took) == len(self._sent)
+
+        eventually(all_there, "the last word on each event", within_s=within_s)
+        return [took[key] for key in self._sent]
 
 
 @contextmanager
