@@ -16,14 +16,19 @@ class Turns:
     """One at a time; who has begun already comes before who has not.
 
     Args:
-        idle_s: another begins after so long without anybody computing, or when none has begun.
+        idle_s: says after how long (s) without anybody computing another begins, unless none has
+            begun.
         clock: monotonic seconds.
 
     Attributes:
         waiting: threads that wait to go on.
     """
 
-    def __init__(self, idle_s: float = 0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        idle_s: Callable[[], float] = lambda: 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._idle_s = idle_s
         self._clock = clock
         self._door = threading.Lock()  # who stands here is the next to begin
@@ -75,7 +80,7 @@ class Turns:
             return None
         if not self._begun:
             return 0
-        return max(self._free_since + self._idle_s - self._clock(), 0)
+        return max(self._free_since + self._idle_s() - self._clock(), 0)
 
     def _give_back(self) -> None:
         self._free, self._free_since = True, self._clock()

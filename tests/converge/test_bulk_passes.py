@@ -11,7 +11,7 @@ from producers.connection import open_publisher
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
-from worker.convergence.bulk import Bulk
+from worker.convergence.bulk import IDLE_BESIDE_LIVE_S, IDLE_S, LIVE_FOR_S, Bulk
 from worker.store.taken import MOST_BULK
 from worker.turns import Turns, out_of_turn
 
@@ -86,6 +86,47 @@ def test_a_worker_that_ends_begins_no_more_of_them():
     bulk.end()
     later.pop()()
     assert passes == []
+
+
+def test_bulk_passes_step_back_while_live_events_come():
+    now, looks, later, order = [100.0], [0], [], []
+
+    def clock():
+        looks[0] += 1
+        return now[0]
+
+    bulk = Bulk(later.append, clock)
+    waiting, answered = threading.Event(), threading.Event()
+
+    def asks_a_router(name):
+        order.append(name)
+        with out_of_turn():
+            waiting.set()
+            assert answered.wait(LONG_S)
+
+    def works_on(name):
+        bulk.add(name, asks_a_router if name == "R1" else order.append)
+        thread = threading.Thread(target=later.pop())
+        thread.start()
+        return thread
+
+    threads = [works_on("R1")]
+    assert waiting.wait(LONG_S)
+    bulk.live_came()
+    now[0] += (IDLE_S + IDLE_BESIDE_LIVE_S) / 2
+    threads.append(works_on("R2"))
+    before = looks[0]
+    eventually(lambda: looks[0] > before + 5, "it has looked whether it may begin")
+    assert order == ["R1"]
+    now[0] += IDLE_BESIDE_LIVE_S
+    eventually(lambda: order == ["R1", "R2"], "another begins in the end")
+    now[0] += LIVE_FOR_S
+    threads.append(works_on("R3"))
+    now[0] += IDLE_S
+    eventually(lambda: order == ["R1", "R2", "R3"], "and soon when no live events come any more")
+    answered.set()
+    for thread in threads:
+        thread.join(LONG_S)
 
 
 def test_who_has_begun_goes_on_before_others_begin():

@@ -5,14 +5,19 @@ pass finds the router free, and a thread.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
 from worker.turns import Turns
 
 IDLE_S: Final = 0.003
-"""Beside routers that answer at once one pass ends before the next begins, so few are held at a
-time; slow ones are waited for together."""
+"""Another pass begins after so long in which nobody computed: beside routers that answer at once
+few are held at a time; slow ones are waited for together."""
+IDLE_BESIDE_LIVE_S: Final = 0.03
+"""The same while live events come: each router that a bulk pass holds is one that they wait for."""
+LIVE_FOR_S: Final = 2.0
+"""Live events come as long as the last one is no older."""
 
 
 def _at_once(work: Callable[[], None]) -> None:
@@ -24,11 +29,18 @@ class Bulk:
 
     Args:
         start: runs work in a thread, or hands it to one; without it, in the caller's.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, start: Callable[[Callable[[], None]], object] = _at_once) -> None:
+    def __init__(
+        self,
+        start: Callable[[Callable[[], None]], object] = _at_once,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._start = start
-        self._turns = Turns(IDLE_S)
+        self._clock = clock
+        self._live_until = clock()
+        self._turns = Turns(self._idle_s, clock)
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
         self._ends = False
@@ -47,6 +59,13 @@ class Bulk:
                 self._waiting.discard(router)
             if not self._ends:
                 one_pass(router)
+
+    def live_came(self) -> None:
+        """A live event was worked on: bulk passes step back for a moment."""
+        self._live_until = self._clock() + LIVE_FOR_S
+
+    def _idle_s(self) -> float:
+        return IDLE_BESIDE_LIVE_S if self._clock() < self._live_until else IDLE_S
 
     def end(self) -> None:
         """Begin no more passes: their marks stay due, and are found by whoever works on."""

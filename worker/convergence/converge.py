@@ -132,6 +132,8 @@ class Converge:
             return False
         if not isinstance(acquired, Acquired):
             return acquired is BULK_ALONE
+        if acquired.marks and not is_bulk:
+            self.bulk.live_came()
         hold = Hold(self.store.routers, router, token, self.clock)
         outages = Outages(self.store, hold, place, acquired.state, self.limits.back_off)
         tally = Tally()

@@ -35,9 +35,8 @@ log = structlog.get_logger()
 
 ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
-BULK_AT_ONCE: Final = 50
-"""Events of one take of the bulk lane: a live event waits for no more of them. `ROUNDS` takes are
-enough for what one message carries."""
+BULK_AT_ONCE: Final = 20
+"""Events of one take of the bulk lane: a live event waits for no more of them."""
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""
 
@@ -91,7 +90,7 @@ class Accept:
         """
         done, rung = 0, False
         most = _at_once(lane)
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS + len(carried) // most):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
             took = self._take_and_fold(carried[:most], lane, may_ring=not rung)

@@ -16,7 +16,7 @@ from worker.core.record import ServiceRecord
 from worker.store.records import Stored, decode_stored
 from worker.store.troubles import Known
 
-MOST_BULK: Final = 50
+MOST_BULK: Final = 20
 """Bulk marks of one batch: a live event at the router waits for no more of their writes."""
 BULK_ALONE: Final = "bulk-alone"
 """Instead of a router: nothing but bulk is due there, which is left to a bulk pass."""
