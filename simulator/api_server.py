@@ -143,7 +143,8 @@ class ApiSession(asyncio.Protocol):
             cost = self._cost(command)
             if cost:
                 router = self.router
-                router.busy_until = max(self._loop.time(), router.busy_until) + cost
+                # From when it came, not from now: a late timer must not make the router slower.
+                router.busy_until = max(command.arrived, router.busy_until) + cost
                 self._timer = self._loop.call_at(router.busy_until, self._finish, command)
                 return
             self._run(command)
