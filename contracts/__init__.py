@@ -18,7 +18,7 @@ from contracts.events import (
     Snapshot,
     Suspended,
 )
-from contracts.identity import content_hash, deterministic_id, event_key, version_hash
+from contracts.identity import content_hash, deterministic_id, event_key, hashes, version_hash
 from contracts.manifest import Manifest
 from contracts.parse import parse_document, parse_event, to_json
 from contracts.service import (
@@ -65,6 +65,7 @@ __all__ = [
     "content_hash",
     "deterministic_id",
     "event_key",
+    "hashes",
     "parse_document",
     "parse_event",
     "to_json",

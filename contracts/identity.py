@@ -4,13 +4,20 @@ Who calls it: publishers (ids), the worker (duplicates, versions). Pure function
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 NAMESPACE: Final = UUID("c1fd626c-e01a-59e3-9b5e-ee6705b482b3")
 """Of the ids that `deterministic_id` gives (uuid5 of `urn:leasewire:event-id`). Never to change."""
+
+
+class Hashes(NamedTuple):
+    """What `content_hash` and `version_hash` say of an event."""
+
+    content: str
+    version: str
 
 
 def canonical_json(value: object) -> bytes:
@@ -21,7 +28,11 @@ def canonical_json(value: object) -> bytes:
 
 
 def _digest(*values: object) -> str:
-    return sha256(canonical_json(values)).hexdigest()
+    return _digest_of_parts(map(canonical_json, values))
+
+
+def _digest_of_parts(parts: Iterable[bytes]) -> str:
+    return sha256(b"[" + b",".join(parts) + b"]").hexdigest()
 
 
 def content_hash(raw_event: Mapping[str, object]) -> str:
@@ -31,10 +42,7 @@ def content_hash(raw_event: Mapping[str, object]) -> str:
     With a `revision`, which orders it, the time is left out: a publisher that sends the event
     again may stamp it anew.
     """
-    data = raw_event.get("data")
-    counted = isinstance(data, Mapping) and data.get("revision") is not None
-    time = None if counted else raw_event.get("time")
-    return _digest(raw_event.get("type"), raw_event.get("subject"), time, data)
+    return hashes(raw_event).content
 
 
 def version_hash(raw_event: Mapping[str, object]) -> str:
@@ -42,7 +50,20 @@ def version_hash(raw_event: Mapping[str, object]) -> str:
 
     It decides between events of equal revision in the same way on every worker.
     """
-    return _digest(raw_event.get("type"), raw_event.get("data"))[:16]
+    return hashes(raw_event).version
+
+
+def hashes(raw_event: Mapping[str, object]) -> Hashes:
+    """Both at once: the data, most of an event, is encoded once."""
+    data = raw_event.get("data")
+    counted = isinstance(data, Mapping) and data.get("revision") is not None
+    time = None if counted else raw_event.get("time")
+    said = (raw_event.get("type"), raw_event.get("subject"), time, data)
+    type_, subject, moment, encoded = map(canonical_json, said)
+    return Hashes(
+        _digest_of_parts((type_, subject, moment, encoded)),
+        _digest_of_parts((type_, encoded))[:16],
+    )
 
 
 def event_key(source: str, event_id: str) -> str:

@@ -15,11 +15,11 @@ from contracts import (
     Manifest,
     content_hash,
     event_key,
+    hashes,
     names,
-    parse_event,
-    version_hash,
 )
-from contracts.parse import HORIZON, MAX_CLOCK_SKEW
+from contracts.document import read_document
+from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document
 from worker.core.outcome import DeadLetter, Outcome
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
@@ -136,7 +136,8 @@ def admit(
         detail = f"its folding was begun {intake.attempts - 1} times and never ended"
         return NotAdmitted("poison", detail, "failed")
     try:
-        event = parse_event(_text_of(intake.raw), strict=False)
+        document, problems = read_document(_text_of(intake.raw))
+        event = parse_document(document, problems, strict=False)
     except ContractViolation as violation:
         codes = {problem.code for problem in violation.problems}
         reason = "unsupported-type" if "unsupported-type" in codes else "invalid-event"
@@ -154,16 +155,16 @@ def admit(
     if source.order == "times":
         revision = _microseconds(event.time)
     effective_at = event.data.effective_at
-    raw = object_of(intake.raw)
+    said = hashes(document)
     return Admitted(
         event=event,
         key=intake.key,
         lane=intake.lane,
         source=source,
         revision=revision,
-        digest=version_hash(raw),
-        content=content_hash(raw),
-        raw=raw,
+        digest=said.version,
+        content=said.content,
+        raw=document,
         effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
         as_of_ms=_microseconds(event.asof) // 1000 if event.asof else 0,
     )

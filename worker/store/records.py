@@ -1,12 +1,12 @@
 """Service records and the commit: record, claims, marks, outcomes and journal in one step."""
 
-import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
 
 import redis
+from pydantic_core import to_json
 from redis.client import Pipeline
 
 from contracts import names
@@ -203,7 +203,7 @@ class Records:
             if lane is not None and start + len(part) == len(commits):
                 order["lane"] = names.LANES.index(lane) + 1
             with store_errors():
-                answer = self._scripts.run("commit", keys, [json.dumps(order)])
+                answer = self._scripts.run("commit", keys, [to_json(order)])
             results, to_ring, held, freed, alarms, is_drained = answer
             drained = bool(is_drained)
             crossings += [

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 import redis
+from pydantic_core import to_json
 
 from contracts import names
 from worker.core.applied_policy import AppliedPolicy
@@ -253,7 +254,7 @@ class Routers:
         order = {"first": first, "services": [self._order_of(end, table) for end in ends]}
         with store_errors():
             held, results = self._scripts.run(
-                "conclude", table.keys, [router, token, new_stamp(), json.dumps(order)]
+                "conclude", table.keys, [router, token, new_stamp(), to_json(order)]
             )
         return [bool(each) for each in results] if held else None
 
