@@ -261,6 +261,20 @@ def _each_router(figures: Figures) -> Iterator[Metric]:
         ("router",),
         {(each.name,): each.read_ms / 1000 for each in routers if each.read_ms},
     )
+    pools = [(each.name, pool) for each in routers for pool in each.pools]
+    yield _gauges(
+        "leasewire_router_pool_used_addresses",
+        "Addresses in use of a pool that a DHCP server gives from, when the router was last read "
+        "as a whole. From nine tenths of them on somebody is alerted.",
+        ("router", "pool"),
+        {(router, pool.name): pool.used for router, pool in pools},
+    )
+    yield _gauges(
+        "leasewire_router_pool_addresses",
+        "All addresses of such a pool, with those of the pools from which it goes on.",
+        ("router", "pool"),
+        {(router, pool.name): pool.size for router, pool in pools},
+    )
 
 
 def _stuck(figures: Figures) -> Iterator[Metric]:

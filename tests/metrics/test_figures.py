@@ -148,18 +148,35 @@ def test_routers_by_state(world, store, leasewire, seen):
     assert seen().by("leasewire_router_up", "router") == {"R1": 1}
 
 
-def test_when_a_router_was_last_read_as_a_whole(world, store, seen):
-    found = seen()
-    assert found.by("leasewire_router_last_full_read_timestamp_seconds", "router") == {}
+def report(world, store):
+    """R1's hourly report."""
     store.full_reads.ask(["R1", "R2"], 3_600_000)
     look, due, _ = store.keys.reports_block()
     store.client.delete(look)
     store.client.zadd(due, {"R1": 1})
     assert store.full_reads.ask(["R1", "R2"], 3_600_000) == 1
     world.converge.run("R1")
+
+
+def test_when_a_router_was_last_read_as_a_whole(world, store, seen):
+    found = seen()
+    assert found.by("leasewire_router_last_full_read_timestamp_seconds", "router") == {}
+    report(world, store)
     read = store.full_reads.last("R1").at_ms / 1000
     found = seen().by("leasewire_router_last_full_read_timestamp_seconds", "router")
     assert found == {"R1": read}
+
+
+def test_how_full_pools_are_is_as_the_last_report_found_it(world, store, seen):
+    world.r1.add_row("/ip/pool", {"name": "first", "ranges": "203.0.113.10-203.0.113.19"})
+    world.r1.add_row("/ip/pool", {"name": "nobody's", "ranges": "203.0.113.20-203.0.113.29"})
+    (server,) = world.r1.rows("/ip/dhcp-server")
+    world.r1.set_row("/ip/dhcp-server", server[".id"], {"address-pool": "first"})
+    assert seen().by("leasewire_router_pool_addresses", "pool", router="R1") == {}
+    report(world, store)
+    found = seen()
+    assert found.by("leasewire_router_pool_addresses", "pool", router="R1") == {"first": 10}
+    assert found.value("leasewire_router_pool_used_addresses", router="R1", pool="first") == 0
 
 
 def test_workers_and_how_old_their_signs_are(world, store, seen):

@@ -88,9 +88,11 @@ def _tell_pools(store: Store, session: RouterSession, hold: Hold) -> None:
     router, pools = hold.router, session.read_pools(hold.progress)
     if pools is None:
         return
+    uses = list(pools_in_use(pools))
+    store.full_reads.save_pools(router, uses)
     told = {(each.kind, each.subject) for each in store.alerts.open()}
     found: dict[tuple[AlertKind, str], str] = {}
-    for use in pools_in_use(pools):
+    for use in uses:
         alert: tuple[AlertKind, str] = ("pool-nearly-full", f"{router} {use.name}")
         if use.nearly_full(told=alert in told):
             found[alert] = f"router {router}, {use.in_words}"

@@ -4,12 +4,13 @@ Losing it does no harm: the next full read of a router makes it anew.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
 import redis
 
+from worker.core.pools import PoolUse
 from worker.store.connection import store_errors
 from worker.store.fleet import Action
 from worker.store.keys import Keys
@@ -20,6 +21,8 @@ APPROVED_MS: Final = 6 * 3_600_000
 """For so long an approval holds, should the rebuild not be over before."""
 REPORTED: Final = "reported"
 """Field of a router's hash: when the last report was made (ms), beside the long report itself."""
+POOLS: Final = "pools"
+"""Another one: [[pool, addresses in use, all of them], …] as JSON, as that report found them."""
 _LOOK_EVERY_MS: Final = 2_000
 _AT_ONCE: Final = 5
 """Reports asked for at one look: they are no reason to keep events waiting."""
@@ -110,6 +113,12 @@ class FullReads:
             pipe.expire(key, KEPT_S)
             pipe.zadd(self._keys.reports_block()[1], {router: report.at_ms + every_ms})
             pipe.execute()
+
+    def save_pools(self, router: str, uses: Sequence[PoolUse]) -> None:
+        """Keep how full its pools are; goes with the report."""
+        text = json.dumps([[each.name, each.used, each.size] for each in uses])
+        with store_errors():
+            self._client.hset(self._keys.router_full_read(router), POOLS, text)
 
     def last(self, router: str) -> Report | None:
         """The last report of a router."""

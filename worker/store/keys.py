@@ -393,7 +393,7 @@ class Keys:
         return f"{self.prefix}router:{router}:troubles"
 
     def router_full_read(self, router: str) -> str:
-        """Hash: when it booted, an approved rebuild, the last report. Lives 40 days."""
+        """Hash: when it booted, an approved rebuild, the last report, its pools. Lives 40 days."""
         return f"{self.prefix}router:{router}:full-read"
 
     def router_state(self, router: str) -> str:

@@ -13,7 +13,7 @@ from worker.core.circuit import RouterState
 from worker.core.vitals import RouterVitals
 from worker.store.connection import store_errors
 from worker.store.fleet import BULK, Fleet
-from worker.store.full_reads import REPORTED
+from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
 from worker.store.views import (
     PRIORITIES,
@@ -40,6 +40,14 @@ class Waits(NamedTuple):
     since_ms: int
 
 
+class PoolFigures(NamedTuple):
+    """A pool, with those from which it goes on when it is full: addresses in use, and in all."""
+
+    name: str
+    used: int
+    size: int
+
+
 class RouterFigures(NamedTuple):
     """One router.
 
@@ -55,6 +63,7 @@ class RouterFigures(NamedTuple):
         waiting: of the marked those that could not go on when they were looked at last.
         given_up: services that are not looked at again by themselves: each has a dead letter.
         read_ms: when its tables were last read as a whole; 0: not yet.
+        pools: those that its DHCP servers give from, as they were then.
     """
 
     name: str
@@ -68,6 +77,7 @@ class RouterFigures(NamedTuple):
     waiting: Sequence[Waits]
     given_up: int
     read_ms: int
+    pools: Sequence[PoolFigures]
 
     @property
     def vitals(self) -> RouterVitals:
@@ -104,7 +114,7 @@ def read_routers(
                 pipe.hlen(block[1])
                 pipe.zcard(block[0])
                 pipe.hgetall(block[9])
-                pipe.hget(keys.router_full_read(name), REPORTED)
+                pipe.hmget(keys.router_full_read(name), REPORTED, POOLS)
                 ask_due_counts(pipe, block[0], now_ms)
                 ask_first_marks(pipe, block[0])
             answers = iter(pipe.execute())
@@ -130,6 +140,7 @@ def read_routers(
                         waiting,
                         len(each.why) - len(waiting),
                         max(int(each.reported or 0), int(surveyed.get(each.name, 0))),
+                        [PoolFigures(*pool) for pool in json.loads(each.pools or "[]")],
                     )
                 )
     return found
@@ -144,7 +155,9 @@ class _Answers:
         self.busy = bool(next(answers))
         self.services, self.marked, self.backlog = (int(next(answers)) for _ in range(3))
         self.why: Mapping[str, str] = next(answers)
-        self.reported: str | None = next(answers)
+        self.reported: str | None
+        self.pools: str | None
+        self.reported, self.pools = next(answers)
         self._counts = [int(next(answers)) for _ in PRIORITIES]
         self._firsts = [next(answers) for _ in PRIORITIES]
 
