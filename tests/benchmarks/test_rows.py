@@ -46,13 +46,8 @@ def test_events_one_by_one_and_rows_of_an_import(here):
     found = [single_events.measure(here, 20), imports.measure(here, 30)]
     assert applied(here) == before + 20 + 30 + 2 * 2 * ROUTERS  # each warms up with two a router
     assert [each["row"] for each in found] == ["1", "2"]
-    *others, with_ansible = found
-    for each in others:
+    for each in found:
         assert each["ratio"] > 0
-    # Its task is what a play takes longer than an empty one: with ten rows that is lost in noise.
-    # That Ansible did its part is asserted in the benchmark.
-    assert with_ansible["ansible_start_s"] > 0
-    assert with_ansible["ratio"] != 0
         assert min(each["noop_per_s"]) > 0
 
 
