@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.noop_worker import NOOP
 from benchmarks.silent_router import p99
-from benchmarks.stage import Latencies, Stage, installation, tell
+from benchmarks.stage import Latencies, Stage, at_pace, installation, tell
 from contracts import names
 from tests.waiting import eventually
 
@@ -25,9 +25,7 @@ LATENCY_MS = 5.0
 def noop_latencies(here: Stage, count: int) -> list[float]:
     """How long (ms) tasks that do nothing are under way, at the pace of the events."""
     app, noted = here.application(), here.directory / "noop"
-    began = time.monotonic()
-    for n in range(count):
-        time.sleep(max(0.0, began + n / PACE - time.monotonic()))
+    for _ in at_pace(range(count), PACE):
         arguments = (time.time(), str(noted))
         app.send_task(NOOP, arguments, queue=names.QUEUE_EVENTS, ignore_result=True)
     eventually(lambda: len(noted.read_text().splitlines()) == count, "all no-ops ran", within_s=30)
@@ -38,8 +36,7 @@ def noop_latencies(here: Stage, count: int) -> list[float]:
 def live(here: Stage, events: Sequence[dict[str, object]]) -> tuple[list[float], int]:
     """Latencies (ms) of events published at the pace; how many came while the bulk lane had any."""
     watched, beside = Latencies(here), 0
-    for n, event in enumerate(events):
-        time.sleep(max(0.0, watched.began + n / PACE - time.time()))
+    for event in at_pace(events, PACE):
         beside += here.store.journal.depth("bulk") > 0
         watched.publish(event)
     return watched.took_ms(), beside

@@ -8,7 +8,7 @@ nothing happens is subtracted. The simulated routers and the publisher are left 
 import argparse
 import time
 
-from benchmarks.stage import Stage, a_piece, installation, tell
+from benchmarks.stage import Stage, a_piece, at_pace, installation, tell
 
 ROUTERS = 50
 PACE = 40
@@ -22,8 +22,7 @@ def cpu_ms_an_event(here: Stage, events: int, idle_s: float) -> dict[str, float]
     made = here.fresh(events)
     began = time.monotonic()
     with here.spending() as spent:
-        for n, event in enumerate(made):
-            time.sleep(max(0.0, began + n / PACE - time.monotonic()))
+        for event in at_pace(made, PACE):
             here.publisher.publish([event])
         here.wait_until_settled(60)
         took_s = time.monotonic() - began

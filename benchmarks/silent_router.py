@@ -12,8 +12,9 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from benchmarks.stage import Latencies, Stage, activations, installation, tell
+from benchmarks.stage import Latencies, Stage, activations, at_pace, installation, tell
 from tests import builders
 from tests.installation import Installation
 
@@ -99,9 +100,7 @@ def _phase(
 ) -> list[float]:
     """Publish at the pace; the latencies (ms) of the events of the routers that stay well."""
     watched = Latencies(here)
-    for n in range(int(pace * phase_s)):
-        time.sleep(max(0.0, watched.began + n / pace - time.time()))
-        router, event = next(events)
+    for router, event in at_pace(islice(events, int(pace * phase_s)), pace):
         watched.publish(event, counts=router != "R1")
     return watched.took_ms()
 

@@ -8,10 +8,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from celery import Celery
 
@@ -37,6 +38,7 @@ AS_SHIPPED = (
 QUIET = {"LEASEWIRE_LOG_LEVEL": "WARNING"} | {
     f"LEASEWIRE_{name.upper()}": str(Settings.model_fields[name].default) for name in AS_SHIPPED
 }
+_Item = TypeVar("_Item")
 CHUNK = 500
 """Events a call of what publishes many, as `leasewire import` does."""
 BOTH = (names.QUEUE_EVENTS, names.QUEUE_ROUTERS)
@@ -115,14 +117,19 @@ class Stage(Installation):
         spent |= {name: after - before[name] for name, after in self.cpu_ms(more).items()}
 
 
+def at_pace(items: Iterable[_Item], pace: float) -> Iterator[_Item]:
+    """Give the items one by one, `pace` of them a second."""
+    began = time.monotonic()
+    for n, item in enumerate(items):
+        time.sleep(max(0.0, began + n / pace - time.monotonic()))
+        yield item
+
+
 class Latencies:
     """How long events take from publishing until their last word is said.
 
     Redis notes that moment in the feed of outcomes: it is read afterwards, and nothing has to look
     meanwhile.
-
-    Attributes:
-        began: seconds since 1970.
     """
 
     def __init__(self, here: Stage) -> None:
@@ -130,7 +137,6 @@ class Latencies:
         self._cursor = here.store.feed.last()
         self._sent: dict[str, float] = {}
         self._sources: set[str] = set()
-        self.began = time.time()
 
     def publish(self, event: dict[str, object], *, counts: bool = True) -> None:
         """Publish an event; one that does not count is not looked for."""
