@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -50,10 +50,7 @@ def gateway_command(
     configure_logging(context.settings)
     with asked_to_stop() as stopping, gateway(context, listen, port, depth, bulk_depth) as server:
         typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
-        while server.running and not stopping.wait(_LOOK_EVERY_S):
-            pass
-    if not stopping.is_set():
-        raise typer.Exit(1)
+        run_until_stopped(server, stopping)
     typer.echo("The gateway has stopped.")
 
 
@@ -75,6 +72,26 @@ def gateway(
     from leasewire.serve import serving  # noqa: PLC0415 - an extra, and half a second for others
 
     return serving(context, host, port, depth, bulk_depth)
+
+
+class Running(Protocol):
+    """What runs in a thread of its own."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it still does."""
+
+
+def run_until_stopped(service: Running, stopping: threading.Event) -> None:
+    """Wait until somebody asks to stop.
+
+    Raises:
+        typer.Exit: 1: the service ended by itself.
+    """
+    while service.running and not stopping.wait(_LOOK_EVERY_S):
+        pass
+    if not stopping.is_set():
+        raise typer.Exit(1)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from leasewire.context import Context, InventoryOption
-from leasewire.gateway import asked_to_stop
+from leasewire.gateway import asked_to_stop, run_until_stopped
 from leasewire.outcomes import targets_of
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
@@ -16,7 +16,6 @@ from worker.log_setup import configure_logging
 if TYPE_CHECKING:
     from leasewire.exporter import MetricsServer
 
-_LOOK_EVERY_S: Final = 0.2
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -55,10 +54,7 @@ def metrics_command(
     context.check_login()
     with asked_to_stop() as stopping, exporting(context, address) as server:
         typer.echo(f"Figures for Prometheus are at {server.url}/metrics.")
-        while server.running and not stopping.wait(_LOOK_EVERY_S):
-            pass
-    if not stopping.is_set():
-        raise typer.Exit(1)
+        run_until_stopped(server, stopping)
     typer.echo("The figures have stopped.")
 
 

@@ -14,7 +14,7 @@ from redis import RedisError
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.events import document_of
-from leasewire.gateway import asked_to_stop
+from leasewire.gateway import asked_to_stop, run_until_stopped
 from leasewire.printing import (
     JsonOption,
     local_time,
@@ -44,7 +44,6 @@ app = typer.Typer(no_args_is_help=True, help="Webhooks to the BSS: what became o
 FILE: Final = "outcomes.toml"
 """Beside the inventory; where outcome webhooks go."""
 _BAD_INPUT: Final = 2
-_LOOK_EVERY_S: Final = 0.2
 
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="As `targets` names it.")]
 
@@ -72,10 +71,7 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     context.check_login()
     with asked_to_stop() as stopping, delivering(context, targets) as running:
         typer.echo(f"Outcomes are delivered to {', '.join(each.name for each in targets)}.")
-        while running.running and not stopping.wait(_LOOK_EVERY_S):
-            pass
-    if not stopping.is_set():
-        raise typer.Exit(1)
+        run_until_stopped(running, stopping)
     typer.echo("The delivery has stopped.")
 
 
