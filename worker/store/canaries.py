@@ -8,7 +8,7 @@ from typing import Final, cast
 import redis
 
 from contracts import names
-from worker.store.connection import store_errors
+from worker.store.connection import redis_now_ms, store_errors
 from worker.store.keys import Keys
 
 QUEUES: Final = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
@@ -30,7 +30,7 @@ class Canaries:
         with store_errors():
             if not self._client.set(self._keys.canary_claim, "1", nx=True, px=EVERY_MS):
                 return None
-            now_ms, found = self._now_ms(), list[str]()
+            now_ms, found = redis_now_ms(self._client), list[str]()
             for queue in QUEUES:
                 new = self._client.hsetnx(self._keys.canaries, queue, str(now_ms))
                 if new or not self._client.llen(self._keys.queue(queue)):
@@ -51,9 +51,5 @@ class Canaries:
             sent = cast("dict[str, str]", self._client.hgetall(self._keys.canaries))
             if names.QUEUE_BULK in sent and self._client.llen(self._keys.queue(names.QUEUE_EVENTS)):
                 del sent[names.QUEUE_BULK]
-            now_ms = self._now_ms()
+            now_ms = redis_now_ms(self._client)
         return {queue: max(0, now_ms - int(at_ms)) for queue, at_ms in sent.items()}
-
-    def _now_ms(self) -> int:
-        seconds, micros = self._client.time()
-        return int(seconds) * 1000 + int(micros) // 1000

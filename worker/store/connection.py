@@ -56,6 +56,12 @@ def store_errors() -> Iterator[None]:
         raise
 
 
+def redis_now_ms(client: redis.Redis) -> int:
+    """Redis's clock, in milliseconds since 1970."""
+    seconds, micros = client.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 def check_login(url: str, **login: Unpack[RedisLogin]) -> None:
     """Make sure that Redis lets us in, where it can be reached: who starts waits for it by itself.
 

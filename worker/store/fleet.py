@@ -8,7 +8,7 @@ import redis
 
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.policy import RouterPolicy
-from worker.store.connection import store_errors
+from worker.store.connection import redis_now_ms, store_errors
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
 from worker.store.scripts import Scripts
@@ -277,8 +277,7 @@ class Fleet:
 
     def _now_ms(self) -> int:
         with store_errors():
-            seconds, micros = self._client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+            return redis_now_ms(self._client)
 
     def _action(
         self, actor: str, what: str, router: str, detail: str, at_ms: int | None = None

@@ -15,7 +15,7 @@ from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord
 from worker.core.record_text import record_from_json, record_to_json
-from worker.store.connection import store_errors
+from worker.store.connection import redis_now_ms, store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import SEEN_PERIODS, Keys
 from worker.store.scripts import Scripts
@@ -126,8 +126,7 @@ class Records:
     def now_ms(self) -> int:
         """Redis's clock, in milliseconds since 1970."""
         with store_errors():
-            seconds, micros = self._client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+            return redis_now_ms(self._client)
 
     def read(self, service_ids: Sequence[str]) -> dict[str, Stored]:
         """The records of services; an unknown one comes as an empty record of generation 0."""

@@ -11,7 +11,7 @@ from contracts import names
 from worker.core.circuit import RouterState
 from worker.core.history import line_from_json
 from worker.core.outcome import DeadLetter, Outcome
-from worker.store.connection import store_errors
+from worker.store.connection import redis_now_ms, store_errors
 from worker.store.fleet import Held
 from worker.store.keys import Keys
 from worker.store.records import Stored, decode_stored
@@ -191,7 +191,7 @@ class Views:
         """Leave a worker's sign of life."""
         workers = self._keys.workers
         with store_errors():
-            now_ms = self._now_ms()
+            now_ms = redis_now_ms(self._client)
             pipe = self._client.pipeline(transaction=False)
             pipe.zadd(workers, {worker: now_ms})
             pipe.zremrangebyscore(workers, "-inf", now_ms - SEEN_MS)
@@ -204,16 +204,12 @@ class Views:
     def workers_seen(self) -> dict[str, int]:
         """The workers of the last day, and how long ago (ms) the last sign of each was."""
         with store_errors():
-            now_ms = self._now_ms()
+            now_ms = redis_now_ms(self._client)
             found = cast(
                 "list[tuple[str, float]]",
                 self._client.zrange(self._keys.workers, 0, -1, withscores=True),
             )
         return {name: max(0, now_ms - int(at_ms)) for name, at_ms in found}
-
-    def _now_ms(self) -> int:
-        seconds, micros = self._client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
 
     def _records(self, keys: Sequence[str]) -> list[Stored]:
         if not keys:
