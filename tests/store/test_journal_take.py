@@ -91,6 +91,15 @@ def test_only_an_empty_journal_clears_the_flag(journal, put, client, prefix):
     assert not client.exists(flag)
 
 
+def test_what_the_message_carried_keeps_the_flag_until_its_commit(journal, put, client, prefix):
+    """Else the next publish rings while we are at work, and we take its event before its message."""
+    flag = names.journal_rung(prefix, LANE)
+    put("a")
+    client.set(flag, "1")
+    assert keys_of(journal.take(LANE, ["a"], 500)) == ["a"]
+    assert client.exists(flag)
+
+
 def test_a_full_take_keeps_publishers_from_ringing_beside_it(journal, put, client, prefix):
     put("a", "b", "c")
     journal.take(LANE, [], 2)

@@ -6,7 +6,8 @@
 --       4.. keys of events that the message itself carries
 -- Returns {full, {for each carried event how often it was begun before, or -1: the journal has
 -- it}, {key, body, begun before, key, body, begun before, …}, now, {former name, name, …}}. What
--- is carried and due in the journal is taken from there. An empty journal clears the flag: the next publish rings.
+-- is carried and due in the journal is taken from there. If nothing is, the flag goes: the next
+-- publish rings. Else it stays until the commit of what was taken: that looks again.
 must_be('hash', KEYS[1], KEYS[4], KEYS[5])
 must_be('zset', KEYS[2])
 must_be('string', KEYS[3])
@@ -49,7 +50,7 @@ end
 local full = #due == most
 if full then
   redis.call('SET', KEYS[3], '1', 'PX', tonumber(ARGV[3]))
-elseif #due == 0 then
+elseif #taken == 0 then
   redis.call('DEL', KEYS[3])
 end
 return { full and 1 or 0, carried, taken, now, redis.call('HGETALL', KEYS[5]) }
