@@ -9,6 +9,7 @@ import structlog
 
 from worker.convergence.hold import Hold
 from worker.core.census import Census, census, tagged_rows
+from worker.core.planner import wanted_at
 from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 from worker.ports import RouterSession
@@ -103,11 +104,15 @@ def look_through(store: Store, session: RouterSession, policy: RouterPolicy, hol
     router = hold.router
     hold.renew()
     rows = session.read_leases(None, hold.progress)
-    placed = {each.record.service_id: each.record for each in store.views.router_services(router)}
-    tags = {each.service_id for each in tagged_rows(rows, policy.installation)}
-    others = store.records.read(sorted(tags - placed.keys()))
+    held_in = policy.held_in(session.entries)
+    placed = {
+        each.record.service_id: wanted_at(router, each.record, held_in)
+        for each in store.views.router_services(router)
+    }
+    tagged = list(tagged_rows(rows, policy.installation))
+    others = store.records.read(sorted({each.service_id for each in tagged} - placed.keys()))
     known = placed.keys() | {name for name, each in others.items() if each.generation}
-    found = census(rows, placed, known, router, policy.held_in(session.entries))
+    found = census(rows, tagged, list(placed.values()), known, policy.installation)
     if found.too_many_orphans:
         raise _orphans(router, policy.installation, found)
     now_ms = store.records.now_ms()

@@ -6,17 +6,17 @@ Reads the store and the router; marks, claims and rows stay as they are.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from worker.convergence.shortcomings import lacking
 from worker.core.brake import HELD
 from worker.core.census import Census, Tagged, census, tagged_rows
 from worker.core.dhcp_options import is_ours
 from worker.core.drift import Difference, differences, in_words
-from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
+from worker.core.entry import claims_of, scopes_meet
 from worker.core.operations import Plan, Waiting
-from worker.core.planner import Wanted, plan
+from worker.core.planner import Wanted, plan, wanted_at
 from worker.core.policy import RouterPolicy
-from worker.core.record import Placement, ServiceRecord
 from worker.core.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row
 from worker.ports import RouterSession, Term
 from worker.store.store import Store
@@ -66,16 +66,15 @@ def read_fully(
     """
     pending = _pending(store, router)
     stored = {each.record.service_id: each for each in store.views.router_services(router)}
-    placed = {service_id: each.record for service_id, each in stored.items()}
     claims = store.views.router_claims(router)
     setup = session.read_setup(fresh=True)
-    braked = store.brake.held_at(router, placed.keys())
+    braked = store.brake.held_at(router, stored.keys())
     wanted = []
-    for record in placed.values():
-        one = _wanted(record, router, policy, claims)
+    for service_id, each in stored.items():
+        one = _claimed(wanted_at(router, each.record, policy), claims)
         hindered = one.entry.hindered or lacking(one.entry, setup, session)
-        if record.service_id in braked:
-            hindered = Waiting(HELD, f"by the limit of {braked[record.service_id].hold}")
+        if service_id in braked:
+            hindered = Waiting(HELD, f"by the limit of {braked[service_id].hold}")
         if hindered is not None:
             one = replace(one, entry=replace(one.entry, hindered=hindered))
         wanted.append(one)
@@ -84,15 +83,10 @@ def read_fully(
     leases = session.read_leases(None, progress)
     rows: list[Row] = [*options, *leases, *_listed(session, policy, wanted, progress)]
     made = plan(wanted, rows, policy)
-    strangers = sorted({each.service_id for each in tagged_rows(rows, policy.installation)})
-    others = store.records.read([name for name in strangers if name not in placed])
-    counted = census(
-        rows,
-        placed,
-        placed.keys() | {name for name, each in others.items() if each.generation},
-        router,
-        policy,
-    )
+    tagged = list(tagged_rows(rows, policy.installation))
+    others = store.records.read(sorted({each.service_id for each in tagged} - stored.keys()))
+    known = stored.keys() | {name for name, each in others.items() if each.generation}
+    counted = census(rows, tagged, wanted, known, policy.installation)
     found = [*differences(made), *map(_surplus, counted.left)]
     # Whoever is marked by now, or has another record, was written while this read.
     pending |= _pending(store, router)
@@ -101,7 +95,7 @@ def read_fully(
     settled = {name for name in now if now[name].generation == then[name].generation}
     return FullRead(
         made,
-        len(placed),
+        len(stored),
         len(leases),
         pending,
         [each for each in found if each.service_id in settled],
@@ -142,35 +136,19 @@ def _unnamed(
     return [row for row in ours if is_ours(row.option, installation) and row.option not in named]
 
 
-def _wanted(
-    record: ServiceRecord,
-    router: str,
-    policy: RouterPolicy,
-    claims: Mapping[str, Mapping[str, tuple[str, bool]]],
-) -> Wanted:
-    entries = wanted_entries(record, {router: policy})
-    entry = entries.get(router, Entry(record.service_id, None))
-    placement = record.placements.get(router, Placement(None))
+def _claimed(one: Wanted, claims: Mapping[str, Mapping[str, tuple[str, bool]]]) -> Wanted:
+    """The same, but not granted where others hold so strongly that it must wait.
+
+    See `store/lua/_claims.lua`.
+    """
     refused = [
-        f"{claim.key} is held by service {holder}"
-        for claim in sorted(claims_of(entry))
-        for holder in _others(claim, record.service_id, claims)
-    ]
-    return Wanted(
-        entry,
-        written=placement.written,
-        granted=not refused,
-        refused_because=Waiting("claim-held", "; ".join(refused)) if refused else None,
-        listed=placement.listed,
-    )
-
-
-def _others(
-    claim: Claim, service_id: str, claims: Mapping[str, Mapping[str, tuple[str, bool]]]
-) -> list[str]:
-    """Who holds a claim so strongly that the service must wait (`store/lua/_claims.lua`)."""
-    return [
-        holder
+        (claim.key, holder)
+        for claim in claims_of(one.entry)
         for scope, (holder, strong) in claims.get(claim.key, {}).items()
-        if strong and holder != service_id and scopes_meet(scope, claim.scope)
+        if strong and holder != one.entry.service_id and scopes_meet(scope, claim.scope)
     ]
+    if not refused:
+        return one
+    refused.sort(key=itemgetter(0))
+    words = "; ".join(f"{key} is held by service {holder}" for key, holder in refused)
+    return replace(one, granted=False, refused_because=Waiting("claim-held", words))

@@ -4,14 +4,12 @@ Who calls it: `full_read` for reports, `first_contact` before anything is writte
 may not be what it was.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from worker.core.entry import wanted_entries
 from worker.core.own_row import find_own_row
 from worker.core.ownership import parse_tag
-from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord
+from worker.core.planner import Wanted
 from worker.core.row_index import RowIndex
 from worker.core.rows import Lease, Row
 
@@ -70,37 +68,38 @@ def tagged_rows(rows: Iterable[Row], installation: str) -> Iterator[Tagged]:
 
 def census(
     rows: Sequence[Row],
-    placed: Mapping[str, ServiceRecord],
+    tagged: Sequence[Tagged],
+    placed: Sequence[Wanted],
     known: Collection[str],
-    router: str,
-    policy: RouterPolicy,
+    installation: str,
 ) -> Census:
     """Count the rows of one read of a router.
 
     Args:
         rows: all leases, and rows of other menus that may be ours.
-        placed: by id, the services of which a row may exist on the router.
+        tagged: those of them with our tag (`tagged_rows`).
+        placed: the services of which a row may exist on the router.
         known: of the services that tags name, those that have a record.
-        router: its name.
-        policy: of the router, as held in the session's menu.
+        installation: ours.
     """
-    tagged = list(tagged_rows(rows, policy.installation))
-    index = RowIndex([row for row in rows if isinstance(row, Lease)], policy.installation)
-    expected, gone = 0, []
-    for service_id, record in sorted(placed.items()):
-        at = record.placements.get(router)
-        entry = wanted_entries(record, {router: policy}).get(router)
-        # One that is to be removed may be gone already: who removed it could not say so.
-        if at is None or at.written is None or entry is None or entry.fields is None:
-            continue
-        expected += 1
-        own = find_own_row(entry, at.written, index)
-        if own.row is None and own.waiting is None:
-            gone.append(service_id)
+    # One that is to be removed may be gone already: who removed it could not say so.
+    expected = [one for one in placed if one.written is not None and one.entry.fields is not None]
+    there = {
+        each.service_id for each in tagged if isinstance(each.row, Lease) and not each.row.radius
+    }
+    lost = [one for one in expected if one.entry.service_id not in there]
+    services = {one.entry.service_id for one in placed}
     return Census(
         tagged,
         [each for each in tagged if each.service_id not in known],
-        [each for each in tagged if each.service_id in known and each.service_id not in placed],
-        expected,
-        gone,
+        [each for each in tagged if each.service_id in known and each.service_id not in services],
+        len(expected),
+        _gone(lost, rows, installation) if lost else [],
     )
+
+
+def _gone(lost: Sequence[Wanted], rows: Sequence[Row], installation: str) -> list[str]:
+    """Those of the services without a tagged row that have no other row either."""
+    index = RowIndex([row for row in rows if isinstance(row, Lease)], installation)
+    found = {one.entry.service_id: find_own_row(one.entry, one.written, index) for one in lost}
+    return sorted(name for name, own in found.items() if own.row is None and own.waiting is None)

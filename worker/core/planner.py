@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from worker.core.entry import Entry, claims_of, scopes_meet
+from worker.core.entry import Entry, claims_of, scopes_meet, wanted_entries
 from worker.core.leases import Claimed, LeaseEnds
 from worker.core.listings import Listings
 from worker.core.member import Member
@@ -17,6 +17,7 @@ from worker.core.own_row import OwnRow, find_own_row
 from worker.core.ownership import parse_tag
 from worker.core.phases import Draft, fields_to_free, into_phases
 from worker.core.policy import RouterPolicy
+from worker.core.record import Placement, ServiceRecord
 from worker.core.row_index import RowIndex
 from worker.core.rows import DhcpOption, Lease, ListedAddress, ListPlace, Row, RowKey
 from worker.core.shared_options import SharedOptions
@@ -39,6 +40,17 @@ class Wanted:
     granted: bool = True
     refused_because: Waiting | None = None
     listed: frozenset[ListPlace] = frozenset()
+
+
+def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wanted:
+    """What a router is to hold for a service, and what was written there; claims are not asked."""
+    entry = wanted_entries(record, {router: policy}).get(router)
+    placement = record.placements.get(router, Placement(None))
+    return Wanted(
+        Entry(record.service_id, None) if entry is None else entry,
+        written=placement.written,
+        listed=placement.listed,
+    )
 
 
 def plan(
