@@ -1,7 +1,6 @@
 """How the look at a service ends: it is confirmed, it waits, or it is given up."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
@@ -115,6 +114,9 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
             reason=look.before["reason"],
             waited_s=(now_ms - look.before["since_ms"]) // 1000,
         )
+    counts: dict[str, int] = {}
+    for end in settled:
+        counts[end.outcome] = counts.get(end.outcome, 0) + 1
     lines = []
     if look.wrote or outcomes:
         line = {
@@ -137,7 +139,7 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
         gone=gone,
         outcomes=outcomes,
         lines=lines,
-        counts=Counter(end.outcome for end in settled),
+        counts=counts,
         unseen=_unseen(look, outcomes),
     )
 

@@ -24,6 +24,8 @@ def option_rows(record: ServiceRecord, policy: RouterPolicy) -> dict[str, Option
     """The option rows that a service needs, by name. Its DNS servers win over an option 6."""
     servers: Any = record.value("dns_servers") or []
     options: Any = record.value("options") or []
+    if not servers and not options:
+        return {}
     digits = {int(each["code"]): str(each["hex"]) for each in options}
     if servers:
         digits[DNS_CODE] = "".join(f"{int(IPv4Address(each)):08x}" for each in servers)

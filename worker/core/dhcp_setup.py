@@ -30,7 +30,7 @@ class DhcpSetup:
         """What a row with these fields names and the router does not have, in words."""
         server, address = fields["server"], fields["address"]
         missing = []
-        if self.servers is not None and server not in {ANY_SERVER, *self.servers}:
+        if self.servers is not None and server != ANY_SERVER and server not in self.servers:
             missing.append(f"DHCP server {server!r}")
         is_pool = address != NO_ADDRESS and not is_host_address(address)
         if is_pool and self.pools is not None and address not in self.pools:

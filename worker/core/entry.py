@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue
@@ -29,9 +30,10 @@ NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is boun
 """A row with it gives an address of its server's own pool."""
 
 _LEFT_TO_OTHERS: Final = "the router's policy leaves dhcp-option to others"
-_IPV4: Final = re.compile(r"\d+\.\d+\.\d+\.\d+")
+_like_ipv4: Final = re.compile(r"\d+\.\d+\.\d+\.\d+").fullmatch
 
 
+@lru_cache(maxsize=2048)  # of the services of a batch: each read of a round asks for it
 def placeholder_mac(service_id: str) -> str:
     """A MAC of no device for the row of a service that must give its own up for a moment.
 
@@ -80,10 +82,14 @@ class Entry:
         return digest_of(self.fields, self.listed)
 
     @property
-    def needs(self) -> Mapping[MenuPath, frozenset[str]]:
-        """The fields that a router must have, by menu."""
-        of_options = {name for fields in self.options.values() for name in fields}
-        return {LEASES: frozenset(self.fields or ()), OPTIONS: frozenset(of_options)}
+    def needs(self) -> Mapping[MenuPath, Collection[str]]:
+        """The fields that a router must have, by menu; of menus without any nothing is said."""
+        needed: dict[MenuPath, Collection[str]] = {}
+        if self.fields:
+            needed[LEASES] = self.fields.keys()
+        if self.options:
+            needed[OPTIONS] = {name for fields in self.options.values() for name in fields}
+        return needed
 
 
 def digest_of(fields: Mapping[str, str] | None, listed: Collection[ListPlace] = ()) -> str:
@@ -105,15 +111,14 @@ def wanted_entries(
         policies: by router. The router that the service wants may be missing here: then it has no
             entry, and stays as it is until someone names it.
     """
-    entries = {router: Entry(record.service_id, None) for router in record.placements}
-    router = wanted_router(record)
-    if router is None:
-        return entries
-    entries.pop(router, None)
-    policy = policies.get(router)
-    if policy is not None:
+    wanted = wanted_router(record)
+    entries = {
+        router: Entry(record.service_id, None) for router in record.placements if router != wanted
+    }
+    policy = None if wanted is None else policies.get(wanted)
+    if wanted is not None and policy is not None:
         by_mac = policy.entries == "mac-server"
-        entries[router] = (_mac_entry if by_mac else _present)(record, policy)
+        entries[wanted] = (_mac_entry if by_mac else _present)(record, policy)
     return entries
 
 
@@ -222,17 +227,17 @@ def claims_of(entry: Entry) -> frozenset[Claim]:
     if place is None:
         return frozenset()
     mac, address = place["mac-address"], place["address"]
-    claims = set()
+    claims = []
     if mac != NO_MAC:
-        claims.add(Claim(f"mac:{mac}", place["server"]))
+        claims.append(Claim(f"mac:{mac}", place["server"]))
     if is_host_address(address):
-        claims.add(Claim(f"address:{address}", ANY_SERVER))
+        claims.append(Claim(f"address:{address}", ANY_SERVER))
     return frozenset(claims)
 
 
 def is_host_address(address: str) -> bool:
     """Whether a field `address` is one device's own: not a pool's name, not `0.0.0.0`."""
-    return address != NO_ADDRESS and _IPV4.fullmatch(address) is not None
+    return address != NO_ADDRESS and _like_ipv4(address) is not None
 
 
 def scopes_meet(a: str, b: str) -> bool:

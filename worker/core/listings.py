@@ -62,6 +62,8 @@ class Listings:
             noted: what its rows may say by what was noted before the last writes.
         """
         near = noted | member.entry.listed
+        if not near:
+            return
         lists = {place.list for place in near}
         tagged = [row for row in self._tagged.get(member.id, ()) if row.place.list in lists]
         own = [row for row in tagged if row.place in near]
@@ -88,13 +90,13 @@ class Listings:
         """Remove the rows that a service is to have no more, once its lease is as wanted."""
         if member.target is None and not member.leaves:
             return
-        for place, row in sorted(self._own[member.id].items()):
+        for place, row in sorted(self._own.get(member.id, {}).items()):
             if member.leaves or place not in member.entry.listed:
                 self._remove(member, row)
 
     def add(self, member: Member) -> None:
         """Make the rows that a service lacks, once its lease is as wanted."""
-        if member.target is None:
+        if member.target is None or not member.entry.listed:
             return
         own = self._own[member.id]
         # Beside another row of ours an edited one would look like a copy: it goes first.

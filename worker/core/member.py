@@ -11,7 +11,7 @@ from worker.core.operations import Add, MakeStatic, Remove, Set, Waiting
 from worker.core.own_row import OwnRow
 from worker.core.ownership import comment_for
 from worker.core.phases import Step
-from worker.core.rows import Lease, identity_of
+from worker.core.rows import Lease, is_same
 
 
 @dataclass(eq=False, slots=True)
@@ -65,9 +65,19 @@ class Member:
     @property
     def stands(self) -> bool:
         """Whether its row has the MAC, address and server of its target already."""
-        if self.row is None or self.target is None:
-            return False
-        return identity_of(self.row.fields) == identity_of(self.target)
+        row, target = self.own.row, self.target
+        return row is not None and target is not None and is_same(row.fields, target)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its row, tag included, is as its target already, and is to stay so meanwhile."""
+        row, target = self.own.row, self.target
+        return (
+            row is not None
+            and target is not None
+            and not (self.freed or self.own.tag_lost or row.dynamic)
+            and target.items() <= row.fields.items()
+        )
 
     def give_up(self, name: str) -> None:
         """Have the row hold a placeholder in this field before anything else."""

@@ -11,6 +11,7 @@ _UNITS_S: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(
     r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+):(\d+):(\d+))?"
 )
+_BOOLEANS: Final = {"true": "yes", "false": "no"}
 _RATE: Final = re.compile(r"(\d+)([kKmMgG]?)")
 _RATE_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _PAIRS: Final = 4
@@ -29,7 +30,7 @@ def mac(value: str) -> str:
 
 def boolean(value: str) -> str:
     """`yes` or `no`: every version takes both spellings and answers with `true` or `false`."""
-    return {"true": "yes", "false": "no"}.get(value, value)
+    return _BOOLEANS.get(value, value)
 
 
 def host(value: str) -> str:
@@ -44,6 +45,8 @@ def hexadecimal(value: str) -> str:
 
 def comma_list(value: str) -> str:
     """Names in alphabetical order, each once: their order means nothing to RouterOS."""
+    if "," not in value:
+        return value.strip()
     return ",".join(sorted({name.strip() for name in value.split(",")} - {""}))
 
 

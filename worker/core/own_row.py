@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from worker.core.entry import NO_ADDRESS, Entry, placeholder_mac
 from worker.core.operations import Waiting
 from worker.core.row_index import RowIndex
-from worker.core.rows import Lease, identity_of
+from worker.core.rows import Lease, identity_of, is_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,7 @@ def _the_one(
 ) -> Lease | None:
     if len(rows) == 1:
         return rows[0]
-    as_written = [
-        row for row in rows if written and identity_of(row.fields) == identity_of(written)
-    ]
+    as_written = [row for row in rows if written and is_same(row.fields, written)]
     # An identical copy can only exist switched off.
     candidates = as_written or [row for row in rows if _is_half_done(row, entry, written)]
     enabled = [row for row in candidates if not row.disabled] or candidates
@@ -68,7 +66,7 @@ def _the_one(
 
 def _is_half_done(row: Lease, entry: Entry, written: Mapping[str, str] | None) -> bool:
     """Whether our own writes lead from what was written to this row: a pass was interrupted."""
-    if entry.fields is not None and identity_of(row.fields) == identity_of(entry.fields):
+    if entry.fields is not None and is_same(row.fields, entry.fields):
         return True
     return (
         written is not None

@@ -89,11 +89,12 @@ def in_the_way(
     index = RowIndex(_leases(rows), policy.installation)
     listings = Listings(_listed(rows), policy.installation, Draft())
     batch = {one.entry.service_id for one in wanted}
+    theirs = {row.id for service_id in batch for row in index.tagged.get(service_id, ())}
     found = set()
     for one in wanted:
         if one.granted and one.entry.fields is not None:
             for _, row in index.holders(one.entry.fields):
-                tag = parse_tag(row.comment)
+                tag = None if row.id in theirs else parse_tag(row.comment)
                 if tag is not None and tag.installation == policy.installation:
                     found.add(tag.service_id)
             found |= listings.holders(one.entry.listed)
@@ -253,8 +254,9 @@ class _Planning:
                 member.asks.append((name, giver))
 
     def _break_rings(self) -> None:
-        by_id = {each.id: each for each in self._members}
-        asks = {each.id: [(name, giver.id) for name, giver in each.asks] for each in self._members}
+        asking = [each for each in self._members if each.asks]
+        asks = {each.id: [(name, giver.id) for name, giver in each.asks] for each in asking}
+        by_id = {each.id: each for each in asking}  # only who asks can stand in a ring
         for service_id, names in fields_to_free(asks).items():
             for name in sorted(names):
                 by_id[service_id].give_up(name)
@@ -271,9 +273,10 @@ class _Planning:
         if row is not None and member.leaves:
             member.final = self._draft.step(member.remove(row))
         elif row is not None and target is not None:
-            change = member.change(row, target, held)
-            if change.fields:
-                member.takes = member.final = self._draft.step(change, *first, *options)
+            if not member.is_current:
+                change = member.change(row, target, held)
+                if change.fields:
+                    member.takes = member.final = self._draft.step(change, *first, *options)
         elif target is not None:
             lease = self._fitting_lease(target)
             if lease is None:

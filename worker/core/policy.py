@@ -74,13 +74,15 @@ class RouterPolicy:
         """Whether a field of our leases is ours to compare and to write."""
         if self.manage is not None:
             return name in self.manage
-        values = {
-            "rate-limit": self.plans or self.throttle or self.plan_rates == "events",
-            "lease-time": self.lease_time,
-            "address-lists": self.address_lists,
-            "dhcp-option": True,
-        }
-        return bool(values[name])
+        match name:
+            case "dhcp-option":
+                return True
+            case "rate-limit":
+                return bool(self.plans or self.throttle) or self.plan_rates == "events"
+            case "lease-time":
+                return bool(self.lease_time)
+            case "address-lists":
+                return bool(self.address_lists)
 
     @property
     def suspends_by(self) -> SuspendMode:

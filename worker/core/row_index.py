@@ -39,11 +39,12 @@ class RowIndex:
                 self._add_static(row, installation, surplus)
 
     def _add_static(self, row: Lease, installation: str, surplus: frozenset[RowKey]) -> None:
-        if row.mac != NO_MAC and not row.disabled:
-            self._static_macs[row.mac].append(row)
-        if is_host_address(row.address):
-            self._static_addresses[row.address].append(row)
-        if row.radius or row.key in surplus:
+        mac, address = row.mac, row.address
+        if mac != NO_MAC and not row.disabled:
+            self._static_macs[mac].append(row)
+        if is_host_address(address):
+            self._static_addresses[address].append(row)
+        if row.radius or (surplus and row.key in surplus):
             return
         tag = parse_tag(row.comment)
         if tag is None:

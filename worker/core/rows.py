@@ -23,6 +23,15 @@ def identity_of(fields: Mapping[str, str]) -> Identity:
     return Identity(fields["mac-address"], fields["address"], fields["server"])
 
 
+def is_same(fields: Mapping[str, str], others: Mapping[str, str]) -> bool:
+    """Whether these have one identity."""
+    return (
+        fields["address"] == others["address"]
+        and fields["mac-address"] == others["mac-address"]
+        and fields["server"] == others["server"]
+    )
+
+
 class ListPlace(NamedTuple):
     """An address in an address list; RouterOS allows one row of each."""
 
