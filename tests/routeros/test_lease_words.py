@@ -107,6 +107,22 @@ def test_nothing_asked_is_nothing_sent():
     assert prints(LeaseQuery(), 10) == []
 
 
+def test_what_is_expected_of_one_row_is_asked_in_one_sentence():
+    macs, addresses, comments = (
+        [f"{name}-{number}" for number in range(6)] for name in ("mac", "address", "comment")
+    )
+    query = LeaseQuery([*macs, "other"], addresses, comments)
+    asked = [set(words) - {"?#|"} for _, _, *words in prints(query, 6)]
+    assert asked == [
+        {
+            f"?={field}={name}-{number}"
+            for field, name in (("mac-address", "mac"), ("address",) * 2, ("comment",) * 2)
+            for number in (first, first + 1)
+        }
+        for first in (0, 2, 4)
+    ] + [{"?=mac-address=other"}]
+
+
 @unhurried
 @given(
     macs=st.frozensets(st.integers(0, 999).map("00:00:5E:00:{:03}".format), max_size=9),

@@ -10,7 +10,7 @@ from worker.convergence.hold import Hold
 from worker.convergence.shortcomings import Shortcomings
 from worker.core.entry import Entry, claims_of, placeholder_mac, wanted_entries
 from worker.core.operations import Waiting
-from worker.core.ownership import tag_text
+from worker.core.ownership import comment_for, tag_text
 from worker.core.planner import Wanted, in_the_way
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
@@ -117,23 +117,25 @@ class Gathering:
                 terms.add(Term("comment", tag))
         return terms
 
-    def _read_leases(self, looks: Iterable[Look]) -> list[Lease]:
+    def _read_leases(self, looks: Collection[Look]) -> list[Lease]:
         """What the looks want, what was last written, their tags."""
-        macs: set[str] = set()
-        addresses: set[str] = set()
-        comments: set[str] = set()
+        # In order: what is wanted of each look, as rows mostly have it, and then what else may be.
+        macs: dict[str, None] = {}
+        addresses: dict[str, None] = {}
+        comments: dict[str, None] = {}
         for look in looks:
-            for fields in (look.entry.fields, look.written):
-                if fields is not None:
-                    macs.add(fields["mac-address"])
-                    addresses.add(fields["address"])
+            fields = look.entry.fields or look.written
+            if fields is not None:
+                macs[fields["mac-address"]] = addresses[fields["address"]] = None
+            comment = comment_for(self._policy.installation, look.mark.service_id, look.entry.label)
+            comments[comment] = None
+        for look in looks:
+            if look.written is not None:
+                macs[look.written["mac-address"]] = addresses[look.written["address"]] = None
             # A row that a crash left between two writes, should its comment have been edited.
-            macs.add(placeholder_mac(look.mark.service_id))
-            tag = tag_text(self._policy.installation, look.mark.service_id)
-            comments.add(tag)
-            if look.entry.label:
-                comments.add(f"{tag} {look.entry.label}")
-        query = LeaseQuery(frozenset(macs), frozenset(addresses), frozenset(comments))
+            macs[placeholder_mac(look.mark.service_id)] = None
+            comments[tag_text(self._policy.installation, look.mark.service_id)] = None
+        query = LeaseQuery(macs.keys(), addresses.keys(), comments.keys())
         return self._session.read_leases(query, self._hold.progress)
 
     def close(self, looks: dict[str, Look]) -> tuple[dict[str, Look], list[Row]]:

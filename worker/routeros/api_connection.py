@@ -14,7 +14,7 @@ from worker.routeros.connection import MOST_SHOWN, Command, Connection, Pace, Re
 from worker.routeros.transport import Transport
 from worker.routeros.wire import SentenceReader, encode_sentence
 
-_TAG: Final = ".tag="
+_TAG: Final = ".tag"
 _SHARE_REFILLED: Final = 4
 """A quarter of the window is sent at once, so three quarters keep the router busy meanwhile."""
 
@@ -56,7 +56,7 @@ class ApiConnection(Connection):
     def _send(self, command: Command) -> str:
         self._last_tag += 1
         tag = str(self._last_tag)
-        self._out += encode_sentence((*command, f"{_TAG}{tag}"))
+        self._out += encode_sentence((*command, f"{_TAG}={tag}"))
         return tag
 
     def _receive(self, deadline: float) -> list[list[str]]:
@@ -72,14 +72,18 @@ def _take(sentence: list[str], in_flight: dict[str, Reply]) -> None:
     kind, *words = sentence
     if kind == "!fatal":
         raise FatalError("; ".join(words)[:MOST_SHOWN] or "without a reason")
-    tag = next((word[len(_TAG) :] for word in reversed(words) if word.startswith(_TAG)), "")
+    tag = ""
+    values: dict[str, str] = {}
+    for word in words:
+        first, _, rest = word.partition("=")
+        if not first:
+            name, _, value = rest.partition("=")
+            values[name] = value
+        elif first == _TAG:
+            tag = rest
     reply = in_flight.get(tag)
     if reply is None:
         raise ProtocolError(f"{kind[:MOST_SHOWN]!r} to no command of ours")
-    values = {
-        name: value
-        for name, _, value in (word[1:].partition("=") for word in words if word.startswith("="))
-    }
     match kind:
         case "!re":
             reply.rows.append(values)

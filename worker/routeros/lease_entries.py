@@ -4,6 +4,7 @@ Who calls it: `session.py`. Knows the menus as data and no connection.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Final
 
 from librouteros.exceptions import ProtocolError
@@ -14,7 +15,7 @@ from worker.ports import LeaseQuery, Term
 from worker.routeros.connection import Command
 from worker.routeros.menus import LEASE, MENUS, Menu
 
-_FLAGS: Final = frozenset({"comment", "disabled", "dynamic", "radius"})
+_ASKED: Final = ("mac-address", "address", "comment")
 _YES: Final = frozenset({"true", "yes"})
 
 
@@ -33,9 +34,10 @@ def lease_terms(query: LeaseQuery | None) -> list[Term] | None:
     if query is None:
         return None
     return [
-        *(Term("mac-address", mac) for mac in sorted(query.macs)),
-        *(Term("address", address) for address in sorted(query.addresses)),
-        *(Term("comment", comment) for comment in sorted(query.comments)),
+        Term(name, value)
+        for together in zip_longest(query.macs, query.addresses, query.comments)
+        for name, value in zip(_ASKED, together, strict=True)
+        if value is not None
     ]
 
 
@@ -125,11 +127,11 @@ def _lease(row: Mapping[str, str]) -> Lease:
 
 def values_of(menu: Menu, row: Mapping[str, str]) -> dict[str, str]:
     """The fields of a row in normal form, but for its comment and its flags."""
-    return {
-        name: field.normal(row[name]) if name in row else field.default
-        for name, field in menu.fields.items()
-        if name not in _FLAGS
-    }
+    values = dict(menu.defaults)
+    for name, value in row.items():
+        if name in values:
+            values[name] = menu.fields[name].normal(value)
+    return values
 
 
 def command_for(operation: Operation, path: str = "") -> Command:

@@ -32,16 +32,27 @@ class Field(NamedTuple):
     since: Version = ()
 
 
+_NO_VALUES: Final = frozenset({"comment", "disabled", "dynamic", "radius"})
+
+
 class Menu(NamedTuple):
-    """A menu: its path and its fields by name."""
+    """A menu.
+
+    Attributes:
+        path: RouterOS's.
+        fields: by name.
+        defaults: of its fields but for the comment and the flags, in the same order.
+    """
 
     path: str
     fields: Mapping[str, Field]
+    defaults: Mapping[str, str]
 
     @classmethod
     def of(cls, path: str, *fields: Field) -> "Menu":
         """A menu with these fields."""
-        return cls(path, {field.name: field for field in fields})
+        defaults = {each.name: each.default for each in fields if each.name not in _NO_VALUES}
+        return cls(path, {field.name: field for field in fields}, defaults)
 
 
 _LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
@@ -109,6 +120,8 @@ def version_of(text: str) -> Version:
 def lacking(menu: MenuPath, names: Collection[str], version: str) -> list[str]:
     """Those of the fields that a version does not have, in words; none of an unknown version."""
     later = _later(menu, version)
+    if not later:
+        return []
     return [later[name] for name in sorted(later.keys() & names)]
 
 

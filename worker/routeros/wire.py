@@ -14,6 +14,9 @@ from librouteros.protocol import decode_length, determine_length, encode_length
 _LARGEST_SENTENCE: Final = 16 << 20
 """In bytes of memory. RouterOS sends kilobytes; more is no router, and must not fill ours."""
 _WORD_OVERHEAD: Final = 64
+_LONG: Final = 0x80
+"""A shorter length is its own byte."""
+_LENGTHS: Final = [bytes((length,)) for length in range(_LONG)]
 
 
 def encode_sentence(words: Iterable[str]) -> bytes:
@@ -26,9 +29,14 @@ def encode_sentence(words: Iterable[str]) -> bytes:
     parts: list[bytes] = []
     for word in words:
         encoded = word.encode("utf-8", "surrogateescape")
-        parts += (encode_length(len(encoded)), encoded)
+        length = len(encoded)
+        parts += (encode_length(length) if length >= _LONG else _LENGTHS[length], encoded)
     parts.append(b"\x00")
     return b"".join(parts)
+
+
+def _from_latin(word: str) -> str:
+    return word.encode("latin-1").decode("utf-8", "surrogateescape")
 
 
 class SentenceReader:
@@ -51,29 +59,33 @@ class SentenceReader:
         end = len(buffer)
         if end < self._needed:
             return []
+        text = buffer.decode("latin-1")  # a character a byte: words are cut from it as text
         sentences: list[list[str]] = []
+        words, size = self._words, self._size
         at = 0
         self._needed = 1
         while at < end:
             length, start = buffer[at], at + 1
-            if length >= 0x80:  # noqa: PLR2004 - a shorter length is its own byte
+            if length >= _LONG:
                 start += determine_length(buffer[at:start])
                 if start > end:
                     self._needed = start - at
                     break
                 length = decode_length(bytes(buffer[at:start]))
             stop = start + length
-            if self._size + length > _LARGEST_SENTENCE:
+            if size + length > _LARGEST_SENTENCE:
                 raise ProtocolError(f"a sentence of more than {_LARGEST_SENTENCE} bytes")
             if stop > end:
                 self._needed = stop - at
                 break
             at = stop
             if length:
-                self._words.append(buffer[start:stop].decode("utf-8", "surrogateescape"))
-                self._size += length + _WORD_OVERHEAD
-            elif self._words:
-                sentences.append(self._words)
-                self._words, self._size = [], 0
+                word = text[start:stop]
+                words.append(word if word.isascii() else _from_latin(word))
+                size += length + _WORD_OVERHEAD
+            elif words:
+                sentences.append(words)
+                words, size = [], 0
+        self._words, self._size = words, size
         del buffer[:at]
         return sentences
