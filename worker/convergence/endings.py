@@ -82,7 +82,8 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     gone = look.entry.is_over
     placements = placements_after(look, listed)
     after = replace(record, placements=placements)
-    wanted = wanted_router(record)
+    # Who has an entry here wants this router.
+    wanted = wanted_router(record) if gone else look.router
     settled: tuple[Settled, ...] = ()
     # A move is applied when the new router confirms; what is left on the old one is cleaned after.
     if wanted == look.router or (wanted is None and not placements):

@@ -88,9 +88,10 @@ class Listings:
 
     def remove(self, member: Member) -> None:
         """Remove the rows that a service is to have no more, once its lease is as wanted."""
-        if member.target is None and not member.leaves:
+        own = self._own.get(member.id)
+        if not own or (member.target is None and not member.leaves):
             return
-        for place, row in sorted(self._own.get(member.id, {}).items()):
+        for place, row in sorted(own.items()):
             if member.leaves or place not in member.entry.listed:
                 self._remove(member, row)
 

@@ -29,6 +29,7 @@ class Member:
         free: the step that writes `freed`.
         takes: the first step that needs what it asks for.
         final: the step after which its row is as wanted.
+        in_place: whether its row has the MAC, address and server of its entry already.
     """
 
     entry: Entry
@@ -41,6 +42,11 @@ class Member:
     free: Step | None = None
     takes: Step | None = None
     final: Step | None = None
+    in_place: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        row, fields = self.own.row, self.entry.fields
+        self.in_place = row is not None and fields is not None and is_same(row.fields, fields)
 
     @property
     def id(self) -> str:
@@ -65,8 +71,7 @@ class Member:
     @property
     def stands(self) -> bool:
         """Whether its row has the MAC, address and server of its target already."""
-        row, target = self.own.row, self.target
-        return row is not None and target is not None and is_same(row.fields, target)
+        return self.in_place and self.waiting is None
 
     @property
     def is_current(self) -> bool:
@@ -105,7 +110,8 @@ class Member:
     def add(self, target: Mapping[str, str]) -> Add:
         """Make its row. What is empty is so by default."""
         fields = {name: value for name, value in target.items() if value}
-        return Add(0, self.id, {**fields, "comment": self._comment("")})
+        fields["comment"] = self._comment("")
+        return Add(0, self.id, fields)
 
     def make_static(self, lease: Lease) -> MakeStatic:
         """Take over its device's lease as it is."""

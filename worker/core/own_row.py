@@ -5,6 +5,7 @@ Who calls it: the planner, first of all. What is not surely ours is never touche
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from worker.core.entry import NO_ADDRESS, Entry, placeholder_mac
 from worker.core.operations import Waiting
@@ -30,6 +31,9 @@ class OwnRow:
     waiting: Waiting | None = None
 
 
+_NOTHING: Final = OwnRow()
+
+
 def find_own_row(entry: Entry, written: Mapping[str, str] | None, index: RowIndex) -> OwnRow:
     """Find the row of a service: by its tag, else by what was last written.
 
@@ -41,12 +45,12 @@ def find_own_row(entry: Entry, written: Mapping[str, str] | None, index: RowInde
     """
     tagged = index.tagged.get(entry.service_id, [])
     untagged = [] if written is None else index.untagged.get(identity_of(written), [])
+    if not tagged and not untagged:
+        return _NOTHING
     own = _the_one(tagged or untagged, entry, written)
     if own is not None:
         surplus = tuple(row for row in tagged + untagged if row is not own)
         return OwnRow(own, tag_lost=not tagged, surplus=surplus)
-    if not tagged and not untagged:
-        return OwnRow()
     names = "; ".join(row.name for row in tagged or untagged)
     detail = f"which of these is the service's cannot be told, remove the others: {names}"
     return OwnRow(waiting=Waiting("ambiguous-rows", detail))

@@ -91,7 +91,7 @@ def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:
         phases.append(tuple(_numbered(step, numbers) for step in ready))
         following = []
         for step in ready:
-            for follower in followers[step]:
+            for follower in followers.get(step, ()):
                 missing[follower] -= 1
                 if not missing[follower]:
                     following.append(follower)

@@ -59,19 +59,16 @@ class RowIndex:
         for row in self._static_addresses.get(fields["address"], ()):
             yield "address", row
 
-    def static_of(self, mac: str, server: str) -> Iterator[Lease]:
+    def static_of(self, mac: str, server: str) -> Sequence[Lease]:
         """The enabled static rows of a MAC whose server meets this one."""
-        return _meeting(self._static_macs.get(mac, ()), server)
+        rows = self._static_macs.get(mac, ())
+        return [row for row in rows if scopes_meet(row.server, server)]
 
-    def dynamic_of(self, mac: str, server: str) -> Iterator[Lease]:
+    def dynamic_of(self, mac: str, server: str) -> Sequence[Lease]:
         """The dynamic rows of a MAC on a server; RADIUS's are not ours to touch and left out."""
-        rows = _meeting(self._dynamic_macs.get(mac, ()), server)
-        return (row for row in rows if not row.radius)
+        rows = self._dynamic_macs.get(mac, ())
+        return [row for row in rows if not row.radius and scopes_meet(row.server, server)]
 
     def dynamic_at(self, address: str) -> Sequence[Lease]:
         """The dynamic rows that hold an address, on any server."""
         return self._dynamic_addresses.get(address, ())
-
-
-def _meeting(rows: Iterable[Lease], server: str) -> Iterator[Lease]:
-    return (row for row in rows if scopes_meet(row.server, server))
