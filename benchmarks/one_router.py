@@ -53,7 +53,6 @@ class OneRouter:
             here.store,
             self.sessions,
             {"R1": self.policy},
-            lambda _: None,
             PassLimits(batch_services=BATCH, time_box_s=600),
         )
 

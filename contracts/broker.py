@@ -1,6 +1,6 @@
-"""How publishers and workers reach the same Celery queues: what both must set alike.
+"""How Celery reaches the queues: what every app that sends to them or reads them must be told.
 
-Who calls it: the publishing and the worker's Celery app. Pure: it only writes down settings.
+Who calls it: the workers' app, and any program that sends tasks itself. Pure: settings alone.
 """
 
 from typing import Any, TypedDict, Unpack
@@ -51,7 +51,7 @@ def broker_url(redis_url: str, **login: Unpack[RedisLogin]) -> str:
 
 
 def broker_transport_options(prefix: str) -> dict[str, Any]:
-    """What kombu's Redis transport must be told on both sides.
+    """What kombu's Redis transport must be told.
 
     Args:
         prefix: before every key, Celery's queues too.

@@ -50,6 +50,14 @@ BULK_DEPTH: Final = 100_000
 tenth of a gigabyte."""
 
 
+def queue_key(prefix: str, queue: str) -> str:
+    """Key of a Celery queue.
+
+    Kind: list of messages, of which workers take the last. Lifetime: none, a worker takes each.
+    """
+    return f"{prefix}{queue}"
+
+
 # The intake journal. The publisher writes it, the worker takes from it and its commit deletes the
 # entries. The members of both keys of a lane are event keys (`contracts.event_key`).
 

@@ -23,8 +23,6 @@ from worker.core.normal import seconds
 from worker.core.policy import RouterPolicy
 from worker.desk import brake_list
 from worker.desk.brake_list import Decided, Hold
-from worker.runtime.celery_app import make_app
-from worker.runtime.tasks import Rings
 from worker.store.brake import Expected
 
 FAILED: Final = 1
@@ -181,12 +179,8 @@ def expect(  # noqa: PLR0913 - as many options
 
 
 def approve_hold(context: Context, hold_id: str, digest: str, actor: str) -> Decided:
-    """Let a list through and ring for its routers, if it is the one of the digest."""
-    done = brake_list.approve(context.store, policies_of(context), hold_id, digest, actor)
-    rings = Rings(make_app(context.settings))
-    for router in done.rings:
-        rings.router(router)
-    return done
+    """Let a list through, if it is the one of the digest."""
+    return brake_list.approve(context.store, policies_of(context), hold_id, digest, actor)
 
 
 def reject_hold(context: Context, publisher: Publisher, hold: Hold, actor: str) -> int:

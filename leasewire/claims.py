@@ -11,8 +11,6 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, print_json, print_table
 from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
-from worker.runtime.celery_app import make_app
-from worker.runtime.tasks import Rings
 from worker.store.claims import HeldClaim
 
 FAILED: Final = 1
@@ -104,8 +102,6 @@ def move(  # noqa: PLR0913 - as many options
     if not moved.moved:
         others = ", ".join(f"{what} is held by {who}" for what, who in moved.refused)
         _fail(f"Nothing was changed: {to} could not have all that it wants: {others}.")
-    if moved.ring:
-        Rings(make_app(context.settings)).router(router)
     typer.echo(f"Done: {holder} waits for it now, and both are looked at.")
 
 

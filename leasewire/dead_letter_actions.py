@@ -25,8 +25,6 @@ from producers.hooks.inbox import Inbox, take_again
 from producers.publisher import Publisher
 from producers.stamp import Stamped
 from worker.core.outcome import DeadLetter, Outcome
-from worker.runtime.celery_app import make_app
-from worker.runtime.tasks import Rings
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2
@@ -177,8 +175,7 @@ def replay_letter(context: Context, publisher: Publisher, letter: DeadLetter, wh
     """
     store, now_ms = context.store, context.store.records.now_ms()
     if letter.kind == "service":
-        if store.routers.mark(letter.router, [letter.service_id]):
-            Rings(make_app(context.settings)).router(letter.router)
+        store.routers.mark(letter.router, [letter.service_id])
         # The letter goes when the service is in sync; should it fail again, it is another letter.
         done = store.letters.settle(letter, "replayed", who, now_ms, router=letter.router)
         return "" if done else "it failed anew, or was dealt with, meanwhile"

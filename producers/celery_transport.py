@@ -1,21 +1,20 @@
 """Writes events to the intake journal itself, and rings: for who may speak to Redis.
 
 Who calls it: the publisher. `send` returning means that the events are in the journal, which
-keeps them until a worker has committed them. The Celery message that follows is only the fast
-path: workers look into the journal by themselves.
+keeps them until a worker has committed them. The Celery message that rings goes out in the same
+step; it is only the fast path: workers look into the journal by themselves.
 """
 
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any
 
-from celery import Celery
-from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
 from contracts import content_hash
 from contracts.document import read_document
+from contracts.message import envelope
 from contracts.names import (
     DEFAULT_PREFIX,
     INTAKE_ENDS,
@@ -25,27 +24,24 @@ from contracts.names import (
     journal_body,
     journal_due,
     journal_rung,
+    queue_key,
 )
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.headroom import Headroom
 from producers.redis_words import refuses_us, what_to_do
 from producers.stamp import Stamped
 
-_IDS_SHOWN: Final = 3
-
 
 class CeleryTransport:
-    """A transport (`producers/transport.py`) to Redis and Celery.
+    """A transport (`producers/transport.py`) to Redis: the journal, and Celery's queues.
 
     Args:
-        redis: where the journal is.
-        app: sends the Celery messages; `producers.connection.make_app` makes one.
-        prefix: before every key; the app's must be the same.
+        redis: where both are.
+        prefix: before every key; the workers' must be the same.
     """
 
-    def __init__(self, redis: Redis, app: Celery, *, prefix: str = DEFAULT_PREFIX) -> None:
+    def __init__(self, redis: Redis, *, prefix: str = DEFAULT_PREFIX) -> None:
         self._redis = redis
-        self._app = app
         self._prefix = prefix
         text = (files("producers") / "lua" / "publish.lua").read_text(encoding="utf-8")
         self._script = redis.register_script(text)
@@ -53,7 +49,6 @@ class CeleryTransport:
 
     def close(self) -> None:
         """Close the connections; sending again opens new ones."""
-        self._app.close()
         self._redis.close()
 
     def send(self, events: Sequence[Stamped], lane: Lane) -> list[Receipt]:
@@ -75,46 +70,28 @@ class CeleryTransport:
     def _write(self, chunk: Sequence[Stamped], lane: Lane) -> list[Receipt]:
         prefix = self._prefix
         pairs = [part for each in chunk for part in (each.key, each.body)]
-        ring, there = self._script(
+        rung, there = self._script(
             keys=[
                 journal_body(prefix, lane),
                 journal_due(prefix, lane),
                 journal_rung(prefix, lane),
+                queue_key(prefix, lane),
             ],
-            args=[RING_LIFETIME_MS, *pairs],
+            args=[RING_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs],
         )
         before = {_text(key) for key in there[::2]}
         reused = _reused(chunk, there)
-        ours = [each for each in chunk if each.key not in reused]
-        rung = bool(ring) and bool(ours) and self._ring(ours, lane)
         return [
             Receipt(
                 event_id=each.id,
                 source=each.source,
                 event_key=each.key,
-                rung=rung and each.key not in reused,
+                rung=bool(rung) and each.key not in reused,
                 id_reused=each.key in reused,
                 journaled_before=each.key in before - reused,
             )
             for each in chunk
         ]
-
-    def _ring(self, events: Sequence[Stamped], lane: Lane) -> bool:
-        shown = ", ".join(each.id for each in events[:_IDS_SHOWN])
-        more = len(events) - _IDS_SHOWN
-        try:
-            self._app.send_task(
-                TASK_ACCEPT,
-                args=[[each.event for each in events], lane],
-                queue=lane,
-                # Else Celery copies the arguments, addresses and all, into a header.
-                argsrepr=f"{shown} and {more} more" if more > 0 else shown,
-                kwargsrepr="{}",
-                ignore_result=True,
-            )
-        except (OperationalError, RedisError, OSError):
-            return False  # the events are in the journal: a sweep rings for them
-        return True
 
 
 def _reused(chunk: Sequence[Stamped], there: Sequence[Any]) -> set[str]:

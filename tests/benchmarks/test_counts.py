@@ -80,8 +80,8 @@ def test_one_event(ways):
     published, folded, applied = map(scripts_and_commands, (counts := ways(events(2, 1))))
     assert (published[0], folded[0], applied[0]) == (1, 2, 4)
     assert published[1] <= 8
-    assert folded[1] <= 115
-    assert applied[1] <= 165
+    assert folded[1] <= 112
+    assert applied[1] <= 150
     assert counts[2].router == {f"{LEASES}/print": 2, f"{LEASES}/add": 1}
 
 
@@ -89,6 +89,6 @@ def test_a_batch_takes_hardly_more_calls_than_one_event(ways):
     published, folded, applied = map(scripts_and_commands, (counts := ways(events(2, BATCH))))
     assert (published[0], folded[0], applied[0]) == (1, 3, 5)
     assert published[1] <= 2.1 * BATCH
-    assert folded[1] <= 52 * BATCH
-    assert applied[1] <= 40 * BATCH
+    assert folded[1] <= 50 * BATCH
+    assert applied[1] <= 39 * BATCH
     assert counts[2].router == {f"{LEASES}/print": 2, f"{LEASES}/add": BATCH}

@@ -28,9 +28,7 @@ class Floor(Desk):
     def __init__(self, store, routers=("R1",), limits=LIMITS, sources=SOURCES):
         self.policies = {name: RouterPolicy("acme", "dhcp1") for name in routers}
         super().__init__(store, sources, self.policies)
-        self.accept = Accept(
-            store, sources, self.policies, self.lanes.append, self.routers.append, limits
-        )
+        self.accept = Accept(store, sources, self.policies, limits)
         self.names = list(routers)
         self.revisions = {}
 

@@ -39,9 +39,7 @@ class Passes:
         self.converge = world.converge
         if limits:
             c = world.converge
-            self.converge = Converge(
-                c.store, c.sessions, c.policies, c.ring_router, PassLimits(**limits)
-            )
+            self.converge = Converge(c.store, c.sessions, c.policies, PassLimits(**limits))
 
     def run(self, times=1):
         """Passes at which every mark is due and nothing is parked; returns their log."""

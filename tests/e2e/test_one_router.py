@@ -128,20 +128,13 @@ def test_no_secret_is_seen_anywhere(short_directory):
 
 
 def _value(client, key):
-    match client.type(key):
-        case "string":
-            return client.get(key)
-        case "hash":
-            return client.hgetall(key)
-        case "list":
-            return client.lrange(key, 0, -1)
-        case "set":
-            return sorted(client.smembers(key))
-        case "zset":
-            return client.zrange(key, 0, -1, withscores=True)
-        case "stream":
-            return client.xrange(key)
-        case "none":
-            return None  # gone since the scan: what lives only while something is under way
-        case other:
-            raise AssertionError(other)
+    read = {
+        "string": client.get,
+        "hash": client.hgetall,
+        "list": lambda key: client.lrange(key, 0, -1),
+        "set": lambda key: sorted(client.smembers(key)),
+        "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+        "stream": client.xrange,
+        "none": lambda _: None,  # gone since the scan: it lives only while something is under way
+    }
+    return read[client.type(key)](key)

@@ -30,13 +30,10 @@ class Office:
         self.run = run
         self.folder = folder
         self.store = context.store
-        nobody = [].append
         self._accept = Accept(
             self.store,
             {**context.inventory.sources, OTHER: SourceConfig(OTHER, "revisions")},
             POLICIES,
-            nobody,
-            nobody,
         )
         self._stop = threading.Event()
         self._worker = threading.Thread(target=self._work)

@@ -17,8 +17,7 @@ EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples" / "v1"
 
 def fold(gateway, *events):
     """What a worker would do with what is in the journal."""
-    nobody = [].append
-    accept = Accept(gateway.store, gateway.context.inventory.sources, {}, nobody, nobody)
+    accept = Accept(gateway.store, gateway.context.inventory.sources, {})
     accept.run(events, "events")
 
 

@@ -79,9 +79,8 @@ class Desk:
         self.store = context.store
         self.client = httpx.Client(base_url=url, timeout=10)
         policies = {"R1": RouterPolicy("acme", "dhcp1")}
-        nobody = [].append
         sources = context.inventory.sources
-        self._accept = Accept(self.store, sources, policies, nobody, nobody)
+        self._accept = Accept(self.store, sources, policies)
 
     def uisp(self, event):
         """UISP posts a webhook, which it has under its uuid."""

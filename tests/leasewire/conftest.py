@@ -64,13 +64,12 @@ def world(request, valkey, prefix, tmp_path, monkeypatch):
         sessions = Sessions(context.inventory, context.settings)
         policies = {name: router.policy for name, router in context.inventory.routers.items()}
         # What a worker would do when it is rung; here a test does it.
-        nobody = [].append
         yield World(
             r1,
             r2,
             context,
-            Accept(context.store, context.inventory.sources, policies, nobody, nobody),
-            Converge(context.store, sessions, policies, nobody, PassLimits()),
+            Accept(context.store, context.inventory.sources, policies),
+            Converge(context.store, sessions, policies, PassLimits()),
         )
         sessions.close_all()
         context.store.client.close()
@@ -95,10 +94,10 @@ def edited(world, tmp_path):
         sessions = Sessions(context.inventory, context.settings)
         opened.append(sessions)
         policies = {name: router.policy for name, router in context.inventory.routers.items()}
-        store, nobody = world.context.store, [].append
+        store = world.context.store
         return (
-            Accept(store, context.inventory.sources, policies, nobody, nobody),
-            Converge(store, sessions, policies, nobody, PassLimits()),
+            Accept(store, context.inventory.sources, policies),
+            Converge(store, sessions, policies, PassLimits()),
         )
 
     yield edit

@@ -1,6 +1,7 @@
 """Dead letters: grouped by cause, tried again, corrected, taken away; nothing lost on the way."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,21 +48,13 @@ def test_a_list_is_grouped_by_cause(world, leasewire):
 
 def test_a_replayed_event_has_its_old_id_and_its_letter_goes(world, leasewire):
     event = builders.activated("SVC-1", router="R1", server=None)
-    world.accept = type(world.accept)(
-        world.context.store, {}, world.accept.policies, print, print
-    )  # its source is not configured yet
+    world.accept = replace(world.accept, sources={})  # its source is not configured yet
     world.say(event)
     (letter,) = letters(leasewire)
     replayed = leasewire("dead-letters", "replay", letter["id"], "--wait", "0", "--json")
     assert replayed.document["replayed"][0]["detail"].startswith("in the journal")
     assert letters(leasewire) == []
-    world.accept = type(world.accept)(
-        world.context.store,
-        world.context.inventory.sources,
-        world.accept.policies,
-        print,
-        print,
-    )
+    world.accept = replace(world.accept, sources=world.context.inventory.sources)
     drain(world)
     assert outcome(world, event).state == "accepted"
     (action,) = world.context.store.letters.actions()

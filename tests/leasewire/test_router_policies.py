@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import activated, cancelled, ipv4, mac
+from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -112,6 +113,7 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     assert "router R1 is held" in leasewire("why", "SVC-2").out
     assert leasewire("routers", "release", "R1", "--actor", "bob").code == 0
     store.client.delete(store.keys.sweep)
+    lose_calls(store)
     assert store.routers.sweep(0).routers == ["R1"]
     world.converge.run("R1")
     assert len(ours(world.r1)) == 6

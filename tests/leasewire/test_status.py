@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.builders import activated, ipv4, mac, mac_changed
+from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
 from worker.core.vitals import Sample
 from worker.store.upkeep import SAMPLE_MS
@@ -67,6 +68,7 @@ def test_a_long_wait_is_warned_of_as_it_is_alerted(world, workers, status, monke
 def test_all_is_well_and_every_part_is_there(world, workers, status, leasewire):
     world.say(activated("SVC-A", server=SERVER))
     world.converge.run("R1")
+    lose_calls(world.context.store)
     document = status()
     assert document["level"] == "ok"
     assert document["redis"]["server"].startswith("Valkey ")

@@ -76,8 +76,8 @@ def test_services_by_router_and_where_they_stand(world, store, seen):
     does_not_stick = {"menu": LEASES, "field": "address", "value": ipv4(50), "text": ipv4(51)}
     world.r1.set_faults(change_values=[does_not_stick])
     policies = {name: each.policy for name, each in world.context.inventory.routers.items()}
-    sources, nobody = world.context.inventory.sources, [].append
-    with_brake = Accept(store, sources, policies, nobody, nobody, BrakeLimits())
+    sources = world.context.inventory.sources
+    with_brake = Accept(store, sources, policies, BrakeLimits())
     broken = {**mac_changed("SVC-X"), "data": {}}
     world.say(*services(*range(1, 11), 50, 90), activated("SVC-R", router="R2", mac=mac(80)))
     world.say(broken)

@@ -8,8 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from producers.connection import make_app
 from tests import builders
+from tests.celery_client import stock_app
 from tests.installation import PREFIX, SERVER, Installation, end
 from tests.waiting import eventually
 
@@ -38,7 +38,7 @@ def make(directory: Path) -> None:
         eventually(lambda: len(here.rows("R1")) == 3, "three rows", within_s=30)
         here.publisher.publish(events[:-1])
         here.client.rpush("lw:events", "no message")
-        app = make_app(here.valkey.url, prefix=PREFIX)  # a message as another program sends it
+        app = stock_app(here.valkey.url, PREFIX)  # a message as another program sends it
         app.send_task("leasewire.accept", args=[events[-1:], "events"], queue="events")
         eventually(lambda: len(here.store.views.dead_letters(9)) == 2, "two letters", within_s=30)
         eventually(lambda: "SVC-3" not in here.rows("R1"), "a row less", within_s=30)

@@ -144,7 +144,7 @@ class ClaimsMachine(RuleBasedStateMachine):
     def release(self):
         batch = self.real.store.routers.next_batch("R1", self.token, 0)
         assert not batch.held
-        assert batch.ring == bool(self.marked)
+        assert batch.more == bool(self.marked)
         # the message that was rung for arrives at the next take
         self.token, self.looks = None, {}
 
@@ -276,6 +276,6 @@ def finish_passes(router, wanted, data):
         for mark in data.draw(st.permutations(taken.marks)):
             answer = router.ask(mark, wanted[mark.service_id])
             router.conclude(mark, not answer, "aa")
-        if not router.store.routers.next_batch("R1", "aa", 0).ring:
+        if not router.store.routers.next_batch("R1", "aa", 0).more:
             return
     raise AssertionError("the passes do not come to an end")

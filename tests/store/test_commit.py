@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 
 from contracts import names
 from tests.builders import mac
+from tests.calls import calls, take_calls
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import Placement, ServiceRecord
@@ -65,7 +66,8 @@ def in_journal(client, prefix):
 @pytest.mark.usefixtures("in_journal")
 def test_a_commit_says_it_all_in_one_step(store, client):
     now = store.records.now_ms()
-    assert store.records.commit([full_commit()], now)[:2] == ([True], ["R1"])
+    assert store.records.commit([full_commit()], now).done == [True]
+    assert calls(client, store.keys.queue(names.QUEUE_ROUTERS)) == [["R1"]]
     stored = store.records.read(["SVC-1"])["SVC-1"]
     assert (stored.generation, stored.record.owner) == (1, "urn:s")
     assert store.journal.depth(LANE) == 0
@@ -88,7 +90,7 @@ def test_a_commit_that_comes_second_leaves_everything_untouched(store, everythin
     store.records.commit([first], store.records.now_ms())
     before = everything()
     late = store.records.commit([full_commit(generation=0)], store.records.now_ms())
-    assert late == Committed([False], [], {}, crossings=[])
+    assert late == Committed([False], {}, crossings=[])
     assert everything() == before
 
 
@@ -107,15 +109,18 @@ def test_many_commits_are_split_and_answered_in_order(store):
     ]
     result = store.records.commit(many, store.records.now_ms())
     assert [n for n, done in enumerate(result.done) if not done] == [77]
-    assert sorted(result.rings) == ["R0", "R1", "R2"]
+    called = calls(store.client, store.keys.queue(names.QUEUE_ROUTERS))
+    assert sorted(called) == [["R0"], ["R1"], ["R2"]]
 
 
 def test_a_message_is_rung_for_once_until_the_router_is_taken(store):
-    for generation, rings in ((0, ["R1"]), (1, [])):
+    for generation, rings in ((0, [["R1"]]), (1, [])):
         commit = full_commit(generation=generation)
-        assert store.records.commit([commit], store.records.now_ms()).rings == rings
+        store.records.commit([commit], store.records.now_ms())
+        assert take_calls(store.client, store.keys.queue(names.QUEUE_ROUTERS)) == rings
     assert store.routers.acquire("R1", "token", 10) is not None
-    assert store.records.commit([full_commit(2)], store.records.now_ms())[:2] == ([True], [])
+    assert store.records.commit([full_commit(2)], store.records.now_ms()).done == [True]
+    assert take_calls(store.client, store.keys.queue(names.QUEUE_ROUTERS)) == []
 
 
 def test_a_commit_without_a_record_writes_none(store):

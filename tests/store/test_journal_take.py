@@ -92,7 +92,7 @@ def test_only_an_empty_journal_clears_the_flag(journal, put, client, prefix):
 
 
 def test_what_the_message_carried_keeps_the_flag_until_its_commit(journal, put, client, prefix):
-    """Else the next publish rings while we are at work, and we take its event before its message."""
+    """Else the next publish rings while we work, and we take its event before its message."""
     flag = names.journal_rung(prefix, LANE)
     put("a")
     client.set(flag, "1")

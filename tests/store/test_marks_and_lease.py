@@ -5,7 +5,9 @@ import json
 import pytest
 from redis.exceptions import ResponseError
 
+from contracts.names import QUEUE_ROUTERS
 from tests.builders import mac
+from tests.calls import lose_calls, take_calls
 from tests.store.passing_time import let_pass
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
@@ -39,9 +41,16 @@ def commit(store, service="S", generation=0, priority=0):
     """A commit that changes the record and marks it."""
     record = ServiceRecord(service, placements={"R1": Placement(None)})
     change = ServiceCommit(service, generation, record, marks={"R1": priority})
+    lose_calls(store)
     result = store.records.commit([change], 0)
     assert result.done == [True]
-    return result.rings
+    return take_calls(store.client, store.keys.queue(QUEUE_ROUTERS))
+
+
+def swept(store):
+    """The routers that the sweep rings for, when no message of before is left."""
+    lose_calls(store)
+    return store.routers.sweep(0).routers
 
 
 def looks_at(store):
@@ -141,7 +150,7 @@ def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
     assert view.marked == []
     assert store.views.counters() == {"applied": 2}
     assert store.views.router("R1").services == 0
-    assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False, False)
+    assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False)
     assert looks_at(store) is None
 
 
@@ -173,7 +182,7 @@ def test_what_waits_comes_when_its_time_has_come(store, routers):
     assert routers.next_batch("R1", "aa", 500).marks == []
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
     let_pass(store, HOUR_MS)
-    assert routers.sweep(0).routers == ["R1"]
+    assert swept(store) == ["R1"]
     assert take(routers, "bb")["S"].priority == 1
 
 
@@ -199,7 +208,7 @@ def test_a_held_router_is_not_rung_for_and_its_release_tests_for_marks(routers):
     take(routers)
     assert not routers.mark("R1", ["S"])
     batch = routers.next_batch("R1", "aa", 0)
-    assert (batch.held, batch.marks, batch.ring) == (False, [], True)
+    assert (batch.held, batch.marks, batch.more) == (False, [], True)
     assert not routers.mark("R1", ["S"])  # that message is under way
     assert list(take(routers, "bb")) == ["S"]
 
@@ -207,7 +216,7 @@ def test_a_held_router_is_not_rung_for_and_its_release_tests_for_marks(routers):
 def test_a_release_rings_for_nothing_when_nothing_is_due(store, routers):
     routers.mark("R1", ["S"], 0, HOUR_MS)
     take(routers)
-    assert not routers.next_batch("R1", "aa", 500).ring
+    assert not routers.next_batch("R1", "aa", 500).more
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
 
 
@@ -219,9 +228,9 @@ def test_a_killed_holder_is_replaced_when_its_lease_is_over(store, routers):
     assert routers.renew("R1", "aa")
     let_pass(store, LEASE_MS // 2)
     assert routers.acquire("R1", "bb", 500) is None
-    assert routers.sweep(0).routers == []
+    assert swept(store) == []
     let_pass(store, LEASE_MS)
-    assert routers.sweep(0).routers == ["R1"]
+    assert swept(store) == ["R1"]
     assert list(take(routers, "bb")) == ["S"]
     assert not routers.renew("R1", "aa", ["S"])
 
@@ -245,7 +254,7 @@ def test_who_lost_the_lease_cannot_release_renew_or_park(store, routers):
     let_pass(store, LEASE_MS)
     take(routers, "bb")
     batch = routers.next_batch("R1", "aa", 500)
-    assert (batch.held, batch.marks, batch.ring) == (False, [], False)
+    assert (batch.held, batch.marks, batch.more) == (False, [], False)
     assert not routers.renew("R1", "aa", ["S"])
     assert routers.park("R1", "aa", 1000, RouterState("blocked")) == 0
     assert routers.acquire("R1", "cc", 500) is None
@@ -285,10 +294,10 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
     let_pass(store, HOUR_MS - 1000)
     assert routers.acquire("R1", "bb", 500) is None
-    assert routers.sweep(0).routers == []
+    assert swept(store) == []
     assert store.views.router("R1").state.next_at_ms == until
     let_pass(store, 1000)
-    assert routers.sweep(0).routers == ["R1"]
+    assert swept(store) == ["R1"]
     acquired = routers.acquire("R1", "bb", 500)
     assert sorted(names_of(acquired.marks)) == ["S", "T"]
     assert (acquired.state.attempts, acquired.state.words) == (3, "no route")
@@ -324,7 +333,7 @@ def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
 def test_notes_that_a_holder_leaves_behind_are_looked_at_like_a_lost_ones(store, routers):
     take(routers)
     routers.renew("R1", "aa", ["S"])
-    assert routers.next_batch("R1", "aa", 500).ring
+    assert routers.next_batch("R1", "aa", 500).more
     assert list(take(routers, "bb")) == ["S"]
     assert list(notes(store)) == ["S"]
 
@@ -348,7 +357,7 @@ def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers)
     assert not routers.next_batch("R1", "cc", 500).held
 
     let_pass(store, 1000)
-    assert routers.sweep(0).routers == ["R1"]
+    assert swept(store) == ["R1"]
     marks = take(routers, "dd")
     assert list(marks) == ["S"]
     assert routers.conclude("R1", "dd", [Conclusion(marks["S"], "confirm")]) == [True]

@@ -3,6 +3,7 @@
 import pytest
 
 from contracts import names
+from tests.calls import calls, lose_calls
 from tests.store.passing_time import let_pass
 from worker.core.circuit import RouterState
 
@@ -14,10 +15,11 @@ GRACE_MS = 2000
 
 @pytest.fixture
 def sweep(store):
-    """One round, a second after the one before."""
+    """One round, a second after the one before; the messages of that were taken, or lost."""
 
     def sweep():
         let_pass(store, 1000)
+        lose_calls(store)
         return store.routers.sweep(GRACE_MS)
 
     return sweep
@@ -33,11 +35,13 @@ def test_one_worker_sweeps_at_a_time(store):
     store.routers.mark("R1", ["S"], 0, 1)
     let_pass(store, 1000)
     assert store.routers.sweep(GRACE_MS).routers == ["R1"]
-    let_pass(store, 100_000)  # that message was lost
+    let_pass(store, 100_000)
+    lose_calls(store)
     store.client.set(store.keys.sweep, "1", px=60_000)  # another worker sweeps
     assert store.routers.sweep(GRACE_MS) == ([], [])
     let_pass(store, 60_000)
     assert store.routers.sweep(GRACE_MS).routers == ["R1"]
+    assert calls(store.client, store.keys.queue(names.QUEUE_ROUTERS)) == [["R1"]]
 
 
 @pytest.mark.parametrize("lane", names.LANES)
@@ -45,6 +49,7 @@ def test_an_entry_that_waited_too_long_is_rung_for(store, sweep, lane):
     put(store, "a", lane)
     assert sweep().lanes == []  # not yet
     assert sweep().lanes == [lane]
+    assert calls(store.client, store.keys.queue(lane)) == [[[], lane]]
     assert sweep().lanes == []  # that message is under way
     assert sweep().lanes == [lane]  # or lost
 
@@ -85,7 +90,7 @@ def test_a_round_is_bounded_and_the_next_takes_the_rest(store, sweep):
     assert sorted(name for found in rounds for name in found) == sorted(routers)
 
 
-def test_messages_that_nobody_takes_do_not_pile_up(store, sweep):
+def test_messages_that_nobody_takes_do_not_pile_up(store):
     """The workers of a queue are away for a night, the sweep of the others runs on."""
     keys, client = store.keys, store.client
     put(store, "a")
@@ -95,17 +100,12 @@ def test_messages_that_nobody_takes_do_not_pile_up(store, sweep):
 
     def night():
         for _ in range(60):
-            found = sweep()
-            for queue, sent in ((EVENTS, EVENTS in found.lanes), (BULK, BULK in found.lanes)):
-                if sent:
-                    client.lpush(keys.queue(queue), "a message")
-            for router in found.routers:
-                client.lpush(keys.queue(names.QUEUE_ROUTERS), router)
+            let_pass(store, 1000)
+            store.routers.sweep(GRACE_MS)
 
     for _ in range(2):
         night()
         assert client.llen(keys.queue(EVENTS)) == 1
         assert client.llen(keys.queue(BULK)) == 1
         assert 3 <= client.llen(keys.queue(names.QUEUE_ROUTERS)) <= 6
-        for queue in (EVENTS, BULK, names.QUEUE_ROUTERS):
-            client.delete(keys.queue(queue))  # they are back, and the messages lost again
+        lose_calls(store)  # they are back, and the messages lost again

@@ -4,6 +4,7 @@ import json
 
 from contracts import event_key, names
 from tests import builders
+from tests.calls import calls
 from worker.convergence.endings import Look, confirmed
 from worker.core.entry import wanted_entries
 from worker.core.policy import RouterPolicy
@@ -23,13 +24,24 @@ POLICIES = {name: RouterPolicy("acme", "dhcp1") for name in ("R1", "R2")}
 
 
 class Desk:
-    """One worker's accept; `lanes` and `routers` are what it rang."""
+    """One worker's accept."""
 
     def __init__(self, store, sources=SOURCES, policies=POLICIES):
         self.store = store
-        self.lanes: list[str] = []
-        self.routers: list[str] = []
-        self.accept = Accept(store, sources, policies, self.lanes.append, self.routers.append)
+        self.accept = Accept(store, sources, policies)
+
+    @property
+    def lanes(self):
+        """Whose lane's messages stand in the queues."""
+        return [lane for queue in names.LANES for _, lane in self._calls(queue)]
+
+    @property
+    def routers(self):
+        """For which routers messages stand in the queue, the oldest first."""
+        return [router for (router,) in self._calls(names.QUEUE_ROUTERS)]
+
+    def _calls(self, queue):
+        return calls(self.store.client, self.store.keys.queue(queue))
 
     def send(self, *events, lane=names.QUEUE_EVENTS):
         """As a Celery message brings them; returns how many were worked on."""

@@ -110,11 +110,10 @@ class Here:
     def __init__(self, client, batch=500):
         self.store = open_store(client, f"h{secrets.token_hex(4)}:", lease_ms=600_000)
         self.router = Memory()
-        nobody = [].append
-        self.accepts = [Accept(self.store, SOURCES, POLICIES, nobody, nobody) for _ in range(2)]
-        limits = Converge(self.store, self.router, POLICIES, nobody).limits
+        self.accepts = [Accept(self.store, SOURCES, POLICIES) for _ in range(2)]
+        limits = Converge(self.store, self.router, POLICIES).limits
         limits = type(limits)(batch_services=batch)
-        self.converge = Converge(self.store, self.router, POLICIES, nobody, limits)
+        self.converge = Converge(self.store, self.router, POLICIES, limits)
         self.block = self.store.keys.router_block("R1")
         self.revisions = dict.fromkeys(SERVICES, 0)
 

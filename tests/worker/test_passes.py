@@ -14,7 +14,7 @@ pytestmark = pytest.mark.redis
 
 def converge(desk, router, policy=None):
     policies = {"R1": policy or RouterPolicy("acme", "dhcp1")}
-    Converge(desk.store, router, policies, desk.routers.append).run("R1")
+    Converge(desk.store, router, policies).run("R1")
 
 
 def test_a_field_that_does_not_stick_is_told_with_both_values_and_left_alone(desk):

@@ -9,10 +9,7 @@ from contracts import names
 from tests.store.passing_time import let_pass
 from tests.waiting import eventually
 from tests.worker.desk import Desk
-from worker.runtime.celery_app import make_app
 from worker.runtime.sweep import Sweep
-from worker.runtime.tasks import Rings
-from worker.settings import Settings
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -26,12 +23,10 @@ def store(own_valkey):
 
 
 @pytest.fixture
-def sweep(store, own_valkey):
-    app = make_app(Settings(redis_url=own_valkey.url, key_prefix="lw:"))
-    sweep = Sweep(store, Rings(app), 2000, "events@here:1", lambda: False)
+def sweep(store):
+    sweep = Sweep(store, 2000, "events@here:1", lambda: False)
     yield sweep
     sweep.stop()
-    app.close()
 
 
 def queued(store, name):

@@ -30,7 +30,7 @@ from worker.core.policy import RouterPolicy
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
 from worker.store.store import Store
-from worker.store.taken import BULK_ALONE, Acquired, Batch, PolicyDiffers, is_full
+from worker.store.taken import BULK_ALONE, Acquired, PolicyDiffers, is_full
 from worker.turns import Turns
 
 log = structlog.get_logger()
@@ -77,7 +77,6 @@ class Converge:
         store: the store.
         sessions: opens sessions to routers.
         policies: router -> policy; a router that is missing here is unknown: its services wait.
-        ring_router: sends the message that a router has due marks.
         limits: bounds of a pass.
         slots: which routers may be worked on at once.
         bulk: runs the passes of routers where nothing but bulk is due.
@@ -88,7 +87,6 @@ class Converge:
     store: Store
     sessions: RouterSessions
     policies: Mapping[str, RouterPolicy]
-    ring_router: Callable[[str], None]
     limits: PassLimits = field(default_factory=PassLimits)
     slots: Slots = field(default_factory=lambda: Slots(threads=128))
     bulk: Bulk = field(default_factory=Bulk)
@@ -158,7 +156,8 @@ class Converge:
         router = hold.router
         if not acquired.marks and not outages.state.open and not acquired.asked:
             batch = self.store.routers.next_batch(router, hold.token, 0, outages.after())
-            self._released(router, batch, outages)
+            if not batch.more:
+                outages.drained()
             return
         session = self.sessions.open(router)
         try:
@@ -209,16 +208,9 @@ class Converge:
                 if not marks:
                     break
         except (RouterUnreachable, LeaseLost) as error:
-            if rounds.taken_over():
-                self.ring_router(router)
-            elif isinstance(error, RouterUnreachable):
+            if not rounds.taken_over() and isinstance(error, RouterUnreachable):
                 rounds.lost()
             raise
-        self._released(router, batch, outages)
-
-    def _released(self, router: str, batch: Batch, outages: Outages) -> None:
-        if batch.ring:
-            self.ring_router(router)
         if not batch.more:
             outages.drained()
 
@@ -243,6 +235,4 @@ class Converge:
         self.store.routers.conclude(hold.router, hold.token, ends)
         if len(before) < len(ends):  # told when more wait than before
             log.warning("router.unknown", router=hold.router, services=len(ends))
-        batch = self.store.routers.next_batch(hold.router, hold.token, 0)
-        if batch.ring:
-            self.ring_router(hold.router)
+        self.store.routers.next_batch(hold.router, hold.token, 0)

@@ -170,12 +170,13 @@ class Rounds:
         and the next holder may have looked for the last time before.
 
         Returns:
-            True when a message must be sent for the router.
+            Whether it is lost.
         """
         written = sorted(self._in_flight)
         if not written or self._store.routers.renew(self._router, self._hold.token):
             return False
-        return self._store.routers.mark(self._router, written)
+        self._store.routers.mark(self._router, written)
+        return True
 
     def _put_off_lacking(self, looks: dict[str, Look]) -> dict[str, Look]:
         """Let those wait for which the router lacks something; warn of, or refuse, misfits."""

@@ -129,7 +129,6 @@ class Decided(NamedTuple):
 
     what: Literal["done", "changed", "unknown"]
     hold: Hold | None = None
-    rings: tuple[str, ...] = ()
 
 
 def look_up(
@@ -145,16 +144,15 @@ def look_up(
 def approve(
     store: Store, policies: Mapping[str, RouterPolicy], hold_id: str, digest: str, actor: str
 ) -> Decided:
-    """Let a list through as it was shown; whoever calls rings for the routers."""
+    """Let a list through as it was shown."""
     seen = look_up(store, policies, hold_id, digest)
     if seen.what != "done" or seen.hold is None:
         return seen
     marks = [each.mark for each in seen.hold.services]
-    rings = store.brake.approve(seen.hold.hold, marks, actor, store.records.now_ms())
-    if rings is None:
+    if not store.brake.approve(seen.hold.hold, marks, actor, store.records.now_ms()):
         return Decided("changed", seen.hold)
     store.alerts.end("brake", seen.hold.hold, f"approved by {actor}")
-    return Decided("done", seen.hold, tuple(rings))
+    return Decided("done", seen.hold)
 
 
 def restoring_events(hold: Hold, actor: str) -> list[dict[str, object]]:

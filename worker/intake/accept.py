@@ -4,7 +4,7 @@ Called by the task `leasewire.accept`. Events come from the journal and in the m
 any of them may come twice, late, broken, or right after it ended a worker.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -70,16 +70,12 @@ class Accept:
         store: the store.
         sources: who may publish, and how each orders its events.
         policies: router -> policy.
-        ring_lane: sends an empty message of a lane: there is more in its journal.
-        ring_router: sends the message that a router has due marks.
         limits: of the brake; None: it is switched off.
     """
 
     store: Store
     sources: Mapping[str, SourceConfig]
     policies: Mapping[str, RouterPolicy]
-    ring_lane: Callable[[names.Lane], None]
-    ring_router: Callable[[str], None]
     limits: BrakeLimits | None = None
 
     def run(self, carried: Sequence[object], lane: names.Lane) -> int:
@@ -99,7 +95,7 @@ class Accept:
             if took.drained and not carried:
                 return done
         if not rung:
-            self.ring_lane(lane)
+            self.store.journal.ring(lane)
         return done
 
     def release(self, services: Sequence[str]) -> None:
@@ -164,7 +160,7 @@ class Accept:
         taken = self.store.journal.take(lane, keys, max(1, _at_once(lane) - len(keys)))
         rung = taken.full and may_ring
         if rung:
-            self.ring_lane(lane)  # a second worker may take the rest meanwhile
+            self.store.journal.ring(lane)  # a second worker may take the rest meanwhile
         work = [
             Intake(raw, lane, begun + 1, key)
             for raw, key, begun in zip(carried, keys, taken.carried, strict=True)
@@ -244,14 +240,12 @@ class Accept:
     def _through(
         self, foldings: Sequence[Folding], now_ms: int, lane: names.Lane | None = None
     ) -> _Through:
-        """Commit foldings, ring and tell."""
+        """Commit foldings, and tell."""
         for each in foldings:
             for source, found in each.conflicts.items():
                 self.store.conflicts.note(source, found, now_ms)
         commits = [each.commit() for each in foldings]
         result = self.store.records.commit(commits, now_ms, self.limits, lane)
-        for router in result.rings:
-            self.ring_router(router)
         through = [each for each, done in zip(foldings, result.done, strict=True) if done]
         for each in through:
             each.tell()

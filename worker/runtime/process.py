@@ -39,7 +39,7 @@ from worker.runtime.celery_app import guard_queues, make_app
 from worker.runtime.lookout import Lookout
 from worker.runtime.rounds import Rounds
 from worker.runtime.sweep import Sweep
-from worker.runtime.tasks import Rings, guarded, register, release_due, tell_unavailable
+from worker.runtime.tasks import canary_sender, guarded, register, release_due, tell_unavailable
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
@@ -132,11 +132,10 @@ def run(
         return 0
     guard_queues()
     app = make_app(settings)
-    rings = Rings(app)
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
     waiting_ms = round(settings.waiting_alert_s * 1000)
-    lookout = Lookout(store, rings.canary, waiting_ms, policies)
+    lookout = Lookout(store, canary_sender(app), waiting_ms, policies)
     report_every_ms = round(settings.report_every_s * 1000)
 
     def look() -> None:
@@ -145,7 +144,7 @@ def run(
 
     bulk_threads = ThreadPoolExecutor(settings.router_threads, "bulk")
     bulk = Bulk(lambda work: bulk_threads.submit(guarded(names.TASK_CONVERGE, work)))
-    accept = Accept(store, inventory.sources, policies, rings.lane, rings.router, inventory.brake)
+    accept = Accept(store, inventory.sources, policies, inventory.brake)
     register(
         app,
         accept,
@@ -153,7 +152,6 @@ def run(
             store,
             sessions,
             policies,
-            rings.router,
             PassLimits(
                 batch_services=settings.batch_services,
                 time_box_s=settings.pass_time_box_s,
@@ -174,7 +172,6 @@ def run(
     name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
     sweep = Sweep(
         store,
-        rings,
         round(settings.journal_grace_s * 1000),
         name,
         orphaned,

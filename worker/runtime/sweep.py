@@ -13,7 +13,7 @@ import structlog
 
 from worker.core.texts import UnknownFormatError
 from worker.errors import StoreRefused, StoreUnavailable
-from worker.runtime.tasks import Rings, tell_unavailable
+from worker.runtime.tasks import tell_unavailable
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -26,7 +26,6 @@ class Sweep:
 
     Args:
         store: the store.
-        rings: sends the messages.
         grace_ms: how long a journal entry may wait for its message.
         name: of this worker, for its sign of life.
         orphaned: says whether the supervisor is gone: then this process ends itself.
@@ -39,7 +38,6 @@ class Sweep:
     def __init__(  # noqa: PLR0913 - what it works with
         self,
         store: Store,
-        rings: Rings,
         grace_ms: int,
         name: str,
         orphaned: Callable[[], bool],
@@ -49,7 +47,6 @@ class Sweep:
         outdated: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
-        self._rings = rings
         self._grace_ms = grace_ms
         self._name = name
         self._orphaned = orphaned
@@ -70,11 +67,7 @@ class Sweep:
     def once(self) -> None:
         """One round."""
         self._store.views.sign_of_life(self._name)
-        found = self._store.routers.sweep(self._grace_ms)
-        for lane in found.lanes:
-            self._rings.lane(lane)
-        for router in found.routers:
-            self._rings.router(router)
+        self._store.routers.sweep(self._grace_ms)
         self._release()
         self._look()
         try:

@@ -1,7 +1,7 @@
-"""The Celery tasks: thin, without a business decision; and the rings that call them."""
+"""The Celery tasks: thin, without a business decision."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from celery import Celery
@@ -18,32 +18,17 @@ _RELEASES: Final = 20
 _RELEASED_AT_ONCE: Final = 100
 """So a sweep stays short, and what is due on the first of a month takes seconds."""
 
-_PASSED_ON: Final = {"ignore_result": True, "kwargsrepr": "{}"}
 
+def canary_sender(app: Celery) -> Callable[[str], None]:
+    """Sends a message through a queue, to see whether it is taken."""
 
-class Rings:
-    """Sends the messages that make somebody look. A lost one is found by the sweep."""
-
-    def __init__(self, app: Celery) -> None:
-        self._app = app
-
-    def lane(self, lane: names.Lane) -> None:
-        """There is something in the journal of a lane."""
-        self._send(names.TASK_ACCEPT, [[], lane], lane, f"journal of {lane}")
-
-    def router(self, router: str) -> None:
-        """A router has due marks."""
-        self._send(names.TASK_CONVERGE, [router], names.QUEUE_ROUTERS, router)
-
-    def canary(self, queue: str) -> None:
-        """Look whether messages of a queue are taken."""
-        self._send(names.TASK_CANARY, [queue], queue, queue)
-
-    def _send(self, task: str, args: list[Any], queue: str, words: str) -> None:
+    def send(queue: str) -> None:
         try:
-            self._app.send_task(task, args=args, queue=queue, argsrepr=words, **_PASSED_ON)
+            app.send_task(names.TASK_CANARY, args=[queue], queue=queue, ignore_result=True)
         except OperationalError as error:
-            log.warning("ring.failed", task=task, reason=str(error), advice="the sweep rings again")
+            log.warning("canary.failed", queue=queue, reason=str(error), advice="another follows")
+
+    return send
 
 
 def register(

@@ -92,9 +92,7 @@ class Brake:
         marks = (_mark(field, text) for field, text in zip(fields, texts, strict=True) if text)
         return {mark.service_id: mark for mark in marks}
 
-    def approve(
-        self, hold: str, marks: Sequence[HeldMark], by: str, now_ms: int
-    ) -> list[str] | None:
+    def approve(self, hold: str, marks: Sequence[HeldMark], by: str, now_ms: int) -> bool:
         """Let all marks of a hold through.
 
         Args:
@@ -104,7 +102,7 @@ class Brake:
             now_ms: Redis's time.
 
         Returns:
-            The routers to ring; None when the list has changed meanwhile: nothing is let through.
+            False when the list has changed meanwhile: nothing is let through.
         """
         keys = self._keys
         table = KeyTable([keys.braked, keys.actions, keys.routers_due])
@@ -135,8 +133,7 @@ class Brake:
             ],
         }
         with store_errors():
-            done, *rings = self._scripts.run("approve_brake", table.keys, [json.dumps(order)])
-        return list(rings[0]) if done else None
+            return bool(self._scripts.run("approve_brake", table.keys, [json.dumps(order)]))
 
     def note_rejected(self, hold: str, services: int, by: str, now_ms: int) -> None:
         """Keep among the actions that a person rejected what a limit holds."""

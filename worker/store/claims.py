@@ -37,7 +37,6 @@ class Moved(NamedTuple):
     """What came of a move: done, or who else refuses, or that all has changed since it was read."""
 
     moved: bool
-    ring: bool
     refused: list[tuple[str, str]]
     changed: bool
 
@@ -95,7 +94,7 @@ class Claims:
             )
         said = json.loads(answer)
         refused = [(key, holder) for key, holder in said["refused"] or ()]
-        return Moved(bool(said["moved"]), bool(said["ring"]), refused, bool(said["changed"]))
+        return Moved(bool(said["moved"]), refused, bool(said["changed"]))
 
     def _table(self, key: str, fields: Collection[str] | None) -> dict[str, Any]:
         if fields is None:

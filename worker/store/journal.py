@@ -79,6 +79,11 @@ class Journal:
             dict(zip(aliases[::2], aliases[1::2], strict=True)),
         )
 
+    def ring(self, lane: names.Lane) -> None:
+        """Call another worker: there is more in a lane's journal."""
+        with store_errors():
+            self._scripts.run("ring_lane", [self._keys.queue(lane)], [lane])
+
     def begin(self, key: str) -> int:
         """Count one more beginning of an event; returns how many that makes."""
         with store_errors():

@@ -185,8 +185,8 @@ class Keys:
         return f"{self.prefix}unacked"
 
     def queue(self, name: str) -> str:
-        """List: Celery's messages of a queue that nobody has taken yet. Only its length is read."""
-        return f"{self.prefix}{name}"
+        """List: Celery's messages of a queue that nobody has taken yet."""
+        return names.queue_key(self.prefix, name)
 
     def seen(self, now_s: int, periods_ago: int = 0) -> str:
         """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
@@ -379,6 +379,8 @@ class Keys:
             base + "lost-by",
             # of all routers: what the brake holds
             self.braked,
+            # of all routers: Celery's messages
+            self.queue(names.QUEUE_ROUTERS),
         )
 
     def router_block_parts(self) -> list[list[str]]:

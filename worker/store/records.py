@@ -100,7 +100,6 @@ class Committed(NamedTuple):
 
     Attributes:
         done: which went through (False: another was faster).
-        rings: the routers to ring.
         braked: hold -> how many marks the brake took.
         let_go: how many it let go.
         crossings: sources that an alarm begins or ends for.
@@ -108,7 +107,6 @@ class Committed(NamedTuple):
     """
 
     done: list[bool]
-    rings: list[str]
     braked: dict[str, int]
     let_go: int = 0
     crossings: Sequence[Crossing] = ()
@@ -179,7 +177,7 @@ class Records:
         limits: BrakeLimits | None = None,
         lane: names.Lane | None = None,
     ) -> Committed:
-        """Commit services, a bounded number a call; each wholly or not at all.
+        """Commit services, a bounded number a call, each wholly or not at all; ring for routers.
 
         Args:
             commits: the services.
@@ -188,7 +186,6 @@ class Records:
             lane: if nothing is due in its journal after this, the next publish is to ring.
         """
         done: list[bool] = []
-        rings: list[str] = []
         braked: dict[str, int] = {}
         crossings: list[Crossing] = []
         let_go = 0
@@ -203,7 +200,7 @@ class Records:
                 order["lane"] = names.LANES.index(lane) + 1
             with store_errors():
                 answer = self._scripts.run("commit", keys, [to_json(order)])
-            results, to_ring, held, freed, alarms, is_drained = answer
+            results, held, freed, alarms, is_drained = answer
             drained = bool(is_drained)
             crossings += [
                 Crossing(sources[int(at) - 1], int(crossed) > 0, int(recent), int(late))
@@ -211,10 +208,9 @@ class Records:
             ]
             let_go += int(freed)
             done += [bool(each) for each in results]
-            rings += [name for name in to_ring if name not in rings]
             for hold, taken in zip(held[::2], held[1::2], strict=True):
                 braked[hold] = braked.get(hold, 0) + int(taken)
-        return Committed(done, rings, braked, let_go, crossings, drained)
+        return Committed(done, braked, let_go, crossings, drained)
 
     def _order(
         self, commits: Sequence[ServiceCommit], now_ms: int, sources: Sequence[str]

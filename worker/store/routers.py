@@ -144,7 +144,7 @@ class Routers:
         """
         texts = [state.to_json() for state in states] if states else ["", ""]
         with store_errors():
-            held, now_ms, marks, ring, more = self._scripts.run(
+            held, now_ms, marks, more = self._scripts.run(
                 "next_batch",
                 self._block(router),
                 [
@@ -153,7 +153,7 @@ class Routers:
                     MOST_BULK if with_bulk else 0,
                 ],
             )
-        return Batch(int(held) == 1, int(now_ms), marks_of(marks), bool(ring), bool(more))
+        return Batch(int(held) == 1, int(now_ms), marks_of(marks), bool(more))
 
     def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
         """Renew the lease and note services as in flight; False when the lease is lost."""
@@ -261,7 +261,7 @@ class Routers:
     def mark(
         self, router: str, service_ids: Sequence[str], priority: int = 0, delay_ms: int = 0
     ) -> bool:
-        """Mark services to be looked at; True when a message must be sent for the router."""
+        """Mark services to be looked at; returns whether a message was sent for the router."""
         with store_errors():
             return bool(
                 self._scripts.run(
@@ -289,7 +289,7 @@ class Routers:
         ]
 
     def sweep(self, grace_ms: int) -> Swept:
-        """Find what was left behind; nothing when another worker swept just now."""
+        """Ring for what was left behind; nothing when another worker swept just now."""
         keys = self._keys
         base = f"{keys.prefix}router:"
         block = keys.router_block("")
@@ -314,6 +314,7 @@ class Routers:
                     *(SWEEP_CLAIM_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
                     *(names.RING_LIFETIME_MS, base),
                     *(block[2].removeprefix(base), block[3].removeprefix(base), ROUTER_RING_MS),
+                    *names.LANES,
                 ],
             )
         if not answer:

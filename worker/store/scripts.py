@@ -1,5 +1,6 @@
 """Loads the Lua scripts: one file a script, shared parts by an `-- include:` line on top."""
 
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import redis
 from redis.commands.core import Script
 
+from contracts.message import envelope
+
 _INCLUDE = "-- include:"
+_ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
 
 
 @cache
 def source(name: str) -> str:
-    """The text of a script with its shared parts in front of it."""
+    """The text of a script with its shared parts in front of it, and its messages' envelopes."""
     folder = files("worker.store") / "lua"
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     first, _, rest = text.partition("\n")
@@ -22,7 +26,8 @@ def source(name: str) -> str:
         (folder / f"{part}.lua").read_text(encoding="utf-8")
         for part in first.removeprefix(_INCLUDE).split()
     ]
-    return "\n".join([*parts, rest])
+    whole = "\n".join([*parts, rest])
+    return _ENVELOPE.sub(lambda found: envelope(found[1], found[2]), whole)
 
 
 class Scripts:

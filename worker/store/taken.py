@@ -86,14 +86,12 @@ class Batch(NamedTuple):
         held: the router is ours still.
         now_ms: Redis's time.
         marks: the batch.
-        ring: a message must be sent.
-        more: released, and something is due.
+        more: released, and something is due: somebody is called for it.
     """
 
     held: bool
     now_ms: int
     marks: list[Mark]
-    ring: bool
     more: bool
 
 

@@ -27,31 +27,6 @@ local function mark(router, service, priority, due, stamp, routers_due)
   end
 end
 
--- True when the caller must send a message for `router`: nobody holds it, none is pending. A bulk
--- pass that waits for its turn is as good as a message for who asks for bulk alone.
-local function ring(router, for_bulk)
-  if redis.call('EXISTS', router.lease) == 1 then
-    return false
-  end
-  if not for_bulk and redis.call('GET', router.rung) == 'bulk' then
-    redis.call('SET', router.rung, '1', 'PX', RING_MS)
-    return true
-  end
-  return redis.call('SET', router.rung, '1', 'NX', 'PX', RING_MS) and true or false
-end
-
--- The names of those of `routers` for which the caller must send a message; `touched` has their
--- places in it as keys: true, or `bulk` where there is nothing else.
-local function ring_touched(routers, touched)
-  local rings = {}
-  for at, what in pairs(touched) do
-    if ring(routers[at], what == 'bulk') then
-      rings[#rings + 1] = routers[at].name
-    end
-  end
-  return rings
-end
-
 local function unmark(router, service)
   redis.call('ZREM', router.due, service)
   redis.call('HDEL', router.marks, service)

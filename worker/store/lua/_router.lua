@@ -16,12 +16,21 @@ local function router_of(name, keys, first)
     lost = keys[first + 11],
     lost_by = keys[first + 12],
     braked = keys[first + 13],
+    queue = keys[first + 14],
   }
-  must_be('zset', router.due, router.lost)
-  must_be('string', router.lease, router.rung, router.state)
-  must_be('hash', router.marks, router.inflight, router.claims, router.held)
-  must_be('hash', router.waiters, router.waiting, router.lost_by, router.braked)
+  must_be('zset', router.due)
+  must_be('string', router.lease, router.rung)
+  must_be('hash', router.marks, router.claims, router.held)
   must_be('set', router.services)
+  must_be('list', router.queue)
+  must_be('hash', router.braked)
+  -- Of these a router mostly has none, which is asked at once.
+  if redis.call('EXISTS', router.lost, router.lost_by, router.state, router.inflight,
+    router.waiters, router.waiting) > 0 then
+    must_be('zset', router.lost)
+    must_be('string', router.state)
+    must_be('hash', router.lost_by, router.inflight, router.waiters, router.waiting)
+  end
   return router
 end
 

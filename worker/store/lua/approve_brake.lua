@@ -1,10 +1,10 @@
--- include: _time _kinds _router _marks _events
+-- include: _time _kinds _router _marks _call _ring _events
 -- Lets all through that one limit of the brake holds, if it is just what a person was shown.
 -- KEYS: 1 all that the brake holds, 2 actions, 3 routers due, then the keys that ARGV[1] names
 -- ARGV: 1 JSON {hold, action: {…} as text, stamp, router_keys: as of `commit`,
 --         routers: [[name, first key], …], losses: [counts of sources, …],
 --         marks: [{field, text, service, router, history, line}, …]}
--- Returns {1, {routers to ring}}; {0} when the list is another one by now (nothing is changed).
+-- Returns 1; 0 when the list is another one by now (nothing is changed).
 local ACTIONS = 500
 local order = cjson.decode(ARGV[1])
 must_be('hash', KEYS[1])
@@ -28,11 +28,11 @@ for i = 2, #there, 2 do
   end
 end
 if number ~= #order.marks then
-  return { 0 }
+  return 0
 end
 for _, each in ipairs(order.marks) do
   if redis.call('HGET', KEYS[1], each.field) ~= each.text then
-    return { 0 }
+    return 0
   end
 end
 local now = now_ms()
@@ -67,4 +67,5 @@ for _, each in ipairs(order.marks) do
 end
 redis.call('LPUSH', KEYS[2], order.action)
 redis.call('LTRIM', KEYS[2], 0, ACTIONS - 1)
-return { 1, ring_touched(routers, touched) }
+ring_touched(routers, touched)
+return 1

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _claims _feed _events _brake _sources
+-- include: _time _kinds _router _marks _call _ring _claims _feed _events _brake _sources
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, 11 12 rung flag
@@ -17,8 +17,7 @@
 --         seen?: [field, value]}, …],
 --         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …],
 --         heard: [[source, events, superseded], …]}, …]}
--- Returns {[1 committed | 0 another was faster], …}, {routers to ring, …},
---   {hold, marks that the brake took, …}, how many marks it let go, {source, 1 up | -1 down, recent
+-- Returns {[1 committed | 0 another was faster], …}, {hold, marks that the brake took, …}, how many marks it let go, {source, 1 up | -1 down, recent
 --   events, recent superseded, …}: alarms that go up or down, 1 nothing is due in that journal.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
@@ -194,5 +193,5 @@ local drained = order.lane and #redis.call('ZRANGEBYSCORE', KEYS[6 + 2 * order.l
 if drained then
   redis.call('DEL', KEYS[10 + order.lane])
 end
-return { results, ring_touched(routers, touched), braked, let_through_count, alarms,
-  drained and 1 or 0 }
+ring_touched(routers, touched)
+return { results, braked, let_through_count, alarms, drained and 1 or 0 }

@@ -1,8 +1,8 @@
--- include: _time _kinds _router _marks
+-- include: _time _kinds _router _marks _call _ring
 -- Marks services of one router to be looked at.
 -- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 stamp, 3 priority, 4 in how many ms, 5.. services
--- Returns 1 when the caller must send a message for the router.
+-- Returns 1 when a message was sent for the router.
 must_be('zset', KEYS[1])
 local router = router_at(ARGV[1], 2)
 local priority, delay = tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -1,4 +1,4 @@
--- include: _time _kinds
+-- include: _time _kinds _call
 -- What was left behind: journal entries that waited too long, routers with due marks and no
 -- holder. It must not feed on itself: bounded a round, what it rings for it moves on, and while
 -- messages wait that nobody takes it sends no more of them.
@@ -6,8 +6,8 @@
 --       rung flag and Celery queue
 -- ARGV: 1 claim (ms), 2 journal grace (ms), 3 routers at the most, 4 moved on by (ms),
 --       5 ring lifetime of a lane (ms), 6 router key prefix, 7 lease suffix, 8 rung suffix,
---       9 ring lifetime of a router (ms)
--- Returns false when another worker swept just now, else {{lanes to ring}, {routers to ring}}.
+--       9 ring lifetime of a router (ms), 10 and 11 names of the lanes
+-- Returns false when another worker swept just now, else {{lanes}, {routers}} of the messages sent.
 must_be('string', KEYS[1], KEYS[5], KEYS[8])
 must_be('zset', KEYS[2], KEYS[4], KEYS[7])
 must_be('list', KEYS[3], KEYS[6], KEYS[9])
@@ -24,6 +24,7 @@ for lane = 1, 2 do
   if late and redis.call('LLEN', queue) == 0
     and redis.call('SET', rung, '1', 'NX', 'PX', tonumber(ARGV[5])) then
     lanes[#lanes + 1] = lane
+    call_for_lane(queue, ARGV[9 + lane])
   end
 end
 local rings = {}
@@ -36,6 +37,7 @@ if redis.call('LLEN', KEYS[3]) < redis.call('ZCARD', KEYS[2]) then
     if redis.call('EXISTS', ARGV[6] .. name .. ARGV[7]) == 0
       and redis.call('SET', ARGV[6] .. name .. ARGV[8], '1', 'NX', 'PX', tonumber(ARGV[9])) then
       rings[#rings + 1] = name
+      call_for_router(KEYS[3], name)
     end
   end
 end
