@@ -9,7 +9,7 @@ Used by `convergence/converge.py`, `convergence/bulk.py` and `routeros/transport
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 
 class Turns:
@@ -94,12 +94,7 @@ class _Here(threading.local):
 _here = _Here()
 
 
-@contextmanager
-def out_of_turn() -> Iterator[None]:
+def out_of_turn() -> AbstractContextManager[None]:
     """While this thread waits for somebody else: its turn, if it has one, is another's."""
     turns = _here.turns
-    if turns is None:
-        yield
-        return
-    with turns.out():
-        yield
+    return nullcontext() if turns is None else turns.out()

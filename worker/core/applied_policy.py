@@ -45,7 +45,8 @@ class AppliedPolicy(NamedTuple):
     @classmethod
     def of(cls, policy: RouterPolicy, by: str = "", at_ms: int = 0) -> Self:
         """A policy of the inventory."""
-        given = {k: v for k, v in dataclasses.asdict(policy).items() if v != _DEFAULTS[k]}
+        values = {name: getattr(policy, name) for name in _DEFAULTS}
+        given = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
         text = json.dumps(given, sort_keys=True, separators=(",", ":"), default=_plain)
         return cls(hashlib.sha256(text.encode()).hexdigest()[:16], text, by, at_ms)
 
