@@ -49,8 +49,9 @@ def test_suspended_and_gone_needs_no_look_and_gone_without_a_word_does():
     record = placed(record_of(activated(), suspended()))
     policies = {"R1": RouterPolicy("acme", entries="mac-server")}
     assert record.placements == {"R1": Placement(None)}
-    assert marks_of(record, policies, bulk=False) == {}
-    assert marks_of(record, {"R1": RouterPolicy("acme")}, bulk=False)
+    assert marks_of(record, wanted_entries(record, policies), bulk=False) == {}
+    entries = wanted_entries(record, {"R1": RouterPolicy("acme")})
+    assert marks_of(record, entries, bulk=False)
 
 
 def test_a_pool_cannot_be_held():

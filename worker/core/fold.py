@@ -19,7 +19,7 @@ class Folded(NamedTuple):
     """What folding one event did.
 
     Attributes:
-        record: the record after it; only registers and `highest` may differ.
+        record: the record after it; only registers, `highest` and `heard_ms` may differ.
         wrote: registers where the event was newer. Empty for an event folded before.
         changed: those of them that hold another value now.
         overtaken: registers where it came too late, each with the id of the event that holds it.
@@ -39,6 +39,7 @@ def fold(
     event: Event,
     version: Version,
     unmanaged: frozenset[str] = frozenset(),
+    heard_ms: int = 0,
 ) -> Folded:
     """Fold one event into the record of the service that it names.
 
@@ -47,15 +48,18 @@ def fold(
         event: that takes effect now.
         version: of the event.
         unmanaged: registers that its source does not know.
+        heard_ms: when the event came, or the time of which it speaks.
     """
     own, beside = writes_of(event, unmanaged)
     stated = NEVER if isinstance(event, Snapshot) else version
     said = {name: Register(value, version, event.id) for name, value in beside.items()}
     said |= {name: Register(value, version, event.id, stated) for name, value in own.items()}
-    return _fold(record, said, version)
+    return _fold(record, said, version, heard_ms)
 
 
-def release(record: ServiceRecord, scheduled: Scheduled, version: Version) -> Folded:
+def release(
+    record: ServiceRecord, scheduled: Scheduled, version: Version, heard_ms: int = 0
+) -> Folded:
     """Fold an event whose time has come.
 
     What it only mentions is as old as the event. What it is about is said now, and supersedes no
@@ -66,16 +70,19 @@ def release(record: ServiceRecord, scheduled: Scheduled, version: Version) -> Fo
         record: of the service.
         scheduled: the event.
         version: under which it is released.
+        heard_ms: when that is.
     """
     event_id, accepted = scheduled.event_id, scheduled.version
     said = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
     for name, value in scheduled.own.items():
         stated = accepted if (name, value) == ("lifecycle", "cancelled") else NEVER
         said[name] = Register(value, version, event_id, stated)
-    return _fold(record, said, version)
+    return _fold(record, said, version, heard_ms)
 
 
-def _fold(record: ServiceRecord, said_of: Mapping[str, Register], highest: Version) -> Folded:
+def _fold(
+    record: ServiceRecord, said_of: Mapping[str, Register], highest: Version, heard_ms: int
+) -> Folded:
     registers = dict(record.registers)
     wrote: set[str] = set()
     changed: set[str] = set()
@@ -99,5 +106,10 @@ def _fold(record: ServiceRecord, said_of: Mapping[str, Register], highest: Versi
             registers[name] = registers[name]._replace(stated=stated)
         if held.value != said.value and held.version.rank == said.version.rank:
             conflicts.add(name)
-    folded = replace(record, registers=registers, highest=max(record.highest, highest))
+    folded = replace(
+        record,
+        registers=registers,
+        highest=max(record.highest, highest),
+        heard_ms=max(record.heard_ms, heard_ms) if wrote else record.heard_ms,
+    )
     return Folded(folded, frozenset(wrote), frozenset(changed), overtaken, frozenset(conflicts))

@@ -6,9 +6,9 @@ Who calls it: `folding`, for the record that a commit is to write.
 from collections.abc import Mapping
 from typing import Final
 
-from worker.core.entry import digest_of, wanted_entries, wanted_router
+from worker.core.entry import Entry, wanted_entries, wanted_router
 from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord, place
+from worker.core.record import Placement, ServiceRecord, place
 
 REMOVAL: Final = 1
 BULK: Final = 2
@@ -21,21 +21,18 @@ def placed(record: ServiceRecord) -> ServiceRecord:
     return record if router is None else place(record, router)
 
 
-def marks_of(
-    record: ServiceRecord, policies: Mapping[str, RouterPolicy], *, bulk: bool
-) -> dict[str, int]:
+def marks_of(record: ServiceRecord, entries: Mapping[str, Entry], *, bulk: bool) -> dict[str, int]:
     """Where a pass must look: router -> priority.
 
     Args:
         record: of the service, placed.
-        policies: router -> policy.
+        entries: that are wanted for it, by router.
         bulk: what changed it came by the bulk lane alone.
     """
-    entries = wanted_entries(record, policies)
     marks = {}
     for router, placement in record.placements.items():
         entry = entries.get(router)
-        written = entry is not None and entry.digest == digest_of(*placement)
+        written = entry is not None and _is_written(entry, placement)
         gone = entry is not None and entry.is_over
         if written and not gone and not (record.outstanding and router == record.router):
             continue
@@ -49,6 +46,15 @@ def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool
     record = placed(record)
     entries = wanted_entries(record, policies)
     return all(
-        router in entries and entries[router].digest == digest_of(*placement)
+        router in entries and _is_written(entries[router], placement)
         for router, placement in record.placements.items()
     )
+
+
+def _is_written(entry: Entry, at: Placement) -> bool:
+    """Whether what was read back last is what is wanted: as equal digests say, for less work."""
+    if entry.hindered is not None:
+        return False
+    if entry.fields is None or at.written is None:
+        return entry.fields is at.written
+    return entry.fields == at.written and entry.listed == at.listed

@@ -172,8 +172,7 @@ def settle(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
     An event is applied if a register that it wrote still carries its version (or if it had none
     to write), else superseded by the newest event that holds one of them.
     """
-    settled = tuple(Settled(event, *_end_of(event, record)) for event in record.outstanding)
-    return replace(record, outstanding=()), settled
+    return replace(record, outstanding=()), _ends_of(record)
 
 
 def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
@@ -181,12 +180,16 @@ def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settle
 
     So a record lists at most as many outstanding events as there are registers.
     """
-    _, ends = settle(record)
+    ends = _ends_of(record)
     overtaken = tuple(end for end in ends if end.outcome == "superseded")
     if not overtaken:
         return record, ()
     kept = tuple(end.outstanding for end in ends if end.outcome == "applied")
     return replace(record, outstanding=kept), overtaken
+
+
+def _ends_of(record: ServiceRecord) -> tuple[Settled, ...]:
+    return tuple(Settled(event, *_end_of(event, record)) for event in record.outstanding)
 
 
 def _end_of(

@@ -64,42 +64,28 @@ class Admitted:
 
     Attributes:
         event: as it was read.
-        key: its key in the journal.
-        lane: the journal lane that its commit clears.
+        subject: what is said of it is said of this.
         source: what the inventory says of its source.
         revision: the source's counter, or its time in microseconds since 1970; None: it has none.
         digest: hash of type and data, the last part of its version.
         content: hash of all that it says, by which a duplicate is known.
         raw: the event as it came.
-        effective_at_ms: when it takes effect, rounded up; 0: it does not say.
         as_of_ms: when the file was true of which it is a row; 0: it is of none.
     """
 
     event: Event
-    key: str
-    lane: names.Lane | None
+    subject: Subject
     source: SourceConfig
     revision: int | None
     digest: str
     content: str
     raw: Mapping[str, object]
-    effective_at_ms: int
     as_of_ms: int = 0
 
     @property
-    def subject(self) -> Subject:
-        """What is said of it is said of this."""
-        event = self.event
-        by_operator = "override" in self.source.scopes
-        return Subject(
-            self.key,
-            event.id,
-            event.source,
-            event.type,
-            self.lane,
-            effective_at_ms=self.effective_at_ms,
-            actor=_word(self.raw.get("actor"), 64) if by_operator else "",
-        )
+    def key(self) -> str:
+        """Its key in the journal."""
+        return self.subject.key
 
 
 class ManifestPart(NamedTuple):
@@ -155,17 +141,25 @@ def admit(
     if source.order == "times":
         revision = _microseconds(event.time)
     effective_at = event.data.effective_at
+    subject = Subject(
+        intake.key,
+        event.id,
+        event.source,
+        event.type,
+        intake.lane,
+        # rounded up
+        effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
+        actor=_word(document.get("actor"), 64) if "override" in source.scopes else "",
+    )
     said = hashes(document)
     return Admitted(
         event=event,
-        key=intake.key,
-        lane=intake.lane,
+        subject=subject,
         source=source,
         revision=revision,
         digest=said.version,
         content=said.content,
         raw=document,
-        effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
         as_of_ms=_microseconds(event.asof) // 1000 if event.asof else 0,
     )
 

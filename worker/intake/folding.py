@@ -50,6 +50,7 @@ class Folding:
         self._contents: dict[str, str] = {}
         self._lanes: set[str] = set()
         self._released = False
+        self._loss = self._loss_before = loss_of(stored.record, policies)
         self._cut_by = ""
 
     def fold(self, events: Sequence[Admitted], seen: Mapping[str, str]) -> "Folding":
@@ -86,19 +87,19 @@ class Folding:
             self._report.correct(
                 Subject.of_outstanding(end.outstanding), end.outcome, "", f"by {end.by}"
             )
-        marks = marks_of(record, self._policies, bulk=self._lanes == {names.QUEUE_BULK})
+        entries = wanted_entries(record, self._policies)
+        marks = marks_of(record, entries, bulk=self._lanes == {names.QUEUE_BULK})
         if not marks:
             record = self._end_without_router(record)
         changed = record != self._before.record
-        entries = wanted_entries(record, self._policies) if changed else {}
         indexed = self._released or self._before.record.schedule.pending or record.schedule.pending
         return ServiceCommit(
             service_id=self.service_id,
             generation=self._before.generation,
             record=record if changed else None,
-            claims={router: claims_of(entry) for router, entry in entries.items()},
+            claims={r: claims_of(entry) for r, entry in entries.items()} if changed else {},
             marks=marks if changed else {},
-            cut=self._cut(record) if changed else None,
+            cut=self._cut() if changed else None,
             owned=owned_change(self._before.record, record) if changed else {},
             due_ms=record.schedule.next_ms if indexed else None,
             events=self._report.events,
@@ -109,13 +110,11 @@ class Folding:
             heard=self._report.heard,
         )
 
-    def _cut(self, record: ServiceRecord) -> Cut:
+    def _cut(self) -> Cut:
         """Whether a working entry is to go away that was not before, and by whose event."""
-        loss = loss_of(record, self._policies)
-        if loss is None:
+        if self._loss is None:
             return Cut(None)
-        new = loss_of(self._before.record, self._policies) is None
-        return Cut(loss, self._cut_by, new)
+        return Cut(self._loss, self._cut_by, new=self._loss_before is None)
 
     def tell(self) -> None:
         """Log what was committed: only now is it true."""
@@ -162,18 +161,18 @@ class Folding:
             self._record = replace(self._record, owner=each.event.source)
 
     def _take(self, each: Admitted, version: Version, *, stamped: bool = False) -> None:
-        withdrawn = self._record.schedule.withdrawn_by(each.event.id) is not None
-        if each.effective_at_ms > self._now_ms or (each.effective_at_ms and withdrawn):
+        at_ms, schedule = each.subject.effective_at_ms, self._record.schedule
+        if at_ms and (at_ms > self._now_ms or schedule.withdrawn_by(each.event.id) is not None):
             self._schedule(each, version)
         else:
             self._fold(each, version, stamped=stamped)
 
     def _fold(self, each: Admitted, version: Version, *, stamped: bool) -> None:
         before, of = self._record, each.subject
-        folded = fold(before, each.event, version, each.source.unmanaged)
+        heard_ms = each.as_of_ms or self._now_ms
+        folded = fold(before, each.event, version, each.source.unmanaged, heard_ms)
         self._record = folded.record
-        self._hear(each.as_of_ms or self._now_ms, folded)
-        self._note_cut(before, of)
+        self._note_cut(of)
         if not folded.wrote:
             self._tell_late(each, version, folded, before)
         elif self._changes_nothing(before, folded):
@@ -219,14 +218,12 @@ class Folding:
             self._say(each, "superseded", "superseded", detail=f"by {holders}")
             self._report.line(of, "superseded", by=holders)
 
-    def _hear(self, at_ms: int, folded: Folded) -> None:
-        if folded.wrote:
-            self._record = replace(self._record, heard_ms=max(self._record.heard_ms, at_ms))
-
-    def _note_cut(self, before: ServiceRecord, of: Subject) -> None:
-        """Note whose event it is that takes the working entry away."""
-        if loss_of(before, self._policies) is None and loss_of(self._record, self._policies):
+    def _note_cut(self, of: Subject) -> None:
+        """Note whether the working entry is to go away now, and whose event it is that takes it."""
+        loss = loss_of(self._record, self._policies)
+        if self._loss is None and loss is not None:
             self._cut_by = of.source
+        self._loss = loss
 
     def _schedule(self, each: Admitted, version: Version) -> None:
         """Keep an event for its time, unless it was withdrawn or superseded already."""
@@ -240,12 +237,12 @@ class Folding:
             version,
             each.source.unmanaged,
             key=each.key,
-            at_ms=each.effective_at_ms,
+            at_ms=of.effective_at_ms,
             now_ms=self._now_ms,
         )
         self._record, end = keep(self._record, scheduled, self._now_ms)
         if end is None:
-            moment = _moment(each.effective_at_ms)
+            moment = _moment(of.effective_at_ms)
             self._say(each, "scheduled", "scheduled", detail=f"takes effect at {moment}")
             self._report.line(of, "scheduled", effective_at=moment)
         else:
@@ -256,12 +253,11 @@ class Folding:
     def _release(self, scheduled: Scheduled) -> None:
         before, of = self._record, Subject.of_scheduled(scheduled)
         version = own_version(before, scheduled.version.digest)
-        folded = release(before, scheduled, version)
+        folded = release(before, scheduled, version, self._now_ms)
         end = ended_of(scheduled, "released", "", self._now_ms)
         schedule = before.schedule.with_ended([end], self._now_ms)
         self._record = replace(folded.record, schedule=schedule)
-        self._hear(self._now_ms, folded)
-        self._note_cut(before, of)
+        self._note_cut(of)
         router = self._record.router or ""
         if self._changes_nothing(before, folded):
             reason = "already-current"
@@ -292,6 +288,8 @@ class Folding:
     def _supersede(self, of: Subject) -> None:
         """What was just folded may end what was scheduled before it."""
         before = self._record.schedule
+        if not before.pending:
+            return
         self._record, ends = supersede(self._record, of.event_id, self._now_ms)
         self._tell_ended(before, ends)
 
@@ -305,8 +303,12 @@ class Folding:
                 self._report.line(of, end.how, by=end.by)
 
     def _changes_nothing(self, before: ServiceRecord, folded: Folded) -> bool:
-        settled = not before.outstanding and in_sync(before, self._policies)
-        return not folded.changed and settled and folded.record.status != "incomplete"
+        return (
+            not folded.changed
+            and not before.outstanding
+            and folded.record.status != "incomplete"
+            and in_sync(before, self._policies)
+        )
 
     def _expect(self, of: Subject, version: Version, registers: frozenset[str]) -> None:
         """The event changes something: it is outstanding until a router confirms."""
