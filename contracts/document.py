@@ -106,8 +106,6 @@ def _problems(document: dict[str, object]) -> Iterator[Problem]:
             message = "stands there more than once; give it once"
             for name in value.keys_twice:
                 yield Problem(pointer(*path, name), "duplicate-key", message)
-        todo.extend(
-            ((*path, step), child)
-            for step, child in (value.items() if isinstance(value, dict) else enumerate(value))
-            if type(child) in _LOOKED_AT
-        )
+        for step, child in value.items() if isinstance(value, dict) else enumerate(value):
+            if type(child) in _LOOKED_AT:
+                todo.append(((*path, step), child))

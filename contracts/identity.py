@@ -20,11 +20,13 @@ class Hashes(NamedTuple):
     version: str
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
 def canonical_json(value: object) -> bytes:
     """Encode a JSON value in one way only: sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     # Half a surrogate pair is no text, but a hash must not fail on what it is given.
-    return text.encode("utf-8", "surrogatepass")
+    return _canonical(value).encode("utf-8", "surrogatepass")
 
 
 def _digest(*values: object) -> str:

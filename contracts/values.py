@@ -28,6 +28,7 @@ _MAC_FORMATS: Final = (
     r"[0-9A-Fa-f]{12}",
 )
 _MAC: Final = re.compile("|".join(_MAC_FORMATS))
+_NORMAL_MAC: Final = re.compile("[0-9A-F]{2}(?::[0-9A-F]{2}){5}")
 _EUI64: Final = re.compile(
     rf"{_PAIR}(?::{_PAIR}){{7}}|{_PAIR}(?:-{_PAIR}){{7}}|{_QUAD}(?:[.:-]{_QUAD}){{3}}|[0-9A-Fa-f]{{16}}"
 )
@@ -83,21 +84,27 @@ class Mac48(_Text):
 
     def __new__(cls, text: str) -> Self:
         """Read any accepted spelling."""
-        text = text.strip(" ")
-        if not _MAC.fullmatch(text):
-            if _EUI64.fullmatch(text):
-                raise PydanticCustomError("mac-eui64", "is an EUI-64; give the 48-bit MAC address")
-            raise PydanticCustomError(
-                "mac-format", "is not a MAC address; write it like 00:00:5E:00:53:01"
-            )
-        digits = text.upper().translate(_NO_SEPARATORS)
-        if digits == "0" * 12:
+        if not _NORMAL_MAC.fullmatch(text):
+            text = _normal_mac(text)
+        if text == "00:00:00:00:00:00":
             raise PydanticCustomError("mac-zero", "is all zero; give the MAC address of the device")
-        if int(digits[:2], 16) & 1:
+        if int(text[:2], 16) & 1:
             raise PydanticCustomError(
                 "mac-group", "is a multicast or broadcast MAC address; give the device's own"
             )
-        return super().__new__(cls, ":".join(digits[i : i + 2] for i in range(0, 12, 2)))
+        return super().__new__(cls, text)
+
+
+def _normal_mac(text: str) -> str:
+    text = text.strip(" ")
+    if not _MAC.fullmatch(text):
+        if _EUI64.fullmatch(text):
+            raise PydanticCustomError("mac-eui64", "is an EUI-64; give the 48-bit MAC address")
+        raise PydanticCustomError(
+            "mac-format", "is not a MAC address; write it like 00:00:5E:00:53:01"
+        )
+    digits = text.upper().translate(_NO_SEPARATORS)
+    return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
 class Ipv4(_Text):

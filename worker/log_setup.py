@@ -122,12 +122,14 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
-            structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # A line below the level costs no more than a call; of one above it a logger's own level
+        # is looked at by the first processor.
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        # A cached logger keeps the configuration of its first line for ever, and costs little less.
+        # A cached logger keeps the configuration of its first line for ever, and costs little less
+        # than one with a name; without one, structlog looks through the stack for it.
         cache_logger_on_first_use=False,
     )
     sys.excepthook = _log_crash

@@ -1,7 +1,6 @@
 """What one commit says of events: outcomes, dead letters, history, log. Filled by `folding`."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, Self
@@ -16,7 +15,7 @@ from worker.core.schedule import Scheduled
 from worker.store.records import EventCommit
 from worker.store.sources import Heard
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 UNCHANGED_S: Final = 3_600
 """An event that changed nothing leaves a counter, and for an hour a word to its publisher."""
@@ -95,10 +94,10 @@ class Report:
 
     service_id: str
     now_ms: int
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
     letters: list[DeadLetter] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    heard: Counter[Heard] = field(default_factory=Counter)
+    heard: dict[Heard, int] = field(default_factory=dict)
     _said: dict[str, EventCommit] = field(default_factory=dict)
     _again: list[EventCommit] = field(default_factory=list)
     _later: dict[str, Outcome] = field(default_factory=dict)
@@ -141,7 +140,8 @@ class Report:
         outcome = self._outcome(of, state, reason, detail, router)
         if count not in ("rejected", "released"):
             superseded = state == "superseded" and reason not in _NO_WONDER
-            self.heard[Heard(of.source, superseded)] += 1
+            kind = Heard(of.source, superseded)
+            self.heard[kind] = self.heard.get(kind, 0) + 1
         seconds = UNCHANGED_S if brief else None
         if state == "scheduled":
             seconds = (of.effective_at_ms - self.now_ms) // 1000 + _AFTERWARDS_S
@@ -164,7 +164,7 @@ class Report:
         else:
             self._said[of.key] = replace(said, outcome=outcome)
         if state in FINAL:
-            self.counts[state] += 1
+            self.counts[state] = self.counts.get(state, 0) + 1
 
     def bury(
         self, of: Subject, letter: str, reason: str, detail: str, raw: Mapping[str, object]

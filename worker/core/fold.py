@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from contracts import Event, Snapshot
-from worker.core.record import Register, ServiceRecord
+from worker.core.record import DEFAULTS, Register, ServiceRecord
 from worker.core.schedule import Scheduled
 from worker.core.version import NEVER, Version
 from worker.core.writes import writes_of
@@ -90,17 +90,21 @@ def _fold(
     conflicts: set[str] = set()
     for name, said in said_of.items():
         held = registers.get(name)
-        if held is None or held.version < said.version:
+        if held is None:
             registers[name] = said
             wrote.add(name)
-            if said.value != record.value(name):
+            if said.value != DEFAULTS[name]:
+                changed.add(name)
+            continue
+        if held.version < said.version:
+            registers[name] = said
+            wrote.add(name)
+            if said.value != held.value:
                 changed.add(name)
         elif held.version > said.version:
             overtaken[name] = held.event
         else:  # one version, so one content: of two ids keep the same one, whichever came first
             registers[name] = min(held, said, key=lambda register: register.event)
-        if held is None:
-            continue
         stated = max(held.stated, said.stated)
         if stated != registers[name].stated:
             registers[name] = registers[name]._replace(stated=stated)

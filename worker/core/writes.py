@@ -84,7 +84,7 @@ def writes_of(event: Event, unmanaged: frozenset[str] = frozenset()) -> Writes:
     block = event.data.service
     state = {} if block is None else _managed(_of_block(block), unmanaged)
     own = _own_writes(event, state)
-    if isinstance(event, Activated | Snapshot):
+    if unmanaged and isinstance(event, Activated | Snapshot):
         own = _managed(own, unmanaged)
     beside = {name: value for name, value in state.items() if name not in own}
     if event.data.customer_id is not None:
@@ -169,7 +169,9 @@ def _agrees(held: JsonValue, said: JsonValue) -> bool:
     return held == said
 
 
-def _managed(writes: Mapping[str, JsonValue], unmanaged: frozenset[str]) -> dict[str, JsonValue]:
+def _managed(writes: dict[str, JsonValue], unmanaged: frozenset[str]) -> dict[str, JsonValue]:
+    if not unmanaged:
+        return writes
     return {name: value for name, value in writes.items() if name not in unmanaged}
 
 
@@ -199,7 +201,9 @@ def _of_device(device: Device) -> dict[str, JsonValue]:
 
 
 def _of_address(address: StaticAddress | PoolAddress) -> dict[str, JsonValue]:
-    return address.model_dump(mode="json")
+    if isinstance(address, StaticAddress):
+        return {"mode": "static", "ipv4": str(address.ipv4)}
+    return {"mode": "pool", "pool": address.pool}
 
 
 def _of_plan(plan: Plan) -> dict[str, JsonValue]:

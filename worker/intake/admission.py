@@ -26,7 +26,7 @@ from worker.inventory.config import Order
 from worker.report import Subject
 from worker.store.records import EventCommit, ServiceCommit, short_hash
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS: Final = 5
 """An event whose folding was begun as often and never ended takes its workers with it."""
