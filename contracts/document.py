@@ -35,6 +35,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
+_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def pointer(*path: str | int) -> str:
@@ -81,7 +82,7 @@ def _text(raw: bytes | str | Mapping[str, object]) -> str:
         case str():
             return raw
         case _:
-            return json.dumps(dict(raw), separators=(",", ":"), ensure_ascii=False)
+            return _encode(dict(raw))
 
 
 def _refuse(code: str, message: str) -> NoReturn:

@@ -25,6 +25,8 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 def canonical_json(value: object) -> bytes:
     """Encode a JSON value in one way only: sorted keys, no spaces, UTF-8."""
+    if value is None:  # the time of an event that is counted, each time
+        return b"null"
     # Half a surrogate pair is no text, but a hash must not fail on what it is given.
     return _canonical(value).encode("utf-8", "surrogatepass")
 

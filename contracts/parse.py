@@ -125,7 +125,7 @@ def _against_time(document: dict[str, object], now: datetime) -> Iterator[Proble
 
 def _time_or_none(value: object) -> datetime | None:
     try:
-        return parse_time(value)
+        return None if value is None else parse_time(value)
     except ValueError:
         return None  # the model has said so
 

@@ -39,6 +39,7 @@ _MAC = re.compile(
     r"|(?=[0-9]*[a-f])[0-9a-f]{12})(?![0-9a-z-])",
     re.IGNORECASE,
 )
+_SHORTEST_MAC: Final = len("0:0:5e:0:0:1")
 _OCTETS_OF_A_MAC: Final = 6
 _OWN_HOST: Final = socket.gethostname().casefold()
 """Containers are named by 12 hexadecimal digits, as a MAC may be written."""
@@ -64,7 +65,7 @@ def hide_secret(secret: str) -> None:
 
 
 def _printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
@@ -202,10 +203,13 @@ class Mask:
     def text(self, text: str) -> str:
         """The text without what must not be read in it."""
         text = _printable(text)
+        # A copy: sessions learn passwords meanwhile. With one for each of many routers, looking
+        # for them is most of what a line costs.
+        found = [secret for secret in tuple(_known_secrets) if secret in text]
         # the longest first: one password may begin with another
-        for secret in sorted(_known_secrets, key=len, reverse=True):
+        for secret in sorted(found, key=len, reverse=True):
             text = text.replace(secret, REDACTED)
-        return _MAC.sub(self._masked, text) if self._macs else text
+        return _MAC.sub(self._masked, text) if self._macs and len(text) >= _SHORTEST_MAC else text
 
     def _masked(self, found: re.Match[str]) -> str:
         if found["alone"] and found["alone"].casefold() == _OWN_HOST:

@@ -1,9 +1,10 @@
 """What one commit says of events: outcomes, dead letters, history, log. Filled by `folding`."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import structlog
 
@@ -101,7 +102,7 @@ class Report:
     _said: dict[str, EventCommit] = field(default_factory=dict)
     _again: list[EventCommit] = field(default_factory=list)
     _later: dict[str, Outcome] = field(default_factory=dict)
-    _log: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    _log: list[tuple[str, Subject, dict[str, object]]] = field(default_factory=list)
 
     @property
     def events(self) -> list[EventCommit]:
@@ -192,14 +193,16 @@ class Report:
 
     def note(self, name: str, of: Subject, **more: object) -> None:
         """A line of the log, once the commit is through."""
-        fields = {"event_id": of.event_id, "event_type": of.type, "actor": of.actor}
-        self._log.append((name, {k: v for k, v in (fields | more).items() if v}))
+        self._log.append((name, of, more))
 
     def tell(self) -> None:
         """Log what was committed: only now is it true."""
-        for name, fields in self._log:
-            tell = log.warning if name in _WARNINGS else log.info
-            tell(name, service_id=self.service_id, **fields)
+        for name, of, more in self._log:
+            level = logging.WARNING if name in _WARNINGS else logging.INFO
+            if log.is_enabled_for(level):  # an installation may want warnings only
+                fields = {"event_id": of.event_id, "event_type": of.type, "actor": of.actor} | more
+                said = {name: value for name, value in fields.items() if value}
+                log.log(level, name, service_id=self.service_id, **said)
 
     def _outcome(self, of: Subject, state: State, reason: str, detail: str, router: str) -> Outcome:
         return Outcome(
