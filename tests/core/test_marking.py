@@ -1,0 +1,55 @@
+"""Whether a router was last seen to hold what a service wants there."""
+
+import pytest
+
+from contracts import parse_event
+from tests import builders
+from worker.core.entry import wanted_entries
+from worker.core.fold import fold
+from worker.core.marking import in_sync, marks_of
+from worker.core.policy import RouterPolicy
+from worker.core.record import Placement, ServiceRecord, place
+from worker.core.rows import ListPlace
+
+POLICY = RouterPolicy("acme")
+OTHER = Placement({"mac-address": builders.mac(9)})
+
+
+def marked(at, policy=POLICY, **block):
+    raw = builders.activated(**block)
+    record = fold(ServiceRecord("SVC-1"), parse_event(raw), builders.version_of(raw)).record
+    record = place(record, "R1")
+    entries = wanted_entries(record, {"R1": policy})
+    if at is None:
+        at = Placement(entries["R1"].fields, entries["R1"].listed)
+    record.placements["R1"] = at
+    marks = marks_of(record, entries, bulk=False)
+    assert in_sync(record, {"R1": policy}) == (not marks)
+    return "R1" in marks
+
+
+def test_what_is_written_as_wanted_needs_no_look():
+    assert not marked(None)
+
+
+@pytest.mark.parametrize("at", [Placement(None), OTHER])
+def test_what_is_not_there_or_another_row_does(at):
+    assert marked(at)
+
+
+def test_a_row_that_stands_in_a_list_where_none_is_wanted_does():
+    place_of = ListPlace("suspended", builders.ipv4(10))
+    fields = {
+        "mac-address": builders.mac(1),
+        "address": builders.ipv4(10),
+        "server": "dhcp1",
+        "block-access": "no",
+        "dhcp-option": "",
+    }
+    assert not marked(Placement(fields))
+    assert marked(Placement(fields, frozenset({place_of})))
+
+
+def test_what_cannot_be_written_does_even_where_the_rest_is_as_wanted():
+    policy = RouterPolicy("acme", plans={"HOME-50": "10M/50M"})
+    assert marked(None, policy, plan={"code": "UNHEARD-OF"})
