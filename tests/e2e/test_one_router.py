@@ -8,6 +8,7 @@ import pytest
 from tests import builders
 from tests.installation import LEASES, PASSWORD, SERVER, Installation, in_leases, over_tls
 from tests.waiting import eventually
+from worker.store.records import COMMITS_PER_CALL
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -23,7 +24,7 @@ def activated(number, router="R1", **given):
     return builders.activated(f"SVC-{number}", router=router, **given)
 
 
-def test_two_hundred_services_cost_four_prints_and_one_login(short_directory):
+def test_two_hundred_services_cost_a_few_prints_and_one_login(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n) for n in range(1, 201)])
@@ -31,7 +32,8 @@ def test_two_hundred_services_cost_four_prints_and_one_login(short_directory):
         here.wait_until_settled()
         counters = here.control["R1"].counters()
         probes = here.menu != LEASES  # one print more asks whether the menu is there
-        assert counters[f"{here.menu}/print"] <= 4 + probes
+        # each commit of the fold calls: a batch may be as small as one, and takes two prints
+        assert counters[f"{here.menu}/print"] <= 2 * 200 / COMMITS_PER_CALL + probes
         assert counters[LOGIN] == 1
         assert counters[f"{here.menu}/add"] == 200
 

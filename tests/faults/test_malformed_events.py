@@ -103,7 +103,8 @@ def test_each_malformed_event_is_rejected_with_its_problem_and_no_worker_ends(sh
             problems = refused_because(here, event)
             refused += bool(problems)
             assert path in FILLED_IN or names_the_place(problems, path), (path, problems)
-        assert refused > HOW_MANY * 0.8
+        # all but some of those of which `publish` fills the broken field in; they are a few
+        assert refused >= sum(path not in FILLED_IN for path, _ in events) > HOW_MANY / 2
         with make_app(Settings(redis_url=here.valkey.url, key_prefix=PREFIX)) as app:
             for start in range(0, len(events), A_MESSAGE):
                 carried = [event for _, event in events[start : start + A_MESSAGE]]
