@@ -185,21 +185,24 @@ def _against_ansible(at: OneRouter, count: int) -> dict[str, object]:
     if len(theirs) != count:
         raise AssertionError(f"Ansible added {len(theirs)} of {count}")
     at.router.remove_row(LEASES, *(row[".id"] for row in theirs))
-    began = time.monotonic()
-    at.accept(at.here.fresh(count))
-    folded_s = time.monotonic() - began
-    ours_s = folded_s + at.drain()
+    ours_s = _published_and_applied(at.here, count)
     return {
         "row": "6",
         "what": f"{count:,} entries, publish to applied, against Ansible's api_modify",
         "entries": count,
         "ours_s": round(ours_s, 2),
-        "ours_until_folded_s": round(folded_s, 2),
         "ansible_task_s": round(task_s, 2),
         "ansible_start_s": round(empty_s, 2),
         "ratio": round(task_s / ours_s, 1),
         "at_least": 10,
     }
+
+
+def _published_and_applied(here: Stage, count: int) -> float:
+    """Seconds from publishing on, by workers of both kinds."""
+    here.start_workers("routers")
+    here.publish_and_wait(1)  # it logs in, and takes its first looks
+    return here.publish_and_wait(count)
 
 
 def _clean_reconcile(at: OneRouter, rounds: int) -> dict[str, object]:

@@ -69,6 +69,14 @@ class Stage(Installation):
         for start in range(0, len(events), CHUNK):
             self.publisher.publish(events[start : start + CHUNK], lane=names.QUEUE_BULK)
 
+    def publish_and_wait(self, count: int) -> float:
+        """Publish activations, in one call; seconds until all are applied."""
+        events = self.fresh(count)
+        began = time.monotonic()
+        self.publisher.publish(events)
+        self.wait_until_settled(120)
+        return time.monotonic() - began
+
     def application(self) -> Celery:
         """Celery as whoever publishes has it."""
         return make_app(Settings.load(self.environ))

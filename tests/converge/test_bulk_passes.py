@@ -12,7 +12,7 @@ from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
 from worker.convergence.bulk import IDLE_BESIDE_LIVE_S, IDLE_S, LIVE_FOR_S, Bulk
-from worker.store.taken import MOST_BULK
+from worker.store.taken import MOST_BULK, Conclusion
 from worker.turns import Turns, out_of_turn
 
 LONG_S = 20
@@ -72,11 +72,17 @@ def test_a_bulk_pass_works_through_all_batches(world, say):
 
 
 @pytest.mark.redis
-def test_a_batch_has_few_bulk_marks_beside_all_live_ones(store):
-    store.routers.mark("R1", [f"LIVE-{n:03}" for n in range(70)])
-    store.routers.mark("R1", [f"BULK-{n:03}" for n in range(70)], 2)
-    taken = [mark.service_id for mark in store.routers.acquire("R1", "aa", 500).marks]
-    assert taken == [f"LIVE-{n:03}" for n in range(70)] + [f"BULK-{n:03}" for n in range(MOST_BULK)]
+def test_a_batch_has_all_live_marks_or_a_few_bulk_ones(store):
+    routers, live = store.routers, [f"LIVE-{n:03}" for n in range(70)]
+    routers.mark("R1", [f"BULK-{n:03}" for n in range(70)], 2)
+    routers.mark("R1", live)
+    acquired = routers.acquire("R1", "aa", 500)
+    assert [mark.service_id for mark in acquired.marks] == live
+    assert routers.conclude("R1", "aa", [Conclusion(each, "confirm") for each in acquired.marks])
+    taken = [mark.service_id for mark in routers.next_batch("R1", "aa", 500).marks]
+    assert taken == [f"BULK-{n:03}" for n in range(MOST_BULK)]
+    routers.mark("R1", ["LATE"])
+    assert [each.service_id for each in routers.next_batch("R1", "aa", 500).marks] == ["LATE"]
 
 
 def test_a_worker_that_ends_begins_no_more_of_them():

@@ -68,9 +68,13 @@ def test_marks_come_by_priority_and_then_by_time(routers):
     routers.mark("R1", ["newer"], 0)
     routers.mark("R1", ["later"], 0, HOUR_MS)
     marks = routers.acquire("R1", "aa", 500).marks
-    assert names_of(marks) == ["new", "newer", "gone", "bulk", "bulk gone"]
-    assert [mark.priority for mark in marks] == [0, 0, 1, 2, 3]
+    assert names_of(marks) == ["new", "newer", "gone"]
+    assert [mark.priority for mark in marks] == [0, 0, 1]
     assert names_of(routers.next_batch("R1", "aa", 2).marks) == ["new", "newer"]
+    routers.conclude("R1", "aa", [Conclusion(mark, "confirm") for mark in marks])
+    marks = routers.next_batch("R1", "aa", 500).marks
+    assert names_of(marks) == ["bulk", "bulk gone"]
+    assert [mark.priority for mark in marks] == [2, 3]
 
 
 def test_a_mark_comes_with_the_record_as_it_is(store, routers):

@@ -18,6 +18,7 @@ from contracts.names import QUEUE_ROUTERS
 from tests.calls import take_calls
 from tests.store.passing_time import let_pass
 from worker.core.circuit import RouterState
+from worker.core.marking import BULK
 from worker.core.record import Placement, ServiceRecord
 from worker.store.records import ServiceCommit
 from worker.store.store import open_store
@@ -106,8 +107,10 @@ class MarksMachine(RuleBasedStateMachine):
                     self.notes[name] = [holder, NEVER]
 
     def due(self):
+        """What the next batch has: all live marks, or else those of bulk."""
         marks = [(p, due, name) for name, (p, due, _) in self.marks.items() if due <= self.now]
-        return [name for _, _, name in sorted(marks)]
+        live = [each for each in marks if each[0] < BULK]
+        return [name for _, _, name in sorted(live or marks)]
 
     def take(self, worker, marks):
         names = [mark.service_id for mark in marks]

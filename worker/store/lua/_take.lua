@@ -24,15 +24,15 @@ local function any_due(router, first, last, now)
 end
 
 -- The due marks by priority, each {service, stamp, priority, record, why it waits, claims that it
--- holds strongly}; at most `most`, and `most_bulk` of priority 2 and 3: a service that is marked
--- meanwhile waits for the whole batch.
+-- holds strongly}; at most `most`. Of priority 2 and 3, those of bulk, at most `most_bulk`, and none
+-- beside others: whoever is marked meanwhile waits for the whole batch.
 local function due_marks(router, most, most_bulk, now, record_prefix)
-  local found, live = {}, 0
+  local found = {}
   for priority = 0, 3 do
     if priority == 2 then
-      live = #found
+      most = #found == 0 and math.min(most, most_bulk) or 0
     end
-    local room = priority < 2 and most - #found or math.min(most, live + most_bulk) - #found
+    local room = most - #found
     if room > 0 then
       local low = priority * SPAN
       local services = redis.call(
