@@ -11,8 +11,14 @@ from producers.connection import open_publisher
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
-from worker.convergence.bulk import IDLE_BESIDE_LIVE_S, IDLE_S, LIVE_FOR_S, Bulk
-from worker.store.taken import MOST_BULK, Conclusion
+from worker.convergence.bulk import (
+    IDLE_BESIDE_LIVE_S,
+    IDLE_S,
+    LIVE_FOR_S,
+    MOST_BESIDE_LIVE,
+    Bulk,
+)
+from worker.store.taken import MOST_BULK, Conclusion, is_full
 from worker.turns import Turns, out_of_turn
 
 LONG_S = 20
@@ -85,6 +91,16 @@ def test_a_batch_has_all_live_marks_or_a_few_bulk_ones(store):
     assert [each.service_id for each in routers.next_batch("R1", "aa", 500).marks] == ["LATE"]
 
 
+@pytest.mark.redis
+def test_a_batch_is_full_that_might_have_had_more(store):
+    store.routers.mark("R1", ["A", "B"], 2)
+    marks = store.routers.acquire("R1", "aa", 500).marks
+    assert is_full(marks, 2)
+    assert is_full(marks, 500, 2)
+    assert not is_full(marks, 500, 3)
+    assert not is_full(marks, 500, 0)  # none was asked for
+
+
 def test_a_worker_that_ends_begins_no_more_of_them():
     later, passes = [], []
     bulk = Bulk(later.append)
@@ -92,6 +108,38 @@ def test_a_worker_that_ends_begins_no_more_of_them():
     bulk.end()
     later.pop()()
     assert passes == []
+
+
+def test_a_batch_has_fewer_bulk_marks_while_live_events_come():
+    now = [100.0]
+    bulk = Bulk(clock=lambda: now[0])
+    assert bulk.most() == MOST_BULK
+    bulk.live_came()
+    assert bulk.most() == MOST_BESIDE_LIVE < MOST_BULK
+    now[0] += LIVE_FOR_S
+    assert bulk.most() == MOST_BULK
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_a_bulk_pass_beside_live_events_takes_few_at_once(world, say):
+    sizes = []
+
+    class Noting:
+        def __getattr__(self, name):
+            return getattr(world.context.store.routers, name)
+
+        def conclude(self, router, token, ends):
+            sizes.append(len(ends))
+            return world.context.store.routers.conclude(router, token, ends)
+
+    store = replace(world.context.store, routers=Noting())
+    converge = replace(world.converge, store=store, bulk=Bulk())
+    say(range(1, 2 * MOST_BULK), names.QUEUE_BULK)
+    converge.bulk.live_came()
+    converge.run("R1")
+    assert max(sizes) <= MOST_BESIDE_LIVE
+    assert sum(sizes) == 2 * MOST_BULK - 1
 
 
 def test_bulk_passes_step_back_while_live_events_come():

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from worker.store.taken import MOST_BULK
 from worker.turns import Turns
 
 IDLE_S: Final = 0.003
@@ -18,6 +19,8 @@ IDLE_BESIDE_LIVE_S: Final = 0.03
 """The same while live events come: each router that a bulk pass holds is one that they wait for."""
 LIVE_FOR_S: Final = 2.0
 """Live events come as long as the last one is no older."""
+MOST_BESIDE_LIVE: Final = 10
+"""Bulk marks of one batch while they come."""
 
 
 def _at_once(work: Callable[[], None]) -> None:
@@ -64,8 +67,15 @@ class Bulk:
         """A live event was worked on: bulk passes step back for a moment."""
         self._live_until = self._clock() + LIVE_FOR_S
 
+    def most(self) -> int:
+        """Bulk marks that a batch may have now."""
+        return MOST_BESIDE_LIVE if self._is_beside_live() else MOST_BULK
+
     def _idle_s(self) -> float:
-        return IDLE_BESIDE_LIVE_S if self._clock() < self._live_until else IDLE_S
+        return IDLE_BESIDE_LIVE_S if self._is_beside_live() else IDLE_S
+
+    def _is_beside_live(self) -> bool:
+        return self._clock() < self._live_until
 
     def end(self) -> None:
         """Begin no more passes: their marks stay due, and are found by whoever works on."""

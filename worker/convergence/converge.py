@@ -59,7 +59,10 @@ class PassLimits:
 
 
 class _Pass(NamedTuple):
-    """What one pass works with, from the moment that the router is ours."""
+    """What one pass works with, from the moment that the router is ours.
+
+    `most_bulk` is how many bulk marks its first batch may have.
+    """
 
     acquired: Acquired
     hold: Hold
@@ -67,6 +70,7 @@ class _Pass(NamedTuple):
     tally: Tally
     began: float
     is_bulk: bool
+    most_bulk: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,14 @@ class Converge:
         began = self.clock()
         policy = self.policies.get(router)
         applied = AppliedPolicy.of(policy, "first use") if policy else None
+        most_bulk = self.bulk.most()
         acquired = self.store.routers.acquire(
-            router, token, self.limits.batch_services, applied, with_bulk=is_bulk
+            router,
+            token,
+            self.limits.batch_services,
+            applied,
+            with_bulk=is_bulk,
+            most_bulk=most_bulk,
         )
         if isinstance(acquired, PolicyDiffers):
             self._tell_policy_differs(router, acquired)
@@ -137,7 +147,7 @@ class Converge:
         tally = Tally()
         try:
             if router in self.policies:
-                self._converge(_Pass(acquired, hold, outages, tally, began, is_bulk))
+                self._converge(_Pass(acquired, hold, outages, tally, began, is_bulk, most_bulk))
             else:
                 self._put_off_unknown(acquired, hold)
         except LeaseLost:
@@ -187,7 +197,7 @@ class Converge:
             known=acquired.troubles,
             was_read=(lambda: None) if refused_many else outages.answered,
         )
-        now_ms, marks = acquired.now_ms, acquired.marks
+        now_ms, marks, most_bulk = acquired.now_ms, acquired.marks, one.most_bulk
         cut = outages.state.open and len(marks) > PROBE
         if cut:
             marks = marks[:PROBE]
@@ -197,12 +207,14 @@ class Converge:
                 outages.answered()
                 outages.worked(tally.services, tally.operations)
                 in_time = self.clock() - one.began < limits.time_box_s
-                if not cut and not (is_full(marks, limits.batch_services) and in_time):
+                full = is_full(marks, limits.batch_services, most_bulk)
+                if not cut and not (full and in_time):
                     rounds.settle()
                 cut = False
                 most = limits.batch_services if in_time else 0
+                most_bulk = self.bulk.most() if one.is_bulk else 0
                 batch = self.store.routers.next_batch(
-                    router, hold.token, most, outages.after(), with_bulk=one.is_bulk
+                    router, hold.token, most, outages.after(), most_bulk=most_bulk
                 )
                 now_ms, marks = batch.now_ms, batch.marks
                 if not marks:

@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
-BULK_AT_ONCE: Final = 20
+BULK_AT_ONCE: Final = 10
 """Events of one take of the bulk lane: a live event waits for no more of them."""
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""

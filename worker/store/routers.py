@@ -58,7 +58,7 @@ class Routers:
         self._keys = keys
         self.lease_ms = lease_ms
 
-    def acquire(
+    def acquire(  # noqa: PLR0913 - what a pass begins with
         self,
         router: str,
         token: str,
@@ -66,6 +66,7 @@ class Routers:
         policy: AppliedPolicy | None = None,
         *,
         with_bulk: bool = True,
+        most_bulk: int = MOST_BULK,
     ) -> Acquired | PolicyDiffers | Literal["bulk-alone"] | None:
         """Take the lease and the first batch.
 
@@ -75,6 +76,7 @@ class Routers:
             most: marks.
             policy: the worker's; stored where none was applied yet. None: it knows none.
             with_bulk: bulk marks are taken too; else they are left alone.
+            most_bulk: of them.
 
         Returns:
             None when another has it, it is parked or a person holds it.
@@ -98,7 +100,7 @@ class Routers:
                 ],
                 [
                     *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
-                    *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, MOST_BULK),
+                    *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, most_bulk),
                     int(with_bulk),
                 ],
             )
@@ -130,7 +132,7 @@ class Routers:
         most: int,
         states: tuple[RouterState, RouterState] | None = None,
         *,
-        with_bulk: bool = True,
+        most_bulk: int = MOST_BULK,
     ) -> Batch:
         """The next batch, or release when none is due (`most` 0 releases in any case).
 
@@ -140,7 +142,7 @@ class Routers:
             most: marks.
             states: noted with the release, when nothing is due and when there is more; None: the
                 state stays.
-            with_bulk: bulk marks are taken too.
+            most_bulk: bulk marks; 0: they are left alone.
         """
         texts = [state.to_json() for state in states] if states else ["", ""]
         with store_errors():
@@ -150,7 +152,7 @@ class Routers:
                 [
                     *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
                     *texts,
-                    MOST_BULK if with_bulk else 0,
+                    most_bulk,
                 ],
             )
         return Batch(int(held) == 1, int(now_ms), marks_of(marks), bool(more))

@@ -17,7 +17,7 @@ from worker.store.records import Stored, decode_stored
 from worker.store.troubles import Known
 
 MOST_BULK: Final = 20
-"""Bulk marks of one batch: a live event at the router waits for no more of their writes."""
+"""Bulk marks of one batch at the most: a live event at the router waits for no more of them."""
 BULK_ALONE: Final = "bulk-alone"
 """Instead of a router: nothing but bulk is due there, which is left to a bulk pass."""
 
@@ -66,10 +66,16 @@ class Acquired(NamedTuple):
     troubles: Known
 
 
-def is_full(marks: Sequence[Mark], most: int) -> bool:
-    """Whether a batch is as large as it may be, so that there may be more."""
+def is_full(marks: Sequence[Mark], most: int, most_bulk: int = MOST_BULK) -> bool:
+    """Whether a batch is as large as it may be, so that there may be more.
+
+    Args:
+        marks: the batch.
+        most: marks that it might have.
+        most_bulk: bulk marks that it might have; 0: it was to have none.
+    """
     bulk = sum(mark.priority >= BULK for mark in marks)
-    return len(marks) >= most or bulk >= MOST_BULK
+    return len(marks) >= most or 0 < most_bulk <= bulk
 
 
 class PolicyDiffers(NamedTuple):
