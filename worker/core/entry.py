@@ -5,7 +5,6 @@ the policies of the routers.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -75,13 +74,6 @@ class Entry:
         return self.fields is None and self.reserved is None
 
     @property
-    def digest(self) -> str:
-        """Names this content: equal digests, equal entries. A hindered one equals none."""
-        if self.hindered is not None:
-            return self.hindered.reason
-        return digest_of(self.fields, self.listed)
-
-    @property
     def needs(self) -> Mapping[MenuPath, Collection[str]]:
         """The fields that a router must have, by menu; of menus without any nothing is said."""
         needed: dict[MenuPath, Collection[str]] = {}
@@ -90,15 +82,6 @@ class Entry:
         if self.options:
             needed[OPTIONS] = {name for fields in self.options.values() for name in fields}
         return needed
-
-
-def digest_of(fields: Mapping[str, str] | None, listed: Collection[ListPlace] = ()) -> str:
-    """A short hash over what a lease and the address lists hold; `absent` without a lease."""
-    if fields is None:
-        return "absent"
-    content = [sorted(fields.items()), *([sorted(listed)] if listed else [])]
-    text = json.dumps(content, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def wanted_entries(

@@ -52,7 +52,7 @@ def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool
 
 
 def _is_written(entry: Entry, at: Placement) -> bool:
-    """Whether what was read back last is what is wanted: as equal digests say, for less work."""
+    """Whether what was read back last is just what is wanted; of what is hindered it is not."""
     if entry.hindered is not None:
         return False
     if entry.fields is None or at.written is None:
