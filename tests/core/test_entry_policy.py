@@ -1,5 +1,7 @@
 """What a router's policy makes of suspensions, plans, DNS servers and options in an entry."""
 
+from dataclasses import replace
+
 import pytest
 
 from contracts import parse_event
@@ -8,8 +10,9 @@ from tests.builders import activated, event, ipv4, suspended, version_of
 from worker.core.dhcp_options import collectable, is_ours
 from worker.core.entry import wanted_entries
 from worker.core.fold import fold
+from worker.core.marking import in_sync
 from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord
+from worker.core.record import Placement, ServiceRecord
 from worker.core.rows import ListPlace
 
 LIST = {"suspend_list": "suspended"}
@@ -17,11 +20,15 @@ RATE = {"throttle": "64k/64k"}
 PLANS = {"plans": {"HOME-50": "10M/50M"}}
 
 
-def entry(*raws, **policy):
+def folded(*raws):
     record = ServiceRecord("SVC-1")
     for raw in raws or [activated()]:
         record = fold(record, parse_event(raw), version_of(raw)).record
-    return wanted_entries(record, {"R1": RouterPolicy("acme", **policy)})["R1"]
+    return record
+
+
+def entry(*raws, **policy):
+    return wanted_entries(folded(*raws), {"R1": RouterPolicy("acme", **policy)})["R1"]
 
 
 @pytest.mark.parametrize(
@@ -83,10 +90,13 @@ def test_a_plan_is_a_rate_limit_where_there_is_a_catalogue(plan, policy, rate):
 
 @pytest.mark.parametrize("policy", [PLANS, {"plan_rates": "events"}])
 def test_an_unknown_plan_hinders_and_is_never_in_sync(policy):
-    wanted = entry(activated(plan={"code": "HOME-99"}), **policy)
+    unknown = activated(plan={"code": "HOME-99"})
+    wanted = entry(unknown, **policy)
     assert wanted.hindered.reason == "unknown-plan"
     assert "HOME-99" in wanted.hindered.detail
-    assert wanted.digest != entry(**policy).digest
+    placed = replace(folded(unknown), placements={"R1": Placement(wanted.fields)})
+    assert not in_sync(placed, {"R1": RouterPolicy("acme", **policy)})
+    assert in_sync(placed, {"R1": RouterPolicy("acme")})
 
 
 def test_only_what_the_policy_manages_is_in_the_entry():
