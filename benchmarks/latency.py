@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.noop_worker import NOOP
 from benchmarks.silent_router import p99
-from benchmarks.stage import Latencies, Stage, at_pace, installation, tell
+from benchmarks.stage import IMPORTS, Latencies, Stage, at_pace, installation, tell
 from contracts import names
 from tests.waiting import eventually
 
@@ -48,7 +48,7 @@ def measure(here: Stage, seconds: float, rows: int) -> list[dict[str, object]]:
     here.warm()
     noop = noop_latencies(here, count)
     alone, _ = live(here, here.fresh(count))
-    here.publish_many(here.fresh(rows))
+    here.publish_many([each | {"source": IMPORTS} for each in here.fresh(rows)])
     beside, during = live(here, here.fresh(count))
     here.wait_until_settled(300)
     trips = 3 * LATENCY_MS

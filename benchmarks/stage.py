@@ -38,6 +38,8 @@ AS_SHIPPED = (
 QUIET = {"LEASEWIRE_LOG_LEVEL": "WARNING"} | {
     f"LEASEWIRE_{name.upper()}": str(Settings.model_fields[name].default) for name in AS_SHIPPED
 }
+IMPORTS = "urn:isp:bss:imports"
+"""A second source, whose outcomes push none out of the feed of the first."""
 _Item = TypeVar("_Item")
 CHUNK = 500
 """Events a call of what publishes many, as `leasewire import` does."""
@@ -199,6 +201,7 @@ def installation(
             simulator=["--latency-ms", str(latency_ms)],
             worker_command=command,
             environ_more=QUIET | dict(environ or {}),
+            tables=f'[sources."{IMPORTS}"]\norder = "revisions"\n',
         ) as here:
             give_network(here)
             here.start_workers(*(["events", "routers"] * workers))

@@ -138,8 +138,13 @@ def test_a_bulk_pass_beside_live_events_takes_few_at_once(world, say):
     say(range(1, 2 * MOST_BULK), names.QUEUE_BULK)
     converge.bulk.live_came()
     converge.run("R1")
-    assert max(sizes) <= MOST_BESIDE_LIVE
-    assert sum(sizes) == 2 * MOST_BULK - 1
+    assert sizes == [MOST_BESIDE_LIVE], "and ends with the batch: the router is free for live ones"
+    passes = 1
+    while sum(sizes) < 2 * MOST_BULK - 1:
+        converge.run("R1")
+        passes += 1
+    assert max(sizes) == MOST_BESIDE_LIVE
+    assert passes == len(sizes)
 
 
 def test_bulk_passes_step_back_while_live_events_come():

@@ -69,12 +69,13 @@ class Bulk:
 
     def most(self) -> int:
         """Bulk marks that a batch may have now."""
-        return MOST_BESIDE_LIVE if self._is_beside_live() else MOST_BULK
+        return MOST_BESIDE_LIVE if self.is_beside_live() else MOST_BULK
 
     def _idle_s(self) -> float:
-        return IDLE_BESIDE_LIVE_S if self._is_beside_live() else IDLE_S
+        return IDLE_BESIDE_LIVE_S if self.is_beside_live() else IDLE_S
 
-    def _is_beside_live(self) -> bool:
+    def is_beside_live(self) -> bool:
+        """Whether live events come: then a pass ends with its batch, so that few are under way."""
         return self._clock() < self._live_until
 
     def end(self) -> None:

@@ -207,6 +207,8 @@ class Converge:
                 outages.answered()
                 outages.worked(tally.services, tally.operations)
                 in_time = self.clock() - one.began < limits.time_box_s
+                # Else each router that has a backlog would be held in the end, all of them slowly.
+                in_time = in_time and not (one.is_bulk and self.bulk.is_beside_live())
                 full = is_full(marks, limits.batch_services, most_bulk)
                 if not cut and not (full and in_time):
                     rounds.settle()
