@@ -66,7 +66,7 @@ def test_thirty_changes_by_hand_are_shown_and_put_right(world, leasewire):
         f"SVC-{n}" for n in range(26, 31)
     }
     assert leasewire("reconcile", "R1", "--actor", "ann").code == 0
-    world.converge.run("R1")
+    world.drain()
     assert leasewire("drift", "R1").code == 0
 
     def as_written(rows):

@@ -128,5 +128,5 @@ def test_replaced_router_needs_no_other_approval(world, leasewire):
     world.r1.set_serial("OTHER-1")
     assert leasewire("routers", "replace", "R1", "--apply").code == 0
     forget_sessions(world)
-    world.converge.run("R1")
+    world.drain()
     assert len(world.r1.rows(LEASES)) == 20

@@ -48,6 +48,14 @@ class World:
         """Fold events."""
         self.accept.run(events, "events")
 
+    def drain(self, router: str = "R1") -> None:
+        """Pass after pass, as they are rung for: beside live events one of bulk is a batch."""
+        self.converge.run(router)
+        marks = self.context.store.keys.router_block(router)[1]
+        left = None
+        while left != (left := self.context.store.client.hlen(marks)) and left:
+            self.converge.run(router)
+
 
 @pytest.fixture
 def world(request, valkey, prefix, tmp_path, monkeypatch):
