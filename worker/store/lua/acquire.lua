@@ -9,8 +9,9 @@
 --       most, 13 whether this is a bulk pass 1|0
 -- Returns false when another worker has it, it is parked or a person holds it, {now, state} when
 -- its applied policy is another one, {now} when nothing but bulk is due and this is no bulk pass
--- (who is out of order, or of whom a report is asked for, takes it all the same), else {now, state or false, {marks}, a report was asked for 1|0,
--- serial that it is known by or false, a survey is due 1|0, when it booted or false, {troubles}}.
+-- (who is out of order, or of whom a report is asked for, takes it all the same), else {now, state
+-- or false, {marks}, a report was asked for 1|0, serial that it is known by or false, a survey is due
+-- 1|0, when it booted or false, {troubles}}.
 must_be('zset', KEYS[1])
 local fleet = fleet_at(2)
 must_be('set', KEYS[10])

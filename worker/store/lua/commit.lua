@@ -17,8 +17,9 @@
 --         seen?: [field, value]}, …],
 --         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …],
 --         heard: [[source, events, superseded], …]}, …]}
--- Returns {[1 committed | 0 another was faster], …}, {hold, marks that the brake took, …}, how many marks it let go, {source, 1 up | -1 down, recent
---   events, recent superseded, …}: alarms that go up or down, 1 nothing is due in that journal.
+-- Returns {[1 committed | 0 another was faster], …}, {hold, marks that the brake took, …}, how many
+--   marks it let go, {source, 1 up | -1 down, recent events, recent superseded, …}: alarms that go up
+--   or down, 1 nothing is due in that journal.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
 must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEYS[order.schedule])
