@@ -104,7 +104,8 @@ def test_the_others_are_served_while_some_are_silent(here, silence):
 
 def test_two_processes_of_each_kind(monkeypatch):
     monkeypatch.setattr(scale_out.os, "cpu_count", lambda: 2)
-    (found,) = scale_out.measure(20, sizes=(2, 4), routers=ROUTERS)
+    # enough that processor time, counted by 10 ms, is seen
+    (found,) = scale_out.measure(400, sizes=(2, 4), routers=ROUTERS)
     assert "2 processes" in found["what"]
     assert found["busy_processors"]["events"] > 0
 
