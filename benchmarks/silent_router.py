@@ -14,7 +14,15 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from benchmarks.stage import Latencies, Stage, activations, at_pace, installation, tell
+from benchmarks.stage import (
+    SECOND_LOOK_S,
+    Latencies,
+    Stage,
+    activations,
+    at_pace,
+    installation,
+    tell,
+)
 from tests import builders
 from tests.installation import Installation
 
@@ -76,7 +84,7 @@ def measure(
             seen[is_silent].append(p99(_phase(here, events, pace, phase_s)))
             silent.clear_faults()
             silent.reset_sessions()
-            here.wait_until_settled(60)
+            here.wait_until_settled(SECOND_LOOK_S)
         killed = here.log_text().count('"worker.silent"')
     well, one_silent = statistics.median(seen[False]), statistics.median(seen[True])
     return {

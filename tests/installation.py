@@ -247,7 +247,9 @@ class Installation:
             left = {r: self.store.views.router(r) for r in self.control}
             waiting = {r: self.store.views.router_waiting(r) for r in self.control}
             journal = self.store.journal.depth("events")
-            words = f"{error}: journal {journal}, {left}, waiting {waiting}"
+            blocks = {r: self.store.keys.router_block(r) for r in self.control}
+            notes = {r: self.client.hgetall(block[4]) for r, block in blocks.items()}
+            words = f"{error}: journal {journal}, {left}, waiting {waiting}, in flight {notes}"
             raise AssertionError(words) from None
 
     def _end_workers(self) -> None:

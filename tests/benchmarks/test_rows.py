@@ -18,7 +18,7 @@ from benchmarks import (
     slow_routers,
 )
 from benchmarks.results import as_line
-from benchmarks.stage import installation
+from benchmarks.stage import SECOND_LOOK_S, installation
 from tests.needs import missing
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
@@ -99,7 +99,7 @@ def test_the_others_are_served_while_some_are_silent(here, silence):
     assert many_silent.silent_of(here) == ["R3"]
     assert many_silent.others_rate(here, 4, silence) > 0
     assert here.control["R3"].faults()["hang_in_use"] is False
-    here.wait_until_settled(120)  # a write that was under way is looked at again after two leases
+    here.wait_until_settled(SECOND_LOOK_S)
 
 
 def test_two_processes_of_each_kind(monkeypatch):
