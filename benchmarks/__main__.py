@@ -31,7 +31,7 @@ LARGE = (
     ("imports", "--rows", "50000"),
     ("slow_routers", "--writes", "60"),
     ("latency", "--seconds", "60", "--rows", "100000"),
-    ("memory", "--services", "5000"),
+    ("memory", "--services", "20000"),
     ("many_services", "--few", "1000", "--many", "200000", "--events", "1000"),
     ("one_router",),
     ("many_silent", "--routers", "1000", "--each", "20"),
