@@ -9,7 +9,6 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
-from leasewire.gateway import asked_to_stop
 from leasewire.printing import (
     JsonOption,
     clean,
@@ -19,6 +18,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from leasewire.stopping import asked_to_stop
 from worker.core.alerts import KINDS, Alert, with_roots
 from worker.core.news import ANY, Mute
 from worker.desk.apprising import installed, send

@@ -1,23 +1,19 @@
 """`leasewire gateway`: events over HTTP."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH
 from leasewire.context import Context, InventoryOption
+from leasewire.stopping import asked_to_stop, run_until_stopped
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
 
 if TYPE_CHECKING:
     from producers.gateway.server import GatewayServer
-
-_LOOK_EVERY_S = 0.2
 
 ListenOption = Annotated[
     str, typer.Option(help="Address to listen on. Beyond this host only behind a TLS proxy.")
@@ -72,38 +68,3 @@ def gateway(
     from leasewire.serve import serving  # noqa: PLC0415 - an extra, and half a second for others
 
     return serving(context, host, port, depth, bulk_depth)
-
-
-class Running(Protocol):
-    """What runs in a thread of its own."""
-
-    @property
-    def running(self) -> bool:
-        """Whether it still does."""
-
-
-def run_until_stopped(service: Running, stopping: threading.Event) -> None:
-    """Wait until somebody asks to stop.
-
-    Raises:
-        typer.Exit: 1: the service ended by itself.
-    """
-    while service.running and not stopping.wait(_LOOK_EVERY_S):
-        pass
-    if not stopping.is_set():
-        raise typer.Exit(1)
-
-
-@contextmanager
-def asked_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set, instead of ending anything half-way."""
-    stopping = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: stopping.set())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stopping
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

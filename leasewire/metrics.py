@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import typer
 
 from leasewire.context import Context, InventoryOption
-from leasewire.gateway import asked_to_stop, run_until_stopped
 from leasewire.outcomes import targets_of
+from leasewire.stopping import asked_to_stop, run_until_stopped
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
 

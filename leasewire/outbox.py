@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from leasewire.context import Context
-from leasewire.gateway import asked_to_stop
 from leasewire.printing import clean
+from leasewire.stopping import asked_to_stop
 from producers.http_transport import HttpTransport
 from producers.publisher import Publisher
 from worker.errors import ConfigurationError

@@ -14,7 +14,6 @@ from redis import RedisError
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.events import document_of
-from leasewire.gateway import asked_to_stop, run_until_stopped
 from leasewire.printing import (
     JsonOption,
     local_time,
@@ -23,6 +22,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from leasewire.stopping import asked_to_stop, run_until_stopped
 from producers.gateway.signatures import new_secret
 from producers.outcomes.cloudevent import outcome_event
 from producers.outcomes.deliveries import Deliveries, Undelivered

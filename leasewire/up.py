@@ -14,8 +14,9 @@ import typer
 
 from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.embedded import EmbeddedServer
-from leasewire.gateway import ListenOption, PortOption, asked_to_stop, gateway
+from leasewire.gateway import ListenOption, PortOption, gateway
 from leasewire.outcomes import delivering, targets_of
+from leasewire.stopping import asked_to_stop
 from leasewire.work import EventsOption, RoutersOption
 from worker.errors import ConfigurationError, LeasewireError
 from worker.inventory import load_inventory
