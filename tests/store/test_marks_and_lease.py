@@ -154,7 +154,7 @@ def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
     assert view.marked == []
     assert store.views.counters() == {"applied": 2}
     assert store.views.router("R1").services == 0
-    assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False)
+    assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False, False)
     assert looks_at(store) is None
 
 

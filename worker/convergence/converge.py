@@ -30,7 +30,7 @@ from worker.core.policy import RouterPolicy
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
 from worker.store.store import Store
-from worker.store.taken import BULK_ALONE, Acquired, PolicyDiffers, is_full
+from worker.store.taken import BULK_ALONE, Acquired, PolicyDiffers
 from worker.turns import Turns
 
 log = structlog.get_logger()
@@ -59,10 +59,7 @@ class PassLimits:
 
 
 class _Pass(NamedTuple):
-    """What one pass works with, from the moment that the router is ours.
-
-    `most_bulk` is how many bulk marks its first batch may have.
-    """
+    """What one pass works with, from the moment that the router is ours."""
 
     acquired: Acquired
     hold: Hold
@@ -70,7 +67,6 @@ class _Pass(NamedTuple):
     tally: Tally
     began: float
     is_bulk: bool
-    most_bulk: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +122,13 @@ class Converge:
         began = self.clock()
         policy = self.policies.get(router)
         applied = AppliedPolicy.of(policy, "first use") if policy else None
-        most_bulk = self.bulk.most()
         acquired = self.store.routers.acquire(
             router,
             token,
             self.limits.batch_services,
             applied,
             with_bulk=is_bulk,
-            most_bulk=most_bulk,
+            most_bulk=self.bulk.most(),
         )
         if isinstance(acquired, PolicyDiffers):
             self._tell_policy_differs(router, acquired)
@@ -147,7 +142,7 @@ class Converge:
         tally = Tally()
         try:
             if router in self.policies:
-                self._converge(_Pass(acquired, hold, outages, tally, began, is_bulk, most_bulk))
+                self._converge(_Pass(acquired, hold, outages, tally, began, is_bulk))
             else:
                 self._put_off_unknown(acquired, hold)
         except LeaseLost:
@@ -197,7 +192,7 @@ class Converge:
             known=acquired.troubles,
             was_read=(lambda: None) if refused_many else outages.answered,
         )
-        now_ms, marks, most_bulk = acquired.now_ms, acquired.marks, one.most_bulk
+        now_ms, marks, full = acquired.now_ms, acquired.marks, acquired.full
         cut = outages.state.open and len(marks) > PROBE
         if cut:
             marks = marks[:PROBE]
@@ -209,16 +204,18 @@ class Converge:
                 in_time = self.clock() - one.began < limits.time_box_s
                 # Else each router that has a backlog would be held in the end, all of them slowly.
                 in_time = in_time and not (one.is_bulk and self.bulk.is_beside_live())
-                full = is_full(marks, limits.batch_services, most_bulk)
                 if not cut and not (full and in_time):
                     rounds.settle()
                 cut = False
                 most = limits.batch_services if in_time else 0
-                most_bulk = self.bulk.most() if one.is_bulk else 0
                 batch = self.store.routers.next_batch(
-                    router, hold.token, most, outages.after(), most_bulk=most_bulk
+                    router,
+                    hold.token,
+                    most,
+                    outages.after(),
+                    most_bulk=self.bulk.most() if one.is_bulk else 0,
                 )
-                now_ms, marks = batch.now_ms, batch.marks
+                now_ms, marks, full = batch.now_ms, batch.marks, batch.full
                 if not marks:
                     break
         except (RouterUnreachable, LeaseLost) as error:

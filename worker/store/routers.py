@@ -26,6 +26,7 @@ from worker.store.taken import (
     Conclusion,
     Mark,
     PolicyDiffers,
+    is_full,
     marks_of,
 )
 from worker.store.troubles import known_of
@@ -113,11 +114,13 @@ class Routers:
         was = RouterState.from_json(state)
         if not rest:
             return PolicyDiffers(int(now_ms), was)
-        marks, asked, serial, survey_due, booted, troubles = rest
+        raw, asked, serial, survey_due, booted, troubles = rest
+        marks = marks_of(raw)
         return Acquired(
             int(now_ms),
             was,
-            marks_of(marks),
+            marks,
+            full=is_full(marks, most, most_bulk),
             asked=bool(asked),
             serial=serial,
             survey_due=bool(survey_due),
@@ -146,7 +149,7 @@ class Routers:
         """
         texts = [state.to_json() for state in states] if states else ["", ""]
         with store_errors():
-            held, now_ms, marks, more = self._scripts.run(
+            held, now_ms, raw, more = self._scripts.run(
                 "next_batch",
                 self._block(router),
                 [
@@ -155,7 +158,9 @@ class Routers:
                     most_bulk,
                 ],
             )
-        return Batch(int(held) == 1, int(now_ms), marks_of(marks), bool(more))
+        marks = marks_of(raw)
+        full = is_full(marks, most, most_bulk)
+        return Batch(int(held) == 1, int(now_ms), marks, bool(more), full)
 
     def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
         """Renew the lease and note services as in flight; False when the lease is lost."""

@@ -49,6 +49,7 @@ class Acquired(NamedTuple):
         now_ms: Redis's time.
         state: so far.
         marks: the first batch.
+        full: it is as large as it was to be at the most: there may be more.
         asked: a report of it is to be made.
         serial: that it is known by, and no other router; None: it must be looked at more closely.
         survey_due: its rows were not looked through for a day.
@@ -59,6 +60,7 @@ class Acquired(NamedTuple):
     now_ms: int
     state: RouterState
     marks: list[Mark]
+    full: bool
     asked: bool
     serial: str | None
     survey_due: bool
@@ -93,12 +95,14 @@ class Batch(NamedTuple):
         now_ms: Redis's time.
         marks: the batch.
         more: released, and something is due: somebody is called for it.
+        full: it is as large as it was to be at the most: there may be more.
     """
 
     held: bool
     now_ms: int
     marks: list[Mark]
     more: bool
+    full: bool
 
 
 @dataclass(frozen=True, slots=True)
