@@ -50,10 +50,10 @@ class World:
 
     def drain(self, router: str = "R1") -> None:
         """Pass after pass, as they are rung for: beside live events one of bulk is a batch."""
-        self.converge.run(router)
-        marks = self.context.store.keys.router_block(router)[1]
-        left = None
-        while left != (left := self.context.store.client.hlen(marks)) and left:
+        views, before = self.context.store.views, 0
+        self.converge.run(router)  # which may find by itself what is to be done
+        while (marked := views.router(router).marked) and marked != before:
+            before = marked
             self.converge.run(router)
 
 
