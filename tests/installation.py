@@ -237,7 +237,9 @@ class Installation:
             return False
         blocks = [self.store.keys.router_block(router) for router in routers or self.control]
         # one question for all: whoever waits takes no processor time from what is waited for
-        return not self.client.exists(*(key for block in blocks for key in (block[1], block[4])))
+        return not self.client.exists(
+            *(key for block in blocks for key in (block.marks, block.inflight))
+        )
 
     def wait_until_settled(self, deadline_s: float = 20) -> None:
         """Wait until all is quiet; the message says what is not."""
@@ -248,7 +250,7 @@ class Installation:
             waiting = {r: self.store.views.router_waiting(r) for r in self.control}
             journal = self.store.journal.depth("events")
             blocks = {r: self.store.keys.router_block(r) for r in self.control}
-            notes = {r: self.client.hgetall(block[4]) for r, block in blocks.items()}
+            notes = {r: self.client.hgetall(block.inflight) for r, block in blocks.items()}
             words = f"{error}: journal {journal}, {left}, waiting {waiting}, in flight {notes}"
             raise AssertionError(words) from None
 

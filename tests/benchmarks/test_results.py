@@ -48,7 +48,7 @@ def test_keys_are_sorted_by_the_names_of_the_key_table():
     kinds = {
         keys.record("SVC:1"): "record:*",
         keys.outcome("urn:x|e"): "outcome:*",
-        keys.router_block("a:b")[6]: "router:*:held",
+        keys.router_block("a:b").held: "router:*:held",
         keys.router_state("R1"): "router:*:state",
         keys.feed("urn:x", bulk=True): "feed:bulk:*",
         keys.feed_last: "feed:last",

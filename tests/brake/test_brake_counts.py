@@ -35,7 +35,7 @@ def test_what_was_written_before_is_gone_and_what_is_older_than_a_minute_goes_on
     floor.cancel("S0")
     floor.converge()
     floor.cancel("S1")
-    lost = floor.store.keys.router_block("R1")[11]
+    lost = floor.store.keys.router_block("R1").lost
     client.zincrby(lost, -61_000, "S1")
     floor.cancel(*ids(7)[2:])
     assert floor.held() == {"S2", "S3", "S4", "S5", "S6"}
@@ -46,7 +46,7 @@ def test_what_was_lost_an_hour_ago_does_not_count(floor, client):
     floor.activate(ids(20))
     floor.cancel(*ids(5))
     floor.converge()
-    lost = floor.store.keys.router_block("R1")[11]
+    lost = floor.store.keys.router_block("R1").lost
     for service in ids(5):
         client.zincrby(lost, -3_600_000, service)
     floor.cancel("S5")
@@ -147,9 +147,9 @@ def test_only_losses_of_the_last_hour_are_remembered(floor, client):
     block = floor.store.keys.router_block("R1")
     floor.cancel(*ids(3))
     for service in ids(3):
-        client.zincrby(block[11], -3_600_001, service)
+        client.zincrby(block.lost, -3_600_001, service)
     floor.cancel("S3")
-    assert client.hkeys(block[12]) == ["S3"]
+    assert client.hkeys(block.lost_by) == ["S3"]
 
 
 def test_an_activation_that_takes_the_address_of_a_held_one_lets_that_through(floor):
@@ -198,7 +198,7 @@ def test_a_held_mark_rings_for_nobody(floor, client):
     floor.activate(ids(20))
     floor.cancel(*ids(8))
     floor.converge()
-    client.delete(floor.store.keys.router_block("R1")[3])
+    client.delete(floor.store.keys.router_block("R1").rung)
     assert floor.store.routers.sweep(0).routers == []
 
 

@@ -149,10 +149,10 @@ def test_a_router_is_closed_again_though_nothing_is_due_there(world, passes):
     world.say(activated(1))
     passes.run()
     store = passes.store
-    store.client.delete(*passes.block[:2], passes.block[3])
+    store.client.delete(passes.block.due, passes.block.marks, passes.block.rung)
     passes.converge.run("R1")
     assert state(passes).attempts == 2
-    store.client.delete(passes.block[3])
+    store.client.delete(passes.block.rung)
     world.r1.power_on()
     passes.converge.run("R1")
     assert state(passes).state == "up"
@@ -184,7 +184,7 @@ def test_activations_and_resumes_come_first_when_it_is_back(world, caplog):
     world.say(*(builders.resumed(f"SVC-{n}", revision=3) for n in range(1, 11)))
     passes.converge.run("R1")
     world.r1.power_on()
-    passes.store.client.delete(passes.block[3])
+    passes.store.client.delete(passes.block.rung)
     seen = max(each["seq"] for each in world.r1.journal())
     passes.converge.run("R1")
     written = [each["after"] or each["before"] for each in world.r1.journal(seen)]

@@ -45,11 +45,11 @@ class Passes:
         """Passes at which every mark is due and nothing is parked; returns their log."""
         self.caplog.clear()
         for _ in range(times):
-            self.store.client.delete(self.block[3])
-            marked = self.store.client.hkeys(self.block[1])
+            self.store.client.delete(self.block.rung)
+            marked = self.store.client.hkeys(self.block.marks)
             if marked:
                 self.store.routers.mark("R1", marked)
-                self.store.client.delete(self.block[3])
+                self.store.client.delete(self.block.rung)
             self.converge.run("R1")
         said = [(r.levelname, r.msg) for r in self.caplog.records if isinstance(r.msg, dict)]
         return [fields | {"level": level} for level, fields in said]
@@ -151,9 +151,9 @@ def test_unknown_words_are_tried_alone_and_given_up_the_third_time(world, passes
     passes.run()
     assert passes.state(events[0]) == "waiting: router-says"
     assert passes.waiting()["SVC-1"]["tries"] == 1
-    due = passes.store.client.zscore(passes.block[0], "SVC-1") % 10**13
+    due = passes.store.client.zscore(passes.block.due, "SVC-1") % 10**13
     passes.run()
-    assert passes.store.client.zscore(passes.block[0], "SVC-1") % 10**13 - due > 55_000
+    assert passes.store.client.zscore(passes.block.due, "SVC-1") % 10**13 - due > 55_000
     assert passes.letters() == {}
     passes.run()
     (letter,) = passes.letters().values()

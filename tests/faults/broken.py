@@ -102,7 +102,7 @@ def claims_outside_the_script() -> None:
     def broken(
         self: Routers, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
     ) -> list[list[tuple[str, str]] | None]:
-        key = self._keys.router_block(router)[5]
+        key = self._keys.router_block(router).claims
         held = {claim: json.loads(text) for claim, text in self._client.hgetall(key).items()}
         answers = [
             [

@@ -103,7 +103,7 @@ class Chaos(Harness):
 
     def look_at_all(self, router: str) -> None:
         """A person lets a router be rebuilt."""
-        services = self.store.keys.router_block(router)[8]
+        services = self.store.keys.router_block(router).services
         try:
             now_ms = self.store.records.now_ms()
             self.store.full_reads.approve(router, "a person", now_ms)
@@ -187,7 +187,7 @@ class Chaos(Harness):
             block = self.store.keys.router_block(router)
             waiting = self.store.views.router_waiting(router)
             held = {each for each, why in waiting.items() if why["reason"] == "claim-held"}
-            if self.client.exists(block[4]) or set(self.client.hkeys(block[1])) - held:
+            if self.client.exists(block.inflight) or set(self.client.hkeys(block.marks)) - held:
                 return False
         return True
 
@@ -231,7 +231,7 @@ class Chaos(Harness):
         found = [f"{self.store.journal.depth('events')} events in the journal"]
         for router in self.control:
             block = self.store.keys.router_block(router)
-            marks, notes = self.client.hkeys(block[1]), self.client.hgetall(block[4])
+            marks, notes = self.client.hkeys(block.marks), self.client.hgetall(block.inflight)
             if marks or notes:
                 waiting, state = self.store.views.router_waiting(router), self.store.views.router
                 found.append(f"{router}: {marks=} {notes=} {waiting} {state(router)}")

@@ -51,7 +51,7 @@ class Harness(Installation):
         worker.process.wait()
         for router in self.control:
             block = self.store.keys.router_block(router)
-            self.in_flight_at_kills |= set(self.client.hkeys(block[4]))
+            self.in_flight_at_kills |= set(self.client.hkeys(block.inflight))
         worker.process = self.start_process(worker.kind)
 
     def start_ended(self) -> None:

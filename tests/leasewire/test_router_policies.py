@@ -28,7 +28,7 @@ def state(world, router="R1"):
 
 def now_due(world, router="R1"):
     """Let the wait of a parked router be over."""
-    world.context.store.client.delete(world.context.store.keys.router_block(router)[3])
+    world.context.store.client.delete(world.context.store.keys.router_block(router).rung)
 
 
 R1_ON_ALL = ("[routers.R1]\n", '[routers.R1]\ndhcp_server = "all"\n')

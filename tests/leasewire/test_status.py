@@ -59,7 +59,7 @@ def test_a_long_wait_is_warned_of_as_it_is_alerted(world, workers, status, monke
     why = {"reason": "unknown-server", "detail": "", "since_ms": 0}
     block = world.context.store.keys.router_block("R1")
     why["since_ms"] = world.context.store.records.now_ms() - 120_000
-    world.context.store.client.hset(block[9], "SVC-A", json.dumps(why))
+    world.context.store.client.hset(block.waiting, "SVC-A", json.dumps(why))
     assert ("warning", "waiting") not in whats(status())
     monkeypatch.setenv("LEASEWIRE_WAITING_ALERT_S", "60")
     assert ("warning", "waiting") in whats(status())
@@ -97,7 +97,7 @@ def test_queues_journal_and_marks_are_counted_with_their_oldest(world, workers, 
     late = store.records.now_ms() - 700_000
     due = f"{store.keys.prefix}journal:events:due"
     store.client.zadd(due, dict.fromkeys(store.client.zrange(due, 0, -1), late))
-    store.client.zadd(store.keys.router_block("R1")[0], {"SVC-A": 10**13 + late})
+    store.client.zadd(store.keys.router_block("R1").due, {"SVC-A": 10**13 + late})
     assert whats(status()) == {("critical", "journal"), ("warning", "marks")}
 
 

@@ -236,7 +236,7 @@ def test_services_of_a_router_that_is_only_observed_are_not_called_applied(
 
 
 def test_what_cannot_be_read_is_an_error_and_no_figure(world, store, exporter):
-    waiting = store.keys.router_block("R1")[9]
+    waiting = store.keys.router_block("R1").waiting
     store.client.hset(waiting, "SVC-1", "no JSON")
     store.routers.mark("R1", ["SVC-1"], 0)
     with exporter(world.context) as url, structlog.testing.capture_logs() as logs:

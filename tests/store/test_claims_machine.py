@@ -69,20 +69,20 @@ class Router:
     def claims(self):
         """{(key, scope): service} of the strong claims, and of the weak ones."""
         strong, weak = {}, {}
-        for key, text in self.client.hgetall(self.block[5]).items():
+        for key, text in self.client.hgetall(self.block.claims).items():
             for scope, (service, is_strong) in json.loads(text).items():
                 (strong if is_strong else weak)[key, scope] = service
         return strong, weak
 
     def held(self):
         """{((key, scope), service)} by the table of services."""
-        table = self.client.hgetall(self.block[6]).items()
+        table = self.client.hgetall(self.block.held).items()
         return {(tuple(claim), service) for service, text in table for claim in json.loads(text)}
 
     def due(self):
         """Services whose mark is due now."""
         now = self.store.records.now_ms()
-        marks = self.client.zrange(self.block[0], 0, -1, withscores=True)
+        marks = self.client.zrange(self.block.due, 0, -1, withscores=True)
         return {service for service, score in marks if score % 10**13 <= now}
 
 

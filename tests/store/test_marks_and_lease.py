@@ -320,7 +320,7 @@ def test_a_wait_of_nothing_parks_for_a_moment(store, routers):
 
 
 def notes(store):
-    return store.client.hgetall(store.keys.router_block("R1")[4])
+    return store.client.hgetall(store.keys.router_block("R1").inflight)
 
 
 def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
@@ -427,7 +427,7 @@ def test_a_key_of_another_kind_stops_a_script_before_its_first_write(store, clie
     store.routers.claim("R1", [("S", 1, frozenset({Claim(f"mac:{mac(2)}", "a")}))])
     mark = take(store.routers)["S"]
     if name == "acquire":
-        client.delete(store.keys.router_block("R1")[2])
+        client.delete(store.keys.router_block("R1").lease)
     keys = [store.keys.routers_due, *store.keys.router_block("R1")]
     if name == "conclude":
         keys += [store.keys.counters, store.keys.dead_letters, store.keys.dead_letters_by_time]

@@ -269,9 +269,9 @@ class MarksMachine(RuleBasedStateMachine):
     def the_store_holds_what_it_must(self):
         with self.client.pipeline(transaction=True) as pipe:
             pipe.time()
-            pipe.zrange(self.block[0], 0, -1, withscores=True)
-            pipe.hkeys(self.block[1])
-            pipe.hgetall(self.block[4])
+            pipe.zrange(self.block.due, 0, -1, withscores=True)
+            pipe.hkeys(self.block.marks)
+            pipe.hgetall(self.block.inflight)
             pipe.zscore(self.store.keys.routers_due, "R1")
             (seconds, micros), scores, stamps, notes, looks_at = pipe.execute()
 

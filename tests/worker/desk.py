@@ -95,7 +95,7 @@ class Desk:
     def marked(self, router="R1"):
         """Services marked at a router, with their priorities."""
         due = self.store.client.zrange(
-            self.store.keys.router_block(router)[0], 0, -1, withscores=True
+            self.store.keys.router_block(router).due, 0, -1, withscores=True
         )
         return {service: int(score // 10**13) for service, score in due}
 

@@ -274,5 +274,5 @@ def test_bulk_is_served_only_while_there_are_no_live_events(desk):
     desk.publish(snapshot("S-2", mac=mac(1)))
     desk.send(lane=names.QUEUE_BULK)
     # the live one had the MAC first
-    held = desk.store.client.hget(desk.store.keys.router_block("R1")[5], f"mac:{mac(1)}")
+    held = desk.store.client.hget(desk.store.keys.router_block("R1").claims, f"mac:{mac(1)}")
     assert json.loads(held) == {"dhcp1": ["S-2", 1]}

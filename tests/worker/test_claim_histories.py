@@ -133,21 +133,21 @@ class Here:
         accept.run(list(events), "events")
 
     def pass_(self):
-        self.store.client.delete(self.block[3])
+        self.store.client.delete(self.block.rung)
         self.converge.run("R1")
 
     def marked(self):
-        return set(self.store.client.hkeys(self.block[1]))
+        return set(self.store.client.hkeys(self.block.marks))
 
     def due(self):
         now = self.store.records.now_ms()
-        marks = self.store.client.zrange(self.block[0], 0, -1, withscores=True)
+        marks = self.store.client.zrange(self.block.due, 0, -1, withscores=True)
         return {service for service, score in marks if score % 10**13 <= now}
 
     def strong(self):
         return {
             (key, scope): service
-            for key, text in self.store.client.hgetall(self.block[5]).items()
+            for key, text in self.store.client.hgetall(self.block.claims).items()
             for scope, (service, strong) in json.loads(text).items()
             if strong
         }

@@ -53,8 +53,8 @@ class Claims:
         """The claims at a router, by key; only those of the given keys, if any are given."""
         block = self._keys.router_block(router)
         with store_errors():
-            held = self._table(block[5], keys)
-            waiters = self._table(block[7], keys)
+            held = self._table(block.claims, keys)
+            waiters = self._table(block.waiters, keys)
         return [
             HeldClaim(router, key, scope, holder, strong == 1, tuple(waiters.get(key, ())))
             for key in sorted(held)

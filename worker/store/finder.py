@@ -43,8 +43,8 @@ class Finder:
             return {}
         block = self._keys.router_block(router)
         with store_errors():
-            held = cast("list[str | None]", self._client.hmget(block[5], list(claims)))
-            waiting = cast("list[str | None]", self._client.hmget(block[7], list(claims)))
+            held = cast("list[str | None]", self._client.hmget(block.claims, list(claims)))
+            waiting = cast("list[str | None]", self._client.hmget(block.waiters, list(claims)))
         return {
             claim: Claimed(
                 {scope: holder[0] for scope, holder in json.loads(holders or "{}").items()},

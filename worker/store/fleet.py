@@ -210,7 +210,7 @@ class Fleet:
 
     def priorities(self, router: str) -> dict[str, int]:
         """The priority of each service that is marked at a router."""
-        key = self._keys.router_block(router)[0]
+        key = self._keys.router_block(router).due
         with store_errors():
             marks = cast(
                 "list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True)

@@ -86,7 +86,7 @@ class FullReads:
             routers: those of the inventory.
             every_ms: between two reports of a router.
         """
-        rung = self._keys.router_block("")[3].removeprefix(f"{self._keys.prefix}router:")
+        rung = self._keys.router_block("").rung.removeprefix(f"{self._keys.prefix}router:")
         keys = [
             *self._keys.reports_block(),
             self._keys.routers_due,

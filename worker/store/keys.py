@@ -5,12 +5,53 @@ spell a key: scripts get theirs from here.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from contracts import names
 
 SEEN_PERIOD_S = 8 * 86_400
 """Event ids are remembered by periods of eight days; five periods cover more than 31 days."""
 SEEN_PERIODS = 5
+
+
+class RouterKeys(NamedTuple):
+    """The keys of one router, in the order in which `lua/_router.lua` names them.
+
+    Attributes:
+        due: sorted set: service -> priority * 10^13 + due (ms): the marks in the order to take.
+        marks: hash: service -> stamp; every marking renews it.
+        lease: string with a time limit: token of the worker that holds the router.
+        rung: string with a time limit: `1` a message is pending, `parked` must not be rung, `bulk`
+            a bulk pass waits for its turn.
+        inflight: hash: service -> `token|second look (ms)`: writes that may be under way.
+        claims: hash: claim key -> {scope: [service, strong]} as JSON.
+        held: hash: service -> [[claim key, scope], …] as JSON: what it holds, strong or weak.
+        waiters: hash: claim key -> [service, …] as JSON: who waits for it.
+        services: set: services of which a row may exist here.
+        waiting: hash: service -> {reason, detail, since} as JSON: why it is not in sync.
+        state: string: {state, since, …} as JSON; absent while all is well.
+        lost: sorted set: service -> when it lost its working entry (ms). Lives two hours.
+        lost_by: hash: service -> source of the event that took its entry, while it may be held for
+            it. Lives two hours.
+        braked: of all routers: what the brake holds.
+        queue: of all routers: Celery's messages.
+    """
+
+    due: str
+    marks: str
+    lease: str
+    rung: str
+    inflight: str
+    claims: str
+    held: str
+    waiters: str
+    services: str
+    waiting: str
+    state: str
+    lost: str
+    lost_by: str
+    braked: str
+    queue: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,42 +386,25 @@ class Keys:
 
     # Of one router.
 
-    def router_block(self, router: str) -> tuple[str, ...]:
-        """The keys of a router in the order in which `lua/_router.lua` names them."""
+    def router_block(self, router: str) -> RouterKeys:
+        """The keys of a router."""
         base = f"{self.prefix}router:{router}:"
-        return (
-            # sorted set: service -> priority * 10^13 + due (ms): the marks in the order to take
-            base + "due",
-            # hash: service -> stamp; every marking renews it
-            base + "marks",
-            # string with a time limit: token of the worker that holds the router
-            base + "lease",
-            # string with a time limit: `1` a message is pending, `parked` must not be rung,
-            # `bulk` a bulk pass waits for its turn
-            base + "rung",
-            # hash: service -> `token|second look (ms)`: writes that may be under way
-            base + "inflight",
-            # hash: claim key -> {scope: [service, strong]} as JSON
-            base + "claims",
-            # hash: service -> [[claim key, scope], …] as JSON: what it holds, strong or weak
-            base + "held",
-            # hash: claim key -> [service, …] as JSON: who waits for it
-            base + "waiters",
-            # set: services of which a row may exist here
-            base + "services",
-            # hash: service -> {reason, detail, since} as JSON: why it is not in sync
-            base + "waiting",
-            # string: {state, since, …} as JSON; absent while all is well
-            base + "state",
-            # sorted set: service -> when it lost its working entry (ms). Lives two hours
-            base + "lost",
-            # hash: service -> source of the event that took its entry, while it may be held for it.
-            # Lives two hours
-            base + "lost-by",
-            # of all routers: what the brake holds
-            self.braked,
-            # of all routers: Celery's messages
-            self.queue(names.QUEUE_ROUTERS),
+        return RouterKeys(
+            due=base + "due",
+            marks=base + "marks",
+            lease=base + "lease",
+            rung=base + "rung",
+            inflight=base + "inflight",
+            claims=base + "claims",
+            held=base + "held",
+            waiters=base + "waiters",
+            services=base + "services",
+            waiting=base + "waiting",
+            state=base + "state",
+            lost=base + "lost",
+            lost_by=base + "lost-by",
+            braked=self.braked,
+            queue=self.queue(names.QUEUE_ROUTERS),
         )
 
     def router_block_parts(self) -> list[list[str]]:
@@ -400,4 +424,4 @@ class Keys:
 
     def router_state(self, router: str) -> str:
         """String: the router's state as JSON."""
-        return self.router_block(router)[10]
+        return self.router_block(router).state

@@ -108,15 +108,15 @@ def read_routers(
             pipe = client.pipeline(transaction=False)
             for name in page:
                 block = keys.router_block(name)
-                pipe.get(block[10])
-                pipe.exists(block[2])
-                pipe.scard(block[8])
-                pipe.hlen(block[1])
-                pipe.zcard(block[0])
-                pipe.hgetall(block[9])
+                pipe.get(block.state)
+                pipe.exists(block.lease)
+                pipe.scard(block.services)
+                pipe.hlen(block.marks)
+                pipe.zcard(block.due)
+                pipe.hgetall(block.waiting)
                 pipe.hmget(keys.router_full_read(name), REPORTED, POOLS)
-                ask_due_counts(pipe, block[0], now_ms)
-                ask_first_marks(pipe, block[0])
+                ask_due_counts(pipe, block.due, now_ms)
+                ask_first_marks(pipe, block.due)
             answers = iter(pipe.execute())
             read = [_Answers(name, answers) for name in page]
             marked = iter(_still_marked(client, keys, read))
@@ -174,5 +174,5 @@ def _still_marked(
     pipe = client.pipeline(transaction=False)
     for each in read:
         if each.why:
-            pipe.hmget(keys.router_block(each.name)[1], list(each.why))
+            pipe.hmget(keys.router_block(each.name).marks, list(each.why))
     return pipe.execute()

@@ -288,7 +288,7 @@ class Routers:
             self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, *service_ids])
             pipe = self._client.pipeline(transaction=False)
             pipe.mget([self._keys.record(each) for each in service_ids])
-            pipe.hmget(self._keys.router_block(router)[9], list(service_ids))
+            pipe.hmget(self._keys.router_block(router).waiting, list(service_ids))
             texts, waiting = pipe.execute()
         return [
             Mark(service, stamp, 0, decode_stored(service, text), why and json.loads(why))
@@ -320,7 +320,9 @@ class Routers:
                 [
                     *(SWEEP_CLAIM_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
                     *(names.RING_LIFETIME_MS, base),
-                    *(block[2].removeprefix(base), block[3].removeprefix(base), ROUTER_RING_MS),
+                    block.lease.removeprefix(base),
+                    block.rung.removeprefix(base),
+                    ROUTER_RING_MS,
                     *names.LANES,
                 ],
             )

@@ -103,9 +103,9 @@ class Views:
             marked: list[str] = []
             for router in routers:
                 block = self._keys.router_block(router)
-                if self._client.hexists(block[1], service_id):
+                if self._client.hexists(block.marks, service_id):
                     marked.append(router)
-                why = self._client.hget(block[9], service_id)
+                why = self._client.hget(block.waiting, service_id)
                 if why:
                     waiting[router] = json.loads(why)
         return ServiceView(
@@ -121,14 +121,14 @@ class Views:
         block = self._keys.router_block(name)
         with store_errors():
             pipe = self._client.pipeline(transaction=False)
-            pipe.get(block[10])
-            pipe.scard(block[8])
-            pipe.zcard(block[0])
-            pipe.hlen(block[9])
-            pipe.exists(block[2])
+            pipe.get(block.state)
+            pipe.scard(block.services)
+            pipe.zcard(block.due)
+            pipe.hlen(block.waiting)
+            pipe.exists(block.lease)
             pipe.hget(self._keys.fleet_block()[1], name)
             pipe.time()
-            ask_first_marks(pipe, block[0])
+            ask_first_marks(pipe, block.due)
             state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
         hold = Held(**json.loads(by_person)) if by_person else None
         known = held_state(hold) if hold else RouterState.from_json(state)
@@ -138,7 +138,9 @@ class Views:
     def router_services(self, name: str) -> list[Stored]:
         """The records of all services of which a row may exist on a router."""
         with store_errors():
-            ids = sorted(cast("set[str]", self._client.smembers(self._keys.router_block(name)[8])))
+            ids = sorted(
+                cast("set[str]", self._client.smembers(self._keys.router_block(name).services))
+            )
         found: list[Stored] = []
         for start in range(0, len(ids), _PAGE):
             found += self._records([self._keys.record(s) for s in ids[start : start + _PAGE]])
@@ -147,20 +149,22 @@ class Views:
     def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
         """Service -> {reason, detail, since_ms} of those that cannot go on at a router."""
         with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name)[9]))
+            raw = cast(
+                "dict[str, str]", self._client.hgetall(self._keys.router_block(name).waiting)
+            )
         return {service: json.loads(text) for service, text in raw.items()}
 
     def router_marked(self, name: str) -> frozenset[str]:
         """The services that are to be looked at at a router, now or later."""
         with store_errors():
             return frozenset(
-                cast("list[str]", self._client.hkeys(self._keys.router_block(name)[1]))
+                cast("list[str]", self._client.hkeys(self._keys.router_block(name).marks))
             )
 
     def router_claims(self, name: str) -> dict[str, dict[str, tuple[str, bool]]]:
         """Claim key -> {scope: (service, strong)}: who holds what at a router."""
         with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name)[5]))
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name).claims))
         return {
             key: {scope: (service, strong == 1) for scope, (service, strong) in holders.items()}
             for key, text in raw.items()
