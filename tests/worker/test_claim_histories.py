@@ -136,6 +136,11 @@ class Here:
         self.store.client.delete(self.block.rung)
         self.converge.run("R1")
 
+    def replay(self):
+        """Have who was given up looked at again, as `dead-letters replay` does."""
+        given_up = [letter.service_id for letter in self.store.views.dead_letters()]
+        self.store.routers.mark("R1", given_up)
+
     def marked(self):
         return set(self.store.client.hkeys(self.block.marks))
 
@@ -238,6 +243,30 @@ def test_no_history_leaves_two_holders_or_a_needless_wait(valkey_server, steps, 
                 assert row is None
 
 
+def ring(here, size, shift):
+    """Each of so many services wants the address that stands `shift` further."""
+    return [
+        here.say(
+            f"SVC-{n}", "snapshot", mac=builders.mac(n), ipv4=builders.ipv4(10 + (n + shift) % size)
+        )
+        for n in range(size)
+    ]
+
+
+def comes_to_rest(here, size, turn):
+    here.router.lost_after = None
+    here.replay()
+    for _ in range(3 * size):
+        here.pass_()
+        if not here.marked():
+            break
+    assert not here.due()
+    addresses = {row.comment: row.address for row in here.router.table.rows()}
+    assert addresses == {
+        f"leasewire:acme:SVC-{n}": builders.ipv4(10 + (n + turn) % size) for n in range(size)
+    }
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     size=st.integers(2, 9),
@@ -248,31 +277,24 @@ def test_no_history_leaves_two_holders_or_a_needless_wait(valkey_server, steps, 
 def test_a_ring_always_resolves(valkey_server, size, turn, batch, data):
     with valkey_server.client() as client:
         here = Here(client, batch)
-        names = [f"SVC-{n}" for n in range(size)]
         for shift in (0, turn):
-            events = [
-                here.say(
-                    name,
-                    "snapshot",
-                    mac=builders.mac(n),
-                    ipv4=builders.ipv4(10 + (n + shift) % size),
-                )
-                for n, name in enumerate(names)
-            ]
-            for event in data.draw(st.permutations(events)):
+            for event in data.draw(st.permutations(ring(here, size, shift))):
                 here.fold(data.draw(st.integers(0, 1)), [event])
                 if data.draw(st.integers(0, 3)) == 0:
                     here.router.lost_after = data.draw(st.none() | st.integers(0, 2))
                     here.pass_()
                 here.check()
-        here.router.lost_after = None
-        for _ in range(3 * size):
+        comes_to_rest(here, size, turn)
+
+
+def test_a_ring_resolves_when_one_that_was_given_up_is_replayed(valkey_server):
+    with valkey_server.client() as client:
+        here = Here(client, batch=1)
+        first, *others = [*ring(here, 3, 0), *ring(here, 3, 1)]
+        here.fold(0, [first])
+        for more in (others, (), ()):
+            here.router.lost_after = 0
             here.pass_()
-            if not here.marked():
-                break
-        assert not here.due()
-        addresses = {row.comment: row.address for row in here.router.table.rows()}
-        assert addresses == {
-            f"leasewire:acme:{name}": builders.ipv4(10 + (n + turn) % size)
-            for n, name in enumerate(names)
-        }
+            here.fold(0, more)
+        assert [each.service_id for each in here.store.views.dead_letters()] == ["SVC-0"]
+        comes_to_rest(here, 3, 1)
