@@ -93,7 +93,7 @@ class FiguresReader:
             **settings.redis_login,
         )
         self._store: Final[Store] = open_store(client, settings.key_prefix)
-        self._vitals = VitalsReader(client, self._store.keys, self._store.views, self._store.fleet)
+        self._vitals = VitalsReader(self._store)
         self._targets = [
             (target, Deliveries(client, settings.key_prefix, target.name)) for target in targets
         ]

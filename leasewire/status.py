@@ -39,7 +39,7 @@ def status_command(
     context = Context(inventory)
     try:
         store = context.store
-        reader = VitalsReader(store.client, store.keys, store.views, store.fleet)
+        reader = VitalsReader(store)
         vitals = reader.read(context.inventory.routers, store.records.now_ms())
         kinds = reader.memory_by_kind() if memory else {}
     except StoreUnavailable as error:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from worker.core.alerts import Alert
 from worker.core.health import assess
 from worker.core.vitals import (
     JournalVitals,
@@ -60,8 +61,7 @@ def routers(*changes):
     return replace(WELL, routers=[UP._replace(name=f"R{n}", **c) for n, c in enumerate(changes)])
 
 
-DOWN = {"state": "unreachable", "since_ms": ago(901)}
-JUST_DOWN = {"state": "unreachable", "since_ms": ago(899)}
+JUST_DOWN = {"state": "unreachable", "since_ms": ago(1)}
 BLOCKED = {"state": "blocked", "since_ms": ago(1)}
 
 SITUATIONS = {
@@ -96,13 +96,34 @@ SITUATIONS = {
     "marks stand": (routers({"oldest_ms": ago(902)}, {}), [("critical", "marks")]),
     "mark of a router that is down": (
         routers({"oldest_ms": ago(902), **JUST_DOWN}, {}, {}),
-        [],
+        [("warning", "routers")],
     ),
-    "router down": (routers(DOWN, {}, {}), [("warning", "routers")]),
-    "router just down": (routers(JUST_DOWN, {}, {}), []),
+    "router just down": (routers(JUST_DOWN, {}, {}), [("warning", "routers")]),
     "router blocked": (routers(BLOCKED, {}, {}), [("warning", "routers")]),
-    "the only router is down": (routers(JUST_DOWN), []),
-    "most are down": (routers(JUST_DOWN, JUST_DOWN, {}), [("critical", "routers")]),
+    "the only router is down": (routers(JUST_DOWN), [("warning", "routers")]),
+    "most are down": (
+        routers(JUST_DOWN, JUST_DOWN, {}),
+        [("critical", "routers"), ("warning", "routers")],
+    ),
+    "alert open": (
+        replace(WELL, alerts=[Alert("rogue-device", "R1 dhcp1 00:00:5E:00:53:01", "new", NOW)]),
+        [("warning", "alerts")],
+    ),
+    "critical alert open": (
+        replace(WELL, alerts=[Alert("router-down", "R1", "no answer", NOW)]),
+        [("critical", "alerts")],
+    ),
+    "alerts of two kinds": (
+        replace(
+            WELL,
+            alerts=[
+                Alert("drift", "R1", "3 rows", NOW),
+                Alert("router-down", "R2", "no answer", NOW),
+                Alert("router-down", "R3", "no answer", NOW),
+            ],
+        ),
+        [("critical", "alerts"), ("warning", "alerts")],
+    ),
     "dead letters": (
         replace(WELL, dead_letters={"invalid-event": Reason(2, NOW)}),
         [("warning", "dead")],

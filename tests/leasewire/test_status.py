@@ -127,7 +127,27 @@ def test_routers_dead_letters_and_waiting_are_told_by_state_and_reason(
         "invalid-event": 1,
         "does-not-stick": 1,
     }
-    assert whats(document) == {("warning", "dead")}
+    assert whats(document) == {
+        ("warning", "dead"),
+        ("warning", "routers"),
+        ("critical", "alerts"),  # router-down: open, though not old enough to wake anybody
+    }
+
+
+def test_it_is_never_better_than_the_worst_alert_that_is_open_and_not_muted(
+    world, workers, status, leasewire
+):
+    world.r2.power_off()
+    world.say(activated("SVC-B", router="R2", server=SERVER))
+    world.converge.run("R2")
+    document = status()
+    assert document["level"] == "critical"
+    details = {each["what"]: each["detail"] for each in document["findings"]}
+    assert details["routers"].startswith("1 router is unreachable: R2 for ")
+    assert details["alerts"].startswith("router-down R2: ")
+    leasewire("alerts", "mute", "router-down", "R2", "--for", "1h")
+    document = status()
+    assert whats(document) == {("warning", "routers")}
 
 
 def test_days_left_are_told_from_the_samples(world, workers, store, status):

@@ -1,9 +1,11 @@
 """What of the numbers somebody must know: each finding with its threshold. Asked by `status`."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final, Literal, NamedTuple
 
 from contracts.names import INTAKE_ENDS
+from worker.core.alerts import Alert
 from worker.core.brake import HELD
 from worker.core.vitals import Vitals
 
@@ -19,7 +21,6 @@ JOURNAL_WARNS_S: Final = 60
 JOURNAL_CRITICAL_S: Final = 600
 MARK_WARNS_S: Final = 120
 MARK_CRITICAL_S: Final = 900
-UNREACHABLE_WARNS_S: Final = 900
 MOST_ROUTERS: Final = 0.5
 
 THRESHOLDS: Final = f"""\
@@ -33,15 +34,17 @@ Critical (exit 2):
   marks       a service of a router that is up is due for more than {MARK_CRITICAL_S} s
   routers     more than {MOST_ROUTERS:.0%} are not up
   brake       it holds services until a person decides
+  alerts      a critical alert is open and not muted
 
 Warning (exit 1):
   memory      {MEMORY_WARNS:.0%} of maxmemory or more, or less than {DAYS_WARN:g} days left \
 (told from {DAYS_COUNT_FROM:.0%} on)
   journal     the oldest event is due for more than {JOURNAL_WARNS_S} s
   marks       a service of a router that is up is due for more than {MARK_WARNS_S} s
-  routers     one is out of reach for more than {UNREACHABLE_WARNS_S} s, or waits for a person
+  routers     one is unreachable, or waits for a person
   dead        there are dead letters
   waiting     a service waits for more than LEASEWIRE_WAITING_ALERT_S (an hour unless set)
+  alerts      another alert is open and not muted
 """
 
 
@@ -50,8 +53,8 @@ class Finding(NamedTuple):
 
     Attributes:
         level: how bad.
-        what: `redis`, `memory`, `workers`, `journal`, `marks`, `routers`, `brake`, `dead` or
-            `waiting`.
+        what: `redis`, `memory`, `workers`, `journal`, `marks`, `routers`, `brake`, `dead`,
+            `alerts` or `waiting`.
         detail: what was seen, beside which threshold.
         advice: what to do.
     """
@@ -148,13 +151,14 @@ def _routers(vitals: Vitals) -> Iterator[Finding]:
     if len(down) > 1 and len(down) > MOST_ROUTERS * len(vitals.routers):
         words = f"{len(down)} of {len(vitals.routers)} routers are not up"
         yield Finding("critical", "routers", f"{words} (over {MOST_ROUTERS:.0%})", advice)
-    gone = [
-        router.name
-        for router in down
-        if router.state == "unreachable" and _age_s(vitals, router.since_ms) > UNREACHABLE_WARNS_S
+    unreachable = [
+        f"{router.name} for {_age_s(vitals, router.since_ms)} s"
+        for router in sorted(down, key=lambda router: router.since_ms)
+        if router.state == "unreachable"
     ]
-    if gone:
-        words = f"{len(gone)} out of reach for more than {UNREACHABLE_WARNS_S} s: {_some(gone)}"
+    if unreachable:
+        count = "1 router is" if len(unreachable) == 1 else f"{len(unreachable)} routers are"
+        words = f"{count} unreachable: {_some(unreachable)}"
         yield Finding("warning", "routers", words, advice)
     stuck = [f"{each.name} ({each.state})" for each in down if each.state != "unreachable"]
     if stuck:
@@ -174,6 +178,19 @@ def _brake(vitals: Vitals) -> Iterator[Finding]:
     if held is not None:
         words = f"{held.number} services would lose their entries, more than usual: they are held"
         yield Finding("critical", "brake", words, "see `leasewire brake list`")
+
+
+def _alerts(vitals: Vitals) -> Iterator[Finding]:
+    """One finding a kind of alert, so that the level is never below that of an open alert."""
+    by_kind = defaultdict[str, list[Alert]](list)
+    for alert in vitals.alerts:
+        by_kind[alert.kind].append(alert)
+    for kind, alerts in by_kind.items():
+        first, more = alerts[0], len(alerts) - 1
+        words = f"{kind} {first.subject}".strip() + f": {first.text}"
+        words += f" (and {more} more of this kind)" if more else ""
+        advice = f"see `leasewire alerts list` and deploy/runbooks/{first.runbook}"
+        yield Finding(first.severity, "alerts", words, advice)
 
 
 def _waiting(vitals: Vitals, warns_s: float) -> Iterator[Finding]:
@@ -199,5 +216,5 @@ def _some(names: list[str], most: int = 5) -> str:
 
 _JUDGES: Final[tuple[Callable[[Vitals], Iterator[Finding]], ...]] = (
     *(_redis, _memory, _workers, _journal),
-    *(_marks, _routers, _brake, _dead),
+    *(_marks, _routers, _brake, _dead, _alerts),
 )

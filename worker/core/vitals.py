@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from contracts.names import INTAKE_ENDS
+from worker.core.alerts import Alert
 
 _ENOUGH_SAMPLES: Final = 12
 """An hour of them: less says nothing about days."""
@@ -115,6 +116,7 @@ class Vitals:
         waiting: by reason.
         counters: what happened, how often.
         canaries: queue -> for how long (ms) a message that was put in nobody took.
+        alerts: open ones that are not muted, the oldest first.
     """
 
     now_ms: int
@@ -127,3 +129,4 @@ class Vitals:
     waiting: Mapping[str, Reason]
     counters: Mapping[str, int]
     canaries: Mapping[str, int] = field(default_factory=dict)
+    alerts: Sequence[Alert] = ()

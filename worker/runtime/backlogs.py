@@ -37,7 +37,7 @@ class Backlogs:
     def __init__(self, store: Store, waiting_ms: int) -> None:
         self._store = store
         self._waiting_ms = waiting_ms
-        self._vitals = VitalsReader(store.client, store.keys, store.views, store.fleet)
+        self._vitals = VitalsReader(store)
 
     def look(self) -> None:
         """One round; nothing, when another worker had one within the minute."""

@@ -4,9 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
-import redis
-
 from contracts import names
+from worker.core.alerts import Alert
 from worker.core.vitals import (
     JournalVitals,
     Reason,
@@ -14,13 +13,11 @@ from worker.core.vitals import (
     Sample,
     Vitals,
 )
-from worker.store.canaries import Canaries
 from worker.store.connection import store_errors
-from worker.store.fleet import Fleet
-from worker.store.keys import Keys
 from worker.store.router_figures import RouterFigures, read_routers
+from worker.store.store import Store
 from worker.store.upkeep import SAMPLES
-from worker.store.views import Views, key_pages
+from worker.store.views import key_pages
 
 KEYS_MEASURED: Final = 20_000
 """Keys whose memory is asked for at the most; the rest is told from their share."""
@@ -31,11 +28,10 @@ _PAGE: Final = 500
 class VitalsReader:
     """Reads them all in few round trips."""
 
-    def __init__(self, client: redis.Redis, keys: Keys, views: Views, fleet: Fleet) -> None:
-        self._client = client
-        self._fleet = fleet
-        self._keys = keys
-        self._views = views
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._client = store.client
+        self._keys = store.keys
 
     def read(self, routers: Iterable[str], now_ms: int) -> Vitals:
         """Read everything.
@@ -51,7 +47,7 @@ class VitalsReader:
         with store_errors():
             marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
         every = sorted({*routers, *marked})
-        return read_routers(self._client, self._keys, self._fleet, every, now_ms)
+        return read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
 
     def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> Vitals:
         """Read the rest.
@@ -67,15 +63,21 @@ class VitalsReader:
             return Vitals(
                 now_ms=now_ms,
                 redis=self._redis(),
-                workers=self._views.workers(),
+                workers=self._store.views.workers(),
                 queues=self._queues(),
                 journal={lane: self._journal(lane) for lane in names.LANES},
                 routers=[router.vitals for router in routers],
                 dead_letters=self._dead_letters(),
                 waiting=waiting,
-                counters=self._views.counters(),
-                canaries=Canaries(self._client, self._keys).waiting_ms(),
+                counters=self._store.views.counters(),
+                canaries=self._store.canaries.waiting_ms(),
+                alerts=self._alerts(now_ms),
             )
+
+    def _alerts(self, now_ms: int) -> list[Alert]:
+        mutes = self._store.telling.mutes(now_ms)
+        open_ones = self._store.alerts.open()
+        return [a for a in open_ones if not any(mute.covers(a, now_ms) for mute in mutes)]
 
     def memory_by_kind(self) -> dict[str, dict[str, int]]:
         """Keys and bytes by kind of key, told from up to `KEYS_MEASURED` of them, largest first."""
@@ -129,7 +131,7 @@ class VitalsReader:
 
     def _dead_letters(self) -> dict[str, Reason]:
         reasons: dict[str, Reason] = {}
-        letters = self._views.dead_letters(LETTERS_READ)
+        letters = self._store.views.dead_letters(LETTERS_READ)
         _count(reasons, ((letter.reason, letter.at_ms) for letter in letters))
         return reasons
 
