@@ -7,6 +7,7 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
+from leasewire.import_services import ApplyOption
 from leasewire.plan import Seen, look_at
 from leasewire.printing import (
     JsonOption,
@@ -61,18 +62,20 @@ def drift_command(
 def reconcile_command(
     name: RouterArgument = None,
     *,
+    apply: ApplyOption = False,
     actor: ActorOption = None,
     as_json: JsonOption = False,
     inventory: InventoryOption = None,
 ) -> None:
-    """Put right what differs on a router from what was written there.
+    """Put right what was changed on a router by hand.
 
-    Reads the router as `leasewire drift` does, and has each service that differs looked at: a
-    worker then writes to the router, as it does after an event.
-    Exit 0: all of it is under way, or there is none; 2: something is left to a person; 1: a router
-    refuses us; 3: it cannot be reached.
+    Reads the router as `leasewire drift` does and shows what would be put right. With --apply each
+    of these services is queued: a worker then writes to the router, as it does after an event.
+    Rows that were switched off or copied by hand are left to a person.
+    Exit 0: nothing to do, or all of it is queued; 2: without --apply, something to do; with it,
+    something is left to a person; 1: a router refuses us; 3: it cannot be reached.
 
-    Example: leasewire reconcile tower-7
+    Examples: leasewire reconcile tower-7; leasewire reconcile tower-7 --apply
     """
     context = Context(inventory)
     found = _look(context, name)
@@ -82,23 +85,39 @@ def reconcile_command(
         documents.append(document)
         if not isinstance(seen, FullRead):
             continue
-        services = sorted({each.service_id for each in seen.drift if each.mendable})
+        mendable = [each for each in seen.drift if each.mendable]
         rest = [each for each in seen.drift if not each.mendable]
+        services = sorted({each.service_id for each in mendable})
         left += len(rest)
-        if services:
+        if apply and services:
             detail = f"{len(services)} services differ"
             fleet = context.store.fleet
             fleet.look_again(router, services, "reconcile", detail, actor_of(actor))
-        document["marked"] = services
+        document |= {"applied": apply, "reconcile": services}
         if not as_json:
-            typer.echo(f"{router}: {len(services)} services are looked at")
-            _print_differences({router: rest}, "")
+            _print_reconciled(router, services, {"put right": mendable, "left": rest}, apply=apply)
     if as_json:
         print_json({"routers": documents})
     else:
         _print_errors(found)
     code = _exit_code(found)
-    raise typer.Exit(code if code != 2 else 2 * bool(left))  # noqa: PLR2004 - an exit code
+    raise typer.Exit(2 * bool(left) if apply and code == 2 else code)  # noqa: PLR2004 - exit code
+
+
+def _print_reconciled(
+    router: str, services: list[str], drift: Mapping[str, list[Difference]], *, apply: bool
+) -> None:
+    count = f"{len(services)} service{'s' * (len(services) != 1)}"
+    if apply:
+        typer.secho(f"{router}: {count} queued to be put right", bold=True)
+    else:
+        typer.secho(f"{router}: {count} would be put right", bold=True)
+        _print_differences({router: drift["put right"]}, "")
+    if drift["left"]:
+        typer.echo("Left to a person:")
+        _print_differences({router: drift["left"]}, "")
+    if services and not apply:
+        typer.echo("Nothing was changed. Run with --apply to put it right.")
 
 
 def _show_last(context: Context, name: str | None, *, as_json: bool) -> None:

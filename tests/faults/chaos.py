@@ -317,7 +317,7 @@ def run(
         chaos.unleash(rng, arriving, scale)
         began = time.monotonic()
         problems = chaos.come_to_rest(deadline_s, conflicting=scale.conflicting)
-        chaos.leasewire("reconcile")
+        chaos.leasewire("reconcile", "--apply")
         problems += chaos.come_to_rest(deadline_s, conflicting=scale.conflicting)
         converged_s = time.monotonic() - began
         chaos.let_orphaned_copies_be_ours()

@@ -65,7 +65,7 @@ def test_thirty_changes_by_hand_are_shown_and_put_right(world, leasewire):
     assert {each[0] for each in drift if each[1] == "missing"} == {
         f"SVC-{n}" for n in range(26, 31)
     }
-    assert leasewire("reconcile", "R1", "--actor", "ann").code == 0
+    assert leasewire("reconcile", "R1", "--apply", "--actor", "ann").code == 0
     world.drain()
     assert leasewire("drift", "R1").code == 0
 
@@ -108,9 +108,35 @@ def test_rows_switched_off_or_copied_are_shown_and_left_to_people(world, leasewi
         ("SVC-2", "copied", ""),
     }
     before = writes(world.r1)
-    assert leasewire("reconcile", "R1").code == 2
+    assert leasewire("reconcile", "R1", "--apply").code == 2
     world.converge.run("R1")
     assert writes(world.r1) == before
+
+
+def test_reconcile_shows_what_it_would_put_right_and_writes_only_with_apply(world, leasewire):
+    served(world, (1, 2))
+    row = row_of(world, 1)
+    world.r1.set_row(LEASES, row, {"address": ipv4(250)})
+    world.r1.set_row(LEASES, row_of(world, 2), {"disabled": "yes"})
+    before = writes(world.r1)
+    shown = leasewire("reconcile", "R1")
+    assert shown.code == 2
+    assert "R1: 1 service would be put right" in shown.out
+    assert ipv4(250) in shown.out
+    assert "Left to a person:" in shown.out
+    (document,) = leasewire("reconcile", "R1", "--json").document["routers"]
+    assert (document["applied"], document["reconcile"]) == (False, ["SVC-1"])
+    world.drain()
+    assert writes(world.r1) == before
+    assert leasewire("routers", "actions", "--json").document["actions"] == []
+    shown = leasewire("reconcile", "R1", "--apply")
+    assert shown.code == 2  # the disabled row is left
+    assert "R1: 1 service queued to be put right" in shown.out
+    world.drain()
+    assert {each["address"] for each in world.r1.rows(LEASES)} == {ipv4(101), ipv4(102)}
+    assert leasewire("reconcile", "R1").code == 2
+    world.r1.set_row(LEASES, row_of(world, 2), {"disabled": "no"})
+    assert leasewire("reconcile", "R1").code == 0
 
 
 def test_row_of_a_service_that_ended_comes_back_with_an_old_backup(world, leasewire):
@@ -121,7 +147,7 @@ def test_row_of_a_service_that_ended_comes_back_with_an_old_backup(world, leasew
     world.r1.restore(backup)
     ((service, kind, *_),) = found(leasewire, "drift")
     assert (service, kind) == ("SVC-2", "surplus")
-    assert leasewire("reconcile", "R1").code == 0
+    assert leasewire("reconcile", "R1", "--apply").code == 0
     world.converge.run("R1")
     assert [row["comment"] for row in world.r1.rows(LEASES)] == [COMMENT.format(1)]
 

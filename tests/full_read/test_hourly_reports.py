@@ -55,7 +55,7 @@ def test_drift_is_told_once_an_hour_and_nothing_is_written(world, leasewire):
     world.converge.run("R1")
     assert "/ip/dhcp-server/lease/print" not in world.r1.counters()
     # put right: the alert ends with the next report
-    assert leasewire("reconcile", "R1").code == 0
+    assert leasewire("reconcile", "R1", "--apply").code == 0
     world.converge.run("R1")
     make_due(world)
     world.converge.run("R1")
