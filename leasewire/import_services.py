@@ -104,7 +104,7 @@ def tell_preview(
         print_json(_document(file, counts) | {"applied": False, "changes": said, **more})
         return
     rows = [(each.service_id, each.effect, _words(each)) for each in changes[:_SHOWN]]
-    print_table(("service", "effect", "what"), rows, "Nothing would change.")
+    print_table(("service", "effect", "what"), rows, "No row would change anything.")
     left = sum(counts.values()) - counts["unchanged"] - len(rows)
     if left > 0:
         typer.echo(f"… and {left} more.")
@@ -141,7 +141,7 @@ def _document(file: ServiceFile, counts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _summary(file: ServiceFile, counts: Mapping[str, int]) -> str:
-    said = ", ".join(f"{counts[name]} {name}" for name in _EFFECTS if counts.get(name))
+    said = ", ".join(f"{counts[name]:,} {name}" for name in _EFFECTS if counts.get(name))
     return f"{file.rows} rows of {file.source} as of {utc_time(file.as_of_ms)}: {said or 'nothing'}"
 
 

@@ -19,7 +19,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.import_apply import apply_events
 from leasewire.import_services import ApplyOption, preview, tell_done, tell_preview
-from leasewire.printing import JsonOption, clean, utc_time
+from leasewire.printing import JsonOption, clean, print_table, utc_time
 from leasewire.service_file import AsOfOption, ServiceFile, SourceOption, end
 from producers.errors import PublishFailed
 from worker.core.outcome import Outcome
@@ -27,7 +27,7 @@ from worker.intake.manifest import missing_of
 
 FAILED: Final = 1
 OUT_OF_REACH: Final = 3
-_SHOWN: Final = 50
+_SHOWN: Final = 10
 _PATIENCE_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.1
 
@@ -52,6 +52,9 @@ def resync_command(  # noqa: PLR0913 - as many options
     ] = None,
     source: SourceOption = None,
     as_of: AsOfOption = None,
+    show_all: Annotated[
+        bool, typer.Option("--all", help=f"Name every missing service, not only {_SHOWN}.")
+    ] = False,
     apply: ApplyOption = False,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -76,7 +79,8 @@ def resync_command(  # noqa: PLR0913 - as many options
         if not apply:
             tell_preview(file, *preview(context, file), as_json=as_json, missing=gone)
             if not as_json:
-                _tell_missing(gone, missing)
+                typer.echo()
+                _print_missing(gone, missing, show_all=show_all, done=False)
             return
         who = actor_of(actor)
         done = apply_events(context, file, file.events(), who, total=file.rows)
@@ -86,10 +90,12 @@ def resync_command(  # noqa: PLR0913 - as many options
         outcome = _send(context, file, parts)
         tell_done(file, done, as_json=as_json, missing=gone, manifest=outcome.detail)
     if not as_json:
-        _tell_missing(gone, missing)
+        _print_missing(gone, missing, show_all=show_all, done=True)
         typer.echo(clean(f"The manifest: {outcome.detail}"))
         if gone and missing is not Missing.REPORT:
-            typer.echo("What is more than usual is held back: leasewire brake list")
+            typer.echo(
+                "Changes beyond the usual number are held for approval: leasewire brake list"
+            )
 
 
 def _parts(
@@ -138,9 +144,22 @@ def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) 
         time.sleep(_LOOK_EVERY_S)
 
 
-def _tell_missing(gone: Sequence[str], missing: Missing) -> None:
-    shown = ", ".join(gone[:_SHOWN]) + (", …" if len(gone) > _SHOWN else "")
-    if gone:
-        typer.echo(clean(f"{len(gone)} are not in the file ({missing.value}): {shown}"))
-    else:
+def _print_missing(gone: Sequence[str], missing: Missing, *, show_all: bool, done: bool) -> None:
+    if not gone:
         typer.echo("No service is missing from the file.")
+        return
+    count, it = (
+        ("1 service", "it is") if len(gone) == 1 else (f"{len(gone):,} services", "they are")
+    )
+    if missing is Missing.REPORT:
+        typer.echo(f"{count} not in the file; --missing says what is to become of such services.")
+    else:
+        ended = {Missing.SUSPEND: "suspended", Missing.CANCEL: "cancelled"}[missing]
+        be = ("was" if len(gone) == 1 else "were") if done else "would be"
+        typer.secho(f"{count} {be} {ended}: {it} not in the file.", bold=True)
+    shown = gone if show_all else gone[:_SHOWN]
+    print_table(("missing",), ([service] for service in shown), "")
+    if len(shown) < len(gone):
+        typer.echo(f"… and {len(gone) - len(shown):,} more; --all names them.")
+    if missing is not Missing.REPORT and not done:
+        typer.echo("Changes beyond the brake's limits are held until a person approves them.")

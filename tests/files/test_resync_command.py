@@ -27,8 +27,21 @@ def test_without_apply_it_only_shows(stocked):
     shown = stocked.run("resync", stocked.path, "--missing", "cancel", "--json").document
     assert shown["missing"] == ["S-3", "S-4"]
     assert shown["counts"]["changed"] == 1
-    assert "2 are not in the file (report): S-3, S-4" in stocked.run("resync", stocked.path).out
+    shown = stocked.run("resync", stocked.path).out
+    assert "2 services not in the file" in shown
     assert statuses(stocked) == ["active"] * 4
+
+
+def test_the_preview_counts_what_would_be_cancelled_and_names_the_first_ten(office):
+    office.say(*(activated(f"S-{n:02}", mac=mac(n), ipv4=ipv4(n)) for n in range(1, 17)))
+    path = office.file("few.csv", HEAD + f"S-01,R1,dhcp1,{mac(1)},{ipv4(1)}\n")
+    shown = office.run("resync", path, "--missing", "cancel").out
+    assert "15 services would be cancelled: they are not in the file." in shown
+    assert "Nothing would change" not in shown
+    assert ("S-11" in shown, "S-12" in shown) == (True, False)
+    assert "and 5 more; --all names them" in shown
+    assert "held until a person approves" in shown
+    assert "S-16" in office.run("resync", path, "--missing", "cancel", "--all").out
 
 
 def test_what_is_missing_is_done_as_asked(stocked):
