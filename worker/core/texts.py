@@ -16,6 +16,14 @@ to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Writes values with no space between them. Bytes that a router gave (surrogates) survive."""
 
 
+def printable(text: str) -> str:
+    """The text with an escape in place of each byte of a router that is no UTF-8 (a surrogate).
+
+    People's words and names in Redis are kept so: neither Redis nor its scripts take such bytes.
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 class UnknownFormatError(LeasewireError):
     """A text was written by a version of Leasewire that this one cannot read."""
 
