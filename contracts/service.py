@@ -14,6 +14,7 @@ from contracts.values import (
     Mac48,
     Name,
     OptionCode,
+    PoolName,
     RouterName,
 )
 
@@ -52,7 +53,7 @@ class PoolAddress(Part):
     """Any address of a pool of the router, by the pool's name there."""
 
     mode: Literal["pool"]
-    pool: Name
+    pool: PoolName
 
 
 Address = Annotated[StaticAddress | PoolAddress, Field(discriminator="mode")]

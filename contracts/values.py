@@ -176,6 +176,24 @@ Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 Name = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
 """One line of 1 to 64 characters: what RouterOS or an operator calls something."""
 
+_like_ipv4: Final = re.compile(r"\d+(?:\.\d+){3}").fullmatch
+
+
+def _not_like_an_address(name: str) -> str:
+    if _like_ipv4(name):
+        raise PydanticCustomError(
+            "pool-like-address",
+            "looks like an IPv4 address, for which a router would take it; give mode static, or "
+            "the pool another name",
+        )
+    return name
+
+
+PoolName = Annotated[
+    Name, AfterValidator(_not_like_an_address), Field(description="Not like an IPv4 address.")
+]
+"""What RouterOS calls an address pool; it stands where an address may stand as well."""
+
 AgentId = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
 """What an access node adds to a device's requests (DHCP option 82)."""
 

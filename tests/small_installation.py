@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import redis
 
@@ -29,7 +29,7 @@ from worker.store.store import Store, open_store
 
 LEASES: Final = "/ip/dhcp-server/lease"
 SERVER: Final = "dhcp-vlan-32"
-"""The DHCP server that each simulated router has, for 198.51.100.0/24."""
+"""The DHCP server of each simulated router; the addresses of tests are in none of its networks."""
 _SPAN: Final = 10**13
 """What a priority adds to the time at which a mark is due."""
 
@@ -193,7 +193,10 @@ class SmallInstallation:
     def due(self, router: str) -> list[str]:
         """The services of which marks are due at a router by now, the most urgent first."""
         now_ms = self.store.records.now_ms()
-        marks = self.client.zrange(self.block(router).due, 0, -1, withscores=True)
+        marks = cast(
+            "list[tuple[str, float]]",
+            self.client.zrange(self.block(router).due, 0, -1, withscores=True),
+        )
         return [service for service, score in marks if int(score) % _SPAN <= now_ms]
 
     def outcome(self, event: Mapping[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ from typing import Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from worker.core.texts import printable
 from worker.settings import Settings
 
 REDACTED: Final = "[redacted]"
@@ -56,16 +57,12 @@ def hide_secret(secret: str) -> None:
         # as it is, and as it looks inside of a quoted text or of bytes
         _known_secrets.update(
             {
-                _printable(secret),
+                printable(secret),
                 repr(secret)[1:-1],
                 json.dumps(secret)[1:-1],
                 repr(secret.encode("utf-8", "surrogateescape"))[2:-1],
             }
         )
-
-
-def _printable(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
@@ -202,7 +199,7 @@ class Mask:
 
     def text(self, text: str) -> str:
         """The text without what must not be read in it."""
-        text = _printable(text)
+        text = printable(text)
         # A copy: sessions learn passwords meanwhile. With one for each of many routers, looking
         # for them is most of what a line costs.
         found = [secret for secret in tuple(_known_secrets) if secret in text]

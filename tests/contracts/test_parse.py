@@ -325,3 +325,24 @@ def test_any_json_is_parsed_or_refused_and_never_a_crash(place, name, value):
 def test_any_bytes_are_refused_and_never_a_crash(raw):
     with pytest.raises(ContractViolation):
         parse_event(raw)
+
+
+@pytest.mark.parametrize(
+    "pool", ["10.0.0.1", "300.1.1.1", "01.02.03.04", "\u0661.\u0662.\u0663.\u0664"]
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_pool_that_looks_like_an_address_is_refused(pool, strict):
+    raw = copy.deepcopy(ACTIVATED)
+    raw["data"]["service"]["address"] = {"mode": "pool", "pool": pool}
+    with pytest.raises(ContractViolation) as raised:
+        parse_event(raw, strict=strict)
+    (problem,) = raised.value.problems
+    assert problem.pointer == "/data/service/address/pool"
+    assert problem.code == "pool-like-address"
+
+
+@pytest.mark.parametrize("pool", ["10.0.0", "10.0.0.1-10.0.0.9", "10.0.0.0/24", "pool 10.0.0.1"])
+def test_a_pool_may_have_digits_in_its_name(pool):
+    raw = copy.deepcopy(ACTIVATED)
+    raw["data"]["service"]["address"] = {"mode": "pool", "pool": pool}
+    assert parse_event(raw).data.service.address.pool == pool

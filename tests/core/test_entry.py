@@ -1,6 +1,11 @@
 """Which rows a service is to have, and what it claims by that."""
 
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from contracts import parse_event
 from tests.builders import (
@@ -14,12 +19,14 @@ from tests.builders import (
     suspended,
     version_of,
 )
+from worker.core.dhcp_setup import DhcpSetup
 from worker.core.entry import (
     NO_ADDRESS,
     NO_MAC,
     Claim,
     Entry,
     claims_of,
+    is_host_address,
     scopes_meet,
     wanted_entries,
 )
@@ -149,3 +156,40 @@ def test_claims_are_what_one_row_only_may_hold(fields, claims):
 )
 def test_all_meets_every_server(a, b, meet):
     assert scopes_meet(a, b) is scopes_meet(b, a) is meet
+
+
+@pytest.mark.parametrize(
+    "name", ["300.1.1.1", "01.02.03.04", "\u0661.\u0662.\u0663.\u0664", "dynamic"]
+)
+def test_what_is_no_address_is_not_taken_for_one(name):
+    assert not is_host_address(name)
+    setup = DhcpSetup(networks=(IPv4Network("198.51.100.0/24"),))
+    assert setup.misfit("SVC-1", name) is None
+
+
+@given(st.text(alphabet="0123456789.\u0661", max_size=15))
+@example(NO_ADDRESS)
+@example("255.255.255.255")
+def test_an_address_is_what_can_be_read_as_one(text):
+    try:
+        IPv4Address(text)
+    except ValueError:
+        is_one = False
+    else:
+        is_one = text != NO_ADDRESS
+    assert is_host_address(text) == is_one
+
+
+def in_pool(name):
+    """A record of before pools were not to be called so."""
+    record = record_of(activated(pool="p"))
+    address = record.registers["address"]._replace(value={"mode": "pool", "pool": name})
+    return replace(record, registers={**record.registers, "address": address})
+
+
+@pytest.mark.parametrize("entries", ["lease", "mac-server"])
+def test_a_pool_that_is_called_as_an_address_claims_none_and_waits(entries):
+    policy = RouterPolicy("acme", default_server="dhcp1", entries=entries)
+    entry = wanted_entries(in_pool("198.51.100.10"), {"R1": policy})["R1"]
+    assert [claim.key for claim in claims_of(entry)] == [f"mac:{mac(1)}"]
+    assert entry.hindered.reason == "not-expressible"

@@ -9,6 +9,8 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal, NamedTuple
 
+from worker.core.texts import printable
+
 Severity = Literal["warning", "critical"]
 AlertKind = Literal[
     "router-down",
@@ -98,6 +100,11 @@ class Alert:
     root: str = ""
     told: bool = False
 
+    def __post_init__(self) -> None:
+        """Make the words printable: some are a router's own."""
+        for name in ("subject", "text"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
     @property
     def name(self) -> str:
         """What it is called among the open ones; also what a `root` says."""
@@ -132,7 +139,7 @@ class Alert:
 
 def alert_name(kind: AlertKind, subject: str) -> str:
     """The name of an alert: its kind and its subject."""
-    return f"{kind}|{subject}"
+    return printable(f"{kind}|{subject}")
 
 
 def with_roots(alerts: Iterable[Alert], behind: Mapping[str, str]) -> list[Alert]:

@@ -13,6 +13,8 @@ import json
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple
 
+from worker.core.texts import printable
+
 _LEAST_S: Final = 0.1
 LOST_WRITES_CAP_S: Final = 8.0
 """Who ends the connection is found by trying: that must not take minutes."""
@@ -58,6 +60,7 @@ class RouterState:
     def to_json(self) -> str:
         """One line of JSON without what is as in a router that is well: `{}` for one that is."""
         said = {each.name: getattr(self, each.name) for each in fields(self)}
+        said["words"] = printable(self.words)
         return json.dumps({k: v for k, v in said.items() if v != getattr(_WELL, k)})
 
     @property

@@ -43,5 +43,5 @@ class Conflict(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The reverse of `to_json`."""
-        service_id, registers, (epoch, revision, local) = json.loads(text)
+        service_id, registers, (epoch, revision, local) = json.loads(text)[:3]
         return cls(service_id, tuple(registers), (epoch, revision, local))

@@ -29,7 +29,8 @@ NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is boun
 """A row with it gives an address of its server's own pool."""
 
 _LEFT_TO_OTHERS: Final = "the router's policy leaves dhcp-option to others"
-_like_ipv4: Final = re.compile(r"\d+\.\d+\.\d+\.\d+").fullmatch
+_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_is_ipv4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}").fullmatch
 
 
 @lru_cache(maxsize=2048)  # of the services of a batch: each read of a round asks for it
@@ -57,6 +58,7 @@ class Entry:
         notes: what a person should know of it: kinds and sentences.
         reserved: without fields: the MAC, address and server that stay the service's own while it
             is suspended by having no row.
+        is_pool: its field `address` names a pool, whatever that looks like.
     """
 
     service_id: str
@@ -67,6 +69,7 @@ class Entry:
     hindered: Waiting | None = None
     notes: tuple[tuple[str, str], ...] = ()
     reserved: Mapping[str, str] | None = None
+    is_pool: bool = False
 
     @property
     def is_over(self) -> bool:
@@ -110,7 +113,7 @@ def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
 
     That menu has no other way to suspend, and of DHCP options it has DNS servers alone.
     """
-    address = str(address_field(record.value("address")))
+    address, is_pool = str(address_field(record.value("address"))), _is_pool(record)
     place = {
         "mac-address": str(record.value("mac")),
         "address": address,
@@ -118,12 +121,12 @@ def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
     }
     if isinstance(record.value("suspension"), dict):
         note = ("suspend-mode", "suspended by removing its entry: /ip/mac-server has no other way")
-        return Entry(record.service_id, None, reserved=place, notes=(note,))
+        return Entry(record.service_id, None, reserved=place, notes=(note,), is_pool=is_pool)
     servers: Any = record.value("dns_servers") or []
     managed = policy.manages("dhcp-option")
     dns = {"dns-server": ",".join(str(each) for each in servers)} if managed else {}
     hindered = None
-    if not is_host_address(address):
+    if is_pool:
         detail = f"/ip/mac-server holds addresses, and none of pool {address}"
         hindered = Waiting("not-expressible", detail)
     notes = []
@@ -135,12 +138,19 @@ def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
     if policy.manages("rate-limit") and rate_of(record, policy):
         notes.append(("rate-not-managed", "/ip/mac-server holds no rate limits"))
     label = str((record.value("label") if policy.label else None) or "")
-    return Entry(record.service_id, {**place, **dns}, label, hindered=hindered, notes=tuple(notes))
+    return Entry(
+        record.service_id,
+        {**place, **dns},
+        label,
+        hindered=hindered,
+        notes=tuple(notes),
+        is_pool=is_pool,
+    )
 
 
 def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
-    address = str(address_field(record.value("address")))
-    how = suspending(record, policy, own_address=is_host_address(address))
+    address, is_pool = str(address_field(record.value("address"))), _is_pool(record)
+    how = suspending(record, policy, own_address=not is_pool)
     fields = {
         "mac-address": str(record.value("mac")),
         "address": address,
@@ -148,6 +158,9 @@ def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
         "block-access": "yes" if how.mode == "block" else "no",
     }
     hindered = None
+    if is_pool and is_host_address(address):
+        detail = f"RouterOS takes the pool's name {address} for an address: give it another name"
+        hindered = Waiting("not-expressible", detail)
     if policy.manages("rate-limit"):
         rate = rate_of(record, policy)
         if how.mode == "throttle":
@@ -176,7 +189,13 @@ def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
         options=options,
         hindered=hindered,
         notes=tuple(notes),
+        is_pool=is_pool,
     )
+
+
+def _is_pool(record: ServiceRecord) -> bool:
+    address = record.value("address")
+    return isinstance(address, dict) and address["mode"] == "pool"
 
 
 def wanted_router(record: ServiceRecord) -> str | None:
@@ -213,14 +232,14 @@ def claims_of(entry: Entry) -> frozenset[Claim]:
     claims = []
     if mac != NO_MAC:
         claims.append(Claim(f"mac:{mac}", place["server"]))
-    if is_host_address(address):
+    if not entry.is_pool and is_host_address(address):
         claims.append(Claim(f"address:{address}", ANY_SERVER))
     return frozenset(claims)
 
 
 def is_host_address(address: str) -> bool:
-    """Whether a field `address` is one device's own: not a pool's name, not `0.0.0.0`."""
-    return address != NO_ADDRESS and _like_ipv4(address) is not None
+    """Whether RouterOS takes a field `address` for one device's own: not `0.0.0.0`, no pool."""
+    return address != NO_ADDRESS and _is_ipv4(address) is not None
 
 
 def scopes_meet(a: str, b: str) -> bool:

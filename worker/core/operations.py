@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from worker.core.rows import LEASES, ListPlace, MenuPath, RowKey
+from worker.core.texts import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,10 @@ class Waiting:
 
     reason: str
     detail: str
+
+    def __post_init__(self) -> None:
+        """Make the words printable: some are a router's own."""
+        object.__setattr__(self, "detail", printable(self.detail))
 
 
 @dataclass(frozen=True, slots=True)

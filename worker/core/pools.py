@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from worker.core.texts import printable
+
 BEGINS: Final = 0.9
 """Share in use from which on somebody is told of a pool."""
 ENDS: Final = 0.8
@@ -80,5 +82,7 @@ def pools_in_use(found: Pools) -> Iterator[PoolUse]:
             after = found.pools[after].next
         size = sum(each.size for each in chain.values())
         if size:
-            servers = sorted(each for each, pool in found.servers.items() if pool == name)
-            yield PoolUse(name, servers, sum(each.used for each in chain.values()), size)
+            servers = sorted(
+                printable(each) for each, pool in found.servers.items() if pool == name
+            )
+            yield PoolUse(printable(name), servers, sum(each.used for each in chain.values()), size)

@@ -5,15 +5,40 @@ format: an array begins with its number; an object has it as `format`, or is of 
 """
 
 import json
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 from worker.errors import LeasewireError
+
+_Kept = TypeVar("_Kept")
 
 _BEFORE: Final = "leasewire.service."
 _AFTER: Final = ".v1"
 
 to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Writes values with no space between them. Bytes that a router gave (surrogates) survive."""
+
+
+def printable(text: str) -> str:
+    """The text with an escape in place of each byte of a router that is no UTF-8 (a surrogate).
+
+    People's words and names in Redis are kept so: neither Redis nor its scripts take such bytes.
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def known_part(kind: Callable[..., _Kept], values: Sequence[Any] | Mapping[str, Any]) -> _Kept:
+    """One of the fields of which it was written; those that a newer version added are dropped.
+
+    Args:
+        kind: a NamedTuple, or a dataclass where the values have names.
+        values: as JSON gives them.
+    """
+    if isinstance(values, Mapping):
+        known: Any = kind
+        return kind(**{k: v for k, v in values.items() if k in known.__match_args__})
+    fields: Any = kind
+    return kind(*values[: len(fields.__match_args__)])
 
 
 class UnknownFormatError(LeasewireError):

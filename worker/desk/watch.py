@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final
 
+import structlog
+
 from worker.core.observed import Observation, SeenRow
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
@@ -25,12 +27,15 @@ from worker.core.strays import (
     judge_blocked,
     watched,
 )
-from worker.errors import RouterBlocked, RouterUnreachable
+from worker.errors import RouterBlocked, RouterUnreachable, StoreUnavailable
 from worker.ports import LeaseQuery, RouterSessions
 from worker.store.finder import Finder
 from worker.store.store import Store
 
+log = structlog.get_logger()
+
 ROUND_S: Final = 2.0
+_ADVICE: Final = "a bug: please report this traceback"
 _AT_ONCE: Final = 16
 _SCAN_AGAIN_MS: Final = 600_000
 
@@ -69,20 +74,37 @@ class Watch:
             return []
         with ThreadPoolExecutor(min(_AT_ONCE, len(up))) as pool:
             read = dict(zip(up, pool.map(self._read, up), strict=True))
-        found = {name: seen for name, seen in read.items() if seen is not None}
-        for name, seen in found.items():
-            strays = self._strays(name, watched(seen.rows, self.policies[name]))
-            self._tell(name, [*strays, *self._blocked(name, seen)])
-        return list(found)
+        return [
+            name for name, seen in read.items() if seen is not None and self._judged(name, seen)
+        ]
 
     def _read(self, router: str) -> Observation | None:
         try:
             session = self.sessions.open(router)
-            seen = session.read_watched()
         except (RouterUnreachable, RouterBlocked):
             return None  # the passes find that too, and tell
+        try:
+            seen = session.read_watched()
+        except (RouterUnreachable, RouterBlocked):
+            return None
+        except Exception:
+            session.close()
+            log.exception("watch.failed", router=router, advice=_ADVICE)
+            return None
         self.sessions.give_back(router, session)
         return seen
+
+    def _judged(self, router: str, seen: Observation) -> bool:
+        """Tell of what was seen; what goes wrong with one router holds up no other."""
+        try:
+            strays = self._strays(router, watched(seen.rows, self.policies[router]))
+            self._tell(router, [*strays, *self._blocked(router, seen)])
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("watch.failed", router=router, advice=_ADVICE)
+            return False
+        return True
 
     def _strays(self, router: str, rows: Mapping[str, SeenRow]) -> list[Stray]:
         finder = Finder(self.store.client, self.store.keys)
@@ -135,11 +157,16 @@ class Watch:
         router = record.router
         if record.status != "active" or router is None or router not in self.policies:
             return False
+        session = None
         try:
             session = self.sessions.open(router)
             seen: Observation = session.observe(LeaseQuery(macs=frozenset({mac})))
         except (RouterUnreachable, RouterBlocked):
             return False
+        except BaseException:
+            if session is not None:
+                session.close()
+            raise
         self.sessions.give_back(router, session)
         return any(each.active_mac == mac and not each.lease.dynamic for each in seen.rows)
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 import redis
 
 from worker.core.alerts import KINDS, Alert, AlertKind, alert_name
+from worker.core.texts import printable
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
@@ -66,7 +67,7 @@ class Alerts:
 
     def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
         """End an alert; False when it was not open."""
-        name = alert_name(kind, subject)
+        name, text = alert_name(kind, subject), printable(text)
         with store_errors():
             return bool(self._scripts.run("end_alert", self._block(), [name, text, CHANGES_KEPT]))
 
@@ -83,6 +84,7 @@ class Alerts:
             ends: the kinds; what is open and was not found ends with these words.
             router: only what is about this router; empty: all.
         """
+        found = {(k, printable(of)): printable(words) for (k, of), words in found.items()}
         told = {
             (each.kind, each.subject): each.text
             for each in self.open()

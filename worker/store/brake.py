@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 import redis
 
 from worker.core.history import line_to_json
+from worker.core.texts import known_part
 from worker.store.connection import store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
@@ -151,7 +152,9 @@ class Brake:
         """What is announced, and not over."""
         with store_errors():
             raw = cast("dict[str, str]", self._client.hgetall(self._keys.expected))
-            found = sorted((Expected(**json.loads(text)) for text in raw.values()), key=_by_hold)
+            found = sorted(
+                (known_part(Expected, json.loads(text)) for text in raw.values()), key=_by_hold
+            )
             over = [each.hold for each in found if each.until_ms <= now_ms]
             if over:
                 self._client.hdel(self._keys.expected, *over)

@@ -8,6 +8,7 @@ import redis
 
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.policy import RouterPolicy
+from worker.core.texts import known_part
 from worker.store.connection import redis_now_ms, store_errors
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
@@ -80,7 +81,10 @@ class Fleet:
 
     def held(self) -> dict[str, Held]:
         """The routers that people hold."""
-        return {name: Held(**json.loads(text)) for name, text in self._hash(self._held).items()}
+        return {
+            name: known_part(Held, json.loads(text))
+            for name, text in self._hash(self._held).items()
+        }
 
     def aliases(self) -> dict[str, str]:
         """Former names of routers, each with the name that it has now."""
@@ -94,7 +98,7 @@ class Fleet:
         """What people did to routers, newest first."""
         with store_errors():
             lines = cast("list[str]", self._client.lrange(self._actions, 0, most - 1))
-        return [Action(*json.loads(line)) for line in lines]
+        return [known_part(Action, json.loads(line)) for line in lines]
 
     def admit(self, router: str, serial: str) -> Admission:
         """Look whether a serial belongs to a name; the first one seen is bound to it.

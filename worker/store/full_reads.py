@@ -11,6 +11,7 @@ from zlib import crc32
 import redis
 
 from worker.core.pools import PoolUse
+from worker.core.texts import known_part
 from worker.store.connection import store_errors
 from worker.store.fleet import Action
 from worker.store.keys import Keys
@@ -123,7 +124,7 @@ class FullReads:
     def last(self, router: str) -> Report | None:
         """The last report of a router."""
         text = self._field(router, "report")
-        return None if text is None else Report(*json.loads(text))
+        return None if text is None else known_part(Report, json.loads(text))
 
     def _field(self, router: str, name: str) -> str | None:
         with store_errors():

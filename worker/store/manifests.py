@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
+from worker.core.texts import known_part
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
 
@@ -45,7 +46,7 @@ class Manifests:
             pipe.zadd(self._keys.manifests, {name: now_ms + PATIENCE_MS}, nx=True)
             pipe.hgetall(key)
             found: dict[str, str] = pipe.execute()[-1]
-        return {int(each): Part(*json.loads(text)) for each, text in found.items()}
+        return {int(each): known_part(Part, json.loads(text)) for each, text in found.items()}
 
     def forget(self, name: str) -> None:
         """A manifest is dealt with."""
@@ -62,5 +63,5 @@ class Manifests:
             names: Any = self._client.zrangebyscore(self._keys.manifests, "-inf", now_ms, 0, 10)
             for name in names:
                 texts: Any = self._client.hvals(self._keys.manifest(name))
-                found[name] = [Part(*json.loads(text)) for text in texts]
+                found[name] = [known_part(Part, json.loads(text)) for text in texts]
         return found

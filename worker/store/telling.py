@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 import redis
 
 from worker.core.news import Mute, Told
+from worker.core.texts import known_part
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
 
@@ -49,7 +50,7 @@ class Telling:
         """What a target was told, by the alert's name."""
         with store_errors():
             found = cast("dict[str, str]", self._client.hgetall(self._keys.told(target)))
-        return {name: Told(*json.loads(text)) for name, text in found.items()}
+        return {name: known_part(Told, json.loads(text)) for name, text in found.items()}
 
     def save_told(self, target: str, before: Mapping[str, Told], after: Mapping[str, Told]) -> None:
         """Keep what a target was told now."""
@@ -72,7 +73,7 @@ class Telling:
         """Those in force, the first to end first."""
         with store_errors():
             found = cast("dict[str, str]", self._client.hgetall(self._keys.alert_mutes))
-        mutes = [Mute(*json.loads(text)) for text in found.values()]
+        mutes = [known_part(Mute, json.loads(text)) for text in found.values()]
         ended = [_name(each) for each in mutes if each.until_ms <= now_ms]
         if ended:
             with store_errors():

@@ -5,21 +5,24 @@ Nothing hangs on it but the order of work and how often a person is told: losing
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
 
 import redis
 
+from worker.core.texts import known_part
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
 
 KEPT_S: Final = 7 * 86_400
 _LACKS: Final = "lacks:"
 _SUSPECT: Final = "suspect:"
+_FAULT: Final = "fault:"
 _UNNAMED: Final = "unnamed-option:"
 
 
 class Suspect(NamedTuple):
-    """A service that was in flight when the connection was lost.
+    """A service that was in flight when the connection was lost, or at work when a pass failed.
 
     Attributes:
         most: services that may be tried together with it.
@@ -30,23 +33,36 @@ class Suspect(NamedTuple):
     alone: int
 
 
-class Known(NamedTuple):
-    """What is remembered of one router: what it lacks, with when that was told (ms), and whom."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of one router.
+
+    Attributes:
+        lacks: what it lacks, with when that was told (ms).
+        suspects: who may have ended the connection.
+        faults: who may have made a pass fail.
+    """
 
     lacks: Mapping[str, int]
     suspects: Mapping[str, Suspect]
+    faults: Mapping[str, Suspect] = field(default_factory=dict)
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
     """What the fields of a router's hash say."""
     return Known(
         {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
-        {
-            k.removeprefix(_SUSPECT): Suspect(*json.loads(v))
-            for k, v in raw.items()
-            if k.startswith(_SUSPECT)
-        },
+        _suspects(raw, _SUSPECT),
+        _suspects(raw, _FAULT),
     )
+
+
+def _suspects(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
+    return {
+        k.removeprefix(prefix): known_part(Suspect, json.loads(v))
+        for k, v in raw.items()
+        if k.startswith(prefix)
+    }
 
 
 class Troubles:
@@ -71,6 +87,14 @@ class Troubles:
     def forget_suspects(self, router: str, services: Collection[str]) -> None:
         """They are innocent, or given up."""
         self._drop(router, [_SUSPECT + service for service in services])
+
+    def note_faults(self, router: str, faults: Mapping[str, Suspect]) -> None:
+        """Remember who was at work when a pass failed."""
+        self._set(router, {_FAULT + who: json.dumps(each) for who, each in faults.items()})
+
+    def forget_faults(self, router: str, services: Collection[str]) -> None:
+        """They are innocent, or well again."""
+        self._drop(router, [_FAULT + service for service in services])
 
     def unnamed_options(self, router: str) -> frozenset[str]:
         """The DHCP options of ours that nobody named at the last look for such."""

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 import redis
 
+from worker.core.texts import known_part
 from worker.core.vitals import Sample
 from worker.store.connection import store_errors
 from worker.store.feed import Feed
@@ -65,7 +66,7 @@ class Upkeep:
         """The newest samples first."""
         with store_errors():
             texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, most - 1))
-        return [Sample(*json.loads(text)) for text in texts]
+        return [known_part(Sample, json.loads(text)) for text in texts]
 
     def forget_cancelled(self, now_ms: int) -> int:
         """Forget services that were cancelled 400 days ago, a bounded number; returns how many.

@@ -11,6 +11,7 @@ from contracts import names
 from worker.core.circuit import RouterState
 from worker.core.history import line_from_json
 from worker.core.outcome import DeadLetter, Outcome
+from worker.core.texts import known_part
 from worker.store.connection import redis_now_ms, store_errors
 from worker.store.fleet import Held
 from worker.store.keys import Keys
@@ -130,7 +131,7 @@ class Views:
             pipe.time()
             ask_first_marks(pipe, block.due)
             state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
-        hold = Held(**json.loads(by_person)) if by_person else None
+        hold = known_part(Held, json.loads(by_person)) if by_person else None
         known = held_state(hold) if hold else RouterState.from_json(state)
         oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
         return RouterView(name, known, services, marked, waiting, bool(held), oldest_ms)

@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from contracts import names
 from worker.core.alerts import Alert
+from worker.core.texts import known_part
 from worker.core.vitals import (
     JournalVitals,
     Reason,
@@ -115,7 +116,7 @@ class VitalsReader:
             policy=str(info.get("maxmemory_policy", "")),
             appendonly=bool(info.get("aof_enabled", 0)),
             written=set(ok) <= {"ok", None},
-            samples=[Sample(*json.loads(text)) for text in texts],
+            samples=[known_part(Sample, json.loads(text)) for text in texts],
         )
 
     def _queues(self) -> dict[str, int]:

@@ -1,0 +1,66 @@
+"""What a newer version wrote with a field more is read without it: both may run at once."""
+
+import json
+
+import pytest
+
+from worker.core.conflicts import Conflict
+from worker.core.news import Told
+from worker.core.texts import known_part
+from worker.core.vitals import Sample
+from worker.store.brake import Expected
+from worker.store.fleet import Action, Held
+from worker.store.full_reads import Report
+from worker.store.manifests import Part
+from worker.store.troubles import Suspect, known_of
+
+OF_TEXT = "more"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Sample(1, 2),
+        Part("key", "event", ["SVC-1"]),
+        Action(1, "actor", "what", "R1", "detail"),
+        Report(1, {"rows": 2}),
+        Suspect(3, 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_values_in_a_row(value):
+    assert known_part(type(value), [*json.loads(json.dumps(value)), OF_TEXT]) == value
+
+
+@pytest.mark.parametrize("value", [Held("me", "why", 1)], ids=["Held"])
+def test_values_by_name(value):
+    assert known_part(type(value), value._asdict() | {OF_TEXT: 1}) == value
+
+
+def test_a_dataclass():
+    expected = Expected("router:R1", 3, 1, 1, 2, "me", "why")
+    fields = {name: getattr(expected, name) for name in Expected.__match_args__}
+    assert known_part(Expected, fields | {OF_TEXT: 1}) == expected
+
+
+def test_troubles_of_a_router():
+    known = known_of({"suspect:SVC-1": "[4, 1, true]", "fault:SVC-2": "[1, 2, 3]"})
+    assert known.suspects == {"SVC-1": Suspect(4, 1)}
+    assert known.faults == {"SVC-2": Suspect(1, 2)}
+
+
+def test_a_conflict():
+    conflict = Conflict("SVC-1", ("mac",), (1, 2, 0))
+    assert Conflict.from_json(json.dumps([*conflict, OF_TEXT])) == conflict
+
+
+def test_the_upkeep_goes_on_beside_a_newer_sample(store, client):
+    client.lpush(store.keys.samples, "[1, 2, 3]")
+    assert store.upkeep.samples() == [Sample(1, 2)]
+    assert store.upkeep.run()
+
+
+def test_what_a_target_was_told(store, client):
+    told = Told(1, "R1 is down")
+    client.hset(store.keys.told("mail"), "router-down|R1", json.dumps([*told, OF_TEXT]))
+    assert store.telling.told("mail") == {"router-down|R1": told}
