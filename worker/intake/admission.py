@@ -93,17 +93,25 @@ class ManifestPart(NamedTuple):
 
     Attributes:
         event: as it was read.
-        key: its key in the journal.
-        lane: the journal lane that its commit clears.
+        intake: as it came.
         content: hash of all that it says.
         said: what became of it, once that is known.
     """
 
     event: Manifest
-    key: str
-    lane: names.Lane | None
+    intake: Intake
     content: str
     said: list[str]
+
+    @property
+    def key(self) -> str:
+        """Its key in the journal."""
+        return self.intake.key
+
+    @property
+    def lane(self) -> names.Lane | None:
+        """The journal lane that its commit clears."""
+        return self.intake.lane
 
 
 class NotAdmitted(NamedTuple):
@@ -112,6 +120,9 @@ class NotAdmitted(NamedTuple):
     reason: str
     detail: str
     state: Literal["rejected", "failed", "expired"] = "rejected"
+
+
+ID_REUSED: Final = NotAdmitted("event-id-reused", "this id was used for other content")
 
 
 def admit(
@@ -168,7 +179,7 @@ def _manifest(event: Manifest, intake: Intake, now_ms: int) -> ManifestPart | No
     if event.data.taken_at.timestamp() * 1000 > now_ms:
         detail = "its taken_at is yet to come: nothing can be known of then"
         return NotAdmitted("time-in-future", detail)
-    return ManifestPart(event, intake.key, intake.lane, content_hash(object_of(intake.raw)), [])
+    return ManifestPart(event, intake, content_hash(object_of(intake.raw)), [])
 
 
 def _microseconds(moment: datetime) -> int:

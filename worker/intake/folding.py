@@ -23,7 +23,7 @@ from worker.core.schedule import MAX_PENDING, Ended, Schedule, Scheduled, ended_
 from worker.core.scheduling import keep, scheduled_of, supersede, withdraw
 from worker.core.version import Version
 from worker.core.writes import differing, says_nothing_new
-from worker.intake.admission import Admitted
+from worker.intake.admission import ID_REUSED, Admitted
 from worker.report import Report, Subject
 from worker.store.records import ServiceCommit, Stored, short_hash
 
@@ -64,7 +64,7 @@ class Folding:
             earlier = self._contents.get(each.key) or seen.get(each.key)
             content = short_hash(each.content)
             if earlier is not None and earlier != content:
-                self._reject(each, "event-id-reused", "this id was used for other content")
+                self._reject(each, ID_REUSED.reason, ID_REUSED.detail)
             elif earlier == content or self._record.schedule.knows(each.key):
                 self._report.again(each.subject, "duplicate")
             else:
@@ -355,7 +355,7 @@ class Folding:
 
     def _reject(self, each: Admitted, reason: str, detail: str) -> None:
         """Dead-letter an event; where its id was used before, the first one's outcome stands."""
-        of, reused = each.subject, reason == "event-id-reused"
+        of, reused = each.subject, reason == ID_REUSED.reason
         letter = f"{each.key}.{short_hash(each.content)}" if reused else each.key
         self._report.bury(of, letter, reason, detail, each.raw)
         if reused:
