@@ -150,7 +150,7 @@ def admit(
         return refusal
     revision = event.data.revision
     if source.order == "times":
-        revision = _microseconds(event.time)
+        revision = microseconds(event.time)
     effective_at = event.data.effective_at
     subject = Subject(
         intake.key,
@@ -159,7 +159,7 @@ def admit(
         event.type,
         intake.lane,
         # rounded up
-        effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
+        effective_at_ms=-(-microseconds(effective_at) // 1000) if effective_at else 0,
         actor=_word(document.get("actor"), 64) if "override" in source.scopes else "",
     )
     said = hashes(document)
@@ -171,7 +171,7 @@ def admit(
         digest=said.version,
         content=said.content,
         raw=document,
-        as_of_ms=_microseconds(event.asof) // 1000 if event.asof else 0,
+        as_of_ms=microseconds(event.asof) // 1000 if event.asof else 0,
     )
 
 
@@ -182,7 +182,8 @@ def _manifest(event: Manifest, intake: Intake, now_ms: int) -> ManifestPart | No
     return ManifestPart(event, intake, content_hash(object_of(intake.raw)), [])
 
 
-def _microseconds(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
+    """A moment in microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
