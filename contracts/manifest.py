@@ -29,12 +29,22 @@ class Scope(Part):
 
 
 class ManifestData(Part):
-    """Of `Manifest`. Nothing happens before all its parts are there."""
+    """Of `Manifest`. Nothing happens before all its parts are there.
+
+    All parts carry one `taken_at`, `parts`, `scope` and `missing`. A list that is made anew has a
+    `taken_at` of its own: parts of two lists are never joined.
+    """
 
     manifest_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
     part: _PartNumber
     parts: _PartNumber
-    taken_at: Annotated[Time, Field(description="What changed after it is left alone.")]
+    taken_at: Annotated[
+        Time,
+        Field(
+            description="The same in all parts. What changed after it, or in the 5 minutes before, "
+            "as clocks may differ, is left alone."
+        ),
+    ]
     scope: Scope = Scope()
     missing: Annotated[
         Literal["report", "suspend", "cancel"],

@@ -15,7 +15,7 @@ from worker.core.adoption import SortedRow
 from worker.core.entry import NO_ADDRESS, NO_MAC, is_host_address
 from worker.core.fold import fold
 from worker.core.ownership import parse_tag
-from worker.core.record import ServiceRecord, own_version
+from worker.core.record import ServiceRecord
 from worker.core.rows import Lease
 from worker.errors import ConfigurationError
 from worker.inventory.config import CLI_SOURCE
@@ -114,5 +114,6 @@ def folded(store: Store, events: Sequence[Stamped]) -> list[ServiceRecord]:
     records = {service_id: each.record for service_id, each in stored.items()}
     for event, hashed in said:
         before = records[event.data.service_id]
-        records[event.data.service_id] = fold(before, event, own_version(before, hashed)).record
+        newest = before.highest._replace(local=before.highest.local + 1, digest=hashed)
+        records[event.data.service_id] = fold(before, event, newest).record
     return list(records.values())

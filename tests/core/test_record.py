@@ -124,10 +124,11 @@ def test_place_keeps_what_was_written_there():
 
 def test_an_own_version_beats_all_that_was_said_and_loses_to_the_next_word():
     record = fold_outstanding(activated(revision=4))
-    own = own_version(record, "0000")
+    own = own_version(record, "0000", 17, ["mac"])
     assert record.highest < own < version_of(mac_changed(revision=5))
-    assert own_version(replace(record, highest=own), "0000") > own
-    assert NEVER < own_version(ServiceRecord("SVC-1"), "") < Version(0, 1, 0, "")
+    assert own_version(replace(record, highest=own), "0000", 17, ["mac"]) > own
+    assert NEVER < own_version(ServiceRecord("SVC-1"), "", 17, ["mac"]) < Version(0, 1, 0, "")
+    assert own_version(ServiceRecord("SVC-1"), "", -5, ["mac"]) > NEVER
 
 
 def outstanding(raw, wrote):

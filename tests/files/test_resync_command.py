@@ -1,5 +1,7 @@
 """`leasewire resync`: what a file does not have is reported, suspended or cancelled."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.builders import activated, ipv4, mac
@@ -11,8 +13,11 @@ HEAD = "service_id,router,dhcp_server,mac,ipv4\n"
 
 @pytest.fixture
 def stocked(office):
-    """Four services, and a file of two of them, one changed."""
-    office.say(*(activated(f"S-{n}", mac=mac(n), ipv4=ipv4(n)) for n in range(1, 5)))
+    """Four services, known for a while, and a file of two of them, one changed."""
+    known = {"asof": (datetime.now(UTC) - timedelta(minutes=10)).isoformat()}
+    office.say(
+        *(activated(f"S-{n}", mac=mac(n), ipv4=ipv4(n), revision=None) | known for n in range(1, 5))
+    )
     text = HEAD + f"S-1,R1,dhcp1,{mac(1)},{ipv4(1)}\nS-2,R1,dhcp1,{mac(22)},{ipv4(2)}\n"
     office.path = office.file("all.csv", text)
     office.start_worker()
@@ -52,9 +57,10 @@ def test_what_is_missing_is_done_as_asked(stocked):
     assert stocked.run("resync", stocked.path, "--missing", "suspend", "--apply").code == 0
     assert statuses(stocked) == ["active", "active", "suspended", "suspended"]
     done = stocked.run("resync", stocked.path, "--missing", "cancel", "--apply", "--json")
-    assert done.document["manifest"].startswith("2 listed, ")
+    assert done.document["manifest"] == "2 listed, 2 missing and cancelled: S-3, S-4"
     again = stocked.run("resync", stocked.path, "--missing", "suspend", "--apply")
     assert again.code == 0
+    assert statuses(stocked) == ["active", "active", "cancelled", "cancelled"]
     stocked.say(activated("S-4", mac=mac(4), ipv4=ipv4(4), revision=2))  # after the file was made
     stocked.run("resync", stocked.path, "--missing", "cancel", "--apply")
     assert statuses(stocked)[3] == "active"

@@ -89,7 +89,7 @@ def test_what_is_released_beats_all_that_was_said_and_loses_to_the_next_word(des
     desk.release(NOON + HOUR)
     assert desk.values["plan"] == {"code": "HOME-100"}
     version = desk.record.registers["plan"].version
-    assert (version.revision, version.local) == (7, 1)
+    assert (version.revision, version.local) == (7, (NOON + HOUR) * 1_000_000 + 1)
     desk.send(snapshot(revision=8, plan={"code": "HOME-20"}))
     assert desk.values["plan"] == {"code": "HOME-20"}
 

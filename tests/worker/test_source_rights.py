@@ -3,13 +3,26 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.builders import SOURCE, activated, event, mac, mac_changed, snapshot
+from contracts import parse_event
+from tests.builders import (
+    SOURCE,
+    activated,
+    cancelled,
+    event,
+    mac,
+    mac_changed,
+    snapshot,
+    suspended,
+)
 from tests.worker.desk import OPERATOR, OTHER, POLICIES, SOURCES, TIMES, Desk
-from tests.worker.paper_desk import PaperDesk
+from tests.worker.paper_desk import PaperDesk, at
 from worker.core.entry import wanted_entries
 from worker.core.history import line_from_json
 from worker.core.record import Placement
+from worker.core.writes import writes_of
 from worker.inventory.config import SourceConfig
 
 
@@ -27,15 +40,100 @@ def desk():
 def test_an_operator_beats_all_that_was_said_and_loses_to_the_next_word(desk):
     desk.send(operator(7))
     assert desk.values["mac"] == mac(7)
-    assert desk.record.registers["mac"].version[:3] == (0, 5, 1)
+    first = desk.record.registers["mac"].version
+    assert first[:2] == (0, 5)
     late = mac_changed(revision=4, mac=mac(3))
     desk.send(late)
     assert desk.values["mac"] == mac(7)
     assert desk.state(late) == "superseded"
-    desk.send(operator(8))
-    assert desk.record.registers["mac"].version[:3] == (0, 5, 2)
+    desk.send(operator(8))  # said at the same time: the order of arrival counts
+    assert desk.record.registers["mac"].version[:3] == (0, 5, first.local + 1)
     desk.send(mac_changed(revision=6, mac=mac(4)))
     assert desk.values["mac"] == mac(4)
+
+
+OWNER = [
+    activated(revision=5),
+    mac_changed(revision=6, mac=mac(3)),
+    suspended(revision=7),
+    event("moved", revision=8, access={"router": "R2", "dhcp_server": "dhcp1"}),
+]
+WORDS = [
+    mac_changed(mac=mac(7), revision=None, source=OPERATOR),
+    suspended("SVC-1", "block", revision=None, source=OPERATOR),
+    event("resumed", revision=None, source=OPERATOR),
+    cancelled(revision=None, source=OPERATOR),
+    activated(revision=None, source=OPERATOR, mac=mac(8)),
+    event("moved", revision=None, source=OPERATOR, access={"router": "R2"}),
+]
+SECONDS = st.integers(0, 59).map(lambda n: f"2026-11-24T10:00:{n:02d}Z")
+
+
+def said(raw, moment, number):
+    return raw | {"time": moment, "id": f"op-{number}"}
+
+
+@given(
+    before=st.lists(st.sampled_from(OWNER), max_size=4),
+    earlier=st.sampled_from([None, *WORDS]),
+    words=st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS)),
+    moments=st.lists(SECONDS, min_size=3, max_size=3, unique=True).map(sorted),
+)
+def test_the_words_of_operators_go_by_their_times_whichever_is_folded_first(
+    before, earlier, words, moments
+):
+    events = [*before, *([said(earlier, moments[0], 0)] if earlier else [])]
+    first, second = (said(each, moments[n], n) for n, each in enumerate(words, 1))
+    ends = []
+    for order in ([first, second], [second, first], [second, first, second]):
+        desk = PaperDesk()
+        for each in (*events, *order):
+            desk.send(each)
+        ends.append({name: held[:3] for name, held in desk.record.registers.items()})
+        mine = writes_of(parse_event(second)).together
+        assert all(desk.values[name] == value for name, value in mine.items())
+    assert ends[0] == ends[1] == ends[2]
+
+
+def test_the_later_word_of_an_operator_holds_though_the_owner_spoke_between_them(desk):
+    desk.send(operator(8, time="2026-11-24T10:00:05Z"))
+    desk.send(suspended(revision=6))
+    late = operator(7, time="2026-11-24T10:00:00Z")
+    desk.send(late)
+    assert desk.values["mac"] == mac(8)
+    assert desk.state(late) == "superseded"
+    desk.send(event("resumed", revision=None, source=OPERATOR, time="2026-11-24T10:00:01Z"))
+    assert desk.record.status == "active"
+
+
+@pytest.mark.redis
+def test_a_word_that_a_slow_worker_folds_last_does_not_beat_a_later_one(store, monkeypatch):
+    slow, fast = Desk(store), Desk(store)
+    slow.send(activated(revision=5))
+    first = suspended("SVC-1", "block", revision=None, source=OPERATOR, time="2026-11-24T10:00:00Z")
+    second = event("resumed", revision=None, source=OPERATOR, time="2026-11-24T10:00:05Z")
+    commit = store.records.commit
+    between = [second]
+
+    def commits(*given_, **more):
+        while between:
+            fast.send(between.pop())
+        return commit(*given_, **more)
+
+    monkeypatch.setattr(store.records, "commit", commits)
+    slow.send(first)
+    assert slow.record().status == "active"
+    assert slow.state(first) == "superseded"
+
+
+def test_the_clock_of_an_operator_that_counts_revisions_may_be_ahead_a_little(desk):
+    desk.sources = SOURCES | {
+        OPERATOR: SourceConfig(OPERATOR, "revisions", scopes=frozenset({"override"}))
+    }
+    desk.send(operator(7, time="2999-01-01T00:00:00Z"))
+    desk.now_ms += 600_000
+    desk.send(operator(8, time=at(600_000)))
+    assert desk.values["mac"] == mac(8)
 
 
 def test_the_history_names_who_acted(desk):
@@ -70,7 +168,7 @@ def test_a_source_with_both_scopes_counts_for_its_own_and_is_an_operator_elsewhe
     desk = PaperDesk(SOURCES | {OTHER: both})
     desk.send(activated(revision=5), mac_changed(source=OTHER, revision=1, mac=mac(7)))
     assert desk.values["mac"] == mac(7)
-    assert desk.record.registers["mac"].version[:3] == (0, 5, 1)
+    assert desk.record.registers["mac"].version[:2] == (0, 5)
     own = PaperDesk(SOURCES | {OTHER: both})
     own.send(activated(source=OTHER, revision=5))
     late = mac_changed(source=OTHER, revision=4)

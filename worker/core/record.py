@@ -5,7 +5,7 @@ hold for it (`entry.py`), the store keeps it as text (`record_text.py`). Nothing
 or of a router.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
@@ -32,6 +32,9 @@ DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "customer_id": None,
 }
 """Every register, with what it holds while nothing was said of it. Values are never changed."""
+
+SAID_AT_ONCE: Final = 1_000
+"""So many own versions of a service fit into a microsecond: those of one call say one time."""
 
 Status = Literal["incomplete", "active", "suspended", "cancelled"]
 
@@ -139,16 +142,31 @@ class ServiceRecord:
         return None if router is None else str(router)
 
 
-def own_version(record: ServiceRecord, digest: str) -> Version:
+def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterable[str]) -> Version:
     """The version of an event of an operator or of Leasewire itself, stamped once in its commit.
 
-    It beats all that was said so far, and loses to the owner's next word.
+    It beats what the owner said so far, and loses to the owner's next word. Among each other such
+    events go by the times at which they were said, whichever is folded first: who finds one about
+    the same that was said later takes a place below that one. Of equal times the order of arrival
+    counts.
 
     Args:
         record: of the service, as the commit finds it.
         digest: of the event (`contracts.version_hash`).
+        said_us: when it was said, in microseconds since 1970.
+        names: the registers that it writes.
     """
-    return record.highest._replace(local=record.highest.local + 1, digest=digest)
+    at = max(said_us, 0) * SAID_AT_ONCE
+    held = [record.registers[name].version for name in names if name in record.registers]
+    later = [each[:2] for each in held if each.local >= at + SAID_AT_ONCE]
+    epoch, revision = min(later, default=record.highest[:2])
+    every = [record.highest, *(register.version for register in record.registers.values())]
+    at_once = [
+        each.local
+        for each in every
+        if each[:2] == (epoch, revision) and at <= each.local < at + SAID_AT_ONCE
+    ]
+    return Version(epoch, revision, max(at_once, default=at) + 1, digest)
 
 
 def place(record: ServiceRecord, router: str) -> ServiceRecord:

@@ -9,7 +9,8 @@ class Version(NamedTuple):
     Attributes:
         epoch: of the source; `sources rebase` raises it when a BSS starts counting anew.
         revision: the source's per-service counter, or its `time` in microseconds since 1970.
-        local: 0 for an event of a source; counts up for events of operators and of Leasewire.
+        local: 0 for an event of a source; for events of operators and of Leasewire when they were
+            said, in nanoseconds since 1970, the last three digits a count (`record.own_version`).
         digest: hash over type and data (`contracts.version_hash`), so that two events with one
             revision have an order that does not depend on arrival.
     """

@@ -15,6 +15,7 @@ from worker.core.aliases import with_present_names
 from worker.core.brake import HELD_WORDS, BrakeLimits
 from worker.core.policy import RouterPolicy
 from worker.intake.admission import (
+    ID_REUSED,
     Admitted,
     Intake,
     ManifestPart,
@@ -27,7 +28,7 @@ from worker.intake.folding import Folding
 from worker.intake.manifest import Manifests
 from worker.inventory import SourceConfig
 from worker.store.journal import Taken
-from worker.store.records import Committed, EventCommit, ServiceCommit
+from worker.store.records import Committed, EventCommit, ServiceCommit, short_hash
 from worker.store.sources import Crossing
 from worker.store.store import Store
 
@@ -200,10 +201,14 @@ class Accept:
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
 
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
-        now_ms = taken.now_ms
-        if self.store.records.seen([part.key], now_ms):
+        now_ms, each = taken.now_ms, part.intake
+        seen = self.store.records.seen([part.key], now_ms).get(part.key)
+        if seen == short_hash(part.content):
             again = EventCommit(part.key, part.lane, "duplicate")
             self.store.records.commit([ServiceCommit("", events=[again])], now_ms)
+            return
+        if seen is not None:
+            self._refuse([(each, ID_REUSED)], now_ms)
             return
         manifests = Manifests(self.store)
         endings = manifests.take(part, now_ms)

@@ -93,17 +93,25 @@ class ManifestPart(NamedTuple):
 
     Attributes:
         event: as it was read.
-        key: its key in the journal.
-        lane: the journal lane that its commit clears.
+        intake: as it came.
         content: hash of all that it says.
         said: what became of it, once that is known.
     """
 
     event: Manifest
-    key: str
-    lane: names.Lane | None
+    intake: Intake
     content: str
     said: list[str]
+
+    @property
+    def key(self) -> str:
+        """Its key in the journal."""
+        return self.intake.key
+
+    @property
+    def lane(self) -> names.Lane | None:
+        """The journal lane that its commit clears."""
+        return self.intake.lane
 
 
 class NotAdmitted(NamedTuple):
@@ -112,6 +120,9 @@ class NotAdmitted(NamedTuple):
     reason: str
     detail: str
     state: Literal["rejected", "failed", "expired"] = "rejected"
+
+
+ID_REUSED: Final = NotAdmitted("event-id-reused", "this id was used for other content")
 
 
 def admit(
@@ -139,7 +150,7 @@ def admit(
         return refusal
     revision = event.data.revision
     if source.order == "times":
-        revision = _microseconds(event.time)
+        revision = microseconds(event.time)
     effective_at = event.data.effective_at
     subject = Subject(
         intake.key,
@@ -148,7 +159,7 @@ def admit(
         event.type,
         intake.lane,
         # rounded up
-        effective_at_ms=-(-_microseconds(effective_at) // 1000) if effective_at else 0,
+        effective_at_ms=-(-microseconds(effective_at) // 1000) if effective_at else 0,
         actor=_word(document.get("actor"), 64) if "override" in source.scopes else "",
     )
     said = hashes(document)
@@ -160,7 +171,7 @@ def admit(
         digest=said.version,
         content=said.content,
         raw=document,
-        as_of_ms=_microseconds(event.asof) // 1000 if event.asof else 0,
+        as_of_ms=microseconds(event.asof) // 1000 if event.asof else 0,
     )
 
 
@@ -168,10 +179,11 @@ def _manifest(event: Manifest, intake: Intake, now_ms: int) -> ManifestPart | No
     if event.data.taken_at.timestamp() * 1000 > now_ms:
         detail = "its taken_at is yet to come: nothing can be known of then"
         return NotAdmitted("time-in-future", detail)
-    return ManifestPart(event, intake.key, intake.lane, content_hash(object_of(intake.raw)), [])
+    return ManifestPart(event, intake, content_hash(object_of(intake.raw)), [])
 
 
-def _microseconds(moment: datetime) -> int:
+def microseconds(moment: datetime) -> int:
+    """A moment in microseconds since 1970."""
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 

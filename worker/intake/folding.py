@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from contracts import ScheduleWithdrawn, names
+from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.brake import Cut, loss_of, owned_change
 from worker.core.conflicts import Conflict
 from worker.core.entry import claims_of, wanted_entries
@@ -22,8 +23,8 @@ from worker.core.record import (
 from worker.core.schedule import MAX_PENDING, Ended, Schedule, Scheduled, ended_of
 from worker.core.scheduling import keep, scheduled_of, supersede, withdraw
 from worker.core.version import Version
-from worker.core.writes import differing, says_nothing_new
-from worker.intake.admission import Admitted
+from worker.core.writes import differing, says_nothing_new, writes_of
+from worker.intake.admission import ID_REUSED, Admitted, microseconds
 from worker.report import Report, Subject
 from worker.store.records import ServiceCommit, Stored, short_hash
 
@@ -64,7 +65,7 @@ class Folding:
             earlier = self._contents.get(each.key) or seen.get(each.key)
             content = short_hash(each.content)
             if earlier is not None and earlier != content:
-                self._reject(each, "event-id-reused", "this id was used for other content")
+                self._reject(each, ID_REUSED.reason, ID_REUSED.detail)
             elif earlier == content or self._record.schedule.knows(each.key):
                 self._report.again(each.subject, "duplicate")
             else:
@@ -147,6 +148,8 @@ class Folding:
     def _stamp(self, each: Admitted) -> None:
         """Take an event that has no version of its own: it beats what was said before it.
 
+        A clock that is ahead by more than is allowed must not win over all that is said until then.
+
         A row of a file speaks of a moment that may be long past, and what came after it stands.
         """
         if each.as_of_ms and self._record.heard_ms > each.as_of_ms:
@@ -154,7 +157,11 @@ class Folding:
             detail = f"{came} than {_moment(each.as_of_ms)}, of which the file speaks"
             self._say(each, "superseded", "superseded", reason="newer-than-file", detail=detail)
             return
-        self._take(each, own_version(self._record, each.digest), stamped=True)
+        own, beside = writes_of(each.event, each.source.unmanaged)
+        latest = datetime.fromtimestamp(self._now_ms / 1000, UTC) + MAX_CLOCK_SKEW
+        said = microseconds(min(each.event.asof or each.event.time, latest))
+        version = own_version(self._record, each.digest, said, own.keys() | beside.keys())
+        self._take(each, version, stamped=True)
 
     def _own(self, each: Admitted, *, may_own: bool) -> None:
         if may_own:
@@ -252,7 +259,8 @@ class Folding:
 
     def _release(self, scheduled: Scheduled) -> None:
         before, of = self._record, Subject.of_scheduled(scheduled)
-        version = own_version(before, scheduled.version.digest)
+        said_us = scheduled.at_ms * 1000
+        version = own_version(before, scheduled.version.digest, said_us, scheduled.own)
         folded = release(before, scheduled, version, self._now_ms)
         end = ended_of(scheduled, "released", "", self._now_ms)
         schedule = before.schedule.with_ended([end], self._now_ms)
@@ -355,7 +363,7 @@ class Folding:
 
     def _reject(self, each: Admitted, reason: str, detail: str) -> None:
         """Dead-letter an event; where its id was used before, the first one's outcome stands."""
-        of, reused = each.subject, reason == "event-id-reused"
+        of, reused = each.subject, reason == ID_REUSED.reason
         letter = f"{each.key}.{short_hash(each.content)}" if reused else each.key
         self._report.bury(of, letter, reason, detail, each.raw)
         if reused:

@@ -3,16 +3,23 @@
 Called by `accept`. Nothing happens before all parts are there. What is missing is only what
 nothing newer was heard of: the events that end it say so themselves (`asof`), so that whatever
 comes between counts. They are folded as all others are, under the brake.
+
+A source may list anew under the same id, after its job failed half-way. Parts belong together only
+where they say the same of all that is no list: two attempts are never joined.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 
 import structlog
 
 from contracts import deterministic_id, event_key, names
+from contracts.identity import canonical_json
+from contracts.manifest import ManifestData
+from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.outcome import DeadLetter, Outcome, State
 from worker.intake.admission import Intake, ManifestPart
 from worker.store.manifests import Part
@@ -22,6 +29,7 @@ from worker.store.store import Store
 log = structlog.get_logger()
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _NAMED: Final = 20
 """Services that an outcome names; the log has all of them."""
 _ENDS: Final = {"suspend": "suspended", "cancel": "cancelled"}
@@ -32,8 +40,12 @@ def missing_of(
 ) -> list[str]:
     """The services of a source that it does not list, though nothing newer was heard of them.
 
+    The source's clock may be ahead of ours by what the contract allows: what was heard so shortly
+    before may be newer than the list, and is found by the next one.
+
     Looks through all records: about a second for a hundred thousand.
     """
+    known_ms = taken_at_ms - MAX_CLOCK_SKEW // _MILLISECOND
     return sorted(
         record.service_id
         for record in (each.record for each in store.views.services())
@@ -41,7 +53,7 @@ def missing_of(
         and record.service_id not in listed
         and record.status in ("active", "suspended")
         and (routers is None or record.router in routers)
-        and record.heard_ms <= taken_at_ms
+        and record.heard_ms <= known_ms
     )
 
 
@@ -64,11 +76,11 @@ class Manifests:
         services = [each.service_id for each in data.services]
         kept = Part(part.key, part.event.id, services)
         parts = self._store.manifests.keep(_name(part), data.part, kept, now_ms)
-        if len(parts) < data.parts:
+        if not set(range(1, data.parts + 1)) <= parts.keys():
             self._say(part, "accepted", f"{len(parts)} of {data.parts} parts are here", now_ms)
             return []
         listed = {service for each in parts.values() for service in each.services}
-        taken_at_ms = (data.taken_at - _EPOCH) // timedelta(milliseconds=1)
+        taken_at_ms = (data.taken_at - _EPOCH) // _MILLISECOND
         source = part.event.source
         missing = missing_of(self._store, source, listed, data.scope.routers, taken_at_ms)
         shown = ", ".join(missing[:_NAMED]) + (", …" if len(missing) > _NAMED else "")
@@ -89,7 +101,10 @@ class Manifests:
     def expire(self, now_ms: int) -> None:
         """Give manifests up of which parts did not come."""
         for name, parts in self._store.manifests.overdue(now_ms).items():
-            detail = "not all of its parts came within an hour; send the whole manifest again"
+            detail = (
+                "not all of its parts came within an hour; send the whole manifest again, with one "
+                "taken_at, parts, scope and missing in all of them"
+            )
             letter = DeadLetter(
                 id=f"manifest-{event_key('', name)}",
                 kind="event",
@@ -121,11 +136,24 @@ class Manifests:
 
 
 def _name(part: ManifestPart) -> str:
-    return f"{part.event.source}|{part.event.data.manifest_id}"
+    return f"{part.event.source}|{part.event.data.manifest_id}|{_attempt(part.event.data)}"
+
+
+def _attempt(data: ManifestData) -> str:
+    """What all parts of one list have in common, and those of another attempt do not."""
+    routers = None if data.scope.routers is None else sorted(data.scope.routers)
+    said = [
+        data.parts,
+        (data.taken_at - _EPOCH) // timedelta(microseconds=1),
+        routers,
+        data.missing,
+    ]
+    return sha256(canonical_json(said)).hexdigest()[:12]
 
 
 def _endings(part: ManifestPart, missing: Sequence[str]) -> Iterator[Intake]:
-    moment = part.event.data.taken_at.isoformat()
+    # What came after that stands, also where it came while the manifest was looked through.
+    moment = (part.event.data.taken_at - MAX_CLOCK_SKEW).isoformat()
     for service_id in missing:
         event: dict[str, Any] = {
             "specversion": "1.0",

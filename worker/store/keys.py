@@ -260,7 +260,10 @@ class Keys:
 
     @property
     def manifests(self) -> str:
-        """Sorted set: `source|manifest` of which parts are missing -> until when they may come."""
+        """Sorted set: manifest of which parts are missing -> until when they may come (ms).
+
+        A name is `source|manifest id|hash`: of what all parts of one attempt have in common.
+        """
         return f"{self.prefix}manifests"
 
     def manifest(self, name: str) -> str:
