@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import ipv4, lease, mac
-from worker.core.entry import Entry
+from worker.core.entry import NO_ADDRESS, Entry, placeholder_mac
 from worker.core.operations import Add, MakeStatic, Waiting
 from worker.core.ownership import parse_tag
 from worker.core.planner import Wanted, in_the_way, plan
@@ -305,9 +305,9 @@ def test_a_closed_batch_has_no_row_of_ours_in_the_way(situation):
 
 
 @st.composite
-def rings(draw):
+def rings(draw, most=24):
     """Services that pass on their MACs, their addresses or both, each ring of its own length."""
-    count = draw(st.integers(2, 24))
+    count = draw(st.integers(2, most))
     ids = [f"S{number:02}" for number in range(count)]
     held = {
         service_id: {
@@ -363,6 +363,49 @@ def test_rings_of_any_length_resolve_and_nobody_is_ever_without_a_row(situation,
     for row in table.rows():
         expected = "" if parse_tag(row.comment).service_id in moved else "1:2:3"
         assert row.fields["client-id"] == expected
+
+
+def gives_way(operation):
+    """Whether it only makes a row give up what others want."""
+    freed = {placeholder_mac(operation.service_id), NO_ADDRESS, ""}
+    return operation.fields.keys() <= {"mac-address", "address", "client-id"} and (
+        set(operation.fields.values()) <= freed
+    )
+
+
+def hindered(situation, services):
+    """The situation as the pass plans it after the writes of these services were refused."""
+    why = Waiting("router-says", "invalid value")
+    wanted = [
+        replace(one, entry=replace(one.entry, hindered=why))
+        if one.entry.service_id in services
+        else one
+        for one in situation.wanted
+    ]
+    return replace(situation, wanted=wanted)
+
+
+@given(rings(most=5), st.data())
+def test_of_a_ring_all_are_served_but_those_that_the_router_refuses(situation, data):
+    ids = [one.entry.service_id for one in situation.wanted]
+    wrong = data.draw(st.sets(st.sampled_from(ids), max_size=len(ids) - 1), label="wrong")
+    table, noted, refused = Tables(situation.rows), {}, set()
+    for _ in range(len(ids) + 1):
+        made = hindered(situation, refused).plan(table)
+        unsent = set()
+        for operation in in_any_order(data.draw, made.phases):
+            if operation.needs & unsent:
+                unsent.add(operation.number)
+            elif operation.service_id in wrong and not gives_way(operation):
+                unsent.add(operation.number)
+                refused.add(operation.service_id)
+            else:
+                apply_all([operation], table, situation, noted)
+    assert made.phases == ()
+    assert refused <= wrong
+    check_entries(table, situation, made)
+    assert made.waiting.keys() == refused
+    assert {row.id for row in table.rows()} == {row.id for row in situation.rows}
 
 
 @given(st.integers(2, 24))

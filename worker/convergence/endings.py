@@ -24,6 +24,11 @@ SELDOM: Final = frozenset({"claim-held", "unknown-router"})
 OF_THE_ROUTER: Final = frozenset({"waiting-for-router", "unknown-router"})
 """Reasons that all services of a router share: one line a router tells of them."""
 
+TRIED_IN_VAIN: Final = frozenset(
+    {"operation-refused", "router-says", "connection-lost", "does-not-stick"}
+)
+"""Why a service is not in sync though its write was tried."""
+
 
 class Patience(NamedTuple):
     """How long things may wait.
@@ -54,6 +59,7 @@ class Look:
         touched: the menus of these.
         before: {reason, detail, since_ms, …} if it was not in sync at its last look.
         warning: what a person should know though all is as wanted.
+        gives_way: it was tried in vain before, and is here for those alone in whose way its row is.
     """
 
     mark: Mark
@@ -68,6 +74,7 @@ class Look:
     touched: set[MenuPath] = field(default_factory=set)
     before: Mapping[str, Any] | None = None
     warning: Note | None = None
+    gives_way: bool = False
 
 
 def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset()) -> Conclusion:

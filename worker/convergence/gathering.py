@@ -4,9 +4,11 @@ Called by `round`. Asks the store and the router; decides nothing of what is wri
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from worker.convergence.endings import Look
 from worker.convergence.hold import Hold
+from worker.convergence.refusals import Refusals
 from worker.convergence.shortcomings import Shortcomings
 from worker.core.entry import Entry, claims_of, placeholder_mac, wanted_entries
 from worker.core.operations import Waiting
@@ -31,15 +33,18 @@ class Gathering:
         policy: of the router.
         hold: the lease.
         shortcomings: what the router lacks.
+        refusals: what it refused in this pass.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a pass
         self,
         store: Store,
         session: RouterSession,
         policy: RouterPolicy,
         hold: Hold,
+        *,
         shortcomings: Shortcomings,
+        refusals: Refusals,
     ) -> None:
         self._store = store
         self._session = session
@@ -47,6 +52,7 @@ class Gathering:
         self._hold = hold
         self._router = hold.router
         self._shortcomings = shortcomings
+        self._refusals = refusals
 
     def looks(self, marks: Sequence[Mark]) -> list[Look]:
         """What is wanted of each service, and why it was not so at its last look."""
@@ -165,4 +171,8 @@ class Gathering:
         for look in looks.values():
             # Others want what its row holds: it takes part, though it cannot have its own.
             look.refused = look.refused or self._shortcomings.of(look)
+            in_vain = self._refusals.why_not(look)
+            if in_vain is not None:
+                look.gives_way = True
+                look.entry = replace(look.entry, hindered=in_vain)
         return looks

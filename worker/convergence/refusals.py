@@ -4,9 +4,11 @@ Called by `round`. A refusal is held back until the pass knows how many were tol
 when they are many, it is the router that refuses us, and no service is given up for it.
 """
 
+from collections import Counter
 from typing import Final, NamedTuple
 
-from worker.convergence.endings import Look
+from worker.convergence.endings import TRIED_IN_VAIN, Look
+from worker.core.operations import Waiting
 
 MASS_REFUSAL: Final = "mass-refusal"
 """Why such a router is blocked."""
@@ -29,21 +31,48 @@ class Refusals:
     """Of one pass."""
 
     def __init__(self) -> None:
-        self._by_words: dict[str, dict[str, Refused]] = {}
+        self._held_back: dict[str, Refused] = {}
+
+    def __len__(self) -> int:
+        return len(self._held_back)
 
     def hold_back(self, refused: Refused) -> None:
         """Keep one until it is clear whose fault it is."""
-        self._by_words.setdefault(refused.words, {})[refused.look.mark.service_id] = refused
+        service_id = refused.look.mark.service_id
+        if service_id in self._held_back:  # it is looked at again, for the sake of others
+            refused.look.before = self._held_back[service_id].look.before
+        self._held_back[service_id] = refused
+
+    def why_not(self, look: Look) -> Waiting | None:
+        """Why a service is not tried for the sake of those in whose way its row is.
+
+        Its write would be refused again while they wait for it: its row is to give way instead.
+        """
+        held_back = self._held_back.get(look.mark.service_id)
+        if held_back is not None:
+            return Waiting("router-says", held_back.words)
+        before = look.before or {}
+        if before.get("reason") in TRIED_IN_VAIN:
+            return Waiting(before["reason"], before["detail"])
+        return None
+
+    def gave_way(self, look: Look) -> bool:
+        """Whether one that gave way was refused in this pass: then its newest look is kept."""
+        held_back = self._held_back.get(look.mark.service_id)
+        if held_back is not None:
+            self.hold_back(held_back._replace(look=look))
+        return held_back is not None
 
     def mass(self, services: int) -> tuple[str, int] | None:
         """The words with which too many of so many services were refused, and how many."""
-        for words, refused in self._by_words.items():
-            if len(refused) > max(MASS_MORE_THAN, services * MASS_SHARE):
-                return words, len(refused)
+        by_words = Counter(each.words for each in self._held_back.values())
+        for words, count in by_words.items():
+            if count > max(MASS_MORE_THAN, services * MASS_SHARE):
+                return words, count
         return None
 
     def take(self) -> list[Refused]:
         """All that were held back; they are forgotten here."""
-        found = [each for refused in self._by_words.values() for each in refused.values()]
-        self._by_words.clear()
+        found = list(self._held_back.values())
+        self._held_back.clear()
         return found

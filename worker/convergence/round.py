@@ -99,8 +99,15 @@ class Rounds:
         self._surplus: frozenset[RowKey] = frozenset()
         self._suspects = Suspects(store.troubles, self._router, known.suspects)
         self._shortcomings = Shortcomings(store.troubles, self._router, session, known.lacks)
-        self._gathering = Gathering(store, session, policy, hold, self._shortcomings)
         self._refusals = Refusals()
+        self._gathering = Gathering(
+            store,
+            session,
+            policy,
+            hold,
+            shortcomings=self._shortcomings,
+            refusals=self._refusals,
+        )
         self._in_flight: dict[str, Look] = {}
         self._taken: set[str] = set()
         self._sure = False
@@ -230,7 +237,7 @@ class Rounds:
         for service_id, look in looks.items():
             why = made.waiting.get(service_id)
             if why is not None and service_id not in busy:
-                ends.append(self._wait(look, why))
+                ends.append((self._step_aside if look.gives_way else self._wait)(look, why))
             elif service_id not in busy:
                 ends.append(confirmed(look, self._now_ms, made.listed[service_id]))
             elif why is None and look.writes >= MAX_WRITES:
@@ -279,13 +286,16 @@ class Rounds:
     def _after_writing(self, looks: dict[str, Look], answers: Answers) -> dict[str, Look]:
         ends: list[Conclusion] = []
         left: dict[str, Look] = {}
-        for service_id, look in looks.items():
-            result = answers.refused.get(service_id)
+        refused, so_far = answers.refused, len(self._refusals)
+        for service_id, look in sorted(looks.items(), key=lambda each: each[0] not in refused):
+            result = refused.get(service_id)
             refusal = result.refusal if result is not None else None
             if result is None or refusal is None:
-                # An operation that was not sent for another's sake counts as an old read.
+                # An operation that was not sent for another's sake counts as an old read, unless
+                # that one gives way from now on.
                 look.writes += service_id in answers.applied
-                look.stale += service_id not in answers.applied
+                gives_way = len(self._refusals) > so_far
+                look.stale += service_id not in answers.applied and not gives_way
             else:
                 log.warning(
                     "operation.refused",
@@ -332,6 +342,11 @@ class Rounds:
     def _wait(self, look: Look, why: Waiting, tries: int = 0) -> Conclusion:
         self._tally.waiting += 1
         return waiting(look, why, self._now_ms, self._patience, tries)
+
+    def _step_aside(self, look: Look, why: Waiting) -> Conclusion:
+        """Who gave way is looked at once more for its own sake, unless it was so in this pass."""
+        wait_ms = HELD_BACK_MS if self._refusals.gave_way(look) else 1
+        return held_back(look, why.detail, self._now_ms, wait_ms)
 
     def _give_up(self, look: Look, reason: str, detail: str) -> Conclusion:
         self._tally.failed += 1
