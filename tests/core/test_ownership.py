@@ -31,5 +31,15 @@ def test_the_tag_ends_at_white_space_of_any_kind(space):
     assert parse_tag(f"leasewire:acme:a:b{space}moved  here ") == Tag("acme", "a:b", "moved  here ")
 
 
+@pytest.mark.parametrize("text", [",VIP", "/VIP", "=x y", "\udce4"])
+def test_the_tag_ends_where_a_service_id_does(text):
+    assert parse_tag(f"leasewire:acme:SVC-1{text}") == Tag("acme", "SVC-1", text)
+
+
+def test_what_is_longer_than_any_service_id_is_no_tag():
+    assert parse_tag("leasewire:acme:" + "a" * 64).service_id == "a" * 64
+    assert parse_tag("leasewire:acme:" + "a" * 65) is None
+
+
 def test_bytes_that_are_no_text_are_kept():
     assert parse_tag(comment_for("acme", "SVC-1", "Ger\udce4t")).rest == "Ger\udce4t"

@@ -82,10 +82,11 @@ def read_fully(
     options = session.read_rows(OPTIONS, None, progress)
     leases = session.read_leases(None, progress)
     rows: list[Row] = [*options, *leases, *_listed(session, policy, wanted, progress)]
-    made = plan(wanted, rows, policy)
     tagged = list(tagged_rows(rows, policy.installation))
     others = store.records.read(sorted({each.service_id for each in tagged} - stored.keys()))
     known = stored.keys() | {name for name, each in others.items() if each.generation}
+    unknown = frozenset(name for name, each in others.items() if not each.generation)
+    made = plan(wanted, rows, policy, unknown=unknown)
     counted = census(rows, tagged, wanted, known, policy.installation)
     found = [*differences(made), *map(_surplus, counted.left)]
     # Whoever is marked by now, or has another record, was written while this read.

@@ -5,6 +5,7 @@ Called by `round`. Asks the store and the router; decides nothing of what is wri
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from worker.convergence.endings import Look
 from worker.convergence.hold import Hold
@@ -13,7 +14,7 @@ from worker.convergence.shortcomings import Shortcomings
 from worker.core.entry import Entry, claims_of, placeholder_mac, wanted_entries
 from worker.core.operations import Waiting
 from worker.core.ownership import comment_for, tag_text
-from worker.core.planner import Wanted, in_the_way
+from worker.core.planner import Wanted, in_the_way, misnamed
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
 from worker.core.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row
@@ -22,6 +23,20 @@ from worker.store.store import Store
 from worker.store.taken import Mark
 
 _Rows = dict[tuple[MenuPath, str], Row]
+
+
+class Closed(NamedTuple):
+    """A batch with all that concerns it.
+
+    Attributes:
+        looks: the services, with those that stand in their way.
+        rows: what was read of them.
+        unknown: services that do not exist, though rows name them.
+    """
+
+    looks: dict[str, Look]
+    rows: list[Row]
+    unknown: frozenset[str]
 
 
 class Gathering:
@@ -144,20 +159,24 @@ class Gathering:
         query = LeaseQuery(macs.keys(), addresses.keys(), comments.keys())
         return self._session.read_leases(query, self._hold.progress)
 
-    def close(self, looks: dict[str, Look]) -> tuple[dict[str, Look], list[Row]]:
+    def close(self, looks: dict[str, Look]) -> Closed:
         """Read the rows, and bring in every service of ours whose row stands in the way.
 
         So swaps and rings resolve, however few services a batch has.
         """
         rows = self._read(looks.values())
         unknown: set[str] = set()
+        known: set[str] = set()
         while True:
             wanted = [self.wanted(look) for look in looks.values()]
-            others = in_the_way(wanted, list(rows.values()), self._policy) - unknown
-            if not others:
-                return looks, list(rows.values())
-            stored = self._store.records.read(sorted(others))
-            unknown |= {service_id for service_id in others if not stored[service_id].generation}
+            read = list(rows.values())
+            others = in_the_way(wanted, read, self._policy) - unknown
+            named = misnamed(wanted, read, self._policy) - unknown - known
+            if not others and not named:
+                return Closed(looks, read, frozenset(unknown))
+            stored = self._store.records.read(sorted(others | named))
+            unknown |= {name for name, each in stored.items() if not each.generation}
+            known |= named - unknown
             # One whose record changes just now is left out, and found in the way once more.
             joined = self._join(others - unknown)
             looks = looks | joined

@@ -32,10 +32,11 @@ def observe(
     now_ms: int,
 ) -> list[Conclusion]:
     """Plan for the services of a batch and clear their marks: their events end as `observed`."""
-    looks, rows = gathering.close(gathering.claim(gathering.looks(marks)))
+    looks, rows, unknown = gathering.close(gathering.claim(gathering.looks(marks)))
     for look in looks.values():
         look.refused = look.refused or shortcomings.of(look)
-    made = plan([gathering.wanted(look) for look in looks.values()], rows, policy)
+    wanted = [gathering.wanted(look) for look in looks.values()]
+    made = plan(wanted, rows, policy, unknown=unknown)
     return [_observed(look, made, now_ms) for look in looks.values()]
 
 

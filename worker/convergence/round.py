@@ -203,11 +203,11 @@ class Rounds:
     def _work(self, looks: dict[str, Look]) -> None:
         while looks:
             before = len(looks)
-            looks, closed = self._gathering.close(looks)
+            looks, rows, unknown = self._gathering.close(looks)
             self._was_read()
             self._tally.services += len(looks) - before
             wanted = [self._gathering.wanted(look) for look in looks.values()]
-            made = plan(wanted, closed, self._policy, self._surplus)
+            made = plan(wanted, rows, self._policy, self._surplus, unknown)
             self._surplus = made.surplus
             self._doubt(looks, made)
             self._tell(made, looks)

@@ -7,7 +7,7 @@ may not be what it was.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from worker.core.own_row import find_own_row
+from worker.core.own_row import OwnRow, find_own_row
 from worker.core.ownership import parse_tag
 from worker.core.planner import Wanted
 from worker.core.row_index import RowIndex
@@ -33,7 +33,8 @@ class Census(NamedTuple):
 
     Attributes:
         tagged: all rows with our tag.
-        orphans: those of services of which nothing is known.
+        orphans: those of services of which nothing is known, but for rows of ours as last written
+            whose tag somebody edited.
         left: those of services that are known, and have nothing on this router any more.
         expected: how many services have a row that was written here and read back.
         gone: those of them whose row is not there.
@@ -87,19 +88,30 @@ def census(
     there = {
         each.service_id for each in tagged if isinstance(each.row, Lease) and not each.row.radius
     }
-    lost = [one for one in expected if one.entry.service_id not in there]
+    lost = [one for one in placed if one.written and one.entry.service_id not in there]
     services = {one.entry.service_id for one in placed}
+    unknown = [each for each in tagged if each.service_id not in known]
+    found = _without_tag(lost, rows, installation, {each.service_id for each in unknown})
+    untagged = {own.row.key for own in found.values() if own.row is not None}
     return Census(
         tagged,
-        [each for each in tagged if each.service_id not in known],
+        [each for each in unknown if each.row.key not in untagged],
         [each for each in tagged if each.service_id in known and each.service_id not in services],
         len(expected),
-        _gone(lost, rows, installation) if lost else [],
+        sorted(
+            one.entry.service_id
+            for one in lost
+            if one.entry.fields is not None and found[one.entry.service_id] == OwnRow()
+        ),
     )
 
 
-def _gone(lost: Sequence[Wanted], rows: Sequence[Row], installation: str) -> list[str]:
-    """Those of the services without a tagged row that have no other row either."""
-    index = RowIndex([row for row in rows if isinstance(row, Lease)], installation)
-    found = {one.entry.service_id: find_own_row(one.entry, one.written, index) for one in lost}
-    return sorted(name for name, own in found.items() if own.row is None and own.waiting is None)
+def _without_tag(
+    lost: Sequence[Wanted], rows: Sequence[Row], installation: str, unknown: Collection[str]
+) -> dict[str, OwnRow]:
+    """What the services without a tagged row have all the same: people edit comments."""
+    if not lost:
+        return {}
+    leases = [row for row in rows if isinstance(row, Lease)]
+    index = RowIndex(leases, installation, unknown=unknown)
+    return {one.entry.service_id: find_own_row(one.entry, one.written, index) for one in lost}

@@ -5,7 +5,7 @@ somebody else that says the same serves as well as one of ours.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from worker.core.member import Member
 from worker.core.operations import Add, Remove, Set
@@ -27,8 +27,10 @@ class Listings:
         installation: str,
         draft: Draft,
         surplus: frozenset[RowKey] = frozenset(),
+        unknown: Collection[str] = (),
     ) -> None:
         self._installation = installation
+        self._unknown = unknown
         self._draft = draft
         self._at: dict[ListPlace, ListedAddress] = {}
         self._tagged: dict[str, list[ListedAddress]] = defaultdict(list)
@@ -77,7 +79,7 @@ class Listings:
         for place in sorted(noted & self._at.keys()):
             lost = self._at[place]
             taken = lost.id in self._givers  # two services stood there one after the other
-            if not lost.dynamic and not taken and parse_tag(lost.comment) is None:
+            if not lost.dynamic and not taken and self._names_nobody(lost):
                 self._note(member, "tag-lost", f"{lost.name} is as last written, but lost our tag")
                 own.append(lost)
         for row in own:
@@ -85,6 +87,11 @@ class Listings:
                 self._note(member, "disabled-by-hand", f"{row.name} was switched off by hand")
             self._givers[row.id] = (member, row)
         self._own[member.id] = {row.place: row for row in own}
+
+    def _names_nobody(self, row: ListedAddress) -> bool:
+        tag = parse_tag(row.comment)
+        ours = tag is not None and tag.installation == self._installation
+        return tag is None or (ours and tag.service_id in self._unknown)
 
     def remove(self, member: Member) -> None:
         """Remove the rows that a service is to have no more, once its lease is as wanted."""
@@ -113,7 +120,7 @@ class Listings:
                 self._draft.step(self._addition(member, place), *needs, *gone)
             elif giver is None:
                 self._note(member, "listed-by-others", f"{row.name} is there already, not ours")
-            elif parse_tag(row.comment) is None:
+            elif self._names_nobody(row):
                 self._draft.step(self._retagging(member, row), *gone)
 
     def _remove(self, member: Member, row: ListedAddress) -> Step:

@@ -4,7 +4,8 @@ import re
 from typing import Final, NamedTuple
 
 _PREFIX: Final = "leasewire:"
-_TAG: Final = re.compile(rf"{_PREFIX}([^:\s]+):(\S+)\s?")
+# As the contract's service ids (`contracts/values.py`): what is no letter of theirs ends the tag.
+_TAG: Final = re.compile(rf"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}})(?![A-Za-z0-9._:-])\s?")
 
 
 class Tag(NamedTuple):
@@ -23,7 +24,8 @@ def tag_text(installation: str, service_id: str) -> str:
 def parse_tag(comment: str) -> Tag | None:
     """Read the tag at the very start of a comment; None where there is none.
 
-    An installation id has no colon, a service id may have some; the tag ends at white space.
+    An installation id has no colon, a service id may have some; the tag ends where a service id
+    ends, as people add text without a space.
     """
     match = _TAG.match(comment)
     return None if match is None else Tag(match[1], match[2], comment[match.end() :])

@@ -19,7 +19,15 @@ from worker.core.phases import Draft, fields_to_free, into_phases
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement, ServiceRecord
 from worker.core.row_index import RowIndex
-from worker.core.rows import DhcpOption, Lease, ListedAddress, ListPlace, Row, RowKey
+from worker.core.rows import (
+    DhcpOption,
+    Lease,
+    ListedAddress,
+    ListPlace,
+    Row,
+    RowKey,
+    identity_of,
+)
 from worker.core.shared_options import SharedOptions
 
 
@@ -58,6 +66,7 @@ def plan(
     rows: Sequence[Row],
     policy: RouterPolicy,
     surplus: frozenset[RowKey] = frozenset(),
+    unknown: frozenset[str] = frozenset(),
 ) -> Plan:
     """Work out the writes that make one router's rows match the entries.
 
@@ -69,6 +78,7 @@ def plan(
             they need.
         policy: of that router.
         surplus: what the plans before this one, over the same session, found to be surplus.
+        unknown: services that do not exist, though rows name them (see `misnamed`).
 
     Returns:
         Phases of operations in the order to apply; none, with a reason, when nothing is to be
@@ -76,7 +86,7 @@ def plan(
         (a server) and each address stands in one static row at most, and no service that stays
         is without its row.
     """
-    return _Planning(wanted, rows, policy, surplus).result()
+    return _Planning(wanted, rows, policy, surplus, unknown).result()
 
 
 def in_the_way(
@@ -101,6 +111,28 @@ def in_the_way(
     return frozenset(found - batch)
 
 
+def misnamed(wanted: Sequence[Wanted], rows: Sequence[Row], policy: RouterPolicy) -> frozenset[str]:
+    """Services, not in the batch, whose tag stands on a row that is as last written for another.
+
+    Those of them that do not exist are people's edits of our comments: the caller finds out.
+    """
+    batch = {one.entry.service_id for one in wanted}
+    written = {identity_of(one.written) for one in wanted if one.written is not None}
+    listed = {place for one in wanted for place in one.listed}
+    as_written = [
+        *(row for row in _leases(rows) if identity_of(row.fields) in written),
+        *(row for row in _listed(rows) if row.place in listed),
+    ]
+    tags = [parse_tag(row.comment) for row in as_written if not row.dynamic]
+    return frozenset(
+        tag.service_id
+        for tag in tags
+        if tag is not None
+        and tag.installation == policy.installation
+        and tag.service_id not in batch
+    )
+
+
 def _leases(rows: Sequence[Row]) -> list[Lease]:
     return [row for row in rows if isinstance(row, Lease)]
 
@@ -118,9 +150,10 @@ class _Planning:
         rows: Sequence[Row],
         policy: RouterPolicy,
         surplus: frozenset[RowKey],
+        unknown: frozenset[str],
     ) -> None:
         self._policy = policy
-        self._index = RowIndex(_leases(rows), policy.installation, surplus)
+        self._index = RowIndex(_leases(rows), policy.installation, surplus, unknown)
         self._surplus = surplus
         self._wanted = sorted(wanted, key=lambda one: one.entry.service_id)
         self._owners: dict[str, Member] = {}  # of their rows, by row id
@@ -128,7 +161,7 @@ class _Planning:
         self._claimed: Claimed = defaultdict(list)
         self._draft = Draft()
         self._leases = LeaseEnds(self._index, policy, self._draft)
-        self._listings = Listings(_listed(rows), policy.installation, self._draft, surplus)
+        self._listings = Listings(_listed(rows), policy.installation, self._draft, surplus, unknown)
         options = (row for row in rows if isinstance(row, DhcpOption))
         self._options = SharedOptions(options, self._draft)
 

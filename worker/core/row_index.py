@@ -5,7 +5,7 @@ depend on the order of the read.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from worker.core.entry import NO_MAC, is_host_address, scopes_meet
 from worker.core.ownership import parse_tag
@@ -20,10 +20,20 @@ class RowIndex:
     Attributes:
         tagged: static rows with a tag of our installation, by service.
         untagged: static rows with nobody's tag, by identity.
+
+    Args:
+        rows: of the read.
+        installation: ours.
+        surplus: rows that are nobody's, whatever their tags say.
+        unknown: services that do not exist: a tag that names one is as good as none.
     """
 
     def __init__(
-        self, rows: Iterable[Lease], installation: str, surplus: frozenset[RowKey] = frozenset()
+        self,
+        rows: Iterable[Lease],
+        installation: str,
+        surplus: frozenset[RowKey] = frozenset(),
+        unknown: Collection[str] = (),
     ) -> None:
         self.tagged: _Rows = defaultdict(list)
         self.untagged: dict[Identity, list[Lease]] = defaultdict(list)
@@ -36,9 +46,15 @@ class RowIndex:
                 self._dynamic_macs[row.mac].append(row)
                 self._dynamic_addresses[row.address].append(row)
             else:
-                self._add_static(row, installation, surplus)
+                self._add_static(row, installation, surplus, unknown)
 
-    def _add_static(self, row: Lease, installation: str, surplus: frozenset[RowKey]) -> None:
+    def _add_static(
+        self,
+        row: Lease,
+        installation: str,
+        surplus: frozenset[RowKey],
+        unknown: Collection[str],
+    ) -> None:
         mac, address = row.mac, row.address
         if mac != NO_MAC and not row.disabled:
             self._static_macs[mac].append(row)
@@ -47,9 +63,10 @@ class RowIndex:
         if row.radius or (surplus and row.key in surplus):
             return
         tag = parse_tag(row.comment)
-        if tag is None:
+        ours = tag is not None and tag.installation == installation
+        if tag is None or (ours and tag.service_id in unknown):
             self.untagged[identity_of(row.fields)].append(row)
-        elif tag.installation == installation:
+        elif ours:
             self.tagged[tag.service_id].append(row)
 
     def holders(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Lease]]:
