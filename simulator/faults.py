@@ -49,7 +49,15 @@ class Faults:
         refuse_login: every login is refused, whatever the password.
         cut_replies: so many replies stop in their middle, by a reset.
         lose_replies: so many writes are done, and the connection is reset instead of a reply.
-        fault_command: the two faults above meet only commands that end like this; empty is all.
+        wrong_bodies: so many REST requests are carried out and answered with a `200` that
+            has the rows of another menu (seen on 7.22.1 in the first seconds after a boot).
+        wrong_bodies_after_boot: at each `power_on` and reboot, `wrong_bodies` becomes this.
+        wrong_body_of: the menu whose rows those are; of a singleton its object, as a GET
+            gives it.
+        stray_unauthorized: so many REST requests are carried out and answered with the
+            status 401 of somebody else's request (seen on 7.21.5 after aborted requests).
+        fault_command: the counted faults above meet only commands that end like this; empty
+            is all.
         reset_after_commands: a session is reset when it sends one command more than this;
             0 is off.
         session_limit: sessions at most, in place of the version's own; None is the latter.
@@ -67,6 +75,10 @@ class Faults:
     refuse_login: bool = False
     cut_replies: int = 0
     lose_replies: int = 0
+    wrong_bodies: int = 0
+    wrong_bodies_after_boot: int = 0
+    wrong_body_of: str = "/user"
+    stray_unauthorized: int = 0
     fault_command: str = ""
     reset_after_commands: int = 0
     session_limit: int | None = None

@@ -149,6 +149,8 @@ class RestServer:
             turn = self._turns.setdefault(caller.user, asyncio.Lock())
             async with turn:
                 command, response = await self._run(request, caller)
+            if router.faults.fires("wrong_bodies", request.path):
+                response = self._of_another(caller)
         except RestError as error:
             headers = {"WWW-Authenticate": 'Basic realm="RouterOS"'} if error.status == 401 else {}  # noqa: PLR2004 - HTTP's own number
             return write_response(error.status, error.body(), headers, keep=request.keep)
@@ -158,6 +160,11 @@ class RestServer:
         text = None if content is None else json.dumps(content, ensure_ascii=False)
         body = None if text is None else text.encode("utf-8", "surrogateescape")
         return write_response(response.status, body, response.headers, keep=request.keep)
+
+    def _of_another(self, caller: Caller) -> Response:
+        """Answer what somebody asked of another menu, all of it."""
+        menu = self.router.menu(self.router.faults.wrong_body_of)
+        return self._get(HttpRequest("GET", "", [], {}, b"", keep=True), caller, Target(menu, ""))
 
     # --- who asks --------------------------------------------------------------------------
 
@@ -192,6 +199,12 @@ class RestServer:
     # --- what is asked ----------------------------------------------------------------------
 
     async def _run(self, request: HttpRequest, caller: Caller) -> tuple[str, Response]:
+        done = await self._run_it(request, caller)
+        if self.router.faults.fires("stray_unauthorized", request.path):
+            raise RestError(401)
+        return done
+
+    async def _run_it(self, request: HttpRequest, caller: Caller) -> tuple[str, Response]:
         method = request.method
         if method not in ("GET", "PUT", "PATCH", "DELETE", "POST"):
             raise RestError(503 if method == "OPTIONS" else 501)  # LAB

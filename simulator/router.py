@@ -271,6 +271,8 @@ class Router:
         self.reset_sessions()
         self.booted = self.now()
         self.busy_until = 0.0
+        if self.faults.wrong_bodies_after_boot:
+            self.faults.wrong_bodies = self.faults.wrong_bodies_after_boot
         for path, table in tuple(self.tables.items()):
             self.menus[path].booted(self, table)
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.leasewire.conftest import world
+from tests.leasewire.conftest import edited, world
 
-__all__ = ["world"]
+__all__ = ["edited", "world"]
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from librouteros.exceptions import ProtocolError
 
 from tests.routeros.peers import unhurried
 from worker.core.operations import Add, MakeStatic, Remove, Set
@@ -87,11 +86,6 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
             disabled=True,
         ),
     ]
-
-
-def test_a_row_without_an_id_is_no_answer():
-    with pytest.raises(ProtocolError):
-        leases([{"address": "198.51.100.1"}])
 
 
 def test_the_whole_table_is_one_print_of_what_is_needed():

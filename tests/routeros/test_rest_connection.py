@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.routeros.peers import LEASE, Client, add, nothing, peer, settings, unhurried
+from tests.routeros.peers import LEASE, Client, add, config_for, nothing, peer, settings, unhurried
 from tests.waiting import eventually
 from worker.core.operations import MakeStatic, Remove
-from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
+from worker.errors import LeaseLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Pace
 from worker.routeros.rest_connection import RestConnection
@@ -136,7 +136,7 @@ def test_an_answer_in_chunks_is_put_together():
     chunks += b"%x\r\n%b\r\n0\r\n\r\n" % (len(rest), rest)
     whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
     with connected(answering(whole)) as (connection, _):
-        (lease,) = session_on(connection).read_leases(SOME, nothing)
+        (lease,) = session_on(connection).read_leases(None, nothing)
     assert lease.address == "198.51.100.1"
 
 
@@ -324,3 +324,27 @@ def test_any_bytes_are_a_result_or_a_verdict(answer):
                 use(session_on(RestConnection("R1", "192.0.2.1", connect)))
             except (RouterUnreachable, RouterBlocked):
                 continue
+
+
+def test_after_a_request_that_was_given_up_the_router_rests(sessions, router):
+    mine = sessions(config_for(router, "rest"), command_timeout_s=10)
+    session = mine.open("R1")
+    router.set_faults(service_ms_by_command={f"{LEASE}/print": 5_000})
+
+    def stop() -> None:
+        raise LeaseLost("R1")
+
+    with pytest.raises(LeaseLost):
+        session.read_leases(SOME, stop)
+    with pytest.raises(RouterUnreachable, match="given up a moment ago") as raised:
+        mine.open("R1")
+    assert raised.value.given_up
+
+
+def test_after_any_other_end_it_need_not(sessions, router):
+    mine = sessions(config_for(router, "rest"))
+    session = mine.open("R1")
+    router.set_faults(stray_unauthorized=1, fault_command="lease/print")
+    with pytest.raises(RouterBlocked):
+        session.read_leases(SOME, nothing)
+    assert mine.open("R1").read_leases(SOME, nothing) == []

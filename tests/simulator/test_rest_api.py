@@ -269,3 +269,30 @@ def test_the_guides_menu_answers_as_the_guide_says():
         status, (row,) = rest.ask("GET", f"{menu}/entry/*0")
         assert (status, row) == (200, shown)
         rest.wire.close()
+
+
+def test_it_can_answer_with_another_menus_rows(rest, sim):
+    asked = {".proplist": ["address"], ".query": ["address=223.203.225.10"]}
+    sim.router.set_faults(wrong_bodies=2, fault_command="lease/print")
+    status, rows = rest.ask("POST", f"{LEASE}/print", asked)
+    assert (status, [row["name"] for row in rows]) == (200, [sim.user])
+    sim.router.set_faults(wrong_body_of="/system/identity")
+    assert rest.ask("POST", f"{LEASE}/print", asked) == (200, {"name": "MikroTik"})
+    assert rest.ask("POST", f"{LEASE}/print", asked) == (200, [])
+
+
+def test_for_so_many_requests_after_each_start(rest, sim):
+    sim.router.set_faults(wrong_bodies_after_boot=1)
+    for _ in range(2):
+        sim.router.power_off()
+        sim.router.power_on()
+        rest.wire.close()
+        assert rest.ask("GET", LEASE)[1][0]["name"] == sim.user
+        assert rest.ask("GET", LEASE) == (200, [])
+
+
+def test_a_request_can_get_the_status_of_another(rest, sim):
+    sim.router.set_faults(stray_unauthorized=1, fault_command="lease")
+    assert rest.ask("PUT", LEASE, ROW)[0] == 401
+    assert len(sim.router.rows(LEASE.removeprefix("/rest"))) == 1
+    assert rest.ask("GET", LEASE)[0] == 200

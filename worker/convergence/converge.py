@@ -138,7 +138,7 @@ class Converge:
         if acquired.marks and not is_bulk:
             self.bulk.live_came()
         hold = Hold(self.store.routers, router, token, self.clock)
-        outages = Outages(self.store, hold, place, acquired.state, self.limits.back_off)
+        outages = Outages(self.store, hold, place, acquired, self.limits.back_off)
         tally = Tally()
         try:
             if router in self.policies:

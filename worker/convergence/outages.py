@@ -15,9 +15,10 @@ from worker.convergence.hold import Hold
 from worker.convergence.slots import Place
 from worker.core import circuit
 from worker.core.alerts import AWAY, AlertKind
-from worker.core.circuit import BackOff, RouterState
+from worker.core.circuit import LOGIN_REFUSED, RECOVERY_S, BackOff, RouterState
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.store.store import Store
+from worker.store.taken import Acquired
 
 log = structlog.get_logger()
 
@@ -31,13 +32,14 @@ class Outages:
         store: the store.
         hold: the lease.
         place: the slot that the pass is in.
-        was: the router's state so far.
+        acquired: what is known of it so far.
         back_off: how long it is left alone.
     """
 
     def __init__(
-        self, store: Store, hold: Hold, place: Place, was: RouterState, back_off: BackOff
+        self, store: Store, hold: Hold, place: Place, acquired: Acquired, back_off: BackOff
     ) -> None:
+        was = acquired.state
         self._store = store
         self._hold = hold
         self._router = hold.router
@@ -45,6 +47,8 @@ class Outages:
         self._back_off = back_off
         self.state = was
         self._before = was.drained, was.written
+        # a serial is bound, and rows are looked through, by who was let in
+        self._let_in = acquired.serial is not None or acquired.booted_ms is not None
 
     def answered(self) -> None:
         """A read went through: the circuit closes, and what waited is drained."""
@@ -97,7 +101,7 @@ class Outages:
             self._lost_write(error)
             return
         state = circuit.failed(self.state, error.words, self._store.records.now_ms())
-        wait_s = self._back_off.unreachable_s(state.attempts, _share())
+        wait_s = self._wait_s(error, self._back_off.unreachable_s(state.attempts, _share()))
         if self.state.state == "blocked":
             self._store.alerts.end("router-blocked", self._router, "out of reach now")
         self._store.alerts.begin("router-down", self._router, self._in_words(error.words))
@@ -114,6 +118,14 @@ class Outages:
         """It refuses us, or may be another router."""
         self._place.failed()
         now_ms = self._store.records.now_ms()
+        if (
+            error.cause == LOGIN_REFUSED
+            and self._let_in
+            and circuit.doubts_refusal(self.state, now_ms)
+        ):
+            self._park(circuit.refused_once(self.state, error.words, now_ms), RECOVERY_S)
+            log.warning("router.refusal_doubted", router=self._router, reason=error.words)
+            return
         state = circuit.refused(self.state, error.cause, error.words, now_ms)
         if self.state.state == "unreachable":
             self._store.alerts.end("router-down", self._router, "it answers, and refuses us")
@@ -129,9 +141,13 @@ class Outages:
             advice=error.advice,
         )
 
+    @staticmethod
+    def _wait_s(error: RouterUnreachable, wait_s: float) -> float:
+        return max(wait_s, RECOVERY_S) if error.given_up else wait_s
+
     def _lost_write(self, error: OutcomeUnknown) -> None:
         state = circuit.lost_write(self.state, error.words)
-        wait_s = self._back_off.lost_write_s(state.attempts, _share())
+        wait_s = self._wait_s(error, self._back_off.lost_write_s(state.attempts, _share()))
         if state.open:  # it had refused many, and is not known to be better
             wait_s = self._back_off.refused_s(_share())
         self._park(state, wait_s)

@@ -18,6 +18,12 @@ from worker.core.texts import printable
 _LEAST_S: Final = 0.1
 LOST_WRITES_CAP_S: Final = 8.0
 """Who ends the connection is found by trying: that must not take minutes."""
+RECOVERY_S: Final = 3.2
+"""How long a router is left alone whose REST was left before its answer, or may have given us the
+status of another request: RouterOS 7.21.5 was seen to do that up to 2.4 s after an aborted one."""
+_DOUBTED_MS: Final = 3_000
+
+LOGIN_REFUSED: Final = "login-refused"
 
 Circuit = Literal["closed", "open", "half-open", "blocked"]
 
@@ -37,6 +43,7 @@ class RouterState:
         away_since_ms: since when it was not worked on; kept until what waited for it is drained.
         drained: services looked at since it is back.
         written: writes since it is back.
+        refused_ms: when it first refused a login that had worked before; 0: it did not.
     """
 
     state: Literal["up", "unreachable", "blocked", "policy-changed", "held"] = "up"
@@ -48,6 +55,7 @@ class RouterState:
     away_since_ms: int = 0
     drained: int = 0
     written: int = 0
+    refused_ms: int = 0
 
     @classmethod
     def from_json(cls, text: str | None) -> "RouterState":
@@ -124,6 +132,22 @@ def failed(was: RouterState, words: str, now_ms: int) -> RouterState:
 def refused(was: RouterState, cause: str, words: str, now_ms: int) -> RouterState:
     """It refuses us, or may be another router."""
     return _away(was, RouterState("blocked", cause=cause, words=words), now_ms)
+
+
+def doubts_refusal(was: RouterState, now_ms: int) -> bool:
+    """Whether a login that had worked before was refused for the first time.
+
+    Over REST that may be the answer to another request. A second one, some seconds later, counts.
+    """
+    if was.state == "blocked" and was.cause == LOGIN_REFUSED:
+        return False
+    return not 0 < was.refused_ms <= now_ms - _DOUBTED_MS
+
+
+def refused_once(was: RouterState, words: str, now_ms: int) -> RouterState:
+    """It refused a login that had worked before: nothing follows but another look."""
+    since_ms = was.refused_ms if 0 < was.refused_ms <= now_ms else now_ms
+    return replace(was, words=words, refused_ms=since_ms)
 
 
 def lost_write(was: RouterState, words: str) -> RouterState:

@@ -7,9 +7,12 @@ What must never enter it: what a command means.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final, NamedTuple
 
+from worker.core.circuit import RECOVERY_S
 from worker.errors import RouterUnreachable
+from worker.routeros.answers import make_sure
 from worker.routeros.failures import FOREIGN, refused_read, verdict
 from worker.routeros.transport import Transport
 
@@ -54,12 +57,19 @@ class Connection(ABC):
 
     After any error, also one that `progress` raises, it is reset: a late answer would be taken for
     that of the next command.
+
+    Attributes:
+        closed: it is of no more use.
+        rests_until: the router is to be left alone until then, by `time.monotonic`: a request was
+            given up whose answer might reach the next.
     """
 
     def __init__(self, router: str, transport: Transport) -> None:
         self._router = router
         self._transport = transport
         self.closed = False
+        self.rests_until = 0.0
+        self._owed = False
 
     @abstractmethod
     def log_in(self, username: str, password: str, pace: Pace) -> Reply:
@@ -101,7 +111,7 @@ class Connection(ABC):
         if self.closed:
             raise RouterUnreachable(self._router, f"{doing}: the session is closed")
         replies = [Reply() for _ in commands]
-        steps = self._carry(commands, replies, pace)
+        steps = self._answered(commands, replies, pace)
         try:
             while True:
                 try:
@@ -111,9 +121,21 @@ class Connection(ABC):
                 except FOREIGN as error:
                     raise verdict(self._router, doing, error, writing=writing) from error
                 progress()
-        except BaseException:
+        except BaseException as error:
+            if self._owed:
+                self.rests_until = monotonic() + RECOVERY_S
+            if isinstance(error, RouterUnreachable):
+                error.given_up = self._owed
             self.close()
             raise
+
+    def _answered(
+        self, commands: Sequence[Command], replies: list[Reply], pace: Pace
+    ) -> Iterator[None]:
+        yield from self._carry(commands, replies, pace)
+        for command, reply in zip(commands, replies, strict=True):
+            if not reply.traps:
+                make_sure(command, reply.rows)
 
     def rows(self, doing: str, reply: Reply) -> list[dict[str, str]]:
         """The rows of a print.

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from librouteros.exceptions import ProtocolError
-
 from worker.core.operations import Add, MakeStatic, Operation, Remove, Set
 from worker.core.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, ListedAddress, MenuPath, Row
 from worker.ports import LeaseQuery, Term
@@ -77,11 +75,7 @@ def any_of(terms: list[str]) -> list[str]:
 
 
 def leases(rows: Iterable[Mapping[str, str]]) -> list[Lease]:
-    """Leases as they came, each once.
-
-    Raises:
-        ProtocolError: a row without an id.
-    """
+    """Leases as they came, each once."""
     return [_lease(row) for row in each_once(rows)]
 
 
@@ -91,13 +85,8 @@ def rows_of(menu: MenuPath, rows: Iterable[Mapping[str, str]]) -> list[Row]:
 
 
 def each_once(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """Rows by id, the latest of each; ProtocolError for one without an id."""
-    found: dict[str, Mapping[str, str]] = {}
-    for row in rows:
-        if ".id" not in row:
-            raise ProtocolError("a row without .id")
-        found[row[".id"]] = row
-    return list(found.values())
+    """Rows by id, the latest of each."""
+    return list({row[".id"]: row for row in rows}.values())
 
 
 def _row(menu: MenuPath, row: Mapping[str, str]) -> Row:

@@ -49,11 +49,7 @@ def entry_prints(query: LeaseQuery | None, terms_per_print: int) -> list[Command
 
 
 def mac_entries(rows: Iterable[Mapping[str, str]]) -> list[Lease]:
-    """Entries as they came, each once, as leases.
-
-    Raises:
-        ProtocolError: a row without an id.
-    """
+    """Entries as they came, each once, as leases."""
     return [_as_lease(row) for row in each_once(rows)]
 
 

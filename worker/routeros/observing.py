@@ -55,7 +55,7 @@ def _prints(query: Sequence[str]) -> list[Command]:
 def observed(
     rows: Iterable[Mapping[str, str]], servers: Iterable[Mapping[str, str]]
 ) -> Observation:
-    """What came for those prints; `leases` says what it raises."""
+    """What came for those prints."""
     seen = [
         SeenRow(
             lease,

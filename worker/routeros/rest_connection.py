@@ -72,6 +72,7 @@ class RestConnection(Connection):
             stream = _Stream(self._transport, out, deadline)
             # all that the standard library's parser wants of a socket is its `makefile`
             response = HTTPResponse(cast("socket.socket", stream), method="POST")
+            self._owed = True
             while not stream.has_begun(_WAIT_S):
                 yield
             response.begin()
@@ -81,6 +82,7 @@ class RestConnection(Connection):
                 yield
             if response.length:  # the parser takes a body that ends too soon for a whole one
                 raise IncompleteRead(b"", response.length)
+            self._owed = False
             self._kept = not (response.will_close or out)
             if stream.left_over:
                 raise ProtocolError("more came than the response")

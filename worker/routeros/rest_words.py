@@ -63,7 +63,7 @@ def decode_response(command: Command, status: int, body: bytes) -> Reply:
     if not body and not command[0].endswith("/print"):
         return Reply()
     match _json(body):
-        case dict() as done:
+        case dict() as done if not command[0].endswith("/print"):
             return Reply(done=_texts(done))
         case list() as rows:
             return Reply(rows=[_texts(row) for row in rows])

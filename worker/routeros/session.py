@@ -8,8 +8,6 @@ from functools import partial
 from time import monotonic
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from librouteros.exceptions import ProtocolError
-
 from worker.core.dhcp_setup import DhcpSetup
 from worker.core.normal import seconds
 from worker.core.observed import Observation, SeenRow
@@ -23,7 +21,7 @@ from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Connection, Pace
-from worker.routeros.failures import no_mac_server, old_login, refusal, refused_login, verdict
+from worker.routeros.failures import no_mac_server, old_login, refusal, refused_login
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_entries
 from worker.routeros.menus import lacking
@@ -105,12 +103,7 @@ class Session:
             total_s=self._settings.read_timeout_s,
         )
         replies = self._connection.run(doing, commands, pace, progress)
-        rows = (row for reply in replies for row in self._connection.rows(doing, reply))
-        try:
-            return understood(rows)
-        except ProtocolError as error:
-            self.close()
-            raise verdict(self._router, doing, error) from error
+        return understood(row for reply in replies for row in self._connection.rows(doing, reply))
 
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
         """See `worker.ports.RouterSession`."""
@@ -166,13 +159,7 @@ class Session:
     def _observe(self, doing: str, commands: Sequence[Command]) -> Observation:
         pace = Pace(2, self._settings.command_timeout_s, self._settings.read_timeout_s)
         rows, servers = self._connection.run(doing, commands, pace)
-        try:
-            return observed(
-                self._connection.rows(doing, rows), self._connection.rows(doing, servers)
-            )
-        except ProtocolError as error:
-            self.close()
-            raise verdict(self._router, doing, error) from error
+        return observed(self._connection.rows(doing, rows), self._connection.rows(doing, servers))
 
     def probe(self, address: str, mac: str) -> Probe:
         """Ping a device from the router, and see what its log says of it.
@@ -195,6 +182,11 @@ class Session:
     def closed(self) -> bool:
         """Whether it is of no more use."""
         return self._connection.closed
+
+    @property
+    def rests_until(self) -> float:
+        """Until when its router is to be left alone, by `time.monotonic`."""
+        return self._connection.rests_until
 
 
 def open_session(config: RouterConfig, settings: Settings) -> Session:
@@ -257,7 +249,7 @@ def identify(
     name, resource, board, license_, *probe = connection.run(
         "reading identity",
         [
-            ("/system/identity/print",),
+            ("/system/identity/print", "=.proplist=name"),
             ("/system/resource/print", "=.proplist=version,uptime"),
             # a CHR has no such menu, others no system id: a trap of either is an answer
             ("/system/routerboard/print", "=.proplist=serial-number"),

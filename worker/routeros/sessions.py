@@ -45,6 +45,10 @@ class Sessions:
                 used = self._in_use[router]
                 if used is None or not used.closed:
                     raise RouterUnreachable(router, "another pass of this process is at it still")
+                if used.rests_until > monotonic():
+                    resting = RouterUnreachable(router, "a request was given up a moment ago")
+                    resting.given_up = True
+                    raise resting
             self._close_expired()
             session = self._take_idle(router)
             self._in_use[router] = session
