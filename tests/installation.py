@@ -73,6 +73,7 @@ class Installation:
         simulator: further arguments of the simulator.
         inventory: router -> lines that its table has besides, or instead (`key = value`).
         tables: more tables of the inventory.
+        sources: source -> its order.
         brake: the lines of its table `brake`; what is not about the brake is without it.
         environ_more: variables beside those that every worker here has.
         worker_command: what runs a worker process; its kind is appended.
@@ -85,6 +86,7 @@ class Installation:
     simulator: Sequence[str] = ()
     inventory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tables: str = ""
+    sources: Mapping[str, str] = field(default_factory=lambda: {builders.SOURCE: "revisions"})
     brake: str = "enabled = false"
     worker_command: Sequence[str] = (sys.executable, "-m", "worker.runtime.process")
     environ_more: dict[str, str] = field(default_factory=dict)
@@ -102,7 +104,7 @@ class Installation:
         self._stack.close()
 
     def _start(self, stack: ExitStack) -> None:
-        self.valkey = stack.enter_context(EmbeddedServer(self.directory / "valkey"))
+        self.valkey = stack.enter_context(self.make_valkey(self.directory / "valkey"))
         self.client = stack.enter_context(self.valkey.client())
         self.store: Store = open_store(self.client, PREFIX)
         stack.callback(self._end_workers)
@@ -133,19 +135,32 @@ class Installation:
             open_publisher(self.valkey.url, clock=lambda: datetime.now(UTC), prefix=PREFIX)
         )
 
+    def make_valkey(self, directory: Path) -> EmbeddedServer:
+        """Which Valkey it is."""
+        return EmbeddedServer(directory)
+
     def port_of(self, router: Mapping[str, Any]) -> int:
         """Where workers find a router."""
-        port: int = router[f"{self.transport.replace('-', '_')}_port"]
+        port: int = router[f"{self.transport_of(router['name']).replace('-', '_')}_port"]
         return port
 
+    def transport_of(self, _router: str) -> str:
+        """How workers reach a router."""
+        return self.transport
+
     def _served(self) -> list[str]:
-        rest = ["--rest-port", "0"] if self.transport == "rest" else []
+        rest = ["--rest-port", "0"] if self.serves_rest else []
         return [
             "--version",
             NEWEST,
             *rest,
             *(["--with-mac-server"] if self.menu == MAC_ENTRIES else []),
         ]
+
+    @property
+    def serves_rest(self) -> bool:
+        """Whether the routers serve REST."""
+        return self.transport == "rest"
 
     @property
     def environ(self) -> dict[str, str]:
@@ -165,20 +180,21 @@ class Installation:
         for each in self.ready["routers"]:
             keys = {
                 "host": f'"{each["host"]}"',
-                "transport": f'"{self.transport}"',
+                "transport": f'"{self.transport_of(each["name"])}"',
                 "port": str(self.port_of(each)),
                 "username": f'"{self.ready["user"]}"',
                 "password_env": '"ROUTER_PASSWORD"',
                 "fingerprint": f'"{each["fingerprint_sha256"]}"',
                 "dhcp_server": f'"{SERVER}"',
             } | dict(self.inventory.get(each["name"], {}))
-            if self.transport == "api":  # which shows no certificate
+            if self.transport_of(each["name"]) == "api":  # which shows no certificate
                 keys.pop("fingerprint")
             lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
             tables.append(f"[routers.{each['name']}]\n{lines}\n")
         tables.append(f"[brake]\n{self.brake}\n")
         tables.append(self.tables)
-        tables.append(f'[sources."{builders.SOURCE}"]\norder = "revisions"\n')
+        for source, order in self.sources.items():
+            tables.append(f'[sources."{source}"]\norder = "{order}"\n')
         (self.directory / "routers.toml").write_text("\n".join(tables))
 
     def start_workers(self, *kinds: str) -> None:

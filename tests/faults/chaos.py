@@ -19,24 +19,36 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from producers.errors import PublishFailed
-from tests.faults.harness import Harness, expected_rows
-from tests.faults.history import deliveries, history
+from tests import builders
+from tests.faults import estate, odd_worker
+from tests.faults.faulty_redis import FaultyServer
+from tests.faults.harness import Harness, places_of, row_of
+from tests.faults.history import SOURCE, deliveries, history, living_around
+from tests.faults.leftovers import leftovers
 from tests.faults.links import Link
 from tests.faults.mischief import KINDS, LEASE_S, SERVICE_MS
 from tests.installation import LEASES, Worker
+from worker.core.entry import is_host_address, scopes_meet
 from worker.errors import StoreUnavailable
 
 COMMAND_TIMEOUT_S = 2.0
 """LEASEWIRE_COMMAND_TIMEOUT_S of tests/installation.py: it is TCP_USER_TIMEOUT too."""
 EVENTS_A_SECOND = 60
+DISPLACED_BY = 60
 CONVERGES_IN_S = 180.0
+_CURSED_MAC, _CURSED_ADDRESS = "00:00:5E:00:53:FE", "198.51.100.254"
 _HOLDER = re.compile(r"held by service (\S+) ")
+
+
+_ENDLESS = frozenset({"pool-nearly-full", "rogue-device", "dead-letters"})
+"""Alerts of what is there at the end: of the odd router, and of the service that none can plan."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +81,26 @@ class Chaos(Harness):
     touched: set[tuple[str, str]] = field(default_factory=set)
     copies: list[tuple[str, str, str]] = field(default_factory=list)
     """Router, comment and id of rows that a person copied from ours."""
+    said: list[dict] = field(default_factory=list)
+    """What was published, in order; what Redis may have lost is said again."""
+    events: Sequence[dict] = ()
+    """The history, in the order in which it happened."""
+    alerts_seen: set[str] = field(default_factory=set)
+    """Kinds of those that were open at some moment."""
+    is_far_behind: bool = False
+    """Redis's clock, further than the contract allows."""
+    _pending: list[dict] = field(default_factory=list)
     _timers: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def _start(self, stack: ExitStack) -> None:
         self._link_stack = stack
         super()._start(stack)
+
+    def make_valkey(self, directory: Path) -> FaultyServer:
+        """One whose clock can be set."""
+        self.valkey: FaultyServer = FaultyServer(directory)
+        return self.valkey
 
     def port_of(self, router: Mapping[str, Any]) -> int:
         """The port of its link."""
@@ -101,6 +127,24 @@ class Chaos(Harness):
         self.copies = [each for each in self.copies if each[0] != router]
         self.add_foreign_rows(router)
 
+    def say_again(self, since: int) -> None:
+        """Publish what was published since; Redis may have lost it."""
+        self._pending += self.said[since:]
+
+    def send_manifest(self, rng: random.Random) -> None:
+        """Publish a manifest whose job died after its first part, and then a whole one."""
+        place = len(self.events) * self.counts["events"] // max(1, self.counts["to publish"])
+        living = living_around(self.events, place, 4 * DISPLACED_BY)
+        number, taken_at = self.number(), datetime.now(UTC)
+        rng.shuffle(living)
+        died = manifest_parts(f"resync-{number}", living, taken_at - timedelta(seconds=5), "a")
+        rng.shuffle(living)
+        ahead = timedelta(seconds=rng.uniform(0, 45))
+        whole = manifest_parts(f"resync-{number}", living, taken_at + ahead, "b")
+        rng.shuffle(whole)
+        self.later(0, lambda: self._pending.extend(died[:1]))
+        self.later(rng.uniform(0.5, 3), lambda: self._pending.extend(whole))
+
     def look_at_all(self, router: str) -> None:
         """A person lets a router be rebuilt."""
         services = self.store.keys.router_block(router).services
@@ -121,13 +165,19 @@ class Chaos(Harness):
 
     def unleash(self, rng: random.Random, arriving: Sequence[dict], scale: Scale) -> None:
         """Publish and let things go wrong; at the end all faults are over."""
-        began, sent, next_fault = time.monotonic(), 0, 0.5
+        self.counts["to publish"] = len(arriving)
+        began, sent, next_fault, next_look = time.monotonic(), 0, 0.5, 1.0
         while (elapsed := time.monotonic() - began) < scale.seconds or sent < len(arriving):
             if next_fault <= elapsed < scale.seconds:
                 self._begin_fault(rng)
                 next_fault += rng.expovariate(scale.faults_a_second)
+            if next_look <= elapsed:
+                self._see_alerts()
+                next_look += 1
             self._fire()
             self.start_ended()
+            if self._pending and self._publish(self._pending[:100], again=True):
+                del self._pending[:100]
             due = min(len(arriving), int(len(arriving) * elapsed / (scale.seconds * 0.95)) + 1)
             if sent < due:
                 size = min(rng.randint(1, 20), len(arriving) - sent)
@@ -135,15 +185,24 @@ class Chaos(Harness):
             else:
                 time.sleep(0.01)  # the pace of publishing
         self._fire(all_of_them=True)
+        while self._pending:
+            if self._publish(self._pending[:100], again=True):
+                del self._pending[:100]
+        del self.counts["to publish"]
 
-    def _publish(self, events: Sequence[dict]) -> bool:
+    def _publish(self, events: Sequence[dict], *, again: bool = False) -> bool:
         try:
             self.publisher.publish(events)
         except PublishFailed:
             self.counts["publishes repeated"] += 1
             return False
-        self.counts["events"] += len(events)
+        self.said += events
+        self.counts["said once more" if again else "events"] += len(events)
         return True
+
+    def _see_alerts(self) -> None:
+        with contextlib.suppress(redis.RedisError, StoreUnavailable):
+            self.alerts_seen |= {alert.kind for alert in self.store.alerts.open()}
 
     def _begin_fault(self, rng: random.Random) -> None:
         kind = rng.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
@@ -201,7 +260,8 @@ class Chaos(Harness):
                 if (router, service) in self.touched:
                     self._remove_copies(router, service)
         for letter in self.store.views.dead_letters():
-            if letter.reason in ("connection-lost", "does-not-stick"):
+            known = letter.reason in ("connection-lost", "does-not-stick", "internal-error")
+            if known and letter.service_id != odd_worker.CURSED:
                 self.counts["dead letters tried again"] += 1
                 self.leasewire("dead-letters", "replay", letter.id)
 
@@ -227,6 +287,40 @@ class Chaos(Harness):
                 del self.foreign[router][copy]
                 self.counts["copies that outlived their original"] += 1
 
+    def wrong_letters(self) -> list[str]:
+        """Dead letters but the one of the service that no worker can plan."""
+        expected = (odd_worker.CURSED, "internal-error")
+        return [
+            f"dead letter {letter.reason} of {letter.service_id or letter.id}: {letter.detail!a}"
+            for letter in self.store.views.dead_letters()
+            if (letter.service_id, letter.reason) != expected
+        ]
+
+    def wrong_alerts(self, within_s: float = 25) -> list[str]:
+        """Alerts that are open though their reason is over, and those that nobody began."""
+        estate.fill_odd_pool(self.control[estate.ODD])
+        deadline = time.monotonic() + within_s
+        while True:
+            self.start_ended()
+            asked = self.store.keys.reports_block()
+            self.client.zadd(asked[1], dict.fromkeys(self.control, 0), xx=True)
+            open_now = {alert.name: alert for alert in self.store.alerts.open()}
+            kinds = {alert.kind for alert in open_now.values()}
+            wrong = [
+                f"alert {name!a} is open: {alert.text!a}"
+                for name, alert in open_now.items()
+                if alert.kind not in _ENDLESS
+            ]
+            wrong += [f"no alert {kind} is open" for kind in sorted(_ENDLESS - kinds)]
+            if not wrong or time.monotonic() > deadline:
+                return wrong
+            time.sleep(0.5)  # the pace of looking
+
+    def leftovers(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
+        """What must not be left in Redis."""
+        besides = frozenset({odd_worker.CURSED})
+        return leftovers(self.client, self.store, self.expected(events), besides)
+
     def _unrest(self) -> list[str]:
         found = [f"{self.store.journal.depth('events')} events in the journal"]
         for router in self.control:
@@ -240,24 +334,52 @@ class Chaos(Harness):
     def conflicts(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
         """Services that neither have what they want nor wait for one that has it."""
         found = []
-        wanted = expected_rows(events, list(self.control))
-        for router, wants in wanted.items():
+        for router, entries in self.expected(events).items():
+            wants = {service: row_of(entry) or {} for service, entry in entries.items()}
             have, waiting = self.own_rows(router), self.store.views.router_waiting(router)
-            for service in sorted(wants.keys() | have.keys()):
+            lists = self.own_lists(router)
+            for service in sorted(wants.keys() | have.keys() | lists.keys()):
                 want, got, why = wants.get(service), have.get(service, []), waiting.get(service)
-                if got == ([want] if want else []):
+                listed = lists.get(service, [])
+                if got == ([want] if want else []) and listed == places_of(entries.get(service)):
                     self.counts["services in sync"] += 1
                     continue
                 if not _waits_rightly(service, wants, have, waiting):
                     holders = _HOLDER.findall(why["detail"]) if why else []
                     of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in holders}
                     found.append(
-                        f"{router} {service}: wanted {want}, found {got}, said {why}; "
-                        f"holders want, have and say {of_holders}"
+                        f"{router} {service}: wanted {want}, found {got} and in lists {listed}, "
+                        f"said {why}; holders want, have and say {of_holders}"
                     )
                 self.counts["services that wait for a holder"] += 1
             found += self.changed_foreign_rows(router)
         return found
+
+
+@dataclass
+class OnEstate(Chaos):
+    """Chaos on the routers of `estate.py`; three at the least."""
+
+    def _start(self, stack: ExitStack) -> None:
+        super()._start(stack)
+        estate.fill_odd_pool(self.control[estate.ODD])
+
+    def add_foreign_rows(self, name: str) -> None:
+        """Set a router up first that has nothing yet."""
+        if not self.resets.get(name):
+            estate.set_up(self.control[name])
+            if "wrong_bodies_after_boot" in self.control[name].faults():
+                self.control[name].set_faults(wrong_bodies_after_boot=6)
+        super().add_foreign_rows(name)
+
+    @property
+    def serves_rest(self) -> bool:
+        """Some routers are reached so."""
+        return True
+
+    def transport_of(self, router: str) -> str:
+        """Each router in its own way."""
+        return estate.transport_of(router)
 
 
 def _waits_rightly(
@@ -290,7 +412,58 @@ def _waits_rightly(
 
 
 def _meets(one: Mapping[str, str] | None, other: Mapping[str, str] | None) -> bool:
-    return bool(one and other) and any(one[key] == other[key] for key in ("mac-address", "address"))
+    if not one or not other:
+        return False
+    same_mac = one["mac-address"] == other["mac-address"]
+    same_address = one["address"] == other["address"] and is_host_address(one["address"])
+    return same_address or (same_mac and scopes_meet(one["server"], other["server"]))
+
+
+def manifest_parts(
+    name: str, services: Sequence[str], taken_at: datetime, attempt: str, size: int = 120
+) -> list[dict]:
+    """A manifest that has all services which it does not list cancelled."""
+    pages = [services[at : at + size] for at in range(0, len(services), size)] or [[]]
+    return [
+        {
+            "specversion": "1.0",
+            "id": f"{name}-{attempt}:{number}",
+            "source": SOURCE,
+            "type": "leasewire.inventory.manifest.v1",
+            "subject": f"inventory/{name}",
+            "time": taken_at.isoformat(),
+            "datacontenttype": "application/json",
+            "data": {
+                "manifest_id": name,
+                "part": number,
+                "parts": len(pages),
+                "taken_at": taken_at.isoformat(),
+                "missing": "cancel",
+                "services": [{"service_id": each} for each in page],
+            },
+        }
+        for number, page in enumerate(pages, 1)
+    ]
+
+
+def make_chaos(directory: Path, routers: int) -> OnEstate:
+    """An installation as `estate.py` has it; nothing runs yet."""
+    chaos = OnEstate(
+        directory,
+        routers,
+        simulator=["--order", "shuffle", "--latency-ms", "10", "--service-ms", str(SERVICE_MS)],
+        inventory=estate.keys_of(routers),
+        tables=estate.TABLES,
+        sources=estate.SOURCES,
+        worker_command=[sys.executable, "-m", "tests.faults.odd_worker"],
+    )
+    chaos.environ_more = {
+        "LEASEWIRE_ROUTER_RECHECK_S": "2",
+        "LEASEWIRE_WATCH_EVERY_S": "5",
+        "LEASEWIRE_REPORT_EVERY_S": "10",
+    }
+    odd_worker.shares(directory, 0)
+    return chaos
 
 
 def run(
@@ -298,23 +471,19 @@ def run(
 ) -> tuple[dict[str, Any], list[str]]:
     """One run; returns the table, and what does not hold."""
     rng = random.Random(seed)
-    chaos = Chaos(
-        directory,
-        scale.routers,
-        simulator=["--order", "shuffle", "--latency-ms", "10", "--service-ms", str(SERVICE_MS)],
-    )
-    chaos.environ_more = {"LEASEWIRE_ROUTER_RECHECK_S": "2"}
-    with chaos:
+    with make_chaos(directory, scale.routers) as chaos:
         chaos.start_workers("events", "routers", "events", "routers")
-        events = history(
+        chaos.events = events = history(
             rng,
             list(chaos.control),
             scale.services,
             scale.events,
             conflicting=scale.conflicting,
+            wide=True,
         )
-        arriving = deliveries(rng, events, duplicates=0.2, displaced_by=60)
-        chaos.unleash(rng, arriving, scale)
+        arriving = deliveries(rng, events, duplicates=0.2, displaced_by=DISPLACED_BY)
+        cursed = builders.activated(odd_worker.CURSED, mac=_CURSED_MAC, ipv4=_CURSED_ADDRESS)
+        chaos.unleash(rng, [cursed, *arriving], scale)
         began = time.monotonic()
         problems = chaos.come_to_rest(deadline_s, conflicting=scale.conflicting)
         chaos.leasewire("reconcile", "--apply")
@@ -323,10 +492,13 @@ def run(
         chaos.let_orphaned_copies_be_ours()
         differ = (chaos.conflicts if scale.conflicting else chaos.differences)(events)
         foreign = [each for router in chaos.control for each in chaos.changed_foreign_rows(router)]
-        lost = chaos.without_final_outcome(events)
+        lost = chaos.without_final_outcome([*events, cursed])
         if scale.conflicting:
             lost = [each for each in lost if not _waits(chaos, events, each)]
         doubled = chaos.double_entries()
+        letters = chaos.wrong_letters()
+        alerts = chaos.wrong_alerts()
+        left = [] if scale.conflicting else chaos.leftovers(events)
         links = chaos.links.values()
         table = {
             "seed": seed,
@@ -339,14 +511,18 @@ def run(
             "went on late, nothing to deliver": sum(link.lost_by_reset for link in links),
             "went on late, and delivered": sum(link.delivered_late for link in links),
             **dict(chaos.counts),
+            "alerts seen": ", ".join(sorted(chaos.alerts_seen)),
             "converged after": f"{converged_s:.1f} s" if not problems else "never",
             "lost": len(lost),
             "doubled": len(doubled),
             "foreign rows changed": len(foreign),
             "other differences": len(differ) - len(foreign),
+            "false dead letters": len(letters),
+            "alerts wrongly open or never begun": len(alerts),
+            "left in Redis": len(left),
         }
         lost = [f"{each} has no final outcome" for each in lost]
-        return table, [*problems, *differ, *lost, *doubled]
+        return table, [*problems, *differ, *lost, *doubled, *letters, *alerts, *left]
 
 
 def _waits(chaos: Chaos, events: Sequence[Mapping[str, Any]], event_id: str) -> bool:

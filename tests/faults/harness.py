@@ -3,20 +3,34 @@
 import random
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
-from contracts import event_key, parse_event, version_hash
+from contracts import event_key, parse_event
+from tests import builders
+from tests.faults.estate import foreign_rows
 from tests.installation import INSTALLATION, LEASES, Installation, Worker
-from worker.core.entry import wanted_entries
+from worker.core.entry import (
+    ANY_SERVER,
+    NO_MAC,
+    Entry,
+    is_host_address,
+    scopes_meet,
+    wanted_entries,
+)
 from worker.core.fold import fold
 from worker.core.outcome import FINAL
 from worker.core.ownership import parse_tag, tag_text
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
-from worker.core.version import Version
+from worker.core.rows import ADDRESS_LISTS, OPTIONS
+from worker.inventory import load_inventory
+from worker.routeros.lease_entries import values_of
+from worker.routeros.menus import LEASE, OPTION
 
 
 @dataclass
@@ -25,7 +39,9 @@ class Harness(Installation):
 
     in_flight_at_kills: set[str] = field(default_factory=set)
     foreign: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
-    """Router -> id -> row that nothing of ours may change."""
+    """Router -> id -> lease that nothing of ours may change."""
+    beside: dict[str, dict[tuple[str, str], dict[str, str]]] = field(default_factory=dict)
+    """Router -> (menu, id) -> row of another menu that nothing of ours may change."""
     resets: dict[str, list[int]] = field(default_factory=dict)
     """Router -> how long its journal was when its configuration was reset."""
 
@@ -37,13 +53,20 @@ class Harness(Installation):
     def add_foreign_rows(self, name: str) -> None:
         """Put rows of others on a router that has none yet."""
         router = self.control[name]
-        for n, comment in enumerate(["printer", "leasewire:other:SVC-1", "", "caf\u00e9", "tmp"]):
-            values = {
-                "mac-address": f"00:00:5E:F0:00:{n:02X}",
-                "address": f"198.51.100.{n + 1}",
-            }
-            router.add_row(LEASES, values | ({"comment": comment} if comment else {}))
+        for menu, values in foreign_rows(name):
+            router.add_row(menu, values)
         self.foreign[name] = {row[".id"]: row for row in router.rows(LEASES)}
+        self.beside[name] = {
+            (menu, row[".id"]): row
+            for menu in (ADDRESS_LISTS, OPTIONS, "/ip/pool", "/ip/dhcp-server")
+            for row in router.rows(menu)
+        }
+
+    @property
+    def policies(self) -> dict[str, RouterPolicy]:
+        """By router, as the inventory says."""
+        inventory = load_inventory(self.directory / "routers.toml", environ=self.environ)
+        return {name: router.policy for name, router in inventory.routers.items()}
 
     def kill(self, worker: Worker) -> None:
         """End a worker as a crash would, note what it had in flight, and start another."""
@@ -69,20 +92,33 @@ class Harness(Installation):
         """Service -> its rows as far as compared; `""` are rows of nobody that should be here."""
         found: dict[str, list[dict[str, str]]] = {}
         for row in self.control[router].rows(LEASES):
-            if row[".id"] not in self.foreign[router]:
-                tag = parse_tag(row.get("comment", ""))
-                ours = tag is not None and tag.installation == INSTALLATION
-                found.setdefault(tag.service_id if tag and ours else "", []).append(_shown(row))
+            if row[".id"] not in self.foreign[router] and row.get("dynamic") != "true":
+                found.setdefault(_service_in(row), []).append(_shown(row))
         return found
+
+    def own_lists(self, router: str) -> dict[str, list[tuple[str, str, str]]]:
+        """Service -> its rows of address lists: list, address, `disabled`."""
+        found: dict[str, list[tuple[str, str, str]]] = {}
+        for row in self.control[router].rows(ADDRESS_LISTS):
+            if (ADDRESS_LISTS, row[".id"]) in self.beside[router] or row.get("dynamic") == "true":
+                continue
+            shown = (row["list"], row["address"], row.get("disabled", "false"))
+            found.setdefault(_service_in(row), []).append(shown)
+        return {service: sorted(rows) for service, rows in found.items()}
 
     def changed_foreign_rows(self, router: str) -> list[str]:
         """Rows of others that are not as they were, byte by byte."""
-        now = {row[".id"]: row for row in self.control[router].rows(LEASES)}
-        foreign = self.foreign[router].items()
+        foreign = {(LEASES, row_id): row for row_id, row in self.foreign[router].items()}
+        foreign |= self.beside[router]
+        now = {
+            (menu, row[".id"]): row
+            for menu in sorted({menu for menu, _ in foreign})
+            for row in self.control[router].rows(menu)
+        }
         return [
-            f"{router} {row_id}: foreign row {row} is now {now.get(row_id)}"
-            for row_id, row in foreign
-            if now.get(row_id) != row
+            f"{router} {key}: foreign row {row!a} is now {now.get(key)!a}"
+            for key, row in foreign.items()
+            if now.get(key) != row
         ]
 
     # What must hold in the end.
@@ -90,15 +126,35 @@ class Harness(Installation):
     def differences(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
         """How the routers differ from the fold of the events; and foreign rows from themselves."""
         found = []
-        wanted = expected_rows(events, list(self.control))
-        for router in self.control:
-            have = self.own_rows(router)
-            for service in sorted(wanted[router].keys() | have.keys()):
-                want, got = wanted[router].get(service), have.get(service, [])
+        wanted = self.expected(events)
+        for router, entries in wanted.items():
+            have, lists = self.own_rows(router), self.own_lists(router)
+            for service in sorted(entries.keys() | have.keys() | lists.keys()):
+                want, got = row_of(entries.get(service)), have.get(service, [])
                 if got != ([want] if want else []):
                     found.append(f"{router} {service}: wanted {want}, found {got}")
+                listed = places_of(entries.get(service))
+                if lists.get(service, []) != listed:
+                    found.append(
+                        f"{router} {service}: wanted in lists {listed}, found {lists.get(service)}"
+                    )
+            found += self.wrong_options(router, entries.values())
             found += self.changed_foreign_rows(router)
         return found
+
+    def expected(self, events: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Entry]]:
+        """Router -> service -> what the fold of all events asks for there."""
+        return expected_entries(events, self.policies, self.sources)
+
+    def wrong_options(self, router: str, entries: Iterable[Entry]) -> list[str]:
+        """Options that leases are to name and that the router has not, or not so."""
+        rows = {row["name"]: values_of(OPTION, row) for row in self.control[router].rows(OPTIONS)}
+        needed = {name: fields for entry in entries for name, fields in entry.options.items()}
+        return [
+            f"{router}: wanted option {fields}, found {rows.get(name)}"
+            for name, fields in sorted(needed.items())
+            if not fields.items() <= rows.get(name, {}).items()
+        ]
 
     def without_final_outcome(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
         """Events of which nothing final was said.
@@ -143,45 +199,82 @@ class Harness(Installation):
                     rows.pop(row_id, None)
                     if entry["after"]:
                         rows[row_id] = entry["after"]
-                for field_name in ("mac-address", "address"):
-                    values = [row[field_name] for row in rows.values() if field_name in row]
-                    held = [v for v in values if v not in ("0.0.0.0", "00:00:00:00:00:00")]  # noqa: S104 - a field's value
-                    if len(held) != len(set(held)):
-                        found.append(f"{name}: two rows with one {field_name} at {entry['seq']}")
+                found += [f"{name}: {twice} at {entry['seq']}" for twice in _held_twice(rows)]
         return found
 
 
-def expected_rows(
-    events: Sequence[Mapping[str, Any]], routers: Sequence[str]
-) -> dict[str, dict[str, dict[str, str]]]:
-    """Router -> service -> the row that the fold of all events asks for."""
+def expected_entries(
+    events: Sequence[Mapping[str, Any]],
+    policies: Mapping[str, RouterPolicy],
+    orders: Mapping[str, str],
+) -> dict[str, dict[str, Entry]]:
+    """Router -> service -> what the fold of all events asks for; what is over is left out.
+
+    Args:
+        events: in any order.
+        policies: by router.
+        orders: how each source orders its events.
+    """
     records: dict[str, ServiceRecord] = {}
     for raw in events:
         event = parse_event(raw)
         service = event.service_id
-        version = Version(0, event.data.revision or 0, 0, version_hash(raw))
+        version = builders.version_of(raw, order=orders[raw["source"]])
         before = records.get(service, ServiceRecord(service))
         records[service] = fold(before, event, version).record
-    policies = {router: RouterPolicy(INSTALLATION) for router in routers}
-    rows: dict[str, dict[str, dict[str, str]]] = {router: {} for router in routers}
+    entries: dict[str, dict[str, Entry]] = {router: {} for router in policies}
     for service, record in records.items():
         for router, entry in wanted_entries(record, policies).items():
             if entry.fields is not None:
-                comment = tag_text(INSTALLATION, service)
-                rows[router][service] = {**entry.fields, "comment": comment}
-    return rows
+                entries[router][service] = entry
+    return entries
+
+
+def row_of(entry: Entry | None) -> dict[str, str] | None:
+    """A lease as `own_rows` shows it."""
+    if entry is None or entry.fields is None:
+        return None
+    comment = tag_text(INSTALLATION, entry.service_id)
+    return {**LEASE.defaults, **entry.fields, "comment": comment, "disabled": "false"}
+
+
+def places_of(entry: Entry | None) -> list[tuple[str, str, str]]:
+    """Rows of lists as `own_lists` shows them."""
+    return sorted((*place, "false") for place in (entry.listed if entry else ()))
+
+
+def _held_twice(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """MACs and addresses that two static leases of a router hold; a pool is no address."""
+    static = [row for row in rows.values() if row.get("dynamic") != "true"]
+    places = Counter(row["address"] for row in static if is_host_address(row["address"]))
+    enabled = [row for row in static if row.get("disabled") != "true" and "mac-address" in row]
+    macs = [(row["mac-address"], row.get("server", ANY_SERVER)) for row in enabled]
+    by_mac: dict[str, list[str]] = {}
+    for mac, server in macs:
+        by_mac.setdefault(mac, []).append(server)
+    return [
+        *(f"two rows with the address {each}" for each, times in places.items() if times > 1),
+        *(
+            f"two rows with the MAC {mac}"
+            for mac, servers in by_mac.items()
+            if mac != NO_MAC and any(scopes_meet(*pair) for pair in combinations(servers, 2))
+        ),
+    ]
+
+
+def _service_in(row: Mapping[str, str]) -> str:
+    tag = parse_tag(row.get("comment", ""))
+    return tag.service_id if tag is not None and tag.installation == INSTALLATION else ""
 
 
 def _shown(row: Mapping[str, str]) -> dict[str, str]:
+    """A lease in normal form; of its comment our tag alone: people may write behind it."""
+    comment = row.get("comment", "")
+    service = _service_in(row)
     return {
-        "mac-address": row.get("mac-address", ""),
-        "address": row.get("address", ""),
-        "server": row.get("server", "all"),
-        "block-access": "yes"
-        if row.get("block-access", row.get("blocked")) in ("true", "yes")
-        else "no",
-        "dhcp-option": row.get("dhcp-option", ""),
-        "comment": row.get("comment", ""),
+        **values_of(LEASE, row),
+        "comment": tag_text(INSTALLATION, service) if service else comment,
+        "disabled": row.get("disabled", "false"),
     }
 
 

@@ -2,15 +2,17 @@
 
 At every moment no two services of a router have one MAC or address, but for the two events of a
 swap, which follow each other. In a conflicting history services share MACs and addresses by design.
-Revisions count up per service.
+Revisions count up per service; what the source ordered by times says has a later time each.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from tests import builders
+from tests.faults import estate
 
 SOURCE = builders.SOURCE
 SERVER = "dhcp-vlan-32"
@@ -24,7 +26,11 @@ class _Service:
     addresses: list[str]
     revision: int = 0
     status: str = "none"
-    events: list[dict[str, Any]] = field(default_factory=list)
+    source: str = SOURCE
+    server: str = SERVER
+    pool: str | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+    """Fields of its block besides."""
 
     @property
     def id(self) -> str:
@@ -39,13 +45,14 @@ def _address(number: int, choice: int) -> str:
     return f"100.{64 + choice}.{number >> 8}.{number & 255}"
 
 
-def history(  # noqa: C901 - one case an event
+def history(  # noqa: C901, PLR0912, PLR0913 - one case an event, and what decides them
     rng: random.Random,
     routers: Sequence[str],
     services: int,
     events: int,
     *,
     conflicting: bool = False,
+    wide: bool = False,
 ) -> list[dict]:
     """As many events of as many services, in the order in which they happened.
 
@@ -55,6 +62,8 @@ def history(  # noqa: C901 - one case an event
         services: how many.
         events: how many.
         conflicting: two of three services must share their MACs, and their addresses, with others.
+        wide: of routers as `estate.py` has them: pools, plans, options, two DHCP servers, two
+            sources; and of one service in ten much is said.
     """
     macs, addresses = (services // 3, 3) if conflicting else (services, 1)
     every = [
@@ -66,9 +75,17 @@ def history(  # noqa: C901 - one case an event
         )
         for n in range(services)
     ]
+    weights = [1] * services
+    if wide:
+        weights = [_OFTEN if n % _OFTEN == 0 else 1 for n in range(services)]
+        for service in every:
+            _widen(service, rng)
     said: list[dict[str, Any]] = []
     while len(said) < events:
-        service = rng.choice(every)
+        (service,) = rng.choices(every, weights)
+        if wide and service.status == "on" and rng.random() < _WIDE_SHARE:
+            said.append(_say_more(service, rng))
+            continue
         if service.status in ("none", "cancelled"):
             said.append(_say(service, "activated"))
             service.status = "on"
@@ -87,7 +104,8 @@ def history(  # noqa: C901 - one case an event
                 )
                 said.append(_say(service, name, **data))
             case "suspend":
-                said.append(_say(service, "suspended"))
+                mode = rng.choice(_MODES) if wide else None
+                said.append(_say(service, "suspended", suspension=mode and {"mode": mode}))
             case "resume":
                 said.append(_say(service, "resumed"))
             case "snapshot":
@@ -95,7 +113,9 @@ def history(  # noqa: C901 - one case an event
                 said.append(_say(service, "snapshot"))
             case "move":
                 service.router = rng.choice(routers)
-                access = {"router": service.router, "dhcp_server": SERVER}
+                if wide:
+                    service.server = rng.choice(estate.SERVERS)
+                access = {"router": service.router, "dhcp_server": service.server}
                 name, data = rng.choice([("snapshot", {}), ("moved", {"access": access})])
                 said.append(_say(service, name, **data))
             case "swap":
@@ -110,16 +130,96 @@ def history(  # noqa: C901 - one case an event
     return said
 
 
+def _widen(service: _Service, rng: random.Random) -> None:
+    """Give a service what only some have."""
+    service.server = rng.choice(estate.SERVERS)
+    if service.number % 7 == 3:
+        service.source = estate.BY_TIMES
+    if rng.random() < _POOL_SHARE:
+        service.pool = rng.choice(estate.POOLS)
+    service.more = {name: value(rng) for name, value in _MORE.items() if rng.random() < 1 / 2}
+
+
+def _plan(rng: random.Random) -> dict[str, Any]:
+    rates = rng.choice([{}, {"down_kbps": rng.choice([20_000, 60_000]), "up_kbps": 5_000}])
+    return {"code": rng.choice(estate.PLANS), **rates}
+
+
+def _dns_servers(rng: random.Random) -> list[str]:
+    return rng.sample(["9.9.9.9", "1.1.1.1", "8.8.8.8"], rng.randint(0, 2))
+
+
+def _options(rng: random.Random) -> list[dict[str, Any]]:
+    return rng.choice([[], [{"code": 42, "hex": "0a000001"}], [{"code": 66, "hex": "61"}]])
+
+
+_MORE: Final = {"plan": _plan, "dns_servers": _dns_servers, "options": _options}
+_MODES: Final = (None, None, "block", "walled_garden", "throttle")
+_OFTEN: Final = 10
+"""One service in so many is spoken of so much more often."""
+_WIDE_SHARE: Final = 0.25
+_POOL_SHARE: Final = 0.15
+_BEGAN: Final = datetime.now(UTC)
+
+
+def _say_more(service: _Service, rng: random.Random) -> dict[str, Any]:
+    """One of the events that only wide histories have."""
+    match rng.choice(["plan", "dns_servers", "options", "address"]):
+        case "plan":
+            service.more["plan"] = _plan(rng)
+            return _say(service, "plan_changed", plan=service.more["plan"])
+        case "dns_servers":
+            service.more["dns_servers"] = _dns_servers(rng)
+            return _say(service, "dns_changed", dns_servers=service.more["dns_servers"])
+        case "options":
+            service.more["options"] = _options(rng)
+            return _say(service, "options_changed", options=service.more["options"])
+        case _:
+            service.pool = rng.choice([None, *estate.POOLS])
+            return _say(service, "address_changed", address=_block_of(service)["address"])
+
+
+def _block_of(service: _Service) -> dict[str, Any]:
+    return builders.service_block(
+        router=service.router,
+        server=service.server,
+        mac=service.macs[0],
+        ipv4=service.addresses[0],
+        pool=service.pool,
+        **service.more,
+    )
+
+
 def _say(service: _Service, name: str, **data: Any) -> dict[str, Any]:
     service.revision += 1
     if name in ("activated", "snapshot"):
-        data["service"] = builders.service_block(
-            router=service.router,
-            server=SERVER,
-            mac=service.macs[0],
-            ipv4=service.addresses[0],
-        )
-    return builders.event(name, service.id, revision=service.revision, **data)
+        data["service"] = _block_of(service)
+    if service.source == SOURCE:
+        return builders.event(name, service.id, revision=service.revision, **data)
+    # by a right clock none is in the future, and by one that is far behind each is
+    time = _BEGAN + timedelta(microseconds=service.revision)
+    return builders.event(
+        name, service.id, revision=None, source=service.source, time=time.isoformat(), **data
+    )
+
+
+def living_around(events: Sequence[Mapping[str, Any]], at: int, around: int) -> list[str]:
+    """Services of `SOURCE` that lived at any moment near a place in a history.
+
+    So that nothing is amiss whichever of the events near that place had arrived.
+    """
+    living: set[str] = set()
+    found: set[str] = set()
+    for place, event in enumerate(events[: at + around]):
+        if event["source"] != SOURCE:
+            continue
+        if place == max(0, at - around):
+            found |= living
+        service = event["data"]["service_id"]
+        (living.discard if event["type"].endswith(".cancelled.v1") else living.add)(service)
+        if place >= at - around:
+            found |= {service}
+    return sorted(found)
 
 
 def deliveries(

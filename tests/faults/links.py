@@ -84,7 +84,8 @@ class Link:
         self._trap = words, how
 
     def release(self) -> None:
-        """What was caught goes on."""
+        """What was caught goes on, and nothing more is caught."""
+        self._trap = None
         for flow in self._flows:
             flow.late_until = flow.stalled_until = 0
 

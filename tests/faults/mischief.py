@@ -5,10 +5,13 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from simulator.control import RouterControl
+from simulator.control import ControlError, RouterControl
+from tests.faults import estate, odd_worker
+from tests.faults.estate import SUSPENDED
 from tests.faults.history import mac_of
 from tests.installation import LEASES, Worker
 from worker.core.ownership import parse_tag
+from worker.core.rows import ADDRESS_LISTS
 
 if TYPE_CHECKING:
     from tests.faults.chaos import Chaos
@@ -20,11 +23,6 @@ LEASE_S: Final = 4.0
 """LEASEWIRE_ROUTER_LEASE_S of tests/installation.py."""
 SERVICE_MS: Final = 20.0
 """Time of a write, so that faults meet writes under way."""
-GUIDE: Final = (
-    ("/interface/vlan/add", {"name": "vlan-32", "vlan-id": "32", "interface": "ether2"}),
-    ("/ip/dhcp-server/add", {"name": "dhcp-vlan-32", "interface": "vlan-32"}),
-)
-"""What a person sets up on a router that was reset."""
 
 
 def kill_worker(chaos: "Chaos", rng: random.Random, _router: str, _seconds: float) -> Undo:
@@ -88,8 +86,7 @@ def reset(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> 
     control.reset(keep_access=True)
     # restarting opens the ports
     control.power_off()
-    for command, arguments in GUIDE:
-        control.run(command, dict(arguments))
+    estate.set_up(control, was_reset=True)
     chaos.was_reset(router)
 
     def rebuilt() -> None:
@@ -146,6 +143,8 @@ def edit_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: floa
                 {"mac-address": mac_of(number, 0xF2)},
                 {"address": _address_by_hand(number)},
                 {"block-access": rng.choice(["yes", "no"])},
+                {"rate-limit": "1M/1M"},
+                {"comment": row["comment"] + rng.choice([" VIP", ",VIP"])},
             ]
         )
         chaos.control[router].set_row(LEASES, row[".id"], values)
@@ -157,6 +156,112 @@ def remove_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: fl
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
         chaos.control[router].remove_row(LEASES, row[".id"])
+    return None
+
+
+def disable_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+    """A person switches a row of ours off, and on again later."""
+    row, control = _a_row_of_ours(chaos, rng, router), chaos.control[router]
+    if row is None:
+        return None
+    control.set_row(LEASES, row[".id"], {"disabled": "yes"})
+
+    def enable() -> None:
+        try:
+            control.set_row(LEASES, row[".id"], {"disabled": "no"})
+        except ControlError:
+            # it is gone, or its MAC has another row by now: whoever sees that removes it
+            if any(each[".id"] == row[".id"] for each in control.rows(LEASES)):
+                control.remove_row(LEASES, row[".id"])
+
+    return enable
+
+
+def take_off_a_list(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+    """A person takes an address of ours off the list of suspended services, or moves it."""
+    control = chaos.control[router]
+    ours = [
+        row
+        for row in control.rows(ADDRESS_LISTS)
+        if (ADDRESS_LISTS, row[".id"]) not in chaos.beside[router] and row["list"] == SUSPENDED
+    ]
+    if ours:
+        row = rng.choice(ours)
+        if rng.random() < 1 / 2:
+            control.remove_row(ADDRESS_LISTS, row[".id"])
+        else:
+            address = {"address": _address_by_hand(chaos.number())}
+            control.set_row(ADDRESS_LISTS, row[".id"], address)
+    return None
+
+
+def lands_late(menu: str) -> Fault:
+    """The next row that is added to a menu lands late, though its sender gave up: see `links.py`.
+
+    It is back before the second look at what was in flight, which is twice the lease later.
+    """
+
+    def begin(chaos: "Chaos", rng: random.Random, _router: str, seconds: float) -> Undo:
+        plain = [name for name in chaos.control if estate.transport_of(name) == "api"]
+        link = chaos.links[rng.choice(plain)]
+        link.catch(f"{menu}/add".encode(), "late")
+        chaos.later(LEASE_S * rng.uniform(0.7, 1.6) - seconds, link.release)
+        return None
+
+    return begin
+
+
+def raise_in_workers(chaos: "Chaos", rng: random.Random, _router: str, _seconds: float) -> Undo:
+    """Nobody knows why, some looks and folds of all workers raise for a while."""
+    odd_worker.shares(chaos.directory, rng.uniform(0.05, 0.3))
+    return lambda: odd_worker.shares(chaos.directory, 0)
+
+
+def set_clock(chaos: "Chaos", rng: random.Random, _router: str, _seconds: float) -> Undo:
+    """Redis's clock is set forward or back, within the skew that the contract allows."""
+    if not chaos.is_far_behind:
+        chaos.valkey.set_clock(rng.randint(-240, 240))
+    return None
+
+
+def far_behind(chaos: "Chaos", _rng: random.Random, _router: str, _seconds: float) -> Undo:
+    """Redis's clock is a quarter of an hour behind for a while."""
+    if chaos.is_far_behind:
+        return None
+    before = chaos.valkey.offset_s
+    chaos.is_far_behind = True
+    chaos.valkey.set_clock(-900)
+
+    def right_again() -> None:
+        chaos.valkey.set_clock(before)
+        chaos.is_far_behind = False
+
+    return right_again
+
+
+def lose_a_second(chaos: "Chaos", _rng: random.Random, _router: str, seconds: float) -> Undo:
+    """Redis loses power, and what it had not synced; the BSS says again what it said since."""
+    if not chaos.valkey.running:
+        return None
+    moment, said = chaos.valkey.moment(), len(chaos.said)
+
+    def lose() -> None:
+        if chaos.valkey.running and chaos.valkey.lose_what_came_after(moment):
+            chaos.say_again(said)
+
+    chaos.later(min(1.0, seconds), lose)
+    return None
+
+
+def send_a_manifest_twice(
+    chaos: "Chaos", rng: random.Random, _router: str, _seconds: float
+) -> Undo:
+    """The BSS's job dies after a part of its manifest, and runs anew with its parts cut otherwise.
+
+    Its clock is ahead, and what it lists is some seconds old when it arrives.
+    """
+    if not chaos.is_far_behind:
+        chaos.send_manifest(rng)
     return None
 
 
@@ -207,5 +312,14 @@ KINDS: Final[Mapping[str, tuple[float, Fault]]] = {
     "row copied by hand": (3, copy_by_hand),
     "row edited by hand": (5, edit_by_hand),
     "row removed by hand": (3, remove_by_hand),
+    "row switched off by hand": (3, disable_by_hand),
+    "list row changed by hand": (2, take_off_a_list),
+    "list row lands late": (4, lands_late(ADDRESS_LISTS)),
+    "new row lands late": (4, lands_late(LEASES)),
+    "exceptions in workers": (3, raise_in_workers),
+    "Redis's clock set": (2, set_clock),
+    "Redis's clock far behind": (1, far_behind),
+    "Redis loses its last second": (1.5, lose_a_second),
+    "manifest sent twice": (2, send_a_manifest_twice),
 }
 """What may go wrong, and how often beside the others."""

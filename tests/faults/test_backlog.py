@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.faults.harness import expected_rows, harness
+from tests.faults.harness import harness, row_of
 from tests.faults.history import history
 from tests.installation import LEASES
 from tests.waiting import eventually
@@ -66,7 +66,7 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
         listed = here.leasewire("routers", "list").stdout if TIMES > 1 else ""
         here.store.fleet.hold("R1", "to look at the plan first", "tests")
         router.power_on()
-        wanted = expected_rows(events, ["R1"])["R1"]
+        wanted = {each: row_of(entry) for each, entry in here.expected(events)["R1"].items()}
         differ = {s for s in before.keys() | wanted.keys() if before.get(s) != wanted.get(s)}
         planned = here.leasewire("plan", "R1")
         assert planned.returncode == 2, planned.stderr

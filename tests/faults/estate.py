@@ -1,0 +1,129 @@
+"""The routers of a chaos run: how they are reached, what their policies say, what others set up.
+
+Each is of another kind than its neighbours, so that few routers meet many ways of doing things.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from simulator.control import RouterControl
+from tests import builders
+from worker.core.rows import ADDRESS_LISTS, LEASES, OPTIONS
+
+SERVERS: Final = ("dhcp-vlan-32", "dhcp-vlan-33")
+POOLS: Final = ("pool-a", "pool-b")
+PLANS: Final = ("HOME-50", "HOME-100")
+BY_TIMES: Final = "urn:isp:bss:times"
+"""A source whose events are ordered by their times; the others count revisions."""
+SOURCES: Final = {builders.SOURCE: "revisions", BY_TIMES: "times"}
+SUSPENDED: Final = "suspended"
+"""The address list of suspended services."""
+ODD: Final = "R3"
+"""On this router people typed names in Winbox under a Cyrillic Windows."""
+
+TABLES: Final = """[plans."HOME-50"]
+rate_limit = "10M/50M"
+[plans."HOME-100"]
+rate_limit = "20M/100M"
+"""
+_TRANSPORTS: Final = ("api", "rest", "api-ssl")
+_POLICIES: Final[tuple[Mapping[str, str], ...]] = (
+    {"suspend_list": f'"{SUSPENDED}"'},
+    {
+        "suspend_list": f'"{SUSPENDED}"',
+        "plan_rates": '"events"',
+        "address_lists": '["bound"]',
+    },
+    {"throttle": '"64k/64k"', "suspend": '"throttle"', "label": "true"},
+    {"suspend_list": f'"{SUSPENDED}"', "force_options": "true"},
+    {"lease_time": '"1h"'},
+)
+
+
+def transport_of(router: str) -> str:
+    """How workers reach a router."""
+    return _TRANSPORTS[(_number(router) - 1) % len(_TRANSPORTS)]
+
+
+def keys_of(routers: int) -> dict[str, Mapping[str, str]]:
+    """Router -> the keys of its table that are its own."""
+    keys = {f"R{n + 1}": _POLICIES[n % len(_POLICIES)] for n in range(routers)}
+    # so that the watch looks at the odd server too
+    return keys | ({ODD: {**keys[ODD], "dhcp_server": '"all"'}} if ODD in keys else {})
+
+
+def _number(router: str) -> int:
+    return int(router.removeprefix("R"))
+
+
+def cp1251(text: str) -> str:
+    """Text as it is read from a router on which it stands in this code page."""
+    return text.encode("cp1251").decode("utf-8", "surrogateescape")
+
+
+ODD_POOL: Final = cp1251("клиенты")
+ODD_SERVER: Final = cp1251("сервер")
+_ODD_POOL_SIZE: Final = 5
+
+_OF_ALL: Final = (
+    ("/interface/vlan/add", {"name": "vlan-33", "vlan-id": "33", "interface": "ether2"}),
+    ("/ip/pool/add", {"name": POOLS[0], "ranges": "10.33.0.10-10.33.15.254"}),
+    ("/ip/pool/add", {"name": POOLS[1], "ranges": "10.34.0.10-10.34.15.254"}),
+    (
+        "/ip/dhcp-server/add",
+        {"name": SERVERS[1], "interface": "vlan-33", "address-pool": POOLS[0]},
+    ),
+)
+_AFTER_A_RESET: Final = (
+    ("/interface/vlan/add", {"name": "vlan-32", "vlan-id": "32", "interface": "ether2"}),
+    ("/ip/dhcp-server/add", {"name": SERVERS[0], "interface": "vlan-32"}),
+)
+_OF_THE_ODD_ONE: Final = (
+    ("/ip/pool/add", {"name": ODD_POOL, "ranges": "10.9.0.10-10.9.0.14"}),
+    ("/interface/vlan/add", {"name": "vlan-9", "vlan-id": "9", "interface": "ether2"}),
+    ("/ip/address/add", {"address": "10.9.0.1/24", "interface": "vlan-9"}),
+    (
+        "/ip/dhcp-server/add",
+        {"name": ODD_SERVER, "interface": "vlan-9", "address-pool": ODD_POOL},
+    ),
+)
+
+
+def set_up(control: RouterControl, *, was_reset: bool = False) -> None:
+    """What a person sets up before Leasewire has anything to do there."""
+    odd = _OF_THE_ODD_ONE if control.name == ODD else ()
+    for command, arguments in [*(_AFTER_A_RESET if was_reset else ()), *_OF_ALL, *odd]:
+        control.run(command, dict(arguments))
+
+
+def foreign_rows(router: str) -> list[tuple[str, dict[str, str]]]:
+    """Menu and values of rows of others."""
+    comments = ["printer", "leasewire:other:SVC-1", "", "caf\u00e9", "tmp"]
+    listed = ["debtor", "leasewire:other:SVC-1", ""]
+    if router == ODD:
+        comments += [cp1251("принтер"), cp1251("leasewire:tests:СВЦ")]
+        listed += [cp1251("должник")]
+    return [
+        *((LEASES, _lease(n, comment)) for n, comment in enumerate(comments)),
+        *((ADDRESS_LISTS, _listed(n, comment)) for n, comment in enumerate(listed)),
+        (OPTIONS, {"name": "lw-other-dns", "code": "6", "value": "0x01020304"}),
+    ]
+
+
+def _lease(number: int, comment: str) -> dict[str, str]:
+    place = {
+        "mac-address": f"00:00:5E:F0:00:{number:02X}",
+        "address": f"198.51.100.{number + 1}",
+    }
+    return place | ({"comment": comment} if comment else {})
+
+
+def _listed(number: int, comment: str) -> dict[str, str]:
+    place = {"list": SUSPENDED, "address": f"198.51.100.{number + 101}"}
+    return place | ({"comment": comment} if comment else {})
+
+
+def fill_odd_pool(control: RouterControl) -> None:
+    """Devices that no service has take every address of the odd router's pool."""
+    for number in range(_ODD_POOL_SIZE):
+        control.device(f"00:00:5E:77:00:{number:02X}", server=ODD_SERVER)

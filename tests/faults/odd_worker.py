@@ -1,0 +1,62 @@
+"""A worker in which unexpected exceptions come up: `python -m tests.faults.odd_worker KIND`.
+
+What is odd stands in the file `odd` beside the inventory: a share of looks and folds that raise,
+and a service of which every look raises. Nothing else differs from the real build.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from worker.convergence import round as rounds
+from worker.core.operations import Plan
+from worker.core.planner import Wanted
+from worker.intake.folding import Folding
+from worker.runtime import process
+
+CURSED: Final = "SVC-CURSED"
+"""Whatever is planned with this service raises."""
+
+
+class OddError(Exception):
+    """What nobody expected."""
+
+
+def shares(directory: Path, share: float) -> None:
+    """Let so many of the looks and folds of all workers of an installation raise."""
+    file = directory / "odd"
+    new = directory / "odd.new"
+    new.write_text(str(share))
+    new.replace(file)
+
+
+def _come_up(file: Path) -> None:
+    if random.random() < float(file.read_text()):
+        raise OddError("nobody expected this")
+
+
+def make_odd(file: Path) -> None:
+    """Put exceptions between the parts."""
+    plan: Callable[..., Plan] = rounds.plan
+    fold = Folding.fold
+
+    def planning(wanted: Sequence[Wanted], *others: Any) -> Plan:
+        if any(each.entry.service_id == CURSED for each in wanted):
+            raise OddError(f"{CURSED} cannot be planned")
+        _come_up(file)
+        return plan(wanted, *others)
+
+    def folding(self: Folding, events: Sequence[Any], seen: Mapping[str, Any]) -> Folding:
+        _come_up(file)
+        return fold(self, events, seen)
+
+    rounds.plan = planning  # type: ignore[attr-defined]
+    Folding.fold = folding  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    make_odd(Path(os.environ["LEASEWIRE_INVENTORY"]).with_name("odd"))
+    sys.exit(process.main(sys.argv[1:]))
