@@ -8,12 +8,17 @@ import tempfile
 import threading
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
 from leasewire.embedded import EmbeddedServer
 from tests.command_line import run_command
 from worker.store.store import open_store
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+hypothesis.settings.register_profile("leasewire", deadline=None)
+hypothesis.settings.load_profile("leasewire")
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,7 @@ def refuse(router, services):
     router.write = some
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size=st.integers(2, 5),
     turn=st.integers(1, 4),

@@ -78,7 +78,6 @@ def generated():
     @settings(
         max_examples=HOW_MANY,
         database=None,
-        deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

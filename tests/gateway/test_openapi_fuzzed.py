@@ -49,7 +49,6 @@ def test_every_answer_is_one_that_the_document_names(gateway, scopes, examples):
 
         run = settings(
             max_examples=examples,
-            deadline=None,
             database=None,
             derandomize=True,
             phases=[Phase.explicit, Phase.generate],

@@ -98,6 +98,5 @@ TestPublishing = Publishing.TestCase
 TestPublishing.settings = settings(
     max_examples=30,
     stateful_step_count=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

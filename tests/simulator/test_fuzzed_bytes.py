@@ -82,7 +82,6 @@ def answers_sense(router, sim):
 
 @given(STREAMS)
 @settings(
-    deadline=None,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -73,7 +73,7 @@ def test_every_argument_meets_every_odd_value(version):
 
 
 @given(st.data(), st.sampled_from(["6.48.6", "7.9.2", "7.18.2", "7.24"]))
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_no_command_fails_by_itself(data, version):
     router = Router(RouterOptions(version=version, with_mac_server=True), MENUS)
     seed_guide(router)

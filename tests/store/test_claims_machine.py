@@ -231,7 +231,7 @@ class ClaimsMachine(RuleBasedStateMachine):
 def test_claims_hold_in_every_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (ClaimsMachine,), {"client": client}),
-        settings=settings(max_examples=60, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=60, stateful_step_count=40),
     )
 
 
@@ -250,7 +250,7 @@ def test_who_waits_is_woken_by_the_commit_that_lets_go(client):
     assert router.claims() == ({}, {(f"address:{ipv4(1)}", "all"): "A"})
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data(), size=st.integers(2, 7))
 def test_a_ring_of_any_length_resolves_in_any_order(valkey_server, data, size):
     """Everybody gets the address of the next one; the passes look in any order, too."""

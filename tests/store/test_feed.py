@@ -77,7 +77,7 @@ def test_only_the_sources_asked_for_are_told_of(store, say):
     assert len(store.feed.read([BSS, OTHER], None, 100).items) == 3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     said=st.lists(st.lists(st.tuples(st.sampled_from([BSS, OTHER]), st.booleans()), max_size=4)),
     most=st.integers(1, 5),
@@ -177,7 +177,7 @@ def test_sources_that_nobody_knows_share_one_feed_and_see_their_own_of_it(
     assert told(store.feed.read([BSS], None, 1000)) == [("e-0", "accepted")]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     said=st.lists(st.sampled_from([BSS, OTHER, "urn:isp:typo"]), max_size=20),
     most=st.integers(1, 5),

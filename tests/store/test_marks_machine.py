@@ -338,5 +338,5 @@ class MarksMachine(RuleBasedStateMachine):
 def test_no_mark_is_lost_in_any_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (MarksMachine,), {"client": client}),
-        settings=settings(max_examples=150, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=150, stateful_step_count=40),
     )

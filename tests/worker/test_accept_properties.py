@@ -48,7 +48,6 @@ def folded_in_order(events):
 @pytest.mark.usefixtures("quiet")
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(history=histories())

@@ -203,7 +203,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=steps, batch=st.sampled_from([1, 2, 500]))
 @example([("say", 0, [("SVC-0", "snapshot", 1, 10)], 0), *[("lost", 0)] * 3], 1)
 def test_no_history_leaves_two_holders_or_a_needless_wait(valkey_server, steps, batch):
@@ -267,7 +267,7 @@ def comes_to_rest(here, size, turn):
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     size=st.integers(2, 9),
     turn=st.integers(1, 8),
