@@ -20,10 +20,11 @@ from leasewire.printing import (
 )
 from leasewire.stopping import asked_to_stop
 from worker.core.alerts import KINDS, Alert, with_roots
-from worker.core.news import ANY, Mute
-from worker.desk.apprising import installed, send
+from worker.core.news import ANY, Mute, was_told
+from worker.desk.apprising import check_installed, send
 from worker.desk.telling import Tell
 from worker.errors import ConfigurationError
+from worker.inventory import Inventory
 from worker.log_setup import configure_logging
 from worker.runtime.rounds import Rounds
 
@@ -52,9 +53,10 @@ def list_command(
 ) -> None:
     """List what is wrong now, and what is muted. Exit 0: nothing is; 1: something is.
 
-    Each kind must last for a while before anybody is told (`told`), and has a page of its own in
-    deploy/runbooks that says what to do. A router that is down behind another one that is down too
-    (`behind` in the inventory) follows from that one, and is told with it.
+    Each kind must last for a while before anybody is notified, and has a page of its own in
+    deploy/runbooks that says what to do. `notified` names the targets that have taken a message of
+    it. A router that is down behind another one that is down too (`behind` in the inventory)
+    follows from that one, and is in the same message.
 
     Example: leasewire alerts list
     """
@@ -65,17 +67,27 @@ def list_command(
     now_ms = context.store.records.now_ms()
     mutes = context.store.telling.mutes(now_ms)
     alerts = with_roots(context.store.alerts.open(), _behind(context))
-    found = [_document(each, mutes, now_ms) for each in alerts]
+    notified = _notified(context, alerts)
+    found = [_document(each, mutes, now_ms) | {"notified": notified[each.name]} for each in alerts]
+    targets = bool(_targets(context))
     if as_json:
         shown = [each._asdict() | {"until_ms": utc_time(each.until_ms)} for each in mutes]
         muted = [{n.removesuffix("_ms"): v for n, v in each.items()} for each in shown]
         print_json({"alerts": found, "mutes": muted})
     else:
-        columns = ("since", "severity", "kind", "subject", "what", "told", "muted", "follows")
+        columns = ("since", "severity", "kind", "subject", "what", "notified", "muted", "follows")
+        nobody = "not yet" if targets else "no target"
         print_table(
             columns,
             (
-                [local_time(each["since"]) if c == "since" else each.get(c) for c in columns]
+                [
+                    local_time(each["since"])
+                    if c == "since"
+                    else ", ".join(each[c]) or nobody
+                    if c == "notified"
+                    else each.get(c)
+                    for c in columns
+                ]
                 for each in found
             ),
             "Nothing is wrong.",
@@ -173,7 +185,7 @@ def unmute(
     if not store.telling.unmute(kind, subject, actor_of(actor), store.records.now_ms()):
         typer.echo(f"There is no such mute: {clean(f'{kind} {subject}'.strip())}", err=True)
         raise typer.Exit(1)
-    typer.echo("It is told again.")
+    typer.echo(clean(f"Unmuted: {f'{kind} {subject}'.strip()}."))
 
 
 @app.command()
@@ -232,16 +244,34 @@ def _need_targets(context: Context) -> None:
     if not context.inventory.alerts:
         problem = "has no table [alerts.NAME]; `leasewire alerts test --help` shows one"
         raise ConfigurationError([f"{context.settings.inventory}: {problem}"])
-    if not installed():
-        raise ConfigurationError(["alerts need apprise: install `leasewire[alerts]`"])
+    check_installed(context.inventory.alerts)
+
+
+def _inventory(context: Context) -> Inventory | None:
+    """Who asks what is wrong is answered, too, when the inventory is what is wrong."""
+    try:
+        return context.unpinned_inventory
+    except ConfigurationError:
+        return None
 
 
 def _behind(context: Context) -> Mapping[str, str]:
-    """Who asks what is wrong is answered, too, when the inventory is what is wrong."""
-    try:
-        return context.unpinned_inventory.behind
-    except ConfigurationError:
-        return {}
+    inventory = _inventory(context)
+    return inventory.behind if inventory else {}
+
+
+def _targets(context: Context) -> Sequence[str]:
+    inventory = _inventory(context)
+    return list(inventory.alerts) if inventory else ()
+
+
+def _notified(context: Context, alerts: Sequence[Alert]) -> dict[str, list[str]]:
+    """Name of an alert -> the targets that have had a message of it."""
+    told = {target: context.store.telling.told(target) for target in _targets(context)}
+    return {
+        each.name: [target for target, names in told.items() if was_told(each, names)]
+        for each in alerts
+    }
 
 
 def _known_kind(kind: str) -> None:
@@ -268,7 +298,6 @@ def _document(alert: Alert, mutes: Sequence[Mute], now_ms: int) -> dict[str, Any
             "kind": alert.kind,
             "subject": alert.subject,
             "what": alert.text,
-            "told": "yes" if alert.told else "not yet",
             "muted": f"by {muted[0].by}" if muted else "",
             "follows": f"behind {alert.root.partition('|')[2]}" if alert.root else "",
             "runbook": f"deploy/runbooks/{alert.runbook}",

@@ -18,6 +18,7 @@ from leasewire.gateway import ListenOption, PortOption, gateway
 from leasewire.outcomes import delivering, targets_of
 from leasewire.stopping import asked_to_stop
 from leasewire.work import EventsOption, RoutersOption
+from worker.desk.apprising import check_installed
 from worker.errors import ConfigurationError, LeasewireError
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
@@ -76,6 +77,7 @@ def up_command(  # noqa: PLR0913 - as many options
         problem = "is missing: `leasewire init` writes one for a first use"
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
     known = load_inventory(settings.inventory, on_secret=hide_secret)
+    check_installed(known.alerts)
     targets = targets_of(context)
     names = ", ".join(each.name for each in targets)
     with (

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from leasewire.context import Context, InventoryOption, environment_for, load_settings
+from worker.desk.apprising import check_installed
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.runtime.supervisor import Supervisor
@@ -36,7 +37,7 @@ def worker_command(
     settings = load_settings(inventory)
     configure_logging(settings)
     # Each process reads it for itself; mistakes are told once, before any of them starts.
-    load_inventory(settings.inventory, on_secret=hide_secret)
+    check_installed(load_inventory(settings.inventory, on_secret=hide_secret).alerts)
     check_login(settings.redis_url, **settings.redis_login)
     raise typer.Exit(Supervisor(environment_for(settings), events, routers).run())
 

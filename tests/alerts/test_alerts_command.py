@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import SOURCE, activated, mac, mac_changed
+from worker.desk.telling import Tell
 from worker.runtime.backlogs import Backlogs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -16,10 +17,45 @@ def test_open_alerts_are_listed_with_their_runbook(world, leasewire):
     assert "3 services are not as written" in shown.out
     assert "deploy/runbooks/drift.md" in shown.out
     (alert,) = leasewire("alerts", "list", "--json").document["alerts"]
-    assert (alert["kind"], alert["subject"], alert["told"]) == ("drift", "R1", "not yet")
+    assert (alert["kind"], alert["subject"], alert["notified"]) == ("drift", "R1", [])
+    assert "no target" in shown.out
     world.context.store.alerts.tell()
     (change,) = leasewire("alerts", "list", "--past", "--json").document["changes"]
     assert (change["what"], change["kind"]) == ("begun", "drift")
+
+
+def test_a_target_counts_as_notified_when_it_has_taken_a_message(world, leasewire, monkeypatch):
+    path = world.context.settings.inventory
+    path.write_text(path.read_text() + '[alerts.noc]\nurl_env = "NOC"\n')
+    monkeypatch.setenv("NOC", "json://127.0.0.1:1/")
+    store, behind = world.context.store, {"R2": "R1"}
+    path.write_text(path.read_text().replace("[routers.R2]\n", '[routers.R2]\nbehind = "R1"\n'))
+    for router in ("R1", "R2"):
+        store.alerts.begin("router-down", router, "no route")
+        store.client.zadd(store.keys.alerts_untold, {f"router-down|{router}": 1})
+    store.alerts.tell()
+
+    def notified():
+        shown = leasewire("alerts", "list", "--json").document["alerts"]
+        return {each["subject"]: each["notified"] for each in shown}
+
+    assert notified() == {"R1": [], "R2": []}
+    assert "not yet" in leasewire("alerts", "list").out
+    target = world.context.unpinned_inventory.alerts["noc"]
+    assert Tell(store, [target], "acme", lambda *_: "is away", "t", behind).once() == 0
+    assert notified() == {"R1": [], "R2": []}
+    assert Tell(store, [target], "acme", lambda *_: "", "t", behind).once() == 1
+    assert notified() == {"R1": ["noc"], "R2": ["noc"]}  # R2 in the message of its root
+
+
+def test_who_could_send_no_alert_is_refused_at_the_start(world, leasewire, monkeypatch):
+    path = world.context.settings.inventory
+    path.write_text(path.read_text() + '[alerts.noc]\nurl_env = "NOC"\n')
+    monkeypatch.setattr("worker.desk.apprising.find_spec", lambda _: None)
+    for command in (("worker",), ("up", "--data", str(path.parent / "data")), ("alerts", "test")):
+        refused = leasewire(*command)
+        assert refused.code == 2
+        assert "[alerts.noc] needs apprise: install leasewire[alerts]" in refused.err
 
 
 def test_a_kind_of_a_newer_version_is_listed(world, leasewire):

@@ -81,7 +81,7 @@ def test_one_mail_names_both_and_what_outlasts_its_root_is_a_mail(place, inbox):
     assert inbox.mails == []
     lasts(place, ROOT)
     title, words = mails(inbox, 1)
-    assert title == "Leasewire tests: router-down R1"
+    assert title == "Leasewire tests: critical: router-down R1"
     assert "out of reach behind it: 1 router: R2" in words
     shown = json.loads(place.leasewire("alerts", "list", "--json").stdout)["alerts"]
     assert {each["subject"]: each.get("follows") for each in shown} == {
@@ -92,16 +92,16 @@ def test_one_mail_names_both_and_what_outlasts_its_root_is_a_mail(place, inbox):
     place.control["R1"].power_on()
     goes_by(place, ROOT, SETTLE_MS)
     title, words = mails(inbox, 2)
-    assert title == "Leasewire tests: over: router-down R1"
+    assert title == "Leasewire tests: resolved: router-down R1"
     assert "behind it and still out of reach: 1 router: R2" in words
     goes_by(place, NOTED, GRACE_MS)
     title, words = mails(inbox, 3)
-    assert title == "Leasewire tests: router-down R2"
+    assert title == "Leasewire tests: critical: router-down R2"
     assert "R1" not in words
 
     place.control["R2"].power_on()
     goes_by(place, CONSEQUENCE, SETTLE_MS)
-    assert mails(inbox, 4)[0] == "Leasewire tests: over: router-down R2"
+    assert mails(inbox, 4)[0] == "Leasewire tests: resolved: router-down R2"
 
 
 def test_both_back_is_one_mail(place, inbox):
@@ -123,7 +123,7 @@ def test_both_back_is_one_mail(place, inbox):
     eventually(lambda: not place.store.alerts.open(), "both are back", within_s=20)
     goes_by(place, ROOT, SETTLE_MS)
     title, words = mails(inbox, 2)
-    assert title == "Leasewire tests: over: router-down R1"
+    assert title == "Leasewire tests: resolved: router-down R1"
     assert "R2" not in words
     eventually(lambda: not noted(place, NOTED).at_ms, "nothing is left to tell", within_s=20)
     assert len(inbox.mails) == 2

@@ -68,10 +68,10 @@ def test_many_of_a_kind_are_ten_lines_and_a_number():
     assert body.splitlines()[0] == "critical: router-down R1: no answer"
     assert "and 27 more of dead-letters" in body
     assert "deploy/runbooks/dead-letters.md" in body
-    assert title_of(news, "acme") == "Leasewire acme: 38 alerts"
+    assert title_of(news, "acme") == "Leasewire acme: 38 alerts (1 critical)"
     over = {each.name: Told(NOW, "refused", gone_ms=NOW) for each in alerts}
     ended = news_of([], over, [], NOW + SETTLE_MS)
-    assert "and 27 others are over" in body_of(ended)
+    assert "and 27 others are resolved" in body_of(ended)
 
 
 @given(st.lists(st.sets(st.sampled_from(["R1", "R2", "R3"])), max_size=40))

@@ -56,7 +56,7 @@ def test_the_root_is_the_first_that_is_down_on_the_way():
 
 def test_one_message_names_the_root_and_what_is_behind_it(mailbox):
     words = mailbox.hears([*down("R3", "R2", "R1")])
-    assert words.startswith("Leasewire acme: router-down R1\n")
+    assert words.startswith("Leasewire acme: critical: router-down R1\n")
     assert "out of reach behind it: 2 routers: R3, R2" in words
     assert mailbox.hears(down("R1", "R2", "R3", "R4"), 2 * QUIET_MS) == ""
 
@@ -71,7 +71,7 @@ def test_many_are_a_few_names_and_a_number():
 def test_it_waits_for_a_root_that_is_found_down_later_than_itself(mailbox):
     assert mailbox.hears([*down("R2"), *down("R1", told=False)]) == ""
     words = mailbox.hears(down("R2", "R1"), LASTS_MS)
-    assert words.startswith("Leasewire acme: router-down R1\n")
+    assert words.startswith("Leasewire acme: critical: router-down R1\n")
     assert "behind it: 1 router: R2" in words
 
 
@@ -83,7 +83,7 @@ def test_one_that_has_not_lasted_yet_is_named_too(mailbox):
 def test_one_that_was_told_by_itself_is_not_told_again_with_its_root(mailbox):
     assert "router-down R2" in mailbox.hears(down("R2"))
     words = mailbox.hears(down("R2", "R1"), MINUTE)
-    assert words.startswith("Leasewire acme: router-down R1\n")
+    assert words.startswith("Leasewire acme: critical: router-down R1\n")
     assert "R2" not in words
 
 
@@ -91,7 +91,7 @@ def test_both_back_is_one_message(mailbox):
     mailbox.hears(down("R1", "R2"))
     assert mailbox.hears([], MINUTE) == ""
     words = mailbox.hears([], SETTLE_MS)
-    assert words.startswith("Leasewire acme: over: router-down R1\n")
+    assert words.startswith("Leasewire acme: resolved: router-down R1\n")
     assert "R2" not in words
     assert mailbox.told.keys() == {"router-down|R1"}
 
@@ -100,14 +100,14 @@ def test_one_that_outlasts_its_root_is_told_after_a_grace(mailbox):
     mailbox.hears(down("R1", "R2"))
     assert mailbox.hears(down("R2"), MINUTE) == ""
     words = mailbox.hears(down("R2"), SETTLE_MS)
-    assert words.startswith("Leasewire acme: over: router-down R1\n")
+    assert words.startswith("Leasewire acme: resolved: router-down R1\n")
     assert "behind it and still out of reach: 1 router: R2" in words
     assert "in 10 minutes" in words
     assert mailbox.hears(down("R2"), GRACE_MS - SETTLE_MS - 1) == ""
-    assert mailbox.hears(down("R2"), 1).startswith("Leasewire acme: router-down R2\n")
+    assert mailbox.hears(down("R2"), 1).startswith("Leasewire acme: critical: router-down R2\n")
     assert mailbox.hears([], MINUTE) == ""
     words = mailbox.hears([], SETTLE_MS)
-    assert words.startswith("Leasewire acme: over: router-down R2\n")
+    assert words.startswith("Leasewire acme: resolved: router-down R2\n")
 
 
 def test_the_one_between_becomes_the_root_when_the_first_is_back(mailbox):
@@ -115,14 +115,14 @@ def test_the_one_between_becomes_the_root_when_the_first_is_back(mailbox):
     mailbox.hears(down("R2", "R3"), MINUTE)
     mailbox.hears(down("R2", "R3"), SETTLE_MS)
     words = mailbox.hears(down("R2", "R3"), GRACE_MS)
-    assert words.startswith("Leasewire acme: router-down R2\n")
+    assert words.startswith("Leasewire acme: critical: router-down R2\n")
     assert "behind it: 1 router: R3" in words
 
 
 def test_what_was_told_with_one_root_is_not_told_with_the_next(mailbox):
     assert "behind it: 1 router: R3" in mailbox.hears(down("R2", "R3"))
     words = mailbox.hears(down("R1", "R2", "R3"), MINUTE)
-    assert words.startswith("Leasewire acme: router-down R1\n")
+    assert words.startswith("Leasewire acme: critical: router-down R1\n")
     assert "R3" not in words
 
 
@@ -149,10 +149,10 @@ def test_one_that_is_muted_itself_is_not_named(mailbox):
 
 
 def test_what_is_noted_says_nothing_to_an_earlier_version(mailbox):
-    """It reads four fields, and lets go of what is over without a word."""
+    """It lets go of what is over without a word."""
     mailbox.hears(down("R1", "R2"))
     noted = {name: each for name, each in mailbox.told.items() if name.startswith("through|")}
-    assert [(len(each), each.over) for each in noted.values()] == [(4, True)]
+    assert [each.over for each in noted.values()] == [True]
     assert not set(noted) & {each.name for each in down("R1", "R2")}
 
 

@@ -47,14 +47,16 @@ def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
     assert tell.once(now_ms) == 1
     assert tell.once(now_ms + QUIET_MS) == 0
     (mail,) = inbox.mails
-    assert mail["Subject"] == "Leasewire acme: router-down tower-7"
+    assert mail["Subject"] == "Leasewire acme: critical: router-down tower-7"
     words = mail.get_body().get_content()
     assert "no route to it" in words
     assert "deploy/runbooks/router-down.md" in words
     store.alerts.end("router-down", "tower-7")
     tell.once(now_ms + QUIET_MS)
     assert tell.once(now_ms + QUIET_MS + SETTLE_MS) == 1
-    assert inbox.titles[1:] == ["Leasewire acme: over: router-down tower-7"]
+    assert inbox.titles[1:] == ["Leasewire acme: resolved: router-down tower-7"]
+    words = inbox.mails[1].get_body().get_content()
+    assert "resolved after 1h: router-down tower-7 (it was: no route to it)" in words
 
 
 def test_mail_that_was_not_taken_comes_later(store, tell, inbox):
@@ -79,7 +81,10 @@ def test_one_tells_at_a_time_and_the_next_takes_over(store, tell, inbox, target)
     assert other.once() == 0
     store.client.delete(store.keys.telling)
     assert other.once() == 1
-    assert inbox.titles == ["Leasewire acme: brake R1", "Leasewire acme: brake R2"]
+    assert inbox.titles == [
+        "Leasewire acme: critical: brake R1",
+        "Leasewire acme: critical: brake R2",
+    ]
 
 
 def test_target_may_want_critical_ones_or_some_kinds_only(store, target, inbox):
@@ -99,7 +104,10 @@ def test_target_may_want_critical_ones_or_some_kinds_only(store, target, inbox):
     store.alerts.begin("brake", "R1", "15 cancellations")
     lasted(store)
     assert Tell(store, [some, kinds], "acme", send, "a").once() == 2
-    assert inbox.titles == ["Leasewire acme: brake R1", "Leasewire acme: drift R1"]
+    assert inbox.titles == [
+        "Leasewire acme: critical: brake R1",
+        "Leasewire acme: warning: drift R1",
+    ]
 
 
 def test_what_went_wrong_is_said_without_the_secret(target, inbox):

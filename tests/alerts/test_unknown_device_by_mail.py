@@ -23,13 +23,13 @@ def test_one_mail_comes(short_directory):
             eventually(lambda: place.client.zcard(untold), "it is seen", within_s=20)
             place.client.zadd(untold, {f"rogue-device|R1 {mac(7)}": 1})  # 15 s go by
             eventually(lambda: inbox.mails, "a mail", within_s=20)
-            assert inbox.titles == [f"Leasewire tests: rogue-device R1 {mac(7)}"]
+            assert inbox.titles == [f"Leasewire tests: warning: rogue-device R1 {mac(7)}"]
             place.control["R1"].device(mac(8), server=SERVER)
             eventually(lambda: place.client.zcard(untold), "another is seen", within_s=20)
             place.client.zadd(untold, {f"rogue-device|R1 {mac(8)}": 1})
             eventually(lambda: len(inbox.mails) > 1, "a mail of the other", within_s=20)
             # rounds have gone by, and the first was not told again
-            assert inbox.titles[1:] == [f"Leasewire tests: rogue-device R1 {mac(8)}"]
+            assert inbox.titles[1:] == [f"Leasewire tests: warning: rogue-device R1 {mac(8)}"]
             assert PASSWORD not in place.log_text()
             shown = place.leasewire("alerts", "list", "--json")
             assert (shown.returncode, shown.stdout.count('"rogue-device"')) == (1, 2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from worker.core.alerts import Alert
+from worker.core.normal import duration
 
 QUIET_MS: Final = 3_600_000
 """One kind and subject begins at most once in this time, however often it comes and goes."""
@@ -62,12 +63,14 @@ class Told(NamedTuple):
         text: its sentence then.
         gone_ms: when it was first seen to be gone; 0: it is open.
         over: whether they were told that it is over, or need not be.
+        since_ms: when the alert began.
     """
 
     at_ms: int
     text: str
     gone_ms: int = 0
     over: bool = False
+    since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def _begun(
         if was is not None and _quiet(was, now_ms):
             after[alert.name] = was
         elif alert.told and through is None and alert.name not in muted:
-            after[alert.name] = Told(now_ms, alert.text)
+            after[alert.name] = Told(now_ms, alert.text, since_ms=alert.since_ms)
             begun.append(alert)
             heard.add(alert.name)
     return begun, after
@@ -196,17 +199,28 @@ def _through(alert: Alert, before: Told | None, heard: Container[str], now_ms: i
     return before._replace(gone_ms=gone_ms) if now_ms - gone_ms < GRACE_MS else None
 
 
+def was_told(alert: Alert, told: Mapping[str, Told]) -> bool:
+    """Whether they have had a message of an open alert, by itself or with its root's."""
+    own, through = told.get(alert.name), told.get(_THROUGH + alert.name)
+    if through is not None:
+        root = told.get(through.text)
+        return root is not None and not root.over
+    return own is not None and not own.over
+
+
 def title_of(news: News, installation: str) -> str:
     """One line for all the news."""
     if len(news.begun) == 1 and not news.over:
         alert = news.begun[0]
-        return f"Leasewire {installation}: {alert.kind} {alert.subject}".strip()
+        return f"Leasewire {installation}: {alert.severity}: {alert.kind} {alert.subject}".strip()
     if len(news.over) == 1 and not news.begun:
         kind, _, subject = news.over[0][0].partition("|")
-        return f"Leasewire {installation}: over: {kind} {subject}".strip()
+        return f"Leasewire {installation}: resolved: {kind} {subject}".strip()
+    critical = sum(each.severity == "critical" for each in news.begun)
+    named = f" ({critical} critical)" if critical else ""
     parts = [
-        *([f"{len(news.begun)} alerts"] if news.begun else []),
-        *([f"{len(news.over)} over"] if news.over else []),
+        *([f"{len(news.begun)} alerts{named}"] if news.begun else []),
+        *([f"{len(news.over)} resolved"] if news.over else []),
     ]
     return f"Leasewire {installation}: {', '.join(parts)}"
 
@@ -218,14 +232,16 @@ def body_of(news: News) -> str:
         alerts = [each for each in news.begun if each.kind == kind]
         lines += _of_kind(alerts, news.follow)
     for name, told in news.over[:_NAMED]:
-        lines.append(f"over: {name.replace('|', ' ').strip()} (it was: {told.text})")
+        lasted = max(0, told.gone_ms - told.since_ms) // 1000 if told.since_ms else 0
+        after = f" after {duration(str(lasted))}" if lasted else ""
+        lines.append(f"resolved{after}: {name.replace('|', ' ').strip()} (it was: {told.text})")
         if name in news.follow:
             lines += [
                 f"  behind it and still out of reach: {_routers(news.follow[name])}",
                 f"  what of this is so in {GRACE_MS // 60_000} minutes is told by itself",
             ]
     if len(news.over) > _NAMED:
-        lines.append(f"and {len(news.over) - _NAMED} others are over")
+        lines.append(f"and {len(news.over) - _NAMED} others are resolved")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ it would name URLs with their secrets.
 
 import logging
 import re
+from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Final
 from urllib.parse import unquote
@@ -20,6 +21,20 @@ _HIDDEN_FROM: Final = 4
 def installed() -> bool:
     """Whether the extra `alerts` is there."""
     return find_spec("apprise") is not None
+
+
+def check_installed(targets: Collection[str]) -> None:
+    """Make sure that alerts can be sent, where somebody is to have them.
+
+    Args:
+        targets: names of the inventory's.
+
+    Raises:
+        ConfigurationError: the extra `alerts` is missing.
+    """
+    if targets and not installed():
+        problem = f"[alerts.{min(targets)}] needs apprise: install leasewire[alerts]"
+        raise ConfigurationError([problem])
 
 
 def send(target: AlertTarget, title: str, body: str) -> str:
