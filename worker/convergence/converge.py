@@ -193,11 +193,12 @@ class Converge:
             patience=limits.patience,
             known=acquired.troubles,
             was_read=(lambda: None) if refused_many else outages.answered,
+            after_many=refused_many,
         )
         now_ms, marks, full = acquired.now_ms, acquired.marks, acquired.full
         cut = outages.state.open and len(marks) > PROBE
         if cut:
-            marks = marks[:PROBE]
+            marks = rounds.least_doubted(marks)[:PROBE]
         try:
             while True:
                 rounds.run(marks, now_ms)
