@@ -6,19 +6,26 @@ more to do at once. Waiting for a router is no computing: it ends a turn for as 
 Used by `convergence/converge.py`, `convergence/bulk.py` and `routeros/transport.py`.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Final
+
+LITTLE_S: Final = 0.1
+"""Who has computed for less since it began goes on before others: a pass of a few services is soon
+over, and does not wait for each of those that have thousands."""
 
 
 class Turns:
-    """One at a time; who has begun already comes before who has not.
+    """One at a time; who has begun already comes before who has not, for a while.
 
     Args:
         idle_s: says after how long (s) without anybody computing another begins, unless none has
             begun.
         clock: monotonic seconds.
+        patience_s: who has been the next to begin for so long does, whoever waits to go on.
 
     Attributes:
         waiting: threads that wait to go on.
@@ -28,23 +35,29 @@ class Turns:
         self,
         idle_s: Callable[[], float] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
+        patience_s: float = math.inf,
     ) -> None:
         self._idle_s = idle_s
         self._clock = clock
+        self._patience_s = patience_s
         self._door = threading.Lock()  # who stands here is the next to begin
         self._lock = threading.Lock()
         self._changed_for_next = threading.Condition(self._lock)
-        self._changed_for_begun = threading.Condition(self._lock)
+        self._changed_for_new = threading.Condition(self._lock)  # they have computed for a little
+        self._changed_for_others = threading.Condition(self._lock)
         self._free = True
-        self._free_since = clock()
+        self._since = clock()  # it is free, or taken
+        self._next_since = math.inf
+        self._is_for_next = False
         self._begun = 0
+        self._new = 0  # of those that wait to go on
         self.waiting = 0
 
     @contextmanager
     def taken(self) -> Iterator[None]:
         """Wait for a turn, and give it back at the end."""
         self._begin()
-        _here.turns = self
+        _here.turns, _here.computed_s = self, 0
         try:
             yield
         finally:
@@ -55,7 +68,7 @@ class Turns:
 
     @contextmanager
     def out(self) -> Iterator[None]:
-        """Let another compute meanwhile, and go on before all that have not begun."""
+        """Let another compute meanwhile, and go on before those that have not begun."""
         with self._lock:
             self._give_back()
         try:
@@ -63,32 +76,53 @@ class Turns:
         finally:
             with self._lock:
                 self.waiting += 1
-                self._changed_for_begun.wait_for(lambda: self._free)
+                if _here.computed_s < LITTLE_S:
+                    self._new += 1
+                    self._changed_for_new.wait_for(lambda: self._free and not self._is_for_next)
+                    self._new -= 1
+                else:
+                    self._changed_for_others.wait_for(
+                        lambda: self._free and not (self._is_for_next or self._new)
+                    )
                 self.waiting -= 1
-                self._free = False
+                self._take()
 
     def _begin(self) -> None:
         with self._door, self._lock:
+            self._next_since = self._clock()
             while (wait_s := self._wait_s()) != 0:
                 self._changed_for_next.wait(wait_s)
-            self._free = False
+            self._next_since, self._is_for_next = math.inf, False
             self._begun += 1
+            self._take()
 
     def _wait_s(self) -> float | None:
         """How long until another may begin; None: until something changes."""
-        if not self._free or self.waiting:
+        if not self._free:
             return None
-        if not self._begun:
+        if self._is_for_next or not self._begun:
             return 0
-        return max(self._free_since + self._idle_s() - self._clock(), 0)
+        if self.waiting:
+            return None
+        return max(self._since + self._idle_s() - self._clock(), 0)
+
+    def _take(self) -> None:
+        self._free, self._since = False, self._clock()
 
     def _give_back(self) -> None:
-        self._free, self._free_since = True, self._clock()
-        (self._changed_for_begun if self.waiting else self._changed_for_next).notify()
+        now = self._clock()
+        _here.computed_s += now - self._since
+        self._free, self._since = True, now
+        self._is_for_next = now - self._next_since >= self._patience_s
+        if self._is_for_next or not self.waiting:
+            self._changed_for_next.notify()
+        else:
+            (self._changed_for_new if self._new else self._changed_for_others).notify()
 
 
 class _Here(threading.local):
     turns: Turns | None = None
+    computed_s: float = 0
 
 
 _here = _Here()

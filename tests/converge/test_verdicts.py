@@ -144,6 +144,51 @@ def test_a_mass_is_seen_over_the_batches_of_a_pass(world, world_with):
     assert passes.letters() == {}
 
 
+@pytest.mark.parametrize("words", ["invalid value for argument address", "the moon is too full"])
+def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, words):
+    """They block it, as nothing else shows that it takes writes; then the first probe shows it."""
+    world.say(*(activated(n) for n in range(1, 41)))
+    passes.run()
+    world.r1.set_faults(
+        refuse_values=[
+            refusing(words, f"223.203.225.{n}")["refuse_values"][0] for n in range(50, 56)
+        ]
+    )
+    wrong = [activated(n) for n in range(50, 56)]
+    world.say(*wrong)
+    passes.run()
+    assert passes.store.views.router("R1").state.cause == "mass-refusal"
+    live = [builders.suspended(f"SVC-{n}", "block", revision=2) for n in range(1, 41)]
+    world.say(*live)
+    logs = passes.run()  # all are due, the wrong ones first
+    assert {passes.state(event) for event in live} == {"applied"}
+    assert {passes.state(event) for event in wrong} == {"failed: operation-refused"}
+    assert passes.store.views.router("R1").state.state == "up"
+    assert len(named(logs, "operation.refused")) == 6
+
+
+def test_a_few_wrong_among_many_that_get_through_are_no_mass(world, passes):
+    words = "invalid value for argument address"
+    faults = [refusing(words, f"223.203.225.{n}")["refuse_values"][0] for n in range(1, 9)]
+    world.r1.set_faults(refuse_values=faults)
+    world.say(*(activated(n) for n in range(1, 12)))
+    passes.run()
+    assert sorted(passes.letters()) == [f"SVC-{n}" for n in range(1, 9)]
+    assert passes.store.views.router("R1").state.state == "up"
+
+
+def test_that_rows_can_be_removed_does_not_show_that_a_router_takes_them(world, passes):
+    world.say(*(activated(n) for n in range(1, 11)))
+    passes.run()
+    world.r1.set_faults(**refusing("not enough space", field="mac-address"))
+    world.say(*(builders.cancelled(f"SVC-{n}", revision=2) for n in range(1, 11)))
+    world.say(*(activated(n) for n in range(11, 31)))
+    passes.run()
+    assert passes.store.views.router("R1").state.cause == "mass-refusal"
+    assert passes.rows() == set()
+    assert passes.letters() == {}
+
+
 def test_unknown_words_are_tried_alone_and_given_up_the_third_time(world, passes):
     world.r1.set_faults(**refusing("the moon is too full", "223.203.225.1"))
     events = [activated(n) for n in range(1, 5)]

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 PUT_OFF_MS: Final = 500
 """A router that finds no free slot comes again then, or with the next sweep."""
+NEXT_AFTER_S: Final = 0.25
+"""Passes of routers that have much to do let another router's begin so often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Converge:
     limits: PassLimits = field(default_factory=PassLimits)
     slots: Slots = field(default_factory=lambda: Slots(threads=128))
     bulk: Bulk = field(default_factory=Bulk)
-    turns: Turns = field(default_factory=Turns)
+    turns: Turns = field(default_factory=lambda: Turns(patience_s=NEXT_AFTER_S))
     clock: Callable[[], float] = time.monotonic
 
     def run(self, router: str) -> None:
@@ -191,11 +193,12 @@ class Converge:
             patience=limits.patience,
             known=acquired.troubles,
             was_read=(lambda: None) if refused_many else outages.answered,
+            after_many=refused_many,
         )
         now_ms, marks, full = acquired.now_ms, acquired.marks, acquired.full
         cut = outages.state.open and len(marks) > PROBE
         if cut:
-            marks = marks[:PROBE]
+            marks = rounds.least_doubted(marks)[:PROBE]
         try:
             while True:
                 rounds.run(marks, now_ms)

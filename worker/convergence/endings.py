@@ -231,6 +231,7 @@ def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
     """Put a service aside whose write was refused, until it is known how many were."""
     before = look.before or {"since_ms": now_ms}
     kept = {"reason": "router-says", "detail": words, "tries": 0} | dict(before)
+    kept["refused"] = True  # which no other end says
     return Conclusion(look.mark, "postpone", waiting=json.dumps(kept), wait_ms=wait_ms)
 
 

@@ -5,24 +5,28 @@ when they are many, it is the router that refuses us, and no service is given up
 """
 
 from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.convergence.endings import TRIED_IN_VAIN, Look
-from worker.core.operations import Waiting
+from worker.core.operations import Operation, Remove, Waiting
+from worker.core.rows import MenuPath
 
 MASS_REFUSAL: Final = "mass-refusal"
 """Why such a router is blocked."""
 MASS_MORE_THAN: Final = 5
 MASS_SHARE: Final = 0.02
-"""More services than this and more than this share of the pass, with the same words."""
+"""More services than this and more than this share of the router's, with the same words."""
 PROBE: Final = 2 * MASS_MORE_THAN
-"""Services with which a router is tried again that refused so many."""
+"""Services with which a router is tried again that refused so many. So one service whose row it
+takes speaks for as many that are refused: of a probe, that these are wrong themselves."""
 
 
 class Refused(NamedTuple):
     """One service whose write was refused; `known`: in words that say that it can never work."""
 
     look: Look
+    menu: MenuPath
     words: str
     known: bool
 
@@ -32,6 +36,7 @@ class Refusals:
 
     def __init__(self) -> None:
         self._held_back: dict[str, Refused] = {}
+        self._through: dict[MenuPath, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._held_back)
@@ -63,11 +68,23 @@ class Refusals:
             self.hold_back(held_back._replace(look=look))
         return held_back is not None
 
-    def mass(self, services: int) -> tuple[str, int] | None:
-        """The words with which too many of so many services were refused, and how many."""
-        by_words = Counter(each.words for each in self._held_back.values())
-        for words, count in by_words.items():
-            if count > max(MASS_MORE_THAN, services * MASS_SHARE):
+    def went_through(self, applied: Mapping[str, Sequence[Operation]]) -> None:
+        """Writes of these services were confirmed."""
+        for service_id, operations in applied.items():
+            for each in operations:
+                if not isinstance(each, Remove):  # a router that is full takes those
+                    self._through.setdefault(each.menu, set()).add(service_id)
+
+    def mass(self, services: Callable[[], int]) -> tuple[str, int] | None:
+        """The words with which too many services were refused in one menu, and how many.
+
+        Args:
+            services: how many the router has; asked only where it matters.
+        """
+        counted = Counter((each.menu, each.words) for each in self._held_back.values())
+        for (menu, words), count in counted.items():
+            is_many = count > max(MASS_MORE_THAN, PROBE * len(self._through.get(menu, ())))
+            if is_many and count > services() * MASS_SHARE:
                 return words, count
         return None
 

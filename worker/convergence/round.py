@@ -23,7 +23,7 @@ from worker.core.operations import Plan, Waiting, is_new_row
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
-from worker.core.rows import RowKey
+from worker.core.rows import MenuPath, RowKey
 from worker.errors import LeaseLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
 from worker.store.records import ServiceCommit, Stored
@@ -73,6 +73,8 @@ class Rounds:
         patience: how long things may wait.
         known: troubles of earlier passes.
         was_read: called whenever rows of the router were read.
+        after_many: the router was blocked as it refused many: who is refused still though others
+            get through is given up.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a pass
@@ -86,6 +88,7 @@ class Rounds:
         patience: Patience,
         known: Known,
         was_read: Callable[[], None],
+        after_many: bool = False,
     ) -> None:
         self._store = store
         self._session = session
@@ -94,6 +97,7 @@ class Rounds:
         self._tally = tally
         self._patience = patience
         self._was_read = was_read
+        self._after_many = after_many
         self._router = hold.router
         self._now_ms = 0
         self._surplus: frozenset[RowKey] = frozenset()
@@ -130,7 +134,7 @@ class Rounds:
             return
         for looks in self._suspects.apart(self._gathering.looks(marks)):
             self._work(self._put_off_lacking(self._gathering.claim(looks)))
-        mass = self._refusals.mass(self._tally.services)
+        mass = self._refusals.mass(lambda: self._store.views.router(self._router).services)
         if mass is not None:
             words, count = mass
             raise RouterBlocked(
@@ -142,12 +146,19 @@ class Rounds:
                 "when they get through",
             )
 
+    def least_doubted(self, marks: Sequence[Mark]) -> list[Mark]:
+        """The marks, those first whose services were not refused at their last look."""
+        return sorted(marks, key=lambda mark: bool((mark.before or {}).get("refused")))
+
     def settle(self) -> None:
         """Give up what was refused for a reason of its own; to be called when a pass ends."""
         ends = []
-        for look, words, known in self._refusals.take():
-            tries = int((look.before or {}).get("tries", 0)) + 1
-            if known or tries >= MAX_UNKNOWN:
+        for look, _, words, known in self._refusals.take():
+            before = look.before or {}
+            tries = int(before.get("tries", 0)) + 1
+            # After a mass refusal: others get through by now.
+            alone = self._after_many and bool(before.get("refused"))
+            if known or alone or tries >= MAX_UNKNOWN:
                 ends.append(self._give_up(look, "operation-refused", words))
             else:
                 ends.append(self._wait(look, Waiting("router-says", words), tries))
@@ -278,6 +289,7 @@ class Rounds:
         finally:
             self._tally.operations += answers.operations
             self._tally.refused += len(answers.refused)
+            self._refusals.went_through(answers.applied)
             for service_id, applied in answers.applied.items():
                 looks[service_id].wrote += [in_words(each) for each in applied]
                 looks[service_id].touched |= {each.menu for each in applied}
@@ -305,7 +317,7 @@ class Rounds:
                     kind=refusal.kind,
                     reason=refusal.words,
                 )
-                end = self._after_refusal(look, refusal)
+                end = self._after_refusal(look, result.operation.menu, refusal)
                 if end is not None:
                     ends.append(end)
                     continue
@@ -319,7 +331,7 @@ class Rounds:
         self._conclude(ends)
         return left
 
-    def _after_refusal(self, look: Look, refusal: Refusal) -> Conclusion | None:
+    def _after_refusal(self, look: Look, menu: MenuPath, refusal: Refusal) -> Conclusion | None:
         """What a refusal means for the service; None: read and plan again."""
         match refusal.kind:
             case "stale":
@@ -336,7 +348,7 @@ class Rounds:
                 )
             case "refused" | "unknown-words":
                 known = refusal.kind == "refused"
-                self._refusals.hold_back(Refused(look, refusal.words, known))
+                self._refusals.hold_back(Refused(look, menu, refusal.words, known))
                 return held_back(look, refusal.words, self._now_ms, HELD_BACK_MS)
 
     def _wait(self, look: Look, why: Waiting, tries: int = 0) -> Conclusion:
