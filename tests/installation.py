@@ -248,14 +248,20 @@ class Installation:
         return found[0] if found else None
 
     def settled(self, routers: Collection[str] | None = None) -> bool:
-        """Nothing in the journals, no mark and no note in flight of these routers; None: of all."""
+        """Nothing in the journals, no mark and no note in flight of these routers; None: of all.
+
+        A note that waits for whatever makes its service be looked at next is not in flight.
+        """
         if any(self.store.journal.depth(lane) for lane in ("events", "bulk")):
             return False
         blocks = [self.store.keys.router_block(router) for router in routers or self.control]
         # one question for all: whoever waits takes no processor time from what is waited for
-        return not self.client.exists(
-            *(key for block in blocks for key in (block.marks, block.inflight))
-        )
+        if self.client.exists(*(block.marks for block in blocks)):
+            return False
+        if not self.client.exists(*(block.inflight for block in blocks)):
+            return True
+        notes = (note for block in blocks for note in self.client.hvals(block.inflight))
+        return all(note.startswith("|1|") for note in notes)
 
     def wait_until_settled(self, deadline_s: float = 20) -> None:
         """Wait until all is quiet; the message says what is not."""

@@ -130,7 +130,7 @@ def plain_close() -> None:
 def no_notes() -> None:
     """Nobody notes what may be under way."""
     begin = Hold.begin_writing
-    Hold.begin_writing = lambda self, _services, _taken: begin(self, (), frozenset())
+    Hold.begin_writing = lambda self, _services, _taken, _adds=None: begin(self, (), frozenset())
 
 
 def _rewrite(script: str, old: str, new: str) -> None:

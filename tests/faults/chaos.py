@@ -246,7 +246,10 @@ class Chaos(Harness):
             block = self.store.keys.router_block(router)
             waiting = self.store.views.router_waiting(router)
             held = {each for each, why in waiting.items() if why["reason"] == "claim-held"}
-            if self.client.exists(block.inflight) or set(self.client.hkeys(block.marks)) - held:
+            notes = self.client.hvals(block.inflight)
+            if any(not note.startswith("|1|") for note in notes):
+                return False
+            if set(self.client.hkeys(block.marks)) - held:
                 return False
         return True
 

@@ -14,9 +14,9 @@ def let_pass(store, ms, routers=("R1",)):
         flags += [lease, rung]
         times.append(due)
         for service, note in client.hgetall(inflight).items():
-            token, _, look = note.partition("|")
-            if look != "0":
-                client.hset(inflight, service, f"{token}|{max(1, int(look) - ms)}")
+            token, look, sent = note.split("|", 2)
+            if int(look) > 1:
+                client.hset(inflight, service, f"{token}|{max(2, int(look) - ms)}|{sent}")
     with client.pipeline(transaction=True) as pipe:
         for key in times:
             pipe.zrange(key, 0, -1)

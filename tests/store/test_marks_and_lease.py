@@ -6,13 +6,14 @@ import pytest
 from redis.exceptions import ResponseError
 
 from contracts.names import QUEUE_ROUTERS
-from tests.builders import mac
+from tests.builders import ipv4, mac
 from tests.calls import lose_calls, take_calls
 from tests.store.passing_time import let_pass
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import Placement, ServiceRecord
+from worker.core.rows import Identity
 from worker.store.records import ServiceCommit
 from worker.store.taken import Acquired, Conclusion
 
@@ -379,7 +380,55 @@ def test_the_second_look_comes_in_the_middle_of_a_pass_too(store, routers):
         routers.renew("R1", "bb", ["S"])
         let_pass(store, LEASE_MS // 2)
     routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")])
-    assert names_of(routers.next_batch("R1", "bb", 500).marks) == ["S"]
+    (mark,) = routers.next_batch("R1", "bb", 500).marks
+    assert routers.conclude("R1", "bb", [Conclusion(mark, "confirm")]) == [True]
+    assert notes(store) == {}
+
+
+def test_a_second_look_is_owed_until_it_ends_well(store, routers):
+    """Whoever dies in it, or has to wait, has not seen what may have landed late."""
+    take(routers)
+    routers.renew("R1", "aa", ["S"])
+    let_pass(store, LEASE_MS)
+    marks = take(routers, "bb")
+    assert routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")]) == [True]
+    assert not routers.next_batch("R1", "bb", 500).held
+    let_pass(store, 2 * LEASE_MS)
+    assert take(routers, "cc")["S"].sent == frozenset()
+    let_pass(store, LEASE_MS)  # it died in the second look
+    mark = take(routers, "dd")["S"]
+    assert mark.sent == frozenset()
+    end = Conclusion(mark, "postpone", wait_ms=1)
+    assert routers.conclude("R1", "dd", [end]) == [True]
+    let_pass(store, 1)
+    (mark,) = routers.next_batch("R1", "dd", 500).marks
+    assert mark.sent == frozenset()
+    assert routers.conclude("R1", "dd", [Conclusion(mark, "confirm")]) == [True]
+    assert notes(store) == {}
+
+
+def test_what_was_added_is_noted_until_the_second_look_at_it_is_over(store, routers):
+    first, second = (Identity(mac(n), ipv4(n), "dhcp1") for n in (1, 2))
+    take(routers)
+    assert routers.begin_writing("R1", "aa", (), ["S", "T"], {"S": [first]}) == frozenset()
+    let_pass(store, LEASE_MS)
+    marks = take(routers, "bb")
+    assert marks["S"].sent == {first}
+    assert marks["T"].sent == frozenset()
+    assert routers.join("R1", ["S"])[0].sent == {first}
+    assert routers.join("R1", ["U"])[0].sent is None
+    routers.begin_writing("R1", "bb", (), ["S"], {"S": [second]})
+    let_pass(store, LEASE_MS)
+    assert take(routers, "cc")["S"].sent == {first, second}
+
+
+def test_who_is_marked_closely_is_so_until_the_look_ended_well(store, routers):
+    routers.mark("R1", ["S"], closely=True)
+    routers.mark("R1", ["T"])
+    marks = take(routers)
+    assert (marks["S"].sent, marks["T"].sent) == (frozenset(), None)
+    ends = [Conclusion(mark, "confirm") for mark in marks.values()]
+    assert routers.conclude("R1", "aa", ends) == [True, True]
     assert notes(store) == {}
 
 

@@ -31,6 +31,7 @@ RING_S = 10
 SWEEP_S = 5
 PUT_OFF_S = 1
 NEVER = float("inf")
+NOW = "now"
 SLACK_S = 60
 """The machine's clock stands between its rules, Redis's runs on: by less than this."""
 SERVICES = ["A", "B", "C"]
@@ -44,7 +45,8 @@ class MarksMachine(RuleBasedStateMachine):
     """Two workers, of which any may fall asleep past its lease and go on afterwards.
 
     `marks` is service -> [priority, due, stamp]; every marking makes a new stamp, and only a look
-    that began after it may end it. `notes` is service -> [holder or None, second look or NEVER].
+    that began after it may end it. `notes` is service -> [holder or None, second look or NEVER, or
+    NOW while the mark for it stands].
     """
 
     client = None
@@ -99,12 +101,9 @@ class MarksMachine(RuleBasedStateMachine):
             if holder not in (None, token):
                 self.notes[name] = [None, self.now + 2 * LEASE_S]
                 self.mark([name])
-            elif look <= self.now:
+            elif look != NOW and look <= self.now:
                 self.mark([name])
-                if holder is None:
-                    del self.notes[name]
-                else:
-                    self.notes[name] = [holder, NEVER]
+                self.notes[name] = [holder, NOW]
 
     def due(self):
         """What the next batch has: all live marks, or else those of bulk."""
@@ -118,14 +117,18 @@ class MarksMachine(RuleBasedStateMachine):
         assert [self.marks[name][0] for name in names] == sorted(mark.priority for mark in marks)
         for mark in marks:
             name = mark.service_id
+            assert (mark.sent is not None) == (name in self.notes)
             self.taken[worker][name] = mark, self.marks[name][2], self.generation[name]
 
     # what happens
 
-    @rule(names=some, priority=st.integers(0, 3), delay=delays)
-    def somebody_marks(self, names, priority, delay):
-        rang = self.routers.mark("R1", names, priority, delay * 1000)
+    @rule(names=some, priority=st.integers(0, 3), delay=delays, closely=st.booleans())
+    def somebody_marks(self, names, priority, delay, closely):
+        rang = self.routers.mark("R1", names, priority, delay * 1000, closely=closely)
         self.mark(names, priority, delay)
+        for name in names if closely else ():
+            holder, look = self.notes.get(name, (None, NEVER))
+            self.notes[name] = [holder, NOW if look == NEVER else look]
         assert rang == self.called() == (delay == 0 and self.rings())
 
     @rule(name=services, priority=st.integers(0, 3))
@@ -227,6 +230,8 @@ class MarksMachine(RuleBasedStateMachine):
         stands = stands and self.generation[name] == generation
         assert done == [stands]
         if stands:
+            if do == "confirm" and self.notes.get(name) == [None, NOW]:
+                del self.notes[name]
             self.generation[name] += writes
             if do == "postpone":
                 self.marks[name][1] = self.now + 700
@@ -282,8 +287,8 @@ class MarksMachine(RuleBasedStateMachine):
         self.every_mark_is_there({n: [s // 10**13, clock(s % 10**13)] for n, s in scores}, stamps)
         self.the_notes_are_as_they_should_be(
             {
-                name: [token or None, NEVER if look == "0" else clock(int(look))]
-                for name, (token, look) in ((n, note.split("|")) for n, note in notes.items())
+                name: [token or None, {"0": NEVER, "1": NOW}.get(look) or clock(int(look))]
+                for name, (token, look, _) in ((n, note.split("|")) for n, note in notes.items())
             }
         )
         self.the_sweep_looks_in_time(None if looks_at is None else clock(looks_at))
@@ -298,13 +303,15 @@ class MarksMachine(RuleBasedStateMachine):
         assert set(notes) == set(self.notes)
         for name, (holder, look) in notes.items():
             assert holder == self.notes[name][0]
-            assert look == pytest.approx(self.notes[name][1], abs=SLACK_S)
+            then = self.notes[name][1]
+            assert look == (then if NOW in (look, then) else pytest.approx(then, abs=SLACK_S))
 
     def the_sweep_looks_in_time(self, at):
         """Not later than a mark is due and its router free: the message is only the fast path."""
         wanted = [due for _, due, _ in self.marks.values()]
         for holder, look in self.notes.values():
             wanted.append(self.lease_until if holder is not None else look)
+        wanted = [each for each in wanted if each != NOW]
         if wanted:
             assert at is not None
             free = max(self.lease_until if self.holds() else 0, self.parked_until)
@@ -315,7 +322,9 @@ class MarksMachine(RuleBasedStateMachine):
     def all_rests_until_it_is_done(self):
         """Left alone, the sweep brings somebody who finds every mark and every note."""
         self.rested = True
-        owed = set(self.marks) | set(self.notes)
+        # Of one that was given up the note waits for its next look.
+        given_up = {n for n, (_, look) in self.notes.items() if look == NOW and n not in self.marks}
+        owed = (set(self.marks) | set(self.notes)) - given_up
         for _ in range(8):
             self.time_passes(2500)
             swept = self.routers.sweep(0).routers
@@ -328,10 +337,12 @@ class MarksMachine(RuleBasedStateMachine):
                     end = Conclusion(mark, "confirm")
                     assert self.routers.conclude("R1", self.tokens[0], [end]) == [True]
                     del self.marks[name]
+                    if self.notes.get(name) == [None, NOW]:
+                        del self.notes[name]
                     owed.discard(name)
                 self.a_worker_goes_on("the holder", 500)
         assert owed == set()
-        assert (self.marks, self.notes) == ({}, {})
+        assert (self.marks, set(self.notes)) == ({}, given_up)
         assert self.client.zscore(self.store.keys.routers_due, "R1") is None
 
 

@@ -236,7 +236,7 @@ def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
 
 
 def given_up(
-    look: Look, reason: str, detail: str, now_ms: int, *, forget_note: bool = False
+    look: Look, reason: str, detail: str, now_ms: int, *, rest_note: bool = False
 ) -> Conclusion:
     """Dead-letter a service with the router's own words; its next event tries anew.
 
@@ -276,7 +276,7 @@ def given_up(
         letters=[letter],
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
-        forget_note=forget_note,
+        rest_note=rest_note,
     )
 
 

@@ -11,7 +11,13 @@ from worker.convergence.endings import Look
 from worker.convergence.hold import Hold
 from worker.convergence.refusals import Refusals
 from worker.convergence.shortcomings import Shortcomings
-from worker.core.entry import Entry, claims_of, placeholder_mac, wanted_entries
+from worker.core.entry import (
+    Entry,
+    claims_of,
+    is_host_address,
+    placeholder_mac,
+    wanted_entries,
+)
 from worker.core.operations import Waiting
 from worker.core.ownership import comment_for, tag_text
 from worker.core.planner import Wanted, in_the_way, misnamed
@@ -89,6 +95,7 @@ class Gathering:
             granted=look.refused is None,
             refused_because=look.refused,
             listed=look.listed,
+            sent=look.mark.sent or frozenset(),
         )
 
     def claim(self, looks: Sequence[Look]) -> dict[str, Look]:
@@ -130,10 +137,16 @@ class Gathering:
 
     def _list_terms(self, looks: Iterable[Look]) -> set[Term]:
         terms: set[Term] = set()
+        has_garden = self._policy.suspend_list and self._policy.entries != "mac-server"
         for look in looks:
-            near = look.listed | look.entry.listed
-            terms |= {Term("address", place.address) for place in near}
-            if near:
+            near = {place.address for place in look.listed | look.entry.listed}
+            # Of a row that landed late no record tells.
+            closely = has_garden and look.mark.sent is not None
+            if closely:
+                leases = (each for each in (look.entry.fields, look.written) if each is not None)
+                near |= {each["address"] for each in leases if is_host_address(each["address"])}
+            terms |= {Term("address", address) for address in near}
+            if near or closely:
                 tag = tag_text(self._policy.installation, look.mark.service_id)
                 terms.add(Term("comment", tag))
         return terms
@@ -153,6 +166,7 @@ class Gathering:
         for look in looks:
             if look.written is not None:
                 macs[look.written["mac-address"]] = addresses[look.written["address"]] = None
+            macs.update((each.mac, None) for each in look.mark.sent or ())
             # A row that a crash left between two writes, should its comment have been edited.
             macs[placeholder_mac(look.mark.service_id)] = None
             comments[tag_text(self._policy.installation, look.mark.service_id)] = None

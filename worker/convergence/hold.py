@@ -1,8 +1,9 @@
 """Holding a router: the lease is renewed on progress, and its loss ends everything at once."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from worker.core.rows import Identity
 from worker.errors import LeaseLost
 from worker.store.routers import Routers
 
@@ -46,12 +47,18 @@ class Hold:
         """
         self.begin_writing((), frozenset())
 
-    def begin_writing(self, services: Collection[str], taken: AbstractSet[str]) -> frozenset[str]:
+    def begin_writing(
+        self,
+        services: Collection[str],
+        taken: AbstractSet[str],
+        adds: Mapping[str, Sequence[Identity]] | None = None,
+    ) -> frozenset[str]:
         """Renew now, and note services whose writes are about to be under way.
 
         Args:
             services: these.
             taken: services that were taken by their marks; others stand in the way of these.
+            adds: service -> leases that are about to be added for it.
 
         Returns:
             Those taken that the brake holds by now: then none is noted.
@@ -62,7 +69,7 @@ class Hold:
         began = self._clock()
         ours = taken & set(services)
         others = [each for each in services if each not in ours]
-        braked = self._routers.begin_writing(self.router, self.token, ours, others)
+        braked = self._routers.begin_writing(self.router, self.token, ours, others, adds)
         if braked is None:
             raise LeaseLost(self.router)
         self._renewed = began

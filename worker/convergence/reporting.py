@@ -63,7 +63,7 @@ def make_report(
     auto = policy.reconcile == "auto" and policy.mode == "manage"
     mendable = sorted({each.service_id for each in found.drift if each.mendable})
     if auto and mendable:
-        store.routers.mark(router, mendable, BULK)
+        store.routers.mark(router, mendable, BULK, closely=True)
     if found.options and session.entries == "lease":
         if auto:
             collect_options(store, session, hold, policy.installation, "leasewire")

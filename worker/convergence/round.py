@@ -18,7 +18,7 @@ from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
 from worker.convergence.shortcomings import Shortcomings
 from worker.convergence.suspects import Suspects
 from worker.convergence.writing import Answers, in_words, write
-from worker.core.noting import to_note
+from worker.core.noting import added_leases, to_note
 from worker.core.operations import Plan, Waiting, is_new_row
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
@@ -178,7 +178,7 @@ class Rounds:
             look, detail = self._in_flight[service_id], f"the connection was lost {times} times"
             self._tally.failed += 1
             detail += " while it alone was written"
-            ends.append(given_up(look, "connection-lost", detail, self._now_ms, forget_note=True))
+            ends.append(given_up(look, "connection-lost", detail, self._now_ms, rest_note=True))
         self._conclude(ends)
 
     def taken_over(self) -> bool:
@@ -224,7 +224,9 @@ class Rounds:
             self._tell(made, looks)
             looks = self._end_what_is_done(looks, made)
             looks = self._remember(looks, made)
-            braked = self._hold.begin_writing(looks.keys(), self._taken) if looks else frozenset()
+            braked: frozenset[str] = frozenset()
+            if looks:
+                braked = self._hold.begin_writing(looks.keys(), self._taken, added_leases(made))
             if braked:  # since it was taken: planned anew without it, and its mark stays held
                 self._taken -= braked
                 looks = {name: look for name, look in looks.items() if name not in braked}

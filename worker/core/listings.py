@@ -11,11 +11,16 @@ from worker.core.member import Member
 from worker.core.operations import Add, Remove, Set
 from worker.core.ownership import comment_for, parse_tag
 from worker.core.phases import Draft, Step
+from worker.core.policy import RouterPolicy
 from worker.core.rows import ADDRESS_LISTS, ListedAddress, ListPlace, RowKey
 
 
 class Listings:
     """The list rows of one read.
+
+    In the list of suspended services each row with a service's tag is its own, noted or not: one
+    may have landed late, or be of a Redis that lost its last second. Of other lists, which a policy
+    may have named once, the noted ones are.
 
     Attributes:
         surplus: rows with a service's tag beside its own: copies made by hand, not ours.
@@ -24,12 +29,13 @@ class Listings:
     def __init__(
         self,
         rows: Iterable[ListedAddress],
-        installation: str,
+        policy: RouterPolicy,
         draft: Draft,
         surplus: frozenset[RowKey] = frozenset(),
         unknown: Collection[str] = (),
     ) -> None:
-        self._installation = installation
+        self._installation = installation = policy.installation
+        self._garden = policy.suspend_list
         self._unknown = unknown
         self._draft = draft
         self._at: dict[ListPlace, ListedAddress] = {}
@@ -64,11 +70,9 @@ class Listings:
             noted: what its rows may say by what was noted before the last writes.
         """
         near = noted | member.entry.listed
-        if not near:
-            return
-        lists = {place.list for place in near}
+        lists = {place.list for place in near} | {self._garden}
         tagged = [row for row in self._tagged.get(member.id, ()) if row.place.list in lists]
-        own = [row for row in tagged if row.place in near]
+        own = [row for row in tagged if row.place in near or row.place.list == self._garden]
         if not own and len(tagged) == 1:
             own = [*tagged]  # edited by hand
             self._edited.add(tagged[0].id)

@@ -25,7 +25,7 @@ class Member:
         waiting: why nothing is written towards its entry; None: it goes on.
         asks: the fields it wants and in whose row their values stand now.
         freed: what its own row must hold first, so that others can go on.
-        before: removals of dynamic rows that hold its address.
+        before: removals of dynamic rows that hold its address, and of rows that landed late.
         free: the step that writes `freed`.
         takes: the first step that needs what it asks for.
         final: the step after which its row is as wanted.

@@ -1,14 +1,16 @@
 """What must be noted in a record before a plan is written. Who calls it: `round.py`.
 
 A lease that is made static gets its tag only after: a crash in between would leave a row that
-nobody knows for ours. Of a list row nothing but the note tells that it may be there.
+nobody knows for ours. Of a list row nothing but the note tells that it may be there. Of an addition
+that lands late, when its service has another row by then, nothing but the note in flight tells that
+it is no copy made by hand.
 """
 
 from collections.abc import Mapping
 
 from worker.core.operations import Add, MakeStatic, Plan
 from worker.core.record import Placement
-from worker.core.rows import ADDRESS_LISTS, ListPlace
+from worker.core.rows import ADDRESS_LISTS, LEASES, Identity, ListPlace, identity_of
 
 
 def to_note(made: Plan, known: Mapping[str, Placement]) -> dict[str, Placement]:
@@ -33,3 +35,12 @@ def to_note(made: Plan, known: Mapping[str, Placement]) -> dict[str, Placement]:
             case _:
                 pass
     return noted
+
+
+def added_leases(made: Plan) -> dict[str, list[Identity]]:
+    """The leases that a plan adds, by service: to be noted as in flight."""
+    adds: dict[str, list[Identity]] = {}
+    for operation in made.operations():
+        if isinstance(operation, Add) and operation.menu == LEASES:
+            adds.setdefault(operation.service_id, []).append(identity_of(operation.fields))
+    return adds

@@ -93,7 +93,7 @@ class Note:
 
     Attributes:
         service_id: whom it is about.
-        kind: `tag-lost`, `surplus-row`, `disabled-by-hand`, `address-still-used-by`,
+        kind: `tag-lost`, `surplus-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
             `listed-by-others`, `suspend-mode`, `options-not-managed` or `rate-not-managed`.
         detail: one sentence that names the row.
     """

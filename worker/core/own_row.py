@@ -4,13 +4,14 @@ Who calls it: the planner, first of all. What is not surely ours is never touche
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from worker.core.entry import NO_ADDRESS, Entry, placeholder_mac
 from worker.core.operations import Waiting
 from worker.core.row_index import RowIndex
-from worker.core.rows import Lease, identity_of, is_same
+from worker.core.rows import Identity, Lease, identity_of, is_same
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +23,26 @@ class OwnRow:
         tag_lost: the row has no tag any more, but is what we last wrote.
         surplus: other rows that look like it: with the service's tag, or without one and as last
             written. Copies made by hand, not ours.
+        late: other rows with its tag that we added ourselves, and that landed late.
         waiting: why none of several rows can be said to be ours.
     """
 
     row: Lease | None = None
     tag_lost: bool = False
     surplus: tuple[Lease, ...] = ()
+    late: tuple[Lease, ...] = ()
     waiting: Waiting | None = None
 
 
 _NOTHING: Final = OwnRow()
 
 
-def find_own_row(entry: Entry, written: Mapping[str, str] | None, index: RowIndex) -> OwnRow:
+def find_own_row(
+    entry: Entry,
+    written: Mapping[str, str] | None,
+    index: RowIndex,
+    sent: AbstractSet[Identity] = frozenset(),
+) -> OwnRow:
     """Find the row of a service: by its tag, else by what was last written.
 
     Args:
@@ -42,15 +50,19 @@ def find_own_row(entry: Entry, written: Mapping[str, str] | None, index: RowInde
             interrupted pass left, already or half changed.
         written: fields of the entry last written and read back; None: none.
         index: of one read.
+        sent: leases that were added for it and may not have been seen (`lua/_notes.lua`).
     """
     tagged = index.tagged.get(entry.service_id, [])
     untagged = [] if written is None else index.untagged.get(identity_of(written), [])
     if not tagged and not untagged:
         return _NOTHING
-    own = _the_one(tagged or untagged, entry, written)
+    added = [row for row in tagged if identity_of(row.fields) in sent]
+    own = _the_one(tagged or untagged, entry, written) or next(iter(added), None)
     if own is not None:
-        surplus = tuple(row for row in tagged + untagged if row is not own)
-        return OwnRow(own, tag_lost=not tagged, surplus=surplus)
+        # One like its own is a copy: RouterOS takes no second one of us.
+        late = tuple(row for row in added if not is_same(row.fields, own.fields))
+        others = [row for row in tagged + untagged if row is not own and row not in late]
+        return OwnRow(own, tag_lost=not tagged, surplus=tuple(others), late=late)
     names = "; ".join(row.name for row in tagged or untagged)
     detail = f"which of these is the service's cannot be told, remove the others: {names}"
     return OwnRow(waiting=Waiting("ambiguous-rows", detail))

@@ -15,12 +15,13 @@ from worker.core.member import Member
 from worker.core.operations import Plan, Waiting
 from worker.core.own_row import OwnRow, find_own_row
 from worker.core.ownership import parse_tag
-from worker.core.phases import Draft, fields_to_free, into_phases
+from worker.core.phases import Draft, Step, fields_to_free, into_phases
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement, ServiceRecord
 from worker.core.row_index import RowIndex
 from worker.core.rows import (
     DhcpOption,
+    Identity,
     Lease,
     ListedAddress,
     ListPlace,
@@ -41,6 +42,7 @@ class Wanted:
         listed: the rows of address lists that may be its own.
         granted: whether it holds all its claims; if not, nothing is written towards its entry.
         refused_because: who holds them; shown for a service that is not granted.
+        sent: leases that were added for it, of which one may have landed late.
     """
 
     entry: Entry
@@ -48,6 +50,7 @@ class Wanted:
     granted: bool = True
     refused_because: Waiting | None = None
     listed: frozenset[ListPlace] = frozenset()
+    sent: frozenset[Identity] = frozenset()
 
 
 def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wanted:
@@ -97,7 +100,7 @@ def in_the_way(
     The caller adds them and reads their rows, until there are none: that closes the batch.
     """
     index = RowIndex(_leases(rows), policy.installation)
-    listings = Listings(_listed(rows), policy.installation, Draft())
+    listings = Listings(_listed(rows), policy, Draft())
     batch = {one.entry.service_id for one in wanted}
     theirs = {row.id for service_id in batch for row in index.tagged.get(service_id, ())}
     found = set()
@@ -157,11 +160,12 @@ class _Planning:
         self._surplus = surplus
         self._wanted = sorted(wanted, key=lambda one: one.entry.service_id)
         self._owners: dict[str, Member] = {}  # of their rows, by row id
+        self._ended: dict[str, Step] = {}  # rows that landed late, by row id
         self._members = [self._look_up(one) for one in self._wanted]
         self._claimed: Claimed = defaultdict(list)
         self._draft = Draft()
         self._leases = LeaseEnds(self._index, policy, self._draft)
-        self._listings = Listings(_listed(rows), policy.installation, self._draft, surplus, unknown)
+        self._listings = Listings(_listed(rows), policy, self._draft, surplus, unknown)
         options = (row for row in rows if isinstance(row, DhcpOption))
         self._options = SharedOptions(options, self._draft)
 
@@ -199,6 +203,8 @@ class _Planning:
     def _find_who_goes_on(self) -> None:
         for member, wanted in zip(self._members, self._wanted, strict=True):
             self._note_what_was_found(member)
+            for row in member.own.late:
+                self._ended[row.id] = self._draft.step(member.remove(row))
             self._listings.look_up(member, wanted.listed)
             if wanted.granted:
                 self._take_claims(member)
@@ -217,7 +223,7 @@ class _Planning:
         return "nothing-wanted"
 
     def _look_up(self, wanted: Wanted) -> Member:
-        own = find_own_row(wanted.entry, wanted.written, self._index)
+        own = find_own_row(wanted.entry, wanted.written, self._index, wanted.sent)
         if own.row is not None and own.row.id in self._owners:
             own = OwnRow()  # it lost its tag, and two services had it one after the other
         waiting = own.waiting or wanted.entry.hindered
@@ -237,6 +243,8 @@ class _Planning:
             note(member.id, "disabled-by-hand", f"{own.row.name} was switched off by hand")
         for row in own.surplus:
             note(member.id, "surplus-row", f"{row.name} looks like its row too; it is left alone")
+        for row in own.late:
+            note(member.id, "late-row", f"{row.name} was added late, beside its own: it goes")
         for kind, detail in member.entry.notes:
             note(member.id, kind, detail)
 
@@ -262,7 +270,8 @@ class _Planning:
         if changed is not None or member.stands:
             return changed
         for _, row in self._index.holders(target):
-            if row is not member.row and row.id not in self._owners:
+            known = row.id in self._owners or row.id in self._ended
+            if row is not member.row and not known:
                 return self._blocked_by(row)
         return self._leases.hindrance(target)
 
@@ -280,7 +289,9 @@ class _Planning:
         if target is None or member.stands:
             return
         for name, row in self._index.holders(target):
-            if row is not member.row:
+            if row.id in self._ended:
+                member.before.append(self._ended[row.id])
+            elif row is not member.row:
                 giver = self._owners[row.id]
                 if giver.waiting is not None:  # no write of its own will free it
                     giver.give_up(name)

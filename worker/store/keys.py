@@ -23,7 +23,8 @@ class RouterKeys(NamedTuple):
         lease: string with a time limit: token of the worker that holds the router.
         rung: string with a time limit: `1` a message is pending, `parked` must not be rung, `bulk`
             a bulk pass waits for its turn.
-        inflight: hash: service -> `token|second look (ms)`: writes that may be under way.
+        inflight: hash: service -> `token|second look (ms)|leases added`: writes that may be under
+            way, as `lua/_notes.lua` has it.
         claims: hash: claim key -> {scope: [service, strong]} as JSON.
         held: hash: service -> [[claim key, scope], …] as JSON: what it holds, strong or weak.
         waiters: hash: claim key -> [service, …] as JSON: who waits for it.

@@ -1,7 +1,7 @@
 """Routers in the store: lease, due marks, claims, notes in flight, and how a look ends."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import redis
@@ -12,6 +12,7 @@ from worker.core.applied_policy import AppliedPolicy
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
 from worker.core.record_text import record_to_json
+from worker.core.rows import Identity
 from worker.store.connection import store_errors
 from worker.store.fleet import SURVEY_GOOD_MS
 from worker.store.key_table import KeyTable
@@ -28,6 +29,7 @@ from worker.store.taken import (
     PolicyDiffers,
     is_full,
     marks_of,
+    sent_of,
 )
 from worker.store.troubles import known_of
 
@@ -167,7 +169,12 @@ class Routers:
         return self.begin_writing(router, token, (), in_flight) is not None
 
     def begin_writing(
-        self, router: str, token: str, taken: Collection[str], others: Collection[str]
+        self,
+        router: str,
+        token: str,
+        taken: Collection[str],
+        others: Collection[str],
+        adds: Mapping[str, Sequence[Identity]] | None = None,
     ) -> frozenset[str] | None:
         """Renew the lease and note services as in flight, unless the brake holds one of them.
 
@@ -176,6 +183,7 @@ class Routers:
             token: holds its lease.
             taken: services that were taken by their marks.
             others: services that stand in the way of these, whatever the brake says.
+            adds: service -> leases that are about to be added for it.
 
         Returns:
             Those of `taken` that the brake holds by now, then none is noted; None when the lease
@@ -185,7 +193,11 @@ class Routers:
             ours, braked = self._scripts.run(
                 "renew",
                 self._block(router),
-                [router, token, self.lease_ms, len(taken), *sorted(taken), *sorted(others)],
+                [
+                    *(router, token, self.lease_ms, len(taken), json.dumps(adds or {})),
+                    *sorted(taken),
+                    *sorted(others),
+                ],
             )
         return frozenset(braked) if ours else None
 
@@ -266,15 +278,29 @@ class Routers:
         return [bool(each) for each in results] if held else None
 
     def mark(
-        self, router: str, service_ids: Sequence[str], priority: int = 0, delay_ms: int = 0
+        self,
+        router: str,
+        service_ids: Sequence[str],
+        priority: int = 0,
+        delay_ms: int = 0,
+        *,
+        closely: bool = False,
     ) -> bool:
-        """Mark services to be looked at; returns whether a message was sent for the router."""
+        """Mark services to be looked at; returns whether a message was sent for the router.
+
+        Args:
+            router: its name.
+            service_ids: whom.
+            priority: 0 first, 3 last.
+            delay_ms: when they are due.
+            closely: rows of theirs may be there of which no record tells.
+        """
         with store_errors():
             return bool(
                 self._scripts.run(
                     "mark",
                     self._block(router),
-                    [router, new_stamp(), priority, delay_ms, *service_ids],
+                    [router, new_stamp(), priority, delay_ms, int(closely), *service_ids],
                 )
             )
 
@@ -285,14 +311,22 @@ class Routers:
         """
         stamp = new_stamp()
         with store_errors():
-            self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, *service_ids])
+            self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, 0, *service_ids])
             pipe = self._client.pipeline(transaction=False)
             pipe.mget([self._keys.record(each) for each in service_ids])
             pipe.hmget(self._keys.router_block(router).waiting, list(service_ids))
-            texts, waiting = pipe.execute()
+            pipe.hmget(self._keys.router_block(router).inflight, list(service_ids))
+            texts, waiting, notes = pipe.execute()
         return [
-            Mark(service, stamp, 0, decode_stored(service, text), why and json.loads(why))
-            for service, text, why in zip(service_ids, texts, waiting, strict=True)
+            Mark(
+                service,
+                stamp,
+                0,
+                decode_stored(service, text),
+                why and json.loads(why),
+                sent=sent_of(note),
+            )
+            for service, text, why, note in zip(service_ids, texts, waiting, notes, strict=True)
         ]
 
     def sweep(self, grace_ms: int) -> Swept:
@@ -344,7 +378,7 @@ class Routers:
             "do": end.do,
             "wait_ms": end.wait_ms,
             "gone": end.gone,
-            "forget_note": end.forget_note,
+            "rest_note": end.rest_note,
             "events": [word_order(o, table, self._keys) for o in end.outcomes],
             "letters": [[letter.id, letter.to_json()] for letter in end.letters],
             "counts": [[name, by] for name, by in end.counts.items()],

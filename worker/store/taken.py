@@ -13,6 +13,7 @@ from worker.core.entry import Claim
 from worker.core.marking import BULK
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord
+from worker.core.rows import Identity
 from worker.store.records import Stored, decode_stored
 from worker.store.troubles import Known
 
@@ -32,6 +33,8 @@ class Mark(NamedTuple):
         stored: its record.
         before: {reason, detail, since_ms, …} if it was not in sync at its last look.
         held: all that it holds here, if it holds that strongly; None: it must ask for its claims.
+        sent: a write of it may have landed late: the leases that were added and maybe not seen;
+            None: nothing of the kind is noted.
     """
 
     service_id: str
@@ -40,6 +43,7 @@ class Mark(NamedTuple):
     stored: Stored
     before: Mapping[str, Any] | None = None
     held: frozenset[Claim] | None = None
+    sent: frozenset[Identity] | None = None
 
 
 class Acquired(NamedTuple):
@@ -120,7 +124,8 @@ class Conclusion:
         letters: dead letters.
         lines: history.
         counts: counters that go up.
-        forget_note: with `give-up`, what may be under way is not looked at once more.
+        rest_note: with `give-up`, what may be under way is looked at with the next look for another
+            reason, and is none itself.
         unseen: the event of which it is to be said when its device is seen in use.
     """
 
@@ -134,7 +139,7 @@ class Conclusion:
     letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    forget_note: bool = False
+    rest_note: bool = False
     unseen: Outcome | None = None
 
 
@@ -148,6 +153,15 @@ def marks_of(raw: Sequence[Sequence[Any]]) -> list[Mark]:
             decode_stored(service, text),
             before=json.loads(waiting) if waiting else None,
             held=None if held is None else frozenset(Claim(*each) for each in json.loads(held)),
+            sent=None if sent is None else frozenset(Identity(*each) for each in json.loads(sent)),
         )
-        for service, stamp, priority, text, waiting, held in raw
+        for service, stamp, priority, text, waiting, held, sent in raw
     ]
+
+
+def sent_of(note: str | None) -> frozenset[Identity] | None:
+    """The leases that a note in flight says were added (`lua/_notes.lua`); None without a note."""
+    if note is None:
+        return None
+    _, _, sent = note.split("|", 2)
+    return frozenset(Identity(*each) for each in json.loads(sent or "[]"))

@@ -1,48 +1,94 @@
--- Notes in flight, service -> `token|look`: writes that the holder of `token` may have under way
--- (none: `token` is empty), and when to look once more (ms) at what a former holder may have left
--- (0: need not).
+-- Notes in flight, service -> `token|look|sent`: writes that the holder of `token` may have under way
+-- (none: `token` is empty); when to look once more (ms) at what a former holder may have left (0:
+-- need not, 1: it is marked for that, and the note lasts until a look at it ends well); the leases
+-- that were added since the note was made, [[MAC, address, server], …] as JSON or empty.
+local LOOK_NOW = 1
 
-local function note(router, token, service)
-  local old = redis.call('HGET', router.inflight, service)
-  local look = old and string.match(old, '|(%d+)$') or '0'
-  redis.call('HSET', router.inflight, service, token .. '|' .. look)
+local function read_note(router, service)
+  local text = redis.call('HGET', router.inflight, service)
+  if not text then
+    return nil
+  end
+  local token, look, sent = string.match(text, '^([^|]*)|(%d+)|(.*)$')
+  return { token = token, look = tonumber(look), sent = sent }
+end
+
+local function write_note(router, service, token, look, sent)
+  redis.call('HSET', router.inflight, service, token .. '|' .. whole(look) .. '|' .. sent)
+end
+
+-- `sent`: leases that are about to be added, or nil.
+local function note(router, token, service, sent)
+  local old = read_note(router, service) or { look = 0, sent = '' }
+  local all = old.sent
+  if sent then
+    local known = all == '' and {} or cjson.decode(all)
+    for _, each in ipairs(sent) do
+      known[#known + 1] = each
+    end
+    all = cjson.encode(known)
+  end
+  write_note(router, service, token, old.look, all)
 end
 
 -- All that `token` wrote for the service was answered; a second look that is to come stays.
 local function clear_note(router, token, service)
-  local old = redis.call('HGET', router.inflight, service)
-  local look = old and string.match(old, '^' .. token .. '|(%d+)$')
-  if look == '0' then
+  local old = read_note(router, service)
+  if old and old.token == token and old.look == 0 then
     redis.call('HDEL', router.inflight, service)
-  elseif look then
-    redis.call('HSET', router.inflight, service, '|' .. look)
+  elseif old and old.token == token then
+    write_note(router, service, '', old.look, old.sent)
   end
 end
 
+-- The look that a note asks for ended well: what it was about is as it should be.
+local function end_note(router, service)
+  local old = read_note(router, service)
+  if old and old.token == '' and old.look == LOOK_NOW then
+    redis.call('HDEL', router.inflight, service)
+  end
+end
+
+-- Nobody looks for the sake of the note alone; the next look at the service, for whatever reason, does.
+local function rest_note(router, service)
+  local old = read_note(router, service)
+  if old then
+    write_note(router, service, '', LOOK_NOW, old.sent)
+  end
+end
+
+-- Has the mark of a service be looked at as one of which writes were under way.
+local function note_closely(router, service)
+  local old = read_note(router, service) or { token = '', look = 0, sent = '' }
+  if old.look == 0 then
+    write_note(router, service, old.token, LOOK_NOW, old.sent)
+  end
+end
+
+-- What a note says was added, as JSON; false without a note.
+local function sent_of(router, service)
+  local found = read_note(router, service)
+  return found and (found.sent == '' and '[]' or found.sent) or false
+end
+
 -- Notes of others than `token`: their services are marked now, and once more after twice the
--- lease; the note stays till then. Notes of a second look that is due: marked and forgotten.
+-- lease; the note stays till then. Notes of a second look that is due: marked.
 -- Returns when the next second look is due, or nil.
 local function look_at_notes(router, token, lease_ms, stamp, now, routers_due)
-  local notes = redis.call('HGETALL', router.inflight)
   local next_look = nil
-  for i = 1, #notes, 2 do
-    local service = notes[i]
-    local holder, look = string.match(notes[i + 1], '^([^|]*)|(%d+)$')
-    look = tonumber(look)
-    if holder ~= '' and holder ~= token then
+  for _, service in ipairs(redis.call('HKEYS', router.inflight)) do
+    local found = read_note(router, service)
+    local look = found.look
+    if found.token ~= '' and found.token ~= token then
       look = now + 2 * lease_ms
-      redis.call('HSET', router.inflight, service, '|' .. whole(look))
+      write_note(router, service, '', look, found.sent)
       mark(router, service, 0, now, stamp, routers_due)
-    elseif look > 0 and look <= now then
-      look = 0
-      if holder == '' then
-        redis.call('HDEL', router.inflight, service)
-      else
-        redis.call('HSET', router.inflight, service, holder .. '|0')
-      end
+    elseif look > LOOK_NOW and look <= now then
+      look = LOOK_NOW
+      write_note(router, service, found.token, look, found.sent)
       mark(router, service, 0, now, stamp, routers_due)
     end
-    if look > 0 and (not next_look or look < next_look) then
+    if look > LOOK_NOW and (not next_look or look < next_look) then
       next_look = look
     end
   end

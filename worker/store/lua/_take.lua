@@ -1,4 +1,4 @@
--- Taking due marks. Needs `_claims`.
+-- Taking due marks. Needs `_claims` and `_notes`.
 
 -- What `service` holds, as it is stored, if it holds all of it strongly; false otherwise.
 local function held_strongly(router, service)
@@ -24,7 +24,7 @@ local function any_due(router, first, last, now)
 end
 
 -- The due marks by priority, each {service, stamp, priority, record, why it waits, claims that it
--- holds strongly}; at most `most`. Of priority 2 and 3, those of bulk, at most `most_bulk`, and none
+-- holds strongly, what its note in flight says was added or false}; at most `most`. Of priority 2 and 3, those of bulk, at most `most_bulk`, and none
 -- beside others: whoever is marked meanwhile waits for the whole batch.
 local function due_marks(router, most, most_bulk, now, record_prefix)
   local found = {}
@@ -45,6 +45,7 @@ local function due_marks(router, most, most_bulk, now, record_prefix)
           redis.call('GET', record_prefix .. service) or false,
           redis.call('HGET', router.waiting, service) or false,
           held_strongly(router, service),
+          sent_of(router, service),
         }
       end
     end

@@ -8,7 +8,7 @@
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
 --         gone?: no row is left here, unseen?: key of the event of which it may be said that it
---         is in use, unseen_ms?: when to look first, forget_note?, waiting?,
+--         is in use, unseen_ms?: when to look first, rest_note?, waiting?,
 --         events: [[outcome key, text, feed or 0], …], history?, lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
@@ -59,8 +59,8 @@ for i, s in ipairs(order.services) do
       local priority = math.floor(tonumber(score) / SPAN)
       redis.call('ZADD', router.due, whole(priority * SPAN + now + s.wait_ms), s.service)
     end
-    if s.forget_note then
-      redis.call('HDEL', router.inflight, s.service)
+    if s.rest_note then
+      rest_note(router, s.service)
     end
     if s.waiting and not braked then
       redis.call('HSET', router.waiting, s.service, s.waiting)
@@ -68,6 +68,7 @@ for i, s in ipairs(order.services) do
       redis.call('HDEL', router.waiting, s.service)
     end
     if s['do'] == 'confirm' then
+      end_note(router, s.service)
       drop_weak(router, s.service)
       if s.gone then
         redis.call('SREM', router.services, s.service)

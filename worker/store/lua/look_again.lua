@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _router _marks _notes _fleet
 -- A person has services of a router looked at, at once, whatever it was parked for.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block
 -- ARGV: 1 router, 2 stamp, 3 priority, 4 the action as JSON, 5.. services
@@ -7,6 +7,7 @@ must_be('zset', KEYS[1])
 local fleet, router = fleet_at(2), router_at(ARGV[1], 10)
 local now = now_ms()
 for i = 5, #ARGV do
+  note_closely(router, ARGV[i])
   mark(router, ARGV[i], tonumber(ARGV[3]), now, ARGV[2], KEYS[1])
 end
 unpark(fleet, router, KEYS[1], now)

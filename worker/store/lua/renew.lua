@@ -2,7 +2,8 @@
 -- Renews the lease of a holder, and notes the services that it is about to write.
 -- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 how many of the services were taken by their marks (they
---       come first; the others stand in their way), 5.. services to note as in flight
+--       come first; the others stand in their way), 5 JSON {service: [[MAC, address, server], …]}:
+--       leases that are about to be added, 6.. services to note as in flight
 -- Returns {1, {those taken that the brake holds by now}}, or {0, {}} when the lease is no longer
 -- ours (nothing is changed then). If the brake holds any, none is noted: the plan is another one.
 must_be('zset', KEYS[1])
@@ -14,12 +15,13 @@ end
 redis.call('PEXPIRE', router.lease, lease_ms)
 redis.call('ZADD', KEYS[1], whole(now_ms() + lease_ms), router.name)
 local braked = {}
-for i = 5, 4 + tonumber(ARGV[4]) do
+for i = 6, 5 + tonumber(ARGV[4]) do
   if is_braked(router, ARGV[i]) then
     braked[#braked + 1] = ARGV[i]
   end
 end
-for i = 5, #braked == 0 and #ARGV or 0 do
-  note(router, ARGV[2], ARGV[i])
+local sent = cjson.decode(ARGV[5])
+for i = 6, #braked == 0 and #ARGV or 0 do
+  note(router, ARGV[2], ARGV[i], sent[ARGV[i]])
 end
 return { 1, braked }

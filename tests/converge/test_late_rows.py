@@ -1,0 +1,231 @@
+"""Rows that land after somebody else looked: they are found, whatever the service is by then."""
+
+import contextlib
+
+import pytest
+
+from tests import builders
+from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
+from tests.store.passing_time import let_pass
+from worker.errors import OutcomeUnknown
+from worker.routeros.lease_entries import command_for
+from worker.routeros.session import Session
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+LISTS = "/ip/firewall/address-list"
+LEASE_MS = 30_000
+
+
+class Late:
+    """A link that stalls once: the writes of one phase land when a test says so."""
+
+    def __init__(self, world, menu):
+        self._world = world
+        self._menu = menu
+        self._commands = []
+
+    @contextlib.contextmanager
+    def stalls(self):
+        real = Session.write
+
+        def write(session, operations, progress):
+            if self._commands or all(each.menu != self._menu for each in operations):
+                return real(session, operations, progress)
+            self._commands += [command_for(each) for each in operations]
+            session.close()
+            raise OutcomeUnknown("R1", "no answer in time")
+
+        Session.write = write
+        try:
+            yield
+        finally:
+            Session.write = real
+        assert self._commands
+
+    def land(self):
+        for command, *words in self._commands:
+            self._world.r["R1"].run(command, dict(word[1:].split("=", 1) for word in words))
+
+
+def look_again(world):
+    """The router is tried again, and then the second look is due."""
+    for ms in (LEASE_MS, 2 * LEASE_MS):
+        let_pass(world.store, ms)
+        world.drain("R1")
+
+
+def listed(world):
+    return [(row["address"], row.get("comment", "")) for row in world.r["R1"].rows(LISTS)]
+
+
+def leases(world, service="SVC-1"):
+    return [
+        (row["mac-address"], row["address"])
+        for row in world.rows("R1")
+        if row["comment"] == f"leasewire:acme:{service}"
+    ]
+
+
+def report(world):
+    world.client.sadd(world.store.keys.reports_block()[2], "R1")
+    world.drain("R1")
+    return world.store.full_reads.last("R1").document["drift"]
+
+
+@pytest.fixture
+def garden():
+    with SmallInstallation(1, defaults='suspend_list = "susp"', lease_ms=LEASE_MS) as world:
+        yield world
+
+
+@pytest.fixture
+def here():
+    with SmallInstallation(1, lease_ms=LEASE_MS) as world:
+        yield world
+
+
+def resume_before_the_row_lands(world):
+    world.say(activated("SVC-1", 1))
+    world.drain()
+    late = Late(world, LISTS)
+    world.say(builders.suspended("SVC-1", "walled_garden", revision=2))
+    with late.stalls():
+        world.converge.run("R1")
+    resumed = builders.resumed("SVC-1", revision=3)
+    world.say(resumed)
+    let_pass(world.store, LEASE_MS)
+    world.drain("R1")
+    assert world.outcome(resumed).startswith("applied")
+    late.land()
+    assert listed(world) == [(builders.ipv4(1), "leasewire:acme:SVC-1")]
+
+
+def test_a_list_row_that_lands_late_is_removed_by_the_second_look(garden):
+    resume_before_the_row_lands(garden)
+    look_again(garden)
+    assert listed(garden) == []
+    assert garden.client.hgetall(garden.block("R1").inflight) == {}
+
+
+def test_a_list_row_that_landed_while_its_service_was_cancelled_is_removed(garden):
+    resume_before_the_row_lands(garden)
+    garden.say(builders.cancelled("SVC-1", revision=4))
+    look_again(garden)
+    assert listed(garden) == []
+    garden.say(activated("SVC-2", 1))
+    garden.drain()
+    assert listed(garden) == []
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_list_row_of_which_redis_knows_nothing_is_reported_and_mended(garden, ended):
+    """As after a Redis that lost its last second."""
+    garden.say(activated("SVC-1", 1))
+    if ended:
+        garden.drain()
+        garden.say(builders.cancelled("SVC-1", revision=2))
+    garden.drain()
+    comment = "leasewire:acme:SVC-1"
+    row = {"list": "susp", "address": builders.ipv4(1), "comment": comment}
+    garden.r["R1"].add_row(LISTS, row)
+    found = report(garden)
+    assert [(each["kind"], each["menu"]) for each in found] == [("surplus", LISTS)]
+    garden.store.fleet.look_again("R1", ["SVC-1"], "reconcile", "", "ann")
+    garden.drain("R1")
+    assert listed(garden) == []
+    assert report(garden) == []
+
+
+def test_list_rows_are_read_for_nobody_of_whom_nothing_is_noted(garden, monkeypatch):
+    read = []
+    real = Session.read_rows
+
+    def read_rows(session, menu, terms, progress):
+        read.append((menu, terms))
+        return real(session, menu, terms, progress)
+
+    monkeypatch.setattr(Session, "read_rows", read_rows)
+    garden.say(activated("SVC-1", 1), activated("SVC-2", 2))
+    garden.drain()
+    garden.say(builders.mac_changed("SVC-1", builders.mac(9), revision=2))
+    garden.drain()
+    assert read == []
+    garden.store.routers.mark("R1", ["SVC-1"], closely=True)
+    garden.drain("R1")
+    ((menu, terms),) = read
+    assert menu == LISTS
+    assert {each.value for each in terms} == {"leasewire:acme:SVC-1", builders.ipv4(1)}
+
+
+def add_late(world, first, then):
+    late = Late(world, LEASES)
+    world.say(first)
+    with late.stalls():
+        world.converge.run("R1")
+    world.say(then)
+    let_pass(world.store, LEASE_MS)
+    world.drain("R1")
+    assert world.outcome(then).startswith("applied")
+    return late
+
+
+def changed(number, ipv4=None):
+    return builders.snapshot(
+        "SVC-1",
+        revision=2,
+        mac=builders.mac(number),
+        ipv4=ipv4 or builders.ipv4(number),
+        router="R1",
+        server=SERVER,
+    )
+
+
+def test_a_lease_that_lands_late_is_removed_by_the_second_look(here):
+    add_late(here, activated("SVC-1", 1), changed(2)).land()
+    assert len(leases(here)) == 2
+    look_again(here)
+    assert leases(here) == [(builders.mac(2), builders.ipv4(2))]
+    assert here.client.hgetall(here.block("R1").inflight) == {}
+
+
+def test_who_gets_its_address_need_not_wait_for_the_second_look(here):
+    add_late(here, activated("SVC-1", 1), changed(2)).land()
+    other = activated("SVC-2", 3)
+    other["data"]["service"]["address"]["ipv4"] = builders.ipv4(1)
+    here.say(other)
+    here.drain("R1")
+    assert here.outcome(other).startswith("applied")
+    assert leases(here) == [(builders.mac(2), builders.ipv4(2))]
+    assert leases(here, "SVC-2") == [(builders.mac(3), builders.ipv4(1))]
+
+
+def test_a_service_may_take_back_what_landed_late(here):
+    add_late(here, activated("SVC-1", 1), changed(2)).land()
+    here.say(builders.mac_changed("SVC-1", builders.mac(1), revision=3))
+    here.drain("R1")
+    assert leases(here) == [(builders.mac(1), builders.ipv4(2))]
+
+
+def test_of_a_cancelled_service_neither_row_stays(here):
+    add_late(here, activated("SVC-1", 1), changed(2)).land()
+    here.say(builders.cancelled("SVC-1", revision=3))
+    here.drain("R1")
+    assert leases(here) == []
+
+
+def test_copies_made_by_hand_are_left_alone(here):
+    late = add_late(here, activated("SVC-1", 1), changed(2))
+    router, comment = here.r["R1"], "leasewire:acme:SVC-1"
+    (own,) = here.rows("R1")
+    other = {"mac-address": builders.mac(9), "address": builders.ipv4(9), "server": SERVER}
+    off = {name: own[name] for name in ("mac-address", "server")}
+    router.add_row(LEASES, other | {"comment": comment})
+    router.add_row(LEASES, off | {"comment": comment, "disabled": "yes"})
+    copies = [row for row in here.rows("R1") if row[".id"] != own[".id"]]
+    late.land()
+    look_again(here)
+    assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies
+    here.store.routers.mark("R1", ["SVC-1"])
+    here.drain("R1")
+    assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies
