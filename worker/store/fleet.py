@@ -94,6 +94,14 @@ class Fleet:
         """The serial number or system id that is bound to each router's name."""
         return self._hash(self._bound)
 
+    def knows(self, router: str) -> bool:
+        """Whether a worker ever had a policy of this router, or saw its serial."""
+        with store_errors():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hexists(self._policies, router)
+            pipe.hexists(self._bound, router)
+            return any(pipe.execute())
+
     def actions(self, most: int = 500) -> list[Action]:
         """What people did to routers, newest first."""
         with store_errors():
