@@ -44,10 +44,16 @@ def retire_command(
     typer.echo(f"{name}: forgotten")
 
 
-def rename_command(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="Its former name.")],
-    new: Annotated[str, typer.Argument(metavar="NEW", help="Its name in the inventory now.")],
+def rename_command(  # noqa: PLR0913 - each is an option
+    old: Annotated[str | None, typer.Argument(metavar="OLD", help="Its former name.")] = None,
+    new: Annotated[
+        str | None, typer.Argument(metavar="NEW", help="Its name in the inventory now.")
+    ] = None,
     *,
+    forget: Annotated[
+        str | None,
+        typer.Option(metavar="OLD", help="Alone: a former name is no router's any more."),
+    ] = None,
     apply: ApplyOption = False,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
@@ -58,9 +64,18 @@ def rename_command(
     to say the former name. First change the inventory and restart the workers. If it is
     interrupted, call it again: it goes on.
 
-    Example: leasewire routers rename tower-7 tower-7a --apply
+    Where another router is to have the former name, or nobody says it any more: --forget OLD.
+
+    Examples: leasewire routers rename tower-7 tower-7a --apply;
+    leasewire routers rename --forget tower-7 --apply
     """
     context = Context(inventory)
+    if forget is not None and old is None:
+        _forget(context, forget, actor_of(actor), apply=apply)
+        return
+    if forget is not None or old is None or new is None:
+        typer.echo("Say OLD and NEW, or --forget OLD alone.", err=True)
+        raise typer.Exit(2)
     router_of(context, new)
     if old in context.inventory.routers:
         typer.echo(
@@ -76,3 +91,19 @@ def rename_command(
     policies = {name: config.policy for name, config in context.inventory.routers.items()}
     RouterNames(context.store, actor_of(actor), time.sleep).rename(old, new, policies)
     typer.echo(f"{new}: renamed; its services are looked at")
+
+
+def _forget(context: Context, old: str, actor: str, *, apply: bool) -> None:
+    now = context.store.fleet.aliases().get(old)
+    if now is None:
+        typer.echo(f"{old} is no former name of a router.", err=True)
+        raise typer.Exit(1)
+    named = (
+        "the router of that name" if old in context.inventory.routers else "no router: they wait"
+    )
+    typer.echo(f"{old}: was {now}; events that say it are for {named} from now on")
+    if not apply:
+        typer.echo("--apply forgets it")
+        return
+    context.store.fleet.forget_alias(old, actor)
+    typer.echo(f"{old}: forgotten")

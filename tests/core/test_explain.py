@@ -268,4 +268,6 @@ def test_the_sentence_says_what_is_so(name):
 
 def test_a_service_of_no_router_is_said_so():
     record = replace(ACTIVE, registers={"lifecycle": ON["lifecycle"]})
-    assert explain(replace(WELL, record=record, at=[]), str).code == "on-no-router"
+    found = explain(replace(WELL, record=record, at=[]), str)
+    assert found.code == "on-no-router"
+    assert found.sentence.endswith("its router and MAC and address are not known yet")

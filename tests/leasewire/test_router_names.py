@@ -10,6 +10,7 @@ from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed
 from tests.leasewire.test_router_policies import now_due, ours, service, state
 from worker.desk.router_names import RouterNames
 from worker.errors import StoreUnavailable
+from worker.runtime.backlogs import Backlogs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -122,6 +123,37 @@ def test_events_that_say_the_former_name_go_to_the_router(world, edited, leasewi
     edited(("[routers.TOWER]", "[routers.MAST]"))
     assert leasewire("routers", "rename", "TOWER", "MAST", "--apply").code == 0
     assert world.context.store.fleet.aliases() == {"R1": "MAST", "TOWER": "MAST"}
+
+
+def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edited, leasewire):
+    world.say(service(1))
+    world.converge.run("R1")
+    edited(TOWER)
+    assert leasewire("routers", "rename", "R1", "TOWER", "--apply").code == 0
+    accept, converge = edited(("[routers.R2]", "[routers.R1]"))  # the machine R2, so far unused
+    accept.run([service(2, router="R1")], "events")
+    converge.run("R1")
+    assert record(world, 2).router == "R1"
+    assert [row["address"] for row in ours(world.r2)] == [ipv4(2)]
+    assert [row["address"] for row in ours(world.r1)] == [ipv4(1)]
+    store = world.context.store
+    backlogs = Backlogs(store, 1_000, converge.policies)
+    backlogs.look()
+    (alert,) = store.alerts.open()
+    assert (alert.kind, alert.subject) == ("router-name-reused", "R1")
+    assert "a name that TOWER had before" in alert.text
+    preview = leasewire("routers", "rename", "--forget", "R1")
+    assert "R1: was TOWER" in preview.out
+    assert store.fleet.aliases() == {"R1": "TOWER"}
+    assert leasewire("routers", "rename", "--forget", "R1", "--apply", "--actor", "ada").code == 0
+    assert store.fleet.aliases() == {}
+    store.client.delete(store.keys.alert_look)
+    backlogs.look()
+    assert store.alerts.open() == []
+    (action, _) = leasewire("routers", "actions", "--json").document["actions"]
+    assert (action["what"], action["actor"]) == ("forget-name", "ada")
+    assert leasewire("routers", "rename", "--forget", "R1", "--apply").code == 1
+    assert leasewire("routers", "rename", "R1").code == 2
 
 
 def test_late_older_event_still_moves_a_service_of_a_renamed_router(world, edited, leasewire):

@@ -203,6 +203,26 @@ def test_what_a_source_does_not_know_its_snapshots_leave_alone():
     assert desk.values["dns_servers"] == []
 
 
+def test_what_no_router_can_hold_yet_is_not_applied():
+    knows_no_mac = SourceConfig(SOURCE, "revisions", unmanaged=frozenset({"mac"}))
+    desk = PaperDesk(SOURCES | {SOURCE: knows_no_mac})
+    first, again = activated(revision=1), activated(revision=2)
+    desk.send(first)
+    assert desk.state(first) == "waiting: incomplete"
+    assert desk.detail(first) == "its MAC is not known yet: nothing is written to a router"
+    desk.send(again)
+    assert desk.state(again) == "waiting: incomplete"
+    assert desk.state(first) == "superseded"
+    assert not desk.commits[-1].marks
+    desk.send(operator(7))
+    assert desk.commits[-1].marks.keys() == {"R1"}
+    assert desk.record.outstanding[0].event_id == again["id"]
+    unheard = PaperDesk(SOURCES | {SOURCE: knows_no_mac})
+    end = cancelled(revision=2)
+    unheard.send(first, end)
+    assert unheard.state(end) == "applied: on-no-router"
+
+
 def test_the_owner_needs_a_revision_and_an_operator_does_not(desk):
     refused = mac_changed(revision=None)
     desk.send(refused)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from worker.convergence.bulk import Bulk
-from worker.convergence.endings import Look, Patience, waiting
+from worker.convergence.endings import Look, Patience, confirmed, waiting
 from worker.convergence.first_contact import make_sure
 from worker.convergence.hold import Hold
 from worker.convergence.outages import Outages
@@ -24,9 +24,10 @@ from worker.convergence.round import Rounds, Tally
 from worker.convergence.slots import Place, Slots
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.circuit import BackOff
-from worker.core.entry import Entry
+from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
+from worker.core.record import ServiceRecord
 from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
 from worker.store.store import Store
@@ -237,16 +238,32 @@ class Converge:
             )
 
     def _put_off_unknown(self, acquired: Acquired, hold: Hold) -> None:
-        """No policy names this router: its services wait until the inventory does."""
+        """No policy names this router: its services wait until the inventory does.
+
+        Of a name that nobody ever knew, a typing error, nothing was ever written: who does not
+        want it any more has no row there.
+        """
+        was_known = self.store.fleet.knows(hold.router)
         detail = f"router {hold.router!r} is not in the inventory: add it, or correct the event"
         before = [mark.before for mark in acquired.marks if mark.before is not None]
         why, patience = Waiting("unknown-router", detail), self.limits.patience
         ends = []
+        waits = 0
         for mark in acquired.marks:
             entry = Entry(mark.service_id, None)
             look = Look(mark, hold.router, entry, None, before=mark.before)
-            ends.append(waiting(look, why, acquired.now_ms, patience))
+            if not was_known and _leaves_nothing(mark.stored.record, hold.router):
+                ends.append(confirmed(look, acquired.now_ms))
+            else:
+                ends.append(waiting(look, why, acquired.now_ms, patience))
+                waits += 1
         self.store.routers.conclude(hold.router, hold.token, ends)
-        if len(before) < len(ends):  # told when more wait than before
-            log.warning("router.unknown", router=hold.router, services=len(ends))
+        if len(before) < waits:  # told when more wait than before
+            log.warning("router.unknown", router=hold.router, services=waits)
         self.store.routers.next_batch(hold.router, hold.token, 0)
+
+
+def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
+    placement = record.placements.get(router)
+    written = placement is not None and (placement.written is not None or placement.listed)
+    return wanted_router(record) != router and not written

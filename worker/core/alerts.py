@@ -26,6 +26,7 @@ AlertKind = Literal[
     "rogue-device",
     "ended-service-bound",
     "revision-conflict",
+    "router-name-reused",
     "intake-full",
     "worker-silent",
 ]
@@ -67,6 +68,8 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     # it stays bound until its lease time is over
     "ended-service-bound": KindOfAlert("warning", 1800, "ended-service-bound.md", of_router=True),
     "revision-conflict": KindOfAlert("warning", 0, "revision-conflict.md"),
+    # while workers are restarted one after the other some have the older inventory
+    "router-name-reused": KindOfAlert("warning", 120, "router-name-reused.md"),
     "intake-full": KindOfAlert("critical", 30, "intake-full.md"),
     # a worker that ended is another within seconds
     "worker-silent": KindOfAlert("critical", 30, "worker-silent.md"),

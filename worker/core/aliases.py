@@ -3,7 +3,7 @@
 Who calls it: `accept`, before it folds. What an event is identified by stays as it came.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -11,6 +11,11 @@ from pydantic import BaseModel
 from contracts import Event
 
 _Model = TypeVar("_Model", bound=BaseModel)
+
+
+def former_only(aliases: Mapping[str, str], routers: Container[str]) -> dict[str, str]:
+    """The former names that no router of the inventory has by now: who has one is that router."""
+    return {old: new for old, new in aliases.items() if old not in routers}
 
 
 def with_present_names(event: Event, aliases: Mapping[str, str]) -> Event:

@@ -204,6 +204,25 @@ def wanted_router(record: ServiceRecord) -> str | None:
     return record.router if record.value("lifecycle") == "on" and complete else None
 
 
+def lacking(record: ServiceRecord) -> str:
+    """What was not said yet without which no router can serve it, in words; empty: nothing.
+
+    A source may leave registers to others (`unmanaged`), who have not spoken yet.
+    """
+    if record.value("lifecycle") == "cancelled":
+        return ""
+    if record.value("lifecycle") is None:
+        return "the service was not activated yet"
+    known = {
+        "router": record.router,
+        "MAC": record.value("mac"),
+        "address": address_field(record.value("address")),
+    }
+    missing = [name for name, value in known.items() if not value]
+    verb = "is" if len(missing) == 1 else "are"
+    return f"its {' and '.join(missing)} {verb} not known yet" if missing else ""
+
+
 def address_field(address: JsonValue) -> str | None:
     """The `address` register as the field `address` holds it: an IPv4 address or a pool's name."""
     if not isinstance(address, dict):

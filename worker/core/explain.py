@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from worker.core.brake import HELD
 from worker.core.device import When, judge_device, judge_row, until_renewed
+from worker.core.entry import lacking
 from worker.core.facts import AtRouter, Facts, Holder, Why
 
 
@@ -36,7 +37,9 @@ def explain(facts: Facts, when: When) -> Explanation:
     at = facts.home
     service = facts.record.service_id
     if at is None:  # the status alone says that there is nothing to serve
-        return Explanation("on-no-router", f"{service} is to be served by no router")
+        lacks = lacking(facts.record)
+        words = f"{service} is to be served by no router{': ' if lacks else ''}{lacks}"
+        return Explanation("on-no-router", words)
     for code, words, advice in (judge_row(facts, at), judge_device(facts, at, when)):
         if code:
             return Explanation(code, f"{service}: {words}", advice)

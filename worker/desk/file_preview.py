@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from contracts import names
-from worker.core.aliases import with_present_names
+from worker.core.aliases import former_only, with_present_names
 from worker.core.policy import RouterPolicy
 from worker.core.record import DEFAULTS, ServiceRecord
 from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of
@@ -61,7 +61,7 @@ class FilePreview:
     def of(self, events: Sequence[Mapping[str, object]]) -> Iterable[Previewed]:
         """What each service of these events would become, in their order."""
         now_ms = self._store.records.now_ms()
-        aliases = self._store.fleet.aliases()
+        aliases = former_only(self._store.fleet.aliases(), self._policies)
         by_service: dict[str, list[Admitted]] = {}
         for event in events:
             intake = Intake(dict(event), names.QUEUE_BULK, 1, key_of(event))

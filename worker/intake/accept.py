@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from contracts import names
-from worker.core.aliases import with_present_names
+from worker.core.aliases import former_only, with_present_names
 from worker.core.brake import HELD_WORDS, BrakeLimits
 from worker.core.policy import RouterPolicy
 from worker.intake.admission import (
@@ -159,6 +159,7 @@ class Accept:
     ) -> _Took:
         keys = [key_of(raw) for raw in carried]
         taken = self.store.journal.take(lane, keys, max(1, _at_once(lane) - len(keys)))
+        taken = taken._replace(aliases=former_only(taken.aliases, self.policies))
         rung = taken.full and may_ring
         if rung:
             self.store.journal.ring(lane)  # a second worker may take the rest meanwhile

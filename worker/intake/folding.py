@@ -8,7 +8,7 @@ from contracts import ScheduleWithdrawn, names
 from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.brake import Cut, loss_of, owned_change
 from worker.core.conflicts import Conflict
-from worker.core.entry import claims_of, wanted_entries
+from worker.core.entry import claims_of, lacking, wanted_entries
 from worker.core.fold import Folded, fold, release
 from worker.core.marking import in_sync, marks_of, placed
 from worker.core.outcome import State
@@ -335,9 +335,10 @@ class Folding:
 
     def _end_without_router(self, record: ServiceRecord) -> ServiceRecord:
         """No router is concerned: events of an incomplete service wait, of a cancelled one end."""
-        if record.status == "incomplete":
+        lacks = lacking(record)
+        if lacks:
             for each in record.outstanding:
-                detail = "the service was not activated yet: nothing is written to a router"
+                detail = f"{lacks}: nothing is written to a router"
                 self._report.correct(Subject.of_outstanding(each), "waiting", "incomplete", detail)
             return record
         record, settled = settle(record)

@@ -1,10 +1,10 @@
-"""Alerts of what piles up: dead letters, long waits, a full intake, events that disagree.
+"""Alerts of what piles up: dead letters, long waits, a full intake, events and names that disagree.
 
 Called by the lookout, once a minute by one worker. They are begun and ended by what is there
 now, so whoever began one may die.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from contracts.intake import REOPENS, is_closed
@@ -23,6 +23,7 @@ _ENDS: Final[dict[AlertKind, str]] = {
     "waiting-too-long": "no service waits so long any more",
     "intake-full": "events are taken in again",
     "revision-conflict": "something newer was said of all of it",
+    "router-name-reused": "it is one router's name alone",
 }
 
 
@@ -32,10 +33,12 @@ class Backlogs:
     Args:
         store: the store.
         waiting_ms: a service that waits for longer (milliseconds) is told of.
+        routers: of the inventory.
     """
 
-    def __init__(self, store: Store, waiting_ms: int) -> None:
+    def __init__(self, store: Store, waiting_ms: int, routers: Collection[str] = ()) -> None:
         self._store = store
+        self._routers = routers
         self._waiting_ms = waiting_ms
         self._vitals = VitalsReader(store)
 
@@ -50,6 +53,7 @@ class Backlogs:
             "waiting-too-long": self._late(vitals),
             "intake-full": self._full(vitals),
             "revision-conflict": {s: _disagreeing(count, some) for s, count, some in conflicts},
+            "router-name-reused": self._reused(),
         }
         self._store.alerts.settle(
             {(kind, subject): words for kind, of in found.items() for subject, words in of.items()},
@@ -64,6 +68,14 @@ class Backlogs:
             "and `leasewire why SERVICE` of one"
             for reason, each in vitals.waiting.items()
             if reason != HELD and vitals.now_ms - each.oldest_ms >= self._waiting_ms
+        }
+
+    def _reused(self) -> dict[str, str]:
+        return {
+            old: f"router {old} of the inventory has a name that {new} had before: events that "
+            f"say it are taken for {old}; see `leasewire routers rename --forget {old}`"
+            for old, new in self._store.fleet.aliases().items()
+            if old in self._routers
         }
 
     def _full(self, vitals: Vitals) -> dict[str, str]:

@@ -37,7 +37,7 @@ class Lookout:
     ) -> None:
         self._store = store
         self._policies = policies
-        self._backlogs = Backlogs(store, waiting_ms)
+        self._backlogs = Backlogs(store, waiting_ms, policies)
         self._send_canary = send_canary
 
     def look(self) -> None:

@@ -90,9 +90,32 @@ class Fleet:
         """Former names of routers, each with the name that it has now."""
         return self._hash(self._aliases)
 
+    def forget_alias(self, old: str, actor: str) -> str | None:
+        """Understand a former name no longer as of the router that had it; returns its name now.
+
+        Returns:
+            None when it is no former name.
+        """
+        now = self.aliases().get(old)
+        if now is not None:
+            with store_errors(), self._client.pipeline() as pipe:
+                pipe.hdel(self._aliases, old)
+                pipe.lpush(self._actions, self._action(actor, "forget-name", old, f"was {now}"))
+                pipe.ltrim(self._actions, 0, _ACTIONS_KEPT - 1)
+                pipe.execute()
+        return now
+
     def serials(self) -> dict[str, str]:
         """The serial number or system id that is bound to each router's name."""
         return self._hash(self._bound)
+
+    def knows(self, router: str) -> bool:
+        """Whether a worker ever had a policy of this router, or saw its serial."""
+        with store_errors():
+            pipe = self._client.pipeline(transaction=False)
+            pipe.hexists(self._policies, router)
+            pipe.hexists(self._bound, router)
+            return any(pipe.execute())
 
     def actions(self, most: int = 500) -> list[Action]:
         """What people did to routers, newest first."""
