@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from tests.builders import activated, cancelled, mac, mac_changed, snapshot
 from tests.worker.desk import OPERATOR, SOURCES
 from tests.worker.paper_desk import PaperDesk
-from worker.intake.admission import Intake, admit, key_of
+from worker.intake.admission import Intake, NotYet, admit, key_of
 
 AT = int(datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp() * 1000)
 MINUTE = 60_000
+DAY = 86_400_000
 
 
 def row(number, as_of_ms, **given):
@@ -56,7 +57,10 @@ def test_of_two_files_the_newer_wins_whichever_is_imported_last():
         assert desk.values["mac"] == mac(8)
 
 
-def test_a_row_of_tomorrow_is_refused():
+def test_a_row_of_a_time_to_come_waits_and_one_of_next_week_is_refused():
     given = row(7, AT + 6 * MINUTE)
+    waits = admit(Intake(given, None, 1, key_of(given)), SOURCES, AT)
+    assert waits == NotYet(given["source"], AT + MINUTE + 1)
+    given = row(7, AT + 8 * DAY)
     refused = admit(Intake(given, None, 1, key_of(given)), SOURCES, AT)
     assert refused.reason == "time-in-future"

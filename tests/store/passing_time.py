@@ -6,17 +6,36 @@ from contracts import names
 def let_pass(store, ms, routers=("R1",)):
     """As if `ms` milliseconds had gone by for journal, sweep, signs of life and these routers."""
     client, keys = store.client, store.keys
-    flags = [keys.sweep, *(names.journal_rung(keys.prefix, lane) for lane in names.LANES)]
     journals = [names.journal_due(keys.prefix, lane) for lane in names.LANES]
     times = [keys.routers_due, keys.workers, *journals]
+    flags = [names.journal_rung(keys.prefix, lane) for lane in names.LANES]
     for router in routers:
-        due, _, lease, rung, inflight, *_ = keys.router_block(router)
-        flags += [lease, rung]
-        times.append(due)
-        for service, note in client.hgetall(inflight).items():
+        block = keys.router_block(router)
+        flags += [block.lease, block.rung]
+        times.append(block.due)
+        for service, note in client.hgetall(block.inflight).items():
             token, look, sent = note.split("|", 2)
             if int(look) > 1:
-                client.hset(inflight, service, f"{token}|{max(2, int(look) - ms)}|{sent}")
+                client.hset(block.inflight, service, f"{token}|{max(2, int(look) - ms)}|{sent}")
+    swept = client.get(keys.sweep)
+    if swept is not None:
+        client.set(keys.sweep, int(swept) - ms)
+    _move(client, times, flags, ms)
+
+
+def set_back(store, ms, routers=("R1",)):
+    """As if Redis's clock had been set back by `ms` milliseconds: all that it holds is later."""
+    keys = store.keys
+    let_pass(store, -ms, routers)
+    reports_look, reports_due, _ = keys.reports_block()
+    times = [reports_due, keys.alerts_untold, keys.unseen, keys.manifests, keys.schedule]
+    flags = [keys.canary_claim, keys.upkeep, keys.alert_look, keys.telling, reports_look]
+    _move(store.client, times, [*flags, *(keys.watched(each) for each in routers)], -ms)
+    for queue, at_ms in store.client.hgetall(keys.canaries).items():
+        store.client.hset(keys.canaries, queue, int(at_ms) + ms)
+
+
+def _move(client, times, flags, ms):
     with client.pipeline(transaction=True) as pipe:
         for key in times:
             pipe.zrange(key, 0, -1)

@@ -37,9 +37,12 @@ def test_one_worker_sweeps_at_a_time(store):
     assert store.routers.sweep(GRACE_MS).routers == ["R1"]
     let_pass(store, 100_000)
     lose_calls(store)
-    store.client.set(store.keys.sweep, "1", px=60_000)  # another worker sweeps
-    assert store.routers.sweep(GRACE_MS) == ([], [])
-    let_pass(store, 60_000)
+    swept_ms = int(store.client.get(store.keys.sweep))
+    now_ms = store.records.now_ms()
+    store.client.set(store.keys.sweep, now_ms)  # another worker swept
+    assert store.routers.sweep(GRACE_MS) == ([], [], 0)
+    assert swept_ms < now_ms
+    let_pass(store, 1000)
     assert store.routers.sweep(GRACE_MS).routers == ["R1"]
     assert calls(store.client, store.keys.queue(names.QUEUE_ROUTERS)) == [["R1"]]
 

@@ -29,6 +29,8 @@ AlertKind = Literal[
     "router-name-reused",
     "intake-full",
     "worker-silent",
+    "clock-went-back",
+    "time-in-future",
 ]
 
 
@@ -73,6 +75,9 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     "intake-full": KindOfAlert("critical", 30, "intake-full.md"),
     # a worker that ended is another within seconds
     "worker-silent": KindOfAlert("critical", 30, "worker-silent.md"),
+    "clock-went-back": KindOfAlert("warning", 0, "clock-went-back.md"),
+    # found once a minute; a clock that is a little ahead is no news
+    "time-in-future": KindOfAlert("critical", 30, "time-in-future.md"),
 }
 
 AWAY: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked", "rebuild")

@@ -4,7 +4,8 @@ Called by the task `leasewire.accept`. Events come from the journal and in the m
 any of them may come twice, late, broken, or right after it ended a worker.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -20,9 +21,11 @@ from worker.intake.admission import (
     Intake,
     ManifestPart,
     NotAdmitted,
+    NotYet,
     admit,
     key_of,
     refusal,
+    text_of,
 )
 from worker.intake.folding import Folding
 from worker.intake.manifest import Manifests
@@ -72,12 +75,14 @@ class Accept:
         sources: who may publish, and how each orders its events.
         policies: router -> policy.
         limits: of the brake; None: it is switched off.
+        clock: of this worker, in seconds since 1970: Redis's may be behind.
     """
 
     store: Store
     sources: Mapping[str, SourceConfig]
     policies: Mapping[str, RouterPolicy]
     limits: BrakeLimits | None = None
+    clock: Callable[[], float] = time.time
 
     def run(self, carried: Sequence[object], lane: names.Lane) -> int:
         """Fold the events of a message, then what the journal holds; returns how many.
@@ -181,10 +186,11 @@ class Accept:
     def _fold_all(self, work: Sequence[Intake], taken: Taken, lane: names.Lane) -> bool:
         """Fold and commit; returns whether the last commit found nothing more due in the lane."""
         now_ms, drained = taken.now_ms, False
+        own_ms = round(self.clock() * 1000)
         refused: list[tuple[Intake, NotAdmitted]] = []
         by_service: dict[str, list[Admitted]] = {}
         for each in work:
-            found = admit(each, self.sources, now_ms)
+            found = admit(each, self.sources, now_ms, own_ms)
             match found:
                 case Admitted():
                     by_service.setdefault(found.event.service_id, []).append(found)
@@ -192,6 +198,9 @@ class Accept:
                     self._take_manifest(found, taken, lane)
                 case NotAdmitted():
                     refused.append((each, found))
+                case NotYet():
+                    log.warning("event.ahead", source=found.source, key=each.key)
+                    self.store.journal.put_off(lane, each.key, text_of(each.raw), found.at_ms)
         self._refuse(refused, now_ms)
         for _ in range(MAX_REFOLDS):
             if not by_service:

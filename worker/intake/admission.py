@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS: Final = 5
 """An event whose folding was begun as often and never ended takes its workers with it."""
-
+MOST_AHEAD: Final = timedelta(days=1)
+"""An event that is ahead of every clock by more is wrong itself; else it waits."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -125,15 +126,29 @@ class NotAdmitted(NamedTuple):
 ID_REUSED: Final = NotAdmitted("event-id-reused", "this id was used for other content")
 
 
+class NotYet(NamedTuple):
+    """An event ahead of Redis's clock: its source, and when it may be folded (ms)."""
+
+    source: str
+    at_ms: int
+
+
 def admit(
-    intake: Intake, sources: Mapping[str, SourceConfig], now_ms: int
-) -> Admitted | ManifestPart | NotAdmitted:
-    """Read an event and see whether it may be folded."""
+    intake: Intake, sources: Mapping[str, SourceConfig], now_ms: int, own_ms: int = 0
+) -> Admitted | ManifestPart | NotAdmitted | NotYet:
+    """Read an event and see whether it may be folded.
+
+    Args:
+        intake: as it came.
+        sources: those that are known.
+        now_ms: Redis's time.
+        own_ms: what this worker's own clock shows: Redis's may be behind.
+    """
     if intake.attempts > MAX_ATTEMPTS:
         detail = f"its folding was begun {intake.attempts - 1} times and never ended"
         return NotAdmitted("poison", detail, "failed")
     try:
-        document, problems = read_document(_text_of(intake.raw))
+        document, problems = read_document(text_of(intake.raw))
         event = parse_document(document, problems, strict=False)
     except ContractViolation as violation:
         codes = {problem.code for problem in violation.problems}
@@ -145,7 +160,7 @@ def admit(
         return NotAdmitted("source-not-allowed", detail)
     if isinstance(event, Manifest):
         return _manifest(event, intake, now_ms)
-    refusal = _against_time(event, source.order, now_ms)
+    refusal = _against_time(event, source.order, now_ms, max(now_ms, own_ms))
     if refusal is not None:
         return refusal
     revision = event.data.revision
@@ -187,15 +202,23 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _against_time(event: Event, order: Order, now_ms: int) -> NotAdmitted | None:
+def _against_time(
+    event: Event, order: Order, now_ms: int, latest_ms: int
+) -> NotAdmitted | NotYet | None:
     now = _EPOCH + timedelta(milliseconds=now_ms)
-    if order == "times" and event.time > now + MAX_CLOCK_SKEW:
+    times = {
         # It would win over all that is said until then.
-        detail = "its time is more than 5 minutes in the future: mend the clock or the time zone"
-        return NotAdmitted("time-in-future", detail)
-    if event.asof is not None and event.asof > now + MAX_CLOCK_SKEW:
-        detail = "its asof is more than 5 minutes in the future: nothing can be known of then"
-        return NotAdmitted("time-in-future", detail)
+        "time": event.time if order == "times" else None,
+        # Nothing can be known of then.
+        "asof": event.asof,
+    }
+    for name, moment in times.items():
+        if moment is not None and moment > now + MAX_CLOCK_SKEW:
+            latest = _EPOCH + timedelta(milliseconds=latest_ms)
+            if moment > latest + MOST_AHEAD:
+                detail = f"its {name} is more than a day in the future: mend the clock or the date"
+                return NotAdmitted("time-in-future", detail)
+            return NotYet(event.source, microseconds(moment - MAX_CLOCK_SKEW) // 1000 + 1)
     expiry = event.expirytime
     if expiry is not None and expiry.timestamp() * 1000 <= now_ms:
         return NotAdmitted("expired", "its expirytime had passed", "expired")
@@ -248,7 +271,7 @@ def refusal(
         reason=why.reason,
         detail=why.detail,
         service_id=service_id,
-        body=_text_of(intake.raw),
+        body=text_of(intake.raw),
         event_keys=(intake.key,),
         attempts=intake.attempts,
         at_ms=now_ms,
@@ -280,7 +303,7 @@ def key_of(raw: object) -> str:
     source, event_id = found.get("source"), found.get("id")
     if isinstance(source, str) and isinstance(event_id, str):
         return event_key(source, event_id)
-    return "broken-" + hashlib.sha256(_text_of(raw).encode("utf-8", "replace")).hexdigest()[:24]
+    return "broken-" + hashlib.sha256(text_of(raw).encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def object_of(raw: object) -> dict[str, Any]:
@@ -305,7 +328,7 @@ def _short_content(raw: Mapping[str, object]) -> str:
         return "too-deep"
 
 
-def _text_of(raw: object) -> str:
+def text_of(raw: object) -> str:
     """An event as JSON text, whatever came: the parser says what is wrong with it."""
     try:
         return raw if isinstance(raw, str) else json.dumps(raw)

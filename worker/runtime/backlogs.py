@@ -1,9 +1,11 @@
-"""Alerts of what piles up: dead letters, long waits, a full intake, events and names that disagree.
+"""Alerts of what piles up: dead letters, long waits, a full intake, events ahead, disagreements.
 
 Called by the lookout, once a minute by one worker. They are begun and ended by what is there
 now, so whoever began one may die.
 """
 
+import json
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -22,6 +24,7 @@ _ENDS: Final[dict[AlertKind, str]] = {
     "dead-letters": "no dead letter is left",
     "waiting-too-long": "no service waits so long any more",
     "intake-full": "events are taken in again",
+    "time-in-future": "no event is ahead any more",
     "revision-conflict": "something newer was said of all of it",
     "router-name-reused": "it is one router's name alone",
 }
@@ -52,6 +55,7 @@ class Backlogs:
             "dead-letters": _dead(vitals),
             "waiting-too-long": self._late(vitals),
             "intake-full": self._full(vitals),
+            "time-in-future": self._ahead(vitals.now_ms),
             "revision-conflict": {s: _disagreeing(count, some) for s, count, some in conflicts},
             "router-name-reused": self._reused(),
         }
@@ -76,6 +80,16 @@ class Backlogs:
             f"say it are taken for {old}; see `leasewire routers rename --forget {old}`"
             for old, new in self._store.fleet.aliases().items()
             if old in self._routers
+        }
+
+    def _ahead(self, now_ms: int) -> dict[str, str]:
+        """By source; whose clock is wrong nobody here can know."""
+        found = self._store.journal.events_put_off(now_ms)
+        counts = Counter(str(json.loads(body)["source"]) for body in found)
+        return {
+            source: f"{_many(count, 'event waits', 'events wait')}, more than 5 minutes ahead of "
+            "Redis's clock: set the clock of Redis's host, or that or the time zone of the BSS"
+            for source, count in counts.items()
         }
 
     def _full(self, vitals: Vitals) -> dict[str, str]:

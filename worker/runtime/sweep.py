@@ -67,7 +67,9 @@ class Sweep:
     def once(self) -> None:
         """One round."""
         self._store.views.sign_of_life(self._name)
-        self._store.routers.sweep(self._grace_ms)
+        swept = self._store.routers.sweep(self._grace_ms)
+        if swept.set_back_from_ms:
+            self._set_back(swept.set_back_from_ms)
         self._release()
         self._look()
         try:
@@ -75,6 +77,16 @@ class Sweep:
         except UnknownFormatError as error:
             # A newer worker runs beside this one, and does the upkeep.
             log.warning("upkeep.skipped", reason=str(error))
+
+    def _set_back(self, from_ms: int) -> None:
+        by_s = (from_ms - self._store.records.now_ms()) // 1000
+        words = (
+            f"the clock of Redis's host went back by {by_s} s: work goes on as if no time had gone "
+            "by; see that NTP runs there, and whether another server took over"
+        )
+        self._store.alerts.begin("clock-went-back", "", words)  # first: whoever does this may die
+        if self._store.clock.set_back(from_ms):
+            log.error("clock.went_back", seconds=by_s, advice=words)
 
     def _run(self) -> None:
         try:

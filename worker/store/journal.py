@@ -1,7 +1,7 @@
 """The intake journal as the worker sees it: take what is due, leave what others have."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple, cast
 
 import redis
 
@@ -12,6 +12,8 @@ from worker.store.scripts import Scripts
 
 WORK_MS = 10_000
 """How long taken entries are ours: far longer than folding 500 events takes."""
+PUT_OFF_READ: Final = 1_000
+"""Of each lane at the most: who asks counts them."""
 
 
 class JournalEntry(NamedTuple):
@@ -88,6 +90,37 @@ class Journal:
         """Count one more beginning of an event; returns how many that makes."""
         with store_errors():
             return int(self._client.hincrby(self._keys.attempts, key, 1))
+
+    def put_off(self, lane: names.Lane, key: str, body: str, at_ms: int) -> None:
+        """Look at an event that was begun only from a moment on (ms); in the journal it is kept.
+
+        One that a message brought alone is put there.
+        """
+        prefix = self._keys.prefix
+        with store_errors():
+            pipe = self._client.pipeline()
+            pipe.hsetnx(names.journal_body(prefix, lane), key, body)
+            pipe.zadd(names.journal_due(prefix, lane), {key: at_ms})
+            pipe.hdel(self._keys.attempts, key)
+            pipe.execute()
+
+    def events_put_off(self, now_ms: int) -> list[str]:
+        """Some of the events that were put off, as they are: what workers have is due sooner."""
+        found: list[str] = []
+        for lane in names.LANES:
+            due = names.journal_due(self._keys.prefix, lane)
+            with store_errors():
+                keys = cast(
+                    "list[str]",
+                    self._client.zrangebyscore(
+                        due, now_ms + 2 * WORK_MS, "+inf", start=0, num=PUT_OFF_READ
+                    ),
+                )
+                if keys:
+                    body = names.journal_body(self._keys.prefix, lane)
+                    bodies = cast("list[str | None]", self._client.hmget(body, keys))
+                    found += [text for text in bodies if text is not None]
+        return found
 
     def holds(self, lane: names.Lane, keys: Sequence[str]) -> bool:
         """Whether one of these events is in a lane's journal still."""

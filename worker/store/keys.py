@@ -170,7 +170,7 @@ class Keys:
 
     @property
     def sweep(self) -> str:
-        """String with a time limit: one sweep at a time."""
+        """String: when somebody swept last (ms): one sweep at a time, and Redis's clock goes on."""
         return f"{self.prefix}sweep"
 
     @property

@@ -33,7 +33,7 @@ from worker.store.taken import (
 )
 from worker.store.troubles import known_of
 
-SWEEP_CLAIM_MS = 900
+SWEEP_EVERY_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_RING_MS = 10_000
@@ -44,10 +44,18 @@ POLICY_RECHECK_MS = 30_000
 
 
 class Swept(NamedTuple):
-    """What the sweep found left behind: lanes and routers to ring."""
+    """What the sweep found left behind: lanes and routers to ring.
+
+    Attributes:
+        lanes: rung for.
+        routers: rung for.
+        set_back_from_ms: what Redis's clock showed at the last sweep, when it shows less now:
+            nothing is swept until `Clock.set_back` was called. 0: it goes on.
+    """
 
     lanes: list[names.Lane]
     routers: list[str]
+    set_back_from_ms: int = 0
 
 
 class Routers:
@@ -352,7 +360,7 @@ class Routers:
                     ),
                 ],
                 [
-                    *(SWEEP_CLAIM_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
+                    *(SWEEP_EVERY_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
                     *(names.RING_LIFETIME_MS, base),
                     block.lease.removeprefix(base),
                     block.rung.removeprefix(base),
@@ -362,6 +370,8 @@ class Routers:
             )
         if not answer:
             return Swept([], [])
+        if len(answer) == 1:
+            return Swept([], [], int(answer[0]))
         lanes, routers = answer
         return Swept([names.LANES[int(lane) - 1] for lane in lanes], list(routers))
 

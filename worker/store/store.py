@@ -10,6 +10,7 @@ from worker.store.alerts import Alerts
 from worker.store.brake import Brake
 from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
+from worker.store.clock import Clock
 from worker.store.conflicts import Conflicts
 from worker.store.connection import store_errors
 from worker.store.feed import Feed
@@ -59,6 +60,7 @@ class Store:
     brake: Brake
     feed: Feed
     unseen: Unseen
+    clock: Clock
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -136,4 +138,5 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         brake=Brake(client, scripts, keys),
         feed=feed,
         unseen=Unseen(client, scripts, keys),
+        clock=Clock(scripts, keys, lease_ms),
     )

@@ -2,19 +2,24 @@
 -- What was left behind: journal entries that waited too long, routers with due marks and no
 -- holder. It must not feed on itself: bounded a round, what it rings for it moves on, and while
 -- messages wait that nobody takes it sends no more of them.
--- KEYS: 1 sweep claim, 2 routers due, 3 Celery queue of the routers, then of each lane journal due,
+-- KEYS: 1 when somebody swept last, 2 routers due, 3 Celery queue of the routers, then of each lane journal due,
 --       rung flag and Celery queue
--- ARGV: 1 claim (ms), 2 journal grace (ms), 3 routers at the most, 4 moved on by (ms),
+-- ARGV: 1 between two sweeps (ms), 2 journal grace (ms), 3 routers at the most, 4 moved on by (ms),
 --       5 ring lifetime of a lane (ms), 6 router key prefix, 7 lease suffix, 8 rung suffix,
 --       9 ring lifetime of a router (ms), 10 and 11 names of the lanes
--- Returns false when another worker swept just now, else {{lanes}, {routers}} of the messages sent.
+-- Returns false when another worker swept just now, {when} when that is yet to come by this clock,
+-- which was set back then (nothing is swept), else {{lanes}, {routers}} of the messages sent.
 must_be('string', KEYS[1], KEYS[5], KEYS[8])
 must_be('zset', KEYS[2], KEYS[4], KEYS[7])
 must_be('list', KEYS[3], KEYS[6], KEYS[9])
-if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', tonumber(ARGV[1])) then
+local now, every = now_ms(), tonumber(ARGV[1])
+local last = tonumber(redis.call('GET', KEYS[1]) or 0)
+if last > now + every then
+  return { whole(last) }
+elseif now < last + every then
   return false
 end
-local now = now_ms()
+redis.call('SET', KEYS[1], whole(now))
 local lanes = {}
 for lane = 1, 2 do
   local due, rung, queue = KEYS[1 + 3 * lane], KEYS[2 + 3 * lane], KEYS[3 + 3 * lane]
