@@ -15,12 +15,14 @@ from simulator.connection import reset
 from simulator.dhcp import DhcpPort
 from simulator.dhcp_server import lose_unstored
 from simulator.menus import MENUS
+from simulator.menus.certificate import renew, served
 from simulator.options import RouterOptions
 from simulator.rest_server import RestServer
 from simulator.router import Router
 from simulator.tls import DAYS, Anonymous, Certificate, certificate_in, make_certificate
 
 _BACKLOG = 512
+_HANDSHAKE_FAILURE = bytes((21, 3, 3, 0, 2, 2, 40))  # TLS 1.2's alert, fatal
 _HTTP_SINCE = (7, 9)  # REST over plain HTTP (help.mikrotik.com diff)
 
 
@@ -67,15 +69,18 @@ class TlsGate(asyncio.Protocol):
 
     Args:
         server: asked for faults and certificate.
+        service: `api-ssl` or `www-ssl`.
         factory: makes the protocol inside.
     """
 
     def __init__(
         self,
         server: "RouterServer",
+        service: str,
         factory: Callable[[], asyncio.Protocol],
     ) -> None:
         self._server = server
+        self._service = service
         self._factory = factory
         self._transport: asyncio.Transport | None = None
 
@@ -102,14 +107,18 @@ class TlsGate(asyncio.Protocol):
         inner = self._factory()
         loop = asyncio.get_running_loop()
         secure = None
+        raw = transport.get_extra_info("socket").dup()  # asyncio closes before it has said why
         try:
-            context = self._server.certificate.context()
+            context = self._server.certificate_of(self._service).context()
             with contextlib.suppress(OSError):  # a client that wants another certificate
                 secure = await loop.start_tls(transport, inner, context, server_side=True)
         finally:
             self._server.raw.discard(transport)
             if secure is None:
+                with contextlib.suppress(OSError):
+                    raw.send(_HANDSHAKE_FAILURE)
                 transport.abort()
+            raw.close()
         if secure is not None:
             inner.connection_made(secure)
 
@@ -131,6 +140,7 @@ class RouterServer:
         self.ports: dict[str, Port] = {}
         self._dhcp: DhcpPort | None = None
         self.certificate = self.make_certificate()
+        self._named: dict[str, Certificate] = {}
         self._powered = False
         self.router.services_changed = self._serve
 
@@ -151,6 +161,15 @@ class RouterServer:
         """Be another certificate, valid for so many days."""
         name, host, now = self.options.identity, self.options.listen, self.router.wall()
         self.certificate = make_certificate(name, host, now, days)
+        for service in ("api-ssl", "www-ssl"):
+            renew(self.router, service, days)
+
+    def certificate_of(self, service: str) -> Certificate | Anonymous:
+        """Give the certificate that `/ip/service` names, else the one of the options."""
+        named = served(self.router, service)
+        if named is None:
+            return self.certificate
+        return self._named.setdefault(named.pem, named)  # with the context that it made
 
     def bind(self) -> None:
         """Take the ports.
@@ -170,9 +189,9 @@ class RouterServer:
             (
                 "api-ssl",
                 self.options.api_ssl_port,
-                lambda: TlsGate(self, lambda: ApiSession(self.router, "api-ssl")),
+                lambda: TlsGate(self, "api-ssl", lambda: ApiSession(self.router, "api-ssl")),
             ),
-            ("www-ssl", self.options.rest_port, lambda: TlsGate(self, rest)),
+            ("www-ssl", self.options.rest_port, lambda: TlsGate(self, "www-ssl", rest)),
             ("www", http_port, rest),
         ]
 

@@ -52,6 +52,7 @@ class Actions:
     def about(server: RouterServer) -> dict[str, Any]:
         """Say who the router is and where it listens."""
         router, ports = server.router, server.ports
+        certificate = server.certificate_of("api-ssl")
         identity = next(iter(MENUS["/system/identity"].rows(router).rows.values()))
         return {
             "name": server.name,
@@ -60,8 +61,8 @@ class Actions:
             "api_ssl_port": ports["api-ssl"].number if "api-ssl" in ports else None,
             "rest_port": ports["www-ssl"].number if "www-ssl" in ports else None,
             "rest_http_port": ports["www"].number if "www" in ports else None,
-            "certificate_pem": server.certificate.pem,
-            "fingerprint_sha256": server.certificate.fingerprint_sha256,
+            "certificate_pem": certificate.pem,
+            "fingerprint_sha256": certificate.fingerprint_sha256,
             "identity": identity.values["name"],
             "serial": router.serial,
             "version": server.options.version,

@@ -72,6 +72,7 @@ class Router:
         self.now = now
         self.wall = wall
         self.booted = now()
+        self.clock_ahead = 0.0  # seconds that its clock is ahead of `wall`
         self.random = random.Random(options.seed)  # noqa: S311 - a reproducible shuffle, no secret
         self.serial = options.serial or f"{random.SystemRandom().getrandbits(48):012X}"
         self.sessions: dict[str, Session] = {}
@@ -222,10 +223,14 @@ class Router:
             }
         )
 
+    def clock(self) -> float:
+        """Give what its clock says, in seconds since 1970."""
+        return self.wall() + self.clock_ahead
+
     def date(self) -> str:
         """Write this moment as RouterOS does: ISO from 7.10 on, `jan/02/2023 …` before."""
         form = "%Y-%m-%d %H:%M:%S" if self.version >= _ISO_DATES_SINCE else "%b/%d/%Y %H:%M:%S"
-        return time.strftime(form, time.gmtime(self.wall())).lower()
+        return time.strftime(form, time.gmtime(self.clock())).lower()
 
     def log(self, topics: str, message: str) -> None:
         """Write a line of `/log`; the oldest of a thousand goes (memory-lines: its default)."""

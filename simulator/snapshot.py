@@ -21,6 +21,7 @@ def take(router: Router) -> dict[str, Any]:
     now = router.now()
     return {
         "serial": router.serial,
+        "clock_ahead": router.clock_ahead,
         "tables": {
             path: {
                 "next_id": table.next_id,
@@ -46,6 +47,7 @@ def restore(router: Router, state: dict[str, Any]) -> None:
     """
     try:
         router.serial = state["serial"]
+        router.clock_ahead = state["clock_ahead"]
         router.tables.clear()
         for path, kept in state["tables"].items():
             _fill(router, path, kept)

@@ -3,19 +3,21 @@
 Each is one line of data: what it holds is enough that a monitoring tool goes on.
 """
 
+import calendar
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from simulator.command import Request, Result
+from simulator.errors import invalid_value
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu, Singleton
 from simulator.state import Row, Table, Values
+from simulator.values import BOOL
 
 if TYPE_CHECKING:
     from simulator.router import Router
 
-_DATES_SINCE = (7, 10)
 # singletons: path -> what it holds; {version} and {board} are the router's
 _SINGLE: dict[str, Values] = {
     "/ip/cloud": {"ddns-enabled": "false", "ddns-update-interval": "none", "update-time": "true"},
@@ -102,25 +104,42 @@ class _Single(Singleton):
 
 
 class ClockMenu(Singleton):
-    """The clock: this host's, in UTC, until somebody sets it; then it stands still (assumed)."""
+    """The clock: this host's, in UTC, until somebody sets it; then it goes on from there.
+
+    `dst-active`: LAB, always there.
+    """
 
     path = "/system/clock"
+    volatile = True
     fields = (
         Field("date", default=""),
         Field("time", default=""),
-        Field("time-zone-autodetect", default="true"),
+        Field("time-zone-autodetect", BOOL, default="true"),
         Field("time-zone-name", default="UTC"),
         state("gmt-offset", "+00:00"),
+        state("dst-active", "false"),
     )
 
     def build(self, router: "Router", row: Row) -> Values:
-        """Write the date as the version does: `2026-11-24` from 7.10 on, `nov/24/2026` before."""
-        view, now = super().build(router, row), time.gmtime()
-        newer = router.version >= _DATES_SINCE
-        date = time.strftime("%Y-%m-%d" if newer else "%b/%d/%Y", now).lower()
-        view["date"] = view["date"] or date
-        view["time"] = view["time"] or time.strftime("%H:%M:%S", now)
+        """Show this moment."""
+        view = super().build(router, row)
+        view["date"], view["time"] = router.date().split(" ")
         return view
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Take a date and a time of day, in either form of dates; what is not given goes on."""
+        del row
+        date, clock = router.date().split(" ")
+        said = values["date"] or date, values["time"] or clock
+        if not (values["date"] or values["time"]):
+            return
+        try:
+            form = "%Y-%m-%d" if said[0][:4].isdigit() else "%b/%d/%Y"
+            moment = time.strptime(" ".join(said), f"{form} %H:%M:%S")
+        except ValueError:
+            raise invalid_value("date" if values["date"] else "time") from None
+        router.clock_ahead = calendar.timegm(moment) - router.wall()
+        values["date"] = values["time"] = ""
 
 
 class _Empty(Computed):

@@ -1,6 +1,10 @@
-"""`/certificate`: add and sign, as far as tools need to turn a TLS service on (assumed)."""
+"""`/certificate`: add and sign, as far as tools need to turn a TLS service on (assumed).
 
-import hashlib
+A signed one has a key; `/ip/service set www-ssl certificate=NAME` serves it from the next
+connection on.
+"""
+
+import time
 from typing import TYPE_CHECKING
 
 from simulator import errors
@@ -8,16 +12,21 @@ from simulator.command import Request, Result
 from simulator.fields import Field, state
 from simulator.menu import Menu
 from simulator.state import Row, Values
+from simulator.tls import Certificate, make_certificate
 from simulator.values import BOOL, Enum, Number
 
 if TYPE_CHECKING:
     from simulator.router import Router
 
+CERTIFICATE = "/certificate"
+_PEM, _KEY = "_pem", "_key"  # values that no field shows
+_DAY = 86400
+
 
 class CertificateMenu(Menu):
-    """Certificates; keys are not made, the TLS services keep their own certificate."""
+    """Certificates; one that was signed can be served."""
 
-    path = "/certificate"
+    path = CERTIFICATE
     named = True
     commands = frozenset({"add", "set", "remove", "print", "get", "sign"})
     fields = (
@@ -33,6 +42,7 @@ class CertificateMenu(Menu):
         state("fingerprint"),
         state("private-key", "false"),
         state("invalid-before"),
+        state("invalid-after"),
         state("expired"),
     )
 
@@ -42,11 +52,8 @@ class CertificateMenu(Menu):
 
     def do_sign(self, request: Request) -> Result:
         """Sign a request by itself: it has a key and a fingerprint from now on."""
-        router = request.router
         for row in self.find(request, request.arguments.get("numbers")):
-            digest = hashlib.sha256(f"{router.serial} {row.id}".encode()).hexdigest()
-            signed = {"fingerprint": digest, "private-key": "true", "trusted": "true"}
-            self.change(request, row, {**signed, "invalid-before": router.date()})
+            self.change(request, row, _signed(request.router, row, int(row.values["days-valid"])))
         return Result()
 
     def allowed(self, router: "Router", command: str) -> frozenset[str]:
@@ -54,6 +61,41 @@ class CertificateMenu(Menu):
         if command == "sign":
             return frozenset({"numbers", "name", "ca", "ca-crl-host"})
         return super().allowed(router, command)
+
+
+def _signed(router: "Router", row: Row, days: int) -> Values:
+    name, now = row.values["common-name"] or row.values["name"], router.clock()
+    made = make_certificate(name, router.options.listen, now, days)
+    return {
+        "fingerprint": made.fingerprint_sha256,
+        "private-key": "true",
+        "trusted": "true",
+        "invalid-before": router.date(),
+        "invalid-after": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now + days * _DAY)),
+        _PEM: made.pem,
+        _KEY: made.key_pem,
+    }
+
+
+def _row_of(router: "Router", service: str) -> Row | None:
+    for row in router.table("/ip/service").having("name", service):
+        return router.table(CERTIFICATE).rows.get(row.values.get("certificate", ""))
+    return None
+
+
+def served(router: "Router", service: str) -> Certificate | None:
+    """Give the certificate that `/ip/service` names for a service, if it was signed."""
+    row = _row_of(router, service)
+    if row is None or _KEY not in row.values:
+        return None
+    return Certificate(row.values[_PEM], row.values[_KEY])
+
+
+def renew(router: "Router", service: str, days: int) -> None:
+    """Sign the one that a service serves anew, valid for so many days."""
+    row = _row_of(router, service)
+    if row is not None:
+        router.table(CERTIFICATE).update(row, {**row.values, **_signed(router, row, days)})
 
 
 def menus() -> list[Menu]:

@@ -193,7 +193,7 @@ class ServiceMenu(Menu):
         Field("proto", readonly=True),
         Field("address", Prefixes(), default=""),
         Field("available-from", Prefixes(), default="", since=(7, 24)),
-        Field("certificate", default="none"),
+        Field("certificate", Ref("/certificate", "none"), default="none"),
         Field("tls-version", Enum("any", "only-1.2"), default="any"),
         Field("vrf", default="main", since=(7, 1)),
         Field("max-sessions", Number(1, 1000), default="20", since=(7, 16)),

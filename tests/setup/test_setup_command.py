@@ -29,7 +29,8 @@ def rows_of(router):
 
 def alike(router):
     """What two routers set up in the same way have in common."""
-    dropped = {".id", "last-logged-in", "fingerprint", "invalid-before", "creation-time"}
+    dropped = {".id", "last-logged-in", "creation-time"}
+    dropped |= {"fingerprint", "invalid-before", "invalid-after"}
     menus = [menu for menu in ALL if menu not in ("/interface", LEASE)]
     return {
         menu: [
@@ -55,6 +56,12 @@ def test_a_plan_writes_nothing_and_shows_each_step(inventory, setup, router):
     assert OURS not in json.dumps(document)
 
 
+def pin_of(router):
+    """The line of the inventory that pins the one certificate of a router."""
+    (row,) = router.rows("/certificate")
+    return f'fingerprint = "{row["fingerprint"]}"'
+
+
 def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
     inventory, setup, leasewire, router
 ):
@@ -62,7 +69,7 @@ def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
     assert done.code == 0, done
     assert "R1: 13 steps done" in done.out
     assert "✓ leasewire logs in to MikroTik over TLS" in done.out
-    pin = f'fingerprint = "{router.fingerprint_sha256}"'
+    pin = pin_of(router)
     assert pin in done.out
     (user,) = [row for row in router.rows("/user") if row["name"] == "leasewire"]
     assert (user["group"], user["address"]) == ("leasewire", "127.0.0.0/8")
@@ -147,7 +154,7 @@ def test_the_printed_script_gives_the_same_router(inventory, setup, leasewire, r
         inventory(
             f'host = "{simulation.router.host}"'.replace("host", "server_name"),
             f"port = {simulation.router.api_ssl_port}",
-            f'fingerprint = "{simulation.router.fingerprint_sha256}"',
+            pin_of(simulation.router),
         )
         assert leasewire("routers", "setup", "R1").code == 0
     with running(user=ADMIN) as simulation:
@@ -201,12 +208,17 @@ def test_a_pinned_router_is_set_up_over_tls_from_the_first_step(
     inventory, setup, router, transport
 ):
     port = router.api_ssl_port if transport == "api-ssl" else router.rest_port
-    pin = f'fingerprint = "{router.fingerprint_sha256}"'
+    row_id = router.add_row("/certificate", {"name": "theirs", "common-name": "theirs"})
+    router.run("/certificate/sign", {".id": row_id})
+    for service in ("api-ssl", "www-ssl"):
+        router.set_row(SERVICE, service, {"certificate": "theirs"})
+    pin = pin_of(router)
     inventory(f'transport = "{transport}"', f"port = {port}", pin)
     done = setup("--apply", plain=False)
     assert done.code == 0, done
     assert "Pin its certificate" not in done.out
     assert setup(plain=False).code == 0
+    assert [row["name"] for row in router.rows("/certificate")] == ["theirs"]
     (group,) = [row for row in router.rows("/user/group") if row["name"] == "leasewire"]
     assert ("rest-api" in group["policy"].split(",")) == (transport == "rest")
 

@@ -1,9 +1,17 @@
 """What monitoring and configuration tools ask beside leases."""
 
+import json
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from simulator.control import ControlError
 from simulator.testing import running
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.router
 
@@ -87,6 +95,70 @@ def test_a_certificate_is_added_and_signed(router):
     router.run("/certificate/sign", {".id": row_id})
     (row,) = router.rows("/certificate")
     assert (row["private-key"], len(row["fingerprint"])) == ("true", 64)
+
+
+def certificate_shown_at(port):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port)) as sock,
+        context.wrap_socket(sock) as secure,
+    ):
+        return x509.load_der_x509_certificate(secure.getpeercert(binary_form=True))
+
+
+def test_a_signed_certificate_is_served_by_the_service_that_names_it():
+    service = "/ip/service"
+    with running(certificate="none", rest_port=0) as sim:
+        router = sim.router
+        ports = {"api-ssl": router.api_ssl_port, "www-ssl": router.rest_port}
+        for port in ports.values():
+            with pytest.raises(ssl.SSLError):
+                certificate_shown_at(port)
+        with pytest.raises(ControlError, match="input does not match any value of certificate"):
+            router.set_row(service, "api-ssl", {"certificate": "c"})
+        row = {"name": "c", "common-name": "R1", "days-valid": "30"}
+        row_id = router.add_row("/certificate", row)
+        router.set_row(service, "www-ssl", {"certificate": "c"})
+        with pytest.raises(ssl.SSLError):
+            certificate_shown_at(ports["www-ssl"])  # not signed yet
+        router.run("/certificate/sign", {".id": row_id})
+        shown = certificate_shown_at(ports["www-ssl"])
+        assert shown.subject.rfc4514_string() == "CN=R1"
+        (row,) = router.rows("/certificate")
+        assert row["fingerprint"] == shown.fingerprint(hashes.SHA256()).hex()
+        assert timedelta(29) < shown.not_valid_after_utc - datetime.now(UTC) < timedelta(31)
+        with pytest.raises(ssl.SSLError):
+            certificate_shown_at(ports["api-ssl"])
+        router.set_row(service, "api-ssl", {"certificate": "c"})
+        assert certificate_shown_at(ports["api-ssl"]) == shown
+        router.restore(json.loads(json.dumps(router.snapshot())))  # a backup has the key
+        assert certificate_shown_at(ports["api-ssl"]) == shown
+        router.new_certificate()
+        assert certificate_shown_at(ports["api-ssl"]) != shown
+        assert router.fingerprint_sha256 == router.rows("/certificate")[0]["fingerprint"]
+
+
+def test_a_clock_that_was_set_goes_on(router):
+    clock = "/system/clock"
+    (row,) = router.rows(clock)
+    assert row["date"] == f"{datetime.now(UTC):%Y-%m-%d}"
+    assert row["dst-active"] == "false"
+    router.set_row(clock, "", {"date": "2030-12-31", "time": "23:59:58"})
+    eventually(lambda: router.rows(clock)[0]["date"] == "2031-01-01", "the year ends", within_s=10)
+    row_id = router.add_row("/ip/firewall/address-list", {"list": "a", "address": "10.0.0.1"})
+    (row,) = router.rows("/ip/firewall/address-list")
+    assert (row[".id"], row["creation-time"][:10]) == (row_id, "2031-01-01")
+    router.set_row(clock, "", {"time": "12:00:00"})
+    assert router.rows(clock)[0]["date"] == "2031-01-01"
+    with pytest.raises(ControlError, match="invalid value for argument date"):
+        router.set_row(clock, "", {"date": "soon"})
+
+
+def test_older_versions_write_dates_in_their_own_way():
+    with running(version="7.9.2") as sim:
+        sim.router.set_row("/system/clock", "", {"date": "jan/02/2031", "time": "00:00:00"})
+        assert sim.router.rows("/system/clock")[0]["date"] == "jan/02/2031"
 
 
 def test_a_queue_reads_its_rates_in_full_and_dynamic_ones_stay(router):
