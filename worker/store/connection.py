@@ -88,6 +88,7 @@ def connect(
     *,
     socket_timeout_s: float = 30.0,
     connect_timeout_s: float = 5.0,
+    any_bytes: bool = False,
     **login: Unpack[RedisLogin],
 ) -> redis.Redis:
     """A client with texts decoded and with limits on every wait.
@@ -96,6 +97,8 @@ def connect(
         url: `redis://`, `rediss://` (the server's certificate is verified) or `unix://`.
         socket_timeout_s: longest wait for an answer.
         connect_timeout_s: longest wait for a connection.
+        any_bytes: texts may hold what is no UTF-8 (as lone surrogates), and answers have the same
+            shape from every version of server and library: for `worker/store/backup.py`.
         login: its password is left out of every log line from now on.
     """
     password, ca_file = login.get("password"), login.get("ca_file")
@@ -110,6 +113,7 @@ def connect(
         decode_responses=True,
         socket_timeout=socket_timeout_s,
         health_check_interval=30,
+        **({"protocol": 2, "encoding_errors": "surrogateescape"} if any_bytes else {}),
         **({} if url.startswith("unix:") else of_tcp),
         **({"ssl_ca_certs": ca_file} if ca_file is not None else {}),
     )
