@@ -1,7 +1,7 @@
 """`leasewire backup` and `restore`: all state of an installation in one file."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -38,7 +38,8 @@ def backup_command(
     """
     if file.exists() and not overwrite:
         raise BackupError(f"{file} exists: name another, or say --overwrite")
-    store = Context().store
+    context = Context()
+    store = context.store
     with store_errors():
         installation = store.client.get(store.keys.installation)
         keys = int(store.client.dbsize())
@@ -47,8 +48,8 @@ def backup_command(
     if installation == UNDER_WAY:
         raise BackupError("a restore did not come to its end here: run it again with --replace")
     head = Head(str(installation), store.records.now_ms(), _version())
-    with _progress("keys", keys) as advance:
-        count = write(file, head, copy(store.client, store.keys, advance))
+    with _progress("keys", keys) as advance, closing(context.any_bytes_client()) as plain:
+        count = write(file, head, copy(plain, store.keys, advance))
     size = file.stat().st_size
     typer.echo(f"{file}: {count} entries of {head.installation}, {size / 1e6:.1f} MB.")
 
@@ -108,7 +109,11 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
     if not replace and next(iter(store.views.services()), None) is not None:
         raise BackupError("this Redis holds services: --replace forgets them for those of the file")
     reason = f"restored from a backup of {utc_time(head.at_ms)}"
-    with _progress("entries", head.entries) as advance, put_back(store.client, store.keys) as put:
+    with (
+        _progress("entries", head.entries) as advance,
+        closing(context.any_bytes_client()) as plain,
+        put_back(plain, store.keys) as put,
+    ):
         put(entries(file), advance)
         named = {name for each in store.views.services() for name in each.record.placements}
         routers = sorted(named | context.inventory.routers.keys())

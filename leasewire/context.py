@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final
 
+import redis
 import typer
 
 from leasewire.embedded import EmbeddedServer
@@ -94,6 +95,10 @@ class Context:
         settings = self.settings
         client = connect(settings.redis_url, **settings.redis_login)
         return open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
+
+    def any_bytes_client(self) -> redis.Redis:
+        """A connection of its own for `worker/store/backup.py`; whoever asks for it closes it."""
+        return connect(self.settings.redis_url, any_bytes=True, **self.settings.redis_login)
 
     def check_login(self) -> None:
         """Make sure that Redis lets us in, where it can be reached: for who waits for it.

@@ -178,7 +178,7 @@ class Story:
         printer = self._row(_PRINTER["mac-address"])
         self._check("the row made by hand is as it was", printer, self._printer)
         plan = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "leasewire", "plan", ROUTER],
+            [sys.executable, "-P", "-m", "leasewire", "plan", ROUTER],
             env=self._stage.environ,
             capture_output=True,
             text=True,

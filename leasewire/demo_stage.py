@@ -108,7 +108,8 @@ def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
     password = directory / "password"
     password.touch(mode=0o600)
     password.write_text(secrets.token_urlsafe(16), encoding="utf-8")
-    command = [sys.executable, "-m", "simulator", "--json", "--seed-guide", "--identity", ROUTER]
+    command = [sys.executable, "-P", "-m", "simulator", "--json", "--seed-guide"]
+    command += ["--identity", ROUTER]
     command += ["--password-file", str(password), "--control", str(directory / "router.sock")]
     with (
         (directory / "simulator.log").open("wb") as log,
@@ -128,7 +129,7 @@ def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
 @contextmanager
 def _up(directory: Path, server: EmbeddedServer, environ: Mapping[str, str]) -> Iterator[None]:
     """`leasewire up`, with its log in a file."""
-    command = [sys.executable, "-m", "leasewire", "up", "--data", str(server.directory)]
+    command = [sys.executable, "-P", "-m", "leasewire", "up", "--data", str(server.directory)]
     with (
         (directory / "leasewire.log").open("wb") as log,
         _ended(

@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from contracts.broker import RedisLogin
 from contracts.names import DEFAULT_PREFIX
+from producers.authorities import REDIS_OPTIONS
 from producers.celery_transport import CeleryTransport
 from producers.publisher import Publisher
 
@@ -42,7 +43,7 @@ def open_publisher(
         socket_timeout=10,
         socket_connect_timeout=5,
         **tcp_only,
-        **({"ssl_ca_certs": login["ca_file"]} if login.get("ca_file") else {}),
+        **({"ssl_ca_certs": login["ca_file"], **REDIS_OPTIONS} if login.get("ca_file") else {}),
         # Over within a second when nobody listens: whoever publishes can wait better than we.
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.3), 3),
     )

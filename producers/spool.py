@@ -93,13 +93,17 @@ class Spool:
             self._database = sqlite3.connect(
                 self._path, timeout=30, isolation_level=None, check_same_thread=False
             )
+        except OSError as error:
+            words = f"the spool {self._path} cannot be opened: {error.strerror}"
+            raise SpoolFailed(words) from error
+        try:
             with _told():
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")
                 self._database.executescript(_SCHEMA)
-        except OSError as error:
-            words = f"the spool {self._path} cannot be opened: {error.strerror}"
-            raise SpoolFailed(words) from error
+        except SpoolFailed:
+            self._database.close()
+            raise
 
     def close(self) -> None:
         """Close the file; what is in it stays."""

@@ -117,7 +117,8 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
         )
     except (OSError, ValueError) as error:
         typer.echo(f"simulator: {error}", err=True)
-        raise typer.Exit(1) from None
+        # As everywhere: 2 where the words on the command line are wrong, 1 where something failed.
+        raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
 
 
 def _password(file: Path | None, variable: str | None, *, demo: bool) -> str:

@@ -4,12 +4,12 @@ Who calls it: the reader. TLS is verified, redirects are not followed: the key g
 """
 
 import json
-import ssl
 import time
 from typing import Any, Final
 
 import httpx
 
+from producers.authorities import trusting
 from producers.hooks.config import Hook
 from producers.hooks.tables import Api, Generic, Splynx
 
@@ -59,9 +59,7 @@ class VendorApi:
             timeout=self._api.timeout_s,
             follow_redirects=False,
             trust_env=False,
-            verify=ssl.create_default_context(
-                cafile=str(hook.folder / ca_file) if ca_file else None
-            ),
+            verify=trusting(hook.folder / ca_file if ca_file else None),
             **signed_in,
         )
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import httpx
 
+from producers.authorities import trusting
 from producers.gateway.signatures import sign
 from producers.outcomes.targets import Target
 
@@ -46,7 +47,7 @@ class Poster:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._client = httpx.AsyncClient(
-            verify=ssl.create_default_context(cafile=target.ca_file),
+            verify=trusting(target.ca_file),
             follow_redirects=False,
             trust_env=False,  # no proxy and no password but those of the configuration: none
             timeout=target.timeout_s,

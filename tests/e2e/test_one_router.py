@@ -55,7 +55,7 @@ def test_a_wrong_password_parks_one_router_and_no_other(short_directory):
         assert here.outcome(events[0]).state == "accepted"
         assert here.control["R1"].journal() == []
         checked = here.leasewire("routers", "check", "R1")
-        assert checked.returncode != 0
+        assert checked.returncode == 1
         assert "password" in checked.stdout
         del here.inventory["R1"]["password_env"]
         here.write_inventory()
@@ -82,7 +82,7 @@ def test_a_wrong_fingerprint_writes_nothing(short_directory):
         assert here.store.views.router("R1").state.cause == "certificate-mismatch"
         assert LOGIN not in here.control["R1"].counters()
         checked = here.leasewire("routers", "check", "R1")
-        assert checked.returncode != 0
+        assert checked.returncode == 1
         assert here.ready["routers"][0]["fingerprint_sha256"] in checked.stdout.replace(":", "")
 
 

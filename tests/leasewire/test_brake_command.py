@@ -142,7 +142,8 @@ def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
 
 def test_after_an_approval_the_hour_begins_anew(braked, leasewire):
     hold = the_hold(leasewire)
-    leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    done = leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    assert done.code == 0, done.err
     store = braked.context.store
     assert not store.client.exists(store.keys.router_block("R1").lost)
     assert not store.client.exists(*store.keys.losses(builders.SOURCE))
@@ -167,7 +168,8 @@ def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
 
 def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
     hold = the_hold(leasewire)
-    leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    done = leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    assert done.code == 0, done.err
     passes(braked)
     braked.say(
         *(

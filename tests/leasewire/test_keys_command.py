@@ -35,7 +35,7 @@ def test_a_revoked_key_is_gone(leasewire):
 
 def test_scopes_rate_and_signature_are_kept(leasewire):
     more = ("--scope", "publish", "--scope", "override", "--rate", "5", "--signed")
-    leasewire(*CREATE, *more)
+    assert leasewire(*CREATE, *more).code == 0
     (listed,) = leasewire("keys", "list", "--json").document["keys"]
     assert listed["scopes"] == ["override", "publish"]
     assert (listed["rate"], listed["signed"]) == (5, True)

@@ -83,7 +83,7 @@ def test_a_restored_bss_counts_from_lower_revisions(leasewire, here):
 
 
 def test_to_rebase_again_before_anything_new_was_said_changes_nothing(leasewire, here):
-    leasewire("sources", "rebase", SOURCE, "--apply")
+    assert leasewire("sources", "rebase", SOURCE, "--apply").code == 0
     before = here.context.store.records.read(["SVC-1", "SVC-2"])
     assert "0 services" in leasewire("sources", "rebase", SOURCE, "--apply").out
     assert here.context.store.records.read(["SVC-1", "SVC-2"]) == before

@@ -42,7 +42,8 @@ def up(short_path):
 
     def start(*options):
         process = subprocess.Popen(
-            [sys.executable, "-m", "leasewire", "up", "--data", "data", *options],
+            # -P: as the installed command, which does not look for modules where it is started.
+            [sys.executable, "-P", "-m", "leasewire", "up", "--data", "data", *options],
             cwd=short_path,
             env=environ,
             stdout=subprocess.PIPE,
@@ -100,6 +101,17 @@ def test_ctrl_c_stops_workers_and_server_in_order(up, short_path):
     assert not any(alive(pid) for pid in workers)
     with closing(server_in(short_path).client()) as client, pytest.raises(RedisConnectionError):
         client.ping()
+
+
+def test_what_lies_in_the_working_folder_is_not_run(up, short_path):
+    """Not even under the names of what we are made of, as whoever knows Celery calls their file."""
+    for name in ("worker", "contracts", "structlog"):
+        (short_path / f"{name}.py").write_text(f"open({f'{name}-was-run'!r}, 'w')\n")
+    process = ready(up())
+    with closing(server_in(short_path).client()) as client:
+        wait_for(lambda: client.zcard("lw:workers") == 2, "both workers gave a sign of life")
+    assert len(workers_of(process)) == 2
+    assert list(short_path.glob("*-was-run")) == []
 
 
 def test_up_brings_a_gateway_along(up):

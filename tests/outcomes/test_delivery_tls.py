@@ -1,11 +1,13 @@
 """A target's certificate is verified: its authority must be named, and its name must fit."""
 
+import ssl
 import time
 
 import pytest
 
 from simulator.tls import make_certificate
 from tests.outcomes.receiver import Receiver
+from tests.store import secured
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.redis
@@ -39,3 +41,14 @@ def test_only_who_is_vouched_for_gets_anything(post, secret, tmp_path, case):
                 eventually(lambda: receiver.taken, "it came")
         assert words in post.deliveries().state().get("words", "")
         assert bool(receiver.attempts) == (not words)
+
+
+def test_an_authority_as_openssl_makes_it_is_taken(post, secret, short_directory):
+    authority, certificate = secured.make_certificate(short_directory, home_made=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Receiver(secret, context) as receiver:
+        url = f"https://localhost:{receiver.port}/hook"
+        with post.delivering(post.target(receiver.port, secret, url=url, ca_file=authority)):
+            post.say(1)
+            eventually(lambda: receiver.taken, "it came")

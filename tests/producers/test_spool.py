@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -129,5 +130,8 @@ def test_a_file_that_cannot_be_used_is_said_so(tmp_path, broken):
         path.mkdir()
     else:
         path.write_bytes(b"something else that is no database" * 100)
-    with pytest.raises(SpoolFailed, match="spool"):
+    with pytest.raises(SpoolFailed, match="spool") as refused:
         Spool(path)
+    assert refused.traceback, "whoever looks at the error keeps all that its frames hold"
+    held = {str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
+    assert str(path) not in held, "it was closed"

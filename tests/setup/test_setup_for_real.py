@@ -101,7 +101,8 @@ def test_from_an_empty_router_to_a_customer_with_an_address(box):
     assert box.lab.heard()[-1][2:] == [
         *("198.51.100.1", "198.51.100.2", "223.203.225.1", "255.255.255.0")
     ]
-    _, shown, _ = box.leasewire("services", "show", "SVC-1", "--live")
+    code, shown, _ = box.leasewire("services", "show", "SVC-1", "--live")
+    assert code == 0, shown
     assert f"device {DEVICE} has 223.203.225.10" in shown, shown
     code, out, err = box.leasewire("services", "verify", "SVC-1")
     assert code == 0, (out, err)

@@ -62,6 +62,6 @@ def test_it_says_one_line_for_people(start):
 def test_wrong_flags_are_named(start, flags, says):
     process = start(*flags)
     _, err = process.communicate(timeout=20)
-    assert process.returncode != 0
+    assert process.returncode == 2
     assert says in err.replace("\n", " ").replace("│ ", "")
     assert "Traceback" not in err

@@ -22,8 +22,14 @@ from cryptography.x509.oid import NameOID
 USERS = Path("deploy/redis/users.acl")
 
 
-def make_certificate(directory: Path, host: str = "localhost") -> tuple[Path, Path]:
-    """An authority, and a certificate of `host` that it signed: its file, and that of both keys."""
+def make_certificate(
+    directory: Path, host: str = "localhost", *, home_made: bool = False
+) -> tuple[Path, Path]:
+    """An authority, and a certificate of `host` that it signed: its file, and that of both keys.
+
+    With `home_made` as `openssl req -x509` and `openssl x509 -req` made them for decades: neither
+    says what its key is for, nor which key signed it.
+    """
     now = datetime.now(UTC)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
     names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)]) for cn in ("authority", host)]
@@ -42,6 +48,14 @@ def make_certificate(directory: Path, host: str = "localhost") -> tuple[Path, Pa
         if not is_ca:
             there = x509.SubjectAlternativeName([x509.DNSName(host)])
             builder = builder.add_extension(there, critical=False)
+        if not home_made:
+            own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+            of_signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key())
+            builder = (
+                builder.add_extension(own, critical=False)
+                .add_extension(of_signer, critical=False)
+                .add_extension(_usage(signs=is_ca), critical=True)
+            )
         made.append(builder.sign(keys[0], hashes.SHA256()))
     authority, server = directory / "authority.pem", directory / "server.pem"
     authority.write_bytes(made[0].public_bytes(serialization.Encoding.PEM))
@@ -54,6 +68,18 @@ def make_certificate(directory: Path, host: str = "localhost") -> tuple[Path, Pa
         )
     )
     return authority, server
+
+
+def _usage(*, signs: bool) -> x509.KeyUsage:
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    return x509.KeyUsage(
+        digital_signature=not signs,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        encipher_only=False,
+        decipher_only=False,
+        **dict.fromkeys(others, False),
+    )
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import pytest
 from leasewire.backup_file import BackupError, Head, check, entries, write
 from tests import builders
 from tests.installation import SERVER, Installation, end
+from tests.store.over_tcp import open_port
+from tests.store.secured import make_certificate, tls_in_front_of
 from tests.waiting import eventually
 from worker.store.backup import UNDER_WAY, Entry, copy, put_back
 from worker.store.keys import Keys
@@ -21,11 +23,11 @@ def ignore(_count):
     pass
 
 
-def copied(client, prefix):
-    return {entry.key: entry for entry in copy(client, Keys(prefix), ignore)}
+def copied(plain, prefix):
+    return {entry.key: entry for entry in copy(plain, Keys(prefix), ignore)}
 
 
-def test_a_copy_is_of_one_moment_while_others_write(valkey, client, prefix):
+def test_a_copy_is_of_one_moment_while_others_write(valkey, client, plain, prefix):
     for number in range(4_000):
         client.set(f"{prefix}ballast:{number}", "x")
     ends, written = threading.Event(), threading.Event()
@@ -48,7 +50,7 @@ def test_a_copy_is_of_one_moment_while_others_write(valkey, client, prefix):
     try:
         assert written.wait(5)
         for _ in range(3):
-            found = copied(client, prefix)
+            found = copied(plain, prefix)
             turn = int(found["record:a"].value)
             assert found["zz:b"].value == str(turn)
             assert found[f"ballast:{turn % 4_000}"].value == str(turn)
@@ -60,7 +62,7 @@ def test_a_copy_is_of_one_moment_while_others_write(valkey, client, prefix):
 
 
 def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_does_not(
-    client, prefix, tmp_path
+    client, plain, prefix, tmp_path
 ):
     other = f"{prefix}other:"
     client.set(prefix + "installation", "acme")
@@ -76,13 +78,13 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
     client.zadd(prefix + "workers", {"events@h:1": 1_700_000_000_123})
     client.set(prefix + "journal:events:rung", "1", px=2_000)
     file = tmp_path / "backup.gz"
-    count = write(file, HEAD, copy(client, Keys(prefix), ignore))
+    count = write(file, HEAD, copy(plain, Keys(prefix), ignore))
     assert file.stat().st_mode & 0o777 == 0o600
     assert check(file) == Head("acme", HEAD.at_ms, "0.1.0", count)
 
     client.set(other + "record:gone", "1|{}")
     client.hset(other + "journal:events", "waits", "here")
-    with put_back(client, Keys(other)) as put:
+    with put_back(plain, Keys(other)) as put:
         assert client.get(other + "installation") == UNDER_WAY
         put(entries(file), ignore)
     assert client.get(other + "installation") == "acme"
@@ -187,3 +189,57 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
             "SVC-1": builders.mac(9),
             **{f"SVC-{n}": builders.mac(n) for n in (2, 3, 4)},
         }
+
+
+@pytest.mark.e2e
+@pytest.mark.router
+def test_each_transport_serves_and_a_backup_of_one_is_restored_over_another(short_directory):
+    authority, certificate = make_certificate(short_directory)
+    with (
+        Installation(short_directory) as here,
+        tls_in_front_of(here.valkey.socket, certificate) as tls_port,
+    ):
+        ways = {
+            "unix": {"LEASEWIRE_REDIS_URL": here.valkey.url},
+            "tcp": {"LEASEWIRE_REDIS_URL": f"redis://127.0.0.1:{open_port(here.valkey)}/0"},
+            "tls": {
+                "LEASEWIRE_REDIS_URL": f"rediss://localhost:{tls_port}/0",
+                "LEASEWIRE_REDIS_CA_FILE": str(authority),
+            },
+        }
+
+        def run(way, *arguments):
+            here.environ_more = ways[way]
+            done = here.leasewire(*arguments)
+            assert done.returncode == 0, (way, arguments, done.stdout, done.stderr)
+
+        def known():
+            return {each.record.service_id for each in here.store.views.services()}
+
+        here.start_workers("events", "routers")
+        for number, way in enumerate(ways, 1):
+            service = f"SVC-{number}"
+            where = ("--router", "R1", "--address", f"198.51.100.{number}")
+            run(
+                way,
+                "publish",
+                "activated",
+                "--service",
+                service,
+                "--mac",
+                builders.mac(number),
+                *where,
+            )
+            eventually(lambda: service in here.rows("R1"), "its row", within_s=20)  # noqa: B023
+            here.wait_until_settled()
+            run(way, "status")
+            run(way, "plan")
+            run(way, "backup", f"{way}.gz")
+        for worker in here.workers:
+            end(worker.process)
+        here.client.delete("lw:workers")
+        for number, (made, taken) in enumerate(
+            [("unix", "tcp"), ("tcp", "tls"), ("tls", "unix")], 1
+        ):
+            run(taken, "restore", f"{made}.gz", "--replace")
+            assert known() == {f"SVC-{n}" for n in range(1, number + 1)}, made

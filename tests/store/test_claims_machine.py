@@ -228,6 +228,7 @@ class ClaimsMachine(RuleBasedStateMachine):
         assert weak == {}
 
 
+@pytest.mark.parametrize("valkey", ["unix"], indirect=True)  # it is about scripts, and takes long
 def test_claims_hold_in_every_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (ClaimsMachine,), {"client": client}),

@@ -16,8 +16,8 @@ def test_what_was_written_survives_a_kill(own_valkey):
         assert client.get("kept") == "still"
 
 
-def test_it_never_evicts_and_listens_on_no_port(valkey):
-    with valkey.client() as client:
+def test_it_never_evicts_and_listens_on_no_port(own_valkey):
+    with own_valkey.client() as client:
         assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
         assert client.config_get("port")["port"] == "0"
         assert client.config_get("appendonly")["appendonly"] == "yes"

@@ -110,9 +110,9 @@ def test_a_journal_holds_events_that_can_be_read(sample):
 
 
 @pytest.mark.redis
-def test_a_backup_of_an_earlier_version_is_restored(sample, client, prefix):
+def test_a_backup_of_an_earlier_version_is_restored(sample, client, plain, prefix):
     assert check(sample / "backup.gz").installation == "tests"
-    with put_back(client, Keys(prefix)) as put:
+    with put_back(plain, Keys(prefix)) as put:
         put(entries(sample / "backup.gz"), lambda _: None)
     store = open_store(client, prefix)
     known = {each.record.service_id for each in store.views.services()}

@@ -346,6 +346,7 @@ class MarksMachine(RuleBasedStateMachine):
         assert self.client.zscore(self.store.keys.routers_due, "R1") is None
 
 
+@pytest.mark.parametrize("valkey", ["unix"], indirect=True)  # it is about scripts, and takes long
 def test_no_mark_is_lost_in_any_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (MarksMachine,), {"client": client}),

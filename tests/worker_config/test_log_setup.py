@@ -250,6 +250,7 @@ def fail():
 {where or "fail()"}
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == (0 if where else 1), ran.stderr
     (line,) = ran.stderr.splitlines()
     record = json.loads(line)
     assert record["event"] in {"process.crashed", "thread.crashed"}

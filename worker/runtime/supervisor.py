@@ -133,7 +133,8 @@ class Supervisor:
         return False
 
     def _start(self, child: _Child, now: float) -> None:
-        command = [sys.executable, "-m", "worker.runtime.process", child.kind]
+        # -P: what lies in the working folder under one of our names must not be run as ours.
+        command = [sys.executable, "-P", "-m", "worker.runtime.process", child.kind]
         child.process = subprocess.Popen(  # noqa: S603 - our own module
             [
                 *command,

@@ -16,11 +16,13 @@ from typing import Any, Final
 
 import structlog
 from kombu.transport import redis as stock
+from redis import SSLConnection
 from redis.exceptions import ResponseError
 
 from contracts import names
 from worker.core.outcome import DeadLetter
 from worker.errors import LeasewireError
+from worker.store.connection import HOME_MADE
 from worker.store.keys import Keys
 
 log = structlog.get_logger()
@@ -179,12 +181,20 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             log.error("message.set_aside", reason=problem, dead_letter=letter.id, bytes=len(entry))
 
 
+class _TlsConnection(SSLConnection):
+    """Takes the authorities of a file as `worker/store/connection.py` does."""
+
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - whatever kombu was told
+        super().__init__(**given, **(HOME_MADE if given.get("ssl_ca_certs") else {}))
+
+
 class Channel(stock.Channel):
     """A channel whose clients look at what they are given; all calls share one.
 
     The stock one makes a client for each call: a tenth of what a message costs.
     """
 
+    connection_class_ssl = _TlsConnection  # type: ignore[assignment] - kombu's stub names the class itself
     _shared: Any = None
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's signature

@@ -62,11 +62,16 @@ class CopyFailedError(LeasewireError):
         super().__init__(f"{why}: nothing was kept; try again")
 
 
-def copy(client: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Entry]:
+def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[Entry]:
     """All keys as they are at one moment, near the end; a later entry of a key replaces an earlier.
 
     Most is read while everybody works. Redis tells which keys change meanwhile, and those are read
     again while writes are paused, which takes milliseconds.
+
+    Args:
+        plain: a client that reads any bytes: `connect(…, any_bytes=True)`.
+        keys: whose are copied.
+        on_progress: is told how far it is.
 
     Raises:
         CopyFailedError: Redis may have lost track of what changed, or the pause was too short.
@@ -76,7 +81,6 @@ def copy(client: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[E
     late = set(_journals(keys))
     with (
         store_errors(),
-        closing(_as_text(client)) as plain,
         closing(cast("_Untyped", plain).pubsub()) as changes,
         closing(cast("_Untyped", plain).client()) as tracking,
     ):
@@ -103,19 +107,23 @@ def copy(client: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[E
 
 @contextmanager
 def put_back(
-    client: redis.Redis, keys: Keys
+    plain: redis.Redis, keys: Keys
 ) -> Iterator[Callable[[Iterable[Entry], OnProgress], None]]:
     """Forget all that is there but the journals, and give a function that writes entries instead.
 
     What is in a journal stays, and entries add to it. Until the block has ended well the
     installation's id is one that no worker has: none begins before all is in its place.
 
+    Args:
+        plain: as for `copy`.
+        keys: whose are put back.
+
     Raises:
         StoreUnavailable: Redis does not answer, or is full; what is there is good for nothing.
     """
     kept = {*_journals(keys), keys.installation}
     installation: list[str] = []
-    with store_errors(), closing(_as_text(client)) as plain:
+    with store_errors():
         plain.set(keys.installation, UNDER_WAY)
         for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
             if gone := [key for key in page if key not in kept]:
@@ -259,15 +267,6 @@ def _journals(keys: Keys) -> list[str]:
         for lane in names.LANES
         for key in (names.journal_body, names.journal_due)
     ]
-
-
-def _as_text(client: redis.Redis) -> redis.Redis:
-    """A client of the same server that reads any bytes as text, and writes them as they were."""
-    pool = client.connection_pool
-    how = pool.connection_kwargs | {"protocol": 2, "encoding_errors": "surrogateescape"}
-    return redis.Redis(
-        connection_pool=redis.ConnectionPool(connection_class=pool.connection_class, **how)
-    )
 
 
 def _pages(items: Iterable[_T], size: int = _PAGE) -> Iterator[list[_T]]:

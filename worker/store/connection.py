@@ -1,8 +1,9 @@
 """The connection to Redis, and its failures as one verdict."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Unpack
+from typing import Any, Final, Unpack
 
 import redis
 from redis import exceptions
@@ -13,6 +14,9 @@ from contracts.broker import RedisLogin
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.log_setup import hide_secret
 
+HOME_MADE: Final[dict[str, Any]] = {"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT]}
+"""Goes with `ssl_ca_certs`: from Python 3.13 on authorities without the extensions that only newer
+recipes write are refused unless told otherwise. Chain, name and dates are verified all the same."""
 _PASSING = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "OOM")
 _DENIED = "ACL failure in script"
 """How a script is told that a command in it is forbidden; all else says NOPERM."""
@@ -88,6 +92,7 @@ def connect(
     *,
     socket_timeout_s: float = 30.0,
     connect_timeout_s: float = 5.0,
+    any_bytes: bool = False,
     **login: Unpack[RedisLogin],
 ) -> redis.Redis:
     """A client with texts decoded and with limits on every wait.
@@ -96,6 +101,8 @@ def connect(
         url: `redis://`, `rediss://` (the server's certificate is verified) or `unix://`.
         socket_timeout_s: longest wait for an answer.
         connect_timeout_s: longest wait for a connection.
+        any_bytes: texts may hold what is no UTF-8 (as lone surrogates), and answers have the same
+            shape from every version of server and library: for `worker/store/backup.py`.
         login: its password is left out of every log line from now on.
     """
     password, ca_file = login.get("password"), login.get("ca_file")
@@ -110,6 +117,7 @@ def connect(
         decode_responses=True,
         socket_timeout=socket_timeout_s,
         health_check_interval=30,
+        **({"protocol": 2, "encoding_errors": "surrogateescape"} if any_bytes else {}),
         **({} if url.startswith("unix:") else of_tcp),
-        **({"ssl_ca_certs": ca_file} if ca_file is not None else {}),
+        **({"ssl_ca_certs": ca_file, **HOME_MADE} if ca_file is not None else {}),
     )
