@@ -194,7 +194,7 @@ class Channel(stock.Channel):
     The stock one makes a client for each call: a tenth of what a message costs.
     """
 
-    connection_class_ssl = _TlsConnection  # type: ignore[assignment] - kombu's stub names the class itself
+    connection_class_ssl = _TlsConnection  # type: ignore[assignment]  # kombu's stub names the class
     _shared: Any = None
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's signature
