@@ -37,8 +37,8 @@ class RouterBlocked(LeasewireError):  # noqa: N818
     Attributes:
         router: its name in the inventory.
         cause: `login-refused`, `certificate-mismatch`, `certificate-invalid`, `identity-mismatch`,
-            `serial-mismatch`, `serial-shared`, `orphans`, `rebuild`, `not-permitted` or
-            `credentials-missing`.
+            `serial-mismatch`, `serial-shared`, `orphans`, `rebuild`, `not-permitted`,
+            `credentials-missing`, `mass-refusal` or, by no fault of its own, `internal-error`.
         words: the router's own words, or what was expected and seen.
         advice: what the person is to do.
     """
@@ -77,6 +77,14 @@ class LeaseLost(LeasewireError):  # noqa: N818
 
     def __init__(self, router: str) -> None:
         super().__init__(f"the lease on router {router} was lost")
+        self.router = router
+
+
+class RouterBusy(LeasewireError):  # noqa: N818
+    """A pass of this process is at the router still: put it off; nothing is known of the router."""
+
+    def __init__(self, router: str) -> None:
+        super().__init__(f"another pass of this process is at router {router} still")
         self.router = router
 
 

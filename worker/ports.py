@@ -159,6 +159,7 @@ class RouterSessions(Protocol):
         Raises:
             RouterUnreachable: no connection, no login answer.
             RouterBlocked: login, certificate, identity or permission refused.
+            RouterBusy: this process has a session with it that is in use.
         """
 
     def give_back(self, router: str, session: RouterSession) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests import builders
 from worker.convergence.endings import Patience
+from worker.convergence.faults import Faults
 from worker.convergence.hold import Hold
 from worker.convergence.round import Rounds, Tally
 from worker.core.brake import BrakeLimits
@@ -107,6 +108,7 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
             tally=Tally(),
             patience=patience,
             known=acquired.troubles,
+            faults=Faults(store, hold, {}, patience),
             was_read=int,
         )
         rounds.run(acquired.marks, acquired.now_ms)

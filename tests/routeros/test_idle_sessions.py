@@ -9,7 +9,7 @@ import pytest
 from simulator.testing import running
 from tests.routeros.peers import LEASE, add, config_for, nothing
 from tests.waiting import eventually
-from worker.errors import RouterBlocked, RouterUnreachable
+from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable
 
 pytestmark = pytest.mark.router
 
@@ -80,7 +80,7 @@ def test_a_closed_session_is_forgotten(sessions, router):
 def test_there_is_one_session_a_router_at_most(sessions, router):
     mine = sessions(config_for(router))
     first = mine.open("R1")
-    with pytest.raises(RouterUnreachable, match="another pass"):
+    with pytest.raises(RouterBusy, match="another pass"):
         mine.open("R1")
     mine.give_back("R1", first)
     assert mine.open("R1") is first
@@ -94,7 +94,7 @@ def test_nor_a_second_one_while_the_first_is_being_opened(sessions, router):
     thread = threading.Thread(target=lambda: opened.append(mine.open("R1")))
     thread.start()
     eventually(router.sessions, "somebody logged in")
-    with pytest.raises(RouterUnreachable, match="another pass"):
+    with pytest.raises(RouterBusy, match="another pass"):
         mine.open("R1")
     thread.join()
     opened[0].close()
@@ -116,7 +116,7 @@ def test_a_session_of_another_is_not_taken_back(sessions, router):
     first.close()
     second = mine.open("R1")
     mine.give_back("R1", first)
-    with pytest.raises(RouterUnreachable, match="another pass"):
+    with pytest.raises(RouterBusy, match="another pass"):
         mine.open("R1")
     assert not second.closed
 

@@ -15,6 +15,7 @@ import structlog
 
 from worker.convergence.bulk import Bulk
 from worker.convergence.endings import Look, Patience, confirmed, waiting
+from worker.convergence.faults import NEWER_MS, Faults
 from worker.convergence.first_contact import make_sure
 from worker.convergence.hold import Hold
 from worker.convergence.outages import Outages
@@ -23,15 +24,23 @@ from worker.convergence.reporting import make_report
 from worker.convergence.round import Rounds, Tally
 from worker.convergence.slots import Place, Slots
 from worker.core.applied_policy import AppliedPolicy
-from worker.core.circuit import BackOff
+from worker.core.circuit import INTERNAL_ERROR, BackOff
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
-from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
+from worker.core.texts import UnknownFormatError
+from worker.errors import (
+    LeaseLost,
+    LeasewireError,
+    RouterBlocked,
+    RouterBusy,
+    RouterUnreachable,
+    StoreUnavailable,
+)
 from worker.ports import RouterSession, RouterSessions
 from worker.store.store import Store
-from worker.store.taken import BULK_ALONE, Acquired, PolicyDiffers
+from worker.store.taken import BULK_ALONE, Acquired, Mark, PolicyDiffers, unread
 from worker.turns import Turns
 
 log = structlog.get_logger()
@@ -68,6 +77,7 @@ class _Pass(NamedTuple):
     hold: Hold
     outages: Outages
     tally: Tally
+    faults: Faults
     began: float
     is_bulk: bool
 
@@ -125,14 +135,22 @@ class Converge:
         began = self.clock()
         policy = self.policies.get(router)
         applied = AppliedPolicy.of(policy, "first use") if policy else None
-        acquired = self.store.routers.acquire(
-            router,
-            token,
-            self.limits.batch_services,
-            applied,
-            with_bulk=is_bulk,
-            most_bulk=self.bulk.most(),
-        )
+        hold = Hold(self.store.routers, router, token, self.clock)
+        try:
+            acquired = self.store.routers.acquire(
+                router,
+                token,
+                self.limits.batch_services,
+                applied,
+                with_bulk=is_bulk,
+                most_bulk=self.bulk.most(),
+            )
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the router is ours, whatever cannot be read
+            acquired = unread(self.store.views.router(router).state)
+            Outages(self.store, hold, place, acquired, self.limits.back_off).failed_here(error)
+            return False
         if isinstance(acquired, PolicyDiffers):
             self._tell_policy_differs(router, acquired)
             return False
@@ -140,29 +158,53 @@ class Converge:
             return acquired is BULK_ALONE
         if acquired.marks and not is_bulk:
             self.bulk.live_came()
-        hold = Hold(self.store.routers, router, token, self.clock)
         outages = Outages(self.store, hold, place, acquired, self.limits.back_off)
         tally = Tally()
+        faults = Faults(self.store, hold, acquired.troubles.faults, self.limits.patience)
         try:
-            if router in self.policies:
-                self._converge(_Pass(acquired, hold, outages, tally, began, is_bulk))
-            else:
-                self._put_off_unknown(acquired, hold)
-        except LeaseLost:
-            log.warning("router.lease_lost", router=router)
-        except RouterBlocked as error:
-            outages.blocked(error)
-        except RouterUnreachable as error:
-            outages.unreachable(error)
+            self._work_or_tell(_Pass(acquired, hold, outages, tally, faults, began, is_bulk))
+        except StoreUnavailable:
+            raise
+        except UnknownFormatError as error:
+            log.warning("router.left_to_newer", router=router, reason=str(error))
+            self._let_go(hold, NEWER_MS)
+        except Exception as error:  # noqa: BLE001 - a bug must not hold a router with its services
+            try:
+                faults.failed(error)
+            finally:
+                outages.failed_here(error)
         finally:
             elapsed_ms = round((self.clock() - began) * 1000)
             log.info("router.pass_ended", router=router, elapsed_ms=elapsed_ms, **tally.fields())
         return False
 
+    def _work_or_tell(self, one: _Pass) -> None:
+        hold, outages = one.hold, one.outages
+        try:
+            if hold.router in self.policies:
+                self._converge(one)
+            else:
+                self._put_off_unknown(one)
+        except LeaseLost:
+            log.warning("router.lease_lost", router=hold.router)
+        except RouterBusy:
+            log.warning("router.busy", router=hold.router)
+            self._let_go(hold, PUT_OFF_MS)
+        except RouterBlocked as error:
+            outages.blocked(error)
+        except RouterUnreachable as error:
+            outages.unreachable(error)
+
+    def _let_go(self, hold: Hold, wait_ms: int) -> None:
+        """Give the router back as it was, for somebody to come again in a moment."""
+        self.store.fleet.let_go(hold.router, hold.token)
+        self.store.routers.put_off(hold.router, wait_ms)
+
     def _converge(self, one: _Pass) -> None:
         acquired, hold, outages = one.acquired, one.hold, one.outages
         router = hold.router
-        if not acquired.marks and not outages.state.open and not acquired.asked:
+        marks = one.faults.readable(acquired.marks, acquired.now_ms)
+        if not marks and not outages.state.open and not acquired.asked:
             batch = self.store.routers.next_batch(router, hold.token, 0, outages.after())
             if not batch.more:
                 outages.drained()
@@ -170,21 +212,36 @@ class Converge:
         session = self.sessions.open(router)
         try:
             make_sure(self.store, session, self.policies[router], hold, acquired)
-            if acquired.asked:
-                every_ms = self.limits.report_every_ms
-                make_report(self.store, session, self.policies[router], hold, every_ms)
-            self._work(session, one)
+            if acquired.asked and not self._reported(session, hold):
+                session.close()  # nobody knows what it was about to answer
+                session = self.sessions.open(router)
+                make_sure(self.store, session, self.policies[router], hold, acquired)
+            self._work(session, marks, one)
         except BaseException:
             session.close()
             raise
         self.sessions.give_back(router, session)
 
-    def _work(self, session: RouterSession, one: _Pass) -> None:
+    def _reported(self, session: RouterSession, hold: Hold) -> bool:
+        """Make the report; where that fails by a bug, the services go on."""
+        router, every_ms = hold.router, self.limits.report_every_ms
+        try:
+            make_report(self.store, session, self.policies[router], hold, every_ms)
+        except UnknownFormatError as error:  # a newer worker reports it
+            log.warning("router.left_to_newer", router=router, reason=str(error))
+        except LeasewireError:
+            raise
+        except Exception:
+            log.exception("report.failed", router=router, advice="a bug: please report this")
+            return False
+        return True
+
+    def _work(self, session: RouterSession, marks: list[Mark], one: _Pass) -> None:
         acquired, hold, outages, tally = one.acquired, one.hold, one.outages, one.tally
         router, limits = hold.router, self.limits
-        # A router that refused so many is up again only when a few got through; others when they
-        # are read. A probe is short: it looks at a few services.
-        refused_many = outages.state.cause == MASS_REFUSAL
+        # A router that refused so many, or with which a pass failed, is up again only when a few
+        # got through; others when they are read. A probe is short: it looks at a few services.
+        refused_many = outages.state.cause in (MASS_REFUSAL, INTERNAL_ERROR)
         rounds = Rounds(
             self.store,
             session,
@@ -193,10 +250,11 @@ class Converge:
             tally=tally,
             patience=limits.patience,
             known=acquired.troubles,
+            faults=one.faults,
             was_read=(lambda: None) if refused_many else outages.answered,
             after_many=refused_many,
         )
-        now_ms, marks, full = acquired.now_ms, acquired.marks, acquired.full
+        now_ms, full = acquired.now_ms, acquired.full
         cut = outages.state.open and len(marks) > PROBE
         if cut:
             marks = rounds.least_doubted(marks)[:PROBE]
@@ -219,9 +277,10 @@ class Converge:
                     outages.after(),
                     most_bulk=self.bulk.most() if one.is_bulk else 0,
                 )
-                now_ms, marks, full = batch.now_ms, batch.marks, batch.full
-                if not marks:
+                now_ms, full = batch.now_ms, batch.full
+                if not batch.marks:
                     break
+                marks = one.faults.readable(batch.marks, now_ms)
         except (RouterUnreachable, LeaseLost) as error:
             if not rounds.taken_over() and isinstance(error, RouterUnreachable):
                 rounds.lost()
@@ -237,12 +296,13 @@ class Converge:
                 advice=f"see `leasewire routers apply {router}`; its services wait until then",
             )
 
-    def _put_off_unknown(self, acquired: Acquired, hold: Hold) -> None:
+    def _put_off_unknown(self, one: _Pass) -> None:
         """No policy names this router: its services wait until the inventory does.
 
         Of a name that nobody ever knew, a typing error, nothing was ever written: who does not
         want it any more has no row there.
         """
+        acquired, hold = one.acquired, one.hold
         was_known = self.store.fleet.knows(hold.router)
         detail = f"router {hold.router!r} is not in the inventory: add it, or correct the event"
         before = [mark.before for mark in acquired.marks if mark.before is not None]
@@ -252,7 +312,11 @@ class Converge:
         for mark in acquired.marks:
             entry = Entry(mark.service_id, None)
             look = Look(mark, hold.router, entry, None, before=mark.before)
-            if not was_known and _leaves_nothing(mark.stored.record, hold.router):
+            if (
+                not was_known
+                and mark.unread is None
+                and _leaves_nothing(mark.stored.record, hold.router)
+            ):
                 ends.append(confirmed(look, acquired.now_ms))
             else:
                 ends.append(waiting(look, why, acquired.now_ms, patience))

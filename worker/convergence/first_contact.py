@@ -107,11 +107,11 @@ def look_through(store: Store, session: RouterSession, policy: RouterPolicy, hol
     held_in = policy.held_in(session.entries)
     placed = {
         each.record.service_id: wanted_at(router, each.record, held_in)
-        for each in store.views.router_services(router)
+        for each in store.views.router_services(router, readable=True)
     }
     tagged = list(tagged_rows(rows, policy.installation))
-    others = store.records.read(sorted({each.service_id for each in tagged} - placed.keys()))
-    known = placed.keys() | {name for name, each in others.items() if each.generation}
+    others = sorted({each.service_id for each in tagged} - placed.keys())
+    known = placed.keys() | store.records.known(others)
     found = census(rows, tagged, list(placed.values()), known, policy.installation)
     if found.too_many_orphans:
         raise _orphans(router, policy.installation, found)

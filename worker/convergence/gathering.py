@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from worker.convergence.endings import Look
+from worker.convergence.faults import Faults
 from worker.convergence.hold import Hold
 from worker.convergence.refusals import Refusals
 from worker.convergence.shortcomings import Shortcomings
@@ -55,6 +56,7 @@ class Gathering:
         hold: the lease.
         shortcomings: what the router lacks.
         refusals: what it refused in this pass.
+        faults: who may have made a pass fail.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a pass
@@ -66,6 +68,7 @@ class Gathering:
         *,
         shortcomings: Shortcomings,
         refusals: Refusals,
+        faults: Faults,
     ) -> None:
         self._store = store
         self._session = session
@@ -74,6 +77,7 @@ class Gathering:
         self._router = hold.router
         self._shortcomings = shortcomings
         self._refusals = refusals
+        self._faults = faults
 
     def looks(self, marks: Sequence[Mark]) -> list[Look]:
         """What is wanted of each service, and why it was not so at its last look."""
@@ -116,9 +120,10 @@ class Gathering:
         return claimed
 
     def _name_holders(self, refused: Sequence[tuple[str, str]]) -> Waiting:
-        holders = self._store.records.read(sorted({holder for _, holder in refused}))
+        holders = self._store.records.readable(sorted({holder for _, holder in refused}))
+        statuses = {holder: f" ({each.record.status})" for holder, each in holders.items()}
         detail = "; ".join(
-            f"{key} is held by service {holder} ({holders[holder].record.status})"
+            f"{key} is held by service {holder}{statuses.get(holder, '')}"
             for key, holder in refused
         )
         return Waiting("claim-held", detail)
@@ -179,20 +184,25 @@ class Gathering:
         So swaps and rings resolve, however few services a batch has.
         """
         rows = self._read(looks.values())
+        # Nobody is held up by who may make a pass fail, or whose record cannot be read here.
+        left_out = set(self._faults.suspected)
         unknown: set[str] = set()
         known: set[str] = set()
         while True:
             wanted = [self.wanted(look) for look in looks.values()]
             read = list(rows.values())
-            others = in_the_way(wanted, read, self._policy) - unknown
-            named = misnamed(wanted, read, self._policy) - unknown - known
+            others = in_the_way(wanted, read, self._policy) - unknown - left_out
+            if self._faults.tries_one:
+                others = frozenset()
+            named = misnamed(wanted, read, self._policy) - unknown - known - left_out
             if not others and not named:
                 return Closed(looks, read, frozenset(unknown))
-            stored = self._store.records.read(sorted(others | named))
+            stored = self._store.records.readable(sorted(others | named))
+            left_out |= (others | named) - stored.keys()
             unknown |= {name for name, each in stored.items() if not each.generation}
             known |= named - unknown
             # One whose record changes just now is left out, and found in the way once more.
-            joined = self._join(others - unknown)
+            joined = self._join(others - unknown - left_out)
             looks = looks | joined
             rows = rows | self._read(joined.values())
 
@@ -200,6 +210,7 @@ class Gathering:
         if not service_ids:
             return {}
         marks = self._store.routers.join(self._router, sorted(service_ids))
+        self._faults.join(marks)
         looks = self.claim(self.looks(marks))
         for look in looks.values():
             # Others want what its row holds: it takes part, though it cannot have its own.

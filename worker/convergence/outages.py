@@ -15,7 +15,8 @@ from worker.convergence.hold import Hold
 from worker.convergence.slots import Place
 from worker.core import circuit
 from worker.core.alerts import AWAY, AlertKind
-from worker.core.circuit import LOGIN_REFUSED, RECOVERY_S, BackOff, RouterState
+from worker.core.circuit import INTERNAL_ERROR, LOGIN_REFUSED, RECOVERY_S, BackOff, RouterState
+from worker.core.texts import in_a_line
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.store.store import Store
 from worker.store.taken import Acquired
@@ -132,7 +133,13 @@ class Outages:
         words = self._in_words(f"{error.cause}: {error.words}. {error.advice}")
         kind: AlertKind = "rebuild" if error.cause == REBUILD else "router-blocked"
         self._store.alerts.begin(kind, self._router, words)
-        self._park(state, self._back_off.refused_s(_share()))
+        by_us = error.cause == INTERNAL_ERROR  # whose fault it is is found out by trying again soon
+        attempts, share = state.attempts, _share()
+        back_off = self._back_off
+        self._park(
+            state,
+            back_off.unreachable_s(attempts, share) if by_us else back_off.refused_s(share),
+        )
         log.error(
             "router.blocked",
             router=self._router,
@@ -144,6 +151,14 @@ class Outages:
     @staticmethod
     def _wait_s(error: RouterUnreachable, wait_s: float) -> float:
         return max(wait_s, RECOVERY_S) if error.given_up else wait_s
+
+    def failed_here(self, error: Exception) -> None:
+        """What nobody expected was raised in a pass: told, and the router is free again."""
+        advice = "A bug: please report the traceback in the log. It is tried again by itself"
+        try:
+            self.blocked(RouterBlocked(self._router, INTERNAL_ERROR, in_a_line(error), advice))
+        finally:
+            log.error("router.pass_failed", router=self._router, advice=advice, exc_info=error)
 
     def _lost_write(self, error: OutcomeUnknown) -> None:
         state = circuit.lost_write(self.state, error.words)

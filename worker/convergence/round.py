@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from worker.convergence.endings import Look, Patience, confirmed, given_up, held_back, waiting
+from worker.convergence.faults import Faults
 from worker.convergence.first_contact import look_through
 from worker.convergence.gathering import Gathering
 from worker.convergence.hold import Hold
@@ -72,6 +73,7 @@ class Rounds:
         tally: counts what is done.
         patience: how long things may wait.
         known: troubles of earlier passes.
+        faults: who may have made a pass fail.
         was_read: called whenever rows of the router were read.
         after_many: the router was blocked as it refused many: who is refused still though others
             get through is given up.
@@ -87,6 +89,7 @@ class Rounds:
         tally: Tally,
         patience: Patience,
         known: Known,
+        faults: Faults,
         was_read: Callable[[], None],
         after_many: bool = False,
     ) -> None:
@@ -103,6 +106,7 @@ class Rounds:
         self._surplus: frozenset[RowKey] = frozenset()
         self._suspects = Suspects(store.troubles, self._router, known.suspects)
         self._shortcomings = Shortcomings(store.troubles, self._router, session, known.lacks)
+        self._faults = faults
         self._refusals = Refusals()
         self._gathering = Gathering(
             store,
@@ -111,6 +115,7 @@ class Rounds:
             hold,
             shortcomings=self._shortcomings,
             refusals=self._refusals,
+            faults=faults,
         )
         self._in_flight: dict[str, Look] = {}
         self._taken: set[str] = set()
@@ -127,13 +132,14 @@ class Rounds:
         self._now_ms = now_ms
         self._tally.services += len(marks)
         self._taken = {mark.service_id for mark in marks}
-        if self._policy.mode == "observe":
-            self._conclude(
-                observe(self._gathering, self._shortcomings, self._policy, marks, now_ms)
-            )
-            return
-        for looks in self._suspects.apart(self._gathering.looks(marks)):
-            self._work(self._put_off_lacking(self._gathering.claim(looks)))
+        for some in self._faults.apart(marks):
+            if self._policy.mode == "observe":
+                self._conclude(
+                    observe(self._gathering, self._shortcomings, self._policy, some, now_ms)
+                )
+                continue
+            for looks in self._suspects.apart(self._gathering.looks(some)):
+                self._work(self._put_off_lacking(self._gathering.claim(looks)))
         mass = self._refusals.mass(lambda: self._store.views.router(self._router).services)
         if mass is not None:
             words, count = mass
@@ -153,7 +159,9 @@ class Rounds:
     def settle(self) -> None:
         """Give up what was refused for a reason of its own; to be called when a pass ends."""
         ends = []
-        for look, _, words, known in self._refusals.take():
+        refused = self._refusals.take()
+        self._faults.begin([each.look.mark for each in refused])
+        for look, _, words, known in refused:
             before = look.before or {}
             tries = int(before.get("tries", 0)) + 1
             # After a mass refusal: others get through by now.
@@ -381,6 +389,7 @@ class Rounds:
         for service_id in concluded:
             self._in_flight.pop(service_id, None)
         self._suspects.clear(concluded)
+        self._faults.clear(concluded)
 
     def _tell(self, made: Plan, looks: Mapping[str, Look]) -> None:
         for note in made.notes:

@@ -25,6 +25,9 @@ _DOUBTED_MS: Final = 3_000
 
 LOGIN_REFUSED: Final = "login-refused"
 
+INTERNAL_ERROR: Final = "internal-error"
+"""Why a router is blocked with which a pass failed, by no fault of its own; of letters, too."""
+
 Circuit = Literal["closed", "open", "half-open", "blocked"]
 
 

@@ -12,6 +12,8 @@ from worker.errors import LeasewireError
 
 _Kept = TypeVar("_Kept")
 
+_LONGEST: Final = 500
+"""Of what an error says."""
 _BEFORE: Final = "leasewire.service."
 _AFTER: Final = ".v1"
 
@@ -25,6 +27,12 @@ def printable(text: str) -> str:
     People's words and names in Redis are kept so: neither Redis nor its scripts take such bytes.
     """
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def in_a_line(error: BaseException | None) -> str:
+    """What was raised, for people."""
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    return printable(words)[:_LONGEST]
 
 
 def known_part(kind: Callable[..., _Kept], values: Sequence[Any] | Mapping[str, Any]) -> _Kept:

@@ -27,7 +27,7 @@ from worker.core.strays import (
     judge_blocked,
     watched,
 )
-from worker.errors import RouterBlocked, RouterUnreachable, StoreUnavailable
+from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable, StoreUnavailable
 from worker.ports import LeaseQuery, RouterSessions
 from worker.store.finder import Finder
 from worker.store.store import Store
@@ -81,7 +81,7 @@ class Watch:
     def _read(self, router: str) -> Observation | None:
         try:
             session = self.sessions.open(router)
-        except (RouterUnreachable, RouterBlocked):
+        except (RouterUnreachable, RouterBlocked, RouterBusy):
             return None  # the passes find that too, and tell
         try:
             seen = session.read_watched()
@@ -161,7 +161,7 @@ class Watch:
         try:
             session = self.sessions.open(router)
             seen: Observation = session.observe(LeaseQuery(macs=frozenset({mac})))
-        except (RouterUnreachable, RouterBlocked):
+        except (RouterUnreachable, RouterBlocked, RouterBusy):
             return False
         except BaseException:
             if session is not None:

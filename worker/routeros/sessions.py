@@ -7,7 +7,7 @@ import threading
 from time import monotonic
 from typing import Final, NamedTuple
 
-from worker.errors import RouterUnreachable
+from worker.errors import RouterBusy, RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSession
 from worker.routeros.session import Session, open_session
@@ -37,14 +37,15 @@ class Sessions:
         """See `worker.ports.RouterSessions`; KeyError for a router that is not in the inventory.
 
         Raises:
-            RouterUnreachable: also when another thread has a session with this router.
+            RouterBusy: another thread has a session with this router.
+            RouterUnreachable: also where a request was given up just now.
         """
         config = self._routers[router]
         with self._lock:
             if router in self._in_use:
                 used = self._in_use[router]
                 if used is None or not used.closed:
-                    raise RouterUnreachable(router, "another pass of this process is at it still")
+                    raise RouterBusy(router)
                 if used.rests_until > monotonic():
                     resting = RouterUnreachable(router, "a request was given up a moment ago")
                     resting.given_up = True

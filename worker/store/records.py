@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
 
 import redis
+import structlog
 from pydantic_core import to_json
 from redis.client import Pipeline
 
@@ -15,11 +17,14 @@ from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord
 from worker.core.record_text import record_from_json, record_to_json
+from worker.core.texts import UnknownFormatError, in_a_line
 from worker.store.connection import redis_now_ms, store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import SEEN_PERIODS, Keys
 from worker.store.scripts import Scripts
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing, Heard
+
+log = structlog.get_logger()
 
 COMMITS_PER_CALL = 50
 _SHORT_KEY = 16
@@ -137,10 +142,27 @@ class Records:
             for service, text in zip(service_ids, texts, strict=True)
         }
 
+    def readable(self, service_ids: Sequence[str]) -> dict[str, Stored]:
+        """What `read` gives, without the records that cannot be read here."""
+        if not service_ids:
+            return {}
+        with store_errors():
+            texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
+        return unreadable_left_out(dict(zip(service_ids, texts, strict=True)))
+
+    def known(self, service_ids: Sequence[str]) -> set[str]:
+        """Those of the services that have a record, whatever it says."""
+        with store_errors():
+            pipe = self._client.pipeline(transaction=False)
+            for service in service_ids:
+                pipe.exists(self._keys.record(service))
+            there = pipe.execute()
+        return {service for service, found in zip(service_ids, there, strict=True) if found}
+
     def read_for(
         self, service_ids: Sequence[str], event_keys: Sequence[str], now_ms: int
     ) -> tuple[dict[str, Stored], dict[str, str]]:
-        """What `read` and `seen` say of one moment.
+        """What `read` and `seen` say of one moment; records of a newer version are left out.
 
         What is committed later changes a record, and is folded anew: were `seen` older than the
         records, an event that another worker folded meanwhile would be folded twice.
@@ -150,10 +172,7 @@ class Records:
             pipe.mget([self._keys.record(each) for each in service_ids])
             self._ask_seen(pipe, event_keys, now_ms)
             texts, *hashes = pipe.execute()
-        stored = {
-            service: decode_stored(service, text)
-            for service, text in zip(service_ids, texts, strict=True)
-        }
+        stored = newer_left_out(dict(zip(service_ids, texts, strict=True)))
         return stored, _seen(event_keys, hashes)
 
     def seen(self, event_keys: Sequence[str], now_ms: int) -> dict[str, str]:
@@ -331,11 +350,41 @@ def _seen(event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]) ->
 
 
 def decode_stored(service_id: str, text: str | None) -> Stored:
-    """Split `generation|JSON`; None is a service of which nothing is known."""
+    """Split `generation|JSON`; None is a service of which nothing is known.
+
+    Raises:
+        UnknownFormatError: a newer version wrote it.
+    """
     if not text:
         return Stored(0, ServiceRecord(service_id))
     generation, _, body = text.partition("|")
     return Stored(int(generation), record_from_json(body, service_id))
+
+
+def generation_of(text: str | None) -> int:
+    """The generation of a record of which nothing else can be read, as scripts read it."""
+    generation, _, _ = (text or "").partition("|")
+    return int(generation) if generation.isdecimal() else 0
+
+
+def newer_left_out(texts: Mapping[str, str | None]) -> dict[str, Stored]:
+    """The records by service, without those that a newer version wrote."""
+    found = {}
+    for service, text in texts.items():
+        with suppress(UnknownFormatError):
+            found[service] = decode_stored(service, text)
+    return found
+
+
+def unreadable_left_out(texts: Mapping[str, str | None]) -> dict[str, Stored]:
+    """The records by service, without those that cannot be read here, whatever the reason."""
+    found = {}
+    for service, text in texts.items():
+        try:
+            found[service] = decode_stored(service, text)
+        except Exception as error:  # noqa: BLE001 - of one service: others go on without it
+            log.warning("record.unreadable", service_id=service, reason=in_a_line(error))
+    return found
 
 
 def feed_of(outcome: Outcome, keys: Keys, *, bulk: bool = False) -> str | None:

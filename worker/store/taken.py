@@ -14,7 +14,7 @@ from worker.core.marking import BULK
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord
 from worker.core.rows import Identity
-from worker.store.records import Stored, decode_stored
+from worker.store.records import Stored, decode_stored, generation_of
 from worker.store.troubles import Known
 
 MOST_BULK: Final = 20
@@ -35,6 +35,7 @@ class Mark(NamedTuple):
         held: all that it holds here, if it holds that strongly; None: it must ask for its claims.
         sent: a write of it may have landed late: the leases that were added and maybe not seen;
             None: nothing of the kind is noted.
+        unread: why its record, which is an empty one then, cannot be read here.
     """
 
     service_id: str
@@ -44,6 +45,7 @@ class Mark(NamedTuple):
     before: Mapping[str, Any] | None = None
     held: frozenset[Claim] | None = None
     sent: frozenset[Identity] | None = None
+    unread: Exception | None = None
 
 
 class Acquired(NamedTuple):
@@ -70,6 +72,21 @@ class Acquired(NamedTuple):
     survey_due: bool
     booted_ms: int | None
     troubles: Known
+
+
+def unread(state: RouterState) -> Acquired:
+    """A router that is ours, of which nothing could be read but its state."""
+    return Acquired(
+        now_ms=0,
+        state=state,
+        marks=[],
+        full=False,
+        asked=False,
+        serial=None,
+        survey_due=False,
+        booted_ms=None,
+        troubles=Known({}, {}),
+    )
 
 
 def is_full(marks: Sequence[Mark], most: int, most_bulk: int = MOST_BULK) -> bool:
@@ -144,9 +161,21 @@ class Conclusion:
 
 
 def marks_of(raw: Sequence[Sequence[Any]]) -> list[Mark]:
-    """Marks as scripts give them (`lua/_take.lua`)."""
-    return [
-        Mark(
+    """Marks as scripts give them (`lua/_take.lua`); one that cannot be read hides no other."""
+    return [_mark_of(*each) for each in raw]
+
+
+def _mark_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
+    service: str,
+    stamp: str,
+    priority: str,
+    text: str | None,
+    waiting: str | None,
+    held: str | None,
+    sent: str | None,
+) -> Mark:
+    try:
+        return Mark(
             service,
             stamp,
             int(priority),
@@ -155,8 +184,10 @@ def marks_of(raw: Sequence[Sequence[Any]]) -> list[Mark]:
             held=None if held is None else frozenset(Claim(*each) for each in json.loads(held)),
             sent=None if sent is None else frozenset(Identity(*each) for each in json.loads(sent)),
         )
-        for service, stamp, priority, text, waiting, held, sent in raw
-    ]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its service
+        generation = generation_of(text)
+        stored = Stored(generation, ServiceRecord(service))
+        return Mark(service, stamp, int(priority), stored, unread=error)
 
 
 def sent_of(note: str | None) -> frozenset[Identity] | None:

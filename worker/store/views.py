@@ -15,7 +15,7 @@ from worker.core.texts import known_part
 from worker.store.connection import redis_now_ms, store_errors
 from worker.store.fleet import Held
 from worker.store.keys import Keys
-from worker.store.records import Stored, decode_stored
+from worker.store.records import Stored, decode_stored, unreadable_left_out
 
 _PAGE = 500
 _SPAN: Final = 10**13
@@ -136,15 +136,21 @@ class Views:
         oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
         return RouterView(name, known, services, marked, waiting, bool(held), oldest_ms)
 
-    def router_services(self, name: str) -> list[Stored]:
-        """The records of all services of which a row may exist on a router."""
+    def router_services(self, name: str, *, readable: bool = False) -> list[Stored]:
+        """The records of all services of which a row may exist on a router.
+
+        Args:
+            name: of the router.
+            readable: leave out what cannot be read here.
+        """
         with store_errors():
             ids = sorted(
                 cast("set[str]", self._client.smembers(self._keys.router_block(name).services))
             )
         found: list[Stored] = []
         for start in range(0, len(ids), _PAGE):
-            found += self._records([self._keys.record(s) for s in ids[start : start + _PAGE]])
+            page = [self._keys.record(s) for s in ids[start : start + _PAGE]]
+            found += self._records(page, readable=readable)
         return found
 
     def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
@@ -216,15 +222,16 @@ class Views:
             )
         return {name: max(0, now_ms - int(at_ms)) for name, at_ms in found}
 
-    def _records(self, keys: Sequence[str]) -> list[Stored]:
+    def _records(self, keys: Sequence[str], *, readable: bool = False) -> list[Stored]:
         if not keys:
             return []
         with store_errors():
             texts = cast("list[str | None]", self._client.mget(keys))
         start = len(self._keys.record_prefix)
-        return [
-            decode_stored(key[start:], text) for key, text in zip(keys, texts, strict=True) if text
-        ]
+        found = {key[start:]: text for key, text in zip(keys, texts, strict=True) if text}
+        if readable:
+            return list(unreadable_left_out(found).values())
+        return [decode_stored(service, text) for service, text in found.items()]
 
 
 def ask_first_marks(pipe: Pipeline, due: str) -> None:

@@ -1,0 +1,173 @@
+"""Finds the service that makes passes of its router fail, by a bug or by a record that is broken.
+
+Called by `converge` and `round`. Who was at work when something raised that nobody expected is
+tried in small groups, then alone; who fails alone again and again is given up, and the others of
+the router go on. A service whose record nobody here can read is set aside before it does harm.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+
+from worker.convergence.endings import Look, Patience, given_up, waiting
+from worker.convergence.hold import Hold
+from worker.core.circuit import INTERNAL_ERROR
+from worker.core.entry import Entry
+from worker.core.operations import Waiting
+from worker.core.outcome import DeadLetter
+from worker.core.texts import UnknownFormatError, in_a_line
+from worker.errors import StoreUnavailable
+from worker.store.store import Store
+from worker.store.taken import Conclusion, Mark
+from worker.store.troubles import Suspect
+
+log = structlog.get_logger()
+
+MAX_ALONE: Final = 3
+"""Failures while a service was the only one at work: then it is given up."""
+SPLIT: Final = 16
+"""Into so many groups a batch is split that failed."""
+MOST_GIVEN_UP: Final = 5
+"""Of one router: when more fail alone it is no record's fault, and the others wait for a remedy."""
+AGAIN_MS: Final = 2_000
+"""Who failed alone is looked at again then: those behind it come first."""
+NEWER_MS: Final = 2_000
+"""What a newer version wrote is left for so long to a worker of that version."""
+
+
+class Faults:
+    """Of one router, during one pass.
+
+    Args:
+        store: remembers who is suspected for the next pass.
+        hold: the lease.
+        known: from earlier passes.
+        patience: how long services may wait.
+    """
+
+    def __init__(
+        self, store: Store, hold: Hold, known: Mapping[str, Suspect], patience: Patience
+    ) -> None:
+        self._store = store
+        self._hold = hold
+        self._known = dict(known)
+        self._patience = patience
+        self._at_work: dict[str, Mark] = {}
+
+    @property
+    def suspected(self) -> AbstractSet[str]:
+        """Services that are to stand in no other's plan until they are cleared."""
+        return self._known.keys()
+
+    @property
+    def tries_one(self) -> bool:
+        """Whether one that is suspected is at work alone: then no other is to be brought in."""
+        return len(self._at_work) == 1 and self._at_work.keys() <= self._known.keys()
+
+    def readable(self, marks: Sequence[Mark], now_ms: int) -> list[Mark]:
+        """The marks whose records could be read; the others are put off, or given up."""
+        unread = [mark for mark in marks if mark.unread is not None]
+        if unread:
+            self._conclude([self._set_aside(mark, now_ms) for mark in unread])
+        return [mark for mark in marks if mark.unread is None]
+
+    def apart(self, marks: Sequence[Mark]) -> Iterator[list[Mark]]:
+        """First all together that give no cause for suspicion, then the others in small groups."""
+        groups: dict[int, list[Mark]] = {}
+        for mark in marks:
+            suspect = self._known.get(mark.service_id)
+            groups.setdefault(suspect.most if suspect else len(marks), []).append(mark)
+        for most in sorted(groups, reverse=True):
+            for start in range(0, len(groups[most]), most):
+                group = groups[most][start : start + most]
+                self.begin(group)
+                yield group
+        self.begin(())
+
+    def begin(self, marks: Collection[Mark]) -> None:
+        """These are at work now, and no others."""
+        self._at_work = {mark.service_id: mark for mark in marks}
+
+    def join(self, marks: Collection[Mark]) -> None:
+        """These are at work, too."""
+        self._at_work |= {mark.service_id: mark for mark in marks}
+
+    def clear(self, service_ids: Collection[str]) -> None:
+        """The looks at them ended."""
+        for service_id in service_ids:
+            self._at_work.pop(service_id, None)
+        cleared = [each for each in service_ids if self._known.pop(each, None) is not None]
+        self._store.troubles.forget_faults(self._hold.router, cleared)
+
+    def failed(self, error: Exception) -> None:
+        """The pass ends with what nobody expected: remember who was at work, or give it up."""
+        alone = len(self._at_work) == 1
+        most = max(1, len(self._at_work) // SPLIT)
+        for service_id in self._at_work:
+            before = self._known.get(service_id, Suspect(most, 0))
+            self._known[service_id] = Suspect(min(most, before.most), before.alone + alone)
+        noted = {service_id: self._known[service_id] for service_id in self._at_work}
+        self._store.troubles.note_faults(self._hold.router, noted)
+        if not alone:
+            return
+        ((service_id, mark),) = self._at_work.items()
+        now_ms, words = self._store.records.now_ms(), in_a_line(error)
+        given_up_before = sum(each.alone >= MAX_ALONE for each in self._known.values())
+        if noted[service_id].alone < MAX_ALONE or given_up_before > MOST_GIVEN_UP:
+            self._conclude([self._again(mark, words, now_ms)])
+            return
+        detail = f"{words} (a bug: please report it; the log has the traceback)"
+        look = _look(self._hold.router, mark)
+        # Should its events be what is broken, nothing is said of them.
+        for end in (given_up, _without_events):
+            try:
+                self._conclude([end(look, INTERNAL_ERROR, detail, now_ms)])
+            except StoreUnavailable:
+                raise
+            except Exception:
+                log.exception("service.not_given_up", service_id=service_id, router=look.router)
+            else:
+                return
+
+    def _set_aside(self, mark: Mark, now_ms: int) -> Conclusion:
+        error = mark.unread
+        look = _look(self._hold.router, mark)
+        if isinstance(error, UnknownFormatError):
+            why = Waiting("newer-version", str(error))
+            return replace(waiting(look, why, now_ms, self._patience), wait_ms=NEWER_MS)
+        detail = f"its record cannot be read: {in_a_line(error)}"
+        log.error("record.unreadable", service_id=mark.service_id, reason=detail, exc_info=error)
+        return given_up(look, INTERNAL_ERROR, detail, now_ms)
+
+    def _again(self, mark: Mark, words: str, now_ms: int) -> Conclusion:
+        why: dict[str, Any] = {"reason": INTERNAL_ERROR, "detail": words, "since_ms": now_ms}
+        if mark.before is not None and mark.before.get("reason") == INTERNAL_ERROR:
+            why["since_ms"] = mark.before["since_ms"]
+        return Conclusion(mark, "postpone", waiting=json.dumps(why), wait_ms=AGAIN_MS)
+
+    def _conclude(self, ends: Sequence[Conclusion]) -> None:
+        self._store.routers.conclude(self._hold.router, self._hold.token, ends)
+
+
+def _look(router: str, mark: Mark) -> Look:
+    return Look(mark, router, Entry(mark.service_id, None), None, before=mark.before)
+
+
+def _without_events(look: Look, reason: str, detail: str, now_ms: int) -> Conclusion:
+    """Give a service up as `given_up` does, and say nothing of its events."""
+    service_id = look.mark.service_id
+    letter = DeadLetter(
+        id=f"{service_id}@{look.router}",
+        kind="service",
+        reason=reason,
+        detail=detail,
+        service_id=service_id,
+        router=look.router,
+        at_ms=now_ms,
+    )
+    why = json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms})
+    return Conclusion(look.mark, "give-up", waiting=why, letters=[letter])
