@@ -1,12 +1,17 @@
 """Taking from the journal: what is due, what the message carries, how often it was begun."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
+import redis
 from redis.exceptions import ResponseError
 
 from contracts import names
+from worker.store.connection import connect
+from worker.store.journal import WORK_MS
 from worker.store.records import EventCommit, ServiceCommit
+from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
 
@@ -167,3 +172,62 @@ def test_a_key_of_another_kind_is_found_before_the_first_write(store, put, clien
     with pytest.raises(ResponseError, match="it is not ours"):
         store.journal.take(LANE, ["carried"], 500)
     assert {name: client.dump(key) for name, key in keys.items()} == before
+
+
+def test_a_take_whose_answer_was_lost_is_answered_again(own_valkey):
+    """redis-py sends a script once more where the connection went before the answer."""
+    with lossy_client(own_valkey) as (client, lose):
+        store = open_store(client, "lw:")
+        store.journal.take("events", [], 1)  # the script is there
+        body, due = names.journal_body("lw:", LANE), names.journal_due("lw:", LANE)
+        for number in range(3):
+            client.hset(body, f"k{number}", f"body {number}")
+            client.zadd(due, {f"k{number}": store.records.now_ms()})
+        client.hset(store.keys.attempts, "k2", 3)
+        lose()
+        taken = store.journal.take("events", ["k0", "carried"], 2)
+        begun = {entry.key: entry.begun for entry in taken.entries}
+        assert begun == {"k0": 0, "k1": 0, "k2": 3}
+        assert taken.carried == [None, 0]
+        assert client.hgetall(store.keys.attempts) == {
+            "k0": "1",
+            "k1": "1",
+            "k2": "3",
+            "carried": "1",
+        }
+        # nobody else has them, and of the take is nothing left when its time is over
+        assert store.journal.take("events", [], 9).entries == []
+        (key,) = client.keys("lw:take:*")
+        assert 0 < client.pttl(key) <= WORK_MS
+
+
+def test_a_router_whose_answer_was_lost_is_ours_all_the_same(own_valkey):
+    with lossy_client(own_valkey) as (client, lose):
+        store = open_store(client, "lw:")
+        store.routers.acquire("R2", "warm", 1)
+        store.routers.mark("R1", ["SVC-1"])
+        lose()
+        acquired = store.routers.acquire("R1", "token-1", 10)
+        assert [mark.service_id for mark in acquired.marks] == ["SVC-1"]
+        assert store.routers.acquire("R1", "token-2", 10) is None
+
+
+@contextmanager
+def lossy_client(valkey):
+    """A client as workers have it, and what makes it lose its next answer once it was given."""
+    client = connect(valkey.url)
+    to_lose = []
+
+    class Lossy(redis.connection.UnixDomainSocketConnection):
+        def read_response(self, *args, **kwargs):
+            answer = super().read_response(*args, **kwargs)
+            if to_lose:
+                to_lose.pop()
+                self.disconnect()
+                raise redis.ConnectionError("gone before the answer")
+            return answer
+
+    client.connection_pool.connection_class = Lossy
+    with client:
+        yield client, lambda: to_lose.append(1)
+        assert not to_lose

@@ -8,6 +8,7 @@ import redis
 from contracts import names
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
+from worker.store.records import new_stamp
 from worker.store.scripts import Scripts
 
 WORK_MS = 10_000
@@ -67,8 +68,10 @@ class Journal:
                     names.journal_rung(prefix, lane),
                     self._keys.attempts,
                     self._keys.fleet_block()[2],
+                    self._keys.take(new_stamp()),
                 ],
                 [most, WORK_MS, names.RING_LIFETIME_MS, *carried],
+                again=True,
             )
         entries = [
             JournalEntry(flat[i], flat[i + 1], int(flat[i + 2])) for i in range(0, len(flat), 3)

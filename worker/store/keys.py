@@ -168,6 +168,10 @@ class Keys:
         """String with a time limit: one round of canaries at a time."""
         return f"{self.prefix}canaries:claim"
 
+    def take(self, stamp: str) -> str:
+        """String with a time limit: until when (ms) what one take of a journal took is its own."""
+        return f"{self.prefix}take:{stamp}"
+
     @property
     def sweep(self) -> str:
         """String: when somebody swept last (ms): one sweep at a time, and Redis's clock goes on."""

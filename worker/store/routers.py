@@ -114,6 +114,7 @@ class Routers:
                     *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, most_bulk),
                     int(with_bulk),
                 ],
+                again=True,
             )
         if not answer:
             return None

@@ -37,9 +37,22 @@ class Scripts:
         self._client = client
         self._loaded: dict[str, Script] = {}
 
-    def run(self, name: str, keys: list[str], args: list[Any]) -> Any:  # noqa: ANN401 - replies vary
-        """Run one script; its file's head says keys, arguments and reply."""
+    def run(self, name: str, keys: list[str], args: list[Any], *, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
+        """Run one script; its file's head says keys, arguments and reply.
+
+        Args:
+            name: of its file.
+            keys: that it works with.
+            args: its arguments.
+            again: it answers the same when it is sent twice, and so is, once, where the connection
+                went before its answer.
+        """
         script = self._loaded.get(name)
         if script is None:
             script = self._loaded[name] = self._client.register_script(source(name))
-        return script(keys=keys, args=args)
+        try:
+            return script(keys=keys, args=args)
+        except redis.ConnectionError:
+            if not again:
+                raise
+            return script(keys=keys, args=args)

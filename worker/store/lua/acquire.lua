@@ -24,7 +24,9 @@ if redis.call('HEXISTS', fleet.held, router.name) == 1 then
   redis.call('ZREM', KEYS[1], router.name)
   return false
 end
-if redis.call('GET', router.rung) == 'parked' or redis.call('EXISTS', router.lease) == 1 then
+-- What stands there may be ours: a client that heard no answer asks again.
+local holder = redis.call('GET', router.lease)
+if redis.call('GET', router.rung) == 'parked' or (holder and holder ~= ARGV[2]) then
   return false
 end
 local now = now_ms()
