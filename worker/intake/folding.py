@@ -109,6 +109,7 @@ class Folding:
             letters=self._report.letters,
             lines=self._report.lines,
             heard=self._report.heard,
+            names=_routers_of(record) - _routers_of(self._before.record) - self._policies.keys(),
         )
 
     def _cut(self) -> Cut:
@@ -372,6 +373,13 @@ class Folding:
         else:
             # It is not remembered: after a person put things right it may be sent again.
             self._report.say(of, "rejected", "rejected", reason=reason, detail=detail)
+
+
+def _routers_of(record: ServiceRecord) -> set[str]:
+    """The routers that a record wants, now or later."""
+    writes = [said for each in record.schedule.pending for said in (each.own, each.beside)]
+    later = {str(said["router"]) for said in writes if said.get("router")}
+    return later | ({record.router} if record.router else set())
 
 
 def _by(end: Ended) -> str:

@@ -1,7 +1,7 @@
 """Service records and the commit: record, claims, marks, outcomes and journal in one step."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
@@ -82,6 +82,8 @@ class ServiceCommit:
         letters: dead letters.
         lines: history, newest last.
         heard: what this took in.
+        names: routers that the record names and did not before: should one of them be a former name
+            by now, another was faster.
     """
 
     service_id: str
@@ -98,6 +100,7 @@ class ServiceCommit:
     letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
     heard: Mapping[Heard, int] = field(default_factory=dict)
+    names: Collection[str] = ()
 
 
 class Committed(NamedTuple):
@@ -260,6 +263,7 @@ class Records:
             "feed_last": table.at(keys.feed_last),
             "feed_gone": table.at(keys.feed_gone),
             "expected": table.at(keys.expected),
+            "aliases": table.at(keys.fleet_block()[2]),
             "router_keys": keys.router_block_parts(),
             "routers": blocks,
             "sources": [table.at(keys.source(name)) for name in sources],
@@ -299,6 +303,8 @@ class Records:
             order["cancelled"] = c.record.status == "cancelled"
         if c.cut is not None:
             order["cut"] = self._cut_order(c.cut, table, router_at)
+        if c.names:
+            order["names"] = sorted(c.names)
         if c.due_ms is not None:
             order["due"] = c.due_ms
         if c.lines:

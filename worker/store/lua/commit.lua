@@ -4,6 +4,7 @@
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, 11 12 rung flag
 --       of each lane, then router blocks and the keys that ARGV[1] names by index
 -- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, feed_last, feed_gone, expected,
+--         aliases: former names of routers,
 --         router_keys: the keys of any router as [before its name, after it], or [key],
 --         limits?: of the brake, routers: [[name, first key], …], sources: [counts of a source, …],
 --         alarm: see `_sources`, lane?: the flag of which goes when nothing is due in its journal,
@@ -11,7 +12,7 @@
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
 --         cut?: {router?, source, is_suspension, new, lost, suspended, counts}: to the brake,
 --         owned: [[counts of a source, by how many services], …],
---         due?: next scheduled event (ms), 0 none, history?, lines?, recent?,
+--         names?: routers that it comes to name, due?: next scheduled event (ms), 0 none, history?, lines?, recent?,
 --         letters: [[id, text], …],
 --         events: [{key, lane, count, outcome?, text?, feed?, listed?, seconds?,
 --         seen?: [field, value]}, …],
@@ -24,6 +25,7 @@ local order = cjson.decode(ARGV[1])
 local now = now_ms()
 must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEYS[order.schedule])
 must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9], KEYS[order.expected])
+must_be('hash', KEYS[order.aliases])
 must_be('string', KEYS[order.feed_last])
 must_be('hash', KEYS[order.feed_gone])
 must_be('string', KEYS[11], KEYS[12])
@@ -118,9 +120,19 @@ local function ask_brake(c)
   end
 end
 
+-- Whoever took an event before a router was renamed would bring its former name back.
+local function names_a_former_one(c)
+  for _, name in ipairs(c.names or {}) do
+    if redis.call('HEXISTS', KEYS[order.aliases], name) == 1 then
+      return true
+    end
+  end
+  return false
+end
+
 for i, c in ipairs(order.commits) do
   local current = c.record and generation_of(KEYS[c.record]) or 0
-  if c.record and current ~= c.generation then
+  if c.record and (current ~= c.generation or names_a_former_one(c)) then
     results[i] = 0
   else
     results[i] = 1
