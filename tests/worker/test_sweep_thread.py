@@ -38,7 +38,7 @@ def test_a_cancelled_service_of_a_newer_worker_does_not_end_this_one(store, swee
     store.client.zadd(store.keys.tombstones, {"SVC-NEW": 1})
     with structlog.testing.capture_logs() as logs:
         sweep.once()
-    assert [line["event"] for line in logs] == ["upkeep.skipped"]
+    assert [line["event"] for line in logs] == ["sweep.left_to_newer"]
     assert store.client.exists(store.keys.record("SVC-NEW"))
 
 

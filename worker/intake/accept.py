@@ -15,6 +15,7 @@ from contracts import names
 from worker.core.aliases import former_only, with_present_names
 from worker.core.brake import HELD_WORDS, BrakeLimits
 from worker.core.policy import RouterPolicy
+from worker.core.texts import UnknownFormatError
 from worker.intake.admission import (
     ID_REUSED,
     Admitted,
@@ -41,6 +42,8 @@ ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
 BULK_AT_ONCE: Final = 10
 """Events of one take of the bulk lane: a live event waits for no more of them."""
+NEWER_MS: Final = 1_000
+"""An event that only a newer version can fold is left for so long to a worker of that version."""
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""
 
@@ -110,7 +113,8 @@ class Accept:
         for _ in range(MAX_REFOLDS):
             if not left:
                 return
-            stored = self.store.records.read(left)
+            stored = self.store.records.readable(left)
+            left = [service for service in left if service in stored]
             # Read after Redis named them due, by its clock: so never early, and none is missed.
             now_ms = self.store.records.now_ms()
             foldings = [Folding(stored[s], self.policies, now_ms).release() for s in left]
@@ -208,6 +212,9 @@ class Accept:
             through, drained = self._commit(by_service, taken, lane)
             for service_id in through:
                 del by_service[service_id]
+            if by_service:  # a router that they name may have another name since the take
+                aliases = former_only(self.store.fleet.aliases(), self.policies)
+                taken = taken._replace(aliases=aliases)
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
 
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
@@ -221,7 +228,11 @@ class Accept:
             self._refuse([(each, ID_REUSED)], now_ms)
             return
         manifests = Manifests(self.store)
-        endings = manifests.take(part, now_ms)
+        try:
+            endings = manifests.take(part, now_ms)
+        except UnknownFormatError:
+            self._leave_to_newer(lane, each.key, each.raw)
+            return
         for at in range(0, len(endings), names.MAX_EVENTS_PER_MESSAGE):
             self._fold_all(endings[at : at + names.MAX_EVENTS_PER_MESSAGE], taken, lane)
         manifests.conclude(part, now_ms)
@@ -244,13 +255,24 @@ class Accept:
         now_ms = taken.now_ms
         keys = [each.key for events in by_service.values() for each in events]
         stored, seen = self.store.records.read_for(list(by_service), keys, now_ms)
+        newer = by_service.keys() - stored.keys()
+        for each in (each for service_id in newer for each in by_service[service_id]):
+            self._leave_to_newer(lane, each.key, each.raw)
         foldings = [
             Folding(stored[service_id], self.policies, now_ms).fold(
                 [_with_present_names(each, taken.aliases) for each in events], seen
             )
             for service_id, events in by_service.items()
+            if service_id in stored
         ]
-        return self._through(foldings, now_ms, lane)
+        through = self._through(foldings, now_ms, lane)
+        return through._replace(services=[*through.services, *newer])
+
+    def _leave_to_newer(self, lane: names.Lane, key: str, raw: object) -> None:
+        """What it is about was written by a newer version: a worker of that one folds the event."""
+        log.warning("event.left_to_newer", key=key)
+        at_ms = self.store.records.now_ms() + NEWER_MS
+        self.store.journal.put_off(lane, key, text_of(raw), at_ms)
 
     def _through(
         self, foldings: Sequence[Folding], now_ms: int, lane: names.Lane | None = None

@@ -70,13 +70,16 @@ class Sweep:
         swept = self._store.routers.sweep(self._grace_ms)
         if swept.set_back_from_ms:
             self._set_back(swept.set_back_from_ms)
-        self._release()
-        self._look()
-        try:
-            self._store.upkeep.run()
-        except UnknownFormatError as error:
-            # A newer worker runs beside this one, and does the upkeep.
-            log.warning("upkeep.skipped", reason=str(error))
+        for part, do in (
+            ("schedule", self._release),
+            ("lookout", self._look),
+            ("upkeep", self._store.upkeep.run),
+        ):
+            try:
+                do()
+            except UnknownFormatError as error:
+                # A newer worker runs beside this one, and does it.
+                log.warning("sweep.left_to_newer", part=part, reason=str(error))
 
     def _set_back(self, from_ms: int) -> None:
         by_s = (from_ms - self._store.records.now_ms()) // 1000

@@ -56,13 +56,14 @@ class Conflicts:
         with store_errors():
             entries = cast("Iterator[tuple[str, str]]", self._client.hscan_iter(key, count=_PAGE))
             noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
-        stored = self._records.read(sorted({each.service_id for each in noted}))
+        # Of what cannot be read here a worker of the version that wrote it sees whether it is over.
+        stored = self._records.readable(sorted({each.service_id for each in noted}))
         left: list[Conflict] = []
         settled: list[Conflict] = []
         for each, at_ms in sorted(noted.items()):
-            found = stored[each.service_id]
-            gone = not found.generation and now_ms - at_ms > _COMES_MS
-            over = gone or each.is_settled(found.record)
+            found = stored.get(each.service_id)
+            gone = found and not found.generation and now_ms - at_ms > _COMES_MS
+            over = gone or (found and each.is_settled(found.record))
             (settled if over else left).append(each)
         if settled:
             with store_errors():
