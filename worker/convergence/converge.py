@@ -23,12 +23,12 @@ from worker.convergence.reporting import make_report
 from worker.convergence.round import Rounds, Tally
 from worker.convergence.slots import Place, Slots
 from worker.core.applied_policy import AppliedPolicy
-from worker.core.circuit import BackOff
+from worker.core.circuit import TAKES_NO_WRITES, BackOff
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
-from worker.errors import LeaseLost, RouterBlocked, RouterUnreachable
+from worker.errors import LeaseLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
 from worker.store.store import Store
 from worker.store.taken import BULK_ALONE, Acquired, PolicyDiffers
@@ -182,9 +182,11 @@ class Converge:
     def _work(self, session: RouterSession, one: _Pass) -> None:
         acquired, hold, outages, tally = one.acquired, one.hold, one.outages, one.tally
         router, limits = hold.router, self.limits
-        # A router that refused so many is up again only when a few got through; others when they
-        # are read. A probe is short: it looks at a few services.
+        # A router that refused so many is up again only when a few got through, one that took no
+        # writes when it takes one; others when they are read. A probe looks at a few services.
         refused_many = outages.state.cause == MASS_REFUSAL
+        took_none = outages.state.cause == TAKES_NO_WRITES
+        few = 1 if took_none else PROBE
         rounds = Rounds(
             self.store,
             session,
@@ -193,24 +195,24 @@ class Converge:
             tally=tally,
             patience=limits.patience,
             known=acquired.troubles,
-            was_read=(lambda: None) if refused_many else outages.answered,
+            was_read=(lambda: None) if refused_many or took_none else outages.answered,
             after_many=refused_many,
         )
         now_ms, marks, full = acquired.now_ms, acquired.marks, acquired.full
-        cut = outages.state.open and len(marks) > PROBE
-        if cut:
-            marks = rounds.least_doubted(marks)[:PROBE]
         try:
             while True:
+                cut = outages.state.open and len(marks) > few
+                if cut:
+                    marks = rounds.least_doubted(marks)[:few]
                 rounds.run(marks, now_ms)
-                outages.answered()
+                if not (took_none and cut) or rounds.wrote():
+                    outages.answered()
                 outages.worked(tally.services, tally.operations)
                 in_time = self.clock() - one.began < limits.time_box_s
                 # Else each router that has a backlog would be held in the end, all of them slowly.
                 in_time = in_time and not (one.is_bulk and self.bulk.is_beside_live())
                 if not cut and not (full and in_time):
                     rounds.settle()
-                cut = False
                 most = limits.batch_services if in_time else 0
                 batch = self.store.routers.next_batch(
                     router,
@@ -224,7 +226,9 @@ class Converge:
                     break
         except (RouterUnreachable, LeaseLost) as error:
             if not rounds.taken_over() and isinstance(error, RouterUnreachable):
-                rounds.lost()
+                whole = _of_the_router(error, rounds, outages)
+                if whole is not None:
+                    raise whole from error
             raise
         if not batch.more:
             outages.drained()
@@ -267,3 +271,18 @@ def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
     placement = record.placements.get(router)
     written = placement is not None and (placement.written is not None or placement.listed)
     return wanted_router(record) != router and not written
+
+
+def _of_the_router(
+    error: RouterUnreachable, rounds: Rounds, outages: Outages
+) -> RouterUnreachable | None:
+    """Judge who was in flight; what to raise instead where it is the router that is to blame."""
+    in_vain = rounds.lost()
+    if not isinstance(error, OutcomeUnknown):
+        return None
+    takes_none = outages.takes_no_writes(others_wrote=rounds.wrote())
+    if not (takes_none or in_vain):
+        return None
+    rounds.wait_longer()
+    words = f"takes no writes: several in a row got no answer ({error.words})"
+    return RouterUnreachable(error.router, words, TAKES_NO_WRITES)
