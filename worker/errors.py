@@ -15,16 +15,18 @@ class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by wha
     Attributes:
         router: its name in the inventory.
         words: what went wrong, in the words of whoever said so.
+        cause: `takes-no-writes`, or nothing; more hangs on it than when it is tried next.
         given_up: a request over REST was left before its answer: let the router rest, as it may
             give that answer, or its status, to the next request.
     """
 
     given_up = False
 
-    def __init__(self, router: str, words: str) -> None:
+    def __init__(self, router: str, words: str, cause: str = "") -> None:
         super().__init__(f"router {router} is out of reach: {words}")
         self.router = router
         self.words = words
+        self.cause = cause
 
 
 class OutcomeUnknown(RouterUnreachable):

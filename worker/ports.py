@@ -146,6 +146,9 @@ class RouterSession(Protocol):
                 it raises ends the call and the session.
         """
 
+    def wait_longer(self, doublings: int) -> None:
+        """Wait for answers to writes twice as long so often, up to half of a router's lease."""
+
     def close(self) -> None:
         """Throw the connection away by reset, so that nothing still under way lands later."""
 

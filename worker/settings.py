@@ -65,7 +65,8 @@ class Settings(BaseModel):
     router_lease_s: Seconds = 30
     """The timed lock on a router: how long a router waits after its worker was killed."""
     command_timeout_s: Seconds = 10
-    """Longest silence after a command: writes of 1.5 s were seen on slow boards."""
+    """Longest silence after a command: writes of 1.5 s were seen on slow boards. A router that
+    takes none in time is given twice as long for each, up to half of the lock."""
     read_timeout_s: Seconds = 120
     """A whole table in one answer: 3,000 rows took 2.7 s on a small router."""
     write_window: int = Field(64, ge=1, le=1024)

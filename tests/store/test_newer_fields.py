@@ -44,8 +44,8 @@ def test_a_dataclass():
 
 
 def test_troubles_of_a_router():
-    known = known_of({"suspect:SVC-1": "[4, 1, true]", "fault:SVC-2": "[1, 2, 3]"})
-    assert known.suspects == {"SVC-1": Suspect(4, 1)}
+    known = known_of({"suspect:SVC-1": "[4, 1, true, 1]", "fault:SVC-2": "[1, 2, false, 3]"})
+    assert known.suspects == {"SVC-1": Suspect(4, 1, answered=True)}
     assert known.faults == {"SVC-2": Suspect(1, 2)}
 
 

@@ -38,6 +38,9 @@ class MemoryRouter:
     def lacking(self, menu, names):
         return ()
 
+    def wait_longer(self, doublings):
+        pass
+
     def read_setup(self, *, fresh):
         return DhcpSetup()
 

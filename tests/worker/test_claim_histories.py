@@ -56,6 +56,9 @@ class Memory:
     def lacking(self, _menu, _names):
         return []
 
+    def wait_longer(self, _doublings):
+        pass
+
     def read_leases(self, query, progress):
         progress()
         rows = self.table.rows()
@@ -289,12 +292,19 @@ def test_a_ring_always_resolves(valkey_server, size, turn, batch, data):
 
 def test_a_ring_resolves_when_one_that_was_given_up_is_replayed(valkey_server):
     with valkey_server.client() as client:
-        here = Here(client, batch=1)
+        here = Here(client)
         first, *others = [*ring(here, 3, 0), *ring(here, 3, 1)]
+        served = {"mac": builders.mac(9), "ipv4": builders.ipv4(9)}
         here.fold(0, [first])
-        for more in (others, (), ()):
-            here.router.lost_after = 0
-            here.pass_()
-            here.fold(0, more)
+        here.router.lost_after = 0
+        here.pass_()
+        here.fold(0, [here.say("SVC-9", "snapshot", **served)])
+        here.router.lost_after = 1  # after that of SVC-9: so it is not the router
+        here.pass_()
+        here.fold(0, [*others, here.say("SVC-9", "cancelled")])
+        limits = replace(here.converge.limits, batch_services=1)
+        here.converge = replace(here.converge, limits=limits)
+        here.router.lost_after = 0
+        here.pass_()
         assert [each.service_id for each in here.store.views.dead_letters()] == ["SVC-0"]
         comes_to_rest(here, 3, 1)

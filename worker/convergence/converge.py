@@ -24,7 +24,7 @@ from worker.convergence.reporting import make_report
 from worker.convergence.round import Rounds, Tally
 from worker.convergence.slots import Place, Slots
 from worker.core.applied_policy import AppliedPolicy
-from worker.core.circuit import INTERNAL_ERROR, BackOff
+from worker.core.circuit import INTERNAL_ERROR, TAKES_NO_WRITES, BackOff
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
@@ -33,6 +33,7 @@ from worker.core.texts import UnknownFormatError
 from worker.errors import (
     LeaseLost,
     LeasewireError,
+    OutcomeUnknown,
     RouterBlocked,
     RouterBusy,
     RouterUnreachable,
@@ -240,8 +241,11 @@ class Converge:
         acquired, hold, outages, tally = one.acquired, one.hold, one.outages, one.tally
         router, limits = hold.router, self.limits
         # A router that refused so many, or with which a pass failed, is up again only when a few
-        # got through; others when they are read. A probe is short: it looks at a few services.
+        # got through, one that took no writes when it takes one; others when they are read. A probe
+        # looks at a few services.
         refused_many = outages.state.cause in (MASS_REFUSAL, INTERNAL_ERROR)
+        took_none = outages.state.cause == TAKES_NO_WRITES
+        few = 1 if took_none else PROBE
         rounds = Rounds(
             self.store,
             session,
@@ -251,24 +255,24 @@ class Converge:
             patience=limits.patience,
             known=acquired.troubles,
             faults=one.faults,
-            was_read=(lambda: None) if refused_many else outages.answered,
+            was_read=(lambda: None) if refused_many or took_none else outages.answered,
             after_many=refused_many,
         )
         now_ms, full = acquired.now_ms, acquired.full
-        cut = outages.state.open and len(marks) > PROBE
-        if cut:
-            marks = rounds.least_doubted(marks)[:PROBE]
         try:
             while True:
+                cut = outages.state.open and len(marks) > few
+                if cut:
+                    marks = rounds.least_doubted(marks)[:few]
                 rounds.run(marks, now_ms)
-                outages.answered()
+                if not (took_none and cut) or rounds.wrote():
+                    outages.answered()
                 outages.worked(tally.services, tally.operations)
                 in_time = self.clock() - one.began < limits.time_box_s
                 # Else each router that has a backlog would be held in the end, all of them slowly.
                 in_time = in_time and not (one.is_bulk and self.bulk.is_beside_live())
                 if not cut and not (full and in_time):
                     rounds.settle()
-                cut = False
                 most = limits.batch_services if in_time else 0
                 batch = self.store.routers.next_batch(
                     router,
@@ -283,7 +287,9 @@ class Converge:
                 marks = one.faults.readable(batch.marks, now_ms)
         except (RouterUnreachable, LeaseLost) as error:
             if not rounds.taken_over() and isinstance(error, RouterUnreachable):
-                rounds.lost()
+                whole = _of_the_router(error, rounds, outages)
+                if whole is not None:
+                    raise whole from error
             raise
         if not batch.more:
             outages.drained()
@@ -331,3 +337,18 @@ def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
     placement = record.placements.get(router)
     written = placement is not None and (placement.written is not None or placement.listed)
     return wanted_router(record) != router and not written
+
+
+def _of_the_router(
+    error: RouterUnreachable, rounds: Rounds, outages: Outages
+) -> RouterUnreachable | None:
+    """Judge who was in flight; what to raise instead where it is the router that is to blame."""
+    in_vain = rounds.lost()
+    if not isinstance(error, OutcomeUnknown):
+        return None
+    takes_none = outages.takes_no_writes(others_wrote=rounds.wrote())
+    if not (takes_none or in_vain):
+        return None
+    rounds.wait_longer()
+    words = f"takes no writes: several in a row got no answer ({error.words})"
+    return RouterUnreachable(error.router, words, TAKES_NO_WRITES)

@@ -101,7 +101,8 @@ class Outages:
         if isinstance(error, OutcomeUnknown):
             self._lost_write(error)
             return
-        state = circuit.failed(self.state, error.words, self._store.records.now_ms())
+        now_ms = self._store.records.now_ms()
+        state = circuit.failed(self.state, error.words, now_ms, error.cause)
         wait_s = self._wait_s(error, self._back_off.unreachable_s(state.attempts, _share()))
         if self.state.state == "blocked":
             self._store.alerts.end("router-blocked", self._router, "out of reach now")
@@ -114,6 +115,16 @@ class Outages:
             attempt=state.attempts,
             next_in_s=round(wait_s, 1),
         )
+
+    def takes_no_writes(self, *, others_wrote: bool) -> bool:
+        """Whether it is the router, and no service, when a write was lost.
+
+        Args:
+            others_wrote: another write was answered in this pass.
+        """
+        if others_wrote:
+            self.state = circuit.answered_a_write(self.state)
+        return circuit.takes_no_writes(self.state)
 
     def blocked(self, error: RouterBlocked) -> None:
         """It refuses us, or may be another router."""

@@ -40,6 +40,8 @@ MAX_WRITES: Final = 2
 """Successful writes after which a field that still differs does not stick."""
 MAX_UNKNOWN: Final = 3
 """Refusals in words that we do not know: then the service is given up."""
+MOST_SLOW: Final = 10
+"""Doublings of the time for a write; the session stops at half of the lease anyway."""
 HELD_BACK_MS: Final = 20_000
 """What was refused is looked at again then, should the pass end before it is known why."""
 CONCLUDED_A_CALL: Final = 50
@@ -118,6 +120,10 @@ class Rounds:
             faults=faults,
         )
         self._in_flight: dict[str, Look] = {}
+        self._wrote: set[str] = set()
+        self._slow = known.slow
+        if self._slow:
+            session.wait_longer(self._slow)
         self._taken: set[str] = set()
         self._sure = False
 
@@ -153,8 +159,22 @@ class Rounds:
             )
 
     def least_doubted(self, marks: Sequence[Mark]) -> list[Mark]:
-        """The marks, those first whose services were not refused at their last look."""
-        return sorted(marks, key=lambda mark: bool((mark.before or {}).get("refused")))
+        """The marks, those first whose services were not refused or lost at their last look."""
+
+        def doubt(mark: Mark) -> tuple[bool, int]:
+            refused = bool((mark.before or {}).get("refused"))
+            return refused, self._suspects.doubt(mark.service_id)
+
+        return sorted(marks, key=doubt)
+
+    def wrote(self) -> bool:
+        """Whether any write was confirmed in this pass, but for those of who is in flight now."""
+        return not self._wrote <= self._in_flight.keys()
+
+    def wait_longer(self) -> None:
+        """From the next pass on the router has twice the time to answer a write."""
+        self._slow = min(self._slow + 1, MOST_SLOW)
+        self._store.troubles.note_slow(self._router, self._slow)
 
     def settle(self) -> None:
         """Give up what was refused for a reason of its own; to be called when a pass ends."""
@@ -173,21 +193,28 @@ class Rounds:
         self._conclude(ends)
         self._shortcomings.end()
 
-    def lost(self) -> None:
+    def lost(self) -> bool:
         """The connection went: remember who was in flight; who is it for sure is given up.
+
+        Returns:
+            Whether it may as well be the router: no other service's write was answered since one
+            of them was lost first, who would be given up else.
 
         Raises:
             LeaseLost: nothing is given up then.
         """
         if not self._in_flight:
-            return
+            return False
         ends = []
-        for service_id, times in self._suspects.lost(self._in_flight.keys()).items():
+        lost = self._suspects.lost(self._in_flight.keys())
+        sure = {who: times for who, times in lost.items() if self._suspects.is_to_blame(who)}
+        for service_id, times in sure.items():
             look, detail = self._in_flight[service_id], f"the connection was lost {times} times"
             self._tally.failed += 1
             detail += " while it alone was written"
             ends.append(given_up(look, "connection-lost", detail, self._now_ms, rest_note=True))
         self._conclude(ends)
+        return len(sure) < len(lost)
 
     def taken_over(self) -> bool:
         """If the lease is lost, have all looked at again for which something was written here.
@@ -300,6 +327,8 @@ class Rounds:
             self._tally.operations += answers.operations
             self._tally.refused += len(answers.refused)
             self._refusals.went_through(answers.applied)
+            self._wrote |= answers.applied.keys()
+            self._suspects.answered(answers.applied.keys())
             for service_id, applied in answers.applied.items():
                 looks[service_id].wrote += [in_words(each) for each in applied]
                 looks[service_id].touched |= {each.menu for each in applied}

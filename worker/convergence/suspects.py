@@ -39,9 +39,29 @@ class Suspects:
                 most = 1
             groups.setdefault(most, []).append(look)
         for most in sorted(groups, reverse=True):
-            group = groups[most]
+            # Who was lost less often is tried first: if it is answered, it was the other.
+            group = sorted(groups[most], key=lambda look: self.doubt(look.mark.service_id))
             for start in range(0, len(group), most):
                 yield group[start : start + most]
+
+    def doubt(self, service_id: str) -> int:
+        """How much a service is suspected: 0, and more for each time that it was lost alone."""
+        suspect = self._known.get(service_id)
+        return suspect.alone + 1 if suspect else 0
+
+    def answered(self, service_ids: Collection[str]) -> None:
+        """Writes of these were confirmed: the router takes writes, whoever else is lost."""
+        others = {
+            who: each._replace(answered=True)
+            for who, each in self._known.items()
+            if not each.answered and any(other != who for other in service_ids)
+        }
+        self._known |= others
+        self._troubles.note_suspects(self._router, others)
+
+    def is_to_blame(self, service_id: str) -> bool:
+        """Whether it is not the router: a write of another was answered since it was first lost."""
+        return self._known[service_id].answered
 
     def lost(self, in_flight: Collection[str]) -> dict[str, int]:
         """A connection went with these; who it is for sure, and how often it was alone."""
@@ -49,7 +69,9 @@ class Suspects:
         most = max(1, len(in_flight) // SPLIT)
         for service_id in in_flight:
             before = self._known.get(service_id, Suspect(most, 0))
-            self._known[service_id] = Suspect(min(most, before.most), before.alone + alone)
+            self._known[service_id] = before._replace(
+                most=min(most, before.most), alone=before.alone + alone
+            )
         noted = {service_id: self._known[service_id] for service_id in in_flight}
         self._troubles.note_suspects(self._router, noted)
         return {who: each.alone for who, each in noted.items() if each.alone >= MAX_LOST_ALONE}

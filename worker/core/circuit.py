@@ -18,6 +18,10 @@ from worker.core.texts import printable
 _LEAST_S: Final = 0.1
 LOST_WRITES_CAP_S: Final = 8.0
 """Who ends the connection is found by trying: that must not take minutes."""
+TAKES_NO_WRITES: Final = "takes-no-writes"
+"""Why a router that can be read is out of reach."""
+_MOST_LOST: Final = 3
+"""Writes without an answer in a row: then it is no service's fault."""
 RECOVERY_S: Final = 3.2
 """How long a router is left alone whose REST was left before its answer, or may have given us the
 status of another request: RouterOS 7.21.5 was seen to do that up to 2.4 s after an aborted one."""
@@ -41,7 +45,8 @@ class RouterState:
         since_ms: when this state began.
         attempts: failed attempts in a row; of a router that is up: writes without an answer.
         next_at_ms: when the next attempt is due.
-        cause: a word for a blocked router, such as `login-refused`.
+        cause: a word for a blocked router, such as `login-refused`; of one out of reach
+            `takes-no-writes`, or nothing.
         words: the last words of the router or of the network.
         away_since_ms: since when it was not worked on; kept until what waited for it is drained.
         drained: services looked at since it is back.
@@ -127,9 +132,9 @@ class BackOff(NamedTuple):
         return min(LOST_WRITES_CAP_S, self.unreachable_s(attempts, share))
 
 
-def failed(was: RouterState, words: str, now_ms: int) -> RouterState:
-    """It could not be connected to, logged in to or read."""
-    return _away(was, RouterState("unreachable", words=words), now_ms)
+def failed(was: RouterState, words: str, now_ms: int, cause: str = "") -> RouterState:
+    """It could not be connected to, logged in to or read; or takes no writes, as `cause` says."""
+    return _away(was, RouterState("unreachable", cause=cause, words=words), now_ms)
 
 
 def refused(was: RouterState, cause: str, words: str, now_ms: int) -> RouterState:
@@ -156,6 +161,17 @@ def refused_once(was: RouterState, words: str, now_ms: int) -> RouterState:
 def lost_write(was: RouterState, words: str) -> RouterState:
     """The answer to a write was lost: the circuit stays closed."""
     return replace(was, attempts=was.attempts + 1, words=words)
+
+
+def answered_a_write(was: RouterState) -> RouterState:
+    """So writes that were lost before are not lost in a row with others."""
+    return was if was.open else replace(was, attempts=0)
+
+
+def takes_no_writes(was: RouterState) -> bool:
+    """Whether it is the router, when now another write was lost."""
+    lost_in_a_row = not was.open and was.attempts + 1 >= _MOST_LOST
+    return lost_in_a_row or was.cause == TAKES_NO_WRITES
 
 
 def answered(was: RouterState, now_ms: int) -> RouterState:

@@ -62,6 +62,7 @@ class Session:
         self._connection = connection
         self._settings = settings
         self._setup: DhcpSetup | None = None
+        self._write_s = settings.command_timeout_s
 
     @property
     def uptime_s(self) -> int | None:
@@ -130,8 +131,8 @@ class Session:
         """See `worker.ports.RouterSession`."""
         pace = Pace(
             window=self._settings.write_window,
-            silence_s=self._settings.command_timeout_s,
-            total_s=self._settings.command_timeout_s * len(operations),
+            silence_s=self._write_s,
+            total_s=self._write_s * len(operations),
         )
         command = entry_command if self.entries == "mac-server" else command_for
         commands = [command(operation) for operation in operations]
@@ -140,6 +141,11 @@ class Session:
             Written(operation, refusal(reply.traps))
             for operation, reply in zip(operations, replies, strict=True)
         ]
+
+    def wait_longer(self, doublings: int) -> None:
+        """See `worker.ports.RouterSession`."""
+        longer_s = self._settings.command_timeout_s * 2**doublings
+        self._write_s = min(longer_s, self._settings.router_lease_s / 2)
 
     def observe(self, query: LeaseQuery) -> Observation:
         """Read rows with who holds them; also rows held by the devices and addresses asked for.

@@ -17,6 +17,7 @@ from worker.store.keys import Keys
 KEPT_S: Final = 7 * 86_400
 _LACKS: Final = "lacks:"
 _SUSPECT: Final = "suspect:"
+_SLOW: Final = "slow-writes"
 _FAULT: Final = "fault:"
 _UNNAMED: Final = "unnamed-option:"
 
@@ -27,10 +28,12 @@ class Suspect(NamedTuple):
     Attributes:
         most: services that may be tried together with it.
         alone: how often it was the only one.
+        answered: a write of another service was confirmed since.
     """
 
     most: int
     alone: int
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,13 @@ class Known:
         lacks: what it lacks, with when that was told (ms).
         suspects: who may have ended the connection.
         faults: who may have made a pass fail.
+        slow: how often the time was doubled that it has for its answer to a write.
     """
 
     lacks: Mapping[str, int]
     suspects: Mapping[str, Suspect]
     faults: Mapping[str, Suspect] = field(default_factory=dict)
+    slow: int = 0
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
@@ -54,6 +59,7 @@ def known_of(raw: Mapping[str, str]) -> Known:
         {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
         _suspects(raw, _SUSPECT),
         _suspects(raw, _FAULT),
+        int(raw.get(_SLOW, 0)),
     )
 
 
@@ -95,6 +101,10 @@ class Troubles:
     def forget_faults(self, router: str, services: Collection[str]) -> None:
         """They are innocent, or well again."""
         self._drop(router, [_FAULT + service for service in services])
+
+    def note_slow(self, router: str, slow: int) -> None:
+        """Remember how often the time for an answer to a write was doubled."""
+        self._set(router, {_SLOW: str(slow)})
 
     def unnamed_options(self, router: str) -> frozenset[str]:
         """The DHCP options of ours that nobody named at the last look for such."""
