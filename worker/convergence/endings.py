@@ -14,6 +14,7 @@ from worker.core.operations import Note, Waiting
 from worker.core.outcome import DeadLetter, Outcome, outcome_of
 from worker.core.record import Outstanding, Placement, ServiceRecord, Settled, settle
 from worker.core.rows import ListPlace, MenuPath
+from worker.core.texts import short_type
 from worker.store.taken import Conclusion, Mark
 
 log = structlog.get_logger()
@@ -21,6 +22,10 @@ log = structlog.get_logger()
 SELDOM_MS: Final = 300_000
 SELDOM: Final = frozenset({"claim-held", "unknown-router"})
 """Whoever lets go of a claim wakes those who wait for it; looking again is only the net below."""
+SWITCHED_OFF: Final = "disabled-by-hand"
+WARNINGS: Final = frozenset({"address-still-used-by", SWITCHED_OFF})
+"""Notes of a plan that go into the outcome, though all is as wanted."""
+_INTO_USE: Final = frozenset({"activated", "resumed"})
 OF_THE_ROUTER: Final = frozenset({"waiting-for-router", "unknown-router"})
 """Reasons that all services of a router share: one line a router tells of them."""
 
@@ -225,6 +230,19 @@ def waiting(
         wait_ms=max(wait_ms, 1),
         lines=lines,
     )
+
+
+def switched_off(look: Look) -> Waiting | None:
+    """Why an event that puts a service into use is not applied yet though the fields are right.
+
+    Other events are: what they say stands in the row, and its outcome says that it is off.
+    """
+    warning, ending = look.warning, events_at(look.mark.stored.record, look.router)
+    if warning is None or warning.kind != SWITCHED_OFF:
+        return None
+    if not any(short_type(each.type) in _INTO_USE for each in ending):
+        return None
+    return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
 
 
 def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:

@@ -9,7 +9,16 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.endings import Look, Patience, confirmed, given_up, held_back, waiting
+from worker.convergence.endings import (
+    WARNINGS,
+    Look,
+    Patience,
+    confirmed,
+    given_up,
+    held_back,
+    switched_off,
+    waiting,
+)
 from worker.convergence.first_contact import look_through
 from worker.convergence.gathering import Gathering
 from worker.convergence.hold import Hold
@@ -251,6 +260,8 @@ class Rounds:
             why = made.waiting.get(service_id)
             if why is not None and service_id not in busy:
                 ends.append((self._step_aside if look.gives_way else self._wait)(look, why))
+            elif service_id not in busy and (off := switched_off(look)) is not None:
+                ends.append(self._wait(look, off))
             elif service_id not in busy:
                 ends.append(confirmed(look, self._now_ms, made.listed[service_id]))
             elif why is None and look.writes >= MAX_WRITES:
@@ -384,8 +395,9 @@ class Rounds:
 
     def _tell(self, made: Plan, looks: Mapping[str, Look]) -> None:
         for note in made.notes:
-            if note.kind == "address-still-used-by" and note.service_id in looks:
-                looks[note.service_id].warning = note
+            look = looks.get(note.service_id)
+            if look is not None and note.kind in WARNINGS and look.entry.fields is not None:
+                look.warning = note
             log.warning(
                 "plan.note",
                 router=self._router,
