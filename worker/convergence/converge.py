@@ -169,10 +169,13 @@ class Converge:
             return
         session = self.sessions.open(router)
         try:
-            make_sure(self.store, session, self.policies[router], hold, acquired)
+            looked = make_sure(self.store, session, self.policies[router], hold, acquired)
             if acquired.asked:
                 every_ms = self.limits.report_every_ms
                 make_report(self.store, session, self.policies[router], hold, every_ms)
+            if looked or acquired.asked:  # what is confirmed now was seen after that
+                now_ms = self.store.records.now_ms()
+                one = one._replace(acquired=acquired._replace(now_ms=now_ms))
             self._work(session, one)
         except BaseException:
             session.close()

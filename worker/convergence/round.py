@@ -250,6 +250,7 @@ class Rounds:
             return
         self._sure = True
         look_through(self._store, self._session, self._policy, self._hold)
+        self._now_ms = self._store.records.now_ms()  # what is confirmed was seen after that
 
     def _end_what_is_done(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
         """Confirm what needs no write, postpone what waits; returns those to be written."""
@@ -288,7 +289,7 @@ class Rounds:
             if through and commit.record is not None:
                 stored = Stored(commit.generation + 1, commit.record)
                 look.mark = look.mark._replace(stored=stored)
-                look.written, look.listed = noted[commit.service_id]
+                look.written, look.listed, _ = noted[commit.service_id]
                 left[commit.service_id] = look
             # else something was said of it meanwhile: its mark stands, and is taken again
         return left

@@ -7,6 +7,7 @@ any of them may come twice, late, broken, or right after it ended a worker.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, NamedTuple
 
 import structlog
@@ -113,7 +114,10 @@ class Accept:
             stored = self.store.records.read(left)
             # Read after Redis named them due, by its clock: so never early, and none is missed.
             now_ms = self.store.records.now_ms()
-            foldings = [Folding(stored[s], self.policies, now_ms).release() for s in left]
+            last_read = cache(self.store.full_reads.last_ms)
+            foldings = [
+                Folding(stored[s], self.policies, now_ms, last_read).release() for s in left
+            ]
             through = self._through(foldings, now_ms).services
             left = [service for service in left if service not in through]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
@@ -244,8 +248,9 @@ class Accept:
         now_ms = taken.now_ms
         keys = [each.key for events in by_service.values() for each in events]
         stored, seen = self.store.records.read_for(list(by_service), keys, now_ms)
+        last_read = cache(self.store.full_reads.last_ms)
         foldings = [
-            Folding(stored[service_id], self.policies, now_ms).fold(
+            Folding(stored[service_id], self.policies, now_ms, last_read).fold(
                 [_with_present_names(each, taken.aliases) for each in events], seen
             )
             for service_id, events in by_service.items()

@@ -11,6 +11,7 @@ from contracts import names
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
+from worker.core.outcome import UNCHANGED_S
 from worker.core.record_text import record_to_json
 from worker.core.rows import Identity
 from worker.store.connection import store_errors
@@ -389,7 +390,10 @@ class Routers:
             "wait_ms": end.wait_ms,
             "gone": end.gone,
             "rest_note": end.rest_note,
-            "events": [word_order(o, table, self._keys) for o in end.outcomes],
+            "events": [
+                [*word_order(o, table, self._keys), UNCHANGED_S if o.key in end.brief else 0]
+                for o in end.outcomes
+            ],
             "letters": [[letter.id, letter.to_json()] for letter in end.letters],
             "counts": [[name, by] for name, by in end.counts.items()],
         }
