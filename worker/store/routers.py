@@ -1,6 +1,8 @@
 """Routers in the store: lease, due marks, claims, notes in flight, and how a look ends."""
 
 import json
+import time
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -38,6 +40,8 @@ SWEEP_EVERY_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_RING_MS = 10_000
+REMEMBERED_S = 30.0
+"""What a process concluded is remembered so long, should Redis turn out to have lost it."""
 UNSEEN_MS = 15_000
 """Until it is looked whether a device has its address: it has to ask first."""
 POLICY_RECHECK_MS = 30_000
@@ -69,6 +73,7 @@ class Routers:
         self._scripts = scripts
         self._keys = keys
         self.lease_ms = lease_ms
+        self._concluded: deque[tuple[float, str, str]] = deque()
 
     def acquire(  # noqa: PLR0913 - what a pass begins with
         self,
@@ -284,7 +289,23 @@ class Routers:
             held, results = self._scripts.run(
                 "conclude", table.keys, [router, token, new_stamp(), to_json(order)]
             )
+        if held:
+            now_s = time.monotonic()
+            self._concluded += [(now_s, router, end.mark.service_id) for end in ends]
         return [bool(each) for each in results] if held else None
+
+    def forget_concluded(self) -> None:
+        """Redis has what was concluded: only that of the last half minute is to be remembered."""
+        before = time.monotonic() - REMEMBERED_S
+        while self._concluded and self._concluded[0][0] < before:
+            self._concluded.popleft()
+
+    def concluded_lately(self) -> dict[str, list[str]]:
+        """By router, the services at which a look of this process ended in the last half minute."""
+        found: dict[str, set[str]] = {}
+        for _, router, service_id in [*self._concluded]:
+            found.setdefault(router, set()).add(service_id)
+        return {router: sorted(services) for router, services in found.items()}
 
     def mark(
         self,
