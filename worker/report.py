@@ -10,7 +10,7 @@ import structlog
 
 from contracts import names
 from worker.core.history import line_to_json
-from worker.core.outcome import FINAL, DeadLetter, Outcome, State
+from worker.core.outcome import FINAL, UNCHANGED_S, DeadLetter, Outcome, State
 from worker.core.record import Outstanding
 from worker.core.schedule import Scheduled
 from worker.store.records import EventCommit
@@ -18,8 +18,6 @@ from worker.store.sources import Heard
 
 log = structlog.get_logger(__name__)
 
-UNCHANGED_S: Final = 3_600
-"""An event that changed nothing leaves a counter, and for an hour a word to its publisher."""
 _WARNINGS: Final = frozenset(
     {"event.rejected", "event.revision_conflict", "event.previous_differs"}
 )

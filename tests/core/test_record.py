@@ -55,7 +55,11 @@ def records(draw):
         outstanding.append(waiting)
     written = st.none() | st.dictionaries(texts | leases, texts | usual(record), max_size=5)
     listed = st.frozensets(st.builds(ListPlace, texts, texts), max_size=2)
-    placements = draw(st.dictionaries(texts, st.builds(Placement, written, listed), max_size=3))
+    placements = draw(
+        st.dictionaries(
+            texts, st.builds(Placement, written, listed, st.integers(0, 2**41)), max_size=3
+        )
+    )
     return replace(
         record,
         placements=placements,

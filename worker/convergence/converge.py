@@ -212,11 +212,14 @@ class Converge:
             return
         session = self.sessions.open(router)
         try:
-            make_sure(self.store, session, self.policies[router], hold, acquired)
+            looked = make_sure(self.store, session, self.policies[router], hold, acquired)
             if acquired.asked and not self._reported(session, hold):
                 session.close()  # nobody knows what it was about to answer
                 session = self.sessions.open(router)
-                make_sure(self.store, session, self.policies[router], hold, acquired)
+                looked |= make_sure(self.store, session, self.policies[router], hold, acquired)
+            if looked or acquired.asked:  # what is confirmed now was seen after that
+                now_ms = self.store.records.now_ms()
+                one = one._replace(acquired=acquired._replace(now_ms=now_ms))
             self._work(session, marks, one)
         except BaseException:
             session.close()

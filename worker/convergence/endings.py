@@ -11,9 +11,10 @@ from worker.core.effect import effective_by
 from worker.core.entry import Entry, wanted_router
 from worker.core.history import line_to_json
 from worker.core.operations import Note, Waiting
-from worker.core.outcome import DeadLetter, Outcome, outcome_of
+from worker.core.outcome import UNCHANGED, DeadLetter, Outcome, outcome_of
 from worker.core.record import Outstanding, Placement, ServiceRecord, Settled, settle
 from worker.core.rows import ListPlace, MenuPath
+from worker.core.texts import short_type
 from worker.store.taken import Conclusion, Mark
 
 log = structlog.get_logger()
@@ -21,6 +22,10 @@ log = structlog.get_logger()
 SELDOM_MS: Final = 300_000
 SELDOM: Final = frozenset({"claim-held", "unknown-router"})
 """Whoever lets go of a claim wakes those who wait for it; looking again is only the net below."""
+SWITCHED_OFF: Final = "disabled-by-hand"
+WARNINGS: Final = frozenset({"address-still-used-by", SWITCHED_OFF})
+"""Notes of a plan that go into the outcome, though all is as wanted."""
+_INTO_USE: Final = frozenset({"activated", "resumed"})
 OF_THE_ROUTER: Final = frozenset({"waiting-for-router", "unknown-router"})
 """Reasons that all services of a router share: one line a router tells of them."""
 
@@ -87,7 +92,7 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     """
     record = look.mark.stored.record
     gone = look.entry.is_over
-    placements = placements_after(look, listed)
+    placements = placements_after(look, listed, now_ms)
     after = replace(record, placements=placements)
     # Who has an entry here wants this router.
     wanted = wanted_router(record) if gone else look.router
@@ -99,13 +104,16 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     left = sorted(placements.keys() - {look.router}) if wanted else []
     remarks = [warning.detail] if warning else []
     remarks += [f"still to clean on {', '.join(left)}"] if left else []
+    # They changed nothing, and their rows were there.
+    idle = () if look.wrote else (end for end in settled if not end.outstanding.registers)
+    unchanged = dict.fromkeys(idle, UNCHANGED)
     outcomes = [
         outcome_of(
             end.outstanding,
             look.mark.service_id,
             end.outcome,
             now_ms,
-            reason=warning.kind if warning and not end.by else "",
+            reason="" if end.by else warning.kind if warning else unchanged.get(end, ""),
             detail=f"by {end.by}" if end.by else "; ".join(remarks),
             router=look.router,
             effective_by=""
@@ -122,11 +130,12 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
             reason=look.before["reason"],
             waited_s=(now_ms - look.before["since_ms"]) // 1000,
         )
+    brief = frozenset(end.outstanding.key for end in unchanged)
     counts: dict[str, int] = {}
     for end in settled:
         counts[end.outcome] = counts.get(end.outcome, 0) + 1
     lines = []
-    if look.wrote or outcomes:
+    if look.wrote or len(unchanged) < len(outcomes):
         line = {
             "router": look.router,
             "wrote": look.wrote,
@@ -148,7 +157,8 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
         outcomes=outcomes,
         lines=lines,
         counts=counts,
-        unseen=_unseen(look, outcomes),
+        unseen=_unseen(look, [each for each in outcomes if each.key not in brief]),
+        brief=brief,
     )
 
 
@@ -159,13 +169,13 @@ def _unseen(look: Look, outcomes: Sequence[Outcome]) -> Outcome | None:
     return next((each for each in reversed(outcomes) if each.state == "applied"), None)
 
 
-def placements_after(look: Look, listed: frozenset[ListPlace]) -> dict[str, Placement]:
-    """The placements of a service whose rows on a router are as wanted."""
+def placements_after(look: Look, listed: frozenset[ListPlace], now_ms: int) -> dict[str, Placement]:
+    """The placements of a service whose rows on a router are as wanted now."""
     placements = dict(look.mark.stored.record.placements)
     if look.entry.is_over:
         placements.pop(look.router, None)
     elif look.router in placements:
-        placements[look.router] = Placement(look.entry.fields, listed)
+        placements[look.router] = Placement(look.entry.fields, listed, now_ms)
     return placements
 
 
@@ -225,6 +235,19 @@ def waiting(
         wait_ms=max(wait_ms, 1),
         lines=lines,
     )
+
+
+def switched_off(look: Look) -> Waiting | None:
+    """Why an event that puts a service into use is not applied yet though the fields are right.
+
+    Other events are: what they say stands in the row, and its outcome says that it is off.
+    """
+    warning, ending = look.warning, events_at(look.mark.stored.record, look.router)
+    if warning is None or warning.kind != SWITCHED_OFF:
+        return None
+    if not any(short_type(each.type) in _INTO_USE for each in ending):
+        return None
+    return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
 
 
 def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:

@@ -7,12 +7,14 @@ from typing import Final
 
 import structlog
 
+from worker.convergence.full_read import read_fully
 from worker.convergence.hold import Hold
 from worker.core.census import Census, census, tagged_rows
 from worker.core.planner import wanted_at
 from worker.core.policy import RouterPolicy
 from worker.errors import RouterBlocked
 from worker.ports import RouterSession
+from worker.store.fleet import BULK
 from worker.store.store import Store
 from worker.store.taken import Acquired
 
@@ -27,12 +29,15 @@ _RESTART_MS: Final = 60_000
 
 def make_sure(
     store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold, acquired: Acquired
-) -> None:
+) -> bool:
     """Refuse a router that may not be ours to write to.
 
     The serial is looked at in each pass; the whole table at the first contact, when the router was
     restarted, and else once a day. Where nothing is written, as the policy says `observe`, the
     table is not looked at. `acquired` is what was known of the router when it was taken.
+
+    Returns:
+        Whether the table was looked at.
 
     Raises:
         RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans` or `rebuild`: nothing was
@@ -44,9 +49,11 @@ def make_sure(
     else:
         due = admit(store, session, hold.router)
     if policy.mode == "observe":
-        return
-    if due or restarted(acquired, session.uptime_s):
-        look_through(store, session, policy, hold)
+        return False
+    booted = restarted(acquired, session.uptime_s)
+    if due or booted:
+        look_through(store, session, policy, hold, compare=booted)
+    return due or booted
 
 
 def restarted(acquired: Acquired, uptime_s: int | None) -> bool:
@@ -91,11 +98,19 @@ def other_serial(router: str, bound: str, seen: str) -> RouterBlocked:
     )
 
 
-def look_through(store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold) -> None:
+def look_through(
+    store: Store,
+    session: RouterSession,
+    policy: RouterPolicy,
+    hold: Hold,
+    *,
+    compare: bool = False,
+) -> None:
     """Look through all rows: those with our tag must have records, and those we wrote be there.
 
     A few that are gone are marked, and so written again; many wait for a person's approval, as the
-    router was reset, or another answers in its place.
+    router was reset, or another answers in its place. `compare`: so are those that differ, of a
+    router that was started: it may have an older configuration back.
 
     Raises:
         RouterBlocked: `orphans` or `rebuild`.
@@ -123,6 +138,12 @@ def look_through(store: Store, session: RouterSession, policy: RouterPolicy, hol
     if found.gone:
         log.warning("router.rows_gone", router=router, services=len(found.gone))
         store.routers.mark(router, found.gone)
+    if compare:
+        drift = read_fully(store, session, router, held_in, hold.progress).drift
+        differing = sorted({each.service_id for each in drift if each.mendable})
+        if differing:
+            log.warning("router.rows_differ", router=router, services=len(differing))
+            store.routers.mark(router, differing, BULK, closely=True)
     store.full_reads.looked_through(router, now_ms, session.uptime_s)
 
 

@@ -89,7 +89,7 @@ class Gathering:
         entry = entries.get(self._router, Entry(mark.service_id, None))
         placement = record.placements.get(self._router)
         place = placement or Placement(None)
-        return Look(mark, self._router, entry, *place, before=mark.before)
+        return Look(mark, self._router, entry, place.written, place.listed, before=mark.before)
 
     def wanted(self, look: Look) -> Wanted:
         """The look as the planner takes it."""

@@ -52,7 +52,7 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
         reason, detail = "already-current", ""
     after = record
     if why is None and not would:
-        after = replace(record, placements=placements_after(look, made.listed[service_id]))
+        after = replace(record, placements=placements_after(look, made.listed[service_id], now_ms))
     ending = events_at(record, look.router)
     outcomes = []
     if ending:

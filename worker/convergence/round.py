@@ -9,7 +9,16 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.endings import Look, Patience, confirmed, given_up, held_back, waiting
+from worker.convergence.endings import (
+    WARNINGS,
+    Look,
+    Patience,
+    confirmed,
+    given_up,
+    held_back,
+    switched_off,
+    waiting,
+)
 from worker.convergence.faults import Faults
 from worker.convergence.first_contact import look_through
 from worker.convergence.gathering import Gathering
@@ -276,6 +285,7 @@ class Rounds:
             return
         self._sure = True
         look_through(self._store, self._session, self._policy, self._hold)
+        self._now_ms = self._store.records.now_ms()  # what is confirmed was seen after that
 
     def _end_what_is_done(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
         """Confirm what needs no write, postpone what waits; returns those to be written."""
@@ -286,6 +296,8 @@ class Rounds:
             why = made.waiting.get(service_id)
             if why is not None and service_id not in busy:
                 ends.append((self._step_aside if look.gives_way else self._wait)(look, why))
+            elif service_id not in busy and (off := switched_off(look)) is not None:
+                ends.append(self._wait(look, off))
             elif service_id not in busy:
                 ends.append(confirmed(look, self._now_ms, made.listed[service_id]))
             elif why is None and look.writes >= MAX_WRITES:
@@ -312,7 +324,7 @@ class Rounds:
             if through and commit.record is not None:
                 stored = Stored(commit.generation + 1, commit.record)
                 look.mark = look.mark._replace(stored=stored)
-                look.written, look.listed = noted[commit.service_id]
+                look.written, look.listed, _ = noted[commit.service_id]
                 left[commit.service_id] = look
             # else something was said of it meanwhile: its mark stands, and is taken again
         return left
@@ -422,8 +434,9 @@ class Rounds:
 
     def _tell(self, made: Plan, looks: Mapping[str, Look]) -> None:
         for note in made.notes:
-            if note.kind == "address-still-used-by" and note.service_id in looks:
-                looks[note.service_id].warning = note
+            look = looks.get(note.service_id)
+            if look is not None and note.kind in WARNINGS and look.entry.fields is not None:
+                look.warning = note
             log.warning(
                 "plan.note",
                 router=self._router,

@@ -30,6 +30,7 @@ AlertKind = Literal[
     "intake-full",
     "worker-silent",
     "clock-went-back",
+    "redis-rolled-back",
     "time-in-future",
 ]
 
@@ -76,6 +77,7 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     # a worker that ended is another within seconds
     "worker-silent": KindOfAlert("critical", 30, "worker-silent.md"),
     "clock-went-back": KindOfAlert("warning", 0, "clock-went-back.md"),
+    "redis-rolled-back": KindOfAlert("critical", 0, "redis-rolled-back.md"),
     # found once a minute; a clock that is a little ahead is no news
     "time-in-future": KindOfAlert("critical", 30, "time-in-future.md"),
 }

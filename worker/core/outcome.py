@@ -29,6 +29,12 @@ FINAL: frozenset[State] = frozenset(
 )
 
 
+UNCHANGED: Final = "already-current"
+"""Reason of an event that changed nothing."""
+UNCHANGED_S: Final = 3_600
+"""It leaves a counter, and for an hour a word to its publisher."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The latest word on one event.

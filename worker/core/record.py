@@ -64,7 +64,8 @@ class Outstanding(NamedTuple):
         event_id: as its source named it.
         source: who sent it.
         type: its full type.
-        registers: the ones it wrote when it was folded.
+        registers: the ones it wrote when it was folded; none of one that changed nothing, and is
+            applied when that was seen on the router.
         version: under which it wrote them.
         accepted_at_ms: when, by the store's clock.
         lane: the way it came in, `events` or `bulk`.
@@ -87,10 +88,12 @@ class Placement(NamedTuple):
         written: fields of the last lease written there and read back; None: none yet, or the
             entry was an absence.
         listed: what rows of its own in address lists may say, noted before they are written.
+        seen_ms: when a pass last found all there as wanted, by Redis's clock; 0: not yet.
     """
 
     written: Mapping[str, str] | None
     listed: frozenset[ListPlace] = frozenset()
+    seen_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,8 +78,9 @@ def record_to_json(record: ServiceRecord) -> str:
 
     `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
-    they say something `highest`, `epoch`, `outstanding`, `schedule` and `heard`. A lease is null,
-    `letters` or `[letters, {its other fields}, its places in lists]`.
+    they say something `seen` (a time for each router), `highest`, `epoch`, `outstanding`,
+    `schedule` and `heard`. A lease is null, `letters` or `[letters, {its other fields}, its places
+    in lists]`.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
     last: tuple[object, object, object] = (None, None, None)
@@ -112,15 +113,16 @@ def record_to_json(record: ServiceRecord) -> str:
     }
     if record.highest != highest:
         text["highest"] = record.highest
-    if record.epoch:
-        text["epoch"] = record.epoch
-    if record.outstanding:
-        text["outstanding"] = record.outstanding
     if record.schedule != NOTHING_SCHEDULED:
         text["schedule"] = record.schedule.to_values()
-    if record.heard_ms:
-        text["heard"] = record.heard_ms
-    return to_json(text)
+    seen = [at.seen_ms for at in record.placements.values()]
+    more = {
+        "seen": any(seen) and seen,
+        "epoch": record.epoch,
+        "outstanding": record.outstanding,
+        "heard": record.heard_ms,
+    }
+    return to_json(text | {name: value for name, value in more.items() if value})
 
 
 def record_from_json(text: str, service_id: str) -> ServiceRecord:
@@ -155,7 +157,12 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         epoch=raw.get("epoch", 0),
         registers=registers,
         highest=Version(*raw["highest"]) if "highest" in raw else highest,
-        placements={router: _placement(at, registers) for router, at in raw["at"].items()},
+        placements={
+            router: _placement(at, registers)._replace(seen_ms=seen_ms)
+            for (router, at), seen_ms in zip(
+                raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
+            )
+        },
         outstanding=tuple(_outstanding(fields) for fields in raw.get("outstanding", ())),
         schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
         heard_ms=raw.get("heard", 0),

@@ -7,6 +7,7 @@ any of them may come twice, late, broken, or right after it ended a worker.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final, NamedTuple
 
 import structlog
@@ -117,7 +118,10 @@ class Accept:
             left = [service for service in left if service in stored]
             # Read after Redis named them due, by its clock: so never early, and none is missed.
             now_ms = self.store.records.now_ms()
-            foldings = [Folding(stored[s], self.policies, now_ms).release() for s in left]
+            last_read = cache(self.store.full_reads.last_ms)
+            foldings = [
+                Folding(stored[s], self.policies, now_ms, last_read).release() for s in left
+            ]
             through = self._through(foldings, now_ms).services
             left = [service for service in left if service not in through]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
@@ -258,8 +262,9 @@ class Accept:
         newer = by_service.keys() - stored.keys()
         for each in (each for service_id in newer for each in by_service[service_id]):
             self._leave_to_newer(lane, each.key, each.raw)
+        last_read = cache(self.store.full_reads.last_ms)
         foldings = [
-            Folding(stored[service_id], self.policies, now_ms).fold(
+            Folding(stored[service_id], self.policies, now_ms, last_read).fold(
                 [_with_present_names(each, taken.aliases) for each in events], seen
             )
             for service_id, events in by_service.items()

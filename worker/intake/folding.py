@@ -1,6 +1,6 @@
 """The fold of one service's events, and the commit that follows from it. Called by `accept`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +11,7 @@ from worker.core.conflicts import Conflict
 from worker.core.entry import claims_of, lacking, wanted_entries
 from worker.core.fold import Folded, fold, release
 from worker.core.marking import in_sync, marks_of, placed
-from worker.core.outcome import State
+from worker.core.outcome import UNCHANGED, State
 from worker.core.policy import RouterPolicy
 from worker.core.record import (
     Outstanding,
@@ -38,15 +38,25 @@ class Folding:
         stored: the record that is folded into, with its generation.
         policies: router -> policy.
         now_ms: Redis's time.
+        last_read: when a whole router was last read (ms). What a service was last seen to hold
+            there before that may be otherwise by now: an event that changes nothing is looked at
+            on the router before it is said to be applied.
     """
 
-    def __init__(self, stored: Stored, policies: Mapping[str, RouterPolicy], now_ms: int) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        policies: Mapping[str, RouterPolicy],
+        now_ms: int,
+        last_read: Callable[[str], int] = lambda _router: 0,
+    ) -> None:
         self.service_id = stored.record.service_id
         self.conflicts: dict[str, list[Conflict]] = {}
         self._before = stored
         self._record = stored.record
         self._policies = policies
         self._now_ms = now_ms
+        self._last_read = last_read
         self._report = Report(self.service_id, now_ms)
         self._contents: dict[str, str] = {}
         self._lanes: set[str] = set()
@@ -184,10 +194,7 @@ class Folding:
         if not folded.wrote:
             self._tell_late(each, version, folded, before)
         elif self._changes_nothing(before, folded):
-            content = each.content if stamped else None
-            self._report.say(
-                of, "unchanged", "applied", reason="already-current", content=content, brief=True
-            )
+            self._leave(of, "unchanged", version, each.content if stamped else None, brief=True)
         else:
             self._expect(of, version, folded.wrote)
             self._say(each, "accepted", "accepted")
@@ -269,8 +276,7 @@ class Folding:
         self._note_cut(of)
         router = self._record.router or ""
         if self._changes_nothing(before, folded):
-            reason = "already-current"
-            self._report.say(of, "released", "applied", reason=reason, router=router)
+            self._leave(of, "released", version)
         else:
             self._expect(of, version, folded.wrote & scheduled.own.keys())
             self._report.say(of, "released", "accepted", router=router)
@@ -319,8 +325,38 @@ class Folding:
             and in_sync(before, self._policies)
         )
 
-    def _expect(self, of: Subject, version: Version, registers: frozenset[str]) -> None:
-        """The event changes something: it is outstanding until a router confirms."""
+    def _leave(
+        self,
+        of: Subject,
+        count: str,
+        version: Version,
+        content: str | None = None,
+        *,
+        brief: bool = False,
+    ) -> None:
+        """The event changes nothing: it is applied, if need be once that was seen on the router."""
+        router = self._record.router or ""
+        at = self._record.placements.get(router)
+        if at is not None and self._last_read(router) > at.seen_ms:
+            self._expect(of, version, frozenset(), names.QUEUE_BULK)
+            self._report.say(of, count, "accepted", router=router, content=content, brief=brief)
+        else:
+            self._report.say(
+                *(of, count, "applied"),
+                reason=UNCHANGED,
+                router=router,
+                content=content,
+                brief=brief,
+            )
+
+    def _expect(
+        self,
+        of: Subject,
+        version: Version,
+        registers: frozenset[str],
+        lane: names.Lane | None = None,
+    ) -> None:
+        """The event is outstanding until a router confirms; `lane`: another than it came by."""
         outstanding = Outstanding(
             key=of.key,
             event_id=of.event_id,
@@ -329,7 +365,7 @@ class Folding:
             registers=tuple(sorted(registers)),
             version=version,
             accepted_at_ms=of.accepted_at_ms or self._now_ms,
-            lane=of.lane or names.QUEUE_EVENTS,
+            lane=lane or of.lane or names.QUEUE_EVENTS,
         )
         self._record = replace(self._record, outstanding=(*self._record.outstanding, outstanding))
         self._lanes.add(outstanding.lane)

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 SILENT_MS: Final = 30_000
 """A canary that waits so long is begun to be told of: tasks are bounded well below."""
 CLOCK_TOLD_MS: Final = 3_600_000
-"""For so long it is told that Redis's clock went back."""
+"""For so long it is told that Redis's clock, or Redis itself, went back."""
 
 
 class Lookout:
@@ -71,11 +71,11 @@ class Lookout:
     def _end_left_behind(self) -> None:
         """End what nobody else would: of routers that are gone, not watched, or up again.
 
-        Whoever closed the circuit of one that is up died before it said so. A clock that went back
-        is told of for an hour.
+        Whoever closed the circuit of one that is up died before it said so. A clock or a
+        Redis that went back is told of for an hour.
         """
         for alert in self._store.alerts.open():
-            if alert.kind == "clock-went-back":
+            if alert.kind in ("clock-went-back", "redis-rolled-back"):
                 if self._store.records.now_ms() - alert.since_ms > CLOCK_TOLD_MS:
                     self._store.alerts.end(alert.kind, alert.subject, "it has gone on since")
                 continue

@@ -14,11 +14,14 @@ import structlog
 from worker.core.texts import UnknownFormatError
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.runtime.tasks import tell_unavailable
+from worker.store.signs import Seen
 from worker.store.store import Store
 
 log = structlog.get_logger()
 
 EVERY_S = 1.0
+_MARKED_AT_ONCE = 200
+"""Services of one script call: a larger one would hold up everybody's Redis."""
 
 
 class Sweep:
@@ -55,6 +58,7 @@ class Sweep:
         self._outdated = outdated
         self._stop = threading.Event()
         self._told: type[StoreUnavailable] | None = None
+        self._came_back: Seen | None = None
 
     def start(self) -> None:
         """Run in a thread of its own until the process ends."""
@@ -67,6 +71,7 @@ class Sweep:
     def once(self) -> None:
         """One round."""
         self._store.views.sign_of_life(self._name)
+        self._see_that_nothing_is_lost()
         swept = self._store.routers.sweep(self._grace_ms)
         if swept.set_back_from_ms:
             self._set_back(swept.set_back_from_ms)
@@ -80,6 +85,37 @@ class Sweep:
             except UnknownFormatError as error:
                 # A newer worker runs beside this one, and does it.
                 log.warning("sweep.left_to_newer", part=part, reason=str(error))
+
+    def _see_that_nothing_is_lost(self) -> None:
+        seen = self._store.signs.give(self._name)
+        if seen is not Seen.SAME and self._came_back is not Seen.ROLLED_BACK:
+            self._came_back = seen
+        if self._came_back is not None:  # also that of a round in which Redis went away again
+            self._look_again(rolled_back=self._came_back is Seen.ROLLED_BACK)
+            self._came_back = None
+        self._store.routers.forget_concluded()
+
+    def _look_again(self, *, rolled_back: bool) -> None:
+        """Redis may lack what this worker concluded last: routers are as that says, records not.
+
+        Of services that it does not know any more the rows stay: the BSS has to say them again.
+        """
+        marked = unknown = 0
+        for router, services in self._store.routers.concluded_lately().items():
+            stored = self._store.records.read(services)
+            known = [each for each in services if stored[each].generation]
+            marked, unknown = marked + len(known), unknown + len(services) - len(known)
+            for at in range(0, len(known), _MARKED_AT_ONCE):
+                part = known[at : at + _MARKED_AT_ONCE]
+                self._store.routers.mark(router, part, closely=True)
+        if marked or unknown or rolled_back:
+            log.warning("redis.came_back", rolled_back=rolled_back, marked=marked, unknown=unknown)
+        if rolled_back:
+            words = (
+                "Redis lost what was written to it last: let the BSS send the events of the last "
+                "minutes again; services that were finished within them are looked at once more"
+            )
+            self._store.alerts.begin("redis-rolled-back", "", words)
 
     def _set_back(self, from_ms: int) -> None:
         by_s = (from_ms - self._store.records.now_ms()) // 1000

@@ -22,6 +22,8 @@ APPROVED_MS: Final = 6 * 3_600_000
 """For so long an approval holds, should the rebuild not be over before."""
 REPORTED: Final = "reported"
 """Field of a router's hash: when the last report was made (ms), beside the long report itself."""
+LOOKED: Final = "looked"
+"""Another one: when its table was last looked through (ms)."""
 POOLS: Final = "pools"
 """Another one: [[pool, addresses in use, all of them], …] as JSON, as that report found them."""
 _LOOK_EVERY_MS: Final = 2_000
@@ -51,10 +53,20 @@ class FullReads:
         with store_errors():
             pipe = self._client.pipeline()
             pipe.hset(self._keys.fleet_block()[6], router, str(now_ms))
+            pipe.hset(key, LOOKED, str(now_ms))
             if uptime_s is not None:
                 pipe.hset(key, "booted", str(now_ms - uptime_s * 1000))
-                pipe.expire(key, KEPT_S)
+            pipe.expire(key, KEPT_S)
             pipe.execute()
+
+    def last_ms(self, router: str) -> int:
+        """When the whole router was last read, for a report or else; 0: it was not, or long ago."""
+        with store_errors():
+            found = cast(
+                "list[str | None]",
+                self._client.hmget(self._keys.router_full_read(router), [LOOKED, REPORTED]),
+            )
+        return max(int(each or 0) for each in found)
 
     def approve(self, router: str, actor: str, now_ms: int) -> None:
         """A person wants many rows of ours to be written again; the router is looked at at once."""

@@ -225,6 +225,10 @@ class Keys:
         """Sorted set: worker -> its last sign of life (ms); a day later it is forgotten."""
         return f"{self.prefix}workers"
 
+    def sign(self, worker: str) -> str:
+        """String: number of the last sign of life that a worker's process gave. Lives a day."""
+        return f"{self.prefix}sign:{worker}"
+
     @property
     def unacked(self) -> str:
         """Hash: Celery's messages that workers took and have not ended. Only its length is read."""

@@ -1,6 +1,8 @@
 """Routers in the store: lease, due marks, claims, notes in flight, and how a look ends."""
 
 import json
+import time
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,6 +13,7 @@ from contracts import names
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
+from worker.core.outcome import UNCHANGED_S
 from worker.core.record_text import record_to_json
 from worker.core.rows import Identity
 from worker.store.connection import store_errors
@@ -37,6 +40,8 @@ SWEEP_EVERY_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_RING_MS = 10_000
+REMEMBERED_S = 30.0
+"""What a process concluded is remembered so long, should Redis turn out to have lost it."""
 UNSEEN_MS = 15_000
 """Until it is looked whether a device has its address: it has to ask first."""
 POLICY_RECHECK_MS = 30_000
@@ -68,6 +73,7 @@ class Routers:
         self._scripts = scripts
         self._keys = keys
         self.lease_ms = lease_ms
+        self._concluded: deque[tuple[float, str, str]] = deque()
 
     def acquire(  # noqa: PLR0913 - what a pass begins with
         self,
@@ -284,7 +290,23 @@ class Routers:
             held, results = self._scripts.run(
                 "conclude", table.keys, [router, token, new_stamp(), to_json(order)]
             )
+        if held:
+            now_s = time.monotonic()
+            self._concluded += [(now_s, router, end.mark.service_id) for end in ends]
         return [bool(each) for each in results] if held else None
+
+    def forget_concluded(self) -> None:
+        """Redis has what was concluded: only that of the last half minute is to be remembered."""
+        before = time.monotonic() - REMEMBERED_S
+        while self._concluded and self._concluded[0][0] < before:
+            self._concluded.popleft()
+
+    def concluded_lately(self) -> dict[str, list[str]]:
+        """By router, the services at which a look of this process ended in the last half minute."""
+        found: dict[str, set[str]] = {}
+        for _, router, service_id in [*self._concluded]:
+            found.setdefault(router, set()).add(service_id)
+        return {router: sorted(services) for router, services in found.items()}
 
     def mark(
         self,
@@ -390,7 +412,10 @@ class Routers:
             "wait_ms": end.wait_ms,
             "gone": end.gone,
             "rest_note": end.rest_note,
-            "events": [word_order(o, table, self._keys) for o in end.outcomes],
+            "events": [
+                [*word_order(o, table, self._keys), UNCHANGED_S if o.key in end.brief else 0]
+                for o in end.outcomes
+            ],
             "letters": [[letter.id, letter.to_json()] for letter in end.letters],
             "counts": [[name, by] for name, by in end.counts.items()],
         }

@@ -24,6 +24,7 @@ from worker.store.records import Records
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts
+from worker.store.signs import Signs
 from worker.store.sources import Sources
 from worker.store.telling import Telling
 from worker.store.troubles import Troubles
@@ -61,6 +62,7 @@ class Store:
     feed: Feed
     unseen: Unseen
     clock: Clock
+    signs: Signs
 
     def bind_installation(self, installation: str) -> None:
         """Make sure that Redis and the inventory speak of one installation.
@@ -139,4 +141,5 @@ def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Stor
         feed=feed,
         unseen=Unseen(client, scripts, keys),
         clock=Clock(scripts, keys, lease_ms),
+        signs=Signs(client, keys),
     )

@@ -9,7 +9,7 @@
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
 --         gone?: no row is left here, unseen?: key of the event of which it may be said that it
 --         is in use, unseen_ms?: when to look first, rest_note?, waiting?,
---         events: [[outcome key, text, feed or 0], …], history?, lines, letters,
+--         events: [[outcome key, text, feed or 0, seconds or 0], …], history?, lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
 -- cleared and every service is marked again.
@@ -85,7 +85,8 @@ for i, s in ipairs(order.services) do
       redis.call('HDEL', KEYS[first + 6], member)
     end
     for _, said in ipairs(s.events) do
-      say(KEYS[said[1]], said[2], nil, KEYS[said[3]], feeds, now)
+      local seconds = said[4] > 0 and said[4] or nil
+      say(KEYS[said[1]], said[2], seconds, KEYS[said[3]], feeds, now)
     end
     count_up(KEYS[first], s.counts)
     if s.history then

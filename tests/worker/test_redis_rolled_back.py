@@ -1,0 +1,143 @@
+"""Redis comes back without its last second, after the routers were written."""
+
+import shutil
+
+import pytest
+import redis
+from redis.client import Pipeline
+
+from tests import builders
+from tests.small_installation import SERVER, SmallInstallation, activated
+from tests.waiting import eventually
+from worker.errors import StoreUnavailable
+from worker.runtime.sweep import Sweep
+from worker.store.signs import Seen, Signs
+
+pytestmark = [pytest.mark.redis, pytest.mark.router]
+
+LISTS = "/ip/firewall/address-list"
+
+
+@pytest.fixture
+def here():
+    with SmallInstallation(2, defaults='suspend_list = "susp"') as world:
+        yield world
+
+
+@pytest.fixture
+def sweep(here):
+    return Sweep(here.store, 2000, "routers@here:1", lambda: False)
+
+
+class Synced:
+    """What Redis had synced at a moment, to which a power loss brings it back."""
+
+    def __init__(self, world):
+        self._server = world.server
+        self._log = world.server.directory / "appendonlydir"
+        self._copy = world.inventory_path.parent / "synced"
+        world.client.set("last", "1")
+
+        def synced():
+            return any(b"last" in path.read_bytes() for path in self._log.glob("*.aof"))
+
+        eventually(synced, "all is synced")
+        world.client.delete("last")
+        shutil.copytree(self._log, self._copy)
+
+    def come_back(self):
+        self._server.kill()
+        shutil.rmtree(self._log)
+        shutil.copytree(self._copy, self._log)
+        self._server.start()
+
+
+def rows(world, router):
+    return sorted(
+        (row["comment"].removeprefix("leasewire:acme:"), row["mac-address"][-2:], row["blocked"])
+        for row in world.rows(router)
+    )
+
+
+def test_routers_are_set_to_what_redis_remembers_and_somebody_is_told(here, sweep):
+    names = ["SVC-MAC", "SVC-GONE", "SVC-SUSP", "SVC-WALL", "SVC-MOVE", "SVC-SAME"]
+    here.say(*(activated(name, n) for n, name in enumerate(names, 1)))
+    here.drain()
+    sweep.once()
+    before = rows(here, "R1")
+    synced = Synced(here)
+    sweep.once()
+    here.say(
+        builders.mac_changed("SVC-MAC", builders.mac(0x11), revision=2),
+        builders.cancelled("SVC-GONE", revision=2),
+        builders.suspended("SVC-SUSP", "block", revision=2),
+        builders.suspended("SVC-WALL", "walled_garden", revision=2),
+        builders.event(
+            "moved", "SVC-MOVE", revision=2, access={"router": "R2", "dhcp_server": SERVER}
+        ),
+        activated("SVC-NEW", 0x16),
+    )
+    here.drain()
+    assert len(here.r["R1"].rows(LISTS)) == 1
+    assert rows(here, "R2") == [("SVC-MOVE", "05", "false")]
+    synced.come_back()
+    sweep.once()
+    here.drain()
+    # A row of a service that Redis does not know any more stays: its customer is served.
+    assert rows(here, "R1") == sorted([*before, ("SVC-NEW", "16", "false")])
+    assert rows(here, "R2") == []
+    assert here.r["R1"].rows(LISTS) == []
+    (alert,) = [each for each in here.store.alerts.open() if each.kind == "redis-rolled-back"]
+    assert "let the BSS send the events" in alert.text
+
+
+def test_what_was_concluded_after_the_last_sign_is_looked_at_after_each_start(here, sweep):
+    """A second that was lost may hold no sign."""
+    here.say(activated("SVC-1", 1))
+    here.drain()
+    sweep.once()
+    sweep.once()
+    synced = Synced(here)
+    here.say(builders.mac_changed("SVC-1", builders.mac(2), revision=2))
+    here.drain()
+    synced.come_back()
+    sweep.once()
+    here.drain()
+    assert rows(here, "R1") == [("SVC-1", "01", "false")]
+    assert [each for each in here.store.alerts.open() if each.kind == "redis-rolled-back"] == []
+
+
+def test_what_is_long_ago_is_forgotten_and_kept_while_redis_is_away(here, monkeypatch):
+    now_s = 1000.0
+    monkeypatch.setattr("worker.store.routers.time.monotonic", lambda: now_s)
+    here.say(activated("SVC-1", 1), activated("SVC-2", 2, router="R2"))
+    here.drain("R1")
+    now_s += 60
+    here.drain("R2")
+    assert here.store.routers.concluded_lately() == {"R1": ["SVC-1"], "R2": ["SVC-2"]}
+    here.store.routers.forget_concluded()
+    assert here.store.routers.concluded_lately() == {"R2": ["SVC-2"]}
+
+
+def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
+    execute = Pipeline.execute
+
+    def deaf(pipe, **given):
+        execute(pipe, **given)
+        raise redis.ConnectionError("the answer was lost")
+
+    signs = Signs(here.client, here.store.keys)
+    assert signs.give("w") is Seen.SAME
+    assert signs.give("w") is Seen.SAME
+    with monkeypatch.context() as patched:
+        patched.setattr(Pipeline, "execute", deaf)
+        with pytest.raises(StoreUnavailable):
+            signs.give("w")
+    assert here.client.get(here.store.keys.sign("w")) == "3"
+    assert signs.give("w") is Seen.SAME
+    here.client.set(here.store.keys.sign("w"), "3")
+    assert signs.give("w") is Seen.ROLLED_BACK
+    here.client.delete(here.store.keys.sign("w"))
+    assert signs.give("w") is Seen.ROLLED_BACK
+    # another process of that name, as in a container
+    assert Signs(here.client, here.store.keys).give("w") is Seen.SAME
