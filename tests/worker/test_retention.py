@@ -23,6 +23,8 @@ NO_TIME_LIMIT = (
     "counters",
     "dead",
     "dead:by-time",
+    "dead:of:*",
+    "dead:gone",
     "tombstones",
     "schedule",
     "workers",

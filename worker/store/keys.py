@@ -12,6 +12,8 @@ from contracts import names
 SEEN_PERIOD_S = 8 * 86_400
 """Event ids are remembered by periods of eight days; five periods cover more than 31 days."""
 SEEN_PERIODS = 5
+LETTERS_MOST = 1000
+"""Of one group of dead letters; `lua/_letters.lua` has it too."""
 
 
 class RouterKeys(NamedTuple):
@@ -89,13 +91,39 @@ class Keys:
 
     @property
     def dead_letters(self) -> str:
-        """Hash: id -> dead letter as JSON; lives until a person deals with it."""
+        """Hash: id -> dead letter as JSON; lives until a person deals with it.
+
+        Of events the newest of a source and reason are kept: see `letters_prefix`.
+        """
         return f"{self.prefix}dead"
 
     @property
     def dead_letters_by_time(self) -> str:
         """Sorted set: id -> when (ms)."""
         return f"{self.prefix}dead:by-time"
+
+    @property
+    def letters_prefix(self) -> str:
+        """What stands before a group's name in the key of its dead letters.
+
+        Each a sorted set: id -> when (microseconds, or one more than the last): at most 1,000 and
+        2 MB, or 4 MB of small ones, the newest. A group is `source|reason`; sources that nobody
+        knows are one.
+        """
+        return f"{self.prefix}dead:of:"
+
+    @property
+    def letters_gone(self) -> str:
+        """Hash: group -> how many letters went for newer ones, until all of it is dealt with."""
+        return f"{self.prefix}dead:gone"
+
+    def refused(self, source: str) -> str:
+        """List: keys of the last 1,000 refused events of a source, newest first. Lives a day.
+
+        Of sources that nobody knows (empty) there is one. An event that falls off takes its
+        outcome with it.
+        """
+        return f"{self.prefix}refused:{source}"
 
     @property
     def actions(self) -> str:
@@ -337,8 +365,8 @@ class Keys:
     def outcome(self, event_key: str) -> str:
         """String: the latest word on an event as JSON. Lives 30 days from its last change.
 
-        An event that changed nothing has an hour. The last word on an event that is no longer
-        among the 20 recent ones of its service goes at once.
+        An event that changed nothing has an hour, a refused one a day. The last word on an event
+        that is no longer among the 20 recent ones of its service goes at once.
         """
         return self.outcome_prefix + event_key
 
