@@ -85,6 +85,14 @@ class Keys:
         return f"{self.prefix}attempts"
 
     @property
+    def attempts_left(self) -> str:
+        """Hash: event key -> since when (ms) it is in `attempts` and in no journal.
+
+        A day later both go.
+        """
+        return f"{self.prefix}attempts:left"
+
+    @property
     def counters(self) -> str:
         """Hash: what happened -> how often; never reset."""
         return f"{self.prefix}counters"
@@ -304,6 +312,14 @@ class Keys:
         return f"{self.prefix}import:{digest}"
 
     # One a source.
+
+    @property
+    def sources_known(self) -> str:
+        """Sorted set: source -> when a living worker last had it in its inventory (ms).
+
+        Bounded by the inventories; what nobody says for 15 s goes.
+        """
+        return f"{self.prefix}sources:known"
 
     @property
     def conflict_sources(self) -> str:
