@@ -10,6 +10,7 @@ from leasewire import dead_letter_actions
 from leasewire.context import Context
 from leasewire.printing import (
     JsonOption,
+    clean,
     local_time,
     print_fields,
     print_json,
@@ -39,16 +40,20 @@ def list_(
 
     Example: leasewire dead-letters list; leasewire dead-letters list --each --reason invalid-event
     """
-    found = [
-        letter
-        for letter in Context().store.letters.all()
-        if reason is None or letter.reason == reason
+    store = Context().store
+    found = [letter for letter in store.letters.all() if reason is None or letter.reason == reason]
+    gone = [
+        {"source": source, "reason": why, "count": count}
+        for group, count in sorted(store.letters.gone().items())
+        for source, _, why in [group.rpartition("|")]
+        if reason is None or why == reason
     ]
     letters = [document_of(letter) for letter in reversed(found[-most:])]
     groups = _groups(found)
     if as_json:
-        print_json({"groups": groups, "dead_letters": letters})
-    elif each:
+        print_json({"groups": groups, "dead_letters": letters, "gone": gone})
+        return
+    if each:
         columns = ("id", "kind", "service", "router", "reason", "detail", "at")
         print_table(
             columns,
@@ -71,6 +76,9 @@ def list_(
             ),
             "No dead letters.",
         )
+    for one in gone:
+        words = f"{one['count']} more ({one['reason']}) of {one['source'] or 'unknown sources'}"
+        typer.echo(clean(f"{words} went: of a source and reason the newest are kept."))
 
 
 def _groups(letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
@@ -133,6 +141,7 @@ def document_of(letter: DeadLetter) -> dict[str, Any]:
             "detail": letter.detail,
             "service": letter.service_id,
             "router": letter.router,
+            "source": letter.source,
             "attempts": letter.attempts,
             "at": utc_time(letter.at_ms),
             "body": body,

@@ -18,6 +18,8 @@ from worker.store.sources import Heard
 
 log = structlog.get_logger(__name__)
 
+REFUSED_S: Final = 86_400
+"""So long a publisher can ask what became of an event that was refused; its letter says more."""
 _WARNINGS: Final = frozenset(
     {"event.rejected", "event.revision_conflict", "event.previous_differs"}
 )
@@ -142,10 +144,13 @@ class Report:
             kind = Heard(of.source, superseded)
             self.heard[kind] = self.heard.get(kind, 0) + 1
         seconds = UNCHANGED_S if brief else None
+        refused = None
+        if state == "rejected":
+            seconds, refused = REFUSED_S, of.source
         if state == "scheduled":
             seconds = (of.effective_at_ms - self.now_ms) // 1000 + _AFTERWARDS_S
         self._said[of.key] = EventCommit(
-            of.key, of.lane, count, outcome, seconds, content, listed=not brief
+            *(of.key, of.lane, count, outcome, seconds, content), listed=not brief, refused=refused
         )
         self.note(f"event.{count}", of, reason=reason, detail=detail)
 
@@ -179,6 +184,7 @@ class Report:
                 body=json.dumps(raw),
                 event_keys=(of.key,),
                 at_ms=self.now_ms,
+                source=of.source,
             )
         )
 

@@ -8,6 +8,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from contracts import names
+from tests.store.passing_time import let_pass
 from worker.store.connection import connect
 from worker.store.journal import WORK_MS
 from worker.store.records import EventCommit, ServiceCommit
@@ -141,8 +142,29 @@ def test_later_beginnings_are_counted_one_by_one(journal, put, client, store):
     taken = journal.take(LANE, [], 500)
     assert {entry.key: entry.begun for entry in taken.entries} == {"a": 1, "b": 3}
     assert client.hgetall(store.keys.attempts) == {"a": "1", "b": "3"}
-    assert journal.begin("a") == 2
+    assert journal.begin(LANE, "a", taken.now_ms, journaled=True) == 2
     assert client.hgetall(store.keys.attempts) == {"a": "2", "b": "3"}
+
+
+def test_who_walks_slowly_counts_nothing_that_others_have_taken_since(journal, put, client, store):
+    """Else as many slow workers as an event may have attempts make a poison of an innocent one."""
+    put("a", "b", "c")
+    client.hset(store.keys.attempts, mapping={"a": 1, "b": 1, "c": 1})
+    slow = journal.take(LANE, [], 500).now_ms
+    assert journal.begin(LANE, "a", slow, journaled=True) == 2
+    let_pass(store, WORK_MS + 1)
+    # What it has begun is its own for as long again, and nobody has taken the others yet.
+    slow -= WORK_MS + 1
+    assert journal.begin(LANE, "b", slow, journaled=True) == 2
+    later = journal.take(LANE, [], 500)
+    assert keys_of(later) == ["a", "c"]
+    done = ServiceCommit("SVC-1", events=[EventCommit("a", LANE, "duplicate")])
+    store.records.commit([done], later.now_ms)
+    assert journal.begin(LANE, "a", slow, journaled=True) == 0, "another is done with it"
+    assert journal.begin(LANE, "c", slow, journaled=True) == 0, "another has it"
+    assert client.hgetall(store.keys.attempts) == {"b": "2", "c": "1"}
+    assert journal.begin(LANE, "c", later.now_ms, journaled=True) == 2
+    assert journal.begin(LANE, "alone", slow, journaled=False) == 1
 
 
 def test_a_commit_takes_the_event_out_of_the_journal_and_forgets_its_attempts(

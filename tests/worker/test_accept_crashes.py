@@ -9,6 +9,8 @@ import pytest
 from contracts import names
 from tests.builders import SOURCE, activated, event, ipv4, mac, mac_changed, snapshot, suspended
 from tests.worker.desk import POLICIES, Desk, key_of
+from worker.errors import StoreUnavailable
+from worker.store.scripts import Scripts
 
 pytestmark = pytest.mark.redis
 
@@ -70,6 +72,36 @@ def test_a_poison_event_takes_no_other_with_it(doomed, way):
     assert (doomed.counters["accepted"], doomed.counters["failed"]) == (60, 1)
     assert doomed.store.journal.depth(names.QUEUE_EVENTS) == 0
     assert attempts(doomed) == {}
+
+
+@pytest.mark.parametrize("is_back", [True, False])
+def test_what_redis_kept_us_from_ending_counts_no_attempt(store, monkeypatch, is_back):
+    """The worker lives and says so; attempts find out events that end it."""
+    desk = Desk(store)
+    first, second = activated(), activated("SVC-2", mac=mac(2), ipv4=ipv4(2), router="R2")
+    desk.publish(first)
+    run = Scripts.run
+    away = []
+
+    def failing(self, name, keys, args):
+        if name == "commit" or (away and not is_back):
+            away.append(name)
+            raise StoreUnavailable("Connection closed by server.")
+        return run(self, name, keys, args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scripts, "run", failing)
+        for _ in range(6):
+            with pytest.raises(StoreUnavailable):
+                desk.send()
+            assert attempts(desk) == ({} if is_back else {key_of(first): 1})
+            away.clear()  # and 10 seconds go by
+            desk.give_back()
+    desk.publish(second)
+    desk.send()
+    assert desk.state(first) == "accepted"
+    assert desk.state(second) == "accepted"
+    assert attempts(desk) == {}
 
 
 def test_those_that_may_have_caused_the_crash_come_last(doomed):

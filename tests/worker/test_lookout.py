@@ -180,8 +180,8 @@ def test_dead_letters_are_told_of_while_there_are_any(store, next_round):
     next_round()
     (alert,) = store.alerts.open()
     assert (alert.kind, alert.subject) == ("dead-letters", "")
-    words = "2 dead letters (2 invalid-event): see `leasewire dead-letters list`"
-    assert alert.text == words
+    words = "2 dead letters (2 invalid-event; 2 of urn:isp:bss:test)"
+    assert alert.text == f"{words}: see `leasewire dead-letters list`"
     for letter in store.letters.all():
         store.letters.settle(letter, "discarded", "anna", 1)
     next_round()

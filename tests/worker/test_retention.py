@@ -6,10 +6,12 @@ import json
 import pytest
 
 from contracts import names
-from tests.builders import activated, cancelled, mac, mac_changed, snapshot, suspended
+from tests.builders import SOURCE, activated, cancelled, mac, mac_changed, snapshot, suspended
 from tests.store.passing_time import let_pass
 from tests.worker.desk import key_of
+from worker.core.conflicts import Conflict
 from worker.core.vitals import Sample
+from worker.store import conflicts
 from worker.store.upkeep import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
 from worker.store.views import SEEN_MS
 
@@ -20,9 +22,14 @@ NO_TIME_LIMIT = (
     "routers",  # Celery's messages: one a router that is rung for
     "routers:due",
     "attempts",
+    "attempts:left",
+    "sources:known",
+    "sweep",
     "counters",
     "dead",
     "dead:by-time",
+    "dead:of:*",
+    "dead:gone",
     "tombstones",
     "schedule",
     "workers",
@@ -266,3 +273,24 @@ def test_a_journal_entry_lives_until_its_commit(desk, store, prefix):
     assert json.loads(store.client.hget(body, key_of(event)))["id"] == event["id"]
     desk.send()
     assert store.client.exists(body) == 0
+
+
+def test_a_beginning_of_which_nothing_is_left_goes_after_a_day(desk, store):
+    store.client.hset(store.keys.attempts, mapping={"lost": 1, key_of(activated()): 1})
+    desk.publish(activated())
+    now_ms = store.records.now_ms()
+    store.upkeep.forget_attempts(now_ms)
+    store.upkeep.forget_attempts(now_ms + DAY_MS - 1)
+    assert store.client.hlen(store.keys.attempts) == 2
+    store.upkeep.forget_attempts(now_ms + DAY_MS)
+    assert store.client.hkeys(store.keys.attempts) == [key_of(activated())]
+    store.upkeep.forget_attempts(now_ms + DAY_MS)
+    assert not store.client.exists(store.keys.attempts_left)
+
+
+def test_of_a_source_that_never_counts_up_so_many_conflicts_are_kept(store, monkeypatch):
+    monkeypatch.setattr(conflicts, "MOST", 3)
+    for number in range(3):
+        two = [Conflict(f"SVC-{number}-{n}", ("mac",), (0, 1, 0)) for n in range(2)]
+        store.conflicts.note(SOURCE, two, 1)
+    assert store.client.hlen(store.keys.conflicts(SOURCE)) == 3

@@ -24,6 +24,7 @@ from worker.core.history import line_from_json
 from worker.core.record import Placement
 from worker.core.writes import writes_of
 from worker.inventory.config import SourceConfig
+from worker.store.sources import KNOWN_MS
 
 
 def operator(number, **given):
@@ -248,3 +249,28 @@ def test_two_workers_stamp_an_operators_word_once(store):
     other.send(word)
     assert one.record().value("mac") == mac(4)
     assert one.counters["duplicate"] == 1
+
+
+@pytest.mark.redis
+def test_a_source_that_only_a_newer_inventory_has_is_left_to_a_worker_that_has_it(store):
+    older = Desk(store, {SOURCE: SOURCES[SOURCE]})
+    newer = Desk(store)
+    store.sources.tell_known(SOURCES)
+    carried, published = activated(source=OTHER), activated("SVC-2", source=OTHER, mac=mac(2))
+    older.publish(published)
+    older.send(carried)
+    assert older.outcome(carried) is None
+    assert not older.letters
+    assert store.journal.depth("events") == 2
+    assert not store.client.exists(store.keys.attempts)
+    newer.give_back()
+    newer.send()
+    assert newer.state(carried) == newer.state(published) == "accepted"
+    # Once nobody living knows it, it is refused.
+    store.client.zadd(store.keys.sources_known, {OTHER: store.records.now_ms() - KNOWN_MS})
+    late = mac_changed(source=OTHER, revision=2)
+    older.send(late)
+    assert older.state(late) == "rejected: source-not-allowed"
+    store.sources.tell_known([SOURCE])
+    known = store.client.zrange(store.keys.sources_known, 0, -1)
+    assert set(known) == SOURCES.keys() - {OTHER}

@@ -164,6 +164,7 @@ class DeadLetter:
         event_keys: the events that cannot be applied because of it.
         attempts: how often it was tried.
         at_ms: when it was given up, in milliseconds since 1970.
+        source: who published the event; empty where the inventory does not know it.
     """
 
     id: str
@@ -176,10 +177,22 @@ class DeadLetter:
     event_keys: tuple[str, ...] = ()
     attempts: int = 1
     at_ms: int = 0
+    source: str = ""
+
+    @property
+    def group(self) -> str:
+        """Of which the newest are kept; empty: it is kept until somebody deals with it.
+
+        Services are as many as they are; of broken events a source sends any number.
+        """
+        return "" if self.kind == "service" else f"{self.source}|{self.reason}"
 
     def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        """One line of JSON; as earlier versions wrote it where no source is known."""
+        fields = asdict(self)
+        if not self.source:
+            del fields["source"]
+        return json.dumps(fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "DeadLetter":

@@ -117,6 +117,7 @@ class Vitals:
         counters: what happened, how often.
         canaries: queue -> for how long (ms) a message that was put in nobody took.
         alerts: open ones that are not muted, the oldest first.
+        dead_sources: source -> how many events of it are dead letters; empty: of unknown ones.
     """
 
     now_ms: int
@@ -130,3 +131,4 @@ class Vitals:
     counters: Mapping[str, int]
     canaries: Mapping[str, int] = field(default_factory=dict)
     alerts: Sequence[Alert] = ()
+    dead_sources: Mapping[str, int] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from worker.core.aliases import former_only, with_present_names
 from worker.core.brake import HELD_WORDS, BrakeLimits
 from worker.core.policy import RouterPolicy
 from worker.core.texts import UnknownFormatError
+from worker.errors import StoreUnavailable
 from worker.intake.admission import (
     ID_REUSED,
     Admitted,
@@ -26,6 +27,7 @@ from worker.intake.admission import (
     NotYet,
     admit,
     key_of,
+    object_of,
     refusal,
     text_of,
 )
@@ -45,6 +47,8 @@ BULK_AT_ONCE: Final = 10
 """Events of one take of the bulk lane: a live event waits for no more of them."""
 NEWER_MS: Final = 1_000
 """An event that only a newer version can fold is left for so long to a worker of that version."""
+KNOWN_ELSEWHERE_MS: Final = 2_000
+"""An event of a source that only other workers know is left to one of them for so long."""
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""
 
@@ -182,34 +186,35 @@ class Accept:
             if begun is not None
         ]
         work += [Intake(e.body, lane, e.begun + 1, e.key) for e in taken.entries]
+        begun = [each.key for each in work if each.attempts == 1]
+        try:
+            drained = self._fold_taken(work, taken, lane, begun)
+        except StoreUnavailable:
+            self.store.journal.not_begun(begun)
+            raise
+        return _Took(len(work), drained or not work, rung)
+
+    def _fold_taken(
+        self, work: Sequence[Intake], taken: Taken, lane: names.Lane, begun: list[str]
+    ) -> bool:
+        """Fold what was taken; what is begun for it is added to `begun`."""
         drained = self._fold_all([each for each in work if each.attempts == 1], taken, lane)
         # What was begun before did not end: after a crash each is worked through alone, those that
         # may have caused it last, so that one poison event never takes its neighbours with it.
         suspects = [each for each in work if each.attempts > 1]
+        journaled = {each.key for each in taken.entries}
         for suspect in sorted(suspects, key=lambda each: each.attempts):
-            begun = self.store.journal.begin(suspect.key)
-            drained = self._fold_all([replace(suspect, attempts=begun)], taken, lane)
-        return _Took(len(work), drained or not work, rung)
+            key = suspect.key
+            attempts = self.store.journal.begin(lane, key, taken.now_ms, journaled=key in journaled)
+            if attempts:  # else another worker took it meanwhile
+                begun.append(key)
+                drained = self._fold_all([replace(suspect, attempts=attempts)], taken, lane)
+        return drained
 
     def _fold_all(self, work: Sequence[Intake], taken: Taken, lane: names.Lane) -> bool:
         """Fold and commit; returns whether the last commit found nothing more due in the lane."""
-        now_ms, drained = taken.now_ms, False
-        own_ms = round(self.clock() * 1000)
-        refused: list[tuple[Intake, NotAdmitted]] = []
-        by_service: dict[str, list[Admitted]] = {}
-        for each in work:
-            found = admit(each, self.sources, now_ms, own_ms)
-            match found:
-                case Admitted():
-                    by_service.setdefault(found.event.service_id, []).append(found)
-                case ManifestPart():
-                    self._take_manifest(found, taken, lane)
-                case NotAdmitted():
-                    refused.append((each, found))
-                case NotYet():
-                    log.warning("event.ahead", source=found.source, key=each.key)
-                    self.store.journal.put_off(lane, each.key, text_of(each.raw), found.at_ms)
-        self._refuse(refused, now_ms)
+        drained = False
+        by_service = self._admit(work, taken, lane)
         for _ in range(MAX_REFOLDS):
             if not by_service:
                 return drained
@@ -220,6 +225,42 @@ class Accept:
                 aliases = former_only(self.store.fleet.aliases(), self.policies)
                 taken = taken._replace(aliases=aliases)
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
+
+    def _admit(
+        self, work: Sequence[Intake], taken: Taken, lane: names.Lane
+    ) -> dict[str, list[Admitted]]:
+        """What is to be folded, by service; of all else it is said or done what it comes to."""
+        now_ms, own_ms = taken.now_ms, round(self.clock() * 1000)
+        refused: list[tuple[Intake, NotAdmitted]] = []
+        by_service: dict[str, list[Admitted]] = {}
+        for each in work:
+            found = admit(each, self.sources, now_ms, own_ms)
+            match found:
+                case Admitted():
+                    by_service.setdefault(found.event.service_id, []).append(found)
+                case ManifestPart():
+                    self._take_manifest(found, taken, lane)
+                case NotAdmitted("source-not-allowed") if self._is_known_elsewhere(each):
+                    log.warning(
+                        "event.of_a_newer_inventory",
+                        key=each.key,
+                        advice="another worker knows its source: restart this one, too",
+                    )
+                    self.store.journal.put_off(
+                        lane, each.key, text_of(each.raw), now_ms + KNOWN_ELSEWHERE_MS
+                    )
+                case NotAdmitted():
+                    refused.append((each, found))
+                case NotYet():
+                    log.warning("event.ahead", source=found.source, key=each.key)
+                    self.store.journal.put_off(lane, each.key, text_of(each.raw), found.at_ms)
+        self._refuse(refused, now_ms)
+        return by_service
+
+    def _is_known_elsewhere(self, each: Intake) -> bool:
+        """Whether a living worker knows the source, as while they are restarted one by one."""
+        source = object_of(each.raw).get("source")
+        return isinstance(source, str) and self.store.sources.is_known(source)
 
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
         now_ms, each = taken.now_ms, part.intake

@@ -23,7 +23,7 @@ from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document
 from worker.core.outcome import DeadLetter, Outcome
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
-from worker.report import Subject
+from worker.report import REFUSED_S, Subject
 from worker.store.records import EventCommit, ServiceCommit, short_hash
 
 log = structlog.get_logger(__name__)
@@ -252,6 +252,7 @@ def refusal(
         again = EventCommit(intake.key, intake.lane, "duplicate")
         return ServiceCommit("", events=[again])
     words = {name: _word(raw.get(name), 256) for name in ("id", "source", "type")}
+    known = words["source"] if words["source"] in sources else ""
     data = raw.get("data")
     service_id = _word(data.get("service_id"), 64) if isinstance(data, dict) else ""
     outcome = Outcome(
@@ -275,6 +276,7 @@ def refusal(
         event_keys=(intake.key,),
         attempts=intake.attempts,
         at_ms=now_ms,
+        source=known,
     )
     log.warning(
         _LOGGED_AS[why.state],
@@ -288,7 +290,9 @@ def refusal(
         intake.lane,
         why.state,
         None if seen else outcome,
-        stranger=words["source"] not in sources,
+        REFUSED_S,
+        stranger=not known,
+        refused=None if seen else known,
     )
     return ServiceCommit(
         service_id="",

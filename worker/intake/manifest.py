@@ -113,6 +113,7 @@ class Manifests:
                 body=json.dumps({"manifest": name, "events": [each.event_id for each in parts]}),
                 event_keys=tuple(each.key for each in parts),
                 at_ms=now_ms,
+                source=name.partition("|")[0],
             )
             log.error("manifest.incomplete", manifest=name, parts=len(parts), advice=detail)
             self._store.records.commit([ServiceCommit("", letters=[letter])], now_ms)

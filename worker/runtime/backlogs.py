@@ -120,7 +120,10 @@ def _dead(vitals: Vitals) -> dict[str, str]:
         words += f" and {len(by_count) - _MOST_REASONS} causes more"
     count = sum(each.number for each in vitals.dead_letters.values())
     letters = _many(count, "dead letter", "dead letters")
-    return {"": f"{letters} ({words}): see `leasewire dead-letters list`"}
+    of = sorted(vitals.dead_sources.items(), key=lambda each: (-each[1], each[0]))
+    named = ", ".join(f"{n} of {s or 'unknown sources'}" for s, n in of[:_MOST_NAMED])
+    named = f"; {named}" if named else ""
+    return {"": f"{letters} ({words}{named}): see `leasewire dead-letters list`"}
 
 
 def _disagreeing(count: int, first: Sequence[Conflict]) -> str:

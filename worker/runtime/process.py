@@ -140,6 +140,7 @@ def run(
 
     def look() -> None:
         lookout.look()
+        store.sources.tell_known(inventory.sources)
         store.full_reads.ask(policies, report_every_ms)
 
     bulk_threads = ThreadPoolExecutor(settings.router_threads, "bulk")

@@ -23,7 +23,7 @@ from contracts import names
 from worker.core.outcome import DeadLetter
 from worker.errors import LeasewireError
 from worker.store.connection import HOME_MADE
-from worker.store.keys import Keys
+from worker.store.keys import LETTERS_MOST, Keys
 
 log = structlog.get_logger()
 
@@ -154,9 +154,13 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
 
         A full Redis takes no writes: then only the log keeps it, as no worker may end for it.
         """
+
+        def ask(*command: object) -> Any:  # noqa: ANN401 - as Redis answers
+            connection.send_command(*command)
+            return connection.read_response()
+
         keys = Keys(self.global_keyprefix)
-        connection.send_command("TIME")
-        seconds, micros = connection.read_response()
+        seconds, micros = ask("TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
         letter = DeadLetter(
             id="message-" + hashlib.sha256(entry).hexdigest()[:24],
@@ -167,12 +171,15 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             at_ms=now_ms,
         )
         try:
-            for command in (
-                ("HSET", keys.dead_letters, letter.id, letter.to_json()),
-                ("ZADD", keys.dead_letters_by_time, now_ms, letter.id),
-            ):
-                connection.send_command(*command)
-                connection.read_response()
+            group = keys.letters_prefix + letter.group
+            ask("HSET", keys.dead_letters, letter.id, letter.to_json())
+            ask("ZADD", keys.dead_letters_by_time, now_ms, letter.id)
+            ask("ZADD", group, now_ms * 1000, letter.id)
+            for oldest in ask("ZRANGE", group, 0, -LETTERS_MOST - 1):  # none while they are fewer
+                ask("HDEL", keys.dead_letters, oldest)
+                ask("ZREM", keys.dead_letters_by_time, oldest)
+                ask("ZREM", group, oldest)
+                ask("HINCRBY", keys.letters_gone, letter.group, 1)
         except ResponseError as error:
             log.error(  # noqa: TRY400 - the traceback would say nothing of the message
                 "message.dropped", reason=problem, body=letter.body, store=str(error)

@@ -13,6 +13,8 @@ from worker.store.records import Records
 
 LOOKED_AT: Final = 2_000
 """Of a source in one look: those behind them are looked at when these are settled."""
+MOST: Final = 10_000
+"""Conflicts that are kept of a source."""
 _COMES_MS: Final = 600_000
 """A conflict is noted before its commit: a service without a record may get one until then."""
 _PAGE: Final = 500
@@ -27,8 +29,15 @@ class Conflicts:
         self._records = records
 
     def note(self, source: str, conflicts: Collection[Conflict], now_ms: int) -> None:
-        """Keep what is about to be committed; one that is never committed goes by itself."""
-        noted: dict[Any, Any] = {each.to_json(): now_ms for each in conflicts}
+        """Keep what is about to be committed; one that is never committed goes by itself.
+
+        Of a source that never counts up the first ones say enough.
+        """
+        with store_errors():
+            room = MOST - self._client.hlen(self._keys.conflicts(source))
+        noted: dict[Any, Any] = {each.to_json(): now_ms for each in islice(conflicts, max(room, 0))}
+        if not noted:
+            return
         with store_errors():
             pipe = self._client.pipeline()
             pipe.sadd(self._keys.conflict_sources, source)

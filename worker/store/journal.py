@@ -1,11 +1,13 @@
 """The intake journal as the worker sees it: take what is due, leave what others have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
 import redis
 
 from contracts import names
+from worker.errors import StoreUnavailable
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
@@ -55,10 +57,12 @@ class Journal:
         self._client = client
         self._scripts = scripts
         self._keys = keys
+        self._owed: list[str] = []
 
     def take(self, lane: names.Lane, carried: Sequence[str], most: int) -> Taken:
         """Take up to `most` due entries of a lane, and those of the message's own events."""
         prefix = self._keys.prefix
+        self._give_back()
         with store_errors():
             full, begun, flat, now_ms, aliases = self._scripts.run(
                 "take_journal",
@@ -89,10 +93,42 @@ class Journal:
         with store_errors():
             self._scripts.run("ring_lane", [self._keys.queue(lane)], [lane])
 
-    def begin(self, key: str) -> int:
-        """Count one more beginning of an event; returns how many that makes."""
+    def begin(self, lane: names.Lane, key: str, taken_ms: int, *, journaled: bool) -> int:
+        """Count one more beginning of an event, which is ours as long again.
+
+        Args:
+            lane: in which it was taken.
+            key: the event.
+            taken_ms: when.
+            journaled: the journal gave it, and not a message alone.
+
+        Returns:
+            How many that makes; 0 when another worker has taken it since, or is done with it.
+        """
+        due = names.journal_due(self._keys.prefix, lane)
         with store_errors():
-            return int(self._client.hincrby(self._keys.attempts, key, 1))
+            return int(
+                self._scripts.run(
+                    "begin_event",
+                    [due, self._keys.attempts],
+                    [key, taken_ms, WORK_MS, int(journaled)],
+                )
+            )
+
+    def not_begun(self, keys: Collection[str]) -> None:
+        """Take a beginning of events back that Redis kept us from ending: now, or before we take.
+
+        Attempts find out events that end their worker, and this one lives.
+        """
+        self._owed += keys
+        with suppress(StoreUnavailable):
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._owed:
+            with store_errors():
+                self._scripts.run("uncount_events", [self._keys.attempts], self._owed)
+            self._owed = []
 
     def put_off(self, lane: names.Lane, key: str, body: str, at_ms: int) -> None:
         """Look at an event that was begun only from a moment on (ms); in the journal it is kept.

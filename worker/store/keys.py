@@ -12,6 +12,8 @@ from contracts import names
 SEEN_PERIOD_S = 8 * 86_400
 """Event ids are remembered by periods of eight days; five periods cover more than 31 days."""
 SEEN_PERIODS = 5
+LETTERS_MOST = 1000
+"""Of one group of dead letters; `lua/_letters.lua` has it too."""
 
 
 class RouterKeys(NamedTuple):
@@ -83,19 +85,53 @@ class Keys:
         return f"{self.prefix}attempts"
 
     @property
+    def attempts_left(self) -> str:
+        """Hash: event key -> since when (ms) it is in `attempts` and in no journal.
+
+        A day later both go.
+        """
+        return f"{self.prefix}attempts:left"
+
+    @property
     def counters(self) -> str:
         """Hash: what happened -> how often; never reset."""
         return f"{self.prefix}counters"
 
     @property
     def dead_letters(self) -> str:
-        """Hash: id -> dead letter as JSON; lives until a person deals with it."""
+        """Hash: id -> dead letter as JSON; lives until a person deals with it.
+
+        Of events the newest of a source and reason are kept: see `letters_prefix`.
+        """
         return f"{self.prefix}dead"
 
     @property
     def dead_letters_by_time(self) -> str:
         """Sorted set: id -> when (ms)."""
         return f"{self.prefix}dead:by-time"
+
+    @property
+    def letters_prefix(self) -> str:
+        """What stands before a group's name in the key of its dead letters.
+
+        Each a sorted set: id -> when (microseconds, or one more than the last): at most 1,000 and
+        2 MB, or 4 MB of small ones, the newest. A group is `source|reason`; sources that nobody
+        knows are one.
+        """
+        return f"{self.prefix}dead:of:"
+
+    @property
+    def letters_gone(self) -> str:
+        """Hash: group -> how many letters went for newer ones, until all of it is dealt with."""
+        return f"{self.prefix}dead:gone"
+
+    def refused(self, source: str) -> str:
+        """List: keys of the last 1,000 refused events of a source, newest first. Lives a day.
+
+        Of sources that nobody knows (empty) there is one. An event that falls off takes its
+        outcome with it.
+        """
+        return f"{self.prefix}refused:{source}"
 
     @property
     def actions(self) -> str:
@@ -286,6 +322,14 @@ class Keys:
     # One a source.
 
     @property
+    def sources_known(self) -> str:
+        """Sorted set: source -> when a living worker last had it in its inventory (ms).
+
+        Bounded by the inventories; what nobody says for 15 s goes.
+        """
+        return f"{self.prefix}sources:known"
+
+    @property
     def conflict_sources(self) -> str:
         """Set: sources of which two events of one rank ever said different things."""
         return f"{self.prefix}conflicts"
@@ -345,8 +389,8 @@ class Keys:
     def outcome(self, event_key: str) -> str:
         """String: the latest word on an event as JSON. Lives 30 days from its last change.
 
-        An event that changed nothing has an hour. The last word on an event that is no longer
-        among the 20 recent ones of its service goes at once.
+        An event that changed nothing has an hour, a refused one a day. The last word on an event
+        that is no longer among the 20 recent ones of its service goes at once.
         """
         return self.outcome_prefix + event_key
 

@@ -59,10 +59,18 @@ class Letters:
                         self._keys.actions,
                         self._keys.record(letter.service_id),
                         self._keys.history(letter.service_id),
+                        self._keys.letters_prefix + letter.group,
+                        self._keys.letters_gone,
                     ],
-                    [letter.id, letter.to_json(), json.dumps(action), told],
+                    [letter.id, letter.to_json(), json.dumps(action), told, letter.group],
                 )
             )
+
+    def gone(self) -> dict[str, int]:
+        """Group (`source|reason`) -> how many letters went for newer ones."""
+        with store_errors():
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.letters_gone))
+        return {group: int(count) for group, count in raw.items()}
 
     def actions(self) -> list[dict[str, Any]]:
         """The last 500 actions of people on dead letters and claims, the newest first."""

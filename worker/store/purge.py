@@ -61,6 +61,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
         for letter in letters:
             client.hdel(keys.dead_letters, letter.id)
             client.zrem(keys.dead_letters_by_time, letter.id)
+            client.zrem(keys.letters_prefix + letter.group, letter.id)
         for lane in names.LANES:
             body, due = names.journal_body(keys.prefix, lane), names.journal_due(keys.prefix, lane)
             for key in _journaled(client, body, service_id):

@@ -51,6 +51,8 @@ class EventCommit:
         content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
         listed: among the recent events of its service.
         stranger: nobody knows its source: it is told of in the feed of all such.
+        refused: it is no event of its service but one of the refused ones of this source, empty:
+            one that nobody knows; None: it was not refused.
     """
 
     key: str
@@ -61,6 +63,7 @@ class EventCommit:
     content_hash: str | None = None
     listed: bool = True
     stranger: bool = False
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +261,8 @@ class Records:
         return table.keys, {
             "stamp": new_stamp(),
             "outcome_prefix": keys.outcome_prefix,
+            "letters_prefix": keys.letters_prefix,
+            "letters_gone": table.at(keys.letters_gone),
             "tombstones": table.at(keys.tombstones),
             "schedule": table.at(keys.schedule),
             "feed_last": table.at(keys.feed_last),
@@ -285,7 +290,7 @@ class Records:
             "claims": [[router_at(name), sorted(want)] for name, want in c.claims.items()],
             "marks": [[router_at(name), priority] for name, priority in c.marks.items()],
             "owned": [[table.at(self._keys.source(name)), by] for name, by in c.owned.items()],
-            "letters": [[letter.id, letter.to_json()] for letter in c.letters],
+            "letters": [[letter.id, letter.to_json(), letter.group] for letter in c.letters],
             "events": [self._event_order(event, table) for event in c.events],
             "outcomes": [word_order(o, table, self._keys) for o in c.outcomes],
             "counts": list(c.counts.items()),
@@ -341,6 +346,8 @@ class Records:
             # What changed nothing must not push out of the feed what did.
             if feed := feed_of(event.outcome, self._keys, bulk=not event.listed):
                 order["feed"] = table.at(self._keys.feed_of_strangers if event.stranger else feed)
+        if event.refused is not None:
+            order["refused"] = table.at(self._keys.refused(event.refused))
         if event.seconds is not None:
             order["seconds"] = event.seconds
         if event.content_hash is not None:

@@ -1,11 +1,12 @@
 """How the sources are doing: what came of each, and how much of it was overtaken already."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 import redis
 
-from worker.store.connection import store_errors
+from worker.store.connection import redis_now_ms, store_errors
 from worker.store.keys import Keys
 
 WINDOW: Final = 200
@@ -13,6 +14,8 @@ WINDOW: Final = 200
 LEAST: Final = 50
 """Fewer tell nothing: a late message or two are no trouble."""
 ALARM_SHARE: Final = 0.5
+KNOWN_MS: Final = 15_000
+"""Whoever said for longer no more that it knows a source has ended, or knows it no more."""
 CALM_SHARE: Final = 0.25
 
 
@@ -59,6 +62,27 @@ class Sources:
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
+
+    def tell_known(self, sources: Iterable[str]) -> None:
+        """A living worker has these in its inventory; called each second."""
+        known = self._keys.sources_known
+        with store_errors():
+            now_ms = redis_now_ms(self._client)
+            pipe = self._client.pipeline(transaction=False)
+            pipe.zremrangebyscore(known, "-inf", now_ms - KNOWN_MS)
+            if at := dict.fromkeys(sources, now_ms):
+                pipe.zadd(known, at)
+            pipe.execute()
+
+    def is_known(self, source: str) -> bool:
+        """Whether a worker said so lately that its inventory has the source."""
+        try:
+            source.encode()
+        except UnicodeEncodeError:
+            return False
+        with store_errors():
+            at_ms = self._client.zscore(self._keys.sources_known, source)
+            return at_ms is not None and redis_now_ms(self._client) - at_ms < KNOWN_MS
 
     def view(self, source: str) -> SourceView:
         """What came of one source."""

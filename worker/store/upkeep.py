@@ -9,6 +9,7 @@ from typing import Final, cast
 
 import redis
 
+from contracts import names
 from worker.core.texts import known_part
 from worker.core.vitals import Sample
 from worker.store.connection import store_errors
@@ -25,6 +26,7 @@ SAMPLE_MS: Final = 300_000
 SAMPLES: Final = 72
 """Six hours: memory goes up and down with the backlog, and days are told from the whole."""
 _ROUND_MS: Final = 60_000
+_PAGE: Final = 500
 
 
 class Upkeep:
@@ -47,6 +49,7 @@ class Upkeep:
         now_ms = self._records.now_ms()
         self.sample(now_ms)
         self.forget_cancelled(now_ms)
+        self.forget_attempts(now_ms)
         self._feed.let_old_go(now_ms)
         return True
 
@@ -67,6 +70,32 @@ class Upkeep:
         with store_errors():
             texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, most - 1))
         return [known_part(Sample, json.loads(text)) for text in texts]
+
+    def forget_attempts(self, now_ms: int) -> None:
+        """Forget beginnings of events that no journal has for a day: no commit will do it.
+
+        A message alone whose task failed leaves one.
+        """
+        prefix, attempts = self._keys.prefix, self._keys.attempts
+        with store_errors():
+            begun = [key for key, _ in self._client.hscan_iter(attempts, count=_PAGE)]
+            left = set(begun)
+            for lane in names.LANES:
+                body = names.journal_body(prefix, lane)
+                for at in range(0, len(begun), _PAGE):
+                    page = begun[at : at + _PAGE]
+                    bodies = self._client.hmget(body, page)
+                    left -= {key for key, found in zip(page, bodies, strict=True) if found}
+            raw = cast("dict[str, str]", self._client.hgetall(self._keys.attempts_left))
+            since = {key: int(raw.get(key, now_ms)) for key in left}
+            over = [key for key, at_ms in since.items() if now_ms - at_ms >= DAY_MS]
+            pipe = self._client.pipeline()
+            pipe.delete(self._keys.attempts_left)
+            if over:
+                pipe.hdel(attempts, *over)
+            if stays := {key: at_ms for key, at_ms in since.items() if key not in over}:
+                pipe.hset(self._keys.attempts_left, mapping=dict(stays))
+            pipe.execute()
 
     def forget_cancelled(self, now_ms: int) -> int:
         """Forget services that were cancelled 400 days ago, a bounded number; returns how many.

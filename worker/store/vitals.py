@@ -1,6 +1,7 @@
 """Reads how an installation is doing, for `leasewire status`. Writes nothing."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
@@ -58,6 +59,9 @@ class VitalsReader:
             now_ms: Redis's time.
         """
         waiting: dict[str, Reason] = {}
+        letters = self._store.views.dead_letters(LETTERS_READ)
+        dead: dict[str, Reason] = {}
+        _count(dead, ((letter.reason, letter.at_ms) for letter in letters))
         for router in routers:
             _count(waiting, router.waiting)
         with store_errors():
@@ -68,7 +72,8 @@ class VitalsReader:
                 queues=self._queues(),
                 journal={lane: self._journal(lane) for lane in names.LANES},
                 routers=[router.vitals for router in routers],
-                dead_letters=self._dead_letters(),
+                dead_letters=dead,
+                dead_sources=Counter(each.source for each in letters if each.kind == "event"),
                 waiting=waiting,
                 counters=self._store.views.counters(),
                 canaries=self._store.canaries.waiting_ms(),
@@ -129,12 +134,6 @@ class VitalsReader:
         depth = self._client.hlen(names.journal_body(self._keys.prefix, lane))
         first = cast("list[tuple[str, float]]", self._client.zrange(due, 0, 0, withscores=True))
         return JournalVitals(depth, int(first[0][1]) if first else 0)
-
-    def _dead_letters(self) -> dict[str, Reason]:
-        reasons: dict[str, Reason] = {}
-        letters = self._store.views.dead_letters(LETTERS_READ)
-        _count(reasons, ((letter.reason, letter.at_ms) for letter in letters))
-        return reasons
 
 
 def _count(reasons: dict[str, Reason], found: Iterable[tuple[str, int]]) -> None:

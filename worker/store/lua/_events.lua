@@ -19,13 +19,6 @@ local function say(key, text, seconds, feed, at, now)
   end
 end
 
-local function bury(by_id, by_time, letters, now)
-  for _, letter in ipairs(letters) do
-    redis.call('HSET', by_id, letter[1], letter[2])
-    redis.call('ZADD', by_time, whole(now), letter[1])
-  end
-end
-
 local function note_lines(key, lines)
   redis.call('LPUSH', key, unpack(lines))
   redis.call('LTRIM', key, 0, HISTORY - 1)

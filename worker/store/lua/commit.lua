@@ -1,10 +1,10 @@
--- include: _time _kinds _router _marks _call _ring _claims _feed _events _brake _sources
+-- include: _time _kinds _router _marks _call _ring _claims _feed _events _letters _brake _sources
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, 11 12 rung flag
 --       of each lane, then router blocks and the keys that ARGV[1] names by index
--- ARGV: 1 JSON {stamp, outcome_prefix, tombstones, schedule, feed_last, feed_gone, expected,
---         aliases: former names of routers,
+-- ARGV: 1 JSON {stamp, outcome_prefix, letters_prefix, letters_gone, tombstones, schedule, feed_last,
+--         feed_gone, expected, aliases: former names of routers,
 --         router_keys: the keys of any router as [before its name, after it], or [key],
 --         limits?: of the brake, routers: [[name, first key], …], sources: [counts of a source, …],
 --         alarm: see `_sources`, lane?: the flag of which goes when nothing is due in its journal,
@@ -12,10 +12,10 @@
 --         claims: [[router, [[key, scope], …]], …], marks: [[router, priority], …],
 --         cut?: {router?, source, is_suspension, new, lost, suspended, counts}: to the brake,
 --         owned: [[counts of a source, by how many services], …],
---         names?: routers that it comes to name, due?: next scheduled event (ms), 0 none, history?, lines?, recent?,
---         letters: [[id, text], …],
---         events: [{key, lane, count, outcome?, text?, feed?, listed?, seconds?,
---         seen?: [field, value]}, …],
+--         names?: routers that it comes to name, due?: next scheduled event (ms), 0 none, history?,
+--         lines?, recent?, letters: [[id, text, group or ""], …],
+--         events: [{key, lane, count, outcome?, text?, feed?, listed?, refused?: list of those
+--         of its source, seconds?, seen?: [field, value]}, …],
 --         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …],
 --         heard: [[source, events, superseded], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {hold, marks that the brake took, …}, how many
@@ -27,11 +27,12 @@ must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEY
 must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9], KEYS[order.expected])
 must_be('hash', KEYS[order.aliases])
 must_be('string', KEYS[order.feed_last])
-must_be('hash', KEYS[order.feed_gone])
+must_be('hash', KEYS[order.feed_gone], KEYS[order.letters_gone])
 must_be('string', KEYS[11], KEYS[12])
 for _, at in ipairs(order.sources) do
   must_be('hash', KEYS[at])
 end
+local letter_groups = { prefix = order.letters_prefix, gone = KEYS[order.letters_gone] }
 local feeds = { KEYS[order.feed_last], KEYS[order.feed_gone] }
 local routers = {}
 for i, each in ipairs(order.routers) do
@@ -51,6 +52,7 @@ for _, c in ipairs(order.commits) do
   for _, event in ipairs(c.events) do
     must_be('string', event.outcome and KEYS[event.outcome])
     must_be('stream', event.feed and KEYS[event.feed])
+    must_be('list', event.refused and KEYS[event.refused])
   end
   for _, said in ipairs(c.outcomes) do
     must_be('string', KEYS[said[1]])
@@ -71,7 +73,9 @@ local function commit_event(event, recent)
   if event.seen then
     redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
   end
-  if recent and event.outcome and event.listed then
+  if event.refused then
+    note_refused(KEYS[event.refused], event.key, order.outcome_prefix)
+  elseif recent and event.outcome and event.listed then
     note_recent(recent, event.key, order.outcome_prefix)
   end
 end
@@ -185,7 +189,7 @@ for i, c in ipairs(order.commits) do
     if c.history then
       note_lines(KEYS[c.history], c.lines)
     end
-    bury(KEYS[4], KEYS[5], c.letters, now)
+    bury(KEYS[4], KEYS[5], c.letters, now, letter_groups)
   end
 end
 if redis.call('TTL', KEYS[6]) == -1 then

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _notes _claims _feed _events
+-- include: _time _kinds _router _marks _notes _claims _feed _events _letters
 -- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- KEYS: 1 routers due, 2.. router block, then (first = 2 + block) counters, dead letters, dead

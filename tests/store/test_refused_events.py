@@ -1,0 +1,140 @@
+"""What one source sends and nobody takes stays small, and pushes nothing of others out."""
+
+from contextlib import closing
+
+import pytest
+import redis
+
+from contracts import event_key, names
+from tests.builders import SOURCE, activated, mac, mac_changed
+from tests.worker.desk import OTHER, Desk, key_of
+from worker.core.outcome import DeadLetter
+from worker.runtime import transport
+from worker.runtime.transport import _GuardedRedis
+from worker.store.keys import LETTERS_MOST
+from worker.store.records import ServiceCommit
+
+pytestmark = pytest.mark.redis
+
+SOME = 60
+
+
+@pytest.fixture
+def desk(store):
+    desk = Desk(store)
+    desk.send(activated(revision=1))
+    return desk
+
+
+def stranger(number, **given):
+    """An event of another source for the service."""
+    return mac_changed(mac=mac(7), revision=number + 2, source=OTHER, id_=f"x-{number:05}", **given)
+
+
+def send_many(desk, events):
+    for at in range(0, len(events), names.MAX_EVENTS_PER_MESSAGE):
+        desk.send(*events[at : at + names.MAX_EVENTS_PER_MESSAGE])
+
+
+def bury(store, *letters):
+    store.records.commit([ServiceCommit("", letters=[each]) for each in letters], 0)
+
+
+def letter(id_, reason="not-owner", **given):
+    return DeadLetter(id_, "event", reason, "words", source=SOURCE, **given)
+
+
+def test_of_a_source_and_reason_the_newest_letters_are_kept_and_the_rest_is_counted(desk, store):
+    events = [stranger(n) for n in range(LETTERS_MOST + SOME)]
+    send_many(desk, events)
+    desk.send({"id": "broken", "source": "urn:nobody"})
+    found = {each.id for each in store.letters.all()}
+    assert found == {*map(key_of, events[SOME:]), event_key("urn:nobody", "broken")}
+    assert store.letters.gone() == {f"{OTHER}|not-owner": SOME}
+    assert sum(store.client.hlen(key) for key in store.client.scan_iter("*dead")) == len(found)
+    assert desk.outcome(events[0]) is None
+    assert desk.state(events[-1]) == "rejected: not-owner"
+    outcomes = list(store.client.scan_iter(store.keys.outcome_prefix + "*"))
+    assert len(outcomes) == 1 + LETTERS_MOST + 1
+
+
+def test_refused_events_are_none_of_the_service_and_live_a_day(desk, store):
+    mine = mac_changed(revision=2)
+    desk.send(mine)
+    for number in range(25):
+        desk.send(stranger(number))
+    assert desk.state(mine) == "accepted"
+    recent = store.client.lrange(store.keys.recent("SVC-1"), 0, -1)
+    assert key_of(stranger(24)) not in recent
+    refused = {"id": "broken", "source": "urn:nobody"}
+    desk.send(refused)
+    for each in (stranger(24), refused):
+        assert 86_000 < store.client.ttl(store.keys.outcome(key_of(each))) <= 86_400
+    assert store.client.llen(store.keys.refused(OTHER)) == 25
+    assert store.client.ttl(store.keys.refused("")) > 0
+
+
+def test_an_event_that_was_taken_after_all_keeps_its_outcome(desk, store):
+    again = activated("SVC-2", source=OTHER, revision=None)
+    desk.send(again)
+    assert desk.state(again) == "rejected: revision-required"
+    key = key_of(again)
+    store.client.set(
+        store.keys.outcome(key), store.client.get(store.keys.outcome(key_of(activated(revision=1))))
+    )  # it was mended and sent once more
+    send_many(desk, [stranger(n) for n in range(1000)])
+    assert store.client.exists(store.keys.outcome(key))
+
+
+def test_large_letters_are_fewer(store):
+    bury(store, *(letter(f"l-{n:03}", body="x" * 64_000) for n in range(100)))
+    kept = [each.id for each in store.letters.all()]
+    assert 20 < len(kept) < 40
+    assert kept[-1] == "l-099"
+    assert store.letters.gone() == {f"{SOURCE}|not-owner": 100 - len(kept)}
+
+
+def test_a_letter_that_was_buried_for_another_reason_stays(store):
+    bury(store, letter("same"), letter("same", "revision-required"))
+    bury(store, *(letter(f"l-{n:04}") for n in range(LETTERS_MOST)))
+    assert store.views.dead_letter("same").reason == "revision-required"
+    assert store.letters.gone() == {}
+
+
+def test_services_are_kept_however_many(store):
+    many = [
+        DeadLetter(f"SVC-{n}@R1", "service", "operation-refused", "words") for n in range(1_100)
+    ]
+    bury(store, *many)
+    assert len(list(store.letters.all())) == len(many)
+
+
+def test_what_went_is_told_until_all_of_it_was_dealt_with(
+    desk, store, leasewire, monkeypatch, valkey
+):
+    send_many(desk, [stranger(n) for n in range(LETTERS_MOST + 3)])
+    monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", store.keys.prefix)
+    monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
+    shown = leasewire("dead-letters", "list")
+    assert f"3 more (not-owner) of {OTHER} went" in shown.out
+    document = leasewire("dead-letters", "list", "--json").document
+    assert document["gone"] == [{"source": OTHER, "reason": "not-owner", "count": 3}]
+    assert document["dead_letters"][0]["source"] == OTHER
+    *others, last = store.letters.all()
+    for each in others:
+        assert store.letters.settle(each, "discarded", "ada", 1)
+    assert store.letters.gone()
+    assert store.letters.settle(last, "discarded", "ada", 1)
+    assert store.letters.gone() == {}
+    assert not list(store.client.scan_iter(store.keys.letters_prefix + "*"))
+
+
+def test_broken_messages_are_kept_the_newest_too(store, client, valkey, monkeypatch):
+    monkeypatch.setattr(transport, "LETTERS_MOST", 2)
+    with closing(redis.ConnectionPool.from_url(valkey.url)) as pool:
+        guarded = _GuardedRedis(global_keyprefix=store.keys.prefix, connection_pool=pool)
+        for number in range(4):
+            client.lpush(store.keys.queue("events"), f"broken {number}")
+            assert guarded.brpop("events", 1) is None
+    assert sorted(each.body for each in store.letters.all()) == ["broken 2", "broken 3"]
+    assert store.letters.gone() == {"|broken-message": 2}
