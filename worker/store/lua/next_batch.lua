@@ -36,6 +36,6 @@ end
 local more = first and first <= now
 note_state(router, more and ARGV[8] or ARGV[7])
 if more then
-  ring(router, not any_due(router, 0, 1, now))
+  ring(router, KEYS[1], not any_due(router, 0, 1, now))
 end
 return { 0, now, {}, more and 1 or 0 }
