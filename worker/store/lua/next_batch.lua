@@ -15,6 +15,7 @@ if redis.call('GET', router.lease) ~= ARGV[2] then
   return { -1, now, {}, 0 }
 end
 look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
+wake_more(router, ARGV[4], now, KEYS[1])
 local marks = due_marks(router, most, tonumber(ARGV[9]), now, ARGV[6])
 if #marks > 0 then
   redis.call('PEXPIRE', router.lease, lease_ms)
