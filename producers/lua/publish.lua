@@ -6,7 +6,7 @@
 -- Returns {rung, {key, body, key, body, …}}: 1 when a message was sent, and the events that were in
 -- the journal already, as they are there. Those are left as they are.
 redis.call('ZCARD', KEYS[2]) -- a key of another kind fails here, before the first write
-redis.call('LLEN', KEYS[4])
+local queued = redis.call('LLEN', KEYS[4]) -- the same
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local there = {}
@@ -20,7 +20,9 @@ for i = 4, #ARGV, 2 do
     there[#there + 1] = redis.call('HGET', KEYS[1], ARGV[i])
   end
 end
-local rung = redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1])
+-- Whoever takes a message of the lane looks into the journal. Two may stand there, as one may be a
+-- canary, which the workers send; more would pile up while nobody takes any.
+local rung = queued < 2 and redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1])
 if rung then
   local body = cjson.encode('[[[], "' .. ARGV[2] .. '"], {}, {}]')
   local id = redis.sha1hex(ARGV[4] .. time[1] .. '.' .. time[2])

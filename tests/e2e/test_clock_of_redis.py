@@ -1,12 +1,9 @@
 """The clock of Redis's host is set under workers: hours back, days ahead, and back again."""
 
-import os
-from pathlib import Path
-
 import pytest
 
-from leasewire.embedded import EmbeddedServer
 from tests import builders, installation
+from tests.faults.faulty_redis import FaultyServer, faketime
 from tests.installation import Installation
 from tests.needs import missing
 from tests.waiting import eventually
@@ -18,49 +15,17 @@ WITHIN_S = 30
 """Of a step all is worked on again."""
 
 
-def library():
-    """libfaketime, which gives a process another clock (Debian: the package libfaketime)."""
-    places = [
-        os.environ.get("FAKETIME_LIBRARY", ""),
-        *map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")),
-    ]
-    for each in places:
-        if each and Path(each).exists():
-            return each
-    return missing("libfaketime is needed, from the package of that name, or FAKETIME_LIBRARY")
+class WithItsOwnClock(Installation):
+    """The clock of its Valkey can be set."""
 
-
-@pytest.fixture
-def set_clock(monkeypatch, short_directory):
-    """Sets the clock of the Valkeys that are started, and of no other process, off by seconds."""
-    offset = short_directory / "offset"
-    environ = {
-        "LD_PRELOAD": library(),
-        "FAKETIME_TIMESTAMP_FILE": str(offset),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-
-    class Elsewhere(EmbeddedServer):
-        def start(self):
-            with pytest.MonkeyPatch.context() as its:
-                for name, value in environ.items():
-                    its.setenv(name, value)
-                super().start()
-
-    monkeypatch.setattr(installation, "EmbeddedServer", Elsewhere)
-
-    def set_clock(seconds):
-        new = short_directory / "offset.new"
-        new.write_text(f"{seconds:+d}s")
-        new.replace(offset)
-
-    set_clock(0)
-    return set_clock
+    def make_valkey(self, directory):
+        return FaultyServer(directory)
 
 
 @pytest.mark.timeout(180)
-def test_workers_go_on_when_it_is_set_back_and_ahead_and_back(set_clock, short_directory):
+def test_workers_go_on_when_it_is_set_back_and_ahead_and_back(short_directory):
+    if faketime() is None:
+        missing("libfaketime is needed, from the package of that name, or FAKETIME_DIR")
     revision = 1
 
     def say(service, number):
@@ -91,7 +56,7 @@ def test_workers_go_on_when_it_is_set_back_and_ahead_and_back(set_clock, short_d
             within_s=WITHIN_S,
         )
         before_ms = here.store.records.now_ms()
-        set_clock(seconds)
+        here.valkey.set_clock(seconds)
         eventually(lambda: abs(gone_s(before_ms)) > WITHIN_S, "Redis's clock is another")
         went_s = gone_s(before_ms)
         here.control["R2"].power_on()
@@ -99,7 +64,7 @@ def test_workers_go_on_when_it_is_set_back_and_ahead_and_back(set_clock, short_d
         applied(say("SVC-1", revision + 20), say("SVC-2", revision + 20))
         return went_s
 
-    with Installation(short_directory, routers=2) as here:
+    with WithItsOwnClock(short_directory, routers=2) as here:
         here.start_workers("events", "routers")
         first = [
             builders.activated(

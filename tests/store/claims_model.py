@@ -1,7 +1,8 @@
 """Claims on one router as the design says them, in plain Python: what the scripts must do.
 
 A claim is strong while desired and granted, weak while the row merely still stands. All of a
-service's claims are granted or none; a refused service waits for every key that refused it.
+service's claims are granted or none; a refused service waits for every key that refused it, and
+for none that it no longer wants.
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,10 @@ class Claims:
     def want(self, service: str, wants: Iterable) -> set[str]:
         """A commit: lets go of what is no longer wanted, asks for all; returns who is woken."""
         self.wants[service] = frozenset(wants)
+        keys = {claim[0] for claim in self.wants[service]}
+        for key, waiting in self.waiting.items():
+            if key not in keys:
+                waiting.discard(service)
         woken: set[str] = set()
         for claim in [c for c, holder in self.strong.items() if holder == service]:
             if claim not in self.wants[service]:

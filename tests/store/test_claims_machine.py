@@ -79,6 +79,18 @@ class Router:
         table = self.client.hgetall(self.block.held).items()
         return {(tuple(claim), service) for service, text in table for claim in json.loads(text)}
 
+    def waiting(self):
+        """{key: services} of those who wait, as each side of the set says it."""
+        by_key, by_service = {}, {}
+        for member in self.client.zrange(self.block.waiters, 0, -1):
+            side, rest = member[0], member[2:]
+            first, _, second = rest.rpartition("|") if side == "k" else rest.partition("|")
+            found = by_key if side == "k" else by_service
+            key, service = (first, second) if side == "k" else (second, first)
+            found.setdefault(key, set()).add(service)
+        assert by_key == by_service
+        return by_key
+
     def due(self):
         """Services whose mark is due now."""
         now = self.store.records.now_ms()
@@ -192,6 +204,10 @@ class ClaimsMachine(RuleBasedStateMachine):
         assert strong == self.model.strong
         assert weak == self.model.weak
         assert self.real.held() == set(strong.items()) | set(weak.items())
+
+    @invariant()
+    def those_wait_who_should(self):
+        assert self.real.waiting() == {k: who for k, who in self.model.waiting.items() if who}
 
     @invariant()
     def no_two_services_hold_one_claim(self):

@@ -1,10 +1,16 @@
 """The sweep finds what was left behind, one worker at a time, and does not feed on itself."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from contracts import names
+from producers.celery_transport import CeleryTransport
+from producers.publisher import Publisher
+from tests.builders import mac, mac_changed, snapshot
 from tests.calls import calls, lose_calls
 from tests.store.passing_time import let_pass
+from tests.worker.desk import Desk
 from worker.core.circuit import RouterState
 
 pytestmark = pytest.mark.redis
@@ -112,3 +118,25 @@ def test_messages_that_nobody_takes_do_not_pile_up(store):
         assert client.llen(keys.queue(BULK)) == 1
         assert 3 <= client.llen(keys.queue(names.QUEUE_ROUTERS)) <= 6
         lose_calls(store)  # they are back, and the messages lost again
+
+
+def test_a_night_without_routers_workers_leaves_as_many_messages_as_routers(store):
+    """Each event comes when the message for the one before counts as lost."""
+    desk = Desk(store)
+    for n in range(1, 41):
+        let_pass(store, 60_000, ["R1", "R2"])
+        router = f"R{n % 2 + 1}"
+        desk.send(snapshot(f"SVC-{router}", revision=n, router=router, mac=mac(n)))
+    assert len(desk.routers) <= 3
+    assert {"R1", "R2"} <= set(desk.routers)
+
+
+@pytest.mark.parametrize("lane", names.LANES)
+def test_a_night_without_events_workers_leaves_two_messages_of_a_lane(store, lane):
+    transport = CeleryTransport(store.client, prefix=store.keys.prefix)
+    publisher = Publisher(transport, clock=lambda: datetime.now(UTC))
+    for n in range(1, 21):
+        let_pass(store, 60_000)
+        publisher.publish([mac_changed(revision=n)], lane=lane)
+    assert store.journal.depth(lane) == 20
+    assert calls(store.client, store.keys.queue(lane)) == 2 * [[[], lane]]

@@ -1,7 +1,7 @@
 """Claims as people look at them and move them; commits and passes ask for theirs by themselves."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple, cast
 
 import redis
@@ -41,6 +41,15 @@ class Moved(NamedTuple):
     changed: bool
 
 
+def waiting_for(client: redis.Redis, waiters: str, claims: Sequence[str]) -> dict[str, list[str]]:
+    """Who waits for each of these claims; `waiters`: key of the router's set of them."""
+    pipe = client.pipeline(transaction=False)
+    for claim in claims:
+        pipe.zrangebylex(waiters, f"[k|{claim}|", f"(k|{claim}}}")
+    found = zip(claims, pipe.execute(), strict=True)
+    return {claim: [each.rpartition("|")[2] for each in members] for claim, members in found}
+
+
 class Claims:
     """Reads of all routers' claims, and the one change that a person may make."""
 
@@ -54,9 +63,9 @@ class Claims:
         block = self._keys.router_block(router)
         with store_errors():
             held = self._table(block.claims, keys)
-            waiters = self._table(block.waiters, keys)
+            waiters = waiting_for(self._client, block.waiters, sorted(held))
         return [
-            HeldClaim(router, key, scope, holder, strong == 1, tuple(waiters.get(key, ())))
+            HeldClaim(router, key, scope, holder, strong == 1, tuple(waiters[key]))
             for key in sorted(held)
             for scope, (holder, strong) in sorted(held[key].items())
         ]

@@ -14,6 +14,7 @@ from contracts import names
 from contracts.values import Mac48
 from worker.core.facts import Journaled
 from worker.core.outcome import DeadLetter
+from worker.store.claims import waiting_for
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.views import key_pages
@@ -44,13 +45,13 @@ class Finder:
         block = self._keys.router_block(router)
         with store_errors():
             held = cast("list[str | None]", self._client.hmget(block.claims, list(claims)))
-            waiting = cast("list[str | None]", self._client.hmget(block.waiters, list(claims)))
+            waiting = waiting_for(self._client, block.waiters, claims)
         return {
             claim: Claimed(
                 {scope: holder[0] for scope, holder in json.loads(holders or "{}").items()},
-                json.loads(waiters or "[]"),
+                waiting[claim],
             )
-            for claim, holders, waiters in zip(claims, held, waiting, strict=True)
+            for claim, holders in zip(claims, held, strict=True)
         }
 
     def services_naming(self, text: str) -> list[str]:

@@ -29,7 +29,7 @@ class RouterKeys(NamedTuple):
             way, as `lua/_notes.lua` has it.
         claims: hash: claim key -> {scope: [service, strong]} as JSON.
         held: hash: service -> [[claim key, scope], …] as JSON: what it holds, strong or weak.
-        waiters: hash: claim key -> [service, …] as JSON: who waits for it.
+        waiters: sorted set by name: who waits for which claim (`lua/_claims.lua`); what it wants.
         services: set: services of which a row may exist here.
         waiting: hash: service -> {reason, detail, since} as JSON: why it is not in sync.
         state: string: {state, since, …} as JSON; absent while all is well.

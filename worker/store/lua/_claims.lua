@@ -51,34 +51,80 @@ local function without(list, claim)
   return rest
 end
 
--- Whoever waits for `key` is looked at again. Returns whether anybody did.
-local function wake(router, key, stamp, now, routers_due)
-  local text = redis.call('HGET', router.waiters, key)
-  if not text then
-    return false
-  end
-  redis.call('HDEL', router.waiters, key)
-  for _, service in ipairs(cjson.decode(text)) do
-    mark(router, service, 0, now, stamp, routers_due)
-  end
-  return true
-end
+-- Who waits for what, in one sorted set without scores: `k|claim|service`, and `s|service|claim` to
+-- find it from the other side. `p|claim|service`: those behind this one are still to be woken. Nobody
+-- waits but for what it wants.
+local WOKEN_AT_ONCE = 100
 
 local function wait_for(router, key, service)
-  local text = redis.call('HGET', router.waiters, key)
-  local waiters = text and cjson.decode(text) or {}
-  for _, each in ipairs(waiters) do
-    if each == service then
-      return
-    end
-  end
-  waiters[#waiters + 1] = service
-  redis.call('HSET', router.waiters, key, cjson.encode(waiters))
+  router.nobody_waits = false
+  redis.call('ZADD', router.waiters, 0, 'k|' .. key .. '|' .. service,
+    0, 's|' .. service .. '|' .. key)
 end
 
--- What `service` no longer wants becomes weak. Returns whether anybody was woken.
+local function wait_no_more(router, key, service)
+  redis.call('ZREM', router.waiters, 'k|' .. key .. '|' .. service, 's|' .. service .. '|' .. key)
+end
+
+-- Wakes some of those who wait for `key`, from the one behind `last` on (nil: the first).
+local function wake_some(router, key, last, stamp, now, routers_due)
+  local all = 'k|' .. key
+  local found = redis.call('ZRANGEBYLEX', router.waiters,
+    last and '(' .. all .. '|' .. last or '[' .. all .. '|', '(' .. all .. '}',
+    'LIMIT', 0, WOKEN_AT_ONCE)
+  for i, member in ipairs(found) do
+    found[i] = string.sub(member, #all + 2)
+    wait_no_more(router, key, found[i])
+    mark(router, found[i], 0, now, stamp, routers_due)
+  end
+  if #found == WOKEN_AT_ONCE then
+    redis.call('ZADD', router.waiters, 0, 'p|' .. key .. '|' .. found[#found])
+  end
+  return #found > 0
+end
+
+-- Whoever waits for `key` is looked at again. Returns whether anybody did.
+local function wake(router, key, stamp, now, routers_due)
+  if router.nobody_waits then
+    return false
+  end
+  redis.call('ZREMRANGEBYLEX', router.waiters, '[p|' .. key .. '|', '(p|' .. key .. '}')
+  return wake_some(router, key, nil, stamp, now, routers_due)
+end
+
+-- Wakes the next of those who were too many to be woken at once.
+local function wake_more(router, stamp, now, routers_due)
+  local member = not router.nobody_waits
+    and redis.call('ZRANGEBYLEX', router.waiters, '[p|', '(p}', 'LIMIT', 0, 1)[1]
+  if member then
+    redis.call('ZREM', router.waiters, member)
+    local key, last = string.match(member, '^p|(.*)|([^|]*)$')
+    wake_some(router, key, last, stamp, now, routers_due)
+  end
+end
+
+-- `service` waits for nothing but these any more.
+local function wait_for_these(router, service, wants)
+  if router.nobody_waits then
+    return
+  end
+  local mine = 's|' .. service
+  local found = redis.call('ZRANGEBYLEX', router.waiters, '[' .. mine .. '|', '(' .. mine .. '}')
+  for _, member in ipairs(found) do
+    local key, wanted = string.sub(member, #mine + 2), false
+    for _, claim in ipairs(wants) do
+      wanted = wanted or claim[1] == key
+    end
+    if not wanted then
+      wait_no_more(router, key, service)
+    end
+  end
+end
+
+-- What `service` no longer wants becomes weak, and is not waited for. Returns whether anybody was woken.
 local function weaken(router, service, wants, stamp, now, routers_due)
   local woken = false
+  wait_for_these(router, service, wants)
   for _, claim in ipairs(read_held(router, service)) do
     if not has(wants, claim) then
       local holders = read_claim(router, claim[1])

@@ -1,9 +1,11 @@
 -- Ringing for routers. Needs `_marks` and `_call`.
 
 -- Sends a message for `router` unless somebody holds it or one is pending; returns whether it did. A
--- bulk pass that waits for its turn is as good as a message for who asks for bulk alone.
-local function ring(router, for_bulk)
-  if redis.call('EXISTS', router.lease) == 1 then
+-- bulk pass that waits for its turn is as good as a message for who asks for bulk alone. More messages
+-- than routers that are due mean that nobody takes them: then the sweep rings, once they are taken.
+local function ring(router, routers_due, for_bulk)
+  if redis.call('EXISTS', router.lease) == 1
+    or redis.call('LLEN', router.queue) > redis.call('ZCARD', routers_due) then
     return false
   end
   local over_bulk = not for_bulk and redis.call('GET', router.rung) == 'bulk'
@@ -18,8 +20,8 @@ end
 
 -- Rings for some of `routers`: `touched` has their places in it as keys: true, or `bulk` where there
 -- is nothing else.
-local function ring_touched(routers, touched)
+local function ring_touched(routers, touched, routers_due)
   for at, what in pairs(touched) do
-    ring(routers[at], what == 'bulk')
+    ring(routers[at], routers_due, what == 'bulk')
   end
 end

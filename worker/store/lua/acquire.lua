@@ -57,6 +57,7 @@ redis.call('DEL', router.rung)
 look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
 -- Should this holder die, the sweep looks when its lease has run out.
 redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)
+wake_more(router, ARGV[4], now, KEYS[1])
 local most_bulk = (ARGV[13] == '1' or not live) and tonumber(ARGV[12]) or 0
 local marks = due_marks(router, most, most_bulk, now, ARGV[6])
 return {

@@ -67,5 +67,5 @@ for _, each in ipairs(order.marks) do
 end
 redis.call('LPUSH', KEYS[2], order.action)
 redis.call('LTRIM', KEYS[2], 0, ACTIONS - 1)
-ring_touched(routers, touched)
+ring_touched(routers, touched, KEYS[3])
 return 1

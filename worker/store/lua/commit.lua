@@ -210,5 +210,5 @@ local drained = order.lane and #redis.call('ZRANGEBYSCORE', KEYS[6 + 2 * order.l
 if drained then
   redis.call('DEL', KEYS[10 + order.lane])
 end
-ring_touched(routers, touched)
+ring_touched(routers, touched, KEYS[1])
 return { results, braked, let_through_count, alarms, drained and 1 or 0 }

@@ -14,4 +14,4 @@ for i = 6, #ARGV do
   end
   mark(router, ARGV[i], priority, due, ARGV[2], KEYS[1])
 end
-return delay == 0 and ring(router) and 1 or 0
+return delay == 0 and ring(router, KEYS[1]) and 1 or 0

@@ -15,6 +15,7 @@ if redis.call('GET', router.lease) ~= ARGV[2] then
   return { -1, now, {}, 0 }
 end
 look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
+wake_more(router, ARGV[4], now, KEYS[1])
 local marks = due_marks(router, most, tonumber(ARGV[9]), now, ARGV[6])
 if #marks > 0 then
   redis.call('PEXPIRE', router.lease, lease_ms)
@@ -36,6 +37,6 @@ end
 local more = first and first <= now
 note_state(router, more and ARGV[8] or ARGV[7])
 if more then
-  ring(router, not any_due(router, 0, 1, now))
+  ring(router, KEYS[1], not any_due(router, 0, 1, now))
 end
 return { 0, now, {}, more and 1 or 0 }

@@ -1,0 +1,138 @@
+"""Hundreds of services want one MAC: none is forgotten, and no step takes long."""
+
+import pytest
+
+from tests.builders import ipv4, mac
+from worker.core.entry import Claim
+from worker.core.record import Placement, ServiceRecord
+from worker.store.claims import waiting_for
+from worker.store.records import ServiceCommit
+from worker.store.taken import Conclusion
+
+pytestmark = pytest.mark.redis
+
+MAC = Claim(f"mac:{mac(1)}", "dhcp1")
+AT_ONCE = 100
+
+
+def commit(store, *services, wants, generation=0):
+    commits = [
+        ServiceCommit(
+            service,
+            generation,
+            ServiceRecord(service, placements={"R1": Placement(None)}),
+            {"R1": wants(service)},
+            {"R1": 0},
+        )
+        for service in services
+    ]
+    assert all(store.records.commit(commits, 0).done)
+
+
+def pass_over(store, wants, most=500):
+    """One pass; returns how many marks each batch had."""
+    sizes = []
+    batch = store.routers.acquire("R1", "aa", most)
+    while batch is not None and batch.marks:
+        sizes.append(len(batch.marks))
+        asked = [(m.service_id, m.stored.generation, wants(m.service_id)) for m in batch.marks]
+        answers = store.routers.claim("R1", asked)
+        ends = [
+            Conclusion(mark, "postpone" if refused else "confirm", wait_ms=3_600_000)
+            for mark, refused in zip(batch.marks, answers, strict=True)
+        ]
+        assert all(store.routers.conclude("R1", "aa", ends))
+        batch = store.routers.next_batch("R1", "aa", most)
+    return sizes
+
+
+def waiting(store):
+    block = store.keys.router_block("R1")
+    return waiting_for(store.client, block.waiters, [MAC.key])[MAC.key]
+
+
+def holder(store):
+    (held,) = store.claims.at("R1", [MAC.key])
+    return held.holder
+
+
+def only_mac(_service):
+    return frozenset({MAC})
+
+
+def nothing(_service):
+    return frozenset()
+
+
+def services(count):
+    return [f"SVC-{n:04}" for n in range(count)]
+
+
+def test_all_who_wait_are_woken_some_at_a_time(store):
+    first, *others = services(250)
+    commit(store, first, *others, wants=only_mac)
+    assert pass_over(store, only_mac) == [250]
+    assert waiting(store) == others
+    commit(store, first, wants=nothing, generation=1)
+    sizes = pass_over(store, lambda service: nothing(service) if service == first else only_mac(0))
+    assert sum(sizes) == 250
+    assert max(sizes) <= 1 + 2 * AT_ONCE
+    assert holder(store) == others[0]
+    assert waiting(store) == others[1:]
+
+
+def test_where_those_who_are_woken_first_cannot_have_it_a_later_one_gets_it(store):
+    """The first hundreds of those who wait are refused their address as well."""
+    first, *others = services(330)
+    *unlucky, last = others
+    address = Claim(f"address:{ipv4(9)}", "all")
+    wants = {first: {MAC}, last: {MAC}, "OWNER": {address}} | {
+        each: {MAC, address} for each in unlucky
+    }
+
+    def wanted(service):
+        return frozenset(wants[service])
+
+    commit(store, "OWNER", first, *others, wants=wanted)
+    pass_over(store, wanted)
+    assert waiting(store) == others
+    wants[first] = set()
+    commit(store, first, wants=wanted, generation=1)
+    pass_over(store, wanted)
+    assert holder(store) == last
+
+
+def test_who_wants_something_else_by_now_waits_no_more(store):
+    first, *others = services(20)
+    commit(store, first, *others, wants=only_mac)
+    commit(store, *others[:19], wants=nothing, generation=1)
+    assert waiting(store) == []
+    assert not store.client.exists(store.keys.router_block("R1").waiters)
+
+
+def test_a_claim_costs_as_much_with_thousands_who_wait(store):
+    """Before, each of them read and wrote a list of all: 0.5 s for 500 beside 3,000."""
+
+    def usec():
+        stats = store.client.info("commandstats")["cmdstat_evalsha"]
+        return stats["usec"]
+
+    def cost(asking):
+        found = []
+        for _ in range(5):
+            before = usec()
+            store.routers.claim("R1", [(each, 1, only_mac(each)) for each in asking])
+            found.append(usec() - before)
+        return min(found)
+
+    first, *others = services(3_000)
+    commit(store, first, *others[:200], wants=only_mac)
+    few = cost(others[:200])
+    for at in range(200, len(others), 500):
+        commit(store, *others[at : at + 500], wants=only_mac)
+    assert len(waiting(store)) == 2_999
+    many = cost(others[:200])
+    assert many < 4 * few
+    before = usec()
+    commit(store, first, wants=nothing, generation=1)
+    assert usec() - before < 4 * few
