@@ -14,7 +14,7 @@ from typing import Literal
 from simulator.command import Caller, Request
 from simulator.menu import Menu
 from simulator.menus import MENUS
-from simulator.menus.dhcp import SERVER
+from simulator.menus.dhcp import SERVER, trouble_of
 from simulator.menus.ip import POOL, spans
 from simulator.menus.lease import LEASE, LeaseMenu
 from simulator.router import Router
@@ -22,6 +22,7 @@ from simulator.state import Row, Values
 from simulator.values import ZERO_IP, ZERO_MAC, parse_duration
 
 _DHCP = Caller("dhcp")
+_AGE_SINCE = (7, 16)  # NTC: seen with `class-id`
 # seconds of asking after which a wrong address is refused (MAN-SRV 2, 3)
 _AUTHORITATIVE_AFTER = {
     "yes": 0.0,
@@ -85,7 +86,7 @@ def request(router: Router, client: Client, *, bind: bool = True) -> Answer:
     """
     server_id = router.id_of(SERVER, client.server)
     server = MENUS[SERVER].rows(router).rows.get(server_id or "")
-    if server is None or server.disabled:
+    if server is None or server.disabled or trouble_of(router, server):
         return SILENCE
     row = _lease_of(router, server, client, dynamic=False)
     static = row is not None
@@ -271,6 +272,8 @@ def _bind(router: Router, server: Row, row: Row, client: Client, address: str) -
         active["host-name"] = client.host_name
     menu.rows(router).update(row, {**old, **active})
     row.times["last-seen"] = router.now()
+    if row.dynamic and router.version >= _AGE_SINCE:
+        row.times.setdefault("age", router.now())
     _expire_at(router, row, _lease_time(server, row))
     menu.changed(router, old, row)
     _note(router, menu, "set", before, menu.view(router, row))

@@ -45,6 +45,9 @@ DUPLICATE_INTERFACE = "failure: already have interface with such name"
 # the family of the above; the exact words for these menus are assumed
 DUPLICATE_NAME = "failure: item with such name already exists"
 IN_USE = "failure: item is in use"
+# recorded by public clients, without a category
+DUPLICATE_QUEUE = "failure: already have such name"
+DUPLICATE_POOL = "failure: pool with such name exists"
 READ_ONLY_ROW = "failure: can not change dynamic item"
 # LaiArturs/RouterOS_API#9
 BAD_LOGIN = "invalid user name or password (6)"

@@ -50,12 +50,12 @@ class Faults:
         cut_replies: so many replies stop in their middle, by a reset.
         lose_replies: so many writes are done, and the connection is reset instead of a reply.
         wrong_bodies: so many REST requests are carried out and answered with a `200` that
-            has the rows of another menu (seen on 7.22.1 in the first seconds after a boot).
+            has the rows of another menu (QCHR: 7.22.1, in the first seconds after a boot).
         wrong_bodies_after_boot: at each `power_on` and reboot, `wrong_bodies` becomes this.
         wrong_body_of: the menu whose rows those are; of a singleton its object, as a GET
             gives it.
         stray_unauthorized: so many REST requests are carried out and answered with the
-            status 401 of somebody else's request (seen on 7.21.5 after aborted requests).
+            status 401 of somebody else's request (QCHR: 7.21.5, after aborted requests).
         fault_command: the counted faults above meet only commands that end like this; empty
             is all.
         reset_after_commands: a session is reset when it sends one command more than this;

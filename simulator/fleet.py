@@ -37,6 +37,7 @@ def seed_guide(router: Router) -> None:
     """Set up the founding situation: one VLAN with a DHCP server, pool and network."""
     for command, arguments in (
         ("/interface/vlan/add", {"name": "vlan-32", "vlan-id": "32", "interface": "ether2"}),
+        ("/ip/address/add", {"address": "223.203.225.1/24", "interface": "vlan-32"}),
         ("/ip/pool/add", {"name": "pool-vlan-32", "ranges": "223.203.225.100-223.203.225.254"}),
         (
             "/ip/dhcp-server/add",

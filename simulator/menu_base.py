@@ -45,6 +45,7 @@ class MenuBase:
         home: path of the menu whose rows these are, where it is another.
         volatile: whether rows read otherwise without having changed.
         guide_rest: whether REST speaks to it as the guide has it (see `menus.mac_server`).
+        first_id: number of the first row's id.
         expires: the time property at whose end a row expires, if there is one.
     """
 
@@ -60,6 +61,7 @@ class MenuBase:
     home: str = ""
     volatile: bool = False
     guide_rest: bool = False
+    first_id: int = 1
     expires: str = ""
 
     def __init__(self) -> None:

@@ -101,6 +101,7 @@ class Router:
         if table is None:
             menu = self.menus[path]
             table = Table((*menu.indexed, "name") if menu.named else menu.indexed)
+            table.next_id = menu.first_id
             self.tables[path] = table
         return table
 
@@ -235,7 +236,7 @@ class Router:
     def log(self, topics: str, message: str) -> None:
         """Write a line of `/log`; the oldest of a thousand goes (memory-lines: its default)."""
         table = self.table("/log")
-        table.insert({"time": self.date(), "topics": topics, "message": message})
+        table.insert({"time": self.date(), "topics": topics, "message": message, "extra-info": ""})
         if len(table.rows) > _LOG_LINES:
             table.delete(next(iter(table.rows.values())))
 

@@ -90,6 +90,8 @@ _TABLES = {
     "/system/script": "name source policy comment",
     "/ppp/secret": "name service profile comment",
 }
+# LAB: always there
+_DEFAULTS: dict[str, Values] = {"/ip/dns/static": {"type": "A", "ttl": "1d"}}
 
 
 class _Single(Singleton):
@@ -154,7 +156,13 @@ class _Empty(Computed):
 class _Plain(Menu):
     def __init__(self, path: str, names: str) -> None:
         self.path = path
-        own = tuple(Field(name, hidden="") for name in names.split() if name != "comment")
+        held = _DEFAULTS.get(path, {})
+        own = tuple(
+            Field(name, default=held.get(name), hidden="")
+            for name in names.split()
+            if name != "comment"
+        )
+        self.first_id = 0 if path == "/system/scheduler" else 1
         self.fields = (*own, state("dynamic", "false"), DISABLED, COMMENT)
         self.named = names.startswith("name ")
         super().__init__()
@@ -245,8 +253,12 @@ class LogMenu(Menu):
     """The log; lines come from the router itself."""
 
     path = "/log"
+    first_id = 0
     commands = frozenset({"print", "get"})
-    fields = tuple(state(name) for name in ("time", "topics", "message"))
+    fields = (
+        *(state(name) for name in ("time", "topics", "message")),
+        state("extra-info", "", since=(7,)),  # LAB: always there
+    )
 
     def booted(self, router: "Router", table: Table) -> None:
         """Lose what was in memory."""

@@ -8,6 +8,7 @@ from simulator.dhcp_options import encode_value
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu, Singleton
+from simulator.menus.lease_effects import QUEUE
 from simulator.state import Row, Values
 from simulator.values import (
     BOOL,
@@ -16,6 +17,8 @@ from simulator.values import (
     TIME,
     Enum,
     IpList,
+    Kind,
+    Names,
     Number,
     Prefix,
     Ref,
@@ -31,6 +34,37 @@ SERVER = "/ip/dhcp-server"
 NETWORK = "/ip/dhcp-server/network"
 OPTION = "/ip/dhcp-server/option"
 OPTION_SETS = "/ip/dhcp-server/option/sets"
+_ABOUT_SINCE = (7, 16)
+_LAB = (7, 23)
+
+
+class _NotEmpty(Kind):
+    """Text that cannot be empty (MAN)."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Refuse nothing."""
+        if not text:
+            raise errors.invalid_value(name)
+        return text
+
+
+def trouble_of(router: "Router", server: Row) -> str:
+    """Say why a server is invalid (MAN; the words are assumed); nothing: it is not."""
+    interface, relay = server.values["interface"], server.values["relay"]
+    if router.name_of("/interface", interface) is None:
+        return "interface is gone"
+    if server.disabled:
+        return ""
+    addresses = router.table("/ip/address").rows.values()
+    if not any(row.values["interface"] == interface and not row.disabled for row in addresses):
+        return "no IP address on interface"
+    for other in router.table(SERVER).rows.values():
+        if other is server:
+            break
+        same = other.values["interface"] == interface and other.values["relay"] == relay
+        if same and not other.disabled:
+            return "another DHCP server is on this interface"
+    return ""
 
 
 class ServerMenu(Menu):
@@ -38,6 +72,7 @@ class ServerMenu(Menu):
 
     path = SERVER
     named = True
+    volatile = True  # its interface's addresses come and go without it
     fields = (
         Field("name"),
         Field("interface", Ref("/interface"), required=True),
@@ -66,12 +101,12 @@ class ServerMenu(Menu):
             since=(7, 21),
         ),
         Field("support-broadband-tr101", BOOL, default="false", since=(7, 21)),
-        Field("add-dns-entries", BOOL, default="false", since=(7, 23)),
-        Field("add-dns-entries-suffix", hidden="", since=(7, 23)),
+        Field("add-dns-entries", BOOL, default="false", hidden="false", since=(7, 23)),
+        Field("add-dns-entries-suffix", _NotEmpty(), default="lan", since=(7, 23)),
         Field("lease-script", default=""),
         Field("dhcp-option-set", Ref(OPTION_SETS, "none"), default="none", hidden="none"),
-        Field("insert-queue-before", default="first", hidden="first"),
-        Field("parent-queue", default="none", hidden="none"),
+        Field("insert-queue-before", Ref(QUEUE, "first", "bottom"), "first", hidden="first"),
+        Field("parent-queue", Ref(QUEUE, "none"), default="none", hidden="none"),
         Field("allow-dual-stack-queue", BOOL, default="true", hidden="true"),
         state("dynamic", "false"),
         state("invalid", "false"),
@@ -87,10 +122,15 @@ class ServerMenu(Menu):
         return values
 
     def build(self, router: "Router", row: Row) -> Values:
-        """Be invalid without an interface (assumed)."""
+        """Say why it answers nobody (RR: `.about`), and of 7.23 what LAB shows."""
         view = super().build(router, row)
-        if view["interface"].startswith("*"):
+        trouble = trouble_of(router, row)
+        if trouble:
             view["invalid"] = "true"
+        if trouble and router.version >= _ABOUT_SINCE:
+            view[".about"] = trouble
+        if router.version >= _LAB and view["authoritative"] == "yes":
+            del view["authoritative"]
         return view
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:

@@ -1,32 +1,35 @@
-"""`/ip/firewall` (address lists and rules) and `/queue/simple`."""
+"""`/ip/firewall`: address lists and rules."""
 
+from ipaddress import IPv4Address, IPv4Network, summarize_address_range
 from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
-from simulator.menus.lease_effects import ADDRESS_LIST, MARK, QUEUE, bits
+from simulator.menus.lease_effects import ADDRESS_LIST, MARK
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, TIME, Kind, Names, parse_duration, parse_ip
+from simulator.values import BOOL, TIME, Kind, Names, parse_duration
 
 if TYPE_CHECKING:
     from simulator.router import Router
 
 
 class ListAddress(Kind):
-    """An address, range, prefix or host name; /32 is not shown (assumed)."""
+    """An address, range, prefix or host name (MAN: AL); /32 is not shown (assumed)."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse what starts like an address and is none."""
-        if text[:1].isdigit():
-            first, dash, last = text.partition("-")
-            parse_ip(first.partition("/")[0], name)
-            if dash:
-                parse_ip(last, name)
-        elif not text:
+        """Write prefixes without host bits, and ranges that are one as such; the rest is a name."""
+        if not text:
             raise errors.invalid_value(name)
-        return text.removesuffix("/32")
+        first, dash, last = text.partition("-")
+        try:
+            if not dash:
+                return str(IPv4Network(text, strict=False)).removesuffix("/32")
+            nets = list(summarize_address_range(IPv4Address(first), IPv4Address(last)))
+        except ValueError:
+            return text
+        return str(nets[0]).removesuffix("/32") if len(nets) == 1 else text
 
 
 class AddressListMenu(Menu):
@@ -50,12 +53,13 @@ class AddressListMenu(Menu):
         return {**super().fresh(router), "creation-time": router.date()}
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse what is there already (LAB, MAN-REST)."""
-        for each in self.rows(router).having("address", values["address"]):
-            if each is not row and each.values["list"] == values["list"]:
-                raise RouterError(errors.DUPLICATE_ENTRY)
+        """Refuse what is there already (LAB, MAN-REST); beside a disabled one, dynamic (NTC)."""
         if values.get("timeout", "0s") != "0s":
             values["dynamic"] = "true"
+        for each in self.rows(router).having("address", values["address"]):
+            beside = each.disabled and values["dynamic"] == "true"
+            if each is not row and each.values["list"] == values["list"] and not beside:
+                raise RouterError(errors.DUPLICATE_ENTRY)
 
     def changed(self, router: "Router", before: Values | None, row: Row) -> None:
         """Let a timeout run."""
@@ -71,71 +75,10 @@ class AddressListMenu(Menu):
             table.delete(row)
 
 
-class RatePair(Kind):
-    """`rx/tx` in bits a second; `5M/20M` reads back in full (assumed)."""
-
-    def parse(self, text: str, _name: str, _names: Names, /) -> str:
-        """Write the numbers out."""
-        return "/".join(bits(part) for part in text.split("/"))
-
-
-class QueueMenu(Menu):
-    """Simple queues; leases with a rate limit make dynamic ones (defaults: ANS)."""
-
-    path = QUEUE
-    named = True
-    indexed = (MARK,)
-    fields = (
-        Field("name"),
-        Field("target", required=True),
-        Field("dst", hidden=""),
-        Field("parent", default="none"),
-        Field("packet-marks", default=""),
-        Field("priority", default="8/8"),
-        Field("queue", default="default-small/default-small"),
-        Field("limit-at", RatePair(), default="0/0"),
-        Field("max-limit", RatePair(), default="0/0"),
-        Field("burst-limit", RatePair(), default="0/0"),
-        Field("burst-threshold", RatePair(), default="0/0"),
-        Field("burst-time", default="0s/0s"),
-        Field("bucket-size", default="0.1/0.1"),
-        *(Field(f"total-{name}") for name in ("limit-at", "max-limit", "priority", "queue")),
-        *(Field(f"total-burst-{name}") for name in ("limit", "threshold", "time")),
-        Field("total-bucket-size"),
-        Field("time", hidden=""),
-        state("bytes", "0/0"),
-        state("packets", "0/0"),
-        state("rate", "0bps/0bps"),
-        state("dynamic", "false"),
-        state("invalid", "false"),
-        DISABLED,
-        COMMENT,
-    )
-
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (words assumed); make one up (assumed: queueN)."""
-        rows = self.rows(router)
-        if not values.get("name"):
-            values["name"] = next(
-                name
-                for n in range(1, len(rows.rows) + 2)
-                if not rows.having("name", name := f"queue{n}")
-            )
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
-        values["target"] = ",".join(
-            f"{each}/32" if each[:1].isdigit() and "/" not in each else each
-            for each in values["target"].split(",")
-        )
-
-    def check_change(self, router: "Router", row: Row) -> None:
-        """Refuse to change dynamic queues (words assumed)."""
-        del router
-        if row.dynamic:
-            raise RouterError(errors.READ_ONLY_ROW)
-
-
 class RuleMenu(Menu):
     """Firewall rules: order counts, most matchers are free text here (assumed).
+
+    What was not written is not shown (LAB).
 
     Args:
         path: of filter, nat, mangle or raw.
@@ -172,13 +115,13 @@ class RuleMenu(Menu):
                 "place-before",
             ]
         ),
-        Field("log", BOOL, default="false"),
-        Field("log-prefix", default=""),
+        Field("log", BOOL),
+        Field("log-prefix"),
         state("bytes", "0"),
         state("packets", "0"),
         state("invalid", "false"),
         state("dynamic", "false"),
-        DISABLED,
+        Field("disabled", BOOL),
         COMMENT,
     )
 
@@ -190,4 +133,4 @@ class RuleMenu(Menu):
 def menus() -> list[Menu]:
     """Give this module's menus."""
     rules = [RuleMenu(f"/ip/firewall/{name}") for name in ("filter", "nat", "mangle", "raw")]
-    return [AddressListMenu(), QueueMenu(), *rules]
+    return [AddressListMenu(), *rules]

@@ -29,6 +29,7 @@ _PORTS = {
     "winbox": 8291,
     "api-ssl": 8729,
 }
+_NO_END = "value of range must have ip address after '-'"
 _PROXY_SINCE = (7, 23)  # RR, LAB
 
 
@@ -36,12 +37,24 @@ class Ranges(Kind):
     """Address ranges: `a-b`, `a/len` or `a`, with commas between."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse what is none."""
+        """Refuse what is none, one without an end in recorded words."""
+        for part in text.split(","):
+            _, dash, last = part.partition("-")
+            if dash and not _is_ip(last):
+                raise RouterError(_NO_END, 1)
         try:
             spans(text)
         except ValueError:
             raise errors.invalid_value(name) from None
         return text
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def spans(ranges: str) -> list[range]:
@@ -92,8 +105,8 @@ class PoolMenu(Menu):
         return view
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (words assumed)."""
-        self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
+        """Refuse a name that is taken (seen in public logs)."""
+        self.refuse_double(router, row, values, errors.DUPLICATE_POOL)
 
 
 def used_addresses(router: "Router") -> "Iterator[Values]":
@@ -187,6 +200,7 @@ class ServiceMenu(Menu):
 
     path = "/ip/service"
     named = True
+    first_id = 0
     fields = (
         Field("name", readonly=True),
         Field("port", Number(1, 65535)),

@@ -12,8 +12,9 @@ from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
 from simulator.menus.lease_effects import QUEUE, follow
+from simulator.rates import queue_fields
 from simulator.state import Row, Table, Values
-from simulator.values import BOOL, MAC, ZERO_IP, ZERO_MAC, IpOrPool, Names, Ref, RefList, Time
+from simulator.values import BOOL, MAC, ZERO_IP, ZERO_MAC, IpOrPool, Kind, Names, Ref, RefList, Time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +41,18 @@ class _OptionSet(Ref):
         return super().parse(text or "none", name, names)
 
 
+class _RateLimit(Kind):
+    """A rate in the form that MAN-CLI has; the words of a refusal are assumed."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Keep it as written."""
+        try:
+            queue_fields(text or "0")
+        except ValueError:
+            raise errors.invalid_value(name) from None
+        return text
+
+
 class LeaseMenu(Menu):
     """Leases."""
 
@@ -56,7 +69,7 @@ class LeaseMenu(Menu):
         Field("use-src-mac", BOOL, hidden="false"),
         Field("block-access", BOOL, hidden="false"),
         Field("always-broadcast", BOOL, hidden="false"),
-        Field("rate-limit", hidden=""),
+        Field("rate-limit", _RateLimit(), hidden=""),
         Field("routes", hidden=""),
         Field("dhcp-option", RefList(OPTION), default=""),
         Field("dhcp-option-set", _OptionSet(OPTION_SETS, "none"), hidden="none"),
@@ -205,6 +218,7 @@ class LeaseMenu(Menu):
             values = {**row.values, "dynamic": "false"}
             self.check(router, row, values)
             before = self.view(router, row)
+            row.times.pop("age", None)  # NTC: of dynamic rows alone
             table.update(row, values)
             router.wrote(request, before, self.view(router, row))
         return Result()

@@ -7,6 +7,7 @@ RouterOS 6 ("to", "from") and 7 ("for").
 
 from typing import TYPE_CHECKING
 
+from simulator.rates import queue_fields
 from simulator.state import Row, Values
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ QUEUE = "/queue/simple"
 ARP = "/ip/arp"
 SERVER = "/ip/dhcp-server"
 MARK = "_lease"  # a stored value that no field shows
-_UNITS = {"k": 1000, "M": 1000000, "G": 1000000000}
+_PLACE = "_place"  # likewise: before which queue, `first` or `bottom`
 
 
 def follow(router: "Router", before: Values | None, row: Row | None) -> None:
@@ -55,14 +56,22 @@ def _wanted(router: "Router", lease: Values) -> list[tuple[str, Values]]:
         if name
     ]
     if lease.get("rate-limit"):
-        limit = _limit(lease["rate-limit"])
         queue = {"name": f"dhcp-ds<{mac}>", "target": f"{address}/32", MARK: mark}
-        # limit-at and max-limit both are the rate (HLP)
-        wanted.append((QUEUE, {**queue, "max-limit": limit, "limit-at": limit}))
+        queue |= _of_lease_or_server(lease, of_server)
+        wanted.append((QUEUE, {**queue, **queue_fields(lease["rate-limit"])}))
     if of_server.get("add-arp") == "true":
         arp = {"address": address, "mac-address": mac, "interface": of_server["interface"]}
         wanted.append((ARP, {**arp, "dhcp": "true", "complete": "true", MARK: mark}))
     return wanted
+
+
+def _of_lease_or_server(lease: Values, server: Values) -> Values:
+    """Give what a lease, else its server, says of the queue (MAN-CLI, MAN: first by default)."""
+    parent = lease.get("parent-queue") or server.get("parent-queue", "none")
+    place = lease.get("insert-queue-before") or server.get("insert-queue-before", "first")
+    kind = lease.get("queue-type")
+    types = {} if not kind else {"queue": kind if "/" in kind else f"{kind}/{kind}"}
+    return {"parent": parent, _PLACE: place, **types}
 
 
 def _mark(lease: Values) -> str:
@@ -85,24 +94,16 @@ def _add(router: "Router", path: str, values: Values) -> None:
     if any(values.items() <= row.values.items() for row in table.having(MARK, values[MARK])):
         return
     if path == ADDRESS_LIST and any(
-        row.values["list"] == values["list"] for row in table.having("address", values["address"])
+        row.values["list"] == values["list"] and not row.disabled
+        for row in table.having("address", values["address"])
     ):
         return  # there by somebody's hand
-    table.insert({**menu.fresh(router), **values, "dynamic": "true"})
-
-
-def _limit(rate: str) -> str:
-    """Turn `rx[/tx]` into the queue's numbers; tx is rx when not given."""
-    first = rate.split(" ", 1)[0]
-    receive, _, send = first.partition("/")
-    return f"{bits(receive)}/{bits(send or receive)}"
-
-
-def bits(text: str) -> str:
-    """Write a rate such as `5M` out in full; what is none stays as it is."""
-    factor = _UNITS.get(text[-1:], 1)
-    digits = text[:-1] if factor > 1 else text
-    return str(int(digits) * factor) if digits.isascii() and digits.isdigit() else text
+    first = next(iter(table.rows.values()), None)
+    row = table.insert({**menu.fresh(router), **values, "dynamic": "true"})
+    place = values.get(_PLACE, "bottom")
+    before = first if place == "first" else table.rows.get(place)
+    if before is not None:
+        table.move(row, before)
 
 
 def _log(router: "Router", lease: Values, *, assigned: bool) -> None:

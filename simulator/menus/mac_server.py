@@ -10,7 +10,7 @@ from simulator.command import Request
 from simulator.errors import missing
 from simulator.fields import COMMENT, Field
 from simulator.menu import Menu
-from simulator.state import Row, Table, Values
+from simulator.state import Row, Values
 from simulator.values import BOOL, IP, MAC, IpList
 
 if TYPE_CHECKING:
@@ -22,15 +22,10 @@ DUPLICATE_MAC = "could not add item - item with such MAC address already exists"
 
 class _GuideMenu(Menu):
     guide_rest = True
+    first_id = 0  # the guide's
 
     def exists(self, router: "Router") -> bool:
         return router.options.with_mac_server
-
-    def rows(self, router: "Router") -> Table:
-        table = super().rows(router)
-        if not table.rows and table.next_id == 1:
-            table.next_id = 0  # the guide's first id is *0
-        return table
 
 
 class MacServerMenu(_GuideMenu):

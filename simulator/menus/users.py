@@ -69,7 +69,7 @@ class UserMenu(Menu):
         self.rows(router).insert(self.fresh(router) | own)
 
     def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (words assumed)."""
+        """Refuse a name that is taken (QCHR)."""
         self.refuse_double(router, row, values, "failure: user with the same name already exists")
 
 

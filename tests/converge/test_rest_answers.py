@@ -141,6 +141,6 @@ def test_an_empty_list_cannot_be_told_apart_and_the_hourly_report_finds_the_row(
     passes.run()
     (alert,) = passes.store.alerts.open()
     assert (alert.kind, alert.subject) == ("drift", "R1")
-    assert leasewire("reconcile", "R1").code == 0
+    assert leasewire("reconcile", "R1", "--apply").code == 0
     passes.run()
     assert passes.rows() == set()

@@ -1,0 +1,124 @@
+"""`/queue/simple`: in strict order, the first that fits takes the packet."""
+
+from typing import TYPE_CHECKING
+
+from simulator import errors
+from simulator.errors import RouterError
+from simulator.fields import COMMENT, DISABLED, Field, state
+from simulator.menu import Menu
+from simulator.menus.lease_effects import MARK, QUEUE
+from simulator.rates import bits, pair
+from simulator.state import Row, Values
+from simulator.values import Kind, Names, Ref
+
+if TYPE_CHECKING:
+    from simulator.router import Router
+
+# those that every router has (ANS)
+_TYPES = frozenset(
+    {
+        *("default", "ethernet-default", "wireless-default", "synchronous-default"),
+        *("hotspot-default", "pcq-upload-default", "pcq-download-default"),
+        *("only-hardware-queue", "multi-queue-ethernet-default", "default-small"),
+    }
+)
+_PAIRS = (
+    *("bytes", "dropped", "packet-rate", "packets", "pcq-queues"),
+    *("queued-bytes", "queued-packets", "rate"),
+)
+
+
+class RatePair(Kind):
+    """`rx/tx` in bits a second; `5M/20M` reads back in full (assumed)."""
+
+    def parse(self, text: str, name: str, _names: Names, /) -> str:
+        """Write the numbers out."""
+        try:
+            return "/".join(map(bits, pair(text)))
+        except ValueError:
+            raise errors.invalid_value(name) from None
+
+
+class Parent(Ref):
+    """Another queue; refused without a category, as recorded."""
+
+    def parse(self, text: str, name: str, names: Names, /) -> str:
+        """Accept a name that is there."""
+        try:
+            return super().parse(text, name, names)
+        except RouterError as error:
+            raise RouterError(error.text) from None
+
+
+class QueueTypes(Kind):
+    """`rx/tx` names of queue types."""
+
+    def parse(self, text: str, name: str, names: Names, /) -> str:
+        """Accept names that are there (words: those of a parent)."""
+        for each in text.split("/"):
+            if each not in _TYPES and names.id_of("/queue/type", each) is None:
+                raise RouterError(errors.no_match(name).text)
+        return text
+
+
+class QueueMenu(Menu):
+    """Simple queues; leases with a rate limit make dynamic ones (defaults: ANS, TF)."""
+
+    path = QUEUE
+    named = True
+    indexed = (MARK,)
+    fields = (
+        Field("name"),
+        Field("target", required=True),
+        Field("dst", hidden=""),
+        Field("parent", Parent(QUEUE, "none"), default="none"),
+        Field("packet-marks", default=""),
+        Field("priority", default="8/8"),
+        Field("queue", QueueTypes(), default="default-small/default-small"),
+        Field("limit-at", RatePair(), default="0/0"),
+        Field("max-limit", RatePair(), default="0/0"),
+        Field("burst-limit", RatePair(), default="0/0"),
+        Field("burst-threshold", RatePair(), default="0/0"),
+        Field("burst-time", default="0s/0s"),
+        Field("bucket-size", default="0.1/0.1"),
+        *(Field(f"total-{name}") for name in ("limit-at", "max-limit", "priority", "queue")),
+        *(Field(f"total-burst-{name}") for name in ("limit", "threshold", "time")),
+        Field("total-bucket-size"),
+        Field("time", hidden=""),
+        *(state(name, "0/0") for name in _PAIRS),
+        *(state(f"total-{name}", "0") for name in _PAIRS),
+        state("dynamic", "false"),
+        state("invalid", "false"),
+        DISABLED,
+        COMMENT,
+    )
+
+    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+        """Refuse a taken name and limits above the most; make a name up (assumed: queueN)."""
+        rows = self.rows(router)
+        if not values.get("name"):
+            values["name"] = next(
+                name
+                for n in range(1, len(rows.rows) + 2)
+                if not rows.having("name", name := f"queue{n}")
+            )
+        self.refuse_double(router, row, values, errors.DUPLICATE_QUEUE)
+        ways = zip(pair(values["limit-at"]), pair(values["max-limit"]), strict=True)
+        for way, (least, most) in zip(("upload", "download"), ways, strict=True):
+            if 0 < int(most) < int(least):
+                raise RouterError(f"failure: {way}-max-limit less than {way}-limit")
+        values["target"] = ",".join(
+            f"{each}/32" if each[:1].isdigit() and "/" not in each else each
+            for each in values["target"].split(",")
+        )
+
+    def check_change(self, router: "Router", row: Row) -> None:
+        """Refuse to change dynamic queues (words assumed)."""
+        del router
+        if row.dynamic:
+            raise RouterError(errors.READ_ONLY_ROW)
+
+
+def menus() -> list[Menu]:
+    """Give this module's menus."""
+    return [QueueMenu()]
