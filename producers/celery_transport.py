@@ -61,7 +61,7 @@ class CeleryTransport:
         try:
             share = self._headroom.share()
             if share >= INTAKE_ENDS:
-                raise PublishFailed(_too_full(share))
+                raise PublishFailed(_too_full(share, self._headroom.limit))
             return self._write(events, lane)
         except RedisError as error:
             kind = KeyRefused if refuses_us(error) else PublishFailed
@@ -108,9 +108,9 @@ def _text(reply: str | bytes) -> str:
     return reply.decode() if isinstance(reply, bytes) else reply
 
 
-def _too_full(share: float) -> str:
+def _too_full(share: float, limit: str) -> str:
     return (
-        f"Redis uses {share:.0%} of its maxmemory: from {INTAKE_ENDS:.0%} on nothing is taken in, "
+        f"Redis uses {share:.0%} of {limit}: from {INTAKE_ENDS:.0%} on nothing is taken in, "
         "so that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
         "wait until it is drained, and publish again"
     )

@@ -2,7 +2,7 @@
 
 Who calls it: the publisher, before it writes. Folding an event needs memory too (a record, an
 outcome, a line of history): from `INTAKE_ENDS` of maxmemory on nothing more is taken in, and the
-rest is the workers'.
+rest is the workers'. Where none is set the memory of Redis's host counts as the limit.
 """
 
 from collections.abc import Callable
@@ -29,9 +29,11 @@ class Headroom:
         self._clock = clock
         self._looked_at: float | None = None
         self._share = 0.0
+        self.limit = ""
+        """What `share` is a share of, in words; empty before the first look."""
 
     def share(self) -> float:
-        """Used memory as a share of maxmemory; 0 where there is no limit, or we may not know."""
+        """Used memory as a share of maxmemory, else of the host's; 0 where we may not know."""
         now = self._clock()
         if self._looked_at is None or now - self._looked_at >= LOOK_EVERY_S:
             self._share = self._look()
@@ -43,5 +45,7 @@ class Headroom:
             info = self._redis.info("memory")
         except ResponseError:
             return 0.0  # a user who may not ask: the server's own limit is what is left
-        limit = int(info.get("maxmemory", 0))
+        limit, self.limit = int(info.get("maxmemory", 0)), "its maxmemory"
+        if not limit:  # the system ends a Redis that takes all of its memory, and does so again
+            limit, self.limit = int(info.get("total_system_memory", 0)), "its host's memory"
         return int(info["used_memory"]) / limit if limit else 0.0

@@ -66,7 +66,7 @@ BLOCKED = {"state": "blocked", "since_ms": ago(1)}
 
 SITUATIONS = {
     "all well": (WELL, []),
-    "no limit": (redis(limit=0, used=10**12), []),
+    "no limit": (redis(limit=0, used=10**12), [("warning", "memory")]),
     "59 %": (redis(used=59 * MB), []),
     "60 %": (redis(used=60 * MB), [("warning", "memory")]),
     "80 %": (redis(used=80 * MB), [("critical", "memory")]),
@@ -154,3 +154,9 @@ def test_days_are_told_from_the_slope_of_all_samples():
     noisy = growing(8).redis.samples
     jumped = [each._replace(used=each.used + (n % 2) * 1000) for n, each in enumerate(noisy)]
     assert redis(used=40 * MB, samples=jumped).redis.days_left == pytest.approx(5, rel=0.05)
+
+
+def test_without_maxmemory_the_hosts_memory_counts():
+    critical, warning = assess(redis(limit=0, host=100 * MB, used=80 * MB), 3600)
+    assert critical.detail.startswith("80% of the host's memory is used")
+    assert warning.detail.startswith("Redis has no maxmemory")

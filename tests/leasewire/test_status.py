@@ -1,6 +1,7 @@
 """`leasewire status` over a real store, and the exit code that monitoring goes by."""
 
 import json
+from contextlib import contextmanager
 
 import pytest
 
@@ -150,6 +151,23 @@ def test_it_is_never_better_than_the_worst_alert_that_is_open_and_not_muted(
     assert whats(document) == {("warning", "routers")}
 
 
+@contextmanager
+def maxmemory(client, limit):
+    before = client.config_get("maxmemory")["maxmemory"]
+    client.config_set("maxmemory", limit)
+    yield
+    client.config_set("maxmemory", before)
+
+
+def test_a_redis_without_a_limit_is_a_warning(world, workers, store, status):
+    assert status()["findings"] == []
+    with maxmemory(store.client, 0):
+        document = status()
+    assert whats(document) == {("warning", "memory")}
+    assert "has no maxmemory" in document["findings"][0]["detail"]
+    assert document["redis"]["used_share"] < 0.5, "of the host's memory"
+
+
 def test_days_left_are_told_from_the_samples(world, workers, store, status):
     status()  # scripts and buffers of the first call are no growth of what is kept
     now, used = store.records.now_ms(), store.client.info("memory")["used_memory"]
@@ -157,11 +175,8 @@ def test_days_left_are_told_from_the_samples(world, workers, store, status):
     for number in range(30, -1, -1):
         sample = Sample(now - number * SAMPLE_MS, used - number * growth)
         store.client.lpush(store.keys.samples, json.dumps(sample))
-    store.client.config_set("maxmemory", used * 2)
-    try:
+    with maxmemory(store.client, used * 2):
         document = status()
-    finally:
-        store.client.config_set("maxmemory", 0)
     # 0.6 of what is used is left: not where a few buffers more make another digit of it.
     assert document["redis"]["days_left"] == pytest.approx(0.6, abs=0.1)
     assert document["redis"]["used_share"] == pytest.approx(0.5, abs=0.05)

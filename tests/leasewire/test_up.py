@@ -169,6 +169,19 @@ def test_server_that_dies_is_started_again(up, short_path):
         assert client.get("kept") == "yes"
 
 
+def test_the_limit_of_its_memory_can_be_said(up, short_path):
+    ready(up("--maxmemory", "64MB"))
+    with closing(server_in(short_path).client()) as client:
+        assert client.info("memory")["maxmemory"] == 64 << 20
+
+
+@pytest.mark.parametrize("size", ["lots", "0", "-1", "2 gb"])
+def test_a_limit_that_is_no_size_is_refused(up, size):
+    process = up("--maxmemory", size)
+    _, err = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, "must be a size such as 512mb" in err) == (2, True), err
+
+
 def test_directory_of_something_else_is_left_alone(up, short_path):
     (short_path / "data").mkdir(mode=0o755)
     (short_path / "data" / "thesis.txt").write_text("mine")

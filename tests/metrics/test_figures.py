@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from leasewire.context import Context
+from leasewire.host_memory import memory_here
 from producers.outcomes.deliveries import Deliveries
 from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.leasewire.conftest import LEASES
@@ -49,7 +50,7 @@ def test_an_installation_where_nothing_happened(world, seen):
     assert found.value("leasewire_redis_up") == 1
     assert found.value("leasewire_redis_aof_enabled") == 1
     assert found.value("leasewire_redis_aof_ok") == 1
-    assert found.value("leasewire_redis_memory_limit_bytes") == 0
+    assert found.value("leasewire_redis_memory_limit_bytes") == memory_here() // 2
     assert found.value("leasewire_redis_memory_used_bytes") > 100_000
     assert found.value("leasewire_workers", kind="events") == 0
     assert found.by("leasewire_findings", "what", level="critical") == {"workers": 2}

@@ -328,6 +328,19 @@ def test_from_80_percent_on_nothing_is_taken_in_until_there_is_room_again(own_va
         assert publish_at(0.75, 3)
 
 
+class FullHost:
+    """A Redis without maxmemory on a host that is nearly full."""
+
+    def info(self, section):
+        return {"maxmemory": 0, "total_system_memory": 1_000, "used_memory": 850}
+
+
+def test_without_maxmemory_the_hosts_memory_ends_intake(publisher, lane):
+    publisher._transport._headroom = Headroom(FullHost())  # noqa: SLF001 - a host cannot be filled
+    with pytest.raises(PublishFailed, match="uses 85% of its host's memory: from 80% on nothing"):
+        publisher.publish([mac_changed(1)])
+
+
 def test_a_user_who_may_not_ask_how_full_redis_is_publishes_all_the_same(own_valkey, prefix):
     with own_valkey.client() as client:
         client.execute_command("ACL", "SETUSER", "default", "-info")

@@ -2,6 +2,9 @@
 
 import pytest
 
+from leasewire.embedded import EmbeddedServer
+from leasewire.host_memory import memory_here
+
 pytestmark = pytest.mark.redis
 
 
@@ -21,3 +24,10 @@ def test_it_never_evicts_and_listens_on_no_port(own_valkey):
         assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
         assert client.config_get("port")["port"] == "0"
         assert client.config_get("appendonly")["appendonly"] == "yes"
+
+
+def test_its_memory_has_a_limit_that_is_half_of_what_there_is(own_valkey, short_directory):
+    with own_valkey.client() as client:
+        assert int(client.config_get("maxmemory")["maxmemory"]) == memory_here() // 2
+    with EmbeddedServer(short_directory, maxmemory="64mb") as other, other.client() as client:
+        assert int(client.config_get("maxmemory")["maxmemory"]) == 64 << 20

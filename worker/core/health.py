@@ -38,7 +38,8 @@ Critical (exit 2):
 
 Warning (exit 1):
   memory      {MEMORY_WARNS:.0%} of maxmemory or more, or less than {DAYS_WARN:g} days left \
-(told from {DAYS_COUNT_FROM:.0%} on)
+(told from {DAYS_COUNT_FROM:.0%} on);
+              no maxmemory is set: the host's memory counts instead
   journal     the oldest event is due for more than {JOURNAL_WARNS_S} s
   marks       a service of a router that is up is due for more than {MARK_WARNS_S} s
   routers     one is unreachable, or waits for a person
@@ -92,18 +93,25 @@ def _redis(vitals: Vitals) -> Iterator[Finding]:
 
 def _memory(vitals: Vitals) -> Iterator[Finding]:
     share, days = vitals.redis.share, vitals.redis.days_left
+    of = vitals.redis.ceiling_words
+    if not vitals.redis.limit:
+        words = f"Redis has no maxmemory: only {INTAKE_ENDS:.0%} of its host's memory ends intake"
+        yield Finding(
+            *("warning", "memory", f"{words}, and the system may end Redis before"),
+            "set maxmemory to about half of the memory that Redis may use",
+        )
     if share is None:
         return
     advice = "raise maxmemory; `leasewire status --memory` shows what takes it"
     if share >= INTAKE_ENDS:
-        words = f"{share:.0%} of maxmemory is used: from {INTAKE_ENDS:.0%} on intake is refused"
+        words = f"{share:.0%} of {of} is used: from {INTAKE_ENDS:.0%} on intake is refused"
         yield Finding("critical", "memory", words, advice)
     elif days is not None and days < DAYS_WARN and share >= DAYS_COUNT_FROM:
         level: Level = "critical" if days < DAYS_CRITICAL else "warning"
         words = f"{days:.1f} days until intake is refused, at the rate of the last hours"
         yield Finding(level, "memory", f"{words} (under {DAYS_WARN:g})", advice)
     elif share >= MEMORY_WARNS:
-        words = f"{share:.0%} of maxmemory is used ({MEMORY_WARNS:.0%} or more)"
+        words = f"{share:.0%} of {of} is used ({MEMORY_WARNS:.0%} or more)"
         yield Finding("warning", "memory", words, advice)
 
 

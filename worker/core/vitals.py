@@ -29,6 +29,7 @@ class RedisVitals:
         server: its name and version.
         used: memory used.
         limit: maxmemory; 0: none is set.
+        host: memory of its host; 0: it does not say.
         policy: maxmemory-policy; empty where it may not be asked.
         appendonly: whether an append-only file is kept.
         written: whether its last write, and the last rewrite, went well.
@@ -41,17 +42,28 @@ class RedisVitals:
     policy: str
     appendonly: bool
     written: bool
+    host: int = 0
     samples: Sequence[Sample] = ()
 
     @property
+    def ceiling(self) -> int:
+        """What may be used at the most: maxmemory, else the host's memory; 0: not known."""
+        return self.limit or self.host
+
+    @property
+    def ceiling_words(self) -> str:
+        """What `ceiling` is."""
+        return "maxmemory" if self.limit else "the host's memory"
+
+    @property
     def share(self) -> float | None:
-        """Used memory as a share of the limit; None: there is no limit."""
-        return self.used / self.limit if self.limit else None
+        """Used memory as a share of the ceiling; None: that is not known."""
+        return self.used / self.ceiling if self.ceiling else None
 
     @property
     def days_left(self) -> float | None:
         """Until intake ends, at the rate of the last hours; None: not known, or never."""
-        if not self.limit or len(self.samples) < _ENOUGH_SAMPLES:
+        if not self.ceiling or len(self.samples) < _ENOUGH_SAMPLES:
             return None
         days = [(each.at_ms - self.samples[0].at_ms) / 86_400_000 for each in self.samples]
         mean_day = sum(days) / len(days)
@@ -63,7 +75,7 @@ class RedisVitals:
         )
         if not spread or together <= 0:
             return None
-        left = self.limit * INTAKE_ENDS - self.used
+        left = self.ceiling * INTAKE_ENDS - self.used
         return max(0.0, left * spread / together)
 
 

@@ -98,8 +98,8 @@ class Backlogs:
         share, depth = vitals.redis.share, vitals.journal[QUEUE_EVENTS].depth
         if share is not None and share >= INTAKE_ENDS:
             found["memory"] = (
-                f"{share:.0%} of Redis's maxmemory is used: from {INTAKE_ENDS:.0%} on no events "
-                "are taken in; see `leasewire status --memory`"
+                f"{share:.0%} of {vitals.redis.ceiling_words} is used by Redis: from "
+                f"{INTAKE_ENDS:.0%} on no events are taken in; see `leasewire status --memory`"
             )
         told = self._store.alerts.find("intake-full", "journal") is not None
         if is_closed(depth, INTAKE_DEPTH, closed=told):

@@ -118,6 +118,7 @@ class VitalsReader:
             server=f"{name} {info.get('valkey_version') or info.get('redis_version')}",
             used=int(info["used_memory"]),
             limit=int(info.get("maxmemory", 0)),
+            host=int(info.get("total_system_memory", 0)),
             policy=str(info.get("maxmemory_policy", "")),
             appendonly=bool(info.get("aof_enabled", 0)),
             written=set(ok) <= {"ok", None},
