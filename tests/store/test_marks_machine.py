@@ -105,6 +105,10 @@ class MarksMachine(RuleBasedStateMachine):
                 self.mark([name])
                 self.notes[name] = [holder, NOW]
 
+    def given_up(self):
+        """Services that were given up, of which the note waits for their next look."""
+        return {n for n, (_, look) in self.notes.items() if look == NOW and n not in self.marks}
+
     def due(self):
         """What the next batch has: all live marks, or else those of bulk."""
         marks = [(p, due, name) for name, (p, due, _) in self.marks.items() if due <= self.now]
@@ -250,9 +254,12 @@ class MarksMachine(RuleBasedStateMachine):
 
     @rule()
     def a_worker_finds_no_slot(self):
+        # A holder whose lease ran out leaves the router to the sweep, with work or without.
+        listed = self.client.zscore(self.store.keys.routers_due, "R1") is not None
+        assert listed or not (self.marks or set(self.notes) - self.given_up())
         self.routers.put_off("R1", PUT_OFF_S * 1000)
         free = self.holds() is None and self.parked_until <= self.now
-        if free and (self.marks or self.notes):
+        if free and listed:
             self.rung_until = self.now + PUT_OFF_S
 
     @rule()
@@ -322,8 +329,7 @@ class MarksMachine(RuleBasedStateMachine):
     def all_rests_until_it_is_done(self):
         """Left alone, the sweep brings somebody who finds every mark and every note."""
         self.rested = True
-        # Of one that was given up the note waits for its next look.
-        given_up = {n for n, (_, look) in self.notes.items() if look == NOW and n not in self.marks}
+        given_up = self.given_up()
         owed = (set(self.marks) | set(self.notes)) - given_up
         for _ in range(8):
             self.time_passes(2500)

@@ -83,11 +83,11 @@ def test_what_redis_kept_us_from_ending_counts_no_attempt(store, monkeypatch, is
     run = Scripts.run
     away = []
 
-    def failing(self, name, keys, args):
+    def failing(self, name, keys, args, **more):
         if name == "commit" or (away and not is_back):
             away.append(name)
             raise StoreUnavailable("Connection closed by server.")
-        return run(self, name, keys, args)
+        return run(self, name, keys, args, **more)
 
     with monkeypatch.context() as patch:
         patch.setattr(Scripts, "run", failing)
