@@ -23,12 +23,12 @@ from worker.convergence.reporting import make_report
 from worker.convergence.round import Rounds, Tally
 from worker.convergence.slots import Place, Slots
 from worker.core.applied_policy import AppliedPolicy
-from worker.core.circuit import TAKES_NO_WRITES, BackOff
+from worker.core.circuit import RECOVERY_S, TAKES_NO_WRITES, BackOff
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
 from worker.core.record import ServiceRecord
-from worker.errors import LeaseLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
+from worker.errors import LeaseLost, OutcomeUnknown, PutOff, RouterBlocked, RouterUnreachable
 from worker.ports import RouterSession, RouterSessions
 from worker.store.store import Store
 from worker.store.taken import BULK_ALONE, Acquired, PolicyDiffers
@@ -150,6 +150,9 @@ class Converge:
                 self._put_off_unknown(acquired, hold)
         except LeaseLost:
             log.warning("router.lease_lost", router=router)
+        except PutOff:
+            self.store.fleet.let_go(router, token)
+            self.store.routers.put_off(router, round(RECOVERY_S * 1000))
         except RouterBlocked as error:
             outages.blocked(error)
         except RouterUnreachable as error:
