@@ -29,6 +29,20 @@ class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by wha
         self.cause = cause
 
 
+class ReadTooLong(RouterUnreachable):
+    """A whole table did not come to its end in the time (s) that a read may take."""
+
+    def __init__(self, router: str, seconds: float) -> None:
+        super().__init__(router, f"reading all leases: not over in {seconds:g} s")
+
+
+class PutOff(LeasewireError):  # noqa: N818
+    """What can wait did not go: give the router back, and let the next pass do the rest.
+
+    The session is closed, and the router is well.
+    """
+
+
 class OutcomeUnknown(RouterUnreachable):
     """Written, but no answer was seen: throw the connection away and read before writing again."""
 

@@ -24,7 +24,7 @@ from worker.convergence.reporting import make_report
 from worker.convergence.round import Rounds, Tally
 from worker.convergence.slots import Place, Slots
 from worker.core.applied_policy import AppliedPolicy
-from worker.core.circuit import INTERNAL_ERROR, TAKES_NO_WRITES, BackOff
+from worker.core.circuit import INTERNAL_ERROR, RECOVERY_S, TAKES_NO_WRITES, BackOff
 from worker.core.entry import Entry, wanted_router
 from worker.core.operations import Waiting
 from worker.core.policy import RouterPolicy
@@ -34,6 +34,7 @@ from worker.errors import (
     LeaseLost,
     LeasewireError,
     OutcomeUnknown,
+    PutOff,
     RouterBlocked,
     RouterBusy,
     RouterUnreachable,
@@ -191,6 +192,8 @@ class Converge:
         except RouterBusy:
             log.warning("router.busy", router=hold.router)
             self._let_go(hold, PUT_OFF_MS)
+        except PutOff:
+            self._let_go(hold, round(RECOVERY_S * 1000))
         except RouterBlocked as error:
             outages.blocked(error)
         except RouterUnreachable as error:

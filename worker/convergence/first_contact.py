@@ -9,20 +9,22 @@ import structlog
 
 from worker.convergence.full_read import read_fully
 from worker.convergence.hold import Hold
+from worker.convergence.outages import REBUILD
+from worker.core.alerts import AlertKind
 from worker.core.census import Census, census, tagged_rows
 from worker.core.planner import wanted_at
 from worker.core.policy import RouterPolicy
-from worker.errors import RouterBlocked
+from worker.errors import PutOff, ReadTooLong, RouterBlocked
 from worker.ports import RouterSession
-from worker.store.fleet import BULK
+from worker.store.fleet import BULK, SURVEY_GOOD_MS
 from worker.store.store import Store
 from worker.store.taken import Acquired
 
 log = structlog.get_logger()
 
-REBUILD: Final = "rebuild"
-"""Why a router is blocked of which many rows of ours are gone."""
 _NAMED: Final = 3
+TABLE_NOT_READ: Final[AlertKind] = "table-not-read"
+_AGAIN_MS: Final = 3_600_000
 _RESTART_MS: Final = 60_000
 """A router that booted so much later than it was seen to was restarted; clocks differ by less."""
 
@@ -43,6 +45,7 @@ def make_sure(
         RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans` or `rebuild`: nothing was
             written.
         RouterUnreachable: it could not be read.
+        PutOff: its table takes too long, and was looked through before: that is tried once an hour.
     """
     if session.serial and session.serial == acquired.serial:
         due = acquired.survey_due
@@ -51,9 +54,25 @@ def make_sure(
     if policy.mode == "observe":
         return False
     booted = restarted(acquired, session.uptime_s)
-    if due or booted:
+    if not (due or booted):
+        return False
+    try:
         look_through(store, session, policy, hold, compare=booted)
-    return due or booted
+    except ReadTooLong as error:
+        if booted or acquired.booted_ms is None:
+            raise
+        due_ms = store.records.now_ms() + _AGAIN_MS
+        store.full_reads.looked_through(hold.router, due_ms - SURVEY_GOOD_MS, None)
+        raise put_off(store, error) from error
+    return True
+
+
+def put_off(store: Store, error: ReadTooLong) -> PutOff:
+    """Tell that a router's table cannot be read whole; queries of rows go on."""
+    words = f"{error.words}: raise LEASEWIRE_READ_TIMEOUT_S; until then nobody sees what is "
+    store.alerts.begin(TABLE_NOT_READ, error.router, words + "changed or removed there by hand")
+    log.warning("router.table_not_read", router=error.router, reason=error.words)
+    return PutOff(error.words)
 
 
 def restarted(acquired: Acquired, uptime_s: int | None) -> bool:
@@ -145,6 +164,7 @@ def look_through(
             log.warning("router.rows_differ", router=router, services=len(differing))
             store.routers.mark(router, differing, BULK, closely=True)
     store.full_reads.looked_through(router, now_ms, session.uptime_s)
+    store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
 
 
 def _orphans(router: str, installation: str, found: Census) -> RouterBlocked:

@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.first_contact import REBUILD
 from worker.convergence.hold import Hold
 from worker.convergence.slots import Place
 from worker.core import circuit
@@ -22,6 +21,9 @@ from worker.store.store import Store
 from worker.store.taken import Acquired
 
 log = structlog.get_logger()
+
+REBUILD: Final = "rebuild"
+"""Why a router is blocked of which many rows of ours are gone."""
 
 _WELL: Final = RouterState()
 

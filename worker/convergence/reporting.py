@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from worker.convergence.first_contact import TABLE_NOT_READ, put_off
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.hold import Hold
 from worker.convergence.option_collection import collect_options, look_for_unnamed
@@ -19,6 +20,7 @@ from worker.core.alerts import AlertKind
 from worker.core.policy import RouterPolicy
 from worker.core.pools import pools_in_use
 from worker.core.router_check import CERTIFICATE_WARNS_MS
+from worker.errors import ReadTooLong
 from worker.ports import RouterSession
 from worker.store.fleet import BULK
 from worker.store.full_reads import Report
@@ -38,10 +40,16 @@ def make_report(
 
     Raises:
         LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        PutOff: its table takes too long; a report is tried again after `every_ms`.
     """
     router, policy = hold.router, policy.held_in(session.entries)
     hold.renew()
-    found = read_fully(store, session, router, policy, hold.progress)
+    try:
+        found = read_fully(store, session, router, policy, hold.progress)
+    except ReadTooLong as error:
+        store.full_reads.put_off(router, store.records.now_ms() + every_ms)
+        raise put_off(store, error) from error
+    store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
     document = {
         "services": found.services,
         "rows": found.rows,

@@ -22,6 +22,7 @@ AlertKind = Literal[
     "pool-nearly-full",
     "drift",
     "certificate-expiring",
+    "table-not-read",
     "mac-on-two-routers",
     "rogue-device",
     "ended-service-bound",
@@ -64,6 +65,7 @@ KINDS: Final[dict[AlertKind, KindOfAlert]] = {
     "pool-nearly-full": KindOfAlert("warning", 600, "pool-nearly-full.md", of_router=True),
     "drift": KindOfAlert("warning", 0, "drift.md", of_router=True),
     "certificate-expiring": KindOfAlert("warning", 0, "certificate-expiring.md", of_router=True),
+    "table-not-read": KindOfAlert("warning", 0, "table-not-read.md", of_router=True),
     # a device that moves is seen on both until its old lease ends
     "mac-on-two-routers": KindOfAlert("warning", 1800, "mac-on-two-routers.md", of_router=True),
     # its event may come a moment later

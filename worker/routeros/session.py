@@ -16,7 +16,7 @@ from worker.core.policy import EntryMenu
 from worker.core.pools import Pools
 from worker.core.rows import Lease, MenuPath, Row
 from worker.core.verification import Probe
-from worker.errors import RouterBlocked
+from worker.errors import ReadTooLong, RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
 from worker.routeros.api_connection import ApiConnection
@@ -82,7 +82,16 @@ class Session:
         """See `worker.ports.RouterSession`."""
         by_mac = self.entries == "mac-server"
         commands = (entry_prints if by_mac else prints)(query, self._settings.read_terms_per_print)
-        return self._read("reading leases", commands, mac_entries if by_mac else leases, progress)
+        ends_at = monotonic() + self._settings.read_timeout_s
+        try:
+            return self._read(
+                "reading leases", commands, mac_entries if by_mac else leases, progress
+            )
+        except RouterUnreachable as error:
+            late = isinstance(error.__cause__, TimeoutError) and monotonic() >= ends_at
+            if query is None and late:
+                raise ReadTooLong(self._router, self._settings.read_timeout_s) from error
+            raise
 
     def read_rows(
         self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]

@@ -127,6 +127,11 @@ class FullReads:
             pipe.zadd(self._keys.reports_block()[1], {router: report.at_ms + every_ms})
             pipe.execute()
 
+    def put_off(self, router: str, until_ms: int) -> None:
+        """Ask for no report of a router before then; the last one stays."""
+        with store_errors():
+            self._client.zadd(self._keys.reports_block()[1], {router: until_ms})
+
     def save_pools(self, router: str, uses: Sequence[PoolUse]) -> None:
         """Keep how full its pools are; goes with the report."""
         text = json.dumps([[each.name, each.used, each.size] for each in uses])
