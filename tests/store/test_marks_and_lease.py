@@ -422,6 +422,13 @@ def test_what_was_added_is_noted_until_the_second_look_at_it_is_over(store, rout
     assert take(routers, "cc")["S"].sent == {first, second}
 
 
+def test_a_note_of_an_earlier_version_is_one_of_which_nothing_is_known(store, routers):
+    store.client.hset(store.keys.router_block("R1").inflight, "S", "dead|0")
+    assert take(routers)["S"].sent == frozenset()
+    store.client.hset(store.keys.router_block("R1").inflight, "T", "dead|0")
+    assert routers.join("R1", ["T"])[0].sent == frozenset()
+
+
 def test_who_is_marked_closely_is_so_until_the_look_ended_well(store, routers):
     routers.mark("R1", ["S"], closely=True)
     routers.mark("R1", ["T"])

@@ -3,6 +3,7 @@
 Called by `converge` each time it has a session. Reads, and writes nothing to the router.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -42,8 +43,8 @@ def make_sure(
         Whether the table was looked at.
 
     Raises:
-        RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans` or `rebuild`: nothing was
-            written.
+        RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans`, `rows-of-another` or
+            `rebuild`: nothing was written.
         RouterUnreachable: it could not be read.
         PutOff: its table takes too long, and was looked through before: that is tried once an hour.
     """
@@ -132,7 +133,7 @@ def look_through(
     router that was started: it may have an older configuration back.
 
     Raises:
-        RouterBlocked: `orphans` or `rebuild`.
+        RouterBlocked: `orphans`, `rows-of-another` or `rebuild`.
         RouterUnreachable: it could not be read.
     """
     router = hold.router
@@ -143,6 +144,9 @@ def look_through(
         each.record.service_id: wanted_at(router, each.record, held_in)
         for each in store.views.router_services(router, readable=True)
     }
+    for service_id in placed.keys() & store.views.router_in_flight(router):
+        # Its row may be one that was added and not seen yet.
+        placed[service_id] = replace(placed[service_id], granted=False)
     tagged = list(tagged_rows(rows, policy.installation))
     others = sorted({each.service_id for each in tagged} - placed.keys())
     known = placed.keys() | store.records.known(others)
@@ -150,10 +154,10 @@ def look_through(
     if found.too_many_orphans:
         raise _orphans(router, policy.installation, found)
     now_ms = store.records.now_ms()
-    if not found.many_gone:
+    if not found.many_gone and not found.many_of_others:
         store.full_reads.rebuilt(router)
     elif not store.full_reads.approved(router, now_ms):
-        raise _rebuild(router, found)
+        raise _rebuild(router, found) if found.many_gone else _of_another(router, found)
     if found.gone:
         log.warning("router.rows_gone", router=router, services=len(found.gone))
         store.routers.mark(router, found.gone)
@@ -178,6 +182,19 @@ def _orphans(router: str, installation: str, found: Census) -> RouterBlocked:
         "Make sure that this is the Redis of that installation, restored to its latest state. "
         "If it was lost, let the BSS send snapshots: services that are known again count no "
         f"more. Or remove the rows: leasewire orphans remove {router}",
+    )
+
+
+def _of_another(router: str, found: Census) -> RouterBlocked:
+    more = ", …" if len(found.of_others) > _NAMED else ""
+    return RouterBlocked(
+        router,
+        "rows-of-another",
+        f"{len(found.of_others)} services that this Redis never wrote have other rows there, with "
+        f"its installation's tag: {', '.join(found.of_others[:_NAMED])}{more}",
+        "Another installation may have the same id, such as a copy for tests: give one of them "
+        "another installation.id. If this Redis was lost and these rows are older than what the "
+        f"BSS says now: leasewire routers rebuild {router} shows what would be written",
     )
 
 

@@ -66,7 +66,7 @@ def make_report(
         store.alerts.end("drift", router, "all is as it was written")
     _tell_certificate(store, session, router)
     _tell_pools(store, session, hold)
-    if not found.census.many_gone:
+    if not found.census.many_gone and not found.census.many_of_others:
         store.full_reads.rebuilt(router)
     auto = policy.reconcile == "auto" and policy.mode == "manage"
     mendable = sorted({each.service_id for each in found.drift if each.mendable})

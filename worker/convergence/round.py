@@ -28,8 +28,9 @@ from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
 from worker.convergence.shortcomings import Shortcomings
 from worker.convergence.suspects import Suspects
 from worker.convergence.writing import Answers, in_words, write
+from worker.core.census import FEW
 from worker.core.noting import added_leases, to_note
-from worker.core.operations import Plan, Waiting, is_new_row
+from worker.core.operations import Plan, Waiting, is_new_row, moved_rows
 from worker.core.planner import plan
 from worker.core.policy import RouterPolicy
 from worker.core.record import Placement
@@ -278,10 +279,21 @@ class Rounds:
                 looks = self._write(looks, made)
 
     def _doubt(self, looks: Mapping[str, Look], made: Plan) -> None:
-        """Where fewer than half of our rows are, look at all of them before anything is written."""
+        """Look at all rows first where our rows are gone, or were written by somebody else.
+
+        Where fewer than half of them are there; or where several services of which nothing was
+        written here have one already that is to become another.
+        """
         placed = {name for name, look in looks.items() if look.written and not look.wrote}
         made_anew = {each.service_id for each in made.operations() if is_new_row(each)}
-        if self._sure or len(placed & made_anew) * 2 <= len(placed):
+        new = {
+            name
+            for name, look in looks.items()
+            if look.written is None and look.mark.sent is None and not look.wrote
+        }
+        few_gone = len(placed & made_anew) * 2 <= len(placed)
+        few_of_others = len(new & moved_rows(made) - made_anew) <= FEW
+        if self._sure or (few_gone and few_of_others):
             return
         self._sure = True
         look_through(self._store, self._session, self._policy, self._hold)

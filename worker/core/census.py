@@ -11,7 +11,7 @@ from worker.core.own_row import OwnRow, find_own_row
 from worker.core.ownership import parse_tag
 from worker.core.planner import Wanted
 from worker.core.row_index import RowIndex
-from worker.core.rows import Lease, Row
+from worker.core.rows import Lease, Row, is_same
 
 ORPHANS_PERCENT: Final = 10
 """More of our tagged rows without a record, and this is not the Redis that wrote them."""
@@ -38,6 +38,8 @@ class Census(NamedTuple):
         left: those of services that are known, and have nothing on this router any more.
         expected: how many services have a row that was written here and read back.
         gone: those of them whose row is not there.
+        of_others: services of which nothing was written here yet, and whose row is there and has
+            another MAC, address or server than it is to have.
     """
 
     tagged: Sequence[Tagged]
@@ -45,12 +47,20 @@ class Census(NamedTuple):
     left: Sequence[Tagged]
     expected: int
     gone: Sequence[str]
+    of_others: Sequence[str] = ()
 
     @property
     def too_many_orphans(self) -> bool:
         """Whether this Redis can hardly be the one that wrote the rows; one row proves nothing."""
         return len(self.orphans) > 1 and (
             len(self.orphans) * 100 > len(self.tagged) * ORPHANS_PERCENT
+        )
+
+    @property
+    def many_of_others(self) -> bool:
+        """Whether another Redis, of an installation with the same id, writes to this router."""
+        return len(self.of_others) > FEW and (
+            len(self.of_others) * 100 > len(self.tagged) * ORPHANS_PERCENT
         )
 
     @property
@@ -103,7 +113,19 @@ def census(
             for one in lost
             if one.entry.fields is not None and found[one.entry.service_id] == OwnRow()
         ),
+        sorted(_of_others(tagged, placed)),
     )
+
+
+def _of_others(tagged: Iterable[Tagged], placed: Iterable[Wanted]) -> set[str]:
+    new = {
+        one.entry.service_id: one.entry.fields
+        for one in placed
+        if one.written is None and one.entry.fields is not None and one.granted
+    }
+    rows = [each for each in tagged if isinstance(each.row, Lease) and each.service_id in new]
+    same = {each.service_id for each in rows if is_same(each.row.fields, new[each.service_id])}
+    return {each.service_id for each in rows} - same
 
 
 def _without_tag(

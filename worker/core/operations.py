@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from worker.core.rows import LEASES, ListPlace, MenuPath, RowKey
 from worker.core.texts import printable
+
+_IDENTITY: Final = frozenset({"mac-address", "address", "server"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +132,12 @@ class Plan:
         """All operations, phase by phase."""
         for phase in self.phases:
             yield from phase
+
+
+def moved_rows(plan: Plan) -> frozenset[str]:
+    """The services whose static lease is given another MAC, address or server."""
+    return frozenset(
+        each.service_id
+        for each in plan.operations()
+        if isinstance(each, Set) and each.menu == LEASES and each.fields.keys() & _IDENTITY
+    )

@@ -196,5 +196,5 @@ def sent_of(note: str | None) -> frozenset[Identity] | None:
     """The leases that a note in flight says were added (`lua/_notes.lua`); None without a note."""
     if note is None:
         return None
-    _, _, sent = note.split("|", 2)
+    sent = "".join(note.split("|", 2)[2:])  # earlier versions wrote none
     return frozenset(Identity(*each) for each in json.loads(sent or "[]"))

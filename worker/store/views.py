@@ -192,6 +192,12 @@ class Views:
             text = cast("str | None", self._client.hget(self._keys.dead_letters, letter_id))
         return DeadLetter.from_json(text) if text else None
 
+    def router_in_flight(self, router: str) -> frozenset[str]:
+        """The services of which writes at a router may be under way."""
+        with store_errors():
+            found = cast("list[str]", self._client.hkeys(self._keys.router_block(router).inflight))
+        return frozenset(found)
+
     def counters(self) -> dict[str, int]:
         """What happened, how often, since this Redis began."""
         with store_errors():

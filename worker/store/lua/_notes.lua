@@ -9,7 +9,7 @@ local function read_note(router, service)
   if not text then
     return nil
   end
-  local token, look, sent = string.match(text, '^([^|]*)|(%d+)|(.*)$')
+  local token, look, sent = string.match(text, '^([^|]*)|(%d+)|?(.*)$') -- earlier versions: no `sent`
   return { token = token, look = tonumber(look), sent = sent }
 end
 
