@@ -387,7 +387,8 @@ class Keys:
         return f"{self.prefix}outcome:"
 
     def outcome(self, event_key: str) -> str:
-        """String: the latest word on an event as JSON. Lives 30 days from its last change.
+        """String: the latest word on an event as JSON. Lives 30 days from its last change, or
+        from the moment for which the event is scheduled.
 
         An event that changed nothing has an hour, a refused one a day. The last word on an event
         that is no longer among the 20 recent ones of its service goes at once.
