@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from contracts import names
-from tests.builders import activated
+from tests.builders import activated, ipv4, mac, snapshot
 from tests.worker.desk import Desk
 from worker.intake.accept import BULK_AT_ONCE
 
@@ -81,3 +81,25 @@ def test_all_that_a_message_carries_is_folded_whatever_the_journal_holds(store, 
     desk.publish(*others, lane=names.QUEUE_BULK)
     desk.send(*carried, lane=names.QUEUE_BULK)
     assert {desk.state(each) for each in carried} == {"accepted"}
+
+
+@pytest.mark.parametrize(("pause_s", "takes"), [(0.0, 5), (0.1, 0)])
+def test_an_import_goes_on_while_live_events_never_pause(store, pause_s, takes):
+    """A worker that always finds a live message gets none of the bulk lane from Celery."""
+    now_s = 1_000.0
+
+    def clock():
+        nonlocal now_s
+        now_s += 0.02  # so long is a task
+        return now_s
+
+    desk = Desk(store)
+    desk.accept = replace(desk.accept, clock=clock)
+    rows = [activated(f"BULK-{n}", mac=mac(n), ipv4=ipv4(n)) for n in range(60)]
+    desk.publish(*rows, lane="bulk")
+    number, end_s = 0, now_s + 5.5
+    while now_s < end_s:
+        number += 1
+        desk.send(snapshot("SVC-1", revision=number, mac=mac(200), ipv4=ipv4(200)))
+        now_s += pause_s
+    assert store.journal.depth("bulk") == 60 - takes * BULK_AT_ONCE

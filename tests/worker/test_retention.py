@@ -1,12 +1,11 @@
-"""Everything has its lifetime: outcomes, histories, tombstones, samples, and every key."""
+"""Lifetimes: outcomes, histories, tombstones, samples. Of each key: `test_key_bounds.py`."""
 
-import fnmatch
 import json
 
 import pytest
 
 from contracts import names
-from tests.builders import SOURCE, activated, cancelled, mac, mac_changed, snapshot, suspended
+from tests.builders import SOURCE, activated, cancelled, mac, mac_changed, snapshot
 from tests.store.passing_time import let_pass
 from tests.worker.desk import key_of
 from worker.core.conflicts import Conflict
@@ -16,45 +15,6 @@ from worker.store.upkeep import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
 from worker.store.views import SEEN_MS
 
 pytestmark = pytest.mark.redis
-
-NO_TIME_LIMIT = (
-    "installation",
-    "routers",  # Celery's messages: one a router that is rung for
-    "routers:due",
-    "attempts",
-    "attempts:left",
-    "sources:known",
-    "sweep",
-    "counters",
-    "dead",
-    "dead:by-time",
-    "dead:of:*",
-    "dead:gone",
-    "tombstones",
-    "schedule",
-    "workers",
-    "source:*",
-    "samples",
-    "record:*",
-    "history:*",
-    "journal:*",
-    "feed:last",
-    "unseen",
-    "unseen:events",
-    "feed:gone",
-    "feed:live:*",
-    "feed:bulk:*",
-    "router:*:due",
-    "router:*:marks",
-    "router:*:inflight",
-    "router:*:claims",
-    "router:*:held",
-    "router:*:waiters",
-    "router:*:services",
-    "router:*:waiting",
-    "router:*:state",
-)
-"""Bounded by what they list, as `worker/store/keys.py` says of each."""
 
 
 def outcomes(store):
@@ -242,28 +202,6 @@ def test_upkeep_runs_once_a_minute_whoever_asks(store):
     assert store.upkeep.run()
     assert not store.upkeep.run()
     assert 50_000 < store.client.pttl(store.keys.upkeep) <= 60_000
-
-
-def test_every_key_has_a_time_limit_or_is_bounded_by_what_it_lists(desk, store, prefix):
-    broken = {**activated(), "id": "broken", "data": {}}
-    desk.publish(activated("SVC-9", router="R2", mac=mac(9)))
-    desk.send(activated(), activated("SVC-2", mac=mac(1)), broken, suspended("SVC-3"))
-    desk.send(activated(id_="broken"))
-    desk.converge()
-    desk.send(cancelled())
-    store.views.sign_of_life("w")
-    store.upkeep.run()
-    store.routers.sweep(0)
-    acquired = store.routers.acquire("R2", "token", 10)
-    assert acquired is not None
-    store.routers.renew("R2", "token", ["SVC-9"])
-    kinds = set()
-    for key in store.client.scan_iter(prefix + "*"):
-        name = key.removeprefix(prefix)
-        kinds.add(name.split(":")[0])
-        if store.client.ttl(key) == -1:
-            assert any(fnmatch.fnmatchcase(name, each) for each in NO_TIME_LIMIT), key
-    assert kinds >= {"record", "history", "recent", "outcome", "seen", "counters", "workers"}
 
 
 def test_a_journal_entry_lives_until_its_commit(desk, store, prefix):

@@ -6,7 +6,7 @@ any of them may come twice, late, broken, or right after it ended a worker.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -49,6 +49,9 @@ NEWER_MS: Final = 1_000
 """An event that only a newer version can fold is left for so long to a worker of that version."""
 KNOWN_ELSEWHERE_MS: Final = 2_000
 """An event of a source that only other workers know is left to one of them for so long."""
+PAUSE_S: Final = 0.05
+"""Between two tasks, in which Celery looks whether a message of the bulk lane waits."""
+BUSY_S: Final = 1.0
 MAX_REFOLDS: Final = 50
 """Another worker was faster: each time it got a commit through, so this ends."""
 
@@ -74,6 +77,29 @@ class _Took(NamedTuple):
     rung: bool
 
 
+class Busy:
+    """Says when live events left a worker no pause for a second: then bulk has a turn.
+
+    Celery gives it one only while no message of the other lane waits: that may be never, all day.
+    """
+
+    def __init__(self) -> None:
+        self._since_s = self._ended_s = 0.0
+
+    def begin(self, now_s: float) -> None:
+        """A task of live events begins."""
+        if abs(now_s - self._ended_s) > PAUSE_S:
+            self._since_s = now_s
+
+    def end(self, now_s: float) -> bool:
+        """It ends; whether bulk has a turn now."""
+        self._ended_s = now_s
+        is_long = abs(now_s - self._since_s) >= BUSY_S
+        if is_long:
+            self._since_s = now_s
+        return is_long
+
+
 @dataclass(frozen=True, slots=True)
 class Accept:
     """Folds events into records.
@@ -84,6 +110,7 @@ class Accept:
         policies: router -> policy.
         limits: of the brake; None: it is switched off.
         clock: of this worker, in seconds since 1970: Redis's may be behind.
+        busy: whether live events leave it a pause.
     """
 
     store: Store
@@ -91,13 +118,24 @@ class Accept:
     policies: Mapping[str, RouterPolicy]
     limits: BrakeLimits | None = None
     clock: Callable[[], float] = time.time
+    busy: Busy = field(default_factory=Busy, compare=False)
 
     def run(self, carried: Sequence[object], lane: names.Lane) -> int:
         """Fold the events of a message, then what the journal holds; returns how many.
 
-        The bulk lane is served only while the other is empty: that one is looked at before each
-        take. What a message of it carries is worked through in parts for that.
+        The bulk lane is served while the other is empty: that one is looked at before each take.
+        What a message of it carries is worked through in parts for that. While the other never is,
+        it has a take a second.
         """
+        if lane == names.QUEUE_BULK:
+            return self._run(carried, lane)
+        self.busy.begin(self.clock())
+        done = self._run(carried, lane)
+        if self.busy.end(self.clock()):
+            done += self._take_and_fold((), names.QUEUE_BULK).events
+        return done
+
+    def _run(self, carried: Sequence[object], lane: names.Lane) -> int:
         done, rung = 0, False
         most = _at_once(lane)
         for _ in range(ROUNDS + len(carried) // most):

@@ -56,7 +56,8 @@ class Clock:
         moments = [
             # what a worker has is its own for so long
             *((names.journal_due(keys.prefix, lane), WORK_MS) for lane in lanes),
-            *((key, 1) for key in (keys.alerts_untold, keys.unseen, keys.manifests, keys.workers)),
+            *((key, 1) for key in (keys.alerts_untold, keys.unseen, keys.manifests)),
+            *((key, 1) for key in (keys.workers, keys.sources_known)),
         ]
         order = {
             "last": from_ms,
