@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from worker.core import circuit
 from worker.core.circuit import BackOff, RouterState
 
+NOW = 1_795_944_000_000
+
 DOWN = RouterState("unreachable", since_ms=100, attempts=1, words="no route", away_since_ms=100)
 shares = st.floats(0, 1, exclude_max=True)
 
@@ -61,7 +63,7 @@ def test_waits_are_bounded(attempts, share):
         st.sampled_from(["up", "unreachable", "blocked"]),
         *[st.integers(0, 2**50)] * 3,
         *[st.text()] * 2,
-        *[st.integers(0, 2**50)] * 3,
+        *[st.integers(0, 2**50)] * 4,
     )
 )
 def test_it_is_read_as_it_was_written(state):
@@ -71,3 +73,26 @@ def test_it_is_read_as_it_was_written(state):
 def test_a_router_that_is_well_has_nothing_stored():
     assert RouterState().to_json() == "{}"
     assert RouterState.from_json(None) == RouterState()
+
+
+def test_a_refused_login_counts_when_it_is_refused_again_seconds_later():
+    well = RouterState()
+    assert circuit.doubts_refusal(well, NOW)
+    once = circuit.refused_once(well, "Unauthorized", NOW)
+    assert (once.state, once.words, once.refused_ms) == ("up", "Unauthorized", NOW)
+    assert RouterState.from_json(once.to_json()) == once
+    assert circuit.doubts_refusal(once, NOW + 2_999)
+    assert circuit.refused_once(once, "Unauthorized", NOW + 2_999).refused_ms == NOW
+    assert not circuit.doubts_refusal(once, NOW + 3_000)
+    blocked = circuit.refused(once, "login-refused", "Unauthorized", NOW + 3_000)
+    assert not circuit.doubts_refusal(blocked, NOW + 300_000)
+    for other in (circuit.failed(well, "away", NOW), circuit.refused(well, "rebuild", "", NOW)):
+        assert circuit.doubts_refusal(other, NOW + 1)
+
+
+def test_that_holds_when_the_clock_is_set_back():
+    once = circuit.refused_once(RouterState(), "Unauthorized", NOW)
+    earlier = NOW - 3_600_000
+    assert circuit.doubts_refusal(once, earlier)
+    again = circuit.refused_once(once, "Unauthorized", earlier)
+    assert not circuit.doubts_refusal(again, earlier + 3_000)

@@ -84,9 +84,8 @@ def test_from_an_empty_router_to_a_customer_with_an_address(box):
     options += ["--certificate", "none", "--control", "router.sock"]
     simulator = box.start("simulator", *options, stdout=subprocess.PIPE)
     (router,) = json.loads(simulator.stdout.readline())["routers"]
-    with ControlClient(
-        str(box.directory / "router.sock")
-    ) as by_hand:  # its own address is a person's
+    # the router's own address is a person's
+    with ControlClient(str(box.directory / "router.sock")) as by_hand:
         by_hand.add_row("/ip/address", {"address": "223.203.225.1/24", "interface": "ether2"})
     box.write_inventory(router["api_ssl_port"])
     first = ("--bootstrap-user", ADMIN, "--bootstrap-plain")
