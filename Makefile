@@ -48,6 +48,7 @@ e2e-all: $(READY) ## the end-to-end tests once per transport and menu of entries
 
 chaos: $(READY) ## everything goes wrong at once, and what must hold then (SEED=, MINUTES=)
 	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+	PUT_BACK=all $(BIN)/python -m pytest -n 2 -q tests/faults/test_put_back.py
 
 bench: $(READY) $(CLIENTS) ## how fast it is, against peers in the same run (under 10 minutes)
 	$(BIN)/python -m benchmarks

@@ -77,6 +77,7 @@ class Installation:
         brake: the lines of its table `brake`; what is not about the brake is without it.
         environ_more: variables beside those that every worker here has.
         worker_command: what runs a worker process; its kind is appended.
+        command: what runs `leasewire`.
         transport: how the routers are reached.
         menu: where their entries are: `LEASES` or `MAC_ENTRIES`.
     """
@@ -89,6 +90,7 @@ class Installation:
     sources: Mapping[str, str] = field(default_factory=lambda: {builders.SOURCE: "revisions"})
     brake: str = "enabled = false"
     worker_command: Sequence[str] = (sys.executable, "-m", "worker.runtime.process")
+    command: Sequence[str] = (sys.executable, "-m", "leasewire")
     environ_more: dict[str, str] = field(default_factory=dict)
     transport: str = TRANSPORT
     menu: str = MENU
@@ -215,7 +217,7 @@ class Installation:
     def leasewire(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the command as a user would."""
         return subprocess.run(
-            [sys.executable, "-m", "leasewire", *arguments],
+            [*self.command, *arguments],
             env=self.environ,
             cwd=self.directory,
             capture_output=True,

@@ -18,8 +18,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ from tests.faults.history import SOURCE, deliveries, history, living_around
 from tests.faults.leftovers import leftovers
 from tests.faults.links import Link
 from tests.faults.mischief import KINDS, LEASE_S, SERVICE_MS
-from tests.installation import LEASES, Worker
+from tests.faults.newer import be_newer
+from tests.faults.put_back import ROOT
+from tests.installation import LEASES, Installation, Worker, end
+from tests.waiting import eventually
 from worker.core.entry import is_host_address, scopes_meet
 from worker.errors import StoreUnavailable
 
@@ -42,6 +46,10 @@ COMMAND_TIMEOUT_S = 2.0
 """LEASEWIRE_COMMAND_TIMEOUT_S of tests/installation.py: it is TCP_USER_TIMEOUT too."""
 EVENTS_A_SECOND = 60
 DISPLACED_BY = 60
+AHEAD = timedelta(seconds=285)
+"""The clock of the BSS, of that of Redis: of what was heard before a quarter of a minute and is not
+in its manifest it says that it is gone."""
+_REST_EVERY_S = 40.0
 CONVERGES_IN_S = 180.0
 _CURSED_MAC, _CURSED_ADDRESS = "00:00:5E:00:53:FE", "198.51.100.254"
 _HOLDER = re.compile(r"held by service (\S+) ")
@@ -49,6 +57,8 @@ _HOLDER = re.compile(r"held by service (\S+) ")
 
 _ENDLESS = frozenset({"pool-nearly-full", "rogue-device", "dead-letters"})
 """Alerts of what is there at the end: of the odd router, and of the service that none can plan."""
+_LASTING = frozenset({"clock-went-back", "redis-rolled-back"})
+"""Alerts that say what happened, and stay for a while."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +94,15 @@ class Chaos(Harness):
     said: list[dict] = field(default_factory=list)
     """What was published, in order; what Redis may have lost is said again."""
     events: Sequence[dict] = ()
-    """The history, in the order in which it happened."""
+    """The history up to the next rest, in the order in which it happened."""
+    arriving: list[dict] = field(default_factory=list)
+    """What is published until then."""
     alerts_seen: set[str] = field(default_factory=set)
     """Kinds of those that were open at some moment."""
     is_far_behind: bool = False
     """Redis's clock, further than the contract allows."""
+    clock_stays_until: float = 0.0
+    """A manifest is under way: its clock is as far ahead as the contract allows."""
     _pending: list[dict] = field(default_factory=list)
     _timers: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -133,17 +147,21 @@ class Chaos(Harness):
 
     def send_manifest(self, rng: random.Random) -> None:
         """Publish a manifest whose job died after its first part, and then a whole one."""
-        place = len(self.events) * self.counts["events"] // max(1, self.counts["to publish"])
-        living = living_around(self.events, place, 4 * DISPLACED_BY)
-        number, taken_at = self.number(), datetime.now(UTC)
+        places = {each["id"]: place for place, each in enumerate(self.events)}
+        newest = max((places.get(each["id"], 0) for each in self.said), default=0)
+        living = [*living_around(self.events, newest, 4 * DISPLACED_BY), odd_worker.CURSED]
+        number, taken_at = self.number(), self._redis_time() + AHEAD
         rng.shuffle(living)
         died = manifest_parts(f"resync-{number}", living, taken_at - timedelta(seconds=5), "a")
         rng.shuffle(living)
-        ahead = timedelta(seconds=rng.uniform(0, 45))
-        whole = manifest_parts(f"resync-{number}", living, taken_at + ahead, "b")
+        whole = manifest_parts(f"resync-{number}", living, taken_at, "b")
         rng.shuffle(whole)
         self.later(0, lambda: self._pending.extend(died[:1]))
         self.later(rng.uniform(0.5, 3), lambda: self._pending.extend(whole))
+        self.clock_stays_until = time.monotonic() + 6
+
+    def _redis_time(self) -> datetime:
+        return datetime.fromtimestamp(self.store.records.now_ms() / 1000, UTC)
 
     def look_at_all(self, router: str) -> None:
         """A person lets a router be rebuilt."""
@@ -163,9 +181,14 @@ class Chaos(Harness):
 
     # The run.
 
-    def unleash(self, rng: random.Random, arriving: Sequence[dict], scale: Scale) -> None:
-        """Publish and let things go wrong; at the end all faults are over."""
-        self.counts["to publish"] = len(arriving)
+    def wait_for_workers(self) -> None:
+        """Until each has begun to work: faults before that meet nobody."""
+        key = self.store.keys.workers
+        eventually(lambda: self.client.zcard(key) >= len(self.workers), "all work", within_s=60)
+
+    def unleash(self, rng: random.Random, scale: Scale) -> None:
+        """Publish what arrives and let things go wrong; at the end all faults are over."""
+        arriving = self.arriving
         began, sent, next_fault, next_look = time.monotonic(), 0, 0.5, 1.0
         while (elapsed := time.monotonic() - began) < scale.seconds or sent < len(arriving):
             if next_fault <= elapsed < scale.seconds:
@@ -188,7 +211,7 @@ class Chaos(Harness):
         while self._pending:
             if self._publish(self._pending[:100], again=True):
                 del self._pending[:100]
-        del self.counts["to publish"]
+        self.arriving = []
 
     def _publish(self, events: Sequence[dict], *, again: bool = False) -> bool:
         try:
@@ -233,6 +256,15 @@ class Chaos(Harness):
             time.sleep(0.5)  # the pace of looking
         return []
 
+    def reconcile(self) -> list[str]:
+        """A person has what differs put right; returns what hinders that."""
+        for _ in range(5):
+            said = self.leasewire("reconcile", "--apply")
+            if said.returncode in (0, 2):
+                return []
+            self.counts["reconciled once more"] += 1
+        return [f"reconcile ends with {said.returncode}: {said.stdout!a} {said.stderr!a}"]
+
     def _is_true(self, rest: Callable[[], bool]) -> bool:
         with contextlib.suppress(redis.ConnectionError, StoreUnavailable):
             return rest()
@@ -275,6 +307,14 @@ class Chaos(Harness):
                 del self.foreign[router][row[".id"]]
                 self.counts["copies removed by hand"] += 1
 
+    def _remove_all_copies(self) -> None:
+        """A person who was told of drift removes what stands beside rows of ours."""
+        for router, _, copy in self.copies:
+            if self.foreign[router].pop(copy, None):
+                self.control[router].remove_row(LEASES, copy)
+                self.counts["copies removed by hand"] += 1
+        self.copies.clear()
+
     def let_orphaned_copies_be_ours(self) -> None:
         """A copy is left alone while its original stands; after that the tag makes it ours."""
         for router, comment, copy in self.copies:
@@ -290,6 +330,43 @@ class Chaos(Harness):
                 del self.foreign[router][copy]
                 self.counts["copies that outlived their original"] += 1
 
+    def judge(
+        self, besides: Sequence[dict], *, conflicting: bool
+    ) -> tuple[dict[str, int], list[str]]:
+        """How much of what must hold does not, and what, once all has come to rest.
+
+        Args:
+            besides: events that are not of the history and have a last word too.
+            conflicting: services may wait for each other.
+        """
+        self.let_orphaned_copies_be_ours()
+        differ = (self.conflicts if conflicting else self.differences)(self.events)
+        foreign = [each for router in self.control for each in self.changed_foreign_rows(router)]
+        lost = self.without_final_outcome([*self.events, *besides])
+        if conflicting:
+            lost = [each for each in lost if not self._waits_for_a_claim(each)]
+        doubled, letters = self.double_entries(), self.wrong_letters()
+        self._remove_all_copies()
+        found = {
+            "lost": [f"{each} has no final outcome" for each in lost],
+            "doubled": doubled,
+            "foreign rows changed": foreign,
+            "other differences": [each for each in differ if each not in foreign],
+            "false dead letters": letters,
+            "alerts wrongly open or never begun": self.wrong_alerts(),
+            "left in Redis": [] if conflicting else self.leftovers(),
+        }
+        self.touched.clear()
+        return (
+            {name: len(each) for name, each in found.items()},
+            [each for some in found.values() for each in some],
+        )
+
+    def _waits_for_a_claim(self, event_id: str) -> bool:
+        (event,) = [each for each in self.events if each["id"] == event_id]
+        said = self.outcome(event)
+        return said is not None and (said.state, said.reason) == ("waiting", "claim-held")
+
     def wrong_letters(self) -> list[str]:
         """Dead letters but the one of the service that no worker can plan."""
         expected = (odd_worker.CURSED, "internal-error")
@@ -303,26 +380,27 @@ class Chaos(Harness):
         """Alerts that are open though their reason is over, and those that nobody began."""
         estate.fill_odd_pool(self.control[estate.ODD])
         deadline = time.monotonic() + within_s
+        _, due, _ = self.store.keys.reports_block()
+        self.client.zadd(due, dict.fromkeys(self.control, 0), xx=True)
         while True:
             self.start_ended()
-            asked = self.store.keys.reports_block()
-            self.client.zadd(asked[1], dict.fromkeys(self.control, 0), xx=True)
+            self.client.delete(self.store.keys.alert_look)  # else it is a minute until the next
             open_now = {alert.name: alert for alert in self.store.alerts.open()}
             kinds = {alert.kind for alert in open_now.values()}
             wrong = [
                 f"alert {name!a} is open: {alert.text!a}"
                 for name, alert in open_now.items()
-                if alert.kind not in _ENDLESS
+                if alert.kind not in _ENDLESS | _LASTING
             ]
             wrong += [f"no alert {kind} is open" for kind in sorted(_ENDLESS - kinds)]
             if not wrong or time.monotonic() > deadline:
                 return wrong
             time.sleep(0.5)  # the pace of looking
 
-    def leftovers(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
+    def leftovers(self) -> list[str]:
         """What must not be left in Redis."""
         besides = frozenset({odd_worker.CURSED})
-        return leftovers(self.client, self.store, self.expected(events), besides)
+        return leftovers(self.client, self.store, self.expected(self.events), besides)
 
     def _unrest(self) -> list[str]:
         found = [f"{self.store.journal.depth('events')} events in the journal"]
@@ -363,8 +441,13 @@ class Chaos(Harness):
 class OnEstate(Chaos):
     """Chaos on the routers of `estate.py`; three at the least."""
 
+    older: list[Worker] = field(default_factory=list)
+    """Workers of the version of now, which cannot read what the others write."""
+
     def _start(self, stack: ExitStack) -> None:
+        stack.callback(be_newer())
         super()._start(stack)
+        stack.callback(self._end_older)
         estate.fill_odd_pool(self.control[estate.ODD])
 
     def add_foreign_rows(self, name: str) -> None:
@@ -374,6 +457,18 @@ class OnEstate(Chaos):
             if "wrong_bodies_after_boot" in self.control[name].faults():
                 self.control[name].set_faults(wrong_bodies_after_boot=6)
         super().add_foreign_rows(name)
+
+    def start_older(self, kind: str) -> Worker:
+        """Start a worker of an older version beside the others."""
+        newer, self.worker_command = self.worker_command, Installation.worker_command
+        worker = Worker(kind, self.start_process(kind))
+        self.worker_command = newer
+        self.older.append(worker)
+        return worker
+
+    def _end_older(self) -> None:
+        for worker in self.older:
+            end(worker.process)
 
     @property
     def serves_rest(self) -> bool:
@@ -434,7 +529,7 @@ def manifest_parts(
             "source": SOURCE,
             "type": "leasewire.inventory.manifest.v1",
             "subject": f"inventory/{name}",
-            "time": taken_at.isoformat(),
+            "time": datetime.now(UTC).isoformat(),
             "datacontenttype": "application/json",
             "data": {
                 "manifest_id": name,
@@ -459,11 +554,13 @@ def make_chaos(directory: Path, routers: int) -> OnEstate:
         tables=estate.TABLES,
         sources=estate.SOURCES,
         worker_command=[sys.executable, "-m", "tests.faults.odd_worker"],
+        command=[sys.executable, "-m", "tests.faults.newer", "leasewire"],
     )
     chaos.environ_more = {
         "LEASEWIRE_ROUTER_RECHECK_S": "2",
         "LEASEWIRE_WATCH_EVERY_S": "5",
         "LEASEWIRE_REPORT_EVERY_S": "10",
+        "PYTHONPATH": str(ROOT),  # the command runs in a directory of its own
     }
     odd_worker.shares(directory, 0)
     return chaos
@@ -472,11 +569,15 @@ def make_chaos(directory: Path, routers: int) -> OnEstate:
 def run(
     directory: Path, seed: int, scale: Scale, deadline_s: float = CONVERGES_IN_S
 ) -> tuple[dict[str, Any], list[str]]:
-    """One run; returns the table, and what does not hold."""
+    """One run; returns the table, and what does not hold.
+
+    Every so often all comes to rest and is looked at: what later events would hide is seen so.
+    """
     rng = random.Random(seed)
     with make_chaos(directory, scale.routers) as chaos:
         chaos.start_workers("events", "routers", "events", "routers")
-        chaos.events = events = history(
+        chaos.wait_for_workers()
+        events = history(
             rng,
             list(chaos.control),
             scale.services,
@@ -484,54 +585,46 @@ def run(
             conflicting=scale.conflicting,
             wide=True,
         )
-        arriving = deliveries(rng, events, duplicates=0.2, displaced_by=DISPLACED_BY)
-        cursed = builders.activated(odd_worker.CURSED, mac=_CURSED_MAC, ipv4=_CURSED_ADDRESS)
-        chaos.unleash(rng, [cursed, *arriving], scale)
-        began = time.monotonic()
-        problems = chaos.come_to_rest(deadline_s, conflicting=scale.conflicting)
-        chaos.leasewire("reconcile", "--apply")
-        problems += chaos.come_to_rest(deadline_s, conflicting=scale.conflicting)
-        converged_s = time.monotonic() - began
-        chaos.let_orphaned_copies_be_ours()
-        differ = (chaos.conflicts if scale.conflicting else chaos.differences)(events)
-        foreign = [each for router in chaos.control for each in chaos.changed_foreign_rows(router)]
-        lost = chaos.without_final_outcome([*events, cursed])
-        if scale.conflicting:
-            lost = [each for each in lost if not _waits(chaos, events, each)]
-        doubled = chaos.double_entries()
-        letters = chaos.wrong_letters()
-        alerts = chaos.wrong_alerts()
-        left = [] if scale.conflicting else chaos.leftovers(events)
+        cursed = builders.activated(
+            odd_worker.CURSED, mac=_CURSED_MAC, ipv4=_CURSED_ADDRESS, server=estate.SERVERS[0]
+        )
+        chaos.arriving = [cursed]
+        rests = max(1, round(scale.seconds / _REST_EVERY_S))
+        one = replace(scale, seconds=scale.seconds / rests)
+        ends = [len(events) * n // rests for n in range(rests + 1)]
+        slowest_s, problems = 0.0, []
+        for begin, end in pairwise(ends):
+            chaos.events = events[:end]
+            chaos.arriving += deliveries(
+                rng, events[begin:end], duplicates=0.2, displaced_by=DISPLACED_BY
+            )
+            chaos.unleash(rng, one)
+            began = time.monotonic()
+            problems = chaos.come_to_rest(deadline_s, conflicting=scale.conflicting)
+            problems += chaos.reconcile()
+            problems += chaos.come_to_rest(deadline_s, conflicting=scale.conflicting)
+            slowest_s = max(slowest_s, time.monotonic() - began)
+            figures, wrong = chaos.judge([cursed], conflicting=scale.conflicting)
+            problems += wrong
+            if problems:
+                break
         links = chaos.links.values()
         table = {
             "seed": seed,
             "seconds": scale.seconds,
             "routers": scale.routers,
             "services": scale.services,
-            "events": len(events),
+            "events": len(chaos.events),
             "events published": chaos.counts.pop("events"),
             **{kind: chaos.counts.pop(kind, 0) for kind in KINDS},
             "went on late, nothing to deliver": sum(link.lost_by_reset for link in links),
             "went on late, and delivered": sum(link.delivered_late for link in links),
             **dict(chaos.counts),
             "alerts seen": ", ".join(sorted(chaos.alerts_seen)),
-            "converged after": f"{converged_s:.1f} s" if not problems else "never",
-            "lost": len(lost),
-            "doubled": len(doubled),
-            "foreign rows changed": len(foreign),
-            "other differences": len(differ) - len(foreign),
-            "false dead letters": len(letters),
-            "alerts wrongly open or never begun": len(alerts),
-            "left in Redis": len(left),
+            "converged after, at the longest": f"{slowest_s:.1f} s" if not problems else "never",
+            **figures,
         }
-        lost = [f"{each} has no final outcome" for each in lost]
-        return table, [*problems, *differ, *lost, *doubled, *letters, *alerts, *left]
-
-
-def _waits(chaos: Chaos, events: Sequence[Mapping[str, Any]], event_id: str) -> bool:
-    (event,) = [each for each in events if each["id"] == event_id]
-    said = chaos.outcome(event)
-    return said is not None and (said.state, said.reason) == ("waiting", "claim-held")
+        return table, problems
 
 
 def main() -> int:

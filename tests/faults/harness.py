@@ -57,7 +57,7 @@ class Harness(Installation):
             router.add_row(menu, values)
         self.foreign[name] = {row[".id"]: row for row in router.rows(LEASES)}
         self.beside[name] = {
-            (menu, row[".id"]): row
+            (menu, row[".id"]): _as_set(row)
             for menu in (ADDRESS_LISTS, OPTIONS, "/ip/pool", "/ip/dhcp-server")
             for row in router.rows(menu)
         }
@@ -111,7 +111,7 @@ class Harness(Installation):
         foreign = {(LEASES, row_id): row for row_id, row in self.foreign[router].items()}
         foreign |= self.beside[router]
         now = {
-            (menu, row[".id"]): row
+            (menu, row[".id"]): row if menu == LEASES else _as_set(row)
             for menu in sorted({menu for menu, _ in foreign})
             for row in self.control[router].rows(menu)
         }
@@ -260,6 +260,11 @@ def _held_twice(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
             if mac != NO_MAC and any(scopes_meet(*pair) for pair in combinations(servers, 2))
         ),
     ]
+
+
+def _as_set(row: Mapping[str, str]) -> dict[str, str]:
+    """A row without what the router counts."""
+    return {name: value for name, value in row.items() if name not in ("used", "available")}
 
 
 def _service_in(row: Mapping[str, str]) -> str:

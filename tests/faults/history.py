@@ -211,10 +211,10 @@ def living_around(events: Sequence[Mapping[str, Any]], at: int, around: int) -> 
     living: set[str] = set()
     found: set[str] = set()
     for place, event in enumerate(events[: at + around]):
-        if event["source"] != SOURCE:
-            continue
         if place == max(0, at - around):
             found |= living
+        if event["source"] != SOURCE:
+            continue
         service = event["data"]["service_id"]
         (living.discard if event["type"].endswith(".cancelled.v1") else living.add)(service)
         if place >= at - around:

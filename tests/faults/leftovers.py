@@ -65,8 +65,8 @@ def _of_router(
     left: dict[str, object] = {
         "marks": client.hgetall(block.marks),
         "due": dict(client.zrange(block.due, 0, -1, withscores=True)),
-        "in flight": client.hgetall(block.inflight),
-        "waiting": client.hgetall(block.waiting),
+        "in flight": _but(besides, client.hgetall(block.inflight)),
+        "waiting": _but(besides, client.hgetall(block.waiting)),
         "state": client.get(block.state),
     }
     claims = {
@@ -83,3 +83,7 @@ def _of_router(
         if (left_ms := client.pttl(getattr(block, name))) > _LONGEST_MS:
             left[name] = f"held for {left_ms} ms"
     return [f"{router}: {what}: {value}" for what, value in left.items() if value]
+
+
+def _but(besides: frozenset[str], of_services: Mapping[str, str]) -> dict[str, str]:
+    return {service: text for service, text in of_services.items() if service not in besides}

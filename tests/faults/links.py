@@ -37,6 +37,8 @@ class Link:
     lost_by_reset: int = 0
     """Times that nothing was left to deliver then."""
     caught: threading.Event = field(default_factory=threading.Event)
+    traps: bool = False
+    """Something is to be caught, or is and was not released."""
     _trap: tuple[bytes, str] | None = None
     _stalled_at: float = 0.0
     _stalled_until: float = 0.0
@@ -81,11 +83,11 @@ class Link:
             how: `stall` its connection, or deliver it `late`.
         """
         self.caught.clear()
-        self._trap = words, how
+        self._trap, self.traps = (words, how), True
 
     def release(self) -> None:
         """What was caught goes on, and nothing more is caught."""
-        self._trap = None
+        self._trap, self.traps = None, False
         for flow in self._flows:
             flow.late_until = flow.stalled_until = 0
 

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +15,10 @@ from worker.core.ownership import parse_tag
 from worker.core.rows import ADDRESS_LISTS
 
 if TYPE_CHECKING:
-    from tests.faults.chaos import Chaos
+    from tests.faults.chaos import OnEstate
 
 Undo = Callable[[], None] | None
-Fault = Callable[["Chaos", random.Random, str, float], Undo]
+Fault = Callable[["OnEstate", random.Random, str, float], Undo]
 
 LEASE_S: Final = 4.0
 """LEASEWIRE_ROUTER_LEASE_S of tests/installation.py."""
@@ -25,7 +26,7 @@ SERVICE_MS: Final = 20.0
 """Time of a write, so that faults meet writes under way."""
 
 
-def kill_worker(chaos: "Chaos", rng: random.Random, _router: str, _seconds: float) -> Undo:
+def kill_worker(chaos: "OnEstate", rng: random.Random, _router: str, _seconds: float) -> Undo:
     """kill -9."""
     worker = rng.choice(chaos.workers)
     worker.process.kill()
@@ -33,7 +34,7 @@ def kill_worker(chaos: "Chaos", rng: random.Random, _router: str, _seconds: floa
     return None
 
 
-def stop_worker(chaos: "Chaos", rng: random.Random, _router: str, seconds: float) -> Undo:
+def stop_worker(chaos: "OnEstate", rng: random.Random, _router: str, seconds: float) -> Undo:
     """SIGSTOP for longer than the lease, then SIGCONT."""
     worker: Worker = rng.choice(chaos.workers)
     process = worker.process
@@ -48,7 +49,7 @@ def stop_worker(chaos: "Chaos", rng: random.Random, _router: str, seconds: float
     return None
 
 
-def kill_valkey(chaos: "Chaos", _rng: random.Random, _router: str, _seconds: float) -> Undo:
+def kill_valkey(chaos: "OnEstate", _rng: random.Random, _router: str, _seconds: float) -> Undo:
     """kill -9 of Valkey, which starts again from its append-only file."""
     if not chaos.valkey.running:
         return None
@@ -56,13 +57,13 @@ def kill_valkey(chaos: "Chaos", _rng: random.Random, _router: str, _seconds: flo
     return chaos.valkey.start
 
 
-def refuse(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+def refuse(chaos: "OnEstate", _rng: random.Random, router: str, _seconds: float) -> Undo:
     """Connections are refused, sessions reset."""
     chaos.control[router].power_off()
     return chaos.control[router].power_on
 
 
-def reboot(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+def reboot(chaos: "OnEstate", _rng: random.Random, router: str, _seconds: float) -> Undo:
     """A short one."""
     chaos.control[router].power_off(loss=True)
     return chaos.control[router].power_on
@@ -71,7 +72,7 @@ def reboot(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) ->
 def with_faults(during: Mapping[str, object], after: Mapping[str, object]) -> Fault:
     """Faults that the simulator knows by name."""
 
-    def begin(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+    def begin(chaos: "OnEstate", _rng: random.Random, router: str, _seconds: float) -> Undo:
         control = chaos.control[router]
         control.set_faults(**during)
         return lambda: control.set_faults(**after)
@@ -79,7 +80,7 @@ def with_faults(during: Mapping[str, object], after: Mapping[str, object]) -> Fa
     return begin
 
 
-def reset(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> Undo:
+def reset(chaos: "OnEstate", _rng: random.Random, router: str, _seconds: float) -> Undo:
     """All is lost but the way in; a person sets the DHCP server up and lets Leasewire rebuild."""
     control = chaos.control[router]
     control.power_off()
@@ -96,13 +97,13 @@ def reset(chaos: "Chaos", _rng: random.Random, router: str, _seconds: float) -> 
     return rebuilt
 
 
-def stall(chaos: "Chaos", rng: random.Random, router: str, seconds: float) -> Undo:
+def stall(chaos: "OnEstate", rng: random.Random, router: str, seconds: float) -> Undo:
     """The link stalls and delivers late."""
     rng.choice([chaos.links[router].stall, chaos.links[router].stall_flows])(seconds)
     return None
 
 
-def deliver_late(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+def deliver_late(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """The router reads late what had reached it, also of connections that are gone meanwhile."""
     chaos.links[router].deliver_late(LEASE_S * rng.uniform(0.5, 2))
     return None
@@ -113,7 +114,7 @@ def _address_by_hand(number: int) -> str:
     return f"198.18.{number >> 8}.{number & 255}"
 
 
-def add_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+def add_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person adds a row of their own."""
     number = chaos.number()
     values = {"mac-address": mac_of(number, 0xF0), "address": _address_by_hand(number)}
@@ -122,7 +123,7 @@ def add_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float
     return None
 
 
-def copy_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+def copy_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person copies a row of ours, our tag with it, for another device."""
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
@@ -133,7 +134,7 @@ def copy_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: floa
     return None
 
 
-def edit_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+def edit_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person changes a row of ours."""
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
@@ -151,7 +152,7 @@ def edit_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: floa
     return None
 
 
-def remove_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+def remove_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person removes a row of ours."""
     row = _a_row_of_ours(chaos, rng, router)
     if row is not None:
@@ -159,7 +160,7 @@ def remove_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: fl
     return None
 
 
-def disable_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+def disable_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person switches a row of ours off, and on again later."""
     row, control = _a_row_of_ours(chaos, rng, router), chaos.control[router]
     if row is None:
@@ -177,7 +178,7 @@ def disable_by_hand(chaos: "Chaos", rng: random.Random, router: str, _seconds: f
     return enable
 
 
-def take_off_a_list(chaos: "Chaos", rng: random.Random, router: str, _seconds: float) -> Undo:
+def take_off_a_list(chaos: "OnEstate", rng: random.Random, router: str, _seconds: float) -> Undo:
     """A person takes an address of ours off the list of suspended services, or moves it."""
     control = chaos.control[router]
     ours = [
@@ -201,32 +202,44 @@ def lands_late(menu: str) -> Fault:
     It is back before the second look at what was in flight, which is twice the lease later.
     """
 
-    def begin(chaos: "Chaos", rng: random.Random, _router: str, seconds: float) -> Undo:
+    def begin(chaos: "OnEstate", rng: random.Random, _router: str, _seconds: float) -> Undo:
         plain = [name for name in chaos.control if estate.transport_of(name) == "api"]
-        link = chaos.links[rng.choice(plain)]
+        link, waits_s = chaos.links[rng.choice(plain)], LEASE_S * rng.uniform(0.6, 1.6)
+        if link.traps:  # one at a time
+            return None
         link.catch(f"{menu}/add".encode(), "late")
-        chaos.later(LEASE_S * rng.uniform(0.7, 1.6) - seconds, link.release)
+
+        def look(left: int) -> None:
+            if link.caught.is_set():
+                chaos.counts["added rows held back"] += 1
+                chaos.later(waits_s, link.release)
+            elif left:
+                chaos.later(0.2, lambda: look(left - 1))
+            else:
+                link.release()
+
+        look(40)
         return None
 
     return begin
 
 
-def raise_in_workers(chaos: "Chaos", rng: random.Random, _router: str, _seconds: float) -> Undo:
+def raise_in_workers(chaos: "OnEstate", rng: random.Random, _router: str, _seconds: float) -> Undo:
     """Nobody knows why, some looks and folds of all workers raise for a while."""
     odd_worker.shares(chaos.directory, rng.uniform(0.05, 0.3))
     return lambda: odd_worker.shares(chaos.directory, 0)
 
 
-def set_clock(chaos: "Chaos", rng: random.Random, _router: str, _seconds: float) -> Undo:
+def set_clock(chaos: "OnEstate", rng: random.Random, _router: str, _seconds: float) -> Undo:
     """Redis's clock is set forward or back, within the skew that the contract allows."""
-    if not chaos.is_far_behind:
+    if not chaos.is_far_behind and chaos.clock_stays_until < time.monotonic():
         chaos.valkey.set_clock(rng.randint(-240, 240))
     return None
 
 
-def far_behind(chaos: "Chaos", _rng: random.Random, _router: str, _seconds: float) -> Undo:
+def far_behind(chaos: "OnEstate", _rng: random.Random, _router: str, _seconds: float) -> Undo:
     """Redis's clock is a quarter of an hour behind for a while."""
-    if chaos.is_far_behind:
+    if chaos.is_far_behind or chaos.clock_stays_until > time.monotonic():
         return None
     before = chaos.valkey.offset_s
     chaos.is_far_behind = True
@@ -239,7 +252,7 @@ def far_behind(chaos: "Chaos", _rng: random.Random, _router: str, _seconds: floa
     return right_again
 
 
-def lose_a_second(chaos: "Chaos", _rng: random.Random, _router: str, seconds: float) -> Undo:
+def lose_a_second(chaos: "OnEstate", _rng: random.Random, _router: str, seconds: float) -> Undo:
     """Redis loses power, and what it had not synced; the BSS says again what it said since."""
     if not chaos.valkey.running:
         return None
@@ -254,18 +267,34 @@ def lose_a_second(chaos: "Chaos", _rng: random.Random, _router: str, seconds: fl
 
 
 def send_a_manifest_twice(
-    chaos: "Chaos", rng: random.Random, _router: str, _seconds: float
+    chaos: "OnEstate", rng: random.Random, _router: str, _seconds: float
 ) -> Undo:
     """The BSS's job dies after a part of its manifest, and runs anew with its parts cut otherwise.
 
     Its clock is ahead, and what it lists is some seconds old when it arrives.
     """
-    if not chaos.is_far_behind:
+    if not chaos.is_far_behind and chaos.valkey.running:
         chaos.send_manifest(rng)
     return None
 
 
-def _a_row_of_ours(chaos: "Chaos", rng: random.Random, router: str) -> dict[str, str] | None:
+def bring_an_older_worker(
+    chaos: "OnEstate", rng: random.Random, _router: str, seconds: float
+) -> Undo:
+    """One that cannot read what the others write works beside them for a while."""
+    worker = chaos.start_older(rng.choice(["events", "routers"]))
+
+    def end() -> None:
+        chaos.older.remove(worker)
+        worker.process.kill()
+        worker.process.wait()
+
+    # it needs some seconds to begin
+    chaos.later(LEASE_S * rng.uniform(2, 4) - seconds, end)
+    return None
+
+
+def _a_row_of_ours(chaos: "OnEstate", rng: random.Random, router: str) -> dict[str, str] | None:
     """One that no person touched yet: of a service with two odd rows only people can say more."""
     rows = [
         row
@@ -282,7 +311,7 @@ def _a_row_of_ours(chaos: "Chaos", rng: random.Random, router: str) -> dict[str,
     return row
 
 
-def _by_hand(chaos: "Chaos", router: str, values: dict[str, str]) -> str:
+def _by_hand(chaos: "OnEstate", router: str, values: dict[str, str]) -> str:
     control: RouterControl = chaos.control[router]
     row_id = control.add_row(LEASES, values)
     (row,) = [row for row in control.rows(LEASES) if row[".id"] == row_id]
@@ -321,5 +350,6 @@ KINDS: Final[Mapping[str, tuple[float, Fault]]] = {
     "Redis's clock far behind": (1, far_behind),
     "Redis loses its last second": (1.5, lose_a_second),
     "manifest sent twice": (2, send_a_manifest_twice),
+    "older worker beside newer ones": (2, bring_an_older_worker),
 }
 """What may go wrong, and how often beside the others."""

@@ -1,7 +1,8 @@
 """A worker in which unexpected exceptions come up: `python -m tests.faults.odd_worker KIND`.
 
 What is odd stands in the file `odd` beside the inventory: a share of looks and folds that raise,
-and a service of which every look raises. Nothing else differs from the real build.
+and a service of which every look raises. It is of a newer version, as `newer.py` has it. Nothing
+else differs from the real build.
 """
 
 import os
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from tests.faults.newer import be_newer
 from worker.convergence import round as rounds
 from worker.core.operations import Plan
 from worker.core.planner import Wanted
@@ -58,5 +60,6 @@ def make_odd(file: Path) -> None:
 
 
 if __name__ == "__main__":
+    be_newer()
     make_odd(Path(os.environ["LEASEWIRE_INVENTORY"]).with_name("odd"))
     sys.exit(process.main(sys.argv[1:]))

@@ -1,5 +1,6 @@
 """A manifest finds what a source no longer has; nothing happens before all of it is there."""
 
+import json
 import secrets
 from datetime import UTC, datetime, timedelta
 
@@ -215,6 +216,21 @@ def test_a_manifest_of_tomorrow_is_refused(desk):
     given = manifest("2999-01-01T00:00:00Z", "S-1")
     desk.send(given)
     assert desk.state(given) == "rejected: time-in-future"
+
+
+def test_a_manifest_of_a_clock_that_is_ahead_a_little_is_taken(desk, store):
+    given = manifest(now(store, 4), "S-1", "S-2", "S-3", "S-6")
+    desk.send(given)
+    assert desk.outcome(given).detail == "4 listed, 1 missing and cancelled: S-4"
+
+
+def test_one_of_a_clock_that_is_ahead_by_more_waits(desk, store):
+    given = manifest(now(store, 9), "S-1")
+    desk.send(given)
+    assert not desk.letters
+    assert [json.loads(each) for each in store.journal.events_put_off(store.records.now_ms())] == [
+        given
+    ]
 
 
 def test_snapshots_and_a_manifest_in_any_order(desk, store):

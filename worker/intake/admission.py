@@ -159,7 +159,7 @@ def admit(
         detail = f"no source {event.source!r} in the inventory: add it under [sources]"
         return NotAdmitted("source-not-allowed", detail)
     if isinstance(event, Manifest):
-        return _manifest(event, intake, now_ms)
+        return _manifest(event, intake, now_ms, max(now_ms, own_ms))
     refusal = _against_time(event, source.order, now_ms, max(now_ms, own_ms))
     if refusal is not None:
         return refusal
@@ -190,11 +190,12 @@ def admit(
     )
 
 
-def _manifest(event: Manifest, intake: Intake, now_ms: int) -> ManifestPart | NotAdmitted:
-    if event.data.taken_at.timestamp() * 1000 > now_ms:
-        detail = "its taken_at is yet to come: nothing can be known of then"
-        return NotAdmitted("time-in-future", detail)
-    return ManifestPart(event, intake, content_hash(object_of(intake.raw)), [])
+def _manifest(
+    event: Manifest, intake: Intake, now_ms: int, latest_ms: int
+) -> ManifestPart | NotAdmitted | NotYet:
+    # Nothing can be known of what is yet to come; but by the clock of its source it is over.
+    why = _ahead(event.source, {"taken_at": event.data.taken_at}, now_ms, latest_ms)
+    return why or ManifestPart(event, intake, content_hash(object_of(intake.raw)), [])
 
 
 def microseconds(moment: datetime) -> int:
@@ -202,23 +203,33 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _against_time(
-    event: Event, order: Order, now_ms: int, latest_ms: int
+def _ahead(
+    source: str, times: Mapping[str, datetime | None], now_ms: int, latest_ms: int
 ) -> NotAdmitted | NotYet | None:
     now = _EPOCH + timedelta(milliseconds=now_ms)
-    times = {
-        # It would win over all that is said until then.
-        "time": event.time if order == "times" else None,
-        # Nothing can be known of then.
-        "asof": event.asof,
-    }
     for name, moment in times.items():
         if moment is not None and moment > now + MAX_CLOCK_SKEW:
             latest = _EPOCH + timedelta(milliseconds=latest_ms)
             if moment > latest + MOST_AHEAD:
                 detail = f"its {name} is more than a day in the future: mend the clock or the date"
                 return NotAdmitted("time-in-future", detail)
-            return NotYet(event.source, microseconds(moment - MAX_CLOCK_SKEW) // 1000 + 1)
+            return NotYet(source, microseconds(moment - MAX_CLOCK_SKEW) // 1000 + 1)
+    return None
+
+
+def _against_time(
+    event: Event, order: Order, now_ms: int, latest_ms: int
+) -> NotAdmitted | NotYet | None:
+    times = {
+        # It would win over all that is said until then.
+        "time": event.time if order == "times" else None,
+        # Nothing can be known of then.
+        "asof": event.asof,
+    }
+    ahead = _ahead(event.source, times, now_ms, latest_ms)
+    if ahead is not None:
+        return ahead
+    now = _EPOCH + timedelta(milliseconds=now_ms)
     expiry = event.expirytime
     if expiry is not None and expiry.timestamp() * 1000 <= now_ms:
         return NotAdmitted("expired", "its expirytime had passed", "expired")
