@@ -15,6 +15,7 @@ from leasewire.at_router import at_router
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.router_policy import ApplyOption, NameArgument, router_of
+from leasewire.standard_input import as_file
 from producers.stamp import Stamped
 from worker.core.adoption import SORTS, SortedRow
 from worker.desk.adoption import Adopted, Adoption
@@ -33,8 +34,8 @@ def adopt_command(  # noqa: PLR0913 - each is an option
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The BSS's export: events as `publish` takes them, or a CSV table; else the "
-            "services that are known.",
+            help="The BSS's export: events as `publish` takes them, or a CSV table; - is standard "
+            "input; else the services that are known.",
         ),
     ] = None,
     import_services: Annotated[
@@ -70,7 +71,10 @@ def adopt_command(  # noqa: PLR0913 - each is an option
         policy = config.policy.held_in(session.entries)
         adoption = Adoption(context.store, name, policy)
         with context.publisher() as publisher:
-            events = events_of_file(services, publisher, who) if services else []
+            events = []
+            if services:
+                with as_file(services, "stdin") as given:
+                    events = events_of_file(given, publisher, who)
             found = adoption.sort(session, folded(context.store, events))
             if import_services:
                 rows = [each for each in found if disabled == "adopt" or not each.row.disabled]

@@ -15,15 +15,14 @@ from leasewire.backup_file import BackupError, Head, check, entries, write
 from leasewire.context import Context, InventoryOption
 from leasewire.embedded import EmbeddedServer
 from leasewire.printing import utc_time
+from leasewire.standard_input import as_file
 from leasewire.up import only_one, running
 from worker.store.backup import UNDER_WAY, copy, put_back
 from worker.store.connection import store_errors
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
-
 
 def backup_command(
-    file: FileArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup; - is standard output.")],
     *,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file, once the new one is whole.")
@@ -34,9 +33,11 @@ def backup_command(
     Writes pause for some milliseconds at the end. The file holds customers' data: keep it as safe
     as Redis itself. Ctrl-C leaves no file behind.
 
-    Example: leasewire backup /var/backups/leasewire-monday.gz --overwrite
+    Examples: leasewire backup /var/backups/leasewire-monday.gz --overwrite; docker compose exec -T
+    worker leasewire backup - > monday.gz
     """
-    if file.exists() and not overwrite:
+    to_output = str(file) == "-"
+    if file.exists() and not overwrite and not to_output:
         raise BackupError(f"{file} exists: name another, or say --overwrite")
     context = Context()
     store = context.store
@@ -50,12 +51,12 @@ def backup_command(
     head = Head(str(installation), store.records.now_ms(), _version())
     with _progress("keys", keys) as advance, closing(context.any_bytes_client()) as plain:
         count = write(file, head, copy(plain, store.keys, advance))
-    size = file.stat().st_size
-    typer.echo(f"{file}: {count} entries of {head.installation}, {size / 1e6:.1f} MB.")
+    size = "" if to_output else f", {file.stat().st_size / 1e6:.1f} MB"
+    typer.echo(f"{file}: {count} entries of {head.installation}{size}.", err=to_output)
 
 
 def restore_command(
-    file: FileArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup; - is standard input.")],
     *,
     replace: Annotated[
         bool,
@@ -78,17 +79,19 @@ def restore_command(
     snapshot of every service), then look at `leasewire plan`. Events that wait in the journal are
     kept. No worker may run meanwhile.
 
-    Example: leasewire restore /var/backups/leasewire-monday.gz --data leasewire-data
+    Examples: leasewire restore /var/backups/leasewire-monday.gz --data leasewire-data; docker
+    compose run --rm -T worker restore - < monday.gz
     """
-    with _progress("lines read", None) as advance:
-        head = check(file, lambda: advance(1))
     server = None if data is None else EmbeddedServer(data)
-    with (
-        nullcontext() if data is None else only_one(data),
-        nullcontext() if server is None else running(server),
-    ):
-        context = Context(inventory, redis_url=server.url if server else None)
-        routers = _restore(context, file, head, replace=replace, actor=actor_of(actor))
+    with as_file(file, "stdin.gz") as given:
+        with _progress("lines read", None) as advance:
+            head = check(given, lambda: advance(1))
+        with (
+            nullcontext() if data is None else only_one(data),
+            nullcontext() if server is None else running(server),
+        ):
+            context = Context(inventory, redis_url=server.url if server else None)
+            routers = _restore(context, given, head, replace=replace, actor=actor_of(actor))
     typer.echo(
         f"Restored {head.entries} entries as of {utc_time(head.at_ms)}. Held until you release "
         f"them: {', '.join(routers) or 'no router'}.\n"

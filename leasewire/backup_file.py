@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import os
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ class Head:
 def write(file: Path, head: Head, entries: Iterable[Entry]) -> int:
     """Write a backup; what was there is replaced when the new one is whole and on the disk.
 
+    For `-` it goes to standard output; cut short, it has no end, and `check` refuses it.
+
     Returns:
         How many entries it has.
 
@@ -57,7 +60,7 @@ def write(file: Path, head: Head, entries: Iterable[Entry]) -> int:
     """
     digest = hashlib.sha256()
     count = 0
-    with _whole(file) as sink:
+    with _standard_output() if str(file) == "-" else _whole(file) as sink:
 
         def put(document: object) -> None:
             line = json.dumps(document, separators=(",", ":")) + "\n"
@@ -138,6 +141,19 @@ def _lines(file: Path) -> Iterator[str]:
         raise BackupError(f"{file} is no backup of Leasewire, or was changed") from error
     except OSError as error:
         raise BackupError(f"{file} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def _standard_output() -> Iterator[TextIO]:
+    if sys.stdout.isatty():
+        raise BackupError("standard output is a terminal: send it to a file, as in `- > FILE`")
+    try:
+        output = sys.stdout.buffer
+        with gzip.open(output, "wt", _LEVEL, encoding="ascii", newline="\n") as sink:
+            yield sink
+        output.flush()
+    except OSError as error:
+        raise BackupError(f"standard output cannot be written: {error.strerror}") from error
 
 
 @contextmanager

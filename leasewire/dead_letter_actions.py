@@ -7,6 +7,7 @@ event too few: replayed once more it is a duplicate.
 
 import difflib
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,6 +68,10 @@ def replay(  # noqa: PLR0913 - as many options
     _tell(documents, "replayed", as_json=as_json)
 
 
+def _text_of(file: Path) -> str:
+    return sys.stdin.read() if str(file) == "-" else file.read_text()
+
+
 def edit(  # noqa: PLR0913 - as many options
     letter_id: Annotated[str, typer.Argument(metavar="ID")],
     *,
@@ -74,7 +79,9 @@ def edit(  # noqa: PLR0913 - as many options
         list[str] | None,
         typer.Option("--set", help="POINTER=VALUE, as /data/mac=00:00:5E:00:53:02; repeatable."),
     ] = None,
-    file: Annotated[Path | None, typer.Option(help="The whole event instead.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="The whole event instead; - is standard input.")
+    ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Publish it; else only shown.")] = False,
     actor: ActorOption = None,
     as_json: JsonOption = False,
@@ -95,7 +102,8 @@ def edit(  # noqa: PLR0913 - as many options
         )
     if (file is None) == (not set_):
         _fail("Say what to change: --set POINTER=VALUE, or --file.", BAD_INPUT)
-    old, document = _event_of(letter.body), _event_of(file.read_text() if file else letter.body)
+    old = _event_of(letter.body)
+    document = _event_of(_text_of(file) if file is not None else letter.body)
     for change in set_ or ():
         _set(document, change)
     if isinstance(old.get("id"), str):

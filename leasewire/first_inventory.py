@@ -12,7 +12,9 @@ _SECRET: Final = Path("secrets") / "simulator"
 
 
 def init_command(
-    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("routers.toml"),
+    path: Annotated[
+        Path, typer.Argument(help="Where to write it; - is standard output, for the file alone.")
+    ] = Path("routers.toml"),
 ) -> None:
     """Write a first inventory, for the router of `leasewire simulator`; never overwrites one.
 
@@ -23,6 +25,9 @@ def init_command(
     """
     secret = path.parent / _SECRET
     text = (files("leasewire") / "first_inventory.toml").read_text(encoding="utf-8")
+    if str(path) == "-":
+        typer.echo(text, nl=False)
+        return
     try:
         # `x` never overwrites.
         with path.open("x", encoding="utf-8") as file:

@@ -15,7 +15,16 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.import_apply import Done, apply_events, batches
 from leasewire.printing import JsonOption, print_json, print_table, utc_time
-from leasewire.service_file import BAD_INPUT, AsOfOption, ServiceFile, SourceOption, end
+from leasewire.service_file import (
+    BAD_INPUT,
+    AsOfOption,
+    FormatOption,
+    ServiceFile,
+    SourceOption,
+    end,
+    stdin_name,
+)
+from leasewire.standard_input import as_file
 from producers.files.writing import template
 from worker.desk.file_preview import FilePreview, Previewed
 
@@ -30,8 +39,12 @@ ApplyOption = Annotated[
 
 
 def import_command(  # noqa: PLR0913 - as many options
-    path: Annotated[Path | None, typer.Argument(metavar="FILE", show_default=False)] = None,
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", show_default=False, help="- is standard input."),
+    ] = None,
     *,
+    format_: FormatOption = None,
     source: SourceOption = None,
     as_of: AsOfOption = None,
     apply: ApplyOption = False,
@@ -50,7 +63,7 @@ def import_command(  # noqa: PLR0913 - as many options
     be interrupted and run again.
 
     Examples: leasewire import --template > services.csv; leasewire import services.csv; leasewire
-    import services.csv --apply
+    import services.csv --apply; leasewire import - --format csv --as-of 2026-11-24T09:00:00Z
     """
     if show_template:
         typer.echo(template(), nl=False)
@@ -58,13 +71,14 @@ def import_command(  # noqa: PLR0913 - as many options
     if path is None:
         end(BAD_INPUT, "Name a file; `leasewire import --template` prints one to begin with.")
     context = Context(inventory)
-    file = ServiceFile.open(context, path, source, as_of)
-    with file.publisher:
-        if not apply:
-            tell_preview(file, *preview(context, file), as_json=as_json)
-            return
-        done = apply_events(context, file, file.events(), actor_of(actor), total=file.rows)
-    tell_done(file, done, as_json=as_json)
+    with as_file(path, stdin_name(path, format_)) as given:
+        file = ServiceFile.open(context, given, source, as_of)
+        with file.publisher:
+            if not apply:
+                tell_preview(file, *preview(context, file), as_json=as_json)
+                return
+            done = apply_events(context, file, file.events(), actor_of(actor), total=file.rows)
+        tell_done(file, done, as_json=as_json)
 
 
 def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Previewed]]:

@@ -20,7 +20,15 @@ from leasewire.context import Context, InventoryOption
 from leasewire.import_apply import apply_events
 from leasewire.import_services import ApplyOption, preview, tell_done, tell_preview
 from leasewire.printing import JsonOption, clean, print_table, utc_time
-from leasewire.service_file import AsOfOption, ServiceFile, SourceOption, end
+from leasewire.service_file import (
+    AsOfOption,
+    FormatOption,
+    ServiceFile,
+    SourceOption,
+    end,
+    stdin_name,
+)
+from leasewire.standard_input import as_file
 from producers.errors import PublishFailed
 from worker.core.outcome import Outcome
 from worker.intake.manifest import missing_of
@@ -41,8 +49,9 @@ class Missing(StrEnum):
 
 
 def resync_command(  # noqa: PLR0913 - as many options
-    path: Annotated[Path, typer.Argument(metavar="FILE")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="- is standard input.")],
     *,
+    format_: FormatOption = None,
     missing: Annotated[
         Missing, typer.Option(help="What becomes of services that the file does not have.")
     ] = Missing.REPORT,
@@ -69,33 +78,34 @@ def resync_command(  # noqa: PLR0913 - as many options
     Examples: leasewire resync all.csv; leasewire resync all.csv --missing suspend --apply
     """
     context = Context(inventory)
-    file = ServiceFile.open(context, path, source, as_of)
-    routers = sorted(router) if router else None
-    for name in routers or ():
-        if name not in context.inventory.routers:
-            end(2, f"--router {name}: is not in the inventory.")
-    gone = missing_of(context.store, file.source, file.services, routers, file.as_of_ms)
-    with file.publisher:
-        if not apply:
-            tell_preview(file, *preview(context, file), as_json=as_json, missing=gone)
-            if not as_json:
-                typer.echo()
-                _print_missing(gone, missing, show_all=show_all, done=False)
-            return
-        who = actor_of(actor)
-        done = apply_events(context, file, file.events(), who, total=file.rows)
-        if done.interrupted or done.stalled:
-            tell_done(file, done, as_json=as_json)
-        parts = list(_parts(file, missing, routers, who))
-        outcome = _send(context, file, parts)
-        tell_done(file, done, as_json=as_json, missing=gone, manifest=outcome.detail)
-    if not as_json:
-        _print_missing(gone, missing, show_all=show_all, done=True)
-        typer.echo(clean(f"The manifest: {outcome.detail}"))
-        if gone and missing is not Missing.REPORT:
-            typer.echo(
-                "Changes beyond the usual number are held for approval: leasewire brake list"
-            )
+    with as_file(path, stdin_name(path, format_)) as given:
+        file = ServiceFile.open(context, given, source, as_of)
+        routers = sorted(router) if router else None
+        for name in routers or ():
+            if name not in context.inventory.routers:
+                end(2, f"--router {name}: is not in the inventory.")
+        gone = missing_of(context.store, file.source, file.services, routers, file.as_of_ms)
+        with file.publisher:
+            if not apply:
+                tell_preview(file, *preview(context, file), as_json=as_json, missing=gone)
+                if not as_json:
+                    typer.echo()
+                    _print_missing(gone, missing, show_all=show_all, done=False)
+                return
+            who = actor_of(actor)
+            done = apply_events(context, file, file.events(), who, total=file.rows)
+            if done.interrupted or done.stalled:
+                tell_done(file, done, as_json=as_json)
+            parts = list(_parts(file, missing, routers, who))
+            outcome = _send(context, file, parts)
+            tell_done(file, done, as_json=as_json, missing=gone, manifest=outcome.detail)
+        if not as_json:
+            _print_missing(gone, missing, show_all=show_all, done=True)
+            typer.echo(clean(f"The manifest: {outcome.detail}"))
+            if gone and missing is not Missing.REPORT:
+                typer.echo(
+                    "Changes beyond the usual number are held for approval: leasewire brake list"
+                )
 
 
 def _parts(

@@ -14,6 +14,7 @@ import typer
 
 from contracts.values import parse_time
 from leasewire.context import Context
+from leasewire.export import Format
 from leasewire.printing import clean, utc_time
 from producers.errors import BatchViolation
 from producers.files.reading import FileBroken, Row, digest_of, rows_of
@@ -36,6 +37,10 @@ AsOfOption = Annotated[
         help="When the file was true, such as 2026-11-24T09:00:00Z; else when it was last changed.",
         show_default=False,
     ),
+]
+FormatOption = Annotated[
+    Format | None,
+    typer.Option("--format", help="What standard input (-) holds.", show_default=False),
 ]
 
 
@@ -128,6 +133,13 @@ class ServiceFile:
             yield f"{self.path}: has no row"
 
 
+def stdin_name(path: Path, format_: Format | None) -> str:
+    """What a copy of standard input is called; ends the command where it is not said what it is."""
+    if str(path) == "-" and format_ is None:
+        end(BAD_INPUT, "Say what standard input holds: --format csv, or --format ndjson.")
+    return f"stdin.{format_}"
+
+
 def end(code: int, *lines: str) -> NoReturn:
     """End the command with words on standard error."""
     for line in lines:
@@ -158,6 +170,8 @@ def _as_of(given: str | None, path: Path, before: Import | None, now_ms: int) ->
         as_of_ms = before.as_of_ms
     else:
         as_of_ms = int(path.stat().st_mtime * 1000)
+        if not as_of_ms:  # standard input, through a pipe
+            end(BAD_INPUT, f"{path} has no date: say with --as-of when what is in it was true.")
     if as_of_ms > now_ms:
         end(BAD_INPUT, f"{path}: is of {utc_time(as_of_ms)}, which is yet to come; give --as-of.")
     return as_of_ms

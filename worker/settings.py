@@ -57,6 +57,8 @@ class Settings(BaseModel):
     """First part of every key, so that one Redis can serve several installations."""
     inventory: Path = Path("routers.toml")
     """The routers and their policies; relative to the working directory."""
+    actor: str | None = None
+    """Who is named for what people do by the command, where `--actor` does not say."""
 
     connect_timeout_s: Seconds = 3
     """Name look-up, TCP and TLS together: a silent router must not hold a slot for long."""
