@@ -389,8 +389,9 @@ class Keys:
     def outcome(self, event_key: str) -> str:
         """String: the latest word on an event as JSON. Lives 30 days from its last change.
 
-        Of a scheduled event 30 days from its time. An event that changed nothing has an hour, a refused one a day. The last word on an event
-        that is no longer among the 20 recent ones of its service goes at once.
+        Of a scheduled event 30 days from its time. An event that changed nothing has an hour, a
+        refused one a day. The last word on an event that is no longer among the 20 recent ones of
+        its service goes at once.
         """
         return self.outcome_prefix + event_key
 
