@@ -73,7 +73,8 @@ def resync_command(  # noqa: PLR0913 - as many options
 
     The file is one of `leasewire import`, with every service that the source has. Services that it
     does not have are reported, suspended or cancelled; what came to be known after the file was
-    made is left alone. The brake holds what is more than usual: see `leasewire brake list`.
+    made, or in the five minutes before, is left alone. The brake holds what is more than usual: see
+    `leasewire brake list`.
 
     Examples: leasewire resync all.csv; leasewire resync all.csv --missing suspend --apply
     """
