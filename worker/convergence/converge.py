@@ -262,7 +262,7 @@ class Converge:
             known=acquired.troubles,
             faults=one.faults,
             was_read=(lambda: None) if refused_many or took_none else outages.answered,
-            after_many=refused_many,
+            after_many=outages.state.cause == MASS_REFUSAL,
         )
         now_ms, full = acquired.now_ms, acquired.full
         try:
