@@ -242,9 +242,10 @@ def switched_off(look: Look) -> Waiting | None:
 
     Other events are: what they say stands in the row, and its outcome says that it is off.
     """
-    warning, ending = look.warning, events_at(look.mark.stored.record, look.router)
+    warning = look.warning
     if warning is None or warning.kind != SWITCHED_OFF:
         return None
+    ending = events_at(look.mark.stored.record, look.router)
     if not any(short_type(each.type) in _INTO_USE for each in ending):
         return None
     return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
