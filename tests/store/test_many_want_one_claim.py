@@ -15,11 +15,12 @@ MAC = Claim(f"mac:{mac(1)}", "dhcp1")
 AT_ONCE = 100
 
 
-def commit(store, *services, wants, generation=0):
+def commit(store, *services, wants):
+    stored = store.records.read(services)
     commits = [
         ServiceCommit(
             service,
-            generation,
+            stored[service].generation,
             ServiceRecord(service, placements={"R1": Placement(None)}),
             {"R1": wants(service)},
             {"R1": 0},
@@ -73,7 +74,7 @@ def test_all_who_wait_are_woken_some_at_a_time(store):
     commit(store, first, *others, wants=only_mac)
     assert pass_over(store, only_mac) == [250]
     assert waiting(store) == others
-    commit(store, first, wants=nothing, generation=1)
+    commit(store, first, wants=nothing)
     sizes = pass_over(store, lambda service: nothing(service) if service == first else only_mac(0))
     assert sum(sizes) == 250
     assert max(sizes) <= 1 + 2 * AT_ONCE
@@ -97,7 +98,7 @@ def test_where_those_who_are_woken_first_cannot_have_it_a_later_one_gets_it(stor
     pass_over(store, wanted)
     assert waiting(store) == others
     wants[first] = set()
-    commit(store, first, wants=wanted, generation=1)
+    commit(store, first, wants=wanted)
     pass_over(store, wanted)
     assert holder(store) == last
 
@@ -105,7 +106,7 @@ def test_where_those_who_are_woken_first_cannot_have_it_a_later_one_gets_it(stor
 def test_who_wants_something_else_by_now_waits_no_more(store):
     first, *others = services(20)
     commit(store, first, *others, wants=only_mac)
-    commit(store, *others[:19], wants=nothing, generation=1)
+    commit(store, *others[:19], wants=nothing)
     assert waiting(store) == []
     assert not store.client.exists(store.keys.router_block("R1").waiters)
 
@@ -134,5 +135,5 @@ def test_a_claim_costs_as_much_with_thousands_who_wait(store):
     many = cost(others[:200])
     assert many < 4 * few
     before = usec()
-    commit(store, first, wants=nothing, generation=1)
+    commit(store, first, wants=nothing)
     assert usec() - before < 4 * few

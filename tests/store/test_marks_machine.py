@@ -41,6 +41,11 @@ delays = st.sampled_from([0, 500, 2000])
 whom = st.sampled_from(["the holder"] * 4 + ["the other"])
 
 
+def generation_of(store, service):
+    """That a commit of the service has to find."""
+    return store.records.read([service])[service].generation
+
+
 class MarksMachine(RuleBasedStateMachine):
     """Two workers, of which any may fall asleep past its lease and go on afterwards.
 
@@ -140,7 +145,7 @@ class MarksMachine(RuleBasedStateMachine):
         record = ServiceRecord(name, placements={"R1": Placement(None)})
         commit = ServiceCommit(name, self.generation[name], record, marks={"R1": priority})
         result = self.store.records.commit([commit], 0)
-        self.generation[name] += 1
+        self.generation[name] = generation_of(self.store, name)
         self.mark([name], priority)
         assert result.done == [True]
         assert self.called() == self.rings()
@@ -236,7 +241,8 @@ class MarksMachine(RuleBasedStateMachine):
         if stands:
             if do == "confirm" and self.notes.get(name) == [None, NOW]:
                 del self.notes[name]
-            self.generation[name] += writes
+            if writes:
+                self.generation[name] = generation_of(self.store, name)
             if do == "postpone":
                 self.marks[name][1] = self.now + 700
             else:

@@ -329,12 +329,12 @@ class Rounds:
             placements = {**stored.record.placements, self._router: at}
             record = replace(stored.record, placements=placements)
             commits.append(ServiceCommit(service_id, stored.generation, record))
-        done = self._store.records.commit(commits, self._now_ms).done
+        result = self._store.records.commit(commits, self._now_ms)
         left = dict(looks)
-        for commit, through in zip(commits, done, strict=True):
+        for commit, through in zip(commits, result.done, strict=True):
             look = left.pop(commit.service_id)
             if through and commit.record is not None:
-                stored = Stored(commit.generation + 1, commit.record)
+                stored = Stored(result.generation, commit.record)
                 look.mark = look.mark._replace(stored=stored)
                 look.written, look.listed, _ = noted[commit.service_id]
                 left[commit.service_id] = look

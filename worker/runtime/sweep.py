@@ -102,8 +102,8 @@ class Sweep:
         """
         marked = unknown = 0
         for router, services in self._store.routers.concluded_lately().items():
-            stored = self._store.records.read(services)
-            known = [each for each in services if stored[each].generation]
+            there = self._store.records.known(services)
+            known = [each for each in services if each in there]
             marked, unknown = marked + len(known), unknown + len(services) - len(known)
             for at in range(0, len(known), _MARKED_AT_ONCE):
                 part = known[at : at + _MARKED_AT_ONCE]

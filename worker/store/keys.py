@@ -364,7 +364,7 @@ class Keys:
         return f"{self.prefix}record:"
 
     def record(self, service_id: str) -> str:
-        """String `generation|JSON`: all we know of a service.
+        """String `generation|JSON` (the first a random number): all we know of a service.
 
         No time limit: it is the record. A cancelled one goes 400 days after its last change, and
         its history with it.

@@ -27,12 +27,17 @@ from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossin
 log = structlog.get_logger()
 
 COMMITS_PER_CALL = 50
+_GENERATIONS = 2**32
+"""So many that none comes twice within a commit that was read before; their texts stay short."""
 _SHORT_KEY = 16
 _SHORT_HASH = 12
 
 
 class Stored(NamedTuple):
-    """A record with the generation that a commit must still find; 0 when there is none yet."""
+    """A record with the generation that a commit must still find; 0 when there is none yet.
+
+    Each commit gives it another one, which says nothing of how many there were.
+    """
 
     generation: int
     record: ServiceRecord
@@ -115,6 +120,7 @@ class Committed(NamedTuple):
         let_go: how many it let go.
         crossings: sources that an alarm begins or ends for.
         drained: nothing is due in the journal of the lane that was asked about.
+        generation: that records have which went through.
     """
 
     done: list[bool]
@@ -122,6 +128,7 @@ class Committed(NamedTuple):
     let_go: int = 0
     crossings: Sequence[Crossing] = ()
     drained: bool = False
+    generation: int = 0
 
 
 class Records:
@@ -215,10 +222,12 @@ class Records:
         crossings: list[Crossing] = []
         let_go = 0
         drained = False
+        generation = new_generation()
         for start in range(0, len(commits), COMMITS_PER_CALL):
             part = commits[start : start + COMMITS_PER_CALL]
             sources = sorted({heard.source for each in part for heard in each.heard})
             keys, order = self._order(part, now_ms, sources)
+            order["generation"] = generation
             if limits is not None:
                 order["limits"] = asdict(limits)
             if lane is not None and start + len(part) == len(commits):
@@ -235,7 +244,7 @@ class Records:
             done += [bool(each) for each in results]
             for hold, taken in zip(held[::2], held[1::2], strict=True):
                 braked[hold] = braked.get(hold, 0) + int(taken)
-        return Committed(done, braked, let_go, crossings, drained)
+        return Committed(done, braked, let_go, crossings, drained, generation)
 
     def _order(
         self, commits: Sequence[ServiceCommit], now_ms: int, sources: Sequence[str]
@@ -416,6 +425,11 @@ def word_order(outcome: Outcome, table: KeyTable, keys: Keys) -> list[int | str]
 def short_hash(content_hash: str) -> str:
     """What the store remembers of an event's content."""
     return content_hash[:_SHORT_HASH]
+
+
+def new_generation() -> int:
+    """A generation for records: random as stamps are, and for the same reason."""
+    return secrets.randbelow(_GENERATIONS) + 1
 
 
 def new_stamp() -> str:

@@ -20,7 +20,7 @@ from worker.store.connection import store_errors
 from worker.store.fleet import SURVEY_GOOD_MS
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
-from worker.store.records import decode_stored, new_stamp, word_order
+from worker.store.records import decode_stored, new_generation, new_stamp, word_order
 from worker.store.scripts import Scripts
 from worker.store.taken import (
     BULK_ALONE,
@@ -285,7 +285,11 @@ class Routers:
             self._keys.unseen_events,
         ):
             table.at(key)
-        order = {"first": first, "services": [self._order_of(end, table) for end in ends]}
+        order = {
+            "first": first,
+            "generation": new_generation(),
+            "services": [self._order_of(end, table) for end in ends],
+        }
         with store_errors():
             held, results = self._scripts.run(
                 "conclude", table.keys, [router, token, new_stamp(), to_json(order)]

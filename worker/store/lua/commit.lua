@@ -3,8 +3,8 @@
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, 11 12 rung flag
 --       of each lane, then router blocks and the keys that ARGV[1] names by index
--- ARGV: 1 JSON {stamp, outcome_prefix, letters_prefix, letters_gone, tombstones, schedule, feed_last,
---         feed_gone, expected, aliases: former names of routers,
+-- ARGV: 1 JSON {stamp, generation: of the records that this writes, outcome_prefix,
+--         letters_prefix, letters_gone, tombstones, schedule, feed_last, feed_gone, expected, aliases: former names of routers,
 --         router_keys: the keys of any router as [before its name, after it], or [key],
 --         limits?: of the brake, routers: [[name, first key], …], sources: [counts of a source, …],
 --         alarm: see `_sources`, lane?: the flag of which goes when nothing is due in its journal,
@@ -141,7 +141,7 @@ for i, c in ipairs(order.commits) do
   else
     results[i] = 1
     if c.text then
-      redis.call('SET', KEYS[c.record], whole(current + 1) .. '|' .. c.text)
+      redis.call('SET', KEYS[c.record], whole(order.generation) .. '|' .. c.text)
       if c.cancelled then
         redis.call('ZADD', KEYS[order.tombstones], whole(now), c.service)
       else

@@ -5,7 +5,8 @@
 --       letters by time, last id of the feeds, what went of them, services not seen
 --       in use yet, the events of which that would be said, then the keys that ARGV[4] names by
 --       index
--- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, services: [{
+-- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {first, generation: of the
+--         records that this writes, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
 --         gone?: no row is left here, unseen?: key of the event of which it may be said that it
 --         is in use, unseen_ms?: when to look first, rest_note?, waiting?,
@@ -48,7 +49,7 @@ for i, s in ipairs(order.services) do
   else
     results[i] = 1
     if s.text then
-      redis.call('SET', KEYS[s.record], whole(current + 1) .. '|' .. s.text)
+      redis.call('SET', KEYS[s.record], whole(order.generation) .. '|' .. s.text)
     end
     local score = redis.call('ZSCORE', router.due, s.service)
     -- The brake holds it since it was taken: so it stays, and goes on to say so.
