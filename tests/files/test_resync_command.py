@@ -11,13 +11,18 @@ pytestmark = pytest.mark.redis
 HEAD = "service_id,router,dhcp_server,mac,ipv4\n"
 
 
+def known_long(name, numbers):
+    """Services of which nothing was heard for ten minutes."""
+    asof = {"asof": (datetime.now(UTC) - timedelta(minutes=10)).isoformat()}
+    return [
+        activated(name.format(n), mac=mac(n), ipv4=ipv4(n), revision=None) | asof for n in numbers
+    ]
+
+
 @pytest.fixture
 def stocked(office):
     """Four services, known for a while, and a file of two of them, one changed."""
-    known = {"asof": (datetime.now(UTC) - timedelta(minutes=10)).isoformat()}
-    office.say(
-        *(activated(f"S-{n}", mac=mac(n), ipv4=ipv4(n), revision=None) | known for n in range(1, 5))
-    )
+    office.say(*known_long("S-{}", range(1, 5)))
     text = HEAD + f"S-1,R1,dhcp1,{mac(1)},{ipv4(1)}\nS-2,R1,dhcp1,{mac(22)},{ipv4(2)}\n"
     office.path = office.file("all.csv", text)
     office.start_worker()
@@ -38,7 +43,7 @@ def test_without_apply_it_only_shows(stocked):
 
 
 def test_the_preview_counts_what_would_be_cancelled_and_names_the_first_ten(office):
-    office.say(*(activated(f"S-{n:02}", mac=mac(n), ipv4=ipv4(n)) for n in range(1, 17)))
+    office.say(*known_long("S-{:02}", range(1, 17)))
     path = office.file("few.csv", HEAD + f"S-01,R1,dhcp1,{mac(1)},{ipv4(1)}\n")
     shown = office.run("resync", path, "--missing", "cancel").out
     assert "15 services would be cancelled: they are not in the file." in shown

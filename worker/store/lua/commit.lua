@@ -27,7 +27,7 @@ must_be('zset', KEYS[1], KEYS[5], KEYS[8], KEYS[10], KEYS[order.tombstones], KEY
 must_be('hash', KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], KEYS[9], KEYS[order.expected])
 must_be('hash', KEYS[order.aliases])
 must_be('string', KEYS[order.feed_last])
-must_be('hash', KEYS[order.feed_gone], KEYS[order.letters_gone])
+must_be('hash', KEYS[order.feed_gone])
 must_be('string', KEYS[11], KEYS[12])
 for _, at in ipairs(order.sources) do
   must_be('hash', KEYS[at])
@@ -41,6 +41,7 @@ end
 for _, c in ipairs(order.commits) do
   must_be('string', c.record and KEYS[c.record])
   must_be('list', c.recent and KEYS[c.recent])
+  must_be('hash', #c.letters > 0 and KEYS[order.letters_gone])
   must_be('list', c.history and KEYS[c.history])
   if c.cut and c.cut.router then
     must_be('zset', KEYS[c.cut.lost], KEYS[c.cut.suspended])
