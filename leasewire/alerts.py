@@ -53,8 +53,8 @@ def list_command(
 ) -> None:
     """List what is wrong now, and what is muted. Exit 0: nothing is; 1: something is.
 
-    Each kind must last for a while before anybody is notified, and has a page of its own in
-    deploy/runbooks that says what to do. `notified` names the targets that have taken a message of
+    Each kind must last for a while before anybody is notified, and has a page of its own that
+    says what to do (`leasewire runbook`). `notified` names the targets that have taken a message of
     it. A router that is down behind another one that is down too (`behind` in the inventory)
     follows from that one, and is in the same message.
 
@@ -93,7 +93,7 @@ def list_command(
             "Nothing is wrong.",
         )
         for kind, runbook in sorted({(each.kind, each.runbook) for each in alerts}):
-            typer.echo(clean(f"What to do about {kind}: deploy/runbooks/{runbook}"))
+            typer.echo(clean(f"What to do about {kind}: leasewire runbook {runbook}"))
         for mute in mutes:
             typer.echo(clean(_muted(mute)))
     raise typer.Exit(1 if alerts else 0)
@@ -300,7 +300,7 @@ def _document(alert: Alert, mutes: Sequence[Mute], now_ms: int) -> dict[str, Any
             "what": alert.text,
             "muted": f"by {muted[0].by}" if muted else "",
             "follows": f"behind {alert.root.partition('|')[2]}" if alert.root else "",
-            "runbook": f"deploy/runbooks/{alert.runbook}",
+            "runbook": alert.runbook,
         }
     )
 

@@ -29,6 +29,7 @@ from leasewire import (
     orphans,
     outbox,
     outcomes,
+    packaged,
     plan,
     publish,
     resync,
@@ -116,6 +117,10 @@ app.command("backup", short_help="Write all state into one file.")(backup.backup
 app.command("restore", short_help="Put a backup back; holds all routers.")(backup.restore_command)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(alerts.app, name="alerts")
+app.command("runbook", short_help="Say what to do about a kind of alert.")(packaged.runbook_command)
+app.command("deploy-files", short_help="Write units, users of Redis and more.")(
+    packaged.deploy_files_command
+)
 app.add_typer(claims.app, name="claims")
 app.add_typer(brake.app, name="brake")
 

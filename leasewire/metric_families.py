@@ -321,7 +321,7 @@ def _stuck(figures: Figures) -> Iterator[Metric]:
     counted = Counter((each.kind, _yes(each.told)) for each in figures.alerts)
     yield _gauges(
         "leasewire_alerts",
-        "Open alerts by kind; deploy/runbooks/ has a page for each, `leasewire alerts list` the "
+        "Open alerts by kind; `leasewire runbook` has a page for each, `leasewire alerts list` the "
         "words. told=no: it has not lasted long enough to be told to anybody, and may end so. "
         "pool-nearly-full is of DHCP pools, certificate-expiring of routers' certificates.",
         ("kind", "severity", "told"),

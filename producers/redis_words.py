@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 _LOGIN: Final = (AuthenticationError, AuthorizationError, AuthenticationWrongNumberOfArgsError)
 _DENIED: Final = "ACL failure in script"
 """How a script is told that a command in it is forbidden; all else says NOPERM."""
-_RIGHTS: Final = "the rights of deploy/redis/users.acl"
+_RIGHTS: Final = "the rights of deploy/redis/users.acl (see `leasewire deploy-files`)"
 
 
 def refuses_us(error: RedisError) -> bool:

@@ -15,7 +15,7 @@ def test_open_alerts_are_listed_with_their_runbook(world, leasewire):
     shown = leasewire("alerts", "list")
     assert shown.code == 1
     assert "3 services are not as written" in shown.out
-    assert "deploy/runbooks/drift.md" in shown.out
+    assert "leasewire runbook drift" in shown.out
     (alert,) = leasewire("alerts", "list", "--json").document["alerts"]
     assert (alert["kind"], alert["subject"], alert["notified"]) == ("drift", "R1", [])
     assert "no target" in shown.out
@@ -64,8 +64,8 @@ def test_a_kind_of_a_newer_version_is_listed(world, leasewire):
     newer = store.alerts.find("drift", "R1").to_json().replace('"drift"', '"of-tomorrow"')
     store.client.hset(store.keys.alerts, mapping={"of-tomorrow|R1": newer})
     shown = leasewire("alerts", "list")
-    assert "What to do about of-tomorrow: deploy/runbooks/other.md" in shown.out
-    assert "What to do about drift: deploy/runbooks/drift.md" in shown.out
+    assert "What to do about of-tomorrow: leasewire runbook other" in shown.out
+    assert "What to do about drift: leasewire runbook drift" in shown.out
 
 
 def test_a_router_behind_one_that_is_down_is_listed_as_such(world, leasewire):

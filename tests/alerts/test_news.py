@@ -67,7 +67,7 @@ def test_many_of_a_kind_are_ten_lines_and_a_number():
     body = body_of(news)
     assert body.splitlines()[0] == "critical: router-down R1: no answer"
     assert "and 27 more of dead-letters" in body
-    assert "deploy/runbooks/dead-letters.md" in body
+    assert "`leasewire runbook dead-letters`" in body
     assert title_of(news, "acme") == "Leasewire acme: 38 alerts (1 critical)"
     over = {each.name: Told(NOW, "refused", gone_ms=NOW) for each in alerts}
     ended = news_of([], over, [], NOW + SETTLE_MS)

@@ -50,7 +50,7 @@ def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
     assert mail["Subject"] == "Leasewire acme: critical: router-down tower-7"
     words = mail.get_body().get_content()
     assert "no route to it" in words
-    assert "deploy/runbooks/router-down.md" in words
+    assert "`leasewire runbook router-down`" in words
     store.alerts.end("router-down", "tower-7")
     tell.once(now_ms + QUIET_MS)
     assert tell.once(now_ms + QUIET_MS + SETTLE_MS) == 1

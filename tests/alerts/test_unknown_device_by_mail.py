@@ -32,6 +32,6 @@ def test_one_mail_comes(short_directory):
             assert inbox.titles[1:] == [f"Leasewire tests: warning: rogue-device R1 {mac(8)}"]
             assert PASSWORD not in place.log_text()
             shown = place.leasewire("alerts", "list", "--json")
-            assert (shown.returncode, shown.stdout.count('"rogue-device"')) == (1, 2)
+            assert (shown.returncode, shown.stdout.count('"kind": "rogue-device"')) == (1, 2)
     finally:
         server.stop()

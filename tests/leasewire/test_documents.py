@@ -60,7 +60,7 @@ def test_command_of_a_document_is_understood(arguments):
 def test_links_and_files_of_a_document_are_there(document):
     text = text_of(document)
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-    roots = "contracts|producers|worker|simulator|leasewire|docs|tests"
+    roots = "contracts|producers|worker|simulator|leasewire|docs|tests|deploy"
     files = re.findall(rf"`((?:{roots})/[\w./*-]+)`", text)
     here = (ROOT / document).parent
     gone = [link for link in links if not (here / link).exists()]

@@ -99,9 +99,9 @@ def test_the_rules_say_what_to_do_and_there_are_few_of_them():
         assert re.fullmatch(r"[0-9]+m", rule["for"])
         assert rule["labels"] == {"severity": "critical"}
         words = rule["annotations"]["description"]
-        pages = re.findall(r"(?:docs|deploy/runbooks)/[\w-]+\.md", words)
-        assert all((ROOT / page).is_file() for page in pages)
-        assert pages or "leasewire " in words
+        pages = re.findall(r"`leasewire runbook ([\w-]+)`", words)
+        assert all((DEPLOY / "runbooks" / f"{page}.md").is_file() for page in pages)
+        assert "`leasewire " in words
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
     assert config["rule_files"] == ["leasewire-rules.yml"]
     (job,) = config["scrape_configs"]

@@ -158,7 +158,7 @@ def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
     assert (alert.told, alert.severity, alert.runbook) == (True, "warning", "other.md")
     told = news_of(store.alerts.open(), {}, [], 1)
     assert "warning: of-tomorrow R1: words" in body_of(told)
-    assert "deploy/runbooks/other.md" in body_of(told)
+    assert "`leasewire runbook other`" in body_of(told)
 
 
 def test_what_the_brake_holds_is_told_of_though_whoever_held_it_died(store, next_round):

@@ -129,8 +129,8 @@ class Alert:
 
     @property
     def runbook(self) -> str:
-        """File in `deploy/runbooks/` that says what to do."""
-        return KINDS.get(self.kind, OTHER).runbook
+        """What says what to do, by the name that `leasewire runbook` takes."""
+        return KINDS.get(self.kind, OTHER).runbook.removesuffix(".md")
 
     @property
     def router(self) -> str:

@@ -197,7 +197,7 @@ def _alerts(vitals: Vitals) -> Iterator[Finding]:
         first, more = alerts[0], len(alerts) - 1
         words = f"{kind} {first.subject}".strip() + f": {first.text}"
         words += f" (and {more} more of this kind)" if more else ""
-        advice = f"see `leasewire alerts list` and deploy/runbooks/{first.runbook}"
+        advice = f"see `leasewire alerts list` and `leasewire runbook {first.runbook}`"
         yield Finding(first.severity, "alerts", words, advice)
 
 

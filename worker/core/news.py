@@ -262,4 +262,4 @@ def _of_kind(alerts: Sequence[Alert], follow: Mapping[str, Sequence[str]]) -> It
             yield f"  out of reach behind it: {_routers(follow[alert.name])}"
     if len(alerts) > _NAMED:
         yield f"and {len(alerts) - _NAMED} more of {alerts[0].kind}: `leasewire alerts list`"
-    yield f"  what to do: deploy/runbooks/{alerts[0].runbook}"
+    yield f"  what to do: `leasewire runbook {alerts[0].runbook}`"

@@ -97,7 +97,7 @@ def _certificate(connection: Connection, by: str, now: datetime) -> CheckLine:
     words = f"{words}; valid until {until:%Y-%m-%d}"
     if until - now > timedelta(milliseconds=CERTIFICATE_WARNS_MS):
         return CheckLine("ok", "certificate", words)
-    advice = "Make a new one on the router; see deploy/runbooks/certificate-expiring.md"
+    advice = "Make a new one on the router; see `leasewire runbook certificate-expiring`"
     return CheckLine("warn", "certificate", words, advice)
 
 

@@ -53,7 +53,8 @@ def store_errors() -> Iterator[None]:
         raise StoreUnavailable(str(error)) from error
     except exceptions.ResponseError as error:
         if isinstance(error, exceptions.NoPermissionError) or str(error).startswith(_DENIED):
-            advice = "give our user of Redis the rights of deploy/redis/users.acl"
+            rights = "deploy/redis/users.acl (see `leasewire deploy-files`)"
+            advice = f"give our user of Redis the rights of {rights}"
             raise StoreRefused(str(error), advice) from error
         if str(error).startswith(_PASSING):
             raise StoreUnavailable(str(error)) from error

@@ -1,0 +1,46 @@
+"""What an operator needs comes with the command, wherever that is installed."""
+
+from importlib.resources import files
+
+import pytest
+
+from tests.leasewire.test_documents import ROOT
+from worker.core.alerts import KINDS, Alert
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "of-tomorrow"])
+def test_each_alert_names_a_runbook_that_the_command_prints(leasewire, kind):
+    name = Alert(kind, "R1", "text", 0).runbook
+    shown = leasewire("runbook", name)
+    assert shown.code == 0
+    assert shown.out == (ROOT / "deploy" / "runbooks" / f"{name}.md").read_text("utf-8")
+    assert leasewire("runbook", f"{name}.md").out == shown.out
+
+
+def test_they_are_listed_with_what_each_is_about(leasewire):
+    shown = leasewire("runbook")
+    assert shown.code == 0
+    lines = shown.out.splitlines()[2:]
+    assert {line.split()[0] for line in lines} == {
+        each.name.removesuffix(".md") for each in (ROOT / "deploy" / "runbooks").iterdir()
+    }
+
+
+def test_a_name_that_is_none_is_told_with_one_that_is(leasewire):
+    wrong = leasewire("runbook", "router-dwn")
+    assert (wrong.code, "did you mean router-down?" in wrong.err) == (2, True)
+    assert "lists them" in leasewire("runbook", "zzz").err
+
+
+def test_the_files_of_deploy_are_written_and_never_overwritten(leasewire, tmp_path):
+    assert leasewire("deploy-files", "out").code == 0
+    written = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").glob("*/*")}
+    assert len(written) == len(list((ROOT / "leasewire" / "files").glob("*/*")))
+    for path in written:
+        assert (tmp_path / "out" / path).read_bytes() == (ROOT / "deploy" / path).read_bytes()
+    again = leasewire("deploy-files", "out")
+    assert (again.code, "is there already" in again.err) == (2, True)
+
+
+def test_they_are_part_of_the_package():
+    assert (files("leasewire") / "files" / "redis" / "users.acl").is_file()
