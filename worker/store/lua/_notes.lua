@@ -32,19 +32,24 @@ local function note(router, token, service, sent)
 end
 
 -- All that `token` wrote for the service was answered; a second look that is to come stays.
+-- Returns the note that is left, or nil.
 local function clear_note(router, token, service)
   local old = read_note(router, service)
-  if old and old.token == token and old.look == 0 then
-    redis.call('HDEL', router.inflight, service)
-  elseif old and old.token == token then
-    write_note(router, service, '', old.look, old.sent)
+  if not old or old.token ~= token then
+    return old
   end
+  if old.look == 0 then
+    redis.call('HDEL', router.inflight, service)
+    return nil
+  end
+  write_note(router, service, '', old.look, old.sent)
+  old.token = ''
+  return old
 end
 
 -- The look that a note asks for ended well: what it was about is as it should be.
-local function end_note(router, service)
-  local old = read_note(router, service)
-  if old and old.token == '' and old.look == LOOK_NOW then
+local function end_note(router, service, left)
+  if left and left.token == '' and left.look == LOOK_NOW then
     redis.call('HDEL', router.inflight, service)
   end
 end

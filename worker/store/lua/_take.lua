@@ -24,10 +24,12 @@ local function any_due(router, first, last, now)
 end
 
 -- The due marks by priority, each {service, stamp, priority, record, why it waits, claims that it
--- holds strongly, what its note in flight says was added or false}; at most `most`. Of priority 2 and 3, those of bulk, at most `most_bulk`, and none
--- beside others: whoever is marked meanwhile waits for the whole batch.
+-- holds strongly, what its note in flight says was added or false}; at most `most`. Of priority 2 and
+-- 3, those of bulk, at most `most_bulk`, and none beside others: whoever is marked meanwhile waits
+-- for the whole batch.
 local function due_marks(router, most, most_bulk, now, record_prefix)
   local found = {}
+  local noted = redis.call('EXISTS', router.inflight) == 1
   for priority = 0, 3 do
     if priority == 2 then
       most = #found == 0 and math.min(most, most_bulk) or 0
@@ -45,7 +47,7 @@ local function due_marks(router, most, most_bulk, now, record_prefix)
           redis.call('GET', record_prefix .. service) or false,
           redis.call('HGET', router.waiting, service) or false,
           held_strongly(router, service),
-          sent_of(router, service),
+          noted and sent_of(router, service),
         }
       end
     end

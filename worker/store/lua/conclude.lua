@@ -41,7 +41,7 @@ if redis.call('GET', router.lease) ~= ARGV[2] then
   return { 0, results }
 end
 for i, s in ipairs(order.services) do
-  clear_note(router, ARGV[2], s.service)
+  local left = clear_note(router, ARGV[2], s.service)
   local current = generation_of(KEYS[s.record])
   local mine = redis.call('HGET', router.marks, s.service) == s.stamp
   if current ~= s.generation or not mine then
@@ -69,7 +69,7 @@ for i, s in ipairs(order.services) do
       redis.call('HDEL', router.waiting, s.service)
     end
     if s['do'] == 'confirm' then
-      end_note(router, s.service)
+      end_note(router, s.service, left)
       drop_weak(router, s.service)
       if s.gone then
         redis.call('SREM', router.services, s.service)
