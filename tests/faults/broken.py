@@ -40,7 +40,7 @@ def dies_before_write() -> None:
 
     def dying(self: Rounds, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
         if random.random() < _DIES:
-            self._hold.renew(in_flight=looks.keys())
+            self._hold.begin_writing(looks.keys(), frozenset())
             os.kill(os.getpid(), signal.SIGKILL)
         return write(self, looks, made)
 
