@@ -640,7 +640,7 @@ def main() -> int:
         seconds = options.minutes * 60 * share
         scale = Scale(
             seconds,
-            max(1, options.routers // 5) if conflicting else options.routers,
+            max(3, options.routers // 5) if conflicting else options.routers,
             options.services,
             events=int(seconds * EVENTS_A_SECOND),
             conflicting=conflicting,
