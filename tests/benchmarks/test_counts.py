@@ -80,8 +80,8 @@ def test_one_event(ways):
     published, folded, applied = map(scripts_and_commands, (counts := ways(events(2, 1))))
     assert (published[0], folded[0], applied[0]) == (1, 2, 4)
     assert published[1] <= 8
-    # Of these two keep an answer that gets lost (`take:*`), two keep a queue that nobody serves from
-    # growing, one tells imports that live events pause, two look at the type of new keys.
+    # Two of these keep an answer that gets lost (`take:*`), two keep a queue that nobody serves
+    # from growing, one tells imports that live events pause, two look at the type of new keys.
     assert folded[1] <= 117
     assert applied[1] <= 150
     assert counts[2].router == {f"{LEASES}/print": 2, f"{LEASES}/add": 1}
