@@ -1,7 +1,6 @@
 """Bugs that were found by attacking the engine, each as the change that puts it back.
 
-Used by `mutant.py`, which runs a test with the bug in it, and by `test_put_back.py`. What `make
-chaos` finds besides is said in `chaos`; its seeds are not kept, as what meets what differs.
+Used by `mutant.py`, which runs a test with the bug in it, and by `test_put_back.py`.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,8 @@ class Bug(NamedTuple):
     Attributes:
         changes: of Python files and Lua scripts.
         file, test: that fails then.
-        chaos: what of `make chaos` finds it too, in words; empty: nothing.
+        chaos: how `make chaos` is to show it too; behind `seen` what came up there before it was
+            mended. Empty: not at all.
     """
 
     changes: list[Change]
@@ -116,7 +116,7 @@ BUGS: Final[dict[str, Bug]] = {
         ],
         "tests/alerts/test_names_not_utf8.py",
         "test_an_alert_is_begun_found_and_ended_whatever_its_words",
-        "the odd router: no alert of its full pool, and it is never reported on",
+        "seen: the odd router: no alert of its full pool, and it is never reported on",
     ),
     "a few wrong services block their router": Bug(
         [
@@ -253,7 +253,7 @@ BUGS: Final[dict[str, Bug]] = {
         ],
         "tests/store/test_clock_set_back.py",
         "test_a_parked_router_is_tried_when_its_wait_is_over",
-        "Redis's clock that is set back: routers are not tried, and journals are not taken",
+        "seen: Redis's clock that is set back: routers are not tried, and journals are not taken",
     ),
     "events are refused while Redis's clock is behind": Bug(
         [
@@ -265,7 +265,7 @@ BUGS: Final[dict[str, Bug]] = {
         ],
         "tests/worker/test_events_ahead.py",
         "test_it_waits_in_the_journal_until_redis_is_near_its_time",
-        "Redis's clock that is far behind: dead letters of the source that orders by times",
+        "seen: Redis's clock that is far behind: dead letters of the source that orders by times",
     ),
     "an exception in a pass holds its router": Bug(
         [
@@ -277,7 +277,7 @@ BUGS: Final[dict[str, Bug]] = {
         ],
         "tests/converge/test_faults.py",
         "test_the_service_that_makes_passes_fail_is_found_and_the_others_go_on",
-        "the service that cannot be planned: its neighbours' events have no last word",
+        "seen: the service that cannot be planned: its neighbours' events have no last word",
     ),
     "who makes passes fail is never given up": Bug(
         [
@@ -446,7 +446,7 @@ BUGS: Final[dict[str, Bug]] = {
         ],
         "tests/worker/test_redis_rolled_back.py",
         "test_routers_are_set_to_what_redis_remembers_and_somebody_is_told",
-        "Redis that loses its last second: rows that records know nothing of",
+        "seen: Redis that loses its last second: rows that records know nothing of",
     ),
     "manifests of a clock that is ahead are refused": Bug(
         [
@@ -460,6 +460,6 @@ BUGS: Final[dict[str, Bug]] = {
         ],
         "tests/files/test_manifests.py",
         "test_a_manifest_of_a_clock_that_is_ahead_a_little_is_taken",
-        "a manifest that is sent twice, by a clock that is ahead: dead letters",
+        "seen: a manifest that is sent twice, by a clock that is ahead: dead letters",
     ),
 }
