@@ -101,8 +101,8 @@ class Chaos(Harness):
     """Kinds of those that were open at some moment."""
     is_far_behind: bool = False
     """Redis's clock, further than the contract allows."""
-    clock_stays_until: float = 0.0
-    """A manifest is under way: its clock is as far ahead as the contract allows."""
+    manifest: Sequence[dict] = ()
+    """The parts of the last one."""
     _pending: list[dict] = field(default_factory=list)
     _timers: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -142,8 +142,11 @@ class Chaos(Harness):
         self.add_foreign_rows(router)
 
     def say_again(self, since: int) -> None:
-        """Publish what was published since; Redis may have lost it."""
-        self._pending += self.said[since:]
+        """Publish what was published since; Redis may have lost it.
+
+        But for manifests: what they list may not be so any more.
+        """
+        self._pending += [each for each in self.said[since:] if "manifest" not in each["type"]]
 
     def send_manifest(self, rng: random.Random) -> None:
         """Publish a manifest whose job died after its first part, and then a whole one."""
@@ -158,7 +161,15 @@ class Chaos(Harness):
         rng.shuffle(whole)
         self.later(0, lambda: self._pending.extend(died[:1]))
         self.later(rng.uniform(0.5, 3), lambda: self._pending.extend(whole))
-        self.clock_stays_until = time.monotonic() + 6
+        self.manifest = whole
+
+    @property
+    def clock_stays(self) -> bool:
+        """A manifest is under way, and its clock is as far ahead as the contract allows."""
+        said = [self.outcome(part) for part in self.manifest]
+        return any(each is None for each in said) or (
+            bool(said) and not any(each and each.state == "applied" for each in said)
+        )
 
     def _redis_time(self) -> datetime:
         return datetime.fromtimestamp(self.store.records.now_ms() / 1000, UTC)

@@ -2,7 +2,6 @@
 
 import random
 import signal
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -232,14 +231,14 @@ def raise_in_workers(chaos: "OnEstate", rng: random.Random, _router: str, _secon
 
 def set_clock(chaos: "OnEstate", rng: random.Random, _router: str, _seconds: float) -> Undo:
     """Redis's clock is set forward or back, within the skew that the contract allows."""
-    if not chaos.is_far_behind and chaos.clock_stays_until < time.monotonic():
+    if not chaos.is_far_behind and chaos.valkey.running and not chaos.clock_stays:
         chaos.valkey.set_clock(rng.randint(-240, 240))
     return None
 
 
 def far_behind(chaos: "OnEstate", _rng: random.Random, _router: str, _seconds: float) -> Undo:
     """Redis's clock is a quarter of an hour behind for a while."""
-    if chaos.is_far_behind or chaos.clock_stays_until > time.monotonic():
+    if chaos.is_far_behind or not chaos.valkey.running or chaos.clock_stays:
         return None
     before = chaos.valkey.offset_s
     chaos.is_far_behind = True
@@ -273,7 +272,7 @@ def send_a_manifest_twice(
 
     Its clock is ahead, and what it lists is some seconds old when it arrives.
     """
-    if not chaos.is_far_behind and chaos.valkey.running:
+    if not chaos.is_far_behind and chaos.valkey.running and not chaos.clock_stays:
         chaos.send_manifest(rng)
     return None
 
