@@ -50,7 +50,8 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
 
     State is up, unreachable (tried again by itself), blocked (a person must act; `routers check`
     says what to do), policy-changed (`routers apply`) or held (`routers release`); probing: it is
-    being tried right now; draining: up again, what waited is being written. Backlog counts services
+    being tried right now; draining: up again, what waited is being written; observed: up, and
+    nothing is written to it, as its `mode = "observe"` says. Backlog counts services
     to be looked at, oldest says since when the first of them is due, waiting counts those that
     cannot go on.
 
@@ -185,6 +186,8 @@ def _drains(state: RouterState) -> bool:
 def _shown_state(router: dict[str, Any]) -> str:
     if router["circuit"] == "half-open":
         return "probing"
+    if router["state"] == "up" and "mode" in router:
+        return "observed"
     return "draining" if "drained" in router else str(router["state"])
 
 

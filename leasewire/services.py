@@ -23,21 +23,23 @@ from leasewire.schedule import row_of as scheduled_row
 from leasewire.why import document_of as why_document
 from leasewire.why import inquiry
 from worker.core.circuit import RouterState
-from worker.core.record import DEFAULTS, ServiceRecord, Status
+from worker.core.record import DEFAULTS, Placement, ServiceRecord, Status
 from worker.errors import ConfigurationError
 from worker.store.store import Store
 from worker.store.views import ServiceView
 
 app = typer.Typer(no_args_is_help=True, help="Services, and whether their routers have them.")
 
-Sync = Literal["in_sync", "pending", "waiting", "parked", "failed"]
+Sync = Literal["in_sync", "observed", "observed: differs", "pending", "waiting", "parked", "failed"]
 
 
 class AtRouter(NamedTuple):
     """How far a router is with one service.
 
     Attributes:
-        sync: `in_sync` (nothing is left to do), `pending` (a pass will look), `waiting` (it
+        sync: `in_sync` (nothing is left to do), `observed` or `observed: differs` (nothing is
+            written there, and when it was last looked at all was, or was not, as it is to be),
+            `pending` (a pass will look), `waiting` (it
             cannot go on, `why` says why, it is looked at again by itself), `parked` (the router
             is out of reach or refuses us), `failed` (given up until its next event).
         why: {reason, detail, since_ms} of the last look that did not end in sync.
@@ -47,8 +49,23 @@ class AtRouter(NamedTuple):
     why: Mapping[str, Any]
 
 
-def sync_at(state: RouterState, why: Mapping[str, Any] | None, *, marked: bool) -> AtRouter:
-    """How far a router is with a service, from the router's state and the service's mark there."""
+def sync_at(
+    state: RouterState,
+    why: Mapping[str, Any] | None,
+    *,
+    marked: bool,
+    observed: Placement | None = None,
+) -> AtRouter:
+    """How far a router is with a service, from the router's state and the service's mark there.
+
+    Args:
+        state: the router's.
+        why: its last look did not end in sync.
+        marked: it is to be looked at.
+        observed: where the service has it, if nothing is written to the router.
+    """
+    if not marked and not why and observed is not None:
+        return AtRouter("observed" if observed.seen_ms else "observed: differs", {})
     if not marked:
         return AtRouter("failed" if why else "in_sync", why or {})
     if state.state != "up":
@@ -93,12 +110,16 @@ class _Listing:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._observed = observed_routers(store)
         self._routers: dict[str, tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]] = {}
 
     def document_of(self, record: ServiceRecord) -> dict[str, Any]:
-        looks = [self._at(name, record.service_id) for name in record.placements]
+        looks = [self._at(record, name) for name in record.placements]
         # What says most about why a service is not in sync stands for all of its routers.
-        order: tuple[Sync, ...] = ("failed", "waiting", "parked", "pending", "in_sync")
+        order: tuple[Sync, ...] = (
+            *("failed", "waiting", "parked", "pending"),
+            *("observed: differs", "observed", "in_sync"),
+        )
         worst = min(looks, key=lambda look: order.index(look.sync), default=None)
         return without_nothing(
             {
@@ -113,7 +134,7 @@ class _Listing:
             }
         )
 
-    def _at(self, router: str, service_id: str) -> AtRouter:
+    def _at(self, record: ServiceRecord, router: str) -> AtRouter:
         if router not in self._routers:
             views = self._store.views
             state = views.router(router).state
@@ -123,7 +144,13 @@ class _Listing:
                 views.router_marked(router),
             )
         state, waiting, marked = self._routers[router]
-        return sync_at(state, waiting.get(service_id), marked=service_id in marked)
+        service = record.service_id
+        return sync_at(
+            state,
+            waiting.get(service),
+            marked=service in marked,
+            observed=record.placements[router] if router in self._observed else None,
+        )
 
 
 app.command("events")(service_events.events_command)
@@ -145,8 +172,9 @@ def show(
     """Show all that is known of a service.
 
     Why its customer has no address, or that all is well; what it is (each value with the event
-    that set it), how far its routers are with it (in_sync, pending, waiting, parked, failed), who
-    has what it waits for, its last events and what happened to it.
+    that set it), how far its routers are with it (in_sync, pending, waiting, parked, failed; where
+    nothing is written, observed or observed: differs), who has what it waits for, its last events
+    and what happened to it.
 
     Example: leasewire services show SVC-1001 --live
     """
@@ -176,10 +204,13 @@ def show(
 def document_of(view: ServiceView, store: Store) -> dict[str, Any]:
     """All that is known of a service, for programs."""
     record = view.stored.record
-    routers = []
+    routers, observed = [], observed_routers(store)
     for name, placement in record.placements.items():
         look = sync_at(
-            store.views.router(name).state, view.waiting.get(name), marked=name in view.marked
+            store.views.router(name).state,
+            view.waiting.get(name),
+            marked=name in view.marked,
+            observed=placement if name in observed else None,
         )
         wanted = name == record.router and record.status in ("active", "suspended")
         routers.append(
@@ -220,6 +251,12 @@ def document_of(view: ServiceView, store: Store) -> dict[str, Any]:
             for line in view.history
         ],
     }
+
+
+def observed_routers(store: Store) -> frozenset[str]:
+    """The routers to which nothing is written, by the policies that were applied."""
+    policies = store.fleet.policies()
+    return frozenset(name for name, applied in policies.items() if applied.observes)
 
 
 def address_of(record: ServiceRecord) -> str | None:

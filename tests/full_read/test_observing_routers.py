@@ -80,3 +80,85 @@ def test_managing_shows_the_whole_plan_before_it_is_written(edited, world, lease
     managing.run("R1")
     assert [row["mac-address"] for row in world.r1.rows(LEASES)] == [mac(1)]
     assert "is managed" in leasewire("routers", "manage", "R1").out
+
+
+def test_nobody_is_told_that_a_row_was_written_where_nothing_is(edited, world, leasewire):
+    accept, converge = edited(OBSERVE)
+    tag = "leasewire:acme:"
+    given = {"server": "dhcp-vlan-32", "disabled": "no"}
+    for number, comment in ((1, f"{tag}SVC-1"), (2, f"{tag}SVC-2"), (3, "cust-3")):
+        row = {"address": address(number), "mac-address": mac(number), "comment": comment}
+        world.r1.add_row(LEASES, row | given)
+    events = [
+        activated(f"SVC-{number}", server=None, mac=mac(number), ipv4=address(number + differs))
+        for number, differs in ((1, 0), (2, 100), (3, 0), (4, 0))
+    ]
+    accept.run(events, "events")
+    converge.run("R1")
+    world.r1.device(mac(1), server="dhcp-vlan-32")
+    listed = leasewire("services", "list", "--json").document["services"]
+    assert {each["service"]: each["sync"] for each in listed} == {
+        "SVC-1": "observed",
+        "SVC-2": "observed: differs",
+        "SVC-3": "observed: differs",
+        "SVC-4": "observed: differs",
+    }
+    shown = leasewire("services", "show", "SVC-2", "--json").document["routers"]
+    assert [each["sync"] for each in shown] == ["observed: differs"]
+    assert " observed " in leasewire("routers", "list").out
+    said = {}
+    for service in (each["service"] for each in listed):
+        why = leasewire("why", service)
+        verified = leasewire("services", "verify", service)
+        offline = leasewire("why", service, "--offline")
+        said[service] = why.out
+        for text in (why.out, verified.out, offline.out):
+            for lie in ("written and read back", "by hand", "somebody removed", "as last written"):
+                assert lie not in text, (service, text)
+            assert "has its row" not in text or service != "SVC-3", text
+            assert "moves at its next request" not in text, (service, text)
+        assert "only observed" in why.out, why.out
+        assert "only observed" in offline.out, offline.out
+        checks = leasewire("services", "verify", service, "--json").document["checks"]
+        rows = [each["level"] for each in checks if each["what"] == "row"]
+        assert rows == (["ok"] if service == "SVC-1" else ["fail"])
+    assert "all is well" in said["SVC-1"]
+    assert f"address is {address(2)}, and would be set to {address(102)}" in said["SVC-2"]
+    assert "no row with the tag of SVC-3" in said["SVC-3"]
+
+
+def test_adopting_ends_a_difference_that_was_only_the_tag(edited, world, leasewire):
+    accept, converge = edited(OBSERVE)
+    row = {"address": address(1), "mac-address": mac(1), "comment": "cust-1"}
+    world.r1.add_row(LEASES, row | {"server": "dhcp-vlan-32"})
+    accept.run([activated("SVC-1", server=None, ipv4=address(1))], "events")
+    converge.run("R1")
+    assert sync(leasewire) == "observed: differs"
+    [found] = world.r1.rows(LEASES)
+    world.r1.set_row(LEASES, found[".id"], {"comment": "leasewire:acme:SVC-1 cust-1"})
+    world.context.store.fleet.look_again("R1", ["SVC-1"], "adopt", "1 row", "ann")
+    converge.run("R1")
+    assert sync(leasewire) == "observed"
+    world.r1.set_row(LEASES, found[".id"], {"address": address(9)})
+    world.context.store.fleet.look_again("R1", ["SVC-1"], "adopt", "1 row", "ann")
+    converge.run("R1")
+    assert sync(leasewire) == "observed: differs"
+
+
+def address(number):
+    return f"223.203.225.{20 + number}"
+
+
+def sync(leasewire):
+    [listed] = leasewire("services", "list", "--json").document["services"]
+    return listed["sync"]
+
+
+def test_a_service_that_was_never_written_is_not_said_to_be(world, leasewire):
+    world.r1.add_row(LEASES, {"address": address(1), "mac-address": mac(9)})
+    world.say(activated("SVC-1", server=None, ipv4=address(1)))
+    world.converge.run("R1")
+    verified = leasewire("services", "verify", "SVC-1")
+    assert "read back" not in verified.out
+    assert "foreign-row" in verified.out
+    assert "has its row" not in verified.out

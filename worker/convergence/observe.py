@@ -53,6 +53,9 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
     after = record
     if why is None and not would:
         after = replace(record, placements=placements_after(look, made.listed[service_id], now_ms))
+    elif look.router in record.placements:  # which may have been right at an earlier look
+        differs = record.placements[look.router]._replace(seen_ms=0)
+        after = replace(record, placements={**record.placements, look.router: differs})
     ending = events_at(record, look.router)
     outcomes = []
     if ending:

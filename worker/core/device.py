@@ -3,7 +3,7 @@
 A device moves at its next request, within the lease time; nothing here promises more.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from worker.core.entry import is_host_address
@@ -24,22 +24,22 @@ class Judgement(NamedTuple):
 
 
 def judge_row(facts: Facts, at: AtRouter) -> Judgement:
-    """Whether the router shows the row that was written there."""
+    """Whether the router shows the row that was written there, or would be."""
     if at.seen is None or at.wants is None:
         return Judgement()
     rows = own_rows(facts, at.seen)
+    if at.observed:
+        return _judge_observed(facts, at, at.wants, rows)
     advice = f"`leasewire plan {at.name}` shows what is to be written"
     if not rows:
-        words = f"router {at.name} has no row of it, though it was written and read back"
-        return Judgement("row-missing", f"{words}: somebody removed it, or the router", advice)
+        after = ", though it was written and read back: somebody removed it, or the router"
+        words = f"router {at.name} has no row of it{after if at.written else ' yet'}"
+        return Judgement("row-missing", words, advice)
     if any(each.lease.disabled for each in rows):
         words = f"its row on router {at.name} was switched off by hand"
         return Judgement("row-disabled", words, f"enable it there; {advice}")
     differing = [
-        f"{name} is {row.lease.fields.get(name, '')}, not {value}"
-        for row in rows
-        for name, value in at.wants.items()
-        if name in row.lease.fields and row.lease.fields[name] != value
+        f"{name} is {found}, not {value}" for name, found, value in _differing(rows, at.wants)
     ]
     if differing:
         words = f"its row on router {at.name} was changed by hand: {', '.join(differing)}"
@@ -47,16 +47,45 @@ def judge_row(facts: Facts, at: AtRouter) -> Judgement:
     return Judgement()
 
 
+def _judge_observed(
+    facts: Facts, at: AtRouter, wants: Mapping[str, str], rows: Sequence[SeenRow]
+) -> Judgement:
+    """Where nothing is written, nobody undid it either."""
+    advice = f"`leasewire plan {at.name}` shows what would be written there, or what is in the way"
+    words = f"router {at.name} is only observed"
+    if not rows:
+        service, row = facts.record.service_id, f"{wants['address']} for {wants['mac-address']}"
+        words = f"{words}, and has no row with the tag of {service} ({row})"
+        return Judgement("observed-differs", words, advice)
+    differing = [
+        f"{name} is {found}, and would be set to {value}"
+        for name, found, value in _differing(rows, wants)
+    ]
+    differing += ["its row is switched off"] if any(each.lease.disabled for each in rows) else []
+    if differing:
+        return Judgement("observed-differs", f"{words}: {', '.join(differing)}", advice)
+    return Judgement()
+
+
+def _differing(rows: Iterable[SeenRow], wants: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Field, as it is, as it is to be."""
+    for row in rows:
+        for name, value in wants.items():
+            if name in row.lease.fields and row.lease.fields[name] != value:
+                yield name, row.lease.fields[name], value
+
+
 def judge_device(facts: Facts, at: AtRouter, when: When) -> Judgement:
     """Whether the device is bound to the row, and to what else where it is not."""
     if at.seen is None or at.wants is None or at.seen.entries == "mac-server":
         return Judgement()
-    own = own_rows(facts, at.seen)
-    for judge in (_bound, _old_lease, _former_device, _address_in_use):
-        found = judge(_Look(facts, at, at.wants, at.seen, own, when))
+    look = _Look(facts, at, at.wants, at.seen, own_rows(facts, at.seen), when)
+    judges = (_bound, _old_lease, _former_device, _address_in_use)
+    for judge in (_bound_where_observed,) if at.observed else judges:
+        found = judge(look)
         if found.code:
             return found
-    return _silent(_Look(facts, at, at.wants, at.seen, own, when))
+    return _silent(look)
 
 
 def until_renewed(facts: Facts, at: AtRouter, when: When) -> str:
@@ -113,6 +142,18 @@ def _bound(look: _Look) -> Judgement:
     return Judgement()
 
 
+def _bound_where_observed(look: _Look) -> Judgement:
+    """With whosever row; nothing that is written will move it."""
+    for row in look.held():
+        words = f"device {look.mac} has {row.active_address} on router {look.at.name}"
+        if row.active_address == look.address or (
+            row in look.own and not is_host_address(look.address)
+        ):
+            return Judgement("all-well", f"all is well: {words}, which is only observed")
+        return Judgement("observed-differs", f"{words}, which is only observed")
+    return Judgement()
+
+
 def _old_lease(look: _Look) -> Judgement:
     for row in look.held():
         words = f"its device {look.mac} is still on its old lease {row.active_address}"
@@ -142,7 +183,11 @@ def _address_in_use(look: _Look) -> Judgement:
 
 def _silent(look: _Look) -> Judgement:
     """Nobody holds the row; a lease that the router no longer shows may still run."""
-    stands = f"router {look.at.name} has its row ({look.address} for {look.mac})"
+    if not look.own:
+        words = f"its device {look.mac} holds no lease on router {look.at.name}, nor has it a row"
+        return Judgement("no-row", f"{words} there")
+    lease = look.own[0].lease
+    stands = f"router {look.at.name} has its row ({lease.address} for {lease.mac})"
     since = look.at.written_at_ms
     runs_s = max((look.lease_time_s(row) for row in look.own), default=0)
     ends_ms = since + runs_s * 1000

@@ -133,8 +133,9 @@ def _router(facts: Facts, when: When) -> Explanation | None:
     if not at.marked and at.state not in ("unreachable", "blocked"):
         return None  # it works, and nothing is to be written to it
     since = f"since {when(at.since_ms)}" if at.since_ms else "now"
+    unseen = "its row is" if at.observed else "the row is as last written,"
     what = f"for {service} " + (
-        "nothing is written to it" if at.marked else "the row is as last written, unseen since then"
+        "nothing is written to it" if at.marked else f"{unseen} unseen since then"
     )
     words = ": ".join(part for part in (at.cause, at.words) if part)
     said = f" ({words})" if words else ""
@@ -241,7 +242,8 @@ def _pending(facts: Facts, when: When) -> Explanation | None:
         return None
     events = facts.record.outstanding
     since = f" since {when(min(each.accepted_at_ms for each in events))}" if events else ""
-    begun = f"{facts.record.service_id} is to be written to router {at.name}{since}"
+    what = "looked at on" if at.observed else "written to"
+    begun = f"{facts.record.service_id} is to be {what} router {at.name}{since}"
     if "routers" in facts.workers:
         return Explanation("pending", f"{begun}: its turn comes")
     return Explanation(
@@ -252,6 +254,8 @@ def _pending(facts: Facts, when: When) -> Explanation | None:
 
 
 def _unseen(service: str, at: AtRouter) -> Explanation:
+    if at.observed:
+        return _unseen_where_observed(service, at)
     row = at.wants or {}
     stands = f"({row.get('address')} for {row.get('mac-address')}) was written and read back"
     if at.silence:
@@ -265,6 +269,20 @@ def _unseen(service: str, at: AtRouter) -> Explanation:
         f"all is well with {service} as far as we know: its row {stands} on router {at.name}, "
         "which was not asked about the device",
     )
+
+
+def _unseen_where_observed(service: str, at: AtRouter) -> Explanation:
+    words = f"router {at.name} is only observed"
+    last = "as it is to be" if at.is_right else "not as it is to be"
+    words = f"{service}: {words}: when it was last looked at, the row there was {last}"
+    if at.silence:
+        advice = f"`leasewire routers check {at.name}` says what to do"
+        return Explanation(
+            "router-silent", f"{words}; it does not answer now: {at.silence}", advice
+        )
+    if at.is_right:
+        return Explanation("all-well", words)
+    return Explanation("observed-differs", words, f"`leasewire plan {at.name}` shows what differs")
 
 
 def short_type(type_: str) -> str:

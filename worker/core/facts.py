@@ -64,6 +64,8 @@ class AtRouter:
         name: the router's.
         known: whether the inventory names it.
         state: `up`, or why nothing is written to it; `held` by a person.
+        observed: its policy has nothing written to it, ever.
+        is_right: a pass last found there what is wanted.
         since_ms: when that began.
         next_at_ms: when it is tried again; 0: not by itself.
         cause: a word for it.
@@ -81,6 +83,8 @@ class AtRouter:
     name: str
     known: bool = True
     state: str = "up"
+    observed: bool = False
+    is_right: bool = True
     since_ms: int = 0
     next_at_ms: int = 0
     cause: str = ""

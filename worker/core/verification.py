@@ -71,8 +71,14 @@ def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]
 
 def _row(facts: Facts, home: AtRouter) -> CheckLine:
     found = judge_row(facts, home)
+    if found.code == "row-missing" and home.why is not None:
+        words = f"{found.words}: {home.why.reason}: {home.why.detail}"
+        return CheckLine("fail", "row", words, "`leasewire why` says who has to act")
     if found.code:
         return CheckLine("fail", "row", found.words, found.advice)
+    if home.observed:
+        words = f"the row on {home.name}, which is only observed, is as it is to be"
+        return CheckLine("ok", "row", words)
     if home.marked:
         words = f"the row on {home.name} is as it was written, and is to be looked at again"
         return CheckLine("warn", "row", words, "a worker does that; `leasewire why` if it does not")

@@ -179,11 +179,14 @@ class Inquiry:
         state = self.store.views.router(name).state
         why = view.waiting.get(name) if view else None
         placement = record.placements.get(name)
+        policy, applied = self.policies.get(name), self.store.fleet.policies().get(name)
         waits = why is not None and why["reason"] == "claim-held"
         return AtRouter(
             name=name,
             known=name in self.policies,
             state=state.state,
+            observed=applied.observes if applied else bool(policy and policy.mode == "observe"),
+            is_right=bool(placement and placement.seen_ms),
             since_ms=state.since_ms,
             next_at_ms=state.next_at_ms,
             cause=state.cause,
