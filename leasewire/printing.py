@@ -68,6 +68,11 @@ def clean(value: object) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 service`, `3,000 services`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def local_time(moment: str | None) -> str:
     """A time as `utc_time` gives it, as local time to the second; empty for none."""
     if not moment:

@@ -10,7 +10,7 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, print_json, print_table
+from leasewire.printing import JsonOption, clean, counted, print_json, print_table
 from leasewire.router_policy import ApplyOption, NameArgument
 from worker.core.router_setup import (
     CERTIFICATE,
@@ -117,15 +117,19 @@ def setup_command(  # noqa: PLR0913 - each is an option
         if not apply or any(problem.hinders for problem in problems):
             _show(name, steps, problems, as_json=as_json)
             raise typer.Exit(SOMETHING_TO_DO if steps else 0)
-        _note(context, name, f"{len(steps)} steps", actor_of(actor))
-        done = run.apply(session, first, password, steps)
+        try:
+            run.apply(session, first, password, steps)
+        finally:
+            _note_done(context, name, len(run.done), len(steps), actor_of(actor))
+    done = run.done
     pin, identity = run.proof()
     if as_json:
         print_json({"router": name, "done": [_document(each) for each in done], "fingerprint": pin})
         return
     for problem in problems:
         typer.secho(f"! {clean(problem.words)}", fg="yellow")
-    typer.echo(f"{name}: {len(done)} steps done" if done else f"{name}: nothing to do")
+    made = f"{counted(len(done), 'change')} made" if done else "nothing to do"
+    typer.echo(f"{name}: {made}")
     over = "over TLS" if pin else "over the plain API"
     typer.echo(f"✓ {config.username} logs in to {clean(identity)} {over}")
     if bootstrap_plain and pin:
@@ -134,7 +138,14 @@ def setup_command(  # noqa: PLR0913 - each is an option
         typer.echo(f'Pin its certificate in the inventory:\n\nfingerprint = "{pin}"')
 
 
-def _note(context: Context, name: str, detail: str, actor: str) -> None:
+def _note_done(context: Context, name: str, done: int, planned: int, actor: str) -> None:
+    """Record what was made, and that the rest was not."""
+    if not done:
+        return
+    detail = counted(done, "change")
+    if done < planned:
+        detail = f"{done} of {counted(planned, 'change')}; then it stopped"
+        typer.echo(f"{name}: {detail}. Run it again to go on.", err=True)
     try:
         context.store.fleet.note(name, "setup", detail, actor)
     except StoreUnavailable:
@@ -153,26 +164,30 @@ class _Run:
         self._config = config
         self._wish = wish
         self._access = access
+        self.done: list[Step] = []
 
     def plan(self, session: SetupSession) -> tuple[list[Step], list[Problem]]:
         found = session.read()
         version, needed = session.version, _certificate_needed(found, self._access)
         wanted = wanted_rows(self._wish, self._access, version=version, certificate=needed)
-        return plan_setup(wanted, found), problems_of(self._wish, found, session.seen_from())
+        steps = plan_setup(wanted, found)
+        seen_from = session.seen_from()
+        return steps, problems_of(self._wish, self._access, found, steps, seen_from)
 
     def apply(
         self, session: SetupSession, first: RouterConfig, password: str, steps: list[Step]
-    ) -> list[Step]:
+    ) -> None:
         """Write the steps; nothing secret in clear where it can be had over TLS."""
         if first.transport != "api" or self._config.transport == "api":
-            return self._write(session, steps)
-        done = self._write(session, [s for s in steps if s.menu in (CERTIFICATE, SERVICE)])
+            self._write(session, steps)
+            return
+        self._write(session, [s for s in steps if s.menu in (CERTIFICATE, SERVICE)])
         session.close()
         known = pinned(self._config, self._pin())
         admin = replace(known, username=first.username)
         with closing(SetupSession(admin, password, self._settings)) as over_tls:
             rest, _ = self.plan(over_tls)
-            return done + self._write(over_tls, rest)
+            self._write(over_tls, rest)
 
     def proof(self) -> tuple[str, str]:
         """Log in as our user as workers will; the pin (empty without TLS) and the identity."""
@@ -190,17 +205,15 @@ class _Run:
                 time.sleep(_TRY_AGAIN_S)
         return pin_of(self._config, self._settings)
 
-    def _write(self, session: SetupSession, steps: list[Step]) -> list[Step]:
+    def _write(self, session: SetupSession, steps: list[Step]) -> None:
         ours = self._config.password().get_secret_value()
-        done: list[Step] = []
         try:
-            for step in session.apply(steps, ours):
-                done.append(step)
+            for number, step in enumerate(session.apply(steps, ours), 1):
+                self.done.append(step)
                 if sys.stderr.isatty():
-                    typer.echo(f"\r{len(done)}/{len(steps)}", nl=len(done) == len(steps), err=True)
+                    typer.echo(f"\r{number}/{len(steps)}", nl=number == len(steps), err=True)
         except StepRefused as error:
-            _end(FAILED, str(error), f"{len(done)} steps before it are done; run it again later")
-        return done
+            _end(FAILED, str(error))
 
 
 def _access(config: RouterConfig) -> Access:
@@ -258,9 +271,10 @@ def _show(name: str, steps: list[Step], problems: list[Problem], *, as_json: boo
         sign, colour = ("✗", "red") if problem.hinders else ("!", "yellow")
         typer.secho(f"{sign} {clean(problem.words)}", fg=colour)
     rows = [(each.verb, each.menu, each.name, _changes(each)) for each in steps]
-    print_table(("", "menu", "row", "fields"), rows, f"{name}: nothing to do.")
+    print_table(("command", "menu", "row", "fields"), rows, f"{name}: nothing to do.")
     if steps and not any(problem.hinders for problem in problems):
-        typer.echo(f"\n{len(steps)} steps; --apply takes them.")
+        them = "it" if len(steps) == 1 else "them"
+        typer.echo(f"\n{counted(len(steps), 'change')}. Run with --apply to make {them}.")
 
 
 def _changes(step: Step) -> str:

@@ -46,9 +46,9 @@ def test_a_plan_writes_nothing_and_shows_each_step(inventory, setup, router):
     before = rows_of(router)
     shown = setup()
     assert shown.code == 2
-    assert "13 steps; --apply takes them." in shown.out
+    assert "13 changes. Run with --apply to make them." in shown.out
     assert "! the router has no address in 223.203.225.0/24" in shown.out
-    assert "address= -> 127.0.0.0/8" in shown.out
+    assert "! api-ssl is open to every address: manage_only = true" in shown.out
     assert OURS not in shown.out + shown.err
     assert rows_of(router) == before
     document = json.loads(setup("--json").out)
@@ -67,7 +67,7 @@ def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
 ):
     done = setup("--apply", "--actor", "ada")
     assert done.code == 0, done
-    assert "R1: 13 steps done" in done.out
+    assert "R1: 13 changes made" in done.out
     assert "✓ leasewire logs in to MikroTik over TLS" in done.out
     pin = pin_of(router)
     assert pin in done.out
@@ -83,8 +83,45 @@ def test_a_set_up_router_lets_us_in_over_tls_and_a_second_plan_is_empty(
     again = leasewire("routers", "setup", "R1", "--apply")
     assert (again.code, "R1: nothing to do" in again.out) == (0, True)
     assert router.journal() == after
-    (_, first) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
-    assert (first["actor"], first["what"], first["detail"]) == ("ada", "setup", "13 steps")
+    # The run that found nothing to do is no action.
+    (first,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
+    assert (first["actor"], first["what"], first["detail"]) == ("ada", "setup", "13 changes")
+
+
+def service(router, name="api-ssl"):
+    """The row of a service that is not a connection."""
+    rows = router.rows(SERVICE)
+    (row,) = [r for r in rows if r["name"] == name and r.get("dynamic") != "true"]
+    return row
+
+
+@pytest.mark.parametrize(
+    ("stands", "becomes"),
+    [
+        ("", ""),
+        ("10.5.0.0/16,192.0.2.7/32", "10.5.0.0/16,192.0.2.7,127.0.0.0/8"),
+        ("126.0.0.0/7,10.5.0.0/16", "126.0.0.0/7,10.5.0.0/16"),
+    ],
+)
+def test_who_may_use_the_service_already_still_may(inventory, setup, router, stands, becomes):
+    router.set_row(SERVICE, "api-ssl", {"address": stands})
+    assert setup("--apply").code == 0
+    ours = [each.replace("/32", "") for each in service(router)["address"].split(",")]
+    assert ",".join(ours) == becomes
+    assert setup().code == 0
+
+
+@pytest.mark.parametrize("stands", ["", "10.5.0.0/16"])
+def test_who_would_be_shut_out_of_the_service_is_said(inventory, setup, router, stands):
+    inventory(wish=WISH.replace("garden", "manage_only = true\ngarden"))
+    router.set_row(SERVICE, "api-ssl", {"address": stands})
+    words = f"! api-ssl is restricted to 127.0.0.0/8: {stands or 'every other address'} can no"
+    assert words in setup().out
+    done = setup("--apply")
+    assert (done.code, words in done.out) == (0, True)
+    assert service(router)["address"] == "127.0.0.0/8"
+    again = setup()
+    assert (again.code, "restricted" in again.out) == (0, False)
 
 
 @pytest.mark.parametrize("version", ["6.48.6", "7.1.5", "7.24"])
@@ -138,7 +175,7 @@ def test_what_differs_is_shown_with_what_it_is_now_and_put_right(inventory, setu
     shown = setup()
     assert shown.code == 2
     assert "gateway=223.203.225.254 -> 223.203.225.1" in shown.out
-    assert "2 steps" in shown.out
+    assert "2 changes." in shown.out
     assert setup("--apply").code == 0
     (network,) = router.rows(NETWORK)
     assert (network["gateway"], network["comment"]) == ("223.203.225.1", "keep me")
@@ -223,12 +260,18 @@ def test_a_pinned_router_is_set_up_over_tls_from_the_first_step(
     assert ("rest-api" in group["policy"].split(",")) == (transport == "rest")
 
 
-def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(inventory, setup, router):
+def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(
+    inventory, setup, router, leasewire
+):
     router.add_row(NETWORK, {"address": "223.203.225.0/24"})
     inventory(wish=WISH.replace("0x0A0B", "no form"))
     refused = setup("--apply")
     assert refused.code == 1
     assert "refuses add of /ip/dhcp-server/option dhcp-customers-43" in refused.err
+    made = "4 of 13 changes; then it stopped"
+    assert f"R1: {made}. Run it again to go on." in refused.err
+    (action,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
+    assert action["detail"] == made
     inventory()
     assert setup("--apply").code == 0
 

@@ -5,7 +5,15 @@ from ipaddress import IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.router_setup import FILTER, GROUP, MAC_SERVER, SERVICE, plan_setup, wanted_rows
+from worker.core.router_setup import (
+    FILTER,
+    GROUP,
+    MAC_SERVER,
+    SERVICE,
+    plan_setup,
+    problems_of,
+    wanted_rows,
+)
 from worker.core.setup_script import quoted
 from worker.core.setup_wish import Access, DhcpWish, SetupWish
 
@@ -112,3 +120,19 @@ def test_a_value_is_quoted_where_the_console_would_take_it_for_more():
     assert quoted('a "b" $c\\d?') == '"a \\"b\\" \\$c\\\\d\\?"'
     assert quoted("two\nlines") == '"two\\nlines"'
     assert quoted("") == '""'
+
+
+def test_a_service_that_was_off_is_switched_on_for_us_alone():
+    off = {".id": "*8", "name": "api-ssl", "disabled": "true", "available-from": ""}
+    (step,) = [s for s in plan_setup(WANTED, fresh() | {SERVICE: [off]}) if s.menu == SERVICE]
+    assert step.fields["address"] == "192.0.2.0/24,198.51.100.7/32"
+
+
+def test_a_certificate_in_use_is_not_replaced_without_a_word():
+    row = {".id": "*8", "name": "api-ssl", "certificate": "theirs", "address": "192.0.2.0/24"}
+    found = fresh() | {SERVICE: [row]}
+    steps = plan_setup(WANTED, found)
+    said = [each.words for each in problems_of(WISH, ACCESS, found, steps, "")]
+    assert "api-ssl gets another certificate: clients that pin theirs refuse the new one" in said
+    kept = wanted_rows(WISH, ACCESS, version=(7, 18), certificate=False)
+    assert not any("certificate" in step.fields for step in plan_setup(kept, found))

@@ -6,7 +6,7 @@ not name is never in a step.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from typing import Final, Literal, NamedTuple
 
 from worker.core import normal
@@ -45,6 +45,7 @@ class Wanted(NamedTuple):
         fields: fields that are to have these values; all others are left alone.
         once: fields that are written when it is added, and never compared.
         fixed: the router has it always: it is never added.
+        joins: field of prefixes to which ours are added, so that nobody is shut out; "": none.
     """
 
     menu: str
@@ -52,6 +53,7 @@ class Wanted(NamedTuple):
     fields: Mapping[str, str]
     once: Mapping[str, str] = {}
     fixed: bool = False
+    joins: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,7 @@ def wanted_rows(
     rows = [row for each in wish.dhcp for row in _of_dhcp(each)]
     if access.suspend_list:
         rows += _of_garden(wish, access)
-    # Renamed in RouterOS 7.24 (RR).
-    by = "address" if version and version < (7, 24) else "available-from"
+    by = _available_from(version)
     sources = ",".join(wish.manage_from)
     service = {"disabled": "no", by: sources}
     if certificate and access.service != "api":
@@ -104,13 +105,19 @@ def wanted_rows(
     policies = "read,write,api" + (",rest-api" if access.service == "www-ssl" else "")
     policies += ",test" if wish.ping else ""
     own = {"name": access.username}
-    rows.append(Wanted(SERVICE, {"name": access.service}, service, fixed=True))
+    joins = "" if wish.manage_only else by
+    rows.append(Wanted(SERVICE, {"name": access.service}, service, fixed=True, joins=joins))
     rows.append(Wanted(GROUP, own, {"policy": policies}))
     login = {"group": access.username, "address": sources, "disabled": "no"}
     rows.append(Wanted(USER, own, login, {"password": ""}))
     if access.mac_server:
         rows.append(Wanted(MAC_SERVER, {}, {"enabled": "yes"}, fixed=True))
     return rows
+
+
+def _available_from(version: tuple[int, ...]) -> str:
+    # Renamed in RouterOS 7.24 (RR).
+    return "address" if version and version < (7, 24) else "available-from"
 
 
 def _of_dhcp(wish: DhcpWish) -> list[Wanted]:
@@ -171,9 +178,8 @@ def plan_setup(wanted: Sequence[Wanted], found: Rows) -> list[Step]:
             steps.append(_adding(each, name, given, here))
         elif row is not None:
             now = {k: row.get(k, "") for k in each.fields}
-            differing = {
-                k: v for k, v in each.fields.items() if _normal(k, v) != _normal(k, now[k])
-            }
+            fields = _joined(each, row)
+            differing = {k: v for k, v in fields.items() if _normal(k, v) != _normal(k, now[k])}
             if differing:
                 before = {k: now[k] for k in differing}
                 fields = {k: _revoking(k, v, before[k]) for k, v in differing.items()}
@@ -181,6 +187,44 @@ def plan_setup(wanted: Sequence[Wanted], found: Rows) -> list[Step]:
         if each.menu == CERTIFICATE and (row is None or not row.get("fingerprint")):
             steps.append(Step(CERTIFICATE, "sign", name, row_id=(row or {}).get(".id", "")))
     return steps
+
+
+def _joined(wanted: Wanted, row: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields with ours added to what stands there; a list that is empty admits everybody."""
+    if not wanted.joins:
+        return wanted.fields
+    there = _list_of(row.get(wanted.joins, ""))
+    if not there and normal.boolean(row.get("disabled", "")) != "yes":
+        return {k: v for k, v in wanted.fields.items() if k != wanted.joins}
+    ours = _list_of(wanted.fields[wanted.joins])
+    missing = [each for each in ours if not _covered(each, there)]
+    return {**wanted.fields, wanted.joins: ",".join([*there, *missing])}
+
+
+def _list_of(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]
+
+
+def _covered(prefix: str, prefixes: Sequence[str]) -> bool:
+    try:
+        found = ip_network(prefix, strict=False)
+    except ValueError:
+        return False
+    others = [ip_network(each, strict=False) for each in prefixes if _is_prefix(each)]
+    return any(
+        found.version == each.version
+        and int(each.network_address) <= int(found.network_address)
+        and int(found.broadcast_address) <= int(each.broadcast_address)
+        for each in others
+    )
+
+
+def _is_prefix(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _adding(
@@ -231,15 +275,20 @@ class Problem(NamedTuple):
     hinders: bool
 
 
-def problems_of(wish: SetupWish, found: Rows, seen_from: str) -> list[Problem]:
+def problems_of(
+    wish: SetupWish, access: Access, found: Rows, steps: Sequence[Step], seen_from: str
+) -> list[Problem]:
     """What a person has to do first, or should know.
 
     Args:
         wish: of the inventory.
+        access: likewise.
         found: of the router.
+        steps: of the plan for it.
         seen_from: our address as the router sees it; empty: not known.
     """
     problems = [problem for each in wish.dhcp for problem in _problems_of_server(each, found)]
+    problems += _problems_of_service(wish, access, found, steps)
     if seen_from and not _within(seen_from, wish.manage_from):
         words = f"the router sees us as {seen_from}, which is not in manage_from"
         problems.append(Problem(f"{words}: we would be shut out", hinders=True))
@@ -261,6 +310,32 @@ def _problems_of_server(wish: DhcpWish, found: Rows) -> Iterator[Problem]:
     if not any(IPv4Interface(each).network.overlaps(wish.network) for each in own):
         words = f"the router has no address in {wish.network}: {wish.server} needs {wish.gateway}"
         yield Problem(f"{words} on {wish.interface}", hinders=False)
+
+
+def _problems_of_service(
+    wish: SetupWish, access: Access, found: Rows, steps: Sequence[Step]
+) -> Iterator[Problem]:
+    """Who else uses the service, and what becomes of them."""
+    name, ours = access.service, ",".join(wish.manage_from)
+    step = next((each for each in steps if each.menu == SERVICE), None)
+    for row in found.get(SERVICE, ()):
+        off = normal.boolean(row.get("disabled", "")) == "yes"
+        if row.get("name") != name or row.get("dynamic") == "true" or off:
+            continue
+        there = _list_of(row.get("address", "") or row.get("available-from", ""))
+        if not wish.manage_only:
+            if not there:
+                words = f"{name} is open to every address: manage_only = true in the inventory"
+                yield Problem(f"{words} restricts it to {ours}", hinders=False)
+        elif step is not None and {"address", "available-from"} & step.fields.keys():
+            others = ", ".join(each for each in there if not _covered(each, wish.manage_from))
+            if others or not there:
+                words = f"{name} is restricted to {ours}: {others or 'every other address'}"
+                yield Problem(f"{words} can no longer use it", hinders=False)
+        before = step.before.get("certificate", "none") if step is not None else "none"
+        if before not in ("", "none"):
+            words = f"{name} gets another certificate: clients that pin {before} refuse the new one"
+            yield Problem(words, hinders=False)
 
 
 def _within(address: str, prefixes: Sequence[str]) -> bool:

@@ -27,7 +27,10 @@ def script_of(wanted: Sequence[Wanted], access: Access, password: str) -> Iterat
         once = {k: password if k == "password" else v for k, v in each.once.items()}
         if each.fixed:
             name = f"{each.key['name']} " if each.menu == SERVICE else ""
-            yield f"/{path} set {name}{_words(each.fields)}"
+            # An empty router has its API open to every address, and REST switched off.
+            kept = each.joins if access.service != "www-ssl" else ""
+            fields = {k: v for k, v in each.fields.items() if k != kept}
+            yield f"/{path} set {name}{_words(fields)}"
             continue
         fields = {k: v for k, v in {**each.key, **each.fields, **once}.items() if v}
         yield f"/{path} add {_words(fields)}"

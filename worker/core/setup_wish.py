@@ -53,12 +53,14 @@ class SetupWish:
         manage_from: prefixes from which its API may be used, and our user may log in.
         dhcp: its servers.
         garden: what suspended services may still reach, besides their DNS servers.
+        manage_only: others may not use its API any more; else those who may still may.
         ping: let our user ping from the router, for `services verify`.
     """
 
     manage_from: tuple[str, ...]
     dhcp: tuple[DhcpWish, ...] = ()
     garden: tuple[str, ...] = ()
+    manage_only: bool = False
     ping: bool = False
 
 

@@ -96,6 +96,7 @@ class SetupKeys(Table):
     manage_from: Annotated[list[Prefix], Field(min_length=1)]
     dhcp: list[DhcpKeys] = Field(default_factory=list)
     garden: list[Address] = Field(default_factory=list)
+    manage_only: bool = False
     ping: bool = False
 
     def wish(self) -> SetupWish:
@@ -104,5 +105,6 @@ class SetupKeys(Table):
             manage_from=tuple(self.manage_from),
             dhcp=tuple(each.wish() for each in self.dhcp),
             garden=tuple(self.garden),
+            manage_only=self.manage_only,
             ping=self.ping,
         )
