@@ -146,6 +146,7 @@ def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str
         "router": outcome.router,
         "effective_at": utc_time(outcome.effective_at_ms),
         "effective_by": effect.words_of(outcome.effective_by),
+        "effective": _effective(outcome),
         "accepted_at": utc_time(outcome.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
     }
@@ -157,6 +158,15 @@ def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str
             "words": parked.words,
         }
     return without_nothing(document)
+
+
+def _effective(outcome: Outcome) -> dict[str, Any] | None:
+    """What `effective_by` says, as data; `at` in RFC 3339."""
+    data = effect.data_of(outcome.effective_by, outcome.at_ms)
+    if data is None:
+        return None
+    latest = utc_time(data.pop("at_ms", 0))
+    return data | ({"at": latest} if latest else {})
 
 
 def _parked(store: Store, outcome: Outcome) -> RouterState | None:
@@ -173,7 +183,7 @@ def _print(document: dict[str, Any]) -> None:
     print_fields(
         (name.replace("_", " "), local_time(document[name]) if name in moments else document[name])
         for name in document
-        if name != "router_state"
+        if name not in ("router_state", "effective")
     )
     if parked:
         typer.echo(

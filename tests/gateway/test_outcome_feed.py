@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import datetime, timedelta
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
@@ -120,3 +121,13 @@ def test_who_mistyped_its_source_reads_that_nobody_knows_it(gateway):
     assert (told["data"]["event"], told["data"]["state"]) == ("e-1", "rejected")
     assert told["data"]["detail"] == f"no source {typo!r} in the inventory: add it under [sources]"
     assert seen(asked(gateway.client())) == []
+
+
+def test_from_when_a_change_acts_is_data_beside_its_sentence(gateway):
+    say(gateway, 1, "applied", effective_by="lease 30m")
+    (told,) = asked(gateway.client())["outcomes"]
+    data = told["data"]
+    assert data["effective_by"].endswith("its lease time of 30m")
+    latest = datetime.fromisoformat(data["at"]) + timedelta(minutes=30)
+    assert data["effective"]["kind"] == "lease-time"
+    assert datetime.fromisoformat(data["effective"]["at"]) == latest

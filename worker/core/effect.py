@@ -4,9 +4,10 @@ RouterOS tells devices nothing: a lease that was changed acts when its device as
 """
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
 from worker.core.entry import ANY_SERVER, Entry
+from worker.core.normal import seconds
 from worker.core.rows import ADDRESS_LISTS, MenuPath
 
 AT_ONCE: Final = "at-once"
@@ -49,3 +50,30 @@ def words_of(short: str) -> str:
         whose = "its DHCP server" if name == ANY_SERVER else f"DHCP server {name}"
         return f"{_RENEWAL}the lease time of {whose}"
     return short
+
+
+def data_of(short: str, at_ms: int) -> dict[str, Any] | None:
+    """The same for programs; None where nothing is said, or by words of another version.
+
+    Args:
+        short: what `effective_by` gave.
+        at_ms: when the change was read back, in milliseconds since 1970.
+
+    Returns:
+        `kind`: `at-once`, `lease-time` (of the lease) or `server-lease-time` (of the DHCP server,
+        named in `server` where it is one); `at_ms`: the latest moment from which it acts, where
+        the lease time is known; `lease_time_s`.
+    """
+    kind, _, rest = short.partition(" ")
+    if short == AT_ONCE:
+        return {"kind": AT_ONCE, "at_ms": at_ms}
+    if kind == _SERVER.strip():
+        named = {} if rest == ANY_SERVER else {"server": rest}
+        return {"kind": "server-lease-time"} | named
+    if kind == _LEASE.strip():
+        data: dict[str, Any] = {"kind": "lease-time"}
+        lease_s = seconds(rest)
+        if lease_s is not None:
+            data |= {"at_ms": at_ms + lease_s * 1000, "lease_time_s": lease_s}
+        return data
+    return None
