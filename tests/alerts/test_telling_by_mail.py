@@ -40,8 +40,8 @@ def lasted(store):
 
 
 def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
-    now_ms = store.records.now_ms()
     store.alerts.begin("router-down", "tower-7", "no route to it")
+    now_ms = store.records.now_ms()
     assert tell.once(now_ms) == 0
     lasted(store)
     assert tell.once(now_ms) == 1

@@ -60,12 +60,13 @@ def test_a_read_that_is_not_permitted_calls_a_person():
         ("invalid user name or password (6)", "login-refused"),
         ("cannot log in", "login-refused"),
         ("not enough permissions (9)", "not-permitted"),
-        ("could not authenticate - radius timeout", None),
+        ("could not authenticate - radius timeout", ""),
     ],
 )
 def test_only_a_bad_login_needs_a_person(words, cause):
     refused = refused_login("R1", "leasewire", [words])
-    assert getattr(refused, "cause", None) == cause
+    assert refused.cause == cause
+    assert isinstance(refused, RouterBlocked) == bool(cause)
     assert refused.words.endswith(words)
 
 
