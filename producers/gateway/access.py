@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: the first thing that each route does.
+"""Who asks (the gate asks it before every route), and whether they may: each route's first thing.
 
 What it raises is the answer; nothing is taken in before.
 """
@@ -32,11 +32,11 @@ class Access:
         self._rates = rates
         self._clock = clock
 
-    async def caller(self, request: Request, *scopes: Scope) -> ApiKey:
-        """The key of a request; it has one of the scopes, where some are named.
+    async def identify(self, request: Request) -> ApiKey:
+        """The key that a request shows, as Redis knew it within the last second.
 
         Raises:
-            Refused: `unauthorized` or `scope-missing`.
+            Refused: `unauthorized`.
             RedisError: keys cannot be looked up.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -47,6 +47,15 @@ class Access:
         key = self._keys.remembered(token) or await asyncio.to_thread(self._keys.find, token)
         if key is None:
             raise Refused("unauthorized", "this API key is not known here, or was revoked")
+        return key
+
+    async def caller(self, request: Request, *scopes: Scope) -> ApiKey:
+        """The key that the gate found; it has one of the scopes, where some are named.
+
+        Raises:
+            Refused: `scope-missing`.
+        """
+        key: ApiKey = request.state.key
         if scopes and not key.scopes & set(scopes):
             raise Refused("scope-missing", f"this needs a key with the scope {' or '.join(scopes)}")
         return key

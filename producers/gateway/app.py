@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH, QUEUE_BULK, QUEUE_EVENTS, Lane
 from producers.gateway.access import Access
-from producers.gateway.api_keys import ApiKeys
+from producers.gateway.api_keys import ApiKey, ApiKeys
 from producers.gateway.awaited import Awaited
 from producers.gateway.event_routes import EventRoutes
+from producers.gateway.gate import Gate
 from producers.gateway.hold_routes import HoldRoutes
 from producers.gateway.hook_routes import HookRoutes
 from producers.gateway.intake import Intake
@@ -44,6 +45,7 @@ Every request but health and schemas needs `Authorization: Bearer` and a key of
 source to try them. Errors are RFC 9457 problems; 429 and 503 say in `Retry-After` when to come
 again.
 """
+_BEGINNING = 40
 
 
 def make_app(  # noqa: PLR0913 - what the gateway stands on
@@ -102,6 +104,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
             Exception: _bug,
         },
     )
+    app.add_middleware(Gate, access=access, answer=_answer_of)
     # Says in the document that a key is needed; `Access` asks for it.
     named = [Depends(HTTPBearer(auto_error=False, description="An API key"))]
     app.include_router(OpenRoutes(depths[QUEUE_EVENTS]).router())
@@ -116,18 +119,34 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
 
 
 def _answer(request: Request, refused: Refused) -> JSONResponse:
+    key: ApiKey | None = getattr(request.state, "key", None)
     log.info(
         "request.refused",
         method=request.method,
-        # As it was declared: the path of a webhook that nothing signs is a secret.
-        path=getattr(request.scope.get("route"), "path", "unknown"),
+        path=_declared_path(request),
         status=refused.status,
         reason=refused.kind,
         problems=len(refused.errors),
+        key=key.id if key else None,
+        peer=request.client.host if request.client else None,
     )
     return JSONResponse(
         refused.document(request.url.path), refused.status, refused.headers, MEDIA_TYPE
     )
+
+
+def _declared_path(request: Request) -> str:
+    """The path as it was declared: the path of a webhook that nothing signs is a secret.
+
+    Who is refused before a route was looked for is told of with the beginning of the path.
+    """
+    beginning = "/".join(request.url.path.split("/")[:3])[:_BEGINNING]
+    return getattr(request.scope.get("route"), "path", beginning)
+
+
+async def _answer_of(request: Request, error: Exception) -> JSONResponse:
+    handler = _redis_failed if isinstance(error, RedisError) else _refused
+    return await handler(request, error)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:

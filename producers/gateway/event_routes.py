@@ -16,6 +16,7 @@ from producers.gateway.access import Access
 from producers.gateway.api_keys import ApiKey, Scope
 from producers.gateway.awaited import Awaited
 from producers.gateway.decode import BATCHED, Given, events_in, largest, media_type, problems_of
+from producers.gateway.gate import read_body
 from producers.gateway.intake import Intake, Taken
 from producers.gateway.ports import Document
 from producers.gateway.problems import Refused, of_events
@@ -121,7 +122,7 @@ class EventRoutes:
     ) -> list[Stamped]:
         """Everything between a known caller and events that are right."""
         kind = media_type(request.headers)
-        body = await _body(request, largest(kind))
+        body = await read_body(request, largest(kind))
         webhook_id = self._access.check_signature(key, request.headers, body)
         given = events_in(request.headers, body)
         self._access.spend(key, len(given), lane)
@@ -166,17 +167,6 @@ class EventRoutes:
 
 _OPEN: Final = "accepted"
 _REUSED: Final = Problem("/id", "event-id-reused", "is the id of another event; give it its own")
-
-
-async def _body(request: Request, largest_bytes: int) -> bytes:
-    """The raw bytes; no more of them are read than may be."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > largest_bytes:
-            words = f"the body has more than {largest_bytes} bytes: send several requests"
-            raise Refused("too-large", words)
-    return bytes(body)
 
 
 def _wait_s(request: Request) -> int:

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from producers.gateway import openapi
 from producers.gateway.access import Access
 from producers.gateway.api_keys import Scope
+from producers.gateway.gate import SMALL_BYTES, read_body
 from producers.gateway.ports import Document, Records
 from producers.gateway.problems import Refused
 
@@ -21,6 +22,15 @@ class Decision(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     digest: Annotated[str, Field(max_length=64, description="Of the list that was shown")]
+
+
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": Decision.model_json_schema()}},
+    }
+}
+"""Read by the routes themselves: FastAPI would read and parse it before they are asked."""
 
 
 class HoldRoutes:
@@ -42,12 +52,17 @@ class HoldRoutes:
             responses=openapi.responses(None, *openapi.READING, "conflict"),
         )
         router.get("/v1/holds", summary="What the brake holds")(self.holds)
-        router.post("/v1/holds/{hold_id}/approve", status_code=202, summary="Let a list through")(
-            self.approve
-        )
-        router.post("/v1/holds/{hold_id}/reject", status_code=202, summary="Undo a list")(
-            self.reject
-        )
+        for name, do, summary in (
+            ("approve", self.approve, "Let a list through"),
+            ("reject", self.reject, "Undo a list"),
+        ):
+            router.post(
+                f"/v1/holds/{{hold_id}}/{name}",
+                status_code=202,
+                summary=summary,
+                responses=openapi.responses(None, "too-large"),
+                openapi_extra=_BODY,
+            )(do)
         return router
 
     async def holds(self, request: Request) -> Document:
@@ -55,23 +70,23 @@ class HoldRoutes:
         await self._access.reader(request, Scope.OPS)
         return {"holds": await asyncio.to_thread(self._records.holds)}
 
-    async def approve(self, request: Request, hold_id: HoldId, decision: Decision) -> Document:
+    async def approve(self, request: Request, hold_id: HoldId) -> Document:
         """The services lose their entries now; only just the list of the digest."""
-        return await self._decide(request, self._records.approve, hold_id, decision, "approved")
+        return await self._decide(request, self._records.approve, hold_id, "approved")
 
-    async def reject(self, request: Request, hold_id: HoldId, decision: Decision) -> Document:
+    async def reject(self, request: Request, hold_id: HoldId) -> Document:
         """The services are again as their routers have them: a snapshot of each is published."""
-        return await self._decide(request, self._records.reject, hold_id, decision, "rejected")
+        return await self._decide(request, self._records.reject, hold_id, "rejected")
 
     async def _decide(
         self,
         request: Request,
         action: Callable[[str, str, str], str | None],
         hold_id: str,
-        decision: Decision,
         done: str,
     ) -> Document:
         key = await self._access.reader(request, Scope.OPS)
+        decision = _decision(await read_body(request, SMALL_BYTES))
         actor = f"key {key.id} ({key.name})"
         why_not = await asyncio.to_thread(action, hold_id, decision.digest, actor)
         if why_not is None:
@@ -79,3 +94,11 @@ class HoldRoutes:
         if why_not:
             raise Refused("conflict", why_not)
         return {"id": hold_id, "status": done}
+
+
+def _decision(body: bytes) -> Decision:
+    try:
+        return Decision.model_validate_json(body)
+    except ValidationError:
+        words = 'the body is JSON: {"digest": "…"}, the digest of the list that was shown'
+        raise Refused("malformed", words) from None

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from producers.gateway import openapi
+from producers.gateway.gate import HOOK_BYTES, read_body
 from producers.gateway.limits import Rates
 from producers.gateway.problems import Refused, overloaded
 from producers.gateway.signatures import SignatureRefused
@@ -22,8 +23,6 @@ from producers.hooks.inbox import Inbox, Posted
 from producers.hooks.signing import check_signature
 from producers.hooks.tables import Generic
 
-MOST_BYTES: Final = 256 * 1024
-"""Vendors send the whole entity, before and after; ours are some kilobytes."""
 _OK: Final = 200
 
 Adapter = Annotated[str, Path(description="uisp, splynx or generic")]
@@ -78,7 +77,7 @@ class HookRoutes:
         """Keep a webhook."""
         hook = self._hook(adapter, endpoint_id)
         self._rates.spend(hook)
-        body = await _body(request)
+        body = await read_body(request, HOOK_BYTES)
         try:
             check_signature(hook, request.headers, body, self._clock().timestamp())
         except SignatureRefused as error:
@@ -101,12 +100,3 @@ class HookRoutes:
         if hook is None:
             raise Refused("not-found", "no webhook is configured here; see `leasewire hooks list`")
         return hook
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise Refused("too-large", f"a webhook has at most {MOST_BYTES} bytes")
-    return bytes(body)

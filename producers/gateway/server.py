@@ -12,12 +12,13 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from producers.gateway.connections import Connection, allow_open_files, most_connections
+
 log = structlog.get_logger("gateway")
 
 STOP_S: Final = 20
 """Requests under way may end when it is asked to stop; longer than one waits for Redis."""
 _START_S: Final = 30.0
-_BACKLOG: Final = 2048
 
 
 class GatewayServer:
@@ -34,7 +35,8 @@ class GatewayServer:
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        allow_open_files()
+        self._socket = socket.create_server((host, port), family=family)
         # Connections take it over. Else the body of an answer waits 40 ms for the caller's system
         # to acknowledge its head; asyncio sees to it only where a socket says that it is TCP.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -44,7 +46,9 @@ class GatewayServer:
             access_log=False,
             server_header=False,
             ws="none",
-            http="httptools",
+            http=Connection,
+            # As many may be on their way in: none of them lacks a descriptor.
+            backlog=most_connections(),
             loop="asyncio",
             timeout_graceful_shutdown=STOP_S,
         )

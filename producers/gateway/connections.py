@@ -1,0 +1,215 @@
+"""A connection to the gateway, bounded in what it may send, for how long, and beside how many.
+
+Who calls it: the server, once a connection. All this is before there is a request: with httptools
+uvicorn puts no limit on a head, none on the time that a request takes to arrive, and it counts
+connections only when their head is complete.
+"""
+
+import json
+import resource
+from asyncio import TimerHandle, Transport
+from time import monotonic
+from typing import Final, cast
+
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from producers.gateway.problems import MEDIA_TYPE, Kind, Refused
+
+MOST_HEAD_BYTES: Final = 64 * 1024
+MOST_HEADERS: Final = 100
+HEAD_S: Final = 10.0
+"""From the connection on, or from the head's first byte, to its end."""
+BODY_S: Final = 30.0
+"""From there to the end of the body: a full batch takes as long at 35 kB/s."""
+ANSWER_S: Final = 30.0
+"""As long a caller may read nothing of an answer that does not fit into the socket."""
+MOST_CONNECTIONS: Final = 1000
+MOST_UNFINISHED_BYTES: Final = 32 * 1024 * 1024
+"""Of all requests that are not complete yet: some hundred of the largest kind."""
+_MOST_UNREAD_BYTES: Final = 8 * 1024 * 1024
+"""Of a request that was refused before it was complete: its sender may not look before it ends."""
+_SHARE: Final = 4
+"""Of the process's descriptors connections take one in so many: as many more may be on their way
+in, and the rest is its own."""
+
+
+def allow_open_files() -> None:
+    """Take as many descriptors as may be had: a connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def most_connections() -> int:
+    """How many connections may be open at once."""
+    now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if now < 0 else min(MOST_CONNECTIONS, now // _SHARE)  # < 0: no limit
+
+
+class _TooMuch(Exception):  # noqa: N818 - says what happened
+    """Ends the parser."""
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's, with bounds. Where there is no room, who has kept us waiting longest goes."""
+
+    since = 0.0
+    """Since when the caller does nothing that is whole."""
+    _in_head = True
+    _arrived = 0
+    """Bytes of the request that is not complete."""
+    _head_bytes = 0
+    _too_much = False
+    given_up = False
+    _deadline: TimerHandle | None = None
+    _stalled: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Make room for it, or turn it away."""
+        super().connection_made(transport)
+        self.since = monotonic()
+        self._wait(HEAD_S)
+        self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._wait(None)
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and see whether what arrives is within bounds."""
+        self._arrived += len(data)
+        if self._in_head and self._deadline is None:
+            self._wait(HEAD_S)
+        super().data_received(data)
+        if self._deadline is None or self.transport.is_closing():
+            return
+        if self._in_head and self._arrived > MOST_HEAD_BYTES:
+            self._refuse("head-too-large", _HEAD_WORDS)
+        elif not self._in_head and self.cycle.response_complete:
+            if self._arrived > _MOST_UNREAD_BYTES:
+                self.give_up()
+        elif self._arrived > MOST_HEAD_BYTES:
+            self._make_room()
+
+    def on_url(self, url: bytes) -> None:
+        """Count it."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count it."""
+        self._count(len(name) + len(value))
+        if len(self.headers) >= MOST_HEADERS:
+            self._count(MOST_HEAD_BYTES)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Its head is there; the rest has a time of its own."""
+        self._in_head, self._head_bytes = False, 0
+        self._wait(BODY_S)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """It is complete: from now on it is we who keep the caller waiting."""
+        super().on_message_complete()
+        self._in_head, self._arrived, self.since = True, 0, monotonic()
+        self._wait(None)
+
+    def on_response_complete(self) -> None:
+        """It is the caller's turn."""
+        self.since = monotonic()
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, or more of it than may be."""
+        if self._too_much:
+            self._refuse("head-too-large", _HEAD_WORDS)
+        else:
+            super().send_400_response(msg)
+
+    def pause_writing(self) -> None:
+        """The caller does not read what it is answered."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(ANSWER_S, self.give_up)
+
+    def resume_writing(self) -> None:
+        """It reads on."""
+        super().resume_writing()
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of it that are kept until it is complete."""
+        refused = not self._in_head and self.cycle.response_complete
+        return 0 if refused else self._arrived
+
+    @property
+    def is_answered(self) -> bool:
+        """It waits for us."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        return self._deadline is None and cycle is not None and not cycle.response_complete
+
+    def give_up(self) -> None:
+        """Hang up, whatever was sent."""
+        self.given_up = True
+        self.transport.abort()
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MOST_HEAD_BYTES:
+            self._too_much = True
+            raise _TooMuch
+
+    def _wait(self, seconds: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None
+        if seconds is not None:
+            self._deadline = self.loop.call_later(seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        if self.pipeline and not self._in_head:
+            self._wait(BODY_S)  # it is we who do not read: another request of it comes first
+        elif self._arrived:
+            self._refuse("too-slow", "the request did not arrive in time")
+        else:
+            self.give_up()
+
+    def _refuse(self, kind: Kind, words: str) -> None:
+        """Answer what is no request yet, where nothing is being answered, and hang up."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_silent = cycle is None or (
+            cycle.response_complete if self._in_head else not cycle.response_started
+        )
+        if is_silent:
+            refused = Refused(kind, words)
+            body = json.dumps(refused.document("")).encode()
+            head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+            lines = [STATUS_LINE[refused.status], head.encode(), b"connection: close\r\n\r\n", body]
+            self.transport.write(b"".join(lines))
+        if cycle is not None:
+            cycle.disconnected = True
+        self.transport.close()
+
+    def _make_room(self) -> None:
+        there = [each for each in cast("set[Connection]", self.connections) if not each.given_up]
+        size = sum(each.held for each in there)
+        idle = sorted((each for each in there if not each.is_answered), key=lambda e: e.since)
+        left, most = len(there), most_connections()
+        for each in idle:
+            if left <= most and size <= MOST_UNFINISHED_BYTES:
+                return
+            each.give_up()
+            left, size = left - 1, size - each.held
+        if left > most:
+            self.give_up()
+
+
+_HEAD_WORDS: Final = f"a head has at most {MOST_HEAD_BYTES} bytes and {MOST_HEADERS} headers"
