@@ -7,20 +7,18 @@ interrupted and run again.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from contracts import names
 from leasewire.context import Context
+from leasewire.progress import Advance, progress_bar
 from leasewire.service_file import ServiceFile, end
 from producers.errors import PublishFailed
 from producers.stamp import Stamped
-from worker.core.outcome import Outcome
+from worker.core.outcome import UNCHANGED, Outcome
+from worker.desk.file_preview import Effect, FilePreview
 from worker.store.imports import Import, Imports
 from worker.store.store import Store
 
@@ -31,12 +29,10 @@ _PATIENCE_S: Final = 60.0
 """As long no row may be taken in before somebody should look at the workers."""
 _LOOK_EVERY_S: Final = 0.05
 
-Advance = Callable[[int], None]
-
 
 @dataclass(slots=True)
 class Done:
-    """What became of the rows that were taken in, and how many were not known of."""
+    """What became of the rows that were imported, in the words of the preview."""
 
     counts: Counter[str] = field(default_factory=Counter)
     interrupted: bool = False
@@ -51,16 +47,17 @@ def apply_events(
     store = context.store
     imports = Imports(store.client, store.keys)
     imports.remember(file.digest, Import(file.as_of_ms, actor, file.source))
-    done, following = Done(), _Following(store)
-    with _progress(total) as advance:
+    done, following, desk = Done(), _Following(store), file_preview(context)
+    with progress_bar("importing", total) as advance:
         try:
             for batch in batches(events):
                 if not following.wait_until(lambda: following.rows <= _AHEAD, done, advance):
                     done.stalled = True
                     return done
+                expected = desk.effects([stamped.event for stamped in batch])
                 file.publisher.write(batch, lane=names.QUEUE_BULK)
                 done.published += len(batch)
-                following.add([each.key for each in batch])
+                following.add({each.key: expected.get(each.key, "changed") for each in batch})
             done.stalled = not following.wait_until(lambda: not following.rows, done, advance)
         except KeyboardInterrupt:
             done.interrupted = True
@@ -75,13 +72,14 @@ class _Following:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._since_ms = store.records.now_ms()
-        self._batches: deque[list[str]] = deque()
+        self._batches: deque[dict[str, Effect]] = deque()
         self._moved_at = time.monotonic()
         self.rows = 0
 
-    def add(self, keys: list[str]) -> None:
-        self._batches.append(keys)
-        self.rows += len(keys)
+    def add(self, expected: dict[str, Effect]) -> None:
+        """Follow events; what the preview said just before they were published."""
+        self._batches.append(expected)
+        self.rows += len(expected)
 
     def wait_until(self, holds: Callable[[], bool], done: Done, advance: Advance) -> bool:
         """Collect what is known until it holds; False: nothing moves any more."""
@@ -95,30 +93,39 @@ class _Following:
         return True
 
     def _collect(self, done: Done, advance: Advance) -> None:
-        while self._batches and not self._store.journal.holds(names.QUEUE_BULK, self._batches[0]):
-            keys = self._batches.popleft()
-            found = self._store.views.outcomes(keys)
-            done.counts.update(_effect(each, self._since_ms) for each in found)
-            done.counts["before"] += len(keys) - len(found)
-            self.rows -= len(keys)
+        while self._batches and not self._store.journal.holds(
+            names.QUEUE_BULK, list(self._batches[0])
+        ):
+            expected = self._batches.popleft()
+            found = {each.key: each for each in self._store.views.outcomes(list(expected))}
+            done.counts.update(
+                _effect(found.get(key), effect, self._since_ms) for key, effect in expected.items()
+            )
+            self.rows -= len(expected)
             self._moved_at = time.monotonic()
-            advance(len(keys))
+            advance(len(expected))
 
 
-def _effect(outcome: Outcome, since_ms: int) -> str:
+def file_preview(context: Context) -> FilePreview:
+    """What tells of each row what it changes, by the inventory of this command."""
+    policies = {name: router.policy for name, router in context.inventory.routers.items()}
+    return FilePreview(context.store, context.inventory.sources, policies)
+
+
+def _effect(outcome: Outcome | None, expected: Effect, since_ms: int) -> Effect:
+    """What a row did: as the preview said, but where the outcome says otherwise."""
+    if outcome is None:
+        return "already_imported"  # so long ago that its outcome is gone
     match outcome.state:
         case "superseded":
             return "newer"
         case "rejected" | "failed" | "expired":
             return "refused"
         case _ if outcome.accepted_at_ms < since_ms:
-            return "before"  # an earlier run brought it
-        case "applied" if outcome.reason == "already-current":
-            return "unchanged"
-        case "duplicate":
-            return "unchanged"
-        case _:
-            return "changed"
+            return "already_imported"
+    if expected in ("newer", "refused"):  # something else came between
+        return "unchanged" if outcome.reason == UNCHANGED else "changed"
+    return expected
 
 
 def batches(events: Iterable[Stamped]) -> Iterator[list[Stamped]]:
@@ -126,11 +133,3 @@ def batches(events: Iterable[Stamped]) -> Iterator[list[Stamped]]:
     left = iter(events)
     while batch := list(islice(left, names.MAX_EVENTS_PER_MESSAGE)):
         yield batch
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Advance]:
-    columns = (TextColumn("taken in"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.advance(task, count)

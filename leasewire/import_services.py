@@ -13,8 +13,9 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
-from leasewire.import_apply import Done, apply_events, batches
-from leasewire.printing import JsonOption, print_json, print_table, utc_time
+from leasewire.import_apply import Done, apply_events, batches, file_preview
+from leasewire.printing import JsonOption, clean, counted, print_json, print_table, utc_time
+from leasewire.progress import progress_bar
 from leasewire.service_file import (
     BAD_INPUT,
     AsOfOption,
@@ -26,7 +27,7 @@ from leasewire.service_file import (
 )
 from leasewire.standard_input import as_file
 from producers.files.writing import template
-from worker.desk.file_preview import FilePreview, Previewed
+from worker.desk.file_preview import Previewed
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
@@ -81,25 +82,30 @@ def import_command(  # noqa: PLR0913 - as many options
         tell_done(file, done, as_json=as_json)
 
 
-def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Previewed]]:
-    """What the rows would change, service by service; the first ones in full."""
-    routers = context.inventory.routers
-    policies = {name: router.policy for name, router in routers.items()}
-    desk = FilePreview(context.store, context.inventory.sources, policies)
+def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Previewed], list[str]]:
+    """What the rows would change, service by service, the first ones in full; and warnings."""
+    desk = file_preview(context)
     counts: Counter[str] = Counter()
     kept: list[Previewed] = []
-    for batch in batches(file.events()):
-        for each in desk.of([stamped.event for stamped in batch]):
-            counts[each.effect] += 1
-            if each.effect != "unchanged" and len(kept) < _KEPT:
-                kept.append(each)
-    return counts, kept
+    with progress_bar("comparing", file.rows) as advance:
+        for batch in batches(file.events()):
+            for each in desk.of([stamped.event for stamped in batch]):
+                counts[each.effect] += len(each.keys)
+                if each.effect not in _NOTHING and len(kept) < _KEPT:
+                    kept.append(each)
+            advance(len(batch))
+    unknown = [
+        f"router {name} is not in the inventory: {counted(number, 'service')} would wait for it"
+        for name, number in sorted(desk.unknown_routers.items())
+    ]
+    return counts, kept, unknown + desk.shared
 
 
 def tell_preview(
     file: ServiceFile,
     counts: Counter[str],
     changes: Sequence[Previewed],
+    warnings: Sequence[str],
     *,
     as_json: bool,
     **more: object,
@@ -115,19 +121,26 @@ def tell_preview(
             }
             for each in changes
         ]
-        print_json(_document(file, counts) | {"applied": False, "changes": said, **more})
+        print_json(
+            _document(file, counts)
+            | {"applied": False, "changes": said, "warnings": list(warnings), **more}
+        )
         return
     rows = [(each.service_id, each.effect, _words(each)) for each in changes[:_SHOWN]]
     print_table(("service", "effect", "what"), rows, "No row would change anything.")
-    left = sum(counts.values()) - counts["unchanged"] - len(rows)
+    left = sum(counts.values()) - sum(counts[name] for name in _NOTHING) - len(rows)
     if left > 0:
-        typer.echo(f"… and {left} more.")
+        typer.echo(f"… and {left:,} more.")
+    for words in warnings[:_SHOWN]:
+        typer.secho(clean(f"! {words}"), fg="yellow")
+    if len(warnings) > _SHOWN:
+        typer.echo(f"… and {len(warnings) - _SHOWN:,} more warnings; --json has them.")
     typer.echo(f"\n{_summary(file, counts)}\nNothing was imported: add --apply to do so.")
 
 
 def tell_done(file: ServiceFile, done: Done, *, as_json: bool, **more: object) -> None:
     """Show what became of the rows; ends with another exit code when it is not over."""
-    again = "Run the same command again to go on: what was taken in is left as it is."
+    again = "Run the same command again to go on: what is imported stays as it is."
     if as_json:
         said = {"applied": True, "published": done.published, **more}
         print_json(_document(file, done.counts) | said)
@@ -155,12 +168,15 @@ def _document(file: ServiceFile, counts: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _summary(file: ServiceFile, counts: Mapping[str, int]) -> str:
-    said = ", ".join(f"{counts[name]:,} {name}" for name in _EFFECTS if counts.get(name))
-    return f"{file.rows} rows of {file.source} as of {utc_time(file.as_of_ms)}: {said or 'nothing'}"
+    said = ", ".join(
+        f"{counts[name]:,} {name.replace('_', ' ')}" for name in _EFFECTS if counts.get(name)
+    )
+    rows = f"{counted(file.rows, 'row')} of {file.source}"
+    return f"{rows} as of {utc_time(file.as_of_ms)}: {said or 'nothing'}"
 
 
-_EFFECTS: Final = ("new", "changed", "unchanged", "newer", "refused", "before")
-"""`before`: rows that an earlier run brought in."""
+_EFFECTS: Final = ("new", "changed", "unchanged", "newer", "refused", "already_imported")
+_NOTHING: Final = ("unchanged", "already_imported")
 
 
 def _words(each: Previewed) -> str:

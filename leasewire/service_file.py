@@ -16,8 +16,9 @@ from contracts.values import parse_time
 from leasewire.context import Context
 from leasewire.export import Format
 from leasewire.printing import clean, utc_time
+from leasewire.progress import Advance, progress_bar
 from producers.errors import BatchViolation
-from producers.files.reading import FileBroken, Row, digest_of, rows_of
+from producers.files.reading import FileBroken, Row, digest_of, lines_of, rows_of
 from producers.flat import field_at
 from producers.publisher import Publisher
 from producers.stamp import Stamped
@@ -77,7 +78,8 @@ class ServiceFile:
             before = Imports(context.store.client, context.store.keys).find(digest)
             as_of_ms = _as_of(as_of, path, before, context.store.records.now_ms())
             file = cls(path, digest, named, as_of_ms, context.publisher())
-            problems = list(islice(file.problems(), _SHOWN + 1))
+            with progress_bar("checking", lines_of(path)) as advance:
+                problems = list(islice(file.problems(advance), _SHOWN + 1))
         except FileBroken as error:
             end(BAD_INPUT, str(error))
         if problems:
@@ -107,11 +109,12 @@ class ServiceFile:
         kind = str(row.event["type"]).split(".")[2]
         return self.publisher.check([self.event(row.event["data"], kind)])[0]
 
-    def problems(self) -> Iterator[str]:
+    def problems(self, advance: Advance = lambda _: None) -> Iterator[str]:
         """What is wrong with its rows; counts them, and notes the services."""
         first: dict[str, int] = {}
         for row in rows_of(self.path):
             self.rows += 1
+            advance(1)
             where = f"{self.path}:{row.line}:"
             yield from (f"{where} {words}" for words in row.problems)
             if row.problems:

@@ -75,19 +75,34 @@ def digest_of(path: Path) -> str:
         raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def lines_of(path: Path) -> int:
+    """How many lines a file has, for who waits for it to be read.
+
+    Raises:
+        FileBroken: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return sum(1 for _ in file)
+    except OSError as error:
+        raise FileBroken(f"{path}: cannot be read: {error.strerror}") from error
+
+
 def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file
     first = lines.readline()
     if not first.strip():
         raise FileBroken(
             f"{path}: is empty; `leasewire import --template` shows what belongs there"
         )
+    if "\t" in first and "," not in first and ";" not in first:
+        raise FileBroken(f"{path}:1: its columns are separated by tabs; save it with commas")
     delimiter = ";" if ";" in first and "," not in first else ","
     names = [name.strip().lower() for name in next(csv.reader([first], delimiter=delimiter))]
     unknown = [name for name in names if name not in FIELDS]
     twice = {name for name in names if names.count(name) > 1}
     if unknown or twice or "service_id" not in names:
-        wrong = [f"{name or 'an empty one'} is no column" for name in unknown]
-        wrong += [f"{name} stands there twice" for name in sorted(twice - set(unknown))]
+        wrong = [f"unknown column {name or '(empty)'}" for name in unknown]
+        wrong += [f"column {name} stands there twice" for name in sorted(twice - set(unknown))]
         wrong += [] if "service_id" in names else ["service_id is missing"]
         known = ", ".join(FIELDS)
         raise FileBroken(f"{path}:1: {'; '.join(wrong)}. The columns are {known}")
@@ -97,7 +112,7 @@ def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text
         try:
             cells = next(table, None)
         except csv.Error as error:
-            yield Row(line, {}, (f"is no row of a CSV file: {error}",))
+            yield Row(line, {}, (f"is not a valid CSV row: {error}",))
             continue
         if cells is None:
             return
@@ -135,7 +150,7 @@ def _of_objects(lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file
         except (ValueError, RecursionError):
             data = None
         if not isinstance(data, dict):
-            yield Row(number, {}, ("is no JSON object",))
+            yield Row(number, {}, ("is not a JSON object",))
             continue
         event = data.pop("event", "snapshot")
         yield Row(number, {"type": f"leasewire.service.{event}.v1", "data": data})

@@ -1,6 +1,7 @@
 """`leasewire import` shows, then does, and may be interrupted and run again."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def test_what_came_after_the_file_was_made_stands(office):
     office.start_worker()
     done = office.run("import", path, "--apply", "--json")
     assert done.code == 0
-    assert done.document["counts"] == {"changed": 1, "newer": 2, "before": 0}
+    assert done.document["counts"] == {"new": 1, "newer": 2}
     assert office.record("S-1").value("mac") == mac(9)
     assert office.record("S-2").status == "cancelled"
     assert office.record("S-3").value("mac") == "02:00:00:00:00:03"
@@ -132,9 +133,9 @@ def test_interrupted_and_run_again(office):
     done = office.run("import", path, "--apply", "--json")
     assert done.code == 0
     counts = done.document["counts"]
-    assert counts.get("changed", 0) + counts["before"] == 600
+    assert counts.get("new", 0) + counts["already_imported"] == 600
     again = office.run("import", path, "--apply", "--json").document
-    assert again["counts"] == {"before": 600}
+    assert again["counts"] == {"already_imported": 600}
     assert len(list(office.store.views.services())) == 600
 
 
@@ -143,7 +144,7 @@ def test_rows_that_are_refused_end_in_a_failure(office):
     office.start_worker()
     done = office.run("import", office.file("s.csv", HEAD + row(1)), "--apply", "--json")
     assert done.code == 1
-    assert done.document["counts"] == {"refused": 1, "before": 0}
+    assert done.document["counts"] == {"refused": 1}
     assert [each.reason for each in office.letters()] == ["not-owner"]
     shown = office.run("import", office.file("t.csv", HEAD + row(1)))
     assert "not-owner: the service belongs to source urn:isp:bss:other" in shown.out
@@ -155,3 +156,73 @@ def test_whose_file_it_is_must_be_known(office):
     refused = office.run("import", office.file("s.csv", HEAD + row(1)))
     assert refused.code == 2
     assert "Say in whose name with --source" in refused.err
+
+
+def test_the_preview_counts_as_the_import_does(office):
+    office.say(activated("S-1", mac=mac(1), ipv4=address(1)))
+    office.start_worker()
+    # It waits from now on: no worker writes to R1.
+    assert office.run("import", office.file("one.csv", HEAD + row(2)), "--apply").code == 0
+    path = office.file("s.csv", HEAD + "".join(map(row, range(1, 5))))
+    words = "2 new, 1 changed, 1 unchanged"
+    assert words in office.run("import", path).out
+    done = office.run("import", path, "--apply")
+    assert (done.code, words in done.out) == (0, True)
+    again = office.run("import", path)
+    assert "4 already imported" in again.out
+    assert "No row would change anything." in again.out
+    assert "4 already imported" in office.run("import", path, "--apply").out
+
+
+def test_what_two_rows_both_want_and_unknown_routers_stand_in_the_preview(office):
+    with (office.folder / "routers.toml").open("a") as inventory:
+        inventory.write(
+            '[routers.R1]\nhost = "192.0.2.1"\ndhcp_server = "dhcp1"\npassword_file = "p"\n'
+            f'fingerprint = "{"0" * 64}"\n'
+        )
+    (office.folder / "p").write_text("x")
+    office.say(activated("S-5", mac=mac(5), ipv4=address(5)))
+    text = (
+        HEAD
+        + row(1)
+        + f",S-2,R1,02:00:00:00:00:01,{address(2)}\n"
+        + f",S-3,R1,{mac(3)},{address(1)}\n"
+        + row(4).replace("R1", "tower-99")
+        + f"cancelled,S-5,,,\n,S-6,R1,{mac(5)},{address(5)}\n"
+    )
+    path = office.file("s.csv", text)
+    shown = office.run("import", path)
+    assert shown.code == 0
+    said = [line for line in shown.out.splitlines() if line.startswith("!")]
+    assert said == [
+        "! router tower-99 is not in the inventory: 1 service would wait for it",
+        "! S-1 and S-2 both want MAC address 02:00:00:00:00:01 on router R1: one waits",
+        f"! S-1 and S-3 both want address {address(1)} on router R1: one waits",
+    ]
+    warnings = office.run("import", path, "--json").document["warnings"]
+    assert [f"! {words}" for words in warnings] == said
+
+
+def test_a_table_of_tabs_is_said_to_be_one(office):
+    path = office.file("s.csv", HEAD.replace(",", "\t") + row(1).replace(",", "\t"))
+    shown = office.run("import", path)
+    words = "its columns are separated by tabs; save it with commas"
+    assert (shown.code, words in shown.err) == (2, True)
+
+
+def test_a_preview_at_a_terminal_shows_how_far_it_is(office):
+    path = office.file("s.csv", HEAD + "".join(map(row, range(1, 601))))
+    command = [sys.executable, "-m", "leasewire", "import", path]
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=theirs, env=environment, check=True
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        shown = terminal.read(65_536).decode()
+    assert b"600 new" in done.stdout
+    assert "checking" in shown
+    assert "comparing" in shown
+    quiet = subprocess.run(command, capture_output=True, check=True)
+    assert quiet.stderr == b""

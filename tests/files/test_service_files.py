@@ -79,8 +79,8 @@ def test_what_spreadsheets_do_is_known(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path):
-    assert "color is no column" in broken(tmp_path, "service_id,color\n")
-    assert "mac stands there twice; service_id is missing" in broken(tmp_path, "mac,mac\n")
+    assert "unknown column color" in broken(tmp_path, "service_id,color\n")
+    assert "column mac stands there twice; service_id is missing" in broken(tmp_path, "mac,mac\n")
     assert "is empty" in broken(tmp_path, "")
     assert "neither .csv nor .ndjson" in broken(tmp_path, "x", "s.txt")
     (tmp_path / "latin.csv").write_bytes("service_id,label\nA,é\n".encode("latin-1"))
@@ -94,5 +94,5 @@ def test_broken_objects_spoil_no_others(tmp_path):
     text = '{"service_id": "A"}\n[1]\n\n{"service_id": "B", "event": "cancelled"}\n{\n'
     rows = read(tmp_path, text, "s.jsonl")
     assert [each.line for each in rows] == [1, 2, 4, 5]
-    assert [each.problems for each in rows][1::2] == [("is no JSON object",)] * 2
+    assert [each.problems for each in rows][1::2] == [("is not a JSON object",)] * 2
     assert rows[2].event["type"] == "leasewire.service.cancelled.v1"

@@ -4,12 +4,14 @@ Who calls it: `leasewire import` and `resync`, some hundred rows at a time. It i
 with them, so what is shown is what would happen, as long as nothing else comes between.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, NamedTuple
 
 from contracts import names
 from worker.core.aliases import former_only, with_present_names
+from worker.core.entry import Claim, claims_of, wanted_entries, wanted_router
 from worker.core.policy import RouterPolicy
 from worker.core.record import DEFAULTS, ServiceRecord
 from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of
@@ -18,7 +20,7 @@ from worker.inventory import SourceConfig
 from worker.store.records import EventCommit
 from worker.store.store import Store
 
-Effect = Literal["new", "changed", "unchanged", "newer", "refused"]
+Effect = Literal["new", "changed", "unchanged", "newer", "refused", "already_imported"]
 NEWER: Final = "newer-than-file"
 """Reason of an outcome: something that came after the file was made holds."""
 
@@ -31,12 +33,14 @@ class Previewed(NamedTuple):
         effect: `newer`: what is known is newer than the row; `refused`: with `detail`.
         changes: register -> what it holds, and what it would hold.
         detail: why not.
+        keys: of its events.
     """
 
     service_id: str
     effect: Effect
     changes: Mapping[str, tuple[Any, Any]]
     detail: str = ""
+    keys: tuple[str, ...] = ()
 
 
 class FilePreview:
@@ -46,6 +50,10 @@ class FilePreview:
         store: is only read.
         sources: who may say what.
         policies: router -> policy.
+
+    Attributes:
+        unknown_routers: router that is not in the inventory -> how many services would wait for it.
+        shared: what two services of the file both claim, of which one would wait.
     """
 
     def __init__(
@@ -57,6 +65,13 @@ class FilePreview:
         self._store = store
         self._sources = sources
         self._policies = policies
+        self._claimed: dict[tuple[str, Claim], str] = {}
+        self.unknown_routers: Counter[str] = Counter()
+        self.shared: list[str] = []
+
+    def effects(self, events: Sequence[Mapping[str, object]]) -> dict[str, Effect]:
+        """What each event would do, by its key."""
+        return {key: each.effect for each in self.of(events) for key in each.keys}
 
     def of(self, events: Sequence[Mapping[str, object]]) -> Iterable[Previewed]:
         """What each service of these events would become, in their order."""
@@ -70,9 +85,8 @@ class FilePreview:
                 found = replace(found, event=with_present_names(found.event, aliases))
                 by_service.setdefault(found.event.service_id, []).append(found)
             elif isinstance(found, NotAdmitted):
-                yield Previewed(
-                    _service_of(event), "refused", {}, f"{found.reason}: {found.detail}"
-                )
+                detail = f"{found.reason}: {found.detail}"
+                yield Previewed(_service_of(event), "refused", {}, detail, keys=(intake.key,))
         keys = [each.key for mine in by_service.values() for each in mine]
         seen = self._store.records.seen(keys, now_ms)
         stored = self._store.records.read(list(by_service))
@@ -84,13 +98,32 @@ class FilePreview:
             effect, detail = _effect(commit.events)
             if changes:
                 effect = "changed" if before.record.owner or before.generation else "new"
-            yield Previewed(service_id, effect, changes, detail)
+            self._look_at(after)
+            keys_of_it = tuple(each.key for each in mine)
+            yield Previewed(service_id, effect, changes, detail, keys=keys_of_it)
+
+    def _look_at(self, record: ServiceRecord) -> None:
+        """Note what the service would wait for, by the file and the inventory alone."""
+        router = wanted_router(record)
+        if router is None:
+            return
+        if router not in self._policies:
+            self.unknown_routers[router] += 1
+            return
+        for claim in claims_of(wanted_entries(record, self._policies)[router]):
+            first = self._claimed.setdefault((router, claim), record.service_id)
+            if first != record.service_id:
+                kind, _, value = claim.key.partition(":")
+                what = f"{'MAC address' if kind == 'mac' else 'address'} {value} on router {router}"
+                self.shared.append(f"{first} and {record.service_id} both want {what}: one waits")
 
 
 def _effect(said: Sequence[EventCommit]) -> tuple[Effect, str]:
     for each in said:
         if each.count == "rejected" and each.outcome is not None:
             return "refused", f"{each.outcome.reason}: {each.outcome.detail}"
+    if said and all(each.count == "duplicate" for each in said):
+        return "already_imported", ""
     last = said[-1] if said else None
     if last is not None and last.count == "superseded":
         return "newer", last.outcome.detail if last.outcome else ""
