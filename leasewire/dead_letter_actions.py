@@ -188,7 +188,9 @@ def replay_letter(context: Context, publisher: Publisher, letter: DeadLetter, wh
         done = store.letters.settle(letter, "replayed", who, now_ms, router=letter.router)
         return "" if done else "it failed anew, or was dealt with, meanwhile"
     if letter.kind == "hook":
-        take_again(Inbox(store.client, context.settings.key_prefix), letter.body)
+        why_not = take_again(Inbox(store.client, context.settings.key_prefix), letter.body)
+        if why_not:
+            return why_not
         done = store.letters.settle(letter, "replayed", who, now_ms)
         return "" if done else "it failed anew, or was dealt with, meanwhile"
     if letter.reason == "event-id-reused":

@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
+from starlette.datastructures import Address
 
 from producers.gateway import openapi
 from producers.gateway.gate import HOOK_BYTES, read_body
@@ -21,12 +22,22 @@ from producers.gateway.signatures import SignatureRefused
 from producers.hooks.config import Hook, find_hook
 from producers.hooks.inbox import Inbox, Posted
 from producers.hooks.signing import check_signature
-from producers.hooks.tables import Generic
+from producers.hooks.tables import Generic, Uisp
+from producers.hooks.uisp import named_in
 
 _OK: Final = 200
 
 Adapter = Annotated[str, Path(description="uisp, splynx or generic")]
 Endpoint = Annotated[str, Path(description="The hook's name, or the secret that stands for it")]
+
+
+class _Stranger:
+    """Who posts to a hook what is not rightly signed; each has a rate of its own."""
+
+    rate = 5.0
+
+    def __init__(self, hook: str, peer: Address | None) -> None:
+        self.id = f"{hook} {peer.host if peer else ''}"
 
 
 class HookRoutes:
@@ -49,6 +60,7 @@ class HookRoutes:
         self._hooks = hooks
         self._inbox = inbox
         self._rates = rates
+        self._strangers = Rates()
         self._clock = clock
 
     def router(self) -> APIRouter:
@@ -76,19 +88,27 @@ class HookRoutes:
     async def post(self, request: Request, adapter: Adapter, endpoint_id: Endpoint) -> Response:
         """Keep a webhook."""
         hook = self._hook(adapter, endpoint_id)
-        self._rates.spend(hook)
         body = await read_body(request, HOOK_BYTES)
         try:
             check_signature(hook, request.headers, body, self._clock().timestamp())
         except SignatureRefused as error:
+            self._strangers.spend(_Stranger(hook.name, request.client))
             raise Refused(error.code, error.words) from None
+        # Not before: else whoever knows the path could use the rate of its sender up.
+        self._rates.spend(hook)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        name = hashlib.sha256(hook.name.encode() + b"\0" + body).hexdigest()[:32]
-        posted = Posted(name, hook.name, body.decode("utf-8", "backslashreplace"), kind)
-        if not await asyncio.to_thread(self._inbox.put, posted):
-            raise overloaded("too many webhooks wait to be worked on")
+        why_not = await asyncio.to_thread(self._keep, hook, body, kind)
+        if why_not:
+            raise overloaded(why_not)
         settings = hook.settings
         return Response(status_code=settings.success if isinstance(settings, Generic) else _OK)
+
+    def _keep(self, hook: Hook, body: bytes, kind: str) -> str:
+        text = body.decode("utf-8", "backslashreplace")
+        if isinstance(hook.settings, Uisp):
+            text = named_in(text)
+        name = hashlib.sha256(f"{hook.name}\0{text}".encode()).hexdigest()[:32]
+        return self._inbox.put(Posted(name, hook.name, text, kind))
 
     async def probe(self, adapter: Adapter, endpoint_id: Endpoint) -> Response:
         """Answer 200 where a webhook may be posted to."""

@@ -7,7 +7,7 @@ ours (503).
 import math
 from collections.abc import Callable
 from time import monotonic
-from typing import Protocol
+from typing import Final, Protocol
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -19,9 +19,12 @@ from producers.gateway.redis_keys import probe
 from producers.gateway.trouble import told
 from producers.redis_words import refuses_us
 
+_MOST_BUCKETS: Final = 10_000
+"""Strangers are told apart by their addresses, of which there is no end."""
+
 
 class Limited(Protocol):
-    """Whoever has a rate: an API key, a webhook."""
+    """Whoever has a rate: an API key, a webhook, who signs wrongly."""
 
     @property
     def id(self) -> str:
@@ -51,6 +54,8 @@ class Rates:
         """
         now = self._clock()
         bucket = key.id, lane
+        if bucket not in self._buckets and len(self._buckets) >= _MOST_BUCKETS:
+            del self._buckets[next(iter(self._buckets))]
         left, at = self._buckets.get(bucket, (key.rate, now))
         left = min(key.rate, left + (now - at) * key.rate)
         if left <= 0:

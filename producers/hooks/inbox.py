@@ -11,9 +11,14 @@ from typing import Any, Final, NamedTuple
 
 from redis import Redis
 
+from contracts.names import INTAKE_ENDS
+from producers.headroom import Headroom
+
 OURS_MS: Final = 60_000
 """As long a webhook or a reading belongs to one reader: far longer than a reading takes."""
 MOST_WAITING: Final = 50_000
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Of all webhooks that wait, as they stand in Redis."""
 
 
 class Keys:
@@ -26,6 +31,7 @@ class Keys:
         base = f"{prefix}hooks:"
         self.inbox = base + "inbox"  # hash: id -> webhook as it came, JSON
         self.inbox_due = base + "inbox:due"  # sorted set: id -> when to look at it (ms)
+        self.inbox_bytes = base + "inbox:bytes"  # string: how many bytes the inbox holds, about
         self.wanted = base + "wanted"  # hash: `hook|service` -> {stamp, since, attempts, …}
         self.wanted_due = base + "wanted:due"  # sorted set: `hook|service` -> when to read it (ms)
         self.reading = base + "reading"  # hash: `hook|service` -> token of who reads it
@@ -87,17 +93,22 @@ class Inbox:
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
         self._keys = Keys(prefix)
+        self._headroom = Headroom(redis)
         folder = files("producers.hooks") / "lua"
         self._scripts = {
             name: redis.register_script((folder / f"{name}.lua").read_text(encoding="utf-8"))
             for name in ("put", "take", "want", "begin", "finish")
         }
 
-    def put(self, posted: Posted) -> bool:
-        """Keep a webhook; False: the inbox is full."""
+    def put(self, posted: Posted) -> str:
+        """Keep a webhook; says why it cannot be kept, or nothing."""
+        share = self._headroom.share()
+        if share >= INTAKE_ENDS:
+            return f"Redis uses {share:.0%} of {self._headroom.limit}"
         text = json.dumps(posted._asdict())
-        keys = [self._keys.inbox, self._keys.inbox_due]
-        return bool(self._scripts["put"](keys, [posted.id, text, MOST_WAITING]))
+        keys = [self._keys.inbox, self._keys.inbox_due, self._keys.inbox_bytes]
+        kept = self._scripts["put"](keys, [posted.id, text, MOST_WAITING, MOST_BYTES])
+        return "" if kept else "too many webhooks wait to be worked on"
 
     def take(self, most: int) -> list[Posted]:
         """Webhooks to work on now."""
@@ -139,7 +150,7 @@ class Inbox:
             for part in (f"{hook}|{ref}", vendor_id, int(gone))
         ]
         self._scripts["want"](
-            [keys.wanted, keys.wanted_due, keys.inbox, keys.inbox_due],
+            [keys.wanted, keys.wanted_due, keys.inbox, keys.inbox_due, keys.inbox_bytes],
             [posted_id, secrets.token_hex(8), coalesce_ms, *parts],
         )
 
@@ -207,11 +218,15 @@ def _reading(name: str, text: str, ticket: str, *, token: str) -> Reading:
     )
 
 
-def take_again(inbox: Inbox, letter: str) -> None:
-    """Take a webhook or a re-read up again that was dead-lettered; `letter` is its body."""
+def take_again(inbox: Inbox, letter: str) -> str:
+    """Take a webhook or a re-read up again that was dead-lettered; `letter` is its body.
+
+    Returns:
+        Why it cannot be, in words; else nothing.
+    """
     found = json.loads(letter)
-    if "reread" in found:
-        again = f"replay-{secrets.token_hex(8)}"
-        inbox.want("", found["hook"], [(found["reread"], again, False)], 0)
-    else:
-        inbox.put(Posted(**found))
+    if "reread" not in found:
+        return inbox.put(Posted(**found))
+    again = f"replay-{secrets.token_hex(8)}"
+    inbox.want("", found["hook"], [(found["reread"], again, False)], 0)
+    return ""

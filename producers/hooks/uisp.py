@@ -8,6 +8,7 @@ Source:
     of its status are from field reports: `statuses` in `hooks.toml` overrides them.
 """
 
+import json
 import re
 from typing import Final
 
@@ -29,9 +30,25 @@ from producers.hooks.verdicts import (
 _UUID: Final = re.compile(r"[0-9a-fA-F-]{16,64}")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _ENDS_CLIENT: Final = frozenset({"client.archive", "client.delete"})
+_TEST: Final = "test"
+_SHOWN: Final = 1000
+"""Of what is no webhook: for the person who looks at its dead letter."""
 _KBPS: Final = 1000
 _NAMED_BY: Final = ("key", "customAttributeId")
 """How `attributes` of `hooks.toml` may name one: by its key or its number."""
+
+
+def named_in(text: str) -> str:
+    """What is kept of a body as it was posted: what to ask for, as nothing signs the rest."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return text[:_SHOWN]
+    if not isinstance(body, dict):
+        return text[:_SHOWN]
+    if _name(body) == _TEST:
+        return json.dumps({"eventName": _TEST})
+    return json.dumps({"uuid": str(body.get("uuid", ""))[:_SHOWN]})
 
 
 def read_hook(body: Document) -> Verdict:
@@ -40,12 +57,16 @@ def read_hook(body: Document) -> Verdict:
     Raises:
         Incomplete: it names nothing that can be asked for.
     """
-    uuid, name = body.get("uuid"), body.get("eventName", body.get("changeType"))
-    if name == "test":
+    uuid = body.get("uuid")
+    if _name(body) == _TEST:
         return Ignored("a test")
     if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
         raise Incomplete("uuid: is missing or is none; nothing can be read back")
     return ReadBack(uuid.lower())
+
+
+def _name(body: Document) -> object:
+    return body.get("eventName", body.get("changeType"))
 
 
 def read_confirmed(event: Document, vendor_id: str) -> Verdict:

@@ -81,6 +81,7 @@ SIZES = {
     "gateway:keys": 100,
     "history:*": 50,
     "hooks:inbox": 50_000,
+    "hooks:inbox:bytes": 1,
     "hooks:inbox:due": 50_000,
     "hooks:reading": SERVICES,
     "hooks:tickets": SERVICES,

@@ -1,5 +1,5 @@
 -- Notes that services are to be read again, and that the webhook that said so is dealt with.
--- KEYS: 1 wanted, 2 wanted due, 3 inbox, 4 inbox due
+-- KEYS: 1 wanted, 2 wanted due, 3 inbox, 4 inbox due, 5 bytes of the inbox
 -- ARGV: 1 id in the inbox ('' none), 2 stamp, 3 how long to wait for more of the same (ms), then
 --       for each service: ref, vendor id, gone (1 | 0)
 -- A service that is wanted already keeps its place, and is read once more if it is being read now.
@@ -16,6 +16,11 @@ for i = 4, #ARGV, 3 do
     redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[i])
   end
 end
+local bytes = redis.call('HSTRLEN', KEYS[3], ARGV[1])
 redis.call('HDEL', KEYS[3], ARGV[1])
+-- Attempts that were counted meanwhile changed some digits: an empty inbox is where it is exact again.
+if redis.call('EXISTS', KEYS[3]) == 0 or redis.call('DECRBY', KEYS[5], bytes) < 0 then
+  redis.call('DEL', KEYS[5])
+end
 redis.call('ZREM', KEYS[4], ARGV[1])
 return 1
