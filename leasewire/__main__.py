@@ -1,5 +1,22 @@
-"""`python -m leasewire`: the command where its script is not on the path."""
+"""The command, as `leasewire` and as `python -m leasewire`.
 
-from leasewire.cli import main
+What must never enter it: an import at the top that takes long. Until all are done Ctrl-C ends the
+process at once, as with any other program; then each command ends in its own way.
+"""
 
-main()
+import signal
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:  # in the background of a shell it is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from leasewire import cli  # noqa: PLC0415 - about a second of imports
+
+    signal.signal(signal.SIGINT, interrupt)
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

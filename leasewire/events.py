@@ -52,7 +52,7 @@ def show(
     """
     context = Context(inventory)
     sources = [source] if source else list(context.inventory.sources)
-    found = find(context.store, event_id, sources)
+    found = find(context.store, event_id, sources) or _refused(context.store, event_id, source)
     if not found:
         typer.echo(
             f"No event {event_id} of {', '.join(sources)} is known.\nAn outcome is kept 30 days, "
@@ -133,6 +133,24 @@ def find(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, 
     return found
 
 
+def _refused(store: Store, event_id: str, source: str | None) -> list[dict[str, Any]]:
+    """Dead letters of that event: all that is kept where the inventory does not have its source."""
+    found = []
+    for letter in store.letters.all():
+        try:
+            body = json.loads(letter.body) if letter.kind == "event" else None
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(body, dict) or body.get("id") != event_id:
+            continue
+        if source in (None, body.get("source")):
+            state = {"event": event_id, "source": body.get("source"), "state": "rejected"}
+            state |= {"reason": letter.reason, "detail": letter.detail}
+            at = {"at": utc_time(letter.at_ms), "dead_letter": letter.id}
+            found.append(without_nothing(state | at))
+    return found
+
+
 def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str, Any]:
     """An outcome for programs."""
     document: dict[str, Any] = {
@@ -192,3 +210,5 @@ def _print(document: dict[str, Any]) -> None:
             f"Nothing is lost: it is tried again by itself, next at "
             f"{local_time(parked['next_try_at'])}."
         )
+    if letter := document.get("dead_letter"):
+        typer.echo(clean(f"The event as it came: leasewire dead-letters show {letter}"))

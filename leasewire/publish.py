@@ -4,7 +4,9 @@ Who calls it: the command line. The commands for single events are in `publish_o
 """
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, NoReturn
@@ -14,17 +16,35 @@ from typer.core import TyperGroup
 
 from contracts import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
-from leasewire.context import Context
+from leasewire.context import Context, InventoryOption
+from leasewire.events import document_of
 from leasewire.printing import JsonOption, clean, print_json, print_table
+from leasewire.progress import Advance, progress_bar
 from leasewire.publish_one import EVENTS, command_of
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.stamp import Stamped
+from worker.core.outcome import FINAL, Outcome
+from worker.errors import ConfigurationError
 
 BAD_INPUT: Final = 2
 OUT_OF_REACH: Final = 3
 _ROWS: Final = 20
 
+NOT_APPLIED: Final = 1
+_LOOK_EVERY_S: Final = 0.1
+_AT_ONCE: Final = 500
+
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        help="Wait so many seconds for what becomes of the events, and print it.",
+        min=0,
+        show_default=False,
+        metavar="SECONDS",
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check only; publish nothing.")]
 
 
@@ -52,6 +72,9 @@ app = typer.Typer(
     is 2. When this command has ended well the events are safe in Redis, and a worker takes them
     from there.
 
+    With --wait exit 0 says that each event is applied, observed or scheduled; 1: one was refused,
+    failed, expired or superseded; 3: one still waits. Ctrl-C ends the waiting alone.
+
     Examples: leasewire publish events.ndjson; my-export | leasewire publish -; leasewire publish
     mac-changed --service SVC-1001 --mac 00:00:5E:00:53:02
     """,
@@ -59,14 +82,16 @@ app = typer.Typer(
 
 
 @app.command("file")
-def file_command(
+def file_command(  # noqa: PLR0913 - as many options
     path: Annotated[Path, typer.Argument(metavar="FILE", help="- is standard input.")],
     *,
     bulk: Annotated[
         bool, typer.Option("--bulk", help="An import: live events are served first.")
     ] = False,
     dry_run: DryRunOption = False,
+    wait: WaitOption = 0,
     as_json: JsonOption = False,
+    inventory: InventoryOption = None,
 ) -> None:
     """Publish the events of a file: a JSON object, a JSON array, or an object a line.
 
@@ -89,7 +114,9 @@ def file_command(
         [Given(f"{name}:{each.line}", each.text) for each in found],
         lane=QUEUE_BULK if bulk else QUEUE_EVENTS,
         dry_run=dry_run,
+        wait_s=wait,
         as_json=as_json,
+        inventory=inventory,
     )
 
 
@@ -100,15 +127,26 @@ class Given(NamedTuple):
     event: str | dict[str, object]
 
 
-def send(events: Sequence[Given], *, lane: Lane, dry_run: bool, as_json: bool) -> None:
+def send(  # noqa: PLR0913 - as many options
+    events: Sequence[Given],
+    *,
+    lane: Lane,
+    dry_run: bool,
+    wait_s: float,
+    as_json: bool,
+    inventory: Path | None,
+) -> None:
     """Publish events, or only check them; show what became of them.
 
     Raises:
-        typer.Exit: 2 for broken events, 3 when Redis does not take them.
+        typer.Exit: 2 for broken events, 3 when Redis does not take them; for others see the help.
     """
-    with Context().publisher() as publisher:
+    context = Context(inventory)
+    with context.publisher() as publisher:
         try:
-            stamped = publisher.check(each.event for each in events)
+            with progress_bar("checking", len(events)) as advance:
+                stamped = publisher.check(_counted(events, advance))
+            _look_at(context, stamped)
             if dry_run:
                 _show_checked(stamped, as_json=as_json)
                 return
@@ -119,7 +157,8 @@ def send(events: Sequence[Given], *, lane: Lane, dry_run: bool, as_json: bool) -
             raise  # told as for any other command
         except PublishFailed as error:
             _end(OUT_OF_REACH, str(error))
-    _show_receipts(stamped, receipts, as_json=as_json)
+    said = _wait(context, receipts, wait_s) if wait_s else {}
+    _show_receipts(stamped, receipts, said, waited=bool(wait_s), as_json=as_json)
     reused = [
         f"{given.where}: /id is the id of another event that was not yet taken in; this one was "
         "not published. Give it an id of its own [event-id-reused]"
@@ -128,6 +167,75 @@ def send(events: Sequence[Given], *, lane: Lane, dry_run: bool, as_json: bool) -
     ]
     if reused:
         _end(BAD_INPUT, *reused)
+    if not wait_s:
+        return
+    if any(each.state in FINAL and each.state not in _GOOD for each in said.values()):
+        raise typer.Exit(NOT_APPLIED)
+    if any(not _is_over(said.get(receipt.event_key)) for receipt in receipts):
+        _end(
+            OUT_OF_REACH, f"Not over after {wait_s:g} s. The events are safe; it goes on by itself."
+        )
+
+
+_GOOD: Final = ("applied", "observed", "scheduled")
+
+
+def _counted(events: Sequence[Given], advance: Advance) -> Iterator[str | dict[str, object]]:
+    for each in events:
+        yield each.event
+        advance(1)
+
+
+def _look_at(context: Context, stamped: Sequence[Stamped]) -> None:
+    """Say at once what the inventory knows better; where there is none the workers say it.
+
+    Raises:
+        typer.Exit: 2 for a source of which every event would be rejected.
+    """
+    try:
+        found = context.inventory
+    except ConfigurationError:
+        return  # this may be another machine than the workers': then they alone can tell
+    path = context.settings.inventory
+    sources = {str(each.event["source"]) for each in stamped} - found.sources.keys()
+    if sources:
+        _end(
+            BAD_INPUT,
+            f"{', '.join(sorted(sources))} is not in [sources] of {path}: nothing was published.",
+        )
+    routers = {name for each in stamped if (name := _router(each.event))} - found.routers.keys()
+    for name in sorted(routers):
+        words = f"! router {name} is not in {path}: its services wait until it is there"
+        typer.secho(clean(words), fg="yellow", err=True)
+
+
+def _router(event: Mapping[str, Any]) -> str | None:
+    data = event["data"]
+    access = data.get("access") or (data.get("service") or {}).get("access") or {}
+    return access.get("router")
+
+
+def _is_over(outcome: Outcome | None) -> bool:
+    return outcome is not None and (outcome.state in FINAL or outcome.state == "scheduled")
+
+
+def _wait(context: Context, receipts: Sequence[Receipt], wait_s: float) -> dict[str, Outcome]:
+    """What became of events, by key, as far as it is known in time."""
+    said: dict[str, Outcome] = {}
+    open_ = [each.event_key for each in receipts if not each.id_reused]
+    deadline = time.monotonic() + wait_s
+    with progress_bar("waiting", len(open_)) as advance, suppress(KeyboardInterrupt):
+        while open_:
+            before = len(open_)
+            for at in range(0, before, _AT_ONCE):
+                found = context.store.views.outcomes(open_[at : at + _AT_ONCE])
+                said |= {outcome.key: outcome for outcome in found}
+            open_ = [key for key in open_ if not _is_over(said.get(key))]
+            advance(before - len(open_))
+            if not open_ or time.monotonic() >= deadline:
+                break
+            time.sleep(_LOOK_EVERY_S)
+    return said
 
 
 def _line(where: str, problem: Problem) -> str:
@@ -144,16 +252,26 @@ def _show_checked(stamped: Sequence[Stamped], *, as_json: bool) -> None:
     if as_json:
         print_json({"events": [each.event for each in stamped]})
         return
-    _table(stamped, ["right; not published"] * len(stamped))
+    _table(stamped, ["valid (dry run)"] * len(stamped))
 
 
 def _show_receipts(
-    stamped: Sequence[Stamped], receipts: Sequence[Receipt], *, as_json: bool
+    stamped: Sequence[Stamped],
+    receipts: Sequence[Receipt],
+    said: Mapping[str, Outcome],
+    *,
+    waited: bool,
+    as_json: bool,
 ) -> None:
     if as_json:
-        print_json({"receipts": [_document(*pair) for pair in zip(stamped, receipts, strict=True)]})
+        documents = [_document(*pair) for pair in zip(stamped, receipts, strict=True)]
+        if waited:
+            for document, receipt in zip(documents, receipts, strict=True):
+                outcome = said.get(receipt.event_key)
+                document["outcome"] = document_of(outcome) if outcome else None
+        print_json({"receipts": documents})
         return
-    _table(stamped, [_state(receipt) for receipt in receipts])
+    _table(stamped, [_state(receipt, said) for receipt in receipts])
     typer.echo(f"\nWhat became of it: leasewire events show {receipts[0].event_id}")
 
 
@@ -168,9 +286,12 @@ def _document(stamped: Stamped, receipt: Receipt) -> dict[str, object]:
     }
 
 
-def _state(receipt: Receipt) -> str:
+def _state(receipt: Receipt, said: Mapping[str, Outcome]) -> str:
     if receipt.id_reused:
         return "not published"
+    if outcome := said.get(receipt.event_key):
+        more = " ".join(part for part in (outcome.reason, outcome.detail) if part)
+        return f"{outcome.state}: {more}" if more else outcome.state
     return "published" if receipt.rung else "published; the workers were called before"
 
 
@@ -188,14 +309,23 @@ def _service(stamped: Stamped) -> str:
     return str(stamped.event["subject"]).removeprefix("service/")
 
 
-def _send_one(
+def _send_one(  # noqa: PLR0913 - as many options
     name: str,
     event: dict[str, object],
     *,
     dry_run: DryRunOption = False,
+    wait: WaitOption = 0,
     as_json: JsonOption = False,
+    inventory: InventoryOption = None,
 ) -> None:
-    send([Given(name, event)], lane=QUEUE_EVENTS, dry_run=dry_run, as_json=as_json)
+    send(
+        [Given(name, event)],
+        lane=QUEUE_EVENTS,
+        dry_run=dry_run,
+        wait_s=wait,
+        as_json=as_json,
+        inventory=inventory,
+    )
 
 
 _OF_EVERY_EVENT: Final = list(signature(_send_one).parameters.values())[2:]

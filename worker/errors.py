@@ -52,10 +52,10 @@ class RouterBlocked(LeasewireError):  # noqa: N818
 
     Attributes:
         router: its name in the inventory.
-        cause: `login-refused`, `certificate-mismatch`, `certificate-invalid`, `identity-mismatch`,
-            `serial-mismatch`, `serial-shared`, `orphans`, `rows-of-another`, `rebuild`,
-            `not-permitted`, `credentials-missing`, `mass-refusal` or, by no fault of its own,
-            `internal-error`.
+        cause: `login-refused`, `certificate-mismatch`, `certificate-not-pinned`,
+            `certificate-invalid`, `identity-mismatch`, `serial-mismatch`, `serial-shared`,
+            `orphans`, `rows-of-another`, `rebuild`, `not-permitted`,
+            `credentials-missing`, `mass-refusal` or, by no fault of its own, `internal-error`.
         words: the router's own words, or what was expected and seen.
         advice: what the person is to do.
     """

@@ -101,11 +101,11 @@ def load_hooks(
         HooksConfigError: with every mistake.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise HooksConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except ValueError as error:
-        raise HooksConfigError([f"{path}: is no TOML: {error}"]) from None
+        raise HooksConfigError([f"{path}: is not valid TOML: {error}"]) from None
     tables = content.pop("hooks", {})
     problems = [f"{path}: {name}: is no key; a hook is a table [hooks.NAME]" for name in content]
     if not isinstance(tables, dict):

@@ -130,13 +130,13 @@ def load_targets(
     if not path.exists():
         return []
     try:
-        file = _File.model_validate(tomllib.loads(path.read_text("utf-8")))
+        file = _File.model_validate(tomllib.loads(path.read_text("utf-8-sig")))
     except OSError as error:
         raise TargetsError([f"{path}: cannot be read: {error.strerror}"]) from error
     except ValidationError as error:
         raise TargetsError([f"{path}: {_line(each)}" for each in error.errors()]) from None
     except ValueError as error:
-        raise TargetsError([f"{path}: is no TOML: {error}"]) from None
+        raise TargetsError([f"{path}: is not valid TOML: {error}"]) from None
     problems: list[str] = []
     targets = []
     for name, said in file.targets.items():

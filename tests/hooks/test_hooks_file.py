@@ -28,6 +28,12 @@ def test_the_example_is_right(folder):
     assert hooks["splynx"].path == "/v1/hooks/splynx/splynx"
 
 
+def test_a_mark_of_windows_editors_before_the_file_is_no_mistake(folder):
+    path = folder / "hooks.toml"
+    path.write_text(f"\ufeff{path.read_text()}")
+    assert "uisp" in load_hooks(path, sources=SOURCES, environ={"BILLING_SECRET": SECRET})
+
+
 def test_every_mistake_is_told(folder):
     text = """
 [hooks.a]

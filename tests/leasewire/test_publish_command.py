@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 import typer
@@ -9,6 +10,7 @@ from contracts import event_key, parse_event
 from contracts.names import journal_body
 from leasewire.actor import actor_of
 from leasewire.publish_one import EVENTS, event_of
+from tests.builders import activated
 
 EVENT = {
     "id": "e-1",
@@ -124,6 +126,73 @@ def test_a_dry_run_needs_no_redis_and_shows_the_event():
     assert done.returncode == 0
     (event,) = json.loads(done.stdout)["events"]
     assert parse_event(event).service_id == "SVC-1"
+
+
+@pytest.fixture
+def at_work(world):
+    """A worker that takes events in and visits R1, as long as the test lasts."""
+    stop = threading.Event()
+
+    def work():
+        while not stop.wait(0.02):
+            world.accept.run((), "events")
+            world.converge.run("R1")
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    yield world
+    stop.set()
+    worker.join()
+
+
+ACTIVATED = (*("publish", "activated", "--service", "SVC-1", "--mac", "00:00:5E:00:53:01"),)
+SERVED = (*ACTIVATED, "--address", "223.203.225.50", "--server", "dhcp-vlan-32")
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_wait_prints_what_became_of_an_event(at_work, leasewire):
+    done = leasewire(*SERVED, "--router", "R1", "--wait", "60")
+    assert (done.code, done.err) == (0, "")
+    assert "applied" in done.out
+    older = ("--mac", "00:00:5E:00:53:02", "--time", "2026-01-01T00:00:00Z")
+    late = leasewire(
+        "publish", "mac-changed", "--service", "SVC-1", *older, "--wait", "60", "--json"
+    )
+    (receipt,) = late.document["receipts"]
+    assert receipt["published"]
+    assert (late.code, receipt["outcome"]["state"]) == (1, "superseded")
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_wait_ends_in_time_and_says_that_it_is_not_over(at_work, leasewire):
+    waiting = leasewire(*ACTIVATED, "--router", "R9", "--pool", "p", "--wait", "1")
+    assert waiting.code == 3
+    assert "! router R9 is not in routers.toml" in waiting.err
+    assert "Not over after 1 s" in waiting.err
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_an_unknown_source_is_said_at_once(world, leasewire):
+    refused = leasewire("publish", "cancelled", "--service", "SVC-1", "--source", "urn:nobody")
+    assert refused.code == 2
+    assert "urn:nobody is not in [sources] of routers.toml: nothing was published" in refused.err
+    assert world.context.store.journal.depth("events") == 0
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_a_rejected_event_is_known_by_its_dead_letter(world, leasewire):
+    world.say(activated("SVC-1", source="urn:nobody") | {"id": "e-nobody"})
+    shown = leasewire("events", "show", "e-nobody")
+    assert shown.code == 0
+    assert "source-not-allowed" in shown.out
+    (found,) = leasewire("events", "show", "e-nobody", "--json").document["events"]
+    assert found["state"] == "rejected"
+    assert leasewire("dead-letters", "show", found["dead_letter"]).code == 0
+    assert leasewire("events", "show", "e-other").code == 1
 
 
 def test_without_redis_the_exit_code_is_3_and_says_what_to_do():

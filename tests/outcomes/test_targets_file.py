@@ -38,6 +38,11 @@ def test_a_target_is_what_the_file_says(tmp_path):
     assert secret not in repr(target)
 
 
+def test_a_mark_of_windows_editors_before_the_file_is_no_mistake(tmp_path):
+    (target,), _ = loaded(tmp_path, f"\ufeff{GOOD}")
+    assert target.name == "billing"
+
+
 def test_without_a_file_there_are_no_targets(tmp_path):
     assert load_targets(tmp_path / "none", sources=frozenset(), environ={}) == []
 
@@ -62,7 +67,7 @@ def test_a_secret_may_stand_in_a_file(tmp_path):
         ("secret_env", "secret", "is no key"),
         ("[targets.billing]", "[targets.B]", "should match pattern"),
         ("[targets", "[target", "is no key"),
-        ("[targets", "[[[", "is no TOML"),
+        ("[targets", "[[[", "is not valid TOML"),
         ("secret_env", 'ca_file = "gone.pem"\nsecret_env', "there is no file"),
     ],
 )

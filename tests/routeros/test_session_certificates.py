@@ -39,8 +39,8 @@ def test_another_certificate_blocks_before_anything_is_sent(log_into, router, tr
 
 def test_no_pin_blocks_and_shows_the_fingerprint(log_into, router, transport):
     error = blocked(log_into, config_for(router, transport, fingerprint=None))
-    assert error.cause == "certificate-mismatch"
-    assert router.fingerprint_sha256 in error.words.replace(":", "")
+    assert error.cause == "certificate-not-pinned"
+    assert error.advice.endswith(f'inventory: fingerprint = "{router.fingerprint_sha256}"')
     assert router.counters() == {}
 
 
@@ -136,3 +136,10 @@ def test_a_virtual_router_is_known_by_its_system_id(log_into, transport):
         assert session.serial
         (row,) = sim.router.rows("/system/license")
         assert session.serial == row["system-id"]
+
+
+def test_the_port_of_the_plain_api_is_said_to_be_one(log_into, router):
+    config = config_for(router, "api-ssl", port=router.api_port)
+    with pytest.raises(RouterUnreachable) as caught:
+        log_into(config)
+    assert "is this the port of the API without TLS" in caught.value.words

@@ -46,6 +46,10 @@ def test_a_small_file_gives_a_router_with_defaults(tmp_path):
     }
 
 
+def test_a_mark_of_windows_editors_before_the_file_is_no_mistake(tmp_path):
+    assert load_inventory(write(tmp_path, f"\ufeff{SMALL}")).installation == "acme"
+
+
 def test_defaults_hold_for_every_router_that_does_not_say_otherwise(tmp_path):
     (tmp_path / "ca.pem").write_text("")
     text = (
@@ -222,7 +226,7 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("= 3", "is no TOML"),
+        ("= 3", "is not valid TOML"),
         ("", "installation: is missing"),
         ("routers = 3\n[installation]\nid='a'", "routers: Input should be a valid dictionary"),
         (

@@ -61,11 +61,11 @@ def load_inventory(
         ConfigurationError: with every mistake, a line each: file, key, what is wrong, what to do.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from error
     except ValueError as error:
-        raise ConfigurationError([f"{path}: is no TOML: {error}"]) from None
+        raise ConfigurationError([f"{path}: is not valid TOML: {error}"]) from None
     own = content.get("routers", {})
     defaults = content.get("defaults", {})
     if isinstance(own, dict) and isinstance(defaults, dict):

@@ -56,6 +56,11 @@ _BAD_LOGIN: Final = re.compile(
 # OpenSSL's reason for an alert that another try will not change: a service of RouterOS without a
 # certificate offers anonymous ciphers only.
 _NO_COMMON_CIPHER: Final = re.compile("HANDSHAKE_FAILURE|NO_SHARED_CIPHER|NO_CIPHERS")
+_PLAIN: Final = re.compile("WRONG_VERSION_NUMBER|UNEXPECTED_EOF|RECORD_LAYER_FAILURE")
+"""What OpenSSL says where the other side does not speak TLS."""
+_PLAIN_PORT: Final = (
+    "; is this the port of the API without TLS, or has the service no certificate yet?"
+)
 
 
 def verdict(
@@ -85,19 +90,22 @@ def verdict(
             "transport rest, www-ssl",
         )
     kind = OutcomeUnknown if writing else RouterUnreachable
-    return kind(router, f"{doing}: {_words(error)}")
+    silent = isinstance(error, TimeoutError) or (
+        isinstance(error, ssl.SSLError) and _PLAIN.search(_reason(error))
+    )
+    hint = _PLAIN_PORT if silent and doing.startswith("TLS with") else ""
+    return kind(router, f"{doing}: {_words(error)}{hint}")
 
 
 def other_certificate(router: str, pinned: str | None, seen: str) -> RouterBlocked:
     """The verdict on a router that shows another certificate than the pinned one, or on no pin."""
-    shown = ":".join(seen[at : at + 2] for at in range(0, len(seen), 2))
+    known = "and another one is pinned" if pinned else "and none is pinned"
     return RouterBlocked(
         router,
-        "certificate-mismatch",
-        f"its certificate has the fingerprint {shown}, "
-        + ("and another one is pinned" if pinned else "and none is pinned"),
+        "certificate-mismatch" if pinned else "certificate-not-pinned",
+        f"its certificate has the fingerprint {seen}, {known}",
         "Compare it with what `/certificate print detail` shows on the router itself; if it is the "
-        "same, write it into the inventory as fingerprint",
+        f'same, write into the inventory: fingerprint = "{seen}"',
     )
 
 
