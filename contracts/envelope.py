@@ -16,7 +16,7 @@ Source = Annotated[
         pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+$", max_length=256
     ),
 ]
-"""An absolute URI or URN, such as `urn:isp:bss:splynx:acme`."""
+"""An absolute URI or URN, such as `urn:isp:bss:example`."""
 
 Reference = Annotated[str, Field(min_length=1, max_length=256)]
 

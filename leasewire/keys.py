@@ -43,7 +43,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
     With it comes a secret for Standard Webhooks signatures, which --signed asks for; a request
     that is signed without it being asked is checked too.
 
-    Example: leasewire keys create billing --source urn:isp:bss:splynx:acme
+    Example: leasewire keys create billing --source urn:isp:bss:example
     """
     scopes = scope or [Scope.PUBLISH, Scope.READ]
     if not source and set(scopes) != {Scope.OPS}:
@@ -53,7 +53,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
         try:
             TypeAdapter[str](Source).validate_python(each)
         except ValidationError:
-            typer.echo(f"--source {each}: write a URI, as urn:isp:bss:splynx:acme", err=True)
+            typer.echo(f"--source {each}: write a URI, as urn:isp:bss:example", err=True)
             raise typer.Exit(_BAD_INPUT) from None
     with store_errors():
         made = _keys().create(

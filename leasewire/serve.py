@@ -20,14 +20,16 @@ from leasewire.events import find
 from leasewire.hooks import hooks_of, reading
 from leasewire.outcomes import event_of
 from leasewire.service_events import lines_of
+from leasewire.services import Listing
 from leasewire.services import document_of as service_document
 from producers.errors import PublishFailed
 from producers.gateway.app import make_app
 from producers.gateway.limits import Depth
-from producers.gateway.ports import CursorTooOld, Document, OutcomePage, ReadFailed
+from producers.gateway.ports import CursorTooOld, Document, OutcomePage, ReadFailed, ServiceFilter
 from producers.gateway.server import GatewayServer
 from producers.publisher import Publisher
 from worker.core.outcome import FINAL
+from worker.core.record import ServiceRecord
 from worker.desk import brake_list
 from worker.desk.brake_list import Decided
 from worker.errors import ConfigurationError, StoreUnavailable
@@ -36,6 +38,8 @@ from worker.store.feed import CursorTooOldError
 
 _PATIENCE_S: Final = 5.0
 """As long Redis may take to answer a look: callers wait, and are told to come again."""
+_STEPS_A_PAGE: Final = 20
+"""What a page may cost Redis: with 500 keys each some 10 ms."""
 
 
 @contextmanager
@@ -115,6 +119,29 @@ class StoreRecords:
             found = find(self._store, event_id, sources)
         return found[0] if found else None
 
+    def services(
+        self, wanted: ServiceFilter, cursor: int, most: int
+    ) -> tuple[Sequence[Document], int]:
+        """See `Records`."""
+        found: dict[str, Document] = {}
+        with _read_errors():
+            for _ in range(_STEPS_A_PAGE):
+                stored, cursor = self._store.views.services_from(cursor, most, wanted.router)
+                records = [each.record for each in stored if _is_wanted(each.record, wanted)]
+                found |= {
+                    line["service"]: line
+                    for line in self._lines(records)
+                    if wanted.sync in (None, line.get("sync"))
+                }
+                if not cursor or len(found) >= most:
+                    break
+        return list(found.values()), cursor
+
+    def _lines(self, records: Sequence[ServiceRecord]) -> Iterator[Document]:
+        if records:
+            listing = Listing(self._store, records)
+            yield from (listing.document_of(each) | {"owner": each.owner} for each in records)
+
     def service(self, service_id: str) -> Document | None:
         """See `Records`."""
         with _read_errors():
@@ -192,6 +219,11 @@ class StoreRecords:
             if seen.what == "done" and seen.hold is not None:
                 brake.reject_hold(self._context, self._publisher, seen.hold, actor)
         return _words_of(seen)
+
+
+def _is_wanted(record: ServiceRecord, wanted: ServiceFilter) -> bool:
+    mine = wanted.sources is None or record.owner in wanted.sources
+    return mine and wanted.status in (None, record.status)
 
 
 def _words_of(done: Decided) -> str | None:

@@ -1,6 +1,6 @@
 """`leasewire services`: what is known of a service, and whether its routers have it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
@@ -92,7 +92,7 @@ def list_(
     store = Context().store
     stored = store.views.services() if router is None else store.views.router_services(router)
     records = sorted((each.record for each in stored), key=lambda record: record.service_id)
-    listing = _Listing(store)
+    listing = Listing(store)
     services = [
         listing.document_of(record) for record in records if status in (None, record.status)
     ]
@@ -105,15 +105,22 @@ def list_(
     )
 
 
-class _Listing:
-    """Tells services in a line each; asks each router once for all of them."""
+class Listing:
+    """Tells services in a line each; asks each router once for all of them.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: has them.
+        page: the services that will be told, where they are few: only of them routers are asked.
+    """
+
+    def __init__(self, store: Store, page: Sequence[ServiceRecord] | None = None) -> None:
         self._store = store
+        self._page = page
         self._observed = observed_routers(store)
         self._routers: dict[str, tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]] = {}
 
     def document_of(self, record: ServiceRecord) -> dict[str, Any]:
+        """A service in short, for programs."""
         looks = [self._at(record, name) for name in record.placements]
         # What says most about why a service is not in sync stands for all of its routers.
         order: tuple[Sync, ...] = (
@@ -137,12 +144,13 @@ class _Listing:
     def _at(self, record: ServiceRecord, router: str) -> AtRouter:
         if router not in self._routers:
             views = self._store.views
-            state = views.router(router).state
-            self._routers[router] = (
-                state,
-                views.router_waiting(router),
-                views.router_marked(router),
-            )
+            if self._page is None:
+                state = views.router(router).state
+                seen = (state, views.router_waiting(router), views.router_marked(router))
+            else:
+                ids = [each.service_id for each in self._page if router in each.placements]
+                seen = views.looks_at(router, ids)
+            self._routers[router] = seen
         state, waiting, marked = self._routers[router]
         service = record.service_id
         return sync_at(

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 import structlog
 from fastapi import Depends, FastAPI, Request
@@ -18,6 +17,7 @@ from contracts.names import BULK_DEPTH, INTAKE_DEPTH, QUEUE_BULK, QUEUE_EVENTS, 
 from producers.gateway.access import Access
 from producers.gateway.api_keys import ApiKey, ApiKeys
 from producers.gateway.awaited import Awaited
+from producers.gateway.document import complete
 from producers.gateway.event_routes import EventRoutes
 from producers.gateway.gate import Gate
 from producers.gateway.hold_routes import HoldRoutes
@@ -30,6 +30,7 @@ from producers.gateway.outcome_routes import OutcomeRoutes
 from producers.gateway.ports import ReadFailed, Records
 from producers.gateway.problems import MEDIA_TYPE, Kind, Refused, overloaded
 from producers.gateway.read_routes import ReadRoutes
+from producers.gateway.service_routes import ServiceRoutes
 from producers.gateway.trouble import told
 from producers.hooks.config import Hook
 from producers.hooks.inbox import Inbox
@@ -41,7 +42,7 @@ _ABOUT = """\
 Hand in provisioning events as CloudEvents 1.0, and hear what became of them.
 
 Every request but health and schemas needs `Authorization: Bearer` and a key of
-`leasewire keys create`. The examples are of source `urn:isp:bss:splynx:acme`: give the key that
+`leasewire keys create`. The examples are of source `urn:isp:bss:example`: give the key that
 source to try them. Errors are RFC 9457 problems; 429 and 503 say in `Retry-After` when to come
 again.
 """
@@ -92,6 +93,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         title="Leasewire",
         version="1",
         description=_ABOUT,
+        servers=[{"url": "/", "description": "This gateway"}],
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
@@ -110,11 +112,15 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     app.include_router(OpenRoutes(depths[QUEUE_EVENTS]).router())
     app.include_router(HookRoutes(hooks or {}, Inbox(redis, prefix), rates, clock).router())
     events = EventRoutes(access, publisher, intakes, awaited, overriding)
-    reading = (ReadRoutes(access, records), OutcomeRoutes(access, records))
+    reading = (
+        ReadRoutes(access, records),
+        ServiceRoutes(access, records),
+        OutcomeRoutes(access, records),
+    )
     operating = (OpsRoutes(access, records), HoldRoutes(access, records))
     for part in (events, *reading, *operating):
         app.include_router(part.router(), dependencies=named)
-    _only_what_is_answered(app)
+    complete(app.openapi())
     return app
 
 
@@ -175,15 +181,3 @@ async def _redis_failed(request: Request, error: Exception) -> JSONResponse:
 
 async def _bug(request: Request, _error: Exception) -> JSONResponse:
     return _answer(request, Refused("internal", "the gateway's log says more"))
-
-
-def _only_what_is_answered(app: FastAPI) -> None:
-    """Leave FastAPI's own 422 out of the document: here it is 400, a problem like all others."""
-    document: dict[str, Any] = app.openapi()
-    for path in document["paths"].values():
-        for operation in path.values():
-            body = operation["responses"].get("422", {})
-            if "HTTPValidationError" in str(body):
-                del operation["responses"]["422"]
-    for name in ("HTTPValidationError", "ValidationError"):
-        document.get("components", {}).get("schemas", {}).pop(name, None)

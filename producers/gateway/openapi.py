@@ -5,6 +5,7 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from producers.gateway.answers import WAITED, ref
 from producers.gateway.decode import BATCHED, PLAIN, STRUCTURED
 from producers.gateway.problems import KINDS, MEDIA_TYPE, Kind
 
@@ -30,73 +31,39 @@ READING: Final[tuple[Kind, ...]] = (
     "overloaded",
 )
 
-_PROBLEM: Final = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "instance", "code"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "code": {"enum": list(KINDS)},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["index", "pointer", "code", "message"],
-                "properties": {
-                    "index": {"type": "integer", "description": "of the event in the request"},
-                    "pointer": {"type": "string", "description": "JSON pointer into the event"},
-                    "code": {"type": "string"},
-                    "message": {"type": "string"},
-                },
-            },
-        },
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {
+        "WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}},
+    },
+    429: {
+        "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
+    },
+    503: {
+        "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer"}},
     },
 }
 
-_RECEIPTS: Final = {
-    "type": "object",
-    "required": ["receipts"],
-    "properties": {
-        "receipts": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["id", "source", "status", "duplicate", "status_url"],
-                "properties": {
-                    "id": {"type": "string"},
-                    "source": {"type": "string"},
-                    "status": {"type": "string", "description": "accepted, or the outcome's state"},
-                    "duplicate": {"type": "boolean", "description": "its id came before"},
-                    "status_url": {"type": "string"},
-                    "reason": {"type": "string"},
-                    "outcome": {"type": "object"},
-                },
-            },
-        }
+_APPLIED: Final = {
+    "Preference-Applied": {"description": "`wait=` as asked for", "schema": {"type": "string"}},
+}
+_LOCATION: Final = {
+    "Location": {
+        "description": "`status_url` of the event, where it is one",
+        "schema": {"type": "string"},
     },
 }
-_JSON_RECEIPTS: Final = {"application/json": {"schema": _RECEIPTS}}
 RECEIPTS: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"description": "In the journal", "content": _JSON_RECEIPTS}
+    202: {"description": "In the journal", "headers": _LOCATION | _APPLIED}
 }
 DONE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "All is known of every event", "content": _JSON_RECEIPTS}
+    200: {
+        "description": "All is known of every event",
+        "headers": _LOCATION | _APPLIED,
+        "content": {"application/json": {"schema": ref("Receipts"), "example": WAITED}},
+    }
 }
 UNCHANGED: Final[dict[int | str, dict[str, Any]]] = {
     304: {"description": "It is as If-None-Match says"}
-}
-
-_EVENT: Final = {
-    "type": "object",
-    "description": "A CloudEvent 1.0; its type's JSON Schema is at /v1/schemas/{type}",
-    "required": ["specversion", "id", "source", "type", "time", "data"],
-    "properties": {
-        name: {"type": "string"} for name in ("specversion", "id", "source", "type", "time")
-    }
-    | {"data": {"type": "object"}},
 }
 
 
@@ -117,10 +84,10 @@ EVENTS_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
-            STRUCTURED: {"schema": _EVENT, "examples": _EXAMPLES},
+            STRUCTURED: {"schema": ref("CloudEvent"), "examples": _EXAMPLES},
             PLAIN: {"schema": {"type": "object"}, "examples": _EXAMPLES},
             BATCHED: {
-                "schema": {"type": "array", "items": _EVENT},
+                "schema": {"type": "array", "items": ref("CloudEvent")},
                 "examples": {
                     "two": {"value": [each["value"] for each in list(_EXAMPLES.values())[:2]]}
                 },
@@ -139,10 +106,13 @@ def responses(
     for kind in kinds:
         by_status.setdefault(KINDS[kind][0].value, []).append(kind)
     for status, names in by_status.items():
+        examples = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
         found[status] = {
             "description": " or ".join(names),
-            "content": {MEDIA_TYPE: {"schema": _PROBLEM}},
+            "content": {MEDIA_TYPE: {"schema": ref("Problem"), "examples": examples}},
         }
+        if status in _HEADERS:
+            found[status]["headers"] = _HEADERS[status]
     return found
 
 

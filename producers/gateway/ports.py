@@ -33,6 +33,22 @@ class OutcomePage(NamedTuple):
     more: bool
 
 
+class ServiceFilter(NamedTuple):
+    """Which services are listed.
+
+    Attributes:
+        sources: those that one of them owns; None: whoever owns them.
+        router: those of which a row may be there; None: wherever they are.
+        status: those with this status; None: with any.
+        sync: those with which their routers are so far; None: with any.
+    """
+
+    sources: Collection[str] | None
+    router: str | None
+    status: str | None
+    sync: str | None
+
+
 class Records(Protocol):
     """What is known of events, services and dead letters. Each method may raise `ReadFailed`."""
 
@@ -44,6 +60,19 @@ class Records(Protocol):
 
     def event(self, event_id: str, sources: Sequence[str]) -> Document | None:
         """Where the first event stands that one of these sources gave the id to."""
+
+    def services(
+        self, wanted: ServiceFilter, cursor: int, most: int
+    ) -> tuple[Sequence[Document], int]:
+        """A page of services, in short, and the cursor after it; 0: there are no more.
+
+        Looks at a bounded part of what is kept: a page may be empty and have a cursor.
+
+        Args:
+            wanted: which.
+            cursor: of the page before; 0: from the beginning.
+            most: about how many.
+        """
 
     def service(self, service_id: str) -> Document | None:
         """All that is known of a service; `owner` says whose it is."""

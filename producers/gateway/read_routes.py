@@ -50,8 +50,8 @@ class ReadRoutes:
     ) -> Document:
         """Where an event stands.
 
-        States: journaled, scheduled, accepted, waiting, applied, superseded, duplicate, rejected,
-        failed, expired; with reason and times. An outcome is kept 30 days, of a refused event one.
+        Of a final state nothing more comes by itself; `EventState` says which are final. An outcome
+        is kept 30 days, of a refused event one.
         """
         key = await self._access.reader(request, Scope.READ, Scope.OPS)
         if source is not None and source not in key.sources and Scope.OPS not in key.scopes:

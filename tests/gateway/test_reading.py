@@ -118,7 +118,7 @@ def test_the_examples_of_the_document_are_taken(gateway):
     content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]
     examples = content["application/cloudevents+json"]["examples"]
     assert len(examples) == len(EVENT_TYPES)
-    client = gateway.client(sources=["urn:isp:bss:splynx:acme", "urn:isp:bss:uisp:acme"])
+    client = gateway.client(sources=["urn:isp:bss:example"])
     for kind in ("application/cloudevents+json", "application/cloudevents-batch+json"):
         for name, example in content[kind]["examples"].items():
             answer = client.post(

@@ -92,6 +92,43 @@ class Views:
             for page in key_pages(self._client, self._keys.record_prefix, _PAGE):
                 yield from self._records(page)
 
+    def services_from(self, cursor: int, most: int, router: str | None) -> tuple[list[Stored], int]:
+        """One step of a walk over all records, or a router's; what is unreadable is left out.
+
+        Args:
+            cursor: where the step before ended; 0: the beginning.
+            most: about how many keys to look at.
+            router: of which a row may be there; None: wherever they are.
+
+        Returns:
+            The records, and the cursor of the next step; 0 after the last. A record that is there
+            all the while comes at least once.
+        """
+        with store_errors():
+            if router is None:
+                pattern = literal(self._keys.record_prefix) + "*"
+                onward, found = self._client.scan(cursor, match=pattern, count=most)
+                page = cast("list[str]", found)
+            else:
+                members = self._keys.router_block(router).services
+                onward, found = self._client.sscan(members, cursor, count=most)
+                page = [self._keys.record(each) for each in cast("list[str]", found)]
+        return self._records(list(dict.fromkeys(page)), readable=True), int(onward)
+
+    def looks_at(
+        self, router: str, service_ids: Sequence[str]
+    ) -> tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]:
+        """A router's state, and of these services why which wait there and which are marked."""
+        block = self._keys.router_block(router)
+        with store_errors():
+            waiting = cast("list[str | None]", self._client.hmget(block.waiting, service_ids))
+            marks = cast("list[str | None]", self._client.hmget(block.marks, service_ids))
+        why = {s: json.loads(text) for s, text in zip(service_ids, waiting, strict=True) if text}
+        marked = frozenset(
+            s for s, mark in zip(service_ids, marks, strict=True) if mark is not None
+        )
+        return self.router(router).state, why, marked
+
     def service(self, service_id: str, routers: Iterable[str]) -> ServiceView | None:
         """One service with its events, history and where it is marked or waits; None if unknown."""
         with store_errors():

@@ -1,0 +1,76 @@
+"""The states of an event and of a service, each with what it means for who asks.
+
+Who calls it: the OpenAPI document and the page for integrators. The worker has the states; a test
+holds that none is missing here.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+
+class State(NamedTuple):
+    """A state of an event.
+
+    Attributes:
+        final: nothing more comes of the event by itself.
+        words: what it means.
+    """
+
+    final: bool
+    words: str
+
+
+EVENT_STATES: Final[Mapping[str, State]] = {
+    "journaled": State(final=False, words="safe in the journal, not looked at yet"),
+    "scheduled": State(final=False, words="taken in; takes effect at `effective_at`"),
+    "accepted": State(final=False, words="taken in; a router is to be written"),
+    "waiting": State(
+        final=False, words="cannot go on now, `reason` says why; it goes on by itself"
+    ),
+    "applied": State(final=True, words="written to the router and read back, or already there"),
+    "observed": State(
+        final=True, words="taken in; its router is only observed, so nothing was written"
+    ),
+    "superseded": State(final=True, words="a newer event took its place"),
+    "duplicate": State(final=True, words="an event of the same content was taken in before"),
+    "rejected": State(final=True, words="refused, `reason` says why; send a new event"),
+    "failed": State(
+        final=True, words="a router refuses it; final unless a person replays its dead letter"
+    ),
+    "expired": State(final=True, words="its `expirytime` had passed when it was looked at"),
+    "in-use": State(
+        final=True,
+        words="in the feed and webhooks alone, after `applied`: the device was seen with its "
+        "address; the event itself stays `applied`",
+    ),
+}
+
+STATUSES: Final[Mapping[str, str]] = {
+    "incomplete": "something that a router needs to know was not said yet",
+    "active": "is to have access",
+    "suspended": "is to have none for now",
+    "cancelled": "is to be on no router any more",
+}
+
+SYNCS: Final[Mapping[str, str]] = {
+    "in_sync": "nothing is left to do",
+    "observed": "nothing is written to the router; when last looked at it was as it is to be",
+    "observed: differs": "nothing is written to the router, and it was not as it is to be",
+    "pending": "a worker will look at it",
+    "waiting": "cannot go on, `reason` says why; it is looked at again by itself",
+    "parked": "the router is out of reach or refuses us",
+    "failed": "given up until its next event or until a person acts",
+}
+
+
+def list_of_events() -> str:
+    """The states of events as a list in Markdown, each marked as final or not."""
+    return "\n".join(
+        f"- `{name}` ({'final' if state.final else 'not final'}): {state.words}"
+        for name, state in EVENT_STATES.items()
+    )
+
+
+def list_of(states: Mapping[str, str]) -> str:
+    """Other states as a list in Markdown."""
+    return "\n".join(f"- `{name}`: {words}" for name, words in states.items())
