@@ -4,7 +4,7 @@ Who calls it: `leasewire gateway`, `leasewire up --gateway`; it needs what the e
 installs, so that others import it only when they run one.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -95,10 +95,12 @@ class StoreRecords:
         self._store = context.store
         self._publisher = publisher
 
-    def known(self, event_keys: Sequence[str]) -> Collection[str]:
+    def known(self, event_keys: Sequence[str]) -> Mapping[str, str]:
         """See `Records`."""
+        records = self._store.records
         with _read_errors():
-            return {outcome.key for outcome in self._store.views.outcomes(event_keys)}
+            said = {outcome.key: "" for outcome in self._store.views.outcomes(event_keys)}
+            return said | records.seen(event_keys, records.now_ms())
 
     def final(self, event_keys: Sequence[str]) -> Mapping[str, Document]:
         """See `Records`.

@@ -154,10 +154,16 @@ class Report:
         )
         self.note(f"event.{count}", of, reason=reason, detail=detail)
 
-    def again(self, of: Subject, count: str, **more: object) -> None:
+    def again(self, of: Subject, count: str) -> None:
         """An event came of which the word that was said stands."""
         self._again.append(EventCommit(of.key, of.lane, count))
-        self.note(f"event.{count}", of, **more)
+        self.note(f"event.{count}", of)
+
+    def reject_beside(self, of: Subject, reason: str, detail: str) -> None:
+        """Another event of an id came: the word on the first stands, the source hears of it."""
+        outcome = self._outcome(of, "rejected", reason, detail, "")
+        self._again.append(EventCommit(of.key, of.lane, "rejected", outcome, beside=True))
+        self.note("event.rejected", of, reason=reason, detail=detail)
 
     def correct(self, of: Subject, state: State, reason: str = "", detail: str = "") -> None:
         """Say something further of an event, of this commit or of an earlier one."""

@@ -4,18 +4,23 @@ What it raises is the answer; nothing is taken in before.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 from fastapi import Request
 
 from contracts.names import Lane
 from producers.gateway.api_keys import ApiKey, ApiKeys, Scope
+from producers.gateway.connections import most_connections
 from producers.gateway.limits import Rates
 from producers.gateway.problems import Refused
 from producers.gateway.signatures import SignatureRefused, verify
 
 _SCHEME = "bearer"
+_SHARE = 4
+"""One in so many connections the requests of one key may hold that wait."""
 
 
 class Access:
@@ -31,6 +36,7 @@ class Access:
         self._keys = keys
         self._rates = rates
         self._clock = clock
+        self._waiting: Counter[str] = Counter()
 
     async def identify(self, request: Request) -> ApiKey:
         """The key that a request shows, as Redis knew it within the last second.
@@ -69,6 +75,18 @@ class Access:
         key = await self.caller(request, *scopes)
         self._rates.spend(key)
         return key
+
+    @contextmanager
+    def waiting(self, request: Request) -> Iterator[bool]:
+        """Count a request that waits; whether it may: one key must not hold every connection."""
+        key: ApiKey = request.state.key
+        self._waiting[key.id] += 1
+        try:
+            yield self._waiting[key.id] <= most_connections() // _SHARE
+        finally:
+            self._waiting[key.id] -= 1
+            if not self._waiting[key.id]:
+                del self._waiting[key.id]
 
     def spend(self, key: ApiKey, events: int, lane: Lane) -> None:
         """Count events against a key's rate; see `Rates.spend`."""

@@ -65,6 +65,11 @@ class ApiKey:
     signing_secret: str = field(default="", repr=False)
     created_at: str = ""
 
+    @property
+    def actor(self) -> str:
+        """Who acts, as histories say it."""
+        return f"key {self.id} ({self.name})"
+
     def to_json(self) -> str:
         """For Redis."""
         return json.dumps(

@@ -1,5 +1,6 @@
 """Puts the routes together into one ASGI application, and turns failures into problem documents."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -7,7 +8,7 @@ from datetime import datetime
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from redis import Redis
 from redis.exceptions import RedisError
@@ -24,7 +25,7 @@ from producers.gateway.hold_routes import HoldRoutes
 from producers.gateway.hook_routes import HookRoutes
 from producers.gateway.intake import Intake
 from producers.gateway.limits import Depth, Rates
-from producers.gateway.open_routes import OpenRoutes
+from producers.gateway.open_routes import OpenRoutes, tagged
 from producers.gateway.ops_routes import OpsRoutes
 from producers.gateway.outcome_routes import OutcomeRoutes
 from producers.gateway.ports import ReadFailed, Records
@@ -94,6 +95,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         version="1",
         description=_ABOUT,
         servers=[{"url": "/", "description": "This gateway"}],
+        openapi_url=None,  # below
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
@@ -121,6 +123,14 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     for part in (events, *reading, *operating):
         app.include_router(part.router(), dependencies=named)
     complete(app.openapi())
+    _only_what_is_answered(app)
+    # Written once: its 100 kB were rendered for whoever asked, and others waited.
+    document = json.dumps(app.openapi(), separators=(",", ":")).encode()
+
+    async def described(request: Request) -> Response:
+        return tagged(request, document, "application/json")
+
+    app.add_route("/openapi.json", described, include_in_schema=False)
     return app
 
 

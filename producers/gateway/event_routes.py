@@ -52,7 +52,7 @@ class EventRoutes:
         self._publisher = publisher
         self._intakes = intakes
         self._awaited = awaited
-        self._overriding = overriding
+        self._overriding = frozenset(overriding)
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -96,12 +96,13 @@ class EventRoutes:
         key = await self._access.caller(request, Scope.PUBLISH)
         events = await self._read(request, key, lane)
         self._check_sources(events, key)
+        events = self._with_actor(events, key)
         taken = await self._intakes[lane].take(events)
         reused = [(index, _REUSED) for index, each in enumerate(taken) if each.receipt.id_reused]
         if len(reused) == len(taken):
             raise of_events(reused)
         wait_s = _wait_s(request)
-        final = await self._wait(taken, wait_s)
+        final = await self._wait(request, taken, wait_s)
         receipts = [_receipt(each, key, final) for each in taken]
         done = all(each["status"] != _OPEN for each in receipts)
         answer = JSONResponse({"receipts": receipts}, 200 if done else 202)
@@ -158,14 +159,36 @@ class EventRoutes:
             words = "the key does not speak for every source; nothing was taken in"
             raise Refused("source-not-allowed", words, errors)
 
-    async def _wait(self, taken: Sequence[Taken], wait_s: int) -> Mapping[str, Document]:
-        if not wait_s:
-            return {}
+    def _with_actor(self, events: list[Stamped], key: ApiKey) -> list[Stamped]:
+        """Name the key as the actor of what overrides: no key signs with somebody else's name."""
+        if self._overriding.isdisjoint(each.source for each in events):
+            return events
+        actor = {"actor": key.actor[:_MOST_ACTOR]}
+        return self._checked(
+            [
+                each.event | actor if each.source in self._overriding else each.event
+                for each in events
+            ]
+        )
+
+    async def _wait(
+        self, request: Request, taken: Sequence[Taken], wait_s: int
+    ) -> Mapping[str, Document]:
         keys = [each.receipt.event_key for each in taken if not each.receipt.id_reused]
-        return await self._awaited.final(keys, wait_s)
+        with self._access.waiting(request) as may_wait:
+            if not wait_s or not may_wait:
+                return {}
+            final = await self._awaited.final(keys, wait_s)
+        try:
+            await self._access.identify(request)
+        except Refused:
+            return {}  # its key was revoked meanwhile: what came of it is told to nobody
+        return final
 
 
 _OPEN: Final = "accepted"
+_MOST_ACTOR: Final = 64
+"""Characters that a history keeps."""
 _REUSED: Final = Problem("/id", "event-id-reused", "is the id of another event; give it its own")
 
 

@@ -87,8 +87,7 @@ class HoldRoutes:
     ) -> Document:
         key = await self._access.reader(request, Scope.OPS)
         decision = _decision(await read_body(request, SMALL_BYTES))
-        actor = f"key {key.id} ({key.name})"
-        why_not = await asyncio.to_thread(action, hold_id, decision.digest, actor)
+        why_not = await asyncio.to_thread(action, hold_id, decision.digest, key.actor)
         if why_not is None:
             raise Refused("not-found", "nothing is held under this id")
         if why_not:

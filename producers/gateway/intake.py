@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
 
+from contracts import content_hash
 from contracts.names import MAX_EVENTS_PER_MESSAGE, QUEUE_EVENTS, Lane
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.gateway.limits import Depth
@@ -63,7 +64,7 @@ class Intake:
     Args:
         publisher: writes them.
         depth: says whether there is room.
-        known: says which events came before.
+        known: says which events came before, and with what content (`Records.known`).
         gather_s: how long an event may wait for others.
         lane: where it writes them: each lane has an intake, so that none waits for the other.
     """
@@ -72,7 +73,7 @@ class Intake:
         self,
         publisher: Publisher,
         depth: Depth,
-        known: Callable[[Sequence[str]], Collection[str]],
+        known: Callable[[Sequence[str]], Mapping[str, str]],
         *,
         gather_s: float = GATHER_S,
         lane: Lane = QUEUE_EVENTS,
@@ -156,7 +157,14 @@ class Intake:
             if not self._depth.room():
                 return _Written({}, failure=self._depth.words)
             known = self._known([each.key for each in events])
-            receipts = self._publisher.write(events, lane=self._lane)
+            reused = {e.key for e in events if _is_another(e, known)}
+            fresh = [each for each in events if each.key not in reused]
+            receipts = self._publisher.write(fresh, lane=self._lane) if fresh else []
+            receipts += [
+                Receipt(each.id, each.source, each.key, id_reused=True)
+                for each in events
+                if each.key in reused
+            ]
         except KeyRefused as error:
             cause = error.__cause__ if isinstance(error.__cause__, RedisError) else error
             done = {receipt.event_key: receipt for receipt in error.receipts}
@@ -168,6 +176,12 @@ class Intake:
         except (RedisError, ReadFailed) as error:
             return _Written({}, failure=told(error))
         return _Written({receipt.event_key: receipt for receipt in receipts}, known)
+
+
+def _is_another(event: Stamped, known: Mapping[str, str]) -> bool:
+    """Whether its id is that of an event with other content, which was folded."""
+    digest = known.get(event.key, "")
+    return bool(digest) and not content_hash(event.event).startswith(digest)
 
 
 def _words(error: PublishFailed) -> str:

@@ -63,7 +63,7 @@ class OpenRoutes:
 
     async def schemas(self, request: Request) -> Response:
         """The event types that are taken in, each with the address of its JSON Schema."""
-        return _tagged(request, self._list, "application/json")
+        return tagged(request, self._list, "application/json")
 
     async def schema(
         self, request: Request, event_type: Annotated[str, Path(description="As events say it")]
@@ -71,10 +71,10 @@ class OpenRoutes:
         """The JSON Schema (2020-12) of one event type."""
         if event_type not in self._schemas:
             raise Refused("not-found", "no such event type is known; see /v1/schemas")
-        return _tagged(request, self._schemas[event_type], "application/schema+json")
+        return tagged(request, self._schemas[event_type], "application/schema+json")
 
 
-def _tagged(request: Request, body: bytes, media_type: str) -> Response:
+def tagged(request: Request, body: bytes, media_type: str) -> Response:
     """The body under a tag that changes with it, or 304 to who has it."""
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache"}

@@ -69,7 +69,7 @@ class OpsRoutes:
         done: str,
     ) -> Document:
         key = await self._access.reader(request, Scope.OPS)
-        why_not = await asyncio.to_thread(action, letter_id, f"key {key.id} ({key.name})")
+        why_not = await asyncio.to_thread(action, letter_id, key.actor)
         if why_not is None:
             raise Refused("not-found", "there is no such dead letter")
         if why_not:

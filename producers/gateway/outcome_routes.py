@@ -69,13 +69,15 @@ class OutcomeRoutes:
         if source is not None and source not in key.sources:
             raise Refused("source-not-allowed", "the key does not read events of this source")
         sources = sorted(key.sources) if source is None else [source]
-        deadline = monotonic() + wait
-        while True:
-            page = await self._page(sources, cursor, most)
-            cursor, left_s = page.cursor, deadline - monotonic()
-            if page.events or left_s <= 0:
-                break
-            await asyncio.sleep(min(LOOK_EVERY_S, left_s))
+        with self._access.waiting(request) as may_wait:
+            deadline = monotonic() + (wait if may_wait else 0)
+            while True:
+                page = await self._page(sources, cursor, most)
+                cursor, left_s = page.cursor, deadline - monotonic()
+                if page.events or left_s <= 0:
+                    break
+                await asyncio.sleep(min(LOOK_EVERY_S, left_s))
+                await self._access.identify(request)  # it may have been revoked meanwhile
         found: dict[str, Any] = {"outcomes": page.events, "next": page.cursor, "more": page.more}
         return found
 

@@ -4,7 +4,7 @@ Who implements it: `leasewire/serve.py`, over the worker's store: producers and 
 import each other. Every method may block for a round trip to Redis, and is called in a thread.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 Document = Mapping[str, Any]
@@ -52,8 +52,11 @@ class ServiceFilter(NamedTuple):
 class Records(Protocol):
     """What is known of events, services and dead letters. Each method may raise `ReadFailed`."""
 
-    def known(self, event_keys: Sequence[str]) -> Collection[str]:
-        """Those of the events of which an outcome is kept: they came before."""
+    def known(self, event_keys: Sequence[str]) -> Mapping[str, str]:
+        """Those of the events that came before: the beginning of their `content_hash`.
+
+        It is empty where their outcome alone is kept.
+        """
 
     def final(self, event_keys: Sequence[str]) -> Mapping[str, Document]:
         """The outcomes of those events of which nothing more is to come, by event key."""

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from producers.celery_transport import CeleryTransport
 from producers.gateway.api_keys import ApiKeys, Scope
+from producers.publisher import Publisher
 from tests import builders
 from tests.gateway.asking import BATCH
 from tests.installation import PREFIX, SERVER, Installation, end
@@ -104,7 +106,11 @@ def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
             first = activated(9, id_="e-1")
             assert client.post("/v1/events", json=first).status_code == 202
             eventually(lambda: here.outcome(first), "it is folded", within_s=20)
-            client.post("/v1/events", json=activated(10, id_="e-1"))
+            other = activated(10, id_="e-1")
+            assert client.post("/v1/events", json=other).status_code == 422
+            # Who speaks to Redis finds out later.
+            transport = CeleryTransport(here.client, prefix=PREFIX)
+            Publisher(transport, clock=lambda: datetime.now(UTC)).publish([other])
             stranger = activated(11, source=STRANGER)
             answer = client.post("/v1/events", json=stranger, headers={"Prefer": "wait=20"})
             assert answer.json()["receipts"][0]["outcome"]["reason"] == "source-not-allowed"

@@ -34,7 +34,7 @@ def test_requests_of_some_milliseconds_are_one_script_and_one_message(
 ):
     async def main():
         # Long enough for any machine: what is tested is that the first waits for the others.
-        intake = Intake(publisher, Depth(client, prefix), lambda _keys: (), gather_s=0.5)
+        intake = Intake(publisher, Depth(client, prefix), lambda _keys: {}, gather_s=0.5)
         async with asyncio.TaskGroup() as group:
             for number in range(20):
                 events = publisher.check([builders.mac_changed(f"SVC-{number}")])
@@ -52,7 +52,7 @@ def test_requests_of_some_milliseconds_are_one_script_and_one_message(
 
 def test_more_than_a_message_holds_is_written_in_several(publisher, client, prefix, store):
     async def main():
-        intake = Intake(publisher, Depth(client, prefix), lambda _keys: ())
+        intake = Intake(publisher, Depth(client, prefix), lambda _keys: {})
         batches = [
             publisher.check(builders.mac_changed(f"SVC-{n}") for n in range(first, first + 300))
             for first in (0, 300, 600)
@@ -71,7 +71,7 @@ def test_more_than_a_message_holds_is_written_in_several(publisher, client, pref
 
 def test_what_waits_for_a_slow_redis_is_bounded(publisher, client, prefix, store):
     async def main():
-        intake = Intake(publisher, Depth(client, prefix), lambda _keys: ())
+        intake = Intake(publisher, Depth(client, prefix), lambda _keys: {})
         events = publisher.check(builders.mac_changed(f"SVC-{n}") for n in range(500))
         client.client_pause(500, all=False)
         waiting = [asyncio.create_task(intake.take(events)) for _ in range(MOST_WAITING // 500)]

@@ -2,11 +2,15 @@
 
 import json
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime, timedelta
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
+from leasewire.serve import StoreRecords
+from producers.gateway import connections
 from producers.gateway.api_keys import Scope
 from tests import builders
 from tests.gateway.asking import refusal
@@ -131,3 +135,33 @@ def test_from_when_a_change_acts_is_data_beside_its_sentence(gateway):
     latest = datetime.fromisoformat(data["at"]) + timedelta(minutes=30)
     assert data["effective"]["kind"] == "lease-time"
     assert datetime.fromisoformat(data["effective"]["at"]) == latest
+
+
+def test_a_poll_ends_when_its_key_is_revoked(gateway, monkeypatch):
+    made, looked, look = gateway.key("read"), threading.Event(), StoreRecords.outcomes
+
+    def noted(*arguments, **more):
+        looked.set()
+        return look(*arguments, **more)
+
+    monkeypatch.setattr(StoreRecords, "outcomes", noted)
+    with ThreadPoolExecutor(1) as pool:
+        client = gateway.client_of(made.token)
+        poll = pool.submit(client.get, "/v1/outcomes", params={"wait": 20})
+        assert looked.wait(10)
+        before = time.monotonic()
+        gateway.keys.revoke(made.key.id)
+        refusal(poll.result(25), 401, "unauthorized")
+    assert time.monotonic() - before < 10
+
+
+def test_one_key_may_not_hold_every_connection(gateway, monkeypatch):
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 12)
+    client = gateway.client("read")
+    with ThreadPoolExecutor(4) as pool:
+        before = time.monotonic()
+        polls = [pool.submit(client.get, "/v1/outcomes", params={"wait": 5}) for _ in range(4)]
+        first = next(as_completed(polls))
+        assert first.result().is_success
+        assert time.monotonic() - before < 4  # the fourth is answered at once
+        assert all(each.result().is_success for each in polls)

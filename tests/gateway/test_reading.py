@@ -141,3 +141,11 @@ def test_reading_counts_against_the_rate(gateway):
     client = gateway.client(rate=1.0)
     assert post_batch(client, [builders.mac_changed()] * 3).status_code == 202
     refusal(client.get("/v1/events/e-1"), 429, "rate-limited")
+
+
+def test_the_document_is_rendered_once_and_has_a_tag(gateway):
+    client = gateway.client_of("")
+    first = client.get("/openapi.json")
+    assert first.json()["openapi"].startswith("3.")
+    again = client.get("/openapi.json", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")

@@ -1,5 +1,6 @@
 """Every way in which a request to hand in events is refused."""
 
+import json
 import time
 
 import pytest
@@ -114,6 +115,24 @@ def test_a_source_that_overrides_needs_a_key_that_may(gateway):
     refusal(post(gateway.client(sources=["urn:isp:noc"]), event), 403, "source-not-allowed")
     override = gateway.client("publish", "override", sources=["urn:isp:noc"])
     assert post(override, event).status_code == 202
+
+
+def test_who_overrides_acts_in_the_name_of_its_key(gateway):
+    """Else a key could sign with any person's name."""
+    made = gateway.key("publish", "override", sources=["urn:isp:noc", builders.SOURCE])
+    client = gateway.client_of(made.token)
+    said = {"actor": "alice@noc"}
+    events = [
+        builders.mac_changed(id_="e-1", source="urn:isp:noc") | said,
+        builders.mac_changed("SVC-2", id_="e-2") | said,
+    ]
+    assert post_batch(client, events).status_code == 202
+    body = journal_body(gateway.context.settings.key_prefix, "events")
+    kept = [json.loads(each) for each in gateway.store.client.hvals(body)]
+    actors = {each["id"]: each["actor"] for each in kept}
+    assert actors == {"e-1": f"key {made.key.id} (test)", "e-2": "alice@noc"}
+    again = post(client, builders.mac_changed(id_="e-1", source="urn:isp:noc"))
+    assert again.json()["receipts"][0]["duplicate"]
 
 
 def test_to_publish_needs_the_scope(gateway):

@@ -9,6 +9,7 @@ import pytest
 from contracts.names import journal_body
 from tests import builders
 from tests.gateway.asking import post, post_batch, refusal
+from worker.intake.accept import Accept
 
 pytestmark = pytest.mark.redis
 
@@ -88,6 +89,25 @@ def test_another_event_under_an_id_is_told(gateway):
     assert document["errors"][0]["pointer"] == "/id"
     batch = post_batch(client, [other, builders.mac_changed("SVC-2", id_="e-2")])
     assert [each["status"] for each in batch.json()["receipts"]] == ["rejected", "accepted"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Prefer": "wait=5"}])
+def test_another_event_under_an_id_is_told_when_the_first_left_the_journal(gateway, headers):
+    """What was applied long ago must not be what a BSS takes for its new event's state."""
+    client, first = gateway.client(), builders.activated(id_="e-1")
+    post(client, first)
+    Accept(gateway.store, gateway.context.inventory.sources, {}).run((), "events")
+    assert gateway.journaled() == 0
+    other = builders.activated(id_="e-1", mac=builders.mac(9))
+    document = refusal(post(client, other, **headers), 422, "event-id-reused")
+    assert document["errors"][0]["pointer"] == "/id"
+    assert gateway.journaled() == 0
+    batch = post_batch(client, [other, builders.mac_changed(id_="e-2")])
+    assert [each["status"] for each in batch.json()["receipts"]] == ["rejected", "accepted"]
+    assert batch.json()["receipts"][0]["reason"] == "event-id-reused"
+    again = post(client, first)
+    assert again.status_code == 202
+    assert again.json()["receipts"][0]["duplicate"]
 
 
 def test_two_events_under_one_id_at_once_are_told_apart(gateway):

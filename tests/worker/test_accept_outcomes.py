@@ -60,6 +60,11 @@ def test_an_id_used_again_for_other_content_is_rejected_and_kept(desk):
     assert letter.reason == "event-id-reused"
     assert json.loads(letter.body) == second
     assert desk.counters == {"accepted": 1, "rejected": 1}
+    told = [item.outcome for item in desk.store.feed.read([SOURCE], None, 10).items]
+    assert [(each.event_id, each.state, each.reason) for each in told] == [
+        ("one", "accepted", ""),
+        ("one", "rejected", "event-id-reused"),
+    ]
 
 
 def test_an_id_used_twice_in_one_message_for_two_services_is_rejected_once(desk):

@@ -405,7 +405,7 @@ class Folding:
         letter = f"{each.key}.{short_hash(each.content)}" if reused else each.key
         self._report.bury(of, letter, reason, detail, each.raw)
         if reused:
-            self._report.again(of, "rejected", reason=reason, detail=detail)
+            self._report.reject_beside(of, reason, detail)
         else:
             # It is not remembered: after a person put things right it may be sent again.
             self._report.say(of, "rejected", "rejected", reason=reason, detail=detail)

@@ -54,6 +54,7 @@ class EventCommit:
         outcome: the word on it; None leaves an earlier one as it is.
         seconds: another life of the outcome than the usual one.
         content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
+        beside: the word is told in the feed alone: that on another event of its key stands.
         listed: among the recent events of its service.
         stranger: nobody knows its source: it is told of in the feed of all such.
         refused: it is no event of its service but one of the refused ones of this source, empty:
@@ -66,6 +67,7 @@ class EventCommit:
     outcome: Outcome | None = None
     seconds: int | None = None
     content_hash: str | None = None
+    beside: bool = False
     listed: bool = True
     stranger: bool = False
     refused: str | None = None
@@ -349,7 +351,8 @@ class Records:
             "count": event.count,
         }
         if event.outcome is not None:
-            order["outcome"] = table.at(self._keys.outcome(event.key))
+            if not event.beside:
+                order["outcome"] = table.at(self._keys.outcome(event.key))
             order["text"] = event.outcome.to_json()
             order["listed"] = event.listed
             # What changed nothing must not push out of the feed what did.

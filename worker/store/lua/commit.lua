@@ -14,8 +14,9 @@
 --         owned: [[counts of a source, by how many services], …],
 --         names?: routers that it comes to name, due?: next scheduled event (ms), 0 none, history?,
 --         lines?, recent?, letters: [[id, text, group or ""], …],
---         events: [{key, lane, count, outcome?, text?, feed?, listed?, refused?: list of those
---         of its source, seconds?, seen?: [field, value]}, …],
+--         events: [{key, lane, count, outcome?, text?: without an outcome it is told in the feed
+--         alone, feed?, listed?, refused?: list of those of its source, seconds?, seen?: [field,
+--         value]}, …],
 --         outcomes: [[key, text, feed or 0], …], counts: [[name, n], …],
 --         heard: [[source, events, superseded], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {hold, marks that the brake took, …}, how many
@@ -70,6 +71,8 @@ local function commit_event(event, recent)
   redis.call('HINCRBY', KEYS[3], event.count, 1)
   if event.outcome then
     say(KEYS[event.outcome], event.text, event.seconds, KEYS[event.feed], feeds, now)
+  elseif event.text and event.feed then
+    append(KEYS[event.feed], feeds, event.text, now)
   end
   if event.seen then
     redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
