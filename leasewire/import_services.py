@@ -14,7 +14,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.import_apply import Done, apply_events, batches
-from leasewire.printing import JsonOption, print_json, print_table, utc_time
+from leasewire.printing import JsonOption, clean, print_json, print_table, utc_time
 from leasewire.service_file import (
     BAD_INPUT,
     AsOfOption,
@@ -31,6 +31,7 @@ from worker.desk.file_preview import FilePreview, Previewed
 FAILED: Final = 1
 INTERRUPTED: Final = 130
 _SHOWN: Final = 50
+_NOTED: Final = 10
 _KEPT: Final = 10_000
 
 ApplyOption = Annotated[
@@ -115,13 +116,20 @@ def tell_preview(
             }
             for each in changes
         ]
-        print_json(_document(file, counts) | {"applied": False, "changes": said, **more})
+        notes = [{"service": each.service_id, "note": each.note} for each in changes if each.note]
+        document = _document(file, counts) | {"applied": False, "changes": said, "notes": notes}
+        print_json(document | more)
         return
     rows = [(each.service_id, each.effect, _words(each)) for each in changes[:_SHOWN]]
     print_table(("service", "effect", "what"), rows, "No row would change anything.")
     left = sum(counts.values()) - counts["unchanged"] - len(rows)
     if left > 0:
         typer.echo(f"… and {left} more.")
+    noted = [each for each in changes if each.note]
+    for each in noted[:_NOTED]:
+        typer.secho(clean(f"! {each.service_id}: {each.note}"), fg="cyan")
+    if len(noted) > _NOTED:
+        typer.echo(f"… and {len(noted) - _NOTED} more of these; --json has them.")
     typer.echo(f"\n{_summary(file, counts)}\nNothing was imported: add --apply to do so.")
 
 

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from contracts import names
 from worker.core.aliases import former_only, with_present_names
+from worker.core.dhcp_setup import DhcpSetup
+from worker.core.entry import address_field, wanted_router
 from worker.core.policy import RouterPolicy
 from worker.core.record import DEFAULTS, ServiceRecord
 from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of
@@ -31,12 +33,14 @@ class Previewed(NamedTuple):
         effect: `newer`: what is known is newer than the row; `refused`: with `detail`.
         changes: register -> what it holds, and what it would hold.
         detail: why not.
+        note: what its router would say to its address; empty: nothing, as far as is known.
     """
 
     service_id: str
     effect: Effect
     changes: Mapping[str, tuple[Any, Any]]
     detail: str = ""
+    note: str = ""
 
 
 class FilePreview:
@@ -57,6 +61,7 @@ class FilePreview:
         self._store = store
         self._sources = sources
         self._policies = policies
+        self._setups: dict[str, DhcpSetup] = {}
 
     def of(self, events: Sequence[Mapping[str, object]]) -> Iterable[Previewed]:
         """What each service of these events would become, in their order."""
@@ -84,7 +89,20 @@ class FilePreview:
             effect, detail = _effect(commit.events)
             if changes:
                 effect = "changed" if before.record.owner or before.generation else "new"
-            yield Previewed(service_id, effect, changes, detail)
+            yield Previewed(service_id, effect, changes, detail, self._note(after))
+
+    def _note(self, record: ServiceRecord) -> str:
+        """By the DHCP setup of its router, as a worker last read it."""
+        router, address = wanted_router(record), address_field(record.value("address"))
+        if router is None or address is None:
+            return ""
+        if router not in self._setups:
+            self._setups[router] = self._store.troubles.setup(router)
+        setup = self._setups[router]
+        taken, misfit = setup.taken(address), setup.misfit(record.service_id, address)
+        if taken is not None:
+            return f"waits: {taken.detail} ({router})"
+        return f"{misfit.detail} ({router}): no device can use it" if misfit else ""
 
 
 def _effect(said: Sequence[EventCommit]) -> tuple[Effect, str]:
