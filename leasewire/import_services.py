@@ -98,7 +98,7 @@ def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Pre
         f"router {name} is not in the inventory: {counted(number, 'service')} would wait for it"
         for name, number in sorted(desk.unknown_routers.items())
     ]
-    return counts, kept, unknown + desk.shared
+    return counts, kept, unknown + desk.warnings
 
 
 def tell_preview(

@@ -18,7 +18,7 @@ from leasewire.printing import (
     without_nothing,
 )
 from worker.core.applied_policy import AppliedPolicy
-from worker.core.circuit import RouterState
+from worker.core.circuit import NEW, RouterState
 from worker.core.ownership import parse_tag
 from worker.core.rows import Lease
 from worker.inventory import RouterConfig
@@ -51,18 +51,23 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
     State is up, unreachable (tried again by itself), blocked (a person must act; `routers check`
     says what to do), policy-changed (`routers apply`) or held (`routers release`); probing: it is
     being tried right now; draining: up again, what waited is being written; observed: up, and
-    nothing is written to it, as its `mode = "observe"` says. Backlog counts services
-    to be looked at, oldest says since when the first of them is due, waiting counts those that
-    cannot go on.
+    nothing is written to it, as its `mode = "observe"` says; new: nobody reached it yet. Backlog
+    counts services to be looked at, oldest says since when the first of them is due, waiting counts
+    those that cannot go on.
 
     Example: leasewire routers list
     """
     context = Context(inventory)
     configs = context.inventory.routers  # its mistakes are told even where Redis is away
     views, fleet = context.store.views, context.store.fleet
-    held, applied = fleet.held(), fleet.policies()
+    held, applied, contacted = fleet.held(), fleet.policies(), fleet.contacted()
     routers = [
-        document_of(config, views.router(name), held.get(name), applied.get(name))
+        document_of(
+            config,
+            _reached(context, views.router(name), contacted),
+            held.get(name),
+            applied.get(name),
+        )
         for name, config in configs.items()
     ]
     if as_json:
@@ -177,6 +182,12 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
             "disabled": row.disabled or None,
         }
     )
+
+
+def _reached(context: Context, view: RouterView, contacted: frozenset[str]) -> RouterView:
+    """No state is kept of a router that is up, nor of one that nobody reached."""
+    reached = view.name in contacted or context.store.troubles.knows_setup(view.name)
+    return view if reached or view.state.state != "up" else view._replace(state=NEW)
 
 
 def _drains(state: RouterState) -> bool:

@@ -23,6 +23,9 @@ from leasewire.schedule import row_of as scheduled_row
 from leasewire.why import document_of as why_document
 from leasewire.why import inquiry
 from worker.core.circuit import RouterState
+from worker.core.dhcp_setup import DhcpSetup
+from worker.core.entry import address_field
+from worker.core.operations import Note
 from worker.core.record import DEFAULTS, Placement, ServiceRecord, Status
 from worker.errors import ConfigurationError
 from worker.store.store import Store
@@ -117,6 +120,7 @@ class Listing:
         self._store = store
         self._page = page
         self._observed = observed_routers(store)
+        self._setups: dict[str, DhcpSetup] = {}
         self._routers: dict[str, tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]] = {}
 
     def document_of(self, record: ServiceRecord) -> dict[str, Any]:
@@ -128,6 +132,7 @@ class Listing:
             *("observed: differs", "observed", "in_sync"),
         )
         worst = min(looks, key=lambda look: order.index(look.sync), default=None)
+        note = self._misfit(record)
         return without_nothing(
             {
                 "service": record.service_id,
@@ -136,10 +141,19 @@ class Listing:
                 "mac": record.value("mac"),
                 "address": address_of(record),
                 "sync": worst and worst.sync,
-                "reason": worst and worst.why.get("reason"),
-                "detail": worst and worst.why.get("detail"),
+                "reason": (worst and worst.why.get("reason")) or (note and note.kind),
+                "detail": (worst and worst.why.get("detail")) or (note and note.detail),
             }
         )
+
+    def _misfit(self, record: ServiceRecord) -> Note | None:
+        """Why no device can use the address of a service that is in use."""
+        router, address = record.router, address_field(record.value("address"))
+        if router is None or address is None or record.status not in ("active", "suspended"):
+            return None
+        if router not in self._setups:
+            self._setups[router] = self._store.troubles.setup(router)
+        return self._setups[router].misfit(record.service_id, address)
 
     def _at(self, record: ServiceRecord, router: str) -> AtRouter:
         if router not in self._routers:

@@ -123,7 +123,6 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     for part in (events, *reading, *operating):
         app.include_router(part.router(), dependencies=named)
     complete(app.openapi())
-    _only_what_is_answered(app)
     # Written once: its 100 kB were rendered for whoever asked, and others waited.
     document = json.dumps(app.openapi(), separators=(",", ":")).encode()
 

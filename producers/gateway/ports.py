@@ -4,7 +4,7 @@ Who implements it: `leasewire/serve.py`, over the worker's store: producers and 
 import each other. Every method may block for a round trip to Redis, and is called in a thread.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 Document = Mapping[str, Any]

@@ -35,7 +35,7 @@ def say(world, valkey, prefix):
                     router="R1",
                     server=None,
                     mac=f"00:00:5E:00:54:{n:02X}",
-                    ipv4=f"223.203.225.{n}",
+                    ipv4=f"223.203.225.{n + 1}",
                 )
                 for n in numbers
             ]

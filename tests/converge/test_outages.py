@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests import builders
-from tests.converge.test_verdicts import Passes, activated, named, refusing
+from tests.converge.test_verdicts import Passes, activated, address, named, refusing
 from tests.leasewire.conftest import LEASES
 from worker.convergence.slots import Slots
 from worker.core import alerts
@@ -138,7 +138,7 @@ def test_a_few_refused_while_it_is_probed_are_given_up_all_the_same(world, passe
     passes.run()
     world.r1.power_on()
     words = "invalid value for argument address"
-    world.r1.set_faults(**refusing(words, "223.203.225.1"))
+    world.r1.set_faults(**refusing(words, address(1)))
     passes.run()
     assert sorted(passes.letters()) == ["SVC-1"]
     assert state(passes).state == "up"

@@ -4,6 +4,7 @@ import pytest
 
 from tests.builders import cancelled, event
 from tests.small_installation import SERVER, SmallInstallation, activated
+from worker.runtime.waking import wake_unknown
 from worker.store.purge import NotPurgedError, purge
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -79,3 +80,30 @@ def test_a_router_that_a_worker_knew_may_have_a_row_still(here):
     here.drain("R1")
     assert not record.placements
     assert list(here.record("SVC-2").placements) == ["R1"]
+
+
+def test_a_router_is_used_at_once_when_a_worker_comes_that_has_it(here):
+    here.write_inventory(skip=["R2"])
+    here.load()
+    event = activated(router="R2")
+    here.say(event)
+    here.drain("R2")
+    assert here.outcome(event).startswith("waiting: unknown-router")
+    assert here.due("R2") == []
+    here.write_inventory()
+    here.load()
+    assert wake_unknown(here.store, here.policies) == 1
+    assert here.due("R2") == ["SVC-1"]
+    here.drain("R2")
+    assert here.outcome(event).startswith("applied")
+    assert wake_unknown(here.store, here.policies) == 0
+
+
+def test_workers_that_are_not_restarted_yet_keep_it_waiting_for_a_minute_only(here):
+    here.write_inventory(skip=["R2"])
+    here.load()
+    here.say(activated(router="R2"))
+    here.drain("R2")
+    now_ms = here.store.records.now_ms()
+    [(_, score)] = here.client.zrange(here.block("R2").due, 0, -1, withscores=True)
+    assert 50_000 < int(score) % 10**13 - now_ms <= 60_000

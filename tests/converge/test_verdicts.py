@@ -15,8 +15,12 @@ from worker.store.troubles import known_of
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 
+def address(n):
+    return f"223.203.225.{n + 1}"  # the first is the router's own
+
+
 def activated(n, **given):
-    fields = {"router": "R1", "server": None, "mac": mac(n), "ipv4": f"223.203.225.{n}"} | given
+    fields = {"router": "R1", "server": None, "mac": mac(n), "ipv4": address(n)} | given
     return builders.activated(f"SVC-{n}", **fields)
 
 
@@ -90,7 +94,7 @@ def passes(world_with):
 
 def test_a_refused_service_is_given_up_and_the_others_go_on(world, passes):
     words = "invalid value for argument address"
-    world.r1.set_faults(**refusing(words, "223.203.225.3"))
+    world.r1.set_faults(**refusing(words, address(3)))
     events = [activated(n) for n in range(1, 8)]
     world.say(*events)
     passes.run()
@@ -125,7 +129,7 @@ def test_many_refused_with_the_same_words_block_the_router(world, passes, words)
 
 def test_five_of_many_are_no_mass(world, passes):
     faults = [
-        refusing("invalid value for argument address", f"223.203.225.{n}")["refuse_values"][0]
+        refusing("invalid value for argument address", address(n))["refuse_values"][0]
         for n in range(1, 6)
     ]
     world.r1.set_faults(refuse_values=faults)
@@ -150,9 +154,7 @@ def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, 
     world.say(*(activated(n) for n in range(1, 41)))
     passes.run()
     world.r1.set_faults(
-        refuse_values=[
-            refusing(words, f"223.203.225.{n}")["refuse_values"][0] for n in range(50, 56)
-        ]
+        refuse_values=[refusing(words, address(n))["refuse_values"][0] for n in range(50, 56)]
     )
     wrong = [activated(n) for n in range(50, 56)]
     world.say(*wrong)
@@ -169,7 +171,7 @@ def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, 
 
 def test_a_few_wrong_among_many_that_get_through_are_no_mass(world, passes):
     words = "invalid value for argument address"
-    faults = [refusing(words, f"223.203.225.{n}")["refuse_values"][0] for n in range(1, 9)]
+    faults = [refusing(words, address(n))["refuse_values"][0] for n in range(1, 9)]
     world.r1.set_faults(refuse_values=faults)
     world.say(*(activated(n) for n in range(1, 12)))
     passes.run()
@@ -190,7 +192,7 @@ def test_that_rows_can_be_removed_does_not_show_that_a_router_takes_them(world, 
 
 
 def test_unknown_words_are_tried_alone_and_given_up_the_third_time(world, passes):
-    world.r1.set_faults(**refusing("the moon is too full", "223.203.225.1"))
+    world.r1.set_faults(**refusing("the moon is too full", address(1)))
     events = [activated(n) for n in range(1, 5)]
     world.say(*events)
     passes.run()

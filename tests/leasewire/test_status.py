@@ -67,6 +67,7 @@ def test_a_long_wait_is_warned_of_as_it_is_alerted(world, workers, status, monke
 
 
 def test_all_is_well_and_every_part_is_there(world, workers, status, leasewire):
+    world.r1.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     world.say(activated("SVC-A", server=SERVER))
     world.converge.run("R1")
     lose_calls(world.context.store)
@@ -77,7 +78,7 @@ def test_all_is_well_and_every_part_is_there(world, workers, status, leasewire):
     assert document["workers"] == ["events@here:1", "routers@here:2"]
     assert document["queues"] == {"events": 0, "bulk": 0, "routers": 0, "unacked": 0}
     assert document["journal"] == {"events": {"depth": 0}, "bulk": {"depth": 0}}
-    assert document["routers"] == {"up": 2}
+    assert document["routers"] == {"new": 1, "up": 1}
     assert document["counters"]["applied"] == 1
     assert "All is well." in leasewire("status").out
 
@@ -105,6 +106,7 @@ def test_queues_journal_and_marks_are_counted_with_their_oldest(world, workers, 
 def test_routers_dead_letters_and_waiting_are_told_by_state_and_reason(
     world, workers, store, status
 ):
+    world.r1.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     world.r2.power_off()
     row = {"mac-address": mac(9), "address": ipv4(10), "server": SERVER}
     world.r1.add_row(LEASES, row)

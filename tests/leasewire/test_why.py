@@ -306,6 +306,7 @@ def test_cancelled(world, why):
 
 
 def test_what_is_still_to_clean_on_the_router_left_behind_is_told(world, why, leasewire):
+    world.r2.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     applied(world, A)
     world.r1.power_off()
     applied(world, snapshot("SVC-A", router="R2", server=None, revision=2), router="R1")

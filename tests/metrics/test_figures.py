@@ -54,7 +54,7 @@ def test_an_installation_where_nothing_happened(world, seen):
     assert found.value("leasewire_redis_memory_used_bytes") > 100_000
     assert found.value("leasewire_workers", kind="events") == 0
     assert found.by("leasewire_findings", "what", level="critical") == {"workers": 2}
-    assert found.by("leasewire_routers", "state") == {"up": 2}
+    assert found.by("leasewire_routers", "state") == {"new": 2}
     assert found.by("leasewire_alerts", "kind") == {}
     assert found.value("leasewire_journal_oldest_seconds", lane="events") == 0
     assert found.value("leasewire_outcomes_total", outcome="applied") == 0
@@ -146,6 +146,9 @@ def test_routers_by_state(world, store, leasewire, seen):
     assert time.time() - 60 < since <= time.time() + 1
     assert found.value("leasewire_alerts", kind="router-down", severity="critical", told="no") == 1
     assert leasewire("routers", "release", "R1").code == 0
+    assert seen().by("leasewire_router_state", "state", router="R1") == {"new": 1}
+    world.say(activated("SVC-B", server=None, mac=mac(2)))
+    world.converge.run("R1")
     assert seen().by("leasewire_router_up", "router") == {"R1": 1}
 
 

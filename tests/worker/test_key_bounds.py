@@ -45,6 +45,7 @@ LIMITS = {
     "routers:reports:look": 2,
     "seen:*": 40 * DAY,
     "sign:*": DAY,
+    "inventory:*": MINUTE,
     "take:*": 10,
     "upkeep": MINUTE,
     "webhook:*:holder": 30,

@@ -18,8 +18,9 @@ from worker.store.store import open_store
 pytestmark = [pytest.mark.redis, pytest.mark.e2e]
 
 RUN = """
-import os, sys
+import os, sys, structlog
 from worker.runtime.supervisor import Supervisor
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 sys.exit(Supervisor(os.environ).run())
 """
 
@@ -263,3 +264,31 @@ def test_workers_outlive_a_rule_that_forbids_what_they_need(supervise, own_valke
     supervisor.send_signal(signal.SIGTERM)
     supervisor.communicate(timeout=30)
     assert supervisor.returncode == 0
+
+
+def test_workers_read_the_inventory_anew_when_they_are_told_to(
+    supervise, own_valkey, short_directory
+):
+    supervisor = supervise()
+    eventually(lambda: len(pids(own_valkey)) == 2, "both kinds run", within_s=30)
+    before = pids(own_valkey)
+    inventory = short_directory / "routers.toml"
+    inventory.write_text("[routers.R2]\n")
+    supervisor.send_signal(signal.SIGHUP)
+    line = next_line(supervisor, "worker.inventory_refused")
+    assert "installation" in line
+    assert pids(own_valkey) == before
+    inventory.write_text(
+        INVENTORY.replace("[routers.R1]", "[routers.R2]").replace("127.0.0.1", "127.0.0.2")
+    )
+    supervisor.send_signal(signal.SIGHUP)
+    eventually(
+        lambda: (
+            len(pids(own_valkey)) == 2 and not set(pids(own_valkey).values()) & {*before.values()}
+        ),
+        "both are others",
+        within_s=30,
+    )
+    assert supervisor.poll() is None
+    supervisor.send_signal(signal.SIGTERM)
+    assert supervisor.wait(30) == 0

@@ -316,7 +316,10 @@ class Converge:
         """
         acquired, hold = one.acquired, one.hold
         was_known = self.store.fleet.knows(hold.router)
-        detail = f"router {hold.router!r} is not in the inventory: add it, or correct the event"
+        detail = (
+            f"router {hold.router!r} is not in the inventory that the workers read: add it and "
+            "restart them, or correct the event"
+        )
         before = [mark.before for mark in acquired.marks if mark.before is not None]
         why, patience = Waiting("unknown-router", detail), self.limits.patience
         ends = []

@@ -20,7 +20,7 @@ from worker.store.taken import Conclusion, Mark
 log = structlog.get_logger()
 
 SELDOM_MS: Final = 300_000
-SELDOM: Final = frozenset({"claim-held", "unknown-router"})
+SELDOM: Final = frozenset({"claim-held"})
 """Whoever lets go of a claim wakes those who wait for it; looking again is only the net below."""
 SWITCHED_OFF: Final = "disabled-by-hand"
 WARNINGS: Final = frozenset({"address-still-used-by", SWITCHED_OFF})

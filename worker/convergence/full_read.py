@@ -69,10 +69,13 @@ def read_fully(
     claims = store.views.router_claims(router)
     setup = session.read_setup(fresh=True)
     braked = store.brake.held_at(router, stored.keys())
-    wanted = []
+    wanted, misfits = [], []
     for service_id, each in stored.items():
         one = _claimed(wanted_at(router, each.record, policy), claims)
         hindered = one.entry.hindered or lacking(one.entry, setup, session)
+        fields = one.entry.fields
+        misfit = setup.misfit(service_id, fields["address"]) if fields else None
+        misfits += [misfit] if misfit else []
         if service_id in braked:
             hindered = Waiting(HELD, f"by the limit of {braked[service_id].hold}")
         if hindered is not None:
@@ -87,6 +90,7 @@ def read_fully(
     known = stored.keys() | {name for name, each in others.items() if each.generation}
     unknown = frozenset(name for name, each in others.items() if not each.generation)
     made = plan(wanted, rows, policy, unknown=unknown)
+    made = replace(made, notes=(*made.notes, *misfits))
     counted = census(rows, tagged, wanted, known, policy.installation)
     found = [*differences(made), *map(_surplus, counted.left)]
     # Whoever is marked by now, or has another record, was written while this read.

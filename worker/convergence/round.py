@@ -117,7 +117,7 @@ class Rounds:
         self._now_ms = 0
         self._surplus: frozenset[RowKey] = frozenset()
         self._suspects = Suspects(store.troubles, self._router, known.suspects)
-        self._shortcomings = Shortcomings(store.troubles, self._router, session, known.lacks)
+        self._shortcomings = Shortcomings(store.troubles, self._router, session, known)
         self._faults = faults
         self._refusals = Refusals()
         self._gathering = Gathering(

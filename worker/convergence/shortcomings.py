@@ -3,7 +3,6 @@
 Called by `round`.
 """
 
-from collections.abc import Mapping
 from typing import Final
 
 import structlog
@@ -13,13 +12,15 @@ from worker.core.dhcp_setup import DhcpSetup
 from worker.core.entry import Entry
 from worker.core.operations import Waiting
 from worker.ports import RouterSession
-from worker.store.troubles import Troubles
+from worker.store.troubles import Known, Troubles
 
 log = structlog.get_logger()
 
 TOLD_AGAIN_MS: Final = 86_400_000
 """What a router lacks for longer is told of once a day."""
 _REASON: Final = "waiting-for-router"
+_MISFITS_KEPT: Final = 100
+"""Of a router, by service: of more nobody needs the names to know that something is wrong."""
 _ADVICE: Final = (
     "make it on the router, or correct what the BSS or the inventory says; the services go on by "
     "themselves"
@@ -27,9 +28,12 @@ _ADVICE: Final = (
 
 
 def lacking(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting | None:
-    """What an entry needs and a router does not have."""
+    """What an entry needs and a router does not have, or has itself."""
     if entry.fields is None:
         return None
+    taken = setup.taken(entry.fields["address"])
+    if taken is not None:
+        return taken
     lacks = list(setup.lacking(entry.fields))
     for menu, names in entry.needs.items():
         lacks += session.lacking(menu, names)
@@ -43,36 +47,47 @@ class Shortcomings:
         troubles: what earlier passes told of.
         router: its name.
         session: reads what the router's DHCP is set up with.
-        told: what earlier passes told of, and when (ms).
+        known: what earlier passes told of and saw.
     """
 
     def __init__(
-        self, troubles: Troubles, router: str, session: RouterSession, told: Mapping[str, int]
+        self, troubles: Troubles, router: str, session: RouterSession, known: Known
     ) -> None:
         self._troubles = troubles
         self._router = router
         self._session = session
-        self._told = dict(told)
+        self._told = dict(known.lacks)
+        self._remembered = known.setup
+        self._misfits = dict(known.misfits)
+        self._known_misfits = known.misfits
         self._found: dict[str, int] = {}
         self._lacking: set[str] = set()
         self._over: set[str] = set()
         self._is_fresh = False
         self._was_doubted = False
         self._setup = session.read_setup(fresh=False)
+        self._remember()
         if self._told:
             self._look_again()
 
     def of(self, look: Look) -> Waiting | None:
         """Why the service must wait for the router; notes a misfit as the look's warning."""
-        fields = look.entry.fields
+        fields, service = look.entry.fields, look.mark.service_id
         if fields is None:
+            self._misfits.pop(service, None)
             return None
         lacks = lacking(look.entry, self._setup, self._session)
-        misfit = self._setup.misfit(look.mark.service_id, fields["address"])
+        misfit = self._setup.misfit(service, fields["address"])
         if (lacks or misfit) and not self._is_fresh:
             self._look_again()
             return self.of(look)
         look.warning = misfit
+        if misfit is None:
+            self._misfits.pop(service, None)
+        elif len(self._misfits) < _MISFITS_KEPT:
+            self._misfits[service] = misfit.detail
+        if lacks and lacks.reason != _REASON:
+            return lacks
         if lacks:
             return self._wait_for(lacks.detail)
         if look.before is not None and look.before["reason"] == _REASON:
@@ -108,6 +123,8 @@ class Shortcomings:
             log.info("router.lacks_no_more", router=self._router, reason=what)
             del self._told[what]
         self._troubles.forget_lacks(self._router, over)
+        if self._misfits != self._known_misfits:
+            self._troubles.note_misfits(self._router, self._misfits)
 
     def _wait_for(self, words: str) -> Waiting:
         self._lacking.add(words)
@@ -117,3 +134,10 @@ class Shortcomings:
     def _look_again(self) -> None:
         self._setup = self._session.read_setup(fresh=True)
         self._is_fresh = True
+        self._remember()
+
+    def _remember(self) -> None:
+        text = self._setup.to_text()
+        if text != self._remembered:
+            self._troubles.note_setup(self._router, text)
+            self._remembered = text

@@ -41,7 +41,8 @@ class RouterState:
 
     Attributes:
         state: `up`, `unreachable`, `blocked`, `policy-changed`: a worker's inventory has another
-            policy for it than the applied one; or `held` by a person (never stored, `Views` says).
+            policy for it than the applied one; never stored: `held` by a person, `new` (nobody
+            reached it yet), `unknown` (the inventory does not have it).
         since_ms: when this state began.
         attempts: failed attempts in a row; of a router that is up: writes without an answer.
         next_at_ms: when the next attempt is due.
@@ -54,7 +55,9 @@ class RouterState:
         refused_ms: when it first refused a login that had worked before; 0: it did not.
     """
 
-    state: Literal["up", "unreachable", "blocked", "policy-changed", "held"] = "up"
+    state: Literal["up", "unreachable", "blocked", "policy-changed", "held", "new", "unknown"] = (
+        "up"
+    )
     since_ms: int = 0
     attempts: int = 0
     next_at_ms: int = 0
@@ -98,6 +101,8 @@ class RouterState:
 
 
 _WELL: Final = RouterState()
+NEW: Final = RouterState("new")
+UNKNOWN: Final = RouterState("unknown")
 
 
 class BackOff(NamedTuple):

@@ -47,6 +47,15 @@ def judge_row(facts: Facts, at: AtRouter) -> Judgement:
     return Judgement()
 
 
+def judge_address(at: AtRouter) -> Judgement:
+    """Whether a device could use the address at all, which RouterOS does not ask."""
+    if at.misfit is None:
+        return Judgement()
+    words = f"{at.misfit.detail} ({at.name}): no device can use it"
+    advice = "have the BSS send another address, or add its network in /ip/dhcp-server/network"
+    return Judgement(at.misfit.kind, words, advice)
+
+
 def _judge_observed(
     facts: Facts, at: AtRouter, wants: Mapping[str, str], rows: Sequence[SeenRow]
 ) -> Judgement:

@@ -4,12 +4,17 @@ Who calls it: `round`, before it plans. People set these up on the router, or
 `routers setup` does; workers never write them.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from typing import Final, Self
 
 from worker.core.entry import ANY_SERVER, NO_ADDRESS, is_host_address
-from worker.core.operations import Note
+from worker.core.operations import Note, Waiting
+
+_MOST_REMEMBERED: Final = 2_000
+"""Networks, and addresses, of a text: of a router with more nobody judges without asking it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +25,32 @@ class DhcpSetup:
         servers: names of the DHCP servers; None: the router does not tell.
         pools: names of the address pools; None likewise.
         networks: the DHCP networks; empty where there are none or the router does not tell.
+        own: addresses that no device may have -> what they are, in words: the router's, and the
+            gateways of its networks.
     """
 
     servers: frozenset[str] | None = None
     pools: frozenset[str] | None = None
     networks: tuple[IPv4Network, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def to_text(self) -> str:
+        """What is needed to judge addresses while the router is not asked, as JSON."""
+        if max(len(self.networks), len(self.own)) > _MOST_REMEMBERED:
+            return json.dumps([[], {}])
+        return json.dumps([[str(each) for each in self.networks], dict(self.own)])
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what `to_text` wrote."""
+        networks, own = json.loads(text)
+        return cls(networks=tuple(IPv4Network(each) for each in networks), own=own)
+
+    def taken(self, address: str) -> Waiting | None:
+        """Why an address is nobody's to have: a row with it would take a whole network down."""
+        if address not in self.own:
+            return None
+        return Waiting("address-of-router", f"{address} is {self.own[address]}")
 
     def lacking(self, fields: Mapping[str, str]) -> tuple[str, ...]:
         """What a row with these fields names and the router does not have, in words."""

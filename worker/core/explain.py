@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from worker.core.brake import HELD
-from worker.core.device import When, judge_device, judge_row, until_renewed
+from worker.core.device import When, judge_address, judge_device, judge_row, until_renewed
 from worker.core.entry import lacking
 from worker.core.facts import AtRouter, Facts, Holder, Why
 
@@ -40,7 +40,11 @@ def explain(facts: Facts, when: When) -> Explanation:
         lacks = lacking(facts.record)
         words = f"{service} is to be served by no router{': ' if lacks else ''}{lacks}"
         return Explanation("on-no-router", words)
-    for code, words, advice in (judge_row(facts, at), judge_device(facts, at, when)):
+    for code, words, advice in (
+        judge_row(facts, at),
+        judge_address(at),
+        judge_device(facts, at, when),
+    ):
         if code:
             return Explanation(code, f"{service}: {words}", advice)
     return _unseen(service, at)
@@ -114,15 +118,26 @@ def _incomplete(facts: Facts, when: When) -> Explanation | None:
     )
 
 
-def _unknown_router(facts: Facts, _: When) -> Explanation | None:
-    name = facts.record.router
-    if name is None or (facts.home is not None and facts.home.known):
+def _unknown_router(facts: Facts, when: When) -> Explanation | None:
+    name, service, home = facts.record.router, facts.record.service_id, facts.home
+    if name is None:
+        return None
+    read = when(facts.inventories[0]) if facts.inventories else ""
+    if home is None or not home.known:
+        theirs = f"; the running workers read theirs at {read}" if read else ""
+        return Explanation(
+            "unknown-router",
+            f"{service} is to be served by router {name}, which is not in the inventory: its "
+            f"events wait{theirs}",
+            f"add {name} to the inventory and {_ANEW}, or have the BSS send the right router",
+        )
+    if home.why is None or home.why.reason != "unknown-router" or not read:
         return None
     return Explanation(
         "unknown-router",
-        f"{facts.record.service_id} is to be served by router {name}, which is not in the "
-        "inventory: its events wait",
-        f"add {name} to the inventory, or have the BSS send the right router",
+        f"{service} waits: router {name} is in the inventory, but not in the one that the running "
+        f"workers read at {read}",
+        _ANEW,
     )
 
 
@@ -206,6 +221,13 @@ def _wait_plan(_: AtRouter, why: Why) -> tuple[str, str]:
     return why.detail, "add it to the plans of the inventory, or have the BSS send another"
 
 
+def _wait_address(_: AtRouter, why: Why) -> tuple[str, str]:
+    return (
+        f"{why.detail}: a device with it would cut off all others there",
+        "have the BSS send another address",
+    )
+
+
 def _wait_other(_: AtRouter, why: Why) -> tuple[str, str]:
     return f"{why.detail} ({why.reason})", "it is looked at again by itself"
 
@@ -217,6 +239,7 @@ _WAITS: Final[Mapping[str, Callable[[AtRouter, Why], tuple[str, str]]]] = {
     "row-in-the-way": _wait_row,
     "waiting-for-router": _wait_router,
     "unknown-plan": _wait_plan,
+    "address-of-router": _wait_address,
 }
 
 
@@ -291,6 +314,7 @@ def short_type(type_: str) -> str:
     return parts[-2] if len(parts) > 2 else type_  # noqa: PLR2004 - prefix, name, version
 
 
+_ANEW: Final = "restart the workers, or send `leasewire worker` a SIGHUP: then they read it"
 _JUDGES: Final = (
     *(_journal, _braked, _cancelled, _incomplete, _unknown_router, _router),
     *(_waiting, _suspended, _pending),

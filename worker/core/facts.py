@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from worker.core.entry import wanted_router
 from worker.core.observed import Observation
+from worker.core.operations import Note
 from worker.core.outcome import DeadLetter
 from worker.core.record import ServiceRecord
 
@@ -77,6 +78,7 @@ class AtRouter:
         why: of its last look.
         holders: who has what it asks for.
         seen: what the router showed just now; None: it was not asked, or `silence` says why not.
+        misfit: why no device can use its address there; None: one can, or that is not known.
         silence: why it could not be asked; empty when it was not.
     """
 
@@ -96,6 +98,7 @@ class AtRouter:
     why: Why | None = None
     holders: Sequence[Holder] = ()
     seen: Observation | None = None
+    misfit: Note | None = None
     silence: str = ""
 
 
@@ -112,6 +115,7 @@ class Facts:
         scheduled: events of it that take effect later.
         letters: its dead letters, the newest first.
         workers: kinds of worker that gave a sign of life: `events`, `routers`.
+        inventories: when those read the inventories that they have (ms), the oldest first.
     """
 
     now_ms: int
@@ -122,6 +126,7 @@ class Facts:
     scheduled: Sequence[Scheduled] = ()
     letters: Sequence[DeadLetter] = ()
     workers: frozenset[str] = frozenset()
+    inventories: Sequence[int] = ()
 
     @property
     def home(self) -> AtRouter | None:

@@ -45,6 +45,7 @@ Warning (exit 1):
   routers     one is unreachable, or waits for a person
   dead        there are dead letters
   waiting     a service waits for more than LEASEWIRE_WAITING_ALERT_S (an hour unless set)
+  addresses   services have addresses that no device can use
   alerts      another alert is open and not muted
 """
 
@@ -55,7 +56,7 @@ class Finding(NamedTuple):
     Attributes:
         level: how bad.
         what: `redis`, `memory`, `workers`, `journal`, `marks`, `routers`, `brake`, `dead`,
-            `alerts` or `waiting`.
+            `addresses`, `alerts` or `waiting`.
         detail: what was seen, beside which threshold.
         advice: what to do.
     """
@@ -142,7 +143,7 @@ def _marks(vitals: Vitals) -> Iterator[Finding]:
     late = [
         (_age_s(vitals, router.oldest_ms), router.name)
         for router in vitals.routers
-        if router.state == "up"
+        if router.state in ("up", "new")
     ]
     late_s, name = max(late, default=(0, ""))
     if late_s > MARK_WARNS_S:
@@ -154,7 +155,7 @@ def _marks(vitals: Vitals) -> Iterator[Finding]:
 
 
 def _routers(vitals: Vitals) -> Iterator[Finding]:
-    down = [router for router in vitals.routers if router.state != "up"]
+    down = [each for each in vitals.routers if each.state not in ("up", "new", "unknown")]
     advice = "see `leasewire routers list`, `leasewire routers check NAME`"
     if len(down) > 1 and len(down) > MOST_ROUTERS * len(vitals.routers):
         words = f"{len(down)} of {len(vitals.routers)} routers are not up"
@@ -201,6 +202,20 @@ def _alerts(vitals: Vitals) -> Iterator[Finding]:
         yield Finding(first.severity, "alerts", words, advice)
 
 
+def _addresses(vitals: Vitals) -> Iterator[Finding]:
+    found = [f"{service} on {each.name}" for each in vitals.routers for service in each.misfits]
+    if found:
+        words = (
+            "1 service has an address"
+            if len(found) == 1
+            else f"{len(found)} services have addresses"
+        )
+        advice = "see `leasewire why SERVICE`, `leasewire services list`"
+        yield Finding(
+            "warning", "addresses", f"{words} that no device can use: {_some(found)}", advice
+        )
+
+
 def _waiting(vitals: Vitals, warns_s: float) -> Iterator[Finding]:
     late = {
         reason: each
@@ -224,5 +239,5 @@ def _some(names: list[str], most: int = 5) -> str:
 
 _JUDGES: Final[tuple[Callable[[Vitals], Iterator[Finding]], ...]] = (
     *(_redis, _memory, _workers, _journal),
-    *(_marks, _routers, _brake, _dead, _alerts),
+    *(_marks, _routers, _brake, _dead, _addresses, _alerts),
 )

@@ -6,7 +6,7 @@ Who calls it: `leasewire services verify`, with facts as `why` gathers them and 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from worker.core.device import When, judge_device, judge_row
+from worker.core.device import When, judge_address, judge_device, judge_row
 from worker.core.facts import AtRouter, Facts
 from worker.core.router_check import CheckLine
 
@@ -60,6 +60,9 @@ def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]
         )
         return
     yield _row(facts, home)
+    misfit = judge_address(home)
+    if misfit.code:
+        yield CheckLine("fail", "address", misfit.words, misfit.advice)
     yield _device(facts, home, when)
     if probe is not None:
         yield _ping(home, probe)

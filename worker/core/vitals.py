@@ -91,11 +91,13 @@ class RouterVitals(NamedTuple):
 
     Attributes:
         name: as in the inventory.
-        state: `up`, `unreachable`, `blocked`, `policy-changed`, or `held` by a person.
+        state: `up`, `unreachable`, `blocked`, `policy-changed`, `held` by a person, `new`: nobody
+            reached it yet, or `unknown`: the inventory does not have it.
         since_ms: when that began.
         busy: a worker is at it.
         marked: services to be looked at.
         oldest_ms: since when the oldest due mark is due; 0: none is.
+        misfits: services whose address no device can use.
     """
 
     name: str
@@ -104,6 +106,7 @@ class RouterVitals(NamedTuple):
     busy: bool
     marked: int
     oldest_ms: int
+    misfits: Sequence[str] = ()
 
 
 class Reason(NamedTuple):

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from contracts import names
 from worker.core.aliases import former_only, with_present_names
-from worker.core.entry import Claim, claims_of, wanted_entries, wanted_router
+from worker.core.dhcp_setup import DhcpSetup
+from worker.core.entry import Claim, address_field, claims_of, wanted_entries, wanted_router
 from worker.core.policy import RouterPolicy
 from worker.core.record import DEFAULTS, ServiceRecord
 from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of
@@ -66,8 +67,9 @@ class FilePreview:
         self._sources = sources
         self._policies = policies
         self._claimed: dict[tuple[str, Claim], str] = {}
+        self._setups: dict[str, DhcpSetup] = {}
         self.unknown_routers: Counter[str] = Counter()
-        self.shared: list[str] = []
+        self.warnings: list[str] = []
 
     def effects(self, events: Sequence[Mapping[str, object]]) -> dict[str, Effect]:
         """What each event would do, by its key."""
@@ -103,19 +105,34 @@ class FilePreview:
             yield Previewed(service_id, effect, changes, detail, keys=keys_of_it)
 
     def _look_at(self, record: ServiceRecord) -> None:
-        """Note what the service would wait for, by the file and the inventory alone."""
-        router = wanted_router(record)
+        """Warn of what the service would wait for, and of an address that no device can use.
+
+        By the file, the inventory, and the DHCP setup of its router as a worker last read it.
+        """
+        router, service_id = wanted_router(record), record.service_id
         if router is None:
             return
         if router not in self._policies:
             self.unknown_routers[router] += 1
             return
         for claim in claims_of(wanted_entries(record, self._policies)[router]):
-            first = self._claimed.setdefault((router, claim), record.service_id)
-            if first != record.service_id:
+            first = self._claimed.setdefault((router, claim), service_id)
+            if first != service_id:
                 kind, _, value = claim.key.partition(":")
                 what = f"{'MAC address' if kind == 'mac' else 'address'} {value} on router {router}"
-                self.shared.append(f"{first} and {record.service_id} both want {what}: one waits")
+                self.warnings.append(f"{first} and {service_id} both want {what}: one waits")
+        address = address_field(record.value("address"))
+        if address is None:
+            return
+        if router not in self._setups:
+            self._setups[router] = self._store.troubles.setup(router)
+        setup = self._setups[router]
+        taken, misfit = setup.taken(address), setup.misfit(service_id, address)
+        if taken is not None:
+            self.warnings.append(f"{service_id}: waits: {taken.detail} ({router})")
+        elif misfit is not None:
+            words = f"{misfit.detail} ({router}): no device can use it"
+            self.warnings.append(f"{service_id}: {words}")
 
 
 def _effect(said: Sequence[EventCommit]) -> tuple[Effect, str]:

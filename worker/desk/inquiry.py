@@ -106,6 +106,7 @@ class Inquiry:
                 Scheduled(each.event_id, each.type, each.at_ms) for each in record.schedule.pending
             ],
             letters=finder.letters_naming(service_id, letters),
+            inventories=self.store.views.inventories(),
             workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
         )
         return Answer(explain(facts, self.when), facts, view)
@@ -197,6 +198,11 @@ class Inquiry:
             marked=bool(view) and name in view.marked if view else False,
             why=Why(why["reason"], why["detail"], why["since_ms"]) if why else None,
             holders=self._holders(name, record.service_id, entry) if waits and entry else (),
+            misfit=self.store.troubles.setup(name).misfit(
+                record.service_id, entry.fields["address"]
+            )
+            if entry and entry.fields
+            else None,
             seen=seen if isinstance(seen, Observation) else None,
             silence=seen if isinstance(seen, str) else "",
         )

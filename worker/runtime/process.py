@@ -40,6 +40,7 @@ from worker.runtime.lookout import Lookout
 from worker.runtime.rounds import Rounds
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import canary_sender, guarded, register, release_due, tell_unavailable
+from worker.runtime.waking import arriving
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
@@ -138,7 +139,11 @@ def run(
     lookout = Lookout(store, canary_sender(app), waiting_ms, policies)
     report_every_ms = round(settings.report_every_s * 1000)
 
+    name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
+    has_come = arriving(store, name, policies if kind == "routers" else ())
+
     def look() -> None:
+        has_come()
         lookout.look()
         store.sources.tell_known(inventory.sources)
         store.full_reads.ask(policies, report_every_ms)
@@ -170,7 +175,6 @@ def run(
         ),
         lookout.arrived,
     )
-    name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
     sweep = Sweep(
         store,
         round(settings.journal_grace_s * 1000),

@@ -11,7 +11,10 @@ from types import FrameType
 
 import structlog
 
+from worker.errors import ConfigurationError
+from worker.inventory import load_inventory
 from worker.runtime.process import EXIT_CONFIGURATION
+from worker.settings import Settings
 
 log = structlog.get_logger()
 
@@ -27,13 +30,14 @@ _POLL_S = 0.2
 
 @dataclass(slots=True)
 class _Child:
-    """One worker process and when it may be started again."""
+    """One worker process and when it may be started again; `asked`: it was told to end."""
 
     kind: str
     process: subprocess.Popen[bytes] | None = None
     started: float | None = None
     wait_s: float = RESTART_FIRST_S
     not_before: float = 0.0
+    asked: bool = False
 
 
 class Supervisor:
@@ -58,6 +62,7 @@ class Supervisor:
         kinds = ["events"] * events + ["routers"] * routers
         self._children = [_Child(kind) for kind in kinds]
         self._stopping = False
+        self._renewing = False
 
     @property
     def pids(self) -> Sequence[int]:
@@ -65,17 +70,22 @@ class Supervisor:
         return [child.process.pid for child in self._children if child.process is not None]
 
     def run(self) -> int:
-        """Supervise until SIGTERM or SIGINT.
+        """Supervise until SIGTERM or SIGINT; SIGHUP has the processes read the inventory anew.
+
+        At a terminal, which says SIGHUP when it is closed, that ends it too.
 
         Returns:
             0, or `EXIT_CONFIGURATION` when a process says that its configuration is wrong.
         """
         previous = {
             number: signal.signal(number, self._on_signal)
-            for number in (signal.SIGTERM, signal.SIGINT)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         }
         try:
             while not self._stopping:
+                if self._renewing:
+                    self._renewing = False
+                    self.renew()
                 if not self.look():
                     return EXIT_CONFIGURATION
                 time.sleep(_POLL_S)  # the pace of looking, not a wait for anything
@@ -97,6 +107,20 @@ class Supervisor:
                 self._start(child, now)
         return True
 
+    def renew(self) -> None:
+        """Start other processes, with the inventory as it is now, unless it is wrong."""
+        try:
+            load_inventory(Settings.load(self._environ).inventory)
+        except ConfigurationError as error:
+            advice = "the workers go on with the one that they have: correct it, and say it again"
+            log.error("worker.inventory_refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - its problems are told, not our traceback
+            return
+        log.info("worker.renewing", reason="they read the inventory anew")
+        for child in self._children:
+            if child.process is not None and child.process.poll() is None:
+                child.process.send_signal(signal.SIGTERM)
+                child.asked = True
+
     def stop(self) -> None:
         """End all processes: asked first, then ended."""
         running = [child.process for child in self._children if child.process is not None]
@@ -117,6 +141,9 @@ class Supervisor:
     def _still_running(self, child: _Child, now: float) -> bool:
         if child.process is None or child.process.poll() is None:
             return True
+        if child.asked:
+            child.asked, child.not_before = False, now
+            return False
         lived_s = now - (child.started or 0)
         child.wait_s = (
             RESTART_FIRST_S if lived_s >= STEADY_S else min(child.wait_s * 2, RESTART_CAP_S)
@@ -150,5 +177,8 @@ class Supervisor:
         child.started = now
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and not os.isatty(0):
+            self._renewing = True
+            return
         self._stopping = True
         log.info("worker.stopping", signal=signal.Signals(number).name)

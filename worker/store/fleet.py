@@ -69,7 +69,7 @@ class Fleet:
             self._bound,
             self._seen,
             _,
-            _,
+            self._surveyed,
             self._actions,
         ) = keys.fleet_block()
 
@@ -108,6 +108,10 @@ class Fleet:
     def serials(self) -> dict[str, str]:
         """The serial number or system id that is bound to each router's name."""
         return self._hash(self._bound)
+
+    def contacted(self) -> frozenset[str]:
+        """The routers whose serial or table was ever seen."""
+        return frozenset(self._hash(self._seen) | self._hash(self._surveyed))
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""

@@ -261,6 +261,10 @@ class Keys:
         """Sorted set: worker -> its last sign of life (ms); a day later it is forgotten."""
         return f"{self.prefix}workers"
 
+    def inventory_of(self, worker: str) -> str:
+        """String: when a worker read the inventory that it has (ms). Lives a minute."""
+        return f"{self.prefix}inventory:{worker}"
+
     def sign(self, worker: str) -> str:
         """String: number of the last sign of life that a worker's process gave. Lives a day."""
         return f"{self.prefix}sign:{worker}"

@@ -9,12 +9,13 @@ from typing import Any, Final, NamedTuple, cast
 
 import redis
 
-from worker.core.circuit import RouterState
+from worker.core.circuit import NEW, RouterState
 from worker.core.vitals import RouterVitals
 from worker.store.connection import store_errors
 from worker.store.fleet import BULK, Fleet
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
+from worker.store.troubles import MISFITS, SETUP
 from worker.store.views import (
     PRIORITIES,
     ask_due_counts,
@@ -53,7 +54,8 @@ class RouterFigures(NamedTuple):
 
     Attributes:
         name: as in the inventory.
-        state: its state; `held` when a person holds it, whatever it was before.
+        state: its state; `held` when a person holds it, whatever it was before; `new` where
+            nobody reached it yet.
         busy: a worker is at it.
         services: of which a row may exist there.
         marked: of them those that are to be looked at, now or later, or that the brake holds.
@@ -64,6 +66,7 @@ class RouterFigures(NamedTuple):
         given_up: services that are not looked at again by themselves: each has a dead letter.
         read_ms: when its tables were last read as a whole; 0: not yet.
         pools: those that its DHCP servers give from, as they were then.
+        misfits: services whose address no device can use.
     """
 
     name: str
@@ -78,13 +81,16 @@ class RouterFigures(NamedTuple):
     given_up: int
     read_ms: int
     pools: Sequence[PoolFigures]
+    misfits: Sequence[str] = ()
 
     @property
     def vitals(self) -> RouterVitals:
         """The part by which it is judged."""
         dues = [each.oldest_ms for each in (self.live, self.bulk) if each.oldest_ms]
         state, since_ms, oldest_ms = self.state.state, self.state.since_ms, min(dues, default=0)
-        return RouterVitals(self.name, state, since_ms, self.busy, self.backlog, oldest_ms)
+        return RouterVitals(
+            self.name, state, since_ms, self.busy, self.backlog, oldest_ms, self.misfits
+        )
 
 
 def read_routers(
@@ -99,7 +105,7 @@ def read_routers(
         names: of the routers.
         now_ms: Redis's time.
     """
-    held = fleet.held()
+    held, contacted = fleet.held(), fleet.contacted()
     found: list[RouterFigures] = []
     with store_errors():
         surveyed = cast("dict[str, str]", client.hgetall(keys.fleet_block()[6]))
@@ -115,6 +121,7 @@ def read_routers(
                 pipe.zcard(block.due)
                 pipe.hgetall(block.waiting)
                 pipe.hmget(keys.router_full_read(name), REPORTED, POOLS)
+                pipe.hmget(keys.router_troubles(name), MISFITS, SETUP)
                 ask_due_counts(pipe, block.due, now_ms)
                 ask_first_marks(pipe, block.due)
             answers = iter(pipe.execute())
@@ -130,7 +137,7 @@ def read_routers(
                 found.append(
                     RouterFigures(
                         each.name,
-                        held_state(hold) if hold else RouterState.from_json(each.state),
+                        held_state(hold) if hold else each.known_state(contacted),
                         each.busy,
                         each.services,
                         each.marked,
@@ -141,6 +148,7 @@ def read_routers(
                         len(each.why) - len(waiting),
                         max(int(each.reported or 0), int(surveyed.get(each.name, 0))),
                         [PoolFigures(*pool) for pool in json.loads(each.pools or "[]")],
+                        sorted(json.loads(each.misfits or "{}")),
                     )
                 )
     return found
@@ -158,8 +166,16 @@ class _Answers:
         self.reported: str | None
         self.pools: str | None
         self.reported, self.pools = next(answers)
+        self.misfits: str | None
+        self.setup: str | None
+        self.misfits, self.setup = next(answers)
         self._counts = [int(next(answers)) for _ in PRIORITIES]
         self._firsts = [next(answers) for _ in PRIORITIES]
+
+    def known_state(self, contacted: frozenset[str]) -> RouterState:
+        """No state is kept of a router that is up, nor of one that nobody reached."""
+        reached = self.name in contacted or self.reported or self.setup
+        return RouterState.from_json(self.state) if self.state or reached else NEW
 
     def due(self, first: int, end: int, now_ms: int) -> Due:
         """Of the priorities from `first` until before `end`."""

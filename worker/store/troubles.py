@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, cast
 
 import redis
 
+from worker.core.dhcp_setup import DhcpSetup
 from worker.core.texts import known_part
 from worker.store.connection import store_errors
 from worker.store.keys import Keys
@@ -20,6 +21,10 @@ _SUSPECT: Final = "suspect:"
 _SLOW: Final = "slow-writes"
 _FAULT: Final = "fault:"
 _UNNAMED: Final = "unnamed-option:"
+SETUP: Final = "setup"
+"""Field of a router's hash: its DHCP setup as a text; absent: nobody read it yet."""
+MISFITS: Final = "misfits"
+"""Field of a router's hash: service -> why no device can use its address, as JSON."""
 
 
 class Suspect(NamedTuple):
@@ -45,12 +50,16 @@ class Known:
         suspects: who may have ended the connection.
         faults: who may have made a pass fail.
         slow: how often the time was doubled that it has for its answer to a write.
+        setup: its DHCP setup as a text; empty: it was not read yet.
+        misfits: service -> why no device can use its address.
     """
 
     lacks: Mapping[str, int]
     suspects: Mapping[str, Suspect]
     faults: Mapping[str, Suspect] = field(default_factory=dict)
     slow: int = 0
+    setup: str = ""
+    misfits: Mapping[str, str] = field(default_factory=dict)
 
 
 def known_of(raw: Mapping[str, str]) -> Known:
@@ -60,6 +69,8 @@ def known_of(raw: Mapping[str, str]) -> Known:
         _suspects(raw, _SUSPECT),
         _suspects(raw, _FAULT),
         int(raw.get(_SLOW, 0)),
+        raw.get(SETUP, ""),
+        json.loads(raw.get(MISFITS, "{}")),
     )
 
 
@@ -105,6 +116,25 @@ class Troubles:
     def note_slow(self, router: str, slow: int) -> None:
         """Remember how often the time for an answer to a write was doubled."""
         self._set(router, {_SLOW: str(slow)})
+
+    def note_setup(self, router: str, text: str) -> None:
+        """Remember what its DHCP is set up with, for who asks while the router is not asked."""
+        self._set(router, {SETUP: text})
+
+    def setup(self, router: str) -> DhcpSetup:
+        """As it was last remembered; nothing is known where it was not."""
+        with store_errors():
+            text = self._client.hget(self._keys.router_troubles(router), SETUP)
+        return DhcpSetup.from_text(cast("str", text)) if text else DhcpSetup()
+
+    def knows_setup(self, router: str) -> bool:
+        """Whether a worker read its DHCP setup."""
+        with store_errors():
+            return bool(self._client.hexists(self._keys.router_troubles(router), SETUP))
+
+    def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
+        """Remember whose address no device can use, and why."""
+        self._set(router, {MISFITS: json.dumps(misfits)})
 
     def unnamed_options(self, router: str) -> frozenset[str]:
         """The DHCP options of ours that nobody named at the last look for such."""

@@ -23,6 +23,7 @@ _SPAN: Final = 10**13
 PRIORITIES: Final = range(4)
 ALIVE_MS: Final = 15_000
 """A worker whose last sign of life is older is taken for gone."""
+_INVENTORY_MS: Final = 60_000
 SEEN_MS: Final = 86_400_000
 """Signs of life that are older are forgotten: each start of a worker has another name."""
 
@@ -250,6 +251,18 @@ class Views:
             pipe.zadd(workers, {worker: now_ms})
             pipe.zremrangebyscore(workers, "-inf", now_ms - SEEN_MS)
             pipe.execute()
+
+    def tell_inventory(self, worker: str, read_ms: int) -> None:
+        """A living worker read its inventory then; called each second."""
+        with store_errors():
+            self._client.set(self._keys.inventory_of(worker), str(read_ms), px=_INVENTORY_MS)
+
+    def inventories(self) -> list[int]:
+        """When the running workers read the inventories that they have (ms), the oldest first."""
+        keys = [self._keys.inventory_of(worker) for worker in self.workers()]
+        with store_errors():
+            found = cast("list[str | None]", self._client.mget(keys)) if keys else []
+        return sorted(int(each) for each in found if each)
 
     def workers(self) -> list[str]:
         """The workers that gave a sign of life in the last 15 s."""

@@ -7,6 +7,7 @@ from typing import Final, cast
 
 from contracts import names
 from worker.core.alerts import Alert
+from worker.core.circuit import UNKNOWN
 from worker.core.texts import known_part
 from worker.core.vitals import (
     JournalVitals,
@@ -46,10 +47,12 @@ class VitalsReader:
 
     def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
         """Read the figures of routers; the arguments are those of `read`."""
+        known = frozenset(routers)
         with store_errors():
             marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
-        every = sorted({*routers, *marked})
-        return read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
+        every = sorted({*known, *marked})
+        found = read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
+        return [each if each.name in known else each._replace(state=UNKNOWN) for each in found]
 
     def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> Vitals:
         """Read the rest.
