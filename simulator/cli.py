@@ -86,7 +86,10 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens in JSON.")] = False,
 ) -> None:
-    """Run simulated RouterOS routers until SIGTERM or SIGINT."""
+    """Run simulated RouterOS routers until SIGTERM or SIGINT.
+
+    Example: leasewire simulator --user leasewire --demo-password
+    """
     faults: dict[str, object] = {"latency_ms": latency_ms, "service_ms": service_ms}
     switches: dict[str, object] = {"tagged_order": order.value}
     options = RouterOptions(

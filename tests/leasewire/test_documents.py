@@ -56,6 +56,29 @@ def test_command_of_a_document_is_understood(arguments):
     command.make_context(command.name, words)
 
 
+def commands_below(command, name):
+    """Every command that does something, by the words that call it."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        return {name: command}
+    return {
+        path: found
+        for word, each in below.items()
+        for path, found in commands_below(each, f"{name} {word}").items()
+    }
+
+
+def test_every_help_has_an_example_of_its_command():
+    found = commands_below(typer.main.get_command(app), "leasewire")
+    assert len(found) > 80
+    without = [
+        name
+        for name, each in found.items()
+        if name.removesuffix(" file") not in " ".join(each.help.split())
+    ]
+    assert without == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_and_files_of_a_document_are_there(document):
     text = text_of(document)
