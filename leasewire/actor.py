@@ -12,7 +12,7 @@ ActorOption = Annotated[
     typer.Option(
         "--actor",
         help=f"Who does this; else {PREFIX}ACTOR, else the user of this system.",
-        show_default="",
+        show_default=False,
     ),
 ]
 

@@ -140,7 +140,7 @@ def main() -> None:
         _end(
             OUT_OF_REACH,
             f"Redis at {redis_in_use()} does not serve us: {error}",
-            "Start it (`leasewire up` brings one along), or name another in LEASEWIRE_REDIS_URL.",
+            f"{error.advice[:1].upper()}{error.advice[1:]}.",
         )
     except RouterUnreachable as error:
         _end(OUT_OF_REACH, str(error))

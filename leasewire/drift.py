@@ -12,6 +12,7 @@ from leasewire.plan import Seen, look_at
 from leasewire.printing import (
     JsonOption,
     clean,
+    counted,
     local_time,
     print_json,
     print_table,
@@ -200,7 +201,7 @@ def _print(found: Mapping[str, Seen]) -> None:
             more = f", {len(seen.pending)} pending" if seen.pending else ""
             more += f", {len(seen.census.orphans)} orphans" if seen.census.orphans else ""
             typer.secho(
-                f"{router}: {seen.services} services, {seen.rows} rows; "
+                f"{router}: {counted(seen.services, 'service')}, {counted(seen.rows, 'row')}; "
                 f"{len(drift) or 'no'} service{'s' * (len(drift) != 1)} with drift{more}",
                 bold=True,
             )

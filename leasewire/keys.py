@@ -71,7 +71,7 @@ def create(  # noqa: PLR0913 - a key has as many sides
     if as_json:
         print_json(shown)
     else:
-        print_fields(shown.items())
+        print_fields((name, _shown(value)) for name, value in shown.items())
         typer.echo("\nKeep key and signing secret now: they are not shown again.")
 
 
@@ -91,7 +91,7 @@ def list_(*, as_json: JsonOption = False) -> None:
         columns,
         (
             (
-                *(", ".join(v) if isinstance(v, list) else v for v in list(each.values())[:-1]),
+                *(_shown(value) for value in list(each.values())[:-1]),
                 local_time(str(each["created_at"])),
             )
             for each in found
@@ -114,6 +114,12 @@ def revoke(
         typer.echo(f"There is no key {key_id}; see `leasewire keys list`.", err=True)
         raise typer.Exit(1)
     typer.echo(f"Key {key_id} is revoked.")
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 def _keys() -> ApiKeys:

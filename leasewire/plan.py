@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, print_json
+from leasewire.printing import JsonOption, clean, counted, print_json
 from worker.convergence.first_contact import other_serial
 from worker.convergence.full_read import FullRead, read_fully
 from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
@@ -150,7 +150,10 @@ def print_seen(name: str, seen: Seen) -> None:
             f"nothing to write, {len(plan.waiting)} waiting" if plan.waiting else "nothing to write"
         )
     )
-    typer.secho(f"{name}: {seen.services} services, {seen.rows} rows; {summary}", bold=True)
+    typer.secho(
+        f"{name}: {counted(seen.services, 'service')}, {counted(seen.rows, 'row')}; {summary}",
+        bold=True,
+    )
     for mark, line in _lines(plan):
         typer.secho(f"{mark} {clean(line)}", fg=_COLOURS[mark])
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, NoReturn
@@ -20,7 +21,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.events import document_of
 from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.progress import Advance, progress_bar
-from leasewire.publish_one import EVENTS, command_of
+from leasewire.publish_one import EVENTS, command_of, flag_of
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.stamp import Stamped
@@ -58,6 +59,9 @@ class Group(TyperGroup):
     ) -> list[str]:
         """Put the word `file` before what names no event."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            alike = get_close_matches(args[0], self.commands, 1)
+            if alike and not Path(args[0]).exists():
+                ctx.fail(f"No event '{args[0]}', and no such file. Did you mean '{alike[0]}'?")
             args = ["file", *args]
         return super().parse_args(ctx, args)
 
@@ -152,7 +156,7 @@ def send(  # noqa: PLR0913 - as many options
                 return
             receipts = publisher.write(stamped, lane=lane)
         except BatchViolation as violation:
-            _end(BAD_INPUT, *(_line(events[index].where, p) for index, p in violation.problems))
+            _end(BAD_INPUT, *(_line(events[index], p) for index, p in violation.problems))
         except KeyRefused:
             raise  # told as for any other command
         except PublishFailed as error:
@@ -238,8 +242,11 @@ def _wait(context: Context, receipts: Sequence[Receipt], wait_s: float) -> dict[
     return said
 
 
-def _line(where: str, problem: Problem) -> str:
-    return f"{where}: {problem}"
+def _line(given: Given, problem: Problem) -> str:
+    flag = "" if isinstance(given.event, str) else flag_of(given.where, given.event, problem)
+    return (
+        f"{given.where}: {flag or (problem.pointer or 'event')} {problem.message} [{problem.code}]"
+    )
 
 
 def _end(code: int, *lines: str) -> NoReturn:

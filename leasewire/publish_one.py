@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from contracts import Problem
 from leasewire.actor import actor_of
 
 SOURCE: Final = "urn:leasewire:cli"
@@ -301,6 +302,21 @@ def event_of(name: str, given: Mapping[str, Any]) -> dict[str, object]:
     if event["source"] == SOURCE:
         event.setdefault("actor", actor_of(None))
     return event
+
+
+def flag_of(name: str, event: Mapping[str, Any], problem: Problem) -> str:
+    """The option that filled the place of a problem, with what was given; empty: none did."""
+    place = problem.pointer.removeprefix("/").replace("/", ".")
+    for option in (*EVENTS[name][1], *_COMMON):
+        if place != option.place and not place.startswith(f"{option.place}."):
+            continue
+        value: Any = event
+        for step in place.split("."):
+            value = value.get(step) if isinstance(value, Mapping) else None
+        if isinstance(value, str):
+            flags = {"pool": "--pool", "ipv4": "--address"}
+            return f"{flags.get(place.rpartition('.')[2], option.flag)} {value!r}"
+    return ""
 
 
 def _put(event: dict[str, Any], place: str, value: object) -> None:

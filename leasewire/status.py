@@ -35,7 +35,10 @@ def status_command(
     as_json: JsonOption = False,
     inventory: InventoryOption = None,
 ) -> None:
-    """Show how all is doing: Redis, workers, queues, journal, routers, what waits and is dead."""
+    """Show how all is doing: Redis, workers, queues, journal, routers, what waits and is dead.
+
+    Example: leasewire status --json
+    """
     context = Context(inventory)
     try:
         store = context.store
@@ -110,7 +113,7 @@ def _reasons(reasons: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tell_unavailable(error: StoreUnavailable, *, as_json: bool) -> None:
-    advice = "start it, or name another in LEASEWIRE_REDIS_URL"
+    advice = error.advice
     detail = f"Redis does not serve us: {error}"
     if isinstance(error, StoreRefused):
         url, login, _ = refusal(error.words, error.advice)

@@ -86,7 +86,10 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Say where it listens in JSON.")] = False,
 ) -> None:
-    """Run simulated RouterOS routers until SIGTERM or SIGINT."""
+    """Run simulated RouterOS routers until SIGTERM or SIGINT.
+
+    Example: leasewire simulator --user leasewire --demo-password
+    """
     faults: dict[str, object] = {"latency_ms": latency_ms, "service_ms": service_ms}
     switches: dict[str, object] = {"tagged_order": order.value}
     options = RouterOptions(
@@ -182,11 +185,13 @@ def _ready(
     text = f"RouterOS {options.version} (simulated) '{first['identity']}' on {first['host']}:"
     text += f" api {first['api_port']}, api-ssl {first['api_ssl_port']}"
     text += f", rest {first['rest_port']}" if first["rest_port"] else ""
-    text += f" sha256 {first['fingerprint_sha256']}"
+    if first["fingerprint_sha256"]:
+        text += f" sha256 {first['fingerprint_sha256']}"
     if len(routers) > 1:
         text += f"; and {len(routers) - 1} more"
     if options.certificate:
-        text += f"; certificate {options.certificate}"
+        none = options.certificate == "none"
+        text += "; without a certificate" if none else f"; certificate {options.certificate}"
     if control:
         text += f"; control {control}"
     return text

@@ -69,7 +69,16 @@ class RouterBlocked(LeasewireError):  # noqa: N818
 
 
 class StoreUnavailable(LeasewireError):  # noqa: N818
-    """Redis cannot be reached or refuses writes: nothing was changed; try again later."""
+    """Redis cannot be reached or refuses writes: nothing was changed; try again later.
+
+    Attributes:
+        advice: what a person is to do.
+    """
+
+    def __init__(self, words: str = "", advice: str = "") -> None:
+        super().__init__(words)
+        start = "start it (`leasewire up` brings one along)"
+        self.advice = advice or f"{start}, or name another in LEASEWIRE_REDIS_URL"
 
 
 class StoreRefused(StoreUnavailable):
@@ -84,9 +93,8 @@ class StoreRefused(StoreUnavailable):
     """
 
     def __init__(self, words: str, advice: str) -> None:
-        super().__init__(f"it refuses us: {words}")
+        super().__init__(f"it refuses us: {words}", advice)
         self.words = words
-        self.advice = advice
 
 
 class LeaseLost(LeasewireError):  # noqa: N818

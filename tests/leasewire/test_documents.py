@@ -56,6 +56,29 @@ def test_command_of_a_document_is_understood(arguments):
     command.make_context(command.name, words)
 
 
+def commands_below(command, name):
+    """Every command that does something, by the words that call it."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        return {name: command}
+    return {
+        path: found
+        for word, each in below.items()
+        for path, found in commands_below(each, f"{name} {word}").items()
+    }
+
+
+def test_every_help_has_an_example_of_its_command():
+    found = commands_below(typer.main.get_command(app), "leasewire")
+    assert len(found) > 80
+    without = [
+        name
+        for name, each in found.items()
+        if name.removesuffix(" file") not in " ".join(each.help.split())
+    ]
+    assert without == []
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_and_files_of_a_document_are_there(document):
     text = text_of(document)
@@ -76,3 +99,35 @@ def test_the_lab_of_the_compose_file_knows_its_source_and_its_listener():
     assert f'HTTPServer(("127.0.0.1", {port})' in text_of("deploy/lab/listener.py")
     for source in target.sources:
         assert f"--source {source}" in text_of("README.md")
+
+
+ACTS = {
+    "brake approve",
+    "brake expect",
+    "brake reject",
+    "routers hold",
+    "routers release",
+    "alerts dismiss",
+    "alerts mute",
+    "alerts unmute",
+    "dead-letters replay",
+    "outcomes replay",
+    "restore",
+    "services restore",
+}
+"""What a person names outright is done at once; all else shows first what it would do."""
+
+
+def test_what_is_worked_out_is_shown_before_it_is_done():
+    found = commands_below(typer.main.get_command(app), "leasewire")
+    options = {
+        name.removeprefix("leasewire "): {flag for each in command.params for flag in each.opts}
+        for name, command in found.items()
+        if not name.startswith("leasewire publish")
+    }
+    at_once = {
+        name
+        for name, flags in options.items()
+        if "--actor" in flags and not flags & {"--apply", "--yes"}
+    }
+    assert at_once == ACTS

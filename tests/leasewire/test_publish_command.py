@@ -202,6 +202,21 @@ def test_without_redis_the_exit_code_is_3_and_says_what_to_do():
 
 
 @pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("mac-changed --mac 00:11:22:33:44", "mac-changed: --mac '00:11:22:33:44' is not a MAC"),
+        ("address-changed --address 1.2.3", "address-changed: --address '1.2.3' is not an"),
+        ("moved --router R1 --time noon", "moved: --time 'noon' is not a time"),
+        ("mac-change --mac x", "Did you mean 'mac-changed'?"),
+    ],
+)
+def test_a_mistake_names_the_option_and_what_was_given(given, said):
+    done = publish(*given.split(), "--service", "SVC-1", "--dry-run")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["no-such-file"], "no-such-file: cannot be read: No such file"),

@@ -49,6 +49,15 @@ def test_it_says_one_line_for_people(start):
     assert process.returncode == 0
 
 
+def test_a_router_without_a_certificate_is_said_to_have_none(start):
+    process = start("--demo-password", "--certificate", "none")
+    line = process.stdout.readline()
+    assert line.endswith("; without a certificate\n")
+    assert "sha256" not in line
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

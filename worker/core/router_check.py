@@ -146,7 +146,7 @@ def _clock(seen: RouterSettings) -> Iterator[CheckLine]:
         advice = "Set up /system/ntp/client: times in its log and certificates are told by it"
         yield CheckLine("warn", "clock", words, advice)
     else:
-        yield CheckLine("ok", "clock", f"right to {abs(off_s)} s")
+        yield CheckLine("ok", "clock", f"within {abs(off_s)} s of ours")
 
 
 def clock_of(row: Row) -> datetime | None:

@@ -50,15 +50,26 @@ def store_errors() -> Iterator[None]:
         exceptions.ReadOnlyError,
         exceptions.OutOfMemoryError,
     ) as error:
-        raise StoreUnavailable(str(error)) from error
+        raise StoreUnavailable(str(error), _advice(error)) from error
     except exceptions.ResponseError as error:
         if isinstance(error, exceptions.NoPermissionError) or str(error).startswith(_DENIED):
             rights = "deploy/redis/users.acl (see `leasewire deploy-files`)"
             advice = f"give our user of Redis the rights of {rights}"
             raise StoreRefused(str(error), advice) from error
         if str(error).startswith(_PASSING):
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailable(str(error), _advice(error)) from error
         raise
+
+
+def _advice(error: Exception) -> str:
+    """What to do where Redis is there and only takes no writes; else empty."""
+    if isinstance(error, exceptions.OutOfMemoryError) or str(error).startswith("OOM"):
+        return "raise maxmemory, or let the workers drain it"
+    if isinstance(error, exceptions.ReadOnlyError):
+        return "this is a read-only replica: name the primary in LEASEWIRE_REDIS_URL"
+    if str(error).startswith("MISCONF"):
+        return "make room on its disk; its log says more"
+    return ""
 
 
 def redis_now_ms(client: redis.Redis) -> int:
