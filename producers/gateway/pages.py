@@ -26,7 +26,7 @@ summary{cursor:pointer}
 """
 """Nothing else of a page is let in: see `page_routes.py`."""
 
-_ADVICE: Final[Mapping[Kind, str]] = {
+ADVICE: Final[Mapping[Kind, str]] = {
     "malformed": "Mend the request: the detail names what cannot be read.",
     "invalid-event": "Mend the events that `errors` names; nothing was taken in.",
     "unsupported-type": "Use a type that /v1/schemas lists.",
@@ -41,6 +41,8 @@ _ADVICE: Final[Mapping[Kind, str]] = {
     "conflict": "Look at it again, and decide anew.",
     "cursor-too-old": "Read the state of the services, then begin without a cursor.",
     "too-large": "Send several smaller requests.",
+    "head-too-large": "Send fewer or shorter headers, and no long path.",
+    "too-slow": "Send the whole request within the time that the detail names; repeating is safe.",
     "unsupported-media-type": "Send `application/cloudevents+json`, or another that is documented.",
     "rate-limited": "Wait as long as `Retry-After` says; send the same again with the same id.",
     "overloaded": "Wait as long as `Retry-After` says; send the same again with the same id.",
@@ -67,7 +69,7 @@ def problem(kind: Kind) -> str:
     return _page(
         title,
         f"<h1>{escape(title)}</h1><p>Problem <code>{kind}</code>, status {status.value}.</p>"
-        f'<p>{_inline(_ADVICE[kind])}</p><p><a href="/docs#problems">All problems</a></p>',
+        f'<p>{_inline(ADVICE.get(kind, ""))}</p><p><a href="/docs#problems">All problems</a></p>',
     )
 
 
@@ -144,7 +146,7 @@ def _problems() -> str:
         (
             f'<a href="/problems/{kind}"><code>{kind}</code></a>',
             str(status.value),
-            f"{escape(title)}. {_inline(_ADVICE[kind])}",
+            f"{escape(title)}. {_inline(ADVICE.get(kind, ''))}",
         )
         for kind, (status, title) in KINDS.items()
     )

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from producers.gateway.pages import ADVICE
 from producers.gateway.problems import KINDS
 from producers.gateway.states import EVENT_STATES
 from tests.gateway.asking import refusal
@@ -98,7 +99,9 @@ def test_the_page_for_integrators_tells_all_that_the_document_does(read, gateway
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_type_of_each_problem_is_a_page(read, kind):
-    assert str(KINDS[kind][0].value) in read(f"/problems/{kind}").text
+    text = unescape(read(f"/problems/{kind}").text)
+    assert str(KINDS[kind][0].value) in text
+    assert ADVICE[kind].split("`", maxsplit=1)[0] in text
 
 
 def test_other_problems_there_are_none(gateway):
