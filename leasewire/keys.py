@@ -1,5 +1,6 @@
 """`leasewire keys`: who may publish and read over HTTP."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -7,9 +8,10 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from contracts.envelope import Source
-from leasewire.context import Context
+from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, local_time, print_fields, print_json, print_table
 from producers.gateway.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, Scope
+from worker.errors import ConfigurationError
 from worker.store.connection import store_errors
 
 app = typer.Typer(no_args_is_help=True, help="API keys of the gateway.")
@@ -36,7 +38,11 @@ def create(  # noqa: PLR0913 - a key has as many sides
     signed: Annotated[
         bool, typer.Option("--signed", help="What it publishes must be signed.")
     ] = False,
+    only_key: Annotated[
+        bool, typer.Option("--only-key", help="Print the key and nothing else, for scripts.")
+    ] = False,
     as_json: JsonOption = False,
+    inventory: InventoryOption = None,
 ) -> None:
     """Make a key. It is shown once: Redis keeps only a hash of it.
 
@@ -45,6 +51,9 @@ def create(  # noqa: PLR0913 - a key has as many sides
 
     Example: leasewire keys create billing --source urn:isp:bss:example
     """
+    if only_key and as_json:
+        typer.echo("Choose --only-key or --json.", err=True)
+        raise typer.Exit(_BAD_INPUT)
     scopes = scope or [Scope.PUBLISH, Scope.READ]
     if not source and set(scopes) != {Scope.OPS}:
         typer.echo("Say which sources it speaks for: --source URN; only ops needs none.", err=True)
@@ -55,8 +64,10 @@ def create(  # noqa: PLR0913 - a key has as many sides
         except ValidationError:
             typer.echo(f"--source {each}: write a URI, as urn:isp:bss:example", err=True)
             raise typer.Exit(_BAD_INPUT) from None
+    context = Context(inventory)
+    _warn_of_unknown(context, source or ())
     with store_errors():
-        made = _keys().create(
+        made = _keys(context).create(
             name,
             source or (),
             scopes,
@@ -68,7 +79,9 @@ def create(  # noqa: PLR0913 - a key has as many sides
         "key": made.token,
         "signing_secret": made.key.signing_secret,
     }
-    if as_json:
+    if only_key:
+        typer.echo(made.token)
+    elif as_json:
         print_json(shown)
     else:
         print_fields((name, _shown(value)) for name, value in shown.items())
@@ -122,8 +135,24 @@ def _shown(value: object) -> object:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
-def _keys() -> ApiKeys:
-    context = Context()
+def _warn_of_unknown(context: Context, sources: Sequence[str]) -> None:
+    """Say which sources the inventory does not know; without an inventory nothing is said."""
+    path = context.settings.inventory
+    if not sources or not path.exists():
+        return
+    try:
+        known = context.inventory.sources
+    except ConfigurationError as error:
+        typer.echo(f"Warning: sources were not checked: {error}", err=True)
+        return
+    for each in sources:
+        if each not in known:
+            words = "its events are refused until it is"
+            typer.echo(f"Warning: {each} is in no [sources] of {path}: {words}.", err=True)
+
+
+def _keys(context: Context | None = None) -> ApiKeys:
+    context = context or Context()
     return ApiKeys(context.store.client, context.settings.key_prefix)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from leasewire.printing import (
 )
 from leasewire.stopping import asked_to_stop, run_until_stopped
 from producers.gateway.signatures import new_secret
-from producers.outcomes.cloudevent import outcome_event
+from producers.outcomes.cloudevent import outcome_event, trial_event
 from producers.outcomes.deliveries import Deliveries, Undelivered
 from producers.outcomes.feed import CursorTooOld, FeedEvent
 from producers.outcomes.targets import Target, TargetsError, load_targets
@@ -38,6 +39,7 @@ from worker.store.store import Store
 if TYPE_CHECKING:
     from producers.outcomes.courier import Courier
     from producers.outcomes.delivering import Delivering
+    from producers.outcomes.posting import Answer
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks to the BSS: what became of its events.")
 
@@ -154,6 +156,37 @@ def replay(  # noqa: PLR0913 - as many options
         raise typer.Exit(1)
 
 
+@app.command("test")
+def trial_command(
+    target: TargetArgument, *, as_json: JsonOption = False, inventory: InventoryOption = None
+) -> None:
+    """Send a signed test outcome to a target now, once, and say what it answered.
+
+    Its type is leasewire.outcome.test.v1. The exit code is 1 where the target did not take it.
+
+    Example: leasewire outcomes test billing
+    """
+    context = Context(inventory)
+    _named(context, target)
+    (found,) = (each for each in targets_of(context) if each.name == target)
+    moment = round(time.time() * 1000)
+    event = trial_event(
+        secrets.token_hex(8),
+        context.inventory.installation,
+        utc_time(moment) or "",
+        found.sources[0],
+    )
+    answer = asyncio.run(_posted(found, event, moment // 1000))
+    taken = answer.verdict == "taken"
+    if as_json:
+        said = {"target": target, "id": event["id"], "taken": taken, "answer": answer.words}
+        print_json(said)
+    else:
+        typer.echo(f"{target}: {event['id']} was {'' if taken else 'not '}taken: {answer.words}")
+    if not taken:
+        raise typer.Exit(1)
+
+
 @app.command()
 def secret() -> None:
     """Make a secret for the signatures of a target: for its secret_file, and for the BSS.
@@ -210,6 +243,17 @@ def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Deliver
 
     with Delivering(couriers) as running:
         yield running
+
+
+async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "Answer":
+    # An HTTP client takes a while to import, and other commands need none.
+    from producers.outcomes.posting import Poster  # noqa: PLC0415 - see above
+
+    poster = Poster(target)
+    try:
+        return await poster.post(event, now_s)
+    finally:
+        await poster.close()
 
 
 class StoreFeed:

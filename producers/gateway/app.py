@@ -28,6 +28,7 @@ from producers.gateway.limits import Depth, Rates
 from producers.gateway.open_routes import OpenRoutes, tagged
 from producers.gateway.ops_routes import OpsRoutes
 from producers.gateway.outcome_routes import OutcomeRoutes
+from producers.gateway.page_routes import PageRoutes
 from producers.gateway.ports import ReadFailed, Records
 from producers.gateway.problems import MEDIA_TYPE, Kind, Refused, overloaded
 from producers.gateway.read_routes import ReadRoutes
@@ -45,7 +46,7 @@ Hand in provisioning events as CloudEvents 1.0, and hear what became of them.
 Every request but health and schemas needs `Authorization: Bearer` and a key of
 `leasewire keys create`. The examples are of source `urn:isp:bss:example`: give the key that
 source to try them. Errors are RFC 9457 problems; 429 and 503 say in `Retry-After` when to come
-again.
+again. `/docs` is a page with all of this.
 """
 _BEGINNING = 40
 
@@ -122,6 +123,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     operating = (OpsRoutes(access, records), HoldRoutes(access, records))
     for part in (events, *reading, *operating):
         app.include_router(part.router(), dependencies=named)
+    app.include_router(PageRoutes(app.openapi).router())
     complete(app.openapi())
     # Written once: its 100 kB were rendered for whoever asked, and others waited.
     document = json.dumps(app.openapi(), separators=(",", ":")).encode()

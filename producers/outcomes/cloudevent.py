@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 TYPE: Final = "leasewire.outcome.{state}.v1"
+TEST: Final = "leasewire.outcome.test.v1"
+"""A person tries whether a target takes what it is sent: no event is meant."""
 MISSED: Final = "leasewire.outcome.missed.v1"
 """Some were let go before they could be delivered: read the state of services instead."""
 
@@ -44,5 +46,29 @@ def missed_event(after: str, installation: str, time: str) -> dict[str, Any]:
             "detail": "outcomes after this cursor were let go before they could be delivered: "
             "GET /v1/services/{id} says what is",
             "cursor": after,
+        },
+    }
+
+
+def trial_event(token: str, installation: str, time: str, source: str) -> dict[str, Any]:
+    """An outcome of no event, for a person who tries a target.
+
+    Args:
+        token: makes its id one of its own.
+        installation: whose.
+        time: in RFC 3339.
+        source: one of the target's.
+    """
+    return {
+        "specversion": "1.0",
+        "id": f"test-{token}",
+        "source": f"urn:leasewire:{installation}",
+        "type": TEST,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": {
+            "state": "test",
+            "source": source,
+            "detail": "sent by `leasewire outcomes test`: no event is meant",
         },
     }

@@ -28,7 +28,7 @@ class Answer(NamedTuple):
     Attributes:
         verdict: `taken`; `away`: the target could not be reached or wants rest; `refused`: it
             answered, and did not take this item.
-        words: why not, without the URL, which may hold a secret.
+        words: how it was answered, or why not; without the URL, which may hold a secret.
         rest_s: as long the target asked for rest; 0: it did not.
     """
 
@@ -91,9 +91,9 @@ class Poster:
 
 def _answer_of(answer: httpx.Response) -> Answer:
     status = answer.status_code
-    if answer.is_success:
-        return Answer("taken")
     words = f"answered {status}"
+    if answer.is_success:
+        return Answer("taken", words)
     if answer.is_redirect:
         words += ": redirects are not followed"
     rest = answer.headers.get("retry-after", "")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import get_args
 
 import jsonschema
@@ -18,6 +19,7 @@ from worker.core.record import Status
 
 pytestmark = pytest.mark.redis
 
+README = Path(__file__).parents[2] / "producers" / "gateway" / "README.md"
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
 
@@ -126,3 +128,10 @@ def test_answers_have_no_field_that_the_document_does_not_name(gateway, document
         assert any(value for value in answer.json().values()) or name == "Holds", name
         validator(document, name, closed=True).validate(answer.json())
     validator(document, "Event", closed=True).validate(journaled.json())
+
+
+def test_the_readme_marks_the_states_as_the_document_does():
+    text = README.read_text()
+    for name, state in EVENT_STATES.items():
+        mark = "yes" if state.final else "no"
+        assert f"| `{name}` | {mark} | {state.words} |" in text

@@ -53,3 +53,27 @@ def test_a_key_that_speaks_for_nobody_is_refused(leasewire, arguments):
 
 def test_a_key_for_operations_needs_no_source(leasewire):
     assert leasewire("keys", "create", "noc", "--scope", "ops").code == 0
+
+
+def test_only_the_key_can_be_printed(leasewire):
+    done = leasewire(*CREATE[:-1], "--only-key")
+    assert done.code == 0
+    (listed,) = leasewire("keys", "list", "--json").document["keys"]
+    assert done.out.split("_")[:2] == ["lw", listed["id"]]
+    assert done.out.count("\n") == 1
+    both = leasewire(*CREATE, "--only-key")
+    assert both.code == 2
+    assert "--json" in both.err
+
+
+def test_a_source_that_the_inventory_does_not_know_is_warned_of(leasewire, tmp_path):
+    no_inventory = leasewire(*CREATE)
+    assert (no_inventory.code, no_inventory.err) == (0, "")
+    (tmp_path / "routers.toml").write_text(
+        '[installation]\nid = "acme"\n[sources."urn:isp:bss:known"]\norder = "revisions"\n'
+    )
+    done = leasewire(*CREATE)
+    assert done.code == 0
+    assert "urn:isp:bss:test is in no [sources] of" in done.err
+    assert done.document["key"]
+    assert leasewire(*CREATE[:4], "urn:isp:bss:known", "--json").err == ""

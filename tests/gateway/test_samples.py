@@ -1,0 +1,102 @@
+"""The samples for integrators, run as they stand, in each language whose interpreter is here."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from importlib.resources import files
+
+import pytest
+
+from contracts import event_key
+from producers.gateway.signatures import new_secret, sign
+from producers.gateway.states import EVENT_STATES
+from tests import builders
+from tests.gateway.test_reading import fold
+from tests.waiting import eventually
+from worker.core.outcome import Outcome
+from worker.store.records import ServiceCommit
+
+pytestmark = pytest.mark.redis
+
+FOLDER = files("producers.gateway") / "samples"
+INTERPRETERS = {"client.py": sys.executable, "client.js": "node", "client.php": "php"}
+
+
+@pytest.fixture(params=sorted(INTERPRETERS))
+def command(request):
+    interpreter = shutil.which(INTERPRETERS[request.param])
+    if interpreter is None:
+        pytest.skip(f"there is no {INTERPRETERS[request.param]} here")
+    return [interpreter, str(FOLDER / request.param)]
+
+
+@pytest.fixture
+def environment(gateway):
+    return {
+        "PATH": os.environ["PATH"],
+        "LEASEWIRE_URL": gateway.url,
+        "LEASEWIRE_KEY": gateway.key().token,
+        "WEBHOOK_SECRET": new_secret(),
+    }
+
+
+def test_an_event_is_published_and_waited_for(gateway, command, environment):
+    event = builders.activated("SVC-1", id_="e-1")
+    with subprocess.Popen(
+        [*command, "publish"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    ) as sample:
+        sample.stdin.write(json.dumps(event))
+        sample.stdin.close()
+        eventually(lambda: gateway.journaled() == 1, "it is in the journal")
+        fold(gateway, event)
+        at_ms = gateway.store.records.now_ms()
+        key = event_key(event["source"], "e-1")
+        said = Outcome(key, "e-1", event["source"], event["type"], "SVC-1", "applied", at_ms=at_ms)
+        gateway.store.records.commit([ServiceCommit("", outcomes=[said])], at_ms)
+        assert sample.stdout.read() == "applied\n"
+        assert sample.wait(30) == 0
+
+
+def test_what_is_wrong_with_an_event_is_shown(command, environment):
+    event = builders.activated("SVC-1", mac="01:00:5E:00:53:01")
+    done = subprocess.run(
+        [*command, "publish"],
+        input=json.dumps(event),
+        capture_output=True,
+        env=environment,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "invalid-event" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "ago_s", "code"), [("", 0, 0), (" ", 0, 1), ("", 301, 1), ("", -310, 1)]
+)
+def test_a_webhook_is_checked(command, environment, change, ago_s, code):
+    body, now_s = '{"data": "Zürich"}'.encode(), int(time.time()) - ago_s
+    signature = "v1,AAAA " + sign(environment["WEBHOOK_SECRET"], "outcome-1-0", now_s, body)
+    done = subprocess.run(
+        [*command, "verify", "outcome-1-0", str(now_s), signature],
+        input=body + change.encode(),
+        capture_output=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(INTERPRETERS))
+def test_a_sample_knows_every_final_state_of_an_event(name):
+    text = (FOLDER / name).read_text()
+    for state, said in EVENT_STATES.items():
+        if state != "in-use":  # of the feed alone
+            assert ((f'"{state}"' in text) or (f"'{state}'" in text)) == said.final, state

@@ -1,0 +1,71 @@
+"""`leasewire outcomes test TARGET`: one signed outcome now, and what the receiver says to it."""
+
+import json
+import socket
+
+import pytest
+from typer.testing import CliRunner
+
+from leasewire import cli
+from tests import builders
+
+INVENTORY = f"""\
+[installation]
+id = "acme"
+[sources."{builders.SOURCE}"]
+order = "revisions"
+"""
+
+
+@pytest.fixture
+def send(quiet_logging, secret, tmp_path, monkeypatch):
+    """Sends one to a port; nothing of Redis is needed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBHOOK_SECRET", secret)
+    monkeypatch.setenv("LEASEWIRE_REDIS_URL", "redis://127.0.0.1:1/0")
+    (tmp_path / "routers.toml").write_text(INVENTORY)
+
+    def send(port, *more):
+        (tmp_path / "outcomes.toml").write_text(f"""\
+[targets.billing]
+url = "http://127.0.0.1:{port}/hook"
+sources = ["{builders.SOURCE}"]
+secret_env = "WEBHOOK_SECRET"
+""")
+        return CliRunner().invoke(cli.app, ["outcomes", "test", "billing", *more])
+
+    return send
+
+
+def test_a_receiver_that_takes_it_hears_a_signed_outcome_of_no_event(send, receiver):
+    done = send(receiver.port)
+    assert done.exit_code == 0, done.output
+    assert "answered 200" in done.output
+    (event,) = receiver.taken  # which has checked the signature
+    assert event["type"] == "leasewire.outcome.test.v1"
+    assert event["data"] == {
+        "state": "test",
+        "source": builders.SOURCE,
+        "detail": "sent by `leasewire outcomes test`: no event is meant",
+    }
+    again = send(receiver.port, "--json")
+    said = json.loads(again.stdout)
+    assert (said["target"], said["taken"], said["answer"]) == ("billing", True, "answered 200")
+    assert said["id"] == receiver.taken[1]["id"] != event["id"]
+
+
+@pytest.mark.parametrize("status", [302, 401, 500, 503])
+def test_what_another_answer_was_is_said(send, receiver, status):
+    receiver.answers = lambda _: (status, {})
+    done = send(receiver.port)
+    assert done.exit_code == 1
+    assert f"answered {status}" in done.output
+    assert len(receiver.attempts) == 1
+
+
+def test_a_receiver_that_is_away_is_said_to_be(send):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        done = send(nobody.getsockname()[1])
+    assert done.exit_code == 1
+    assert "cannot be reached" in done.output
