@@ -5,6 +5,7 @@ import pytest
 from producers.gateway.api_keys import Scope
 from tests.brake.floor import Floor
 from tests.gateway.asking import refusal
+from tests.gateway.test_document import validator
 
 pytestmark = pytest.mark.redis
 IDS = [f"S{i}" for i in range(8)]
@@ -20,7 +21,9 @@ def floor(gateway):
 
 def test_approval_names_the_digest_of_the_list(gateway, floor):
     client = gateway.client(Scope.OPS)
-    (hold,) = client.get("/v1/holds").json()["holds"]
+    answer = client.get("/v1/holds").json()
+    validator(client.get("/openapi.json").json(), "Holds", closed=True).validate(answer)
+    (hold,) = answer["holds"]
     assert hold["kinds"] == {"cancelled": 8}
     assert {each["service"] for each in hold["services"]} == set(IDS)
     path = f"/v1/holds/{hold['id']}/approve"
