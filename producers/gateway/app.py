@@ -123,10 +123,12 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     operating = (OpsRoutes(access, records), HoldRoutes(access, records))
     for part in (events, *reading, *operating):
         app.include_router(part.router(), dependencies=named)
-    app.include_router(PageRoutes(app.openapi).router())
-    complete(app.openapi())
+    openapi_document = app.openapi()
+    complete(openapi_document)
+    # Kept: FastAPI makes another, unfinished one as soon as a route is added.
+    app.include_router(PageRoutes(openapi_document).router())
     # Written once: its 100 kB were rendered for whoever asked, and others waited.
-    document = json.dumps(app.openapi(), separators=(",", ":")).encode()
+    document = json.dumps(openapi_document, separators=(",", ":")).encode()
 
     async def described(request: Request) -> Response:
         return tagged(request, document, "application/json")

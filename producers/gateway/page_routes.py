@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.resources import files
 from typing import Annotated, Any, Final
@@ -28,10 +28,10 @@ class PageRoutes:
     """Pages that are made once.
 
     Args:
-        document: gives the OpenAPI document, finished by the time that the first request comes.
+        document: the finished OpenAPI document.
     """
 
-    def __init__(self, document: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self._front = pages.front()
         self._problems: dict[str, str] = {kind: pages.problem(kind) for kind in KINDS}
@@ -44,7 +44,7 @@ class PageRoutes:
             for each in sorted(folder.iterdir(), key=lambda each: each.name)
             if each.name.startswith("client.")
         }
-        return pages.docs(self._document(), samples)
+        return pages.docs(self._document, samples)
 
     def router(self) -> APIRouter:
         """The routes; the document, which is for programs, does not name them."""
