@@ -21,12 +21,12 @@ from leasewire.context import Context, InventoryOption
 from leasewire.events import document_of
 from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.progress import Advance, progress_bar
+from leasewire.publish_check import look_at
 from leasewire.publish_one import EVENTS, command_of, flag_of
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.stamp import Stamped
 from worker.core.outcome import FINAL, Outcome
-from worker.errors import ConfigurationError
 
 BAD_INPUT: Final = 2
 OUT_OF_REACH: Final = 3
@@ -150,7 +150,7 @@ def send(  # noqa: PLR0913 - as many options
         try:
             with progress_bar("checking", len(events)) as advance:
                 stamped = publisher.check(_counted(events, advance))
-            _look_at(context, stamped)
+            look_at(context, stamped, named=inventory is not None)
             if dry_run:
                 _show_checked(stamped, as_json=as_json)
                 return
@@ -188,35 +188,6 @@ def _counted(events: Sequence[Given], advance: Advance) -> Iterator[str | dict[s
     for each in events:
         yield each.event
         advance(1)
-
-
-def _look_at(context: Context, stamped: Sequence[Stamped]) -> None:
-    """Say at once what the inventory knows better; where there is none the workers say it.
-
-    Raises:
-        typer.Exit: 2 for a source of which every event would be rejected.
-    """
-    try:
-        found = context.inventory
-    except ConfigurationError:
-        return  # this may be another machine than the workers': then they alone can tell
-    path = context.settings.inventory
-    sources = {str(each.event["source"]) for each in stamped} - found.sources.keys()
-    if sources:
-        _end(
-            BAD_INPUT,
-            f"{', '.join(sorted(sources))} is not in [sources] of {path}: nothing was published.",
-        )
-    routers = {name for each in stamped if (name := _router(each.event))} - found.routers.keys()
-    for name in sorted(routers):
-        words = f"! router {name} is not in {path}: its services wait until it is there"
-        typer.secho(clean(words), fg="yellow", err=True)
-
-
-def _router(event: Mapping[str, Any]) -> str | None:
-    data = event["data"]
-    access = data.get("access") or (data.get("service") or {}).get("access") or {}
-    return access.get("router")
 
 
 def _is_over(outcome: Outcome | None) -> bool:

@@ -10,7 +10,7 @@ from contracts import event_key, parse_event
 from contracts.names import journal_body
 from leasewire.actor import actor_of
 from leasewire.publish_one import EVENTS, event_of
-from tests.builders import activated
+from tests.builders import SOURCE, activated
 
 EVENT = {
     "id": "e-1",
@@ -180,6 +180,17 @@ def test_an_unknown_source_is_said_at_once(world, leasewire):
     assert refused.code == 2
     assert "urn:nobody is not in [sources] of routers.toml: nothing was published" in refused.err
     assert world.context.store.journal.depth("events") == 0
+
+
+@pytest.mark.redis
+@pytest.mark.router
+def test_an_event_that_lacks_its_revision_is_warned_of(world, leasewire):
+    cancelling = ("publish", "cancelled", "--service", "SVC-1", "--source", SOURCE, "--dry-run")
+    warned = leasewire(*cancelling, "--id", "e-7")
+    assert warned.code == 0
+    assert "! 1 event without data.revision, as e-7: of a source that counts" in warned.err
+    for more in (("--revision", "3"), ("--source", "urn:leasewire:cli")):
+        assert leasewire(*cancelling, *more).err == ""
 
 
 @pytest.mark.redis

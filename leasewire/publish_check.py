@@ -1,0 +1,63 @@
+"""What `leasewire publish` can tell of events by the inventory, before anything is published.
+
+Who calls it: `publish.py`. What must never enter it: rules of the contract, which come before.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+import typer
+
+from leasewire.context import Context
+from leasewire.printing import clean, counted
+from producers.stamp import Stamped
+from worker.errors import ConfigurationError
+
+BAD_INPUT: Final = 2
+
+
+def look_at(context: Context, stamped: Sequence[Stamped], *, named: bool) -> None:
+    """Say at once what the inventory knows better; where there is none the workers say it.
+
+    Raises:
+        typer.Exit: 2 for a source of which every event would be rejected.
+    """
+    try:
+        found = context.inventory
+    except ConfigurationError:
+        if named:
+            raise
+        return  # this may be another machine than the workers': then they alone can tell
+    path = context.settings.inventory
+    sources = {str(each.event["source"]) for each in stamped} - found.sources.keys()
+    if sources:
+        words = (
+            f"{', '.join(sorted(sources))} is not in [sources] of {path}: nothing was published."
+        )
+        typer.echo(clean(words), err=True)
+        raise typer.Exit(BAD_INPUT)
+    counting = {name for name, each in found.sources.items() if each.order == "revisions"}
+    operators = {name for name, each in found.sources.items() if "override" in each.scopes}
+    without = [each for each in stamped if _lacks_revision(each, counting - operators)]
+    if without:
+        words = f"! {counted(len(without), 'event')} without data.revision, as {without[0].id}: of"
+        words = f"{words} a source that counts revisions such events are rejected"
+        typer.secho(clean(words), fg="yellow", err=True)
+    routers = {name for each in stamped if (name := _router(each.event))} - found.routers.keys()
+    for name in sorted(routers):
+        words = f"! router {name} is not in {path}: its services wait until it is there"
+        typer.secho(clean(words), fg="yellow", err=True)
+
+
+def _lacks_revision(stamped: Stamped, counting: AbstractSet[str]) -> bool:
+    event: Mapping[str, Any] = stamped.event
+    needed = "service_id" in event["data"] and "withdraws" not in event["data"]
+    versioned = "revision" in event["data"] or "asof" in event
+    return event["source"] in counting and needed and not versioned
+
+
+def _router(event: Mapping[str, Any]) -> str | None:
+    data = event["data"]
+    access = data.get("access") or (data.get("service") or {}).get("access") or {}
+    return access.get("router")
