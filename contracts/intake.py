@@ -10,7 +10,7 @@ REOPENS: Final = 0.8
 """Share of the limit below which intake opens again: not at each event that leaves."""
 
 
-def is_closed(depth: int, limit: int, *, closed: bool) -> bool:
+def is_closed(depth: float, limit: float, *, closed: bool) -> bool:
     """Whether nothing is to be taken in.
 
     Args:

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 
 from leasewire.figures import Figures
 from leasewire.metric_families import families
+from producers.urls import is_this_host
 from worker.errors import StoreUnavailable
 
 log = structlog.get_logger("metrics")
@@ -150,6 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SILENT_S
 
     def do_GET(self) -> None:
+        if not self._is_meant():
+            self._say(HTTPStatus.MISDIRECTED_REQUEST, b"ask this host by its address\n")
+            return
         match urlsplit(self.path).path:
             case "/metrics":
                 self._tell_figures()
@@ -159,6 +163,16 @@ class _Handler(BaseHTTPRequestHandler):
                 self._say(HTTPStatus.OK, _HINT)
             case _:
                 self._say(HTTPStatus.NOT_FOUND, _HINT)
+
+    def _is_meant(self) -> bool:
+        """A page in a browser here may reach us by a name of its own, and must not read."""
+        if not is_this_host(str(self.server.server_address[0])):
+            return True
+        try:
+            host = urlsplit(f"//{self.headers.get('Host', 'localhost')}").hostname or ""
+        except ValueError:
+            return False
+        return is_this_host(host)
 
     def _tell_figures(self) -> None:
         encode, kind = choose_encoder(self.headers.get("Accept", ""))

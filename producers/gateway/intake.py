@@ -43,7 +43,7 @@ class Taken(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """What one write did: the receipts by event key, who came before, and why it ended early."""
+    """What one write did: the receipts by event key, who came before, and why others have none."""
 
     receipts: Mapping[str, Receipt]
     known: Collection[str] = ()
@@ -156,6 +156,8 @@ class Intake:
         try:
             if not self._depth.room():
                 return _Written({}, failure=self._depth.words)
+            crowding = self._depth.crowding()
+            events = [each for each in events if each.source not in crowding]
             known = self._known([each.key for each in events])
             reused = {e.key for e in events if _is_another(e, known)}
             fresh = [each for each in events if each.key not in reused]
@@ -175,7 +177,8 @@ class Intake:
             return _Written(done, failure=_words(error))
         except (RedisError, ReadFailed) as error:
             return _Written({}, failure=told(error))
-        return _Written({receipt.event_key: receipt for receipt in receipts}, known)
+        done = {receipt.event_key: receipt for receipt in receipts}
+        return _Written(done, known, self._depth.words_for_sources)
 
 
 def _is_another(event: Stamped, known: Mapping[str, str]) -> bool:

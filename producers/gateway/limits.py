@@ -4,15 +4,17 @@ Who calls it: the gateway. "Too many" for a rate is the caller's affair (429), a
 ours (503).
 """
 
+import json
 import math
+from collections import Counter
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from contracts.intake import is_closed
+from contracts.intake import REOPENS, is_closed
 from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, Lane, journal_body
 from producers.gateway.problems import Refused
 from producers.gateway.redis_keys import probe
@@ -21,6 +23,12 @@ from producers.redis_words import refuses_us
 
 _MOST_BUCKETS: Final = 10_000
 """Strangers are told apart by their addresses, of which there is no end."""
+
+
+SOURCES_SHARE: Final = 0.5
+"""Of the depth that one source may hold: the backlog of one must not close intake for all."""
+_SAMPLE: Final = 200
+_LOOK_EVERY_S: Final = 1.0
 
 
 class Limited(Protocol):
@@ -88,6 +96,9 @@ class Depth:
         self._limit = limit
         self._lane = lane
         self._closed = False
+        self._depth = 0
+        self._crowding: frozenset[str] = frozenset()
+        self._looked_at = 0.0
 
     def room(self) -> bool:
         """Look at the journal; after it was full there is room again below `REOPENS`.
@@ -95,9 +106,39 @@ class Depth:
         Raises:
             RedisError: it cannot be looked at.
         """
-        depth = self._redis.hlen(journal_body(self._prefix, self._lane))
-        self._closed = is_closed(depth, self._limit, closed=self._closed)
+        self._depth = self._redis.hlen(journal_body(self._prefix, self._lane))
+        self._closed = is_closed(self._depth, self._limit, closed=self._closed)
         return not self._closed
+
+    def crowding(self) -> frozenset[str]:
+        """Sources of which half of the limit waits at the last `room`, to a few per cent.
+
+        Each of them is let in again when less than `REOPENS` of that waits. Imports are of one
+        source each, and nobody waits for them: in their lane there is none.
+
+        Raises:
+            RedisError: it cannot be looked at.
+        """
+        share = self._limit * SOURCES_SHARE
+        if self._lane != QUEUE_EVENTS or self._depth < share * REOPENS:
+            self._crowding = frozenset()
+        elif monotonic() - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = monotonic()
+            held = self._held_by_sources()
+            self._crowding = frozenset(
+                source
+                for source, depth in held.items()
+                if is_closed(depth, share, closed=source in self._crowding)
+            )
+        return self._crowding
+
+    def _held_by_sources(self) -> dict[str, float]:
+        """How many events of each source wait, by a sample: counting all would hold Redis up."""
+        body = journal_body(self._prefix, self._lane)
+        keys = cast("list[str]", self._redis.hrandfield(body, _SAMPLE))
+        texts = [text for text in self._redis.hmget(body, keys) if text] if keys else []
+        counts = Counter(str(json.loads(text)["source"]) for text in texts)
+        return {source: n / len(texts) * self._depth for source, n in counts.items()}
 
     def look(self) -> bool:
         """Write to Redis, and say whether there is room.
@@ -115,6 +156,11 @@ class Depth:
         except RedisError as error:
             words = told(error)
             return words if refuses_us(error) else f"{words}: {type(error).__name__}"
+
+    @property
+    def words_for_sources(self) -> str:
+        """What to say to a source that crowds others."""
+        return f"half of the events that may wait in the journal of {self._lane} are of this source"
 
     @property
     def words(self) -> str:

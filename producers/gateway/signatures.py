@@ -77,6 +77,8 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
     if not (webhook_id and stamped and given):
         words = "send the headers webhook-id, webhook-timestamp and webhook-signature"
         raise SignatureRefused("bad-signature", words)
+    if "." in webhook_id:  # what is signed, id.timestamp.body, could be cut elsewhere
+        raise SignatureRefused("bad-signature", "webhook-id must hold no full stop")
     if not (stamped.isascii() and stamped.isdecimal() and len(stamped) <= _DIGITS):
         raise SignatureRefused("bad-signature", "webhook-timestamp must be seconds since 1970")
     wanted = sign(secret, webhook_id, int(stamped), body).encode()

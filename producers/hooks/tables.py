@@ -5,9 +5,10 @@ Who calls it: `config.py` reads the file; the adapters look at what is said of t
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from contracts.values import RouterName
+from producers.urls import safe_url
 
 EventName = Literal[
     "activated",
@@ -62,7 +63,9 @@ class Signature(_Table):
 class Api(_Table):
     """The vendor's read API. `secret` is its key; Splynx has a `key` besides."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+    url: Annotated[
+        str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$"), AfterValidator(safe_url)
+    ]
     secret: Secret
     key: str = ""
     ca_file: str | None = None

@@ -43,6 +43,7 @@ _FIRST_MS: Final = 1_000
 _CAP_MS: Final = 300_000
 _REFUSED_MS: Final = 60_000
 
+_MOST_FIELDS: Final = 2_000
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -275,7 +276,11 @@ def body_of(posted: Posted) -> dict[str, Any]:
 def _of_form(text: str) -> dict[str, Any]:
     """`a[b][c]=1` as PHP's forms mean it."""
     found: dict[str, Any] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True, max_num_fields=2_000):
+    try:
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Incomplete(f"the form has more than {_MOST_FIELDS} fields") from None
+    for name, value in fields:
         *steps, last = [part.rstrip("]") for part in name.split("[")]
         at = found
         for step in steps:

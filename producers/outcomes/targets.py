@@ -6,13 +6,11 @@ can name one.
 
 import base64
 import binascii
-import ipaddress
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +23,7 @@ from pydantic import (
 )
 
 from producers.gateway.signatures import PREFIX
+from producers.urls import safe_url
 
 _SHORTEST_SECRET: Final = 24  # bytes, as Standard Webhooks asks
 
@@ -64,37 +63,10 @@ class Target:
     timeout_s: float
 
 
-def _safe_url(value: str) -> str:
-    try:
-        url = urlsplit(value)
-        host = url.hostname or ""
-        url.port  # noqa: B018 - reading it checks it
-    except ValueError:
-        raise ValueError("is no URL") from None
-    if not host:
-        raise ValueError("must be a URL with a host")
-    if url.username or url.password:
-        raise ValueError("must hold no user and no password")
-    if url.scheme == "http" and not _is_this_host(host):
-        raise ValueError("must begin with https:// where it leaves this host")
-    if url.scheme not in {"http", "https"}:
-        raise ValueError("must begin with https://")
-    return value
-
-
-def _is_this_host(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class _Target(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    url: Annotated[str, AfterValidator(_safe_url)]
+    url: Annotated[str, AfterValidator(safe_url)]
     sources: Annotated[list[Text], Field(min_length=1)]
     states: list[State] = Field(default_factory=list)
     secret_file: Text | None = None

@@ -6,9 +6,11 @@ import time
 import pytest
 import structlog
 
+from contracts import event_key
 from contracts.names import journal_body
 from tests import builders
 from tests.gateway.asking import BATCH, STRUCTURED, post, post_batch, refusal
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.redis
 
@@ -150,8 +152,11 @@ def test_a_key_that_sends_too_much_is_told_when_to_come_again(gateway):
 
 def test_a_deep_journal_closes_intake_until_it_is_drained_below_80_percent(valkey, gateway_at):
     with gateway_at(valkey.url, depth_limit=10) as gateway:
-        client = gateway.client()
-        events = [builders.mac_changed(f"SVC-{n}", id_=f"e-{n}") for n in range(10)]
+        both = [builders.SOURCE, "urn:isp:other"]  # neither holds more than its half
+        client = gateway.client(sources=both)
+        events = [
+            builders.mac_changed(f"SVC-{n}", id_=f"e-{n}", source=both[n % 2]) for n in range(10)
+        ]
         assert post_batch(client, events).status_code == 202
         more = builders.mac_changed("SVC-10")
         answer = post(client, more)
@@ -165,6 +170,24 @@ def test_a_deep_journal_closes_intake_until_it_is_drained_below_80_percent(valke
         gateway.store.client.hdel(body, keys[2])
         assert post(client, more).status_code == 202
         assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_the_backlog_of_a_source_closes_intake_for_that_one(valkey, gateway_at):
+    def said(number, source):
+        return builders.mac_changed(f"SVC-{number}", id_=f"e-{number}", source=source)
+
+    mine, theirs = builders.SOURCE, "urn:isp:other"
+    with gateway_at(valkey.url, depth_limit=10) as gateway:
+        loud, other = gateway.client(), gateway.client(sources=[theirs])
+        events = [said(n, mine) for n in range(5)]
+        assert post_batch(loud, events).status_code == 202
+        document = refusal(post(loud, said(5, mine)), 503, "overloaded")
+        assert "of this source" in document["detail"]
+        assert post(other, said(6, theirs)).status_code == 202
+        assert loud.get("/readyz").is_success
+        body = journal_body(gateway.context.settings.key_prefix, "events")
+        gateway.store.client.hdel(body, *(event_key(mine, f"e-{n}") for n in range(2)))
+        eventually(lambda: post(loud, said(5, mine)).status_code == 202, "it is let in again")
 
 
 def test_without_redis_the_answer_is_503_and_when_to_come_again(own_valkey, gateway_at):

@@ -82,3 +82,10 @@ def test_each_header_is_needed(name):
 @pytest.mark.parametrize("stamp", ["", "x", "-1", "1.5", "٣", "9" * 5000])
 def test_what_is_no_time_is_no_signature(stamp):
     assert refused(signed(b"x") | {"webhook-timestamp": stamp}, b"x") == "bad-signature"
+
+
+def test_what_is_signed_cannot_be_cut_elsewhere():
+    """`a.TIME.NOW.[]` as the id `a.TIME` at NOW, with the body `[]`."""
+    headers = signed(f"{NOW}.[]".encode(), id_="a")
+    cut = headers | {"webhook-id": f"a.{NOW}"}
+    assert refused(cut, b"[]") == "bad-signature"

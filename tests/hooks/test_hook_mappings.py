@@ -134,6 +134,12 @@ def test_forms_are_read_as_php_means_them():
             body_of(posted._replace(body=broken, content_type="application/json"))
 
 
+def test_a_form_of_too_many_fields_is_no_bug():
+    posted = Posted("i", "splynx", "a=1&" * 2_001, "application/x-www-form-urlencoded")
+    with pytest.raises(Incomplete, match="more than 2000 fields"):
+        body_of(posted)
+
+
 def test_paths_find_keys_indexes_and_items_by_what_they_hold():
     document = {"a b": [{"name": "x", "v": 1}, {"name": "mac", "v": {"w": 2}}]}
     assert at_path(document, "a b[name=mac].v.w") == 2

@@ -68,6 +68,21 @@ attributes = { ipv4 = 12 }
     assert any("tickets for revisions" in line for line in lines)
 
 
+@pytest.mark.parametrize("url", ["http://uisp.example.net/crm", "http://u:p@127.0.0.1/crm"])
+def test_a_key_is_not_sent_in_clear_beyond_this_host(folder, url):
+    text = f"""
+[hooks.a]
+adapter = "uisp"
+source = "urn:isp:bss:uisp"
+path_secret.file = "path"
+api = {{ url = "{url}", secret.file = "key" }}
+attributes = {{ mac = 1, router = 2 }}
+"""
+    (mistake,) = mistakes(folder, text)
+    assert mistake.startswith("hooks.a.api.url: ")
+    assert "https://" in mistake or "no user" in mistake
+
+
 def test_what_is_no_table_of_a_hook_is_told(folder):
     assert mistakes(folder, "[[[") != []
     assert mistakes(folder, "[splynx]\n")[0].startswith("splynx: is no key")

@@ -111,6 +111,15 @@ def test_both_formats_parse_and_every_family_is_explained(url):
             assert sample.name.endswith("_total") == (family.type == "counter")
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/healthz"])
+def test_a_page_in_a_browser_here_reads_nothing_under_a_name_of_its_own(url, path):
+    for host in ("evil.example.net", "evil.example.net:9464", "[", ""):
+        answer = httpx.get(f"{url}{path}", headers={"Host": host})
+        assert answer.status_code == 421
+        assert "leasewire_" not in answer.text
+    assert httpx.get(f"{url}{path}", headers={"Host": "localhost:9464"}).is_success
+
+
 def test_it_is_packed_for_who_can_unpack_it(url):
     plain = httpx.get(f"{url}/metrics", headers={"Accept-Encoding": "identity"})
     packed = httpx.get(f"{url}/metrics", headers={"Accept-Encoding": "gzip"})
