@@ -222,7 +222,7 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
 def _reached(context: Context, view: RouterView, contacted: frozenset[str]) -> RouterView:
     """No state is kept of a router that is up, nor of one that nobody reached."""
     reached = view.name in contacted or context.store.troubles.knows_setup(view.name)
-    return view if reached or view.state.state != "up" else view._replace(state=NEW)
+    return view if reached or view.state != RouterState() else view._replace(state=NEW)
 
 
 def _drains(state: RouterState) -> bool:
