@@ -96,6 +96,7 @@ def restore_command(
         f"Restored {head.entries} entries as of {utc_time(head.at_ms)}. Held until you release "
         f"them: {', '.join(routers) or 'no router'}.\n"
         "Next: start the workers, publish a snapshot of every service, look at `leasewire plan`, "
+        "and for rows of services that came after the backup at `leasewire orphans list NAME`; "
         "then `leasewire routers release NAME`."
     )
 

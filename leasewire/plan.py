@@ -95,11 +95,12 @@ def document_of(config: RouterConfig, seen: Seen) -> dict[str, Any]:
             return {"router": config.name, "error": error}
         case RouterUnreachable(words=words):
             return {"router": config.name, "error": {"cause": "unreachable", "words": words}}
-        case FullRead(plan=plan, services=services, rows=rows):
+        case FullRead(plan=plan, services=services, rows=rows, census=counted):
             return {
                 "router": config.name,
                 "services": services,
                 "rows": rows,
+                "orphans": len(counted.orphans),
                 "reason": plan.reason,
                 "operations": [
                     _operation(operation, phase)
@@ -156,6 +157,14 @@ def print_seen(name: str, seen: Seen) -> None:
     )
     for mark, line in _lines(plan):
         typer.secho(f"{mark} {clean(line)}", fg=_COLOURS[mark])
+    if orphans := len(seen.census.orphans):
+        are = (
+            "row with our tag is of a service"
+            if orphans == 1
+            else "rows with our tag are of services"
+        )
+        words = f"! {orphans} {are} that nobody knows: `leasewire orphans list {name}`"
+        typer.secho(words, fg=_COLOURS["!"])
 
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """`leasewire routers`: how the routers are doing, and what people say of them."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -17,10 +18,13 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from worker.core.alerts import AWAY
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.circuit import NEW, RouterState
 from worker.core.ownership import parse_tag
+from worker.core.router_check import CheckLine
 from worker.core.rows import Lease
+from worker.errors import StoreUnavailable
 from worker.inventory import RouterConfig
 from worker.routeros.check import check_router
 from worker.routeros.sessions import Sessions
@@ -108,7 +112,8 @@ def check(
     what overlaps, and how long a change may take to reach devices.
 
     Shows the fingerprint of a certificate that is not pinned yet, and sends no password then.
-    Exit 0: all well; 1: something fails; 3: the router cannot be reached.
+    The last lines say why workers write nothing to it, where they do not: blocked, held, another
+    policy. Exit 0: all well; 1: something fails; 3: the router cannot be reached.
 
     Example: leasewire routers check tower-7
     """
@@ -118,7 +123,7 @@ def check(
         typer.echo(f"There is no router {name} in {context.settings.inventory}.", err=True)
         raise typer.Exit(2)
     now = datetime.now(UTC)  # noqa: TID251 - this is the composition root
-    lines = check_router(config, context.settings, now)
+    lines = [*check_router(config, context.settings, now), *_as_workers_see_it(context, name)]
     if as_json:
         print_json({"router": name, "checks": [without_nothing(each._asdict()) for each in lines]})
     else:
@@ -130,6 +135,36 @@ def check(
     failed = [each.what for each in lines if each.level == "fail"]
     if failed:
         raise typer.Exit(3 if failed == ["connection"] else 1)
+
+
+def _as_workers_see_it(context: Context, name: str) -> Iterator[CheckLine]:
+    """Why they write nothing to it, which the router itself cannot tell."""
+    try:
+        store = context.store
+        state = store.views.router(name).state
+        told = [each for each in store.alerts.open() if each.router == name and each.kind in AWAY]
+    except StoreUnavailable as error:
+        words = f"Redis does not say what the workers know of it: {error}"
+        yield CheckLine("warn", "workers", words, "`leasewire status` says more")
+        return
+    match state.state:
+        case "blocked":
+            texts = (each.text.partition(f"{state.words}. ")[2] for each in told)
+            advice = next((text for text in texts if text), "see `leasewire alerts list`")
+            yield CheckLine("fail", state.cause, state.words, advice.removesuffix("."))
+        case "held":
+            advice = f"`leasewire routers release {name}` lets workers write to it again"
+            yield CheckLine("fail", "held", state.words, advice)
+        case "policy-changed":
+            advice = f"`leasewire routers apply {name}` shows what the new policy changes"
+            yield CheckLine("fail", "policy-changed", state.words, advice)
+        case "unreachable":
+            words = f"it was out of reach since {local_time(utc_time(state.since_ms))}"
+            again = local_time(utc_time(state.next_at_ms))
+            advice = f"It is tried again by itself, next {again}"
+            yield CheckLine("warn", "workers", f"{words}: {state.words}", advice)
+        case "up" | "new" | "unknown":
+            pass
 
 
 @app.command()
@@ -187,7 +222,7 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
 def _reached(context: Context, view: RouterView, contacted: frozenset[str]) -> RouterView:
     """No state is kept of a router that is up, nor of one that nobody reached."""
     reached = view.name in contacted or context.store.troubles.knows_setup(view.name)
-    return view if reached or view.state.state != "up" else view._replace(state=NEW)
+    return view if reached or view.state != RouterState() else view._replace(state=NEW)
 
 
 def _drains(state: RouterState) -> bool:

@@ -75,7 +75,8 @@ def test_a_backup_goes_out_and_comes_back(run, office, tmp_path):
     (tmp_path / "copy.gz").write_bytes(made.stdout)
     assert check(tmp_path / "copy.gz").installation == "acme"
     office.say(activated("SVC-2", mac="00:00:5E:00:53:02", ipv4="198.51.100.11"))
-    run("restore", "-", "--replace", given=made.stdout)
+    restored = run("restore", "-", "--replace", given=made.stdout)
+    assert b"leasewire orphans list NAME" in restored.stdout
     store = Context(office.folder / "routers.toml").store
     assert [each.record.service_id for each in store.views.services()] == ["SVC-1"]
     cut = run("restore", "-", "--replace", given=made.stdout[:-30], code=1)

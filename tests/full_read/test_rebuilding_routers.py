@@ -78,9 +78,9 @@ def test_many_rows_that_are_gone_wait_for_a_person(world, leasewire):
     assert shown.out.count("+ SVC-") == 15
     look_now(world)
     assert writes(world) == before
+    here(world)
     assert leasewire("routers", "rebuild", "R1", "--apply", "--actor", "ann").code == 0
-    world.converge.run("R1")
-    world.converge.run("R1")
+    world.drain()
     assert len(world.r1.rows(LEASES)) == 20
     assert state(world).state == "up"
     assert leasewire("routers", "actions", "--json").document["actions"][0]["what"] == "rebuild"
@@ -130,3 +130,41 @@ def test_replaced_router_needs_no_other_approval(world, leasewire):
     forget_sessions(world)
     world.drain()
     assert len(world.r1.rows(LEASES)) == 20
+
+
+def test_rows_that_were_removed_by_hand_are_written_when_a_person_approves(world, leasewire):
+    served(world, 12)
+    remove_all(world, 12)
+    here(world)
+    assert state(world).state == "up"
+    done = leasewire("routers", "rebuild", "R1", "--apply", "--actor", "ann")
+    assert done.code == 0
+    assert "R1: approved; 12 services are written now" in done.out
+    world.drain()
+    assert len(world.r1.rows(LEASES)) == 12
+    assert state(world).state == "up"
+    again = leasewire("routers", "rebuild", "R1", "--apply", "--actor", "ann")
+    assert (again.code, "nothing to write" in again.out) == (0, True)
+
+
+def test_an_approval_says_why_nothing_is_written(world, leasewire):
+    served(world, 2)
+    remove_all(world, 2)
+    rebuild = ("routers", "rebuild", "R1", "--apply", "--actor", "ann")
+    done = leasewire(*rebuild)
+    assert done.code == 1
+    assert "no worker that writes to routers is running" in done.err
+    assert leasewire(*rebuild, "--json").document["not_written"]
+    here(world)
+    world.context.store.fleet.hold("R1", "upgrade", "ada")
+    done = leasewire(*rebuild)
+    assert done.code == 1
+    assert "it is held (by ada: upgrade): `leasewire routers release R1`" in done.err
+    assert leasewire("routers", "release", "R1").code == 0
+    world.drain()
+    assert len(world.r1.rows(LEASES)) == 2
+
+
+def here(world):
+    """A worker is there, which the test itself is."""
+    world.context.store.views.sign_of_life("routers@here:1")

@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 
 def test_plan_shows_add_change_and_removal_and_writes_nothing(world, leasewire):
+    world.r1.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     world.say(
         activated("SVC-A", server=None),
         activated("SVC-B", server=None, mac=mac(2), ipv4=ipv4(20)),

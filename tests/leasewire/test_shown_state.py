@@ -134,7 +134,7 @@ def test_routers_are_listed_with_state_backlog_and_last_words(world, leasewire):
     assert (r1["circuit"], r1["attempts"]) == ("open", 1)
     assert "refused" in r1["words"]
     assert r1["oldest_due"] <= r1["since"] <= r1["next_try_at"]
-    assert (r2["router"], r2["state"], r2["circuit"], r2["backlog"]) == ("R2", "up", "closed", 0)
+    assert (r2["router"], r2["state"], r2["circuit"], r2["backlog"]) == ("R2", "new", "closed", 0)
     assert not {"since", "oldest_due", "next_try_at"} & r2.keys()
     text = leasewire("routers", "list").out
     for word in ("unreachable", "backlog", "oldest", "next attempt", "Connection refused"):
