@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import redis
+import structlog
 import typer
 
 from leasewire.embedded import EmbeddedServer
@@ -20,6 +21,8 @@ from worker.log_setup import configure_logging, hide_secret
 from worker.settings import PREFIX, Settings, environment
 from worker.store.connection import check_login, connect
 from worker.store.store import Store, open_store
+
+log = structlog.get_logger("command")
 
 DATA: Final = Path("leasewire-data")
 """Where `leasewire up` keeps its data if not told otherwise, and where others look for it."""
@@ -99,6 +102,11 @@ class Context:
     def any_bytes_client(self) -> redis.Redis:
         """A connection of its own for `worker/store/backup.py`; whoever asks for it closes it."""
         return connect(self.settings.redis_url, any_bytes=True, **self.settings.redis_login)
+
+    def tell_doubts(self) -> None:
+        """Log what is unsafe about the way to Redis, for what runs on."""
+        for doubt in self.settings.doubts:
+            log.warning("setting.unsafe", words=doubt)
 
     def check_login(self) -> None:
         """Make sure that Redis lets us in, where it can be reached: for who waits for it.

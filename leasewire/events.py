@@ -206,7 +206,7 @@ def _print(document: dict[str, Any]) -> None:
     if parked:
         typer.echo(
             f"Router {document['router']} is {parked['state']} since "
-            f"{local_time(parked['since'])}: {parked['words']}\n"
+            f"{local_time(parked['since'])}: {clean(parked['words'])}\n"
             f"Nothing is lost: it is tried again by itself, next at "
             f"{local_time(parked['next_try_at'])}."
         )

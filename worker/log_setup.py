@@ -65,6 +65,17 @@ def hide_secret(secret: str) -> None:
         )
 
 
+def _seen(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    """Nothing that a terminal acts upon: routers and BSSs say what is logged. JSON escapes it."""
+    return {name: _visible(value) for name, value in event_dict.items()}
+
+
+def _visible(value: object) -> object:
+    if not isinstance(value, str):
+        return value  # shown by `repr`, which escapes
+    return "".join(c if c.isprintable() or c in "\n\t" else json.dumps(c)[1:-1] for c in value)
+
+
 def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     """Send all logging of this process, uncaught exceptions included, through one pipeline.
 
@@ -98,6 +109,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
                 Mask(settings.mac_mask_key, macs=settings.mask_macs),
+                *([_seen] if columns else []),
                 renderer,
             ],
         )

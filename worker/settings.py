@@ -7,8 +7,10 @@ variable counts as not set. What must never enter it: routers and policies, whic
 """
 
 import difflib
+import ipaddress
 import os
 import ssl
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -36,6 +38,21 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 def environment() -> Mapping[str, str]:
     """The variables of this process."""
     return os.environ
+
+
+def is_open_to_others(file: Path) -> bool:
+    """Whether every user of this host may read a file that holds a secret."""
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except OSError:  # whoever needs it says so
+        return False
+
+
+def _is_here(host: str | None) -> bool:
+    try:
+        return host in (None, "localhost") or ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 class Settings(BaseModel):
@@ -220,6 +237,24 @@ class Settings(BaseModel):
         if problems:
             raise ConfigurationError(problems)
         return settings
+
+    @property
+    def doubts(self) -> list[str]:
+        """What is unsafe about the way to Redis, though it works; a line each, no secret."""
+        found = []
+        url, file = urlsplit(self.redis_url), self.redis_password_file
+        if file and url.scheme == "redis" and not _is_here(url.hostname):
+            found.append(
+                f"{PREFIX}REDIS_URL: the password goes to {url.hostname} unencrypted; use rediss://"
+            )
+        if parse_qs(url.query).get("ssl_cert_reqs", ["required"]) != ["required"]:
+            found.append(
+                f"{PREFIX}REDIS_URL: ssl_cert_reqs switches off that Redis's certificate is "
+                f"verified; leave it out, and name its authority in {PREFIX}REDIS_CA_FILE"
+            )
+        if file and is_open_to_others(file):
+            found.append(f"{PREFIX}REDIS_PASSWORD_FILE: every user may read {file}; chmod o= it")
+        return found
 
     @property
     def redis_password(self) -> SecretStr | None:

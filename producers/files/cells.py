@@ -1,5 +1,6 @@
 """Cells of a CSV file as spreadsheets leave them, and as they may be given to one. Pure."""
 
+import json
 import re
 from typing import Final
 
@@ -10,6 +11,11 @@ _SPOILT: Final = re.compile(r"\d(\.\d+)?E[+-]\d+", re.IGNORECASE)
 def escape(text: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would act upon written as in JSON."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def unescape(text: str) -> str:

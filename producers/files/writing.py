@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from producers.files.cells import escape
+from producers.files.cells import escape, printable
 from producers.flat import FIELDS, POLICYS_MODE
 
 _EXAMPLES: Final = (
@@ -38,7 +38,7 @@ def heading() -> str:
 
 def csv_row(fields: Mapping[str, object]) -> str:
     """One line of a CSV file, of fields as `producers.flat` has them."""
-    return _line([escape(str(fields.get(name, "") or "")) for name in FIELDS])
+    return _line([escape(printable(str(fields.get(name, "") or ""))) for name in FIELDS])
 
 
 def template() -> str:
@@ -48,7 +48,7 @@ def template() -> str:
 
 def ndjson_row(data: Mapping[str, object]) -> str:
     """One line of NDJSON: the data of a snapshot."""
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False) + "\n"
+    return printable(json.dumps(data, separators=(",", ":"), ensure_ascii=False)) + "\n"
 
 
 def flat_fields(data: Mapping[str, Any]) -> dict[str, object]:

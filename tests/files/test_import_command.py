@@ -147,7 +147,7 @@ def test_rows_that_are_refused_end_in_a_failure(office):
     assert done.document["counts"] == {"refused": 1}
     assert [each.reason for each in office.letters()] == ["not-owner"]
     shown = office.run("import", office.file("t.csv", HEAD + row(1)))
-    assert "not-owner: the service belongs to source urn:isp:bss:other" in shown.out
+    assert "not-owner: the service belongs to another source" in shown.out
 
 
 def test_whose_file_it_is_must_be_known(office):

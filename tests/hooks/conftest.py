@@ -73,10 +73,10 @@ PATH = "path-secret-3f9c27d1a0b4"
 class Desk:
     """The gateway, its vendor, and a worker."""
 
-    def __init__(self, url, vendor, context):
+    def __init__(self, url, vendor, context, store=None):
         self.vendor = vendor
         self.context = context
-        self.store = context.store
+        self.store = store or context.store
         self.client = httpx.Client(base_url=url, timeout=10)
         policies = {"R1": RouterPolicy("acme", "dhcp1")}
         sources = context.inventory.sources

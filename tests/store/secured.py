@@ -6,6 +6,7 @@ The wheel's server is built without TLS, so a thread ends TLS in front of its Un
 import asyncio
 import contextlib
 import hashlib
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -133,5 +134,6 @@ def set_users(client: redis.Redis, password: str) -> None:
     client.execute_command("ACL", "SETUSER", "test", "on", "nopass", "~*", "&*", "+@all")
     digest = hashlib.sha256(password.encode()).hexdigest()
     for line in USERS.read_text().replace("PASSWORD_SHA256", digest).splitlines():
-        _, name, *rules = line.split()
+        # A selector, in brackets, is one argument.
+        _, name, *rules = re.findall(r"\([^)]*\)|\S+", line)
         client.execute_command("ACL", "SETUSER", name, *rules)

@@ -115,15 +115,20 @@ class Gathering:
             if refused is None:
                 continue
             if refused:
-                look.refused = self._name_holders(refused)
+                look.refused = self._name_holders(refused, look.mark.stored.record.owner)
             claimed[look.mark.service_id] = look
         return claimed
 
-    def _name_holders(self, refused: Sequence[tuple[str, str]]) -> Waiting:
+    def _name_holders(self, refused: Sequence[tuple[str, str]], owner: str | None) -> Waiting:
+        """In the words that the owner reads: others' services are named by `leasewire why`."""
         holders = self._store.records.readable(sorted({holder for _, holder in refused}))
-        statuses = {holder: f" ({each.record.status})" for holder, each in holders.items()}
+        said = {
+            holder: f"service {holder} ({each.record.status})"
+            for holder, each in holders.items()
+            if each.record.owner == owner
+        }
         detail = "; ".join(
-            f"{key} is held by service {holder}{statuses.get(holder, '')}"
+            f"{key} is held by {said.get(holder, 'a service of another source')}"
             for key, holder in refused
         )
         return Waiting("claim-held", detail)

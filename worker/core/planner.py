@@ -252,10 +252,10 @@ class _Planning:
         """The store grants a key once; should two want one here, the first of them goes on."""
         claims = sorted(claims_of(member.entry))
         for key, scope in claims:
-            for other_scope, other in self._claimed[key]:
+            for other_scope, _ in self._claimed[key]:
                 if scopes_meet(scope, other_scope):
                     what = key.partition(":")[0]
-                    held = Waiting("claim-held", f"service {other} wants its {what} too")
+                    held = Waiting("claim-held", f"another service wants its {what} too")
                     member.waiting = member.waiting or held
                     return
         for key, scope in claims:
@@ -280,7 +280,7 @@ class _Planning:
         if tag is not None and tag.installation == self._policy.installation:
             for each in self._members:
                 if each.id == tag.service_id and each.own.waiting is not None:
-                    detail = f"{row.name} may be that of {each.id}, which waits"
+                    detail = f"{row.name} may be that of another service, which waits"
                     return Waiting("row-in-the-way", detail)
         return Waiting("foreign-row", f"{row.name} is in the way and not ours to change")
 

@@ -35,8 +35,8 @@ class CheckLine(NamedTuple):
     Attributes:
         level: `fail` keeps Leasewire from working with this router.
         what: `connection`, `certificate`, `login`, `router`, `policies`, `sessions`, `clock`,
-            `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`; the cause of a
-            `RouterBlocked` where it is one.
+            `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`; `secret-file`; the cause
+            of a `RouterBlocked` where it is one.
         detail: what was seen.
         advice: what to do about it; empty when all is well.
     """

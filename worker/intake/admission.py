@@ -160,7 +160,9 @@ def admit(
         return NotAdmitted("source-not-allowed", detail)
     if isinstance(event, Manifest):
         return _manifest(event, intake, now_ms, max(now_ms, own_ms))
-    refusal = _against_time(event, source.order, now_ms, max(now_ms, own_ms))
+    refusal = _outside(event, source, sources) or _against_time(
+        event, source.order, now_ms, max(now_ms, own_ms)
+    )
     if refusal is not None:
         return refusal
     revision = event.data.revision
@@ -188,6 +190,27 @@ def admit(
         raw=document,
         as_of_ms=microseconds(event.asof) // 1000 if event.asof else 0,
     )
+
+
+def _outside(
+    event: Event, source: SourceConfig, sources: Mapping[str, SourceConfig]
+) -> NotAdmitted | None:
+    """What an isolated source may not speak of; the words tell nothing of other sources."""
+    if "override" in source.scopes or not source.isolated:
+        return None
+    service_id = event.data.service_id
+    if not source.names(service_id) and (
+        source.services or any(each.names(service_id) for each in sources.values())
+    ):
+        detail = "its source may not use this service id: see `services` under [sources]"
+        return NotAdmitted("service-not-allowed", detail)
+    block = event.data.service
+    places = (block.access if block else None, getattr(event.data, "access", None))
+    routers = {place.router for place in places if place is not None}
+    if source.routers and not routers <= source.routers:
+        detail = "its source may not use this router: see `routers` under [sources]"
+        return NotAdmitted("router-not-allowed", detail)
+    return None
 
 
 def _manifest(

@@ -137,7 +137,8 @@ class Folding:
         record, source = self._record, each.source
         may_own = record.owner is None and "publish" in source.scopes
         if record.owner != each.event.source and not may_own and "override" not in source.scopes:
-            self._reject(each, "not-owner", f"the service belongs to source {record.owner}")
+            owner = "another source" if source.isolated else f"source {record.owner}"
+            self._reject(each, "not-owner", f"the service belongs to {owner}")
             return
         if isinstance(each.event, ScheduleWithdrawn):
             self._own(each, may_own=may_own)

@@ -6,6 +6,7 @@ up when somebody connects, and a connection.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,6 +17,7 @@ from worker.core.policy import RouterPolicy
 from worker.core.setup_wish import SetupWish
 from worker.errors import RouterBlocked
 from worker.inventory.alert_keys import AlertTarget
+from worker.settings import is_open_to_others
 
 Transport = Literal["api-ssl", "api", "rest"]
 Order = Literal["revisions", "times"]
@@ -71,6 +73,11 @@ class RouterConfig:
         """Whether the router can be told from an impostor. Plain API: nobody can, as asked for."""
         return self.transport == "api" or bool(self.fingerprint or self.ca_file)
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether every user of this host may read the file of its password."""
+        return self.password_file is not None and is_open_to_others(self.password_file)
+
     def password(self) -> SecretStr:
         """Look the password up.
 
@@ -110,12 +117,24 @@ class SourceConfig:
         unmanaged: registers that it does not know: its `service` blocks do not write them.
         scopes: `publish` may own services; `override` may speak of services of others, and of
             those without an owner, in an operator's name.
+        isolated: it is kept to its own services and is not told whose the others are. One with
+            `override` never is.
+        services: patterns of ids, `acme-*`, that only it may use; empty: all that no other
+            source has.
+        routers: the only ones on which it may place services; empty: all.
     """
 
     source: str
     order: Order
     unmanaged: frozenset[str] = frozenset()
     scopes: frozenset[Scope] = frozenset({"publish"})
+    isolated: bool = True
+    services: tuple[str, ...] = ()
+    routers: frozenset[str] = frozenset()
+
+    def names(self, service_id: str) -> bool:
+        """Whether its patterns name this service."""
+        return any(fnmatchcase(service_id, pattern) for pattern in self.services)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,15 @@ def load_inventory(
 def _source(name: str, source: "_Source") -> SourceConfig:
     usual: frozenset[Scope] = OPERATOR_SCOPES if name == CLI_SOURCE else frozenset({"publish"})
     scopes = usual if source.scopes is None else frozenset(source.scopes)
-    return SourceConfig(name, source.order, frozenset(source.unmanaged), scopes)
+    return SourceConfig(
+        name,
+        source.order,
+        frozenset(source.unmanaged),
+        scopes,
+        source.isolated,
+        tuple(source.services),
+        frozenset(source.routers),
+    )
 
 
 _SHA256_DIGITS: Final = 64
@@ -150,6 +158,11 @@ class _Source(Table):
     order: Order
     unmanaged: list[Annotated[str, AfterValidator(_known_register)]] = Field(default_factory=list)
     scopes: Annotated[list[Scope], Field(min_length=1)] | None = None
+    isolated: bool = True
+    services: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:*-]{1,64}$")]] = Field(
+        default_factory=list
+    )
+    routers: list[RouterName] = Field(default_factory=list)
 
 
 class _Router(PolicyKeys):

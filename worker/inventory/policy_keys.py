@@ -28,7 +28,8 @@ def _time(value: str) -> str:
     return duration(value)
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}$")]
+"""One line: it may stand in a script that a router runs."""
 Rate = Annotated[str, AfterValidator(_rate)]
 Time = Annotated[str, AfterValidator(_time)]
 ListName = Annotated[str, StringConstraints(pattern=r"^[^\s,]{1,64}$")]

@@ -12,9 +12,14 @@ from librouteros.exceptions import FatalError, ProtocolError
 
 from worker.routeros.connection import MOST_SHOWN, Command, Connection, Pace, Reply
 from worker.routeros.transport import Transport
-from worker.routeros.wire import SentenceReader, encode_sentence
+from worker.routeros.wire import WORD_OVERHEAD, SentenceReader, encode_sentence
 
 _TAG: Final = ".tag"
+LARGEST_ANSWER: Final = 256 << 20
+"""To one command, as it takes memory: about 64 MiB on the wire. The largest table that is known is
+100,000 leases, about 150 MB by this count."""
+MOST_ROWS: Final = 250_000
+MOST_TRAPS: Final = 100
 _SHARE_REFILLED: Final = 4
 """A quarter of the window is sent at once, so three quarters keep the router busy meanwhile."""
 
@@ -39,6 +44,7 @@ class ApiConnection(Connection):
     ) -> Iterator[None]:
         waiting = deque(zip(commands, replies, strict=True))
         in_flight: dict[str, Reply] = {}
+        came: dict[str, int] = {}
         ends_at = monotonic() + pace.total_s
         low = pace.window - max(pace.window // _SHARE_REFILLED, 1)
         while waiting or in_flight:
@@ -50,7 +56,7 @@ class ApiConnection(Connection):
                     command, reply = waiting.popleft()
                     in_flight[self._send(command)] = reply
             for sentence in self._receive(min(monotonic() + pace.silence_s, ends_at)):
-                _take(sentence, in_flight)
+                _take(sentence, in_flight, came)
             yield
 
     def _send(self, command: Command) -> str:
@@ -67,8 +73,11 @@ class ApiConnection(Connection):
         return sentences
 
 
-def _take(sentence: list[str], in_flight: dict[str, Reply]) -> None:
-    """Put one sentence where it belongs; a `!done` ends its command."""
+def _take(sentence: list[str], in_flight: dict[str, Reply], came: dict[str, int]) -> None:
+    """Put one sentence where it belongs; a `!done` ends its command.
+
+    `came`: tag -> how much memory the answer takes so far.
+    """
     kind, *words = sentence
     if kind == "!fatal":
         raise FatalError("; ".join(words)[:MOST_SHOWN] or "without a reason")
@@ -84,6 +93,8 @@ def _take(sentence: list[str], in_flight: dict[str, Reply]) -> None:
     reply = in_flight.get(tag)
     if reply is None:
         raise ProtocolError(f"{kind[:MOST_SHOWN]!r} to no command of ours")
+    came[tag] = came.get(tag, 0) + sum(map(len, words)) + WORD_OVERHEAD * len(words)
+    _check_bounds(reply, came[tag])
     match kind:
         case "!re":
             reply.rows.append(values)
@@ -96,3 +107,15 @@ def _take(sentence: list[str], in_flight: dict[str, Reply]) -> None:
             del in_flight[tag]
         case _:
             raise ProtocolError(f"{kind[:MOST_SHOWN]!r} is no reply")
+
+
+def _check_bounds(reply: Reply, size: int) -> None:
+    """One router must not fill the memory of the process that serves all."""
+    if size > LARGEST_ANSWER:
+        raise ProtocolError(f"an answer that takes more than {LARGEST_ANSWER} bytes")
+    for what, most, found in (
+        ("rows", MOST_ROWS, reply.rows),
+        ("traps", MOST_TRAPS, reply.traps),
+    ):
+        if len(found) > most:
+            raise ProtocolError(f"an answer of more than {most} {what}")

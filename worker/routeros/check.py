@@ -47,6 +47,9 @@ def check_router(config: RouterConfig, settings: Settings, now: datetime) -> lis
         One line for each thing looked at, in order; none after one that hides the rest.
     """
     lines: list[CheckLine] = []
+    if config.is_exposed:
+        words = f"every user of this host may read {config.password_file}"
+        lines.append(CheckLine("warn", "secret-file", words, "chmod o= it"))
     try:
         for line in _look(config, settings, now):
             lines.append(line)  # noqa: PERF402 - what was seen before a failure counts

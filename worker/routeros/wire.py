@@ -13,7 +13,7 @@ from librouteros.protocol import decode_length, determine_length, encode_length
 
 _LARGEST_SENTENCE: Final = 16 << 20
 """In bytes of memory. RouterOS sends kilobytes; more is no router, and must not fill ours."""
-_WORD_OVERHEAD: Final = 64
+WORD_OVERHEAD: Final = 64
 _LONG: Final = 0x80
 """A shorter length is its own byte."""
 _LENGTHS: Final = [bytes((length,)) for length in range(_LONG)]
@@ -82,7 +82,7 @@ class SentenceReader:
             if length:
                 word = text[start:stop]
                 words.append(word if word.isascii() else _from_latin(word))
-                size += length + _WORD_OVERHEAD
+                size += length + WORD_OVERHEAD
             elif words:
                 sentences.append(words)
                 words, size = [], 0

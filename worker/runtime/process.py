@@ -31,7 +31,7 @@ from worker.desk.telling import Tell
 from worker.desk.watch import ROUND_S, Watch
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from worker.intake.accept import Accept
-from worker.inventory import load_inventory
+from worker.inventory import Inventory, load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.routeros.looking import Onlooker
 from worker.routeros.sessions import Sessions
@@ -78,6 +78,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = Settings.load(environment())
         configure_logging(settings)
+        for doubt in settings.doubts:
+            log.warning("setting.unsafe", words=doubt)
         pool = [*("-P", options.pool), *("-c", str(options.concurrency or 1))]
         try:
             return run(
@@ -93,6 +95,12 @@ def main(argv: list[str] | None = None) -> int:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
         return EXIT_CONFIGURATION
+
+
+def _tell_exposed(inventory: Inventory) -> None:
+    exposed = {str(each.password_file) for each in inventory.routers.values() if each.is_exposed}
+    if exposed:
+        log.warning("secrets.readable_by_all", files=sorted(exposed), advice="chmod o= them")
 
 
 def run(
@@ -117,6 +125,8 @@ def run(
         StoreRefused: Redis refuses us, at a first start.
     """
     inventory = load_inventory(settings.inventory, on_secret=hide_secret)
+    if kind == "routers":
+        _tell_exposed(inventory)
     login = settings.redis_login
     client = connect(settings.redis_url, **login)
     store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))

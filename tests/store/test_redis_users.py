@@ -1,0 +1,299 @@
+"""What each login of `deploy/redis/users.acl` may do at a real server, and what it may not."""
+
+import re
+from datetime import UTC, datetime
+
+import httpx
+import pytest
+import redis
+
+from contracts import event_key
+from leasewire.context import Context
+from leasewire.metrics import Address, exporting
+from leasewire.serve import serving
+from producers.connection import open_publisher
+from producers.errors import PublishFailed
+from producers.gateway.api_keys import ApiKeys, Scope
+from tests import builders
+from tests.brake.floor import Floor
+from tests.hooks.conftest import HOOKS, INVENTORY, PATH, SECRET, Desk
+from tests.hooks.vendors import SPLYNX_MODEL, running_vendor, uisp_event, uisp_service
+from tests.store.secured import set_users
+from worker.core.outcome import DeadLetter
+from worker.store.records import ServiceCommit
+from worker.store.store import open_store
+
+pytestmark = pytest.mark.redis
+
+PASSWORD = "aSecret-of-Redis-91"
+PREFIX = "lw:"
+JOURNAL, DUE = "lw:journal:events", "lw:journal:events:due"
+IDS = [f"S{i}" for i in range(8)]
+EVERYWHERE = [
+    ("FLUSHALL",),
+    ("FLUSHDB",),
+    ("KEYS", "*"),
+    ("CONFIG", "GET", "*"),
+    ("ACL", "LIST"),
+    ("MONITOR",),
+    ("SHUTDOWN",),
+    ("SCRIPT", "FLUSH"),
+    ("EVAL", "return 1", "0"),
+    ("FUNCTION", "LIST"),
+    ("CLIENT", "KILL", "TYPE", "normal"),
+    ("PUBLISH", "lw:/0.celery.pidbox", "x"),
+    ("SET", "elsewhere", "x"),
+    ("GET", "elsewhere"),
+]
+
+
+@pytest.fixture
+def server(own_valkey):
+    """A server with the users, and what there is to be harmed."""
+    with own_valkey.client() as client:
+        set_users(client, PASSWORD)
+        client.execute_command("ACL", "SETUSER", "default", "on")  # who is asked here
+        client.hset(JOURNAL, "first", "{}")
+        client.zadd(DUE, {"first": 1})
+        client.lpush("lw:events", "x")
+        client.set("lw:record:SVC-1", "1|{}")
+        client.hset("lw:gateway:keys", "abc", "whsec_abc")
+        client.set("lw:gateway:hash-secret", "00")
+        yield own_valkey
+
+
+@pytest.fixture
+def as_user(server):
+    """Gives a client with a login of that name."""
+    made = []
+
+    def login(name):
+        made.append(
+            redis.Redis(
+                unix_socket_path=str(server.socket),
+                username=name,
+                password=PASSWORD,
+                decode_responses=True,
+            )
+        )
+        return made[-1]
+
+    yield login
+    for each in made:
+        each.close()
+
+
+def is_denied(client, *command):
+    try:
+        client.execute_command(*command)
+    except redis.exceptions.NoPermissionError:
+        return True
+    except redis.exceptions.ResponseError as error:
+        return "ACL failure" in str(error)
+    return False
+
+
+def test_a_publisher_may_write_events_and_destroy_nothing(server, as_user):
+    publisher = as_user("leasewire-publisher")
+    wanted = [
+        *EVERYWHERE,
+        ("SET", JOURNAL, "x"),
+        ("SET", DUE, "x"),
+        ("SET", "lw:events", "x"),
+        ("DEL", JOURNAL),
+        ("HDEL", JOURNAL, "first"),
+        ("HSET", JOURNAL, "first", "x"),
+        ("HGETALL", JOURNAL),
+        ("ZREM", DUE, "first"),
+        ("ZADD", JOURNAL, "1", "x"),
+        ("LPOP", "lw:events"),
+        ("LRANGE", "lw:events", "0", "-1"),
+        ("LPUSH", JOURNAL, "x"),
+        ("GET", "lw:record:SVC-1"),
+        ("HGETALL", "lw:gateway:keys"),
+        ("GET", "lw:gateway:hash-secret"),
+    ]
+    assert [each for each in wanted if not is_denied(publisher, *each)] == []
+    # What a script does it does with the rights of who calls it.
+    digest = publisher.script_load("return redis.call(ARGV[1], KEYS[1], ARGV[2])")
+    assert is_denied(publisher, "EVALSHA", digest, "1", JOURNAL, "SET", "x")
+    with open_publisher(
+        server.url,
+        clock=lambda: datetime.now(UTC),
+        username="leasewire-publisher",
+        password=PASSWORD,
+    ) as ours:
+        for _ in range(2):  # the second time it is there already
+            for lane in ("events", "bulk"):
+                (receipt,) = ours.publish([builders.activated(id_=f"e-{lane}")], lane=lane)
+        assert receipt.journaled_before
+    with server.client() as admin:
+        assert admin.hkeys(JOURNAL) == ["first", event_key(builders.SOURCE, "e-events")]
+        admin.config_set("maxmemory", admin.info("memory")["used_memory"] + 1)
+        with (
+            open_publisher(
+                server.url,
+                clock=lambda: datetime.now(UTC),
+                username="leasewire-publisher",
+                password=PASSWORD,
+            ) as ours,
+            pytest.raises(PublishFailed, match="maxmemory"),
+        ):
+            ours.publish([builders.activated(id_="e-3")])
+
+
+def test_metrics_read_figures_and_no_secret(server, as_user, quiet_logging, tmp_path, monkeypatch):
+    metrics = as_user("leasewire-metrics")
+    wanted = [
+        *EVERYWHERE,
+        ("HGETALL", "lw:gateway:keys"),
+        ("GET", "lw:gateway:hash-secret"),
+        ("DUMP", "lw:gateway:hash-secret"),
+        ("DUMP", "lw:gateway:keys"),
+        ("HGET", JOURNAL, "first"),
+        ("GET", "lw:record:SVC-1"),
+        ("HGETALL", "lw:hooks:inbox"),
+        ("SET", "lw:counters", "x"),
+        ("DEL", "lw:dead"),
+        ("LPUSH", "lw:events", "x"),
+        ("EVALSHA", "0" * 40, "0"),
+    ]
+    assert [each for each in wanted if not is_denied(metrics, *each)] == []
+    (tmp_path / "outcomes.toml").write_text(
+        '[targets.here]\nurl = "http://127.0.0.1:9/x"\nsecret_file = "s"\n'
+        f'sources = ["{builders.SOURCE}"]\n'
+    )
+    (tmp_path / "s").write_text("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    context = context_of("leasewire-metrics", server, tmp_path, monkeypatch)
+    with server.client() as admin:
+        admin.execute_command("ACL", "LOG", "RESET")
+        with (
+            exporting(context, Address("127.0.0.1", 0)) as exporter,
+            httpx.Client(base_url=exporter.url) as client,
+        ):
+            said = client.get("/metrics").text
+        assert admin.acl_log() == []
+    assert "leasewire_redis_up 1" in said
+
+
+def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
+    server, as_user, quiet_logging, tmp_path, monkeypatch
+):
+    gateway = as_user("leasewire-gateway")
+    wanted = [
+        *EVERYWHERE,
+        ("SET", JOURNAL, "x"),
+        ("HDEL", JOURNAL, "first"),
+        ("HSET", JOURNAL, "first", "x"),
+        ("ZREM", DUE, "first"),
+        ("SET", "lw:record:SVC-1", "x"),
+        ("DEL", "lw:record:SVC-1"),
+        ("HSET", "lw:gateway:keys", "mine", "{}"),
+        ("HDEL", "lw:gateway:keys", "abc"),
+        ("SET", "lw:gateway:hash-secret", "11"),
+        ("LPOP", "lw:events"),
+        ("LTRIM", "lw:events", "1", "0"),
+        ("SET", "lw:outcome:x", "x"),
+        ("XADD", "lw:feed:live:x", "*", "a", "b"),
+        ("HSET", "lw:router:R1:claims", "x", "y"),
+        ("SET", "lw:router:R1:lease", "x"),
+        ("HDEL", "lw:router:R1:inflight", "x"),
+        ("HSET", "lw:routers:held", "R1", "x"),
+        ("HSET", "lw:seen:1", "x", "y"),
+    ]
+    assert [each for each in wanted if not is_denied(gateway, *each)] == []
+
+    model = SPLYNX_MODEL.replace("\\", "\\\\")
+    with running_vendor() as vendor, server.client() as admin:
+        admin.flushall()
+        (tmp_path / "hooks.toml").write_text(HOOKS.format(vendor=vendor.url, model=model))
+        for name, text in (("path", PATH), ("key", "k" * 16), ("sign", SECRET)):
+            (tmp_path / name).write_text(text)
+        monkeypatch.setenv("BILLING_SECRET", SECRET)
+        context = context_of("leasewire-gateway", server, tmp_path, monkeypatch)
+        floor = Floor(open_store(admin, PREFIX), sources=context.inventory.sources)
+        floor.activate(IDS)
+        floor.cancel(*IDS)
+        for number in "12":
+            floor.send(builders.activated(id_=f"wrong-{number}", source="urn:nobody"))
+        letter = DeadLetter("S3@R1", "service", "operation-refused", "", "S3", "R1")
+        floor.store.records.commit([ServiceCommit("", letters=[letter])], 1)
+        made = ApiKeys(admin, PREFIX).create(
+            "all",
+            [builders.SOURCE],
+            [Scope.PUBLISH, Scope.READ, Scope.OPS],
+            created_at=datetime.now(UTC).isoformat(),
+        )
+        admin.execute_command("ACL", "LOG", "RESET")
+        with (
+            serving(context, "127.0.0.1", 0, 1000) as running,
+            httpx.Client(
+                base_url=running.url,
+                headers={"Authorization": f"Bearer {made.token}"},
+                timeout=10,
+            ) as client,
+        ):
+            use_all(client)
+            desk = Desk(running.url, vendor, context, open_store(admin, PREFIX))
+            with desk.client:
+                use_hooks(desk)
+            admin.config_set("maxmemory", admin.info("memory")["used_memory"])
+            full = client.post("/v1/events", json=builders.activated(id_="e-9"))
+            assert full.status_code == 503
+        assert admin.acl_log() == []
+
+
+def context_of(user, server, folder, monkeypatch):
+    """What a process with this login works with."""
+    (folder / "redis-password").write_text(PASSWORD)
+    more = f'[sources."{builders.SOURCE}"]\norder = "revisions"\n[routers.R1]\n'
+    more += 'host = "127.0.0.1"\npassword_env = "P"\ndhcp_server = "dhcp1"\ntransport = "api"\n'
+    text = '[installation]\nid = "acme"\n' + INVENTORY + more
+    (folder / "routers.toml").write_text(text)
+    monkeypatch.setenv("LEASEWIRE_REDIS_USERNAME", user)
+    monkeypatch.setenv("LEASEWIRE_REDIS_PASSWORD_FILE", str(folder / "redis-password"))
+    return Context(folder / "routers.toml", redis_url=server.url)
+
+
+def use_all(client):
+    """Ask all that the gateway describes."""
+    paths = client.get("/openapi.json").json()["paths"]
+    (hold,) = client.get("/v1/holds").json()["holds"]
+    letters = client.get("/v1/dead-letters").json()["dead_letters"]
+    service, first, second = sorted(
+        (each["id"] for each in letters), key=lambda each: "@" not in each
+    )
+    digest = {"digest": hold["digest"]}
+    event = builders.activated("SVC-7", id_="e-7", revision=1)
+    posts = [
+        ("/v1/validate", event),
+        ("/v1/events", event),
+        ("/v1/events?lane=bulk", builders.activated("SVC-8", id_="e-8", revision=1)),
+        (f"/v1/dead-letters/{service}/replay", None),
+        (f"/v1/dead-letters/{first}/replay", None),
+        (f"/v1/dead-letters/{second}/discard", None),
+        # Undone first: approved afterwards, as no worker has folded what undoes it.
+        (f"/v1/holds/{hold['id']}/reject", digest),
+        (f"/v1/holds/{hold['id']}/approve", digest),
+    ]
+    for path, body in posts:
+        answer = client.post(path, json=body)
+        assert answer.status_code < 300, (path, answer.text)
+    names = {"event_id": "e-7", "service_id": "S3", "event_type": builders.activated()["type"]}
+    for path, methods in paths.items():
+        if "get" in methods and not path.startswith("/v1/hooks/"):
+            answer = client.get(path.format_map(names))
+            assert answer.status_code == 200, (path, answer.text)
+    said = [re.sub(r"(/v1/[a-z-]+/)[^/]+", r"\1X", path.partition("?")[0]) for path, _ in posts]
+    asked = {re.sub(r"{[^}]*}", "X", path) for path, each in paths.items() if "post" in each}
+    assert {each for each in asked - set(said) if not each.startswith("/v1/hooks/")} == set()
+
+
+def use_hooks(desk):
+    """Webhooks that are read, that fail, and that are mended."""
+    desk.vendor.documents["/crm/api/v1.0/clients/services/2002"] = uisp_service(2002)
+    event = uisp_event("0b6f4f0e-5d5e-5f37-9a39-000000000001", "service.add", 2002, "insert")
+    assert desk.uisp(event).status_code == 200
+    assert desk.billing({"action": "new", "at": "2026-11-29T10:00:00Z"}).status_code == 202
+    desk.wait()
+    assert [each.kind for each in desk.letters().values()] == ["hook"]

@@ -1,0 +1,60 @@
+"""What is unsafe is said in a line, though it works."""
+
+from dataclasses import replace
+
+import pytest
+
+from simulator.testing import running
+from tests.routeros.peers import config_for
+from tests.routeros.test_router_check import look
+from worker.settings import Settings
+
+
+@pytest.fixture
+def secret(tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("aSecret-91")
+    file.chmod(0o640)
+    return file
+
+
+def doubts(secret, url):
+    given = {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(secret)}
+    return Settings.load({f"LEASEWIRE_{name}": value for name, value in given.items()}).doubts
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://127.0.0.1/0", ""),
+        ("redis://[::1]:6379/0", ""),
+        ("redis://localhost/0", ""),
+        ("unix:///run/redis.sock", ""),
+        ("rediss://redis.example.net/0", ""),
+        ("redis://192.0.2.1/0", "unencrypted"),
+        ("redis://redis.example.net/0", "unencrypted"),
+        ("rediss://192.0.2.1/0?ssl_cert_reqs=none", "ssl_cert_reqs"),
+        ("rediss://192.0.2.1/0?ssl_cert_reqs=optional", "ssl_cert_reqs"),
+    ],
+)
+def test_the_way_to_redis(secret, url, words):
+    found = doubts(secret, url)
+    assert len(found) == bool(words)
+    assert all(words in each and "aSecret" not in each for each in found)
+
+
+def test_a_password_that_every_user_may_read(secret):
+    secret.chmod(0o644)
+    (words,) = doubts(secret, "unix:///run/redis.sock")
+    assert str(secret) in words
+
+
+@pytest.mark.router
+def test_a_check_of_a_router_says_so(secret):
+    with running(seed_guide=True) as sim:
+        for mode, expected in ((0o640, []), (0o644, ["secret-file"])):
+            secret.chmod(mode)
+            config = replace(config_for(sim.router, "api-ssl"), password_file=secret)
+            assert config.is_exposed == bool(expected)
+            lines = look(sim.router, password_file=secret)
+            assert [each.what for each in lines if each.what == "secret-file"] == expected
