@@ -198,17 +198,8 @@ def run(
     queues, slots = _share(kind, settings)
     keys = [settings.key_prefix + queue for queue in queues]
     Watchdog(client, keys, slots, settings.worker_silent_s).start()
-    in_use = InUse(store, Onlooker(inventory, settings).look)
-    targets = list(inventory.alerts.values())
-    tell = Tell(store, targets, inventory.installation, send, name, inventory.behind)
-    kept_s = max(settings.idle_session_s, 2 * settings.watch_every_s)
-    watching = Sessions(inventory, settings.model_copy(update={"idle_session_s": kept_s}))
-    watch = Watch(store, watching, policies, settings.watch_every_s)
-    rounds = [
-        Rounds("in-use", in_use.once, settings.in_use_every_s),
-        Rounds("telling", tell.once, settings.alerts_every_s),
-        Rounds("watch", watch.once, ROUND_S),
-    ]
+    watching = _sessions_to_watch(inventory, settings)
+    rounds = _rounds(store, inventory, settings, name, watching)
     if kind == "routers":
         for each in rounds:
             each.start()
@@ -223,6 +214,28 @@ def run(
     watching.close_all()
     log.info("worker.stopped", kind=kind, worker=name)
     return 0
+
+
+def _sessions_to_watch(inventory: Inventory, settings: Settings) -> Sessions:
+    """Sessions of the watch alone, kept until its next round."""
+    kept_s = max(settings.idle_session_s, 2 * settings.watch_every_s)
+    return Sessions(inventory, settings.model_copy(update={"idle_session_s": kept_s}))
+
+
+def _rounds(
+    store: Store, inventory: Inventory, settings: Settings, name: str, watching: Sessions
+) -> list[Rounds]:
+    """What a worker of routers does now and then beside its tasks; not started yet."""
+    policies = {router: config.policy for router, config in inventory.routers.items()}
+    in_use = InUse(store, Onlooker(inventory, settings).look)
+    targets = list(inventory.alerts.values())
+    tell = Tell(store, targets, inventory.installation, send, name, inventory.behind)
+    watch = Watch(store, watching, policies, settings.watch_every_s)
+    return [
+        Rounds("in-use", in_use.once, settings.in_use_every_s),
+        Rounds("telling", tell.once, settings.alerts_every_s),
+        Rounds("watch", watch.once, ROUND_S),
+    ]
 
 
 def _share(kind: str, settings: Settings) -> tuple[list[str], int]:
