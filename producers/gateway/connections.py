@@ -28,25 +28,38 @@ BODY_S: Final = 30.0
 ANSWER_S: Final = 30.0
 """As long a caller may read nothing of an answer that does not fit into the socket."""
 MOST_CONNECTIONS: Final = 1000
-MOST_UNFINISHED_BYTES: Final = 32 * 1024 * 1024
-"""Of all requests that are not complete yet: some hundred of the largest kind."""
+MOST_ARRIVING: Final = 256
+"""Connections that are let in at a time, before any of them is heard."""
+MOST_UNFINISHED_BYTES: Final = 16 * 1024 * 1024
+"""Of all requests that are not complete yet: a hundred halves of the largest kind."""
 _MOST_UNREAD_BYTES: Final = 8 * 1024 * 1024
 """Of a request that was refused before it was complete: its sender may not look before it ends."""
+_UNFINISHED: Final = "unfinished_bytes"
 _SHARE: Final = 4
 """Of the process's descriptors connections take one in so many: as many more may be on their way
 in, and the rest is its own."""
 
 
+_ENOUGH_FILES: Final = 2 * _SHARE * MOST_CONNECTIONS
+
+
 def allow_open_files() -> None:
-    """Take as many descriptors as may be had: a connection is one."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Take as many descriptors as are needed, or may be had: a connection is one.
+
+    No more: processes that are started from here have the same limit, and some count up to it.
+    """
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH_FILES if most == resource.RLIM_INFINITY else min(most, _ENOUGH_FILES)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def most_connections() -> int:
     """How many connections may be open at once."""
     now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST_CONNECTIONS if now < 0 else min(MOST_CONNECTIONS, now // _SHARE)  # < 0: no limit
+    if now == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return min(MOST_CONNECTIONS, now // _SHARE)
 
 
 class _TooMuch(Exception):  # noqa: N818 - says what happened
@@ -61,9 +74,9 @@ class Connection(HttpToolsProtocol):
     _in_head = True
     _arrived = 0
     """Bytes of the request that is not complete."""
+    _held = 0
     _head_bytes = 0
     _too_much = False
-    given_up = False
     _deadline: TimerHandle | None = None
     _stalled: TimerHandle | None = None
 
@@ -72,11 +85,13 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.since = monotonic()
         self._wait(HEAD_S)
-        self._make_room()
+        if len(self.connections) > most_connections():
+            self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._wait(None)
+        self._hold(0)
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -86,14 +101,17 @@ class Connection(HttpToolsProtocol):
         if self._in_head and self._deadline is None:
             self._wait(HEAD_S)
         super().data_received(data)
-        if self._deadline is None or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        if self._in_head and self._arrived > MOST_HEAD_BYTES:
-            self._refuse("head-too-large", _HEAD_WORDS)
-        elif not self._in_head and self.cycle.response_complete:
+        if not self._in_head and self.cycle.response_complete:  # refused: nothing of it is kept
+            self._hold(0)
             if self._arrived > _MOST_UNREAD_BYTES:
                 self.give_up()
-        elif self._arrived > MOST_HEAD_BYTES:
+            return
+        self._hold(self._arrived)
+        if self._in_head and self._arrived > MOST_HEAD_BYTES:
+            self._refuse("head-too-large", _HEAD_WORDS)
+        elif self._unfinished > MOST_UNFINISHED_BYTES:
             self._make_room()
 
     def on_url(self, url: bytes) -> None:
@@ -145,12 +163,6 @@ class Connection(HttpToolsProtocol):
             self._stalled = None
 
     @property
-    def held(self) -> int:
-        """Bytes of it that are kept until it is complete."""
-        refused = not self._in_head and self.cycle.response_complete
-        return 0 if refused else self._arrived
-
-    @property
     def is_answered(self) -> bool:
         """It waits for us."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
@@ -158,8 +170,25 @@ class Connection(HttpToolsProtocol):
 
     def give_up(self) -> None:
         """Hang up, whatever was sent."""
-        self.given_up = True
+        self._hold(0)
+        self.connections.discard(self)
         self.transport.abort()
+        # At once: hundreds may be given up before the loop tells one of them that it is lost.
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does then
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not self._in_head:
+            cycle.body = bytearray()
+
+    def _hold(self, size: int) -> None:
+        """Note how much is kept of its request until that is complete."""
+        self.app_state[_UNFINISHED] = self._unfinished + size - self._held
+        self._held = size
+
+    @property
+    def _unfinished(self) -> int:
+        """Bytes of all requests that are not complete, at this server."""
+        found: int = self.app_state.get(_UNFINISHED, 0)
+        return found
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
@@ -199,16 +228,16 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _make_room(self) -> None:
-        there = [each for each in cast("set[Connection]", self.connections) if not each.given_up]
-        size = sum(each.held for each in there)
-        idle = sorted((each for each in there if not each.is_answered), key=lambda e: e.since)
-        left, most = len(there), most_connections()
+        """End a tenth more than must be: a look at all of them is dear where thousands come."""
+        there = cast("set[Connection]", self.connections)
+        idle = sorted((each for each in there if not each.is_answered), key=lambda each: each.since)
         for each in idle:
-            if left <= most and size <= MOST_UNFINISHED_BYTES:
+            if len(there) <= 0.9 * most_connections() and (
+                self._unfinished <= 0.9 * MOST_UNFINISHED_BYTES
+            ):
                 return
             each.give_up()
-            left, size = left - 1, size - each.held
-        if left > most:
+        if len(there) > most_connections():
             self.give_up()
 
 

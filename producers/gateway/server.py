@@ -12,7 +12,12 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from producers.gateway.connections import Connection, allow_open_files, most_connections
+from producers.gateway.connections import (
+    MOST_ARRIVING,
+    Connection,
+    allow_open_files,
+    most_connections,
+)
 
 log = structlog.get_logger("gateway")
 
@@ -47,8 +52,8 @@ class GatewayServer:
             server_header=False,
             ws="none",
             http=Connection,
-            # As many may be on their way in: none of them lacks a descriptor.
-            backlog=most_connections(),
+            # As many are let in beyond the bound: none of them lacks a descriptor.
+            backlog=min(MOST_ARRIVING, most_connections()),
             loop="asyncio",
             timeout_graceful_shutdown=STOP_S,
         )

@@ -191,6 +191,20 @@ def test_an_answer_that_nobody_reads_is_given_up(short, gateway):
         eventually(gone, "the gateway hangs up", within_s=10)
 
 
-def test_as_many_files_may_be_open_as_there_may_be(gateway):
+@pytest.mark.parametrize(
+    ("now", "most", "then"), [(256, 1024, 1024), (1024, 1_000_000, 8000), (9000, 9000, 9000)]
+)
+def test_as_many_files_may_be_open_as_are_needed(monkeypatch, now, most, then):
+    limits = [now, most]
+    monkeypatch.setattr(connections.resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(
+        connections.resource, "setrlimit", lambda _, new: limits.__setitem__(0, new[0])
+    )
+    connections.allow_open_files()
+    assert limits == [then, most]
+    assert connections.most_connections() == min(1000, then // 4)
+
+
+def test_a_gateway_takes_the_files_it_needs(gateway):
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    assert now == most
+    assert now >= min(most, 8000)
