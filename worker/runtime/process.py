@@ -97,10 +97,12 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_CONFIGURATION
 
 
-def _tell_exposed(inventory: Inventory) -> None:
+def _inventory(settings: Settings, kind: str) -> Inventory:
+    inventory = load_inventory(settings.inventory, on_secret=hide_secret)
     exposed = {str(each.password_file) for each in inventory.routers.values() if each.is_exposed}
-    if exposed:
+    if exposed and kind == "routers":
         log.warning("secrets.readable_by_all", files=sorted(exposed), advice="chmod o= them")
+    return inventory
 
 
 def run(
@@ -124,9 +126,7 @@ def run(
         ConfigurationError: something is wrong that only a person can mend.
         StoreRefused: Redis refuses us, at a first start.
     """
-    inventory = load_inventory(settings.inventory, on_secret=hide_secret)
-    if kind == "routers":
-        _tell_exposed(inventory)
+    inventory = _inventory(settings, kind)
     login = settings.redis_login
     client = connect(settings.redis_url, **login)
     store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
