@@ -109,7 +109,7 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     assert (shown["state"], shown["held_by"]) == ("held", "bob")
     assert shown["words"] == "by bob: new firmware"
     assert shown["since"]
-    assert other["state"] == "up"
+    assert other["state"] == "new"
     assert "router R1 is held" in leasewire("why", "SVC-2").out
     assert leasewire("routers", "release", "R1", "--actor", "bob").code == 0
     store.client.delete(store.keys.sweep)
