@@ -46,7 +46,7 @@ def test_a_table_comes_in_by_standard_input(run, office):
     assert office.record("SVC-1").value("address") == {"mode": "static", "ipv4": "198.51.100.10"}
     row = run("export", "--format", "ndjson").stdout
     same = run("resync", "-", "--format", "ndjson", *AS_OF, given=row)
-    assert b"1 rows" in same.stdout
+    assert b"1 row of" in same.stdout
 
 
 def test_a_pipe_has_no_date_and_a_file_has_its_own(run, office):

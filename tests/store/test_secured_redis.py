@@ -70,7 +70,7 @@ def test_all_parts_work_over_tls_with_no_more_rights_than_those_of_deploy(short_
         here.start_workers("events", "routers")
         login = {"username": "leasewire-publisher", "password": PASSWORD}
         with open_publisher(url, clock=clock, ca_file=str(authority), **login) as publisher:
-            [receipt] = publisher.publish([builders.activated(server=SERVER, ipv4="198.51.100.9")])
+            [receipt] = publisher.publish([builders.activated(server=SERVER, ipv4="223.203.225.9")])
             assert receipt.rung, "the publisher may also put messages into the queues"
         eventually(lambda: here.rows("R1"), "the row", within_s=20)
         said = [

@@ -155,7 +155,7 @@ def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
     store.client.zadd(store.keys.alerts_untold, {name: 1})
     assert next_round().count("alert.told") == 2
     (alert,) = [each for each in store.alerts.open() if each.kind == "of-tomorrow"]
-    assert (alert.told, alert.severity, alert.runbook) == (True, "warning", "other.md")
+    assert (alert.told, alert.severity, alert.runbook) == (True, "warning", "other")
     told = news_of(store.alerts.open(), {}, [], 1)
     assert "warning: of-tomorrow R1: words" in body_of(told)
     assert "`leasewire runbook other`" in body_of(told)

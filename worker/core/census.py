@@ -4,7 +4,7 @@ Who calls it: `full_read` for reports, `first_contact` before anything is writte
 may not be what it was.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from worker.core.own_row import OwnRow, find_own_row
@@ -39,7 +39,7 @@ class Census(NamedTuple):
         expected: how many services have a row that was written here and read back.
         gone: those of them whose row is not there.
         of_others: services of which nothing was written here yet, and whose row is there and has
-            another MAC, address or server than it is to have.
+            another MAC or address than it is to have: another server alone is no other device.
     """
 
     tagged: Sequence[Tagged]
@@ -124,8 +124,16 @@ def _of_others(tagged: Iterable[Tagged], placed: Iterable[Wanted]) -> set[str]:
         if one.written is None and one.entry.fields is not None and one.granted
     }
     rows = [each for each in tagged if isinstance(each.row, Lease) and each.service_id in new]
-    same = {each.service_id for each in rows if is_same(each.row.fields, new[each.service_id])}
-    return {each.service_id for each in rows} - same
+    return {each.service_id for each in rows} - {
+        each.service_id
+        for each in rows
+        if isinstance(each.row, Lease) and _serves_alike(each.row, new[each.service_id])
+    }
+
+
+def _serves_alike(row: Lease, wanted: Mapping[str, str]) -> bool:
+    """Whether a row gives the device its address, whichever DHCP server it names."""
+    return is_same({**row.fields, "server": wanted["server"]}, wanted)
 
 
 def _without_tag(
