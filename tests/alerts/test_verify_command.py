@@ -15,6 +15,7 @@ def checks(answer):
 
 
 def test_customer_who_is_online_is_all_ok(world, leasewire):
+    world.r1.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)))
     world.converge.run("R1")
     world.r1.device(mac(1), server=SERVER)
@@ -26,6 +27,7 @@ def test_customer_who_is_online_is_all_ok(world, leasewire):
 
 
 def test_what_fails_is_told_with_advice(world, leasewire):
+    world.r1.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)))
     world.converge.run("R1")
     answer = leasewire("services", "verify", "SVC-1", "--json")
@@ -42,6 +44,7 @@ def test_what_fails_is_told_with_advice(world, leasewire):
 
 
 def test_router_that_may_not_ping_for_us_is_a_warning(world, leasewire):
+    world.r1.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)))
     world.converge.run("R1")
     world.r1.device(mac(1), server=SERVER)

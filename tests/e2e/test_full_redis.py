@@ -94,6 +94,7 @@ def test_a_hundred_snapshots_that_change_nothing_leave_a_counter_and_no_write(sh
 @in_leases
 def test_why_and_status_speak_of_a_whole_installation(short_directory):
     with Installation(short_directory) as here:
+        here.control["R1"].add_row("/ip/dhcp-server/network", {"address": "100.64.0.0/10"})
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])
         eventually(lambda: here.rows("R1"), "the row", within_s=20)

@@ -56,7 +56,7 @@ def test_a_service_lives_in_its_entry(short_directory):
         asked = here.leasewire("why", "SVC-1")
         assert (asked.returncode, "all is well" in asked.stdout) == (0, True), asked.stdout
         planned = here.leasewire("plan", "R1")
-        assert planned.stdout == "R1: 1 services, 1 rows; nothing to write\n"
+        assert planned.stdout == "R1: 1 service, 1 row; nothing to write\n"
         say(builders.cancelled())
         assert entries() == {}
         assert here.control["R1"].rows(LEASES) == []

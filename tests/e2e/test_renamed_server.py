@@ -20,7 +20,11 @@ def mac(number, choice=0):
 
 def activated(number):
     return builders.activated(
-        f"SVC-{number}", router="R1", server=SERVER, mac=mac(number), ipv4=f"223.203.225.{number}"
+        f"SVC-{number}",
+        router="R1",
+        server=SERVER,
+        mac=mac(number),
+        ipv4=f"223.203.225.{100 + number}",
     )
 
 

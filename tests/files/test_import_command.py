@@ -133,7 +133,8 @@ def test_interrupted_and_run_again(office):
     done = office.run("import", path, "--apply", "--json")
     assert done.code == 0
     counts = done.document["counts"]
-    assert counts.get("new", 0) + counts["already_imported"] == 600
+    # what the interrupted run had published and no worker had folded yet is there by now
+    assert sum(counts.get(name, 0) for name in ("new", "unchanged", "already_imported")) == 600
     again = office.run("import", path, "--apply", "--json").document
     assert again["counts"] == {"already_imported": 600}
     assert len(list(office.store.views.services())) == 600

@@ -219,7 +219,7 @@ def test_each_transport_serves_and_a_backup_of_one_is_restored_over_another(shor
         here.start_workers("events", "routers")
         for number, way in enumerate(ways, 1):
             service = f"SVC-{number}"
-            where = ("--router", "R1", "--address", f"198.51.100.{number}")
+            where = ("--router", "R1", "--address", f"223.203.225.{100 + number}")
             run(
                 way,
                 "publish",

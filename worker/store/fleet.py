@@ -290,8 +290,10 @@ class Fleet:
         ]
         with store_errors():
             done = self._scripts.run("forget_router", keys, [router, token, gone, action, *letters])
-            if done:  # what full reads found is made anew by the next
-                self._client.delete(self._keys.router_full_read(router))
+            if done:  # what was found there is found anew by who reads the next router of the name
+                self._client.delete(
+                    self._keys.router_full_read(router), self._keys.router_troubles(router)
+                )
                 self._client.zrem(self._keys.reports_block()[1], router)
         return bool(done)
 
