@@ -318,7 +318,8 @@ def test_a_newer_record_alone_opens_no_session(small, monkeypatch):
     assert json.loads(small.client.hget(small.block("R1").waiting, "SVC-A"))["since_ms"]
 
 
-def test_who_wants_what_a_newer_record_holds_waits_with_its_name(small):
+def test_who_wants_what_a_newer_record_holds_waits_for_a_holder_that_is_not_named(small):
+    """Whose service it is cannot be read: so its name is withheld, as that of another source."""
     a, b = activated("SVC-A", 1), activated("SVC-B", 2)
     small.say(a, b)
     small.drain()
@@ -327,5 +328,8 @@ def test_who_wants_what_a_newer_record_holds_waits_with_its_name(small):
     small.say(change)
     small.converge.run("R1")
     assert small.outcome(change).startswith("waiting: claim-held")
-    assert "SVC-A" in small.outcome(change)
+    assert f"mac:{mac(1)} is held by a service of another source" in small.outcome(change)
+    assert "SVC-A" not in small.outcome(change)
+    (held,) = small.store.claims.at("R1", [f"mac:{mac(1)}"])
+    assert (held.holder, held.strong, held.waiters) == ("SVC-A", True, ("SVC-B",))
     assert (state(small).state, alerts(small)) == ("up", [])

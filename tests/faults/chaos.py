@@ -39,7 +39,7 @@ from tests.faults.newer import be_newer
 from tests.faults.put_back import ROOT
 from tests.installation import LEASES, Installation, Worker, end
 from tests.waiting import eventually
-from worker.core.entry import is_host_address, scopes_meet
+from worker.core.entry import Entry, claims_of, is_host_address, scopes_meet
 from worker.errors import StoreUnavailable
 
 COMMAND_TIMEOUT_S = 2.0
@@ -52,7 +52,8 @@ in its manifest it says that it is gone."""
 _REST_EVERY_S = 40.0
 CONVERGES_IN_S = 180.0
 _CURSED_MAC, _CURSED_ADDRESS = "00:00:5E:00:53:FE", "198.51.100.254"
-_HOLDER = re.compile(r"held by service (\S+) ")
+_HELD = re.compile(r"(\S+) is held by (?:service (\S+) \(|a service of another source)")
+"""A key, and its holder where the words name it: they do not name who belongs to another source."""
 
 
 _ENDLESS = frozenset({"pool-nearly-full", "rogue-device", "dead-letters"})
@@ -430,21 +431,45 @@ class Chaos(Harness):
             wants = {service: row_of(entry) or {} for service, entry in entries.items()}
             have, waiting = self.own_rows(router), self.store.views.router_waiting(router)
             lists = self.own_lists(router)
+            holders = self._holders(router, entries, waiting)
             for service in sorted(wants.keys() | have.keys() | lists.keys()):
                 want, got, why = wants.get(service), have.get(service, []), waiting.get(service)
                 listed = lists.get(service, [])
                 if got == ([want] if want else []) and listed == places_of(entries.get(service)):
                     self.counts["services in sync"] += 1
                     continue
-                if not _waits_rightly(service, wants, have, waiting):
-                    holders = _HOLDER.findall(why["detail"]) if why else []
-                    of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in holders}
+                if not _waits_rightly(service, wants, have, holders):
+                    told = holders.get(service, ())
+                    of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in told}
                     found.append(
                         f"{router} {service}: wanted {want}, found {got} and in lists {listed}, "
                         f"said {why}; holders want, have and say {of_holders}"
                     )
                 self.counts["services that wait for a holder"] += 1
             found += self.changed_foreign_rows(router)
+        return found
+
+    def _holders(
+        self,
+        router: str,
+        entries: Mapping[str, Entry],
+        waiting: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, frozenset[str]]:
+        """By the store, who holds what each service waits for; only of those told so truly."""
+        claims = self.store.claims.at(router)
+        found = {}
+        for service, why in waiting.items():
+            wants = claims_of(entries.get(service, Entry(service, None)))
+            held = [
+                (each.key, each.holder)
+                for each in claims
+                if each.strong
+                and service in each.waiters
+                and each.holder != service
+                and any(key == each.key and scopes_meet(scope, each.scope) for key, scope in wants)
+            ]
+            if why["reason"] == "claim-held" and _is_told(why["detail"], held):
+                found[service] = frozenset(holder for _, holder in held)
         return found
 
 
@@ -491,32 +516,40 @@ class OnEstate(Chaos):
         return estate.transport_of(router)
 
 
+def _is_told(detail: str, held: Sequence[tuple[str, str]]) -> bool:
+    """Whether the words tell of keys that are held, and name nobody but who holds them."""
+    told = _HELD.findall(detail)
+    return bool(told) and all(
+        any(key == its_key and name in ("", holder) for its_key, holder in held)
+        for key, name in told
+    )
+
+
 def _waits_rightly(
     service: str,
     wants: Mapping[str, Mapping[str, str]],
     have: Mapping[str, Sequence[Mapping[str, str]]],
-    waiting: Mapping[str, Mapping[str, Any]],
+    holders: Mapping[str, frozenset[str]],
     asked: frozenset[str] = frozenset(),
 ) -> bool:
-    """Whether a service names as holders those who want what it wants, and each of them has it.
+    """Whether a service waits for holders who want what it wants, and each of them has it.
 
     A holder that waits for another itself keeps the row that it has. One that has none yet keeps
     the claim that it was granted and still wants (`tests/store/claims_model.py`): then the chain
     goes on, and must end at services that have their rows.
     """
-    holders = _HOLDER.findall(waiting[service]["detail"]) if service in waiting else []
     asked |= {service}
-    return bool(holders) and all(
+    return bool(holders.get(service)) and all(
         _meets(wants.get(service), wants.get(each))
         and (
             [_meets(wants.get(service), row) for row in have.get(each, [])] == [True]
             or (
                 not have.get(each)
                 and each not in asked
-                and _waits_rightly(each, wants, have, waiting, asked)
+                and _waits_rightly(each, wants, have, holders, asked)
             )
         )
-        for each in holders
+        for each in holders[service]
     )
 
 
