@@ -47,6 +47,15 @@ local function clear_note(router, token, service)
   return old
 end
 
+-- All that `token` wrote for the service was answered, and no record says so, as it changed meanwhile:
+-- else the row would be taken at the next look for one that another Redis wrote.
+local function owe_note(router, token, service)
+  local old = read_note(router, service)
+  if old and old.token == token then
+    write_note(router, service, '', old.look == 0 and LOOK_NOW or old.look, old.sent)
+  end
+end
+
 -- The look that a note asks for ended well: what it was about is as it should be.
 local function end_note(router, service, left)
   if left and left.token == '' and left.look == LOOK_NOW then

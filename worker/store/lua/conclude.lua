@@ -41,13 +41,14 @@ if redis.call('GET', router.lease) ~= ARGV[2] then
   return { 0, results }
 end
 for i, s in ipairs(order.services) do
-  local left = clear_note(router, ARGV[2], s.service)
   local current = generation_of(KEYS[s.record])
   local mine = redis.call('HGET', router.marks, s.service) == s.stamp
   if current ~= s.generation or not mine then
     results[i] = 0
+    owe_note(router, ARGV[2], s.service)
   else
     results[i] = 1
+    local left = clear_note(router, ARGV[2], s.service)
     if s.text then
       redis.call('SET', KEYS[s.record], whole(order.generation) .. '|' .. s.text)
     end
