@@ -230,14 +230,14 @@ class MarksMachine(RuleBasedStateMachine):
             assert done is None
             self.mark([name])
             return
-        holder, look = self.notes.get(name, (None, NEVER))
-        if holder == token:
-            self.notes[name] = [None, look]
-            if look == NEVER:
-                del self.notes[name]
         stands = name in self.marks and self.marks[name][2] == stamp
         stands = stands and self.generation[name] == generation
         assert done == [stands]
+        holder, look = self.notes.get(name, (None, NEVER))
+        if holder == token and stands and look == NEVER:
+            del self.notes[name]
+        elif holder == token:  # of one that changed meanwhile a look is owed
+            self.notes[name] = [None, NOW if look == NEVER else look]
         if stands:
             if do == "confirm" and self.notes.get(name) == [None, NOW]:
                 del self.notes[name]
