@@ -331,9 +331,13 @@ def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
     marks = take(routers)
     assert routers.renew("R1", "aa", ["S", "T"])
     assert sorted(notes(store)) == ["S", "T"]
-    routers.mark("R1", ["S"])  # the look at it does not end, but its writes were answered
+    routers.mark("R1", ["S"])  # the look at it does not end, though its writes were answered
     ends = [Conclusion(mark, "confirm") for mark in marks.values()]
     assert routers.conclude("R1", "aa", ends) == [False, True]
+    assert notes(store) == {"S": "|1|"}  # no record says that its row is ours
+    (again,) = routers.next_batch("R1", "aa", 500).marks
+    assert again.sent is not None
+    assert routers.conclude("R1", "aa", [Conclusion(again, "confirm")]) == [True]
     assert notes(store) == {}
 
 
