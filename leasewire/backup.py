@@ -1,20 +1,18 @@
 """`leasewire backup` and `restore`: all state of an installation in one file."""
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.backup_file import BackupError, Head, check, entries, write
 from leasewire.context import Context, InventoryOption
 from leasewire.embedded import EmbeddedServer
 from leasewire.printing import utc_time
+from leasewire.progress import progress_bar
 from leasewire.standard_input import as_file
 from leasewire.up import only_one, running
 from worker.store.backup import UNDER_WAY, copy, put_back
@@ -49,7 +47,10 @@ def backup_command(
     if installation == UNDER_WAY:
         raise BackupError("a restore did not come to its end here: run it again with --replace")
     head = Head(str(installation), store.records.now_ms(), _version())
-    with _progress("keys", keys) as advance, closing(context.any_bytes_client()) as plain:
+    with (
+        progress_bar("keys", keys, keep=True) as advance,
+        closing(context.any_bytes_client()) as plain,
+    ):
         count = write(file, head, copy(plain, store.keys, advance))
     size = "" if to_output else f", {file.stat().st_size / 1e6:.1f} MB"
     typer.echo(f"{file}: {count} entries of {head.installation}{size}.", err=to_output)
@@ -84,7 +85,7 @@ def restore_command(
     """
     server = None if data is None else EmbeddedServer(data)
     with as_file(file, "stdin.gz") as given:
-        with _progress("lines read", None) as advance:
+        with progress_bar("lines read", None, keep=True) as advance:
             head = check(given, lambda: advance(1))
         with (
             nullcontext() if data is None else only_one(data),
@@ -114,7 +115,7 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
         raise BackupError("this Redis holds services: --replace forgets them for those of the file")
     reason = f"restored from a backup of {utc_time(head.at_ms)}"
     with (
-        _progress("entries", head.entries) as advance,
+        progress_bar("entries", head.entries, keep=True) as advance,
         closing(context.any_bytes_client()) as plain,
         put_back(plain, store.keys) as put,
     ):
@@ -126,16 +127,6 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
             store.fleet.look_again(router, services, "restore", reason, actor)
             store.fleet.hold(router, reason, actor)
     return routers
-
-
-@contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, for people; nothing else is written where standard error is none."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda count: progress.advance(task, count)
 
 
 def _version() -> str:

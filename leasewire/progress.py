@@ -10,12 +10,18 @@ Advance = Callable[[int], None]
 
 
 @contextmanager
-def progress_bar(doing: str, total: int) -> Iterator[Advance]:
-    """Show how far something is; what it gives is called with each further number of rows."""
+def progress_bar(doing: str, total: int | None, *, keep: bool = False) -> Iterator[Advance]:
+    """Show how far something is; what it gives is called with each further number of rows.
+
+    Args:
+        doing: in front of the bar.
+        total: rows in all; None: not known.
+        keep: leave the bar there at the end.
+    """
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        *columns, console=console, transient=not keep, disable=not console.is_terminal
     ) as progress:
         task = progress.add_task("", total=total)
         yield lambda count: progress.advance(task, count)
