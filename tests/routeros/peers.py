@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import hypothesis
-
 from simulator.testing import PASSWORD
 from worker.core.operations import Add
 from worker.core.policy import RouterPolicy
@@ -26,10 +24,6 @@ QUICK = {
     "command_timeout_s": 1,
     "read_timeout_s": 2,
 }
-
-
-unhurried = hypothesis.settings(deadline=None)
-"""Examples may take their time: other work shares the machine."""
 
 
 def nothing() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from librouteros.exceptions import ProtocolError
 
 from simulator.query import compile_query, holds
-from tests.routeros.peers import LEASE, unhurried
+from tests.routeros.peers import LEASE
 from worker.core.rows import ADDRESS_LISTS
 from worker.ports import LeaseQuery, Term
 from worker.routeros.answers import make_sure
@@ -91,7 +91,6 @@ rows = st.fixed_dictionaries(
 )
 
 
-@unhurried
 @given(commands=commands, row=rows)
 def test_a_row_passes_if_and_only_if_the_router_would_give_it(commands, row):
     """By the simulator's own machine for queries, which knows nothing of ours."""

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.routeros.peers import unhurried
 from worker.core.operations import Add, MakeStatic, Remove, Set
 from worker.core.rows import Lease
 from worker.ports import LeaseQuery
@@ -117,7 +116,6 @@ def test_what_is_expected_of_one_row_is_asked_in_one_sentence():
     ] + [{"?=mac-address=other"}]
 
 
-@unhurried
 @given(
     macs=st.frozensets(st.integers(0, 999).map("00:00:5E:00:{:03}".format), max_size=9),
     addresses=st.frozensets(st.integers(0, 99).map("198.51.100.{}".format), max_size=9),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.routeros.peers import LEASE, Client, add, config_for, nothing, peer, settings, unhurried
+from tests.routeros.peers import LEASE, Client, add, config_for, nothing, peer, settings
 from tests.waiting import eventually
 from worker.core.operations import MakeStatic, Remove
 from worker.errors import LeaseLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
@@ -302,7 +302,6 @@ answers = st.one_of(st.binary(max_size=100), st.lists(lines, max_size=8).map(b""
 )
 
 
-@unhurried
 @given(answer=answers)
 def test_any_bytes_are_a_result_or_a_verdict(answer):
     for use in (

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from librouteros.exceptions import ProtocolError
 
-from tests.routeros.peers import unhurried
 from worker.routeros import wire
 from worker.routeros.wire import SentenceReader, encode_sentence
 
@@ -22,7 +21,6 @@ def read_in_pieces(data, sizes):
     return found + reader.feed(data[at:])
 
 
-@unhurried
 @given(said=sentences, sizes=st.lists(st.integers(1, 9), max_size=20))
 def test_any_words_come_back_however_they_are_cut(said, sizes):
     data = b"".join(map(encode_sentence, said))
@@ -70,7 +68,6 @@ def test_a_long_word_in_small_pieces_is_not_looked_at_again_and_again():
     assert len(sentence[0]) == 0x7FFFFF
 
 
-@unhurried
 @given(data=st.binary(), sizes=st.lists(st.integers(1, 5), max_size=20))
 def test_any_bytes_are_sentences_or_a_protocol_error(data, sizes):
     try:

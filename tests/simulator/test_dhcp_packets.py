@@ -2,7 +2,7 @@ import contextlib
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.command import Caller
@@ -52,14 +52,12 @@ OPTIONS = st.dictionaries(st.integers(1, 52) | st.integers(54, 254), st.binary()
 
 
 @given(OPTIONS)
-@settings(deadline=None)
 def test_options_of_any_length_survive_the_wire(options):
     packet = Packet(Kind.REQUEST, 7, MAC, ciaddr="10.0.0.1", options=options)
     assert read_packet(as_request(packet)) == packet
 
 
 @given(st.binary(max_size=400), st.integers(0, 300))
-@settings(deadline=None)
 def test_bytes_that_are_no_packet_are_refused_as_such(noise, at):
     whole = as_request(Packet(Kind.DISCOVER, 7, MAC, options={12: b"name"}))
     with contextlib.suppress(PacketError):

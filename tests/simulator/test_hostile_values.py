@@ -89,7 +89,6 @@ def test_no_command_fails_by_itself(data, version):
 
 
 @given(st.text("/*%2Aiprestdhcp-svlan.2 ", max_size=40), st.text(), st.text())
-@settings(deadline=None)
 def test_no_path_fails_by_itself(path, header, name):
     router = Router(RouterOptions(), MENUS)
     for each in (path, f"/rest/ip/dhcp-server/lease/{name}"):
@@ -106,6 +105,5 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON))
-@settings(deadline=None)
 def test_any_json_object_turns_into_words(body):
     assert all(isinstance(text, str) for text in to_texts(body).values())

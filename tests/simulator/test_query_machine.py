@@ -1,4 +1,4 @@
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.query import compile_query, holds, select
@@ -17,7 +17,6 @@ QUERIES = st.lists(st.one_of(TERMS, OPERATIONS), max_size=12)
 
 
 @given(ROWS, QUERIES)
-@settings(deadline=None)
 def test_indexes_never_change_what_a_query_selects(rows, words):
     table = Table(indexed=("a", "b"))
     for values in rows:

@@ -10,7 +10,7 @@ import warnings
 
 import pytest
 import structlog
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker import log_setup
@@ -212,7 +212,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)  # other work shares the machine
 @given(
     value=json_values, before=st.text(), after=st.text(), spelling=st.sampled_from(SPELLINGS[:8])
 )
