@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.routeros.peers import add, config_for, nothing, settings, unhurried
+from tests.routeros.peers import add, config_for, nothing, settings
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.api_connection import ApiConnection
@@ -55,21 +55,18 @@ def session_on(connection: Connection) -> Session:
     return Session("R1", connection, Identity("R", "7.18.2", "S"), settings())
 
 
-@unhurried
 @given(answer=answers)
 def test_any_answer_to_a_read_is_rows_or_a_verdict(answer):
     rows = talk(answer, lambda connection: session_on(connection).read_leases(None, nothing))
     assert rows is None or all(lease.id is not None for lease in rows)
 
 
-@unhurried
 @given(answer=answers)
 def test_any_answer_to_a_query_is_rows_or_a_verdict(answer):
     query = LeaseQuery(macs=frozenset({"00:00:5E:00:53:01"}))
     talk(answer, lambda connection: session_on(connection).read_leases(query, nothing))
 
 
-@unhurried
 @given(answer=answers)
 def test_any_answer_to_a_write_is_a_result_or_a_verdict(answer):
     written = talk(
@@ -78,14 +75,12 @@ def test_any_answer_to_a_write_is_a_result_or_a_verdict(answer):
     assert written is None or len(written) == 2
 
 
-@unhurried
 @given(answer=answers)
 def test_any_answer_to_a_login_is_a_login_or_a_verdict(answer):
     config = config_for(Peer, "api")
     talk(answer, lambda connection: log_in(connection, config, "hunter2", settings()))
 
 
-@unhurried
 @given(answer=answers)
 def test_any_answer_to_who_are_you_is_an_identity_or_a_verdict(answer):
     talk(answer, lambda connection: identify(connection, settings()))
