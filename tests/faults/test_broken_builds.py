@@ -102,6 +102,8 @@ def a_write_of_a_killed_worker_lands_late(here):
     link.catch(SET, "late")
     said += publish(here, builders.mac_changed(mac=builders.mac(2)), wait=False)
     eventually(link.caught.is_set, "the write is under way", within_s=20)
+    for worker in here.workers:  # all at once: one that lives gives the write up, and writes anew
+        worker.process.kill()
     for worker in here.workers:
         here.kill(worker)
     said += publish(here, builders.mac_changed(mac=builders.mac(1), revision=3))

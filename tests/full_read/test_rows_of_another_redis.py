@@ -4,6 +4,7 @@ import pytest
 
 from tests import builders
 from tests.small_installation import SERVER, SmallInstallation, activated
+from tests.store.passing_time import let_pass
 from worker.convergence.converge import Converge
 from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions
@@ -11,6 +12,7 @@ from worker.store.store import open_store
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
+LISTS = "/ip/firewall/address-list"
 SERVICES = range(1, 8)
 
 
@@ -114,3 +116,23 @@ def test_a_few_are_set_right(here, copy):
     served(here)
     copy.say(*[activated(f"SVC-{n}", n) for n in SERVICES if n < 3], *others(first=3))
     assert copy.state == ("up", "")
+
+
+def test_rows_that_we_wrote_are_ours_though_what_follows_them_is_refused():
+    with SmallInstallation(1, defaults='suspend_list = "susp"') as world:
+        words = {"menu": LISTS, "field": "list", "value": "*", "text": "no space left"}
+        world.r["R1"].set_faults(refuse_values=[words])
+        world.say(*(activated(f"SVC-{n}", n) for n in SERVICES))
+        world.say(*(builders.suspended(f"SVC-{n}", "walled_garden", revision=2) for n in SERVICES))
+        world.drain()
+        assert rows(world) == [(f"leasewire:acme:SVC-{n}", builders.mac(n)) for n in SERVICES]
+        assert {world.record(f"SVC-{n}").placements["R1"].written for n in SERVICES} == {None}
+        world.r["R1"].clear_faults()
+        changed = [builders.mac_changed(f"SVC-{n}", mac=builders.mac(99 + n)) for n in SERVICES]
+        world.say(*(event | {"revision": 3} for event in changed))
+        for _ in range(3):  # a few are tried first, then all
+            let_pass(world.store, 600_000)
+            world.drain()
+        state = world.store.views.router("R1").state
+        assert (state.state, state.cause) == ("up", "")
+        assert rows(world) == [(f"leasewire:acme:SVC-{n}", builders.mac(99 + n)) for n in SERVICES]

@@ -341,6 +341,21 @@ def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
     assert notes(store) == {}
 
 
+@pytest.mark.parametrize("do", ["postpone", "give-up"])
+def test_a_note_stays_when_something_was_written_that_no_record_tells_of(store, routers, do):
+    routers.mark("R1", ["S"])
+    marks = take(routers)
+    assert routers.renew("R1", "aa", ["S"])
+    (end,) = (Conclusion(mark, do, wrote=True) for mark in marks.values())
+    assert routers.conclude("R1", "aa", [end]) == [True]
+    assert notes(store) == {"S": "|1|"}
+    routers.mark("R1", ["S"])
+    (again,) = routers.next_batch("R1", "aa", 500).marks
+    assert again.sent is not None
+    assert routers.conclude("R1", "aa", [Conclusion(again, "confirm")]) == [True]
+    assert notes(store) == {}
+
+
 def test_notes_that_a_holder_leaves_behind_are_looked_at_like_a_lost_ones(store, routers):
     take(routers)
     routers.renew("R1", "aa", ["S"])

@@ -207,23 +207,23 @@ class MarksMachine(RuleBasedStateMachine):
         self.a_worker_ends_a_look(data, who, "confirm", writes)
 
     @precondition(lambda self: any(self.taken))
-    @rule(data=st.data(), who=whom)
-    def a_worker_postpones(self, data, who):
-        self.a_worker_ends_a_look(data, who, "postpone", writes=False)
+    @rule(data=st.data(), who=whom, wrote=st.booleans())
+    def a_worker_postpones(self, data, who, wrote):
+        self.a_worker_ends_a_look(data, who, "postpone", writes=False, wrote=wrote)
 
     @precondition(lambda self: any(self.taken))
-    @rule(data=st.data(), who=whom)
-    def a_worker_gives_up(self, data, who):
-        self.a_worker_ends_a_look(data, who, "give-up", writes=True)
+    @rule(data=st.data(), who=whom, wrote=st.booleans())
+    def a_worker_gives_up(self, data, who, wrote):
+        self.a_worker_ends_a_look(data, who, "give-up", writes=True, wrote=wrote)
 
-    def a_worker_ends_a_look(self, data, who, do, writes):
+    def a_worker_ends_a_look(self, data, who, do, writes, wrote=False):
         worker = self.index_of(who)
         if not self.taken[worker]:
             worker = 1 - worker
         name = data.draw(st.sampled_from(sorted(self.taken[worker])))
         mark, stamp, generation = self.taken[worker].pop(name)
         record = ServiceRecord(name) if writes else None
-        end = Conclusion(mark, do, record=record, wait_ms=700_000)
+        end = Conclusion(mark, do, record=record, wait_ms=700_000, wrote=wrote)
         token = self.tokens[worker]
         done = self.routers.conclude("R1", token, [end])
         if self.holds() != token:
@@ -234,9 +234,11 @@ class MarksMachine(RuleBasedStateMachine):
         stands = stands and self.generation[name] == generation
         assert done == [stands]
         holder, look = self.notes.get(name, (None, NEVER))
-        if holder == token and stands and look == NEVER:
+        if holder == token and stands and not wrote and look == NEVER:
             del self.notes[name]
-        elif holder == token:  # of one that changed meanwhile a look is owed
+        elif holder == token and stands and not wrote:
+            self.notes[name] = [None, look]
+        elif holder == token:  # a look is owed: no record says what was written
             self.notes[name] = [None, NOW if look == NEVER else look]
         if stands:
             if do == "confirm" and self.notes.get(name) == [None, NOW]:

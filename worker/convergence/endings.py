@@ -234,6 +234,7 @@ def waiting(
         waiting=json.dumps(now_waiting | {"told": told}),
         wait_ms=max(wait_ms, 1),
         lines=lines,
+        wrote=bool(look.wrote),
     )
 
 
@@ -256,7 +257,13 @@ def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
     before = look.before or {"since_ms": now_ms}
     kept = {"reason": "router-says", "detail": words, "tries": 0} | dict(before)
     kept["refused"] = True  # which no other end says
-    return Conclusion(look.mark, "postpone", waiting=json.dumps(kept), wait_ms=wait_ms)
+    return Conclusion(
+        look.mark,
+        "postpone",
+        waiting=json.dumps(kept),
+        wait_ms=wait_ms,
+        wrote=bool(look.wrote),
+    )
 
 
 def given_up(
@@ -301,6 +308,7 @@ def given_up(
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
         rest_note=rest_note,
+        wrote=bool(look.wrote),
     )
 
 

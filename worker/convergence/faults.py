@@ -125,7 +125,7 @@ class Faults:
         # Should its events be what is broken, nothing is said of them.
         for end in (given_up, _without_events):
             try:
-                self._conclude([end(look, INTERNAL_ERROR, detail, now_ms)])
+                self._conclude([_unsure(end(look, INTERNAL_ERROR, detail, now_ms))])
             except StoreUnavailable:
                 raise
             except Exception:
@@ -147,10 +147,15 @@ class Faults:
         why: dict[str, Any] = {"reason": INTERNAL_ERROR, "detail": words, "since_ms": now_ms}
         if mark.before is not None and mark.before.get("reason") == INTERNAL_ERROR:
             why["since_ms"] = mark.before["since_ms"]
-        return Conclusion(mark, "postpone", waiting=json.dumps(why), wait_ms=AGAIN_MS)
+        return _unsure(Conclusion(mark, "postpone", waiting=json.dumps(why), wait_ms=AGAIN_MS))
 
     def _conclude(self, ends: Sequence[Conclusion]) -> None:
         self._store.routers.conclude(self._hold.router, self._hold.token, ends)
+
+
+def _unsure(end: Conclusion) -> Conclusion:
+    """The end of one whose look was broken off: something may have been written for it."""
+    return replace(end, wrote=True)
 
 
 def _look(router: str, mark: Mark) -> Look:

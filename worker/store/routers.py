@@ -416,6 +416,7 @@ class Routers:
             "wait_ms": end.wait_ms,
             "gone": end.gone,
             "rest_note": end.rest_note,
+            "wrote": end.wrote,
             "events": [
                 [*word_order(o, table, self._keys), UNCHANGED_S if o.key in end.brief else 0]
                 for o in end.outcomes

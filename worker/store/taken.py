@@ -143,6 +143,7 @@ class Conclusion:
         counts: counters that go up.
         rest_note: with `give-up`, what may be under way is looked at with the next look for another
             reason, and is none itself.
+        wrote: something was, or may have been, written for it, and no record says so.
         brief: keys of the events that changed nothing: the word on them lives for an hour.
         unseen: the event of which it is to be said when its device is seen in use.
     """
@@ -158,6 +159,7 @@ class Conclusion:
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     rest_note: bool = False
+    wrote: bool = False
     unseen: Outcome | None = None
     brief: frozenset[str] = frozenset()
 

@@ -47,8 +47,9 @@ local function clear_note(router, token, service)
   return old
 end
 
--- All that `token` wrote for the service was answered, and no record says so, as it changed meanwhile:
--- else the row would be taken at the next look for one that another Redis wrote.
+-- All that `token` wrote for the service was answered, and no record says so, as it changed meanwhile
+-- or the look did not end well: without the note the row would be taken at the next look for one that
+-- another Redis wrote.
 local function owe_note(router, token, service)
   local old = read_note(router, service)
   if old and old.token == token then

@@ -9,7 +9,7 @@
 --         records that this writes, services: [{
 --         service, stamp, record, generation, text?, do: confirm|postpone|give-up, wait_ms?,
 --         gone?: no row is left here, unseen?: key of the event of which it may be said that it
---         is in use, unseen_ms?: when to look first, rest_note?, waiting?,
+--         is in use, unseen_ms?: when to look first, rest_note?, wrote?, waiting?,
 --         events: [[outcome key, text, feed or 0, seconds or 0], …], history?, lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
@@ -48,7 +48,12 @@ for i, s in ipairs(order.services) do
     owe_note(router, ARGV[2], s.service)
   else
     results[i] = 1
-    local left = clear_note(router, ARGV[2], s.service)
+    local left
+    if s.wrote then
+      owe_note(router, ARGV[2], s.service)
+    else
+      left = clear_note(router, ARGV[2], s.service)
+    end
     if s.text then
       redis.call('SET', KEYS[s.record], whole(order.generation) .. '|' .. s.text)
     end
