@@ -46,7 +46,8 @@ class EmbeddedServer:
 
     Args:
         directory: holds socket, append-only file and log; made if missing (mode 0700).
-        appendfsync: `everysec` may lose about a second at a power loss, `always` nothing.
+        appendfsync: `everysec` may lose about a second at a power loss, `always` nothing; `no`
+            leaves it to the kernel: more may go then, but nothing when only the server is killed.
         maxmemory: as Valkey writes it, such as `2gb`; None: half of the memory that there is here,
             as rewriting the append-only file takes up to as much again.
     """
@@ -54,7 +55,7 @@ class EmbeddedServer:
     def __init__(
         self,
         directory: Path,
-        appendfsync: Literal["everysec", "always"] = "everysec",
+        appendfsync: Literal["everysec", "always", "no"] = "everysec",
         maxmemory: str | None = None,
     ) -> None:
         self.directory = directory.resolve()
