@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import heapq
 import itertools
+import json
 import random
 import re
 import shutil
@@ -40,6 +41,7 @@ from tests.faults.put_back import ROOT
 from tests.installation import LEASES, Installation, Worker, end
 from tests.waiting import eventually
 from worker.core.entry import Entry, claims_of, is_host_address, scopes_meet
+from worker.core.outcome import DeadLetter
 from worker.errors import StoreUnavailable
 
 COMMAND_TIMEOUT_S = 2.0
@@ -104,6 +106,8 @@ class Chaos(Harness):
     """Redis's clock, further than the contract allows."""
     manifest: Sequence[dict] = ()
     """The parts of the last one."""
+    abandoned: set[str] = field(default_factory=set)
+    """Ids of parts of manifests that may never be whole: after an hour each is a dead letter."""
     _pending: list[dict] = field(default_factory=list)
     _timers: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
@@ -147,6 +151,9 @@ class Chaos(Harness):
 
         But for manifests: what they list may not be so any more.
         """
+        manifests = [each["id"] for each in self.said[since:] if "manifest" in each["type"]]
+        if manifests:
+            self.abandoned |= {each["id"] for each in self.manifest}.union(manifests)
         self._pending += [each for each in self.said[since:] if "manifest" not in each["type"]]
 
     def send_manifest(self, rng: random.Random) -> None:
@@ -160,6 +167,7 @@ class Chaos(Harness):
         rng.shuffle(living)
         whole = manifest_parts(f"resync-{number}", living, taken_at, "b")
         rng.shuffle(whole)
+        self.abandoned.add(died[0]["id"])
         self.later(0, lambda: self._pending.extend(died[:1]))
         self.later(rng.uniform(0.5, 3), lambda: self._pending.extend(whole))
         self.manifest = whole
@@ -380,13 +388,18 @@ class Chaos(Harness):
         return said is not None and (said.state, said.reason) == ("waiting", "claim-held")
 
     def wrong_letters(self) -> list[str]:
-        """Dead letters but the one of the service that no worker can plan."""
+        """Dead letters but of the service that no worker can plan, and of abandoned manifests."""
         expected = (odd_worker.CURSED, "internal-error")
         return [
             f"dead letter {letter.reason} of {letter.service_id or letter.id}: {letter.detail!a}"
             for letter in self.store.views.dead_letters()
-            if (letter.service_id, letter.reason) != expected
+            if (letter.service_id, letter.reason) != expected and not self._abandons(letter)
         ]
+
+    def _abandons(self, letter: DeadLetter) -> bool:
+        if letter.reason != "manifest-incomplete":
+            return False
+        return self.abandoned.issuperset(json.loads(letter.body)["events"])
 
     def wrong_alerts(self, within_s: float = 25) -> list[str]:
         """Alerts that are open though their reason is over, and those that nobody began."""
