@@ -405,11 +405,12 @@ class Chaos(Harness):
         """Alerts that are open though their reason is over, and those that nobody began."""
         estate.fill_odd_pool(self.control[estate.ODD])
         deadline = time.monotonic() + within_s
-        _, due, _ = self.store.keys.reports_block()
+        looked, due, _ = self.store.keys.reports_block()
         self.client.zadd(due, dict.fromkeys(self.control, 0), xx=True)
         while True:
             self.start_ended()
-            self.client.delete(self.store.keys.alert_look)  # else it is a minute until the next
+            # else it may be a minute until the next looks
+            self.client.delete(self.store.keys.alert_look, looked)
             open_now = {alert.name: alert for alert in self.store.alerts.open()}
             kinds = {alert.kind for alert in open_now.values()}
             wrong = [
