@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test restarts test-fast e2e-all chaos bench bench-large bench-plot lint fmt schemas lock clean
+.PHONY: help demo lab test restarts test-fast e2e-all chaos bench bench-large bench-plot lint fmt schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ $(NODE_CLIENTS): tests/clients/node/package-lock.json
 
 demo: $(READY) ## the whole story on this machine, every step checked
 	$(BIN)/leasewire demo
+
+lab: $(READY) ## Leasewire, its gateway and a simulated router, in the folder lab
+	mkdir -p lab && cd lab && ../$(BIN)/leasewire up --lab
 
 test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports, tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal
@@ -79,4 +82,4 @@ lock: $(READY) ## pin every dependency with hashes (no index is named in the res
 	cd tests/clients/node && npm update --package-lock-only
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-clients tests/clients/node/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) lab .venv-clients tests/clients/node/node_modules build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

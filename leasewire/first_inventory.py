@@ -23,19 +23,11 @@ def init_command(
 
     Example: leasewire init
     """
-    secret = path.parent / _SECRET
-    text = (files("leasewire") / "first_inventory.toml").read_text(encoding="utf-8")
     if str(path) == "-":
-        typer.echo(text, nl=False)
+        typer.echo(_text(), nl=False)
         return
     try:
-        # `x` never overwrites.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-        secret.parent.mkdir(mode=0o700, exist_ok=True)
-        if not secret.exists():
-            secret.touch(mode=0o600)
-            secret.write_text(f"{DEMO_PASSWORD}\n", encoding="utf-8")
+        secret = write_first(path)
     except FileExistsError:
         typer.echo(f"{path} is there already: nothing was changed.", err=True)
         raise typer.Exit(2) from None
@@ -43,8 +35,30 @@ def init_command(
         typer.echo(f"{error.filename}: cannot be written: {error.strerror}", err=True)
         raise typer.Exit(1) from None
     typer.echo(
-        f"Wrote {path} and {secret}. Next, in two terminals:\n"
+        f"Wrote {path} and {secret}. Next, in two terminals (or `leasewire up --lab` for both):\n"
         "  leasewire simulator --demo-password --seed-guide --state router.state \\\n"
         "    --api-port 8728 --api-ssl-port 8729\n"
         "  leasewire up"
     )
+
+
+def write_first(path: Path) -> Path:
+    """Write the first inventory and the password file beside it; gives the latter.
+
+    Raises:
+        FileExistsError: the inventory is there already.
+        OSError: it cannot be written.
+    """
+    secret = path.parent / _SECRET
+    # `x` never overwrites.
+    with path.open("x", encoding="utf-8") as file:
+        file.write(_text())
+    secret.parent.mkdir(mode=0o700, exist_ok=True)
+    if not secret.exists():
+        secret.touch(mode=0o600)
+        secret.write_text(f"{DEMO_PASSWORD}\n", encoding="utf-8")
+    return secret
+
+
+def _text() -> str:
+    return (files("leasewire") / "first_inventory.toml").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Protocol
@@ -15,10 +15,14 @@ import typer
 
 from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.embedded import EmbeddedServer
+from leasewire.first_inventory import write_first
 from leasewire.gateway import ListenOption, PortOption, gateway
 from leasewire.outcomes import delivering, targets_of
 from leasewire.stopping import asked_to_stop
 from leasewire.work import EventsOption, RoutersOption
+from simulator.cli import DEMO_PASSWORD
+from simulator.options import LOOPBACK
+from simulator.testing import running as simulation
 from worker.desk.apprising import check_installed
 from worker.errors import ConfigurationError, LeasewireError
 from worker.inventory import load_inventory
@@ -29,6 +33,8 @@ log = structlog.get_logger()
 
 _LOCK: Final = "up.lock"
 _LOOK_EVERY_S: Final = 0.2
+_LAB_PORT: Final = 8728
+"""Of the first inventory's router."""
 _SIZE: Final = re.compile(r"[1-9][0-9]{0,18}([kmg]b?)?", re.IGNORECASE)
 """As Valkey reads it. No 0: without a limit the host's memory is the first that says so."""
 
@@ -76,6 +82,14 @@ def up_command(  # noqa: PLR0913 - as many options
     with_gateway: Annotated[
         bool, typer.Option("--gateway", help="Also take events in over HTTP.")
     ] = False,
+    lab: Annotated[
+        bool,
+        typer.Option(
+            "--lab",
+            help="To try it out: with the simulated router of `leasewire init` and the gateway; "
+            "writes that inventory where there is none.",
+        ),
+    ] = False,
     listen: ListenOption = "127.0.0.1",
     port: PortOption = 8080,
     inventory: InventoryOption = None,
@@ -85,12 +99,14 @@ def up_command(  # noqa: PLR0913 - as many options
     Other commands find it by themselves when they run in the same directory; from elsewhere, or
     with another --data, set LEASEWIRE_REDIS_URL to what this prints.
 
-    Examples: leasewire init && leasewire up; leasewire up --gateway --port 8080
+    Examples: leasewire up --lab; leasewire init && leasewire up; leasewire up --gateway --port 8080
     """
     server = EmbeddedServer(data, "always" if fsync is Fsync.ALWAYS else "everysec", maxmemory)
     context = Context(inventory, redis_url=server.url)
     settings = context.settings
     configure_logging(settings)
+    if lab and not settings.inventory.exists():
+        write_first(settings.inventory)
     if not settings.inventory.exists():
         problem = "is missing: `leasewire init` writes one for a first use"
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
@@ -101,8 +117,9 @@ def up_command(  # noqa: PLR0913 - as many options
     with (
         asked_to_stop() as stopping,
         only_one(data),
+        simulated_router(data) if lab else nullcontext(),
         running(server),
-        gateway(context, listen, port) if with_gateway else nullcontext() as http,
+        gateway(context, listen, port) if with_gateway or lab else nullcontext() as http,
         delivering(context, targets) if targets else nullcontext() as outcomes,
     ):
         supervisor = Supervisor(environment_for(settings), events, routers)
@@ -173,6 +190,30 @@ def running(server: EmbeddedServer) -> Iterator[None]:
             yield
     except (OSError, RuntimeError) as error:
         raise DataDirectoryError(f"{server.directory}: {error}") from error
+
+
+@contextmanager
+def simulated_router(directory: Path) -> Iterator[None]:
+    """Run the router of the first inventory while the block runs; its state is kept.
+
+    Raises:
+        ConfigurationError: its port is taken.
+    """
+    router = simulation(
+        state=directory / "router.state",
+        identity="tower-7",
+        password=DEMO_PASSWORD,
+        listen=LOOPBACK,
+        api_port=_LAB_PORT,
+        seed_guide=True,
+    )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(router)
+        except OSError as error:
+            where = f"the simulated router of --lab: {LOOPBACK} port {_LAB_PORT}"
+            raise ConfigurationError([f"{where}: {error.strerror}"]) from error
+        yield
 
 
 @contextmanager

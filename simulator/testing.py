@@ -1,4 +1,4 @@
-"""Simulated routers beside a test: in a thread of their own, on free loopback ports."""
+"""Simulated routers beside a test, or `leasewire up --lab`: in a thread of their own."""
 
 import asyncio
 import threading
@@ -61,6 +61,7 @@ def running(
     routers: int = 1,
     *,
     control: Path | None = None,
+    state: Path | None = None,
     **options: Any,  # noqa: ANN401 - fields of RouterOptions
 ) -> Iterator[Simulation]:
     """Run simulated routers while the block runs.
@@ -68,6 +69,7 @@ def running(
     Args:
         routers: how many.
         control: path of a control socket, where other processes are to reach them.
+        state: file that keeps the routers' states between runs.
         options: fields of `options.RouterOptions`; the password is `PASSWORD` if not given.
 
     Raises:
@@ -79,7 +81,7 @@ def running(
     loop.set_exception_handler(lambda _, context: failures.append(_failure(context)))
     thread = threading.Thread(target=loop.run_forever, name="simulator", daemon=True)
     thread.start()
-    fleet = Fleet(how, routers, control)
+    fleet = Fleet(how, routers, control, state)
     try:
         asyncio.run_coroutine_threadsafe(fleet.start(), loop).result(_ANSWER_S)
         handles = tuple(RouterHandle(server, loop) for server in fleet.servers.values())
