@@ -87,6 +87,10 @@ class Context:
         """The routers and sources; a certificate that nobody vouches for is a mistake."""
         return load_inventory(self.settings.inventory, on_secret=hide_secret)
 
+    def use(self, inventory: Inventory) -> None:
+        """Go on with one that was read anew."""
+        self.inventory = inventory
+
     @cached_property
     def unpinned_inventory(self) -> Inventory:
         """The same for `routers check`, which shows the fingerprint that is to be pinned."""

@@ -54,7 +54,6 @@ def serving(
     """
     settings, store = context.settings, context.store
     store.check_server()
-    sources = context.inventory.sources
     with ExitStack() as stack:
         publisher = stack.enter_context(context.publisher())
         redis = stack.enter_context(
@@ -68,7 +67,11 @@ def serving(
             prefix=settings.key_prefix,
             publisher=publisher,
             records=StoreRecords(context, publisher),
-            overriding={name for name, each in sources.items() if "override" in each.scopes},
+            overriding=lambda: {
+                name
+                for name, each in context.inventory.sources.items()
+                if "override" in each.scopes
+            },
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
             depth_limit=depth_limit,
             bulk_limit=bulk_limit,

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -96,6 +97,9 @@ def up_command(  # noqa: PLR0913 - as many options
 ) -> None:
     """Run everything on this box: a Valkey of its own, and the worker. Ctrl-C stops all in order.
 
+    A changed inventory is read anew after `kill -HUP $(cat leasewire-data/up.lock)`; hooks.toml and
+    outcomes.toml only at the next start.
+
     Other commands find it by themselves when they run in the same directory; from elsewhere, or
     with another --data, set LEASEWIRE_REDIS_URL to what this prints.
 
@@ -122,7 +126,9 @@ def up_command(  # noqa: PLR0913 - as many options
         gateway(context, listen, port) if with_gateway or lab else nullcontext() as http,
         delivering(context, targets) if targets else nullcontext() as outcomes,
     ):
-        supervisor = Supervisor(environment_for(settings), events, routers)
+        environ = environment_for(settings)
+        supervisor = Supervisor(environ, events, routers, renewed=context.use)
+        signal.signal(signal.SIGHUP, lambda *_: stopping.set() if supervisor.hung_up() else None)
         typer.echo(
             f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
             f"LEASEWIRE_REDIS_URL={server.url}\n"
@@ -243,4 +249,7 @@ def only_one(directory: Path) -> Iterator[None]:
         handle.truncate(0)
         handle.write(str(os.getpid()))
         handle.flush()
-        yield
+        try:
+            yield
+        finally:
+            handle.truncate(0)  # the id may be of another process by and by

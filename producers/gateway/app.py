@@ -57,7 +57,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     prefix: str,
     publisher: Publisher,
     records: Records,
-    overriding: Collection[str],
+    overriding: Callable[[], Collection[str]],
     clock: Callable[[], datetime],
     depth_limit: int = INTAKE_DEPTH,
     bulk_limit: int = BULK_DEPTH,
@@ -70,7 +70,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         prefix: before every key in Redis.
         publisher: writes events; closed with the application.
         records: answers questions.
-        overriding: sources that may speak of services of others.
+        overriding: gives the sources that may speak of services of others by now.
         clock: gives the time, aware.
         depth_limit: live events in the journal from which on none is taken in.
         bulk_limit: the same for bulk ones.

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -37,7 +37,7 @@ class EventRoutes:
         publisher: checks events.
         intakes: take them, one a lane.
         awaited: waits for what becomes of them.
-        overriding: sources that speak of services of others: only for keys with that scope.
+        overriding: gives sources that speak of services of others: only for keys with that scope.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class EventRoutes:
         publisher: Publisher,
         intakes: Mapping[Lane, Intake],
         awaited: Awaited,
-        overriding: Collection[str],
+        overriding: Callable[[], Collection[str]],
     ) -> None:
         self._access = access
         self._publisher = publisher
         self._intakes = intakes
         self._awaited = awaited
-        self._overriding = frozenset(overriding)
+        self._overriding = overriding
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -147,12 +147,12 @@ class EventRoutes:
         return events
 
     def _check_sources(self, events: Sequence[Stamped], key: ApiKey) -> None:
-        errors = []
+        errors, overriding = [], self._overriding()
         for index, each in enumerate(events):
             if each.source not in key.sources:
                 message = "is not a source of this key"
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
-            elif each.source in self._overriding and Scope.OVERRIDE not in key.scopes:
+            elif each.source in overriding and Scope.OVERRIDE not in key.scopes:
                 message = "may speak of services of others: this needs a key with scope override"
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
         if errors:
@@ -161,14 +161,12 @@ class EventRoutes:
 
     def _with_actor(self, events: list[Stamped], key: ApiKey) -> list[Stamped]:
         """Name the key as the actor of what overrides: no key signs with somebody else's name."""
-        if self._overriding.isdisjoint(each.source for each in events):
+        overriding = self._overriding()
+        if not any(each.source in overriding for each in events):
             return events
         actor = {"actor": key.actor[:_MOST_ACTOR]}
         return self._checked(
-            [
-                each.event | actor if each.source in self._overriding else each.event
-                for each in events
-            ]
+            [each.event | actor if each.source in overriding else each.event for each in events]
         )
 
     async def _wait(

@@ -91,7 +91,8 @@ def test_the_first_event_over_http_is_applied(short_path):
         )
         head, _, body = typed.stdout.partition("\n\n")
         assert head.startswith("HTTP/1.1 200"), typed.stdout + typed.stderr + said
-        assert json.loads(body)["status"] == "applied"
+        [receipt] = json.loads(body)["receipts"]
+        assert receipt["status"] == "applied"
 
 
 def installed(environment):

@@ -1,6 +1,7 @@
 """`leasewire up` holds its directory alone, and stops and starts without losing anything."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -13,8 +14,14 @@ import pytest
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from leasewire.context import Context
 from leasewire.embedded import EmbeddedServer
 from leasewire.first_inventory import init_command
+from producers.gateway.api_keys import ApiKeys, Scope
+from simulator.testing import PASSWORD
+from simulator.testing import running as simulated
+from tests.builders import activated
+from worker.inventory import CLI_SOURCE
 
 pytestmark = [
     pytest.mark.redis,
@@ -40,12 +47,13 @@ def up(short_path):
     init_command(short_path / "routers.toml")
     environ = {k: v for k, v in os.environ.items() if not k.startswith("LEASEWIRE_")}
 
-    def start(*options):
+    def start(*options, stdin=None):
         process = subprocess.Popen(
             # -P: as the installed command, which does not look for modules where it is started.
             [sys.executable, "-P", "-m", "leasewire", "up", "--data", "data", *options],
             cwd=short_path,
             env=environ,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -123,6 +131,80 @@ def test_up_brings_a_gateway_along(up):
     _, err = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, err
     assert "Traceback" not in err
+
+
+NOC = "urn:isp:bss:noc"
+
+
+def poster(context, url):
+    """What posts an event to the gateway with a key of that source."""
+    keys = ApiKeys(context.store.client, context.settings.key_prefix)
+    made = keys.create("noc", [NOC], [Scope.PUBLISH], created_at="2026-11-24T09:15:00Z")
+    headers = {
+        "Authorization": f"Bearer {made.token}",
+        "Content-Type": "application/cloudevents+json",
+    }
+    return lambda event: httpx.post(f"{url}/v1/events", headers=headers, json=event)
+
+
+def served(inventory, router):
+    """The inventory, with one more router that is reached; and with a source that may override."""
+    more = f"""
+[routers.tower-9]
+host = "{router.host}"
+port = {router.api_ssl_port}
+fingerprint = "{router.fingerprint_sha256}"
+password_file = "secrets/tower-9"
+dhcp_server = "dhcp-vlan-32"
+[sources."{NOC}"]
+order = "times"
+scopes = ["publish", "override"]
+"""
+    return inventory.read_text() + more
+
+
+def test_a_router_that_was_added_is_used_within_seconds_of_a_hang_up(up, short_path):
+    inventory = short_path / "routers.toml"
+    with simulated(seed_guide=True, user="leasewire") as simulation:
+        (short_path / "secrets" / "tower-9").write_text(PASSWORD)
+        (short_path / "secrets" / "tower-9").chmod(0o600)
+        process = ready(up("--gateway", "--port", "0"))
+        lines = [process.stdout.readline() for _ in range(2)]
+        url = lines[1].removeprefix("The gateway listens on ").strip()
+        wait_for(lambda: len(workers_of(process)) == 2, "two workers run")
+        before = set(workers_of(process))
+        context = Context(inventory, server_in(short_path).url)
+        with context.publisher() as publisher:
+            given = {"source": CLI_SOURCE, "revision": None, "ipv4": "223.203.225.40"}
+            publisher.publish([activated("SVC-9", router="tower-9", server=None, **given)])
+        post = poster(context, url)
+        assert post(activated("SVC-8", source=NOC, revision=None)).status_code == 202
+
+        inventory.write_text(served(inventory, simulation.router))
+        os.kill(int((short_path / "data" / "up.lock").read_text()), signal.SIGHUP)
+        wait_for(lambda: simulation.router.rows("/ip/dhcp-server/lease"), "its service was written")
+        assert process.poll() is None
+        assert not before & set(workers_of(process))
+        refused = post(activated("SVC-8", source=NOC, revision=None, id_="another"))
+        assert (refused.status_code, "scope override" in refused.text) == (403, True)
+
+
+def test_a_terminal_that_is_closed_ends_it_and_a_hang_up_at_one_does_not(up, short_path):
+    ours, its = pty.openpty()
+    process = ready(up(stdin=its))
+    os.close(its)
+    wait_for(lambda: len(workers_of(process)) == 2, "two workers run")
+    before = set(workers_of(process))
+    process.send_signal(signal.SIGHUP)
+    wait_for(
+        lambda: len(workers_of(process)) == 2 and not before & set(workers_of(process)),
+        "both are others",
+    )
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, out.endswith("Leasewire has stopped.\n")) == (0, True), err
+    assert (short_path / "data" / "up.lock").read_text() == ""
 
 
 def test_second_up_on_the_same_directory_is_refused(up):

@@ -314,7 +314,7 @@ def short_type(type_: str) -> str:
     return parts[-2] if len(parts) > 2 else type_  # noqa: PLR2004 - prefix, name, version
 
 
-_ANEW: Final = "restart the workers, or send `leasewire worker` a SIGHUP: then they read it"
+_ANEW: Final = "send `leasewire worker` or `leasewire up` a SIGHUP: then they read it"
 _JUDGES: Final = (
     *(_journal, _braked, _cancelled, _incomplete, _unknown_router, _router),
     *(_waiting, _suspended, _pending),

@@ -12,7 +12,7 @@ from types import FrameType
 import structlog
 
 from worker.errors import ConfigurationError
-from worker.inventory import load_inventory
+from worker.inventory import Inventory, load_inventory
 from worker.runtime.process import EXIT_CONFIGURATION
 from worker.settings import Settings
 
@@ -48,6 +48,7 @@ class Supervisor:
         events: processes that fold events.
         routers: processes that converge routers.
         clock: monotonic seconds.
+        renewed: is told of an inventory that was read anew and is right.
     """
 
     def __init__(
@@ -56,8 +57,11 @@ class Supervisor:
         events: int = 1,
         routers: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        renewed: Callable[[Inventory], None] = lambda _: None,
     ) -> None:
         self._environ = dict(environ)
+        self._renewed = renewed
+        self._at_terminal = os.isatty(0)
         self._clock = clock
         kinds = ["events"] * events + ["routers"] * routers
         self._children = [_Child(kind) for kind in kinds]
@@ -72,7 +76,7 @@ class Supervisor:
     def run(self) -> int:
         """Supervise until SIGTERM or SIGINT; SIGHUP has the processes read the inventory anew.
 
-        At a terminal, which says SIGHUP when it is closed, that ends it too.
+        When its terminal is closed, which says SIGHUP too, that ends it.
 
         Returns:
             0, or `EXIT_CONFIGURATION` when a process says that its configuration is wrong.
@@ -83,9 +87,6 @@ class Supervisor:
         }
         try:
             while not self._stopping:
-                if self._renewing:
-                    self._renewing = False
-                    self.renew()
                 if not self.look():
                     return EXIT_CONFIGURATION
                 time.sleep(_POLL_S)  # the pace of looking, not a wait for anything
@@ -97,6 +98,9 @@ class Supervisor:
 
     def look(self) -> bool:
         """Start what is not running; False when a process ended for its configuration."""
+        if self._renewing:
+            self._renewing = False
+            self._renew()
         now = self._clock()
         for child in self._children:
             if child.process is not None and not self._still_running(child, now):
@@ -107,15 +111,23 @@ class Supervisor:
                 self._start(child, now)
         return True
 
-    def renew(self) -> None:
+    def hung_up(self) -> bool:
+        """What a SIGHUP means: whether our terminal is gone; else the next look starts anew."""
+        if self._at_terminal and not os.isatty(0):
+            return True
+        self._renewing = True
+        return False
+
+    def _renew(self) -> None:
         """Start other processes, with the inventory as it is now, unless it is wrong."""
         try:
-            load_inventory(Settings.load(self._environ).inventory)
+            inventory = load_inventory(Settings.load(self._environ).inventory)
         except ConfigurationError as error:
             advice = "the workers go on with the one that they have: correct it, and say it again"
             log.error("worker.inventory_refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - its problems are told, not our traceback
             return
         log.info("worker.renewing", reason="they read the inventory anew")
+        self._renewed(inventory)
         for child in self._children:
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
@@ -177,8 +189,7 @@ class Supervisor:
         child.started = now
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGHUP and not os.isatty(0):
-            self._renewing = True
+        if number == signal.SIGHUP and not self.hung_up():
             return
         self._stopping = True
         log.info("worker.stopping", signal=signal.Signals(number).name)
