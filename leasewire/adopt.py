@@ -13,8 +13,9 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.adopt_services import events_of_file, events_of_rows, folded
 from leasewire.at_router import at_router
 from leasewire.context import Context, InventoryOption
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_json, print_table
-from leasewire.router_policy import ApplyOption, NameArgument, router_of
+from leasewire.router_policy import NameArgument, router_of
 from leasewire.standard_input import as_file
 from producers.stamp import Stamped
 from worker.core.adoption import SORTS, SortedRow
@@ -85,7 +86,7 @@ def adopt_command(  # noqa: PLR0913 - each is an option
         _show(name, found, None, everything=everything, as_json=as_json)
         if to_choose and disabled is None:
             typer.echo("Rows that are switched off need a choice: --disabled adopt, or skip.")
-        raise typer.Exit(2 if any(each.sort == "adopt" for each in found) else 0)
+        end_preview(changes=any(each.sort == "adopt" for each in found))
     if to_choose and disabled is None:
         for each in to_choose:
             typer.echo(f"{each.service_id}: {clean(each.row.name)} is switched off", err=True)

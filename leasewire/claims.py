@@ -9,6 +9,7 @@ from contracts import ContractViolation
 from contracts.values import Ipv4, Mac48
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, print_json, print_table
 from worker.core.entry import Claim, Entry, claims_of, scopes_meet, wanted_entries
 from worker.store.claims import HeldClaim
@@ -64,7 +65,7 @@ def move(  # noqa: PLR0913 - as many options
     router: Annotated[str, typer.Option(help="On which router.")],
     holder: Annotated[str, typer.Option("--from", help="The service that gives it up.")],
     to: Annotated[str, typer.Option("--to", help="The service that gets it.")],
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; else only shown.")] = False,
+    apply: ApplyOption = False,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> None:
@@ -93,7 +94,7 @@ def move(  # noqa: PLR0913 - as many options
     typer.echo(f"{name} on {router}: from {holder} ({before}) to {to} ({after}).")
     if not apply:
         typer.echo("Nothing was changed: add --apply to do so.")
-        return
+        end_preview(changes=True)
     moved = store.claims.move(
         claim, records[to], wants, by=actor_of(actor), at_ms=store.records.now_ms()
     )

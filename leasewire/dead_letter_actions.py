@@ -20,6 +20,7 @@ from contracts import content_hash
 from contracts.identity import NAMESPACE
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_json
 from producers.errors import BatchViolation
 from producers.hooks.inbox import Inbox, take_again
@@ -82,7 +83,7 @@ def edit(  # noqa: PLR0913 - as many options
     file: Annotated[
         Path | None, typer.Option(help="The whole event instead; - is standard input.")
     ] = None,
-    apply: Annotated[bool, typer.Option("--apply", help="Publish it; else only shown.")] = False,
+    apply: ApplyOption = False,
     actor: ActorOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -123,13 +124,18 @@ def edit(  # noqa: PLR0913 - as many options
             )
     if as_json:
         print_json({"id": letter.id, "event": stamped.event, "published": apply})
-        return
-    before, after = (json.dumps(each, indent=2).splitlines() for each in (old, stamped.event))
+    else:
+        _print_edited(old, stamped.event)
+        done = f"Published as {stamped.id}."
+        typer.echo(done if apply else "\nNothing was published: add --apply to do so.")
+    if not apply:
+        end_preview(changes=True)
+
+
+def _print_edited(old: dict[str, Any], new: dict[str, Any]) -> None:
+    before, after = (json.dumps(each, indent=2).splitlines() for each in (old, new))
     for line in difflib.unified_diff(before, after, "as it came", "corrected", lineterm="", n=2):
         typer.echo(clean(line))
-    typer.echo(
-        f"Published as {stamped.id}." if apply else "\nNothing was published: add --apply to do so."
-    )
 
 
 def discard(  # noqa: PLR0913 - as many options

@@ -7,8 +7,8 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
-from leasewire.import_services import ApplyOption
 from leasewire.plan import Seen, look_at
+from leasewire.preview import WOULD_CHANGE, ApplyOption
 from leasewire.printing import (
     JsonOption,
     clean,
@@ -102,7 +102,7 @@ def reconcile_command(
     else:
         _print_errors(found)
     code = _exit_code(found)
-    raise typer.Exit(2 * bool(left) if apply and code == 2 else code)  # noqa: PLR2004 - exit code
+    raise typer.Exit(2 * bool(left) if apply and code == WOULD_CHANGE else code)
 
 
 def _print_reconciled(

@@ -14,6 +14,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.import_apply import Done, apply_events, batches, file_preview
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, counted, print_json, print_table, utc_time
 from leasewire.progress import progress_bar
 from leasewire.service_file import (
@@ -33,10 +34,6 @@ FAILED: Final = 1
 INTERRUPTED: Final = 130
 _SHOWN: Final = 50
 _KEPT: Final = 10_000
-
-ApplyOption = Annotated[
-    bool, typer.Option("--apply", help="Do it; without it only what would change is shown.")
-]
 
 
 def import_command(  # noqa: PLR0913 - as many options
@@ -76,8 +73,9 @@ def import_command(  # noqa: PLR0913 - as many options
         file = ServiceFile.open(context, given, source, as_of)
         with file.publisher:
             if not apply:
-                tell_preview(file, *preview(context, file), as_json=as_json)
-                return
+                found = preview(context, file)
+                tell_preview(file, *found, as_json=as_json)
+                end_preview(changes=would_change(found[0]))
             done = apply_events(context, file, file.events(), actor_of(actor), total=file.rows)
         tell_done(file, done, as_json=as_json)
 
@@ -99,6 +97,11 @@ def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Pre
         for name, number in sorted(desk.unknown_routers.items())
     ]
     return counts, kept, unknown + desk.warnings
+
+
+def would_change(counts: Mapping[str, int]) -> bool:
+    """Whether rows would change a service, or become dead letters."""
+    return any(counts[name] for name in _CHANGING)
 
 
 def tell_preview(
@@ -177,6 +180,7 @@ def _summary(file: ServiceFile, counts: Mapping[str, int]) -> str:
 
 _EFFECTS: Final = ("new", "changed", "unchanged", "newer", "refused", "already_imported")
 _NOTHING: Final = ("unchanged", "already_imported")
+_CHANGING: Final = ("new", "changed", "refused")
 
 
 def _words(each: Previewed) -> str:

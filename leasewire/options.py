@@ -8,8 +8,9 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.at_router import at_router
 from leasewire.context import Context, InventoryOption
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_json
-from leasewire.router_policy import ApplyOption, router_of
+from leasewire.router_policy import router_of
 from worker.convergence.option_collection import Collected, collect_options, look_for_unnamed
 from worker.routeros.sessions import Sessions
 
@@ -46,7 +47,7 @@ def collect(
             found = look_for_unnamed(context.store, session, router, installation)
         going = [row.option for row in found.collect]
         _tell(Collected(going, (), sorted(found.unnamed - set(going))), "would go", as_json=as_json)
-        raise typer.Exit(2 if found.unnamed else 0)
+        end_preview(changes=bool(found.unnamed))
     with at_router(context, router) as (session, hold):
         done = collect_options(context.store, session, hold, installation, actor_of(actor))
     _tell(done, "removed", as_json=as_json)

@@ -10,8 +10,9 @@ from leasewire.at_router import at_router
 from leasewire.context import Context, InventoryOption
 from leasewire.drift import RouterArgument
 from leasewire.plan import exit_code, look_at
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_json, print_table
-from leasewire.router_policy import ApplyOption, NameArgument, router_of
+from leasewire.router_policy import NameArgument, router_of
 from worker.convergence.full_read import FullRead, read_fully
 from worker.core.census import Tagged
 from worker.core.drift import in_words
@@ -92,8 +93,8 @@ def remove_command(  # noqa: PLR0913 - each is an option
         if apply and chosen:
             done = remove_orphans(context.store, session, hold, chosen, actor_of(actor))
     _tell_removed(name, chosen, done, applied=apply, as_json=as_json)
-    if not apply and chosen:
-        raise typer.Exit(2)
+    if not apply:
+        end_preview(changes=bool(chosen))
     if done.refused:
         raise typer.Exit(1)
 

@@ -18,7 +18,8 @@ from contracts.manifest import MOST_SERVICES
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.import_apply import apply_events
-from leasewire.import_services import ApplyOption, preview, tell_done, tell_preview
+from leasewire.import_services import preview, tell_done, tell_preview, would_change
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_table, utc_time
 from leasewire.service_file import (
     AsOfOption,
@@ -88,11 +89,13 @@ def resync_command(  # noqa: PLR0913 - as many options
         gone = missing_of(context.store, file.source, file.services, routers, file.as_of_ms)
         with file.publisher:
             if not apply:
-                tell_preview(file, *preview(context, file), as_json=as_json, missing=gone)
+                found = preview(context, file)
+                tell_preview(file, *found, as_json=as_json, missing=gone)
                 if not as_json:
                     typer.echo()
                     _print_missing(gone, missing, show_all=show_all, done=False)
-                return
+                ended = bool(gone) and missing is not Missing.REPORT
+                end_preview(changes=ended or would_change(found[0]))
             who = actor_of(actor)
             done = apply_events(context, file, file.events(), who, total=file.rows)
             if done.interrupted or done.stalled:

@@ -8,8 +8,9 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.plan import document_of, exit_code, look_at, print_seen
+from leasewire.preview import WOULD_CHANGE, ApplyOption
 from leasewire.printing import JsonOption, print_json
-from leasewire.router_policy import ApplyOption, NameArgument, router_of
+from leasewire.router_policy import NameArgument, router_of
 from worker.convergence.full_read import FullRead
 from worker.core.applied_policy import AppliedPolicy
 from worker.inventory import RouterConfig
@@ -62,7 +63,7 @@ def manage_command(
     else:
         typer.echo(told)
     if failed or not (apply and ready):
-        raise typer.Exit(failed or 2)
+        raise typer.Exit(failed or WOULD_CHANGE)
 
 
 def rebuild_command(
@@ -87,7 +88,7 @@ def rebuild_command(
     config = router_of(context, name)
     seen = look_at(context, [name])[name]
     code = exit_code([seen])
-    to_write = code == 2  # noqa: PLR2004 - an exit code
+    to_write = code == WOULD_CHANGE
     document: dict[str, Any] = document_of(config, seen) | {"approved": apply and to_write}
     services, not_written = [], ""
     if apply and to_write and isinstance(seen, FullRead):

@@ -7,7 +7,8 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
-from leasewire.router_policy import ApplyOption, router_of
+from leasewire.preview import ApplyOption, end_preview
+from leasewire.router_policy import router_of
 from worker.desk.router_names import RouterNames, named, standing
 
 
@@ -39,7 +40,7 @@ def retire_command(
     typer.echo(f"{name}: rows of {len(found.placed)} services may be left on it: they are given up")
     if not apply:
         typer.echo("--apply forgets it")
-        return
+        end_preview(changes=True)
     RouterNames(context.store, actor_of(actor), time.sleep).retire(name)
     typer.echo(f"{name}: forgotten")
 
@@ -87,7 +88,7 @@ def rename_command(  # noqa: PLR0913 - each is an option
     typer.echo(f"{old} -> {new}: {len(services)} services")
     if not apply:
         typer.echo("--apply renames it")
-        return
+        end_preview(changes=True)
     policies = {name: config.policy for name, config in context.inventory.routers.items()}
     RouterNames(context.store, actor_of(actor), time.sleep).rename(old, new, policies)
     typer.echo(f"{new}: renamed; its services are looked at")
@@ -104,6 +105,6 @@ def _forget(context: Context, old: str, actor: str, *, apply: bool) -> None:
     typer.echo(f"{old}: was {now}; events that say it are for {named} from now on")
     if not apply:
         typer.echo("--apply forgets it")
-        return
+        end_preview(changes=True)
     context.store.fleet.forget_alias(old, actor)
     typer.echo(f"{old}: forgotten")

@@ -8,6 +8,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.plan import document_of, exit_code, look_at, print_seen
+from leasewire.preview import WOULD_CHANGE, ApplyOption, end_preview
 from leasewire.printing import (
     JsonOption,
     clean,
@@ -22,9 +23,6 @@ from worker.inventory import RouterConfig
 from worker.routeros.sessions import Sessions
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name in the inventory.")]
-ApplyOption = Annotated[
-    bool, typer.Option("--apply", help="Do it; without this it is only shown what would be done.")
-]
 
 
 def router_of(context: Context, name: str) -> RouterConfig:
@@ -74,7 +72,7 @@ def apply_command(
         _print_changes(name, changes[name], first=name not in stored)
         print_seen(name, seen[name])
     if changes:
-        raise typer.Exit(exit_code(list(seen.values())) or 2)
+        raise typer.Exit(exit_code(list(seen.values())) or WOULD_CHANGE)
 
 
 def _changes(
@@ -154,7 +152,7 @@ def replace_command(
     if not apply:
         services = context.store.views.router(name).services
         typer.echo(f"--apply binds it, and {services} services are looked at")
-        return
+        end_preview(changes=True)
     # Who says that it was replaced wants its rows written again.
     context.store.full_reads.approve(name, actor_of(actor), context.store.records.now_ms())
     marked = context.store.fleet.replace(name, serial, actor_of(actor))

@@ -10,8 +10,9 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, counted, print_json, print_table
-from leasewire.router_policy import ApplyOption, NameArgument
+from leasewire.router_policy import NameArgument
 from worker.core.router_setup import (
     CERTIFICATE,
     SERVICE,
@@ -33,7 +34,6 @@ from worker.routeros.setup import SetupSession, StepRefused, pin_of, pinned, pro
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2
-SOMETHING_TO_DO: Final = 2
 _SERVICES: Final = {"api-ssl": "api-ssl", "rest": "www-ssl", "api": "api"}
 _TRIES: Final = 20
 _TRY_AGAIN_S: Final = 0.5
@@ -116,7 +116,7 @@ def setup_command(  # noqa: PLR0913 - each is an option
         steps, problems = run.plan(session)
         if not apply or any(problem.hinders for problem in problems):
             _show(name, steps, problems, as_json=as_json)
-            raise typer.Exit(SOMETHING_TO_DO if steps else 0)
+            end_preview(changes=bool(steps))
         try:
             run.apply(session, first, password, steps)
         finally:

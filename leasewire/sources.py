@@ -7,6 +7,7 @@ import typer
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
+from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import (
     JsonOption,
     local_time,
@@ -24,10 +25,6 @@ app = typer.Typer(no_args_is_help=True, help="Who publishes events, and who owns
 
 BAD_INPUT: Final = 2
 _SHOWN: Final = 20
-
-ApplyOption = Annotated[
-    bool, typer.Option("--apply", help="Do it; without it only what would change is shown.")
-]
 
 
 @app.command("list")
@@ -126,10 +123,12 @@ def rebase(
     done = SourceChanges(store, actor_of(actor)).rebase(source) if apply else None
     if as_json:
         print_json({"source": source, "changes": changes, "journal": _waiting(store), "done": done})
-        return
-    columns = ("service", "revision", "epoch", "new_epoch")
-    _show(columns, changes, "Nothing to change: no service heard of it since the last time.")
-    _tell(f"{source} counts anew for", len(changes), done, store)
+    else:
+        columns = ("service", "revision", "epoch", "new_epoch")
+        _show(columns, changes, "Nothing to change: no service heard of it since the last time.")
+        _tell(f"{source} counts anew for", len(changes), done, store)
+    if not apply:
+        end_preview(changes=bool(changes))
 
 
 @app.command()
@@ -181,9 +180,11 @@ def transfer(  # noqa: PLR0913 - the options of one command
         done = SourceChanges(store, actor_of(actor)).transfer(source, to, service or None)
     if as_json:
         print_json({"source": source, "to": to, "changes": changes, "done": done})
-        return
-    _show(("service", "status", "scheduled"), changes, f"{source} owns no service.")
-    _tell(f"{to} owns instead of {source}", len(changes), done, store)
+    else:
+        _show(("service", "status", "scheduled"), changes, f"{source} owns no service.")
+        _tell(f"{to} owns instead of {source}", len(changes), done, store)
+    if not apply:
+        end_preview(changes=bool(changes))
 
 
 def _must_know(inventory: Inventory, source: str) -> None:

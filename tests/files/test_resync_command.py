@@ -45,6 +45,8 @@ def test_without_apply_it_only_shows(stocked):
 def test_the_preview_counts_what_would_be_cancelled_and_names_the_first_ten(office):
     office.say(*known_long("S-{:02}", range(1, 17)))
     path = office.file("few.csv", HEAD + f"S-01,R1,dhcp1,{mac(1)},{ipv4(1)}\n")
+    assert office.run("resync", path).code == 0
+    assert office.run("resync", path, "--missing", "cancel").code == 2
     shown = office.run("resync", path, "--missing", "cancel").out
     assert "15 services would be cancelled: they are not in the file." in shown
     assert "Nothing would change" not in shown

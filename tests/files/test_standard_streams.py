@@ -39,7 +39,7 @@ def run(office):
 
 def test_a_table_comes_in_by_standard_input(run, office):
     text = TABLE.encode()
-    shown = run("import", "-", "--format", "csv", *AS_OF, given=text)
+    shown = run("import", "-", "--format", "csv", *AS_OF, given=text, code=2)
     assert b"1 new" in shown.stdout
     office.start_worker()
     run("import", "-", "--format", "csv", *AS_OF, "--apply", given=text)
@@ -56,7 +56,7 @@ def test_a_pipe_has_no_date_and_a_file_has_its_own(run, office):
     path.write_text(TABLE)
     os.utime(path, (1_700_000_000, 1_700_000_000))
     with path.open() as file:
-        shown = run("import", "-", "--format", "csv", file=file)
+        shown = run("import", "-", "--format", "csv", file=file, code=2)
     assert b"as of 2023-11-14T22:13:20" in shown.stdout
 
 
