@@ -25,19 +25,27 @@ from worker.core.router_setup import (
 )
 from worker.core.setup_script import script_of
 from worker.core.setup_wish import Access, SetupWish
-from worker.errors import RouterUnreachable, StoreUnavailable
+from worker.errors import RouterBlocked, RouterUnreachable, StoreUnavailable
 from worker.inventory import RouterConfig
 from worker.inventory.config import DEFAULT_PORT
 from worker.log_setup import hide_secret
 from worker.routeros.menus import version_of
 from worker.routeros.setup import SetupSession, StepRefused, pin_of, pinned, prove
+from worker.settings import Settings
 
 FAILED: Final = 1
+OUT_OF_REACH: Final = 3
 BAD_INPUT: Final = 2
 _SERVICES: Final = {"api-ssl": "api-ssl", "rest": "www-ssl", "api": "api"}
 _TRIES: Final = 20
 _TRY_AGAIN_S: Final = 0.5
 
+_NO_TLS: Final = (
+    "A router that has no certificate yet, or whose service with TLS is switched off, begins with",
+    "--bootstrap-user NAME --bootstrap-plain: it logs in as that user over the API without TLS",
+    "(port 8728), makes the certificate, and does the rest over TLS. That user's password goes",
+    "over the network in clear: do it on a network of your own, or paste what --script prints.",
+)
 _EXAMPLE: Final = """\
 [routers.{name}.setup]
 manage_from = ["192.0.2.0/24"]        # from where we come
@@ -112,7 +120,7 @@ def setup_command(  # noqa: PLR0913 - each is an option
         return
     first, password = _first_contact(config, bootstrap_user, bootstrap_port, plain=bootstrap_plain)
     run = _Run(context, config, config.setup, access)
-    with closing(SetupSession(first, password, context.settings)) as session:
+    with closing(_session(first, password, context.settings)) as session:
         steps, problems = run.plan(session)
         if not apply or any(problem.hinders for problem in problems):
             _show(name, steps, problems, as_json=as_json)
@@ -243,6 +251,27 @@ def _first_contact(
         port = config.port if transport == config.transport else DEFAULT_PORT[transport]
     known = replace(config, username=user, transport=transport, port=port)
     return known, password
+
+
+def _session(first: RouterConfig, password: str, settings: Settings) -> SetupSession:
+    try:
+        return SetupSession(first, password, settings)
+    except (RouterUnreachable, RouterBlocked) as error:
+        if first.transport == "api" or _shows_certificate(first, settings):
+            raise
+        code = OUT_OF_REACH if isinstance(error, RouterUnreachable) else FAILED
+        _end(code, clean(error), *_NO_TLS)
+
+
+def _shows_certificate(first: RouterConfig, settings: Settings) -> bool:
+    """False: its service with TLS has none, or is switched off, as far as can be seen."""
+    try:
+        return bool(pin_of(first, settings))
+    except RouterUnreachable as error:
+        # A router that does not even refuse is away.
+        return error.words.startswith("connecting to") and "refused" not in error.words
+    except RouterBlocked:
+        return False
 
 
 def _ask(user: str, name: str) -> str:

@@ -16,6 +16,20 @@ def router():
         yield simulation.router
 
 
+@pytest.mark.parametrize("password", ["right", "wrong"])
+def test_a_router_with_a_certificate_is_not_sent_to_plain(inventory, setup, tmp_path, password):
+    with running(user=ADMIN) as simulation:
+        shown = simulation.router
+        pin = f'fingerprint = "{shown.fingerprint_sha256}"'
+        (tmp_path / "routers.toml").write_text(
+            inventory_of(shown, *([pin] if password == "wrong" else []))
+        )
+        refused = setup(plain=False, password=password)
+    assert refused.code == 1
+    assert ("login-refused" in refused.err) == (password == "wrong")
+    assert "--bootstrap-plain" not in refused.err
+
+
 @pytest.mark.parametrize("over", ["api-ssl", "rest"])
 def test_a_fresh_router_is_set_up_in_clear_once_and_known_by_its_certificate_from_then_on(
     tmp_path, router, setup, leasewire, over
@@ -28,11 +42,15 @@ def test_a_fresh_router_is_set_up_in_clear_once_and_known_by_its_certificate_fro
         (tmp_path / "routers.toml").write_text(inventory_of(router, *where, *more))
 
     write()
+    ours = leasewire("routers", "setup", "R1")
+    assert "--bootstrap-user NAME --bootstrap-plain" in ours.err
     # nothing can be asked over TLS yet, and what is to be done is said
     first = setup(plain=False)
     assert first.code != 0
     assert "the router accepts none of our ciphers" in first.err
     assert "Give its api-ssl service a certificate" in first.err
+    assert "--bootstrap-plain: it logs in as that user over the API without TLS" in first.err
+    assert "in clear: do it on a network of your own" in first.err
     assert router.rows(CERTIFICATE) == []
     done = setup("--apply")
     assert done.code == 0, done
