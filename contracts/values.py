@@ -1,7 +1,8 @@
 """The scalar values of the contract: parsed once, in normal form ever after.
 
 Who calls it: the models beside it, and whoever else takes a MAC or an address from outside.
-Messages say what is wrong and what to do, and never hold the rejected value.
+Messages say what is wrong and what to do, and never hold the rejected value; of a date they hold
+the same in our form.
 """
 
 import re
@@ -18,6 +19,8 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from contracts.moments import advice
 
 _PAIR = "[0-9A-Fa-f]{2}"
 _QUAD = "[0-9A-Fa-f]{4}"
@@ -154,9 +157,7 @@ def parse_time(value: object) -> datetime:
             return value.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise PydanticCustomError(
-        "time-format", "is not a time; write RFC 3339 with offset, like 2026-11-24T09:15:00Z"
-    )
+    raise PydanticCustomError("time-format", "is not a time; {advice}", {"advice": advice(value)})
 
 
 Time = Annotated[datetime, BeforeValidator(parse_time)]

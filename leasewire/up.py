@@ -217,8 +217,8 @@ def simulated_router(directory: Path) -> Iterator[None]:
         try:
             stack.enter_context(router)
         except OSError as error:
-            where = f"the simulated router of --lab: {LOOPBACK} port {_LAB_PORT}"
-            raise ConfigurationError([f"{where}: {error.strerror}"]) from error
+            problem = f"the simulated router of --lab: {error.strerror}"
+            raise ConfigurationError([problem]) from error
         yield
 
 

@@ -119,7 +119,7 @@ def simulator_command(  # noqa: PLR0913 - one parameter a flag
             _run(Fleet(options, routers, control, state), options, control, as_json=as_json)
         )
     except (OSError, ValueError) as error:
-        typer.echo(f"simulator: {error}", err=True)
+        typer.echo(f"simulator: {getattr(error, 'strerror', None) or error}", err=True)
         # As everywhere: 2 where the words on the command line are wrong, 1 where something failed.
         raise typer.Exit(2 if isinstance(error, ValueError) else 1) from None
 

@@ -269,7 +269,7 @@ def _bind(host: str, number: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, number))
         sock.setblocking(False)  # noqa: FBT003 - the one argument it has
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        raise OSError(error.errno, f"{host} port {number}: {error.strerror}") from error
     return sock

@@ -184,7 +184,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 async def _unreadable(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what the table above says
-    wrong = ", ".join(str(each["loc"][-1]) for each in error.errors())
+    wrong = ", ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
     return _answer(request, Refused("malformed", f"cannot be read: {wrong}; see /openapi.json"))
 
 

@@ -1,6 +1,8 @@
 import copy
 import json
 import pickle
+import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import IPv4Address
 
@@ -170,3 +172,70 @@ def test_a_time_may_be_written_in_small_letters_and_with_long_fractions():
 def test_what_is_no_moment_is_no_time(value):
     with pytest.raises(ValueError, match="RFC 3339"):
         parse_time(value)
+
+
+OF_UTC = " in UTC, or with your own offset, such as +01:00, for Z"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("31.12.2026", f"2026-12-31T00:00:00Z{OF_UTC}"),
+        ("1.2.2026", f"2026-02-01T00:00:00Z{OF_UTC}"),
+        (" 31.12.2026 14:30 ", f"2026-12-31T14:30:00Z{OF_UTC}"),
+        ("31.12.2026 14:30:05 +01:00", "2026-12-31T14:30:05+01:00"),
+        ("31/12/2026", f"2026-12-31T00:00:00Z{OF_UTC}"),
+        ("12/31/2026 8:05", f"2026-12-31T08:05:00Z{OF_UTC}"),
+        ("31-12-2026", f"2026-12-31T00:00:00Z{OF_UTC}"),
+        ("05/05/2026", f"2026-05-05T00:00:00Z{OF_UTC}"),
+        ("2026-12-31", f"2026-12-31T00:00:00Z{OF_UTC}"),
+        ("2026/12/31", f"2026-12-31T00:00:00Z{OF_UTC}"),
+        ("20261231", f"2026-12-31T00:00:00Z{OF_UTC}"),
+        ("20261231T143000Z", "2026-12-31T14:30:00Z"),
+        ("2026-12-31 14:30:00", f"2026-12-31T14:30:00Z{OF_UTC}"),
+        ("2026-12-31T14:30:00.123456", f"2026-12-31T14:30:00Z{OF_UTC}"),
+        ("2026-12-31T14:30", f"2026-12-31T14:30:00Z{OF_UTC}"),
+        ("2026-12-31 14:30:00Z", "2026-12-31T14:30:00Z"),
+        ("2026-12-31 14:30:00 UTC", "2026-12-31T14:30:00Z"),
+        ("2026-12-31 14:30:00+01", "2026-12-31T14:30:00+01:00"),
+        ("2026-12-31T14:30:00-0530", "2026-12-31T14:30:00-05:30"),
+        (1795511700, "2026-11-24T09:15:00Z"),
+        ("1795511700123", "2026-11-24T09:15:00Z"),
+        ("Thu, 31 Dec 2026 14:30:00 +0100", "2026-12-31T14:30:00+01:00"),
+        ("Thu, 31 Dec 2026 14:30:00 GMT", "2026-12-31T14:30:00Z"),
+    ],
+)
+def test_a_date_of_another_form_is_answered_with_the_same_in_ours(given, wanted):
+    with pytest.raises(ValueError, match="is not a time") as refused:
+        parse_time(given)
+    words = str(refused.value)
+    assert words == f"is not a time; write RFC 3339 with offset, like {wanted}"
+    assert parse_time(re.search(r"like (\S+)", words)[1])
+
+
+@pytest.mark.parametrize(
+    "given", ["31.02.2026", "2026-13-01", "99/99/2026", "2026-12-31 25:00", "46387", "x" * 100_000]
+)
+def test_what_is_no_date_in_any_form_is_answered_with_an_example_of_ours(given):
+    with pytest.raises(ValueError, match=r"like 2026-11-24T09:15:00Z$"):
+        parse_time(given)
+
+
+def test_nobody_guesses_which_is_the_month():
+    with pytest.raises(ValueError, match="which of the two is the month nobody can tell"):
+        parse_time("03/04/2026")
+    assert "04-03" not in refused_words("03/04/2026")
+
+
+@given(st.text() | st.integers() | st.floats() | st.from_regex(r"[0-9TZ:+./ -]{6,30}"))
+def test_whatever_is_no_time_is_refused_with_the_form_that_is_wanted(value):
+    with suppress(ValueError):
+        assert parse_time(value).tzinfo
+        return
+    assert "RFC 3339" in refused_words(value)
+
+
+def refused_words(value):
+    with pytest.raises(ValueError, match="time") as refused:
+        parse_time(value)
+    return str(refused.value)

@@ -64,11 +64,18 @@ def test_nothing_is_done_unless_every_row_is_right(office):
         ((), "Name a file"),
         (("s.csv", "--source", "urn:nobody"), "is not in [sources]"),
         (("s.csv", "--as-of", "yesterday"), "is not a time"),
+        (("s.csv", "--as-of", "31.12.2026"), "like 2026-12-31T00:00:00Z in UTC"),
+        (
+            ("dated.csv",),
+            "dated.csv:2: effective_at is not a time; write RFC 3339 with offset, like 20",
+        ),
         (("s.csv", "--as-of", "2999-01-01T00:00:00Z"), "yet to come"),
     ],
 )
 def test_wrong_input_is_told(office, arguments, words):
     office.file("s.csv", HEAD + row(1))
+    head = "event,service_id,effective_at\n"
+    office.file("dated.csv", f"{head}cancelled,S-1,31.12.2026\n")
     refused = office.run("import", *arguments)
     assert refused.code == 2
     assert words in refused.err

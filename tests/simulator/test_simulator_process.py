@@ -58,6 +58,17 @@ def test_a_router_without_a_certificate_is_said_to_have_none(start):
     process.communicate(timeout=10)
 
 
+def test_a_port_that_is_taken_is_named(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = start("--demo-password", "--api-port", str(port))
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (
+        1,
+        f"simulator: 127.0.0.1 port {port}: Address already in use\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
