@@ -120,6 +120,7 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
         put_back(plain, store.keys) as put,
     ):
         put(entries(file), advance)
+        store.alerts.restored()
         named = {name for each in store.views.services() for name in each.record.placements}
         routers = sorted(named | context.inventory.routers.keys())
         for router in routers:

@@ -94,9 +94,9 @@ class Lookout:
     def _tell_held(self) -> None:
         """Tell of what the brake holds as it is: whoever held it, or let it go, may have died."""
         # In this order: what a person decides on meanwhile is not begun anew.
-        told = {each.subject for each in self._store.alerts.open() if each.kind == "brake"}
+        known = {each.subject: each for each in self._store.alerts.open() if each.kind == "brake"}
         held = self._store.brake.holds().keys()
-        for hold in held - told:
+        for hold in held - {subject for subject, each in known.items() if each.told}:
             self._store.alerts.begin("brake", hold, HELD_WORDS)
-        for hold in told - held:
+        for hold in known.keys() - held:
             self._store.alerts.end("brake", hold, "nothing is held any more")

@@ -3,6 +3,7 @@
 An alert that ends before its kind is told leaves no trace.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, cast
 
@@ -85,15 +86,16 @@ class Alerts:
             router: only what is about this router; empty: all.
         """
         found = {(k, printable(of)): printable(words) for (k, of), words in found.items()}
-        told = {
-            (each.kind, each.subject): each.text
+        known = {
+            (each.kind, each.subject): each
             for each in self.open()
             if each.kind in ends and router in ("", each.router)
         }
         for (kind, subject), words in found.items():
-            if told.get((kind, subject)) != words:
+            alert = known.get((kind, subject))
+            if alert is None or not alert.told or alert.text != words:
                 self.begin(kind, subject, words)
-        for kind, subject in told.keys() - found.keys():
+        for kind, subject in known.keys() - found.keys():
             self.end(kind, subject, ends[kind])
 
     def find(self, kind: AlertKind, subject: str) -> Alert | None:
@@ -115,6 +117,16 @@ class Alerts:
         with store_errors():
             texts = self._scripts.run("tell_alerts", self._block(), [_TOLD_AT_ONCE, CHANGES_KEPT])
         return [Alert.from_json(text) for text in texts]
+
+    def restored(self) -> None:
+        """Nobody is told of what a backup says is open before somebody sees it again."""
+        with store_errors():
+            found = cast("dict[str, str]", self._client.hgetall(self._keys.alerts))
+            pipe = self._client.pipeline()
+            pipe.delete(self._keys.alerts_untold)
+            for name, text in found.items():
+                pipe.hset(self._keys.alerts, name, json.dumps({**json.loads(text), "told": False}))
+            pipe.execute()
 
     def may_look(self) -> bool:
         """Whether nobody looked for what piles up within the last minute; then we do."""

@@ -1,5 +1,6 @@
 -- include: _time _kinds
--- Opens an alert, or renews the words of the one that is open; it keeps when it began.
+-- Opens an alert, or renews the words of the one that is open; it keeps when it began. One that a
+-- backup brought along is told from now on as if it were new: see `Alerts.restored`.
 -- KEYS: 1 open alerts, 2 untold alerts
 -- ARGV: 1 name, 2 alert as JSON, 3 told after (ms)
 -- Returns 1 when it is new.
@@ -11,8 +12,9 @@ alert.since_ms = now
 if old then
   local before = cjson.decode(old)
   alert.since_ms, alert.told = before.since_ms, before.told
-else
-  redis.call('ZADD', KEYS[2], whole(now + tonumber(ARGV[3])), ARGV[1])
+end
+if not alert.told then
+  redis.call('ZADD', KEYS[2], 'NX', whole(now + tonumber(ARGV[3])), ARGV[1])
 end
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(alert))
 return old and 0 or 1
