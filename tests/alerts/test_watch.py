@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import pytest
 
+from leasewire.context import Context
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
@@ -25,7 +26,8 @@ def watch(world):
     sessions = Sessions(context.inventory, context.settings)
     watch = Watch(context.store, sessions, policies, 1.0)
 
-    def look():
+    def look(ignoring=()):
+        watch.ignoring = ignoring
         for name in policies:
             context.store.client.delete(context.store.keys.watched(name))
         watch.once()
@@ -46,6 +48,30 @@ def test_unknown_device_is_told_until_a_service_has_it(world, watch):
     assert world.r1.journal() == before  # only read
     world.say(activated("SVC-7", server=None, mac=mac(7), ipv4=ipv4(107)))
     assert watch() == set()
+
+
+def test_unknown_devices_are_ignored_where_the_inventory_says_so(world, watch, edited, leasewire):
+    world.say(
+        activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)),
+        activated("SVC-2", server=None, mac=mac(2), ipv4=ipv4(102)),
+    )
+    world.converge.run("R1")
+    world.say(cancelled("SVC-1"))
+    world.converge.run("R1")
+    for number in (1, 7):
+        world.r1.device(mac(number), server=SERVER)
+    world.r2.device(mac(8), server=SERVER)
+    ended = ("ended-service-bound", f"R1 {mac(1)}")
+    assert len(watch()) == 3
+    edited(("[routers.R1]", '[routers.R1]\nunknown_devices = "ignore"'))
+    assert watch(ignoring(world)) == {ended, ("rogue-device", f"R2 {mac(8)}")}
+    assert leasewire("routers", "apply").out.startswith("The applied policies are those")
+    edited(("[defaults]", '[defaults]\nunknown_devices = "ignore"'))
+    assert watch(ignoring(world)) == {ended}
+
+
+def ignoring(world):
+    return Context(world.context.settings.inventory).inventory.ignoring
 
 
 def test_device_of_a_cancelled_service_is_told(world, watch):

@@ -6,7 +6,7 @@ bound, and nothing is written.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import ceil
@@ -50,6 +50,7 @@ class Watch:
         policies: router -> policy.
         every_s: between two looks at a router.
         clock: monotonic seconds.
+        ignoring: routers of whose unknown devices nobody is told.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Watch:
     policies: Mapping[str, RouterPolicy]
     every_s: float
     clock: Callable[[], float] = time.monotonic
+    ignoring: Container[str] = ()
     _began_s: float | None = None
     _elsewhere: dict[tuple[str, str], tuple[int, Stray | None]] = field(default_factory=dict)
 
@@ -124,6 +126,8 @@ class Watch:
             else:
                 found = self._unclaimed(finder, router, row)
             strays += [found] if found else []
+        if router in self.ignoring:
+            strays = [each for each in strays if each.kind != "rogue-device"]
         return grouped(router, strays)
 
     def _blocked(self, router: str, seen: Observation) -> list[Stray]:
@@ -173,4 +177,6 @@ class Watch:
     def _tell(self, router: str, strays: Sequence[Stray]) -> None:
         found = {(each.kind, each.subject): each.text for each in strays}
         ends = dict.fromkeys(KINDS_OF_WATCH, "it holds no such lease any more")
+        if router in self.ignoring:
+            ends["rogue-device"] = "unknown devices of this router are ignored"
         self.store.alerts.settle(found, ends, router)

@@ -46,6 +46,8 @@ class RouterConfig:
         expect_identity: the `/system/identity` this router must have; None: any.
         expect_serial: its serial number or system id; None: any.
         behind: the router through which it is reached; None: no other of ours.
+        unknown_devices: whether somebody is told of dynamic leases that no service has; `ignore`
+            is for pools that serve others too.
         policy: what planning needs to know.
         setup: what `routers setup` is to make of it; None: people set it up.
     """
@@ -63,6 +65,7 @@ class RouterConfig:
     expect_identity: str | None = None
     expect_serial: str | None = None
     behind: str | None = None
+    unknown_devices: Literal["alert", "ignore"] = "alert"
     policy: RouterPolicy
     setup: SetupWish | None = None
     _environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -154,3 +157,9 @@ class Inventory:
     def behind(self) -> dict[str, str]:
         """Name of a router -> the one through which it is reached; never round in a ring."""
         return {name: each.behind for name, each in self.routers.items() if each.behind}
+
+    @property
+    def ignoring(self) -> frozenset[str]:
+        """The routers of whose unknown devices nobody is told."""
+        ignoring = (name for name, each in self.routers.items() if each.unknown_devices == "ignore")
+        return frozenset(ignoring)

@@ -7,7 +7,7 @@ import difflib
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -98,6 +98,7 @@ def load_inventory(
             expect_identity=router.expect_identity,
             expect_serial=router.expect_serial,
             behind=router.behind,
+            unknown_devices=router.unknown_devices,
             policy=router.policy(file.installation.id, file.plans),
             setup=router.setup.wish() if router.setup else None,
             _environ=environment() if environ is None else environ,
@@ -178,6 +179,7 @@ class _Router(PolicyKeys):
     expect_identity: Text | None = None
     expect_serial: Text | None = None
     behind: RouterName | None = None
+    unknown_devices: Literal["alert", "ignore"] = "alert"
     setup: SetupKeys | None = None
 
     @field_validator("fingerprint")

@@ -230,7 +230,8 @@ def _rounds(
     in_use = InUse(store, Onlooker(inventory, settings).look)
     targets = list(inventory.alerts.values())
     tell = Tell(store, targets, inventory.installation, send, name, inventory.behind)
-    watch = Watch(store, watching, policies, settings.watch_every_s)
+    every_s, ignoring = settings.watch_every_s, inventory.ignoring
+    watch = Watch(store, watching, policies, every_s, ignoring=ignoring)
     return [
         Rounds("in-use", in_use.once, settings.in_use_every_s),
         Rounds("telling", tell.once, settings.alerts_every_s),
