@@ -90,22 +90,25 @@ def create(  # noqa: PLR0913 - a key has as many sides
 
 @app.command("list")
 def list_(*, as_json: JsonOption = False) -> None:
-    """List keys; never the keys themselves.
+    """List keys, and in which hour each was last used; never the keys themselves.
 
     Example: leasewire keys list
     """
+    keys = _keys()
     with store_errors():
-        found = [_document(key) for key in _keys().all()]
+        used = keys.used()
+        found = [_document(key) | {"last_used": used.get(key.id)} for key in keys.all()]
     if as_json:
         print_json({"keys": found})
         return
-    columns = ("id", "name", "sources", "scopes", "rate", "signed", "created_at")
+    columns = ("id", "name", "sources", "scopes", "rate", "signed")
     print_table(
-        columns,
+        (*columns, "created at", "last used"),
         (
             (
-                *(_shown(value) for value in list(each.values())[:-1]),
+                *(_shown(each[name]) for name in columns),
                 local_time(str(each["created_at"])),
+                local_time(str(each["last_used"]))[:16] if each["last_used"] else "never",
             )
             for each in found
         ),

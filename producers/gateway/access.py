@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
+import structlog
 from fastapi import Request
+from redis.exceptions import RedisError
 
 from contracts.names import Lane
 from producers.gateway.api_keys import ApiKey, ApiKeys, Scope
@@ -17,6 +19,8 @@ from producers.gateway.connections import most_connections
 from producers.gateway.limits import Rates
 from producers.gateway.problems import Refused
 from producers.gateway.signatures import SignatureRefused, verify
+
+log = structlog.get_logger("gateway")
 
 _SCHEME = "bearer"
 _SHARE = 4
@@ -50,9 +54,18 @@ class Access:
             raise Refused("unauthorized", "send `Authorization: Bearer` and an API key")
         token = token.strip()
         # Measured: a look at what is remembered takes some 3 µs, a hop to a thread 50.
-        key = self._keys.remembered(token) or await asyncio.to_thread(self._keys.find, token)
+        key = self._keys.remembered(token) or await asyncio.to_thread(self._found, token)
         if key is None:
             raise Refused("unauthorized", "this API key is not known here, or was revoked")
+        return key
+
+    def _found(self, token: str) -> ApiKey | None:
+        key = self._keys.find(token)
+        if key is not None:
+            try:
+                self._keys.note_use(key.id, self._clock())
+            except RedisError as error:  # full, or its login may not: no reason to refuse
+                log.warning("key.use_not_noted", key=key.id, reason=str(error))
         return key
 
     async def caller(self, request: Request, *scopes: Scope) -> ApiKey:

@@ -11,13 +11,14 @@ import json
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from time import monotonic
 from typing import Any, Final, NamedTuple, cast
 
 from redis import Redis
 
-from producers.gateway.redis_keys import api_keys, hash_secret
+from producers.gateway.redis_keys import api_keys, hash_secret, keys_used
 from producers.gateway.signatures import new_secret
 
 
@@ -114,9 +115,10 @@ class ApiKeys:
     """
 
     def __init__(self, redis: Redis, prefix: str, clock: Callable[[], float] = monotonic) -> None:
+        self.prefix = prefix
         self._redis = redis
-        self._prefix = prefix
         self._clock = clock
+        self._noted: dict[str, str] = {}
         self._known: dict[str, _Known] = {}
 
     def create(  # noqa: PLR0913 - a key has as many sides
@@ -135,7 +137,7 @@ class ApiKeys:
             RedisError: it was not kept.
         """
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        self._redis.set(hash_secret(self._prefix), secrets.token_hex(32), nx=True)
+        self._redis.set(hash_secret(self.prefix), secrets.token_hex(32), nx=True)
         key = ApiKey(
             id=id_,
             name=name,
@@ -147,17 +149,35 @@ class ApiKeys:
             signing_secret=new_secret(),
             created_at=created_at,
         )
-        self._redis.hset(api_keys(self._prefix), id_, key.to_json())
+        self._redis.hset(api_keys(self.prefix), id_, key.to_json())
         return NewKey(key, f"{_SCHEME}_{id_}_{secret}")
 
     def all(self) -> list[ApiKey]:
         """Every key, the oldest first."""
-        raw = cast("dict[str, str]", self._redis.hgetall(api_keys(self._prefix)))
+        raw = cast("dict[str, str]", self._redis.hgetall(api_keys(self.prefix)))
         return sorted(map(ApiKey.from_json, raw.values()), key=lambda key: key.created_at)
 
     def revoke(self, id_: str) -> bool:
         """Take a key away; False when there is none."""
-        return bool(self._redis.hdel(api_keys(self._prefix), id_))
+        with self._redis.pipeline() as pipe:
+            pipe.hdel(api_keys(self.prefix), id_)
+            pipe.hdel(keys_used(self.prefix), id_)
+            return bool(pipe.execute()[0])
+
+    def used(self) -> dict[str, str]:
+        """By id, the hour in which a key was last used, in UTC; of one that never was: nothing."""
+        return cast("dict[str, str]", self._redis.hgetall(keys_used(self.prefix)))
+
+    def note_use(self, id_: str, now: datetime) -> None:
+        """Note that a key is used: one write an hour and gateway.
+
+        Raises:
+            RedisError: it was not noted, and is not tried again within the hour.
+        """
+        hour = f"{now.astimezone(UTC):%Y-%m-%dT%H:00:00Z}"
+        if self._noted.get(id_) != hour:
+            self._noted[id_] = hour
+            self._redis.hset(keys_used(self.prefix), id_, hour)
 
     def remembered(self, token: str) -> ApiKey | None:
         """The key that a token is, where Redis said so in the last second; asks nobody."""
@@ -176,14 +196,14 @@ class ApiKeys:
         """
         id_, _ = _parts(token)
         self._known.pop(id_, None)
-        text = cast("str | None", self._redis.hget(api_keys(self._prefix), id_))
+        text = cast("str | None", self._redis.hget(api_keys(self.prefix), id_))
         if text is not None:
             hash_secret = self._read_hash_secret()
             self._known[id_] = _Known(ApiKey.from_json(text), hash_secret, self._clock())
         return self.remembered(token)
 
     def _read_hash_secret(self) -> bytes:
-        return bytes.fromhex(cast("str | None", self._redis.get(hash_secret(self._prefix))) or "")
+        return bytes.fromhex(cast("str | None", self._redis.get(hash_secret(self.prefix))) or "")
 
 
 def _parts(token: str) -> tuple[str, str]:

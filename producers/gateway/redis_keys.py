@@ -6,6 +6,11 @@ def api_keys(prefix: str) -> str:
     return f"{prefix}gateway:keys"
 
 
+def keys_used(prefix: str) -> str:
+    """Hash: key id -> the hour in which it was last used. An entry lives as long as the key."""
+    return f"{prefix}gateway:keys:used"
+
+
 def hash_secret(prefix: str) -> str:
     """String: 64 hex characters, the secret under which API keys are hashed. No lifetime."""
     return f"{prefix}gateway:hash-secret"

@@ -190,6 +190,7 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
         ("DEL", "lw:record:SVC-1"),
         ("HSET", "lw:gateway:keys", "mine", "{}"),
         ("HDEL", "lw:gateway:keys", "abc"),
+        ("HDEL", "lw:gateway:keys:used", "abc"),
         ("SET", "lw:gateway:hash-secret", "11"),
         ("LPOP", "lw:events"),
         ("LTRIM", "lw:events", "1", "0"),

@@ -80,6 +80,7 @@ SIZES = {
     "feed:strangers": 50_100,
     "gateway:hash-secret": 1,
     "gateway:keys": 100,
+    "gateway:keys:used": 100,
     "history:*": 50,
     "hooks:inbox": 50_000,
     "hooks:inbox:bytes": 1,
