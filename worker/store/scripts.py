@@ -9,6 +9,7 @@ import redis
 from redis.commands.core import Script
 
 from contracts.message import envelope
+from worker.errors import StoreUnavailable
 
 _INCLUDE = "-- include:"
 _ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
@@ -52,7 +53,7 @@ class Scripts:
             script = self._loaded[name] = self._client.register_script(source(name))
         try:
             return script(keys=keys, args=args)
-        except redis.ConnectionError:
-            if not again:
+        except StoreUnavailable as error:
+            if not again or not isinstance(error.__cause__, redis.ConnectionError):
                 raise
             return script(keys=keys, args=args)
