@@ -93,7 +93,7 @@ class StoreClient(redis.Redis):
 class _StorePipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - as redis-py has it
         with store_errors():
-            return super().execute(raise_on_error)
+            return super().execute(raise_on_error=raise_on_error)
 
 
 def redis_now_ms(client: redis.Redis) -> int:
