@@ -16,7 +16,6 @@ from leasewire.progress import progress_bar
 from leasewire.standard_input import as_file
 from leasewire.up import only_one, running
 from worker.store.backup import UNDER_WAY, copy, put_back
-from worker.store.connection import store_errors
 
 
 def backup_command(
@@ -39,9 +38,8 @@ def backup_command(
         raise BackupError(f"{file} exists: name another, or say --overwrite")
     context = Context()
     store = context.store
-    with store_errors():
-        installation = store.client.get(store.keys.installation)
-        keys = int(store.client.dbsize())
+    installation = store.client.get(store.keys.installation)
+    keys = int(store.client.dbsize())
     if installation is None:
         raise BackupError("this Redis holds no installation: there is nothing to back up")
     if installation == UNDER_WAY:

@@ -53,7 +53,6 @@ from worker.errors import (
     StoreRefused,
     StoreUnavailable,
 )
-from worker.store.connection import store_errors
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2
@@ -128,8 +127,7 @@ app.add_typer(brake.app, name="brake")
 def main() -> None:
     """Run the command line of this process; ends it with one of the exit codes."""
     try:
-        with store_errors():  # for what a command asks of Redis by itself
-            app()
+        app()
     except ConfigurationError as error:
         _end(BAD_INPUT, *error.problems)
     except StoreRefused as error:

@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from leasewire.host_memory import memory_here
 from worker.errors import ConfigurationError
+from worker.store.connection import StoreClient, connect
 
 _START_TIMEOUT_S = 10.0
 _POLL_S = 0.01
@@ -81,9 +82,9 @@ class EmbeddedServer:
         """Whether the process that was started here is there still."""
         return self._process is not None and self._process.poll() is None
 
-    def client(self) -> redis.Redis:
+    def client(self) -> StoreClient:
         """A new client of this server; texts are decoded."""
-        return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True)
+        return connect(self.url)
 
     def start(self) -> None:
         """Start the server and wait until it answers with its data loaded.

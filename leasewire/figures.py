@@ -14,7 +14,7 @@ from producers.outcomes.targets import Target
 from worker.core.alerts import Alert
 from worker.core.health import Finding, assess
 from worker.core.vitals import Vitals
-from worker.store.connection import connect, store_errors
+from worker.store.connection import connect
 from worker.store.feed import CursorTooOldError, position
 from worker.store.router_figures import RouterFigures
 from worker.store.sources import SourceView
@@ -127,8 +127,7 @@ class FiguresReader:
         )
 
     def _delivery(self, target: Target, deliveries: Deliveries) -> DeliveryFigures:
-        with store_errors():
-            state = deliveries.state()
+        state = deliveries.state()
         return DeliveryFigures(
             target.name,
             int(state.get("delivered", 0)),

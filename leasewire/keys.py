@@ -12,7 +12,6 @@ from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, local_time, print_fields, print_json, print_table
 from producers.gateway.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, Scope
 from worker.errors import ConfigurationError
-from worker.store.connection import store_errors
 
 app = typer.Typer(no_args_is_help=True, help="API keys of the gateway.")
 
@@ -66,15 +65,14 @@ def create(  # noqa: PLR0913 - a key has as many sides
             raise typer.Exit(_BAD_INPUT) from None
     context = Context(inventory)
     _warn_of_unknown(context, source or ())
-    with store_errors():
-        made = _keys(context).create(
-            name,
-            source or (),
-            scopes,
-            rate=rate,
-            signature_required=signed,
-            created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - a command reads the clock
-        )
+    made = _keys(context).create(
+        name,
+        source or (),
+        scopes,
+        rate=rate,
+        signature_required=signed,
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - a command reads the clock
+    )
     shown = _document(made.key) | {
         "key": made.token,
         "signing_secret": made.key.signing_secret,
@@ -95,9 +93,8 @@ def list_(*, as_json: JsonOption = False) -> None:
     Example: leasewire keys list
     """
     keys = _keys()
-    with store_errors():
-        used = keys.used()
-        found = [_document(key) | {"last_used": used.get(key.id)} for key in keys.all()]
+    used = keys.used()
+    found = [_document(key) | {"last_used": used.get(key.id)} for key in keys.all()]
     if as_json:
         print_json({"keys": found})
         return
@@ -124,8 +121,7 @@ def revoke(
 
     Example: leasewire keys revoke 3f9c02ab77d1
     """
-    with store_errors():
-        gone = _keys().revoke(key_id)
+    gone = _keys().revoke(key_id)
     if not gone:
         typer.echo(f"There is no key {key_id}; see `leasewire keys list`.", err=True)
         raise typer.Exit(1)

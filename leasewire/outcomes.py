@@ -32,7 +32,6 @@ from producers.outcomes.targets import Target, TargetsError, load_targets
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.log_setup import configure_logging, hide_secret
 from worker.settings import environment
-from worker.store.connection import store_errors
 from worker.store.feed import CursorTooOldError, FeedItem, position
 from worker.store.store import Store
 
@@ -86,10 +85,9 @@ def targets_command(*, as_json: JsonOption = False, inventory: InventoryOption =
     """
     context = Context(inventory)
     found = []
-    with store_errors():
-        for each in targets_of(context):
-            state = _deliveries(context, each.name).state()
-            found.append(_document(each, state))
+    for each in targets_of(context):
+        state = _deliveries(context, each.name).state()
+        found.append(_document(each, state))
     if as_json:
         print_json({"targets": found})
         return
@@ -115,8 +113,7 @@ def failed(
     """
     context = Context(inventory)
     _named(context, target)
-    with store_errors():
-        dead = [_failed_document(each) for each in _deliveries(context, target).dead()]
+    dead = [_failed_document(each) for each in _deliveries(context, target).dead()]
     if as_json:
         print_json({"failed": dead})
         return
@@ -144,11 +141,10 @@ def replay(  # noqa: PLR0913 - as many options
     context = Context(inventory)
     _named(context, target)
     deliveries = _deliveries(context, target)
-    with store_errors():
-        wanted = [each.id for each in deliveries.dead()] if everything else list(ids or ())
-        now_ms = context.store.records.now_ms()
-        action = {"at_ms": now_ms, "by": actor_of(actor), "what": "replayed", "target": target}
-        done = deliveries.replay(wanted, now_ms, json.dumps(action | {"ids": wanted[:100]}))
+    wanted = [each.id for each in deliveries.dead()] if everything else list(ids or ())
+    now_ms = context.store.records.now_ms()
+    action = {"at_ms": now_ms, "by": actor_of(actor), "what": "replayed", "target": target}
+    done = deliveries.replay(wanted, now_ms, json.dumps(action | {"ids": wanted[:100]}))
     if as_json:
         print_json({"target": target, "replayed": done})
     else:

@@ -33,7 +33,7 @@ from worker.core.record import ServiceRecord
 from worker.desk import brake_list
 from worker.desk.brake_list import Decided
 from worker.errors import ConfigurationError, StoreUnavailable
-from worker.store.connection import connect, store_errors
+from worker.store.connection import connect
 from worker.store.feed import CursorTooOldError
 
 _PATIENCE_S: Final = 5.0
@@ -59,8 +59,7 @@ def serving(
         redis = stack.enter_context(
             connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_PATIENCE_S)
         )
-        with store_errors():
-            Depth(redis, settings.key_prefix).look()
+        Depth(redis, settings.key_prefix).look()
         hooks = hooks_of(context)
         app = make_app(
             redis=redis,

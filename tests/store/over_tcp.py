@@ -38,6 +38,3 @@ class ServerOverTcp(EmbeddedServer):
         self.port = 0
         super().start()
         self.port = open_port(self)
-
-    def client(self) -> redis.Redis:
-        return redis.Redis.from_url(self.url, decode_responses=True)

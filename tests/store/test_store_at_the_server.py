@@ -2,7 +2,6 @@
 
 import pytest
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
 from redis.retry import Retry
 
 from contracts import names
@@ -47,7 +46,7 @@ def test_a_user_who_may_not_read_the_configuration_can_start(own_store, own_valk
         "worker", enabled=True, nopass=True, keys=["*"], categories=["+@all"], commands=["-config"]
     )
     with connect(own_valkey.url, username="worker", password="any") as client:
-        with pytest.raises(ResponseError, match="permission"):
+        with pytest.raises(StoreRefused, match="permission"):
             client.config_get("*")
         open_store(client, "lw:").check_server()
 

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import redis
 import structlog
 from celery import signals
+
+from worker.errors import StoreUnavailable
+from worker.store.connection import StoreClient
 
 log = structlog.get_logger()
 
@@ -39,7 +41,7 @@ class Watchdog:
 
     def __init__(  # noqa: PLR0913 - what it works with
         self,
-        client: redis.Redis,
+        client: StoreClient,
         queues: Sequence[str],
         slots: int,
         silent_s: float,
@@ -76,7 +78,7 @@ class Watchdog:
             silent_s, free = now - self._last_sign, self._slots - self._running
         try:
             waiting = sum(int(self._client.llen(queue)) for queue in self._queues)
-        except redis.RedisError:
+        except StoreUnavailable:
             # Not this worker's fault: it gets the whole time anew once Redis answers.
             self._sign(now)
             return

@@ -11,7 +11,6 @@ import redis
 
 from worker.core.alerts import KINDS, Alert, AlertKind, alert_name
 from worker.core.texts import printable
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
@@ -59,18 +58,16 @@ class Alerts:
         """
         alert = Alert(kind, subject, text, 0)
         told_after_ms = KINDS[kind].told_after_s * 1000
-        with store_errors():
-            return bool(
-                self._scripts.run(
-                    "begin_alert", self._block()[:2], [alert.name, alert.to_json(), told_after_ms]
-                )
+        return bool(
+            self._scripts.run(
+                "begin_alert", self._block()[:2], [alert.name, alert.to_json(), told_after_ms]
             )
+        )
 
     def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
         """End an alert; False when it was not open."""
         name, text = alert_name(kind, subject), printable(text)
-        with store_errors():
-            return bool(self._scripts.run("end_alert", self._block(), [name, text, CHANGES_KEPT]))
+        return bool(self._scripts.run("end_alert", self._block(), [name, text, CHANGES_KEPT]))
 
     def settle(
         self,
@@ -100,46 +97,38 @@ class Alerts:
 
     def find(self, kind: AlertKind, subject: str) -> Alert | None:
         """One that is open; None: it is not."""
-        with store_errors():
-            text = cast(
-                "str | None", self._client.hget(self._keys.alerts, alert_name(kind, subject))
-            )
+        text = cast("str | None", self._client.hget(self._keys.alerts, alert_name(kind, subject)))
         return Alert.from_json(text) if text else None
 
     def open(self) -> list[Alert]:
         """All that is wrong now, the oldest first; `told` says of which somebody was told."""
-        with store_errors():
-            texts = cast("list[str]", self._client.hvals(self._keys.alerts))
+        texts = cast("list[str]", self._client.hvals(self._keys.alerts))
         return sorted((Alert.from_json(text) for text in texts), key=lambda each: each.since_ms)
 
     def tell(self) -> list[Alert]:
         """Turn what has lasted long enough into changes; returns these alerts. The sweep calls."""
-        with store_errors():
-            texts = self._scripts.run("tell_alerts", self._block(), [_TOLD_AT_ONCE, CHANGES_KEPT])
+        texts = self._scripts.run("tell_alerts", self._block(), [_TOLD_AT_ONCE, CHANGES_KEPT])
         return [Alert.from_json(text) for text in texts]
 
     def restored(self) -> None:
         """Nobody is told of what a backup says is open before somebody sees it again."""
-        with store_errors():
-            found = cast("dict[str, str]", self._client.hgetall(self._keys.alerts))
-            pipe = self._client.pipeline()
-            pipe.delete(self._keys.alerts_untold)
-            for name, text in found.items():
-                pipe.hset(self._keys.alerts, name, json.dumps({**json.loads(text), "told": False}))
-            pipe.execute()
+        found = cast("dict[str, str]", self._client.hgetall(self._keys.alerts))
+        pipe = self._client.pipeline()
+        pipe.delete(self._keys.alerts_untold)
+        for name, text in found.items():
+            pipe.hset(self._keys.alerts, name, json.dumps({**json.loads(text), "told": False}))
+        pipe.execute()
 
     def may_look(self) -> bool:
         """Whether nobody looked for what piles up within the last minute; then we do."""
-        with store_errors():
-            return bool(self._client.set(self._keys.alert_look, "1", nx=True, px=_LOOK_MS))
+        return bool(self._client.set(self._keys.alert_look, "1", nx=True, px=_LOOK_MS))
 
     def changes(self, most: int = 100) -> list[AlertChange]:
         """The last changes, newest first."""
-        with store_errors():
-            found = cast(
-                "list[tuple[str, dict[str, str]]]",
-                self._client.xrevrange(self._keys.alert_changes, count=most),
-            )
+        found = cast(
+            "list[tuple[str, dict[str, str]]]",
+            self._client.xrevrange(self._keys.alert_changes, count=most),
+        )
         return [_change(id_, fields) for id_, fields in found]
 
     def _block(self) -> list[str]:

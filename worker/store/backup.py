@@ -123,27 +123,26 @@ def put_back(
     """
     kept = {*_journals(keys), keys.installation}
     installation: list[str] = []
-    with store_errors():
-        plain.set(keys.installation, UNDER_WAY)
-        for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
-            if gone := [key for key in page if key not in kept]:
-                plain.unlink(*gone)
+    plain.set(keys.installation, UNDER_WAY)
+    for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
+        if gone := [key for key in page if key not in kept]:
+            plain.unlink(*gone)
 
-        def put(entries: Iterable[Entry], on_progress: OnProgress) -> None:
-            for group in _pages(entries):
-                pipe = plain.pipeline(transaction=False)
-                for entry in group:
-                    key = keys.prefix + entry.key
-                    if key == keys.installation:
-                        installation[:] = [entry.value]
-                    else:
-                        (_add if key in kept else _write)(pipe, key, entry)
-                pipe.execute()
-                on_progress(len(group))
+    def put(entries: Iterable[Entry], on_progress: OnProgress) -> None:
+        for group in _pages(entries):
+            pipe = plain.pipeline(transaction=False)
+            for entry in group:
+                key = keys.prefix + entry.key
+                if key == keys.installation:
+                    installation[:] = [entry.value]
+                else:
+                    (_add if key in kept else _write)(pipe, key, entry)
+            pipe.execute()
+            on_progress(len(group))
 
-        yield put
-        for name in installation:
-            plain.set(keys.installation, name)
+    yield put
+    for name in installation:
+        plain.set(keys.installation, name)
 
 
 def _listen(changes: _Untyped, tracking: _Untyped, prefix: str) -> None:

@@ -12,7 +12,6 @@ import redis
 
 from worker.core.history import line_to_json
 from worker.core.texts import known_part
-from worker.store.connection import store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
@@ -72,8 +71,7 @@ class Brake:
 
     def held(self) -> list[HeldMark]:
         """All that is held, by hold, router and service."""
-        with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.braked))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.braked))
         return sorted(_mark(field, text) for field, text in raw.items())
 
     def holds(self) -> dict[str, int]:
@@ -88,8 +86,7 @@ class Brake:
         if not service_ids:
             return {}
         fields = [f"{service}@{router}" for service in service_ids]
-        with store_errors():
-            texts = cast("list[str | None]", self._client.hmget(self._keys.braked, fields))
+        texts = cast("list[str | None]", self._client.hmget(self._keys.braked, fields))
         marks = (_mark(field, text) for field, text in zip(fields, texts, strict=True) if text)
         return {mark.service_id: mark for mark in marks}
 
@@ -133,8 +130,7 @@ class Brake:
                 for mark in marks
             ],
         }
-        with store_errors():
-            return bool(self._scripts.run("approve_brake", table.keys, [json.dumps(order)]))
+        return bool(self._scripts.run("approve_brake", table.keys, [json.dumps(order)]))
 
     def note_rejected(self, hold: str, services: int, by: str, now_ms: int) -> None:
         """Keep among the actions that a person rejected what a limit holds."""
@@ -143,29 +139,26 @@ class Brake:
 
     def expect(self, expected: Expected, now_ms: int) -> None:
         """Announce losses; what was announced of the same source or router before ends."""
-        with store_errors():
-            self._client.hset(self._keys.expected, expected.hold, json.dumps(asdict(expected)))
+        self._client.hset(self._keys.expected, expected.hold, json.dumps(asdict(expected)))
         action = {"at_ms": now_ms, "what": "brake expects", "by": expected.by}
         self._note(action | {"hold": expected.hold, "services": expected.services})
 
     def expected(self, now_ms: int) -> list[Expected]:
         """What is announced, and not over."""
-        with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.expected))
-            found = sorted(
-                (known_part(Expected, json.loads(text)) for text in raw.values()), key=_by_hold
-            )
-            over = [each.hold for each in found if each.until_ms <= now_ms]
-            if over:
-                self._client.hdel(self._keys.expected, *over)
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.expected))
+        found = sorted(
+            (known_part(Expected, json.loads(text)) for text in raw.values()), key=_by_hold
+        )
+        over = [each.hold for each in found if each.until_ms <= now_ms]
+        if over:
+            self._client.hdel(self._keys.expected, *over)
         return [each for each in found if each.until_ms > now_ms]
 
     def _note(self, action: dict[str, object]) -> None:
-        with store_errors():
-            pipe = self._client.pipeline()
-            pipe.lpush(self._keys.actions, json.dumps(action))
-            pipe.ltrim(self._keys.actions, 0, 499)
-            pipe.execute()
+        pipe = self._client.pipeline()
+        pipe.lpush(self._keys.actions, json.dumps(action))
+        pipe.ltrim(self._keys.actions, 0, 499)
+        pipe.execute()
 
 
 def _by_hold(expected: Expected) -> str:

@@ -8,7 +8,7 @@ from typing import Final, cast
 import redis
 
 from contracts import names
-from worker.store.connection import redis_now_ms, store_errors
+from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
 
 QUEUES: Final = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
@@ -27,29 +27,26 @@ class Canaries:
 
         One that is under way is sent again only when its queue is empty: its message was lost.
         """
-        with store_errors():
-            if not self._client.set(self._keys.canary_claim, "1", nx=True, px=EVERY_MS):
-                return None
-            now_ms, found = redis_now_ms(self._client), list[str]()
-            for queue in QUEUES:
-                new = self._client.hsetnx(self._keys.canaries, queue, str(now_ms))
-                if new or not self._client.llen(self._keys.queue(queue)):
-                    found.append(queue)
+        if not self._client.set(self._keys.canary_claim, "1", nx=True, px=EVERY_MS):
+            return None
+        now_ms, found = redis_now_ms(self._client), list[str]()
+        for queue in QUEUES:
+            new = self._client.hsetnx(self._keys.canaries, queue, str(now_ms))
+            if new or not self._client.llen(self._keys.queue(queue)):
+                found.append(queue)
         return found
 
     def arrived(self, queue: str) -> None:
         """A worker of this queue took it."""
-        with store_errors():
-            self._client.hdel(self._keys.canaries, queue)
+        self._client.hdel(self._keys.canaries, queue)
 
     def waiting_ms(self) -> dict[str, int]:
         """How long each that is under way has been so.
 
         `bulk` is served only while `events` is empty: until then its canary is not counted.
         """
-        with store_errors():
-            sent = cast("dict[str, str]", self._client.hgetall(self._keys.canaries))
-            if names.QUEUE_BULK in sent and self._client.llen(self._keys.queue(names.QUEUE_EVENTS)):
-                del sent[names.QUEUE_BULK]
-            now_ms = redis_now_ms(self._client)
+        sent = cast("dict[str, str]", self._client.hgetall(self._keys.canaries))
+        if names.QUEUE_BULK in sent and self._client.llen(self._keys.queue(names.QUEUE_EVENTS)):
+            del sent[names.QUEUE_BULK]
+        now_ms = redis_now_ms(self._client)
         return {queue: max(0, now_ms - int(at_ms)) for queue, at_ms in sent.items()}

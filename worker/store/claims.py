@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, cast
 import redis
 
 from worker.core.entry import Claim
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.records import Stored, new_stamp
 from worker.store.scripts import Scripts
@@ -61,9 +60,8 @@ class Claims:
     def at(self, router: str, keys: Collection[str] | None = None) -> list[HeldClaim]:
         """The claims at a router, by key; only those of the given keys, if any are given."""
         block = self._keys.router_block(router)
-        with store_errors():
-            held = self._table(block.claims, keys)
-            waiters = waiting_for(self._client, block.waiters, sorted(held))
+        held = self._table(block.claims, keys)
+        waiters = waiting_for(self._client, block.waiters, sorted(held))
         return [
             HeldClaim(router, key, scope, holder, strong == 1, tuple(waiters[key]))
             for key in sorted(held)
@@ -85,22 +83,21 @@ class Claims:
         service = to.record.service_id
         action = {"at_ms": at_ms, "what": "claim moved", "by": by, "router": claim.router}
         action |= {"claim": claim.key, "from": claim.holder, "to": service}
-        with store_errors():
-            answer = self._scripts.run(
-                "move_claim",
-                [
-                    self._keys.routers_due,
-                    *self._keys.router_block(claim.router),
-                    self._keys.record(service),
-                    self._keys.history(service),
-                    self._keys.history(claim.holder),
-                    self._keys.actions,
-                ],
-                [
-                    *(claim.router, new_stamp(), claim.key, claim.scope, claim.holder, service),
-                    *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
-                ],
-            )
+        answer = self._scripts.run(
+            "move_claim",
+            [
+                self._keys.routers_due,
+                *self._keys.router_block(claim.router),
+                self._keys.record(service),
+                self._keys.history(service),
+                self._keys.history(claim.holder),
+                self._keys.actions,
+            ],
+            [
+                *(claim.router, new_stamp(), claim.key, claim.scope, claim.holder, service),
+                *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
+            ],
+        )
         said = json.loads(answer)
         refused = [(key, holder) for key, holder in said["refused"] or ()]
         return Moved(bool(said["moved"]), refused, bool(said["changed"]))

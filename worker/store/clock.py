@@ -5,7 +5,6 @@ from typing import Final
 
 from contracts import names
 from worker.store.canaries import EVERY_MS as CANARIES_MS
-from worker.store.connection import store_errors
 from worker.store.journal import WORK_MS
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
@@ -68,5 +67,4 @@ class Clock:
             "flags": [[table.at(key), longest] for key, longest in flags],
             "moments": [[table.at(key), right] for key, right in moments],
         }
-        with store_errors():
-            return bool(self._scripts.run("set_back", table.keys, [json.dumps(order)]))
+        return bool(self._scripts.run("set_back", table.keys, [json.dumps(order)]))

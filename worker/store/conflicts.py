@@ -7,7 +7,6 @@ from typing import Any, Final, cast
 import redis
 
 from worker.core.conflicts import Conflict
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.records import Records
 
@@ -33,38 +32,32 @@ class Conflicts:
 
         Of a source that never counts up the first ones say enough.
         """
-        with store_errors():
-            room = MOST - self._client.hlen(self._keys.conflicts(source))
+        room = MOST - self._client.hlen(self._keys.conflicts(source))
         noted: dict[Any, Any] = {each.to_json(): now_ms for each in islice(conflicts, max(room, 0))}
         if not noted:
             return
-        with store_errors():
-            pipe = self._client.pipeline()
-            pipe.sadd(self._keys.conflict_sources, source)
-            pipe.hset(self._keys.conflicts(source), mapping=noted)
-            pipe.execute()
+        pipe = self._client.pipeline()
+        pipe.sadd(self._keys.conflict_sources, source)
+        pipe.hset(self._keys.conflicts(source), mapping=noted)
+        pipe.execute()
 
     def open(self, now_ms: int) -> Iterator[tuple[str, int, Sequence[Conflict]]]:
         """Of each source that has any: its name, how many, and the first; settled ones go."""
-        with store_errors():
-            sources = cast("set[str]", self._client.smembers(self._keys.conflict_sources))
+        sources = cast("set[str]", self._client.smembers(self._keys.conflict_sources))
         for source in sorted(sources):
             left = self._left(source, now_ms)
-            with store_errors():
-                count = self._client.hlen(self._keys.conflicts(source))
+            count = self._client.hlen(self._keys.conflicts(source))
             if left:
                 yield source, count, left
 
     def dismiss(self, source: str) -> bool:
         """Forget the conflicts of a source; False when there is none."""
-        with store_errors():
-            return bool(self._client.delete(self._keys.conflicts(source)))
+        return bool(self._client.delete(self._keys.conflicts(source)))
 
     def _left(self, source: str, now_ms: int) -> list[Conflict]:
         key = self._keys.conflicts(source)
-        with store_errors():
-            entries = cast("Iterator[tuple[str, str]]", self._client.hscan_iter(key, count=_PAGE))
-            noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
+        entries = cast("Iterator[tuple[str, str]]", self._client.hscan_iter(key, count=_PAGE))
+        noted = {Conflict.from_json(text): int(at) for text, at in islice(entries, LOOKED_AT)}
         # Of what cannot be read here a worker of the version that wrote it sees whether it is over.
         stored = self._records.readable(sorted({each.service_id for each in noted}))
         left: list[Conflict] = []
@@ -75,6 +68,5 @@ class Conflicts:
             over = gone or (found and each.is_settled(found.record))
             (settled if over else left).append(each)
         if settled:
-            with store_errors():
-                self._client.hdel(key, *(each.to_json() for each in settled))
+            self._client.hdel(key, *(each.to_json() for each in settled))
         return left

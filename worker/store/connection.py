@@ -1,13 +1,14 @@
-"""The connection to Redis, and its failures as one verdict."""
+"""The connection to Redis: a client whose failures are one verdict."""
 
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Unpack
+from typing import Any, Final, Unpack, cast
 
 import redis
 from redis import exceptions
 from redis.backoff import NoBackoff
+from redis.client import Pipeline
 from redis.retry import Retry
 
 from contracts.broker import RedisLogin
@@ -31,6 +32,8 @@ _LOGIN = (
 @contextmanager
 def store_errors() -> Iterator[None]:
     """Turn what only time or an operator can mend into `StoreUnavailable`; the rest is a bug.
+
+    Needed only for channels (`pubsub`): all else that a `StoreClient` does has it already.
 
     Raises:
         StoreUnavailable: Redis does not answer, or takes no writes now.
@@ -72,6 +75,27 @@ def _advice(error: Exception) -> str:
     return ""
 
 
+class StoreClient(redis.Redis):
+    """A client of which commands, scripts and pipelines fail as `store_errors` says."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as redis-py has it
+        """One command."""
+        with store_errors():
+            return super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+
+    def pipeline(self, transaction: bool = True, shard_hint: None = None) -> Pipeline:  # noqa: FBT001, FBT002 - as redis-py has it
+        """Several commands at once."""
+        return _StorePipeline(
+            self.connection_pool, self.response_callbacks, transaction, shard_hint
+        )
+
+
+class _StorePipeline(Pipeline):
+    def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - as redis-py has it
+        with store_errors():
+            return super().execute(raise_on_error=raise_on_error)
+
+
 def redis_now_ms(client: redis.Redis) -> int:
     """Redis's clock, in milliseconds since 1970."""
     seconds, micros = client.time()
@@ -91,8 +115,7 @@ def check_login(url: str, **login: Unpack[RedisLogin]) -> None:
     with connect(url, **login) as client:
         client.set_retry(Retry(NoBackoff(), 0))
         try:
-            with store_errors():
-                client.ping()
+            client.ping()
         except StoreRefused:
             raise
         except StoreUnavailable:
@@ -106,7 +129,7 @@ def connect(
     connect_timeout_s: float = 5.0,
     any_bytes: bool = False,
     **login: Unpack[RedisLogin],
-) -> redis.Redis:
+) -> StoreClient:
     """A client with texts decoded and with limits on every wait.
 
     Args:
@@ -122,7 +145,7 @@ def connect(
         hide_secret(password)
     # A Unix socket knows neither a connect timeout nor keepalive, and redis-py says so by a crash.
     of_tcp = {"socket_connect_timeout": connect_timeout_s, "socket_keepalive": True}
-    return redis.Redis.from_url(
+    client = StoreClient.from_url(
         url,
         username=login.get("username"),
         password=password,
@@ -133,3 +156,4 @@ def connect(
         **({} if url.startswith("unix:") else of_tcp),
         **({"ssl_ca_certs": ca_file, **HOME_MADE} if ca_file is not None else {}),
     )
+    return cast("StoreClient", client)  # redis-py's type names the base

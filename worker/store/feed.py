@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, cast
 import redis
 
 from worker.core.outcome import Outcome
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
@@ -48,8 +47,7 @@ class Feed:
 
     def last(self) -> str:
         """The cursor after everything that was said so far, whoever's."""
-        with store_errors():
-            return cast("str | None", self._client.get(self._keys.feed_last)) or START
+        return cast("str | None", self._client.get(self._keys.feed_last)) or START
 
     def read(
         self, sources: Sequence[str], cursor: str | None, most: int, *, strangers: bool = False
@@ -78,14 +76,13 @@ class Feed:
         if strangers:
             feeds.append(self._keys.feed_of_strangers)
         after = cursor or START
-        with store_errors():
-            # In one step: nothing goes between the look at what went and the reading.
-            pipe = self._client.pipeline(transaction=True)
-            pipe.get(self._keys.feed_last)
-            pipe.hmget(self._keys.feed_gone, feeds)
-            for feed in feeds:
-                pipe.xrange(feed, min=f"({after}", count=most + 1)
-            last, gone, *streams = pipe.execute()
+        # In one step: nothing goes between the look at what went and the reading.
+        pipe = self._client.pipeline(transaction=True)
+        pipe.get(self._keys.feed_last)
+        pipe.hmget(self._keys.feed_gone, feeds)
+        for feed in feeds:
+            pipe.xrange(feed, min=f"({after}", count=most + 1)
+        last, gone, *streams = pipe.execute()
         if cursor and any(position(cursor) < position(each or START) for each in gone):
             raise CursorTooOldError
         found = sorted(
@@ -104,10 +101,9 @@ class Feed:
 
     def let_old_go(self, now_ms: int) -> None:
         """Let the items go that are too old."""
-        with store_errors():
-            feeds = cast("list[str]", self._client.hkeys(self._keys.feed_gone))
-            keys = [self._keys.feed_gone, *feeds]
-            self._scripts.run("trim_feeds", keys, [now_ms - KEPT_MS])
+        feeds = cast("list[str]", self._client.hkeys(self._keys.feed_gone))
+        keys = [self._keys.feed_gone, *feeds]
+        self._scripts.run("trim_feeds", keys, [now_ms - KEPT_MS])
 
 
 def position(cursor: str) -> tuple[int, int]:

@@ -15,7 +15,6 @@ from contracts.values import Mac48
 from worker.core.facts import Journaled
 from worker.core.outcome import DeadLetter
 from worker.store.claims import waiting_for
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.views import key_pages
 
@@ -43,9 +42,8 @@ class Finder:
         if not claims:
             return {}
         block = self._keys.router_block(router)
-        with store_errors():
-            held = cast("list[str | None]", self._client.hmget(block.claims, list(claims)))
-            waiting = waiting_for(self._client, block.waiters, claims)
+        held = cast("list[str | None]", self._client.hmget(block.claims, list(claims)))
+        waiting = waiting_for(self._client, block.waiters, claims)
         return {
             claim: Claimed(
                 {scope: holder[0] for scope, holder in json.loads(holders or "{}").items()},
@@ -60,14 +58,13 @@ class Finder:
         Looks through all records: about a second for a hundred thousand.
         """
         prefix, value, found = self._keys.record_prefix, json.dumps(text), []
-        with store_errors():
-            for page in key_pages(self._client, prefix, _PAGE):
-                texts = cast("list[str | None]", self._client.mget(page))
-                found += [
-                    key.removeprefix(prefix)
-                    for key, record in zip(page, texts, strict=True)
-                    if record and value in record
-                ]
+        for page in key_pages(self._client, prefix, _PAGE):
+            texts = cast("list[str | None]", self._client.mget(page))
+            found += [
+                key.removeprefix(prefix)
+                for key, record in zip(page, texts, strict=True)
+                if record and value in record
+            ]
         return sorted(found)
 
     def journaled_naming(self, text: str) -> list[tuple[str, Journaled]]:
@@ -79,8 +76,7 @@ class Finder:
                 event = _event_naming(text, body)
                 if event is None:
                     continue
-                with store_errors():
-                    since_ms = self._client.zscore(due, key)
+                since_ms = self._client.zscore(due, key)
                 entry = Journaled(
                     str(event.get("id", "")), str(event.get("type", "")), int(since_ms or 0)
                 )
@@ -99,10 +95,9 @@ class Finder:
 
     def _bodies(self, lane: names.Lane) -> Iterator[tuple[str, str]]:
         body = names.journal_body(self._keys.prefix, lane)
-        with store_errors():
-            entries = self._client.hscan_iter(body, count=_PAGE)
-            for _, entry in zip(range(JOURNAL_LOOKED_THROUGH), entries, strict=False):
-                yield entry
+        entries = self._client.hscan_iter(body, count=_PAGE)
+        for _, entry in zip(range(JOURNAL_LOOKED_THROUGH), entries, strict=False):
+            yield entry
 
 
 def _event_naming(text: str, body: str) -> dict[str, Any] | None:

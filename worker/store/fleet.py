@@ -9,7 +9,7 @@ import redis
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.policy import RouterPolicy
 from worker.core.texts import known_part
-from worker.store.connection import redis_now_ms, store_errors
+from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
 from worker.store.scripts import Scripts
@@ -98,7 +98,7 @@ class Fleet:
         """
         now = self.aliases().get(old)
         if now is not None:
-            with store_errors(), self._client.pipeline() as pipe:
+            with self._client.pipeline() as pipe:
                 pipe.hdel(self._aliases, old)
                 pipe.lpush(self._actions, self._action(actor, "forget-name", old, f"was {now}"))
                 pipe.ltrim(self._actions, 0, _ACTIONS_KEPT - 1)
@@ -115,16 +115,14 @@ class Fleet:
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""
-        with store_errors():
-            pipe = self._client.pipeline(transaction=False)
-            pipe.hexists(self._policies, router)
-            pipe.hexists(self._bound, router)
-            return any(pipe.execute())
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hexists(self._policies, router)
+        pipe.hexists(self._bound, router)
+        return any(pipe.execute())
 
     def actions(self, most: int = 500) -> list[Action]:
         """What people did to routers, newest first."""
-        with store_errors():
-            lines = cast("list[str]", self._client.lrange(self._actions, 0, most - 1))
+        lines = cast("list[str]", self._client.lrange(self._actions, 0, most - 1))
         return [known_part(Action, json.loads(line)) for line in lines]
 
     def admit(self, router: str, serial: str) -> Admission:
@@ -134,10 +132,9 @@ class Fleet:
             router: its name.
             serial: as the session says; empty where the router tells none.
         """
-        with store_errors():
-            verdict, *rest = self._scripts.run(
-                "admit", [*self._keys.fleet_block()], [router, serial, SURVEY_GOOD_MS]
-            )
+        verdict, *rest = self._scripts.run(
+            "admit", [*self._keys.fleet_block()], [router, serial, SURVEY_GOOD_MS]
+        )
         if verdict == "ok":
             return Admission("ok", survey_due=bool(rest[0]))
         return Admission(verdict, tuple(rest))
@@ -146,14 +143,13 @@ class Fleet:
         """Store a policy as the applied one and mark all services; returns how many."""
         applied = AppliedPolicy.of(policy, actor, self._now_ms())
         action = self._action(actor, "apply", router, f"policy {applied.digest}", applied.at_ms)
-        with store_errors():
-            return int(
-                self._scripts.run(
-                    "apply_policy",
-                    self._block(router),
-                    [router, applied.to_text(), new_stamp(), BULK, action],
-                )
+        return int(
+            self._scripts.run(
+                "apply_policy",
+                self._block(router),
+                [router, applied.to_text(), new_stamp(), BULK, action],
             )
+        )
 
     def look_again(
         self, router: str, services: Sequence[str], what: str, detail: str, actor: str
@@ -168,14 +164,13 @@ class Fleet:
             actor: who wants it.
         """
         action = self._action(actor, what, router, detail)
-        with store_errors():
-            return int(
-                self._scripts.run(
-                    "look_again",
-                    self._block(router),
-                    [router, new_stamp(), BULK, action, *services],
-                )
+        return int(
+            self._scripts.run(
+                "look_again",
+                self._block(router),
+                [router, new_stamp(), BULK, action, *services],
             )
+        )
 
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
         """Bind another serial to a name and mark all its services.
@@ -184,16 +179,15 @@ class Fleet:
             How many services; or the other names that this serial has: nothing is changed then.
         """
         action = self._action(actor, "replace", router, f"serial {serial}")
-        with store_errors():
-            marked, *others = self._scripts.run(
-                "replace", self._block(router), [router, serial, new_stamp(), BULK, action]
-            )
+        marked, *others = self._scripts.run(
+            "replace", self._block(router), [router, serial, new_stamp(), BULK, action]
+        )
         return tuple(others) if int(marked) < 0 else int(marked)
 
     def note(self, router: str, what: str, detail: str, actor: str) -> None:
         """Keep among the actions what a person did on the router itself."""
         action = self._action(actor, what, router, detail)
-        with store_errors(), self._client.pipeline() as pipe:
+        with self._client.pipeline() as pipe:
             pipe.lpush(self._actions, action)
             pipe.ltrim(self._actions, 0, _ACTIONS_KEPT - 1)
             pipe.execute()
@@ -202,18 +196,16 @@ class Fleet:
         """Let no worker write to a router; returns in how many ms none can be at it any more."""
         held = Held(actor, reason, self._now_ms())
         action = self._action(actor, "hold", router, reason, held.at_ms)
-        with store_errors():
-            return int(
-                self._scripts.run(
-                    "hold", self._block(router), [router, json.dumps(held._asdict()), action]
-                )
+        return int(
+            self._scripts.run(
+                "hold", self._block(router), [router, json.dumps(held._asdict()), action]
             )
+        )
 
     def release(self, router: str, actor: str) -> bool:
         """Let workers write again; False when nobody held it."""
         action = self._action(actor, "release", router, "")
-        with store_errors():
-            return bool(self._scripts.run("release", self._block(router), [router, action]))
+        return bool(self._scripts.run("release", self._block(router), [router, action]))
 
     def seize(self, router: str, token: str, lease_ms: int) -> int:
         """Take a router's lease from whoever has it.
@@ -221,31 +213,26 @@ class Fleet:
         Returns:
             For how many ms the former holder may still write: the lease is good from then on.
         """
-        with store_errors():
-            return int(
-                self._scripts.run(
-                    "seize",
-                    [self._keys.routers_due, *self._keys.router_block(router)],
-                    [router, token, lease_ms],
-                )
+        return int(
+            self._scripts.run(
+                "seize",
+                [self._keys.routers_due, *self._keys.router_block(router)],
+                [router, token, lease_ms],
             )
+        )
 
     def let_go(self, router: str, token: str) -> None:
         """Give a seized lease back."""
-        with store_errors():
-            self._scripts.run(
-                "let_go",
-                [self._keys.routers_due, *self._keys.router_block(router)],
-                [router, token],
-            )
+        self._scripts.run(
+            "let_go",
+            [self._keys.routers_due, *self._keys.router_block(router)],
+            [router, token],
+        )
 
     def priorities(self, router: str) -> dict[str, int]:
         """The priority of each service that is marked at a router."""
         key = self._keys.router_block(router).due
-        with store_errors():
-            marks = cast(
-                "list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True)
-            )
+        marks = cast("list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True))
         return {service: int(score // _SPAN) for service, score in marks}
 
     def begin_rename(
@@ -259,12 +246,11 @@ class Fleet:
             token: holds the leases of both.
             actor: who renames it.
         """
-        with store_errors():
-            answer = self._scripts.run(
-                "begin_rename",
-                [*self._block(old), *self._keys.router_block(new)],
-                [old, new, token, self._action(actor, "rename", old, f"to {new}")],
-            )
+        answer = self._scripts.run(
+            "begin_rename",
+            [*self._block(old), *self._keys.router_block(new)],
+            [old, new, token, self._action(actor, "rename", old, f"to {new}")],
+        )
         if int(answer) < 0:
             return "other-serial"
         return "done" if answer else "lost"
@@ -288,13 +274,12 @@ class Fleet:
             self._keys.dead_letters,
             self._keys.dead_letters_by_time,
         ]
-        with store_errors():
-            done = self._scripts.run("forget_router", keys, [router, token, gone, action, *letters])
-            if done:  # what was found there is found anew by who reads the next router of the name
-                self._client.delete(
-                    self._keys.router_full_read(router), self._keys.router_troubles(router)
-                )
-                self._client.zrem(self._keys.reports_block()[1], router)
+        done = self._scripts.run("forget_router", keys, [router, token, gone, action, *letters])
+        if done:  # what was found there is found anew by who reads the next router of the name
+            self._client.delete(
+                self._keys.router_full_read(router), self._keys.router_troubles(router)
+            )
+            self._client.zrem(self._keys.reports_block()[1], router)
         return bool(done)
 
     def _block(self, router: str) -> list[str]:
@@ -305,12 +290,10 @@ class Fleet:
         ]
 
     def _hash(self, key: str) -> dict[str, str]:
-        with store_errors():
-            return cast("dict[str, str]", self._client.hgetall(key))
+        return cast("dict[str, str]", self._client.hgetall(key))
 
     def _now_ms(self) -> int:
-        with store_errors():
-            return redis_now_ms(self._client)
+        return redis_now_ms(self._client)
 
     def _action(
         self, actor: str, what: str, router: str, detail: str, at_ms: int | None = None

@@ -5,7 +5,6 @@ from typing import Any, Final, NamedTuple, cast
 
 import redis
 
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 
 _REMEMBERED_S: Final = 40 * 86_400
@@ -35,8 +34,7 @@ class Imports:
 
     def find(self, digest: str) -> Import | None:
         """The import of a file's content, if it was imported before."""
-        with store_errors():
-            text = cast("str | None", self._client.get(self._keys.imported(digest)))
+        text = cast("str | None", self._client.get(self._keys.imported(digest)))
         if text is None:
             return None
         found: dict[str, Any] = json.loads(text)
@@ -44,7 +42,4 @@ class Imports:
 
     def remember(self, digest: str, each: Import) -> None:
         """Remember an import, from now on for 40 days."""
-        with store_errors():
-            self._client.set(
-                self._keys.imported(digest), json.dumps(each._asdict()), ex=_REMEMBERED_S
-            )
+        self._client.set(self._keys.imported(digest), json.dumps(each._asdict()), ex=_REMEMBERED_S)

@@ -8,7 +8,6 @@ import redis
 
 from contracts import names
 from worker.errors import StoreUnavailable
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
 from worker.store.scripts import Scripts
@@ -63,20 +62,19 @@ class Journal:
         """Take up to `most` due entries of a lane, and those of the message's own events."""
         prefix = self._keys.prefix
         self._give_back()
-        with store_errors():
-            full, begun, flat, now_ms, aliases = self._scripts.run(
-                "take_journal",
-                [
-                    names.journal_body(prefix, lane),
-                    names.journal_due(prefix, lane),
-                    names.journal_rung(prefix, lane),
-                    self._keys.attempts,
-                    self._keys.fleet_block()[2],
-                    self._keys.take(new_stamp()),
-                ],
-                [most, WORK_MS, names.RING_LIFETIME_MS, *carried],
-                again=True,
-            )
+        full, begun, flat, now_ms, aliases = self._scripts.run(
+            "take_journal",
+            [
+                names.journal_body(prefix, lane),
+                names.journal_due(prefix, lane),
+                names.journal_rung(prefix, lane),
+                self._keys.attempts,
+                self._keys.fleet_block()[2],
+                self._keys.take(new_stamp()),
+            ],
+            [most, WORK_MS, names.RING_LIFETIME_MS, *carried],
+            again=True,
+        )
         entries = [
             JournalEntry(flat[i], flat[i + 1], int(flat[i + 2])) for i in range(0, len(flat), 3)
         ]
@@ -90,8 +88,7 @@ class Journal:
 
     def ring(self, lane: names.Lane) -> None:
         """Call another worker: there is more in a lane's journal."""
-        with store_errors():
-            self._scripts.run("ring_lane", [self._keys.queue(lane)], [lane])
+        self._scripts.run("ring_lane", [self._keys.queue(lane)], [lane])
 
     def begin(self, lane: names.Lane, key: str, taken_ms: int, *, journaled: bool) -> int:
         """Count one more beginning of an event, which is ours as long again.
@@ -106,14 +103,13 @@ class Journal:
             How many that makes; 0 when another worker has taken it since, or is done with it.
         """
         due = names.journal_due(self._keys.prefix, lane)
-        with store_errors():
-            return int(
-                self._scripts.run(
-                    "begin_event",
-                    [due, self._keys.attempts],
-                    [key, taken_ms, WORK_MS, int(journaled)],
-                )
+        return int(
+            self._scripts.run(
+                "begin_event",
+                [due, self._keys.attempts],
+                [key, taken_ms, WORK_MS, int(journaled)],
             )
+        )
 
     def not_begun(self, keys: Collection[str]) -> None:
         """Take a beginning of events back that Redis kept us from ending: now, or before we take.
@@ -126,8 +122,7 @@ class Journal:
 
     def _give_back(self) -> None:
         if self._owed:
-            with store_errors():
-                self._scripts.run("uncount_events", [self._keys.attempts], self._owed)
+            self._scripts.run("uncount_events", [self._keys.attempts], self._owed)
             self._owed = []
 
     def put_off(self, lane: names.Lane, key: str, body: str, at_ms: int) -> None:
@@ -136,38 +131,34 @@ class Journal:
         One that a message brought alone is put there.
         """
         prefix = self._keys.prefix
-        with store_errors():
-            pipe = self._client.pipeline()
-            pipe.hsetnx(names.journal_body(prefix, lane), key, body)
-            pipe.zadd(names.journal_due(prefix, lane), {key: at_ms})
-            pipe.hdel(self._keys.attempts, key)
-            pipe.execute()
+        pipe = self._client.pipeline()
+        pipe.hsetnx(names.journal_body(prefix, lane), key, body)
+        pipe.zadd(names.journal_due(prefix, lane), {key: at_ms})
+        pipe.hdel(self._keys.attempts, key)
+        pipe.execute()
 
     def events_put_off(self, now_ms: int) -> list[str]:
         """Some of the events that were put off, as they are: what workers have is due sooner."""
         found: list[str] = []
         for lane in names.LANES:
             due = names.journal_due(self._keys.prefix, lane)
-            with store_errors():
-                keys = cast(
-                    "list[str]",
-                    self._client.zrangebyscore(
-                        due, now_ms + 2 * WORK_MS, "+inf", start=0, num=PUT_OFF_READ
-                    ),
-                )
-                if keys:
-                    body = names.journal_body(self._keys.prefix, lane)
-                    bodies = cast("list[str | None]", self._client.hmget(body, keys))
-                    found += [text for text in bodies if text is not None]
+            keys = cast(
+                "list[str]",
+                self._client.zrangebyscore(
+                    due, now_ms + 2 * WORK_MS, "+inf", start=0, num=PUT_OFF_READ
+                ),
+            )
+            if keys:
+                body = names.journal_body(self._keys.prefix, lane)
+                bodies = cast("list[str | None]", self._client.hmget(body, keys))
+                found += [text for text in bodies if text is not None]
         return found
 
     def holds(self, lane: names.Lane, keys: Sequence[str]) -> bool:
         """Whether one of these events is in a lane's journal still."""
-        with store_errors():
-            bodies = self._client.hmget(names.journal_body(self._keys.prefix, lane), list(keys))
+        bodies = self._client.hmget(names.journal_body(self._keys.prefix, lane), list(keys))
         return any(body is not None for body in bodies)
 
     def depth(self, lane: names.Lane) -> int:
         """How many events wait in a lane's journal."""
-        with store_errors():
-            return int(self._client.hlen(names.journal_body(self._keys.prefix, lane)))
+        return int(self._client.hlen(names.journal_body(self._keys.prefix, lane)))

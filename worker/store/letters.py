@@ -8,7 +8,6 @@ import redis
 
 from worker.core.history import line_to_json
 from worker.core.outcome import DeadLetter
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
@@ -25,13 +24,12 @@ class Letters:
 
     def all(self) -> Iterator[DeadLetter]:
         """Every dead letter, the oldest first. What is dealt with meanwhile is left out."""
-        with store_errors():
-            ids = cast("list[str]", self._client.zrange(self._keys.dead_letters_by_time, 0, -1))
-            for start in range(0, len(ids), _PAGE):
-                page = ids[start : start + _PAGE]
-                for text in self._client.hmget(self._keys.dead_letters, page):
-                    if text:
-                        yield DeadLetter.from_json(text)
+        ids = cast("list[str]", self._client.zrange(self._keys.dead_letters_by_time, 0, -1))
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            for text in self._client.hmget(self._keys.dead_letters, page):
+                if text:
+                    yield DeadLetter.from_json(text)
 
     def settle(self, letter: DeadLetter, what: str, by: str, at_ms: int, **more: object) -> bool:
         """Take a letter away that was dealt with, and note who did what, in one step.
@@ -49,31 +47,28 @@ class Letters:
         line = {"by": by, "letter": letter.id, "reason": letter.reason} | more
         action = {"at_ms": at_ms, "what": what} | line | {"service": letter.service_id}
         told = line_to_json(at_ms, what, line)
-        with store_errors():
-            return bool(
-                self._scripts.run(
-                    "settle_letter",
-                    [
-                        self._keys.dead_letters,
-                        self._keys.dead_letters_by_time,
-                        self._keys.actions,
-                        self._keys.record(letter.service_id),
-                        self._keys.history(letter.service_id),
-                        self._keys.letters_prefix + letter.group,
-                        self._keys.letters_gone,
-                    ],
-                    [letter.id, letter.to_json(), json.dumps(action), told, letter.group],
-                )
+        return bool(
+            self._scripts.run(
+                "settle_letter",
+                [
+                    self._keys.dead_letters,
+                    self._keys.dead_letters_by_time,
+                    self._keys.actions,
+                    self._keys.record(letter.service_id),
+                    self._keys.history(letter.service_id),
+                    self._keys.letters_prefix + letter.group,
+                    self._keys.letters_gone,
+                ],
+                [letter.id, letter.to_json(), json.dumps(action), told, letter.group],
             )
+        )
 
     def gone(self) -> dict[str, int]:
         """Group (`source|reason`) -> how many letters went for newer ones."""
-        with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.letters_gone))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.letters_gone))
         return {group: int(count) for group, count in raw.items()}
 
     def actions(self) -> list[dict[str, Any]]:
         """The last 500 actions of people on dead letters and claims, the newest first."""
-        with store_errors():
-            texts = cast("list[str]", self._client.lrange(self._keys.actions, 0, -1))
+        texts = cast("list[str]", self._client.lrange(self._keys.actions, 0, -1))
         return [json.loads(text) for text in texts]

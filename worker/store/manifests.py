@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 import redis
 
 from worker.core.texts import known_part
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 
 PATIENCE_MS: Final = 3_600_000
@@ -39,29 +38,26 @@ class Manifests:
     def keep(self, name: str, number: int, part: Part, now_ms: int) -> dict[int, Part]:
         """Keep a part of a manifest; returns all that are there, by their numbers."""
         key = self._keys.manifest(name)
-        with store_errors():
-            pipe = self._client.pipeline()
-            pipe.hset(key, str(number), json.dumps(part))
-            pipe.expire(key, _KEPT_S)
-            pipe.zadd(self._keys.manifests, {name: now_ms + PATIENCE_MS}, nx=True)
-            pipe.hgetall(key)
-            found: dict[str, str] = pipe.execute()[-1]
+        pipe = self._client.pipeline()
+        pipe.hset(key, str(number), json.dumps(part))
+        pipe.expire(key, _KEPT_S)
+        pipe.zadd(self._keys.manifests, {name: now_ms + PATIENCE_MS}, nx=True)
+        pipe.hgetall(key)
+        found: dict[str, str] = pipe.execute()[-1]
         return {int(each): known_part(Part, json.loads(text)) for each, text in found.items()}
 
     def forget(self, name: str) -> None:
         """A manifest is dealt with."""
-        with store_errors():
-            pipe = self._client.pipeline()
-            pipe.delete(self._keys.manifest(name))
-            pipe.zrem(self._keys.manifests, name)
-            pipe.execute()
+        pipe = self._client.pipeline()
+        pipe.delete(self._keys.manifest(name))
+        pipe.zrem(self._keys.manifests, name)
+        pipe.execute()
 
     def overdue(self, now_ms: int) -> dict[str, list[Part]]:
         """Manifests of which parts did not come in time, with those that did."""
         found: dict[str, list[Part]] = {}
-        with store_errors():
-            names: Any = self._client.zrangebyscore(self._keys.manifests, "-inf", now_ms, 0, 10)
-            for name in names:
-                texts: Any = self._client.hvals(self._keys.manifest(name))
-                found[name] = [known_part(Part, json.loads(text)) for text in texts]
+        names: Any = self._client.zrangebyscore(self._keys.manifests, "-inf", now_ms, 0, 10)
+        for name in names:
+            texts: Any = self._client.hvals(self._keys.manifest(name))
+            found[name] = [known_part(Part, json.loads(text)) for text in texts]
         return found

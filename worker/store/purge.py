@@ -13,7 +13,6 @@ import redis
 from contracts import names
 from worker.core.outcome import Outcome
 from worker.errors import LeasewireError
-from worker.store.connection import store_errors
 from worker.store.scripts import Scripts
 from worker.store.store import Store
 from worker.store.upkeep import TOMBSTONE_MS
@@ -51,34 +50,33 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     if record.outstanding or record.schedule.pending:
         raise NotPurgedError(f"{service_id} has events to come: wait for them, or withdraw them")
     client, now_ms = store.client, store.records.now_ms()
-    with store_errors():
-        client.zadd(keys.purged, {hashed(service_id): now_ms})
-        client.zremrangebyscore(keys.purged, "-inf", now_ms - TOMBSTONE_MS)
-        letters = [each for each in store.letters.all() if each.service_id == service_id]
-        events = {key for letter in letters for key in letter.event_keys}
-        events |= set(cast("list[str]", client.lrange(keys.recent(service_id), 0, -1)))
-        gone = {"dead letters": len(letters), "journal": 0, "feeds": 0}
-        for letter in letters:
-            client.hdel(keys.dead_letters, letter.id)
-            client.zrem(keys.dead_letters_by_time, letter.id)
-            client.zrem(keys.letters_prefix + letter.group, letter.id)
-        for lane in names.LANES:
-            body, due = names.journal_body(keys.prefix, lane), names.journal_due(keys.prefix, lane)
-            for key in _journaled(client, body, service_id):
-                events.add(key)
-                client.zrem(due, key)
-                gone["journal"] += int(client.hdel(body, key))
-        outcomes = [keys.outcome(key) for key in events]
-        gone["outcomes"] = int(client.delete(*outcomes)) if outcomes else 0
-        gone["feeds"] = _leave_feeds(store, service_id)
-        own = [keys.tombstones, keys.record(service_id), keys.history(service_id)]
-        if not Scripts(client).run(
-            "forget", [*own, keys.recent(service_id)], [service_id, stored.generation]
-        ):
-            raise NotPurgedError(f"something was said of {service_id} meanwhile: look at it again")
-        action = {"at_ms": now_ms, "what": "purged", "by": actor, "service": hashed(service_id)}
-        client.lpush(keys.actions, json.dumps(action))
-        client.ltrim(keys.actions, 0, 499)
+    client.zadd(keys.purged, {hashed(service_id): now_ms})
+    client.zremrangebyscore(keys.purged, "-inf", now_ms - TOMBSTONE_MS)
+    letters = [each for each in store.letters.all() if each.service_id == service_id]
+    events = {key for letter in letters for key in letter.event_keys}
+    events |= set(cast("list[str]", client.lrange(keys.recent(service_id), 0, -1)))
+    gone = {"dead letters": len(letters), "journal": 0, "feeds": 0}
+    for letter in letters:
+        client.hdel(keys.dead_letters, letter.id)
+        client.zrem(keys.dead_letters_by_time, letter.id)
+        client.zrem(keys.letters_prefix + letter.group, letter.id)
+    for lane in names.LANES:
+        body, due = names.journal_body(keys.prefix, lane), names.journal_due(keys.prefix, lane)
+        for key in _journaled(client, body, service_id):
+            events.add(key)
+            client.zrem(due, key)
+            gone["journal"] += int(client.hdel(body, key))
+    outcomes = [keys.outcome(key) for key in events]
+    gone["outcomes"] = int(client.delete(*outcomes)) if outcomes else 0
+    gone["feeds"] = _leave_feeds(store, service_id)
+    own = [keys.tombstones, keys.record(service_id), keys.history(service_id)]
+    if not Scripts(client).run(
+        "forget", [*own, keys.recent(service_id)], [service_id, stored.generation]
+    ):
+        raise NotPurgedError(f"something was said of {service_id} meanwhile: look at it again")
+    action = {"at_ms": now_ms, "what": "purged", "by": actor, "service": hashed(service_id)}
+    client.lpush(keys.actions, json.dumps(action))
+    client.ltrim(keys.actions, 0, 499)
     return gone
 
 

@@ -18,7 +18,7 @@ from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import ServiceRecord
 from worker.core.record_text import record_from_json, record_to_json
 from worker.core.texts import UnknownFormatError, in_a_line
-from worker.store.connection import redis_now_ms, store_errors
+from worker.store.connection import redis_now_ms
 from worker.store.key_table import KeyTable
 from worker.store.keys import SEEN_PERIODS, Keys
 from worker.store.scripts import Scripts
@@ -143,15 +143,13 @@ class Records:
 
     def now_ms(self) -> int:
         """Redis's clock, in milliseconds since 1970."""
-        with store_errors():
-            return redis_now_ms(self._client)
+        return redis_now_ms(self._client)
 
     def read(self, service_ids: Sequence[str]) -> dict[str, Stored]:
         """The records of services; an unknown one comes as an empty record of generation 0."""
         if not service_ids:
             return {}
-        with store_errors():
-            texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
+        texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
         return {
             service: decode_stored(service, text)
             for service, text in zip(service_ids, texts, strict=True)
@@ -161,17 +159,15 @@ class Records:
         """What `read` gives, without the records that cannot be read here."""
         if not service_ids:
             return {}
-        with store_errors():
-            texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
+        texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
         return unreadable_left_out(dict(zip(service_ids, texts, strict=True)))
 
     def known(self, service_ids: Sequence[str]) -> set[str]:
         """Those of the services that have a record, whatever it says."""
-        with store_errors():
-            pipe = self._client.pipeline(transaction=False)
-            for service in service_ids:
-                pipe.exists(self._keys.record(service))
-            there = pipe.execute()
+        pipe = self._client.pipeline(transaction=False)
+        for service in service_ids:
+            pipe.exists(self._keys.record(service))
+        there = pipe.execute()
         return {service for service, found in zip(service_ids, there, strict=True) if found}
 
     def read_for(
@@ -182,11 +178,10 @@ class Records:
         What is committed later changes a record, and is folded anew: were `seen` older than the
         records, an event that another worker folded meanwhile would be folded twice.
         """
-        with store_errors():
-            pipe = self._client.pipeline(transaction=True)
-            pipe.mget([self._keys.record(each) for each in service_ids])
-            self._ask_seen(pipe, event_keys, now_ms)
-            texts, *hashes = pipe.execute()
+        pipe = self._client.pipeline(transaction=True)
+        pipe.mget([self._keys.record(each) for each in service_ids])
+        self._ask_seen(pipe, event_keys, now_ms)
+        texts, *hashes = pipe.execute()
         stored = newer_left_out(dict(zip(service_ids, texts, strict=True)))
         return stored, _seen(event_keys, hashes)
 
@@ -194,10 +189,9 @@ class Records:
         """Short content hash of those events that were committed in the last 31 days or more."""
         if not event_keys:
             return {}
-        with store_errors():
-            pipe = self._client.pipeline(transaction=False)
-            self._ask_seen(pipe, event_keys, now_ms)
-            return _seen(event_keys, pipe.execute())
+        pipe = self._client.pipeline(transaction=False)
+        self._ask_seen(pipe, event_keys, now_ms)
+        return _seen(event_keys, pipe.execute())
 
     def _ask_seen(self, pipe: Pipeline, event_keys: Sequence[str], now_ms: int) -> None:
         fields = [key[:_SHORT_KEY] for key in event_keys]
@@ -234,8 +228,7 @@ class Records:
                 order["limits"] = asdict(limits)
             if lane is not None and start + len(part) == len(commits):
                 order["lane"] = names.LANES.index(lane) + 1
-            with store_errors():
-                answer = self._scripts.run("commit", keys, [to_json(order)])
+            answer = self._scripts.run("commit", keys, [to_json(order)])
             results, held, freed, alarms, is_drained = answer
             drained = bool(is_drained)
             crossings += [

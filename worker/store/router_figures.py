@@ -11,7 +11,6 @@ import redis
 
 from worker.core.circuit import NEW, RouterState
 from worker.core.vitals import RouterVitals
-from worker.store.connection import store_errors
 from worker.store.fleet import BULK, Fleet
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
@@ -107,50 +106,49 @@ def read_routers(
     """
     held, contacted = fleet.held(), fleet.contacted()
     found: list[RouterFigures] = []
-    with store_errors():
-        surveyed = cast("dict[str, str]", client.hgetall(keys.fleet_block()[6]))
-        for start in range(0, len(names), _PAGE):
-            page = names[start : start + _PAGE]
-            pipe = client.pipeline(transaction=False)
-            for name in page:
-                block = keys.router_block(name)
-                pipe.get(block.state)
-                pipe.exists(block.lease)
-                pipe.scard(block.services)
-                pipe.hlen(block.marks)
-                pipe.zcard(block.due)
-                pipe.hgetall(block.waiting)
-                pipe.hmget(keys.router_full_read(name), REPORTED, POOLS)
-                pipe.hmget(keys.router_troubles(name), MISFITS, SETUP)
-                ask_due_counts(pipe, block.due, now_ms)
-                ask_first_marks(pipe, block.due)
-            answers = iter(pipe.execute())
-            read = [_Answers(name, answers) for name in page]
-            marked = iter(_still_marked(client, keys, read))
-            for each in read:
-                hold, stamps = held.get(each.name), next(marked) if each.why else []
-                waiting = [
-                    Waits(why["reason"], why["since_ms"])
-                    for why, stamp in zip(map(json.loads, each.why.values()), stamps, strict=True)
-                    if stamp
-                ]
-                found.append(
-                    RouterFigures(
-                        each.name,
-                        held_state(hold) if hold else each.known_state(contacted),
-                        each.busy,
-                        each.services,
-                        each.marked,
-                        each.backlog,
-                        each.due(0, BULK, now_ms),
-                        each.due(BULK, len(PRIORITIES), now_ms),
-                        waiting,
-                        len(each.why) - len(waiting),
-                        max(int(each.reported or 0), int(surveyed.get(each.name, 0))),
-                        [PoolFigures(*pool) for pool in json.loads(each.pools or "[]")],
-                        sorted(json.loads(each.misfits or "{}")),
-                    )
+    surveyed = cast("dict[str, str]", client.hgetall(keys.fleet_block()[6]))
+    for start in range(0, len(names), _PAGE):
+        page = names[start : start + _PAGE]
+        pipe = client.pipeline(transaction=False)
+        for name in page:
+            block = keys.router_block(name)
+            pipe.get(block.state)
+            pipe.exists(block.lease)
+            pipe.scard(block.services)
+            pipe.hlen(block.marks)
+            pipe.zcard(block.due)
+            pipe.hgetall(block.waiting)
+            pipe.hmget(keys.router_full_read(name), REPORTED, POOLS)
+            pipe.hmget(keys.router_troubles(name), MISFITS, SETUP)
+            ask_due_counts(pipe, block.due, now_ms)
+            ask_first_marks(pipe, block.due)
+        answers = iter(pipe.execute())
+        read = [_Answers(name, answers) for name in page]
+        marked = iter(_still_marked(client, keys, read))
+        for each in read:
+            hold, stamps = held.get(each.name), next(marked) if each.why else []
+            waiting = [
+                Waits(why["reason"], why["since_ms"])
+                for why, stamp in zip(map(json.loads, each.why.values()), stamps, strict=True)
+                if stamp
+            ]
+            found.append(
+                RouterFigures(
+                    each.name,
+                    held_state(hold) if hold else each.known_state(contacted),
+                    each.busy,
+                    each.services,
+                    each.marked,
+                    each.backlog,
+                    each.due(0, BULK, now_ms),
+                    each.due(BULK, len(PRIORITIES), now_ms),
+                    waiting,
+                    len(each.why) - len(waiting),
+                    max(int(each.reported or 0), int(surveyed.get(each.name, 0))),
+                    [PoolFigures(*pool) for pool in json.loads(each.pools or "[]")],
+                    sorted(json.loads(each.misfits or "{}")),
                 )
+            )
     return found
 
 

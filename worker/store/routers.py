@@ -16,7 +16,6 @@ from worker.core.entry import Claim
 from worker.core.outcome import UNCHANGED_S
 from worker.core.record_text import record_to_json
 from worker.core.rows import Identity
-from worker.store.connection import store_errors
 from worker.store.fleet import SURVEY_GOOD_MS
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
@@ -104,24 +103,23 @@ class Routers:
             f"{router}` shows what it changes; or start this worker with the right inventory",
         )
         offered = (policy.digest, policy.to_text()) if policy else ("", "")
-        with store_errors():
-            answer = self._scripts.run(
-                "acquire",
-                [
-                    self._keys.routers_due,
-                    *self._keys.fleet_block(),
-                    self._keys.reports_block()[2],
-                    self._keys.router_full_read(router),
-                    self._keys.router_troubles(router),
-                    *self._keys.router_block(router),
-                ],
-                [
-                    *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
-                    *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, most_bulk),
-                    int(with_bulk),
-                ],
-                again=True,
-            )
+        answer = self._scripts.run(
+            "acquire",
+            [
+                self._keys.routers_due,
+                *self._keys.fleet_block(),
+                self._keys.reports_block()[2],
+                self._keys.router_full_read(router),
+                self._keys.router_troubles(router),
+                *self._keys.router_block(router),
+            ],
+            [
+                *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
+                *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, most_bulk),
+                int(with_bulk),
+            ],
+            again=True,
+        )
         if not answer:
             return None
         now_ms, *state_and_rest = answer
@@ -165,16 +163,15 @@ class Routers:
             most_bulk: bulk marks; 0: they are left alone.
         """
         texts = [state.to_json() for state in states] if states else ["", ""]
-        with store_errors():
-            held, now_ms, raw, more = self._scripts.run(
-                "next_batch",
-                self._block(router),
-                [
-                    *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
-                    *texts,
-                    most_bulk,
-                ],
-            )
+        held, now_ms, raw, more = self._scripts.run(
+            "next_batch",
+            self._block(router),
+            [
+                *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
+                *texts,
+                most_bulk,
+            ],
+        )
         marks = marks_of(raw)
         full = is_full(marks, most, most_bulk)
         return Batch(int(held) == 1, int(now_ms), marks, bool(more), full)
@@ -204,40 +201,34 @@ class Routers:
             Those of `taken` that the brake holds by now, then none is noted; None when the lease
             is lost.
         """
-        with store_errors():
-            ours, braked = self._scripts.run(
-                "renew",
-                self._block(router),
-                [
-                    *(router, token, self.lease_ms, len(taken), json.dumps(adds or {})),
-                    *sorted(taken),
-                    *sorted(others),
-                ],
-            )
+        ours, braked = self._scripts.run(
+            "renew",
+            self._block(router),
+            [
+                *(router, token, self.lease_ms, len(taken), json.dumps(adds or {})),
+                *sorted(taken),
+                *sorted(others),
+            ],
+        )
         return frozenset(braked) if ours else None
 
     def park(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
         """Release a router that is to be left alone; returns when it is tried next (ms), or 0."""
-        with store_errors():
-            return int(
-                self._scripts.run(
-                    "park", self._block(router), [router, token, wait_ms, state.to_json()]
-                )
+        return int(
+            self._scripts.run(
+                "park", self._block(router), [router, token, wait_ms, state.to_json()]
             )
+        )
 
     def note_state(self, router: str, token: str, state: RouterState) -> bool:
         """Note how a held router is doing; False when the lease is lost."""
-        with store_errors():
-            return bool(
-                self._scripts.run(
-                    "note_state", self._block(router), [router, token, state.to_json()]
-                )
-            )
+        return bool(
+            self._scripts.run("note_state", self._block(router), [router, token, state.to_json()])
+        )
 
     def put_off(self, router: str, wait_ms: int) -> None:
         """Let nobody look for a moment at a router that nobody holds; its marks stay."""
-        with store_errors():
-            self._scripts.run("put_off", self._block(router), [router, wait_ms])
+        self._scripts.run("put_off", self._block(router), [router, wait_ms])
 
     def claim(
         self, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
@@ -255,10 +246,7 @@ class Routers:
             [service, table.at(self._keys.record(service)), generation, sorted(claims)]
             for service, generation, claims in wants
         ]
-        with store_errors():
-            answer = self._scripts.run(
-                "claim", table.keys, [router, new_stamp(), json.dumps(order)]
-            )
+        answer = self._scripts.run("claim", table.keys, [router, new_stamp(), json.dumps(order)])
         return [
             None if each is False else [(key, holder) for key, holder in each]
             for each in json.loads(answer)
@@ -290,10 +278,9 @@ class Routers:
             "generation": new_generation(),
             "services": [self._order_of(end, table) for end in ends],
         }
-        with store_errors():
-            held, results = self._scripts.run(
-                "conclude", table.keys, [router, token, new_stamp(), to_json(order)]
-            )
+        held, results = self._scripts.run(
+            "conclude", table.keys, [router, token, new_stamp(), to_json(order)]
+        )
         if held:
             now_s = time.monotonic()
             self._concluded += [(now_s, router, end.mark.service_id) for end in ends]
@@ -330,14 +317,13 @@ class Routers:
             delay_ms: when they are due.
             closely: rows of theirs may be there of which no record tells.
         """
-        with store_errors():
-            return bool(
-                self._scripts.run(
-                    "mark",
-                    self._block(router),
-                    [router, new_stamp(), priority, delay_ms, int(closely), *service_ids],
-                )
+        return bool(
+            self._scripts.run(
+                "mark",
+                self._block(router),
+                [router, new_stamp(), priority, delay_ms, int(closely), *service_ids],
             )
+        )
 
     def join(self, router: str, service_ids: Sequence[str]) -> list[Mark]:
         """Mark services at a held router with stamps that are known here, and read their records.
@@ -345,13 +331,12 @@ class Routers:
         Marked first and read after: what is committed in between renews the stamp.
         """
         stamp = new_stamp()
-        with store_errors():
-            self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, 0, *service_ids])
-            pipe = self._client.pipeline(transaction=False)
-            pipe.mget([self._keys.record(each) for each in service_ids])
-            pipe.hmget(self._keys.router_block(router).waiting, list(service_ids))
-            pipe.hmget(self._keys.router_block(router).inflight, list(service_ids))
-            texts, waiting, notes = pipe.execute()
+        self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, 0, *service_ids])
+        pipe = self._client.pipeline(transaction=False)
+        pipe.mget([self._keys.record(each) for each in service_ids])
+        pipe.hmget(self._keys.router_block(router).waiting, list(service_ids))
+        pipe.hmget(self._keys.router_block(router).inflight, list(service_ids))
+        texts, waiting, notes = pipe.execute()
         return [
             Mark(
                 service,
@@ -369,32 +354,31 @@ class Routers:
         keys = self._keys
         base = f"{keys.prefix}router:"
         block = keys.router_block("")
-        with store_errors():
-            answer = self._scripts.run(
-                "sweep",
-                [
-                    keys.sweep,
-                    keys.routers_due,
-                    keys.queue(names.QUEUE_ROUTERS),
-                    *(
-                        key
-                        for lane in names.LANES
-                        for key in (
-                            names.journal_due(keys.prefix, lane),
-                            names.journal_rung(keys.prefix, lane),
-                            keys.queue(lane),
-                        )
-                    ),
-                ],
-                [
-                    *(SWEEP_EVERY_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
-                    *(names.RING_LIFETIME_MS, base),
-                    block.lease.removeprefix(base),
-                    block.rung.removeprefix(base),
-                    ROUTER_RING_MS,
-                    *names.LANES,
-                ],
-            )
+        answer = self._scripts.run(
+            "sweep",
+            [
+                keys.sweep,
+                keys.routers_due,
+                keys.queue(names.QUEUE_ROUTERS),
+                *(
+                    key
+                    for lane in names.LANES
+                    for key in (
+                        names.journal_due(keys.prefix, lane),
+                        names.journal_rung(keys.prefix, lane),
+                        keys.queue(lane),
+                    )
+                ),
+            ],
+            [
+                *(SWEEP_EVERY_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
+                *(names.RING_LIFETIME_MS, base),
+                block.lease.removeprefix(base),
+                block.rung.removeprefix(base),
+                ROUTER_RING_MS,
+                *names.LANES,
+            ],
+        )
         if not answer:
             return Swept([], [])
         if len(answer) == 1:

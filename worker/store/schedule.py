@@ -4,7 +4,6 @@ from typing import Final
 
 import redis
 
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
@@ -22,11 +21,9 @@ class ScheduleIndex:
 
     def take(self, most: int) -> list[str]:
         """Services of which a scheduled event is due, by Redis's clock; at least once each."""
-        with store_errors():
-            found = self._scripts.run("take_schedule", [self._keys.schedule], [most, RELEASE_MS])
+        found = self._scripts.run("take_schedule", [self._keys.schedule], [most, RELEASE_MS])
         return list(found)
 
     def size(self) -> int:
         """Of how many services an event waits for its time."""
-        with store_errors():
-            return int(self._client.zcard(self._keys.schedule))
+        return int(self._client.zcard(self._keys.schedule))

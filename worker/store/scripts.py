@@ -9,9 +9,13 @@ import redis
 from redis.commands.core import Script
 
 from contracts.message import envelope
+from worker.errors import StoreUnavailable
 
 _INCLUDE = "-- include:"
 _ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
+
+_ENDS = {"_fields": "write_fields", "_feed": "write_last_ids"}
+"""What a script does when it has ended, by the part that it includes for it."""
 
 
 @cache
@@ -22,10 +26,11 @@ def source(name: str) -> str:
     first, _, rest = text.partition("\n")
     if not first.startswith(_INCLUDE):
         return text
-    parts = [
-        (folder / f"{part}.lua").read_text(encoding="utf-8")
-        for part in first.removeprefix(_INCLUDE).split()
-    ]
+    included = first.removeprefix(_INCLUDE).split()
+    parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in included]
+    ends = "".join(f"{end}()\n" for part, end in _ENDS.items() if part in included)
+    if ends:
+        rest = f"local function script()\n{rest}\nend\nlocal answer = script()\n{ends}return answer"
     whole = "\n".join([*parts, rest])
     return _ENVELOPE.sub(lambda found: envelope(found[1], found[2]), whole)
 
@@ -52,7 +57,7 @@ class Scripts:
             script = self._loaded[name] = self._client.register_script(source(name))
         try:
             return script(keys=keys, args=args)
-        except redis.ConnectionError:
-            if not again:
+        except StoreUnavailable as error:
+            if not again or not isinstance(error.__cause__, redis.ConnectionError):
                 raise
             return script(keys=keys, args=args)

@@ -9,7 +9,6 @@ from typing import Any, Final, cast
 
 import redis
 
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 
 SIGN_S: Final = 86_400
@@ -37,11 +36,10 @@ class Signs:
     def give(self, worker: str) -> Seen:
         """Leave a sign, numbered from 1, and say what became of the one before."""
         self._given += 1  # should the answer get lost, either number may be there
-        with store_errors():
-            pipe = self._client.pipeline(transaction=False)
-            pipe.set(self._keys.sign(worker), str(self._given), ex=SIGN_S, get=True)
-            pipe.info("server")
-            before, about = cast("tuple[str | None, dict[str, Any]]", pipe.execute())
+        pipe = self._client.pipeline(transaction=False)
+        pipe.set(self._keys.sign(worker), str(self._given), ex=SIGN_S, get=True)
+        pipe.info("server")
+        before, about = cast("tuple[str | None, dict[str, Any]]", pipe.execute())
         first, run = not self._there, str(about["run_id"])
         lost = before is None or not self._there <= int(before) <= self._given
         restarted, self._there, self._run = run != self._run, self._given, run

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, cast
 
 import redis
 
-from worker.store.connection import redis_now_ms, store_errors
+from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
 
 WINDOW: Final = 200
@@ -66,13 +66,12 @@ class Sources:
     def tell_known(self, sources: Iterable[str]) -> None:
         """A living worker has these in its inventory; called each second."""
         known = self._keys.sources_known
-        with store_errors():
-            now_ms = redis_now_ms(self._client)
-            pipe = self._client.pipeline(transaction=False)
-            pipe.zremrangebyscore(known, "-inf", now_ms - KNOWN_MS)
-            if at := dict.fromkeys(sources, now_ms):
-                pipe.zadd(known, at)
-            pipe.execute()
+        now_ms = redis_now_ms(self._client)
+        pipe = self._client.pipeline(transaction=False)
+        pipe.zremrangebyscore(known, "-inf", now_ms - KNOWN_MS)
+        if at := dict.fromkeys(sources, now_ms):
+            pipe.zadd(known, at)
+        pipe.execute()
 
     def is_known(self, source: str) -> bool:
         """Whether a worker said so lately that its inventory has the source."""
@@ -80,12 +79,10 @@ class Sources:
             source.encode()
         except UnicodeEncodeError:
             return False
-        with store_errors():
-            at_ms = self._client.zscore(self._keys.sources_known, source)
-            return at_ms is not None and redis_now_ms(self._client) - at_ms < KNOWN_MS
+        at_ms = self._client.zscore(self._keys.sources_known, source)
+        return at_ms is not None and redis_now_ms(self._client) - at_ms < KNOWN_MS
 
     def view(self, source: str) -> SourceView:
         """What came of one source."""
-        with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.source(source)))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.source(source)))
         return SourceView(**{name: int(raw.get(name, 0)) for name in SourceView.__slots__})

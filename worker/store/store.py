@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final, cast
 
-import redis
-
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
 from worker.store.brake import Brake
@@ -12,7 +10,7 @@ from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
 from worker.store.clock import Clock
 from worker.store.conflicts import Conflicts
-from worker.store.connection import store_errors
+from worker.store.connection import StoreClient, store_errors
 from worker.store.feed import Feed
 from worker.store.fleet import Fleet
 from worker.store.full_reads import FullReads
@@ -39,7 +37,7 @@ _ANSWER_S: Final = 5.0
 class Store:
     """All parts of the store over one client."""
 
-    client: redis.Redis
+    client: StoreClient
     keys: Keys
     journal: Journal
     records: Records
@@ -72,9 +70,8 @@ class Store:
         Raises:
             ConfigurationError: this Redis belongs to another installation.
         """
-        with store_errors():
-            self.client.set(self.keys.installation, installation, nx=True)
-            found = cast("str", self.client.get(self.keys.installation))
+        self.client.set(self.keys.installation, installation, nx=True)
+        found = cast("str", self.client.get(self.keys.installation))
         if found != installation:
             problem = (
                 f"installation.id is {installation!r}, but this Redis belongs to {found!r}: "
@@ -88,8 +85,8 @@ class Store:
         Raises:
             ConfigurationError: it may evict keys, or keeps no append-only file.
         """
-        with store_errors():  # INFO: a hosted Redis may not let its users read CONFIG
-            said = self.client.info("memory", "persistence")
+        # INFO: a hosted Redis may not let its users read CONFIG
+        said = self.client.info("memory", "persistence")
         problems = []
         if said["maxmemory_policy"] != "noeviction":
             problems.append("Redis may evict keys: set maxmemory-policy noeviction")
@@ -112,7 +109,7 @@ class Store:
             channel.parse_response(timeout=_ANSWER_S)
 
 
-def open_store(client: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store:
+def open_store(client: StoreClient, prefix: str, lease_ms: int = 30_000) -> Store:
     """Put the store together over a client whose replies are decoded."""
     keys, scripts = Keys(prefix), Scripts(client)
     records = Records(client, scripts, keys)

@@ -12,7 +12,6 @@ import redis
 
 from worker.core.dhcp_setup import DhcpSetup
 from worker.core.texts import known_part
-from worker.store.connection import store_errors
 from worker.store.keys import Keys
 
 KEPT_S: Final = 7 * 86_400
@@ -123,14 +122,12 @@ class Troubles:
 
     def setup(self, router: str) -> DhcpSetup:
         """As it was last remembered; nothing is known where it was not."""
-        with store_errors():
-            text = self._client.hget(self._keys.router_troubles(router), SETUP)
+        text = self._client.hget(self._keys.router_troubles(router), SETUP)
         return DhcpSetup.from_text(cast("str", text)) if text else DhcpSetup()
 
     def knows_setup(self, router: str) -> bool:
         """Whether a worker read its DHCP setup."""
-        with store_errors():
-            return bool(self._client.hexists(self._keys.router_troubles(router), SETUP))
+        return bool(self._client.hexists(self._keys.router_troubles(router), SETUP))
 
     def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
         """Remember whose address no device can use, and why."""
@@ -148,20 +145,17 @@ class Troubles:
         self._set(router, dict.fromkeys((_UNNAMED + each for each in options), "1"))
 
     def _all(self, router: str) -> dict[str, str]:
-        with store_errors():
-            return cast("dict[str, str]", self._client.hgetall(self._keys.router_troubles(router)))
+        return cast("dict[str, str]", self._client.hgetall(self._keys.router_troubles(router)))
 
     def _set(self, router: str, fields: Mapping[str, str]) -> None:
         if fields:
             key = self._keys.router_troubles(router)
-            with store_errors():
-                pipe = self._client.pipeline()
-                for name, value in fields.items():
-                    pipe.hset(key, name, value)
-                pipe.expire(key, KEPT_S)
-                pipe.execute()
+            pipe = self._client.pipeline()
+            for name, value in fields.items():
+                pipe.hset(key, name, value)
+            pipe.expire(key, KEPT_S)
+            pipe.execute()
 
     def _drop(self, router: str, fields: Collection[str]) -> None:
         if fields:
-            with store_errors():
-                self._client.hdel(self._keys.router_troubles(router), *fields)
+            self._client.hdel(self._keys.router_troubles(router), *fields)

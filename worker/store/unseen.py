@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 import redis
 
 from worker.core.outcome import Outcome
-from worker.store.connection import store_errors
 from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
 from worker.store.records import feed_of
@@ -47,12 +46,11 @@ class Unseen:
 
     def take(self, most: int) -> Taken:
         """Take those that are due, for `LOOK_MS`."""
-        with store_errors():
-            now_ms, *found = self._scripts.run(
-                "take_unseen",
-                [self._keys.unseen, self._keys.unseen_events],
-                [most, LOOK_MS, self._keys.outcome_prefix],
-            )
+        now_ms, *found = self._scripts.run(
+            "take_unseen",
+            [self._keys.unseen, self._keys.unseen_events],
+            [most, LOOK_MS, self._keys.outcome_prefix],
+        )
         each = zip(found[::3], found[1::3], found[2::3], strict=True)
         return Taken(
             int(now_ms),
@@ -79,19 +77,16 @@ class Unseen:
             feed = feed_of(told, keys)
             if feed is not None:
                 order.append([each.member, each.event, told.to_json(), table.at(feed)])
-        with store_errors():
-            self._scripts.run("say_in_use", table.keys, [json.dumps(order)])
+        self._scripts.run("say_in_use", table.keys, [json.dumps(order)])
 
     def look_later(self, due: Sequence[tuple[UnseenService, int]]) -> None:
         """Look at them again at a time (ms)."""
         if due:
-            with store_errors():
-                self._client.zadd(self._keys.unseen, {e.member: at for e, at in due}, xx=True)
+            self._client.zadd(self._keys.unseen, {e.member: at for e, at in due}, xx=True)
 
     def forget(self, services: Sequence[UnseenService]) -> None:
         """Look no more."""
         members = [each.member for each in services]
         if members:
-            with store_errors():
-                self._client.zrem(self._keys.unseen, *members)
-                self._client.hdel(self._keys.unseen_events, *members)
+            self._client.zrem(self._keys.unseen, *members)
+            self._client.hdel(self._keys.unseen_events, *members)

@@ -12,7 +12,6 @@ import redis
 from contracts import names
 from worker.core.texts import known_part
 from worker.core.vitals import Sample
-from worker.store.connection import store_errors
 from worker.store.feed import Feed
 from worker.store.keys import Keys
 from worker.store.records import Records
@@ -43,9 +42,8 @@ class Upkeep:
 
     def run(self) -> bool:
         """One round; False when somebody did one within the last minute."""
-        with store_errors():
-            if not self._client.set(self._keys.upkeep, "1", nx=True, px=_ROUND_MS):
-                return False
+        if not self._client.set(self._keys.upkeep, "1", nx=True, px=_ROUND_MS):
+            return False
         now_ms = self._records.now_ms()
         self.sample(now_ms)
         self.forget_cancelled(now_ms)
@@ -58,17 +56,15 @@ class Upkeep:
         newest = next(iter(self.samples(1)), None)
         if newest is not None and now_ms - newest.at_ms < SAMPLE_MS:
             return
-        with store_errors():
-            used = int(self._client.info("memory")["used_memory"])
-            pipe = self._client.pipeline()
-            pipe.lpush(self._keys.samples, json.dumps(Sample(now_ms, used)))
-            pipe.ltrim(self._keys.samples, 0, SAMPLES - 1)
-            pipe.execute()
+        used = int(self._client.info("memory")["used_memory"])
+        pipe = self._client.pipeline()
+        pipe.lpush(self._keys.samples, json.dumps(Sample(now_ms, used)))
+        pipe.ltrim(self._keys.samples, 0, SAMPLES - 1)
+        pipe.execute()
 
     def samples(self, most: int = SAMPLES) -> list[Sample]:
         """The newest samples first."""
-        with store_errors():
-            texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, most - 1))
+        texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, most - 1))
         return [known_part(Sample, json.loads(text)) for text in texts]
 
     def forget_attempts(self, now_ms: int) -> None:
@@ -77,25 +73,24 @@ class Upkeep:
         A message alone whose task failed leaves one.
         """
         prefix, attempts = self._keys.prefix, self._keys.attempts
-        with store_errors():
-            begun = [key for key, _ in self._client.hscan_iter(attempts, count=_PAGE)]
-            left = set(begun)
-            for lane in names.LANES:
-                body = names.journal_body(prefix, lane)
-                for at in range(0, len(begun), _PAGE):
-                    page = begun[at : at + _PAGE]
-                    bodies = self._client.hmget(body, page)
-                    left -= {key for key, found in zip(page, bodies, strict=True) if found}
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.attempts_left))
-            since = {key: int(raw.get(key, now_ms)) for key in left}
-            over = [key for key, at_ms in since.items() if now_ms - at_ms >= DAY_MS]
-            pipe = self._client.pipeline()
-            pipe.delete(self._keys.attempts_left)
-            if over:
-                pipe.hdel(attempts, *over)
-            if stays := {key: at_ms for key, at_ms in since.items() if key not in over}:
-                pipe.hset(self._keys.attempts_left, mapping=dict(stays))
-            pipe.execute()
+        begun = [key for key, _ in self._client.hscan_iter(attempts, count=_PAGE)]
+        left = set(begun)
+        for lane in names.LANES:
+            body = names.journal_body(prefix, lane)
+            for at in range(0, len(begun), _PAGE):
+                page = begun[at : at + _PAGE]
+                bodies = self._client.hmget(body, page)
+                left -= {key for key, found in zip(page, bodies, strict=True) if found}
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.attempts_left))
+        since = {key: int(raw.get(key, now_ms)) for key in left}
+        over = [key for key, at_ms in since.items() if now_ms - at_ms >= DAY_MS]
+        pipe = self._client.pipeline()
+        pipe.delete(self._keys.attempts_left)
+        if over:
+            pipe.hdel(attempts, *over)
+        if stays := {key: at_ms for key, at_ms in since.items() if key not in over}:
+            pipe.hset(self._keys.attempts_left, mapping=dict(stays))
+        pipe.execute()
 
     def forget_cancelled(self, now_ms: int) -> int:
         """Forget services that were cancelled 400 days ago, a bounded number; returns how many.
@@ -105,25 +100,21 @@ class Upkeep:
         """
         tombstones = self._keys.tombstones
         before = now_ms - TOMBSTONE_MS
-        with store_errors():
-            due = cast(
-                "list[str]",
-                self._client.zrangebyscore(
-                    tombstones, "-inf", before, start=0, num=TOMBSTONES_A_ROUND
-                ),
-            )
+        due = cast(
+            "list[str]",
+            self._client.zrangebyscore(tombstones, "-inf", before, start=0, num=TOMBSTONES_A_ROUND),
+        )
         forgotten = 0
         for service_id, stored in self._records.read(due).items():
             record = stored.record
-            with store_errors():
-                if record.placements or record.outstanding or record.schedule.pending:
-                    self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
-                    continue
-                keys = [
-                    tombstones,
-                    self._keys.record(service_id),
-                    self._keys.history(service_id),
-                    self._keys.recent(service_id),
-                ]
-                forgotten += self._scripts.run("forget", keys, [service_id, stored.generation])
+            if record.placements or record.outstanding or record.schedule.pending:
+                self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
+                continue
+            keys = [
+                tombstones,
+                self._keys.record(service_id),
+                self._keys.history(service_id),
+                self._keys.recent(service_id),
+            ]
+            forgotten += self._scripts.run("forget", keys, [service_id, stored.generation])
         return forgotten

@@ -12,7 +12,7 @@ from worker.core.circuit import RouterState
 from worker.core.history import line_from_json
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.texts import known_part
-from worker.store.connection import redis_now_ms, store_errors
+from worker.store.connection import redis_now_ms
 from worker.store.fleet import Held
 from worker.store.keys import Keys
 from worker.store.records import Stored, decode_stored, unreadable_left_out
@@ -71,27 +71,24 @@ class Views:
         """The latest word on each event that the store knows of."""
         if not event_keys:
             return []
-        with store_errors():
-            texts = self._client.mget([self._keys.outcome(key) for key in event_keys])
+        texts = self._client.mget([self._keys.outcome(key) for key in event_keys])
         found = zip(event_keys, texts, strict=True)
         return [Outcome.from_json(text, key) for key, text in found if text]
 
     def journaled(self, event_keys: Sequence[str]) -> dict[str, names.Lane]:
         """Which of the events are in a journal still, and in which lane's."""
         found: dict[str, names.Lane] = {}
-        with store_errors():
-            for lane in names.LANES:
-                body = names.journal_body(self._keys.prefix, lane)
-                for key in event_keys:
-                    if self._client.hexists(body, key):
-                        found[key] = lane
+        for lane in names.LANES:
+            body = names.journal_body(self._keys.prefix, lane)
+            for key in event_keys:
+                if self._client.hexists(body, key):
+                    found[key] = lane
         return found
 
     def services(self) -> Iterator[Stored]:
         """Every record, in no certain order, a page at a time."""
-        with store_errors():
-            for page in key_pages(self._client, self._keys.record_prefix, _PAGE):
-                yield from self._records(page)
+        for page in key_pages(self._client, self._keys.record_prefix, _PAGE):
+            yield from self._records(page)
 
     def services_from(self, cursor: int, most: int, router: str | None) -> tuple[list[Stored], int]:
         """One step of a walk over all records, or a router's; what is unreadable is left out.
@@ -105,15 +102,14 @@ class Views:
             The records, and the cursor of the next step; 0 after the last. A record that is there
             all the while comes at least once.
         """
-        with store_errors():
-            if router is None:
-                pattern = literal(self._keys.record_prefix) + "*"
-                onward, found = self._client.scan(cursor, match=pattern, count=most)
-                page = cast("list[str]", found)
-            else:
-                members = self._keys.router_block(router).services
-                onward, found = self._client.sscan(members, cursor, count=most)
-                page = [self._keys.record(each) for each in cast("list[str]", found)]
+        if router is None:
+            pattern = literal(self._keys.record_prefix) + "*"
+            onward, found = self._client.scan(cursor, match=pattern, count=most)
+            page = cast("list[str]", found)
+        else:
+            members = self._keys.router_block(router).services
+            onward, found = self._client.sscan(members, cursor, count=most)
+            page = [self._keys.record(each) for each in cast("list[str]", found)]
         return self._records(list(dict.fromkeys(page)), readable=True), int(onward)
 
     def looks_at(
@@ -121,9 +117,8 @@ class Views:
     ) -> tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]:
         """A router's state, and of these services why which wait there and which are marked."""
         block = self._keys.router_block(router)
-        with store_errors():
-            waiting = cast("list[str | None]", self._client.hmget(block.waiting, service_ids))
-            marks = cast("list[str | None]", self._client.hmget(block.marks, service_ids))
+        waiting = cast("list[str | None]", self._client.hmget(block.waiting, service_ids))
+        marks = cast("list[str | None]", self._client.hmget(block.marks, service_ids))
         why = {s: json.loads(text) for s, text in zip(service_ids, waiting, strict=True) if text}
         marked = frozenset(
             s for s, mark in zip(service_ids, marks, strict=True) if mark is not None
@@ -132,21 +127,20 @@ class Views:
 
     def service(self, service_id: str, routers: Iterable[str]) -> ServiceView | None:
         """One service with its events, history and where it is marked or waits; None if unknown."""
-        with store_errors():
-            text = self._client.get(self._keys.record(service_id))
-            if text is None:
-                return None
-            recent = self._client.lrange(self._keys.recent(service_id), 0, -1)
-            history = self._client.lrange(self._keys.history(service_id), 0, -1)
-            waiting: dict[str, dict[str, Any]] = {}
-            marked: list[str] = []
-            for router in routers:
-                block = self._keys.router_block(router)
-                if self._client.hexists(block.marks, service_id):
-                    marked.append(router)
-                why = self._client.hget(block.waiting, service_id)
-                if why:
-                    waiting[router] = json.loads(why)
+        text = self._client.get(self._keys.record(service_id))
+        if text is None:
+            return None
+        recent = self._client.lrange(self._keys.recent(service_id), 0, -1)
+        history = self._client.lrange(self._keys.history(service_id), 0, -1)
+        waiting: dict[str, dict[str, Any]] = {}
+        marked: list[str] = []
+        for router in routers:
+            block = self._keys.router_block(router)
+            if self._client.hexists(block.marks, service_id):
+                marked.append(router)
+            why = self._client.hget(block.waiting, service_id)
+            if why:
+                waiting[router] = json.loads(why)
         return ServiceView(
             decode_stored(service_id, cast("str", text)),
             self.outcomes(cast("list[str]", recent)),
@@ -158,17 +152,16 @@ class Views:
     def router(self, name: str) -> RouterView:
         """One router's line."""
         block = self._keys.router_block(name)
-        with store_errors():
-            pipe = self._client.pipeline(transaction=False)
-            pipe.get(block.state)
-            pipe.scard(block.services)
-            pipe.zcard(block.due)
-            pipe.hlen(block.waiting)
-            pipe.exists(block.lease)
-            pipe.hget(self._keys.fleet_block()[1], name)
-            pipe.time()
-            ask_first_marks(pipe, block.due)
-            state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
+        pipe = self._client.pipeline(transaction=False)
+        pipe.get(block.state)
+        pipe.scard(block.services)
+        pipe.zcard(block.due)
+        pipe.hlen(block.waiting)
+        pipe.exists(block.lease)
+        pipe.hget(self._keys.fleet_block()[1], name)
+        pipe.time()
+        ask_first_marks(pipe, block.due)
+        state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
         hold = known_part(Held, json.loads(by_person)) if by_person else None
         known = held_state(hold) if hold else RouterState.from_json(state)
         oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
@@ -181,10 +174,9 @@ class Views:
             name: of the router.
             readable: leave out what cannot be read here.
         """
-        with store_errors():
-            ids = sorted(
-                cast("set[str]", self._client.smembers(self._keys.router_block(name).services))
-            )
+        ids = sorted(
+            cast("set[str]", self._client.smembers(self._keys.router_block(name).services))
+        )
         found: list[Stored] = []
         for start in range(0, len(ids), _PAGE):
             page = [self._keys.record(s) for s in ids[start : start + _PAGE]]
@@ -193,23 +185,16 @@ class Views:
 
     def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
         """Service -> {reason, detail, since_ms} of those that cannot go on at a router."""
-        with store_errors():
-            raw = cast(
-                "dict[str, str]", self._client.hgetall(self._keys.router_block(name).waiting)
-            )
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name).waiting))
         return {service: json.loads(text) for service, text in raw.items()}
 
     def router_marked(self, name: str) -> frozenset[str]:
         """The services that are to be looked at at a router, now or later."""
-        with store_errors():
-            return frozenset(
-                cast("list[str]", self._client.hkeys(self._keys.router_block(name).marks))
-            )
+        return frozenset(cast("list[str]", self._client.hkeys(self._keys.router_block(name).marks)))
 
     def router_claims(self, name: str) -> dict[str, dict[str, tuple[str, bool]]]:
         """Claim key -> {scope: (service, strong)}: who holds what at a router."""
-        with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name).claims))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name).claims))
         return {
             key: {scope: (service, strong == 1) for scope, (service, strong) in holders.items()}
             for key, text in raw.items()
@@ -218,50 +203,43 @@ class Views:
 
     def dead_letters(self, most: int = 1000) -> list[DeadLetter]:
         """The newest dead letters first."""
-        with store_errors():
-            by_time = self._keys.dead_letters_by_time
-            ids = cast("list[str]", self._client.zrevrange(by_time, 0, most - 1))
-            texts = self._client.hmget(self._keys.dead_letters, ids) if ids else []
+        by_time = self._keys.dead_letters_by_time
+        ids = cast("list[str]", self._client.zrevrange(by_time, 0, most - 1))
+        texts = self._client.hmget(self._keys.dead_letters, ids) if ids else []
         return [DeadLetter.from_json(text) for text in texts if text]
 
     def dead_letter(self, letter_id: str) -> DeadLetter | None:
         """One dead letter by its id."""
-        with store_errors():
-            text = cast("str | None", self._client.hget(self._keys.dead_letters, letter_id))
+        text = cast("str | None", self._client.hget(self._keys.dead_letters, letter_id))
         return DeadLetter.from_json(text) if text else None
 
     def router_in_flight(self, router: str) -> frozenset[str]:
         """The services of which writes at a router may be under way."""
-        with store_errors():
-            found = cast("list[str]", self._client.hkeys(self._keys.router_block(router).inflight))
+        found = cast("list[str]", self._client.hkeys(self._keys.router_block(router).inflight))
         return frozenset(found)
 
     def counters(self) -> dict[str, int]:
         """What happened, how often, since this Redis began."""
-        with store_errors():
-            raw = cast("dict[str, str]", self._client.hgetall(self._keys.counters))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.counters))
         return {name: int(count) for name, count in raw.items()}
 
     def sign_of_life(self, worker: str) -> None:
         """Leave a worker's sign of life."""
         workers = self._keys.workers
-        with store_errors():
-            now_ms = redis_now_ms(self._client)
-            pipe = self._client.pipeline(transaction=False)
-            pipe.zadd(workers, {worker: now_ms})
-            pipe.zremrangebyscore(workers, "-inf", now_ms - SEEN_MS)
-            pipe.execute()
+        now_ms = redis_now_ms(self._client)
+        pipe = self._client.pipeline(transaction=False)
+        pipe.zadd(workers, {worker: now_ms})
+        pipe.zremrangebyscore(workers, "-inf", now_ms - SEEN_MS)
+        pipe.execute()
 
     def tell_inventory(self, worker: str, read_ms: int) -> None:
         """A living worker read its inventory then; called each second."""
-        with store_errors():
-            self._client.set(self._keys.inventory_of(worker), str(read_ms), px=_INVENTORY_MS)
+        self._client.set(self._keys.inventory_of(worker), str(read_ms), px=_INVENTORY_MS)
 
     def inventories(self) -> list[int]:
         """When the running workers read the inventories that they have (ms), the oldest first."""
         keys = [self._keys.inventory_of(worker) for worker in self.workers()]
-        with store_errors():
-            found = cast("list[str | None]", self._client.mget(keys)) if keys else []
+        found = cast("list[str | None]", self._client.mget(keys)) if keys else []
         return sorted(int(each) for each in found if each)
 
     def workers(self) -> list[str]:
@@ -270,19 +248,17 @@ class Views:
 
     def workers_seen(self) -> dict[str, int]:
         """The workers of the last day, and how long ago (ms) the last sign of each was."""
-        with store_errors():
-            now_ms = redis_now_ms(self._client)
-            found = cast(
-                "list[tuple[str, float]]",
-                self._client.zrange(self._keys.workers, 0, -1, withscores=True),
-            )
+        now_ms = redis_now_ms(self._client)
+        found = cast(
+            "list[tuple[str, float]]",
+            self._client.zrange(self._keys.workers, 0, -1, withscores=True),
+        )
         return {name: max(0, now_ms - int(at_ms)) for name, at_ms in found}
 
     def _records(self, keys: Sequence[str], *, readable: bool = False) -> list[Stored]:
         if not keys:
             return []
-        with store_errors():
-            texts = cast("list[str | None]", self._client.mget(keys))
+        texts = cast("list[str | None]", self._client.mget(keys))
         start = len(self._keys.record_prefix)
         found = {key[start:]: text for key, text in zip(keys, texts, strict=True) if text}
         if readable:

@@ -16,7 +16,6 @@ from worker.core.vitals import (
     Sample,
     Vitals,
 )
-from worker.store.connection import store_errors
 from worker.store.router_figures import RouterFigures, read_routers
 from worker.store.store import Store
 from worker.store.upkeep import SAMPLES
@@ -48,8 +47,7 @@ class VitalsReader:
     def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
         """Read the figures of routers; the arguments are those of `read`."""
         known = frozenset(routers)
-        with store_errors():
-            marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
+        marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
         every = sorted({*known, *marked})
         found = read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
         return [each if each.name in known else each._replace(state=UNKNOWN) for each in found]
@@ -67,21 +65,20 @@ class VitalsReader:
         _count(dead, ((letter.reason, letter.at_ms) for letter in letters))
         for router in routers:
             _count(waiting, router.waiting)
-        with store_errors():
-            return Vitals(
-                now_ms=now_ms,
-                redis=self._redis(),
-                workers=self._store.views.workers(),
-                queues=self._queues(),
-                journal={lane: self._journal(lane) for lane in names.LANES},
-                routers=[router.vitals for router in routers],
-                dead_letters=dead,
-                dead_sources=Counter(each.source for each in letters if each.kind == "event"),
-                waiting=waiting,
-                counters=self._store.views.counters(),
-                canaries=self._store.canaries.waiting_ms(),
-                alerts=self._alerts(now_ms),
-            )
+        return Vitals(
+            now_ms=now_ms,
+            redis=self._redis(),
+            workers=self._store.views.workers(),
+            queues=self._queues(),
+            journal={lane: self._journal(lane) for lane in names.LANES},
+            routers=[router.vitals for router in routers],
+            dead_letters=dead,
+            dead_sources=Counter(each.source for each in letters if each.kind == "event"),
+            waiting=waiting,
+            counters=self._store.views.counters(),
+            canaries=self._store.canaries.waiting_ms(),
+            alerts=self._alerts(now_ms),
+        )
 
     def _alerts(self, now_ms: int) -> list[Alert]:
         mutes = self._store.telling.mutes(now_ms)
@@ -93,17 +90,16 @@ class VitalsReader:
         prefix = self._keys.prefix
         measured: dict[str, list[int]] = {}
         looked = 0
-        with store_errors():
-            total = self._client.dbsize()
-            for page in key_pages(self._client, prefix, _PAGE):
-                pipe = self._client.pipeline(transaction=False)
-                for key in page:
-                    pipe.memory_usage(key)
-                for key, size in zip(page, pipe.execute(), strict=True):
-                    measured.setdefault(_kind(key.removeprefix(prefix)), []).append(size or 0)
-                looked += len(page)
-                if looked >= KEYS_MEASURED:
-                    break
+        total = self._client.dbsize()
+        for page in key_pages(self._client, prefix, _PAGE):
+            pipe = self._client.pipeline(transaction=False)
+            for key in page:
+                pipe.memory_usage(key)
+            for key, size in zip(page, pipe.execute(), strict=True):
+                measured.setdefault(_kind(key.removeprefix(prefix)), []).append(size or 0)
+            looked += len(page)
+            if looked >= KEYS_MEASURED:
+                break
         # Keys come in no order, so a part of them stands for the whole; other prefixes count in.
         scale = max(1.0, total / looked) if looked >= KEYS_MEASURED else 1.0
         kinds = {

@@ -7,11 +7,13 @@ local RECENT_MS = 60000
 local COUNTED_S = 7200
 
 local function put_braked(router, service, entry)
+  router.none_braked = false
   redis.call('HSET', router.braked, service .. '@' .. router.name, cjson.encode(entry))
 end
 
 local function braked_at(router, service)
-  local text = redis.call('HGET', router.braked, service .. '@' .. router.name)
+  local text = not router.none_braked
+    and redis.call('HGET', router.braked, service .. '@' .. router.name)
   return text and cjson.decode(text)
 end
 
@@ -26,7 +28,7 @@ local function hold_mark(router, service, hold, stamp, now)
     entry = { at_ms = now, priority = math.floor(tonumber(score) / SPAN) }
     entry.source = redis.call('HGET', router.lost_by, service) or ''
     redis.call('ZREM', router.due, service)
-    redis.call('HSET', router.waiting, service, cjson.encode({
+    put(router.waiting, service, cjson.encode({
       reason = 'held-by-brake',
       detail = 'more services than usual lose their entries (' .. hold .. ')',
       since_ms = now,

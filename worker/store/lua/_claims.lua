@@ -3,29 +3,36 @@
 -- stands; a strong request takes a weak claim at once.
 
 local function read_claim(router, key)
-  local text = redis.call('HGET', router.claims, key)
+  local text = get(router.claims, key)
   return text and cjson.decode(text) or {}
 end
 
 local function write_claim(router, key, holders)
-  if next(holders) == nil then
-    redis.call('HDEL', router.claims, key)
-  else
-    redis.call('HSET', router.claims, key, cjson.encode(holders))
-  end
+  put(router.claims, key, next(holders) ~= nil and cjson.encode(holders))
 end
 
 local function read_held(router, service)
-  local text = redis.call('HGET', router.held, service)
+  local text = get(router.held, service)
   return text and cjson.decode(text) or {}
 end
 
 local function write_held(router, service, held)
-  if #held == 0 then
-    redis.call('HDEL', router.held, service)
-  else
-    redis.call('HSET', router.held, service, cjson.encode(held))
+  put(router.held, service, #held > 0 and cjson.encode(held))
+end
+
+-- Reads at once what these services hold, and who holds the keys of that and of `wants`.
+local function fetch_claims(router, services, wants)
+  fetch(router.held, services)
+  local keys = {}
+  for _, claim in ipairs(wants) do
+    keys[#keys + 1] = claim[1]
   end
+  for _, service in ipairs(services) do
+    for _, claim in ipairs(read_held(router, service)) do
+      keys[#keys + 1] = claim[1]
+    end
+  end
+  fetch(router.claims, keys)
 end
 
 local function same(a, b)

@@ -20,32 +20,56 @@ local function say(key, text, seconds, feed, at, now)
 end
 
 local function note_lines(key, lines)
-  redis.call('LPUSH', key, unpack(lines))
-  redis.call('LTRIM', key, 0, HISTORY - 1)
+  if redis.call('LPUSH', key, unpack(lines)) > HISTORY then
+    redis.call('LTRIM', key, 0, HISTORY - 1)
+  end
 end
 
 -- Puts an event first among those of its service. The outcomes of those that fall off go too, but
 -- where the last word is not said yet.
 local function note_recent(recent, event_key, outcome_prefix)
   redis.call('LREM', recent, 0, event_key)
-  redis.call('LPUSH', recent, event_key)
-  for _, fallen in ipairs(redis.call('LRANGE', recent, RECENT, -1)) do
-    local text = redis.call('GET', outcome_prefix .. fallen)
-    if text and not OPEN[state_of(text)] then
-      redis.call('DEL', outcome_prefix .. fallen)
+  if redis.call('LPUSH', recent, event_key) > RECENT then
+    for _, fallen in ipairs(redis.call('LRANGE', recent, RECENT, -1)) do
+      local text = redis.call('GET', outcome_prefix .. fallen)
+      if text and not OPEN[state_of(text)] then
+        redis.call('DEL', outcome_prefix .. fallen)
+      end
     end
+    redis.call('LTRIM', recent, 0, RECENT - 1)
   end
-  redis.call('LTRIM', recent, 0, RECENT - 1)
   redis.call('EXPIRE', recent, RECENT_S)
 end
 
-local function count_up(counters, counts)
+-- Adds counts, each {name, n}, to `sums`.
+local function add_up(sums, counts)
   for _, count in ipairs(counts) do
-    redis.call('HINCRBY', counters, count[1], count[2])
+    sums[count[1]] = (sums[count[1]] or 0) + count[2]
   end
 end
 
-local function generation_of(record_key)
-  local text = redis.call('GET', record_key)
+local function count_up(counters, sums)
+  for name, n in pairs(sums) do
+    redis.call('HINCRBY', counters, name, n)
+  end
+end
+
+local function generation_in(text)
   return text and tonumber(string.match(text, '^(%d+)|')) or 0
+end
+
+local function generation_of(record_key)
+  return generation_in(redis.call('GET', record_key))
+end
+
+-- Key of a record -> its generation, for the keys at these places of KEYS.
+local function generations_at(places)
+  local keys, found = {}, {}
+  for i, place in ipairs(places) do
+    keys[i] = KEYS[place]
+  end
+  for i, text in ipairs(get_many('', keys)) do
+    found[keys[i]] = generation_in(text)
+  end
+  return found
 end

@@ -13,22 +13,29 @@ local function let_items_go(feed, gone_key, id)
   redis.call('HSET', gone_key, feed, id)
 end
 
+-- What this script knows of them: the last id by its key, which is written when it has ended
+-- (`scripts.py` sees to that), and how long a feed is.
+local last_ids, lengths = {}, {}
+
 -- Appends to a feed. `at` = {key of the last id, key of what went}.
 local function append(feed, at, text, now)
-  local ms, seq = string.match(redis.call('GET', at[1]) or '0-0', '^(%d+)-(%d+)$')
+  local last = last_ids[at[1]] or redis.call('GET', at[1]) or '0-0'
+  local ms, seq = string.match(last, '^(%d+)-(%d+)$')
   ms, seq = tonumber(ms), tonumber(seq) + 1
   if now > ms then
     ms, seq = now, 0
   end
   local id = whole(ms) .. '-' .. whole(seq)
-  redis.call('SET', at[1], id)
+  last_ids[at[1]] = id
   redis.call('XADD', feed, id, 'outcome', text)
-  local length = redis.call('XLEN', feed)
+  local length = lengths[feed] and lengths[feed] + 1 or redis.call('XLEN', feed)
+  lengths[feed] = length
   if length == 1 then
     redis.call('HSETNX', at[2], feed, '0-0')
   elseif length >= FEED_MOST + FEED_STEP then
     local oldest = redis.call('XRANGE', feed, '-', '+', 'COUNT', FEED_STEP)
     let_items_go(feed, at[2], oldest[FEED_STEP][1])
+    lengths[feed] = nil
   end
 end
 
@@ -39,4 +46,10 @@ local function is_news(before, text)
     return (string.gsub(word, '^(%[%d+,"[%a-]+",)%-?%d+', '%1', 1))
   end
   return not before or untimed(before) ~= untimed(text)
+end
+
+local function write_last_ids()
+  for key, id in pairs(last_ids) do
+    redis.call('SET', key, id)
+  end
 end

@@ -52,13 +52,14 @@ end
 -- off go too: nothing of ours refers to them.
 local function note_refused(key, event_key, outcome_prefix)
   redis.call('LREM', key, 0, event_key)
-  redis.call('LPUSH', key, event_key)
-  for _, fallen in ipairs(redis.call('LRANGE', key, REFUSED_MOST, -1)) do
-    local text = redis.call('GET', outcome_prefix .. fallen)
-    if text and REFUSED[state_of(text)] then
-      redis.call('DEL', outcome_prefix .. fallen)
+  if redis.call('LPUSH', key, event_key) > REFUSED_MOST then
+    for _, fallen in ipairs(redis.call('LRANGE', key, REFUSED_MOST, -1)) do
+      local text = redis.call('GET', outcome_prefix .. fallen)
+      if text and REFUSED[state_of(text)] then
+        redis.call('DEL', outcome_prefix .. fallen)
+      end
     end
+    redis.call('LTRIM', key, 0, REFUSED_MOST - 1)
   end
-  redis.call('LTRIM', key, 0, REFUSED_MOST - 1)
   redis.call('EXPIRE', key, REFUSED_S)
 end

@@ -4,13 +4,14 @@ local SPAN = 1e13
 local RING_MS = 10000
 
 local function is_braked(router, service)
-  return redis.call('HEXISTS', router.braked, service .. '@' .. router.name) == 1
+  return not router.none_braked
+    and redis.call('HEXISTS', router.braked, service .. '@' .. router.name) == 1
 end
 
 -- Marks `service` at `router`: keeps the higher priority and the earlier time, renews the stamp.
 -- A mark that the brake holds stays held: it is not due until it is let through.
 local function mark(router, service, priority, due, stamp, routers_due)
-  redis.call('HSET', router.marks, service, stamp)
+  put(router.marks, service, stamp)
   if is_braked(router, service) then
     return
   end
@@ -21,16 +22,22 @@ local function mark(router, service, priority, due, stamp, routers_due)
     priority = math.min(priority, old_priority)
   end
   redis.call('ZADD', router.due, whole(priority * SPAN + due), service)
+  if router.listed and due >= router.listed then
+    return -- this script listed it already
+  end
   -- A parked router waits for its time: a mark must not wake it earlier.
   if redis.call('GET', router.rung) ~= 'parked' then
     redis.call('ZADD', routers_due, 'LT', whole(due), router.name)
   end
+  router.listed = router.listed and due
 end
 
 local function unmark(router, service)
   redis.call('ZREM', router.due, service)
-  redis.call('HDEL', router.marks, service)
-  redis.call('HDEL', router.braked, service .. '@' .. router.name)
+  put(router.marks, service, false)
+  if not router.none_braked then
+    redis.call('HDEL', router.braked, service .. '@' .. router.name)
+  end
 end
 
 -- A loss counts no more, and is not held.
@@ -44,13 +51,13 @@ local let_through_count = 0
 -- Lets a held mark go on: it is due now. Returns whether it was held.
 local function let_through(router, service, now, stamp, routers_due)
   local field = service .. '@' .. router.name
-  local text = redis.call('HGET', router.braked, field)
+  local text = not router.none_braked and redis.call('HGET', router.braked, field)
   if not text then
     return false
   end
   let_through_count = let_through_count + 1
   redis.call('HDEL', router.braked, field)
-  redis.call('HDEL', router.waiting, service)
+  put(router.waiting, service, false)
   mark(router, service, cjson.decode(text).priority, now, stamp, routers_due)
   return true
 end

@@ -5,7 +5,7 @@
 local LOOK_NOW = 1
 
 local function read_note(router, service)
-  local text = redis.call('HGET', router.inflight, service)
+  local text = get(router.inflight, service)
   if not text then
     return nil
   end
@@ -14,7 +14,7 @@ local function read_note(router, service)
 end
 
 local function write_note(router, service, token, look, sent)
-  redis.call('HSET', router.inflight, service, token .. '|' .. whole(look) .. '|' .. sent)
+  put(router.inflight, service, token .. '|' .. whole(look) .. '|' .. sent)
 end
 
 -- `sent`: leases that are about to be added, or nil.
@@ -39,7 +39,7 @@ local function clear_note(router, token, service)
     return old
   end
   if old.look == 0 then
-    redis.call('HDEL', router.inflight, service)
+    put(router.inflight, service, false)
     return nil
   end
   write_note(router, service, '', old.look, old.sent)
@@ -60,7 +60,7 @@ end
 -- The look that a note asks for ended well: what it was about is as it should be.
 local function end_note(router, service, left)
   if left and left.token == '' and left.look == LOOK_NOW then
-    redis.call('HDEL', router.inflight, service)
+    put(router.inflight, service, false)
   end
 end
 
@@ -91,7 +91,9 @@ end
 -- Returns when the next second look is due, or nil.
 local function look_at_notes(router, token, lease_ms, stamp, now, routers_due)
   local next_look = nil
-  for _, service in ipairs(redis.call('HKEYS', router.inflight)) do
+  local services = redis.call('HKEYS', router.inflight)
+  fetch(router.inflight, services)
+  for _, service in ipairs(services) do
     local found = read_note(router, service)
     local look = found.look
     if found.token ~= '' and found.token ~= token then

@@ -24,6 +24,7 @@ local function router_of(name, keys, first)
   must_be('set', router.services)
   must_be('list', router.queue)
   must_be('hash', router.braked)
+  router.none_braked = missing[router.braked]
   -- Of these a router mostly has none, which is asked at once.
   router.nobody_waits = redis.call('EXISTS', router.lost, router.lost_by, router.state,
     router.inflight, router.waiters, router.waiting) == 0

@@ -2,7 +2,7 @@
 
 -- What `service` holds, as it is stored, if it holds all of it strongly; false otherwise.
 local function held_strongly(router, service)
-  local text = redis.call('HGET', router.held, service)
+  local text = get(router.held, service)
   for _, claim in ipairs(text and cjson.decode(text) or {}) do
     local mine = read_claim(router, claim[1])[claim[2]]
     if not (mine and mine[1] == service and mine[2] == 1) then
@@ -39,13 +39,17 @@ local function due_marks(router, most, most_bulk, now, record_prefix)
       local low = priority * SPAN
       local services = redis.call(
         'ZRANGEBYSCORE', router.due, whole(low), whole(low + now), 'LIMIT', 0, room)
-      for _, service in ipairs(services) do
+      fetch(router.marks, services)
+      fetch(router.waiting, services)
+      fetch_claims(router, services, {})
+      local records = get_many(record_prefix, services)
+      for i, service in ipairs(services) do
         found[#found + 1] = {
           service,
-          redis.call('HGET', router.marks, service),
+          get(router.marks, service),
           whole(priority),
-          redis.call('GET', record_prefix .. service) or false,
-          redis.call('HGET', router.waiting, service) or false,
+          records[i],
+          get(router.waiting, service),
           held_strongly(router, service),
           noted and sent_of(router, service),
         }

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _claims _notes _fleet _take
+-- include: _time _kinds _fields _router _marks _claims _notes _fleet _take
 -- Takes the lease on a router and its first batch of due marks.
 -- KEYS: 1 routers due, 2.. fleet block, 10 reports asked for, 11 what full reads found, 12 troubles,
 --       13.. router block

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _fields _router _marks _fleet
 -- Applies a policy to a router and marks all its services, in one step: a pass under the former
 -- policy can confirm none of them.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block

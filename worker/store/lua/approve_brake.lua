@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _call _ring _events
+-- include: _time _kinds _fields _router _marks _call _ring _events
 -- Lets all through that one limit of the brake holds, if it is just what a person was shown.
 -- KEYS: 1 all that the brake holds, 2 actions, 3 routers due, then the keys that ARGV[1] names
 -- ARGV: 1 JSON {hold, action: {…} as text, stamp, router_keys: as of `commit`,

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _fields _router _marks _fleet
 -- A person approves that many rows of ours are written again to a router; it is looked at at once.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block, 25 what full reads found
 -- ARGV: 1 router, 2 until when (ms), 3 lifetime (s), 4 the action as JSON

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _fields _router _marks _fleet
 -- A router gets another name: what people said of it moves, events that say the former name are
 -- for the new one from now on. Its services are moved after, one by one. May be repeated.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block of the former name, 25.. of the new one

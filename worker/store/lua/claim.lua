@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _claims _events
+-- include: _time _kinds _fields _router _marks _claims _events
 -- Asks for the claims of services on one router, as a pass does before it plans.
 -- KEYS: 1 routers due, 2.. router block, then record keys by index
 -- ARGV: 1 router, 2 stamp, 3 JSON [[service, record key, generation, [[key, scope], …]], …]

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _call _ring _claims _feed _events _letters _brake _sources
+-- include: _time _kinds _fields _router _marks _call _ring _claims _feed _events _letters _brake _sources
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- KEYS: 1 routers due, 2 attempts, 3 counters, 4 dead letters, 5 dead letters by time,
 --       6 seen (this period), 7 8 journal body and due of lane 1, 9 10 of lane 2, 11 12 rung flag
@@ -38,6 +38,7 @@ local feeds = { KEYS[order.feed_last], KEYS[order.feed_gone] }
 local routers = {}
 for i, each in ipairs(order.routers) do
   routers[i] = router_at(each[1], each[2])
+  routers[i].listed = math.huge
 end
 for _, c in ipairs(order.commits) do
   must_be('string', c.record and KEYS[c.record])
@@ -62,20 +63,25 @@ for _, c in ipairs(order.commits) do
   end
 end
 
+-- What nothing below reads: written at the end, all at once.
+local folded, attempted, seen, sums = { {}, {} }, {}, {}, {}
+local texts, alive, unscheduled = {}, {}, {}
+
 local function commit_event(event, recent)
   if event.lane > 0 then
-    redis.call('HDEL', KEYS[5 + 2 * event.lane], event.key)
-    redis.call('ZREM', KEYS[6 + 2 * event.lane], event.key)
+    local of_lane = folded[event.lane]
+    of_lane[#of_lane + 1] = event.key
   end
-  redis.call('HDEL', KEYS[2], event.key)
-  redis.call('HINCRBY', KEYS[3], event.count, 1)
+  attempted[#attempted + 1] = event.key
+  add_up(sums, { { event.count, 1 } })
   if event.outcome then
     say(KEYS[event.outcome], event.text, event.seconds, KEYS[event.feed], feeds, now)
   elseif event.text and event.feed then
     append(KEYS[event.feed], feeds, event.text, now)
   end
   if event.seen then
-    redis.call('HSET', KEYS[6], event.seen[1], event.seen[2])
+    seen[#seen + 1] = event.seen[1]
+    seen[#seen + 1] = event.seen[2]
   end
   if event.refused then
     note_refused(KEYS[event.refused], event.key, order.outcome_prefix)
@@ -100,6 +106,24 @@ local function router_named(name)
   return known[name]
 end
 
+-- The claims that the loop below looks at, at once.
+local function fetch_wanted()
+  local services, wants = {}, {}
+  for _, c in ipairs(order.commits) do
+    for _, each in ipairs(c.claims) do
+      services[each[1]] = services[each[1]] or {}
+      wants[each[1]] = wants[each[1]] or {}
+      table.insert(services[each[1]], c.service)
+      for _, claim in ipairs(each[2]) do
+        table.insert(wants[each[1]], claim)
+      end
+    end
+  end
+  for at, some in pairs(services) do
+    fetch_claims(routers[at], some, wants[at])
+  end
+end
+
 local results = {}
 local heard = {}
 local touched = {}
@@ -114,7 +138,9 @@ local function ask_brake(c)
         uncount(routers[at], c.service)
         touched[at] = true
       else
-        redis.call('HDEL', routers[at].lost_by, c.service)
+        if not routers[at].nobody_waits then -- else it had no losses either
+          redis.call('HDEL', routers[at].lost_by, c.service)
+        end
       end
     end
   end
@@ -138,24 +164,32 @@ local function names_a_former_one(c)
   return false
 end
 
+local places = {}
+for _, c in ipairs(order.commits) do
+  places[#places + 1] = c.record
+end
+local generations = generations_at(places)
+fetch_wanted()
 for i, c in ipairs(order.commits) do
-  local current = c.record and generation_of(KEYS[c.record]) or 0
+  local current = c.record and generations[KEYS[c.record]] or 0
   if c.record and (current ~= c.generation or names_a_former_one(c)) then
     results[i] = 0
   else
     results[i] = 1
     if c.text then
-      redis.call('SET', KEYS[c.record], whole(order.generation) .. '|' .. c.text)
+      texts[#texts + 1] = KEYS[c.record]
+      texts[#texts + 1] = whole(order.generation) .. '|' .. c.text
+      generations[KEYS[c.record]] = order.generation
       if c.cancelled then
         redis.call('ZADD', KEYS[order.tombstones], whole(now), c.service)
       else
-        redis.call('ZREM', KEYS[order.tombstones], c.service)
+        alive[#alive + 1] = c.service
       end
     end
     if c.due and c.due > 0 then
       redis.call('ZADD', KEYS[order.schedule], whole(c.due), c.service)
     elseif c.due then
-      redis.call('ZREM', KEYS[order.schedule], c.service)
+      unscheduled[#unscheduled + 1] = c.service
     end
     for _, at in ipairs(c.places) do
       redis.call('SADD', routers[at].services, c.service)
@@ -189,13 +223,25 @@ for i, c in ipairs(order.commits) do
       local so_far = heard[each[1]] or { 0, 0 }
       heard[each[1]] = { so_far[1] + each[2], so_far[2] + each[3] }
     end
-    count_up(KEYS[3], c.counts)
+    add_up(sums, c.counts)
     if c.history then
       note_lines(KEYS[c.history], c.lines)
     end
     bury(KEYS[4], KEYS[5], c.letters, now, letter_groups)
   end
 end
+for first = 1, #texts, MANY do
+  redis.call('MSET', unpack(texts, first, math.min(first + MANY - 1, #texts)))
+end
+for lane, keys in ipairs(folded) do
+  call_many('HDEL', KEYS[5 + 2 * lane], keys)
+  call_many('ZREM', KEYS[6 + 2 * lane], keys)
+end
+call_many('HDEL', KEYS[2], attempted)
+call_many('HSET', KEYS[6], seen)
+call_many('ZREM', KEYS[order.tombstones], alive)
+call_many('ZREM', KEYS[order.schedule], unscheduled)
+count_up(KEYS[3], sums)
 if redis.call('TTL', KEYS[6]) == -1 then
   redis.call('EXPIRE', KEYS[6], SEEN_S)
 end

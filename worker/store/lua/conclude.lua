@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _notes _claims _feed _events _letters
+-- include: _time _kinds _fields _router _marks _notes _claims _feed _events _letters
 -- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- KEYS: 1 routers due, 2.. router block, then (first = 2 + block) counters, dead letters, dead
@@ -33,6 +33,8 @@ for _, s in ipairs(order.services) do
   end
 end
 local results = {}
+-- What nothing below reads: written at the end, all at once.
+local texts, ended, unseen, gone, sums = {}, {}, {}, {}, {}
 if redis.call('GET', router.lease) ~= ARGV[2] then
   for i, s in ipairs(order.services) do
     mark(router, s.service, 0, now, ARGV[3], KEYS[1])
@@ -40,14 +42,23 @@ if redis.call('GET', router.lease) ~= ARGV[2] then
   end
   return { 0, results }
 end
+local services, places = {}, {}
 for i, s in ipairs(order.services) do
-  local current = generation_of(KEYS[s.record])
-  local mine = redis.call('HGET', router.marks, s.service) == s.stamp
+  services[i], places[i] = s.service, s.record
+end
+local generations = generations_at(places)
+fetch(router.marks, services)
+fetch(router.inflight, services)
+fetch_claims(router, services, {})
+for i, s in ipairs(order.services) do
+  local current = generations[KEYS[s.record]]
+  local mine = get(router.marks, s.service) == s.stamp
   if current ~= s.generation or not mine then
     results[i] = 0
     owe_note(router, ARGV[2], s.service)
   else
     results[i] = 1
+    local member = s.service .. '@' .. router.name
     local left
     if s.wrote then
       owe_note(router, ARGV[2], s.service)
@@ -55,7 +66,9 @@ for i, s in ipairs(order.services) do
       left = clear_note(router, ARGV[2], s.service)
     end
     if s.text then
-      redis.call('SET', KEYS[s.record], whole(order.generation) .. '|' .. s.text)
+      texts[#texts + 1] = KEYS[s.record]
+      texts[#texts + 1] = whole(order.generation) .. '|' .. s.text
+      generations[KEYS[s.record]] = order.generation
     end
     local score = redis.call('ZSCORE', router.due, s.service)
     -- The brake holds it since it was taken: so it stays, and goes on to say so.
@@ -69,10 +82,8 @@ for i, s in ipairs(order.services) do
     if s.rest_note then
       rest_note(router, s.service)
     end
-    if s.waiting and not braked then
-      redis.call('HSET', router.waiting, s.service, s.waiting)
-    elseif not braked then
-      redis.call('HDEL', router.waiting, s.service)
+    if not braked then
+      put(router.waiting, s.service, s.waiting or false)
     end
     if s['do'] == 'confirm' then
       end_note(router, s.service, left)
@@ -80,26 +91,33 @@ for i, s in ipairs(order.services) do
       if s.gone then
         redis.call('SREM', router.services, s.service)
       end
-      redis.call('HDEL', KEYS[first + 1], s.service .. '@' .. router.name)
-      redis.call('ZREM', KEYS[first + 2], s.service .. '@' .. router.name)
+      ended[#ended + 1] = member
     end
-    local member = s.service .. '@' .. router.name
     if s.unseen then
       redis.call('ZADD', KEYS[first + 5], whole(now + s.unseen_ms), member)
-      redis.call('HSET', KEYS[first + 6], member, s.unseen)
+      unseen[#unseen + 1] = member
+      unseen[#unseen + 1] = s.unseen
     elseif s.gone then
-      redis.call('ZREM', KEYS[first + 5], member)
-      redis.call('HDEL', KEYS[first + 6], member)
+      gone[#gone + 1] = member
     end
     for _, said in ipairs(s.events) do
       local seconds = said[4] > 0 and said[4] or nil
       say(KEYS[said[1]], said[2], seconds, KEYS[said[3]], feeds, now)
     end
-    count_up(KEYS[first], s.counts)
+    add_up(sums, s.counts)
     if s.history then
       note_lines(KEYS[s.history], s.lines)
     end
     bury(KEYS[first + 1], KEYS[first + 2], s.letters, now)
   end
 end
+for at = 1, #texts, MANY do
+  redis.call('MSET', unpack(texts, at, math.min(at + MANY - 1, #texts)))
+end
+call_many('HDEL', KEYS[first + 1], ended)
+call_many('ZREM', KEYS[first + 2], ended)
+call_many('HSET', KEYS[first + 6], unseen)
+call_many('ZREM', KEYS[first + 5], gone)
+call_many('HDEL', KEYS[first + 6], gone)
+count_up(KEYS[first], sums)
 return { 1, results }

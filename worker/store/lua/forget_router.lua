@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _fields _router _marks _fleet
 -- Forgets a router of which no service is left: the last step of retiring or renaming it.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block, 25 dead letters, 26 dead
 --       letters by time

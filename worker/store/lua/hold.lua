@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _fields _router _marks _fleet
 -- A person holds a router: no worker writes to it until it is released; its marks stay.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block
 -- ARGV: 1 router, 2 who, when and why as JSON, 3 the action as JSON

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _notes _fleet
+-- include: _time _kinds _fields _router _marks _notes _fleet
 -- A person has services of a router looked at, at once, whatever it was parked for.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block
 -- ARGV: 1 router, 2 stamp, 3 priority, 4 the action as JSON, 5.. services

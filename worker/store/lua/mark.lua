@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _notes _call _ring
+-- include: _time _kinds _fields _router _marks _notes _call _ring
 -- Marks services of one router to be looked at.
 -- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 stamp, 3 priority, 4 in how many ms, 5 whether rows of which no record tells

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _call _ring _claims _events
+-- include: _time _kinds _fields _router _marks _call _ring _claims _events
 -- Moves a claim, and all else that its new holder wants, from one service to another: the former
 -- holder waits for it from now on. Both are looked at.
 -- KEYS: 1 routers due, 2.. router block, 17 record and 18 history of the new holder, 19 history of

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _call _ring _claims _notes _take _state
+-- include: _time _kinds _fields _router _marks _call _ring _claims _notes _take _state
 -- The next batch of due marks; releases the lease in the same step when there is none, so that no
 -- mark set meanwhile is left without anyone to look.
 -- KEYS: 1 routers due, 2.. router block

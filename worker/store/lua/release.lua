@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _fields _router _marks _fleet
 -- Lets go of a router that a person held; the sweep rings for it at once.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block
 -- ARGV: 1 router, 2 the action as JSON

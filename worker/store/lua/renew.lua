@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _notes
+-- include: _time _kinds _fields _router _marks _notes
 -- Renews the lease of a holder, and notes the services that it is about to write.
 -- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 how many of the services were taken by their marks (they
@@ -21,6 +21,7 @@ for i = 6, 5 + tonumber(ARGV[4]) do
   end
 end
 local sent = cjson.decode(ARGV[5])
+fetch(router.inflight, { unpack(ARGV, 6) })
 for i = 6, #braked == 0 and #ARGV or 0 do
   note(router, ARGV[2], ARGV[i], sent[ARGV[i]])
 end

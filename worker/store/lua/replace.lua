@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _fleet
+-- include: _time _kinds _fields _router _marks _fleet
 -- Binds another serial to a router's name, and marks all its services: the new one is built anew.
 -- KEYS: 1 routers due, 2.. fleet block, 10.. router block
 -- ARGV: 1 router, 2 serial, 3 stamp, 4 priority, 5 the action as JSON

@@ -1,4 +1,4 @@
--- include: _time _kinds _router _marks _notes
+-- include: _time _kinds _fields _router _marks _notes
 -- Redis's clock was set back: moments that were noted by the former one come later by as much, and
 -- flags live longer. Moves them, as if no time had gone by since the last sweep. A mark or a router
 -- may be looked at early for that; what must not happen early, a lease's end and the second look at
