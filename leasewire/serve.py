@@ -56,10 +56,11 @@ def serving(
     store.check_server()
     with ExitStack() as stack:
         publisher = stack.enter_context(context.publisher())
-        redis = stack.enter_context(
+        client = stack.enter_context(
             connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_PATIENCE_S)
         )
-        Depth(redis, settings.key_prefix).look()
+        Depth(client, settings.key_prefix).look()
+        redis = client.plain
         hooks = hooks_of(context)
         app = make_app(
             redis=redis,

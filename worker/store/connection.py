@@ -89,6 +89,11 @@ class StoreClient(redis.Redis):
             self.connection_pool, self.response_callbacks, transaction, shard_hint
         )
 
+    @property
+    def plain(self) -> redis.Redis:
+        """One of the same connections for parts that have words of their own for its failures."""
+        return redis.Redis(connection_pool=self.connection_pool)
+
 
 class _StorePipeline(Pipeline):
     def execute(self, raise_on_error: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 - as redis-py has it
