@@ -43,7 +43,10 @@ def manage_command(
     config = router_of(context, name)
     applied = context.store.fleet.policies().get(name)
     if config.policy.mode == "manage" and (applied is None or not applied.observes):
-        typer.echo(f"{name}: is managed")
+        if as_json:
+            print_json({"router": name, "mode": "manage"})
+        else:
+            typer.echo(f"{name}: is managed")
         return
     seen = look_at(context, [name])[name]
     document: dict[str, Any] = document_of(config, seen)

@@ -15,6 +15,8 @@ def escape(text: str) -> str:
 
 def printable(text: str) -> str:
     """The text with what a terminal would act upon written as in JSON."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 

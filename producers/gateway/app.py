@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from redis import Redis
 from redis.exceptions import RedisError
@@ -33,6 +33,7 @@ from producers.gateway.ports import ReadFailed, Records
 from producers.gateway.problems import MEDIA_TYPE, Kind, Refused, overloaded
 from producers.gateway.read_routes import ReadRoutes
 from producers.gateway.service_routes import ServiceRoutes
+from producers.gateway.shown_json import ShownJson
 from producers.gateway.trouble import told
 from producers.hooks.config import Hook
 from producers.hooks.inbox import Inbox
@@ -100,6 +101,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
+        default_response_class=ShownJson,
         exception_handlers={
             Refused: _refused,
             HTTPException: _http,
@@ -137,7 +139,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
     return app
 
 
-def _answer(request: Request, refused: Refused) -> JSONResponse:
+def _answer(request: Request, refused: Refused) -> ShownJson:
     key: ApiKey | None = getattr(request.state, "key", None)
     log.info(
         "request.refused",
@@ -149,7 +151,7 @@ def _answer(request: Request, refused: Refused) -> JSONResponse:
         key=key.id if key else None,
         peer=request.client.host if request.client else None,
     )
-    return JSONResponse(
+    return ShownJson(
         refused.document(request.url.path), refused.status, refused.headers, MEDIA_TYPE
     )
 
@@ -163,17 +165,17 @@ def _declared_path(request: Request) -> str:
     return getattr(request.scope.get("route"), "path", beginning)
 
 
-async def _answer_of(request: Request, error: Exception) -> JSONResponse:
+async def _answer_of(request: Request, error: Exception) -> ShownJson:
     handler = _redis_failed if isinstance(error, RedisError) else _refused
     return await handler(request, error)
 
 
-async def _refused(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> ShownJson:
     assert isinstance(error, Refused)  # noqa: S101 - what the table above says
     return _answer(request, error)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> ShownJson:
     assert isinstance(error, HTTPException)  # noqa: S101 - what the table above says
     kinds: dict[int, Kind] = {404: "not-found", 405: "method-not-allowed"}
     kind = kinds.get(error.status_code, "malformed")
@@ -182,15 +184,15 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return answer
 
 
-async def _unreadable(request: Request, error: Exception) -> JSONResponse:
+async def _unreadable(request: Request, error: Exception) -> ShownJson:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - what the table above says
     wrong = ", ".join(f"{each['loc'][-1]}: {each['msg']}" for each in error.errors())
     return _answer(request, Refused("malformed", f"cannot be read: {wrong}; see /openapi.json"))
 
 
-async def _redis_failed(request: Request, error: Exception) -> JSONResponse:
+async def _redis_failed(request: Request, error: Exception) -> ShownJson:
     return _answer(request, overloaded(told(error)))
 
 
-async def _bug(request: Request, _error: Exception) -> JSONResponse:
+async def _bug(request: Request, _error: Exception) -> ShownJson:
     return _answer(request, Refused("internal", "the gateway's log says more"))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import JSONResponse
 
 from contracts import Problem
 from contracts.names import QUEUE_EVENTS, Lane
@@ -20,6 +19,7 @@ from producers.gateway.gate import read_body
 from producers.gateway.intake import Intake, Taken
 from producers.gateway.ports import Document
 from producers.gateway.problems import Refused, of_events
+from producers.gateway.shown_json import ShownJson
 from producers.publisher import Publisher
 from producers.stamp import Stamped
 
@@ -85,7 +85,7 @@ class EventRoutes:
                 "there are no live events. It has a rate and a depth of its own."
             ),
         ] = QUEUE_EVENTS,
-    ) -> JSONResponse:
+    ) -> ShownJson:
         """Take in events: all of a request, or none.
 
         202 means: each is in the intake journal, and stays there until a worker has committed it.
@@ -105,18 +105,18 @@ class EventRoutes:
         final = await self._wait(request, taken, wait_s)
         receipts = [_receipt(each, key, final) for each in taken]
         done = all(each["status"] != _OPEN for each in receipts)
-        answer = JSONResponse({"receipts": receipts}, 200 if done else 202)
+        answer = ShownJson({"receipts": receipts}, 200 if done else 202)
         if len(taken) == 1:
             answer.headers["Location"] = receipts[0]["status_url"]
         if wait_s:
             answer.headers["Preference-Applied"] = f"wait={wait_s}"
         return answer
 
-    async def validate(self, request: Request) -> JSONResponse:
+    async def validate(self, request: Request) -> ShownJson:
         """Check events as `POST /v1/events` does; the answer shows them in normal form."""
         key = await self._access.caller(request)
         events = await self._read(request, key)
-        return JSONResponse({"valid": True, "events": [each.event for each in events]})
+        return ShownJson({"valid": True, "events": [each.event for each in events]})
 
     async def _read(
         self, request: Request, key: ApiKey, lane: Lane = QUEUE_EVENTS

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 import httpx
 
 from producers.authorities import trusting
+from producers.files.cells import printable
 from producers.gateway.signatures import sign
 from producers.outcomes.targets import Target
 
@@ -61,7 +62,7 @@ class Poster:
             event: the CloudEvent; its id is the webhook's, so that a receiver knows a repetition.
             now_s: seconds since 1970, part of the signature.
         """
-        body = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
+        body = printable(json.dumps(event, separators=(",", ":"), ensure_ascii=False)).encode()
         id_ = str(event["id"])
         headers = {
             "Content-Type": MEDIA_TYPE,

@@ -8,7 +8,10 @@ import pytest
 from leasewire.context import Context
 from leasewire.serve import StoreRecords
 from producers.connection import open_publisher
+from producers.gateway.api_keys import Scope
+from producers.gateway.states import STATUSES, SYNCS
 from tests import builders
+from tests.gateway.asking import ask_all, asking
 from tests.small_installation import SmallInstallation, activated
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -138,3 +141,94 @@ def test_one_that_is_not_isolated_hears_names_and_takes_free_ids(start):
     here.say(*events)
     assert f"belongs to source {B}" in here.outcome(events[0])
     assert here.outcome(events[1]).startswith("accepted")
+
+
+def test_no_get_route_tells_a_source_anything_of_another(start):
+    here = start()
+    device = {"mac": builders.mac(41), "serial": "B-SERIAL"}
+    theirs = [
+        activated("SVC-B1", 1, source=B, label="B-LABEL", device=device, plan={"code": "B-PLAN"}),
+        activated("SVC-B2", 42, source=B, router="R2"),
+        activated("SVC-B3", 43, source=B),
+        builders.suspended("SVC-B3", source=B, revision=2),
+        activated("SVC-B4", 44, source=B),
+        builders.cancelled("SVC-B4", source=B, revision=2),
+        activated("SVC-B5", 41, source=B),  # which waits for SVC-B1
+        activated("SVC-B6", 45, source=B, revision=None),  # which is refused
+        builders.event(
+            "cancelled",
+            "SVC-B2",
+            source=B,
+            revision=9,
+            time="2026-11-24T09:15:00Z",
+            effective_at="2027-01-01T00:00:00Z",
+        ),
+    ]
+    here.say(*theirs)
+    here.drain()
+    mine = [
+        activated("SVC-A1", 1, source=A),  # whose address is SVC-B1's
+        builders.mac_changed("SVC-A1", builders.mac(42), source=A, revision=2),
+        activated("SVC-A2", 2, source=A),
+        builders.suspended("SVC-B3", source=A, revision=9),
+        builders.event("moved", "SVC-B2", source=A, revision=9, access={"router": "R1"}),
+        builders.event(
+            "cancelled", "SVC-A2", source=A, revision=9, effective_at="2027-01-01T00:00:00Z"
+        ),
+    ]
+    here.say(*mine)
+    here.drain()
+    services = ["SVC-A1", "SVC-A2", *(f"SVC-B{n}" for n in range(1, 7))]
+    values = {
+        "event_id": [*(each["id"] for each in (*mine, *theirs)), "nothing"],
+        "service_id": [*services, "nothing"],
+        "event_type": [mine[0]["type"], "nothing"],
+        "adapter": ["generic"],
+        "endpoint_id": ["nothing"],
+        "source": [A, B],
+        "cursor": ["latest", "0-0", "0", "1"],
+        "wait": [0],
+        "most": [1],
+        "reason": ["not-owner"],
+        "router": ["R1", "R2"],
+        "status": STATUSES,
+        "sync": SYNCS,
+    }
+    numbers = [41, 43, 44, 45]
+    secrets = [
+        *(f"SVC-B{n}" for n in range(1, 7)),
+        *("B-LABEL", "B-SERIAL", "B-PLAN", B),
+        *(builders.mac(n) for n in numbers),
+        *(builders.ipv4(n) for n in [42, *numbers]),
+        *(each["id"] for each in theirs),
+    ]
+    said = [raw for raw in mine if "SVC-B" in raw["subject"]]
+    asked, refused, nothing = {}, {}, {}
+    context = Context(here.inventory_path, redis_url=here.server.url)
+    with asking(context, Scope.PUBLISH, Scope.READ, sources=[A]) as client:
+        asked_all = list(ask_all(client, values))
+    context.store.client.close()
+    for path, given, query, answer in asked_all:
+        assert answer.status_code < 500, (path, answer.text)
+        asked[path] = asked.get(path, 0) + answer.is_success
+        text = answer.text
+        for word in (*given.values(), *query.values()):  # what was asked is no news
+            text = text.replace(str(word), "…") if not answer.is_success else text
+        # What it said itself it may read: of which service, and of what type, its own event was.
+        for raw in said:
+            text = text.replace(f'"service":"{raw["data"]["service_id"]}"', "")
+            text = text.replace(raw["subject"], "")
+        told = [word for word in secrets if word in text]
+        assert told == [], (path, given, query, text)
+        if path.startswith(("/v1/services/{", "/v1/events/{")):
+            (name,) = given.values()
+            if name in secrets:
+                refused[path, tuple(query.items()), name] = (answer.status_code, text)
+            elif name == "nothing":
+                nothing[path, tuple(query.items())] = (answer.status_code, text)
+    for (path, query, name), answer in refused.items():
+        assert answer == nothing[path, query], f"that there is {name} is told by {path}"
+    # Of operators alone; and of webhooks, of which there is none here.
+    dark = {"/v1/dead-letters", "/v1/holds", "/v1/hooks/{adapter}/{endpoint_id}"}
+    assert {path for path, count in asked.items() if not count} == dark
+    assert refused
