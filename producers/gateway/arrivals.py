@@ -74,9 +74,9 @@ class Arrivals:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                log.warning("gateway.accept_failed", error=str(error), advice=_ADVICE)
                 self._loop.remove_reader(self._listener)
                 self._pause = self._loop.call_later(_PAUSE_S, self._begin)
+                log.warning("gateway.accept_failed", error=str(error), advice=_ADVICE)
                 return
             caller.setblocking(False)  # noqa: FBT003 - as above
             self._since[caller] = monotonic()

@@ -192,6 +192,7 @@ def test_without_a_descriptor_callers_wait_and_the_log_says_so(gateway):
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     url = httpx.URL(gateway.url)
+    assert gateway.client().get("/healthz").is_success  # it has begun, and has what it needs
     with structlog.testing.capture_logs() as lines, socket.socket() as connection:
         connection.settimeout(10)
         free = os.dup(connection.fileno())
