@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test restarts test-fast e2e-all chaos bench bench-large bench-plot lint fmt schemas lock clean
+.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot lint fmt schemas lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -52,6 +52,12 @@ e2e-all: $(READY) ## the end-to-end tests once per transport and menu of entries
 chaos: $(READY) ## everything goes wrong at once, and what must hold then (SEED=, MINUTES=)
 	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 	PUT_BACK=all $(BIN)/python -m pytest -n 2 -q tests/faults/test_put_back.py
+
+floods: $(READY) ## how long callers of the gateway wait while others flood it (some minutes)
+	$(BIN)/python -m tests.gateway.floods
+
+attacks: $(READY) ## attack a gateway of its own, and print what comes of each attack
+	$(BIN)/python -m tests.gateway.attacks
 
 bench: $(READY) $(CLIENTS) ## how fast it is, against peers in the same run (under 10 minutes)
 	$(BIN)/python -m benchmarks

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import typer
 from redis import RedisError
@@ -299,7 +300,7 @@ def _document(target: Target, state: dict[str, str]) -> dict[str, Any]:
     return without_nothing(
         {
             "target": target.name,
-            "url": target.url,
+            "url": urlsplit(target.url)._replace(query="").geturl(),  # keys stand there
             "sources": list(target.sources),
             "state": "failing" if failing else "well" if "last_at" in state else "nothing yet",
             "failing_since": utc_time(int(state.get("failing_since", 0))),

@@ -28,19 +28,16 @@ BODY_S: Final = 30.0
 ANSWER_S: Final = 30.0
 """As long a caller may read nothing of an answer that does not fit into the socket."""
 MOST_CONNECTIONS: Final = 1000
-MOST_ARRIVING: Final = 256
-"""Connections that are let in at a time, before any of them is heard."""
 MOST_UNFINISHED_BYTES: Final = 16 * 1024 * 1024
 """Of all requests that are not complete yet: a hundred halves of the largest kind."""
 _MOST_UNREAD_BYTES: Final = 8 * 1024 * 1024
 """Of a request that was refused before it was complete: its sender may not look before it ends."""
 _UNFINISHED: Final = "unfinished_bytes"
+MOST_ARRIVING: Final = 4 * MOST_CONNECTIONS
 _SHARE: Final = 4
-"""Of the process's descriptors connections take one in so many: as many more may be on their way
-in, and the rest is its own."""
-
-
-_ENOUGH_FILES: Final = 2 * _SHARE * MOST_CONNECTIONS
+"""Of the process's descriptors connections take one in so many, those that say nothing whole take
+half, and the rest is its own."""
+_ENOUGH_FILES: Final = 2 * MOST_ARRIVING
 
 
 def allow_open_files() -> None:
@@ -56,10 +53,32 @@ def allow_open_files() -> None:
 
 def most_connections() -> int:
     """How many connections may be open at once."""
+    return min(MOST_CONNECTIONS, _open_files() // _SHARE)
+
+
+def most_arriving() -> int:
+    """How many more may be open of which there is no request yet: they cost a descriptor only."""
+    return min(MOST_ARRIVING, _open_files() // 2)
+
+
+def _open_files() -> int:
     now, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if now == resource.RLIM_INFINITY:
-        return MOST_CONNECTIONS
-    return min(MOST_CONNECTIONS, now // _SHARE)
+    return _ENOUGH_FILES if now == resource.RLIM_INFINITY else now
+
+
+def _answer(kind: Kind, words: str) -> bytes:
+    refused = Refused(kind, words)
+    body = json.dumps(refused.document("")).encode()
+    head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+    lines = [STATUS_LINE[refused.status], head.encode(), b"connection: close\r\n\r\n", body]
+    return b"".join(lines)
+
+
+TOO_SLOW: Final = _answer("too-slow", "the request did not arrive in time")
+"""To whom a head or a body is waited for in vain."""
+_HEAD_TOO_LARGE: Final = _answer(
+    "head-too-large", f"a head has at most {MOST_HEAD_BYTES} bytes and {MOST_HEADERS} headers"
+)
 
 
 class _TooMuch(Exception):  # noqa: N818 - says what happened
@@ -110,7 +129,7 @@ class Connection(HttpToolsProtocol):
             return
         self._hold(self._arrived)
         if self._in_head and self._arrived > MOST_HEAD_BYTES:
-            self._refuse("head-too-large", _HEAD_WORDS)
+            self._refuse(_HEAD_TOO_LARGE)
         elif self._unfinished > MOST_UNFINISHED_BYTES:
             self._make_room()
 
@@ -146,7 +165,7 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP, or more of it than may be."""
         if self._too_much:
-            self._refuse("head-too-large", _HEAD_WORDS)
+            self._refuse(_HEAD_TOO_LARGE)
         else:
             super().send_400_response(msg)
 
@@ -207,22 +226,18 @@ class Connection(HttpToolsProtocol):
         if self.pipeline and not self._in_head:
             self._wait(BODY_S)  # it is we who do not read: another request of it comes first
         elif self._arrived:
-            self._refuse("too-slow", "the request did not arrive in time")
+            self._refuse(TOO_SLOW)
         else:
             self.give_up()
 
-    def _refuse(self, kind: Kind, words: str) -> None:
+    def _refuse(self, answer: bytes) -> None:
         """Answer what is no request yet, where nothing is being answered, and hang up."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
         is_silent = cycle is None or (
             cycle.response_complete if self._in_head else not cycle.response_started
         )
         if is_silent:
-            refused = Refused(kind, words)
-            body = json.dumps(refused.document("")).encode()
-            head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-            lines = [STATUS_LINE[refused.status], head.encode(), b"connection: close\r\n\r\n", body]
-            self.transport.write(b"".join(lines))
+            self.transport.write(answer)
         if cycle is not None:
             cycle.disconnected = True
         self.transport.close()
@@ -239,6 +254,3 @@ class Connection(HttpToolsProtocol):
             each.give_up()
         if len(there) > most_connections():
             self.give_up()
-
-
-_HEAD_WORDS: Final = f"a head has at most {MOST_HEAD_BYTES} bytes and {MOST_HEADERS} headers"

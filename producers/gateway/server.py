@@ -5,6 +5,8 @@ Who calls it: `leasewire gateway`, `leasewire up --gateway`, tests.
 
 import socket
 import threading
+from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -12,18 +14,37 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from producers.gateway.connections import (
-    MOST_ARRIVING,
-    Connection,
-    allow_open_files,
-    most_connections,
-)
+from producers.gateway.arrivals import BACKLOG, Arrivals
+from producers.gateway.connections import Connection, allow_open_files
 
 log = structlog.get_logger("gateway")
 
 STOP_S: Final = 20
 """Requests under way may end when it is asked to stop; longer than one waits for Redis."""
 _START_S: Final = 30.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, to which connections come by `Arrivals`."""
+
+    _arrivals: Sequence[Arrivals] = ()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets=[])
+        make = partial(
+            Connection,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._arrivals = [Arrivals(each, make) for each in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in any more, and end."""
+        for each in self._arrivals:
+            each.close()
+        await super().shutdown(sockets)
 
 
 class GatewayServer:
@@ -41,7 +62,7 @@ class GatewayServer:
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         allow_open_files()
-        self._socket = socket.create_server((host, port), family=family)
+        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
         # Connections take it over. Else the body of an answer waits 40 ms for the caller's system
         # to acknowledge its head; asyncio sees to it only where a socket says that it is TCP.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -52,12 +73,10 @@ class GatewayServer:
             server_header=False,
             ws="none",
             http=Connection,
-            # As many are let in beyond the bound: none of them lacks a descriptor.
-            backlog=min(MOST_ARRIVING, most_connections()),
             loop="asyncio",
             timeout_graceful_shutdown=STOP_S,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
 

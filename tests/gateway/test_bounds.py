@@ -88,7 +88,7 @@ def test_a_caller_that_goes_away_is_no_bug(gateway, caplog):
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Type: application/cloudevents+json\r\nContent-Length: 100\r\n\r\n{"
+        "Content-Type: application/cloudevents+json\r\nContent-Length: 10000\r\n\r\n{"
     )
     with structlog.testing.capture_logs() as lines:
         with socket.create_connection((url.host, url.port)) as caller:

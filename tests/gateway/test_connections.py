@@ -1,5 +1,8 @@
 """How much of a head is read, how long a request may take, and what idle connections do."""
 
+import gc
+import json
+import os
 import resource
 import socket
 import time
@@ -7,8 +10,10 @@ from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
+import structlog
 
 from producers.gateway import connections
+from tests import builders
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.redis
@@ -102,11 +107,12 @@ def test_a_head_that_trickles_in_is_not_waited_for(short, gateway):
         eventually(refused, "the gateway hangs up", within_s=connections.HEAD_S * 10)
 
 
-def test_a_body_that_does_not_come_is_answered_408(short, gateway):
+@pytest.mark.parametrize("length", [100, 10_000], ids=["small", "large"])
+def test_a_body_that_does_not_come_is_answered_408(short, gateway, length):
     token = gateway.key().token
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Type: application/cloudevents+json\r\nContent-Length: 100\r\n\r\n{"
+        f"Content-Type: application/cloudevents+json\r\nContent-Length: {length}\r\n\r\n{{"
     )
     with caller(gateway, head.encode()) as connection:
         answer = heard(connection)
@@ -115,7 +121,7 @@ def test_a_body_that_does_not_come_is_answered_408(short, gateway):
 
 
 def test_a_refused_body_is_not_waited_for(short, gateway):
-    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+    head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n{"
     with caller(gateway, head) as connection:
         answer = heard(connection)
         assert answer.startswith(b"HTTP/1.1 401 ")
@@ -130,14 +136,88 @@ def test_a_long_poll_and_an_idle_client_outlive_the_limit_for_heads(short, gatew
         assert answer.json()["outcomes"] == []
 
 
+HALVES = (
+    b"",
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
+    b"POST /v1/hooks/generic/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+    b"POST /v1/holds/x/approve HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+)
+"""What says nothing whole, of which anybody can open thousands."""
+
+
+def test_who_says_nothing_whole_takes_no_connection(gateway):
+    """uvicorn's and asyncio's take a third of a millisecond to make: others waited for them."""
+    with ExitStack() as idle:
+        for n in range(80):
+            idle.enter_context(caller(gateway, HALVES[n % 4]))
+        assert httpx.get(f"{gateway.url}/healthz").is_success
+        made = [each for each in gc.get_objects() if isinstance(each, connections.Connection)]
+        assert sum(each.parser is not None for each in made) <= 1  # of that request
+
+
+def test_a_small_request_may_come_in_pieces(gateway):
+    body = json.dumps(builders.mac_changed()).encode()
+    head = (
+        f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.key().token}\r\n"
+        "Content-Type: application/cloudevents+json\r\nConnection: close\r\n"
+        f"content-length:{len(body)}\r\n\r\n"
+    )
+    sent = head.encode() + body
+    with caller(gateway) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for at in range(0, len(sent), 25):
+            connection.sendall(sent[at : at + 25])
+        assert heard(connection).startswith(b"HTTP/1.1 202 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"HTTP/1.1 400 "),
+        (HALVES[1], b""),
+        (HALVES[2], b""),
+        (HALVES[2].replace(b"1000\r\n", b"1000\r\nExpect: 100-continue\r\n"), b"HTTP/1.1 404 "),
+    ],
+    ids=["TLS", "half a head, then its end", "half a body, then its end", "waits to be asked"],
+)
+def test_what_cannot_become_whole_is_not_waited_for(gateway, sent, answer):
+    with caller(gateway, sent) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        before = time.monotonic()
+        assert heard(connection).startswith(answer)
+        assert time.monotonic() - before < connections.HEAD_S / 2
+
+
+def test_without_a_descriptor_callers_wait_and_the_log_says_so(gateway):
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    url = httpx.URL(gateway.url)
+    assert gateway.client().get("/healthz").is_success  # it has begun, and has what it needs
+    with structlog.testing.capture_logs() as lines, socket.socket() as connection:
+        connection.settimeout(10)
+        free = os.dup(connection.fileno())
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+        try:
+            connection.connect((url.host, url.port))
+            eventually(lambda: lines, "it is said")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert heard(connection).startswith(b"HTTP/1.1 200 ")
+    assert lines[0]["event"] == "gateway.accept_failed"
+    assert "LimitNOFILE" in lines[0]["advice"]
+
+
 def test_idle_connections_make_nobody_wait(gateway, monkeypatch):
-    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(connections, "MOST_ARRIVING", 20)
     client = gateway.client()
     assert client.get("/healthz").is_success
     with ExitStack() as idle:
-        for n in range(60):
-            sent = (b"", b"GET /healthz HTTP/1.1\r\n", b"POST /v1/hooks/generic/x HTTP/1.1\r\n")
-            idle.enter_context(caller(gateway, sent[n % 3]))
+        first, *_ = [idle.enter_context(caller(gateway, HALVES[n % 4])) for n in range(60)]
+        before = time.monotonic()
+        assert heard(first) == b""  # who came first goes
+        assert time.monotonic() - before < connections.HEAD_S / 2
         for _ in range(20):
             before = time.monotonic()
             assert httpx.get(f"{gateway.url}/healthz").is_success
@@ -154,8 +234,9 @@ def test_who_waits_for_an_answer_is_not_turned_away_for_who_is_idle(gateway, mon
     with ExitStack() as those:
         polls = [those.enter_context(caller(gateway, poll.encode())) for _ in range(3)]
         assert httpx.get(f"{gateway.url}/healthz").is_success  # theirs were read before
+        idle = b"POST /v1/holds/x/approve HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n{"
         for _ in range(30):
-            those.enter_context(caller(gateway))
+            those.enter_context(caller(gateway, idle))
         assert all(heard(each).startswith(b"HTTP/1.1 200 ") for each in polls)
 
 

@@ -72,6 +72,15 @@ def test_what_failed_is_listed_and_tried_again_in_a_persons_name(run, deliveries
     assert "Nothing failed." in run("failed", "billing").stdout
 
 
+def test_what_stands_behind_the_path_of_a_target_is_not_shown(run, tmp_path):
+    """Some receivers want their key there."""
+    file = tmp_path / "outcomes.toml"
+    file.write_text(file.read_text().replace("/never-to-be-seen", "/hear?key=never-to-be-seen"))
+    shown = run("targets", "--json").stdout
+    assert json.loads(shown)["targets"][0]["url"] == "https://bss.example.net/hear"
+    assert "never-to-be-seen" not in shown + run("targets").stdout
+
+
 def test_targets_tell_how_they_are_doing(run, deliveries):
     (before,) = json.loads(run("targets", "--json").stdout)["targets"]
     assert (before["state"], before["failed"]) == ("nothing yet", 0)

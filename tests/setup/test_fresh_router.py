@@ -57,6 +57,9 @@ def test_a_fresh_router_is_set_up_in_clear_once_and_known_by_its_certificate_fro
     (row,) = router.rows(CERTIFICATE)
     pin = f'fingerprint = "{row["fingerprint"]}"'
     assert pin in done.out
+    name = "www-ssl" if over == "rest" else "api-ssl"
+    (service,) = [r for r in router.rows("/ip/service") if r["name"] == name and "local" not in r]
+    assert service["tls-version"] == "only-1.2"  # it is new: nobody needs an older one
     write(pin)
     checked = leasewire("routers", "check", "R1")
     assert checked.code == 0, checked

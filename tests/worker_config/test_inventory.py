@@ -170,6 +170,12 @@ def test_a_mistake_in_a_source_is_told_at_its_key(tmp_path, line, told):
     assert f"sources.urn:bss.{told}" in problem
 
 
+def test_no_name_ends_the_line_that_setup_prints_it_in(tmp_path):
+    """What stands behind would be run by whoever pastes the script of `routers setup`."""
+    told = problems(tmp_path, SMALL + 'username = "lw\\n/user/add name=x group=full"\n')
+    assert [line.split(": ")[0] for line in told] == ["routers.tower-7.username"]
+
+
 def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
     told = problems(
         tmp_path,

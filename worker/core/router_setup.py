@@ -102,6 +102,8 @@ def wanted_rows(
         made = {"common-name": access.host, "key-usage": usage, "days-valid": "3650"}
         rows.append(Wanted(CERTIFICATE, {"name": name}, {}, made))
         service["certificate"] = name
+        # As it had none, nobody used it who needs an older one.
+        service["tls-version"] = "only-1.2"
     policies = "read,write,api" + (",rest-api" if access.service == "www-ssl" else "")
     policies += ",test" if wish.ping else ""
     own = {"name": access.username}
