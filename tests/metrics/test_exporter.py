@@ -162,10 +162,9 @@ def test_its_user_of_redis_may_read_all_that_it_tells_and_change_nothing(
     own_valkey, running, tmp_path, monkeypatch
 ):
     (tmp_path / "password").write_text("aSecret-of-Redis-92")
-    (tmp_path / "hook").write_text("whsec_" + "QUJD" * 8)
     (tmp_path / "outcomes.toml").write_text(
         '[targets.billing]\nurl = "http://127.0.0.1:1/"\nsources = ["urn:isp:bss"]\n'
-        'secret_file = "hook"\n'
+        'secret_file = "not-for-who-only-counts"\n'
     )
     monkeypatch.setenv("LEASEWIRE_REDIS_USERNAME", "leasewire-metrics")
     monkeypatch.setenv("LEASEWIRE_REDIS_PASSWORD_FILE", str(tmp_path / "password"))

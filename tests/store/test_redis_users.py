@@ -163,7 +163,6 @@ def test_metrics_read_figures_and_no_secret(server, as_user, quiet_logging, tmp_
         '[targets.here]\nurl = "http://127.0.0.1:9/x"\nsecret_file = "s"\n'
         f'sources = ["{builders.SOURCE}"]\n'
     )
-    (tmp_path / "s").write_text("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     context = context_of("leasewire-metrics", server, tmp_path, monkeypatch)
     with server.client() as admin:
         admin.execute_command("ACL", "LOG", "RESET")
