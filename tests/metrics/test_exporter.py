@@ -14,11 +14,11 @@ import pytest
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as strict_families,
 )
-from redis.exceptions import NoPermissionError
 
 from producers.outcomes.deliveries import Deliveries
 from tests.metrics.conftest import scrape
 from tests.store.secured import set_users
+from worker.errors import StoreRefused
 from worker.store.connection import connect
 from worker.store.store import open_store
 
@@ -188,7 +188,7 @@ def test_its_user_of_redis_may_read_all_that_it_tells_and_change_nothing(
             lambda: client.get("another's"),
             lambda: client.eval("return 1", 0),
         ):
-            with pytest.raises(NoPermissionError):
+            with pytest.raises(StoreRefused, match="o permissions"):
                 what()
 
 
