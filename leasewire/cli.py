@@ -32,6 +32,7 @@ from leasewire import (
     packaged,
     plan,
     publish,
+    redis_logins,
     resync,
     routers,
     schedule,
@@ -119,6 +120,9 @@ app.add_typer(alerts.app, name="alerts")
 app.command("runbook", short_help="Say what to do about a kind of alert.")(packaged.runbook_command)
 app.command("deploy-files", short_help="Write units, users of Redis and more.")(
     packaged.deploy_files_command
+)
+app.command("redis-logins", short_help="Make passwords and users of Redis.")(
+    redis_logins.redis_logins_command
 )
 app.add_typer(claims.app, name="claims")
 app.add_typer(brake.app, name="brake")

@@ -73,7 +73,7 @@ def exporting(context: Context, address: Address) -> Iterator["MetricsServer"]:
     from leasewire.exporter import MetricsServer  # noqa: PLC0415 - an extra
     from leasewire.figures import FiguresReader  # noqa: PLC0415 - goes with it
 
-    reader = FiguresReader(context, targets_of(context))
+    reader = FiguresReader(context, targets_of(context, signing=False))
     try:
         server = MetricsServer(reader, address.host, address.port)
     except (OSError, UnicodeError) as error:  # a host that is no name at all makes the latter

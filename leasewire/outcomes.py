@@ -86,7 +86,7 @@ def targets_command(*, as_json: JsonOption = False, inventory: InventoryOption =
     """
     context = Context(inventory)
     found = []
-    for each in targets_of(context):
+    for each in targets_of(context, signing=False):
         state = _deliveries(context, each.name).state()
         found.append(_document(each, state))
     if as_json:
@@ -199,8 +199,12 @@ def event_of(item: FeedItem, installation: str) -> dict[str, Any]:
     return outcome_event(item.id, installation, document_of(item.outcome))
 
 
-def targets_of(context: Context) -> list[Target]:
+def targets_of(context: Context, *, signing: bool = True) -> list[Target]:
     """The targets of `outcomes.toml`, which stands beside the inventory.
+
+    Args:
+        context: says where that is.
+        signing: False for who sends them nothing, and need not be able to read their secrets.
 
     Raises:
         ConfigurationError: with every mistake in it.
@@ -211,6 +215,7 @@ def targets_of(context: Context) -> list[Target]:
             sources=frozenset(context.inventory.sources),
             environ=environment(),
             on_secret=hide_secret,
+            signing=signing,
         )
     except TargetsError as error:
         raise ConfigurationError(error.problems) from None
@@ -289,7 +294,7 @@ def _deliveries(context: Context, target: str) -> Deliveries:
 
 
 def _named(context: Context, name: str) -> None:
-    known = [each.name for each in targets_of(context)]
+    known = [each.name for each in targets_of(context, signing=False)]
     if name not in known:
         problem = f"there is no target {name}; known are: {', '.join(known) or 'none'}"
         raise ConfigurationError([problem])

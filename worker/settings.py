@@ -70,6 +70,9 @@ class Settings(BaseModel):
     """File with the password: neither in a URL nor in a variable, which tools print."""
     redis_ca_file: Path | None = None
     """PEM file of the authority behind a `rediss://` server; None: those the system trusts."""
+    redis_trusted_network: bool = False
+    """Nobody else hears the way to a `redis://` server, such as an internal network of containers:
+    no start warns of the password on it."""
     key_prefix: str = Field("lw:", pattern=r"^[A-Za-z0-9:_-]{0,64}$")
     """First part of every key, so that one Redis can serve several installations."""
     inventory: Path = Path("routers.toml")
@@ -243,9 +246,11 @@ class Settings(BaseModel):
         """What is unsafe about the way to Redis, though it works; a line each, no secret."""
         found = []
         url, file = urlsplit(self.redis_url), self.redis_password_file
-        if file and url.scheme == "redis" and not _is_here(url.hostname):
+        bare = url.scheme == "redis" and not _is_here(url.hostname)
+        if file and bare and not self.redis_trusted_network:
             found.append(
-                f"{PREFIX}REDIS_URL: the password goes to {url.hostname} unencrypted; use rediss://"
+                f"{PREFIX}REDIS_URL: the password goes to {url.hostname} unencrypted; use "
+                f"rediss://, or {PREFIX}REDIS_TRUSTED_NETWORK=true where nobody else is on the way"
             )
         if parse_qs(url.query).get("ssl_cert_reqs", ["required"]) != ["required"]:
             found.append(

@@ -46,7 +46,10 @@ class Poster:
     """
 
     def __init__(self, target: Target) -> None:
+        if target.secret is None:
+            raise ValueError("a target without its secret is sent nothing")
         self._target = target
+        self._secret: Final = target.secret
         self._client = httpx.AsyncClient(
             verify=trusting(target.ca_file),
             follow_redirects=False,
@@ -69,7 +72,7 @@ class Poster:
             "User-Agent": "leasewire",
             "webhook-id": id_,
             "webhook-timestamp": str(now_s),
-            "webhook-signature": sign(self._target.secret.get_secret_value(), id_, now_s, body),
+            "webhook-signature": sign(self._secret.get_secret_value(), id_, now_s, body),
         }
         try:
             # Of the whole: a limit on each read would let bytes that trickle in hold us for ever.

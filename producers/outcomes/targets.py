@@ -49,7 +49,7 @@ class Target:
         url: `https://`; `http://` only to this host.
         sources: of whose events it is told.
         states: of which it is told; empty: all.
-        secret: `whsec_…`, with which each webhook is signed.
+        secret: `whsec_…`, with which each webhook is signed; None: not read, as nothing is sent.
         ca_file: authorities that its certificate may come from; None: the system's.
         timeout_s: from the connection to the status of the answer.
     """
@@ -58,7 +58,7 @@ class Target:
     url: str
     sources: tuple[str, ...]
     states: frozenset[str]
-    secret: SecretStr
+    secret: SecretStr | None
     ca_file: Path | None
     timeout_s: float
 
@@ -87,6 +87,7 @@ def load_targets(
     sources: frozenset[str],
     environ: Mapping[str, str],
     on_secret: Callable[[str], None] = lambda _: None,
+    signing: bool = True,
 ) -> list[Target]:
     """Read the file; without one there are no targets.
 
@@ -95,6 +96,7 @@ def load_targets(
         sources: that the inventory knows.
         environ: where secrets are looked up.
         on_secret: told each secret, so that logs leave it out.
+        signing: False: read no secret, for who only looks at how targets are doing.
 
     Raises:
         TargetsError: with every mistake.
@@ -120,17 +122,18 @@ def load_targets(
         ca_file = path.parent / said.ca_file if said.ca_file else None
         if ca_file is not None and not ca_file.is_file():
             problems.append(f"{where}.ca_file: there is no file {ca_file}")
-        secret, wrong = _secret(said, path.parent, environ)
+        secret, wrong = _secret(said, path.parent, environ) if signing else (None, "")
         if wrong:
             problems.append(f"{where}{wrong}")
-        on_secret(secret)
+        if secret is not None:
+            on_secret(secret)
         targets.append(
             Target(
                 name=name,
                 url=said.url,
                 sources=tuple(dict.fromkeys(said.sources)),
                 states=frozenset(said.states),
-                secret=SecretStr(secret),
+                secret=None if secret is None else SecretStr(secret),
                 ca_file=ca_file,
                 timeout_s=said.timeout_s,
             )

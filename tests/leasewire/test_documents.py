@@ -92,11 +92,12 @@ def test_links_and_files_of_a_document_are_there(document):
 
 
 def test_the_lab_of_the_compose_file_knows_its_source_and_its_listener():
-    inventory = load_inventory(ROOT / "deploy" / "lab" / "routers.toml")
+    inventory = load_inventory(ROOT / "deploy" / "lab" / "config" / "routers.toml")
     known = frozenset(inventory.sources)
-    (target,) = load_targets(ROOT / "deploy" / "lab" / "outcomes.toml", sources=known, environ={})
+    outcomes = ROOT / "deploy" / "lab" / "config" / "outcomes.toml"
+    (target,) = load_targets(outcomes, sources=known, environ={})
     port = urlsplit(target.url).port
-    assert f'HTTPServer(("127.0.0.1", {port})' in text_of("deploy/lab/listener.py")
+    assert f'HTTPServer(("127.0.0.1", {port})' in text_of("deploy/lab/config/listener.py")
     for source in target.sources:
         assert f"--source {source}" in text_of("README.md")
 

@@ -195,11 +195,10 @@ def test_workers_and_how_old_their_signs_are(world, store, seen):
     assert 40 <= ages["b"] < 60
 
 
-def test_how_far_the_delivery_of_outcomes_is(world, tmp_path, exporter, leasewire):
-    (tmp_path / "secret-of-hook").write_text(leasewire("outcomes", "secret").out)
+def test_how_far_the_delivery_of_outcomes_is(world, tmp_path, exporter):
     (tmp_path / "outcomes.toml").write_text(
         f'[targets.billing]\nurl = "http://127.0.0.1:1/"\nsources = ["{SOURCE}"]\n'
-        'secret_file = "secret-of-hook"\n'
+        'secret_file = "not-for-who-only-counts"\n'
     )
     context = Context(tmp_path / "routers.toml")
     deliveries = Deliveries(context.store.client, context.settings.key_prefix, "billing")

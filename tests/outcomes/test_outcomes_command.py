@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from leasewire import cli
-from producers.gateway.signatures import new_secret
 from producers.outcomes.deliveries import Deliveries, Undelivered
+from producers.outcomes.targets import load_targets
 from tests import builders
 from worker.errors import ConfigurationError
 
@@ -34,7 +34,6 @@ def run(quiet_logging, valkey, prefix, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LEASEWIRE_REDIS_URL", valkey.url)
     monkeypatch.setenv("LEASEWIRE_KEY_PREFIX", prefix)
-    monkeypatch.setenv("WEBHOOK_SECRET", new_secret())
 
     def run(*arguments):
         return CliRunner().invoke(cli.app, ["outcomes", *arguments])
@@ -104,6 +103,11 @@ def test_an_unknown_target_is_named_with_those_there_are(run):
     assert "known are: billing" in str(answer.exception)
 
 
-def test_a_secret_is_one_that_the_file_takes(run, monkeypatch):
-    monkeypatch.setenv("WEBHOOK_SECRET", run("secret").stdout.strip())
-    assert run("targets").exit_code == 0
+def test_a_secret_is_one_that_the_file_takes(run, tmp_path):
+    made = run("secret").stdout.strip()
+    (target,) = load_targets(
+        tmp_path / "outcomes.toml",
+        sources=frozenset({builders.SOURCE}),
+        environ={"WEBHOOK_SECRET": made},
+    )
+    assert target.secret.get_secret_value() == made

@@ -3,6 +3,7 @@
 import pytest
 
 from producers.gateway.signatures import new_secret
+from producers.outcomes.posting import Poster
 from producers.outcomes.targets import TargetsError, load_targets
 
 BSS = "urn:isp:bss"
@@ -52,6 +53,15 @@ def test_a_secret_may_stand_in_a_file(tmp_path):
     text = GOOD.replace('secret_env = "SECRET"', 'secret_file = "key"')
     (target,), _ = loaded(tmp_path, text)
     assert target.secret.get_secret_value().startswith("whsec_")
+
+
+def test_who_sends_nothing_reads_no_secret(tmp_path):
+    (tmp_path / "outcomes.toml").write_text(GOOD)
+    known = frozenset({BSS})
+    (target,) = load_targets(tmp_path / "outcomes.toml", sources=known, environ={}, signing=False)
+    assert (target.name, target.secret) == ("billing", None)
+    with pytest.raises(ValueError, match="without its secret"):
+        Poster(target)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,17 @@ from leasewire.serve import serving
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
 from producers.gateway.api_keys import ApiKeys, Scope
+from producers.gateway.signatures import new_secret
+from producers.outcomes.courier import GIVE_UP_MS
+from producers.outcomes.redis_keys import DEAD_MOST
 from tests import builders
 from tests.brake.floor import Floor
 from tests.hooks.conftest import HOOKS, INVENTORY, PATH, SECRET, Desk
 from tests.hooks.vendors import SPLYNX_MODEL, running_vendor, uisp_event, uisp_service
+from tests.outcomes.conftest import Post
+from tests.outcomes.receiver import Receiver
 from tests.store.secured import set_users
+from tests.waiting import eventually
 from worker.core.outcome import DeadLetter
 from worker.store.records import ServiceCommit
 from worker.store.store import open_store
@@ -163,7 +169,6 @@ def test_metrics_read_figures_and_no_secret(server, as_user, quiet_logging, tmp_
         '[targets.here]\nurl = "http://127.0.0.1:9/x"\nsecret_file = "s"\n'
         f'sources = ["{builders.SOURCE}"]\n'
     )
-    (tmp_path / "s").write_text("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     context = context_of("leasewire-metrics", server, tmp_path, monkeypatch)
     with server.client() as admin:
         admin.execute_command("ACL", "LOG", "RESET")
@@ -241,6 +246,45 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
             admin.config_set("maxmemory", admin.info("memory")["used_memory"])
             full = client.post("/v1/events", json=builders.activated(id_="e-9"))
             assert full.status_code == 503
+        assert admin.acl_log() == []
+
+
+def test_a_delivery_may_read_the_feed_and_keep_how_far_it_is(server, as_user):
+    outcomes = as_user("leasewire-outcomes")
+    wanted = [
+        *EVERYWHERE,
+        ("HGETALL", "lw:gateway:keys"),
+        ("GET", "lw:gateway:hash-secret"),
+        ("HGET", JOURNAL, "first"),
+        ("HSETNX", JOURNAL, "mine", "{}"),
+        ("LPUSH", "lw:events", "x"),
+        ("GET", "lw:record:SVC-1"),
+        ("HGETALL", "lw:dead"),
+        ("XADD", "lw:feed:live:x", "*", "a", "b"),
+        ("SET", "lw:feed:last", "x"),
+        ("DEL", "lw:feed:gone"),
+        ("EVALSHA", "0" * 40, "0"),
+    ]
+    assert [each for each in wanted if not is_denied(outcomes, *each)] == []
+    secret = new_secret()
+    with server.client() as admin, Receiver(secret) as receiver:
+        admin.flushall()
+        admin.execute_command("ACL", "LOG", "RESET")
+        said = Post(open_store(admin, PREFIX), admin, PREFIX)
+        post = Post(open_store(outcomes, PREFIX), outcomes, PREFIX)
+        many = {str(number): number for number in range(DEAD_MOST)}
+        admin.zadd("lw:webhook:bss:dead:by-time", many)
+        receiver.answers = lambda event: (400 if event["data"]["event"] == "e-2" else 200, {})
+        with post.delivering(post.target(receiver.port, secret, sources=(builders.SOURCE,))):
+            said.say(1, 2, 3, source=builders.SOURCE)
+            eventually(lambda: receiver.events() == ["e-1", "e-3"], "others go on")
+            receiver.clock = post.clock
+            post.clock.ahead_ms += GIVE_UP_MS + 60_000
+            eventually(lambda: post.deliveries().state()["dead"] == "1", "it is kept")
+            receiver.answers = lambda _: (200, {})
+            (undelivered,) = post.deliveries().dead()
+            assert post.deliveries().replay([undelivered.id], post.clock(), "{}") == 1
+            eventually(lambda: "e-2" in receiver.events(), "it is tried again")
         assert admin.acl_log() == []
 
 

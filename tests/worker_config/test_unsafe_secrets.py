@@ -18,8 +18,8 @@ def secret(tmp_path):
     return file
 
 
-def doubts(secret, url):
-    given = {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(secret)}
+def doubts(secret, url, **more):
+    given = {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(secret)} | more
     return Settings.load({f"LEASEWIRE_{name}": value for name, value in given.items()}).doubts
 
 
@@ -41,6 +41,15 @@ def test_the_way_to_redis(secret, url, words):
     found = doubts(secret, url)
     assert len(found) == bool(words)
     assert all(words in each and "aSecret" not in each for each in found)
+
+
+def test_a_network_that_somebody_trusts_by_name_is_no_doubt(secret):
+    trusted = {"REDIS_TRUSTED_NETWORK": "true"}
+    assert doubts(secret, "redis://valkey/0", **trusted) == []
+    (words,) = doubts(secret, "redis://valkey/0", REDIS_TRUSTED_NETWORK="false")
+    assert "LEASEWIRE_REDIS_TRUSTED_NETWORK" in words
+    (words,) = doubts(secret, "rediss://valkey/0?ssl_cert_reqs=none", **trusted)
+    assert "ssl_cert_reqs" in words
 
 
 def test_a_password_that_every_user_may_read(secret):

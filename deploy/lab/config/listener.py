@@ -1,6 +1,6 @@
 """Shows the outcomes that are delivered in the lab; without TLS they do not leave their host.
 
-docker compose exec outcomes python /etc/leasewire/listener.py
+docker compose exec outcomes python /etc/leasewire/config/listener.py
 """  # noqa: INP001 - a script
 
 import json
@@ -14,7 +14,8 @@ class Listener(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Show what was delivered."""
         event = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        sys.stdout.write(f"{event['type']} {event['data']['event']}\n")
+        # A trial of `leasewire outcomes test` is of no event.
+        sys.stdout.write(f"{event['type']} {event['data'].get('event', event['id'])}\n")
         sys.stdout.flush()
         self.send_response(204)
         self.end_headers()
