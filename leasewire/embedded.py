@@ -17,7 +17,6 @@ from redis.retry import Retry
 
 from leasewire.host_memory import memory_here
 from worker.errors import ConfigurationError
-from worker.store.connection import StoreClient, connect
 
 _START_TIMEOUT_S = 10.0
 _POLL_S = 0.01
@@ -82,9 +81,9 @@ class EmbeddedServer:
         """Whether the process that was started here is there still."""
         return self._process is not None and self._process.poll() is None
 
-    def client(self) -> StoreClient:
+    def client(self) -> redis.Redis:
         """A new client of this server; texts are decoded."""
-        return connect(self.url)
+        return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True)
 
     def start(self) -> None:
         """Start the server and wait until it answers with its data loaded.

@@ -308,7 +308,15 @@ def one(words):
 
 WRITES = {
     *("demo", "init", "simulator", "up", "worker", "gateway", "metrics"),
-    *("backup", "restore", "deploy-files", "outbox relay", "outcomes deliver", "outcomes replay"),
+    *(
+        "backup",
+        "restore",
+        "deploy-files",
+        "redis-logins",
+        "outbox relay",
+        "outcomes deliver",
+        "outcomes replay",
+    ),
     *("alerts deliver", "alerts test", "alerts mute", "alerts unmute", "alerts dismiss"),
     *("keys create", "keys revoke", "services restore", "routers hold", "routers release"),
     *("dead-letters replay", "brake approve", "brake reject", "brake expect"),

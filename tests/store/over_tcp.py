@@ -38,3 +38,6 @@ class ServerOverTcp(EmbeddedServer):
         self.port = 0
         super().start()
         self.port = open_port(self)
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url, decode_responses=True)

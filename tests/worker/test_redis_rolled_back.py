@@ -126,7 +126,7 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
         execute(pipe, **given)
         raise redis.ConnectionError("the answer was lost")
 
-    signs = Signs(here.client, here.store.keys)
+    signs = Signs(here.store.client, here.store.keys)
     assert signs.give("w") is Seen.SAME
     assert signs.give("w") is Seen.SAME
     with monkeypatch.context() as patched:
@@ -140,4 +140,4 @@ def test_a_sign_whose_answer_was_lost_is_no_loss(here, monkeypatch):
     here.client.delete(here.store.keys.sign("w"))
     assert signs.give("w") is Seen.ROLLED_BACK
     # another process of that name, as in a container
-    assert Signs(here.client, here.store.keys).give("w") is Seen.SAME
+    assert Signs(here.store.client, here.store.keys).give("w") is Seen.SAME

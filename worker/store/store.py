@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final, cast
 
+import redis
+
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
 from worker.store.brake import Brake
@@ -109,8 +111,9 @@ class Store:
             channel.parse_response(timeout=_ANSWER_S)
 
 
-def open_store(client: StoreClient, prefix: str, lease_ms: int = 30_000) -> Store:
+def open_store(plain: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store:
     """Put the store together over a client whose replies are decoded."""
+    client = StoreClient(connection_pool=plain.connection_pool)
     keys, scripts = Keys(prefix), Scripts(client)
     records = Records(client, scripts, keys)
     feed = Feed(client, scripts, keys)
