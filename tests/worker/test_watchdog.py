@@ -5,6 +5,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.runtime.watchdog import EVERY_S, Watchdog
+from worker.store.connection import connect
 
 pytestmark = pytest.mark.redis
 
@@ -118,7 +119,7 @@ def test_one_that_was_told_to_end_may_finish_what_it_has(watched):
 def test_while_redis_is_away_nobody_is_to_blame(own_valkey):
     ended = []
     clock = Time()
-    with own_valkey.client() as client:
+    with connect(own_valkey.url) as client:
         client.set_retry(Retry(NoBackoff(), 0))
         client.lpush("q1", "message")
         dog = dog_of(client, ["q1"], clock, ended)
