@@ -22,20 +22,11 @@ def test_what_puts_it_back_is_a_piece_of_the_code_of_now(name):
 
 @pytest.mark.redis
 @pytest.mark.router
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", BUGS if os.environ.get("PUT_BACK") == "all" else [*BUGS][:1])
 def test_it_is_found(name):
     test = f"{BUGS[name].file}::{BUGS[name].test}"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "--timeout=60",
-        "-p",
-        "tests.faults.mutant",
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.faults.mutant"]
     ran = subprocess.run(
         [*command, "-p", "no:cacheprovider", "-o", "addopts=", test],
         env={**os.environ, "MUTANT": name},
