@@ -36,21 +36,8 @@ local function begin(key)
   return begun
 end
 
-local function take(key)
-  local body = redis.call('HGET', KEYS[1], key)
-  if not body then
-    redis.call('ZREM', KEYS[2], key)
-    return false
-  end
-  redis.call('ZADD', KEYS[2], mine_until, key)
-  taken[#taken + 1] = key
-  taken[#taken + 1] = body
-  taken[#taken + 1] = begin(key)
-  return true
-end
-
--- As `take` of each, with as few commands as for one.
-local function take_all(keys)
+-- Takes those that are there, with as few commands for many as for one; returns whether any is.
+local function take(keys)
   local due, first_tries, gone = {}, {}, {}
   local bodies, tries = call_many('HMGET', KEYS[1], keys), call_many('HMGET', KEYS[4], keys)
   for i, key in ipairs(keys) do
@@ -74,17 +61,18 @@ local function take_all(keys)
   call_many('ZREM', KEYS[2], gone)
   call_many('ZADD', KEYS[2], due)
   call_many('HSET', KEYS[4], first_tries)
+  return #due > 0
 end
 
 local carried = {}
 for i = 4, #ARGV do
   local due = tonumber(redis.call('ZSCORE', KEYS[2], ARGV[i]) or nil)
-  local there = due and (due > now or take(ARGV[i]))
+  local there = due and (due > now or take({ ARGV[i] }))
   carried[#carried + 1] = there and -1 or begin(ARGV[i])
 end
 local due = again and redis.call('ZRANGEBYSCORE', KEYS[2], mine_until, mine_until)
   or redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', whole(now), 'LIMIT', 0, most)
-take_all(due)
+take(due)
 if not again and (#taken > 0 or #carried > 0) then
   redis.call('SET', KEYS[6], mine_until, 'PX', tonumber(ARGV[2]))
 end
