@@ -41,13 +41,12 @@ def kinds() -> list[str]:
     many = [
         *(keys.record("*"), keys.history("*"), keys.recent("*"), keys.outcome("*")),
         *(keys.source("*"), *keys.losses("*"), keys.manifest("*"), keys.imported("*")),
-        *(keys.feed("*", bulk=True), keys.feed("*", bulk=False)),
-        *(*keys.router_block("*"), keys.router_troubles("*"), keys.router_full_read("*")),
+        *(keys.feed("bulk:*"), keys.feed("live:*")),
+        *keys.router("*"),
         *(keys.watched("*"), keys.told("*"), "seen:*"),
-        *(*keys.fleet_block(), *keys.reports_block()),
+        *(*keys.fleet, *keys.reports),
     ]
-    # a prefix alone, such as `record_prefix`, is no key
-    return sorted({each for each in (*one_each, *journals, *many) if not each.endswith(":")})
+    return sorted({*one_each, *journals, *many})
 
 
 def kind_of(key: str, known: Iterable[re.Pattern[str]], prefix: str = PREFIX) -> str:

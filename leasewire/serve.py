@@ -54,6 +54,7 @@ def serving(
     """
     settings, store = context.settings, context.store
     store.check_server()
+    store.check_kinds(context.inventory.routers, context.inventory.sources)
     with ExitStack() as stack:
         publisher = stack.enter_context(context.publisher())
         client = stack.enter_context(

@@ -256,7 +256,7 @@ class Installation:
         """
         if any(self.store.journal.depth(lane) for lane in ("events", "bulk")):
             return False
-        blocks = [self.store.keys.router_block(router) for router in routers or self.control]
+        blocks = [self.store.keys.router(router) for router in routers or self.control]
         # one question for all: whoever waits takes no processor time from what is waited for
         if self.client.exists(*(block.marks for block in blocks)):
             return False
@@ -273,7 +273,7 @@ class Installation:
             left = {r: self.store.views.router(r) for r in self.control}
             waiting = {r: self.store.views.router_waiting(r) for r in self.control}
             journal = self.store.journal.depth("events")
-            blocks = {r: self.store.keys.router_block(r) for r in self.control}
+            blocks = {r: self.store.keys.router(r) for r in self.control}
             notes = {r: self.client.hgetall(block.inflight) for r, block in blocks.items()}
             words = f"{error}: journal {journal}, {left}, waiting {waiting}, in flight {notes}"
             raise AssertionError(words) from None

@@ -219,7 +219,7 @@ class SmallInstallation:
 
     def block(self, router: str) -> RouterKeys:
         """The keys of a router."""
-        return self.store.keys.router_block(router)
+        return self.store.keys.router(router)
 
 
 def activated(

@@ -72,7 +72,7 @@ def test_a_full_pool_with_such_a_name_is_reported_and_holds_up_nobody(small):
     small.say(activated())
     small.drain()
     change = mac_changed(mac=mac(2))
-    small.client.sadd(small.store.keys.reports_block()[2], "R1")
+    small.client.sadd(small.store.keys.reports.asked, "R1")
     small.say(change)
     small.drain("R1")
     assert small.outcome(change).startswith("applied")

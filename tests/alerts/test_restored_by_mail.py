@@ -62,7 +62,7 @@ def seen_again(leasewire, world):
     """The router is released, and still is down."""
     assert leasewire("routers", "release", "R1").code == 0
     store = world.context.store
-    store.client.delete(store.keys.router_block("R1").state)  # it is time to try it again
+    store.client.delete(store.keys.router("R1").state)  # it is time to try it again
     world.converge.run("R1")
     lasted(world)
 

@@ -67,7 +67,7 @@ class Floor(Desk):
     def converge(self, router="R1"):
         """Every due mark is confirmed, as a pass would that found all as wanted."""
         while True:
-            self.store.client.delete(self.store.keys.router_block(router).rung)
+            self.store.client.delete(self.store.keys.router(router).rung)
             acquired = self.store.routers.acquire(router, "pass", 500)
             ends = [
                 confirmed(Look(mark, router, entry, None), acquired.now_ms)

@@ -35,7 +35,7 @@ def test_what_was_written_before_is_gone_and_what_is_older_than_a_minute_goes_on
     floor.cancel("S0")
     floor.converge()
     floor.cancel("S1")
-    lost = floor.store.keys.router_block("R1").lost
+    lost = floor.store.keys.router("R1").lost
     client.zincrby(lost, -61_000, "S1")
     floor.cancel(*ids(7)[2:])
     assert floor.held() == {"S2", "S3", "S4", "S5", "S6"}
@@ -46,7 +46,7 @@ def test_what_was_lost_an_hour_ago_does_not_count(floor, client):
     floor.activate(ids(20))
     floor.cancel(*ids(5))
     floor.converge()
-    lost = floor.store.keys.router_block("R1").lost
+    lost = floor.store.keys.router("R1").lost
     for service in ids(5):
         client.zincrby(lost, -3_600_000, service)
     floor.cancel("S5")
@@ -144,7 +144,7 @@ def test_who_was_resumed_before_the_limit_was_passed_is_not_kept_suspended(floor
 
 def test_only_losses_of_the_last_hour_are_remembered(floor, client):
     floor.activate(ids(20))
-    block = floor.store.keys.router_block("R1")
+    block = floor.store.keys.router("R1")
     floor.cancel(*ids(3))
     for service in ids(3):
         client.zincrby(block.lost, -3_600_001, service)
@@ -198,7 +198,7 @@ def test_a_held_mark_rings_for_nobody(floor, client):
     floor.activate(ids(20))
     floor.cancel(*ids(8))
     floor.converge()
-    client.delete(floor.store.keys.router_block("R1").rung)
+    client.delete(floor.store.keys.router("R1").rung)
     assert floor.store.routers.sweep(0).routers == []
 
 

@@ -66,7 +66,7 @@ def test_an_edited_tag_is_no_orphan_and_no_lost_row(here):
     here.drain()
     (row,) = commented(here, "SVC-9")
     here.r["R1"].set_row(LEASES, row[".id"], {"comment": "leasewire:acme:SVC-9:VIP"})
-    here.client.sadd(here.store.keys.reports_block()[2], "R1")
+    here.client.sadd(here.store.keys.reports.asked, "R1")
     here.drain()
     report = here.store.full_reads.last("R1").document
     assert report["orphans"] == 0

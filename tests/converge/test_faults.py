@@ -140,7 +140,7 @@ def test_services_that_are_given_up_try_anew_with_their_next_event(small, monkey
     passes(small)
     assert small.outcome(change).startswith("applied")
     assert small.rows("R1")[0]["mac-address"] == mac(8)
-    left = small.client.hkeys(small.store.keys.router_troubles("R1"))
+    left = small.client.hkeys(small.store.keys.router("R1").troubles)
     assert {*left} <= {"setup", "misfits"}
 
 
@@ -183,11 +183,11 @@ def test_what_is_no_services_fault_is_tried_again_and_gives_nobody_up(small, mon
 def test_a_router_whose_troubles_cannot_be_read_is_free_again(small):
     event = activated()
     small.say(event)
-    small.client.hset(small.store.keys.router_troubles("R1"), "lacks:pool", "not a time")
+    small.client.hset(small.store.keys.router("R1").troubles, "lacks:pool", "not a time")
     small.converge.run("R1")
     assert state(small).cause == "internal-error"
     assert not small.client.exists(small.block("R1").lease)
-    small.client.delete(small.store.keys.router_troubles("R1"))
+    small.client.delete(small.store.keys.router("R1").troubles)
     passes(small)
     assert small.outcome(event).startswith("applied")
     assert alerts(small) == []
@@ -220,7 +220,7 @@ def test_a_report_that_fails_holds_up_no_service(small, monkeypatch):
     passes(small)
     failing(monkeypatch, small.store.full_reads.__class__, "save_pools", lambda *_: True)
     change = mac_changed(mac=mac(2))
-    small.client.sadd(small.store.keys.reports_block()[2], "R1")
+    small.client.sadd(small.store.keys.reports.asked, "R1")
     small.say(change)
     small.converge.run("R1")
     assert small.outcome(change).startswith("applied")

@@ -68,7 +68,7 @@ def leases(world, service="SVC-1"):
 
 
 def report(world):
-    world.client.sadd(world.store.keys.reports_block()[2], "R1")
+    world.client.sadd(world.store.keys.reports.asked, "R1")
     world.drain("R1")
     return world.store.full_reads.last("R1").document["drift"]
 

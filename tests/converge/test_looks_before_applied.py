@@ -34,7 +34,7 @@ def again(revision, number=101, kind="snapshot"):
 
 
 def report(world):
-    world.client.sadd(world.store.keys.reports_block()[2], "R1")
+    world.client.sadd(world.store.keys.reports.asked, "R1")
     world.converge.run("R1")
 
 
@@ -48,7 +48,7 @@ def restart(world, seconds=7200):
     """The router boots; and it is much later by Redis's clock."""
     world.r["R1"].reboot()
     world.sessions.close_all()
-    key = world.store.keys.router_full_read("R1")
+    key = world.store.keys.router("R1").full_read
     booted = int(world.client.hget(key, "booted"))
     world.client.hset(key, "booted", booted - seconds * 1000)
 

@@ -48,7 +48,7 @@ class Passes:
         return [(each.service_id, each.reason) for each in self.here.store.views.dead_letters()]
 
     def slow(self):
-        return known_of(self.here.client.hgetall(self.here.store.keys.router_troubles("R1"))).slow
+        return known_of(self.here.client.hgetall(self.here.store.keys.router("R1").troubles)).slow
 
 
 @pytest.fixture

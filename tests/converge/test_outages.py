@@ -47,7 +47,7 @@ def test_a_reboot_is_told_to_nobody(world, passes):
     (drained,) = named(passes.run(), "router.drained")
     assert (drained["services"], drained["operations"]) == (1, 1)
     assert state(passes).state == "up"
-    assert passes.store.client.get(passes.store.keys.router_state("R1")) is None
+    assert passes.store.client.get(passes.store.keys.router("R1").state) is None
     assert passes.store.alerts.open() == []
     assert told(passes) == []
 
@@ -87,7 +87,7 @@ def test_one_service_whose_write_is_lost_opens_nothing(world, passes):
     assert passes.store.alerts.open() == []
     passes.run(2)
     assert {passes.state(event) for event in [cancelled, *suspended]} == {"applied"}
-    assert passes.store.client.get(passes.store.keys.router_state("R1")) is None
+    assert passes.store.client.get(passes.store.keys.router("R1").state) is None
 
 
 def test_a_router_that_lets_in_and_cannot_be_read_stays_open(world, passes):

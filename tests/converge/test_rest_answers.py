@@ -99,7 +99,7 @@ def test_a_login_that_worked_is_tried_again_before_anybody_is_called(world, pass
     assert passes.store.alerts.open() == []
     passes.run()
     assert passes.state(event) == "applied"
-    assert passes.store.client.get(passes.store.keys.router_state("R1")) is None
+    assert passes.store.client.get(passes.store.keys.router("R1").state) is None
 
 
 def test_refused_twice_and_seconds_apart_it_calls_a_person(world, passes, applied):

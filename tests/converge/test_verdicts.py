@@ -39,7 +39,7 @@ class Passes:
         self.world = world
         self.caplog = caplog
         self.store = world.context.store
-        self.block = self.store.keys.router_block("R1")
+        self.block = self.store.keys.router("R1")
         self.converge = world.converge
         if limits:
             c = world.converge
@@ -59,7 +59,7 @@ class Passes:
         return [fields | {"level": level} for level, fields in said]
 
     def troubles(self):
-        return known_of(self.store.client.hgetall(self.store.keys.router_troubles("R1")))
+        return known_of(self.store.client.hgetall(self.store.keys.router("R1").troubles))
 
     def state(self, event):
         key = event_key(event["source"], event["id"])

@@ -92,7 +92,7 @@ def no_journal() -> None:
 
 def confirm_without_the_stamp() -> None:
     """A look ends as it began, whatever was marked meanwhile."""
-    _rewrite("conclude", "or not mine", "")
+    _rewrite("conclude", " or get(router.marks, s.service) ~= s.stamp", "")
 
 
 def claims_outside_the_script() -> None:
@@ -102,7 +102,7 @@ def claims_outside_the_script() -> None:
     def broken(
         self: Routers, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
     ) -> list[list[tuple[str, str]] | None]:
-        key = self._keys.router_block(router).claims
+        key = self._keys.router(router).claims
         held = {claim: json.loads(text) for claim, text in self._client.hgetall(key).items()}
         answers = [
             [

@@ -185,7 +185,7 @@ class Chaos(Harness):
 
     def look_at_all(self, router: str) -> None:
         """A person lets a router be rebuilt."""
-        services = self.store.keys.router_block(router).services
+        services = self.store.keys.router(router).services
         try:
             now_ms = self.store.records.now_ms()
             self.store.full_reads.approve(router, "a person", now_ms)
@@ -295,7 +295,7 @@ class Chaos(Harness):
         if any(self.store.journal.depth(lane) for lane in ("events", "bulk")):
             return False
         for router in self.control:
-            block = self.store.keys.router_block(router)
+            block = self.store.keys.router(router)
             waiting = self.store.views.router_waiting(router)
             held = {each for each, why in waiting.items() if why["reason"] == "claim-held"}
             notes = self.client.hvals(block.inflight)
@@ -405,7 +405,7 @@ class Chaos(Harness):
         """Alerts that are open though their reason is over, and those that nobody began."""
         estate.fill_odd_pool(self.control[estate.ODD])
         deadline = time.monotonic() + within_s
-        looked, due, _ = self.store.keys.reports_block()
+        looked, due, _ = self.store.keys.reports
         self.client.zadd(due, dict.fromkeys(self.control, 0), xx=True)
         while True:
             self.start_ended()
@@ -431,7 +431,7 @@ class Chaos(Harness):
     def _unrest(self) -> list[str]:
         found = [f"{self.store.journal.depth('events')} events in the journal"]
         for router in self.control:
-            block = self.store.keys.router_block(router)
+            block = self.store.keys.router(router)
             marks, notes = self.client.hkeys(block.marks), self.client.hgetall(block.inflight)
             if marks or notes:
                 waiting, state = self.store.views.router_waiting(router), self.store.views.router

@@ -73,7 +73,7 @@ class Harness(Installation):
         worker.process.kill()
         worker.process.wait()
         for router in self.control:
-            block = self.store.keys.router_block(router)
+            block = self.store.keys.router(router)
             self.in_flight_at_kills |= set(self.client.hkeys(block.inflight))
         worker.process = self.start_process(worker.kind)
 

@@ -21,7 +21,7 @@ _FLAGS: Final[tuple[Callable[[Store], str], ...]] = (
     lambda store: store.keys.canary_claim,
     lambda store: store.keys.alert_look,
     lambda store: store.keys.telling,
-    lambda store: store.keys.reports_block()[0],
+    lambda store: store.keys.reports.look,
 )
 
 
@@ -61,7 +61,7 @@ def _of_router(
     wanted: Mapping[str, Entry],
     besides: frozenset[str],
 ) -> list[str]:
-    block = store.keys.router_block(router)
+    block = store.keys.router(router)
     left: dict[str, object] = {
         "marks": client.hgetall(block.marks),
         "due": dict(client.zrange(block.due, 0, -1, withscores=True)),

@@ -22,7 +22,7 @@ def drifted(world):
 def make_due(world):
     """An hour goes by, and the sweep looks."""
     store = world.context.store
-    look, due, _ = store.keys.reports_block()
+    look, due, _ = store.keys.reports
     store.full_reads.ask(["R1", "R2"], HOUR_MS)
     store.client.delete(look)
     store.client.zadd(due, {"R1": 1})
@@ -78,16 +78,16 @@ def test_router_with_reconcile_auto_is_put_right(edited, world):
 def test_reports_are_spread_and_a_parked_router_is_asked_later(store):
     routers = [f"R{n}" for n in range(100)]
     store.full_reads.ask(routers, HOUR_MS)
-    _, due, asked = store.keys.reports_block()
+    _, due, asked = store.keys.reports
     now_ms = store.records.now_ms()
     scores = [score for _, score in store.client.zrange(due, 0, -1, withscores=True)]
     assert len(scores) == 100
     for quarter in range(4):
         start = now_ms + quarter * HOUR_MS / 4
         assert 10 < sum(start <= score < start + HOUR_MS / 4 for score in scores) < 45
-    store.client.set(store.keys.router_block("R1").rung, "parked")
+    store.client.set(store.keys.router("R1").rung, "parked")
     store.client.zadd(due, {"R1": 1, "R2": 1, "GONE": 1})
-    store.client.delete(store.keys.reports_block()[0])
+    store.client.delete(store.keys.reports.look)
     assert store.full_reads.ask(routers, HOUR_MS) == 1
     assert store.client.smembers(asked) == {"R2"}
     assert store.client.zscore(due, "GONE") is None

@@ -32,7 +32,7 @@ def slow(here, *, is_slow=True):
 
 def surveyed_ms(here, ago_ms=None):
     """When the table was looked through; or have that be so long ago."""
-    key = here.store.keys.fleet_block()[6]
+    key = here.store.keys.fleet.surveyed
     if ago_ms is not None:
         here.client.hset(key, "R1", here.store.records.now_ms() - ago_ms)
     return int(here.client.hget(key, "R1"))
@@ -72,21 +72,21 @@ def test_events_go_on_though_the_daily_look_at_all_rows_takes_too_long(here):
 
 def test_a_report_that_takes_too_long_is_put_off_as_well(here):
     slow(here)
-    here.client.sadd(here.store.keys.reports_block()[2], "R1")
+    here.client.sadd(here.store.keys.reports.asked, "R1")
     here.say(event := builders.mac_changed(revision=2))
     here.drain()
     assert here.outcome(event).startswith("applied")
     assert here.store.views.router("R1").state.state == "up"
     assert open_alerts(here) == ["table-not-read|R1"]
     now_ms = here.store.records.now_ms()
-    due_ms = here.client.zscore(here.store.keys.reports_block()[1], "R1")
+    due_ms = here.client.zscore(here.store.keys.reports.due, "R1")
     assert HOUR_MS - 60_000 < due_ms - now_ms <= HOUR_MS
 
 
 def test_a_router_that_was_restarted_is_looked_through_whatever_it_takes(here):
     """It may have lost its rows: without that look nothing is written."""
     slow(here)
-    here.client.hset(here.store.keys.router_full_read("R1"), "booted", 1)
+    here.client.hset(here.store.keys.router("R1").full_read, "booted", 1)
     here.say(event := builders.mac_changed(revision=2))
     here.drain()
     assert here.outcome(event) == "accepted"

@@ -21,7 +21,7 @@ def served(world, count):
 
 def look_now(world):
     """Whatever the router was parked for: look at it."""
-    block = world.context.store.keys.router_block("R1")
+    block = world.context.store.keys.router("R1")
     world.context.store.client.delete(block.rung)
     world.converge.run("R1")
 
@@ -30,7 +30,7 @@ def restart(world, seconds=7200):
     """The router boots; and it is much later by Redis's clock."""
     world.r1.reboot()
     forget_sessions(world)
-    key = world.context.store.keys.router_full_read("R1")
+    key = world.context.store.keys.router("R1").full_read
     booted = int(world.context.store.client.hget(key, "booted"))
     world.context.store.client.hset(key, "booted", booted - seconds * 1000)
 

@@ -44,7 +44,7 @@ def braked(world):
 
 def passes(world, router="R1"):
     store = world.context.store
-    store.client.delete(store.keys.router_block(router).rung)
+    store.client.delete(store.keys.router(router).rung)
     world.converge.run(router)
 
 
@@ -92,7 +92,7 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
     passes(world)
     store, policy = world.context.store, world.context.inventory.routers["R1"].policy
     world.say(*(builders.cancelled(service, revision=2) for service in IDS[:5]))
-    store.client.delete(store.keys.router_block("R1").rung)
+    store.client.delete(store.keys.router("R1").rung)
     acquired = store.routers.acquire("R1", "token", 100)
     assert len(acquired.marks) == 5
     world.say(builders.cancelled(IDS[5], revision=2))
@@ -147,7 +147,7 @@ def test_after_an_approval_the_hour_begins_anew(braked, leasewire):
     done = leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
     assert done.code == 0, done.err
     store = braked.context.store
-    assert not store.client.exists(store.keys.router_block("R1").lost)
+    assert not store.client.exists(store.keys.router("R1").lost)
     assert not store.client.exists(*store.keys.losses(builders.SOURCE))
 
 

@@ -19,7 +19,7 @@ def activated(n, **given):
 def passes(world, times=2):
     store = world.context.store
     for _ in range(times):
-        store.client.delete(store.keys.router_block("R1").rung)
+        store.client.delete(store.keys.router("R1").rung)
         world.converge.run("R1")
 
 

@@ -158,7 +158,7 @@ class Hostile:
             {WORDS: WORDS},
         ]  # fmt: skip
         small.say(*hostile)
-        small.client.sadd(small.store.keys.reports_block()[2], "R1")
+        small.client.sadd(small.store.keys.reports.asked, "R1")
         small.drain("R1", "R2", "R3", "R4", "R9")
         rows = {row["comment"].split()[0]: row for row in small.rows("R1")}
         changed = rows["leasewire:acme:SVC-6"]

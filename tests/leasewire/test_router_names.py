@@ -21,8 +21,8 @@ TOWER = ("[routers.R1]", "[routers.TOWER]")
 def keys_that_name(world, router):
     store = world.context.store
     found = [key for key in store.client.scan_iter() if f"router:{router}:" in key]
-    for key in store.keys.fleet_block():
-        if key == store.keys.fleet_block()[7]:  # actions remember it
+    for key in store.keys.fleet:
+        if key == store.keys.fleet.actions:  # actions remember it
             continue
         found += [key for field in store.client.hkeys(key) if field == router]
     return found
@@ -90,7 +90,7 @@ def test_rename_moves_everything_and_writes_nothing(world, edited, leasewire):
     done = leasewire("routers", "rename", "R1", "TOWER", "--apply", "--actor", "ada")
     assert done.code == 0, done.err
     assert world.r1.journal() == before
-    assert keys_that_name(world, "R1") == [world.context.store.keys.fleet_block()[2]]
+    assert keys_that_name(world, "R1") == [world.context.store.keys.fleet.aliases]
     fleet = world.context.store.fleet
     assert fleet.serials() == {"TOWER": serial}
     assert "TOWER" in fleet.policies()
@@ -201,7 +201,7 @@ def test_rename_that_was_interrupted_goes_on_when_it_is_called_again(world, edit
     converge.run("TOWER")
     assert world.r1.journal() == before, "nothing was written, so nothing twice"
     assert len(ours(world.r1)) == 120
-    assert keys_that_name(world, "R1") == [store.keys.fleet_block()[2]]
+    assert keys_that_name(world, "R1") == [store.keys.fleet.aliases]
     assert not store.views.router_marked("TOWER")
 
 

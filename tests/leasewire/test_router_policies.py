@@ -28,7 +28,7 @@ def state(world, router="R1"):
 
 def now_due(world, router="R1"):
     """Let the wait of a parked router be over."""
-    world.context.store.client.delete(world.context.store.keys.router_block(router).rung)
+    world.context.store.client.delete(world.context.store.keys.router(router).rung)
 
 
 R1_ON_ALL = ("[routers.R1]\n", '[routers.R1]\ndhcp_server = "all"\n')
@@ -261,7 +261,7 @@ def test_a_few_orphans_are_in_nobodys_way(world):
         },
     )
     store = world.context.store
-    store.client.delete(store.keys.fleet_block()[6])
+    store.client.delete(store.keys.fleet.surveyed)
     world.say(service(30))
     world.converge.run("R1")
     assert len(ours(world.r1)) == 22

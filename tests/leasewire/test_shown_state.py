@@ -142,7 +142,7 @@ def test_routers_are_listed_with_state_backlog_and_last_words(world, leasewire):
 
 
 def test_a_router_is_shown_probing_and_draining(world, leasewire):
-    routers, block = world.context.store.routers, world.context.store.keys.router_block("R1")
+    routers, block = world.context.store.routers, world.context.store.keys.router("R1")
     world.say(A)
     routers.acquire("R1", "aa", 10)
     routers.note_state("R1", "aa", RouterState("unreachable", since_ms=1000, attempts=2))

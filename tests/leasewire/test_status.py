@@ -58,7 +58,7 @@ def whats(document):
 def test_a_long_wait_is_warned_of_as_it_is_alerted(world, workers, status, monkeypatch):
     world.say(activated("SVC-A", server=SERVER, router="R1"))
     why = {"reason": "unknown-server", "detail": "", "since_ms": 0}
-    block = world.context.store.keys.router_block("R1")
+    block = world.context.store.keys.router("R1")
     why["since_ms"] = world.context.store.records.now_ms() - 120_000
     world.context.store.client.hset(block.waiting, "SVC-A", json.dumps(why))
     assert ("warning", "waiting") not in whats(status())
@@ -99,7 +99,7 @@ def test_queues_journal_and_marks_are_counted_with_their_oldest(world, workers, 
     late = store.records.now_ms() - 700_000
     due = f"{store.keys.prefix}journal:events:due"
     store.client.zadd(due, dict.fromkeys(store.client.zrange(due, 0, -1), late))
-    store.client.zadd(store.keys.router_block("R1").due, {"SVC-A": 10**13 + late})
+    store.client.zadd(store.keys.router("R1").due, {"SVC-A": 10**13 + late})
     assert whats(status()) == {("critical", "journal"), ("warning", "marks")}
 
 

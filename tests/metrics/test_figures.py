@@ -155,7 +155,7 @@ def test_routers_by_state(world, store, leasewire, seen):
 def report(world, store):
     """R1's hourly report."""
     store.full_reads.ask(["R1", "R2"], 3_600_000)
-    look, due, _ = store.keys.reports_block()
+    look, due, _ = store.keys.reports
     store.client.delete(look)
     store.client.zadd(due, {"R1": 1})
     assert store.full_reads.ask(["R1", "R2"], 3_600_000) == 1
@@ -239,7 +239,7 @@ def test_services_of_a_router_that_is_only_observed_are_not_called_applied(
 
 
 def test_what_cannot_be_read_is_an_error_and_no_figure(world, store, exporter):
-    waiting = store.keys.router_block("R1").waiting
+    waiting = store.keys.router("R1").waiting
     store.client.hset(waiting, "SVC-1", "no JSON")
     store.routers.mark("R1", ["SVC-1"], 0)
     with exporter(world.context) as url, structlog.testing.capture_logs() as logs:

@@ -10,7 +10,7 @@ def let_pass(store, ms, routers=("R1",)):
     times = [keys.routers_due, keys.workers, *journals]
     flags = [names.journal_rung(keys.prefix, lane) for lane in names.LANES]
     for router in routers:
-        block = keys.router_block(router)
+        block = keys.router(router)
         flags += [block.lease, block.rung]
         times.append(block.due)
         for service, note in client.hgetall(block.inflight).items():
@@ -27,7 +27,7 @@ def set_back(store, ms, routers=("R1",)):
     """As if Redis's clock had been set back by `ms` milliseconds: all that it holds is later."""
     keys = store.keys
     let_pass(store, -ms, routers)
-    reports_look, reports_due, _ = keys.reports_block()
+    reports_look, reports_due, _ = keys.reports
     times = [reports_due, keys.alerts_untold, keys.unseen, keys.manifests, keys.schedule]
     flags = [keys.canary_claim, keys.upkeep, keys.alert_look, keys.telling, reports_look]
     _move(store.client, times, [*flags, *(keys.watched(each) for each in routers)], -ms)

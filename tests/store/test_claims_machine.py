@@ -54,7 +54,7 @@ class Router:
     def __init__(self, client):
         self.client = client
         self.store = open_store(client, f"c{secrets.token_hex(4)}:", lease_ms=600_000)
-        self.block = self.store.keys.router_block("R1")
+        self.block = self.store.keys.router("R1")
 
     def commit(self, service, generation, wanted):
         record = ServiceRecord(service, placements={"R1": Placement(None)})

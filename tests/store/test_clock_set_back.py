@@ -107,7 +107,7 @@ def test_a_worker_that_holds_a_router_goes_on(store, sweep):
     set_back(store, HOURS_MS)
     sweep()
     assert store.routers.renew("R1", "alive", ["S"])
-    assert store.client.pttl(store.keys.router_block("R1").lease) <= LEASE_MS
+    assert store.client.pttl(store.keys.router("R1").lease) <= LEASE_MS
     assert store.routers.acquire("R1", "another", 500) is None
 
 
@@ -122,7 +122,7 @@ def test_a_second_look_is_neither_early_nor_hours_late(store, sweep):
     assert [mark.service_id for mark in taken.marks] == ["S"]
     set_back(store, HOURS_MS)
     sweep()
-    ((_, note),) = store.client.hgetall(store.keys.router_block("R1").inflight).items()
+    ((_, note),) = store.client.hgetall(store.keys.router("R1").inflight).items()
     left = int(note.split("|")[1]) - store.records.now_ms()
     assert left == pytest.approx(2 * LEASE_MS, abs=2000)
 
@@ -181,7 +181,7 @@ def test_what_is_done_now_and_then_is_done_again(store, sweep, sent):
     assert sent == ["events", "bulk", "routers"]  # and nobody takes them
     set_back(store, HOURS_MS)
     sweep()
-    reports_look, reports_due, _ = keys.reports_block()
+    reports_look, reports_due, _ = keys.reports
     for flag in (keys.upkeep, keys.alert_look, keys.telling, reports_look, keys.canary_claim):
         assert store.client.pttl(flag) <= 60_000, flag
     assert store.client.pttl(keys.watched("R1")) <= 21_000

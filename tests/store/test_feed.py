@@ -117,12 +117,12 @@ def fill(client, feed, number):
 
 
 def test_bulk_pushes_out_no_live_event_and_a_reader_is_told_what_it_missed(store, client, say):
-    fill(client, store.keys.feed(BSS, bulk=True), MOST + STEP - 1)
+    fill(client, store.keys.feed(f"bulk:{BSS}"), MOST + STEP - 1)
     say(outcome(1))
-    client.hset(store.keys.feed_gone, store.keys.feed(BSS, bulk=True), "0-0")
+    client.hset(store.keys.feed_gone, store.keys.feed(f"bulk:{BSS}"), "0-0")
     say(outcome(2, bulk=True))
-    assert client.xlen(store.keys.feed(BSS, bulk=True)) == MOST
-    assert client.xlen(store.keys.feed(BSS, bulk=False)) == 1
+    assert client.xlen(store.keys.feed(f"bulk:{BSS}")) == MOST
+    assert client.xlen(store.keys.feed(f"live:{BSS}")) == 1
     with pytest.raises(CursorTooOldError):
         store.feed.read([BSS], f"{STEP - 1}-0", 1)
     assert store.feed.read([BSS], f"{STEP}-0", 1).items[0].id == f"{STEP + 1}-0"
@@ -135,7 +135,7 @@ def test_old_items_go_and_the_cursor_of_a_quiet_source_stays_good(store, client,
     say(outcome(2), outcome(3, source=OTHER))
     quiet = store.feed.read([BSS], first, 9).cursor
     store.feed.let_old_go(store.records.now_ms() + KEPT_MS + 1_000)
-    assert not client.exists(store.keys.feed(BSS, bulk=False))
+    assert not client.exists(store.keys.feed(f"live:{BSS}"))
     with pytest.raises(CursorTooOldError):
         store.feed.read([BSS], first, 9)
     say(outcome(4))
@@ -165,8 +165,8 @@ def test_sources_that_nobody_knows_share_one_feed_and_see_their_own_of_it(
     refuse(*(outcome(n, "rejected", source=f"urn:isp:typo-{n}") for n in range(300)))
     assert feeds(client, prefix) == {"feed:last", "feed:gone", f"feed:live:{BSS}", "feed:strangers"}
     assert client.hkeys(store.keys.feed_gone) == [
-        store.keys.feed(BSS, bulk=False),
-        store.keys.feed_of_strangers,
+        store.keys.feed(f"live:{BSS}"),
+        store.keys.feed("strangers"),
     ]
     for number in (0, 150, 299):
         page = store.feed.read([f"urn:isp:typo-{number}"], None, 7, strangers=True)
@@ -202,12 +202,12 @@ def test_a_stranger_reads_its_own_without_gap_or_repetition(valkey_server, said,
 
 
 def test_what_was_let_go_of_strangers_is_said_to_strangers_alone(store, client, say, refuse):
-    fill(client, store.keys.feed_of_strangers, MOST + STEP - 1)
+    fill(client, store.keys.feed("strangers"), MOST + STEP - 1)
     say(outcome(1))
     refuse(outcome(2, source="urn:isp:typo"))
-    assert client.xlen(store.keys.feed_of_strangers) == MOST
+    assert client.xlen(store.keys.feed("strangers")) == MOST
     with pytest.raises(CursorTooOldError):
         store.feed.read(["urn:isp:typo"], f"{STEP - 1}-0", 9, strangers=True)
     assert store.feed.read([BSS], f"{STEP - 1}-0", 9).items
     store.feed.let_old_go(store.records.now_ms() + KEPT_MS + 1_000)
-    assert not client.exists(store.keys.feed_of_strangers)
+    assert not client.exists(store.keys.feed("strangers"))

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import pytest
 import redis
-from redis.exceptions import ResponseError
 
 from contracts import names
 from tests.store.passing_time import let_pass
@@ -177,23 +176,6 @@ def test_a_commit_takes_the_event_out_of_the_journal_and_forgets_its_attempts(
     assert client.hkeys(names.journal_body(prefix, LANE)) == ["b"]
     assert client.zrange(names.journal_due(prefix, LANE), 0, -1) == ["b"]
     assert client.hkeys(store.keys.attempts) == ["b"]
-
-
-@pytest.mark.parametrize("wrong", ["journal", "due", "rung", "attempts"])
-def test_a_key_of_another_kind_is_found_before_the_first_write(store, put, client, wrong):
-    put("a")
-    keys = {
-        "journal": names.journal_body(store.keys.prefix, LANE),
-        "due": names.journal_due(store.keys.prefix, LANE),
-        "rung": names.journal_rung(store.keys.prefix, LANE),
-        "attempts": store.keys.attempts,
-    }
-    client.delete(keys[wrong])
-    client.lpush(keys[wrong], "not ours")
-    before = {name: client.dump(key) for name, key in keys.items()}
-    with pytest.raises(ResponseError, match="it is not ours"):
-        store.journal.take(LANE, ["carried"], 500)
-    assert {name: client.dump(key) for name, key in keys.items()} == before
 
 
 def test_a_take_whose_answer_was_lost_is_answered_again(own_valkey):

@@ -70,7 +70,7 @@ def pass_over(store, wants, most=500):
 
 
 def waiting(store):
-    block = store.keys.router_block("R1")
+    block = store.keys.router("R1")
     return waiting_for(store.client, block.waiters, [MAC.key])[MAC.key]
 
 
@@ -130,7 +130,7 @@ def test_who_wants_something_else_by_now_waits_no_more(store):
     commit(store, first, *others, wants=only_mac)
     commit(store, *others[:19], wants=nothing)
     assert waiting(store) == []
-    assert not store.client.exists(store.keys.router_block("R1").waiters)
+    assert not store.client.exists(store.keys.router("R1").waiters)
 
 
 @pytest.fixture

@@ -3,14 +3,12 @@
 import json
 
 import pytest
-from redis.exceptions import ResponseError
 
 from contracts.names import QUEUE_ROUTERS
 from tests.builders import ipv4, mac
 from tests.calls import lose_calls, take_calls
 from tests.store.passing_time import let_pass
 from worker.core.circuit import RouterState
-from worker.core.entry import Claim
 from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import Placement, ServiceRecord
 from worker.core.rows import Identity
@@ -323,7 +321,7 @@ def test_a_wait_of_nothing_parks_for_a_moment(store, routers):
 
 
 def notes(store):
-    return store.client.hgetall(store.keys.router_block("R1").inflight)
+    return store.client.hgetall(store.keys.router("R1").inflight)
 
 
 def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
@@ -444,9 +442,9 @@ def test_what_was_added_is_noted_until_the_second_look_at_it_is_over(store, rout
 
 
 def test_a_note_of_an_earlier_version_is_one_of_which_nothing_is_known(store, routers):
-    store.client.hset(store.keys.router_block("R1").inflight, "S", "dead|0")
+    store.client.hset(store.keys.router("R1").inflight, "S", "dead|0")
     assert take(routers)["S"].sent == frozenset()
-    store.client.hset(store.keys.router_block("R1").inflight, "T", "dead|0")
+    store.client.hset(store.keys.router("R1").inflight, "T", "dead|0")
     assert routers.join("R1", ["T"])[0].sent == frozenset()
 
 
@@ -469,55 +467,3 @@ def test_a_parked_router_keeps_the_notes_of_what_may_be_under_way(store, routers
     take(routers, "bb")
     assert routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")]) == [False]
     assert list(notes(store)) == ["S"]
-
-
-# What is checked before the first write
-
-OPERATIONS = {
-    "acquire": lambda r, mark: r.acquire("R1", "bb", 500),
-    "next_batch": lambda r, mark: r.next_batch("R1", "aa", 500),
-    "renew": lambda r, mark: r.renew("R1", "aa", ["S"]),
-    "park": lambda r, mark: r.park("R1", "aa", 1000, RouterState("blocked")),
-    "mark": lambda r, mark: r.mark("R1", ["S"]),
-    "claim": lambda r, mark: r.claim("R1", [("S", 1, frozenset({Claim(f"mac:{mac(1)}", "a")}))]),
-    "conclude": lambda r, mark: r.conclude(
-        "R1",
-        "aa",
-        [
-            Conclusion(
-                mark,
-                "confirm",
-                record=ServiceRecord("S"),
-                outcomes=[Outcome("e", "e", "s", "t", "S", "applied")],
-                letters=[DeadLetter("l", "service", "r", "d")],
-                lines=["{}"],
-                counts={"applied": 1},
-            )
-        ],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_a_key_of_another_kind_stops_a_script_before_its_first_write(store, client, prefix, name):
-    commit(store)
-    store.routers.claim("R1", [("S", 1, frozenset({Claim(f"mac:{mac(2)}", "a")}))])
-    mark = take(store.routers)["S"]
-    if name == "acquire":
-        client.delete(store.keys.router_block("R1").lease)
-    keys = [store.keys.routers_due, *store.keys.router_block("R1")]
-    if name == "conclude":
-        keys += [store.keys.counters, store.keys.dead_letters, store.keys.dead_letters_by_time]
-        keys += [store.keys.record("S"), store.keys.history("S"), store.keys.outcome("e")]
-    for key in keys:
-        was = client.dump(key)
-        client.delete(key)
-        client.xadd(key, {"not": "ours"})
-        before = {k: client.dump(k) for k in client.scan_iter(match=prefix + "*")}
-        with pytest.raises(ResponseError, match="it is not ours"):
-            OPERATIONS[name](store.routers, mark)
-        assert {k: client.dump(k) for k in client.scan_iter(match=prefix + "*")} == before, key
-        client.delete(key)
-        if was is not None:
-            client.restore(key, 0, was)
-    assert OPERATIONS[name](store.routers, mark) is not None

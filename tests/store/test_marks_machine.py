@@ -60,7 +60,7 @@ class MarksMachine(RuleBasedStateMachine):
     def begin(self):
         self.store = open_store(self.client, f"m{secrets.token_hex(4)}:", lease_ms=LEASE_S * 1000)
         self.routers = self.store.routers
-        self.block = self.store.keys.router_block("R1")
+        self.block = self.store.keys.router("R1")
         self.now = 0
         self.stamps = 0
         self.marks: dict[str, list] = {}

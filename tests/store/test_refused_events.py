@@ -54,7 +54,7 @@ def test_of_a_source_and_reason_the_newest_letters_are_kept_and_the_rest_is_coun
     assert sum(store.client.hlen(key) for key in store.client.scan_iter("*dead")) == len(found)
     assert desk.outcome(events[0]) is None
     assert desk.state(events[-1]) == "rejected: not-owner"
-    outcomes = list(store.client.scan_iter(store.keys.outcome_prefix + "*"))
+    outcomes = list(store.client.scan_iter(store.keys.outcome("*")))
     assert len(outcomes) == 1 + LETTERS_MOST + 1
 
 
@@ -126,7 +126,7 @@ def test_what_went_is_told_until_all_of_it_was_dealt_with(
     assert store.letters.gone()
     assert store.letters.settle(last, "discarded", "ada", 1)
     assert store.letters.gone() == {}
-    assert not list(store.client.scan_iter(store.keys.letters_prefix + "*"))
+    assert not list(store.client.scan_iter(store.keys.letters("*")))
 
 
 def test_broken_messages_are_kept_the_newest_too(store, client, valkey, monkeypatch):

@@ -94,9 +94,7 @@ class Desk:
 
     def marked(self, router="R1"):
         """Services marked at a router, with their priorities."""
-        due = self.store.client.zrange(
-            self.store.keys.router_block(router).due, 0, -1, withscores=True
-        )
+        due = self.store.client.zrange(self.store.keys.router(router).due, 0, -1, withscores=True)
         return {service: int(score // 10**13) for service, score in due}
 
     @property

@@ -122,7 +122,7 @@ def test_what_changes_nothing_leaves_only_a_counter(desk, client):
     for each in snapshots:
         assert desk.state(each) == "applied: already-current"
         assert 0 < client.ttl(desk.store.keys.outcome(key_of(each))) <= 3600
-    seen = desk.store.keys.seen(desk.store.records.now_ms() // 1000)
+    seen = desk.store.keys.seen_at(desk.store.records.now_ms() // 1000)
     assert client.hlen(seen) == 1
 
 

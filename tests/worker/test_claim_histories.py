@@ -117,7 +117,7 @@ class Here:
         limits = Converge(self.store, self.router, POLICIES).limits
         limits = type(limits)(batch_services=batch)
         self.converge = Converge(self.store, self.router, POLICIES, limits)
-        self.block = self.store.keys.router_block("R1")
+        self.block = self.store.keys.router("R1")
         self.revisions = dict.fromkeys(SERVICES, 0)
 
     def say(self, service, name, **given):

@@ -211,7 +211,7 @@ def work(here):
         here.say(*part)
         here.say(*part, lane="bulk")
         here.store.full_reads.ask(here.policies, 3_600_000)
-        here.store.client.sadd(here.store.keys.reports_block()[2], "R1")
+        here.store.client.sadd(here.store.keys.reports.asked, "R1")
         here.drain()
         sweep.once()
         here.client.delete(here.store.keys.alert_look, here.store.keys.canary_claim)

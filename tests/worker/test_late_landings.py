@@ -66,7 +66,7 @@ class Here:
         self.router = Stalling()
         self.accept = Accept(self.store, SOURCES, POLICIES)
         self.converge = Converge(self.store, self.router, POLICIES)
-        self.block = self.store.keys.router_block("R1")
+        self.block = self.store.keys.router("R1")
         self.revisions = dict.fromkeys(SERVICES, 0)
 
     def say(self, service, what, mac, address):

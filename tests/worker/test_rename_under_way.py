@@ -20,11 +20,11 @@ def test_a_batch_of_before_a_rename_takes_the_name_of_now(monkeypatch):
         rename = RouterNames(small.store, "me", lambda _: None)
         real, moved = Scripts.run, []
 
-        def run(self, name, keys, args, **how):
+        def run(self, name, *args, **how):
             if name == "commit" and not moved:
                 moved.append(0)
                 moved.append(rename.rename("R1", "NEW", small.policies))
-            return real(self, name, keys, args, **how)
+            return real(self, name, *args, **how)
 
         monkeypatch.setattr(Scripts, "run", run)
         said = activated("SVC-1", 1, router="R1")

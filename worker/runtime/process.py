@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
@@ -139,7 +140,7 @@ def run(
             return settings.redis_login != login
         return False
 
-    if not _wait_for(store, inventory.installation, orphaned, outdated=outdated if again else None):
+    if not _wait_for(store, inventory, orphaned, outdated=outdated if again else None):
         return 0
     guard_queues()
     app = make_app(settings)
@@ -193,6 +194,7 @@ def run(
         release=lambda: release_due(accept),
         look=look,
         outdated=outdated,
+        came_back=partial(store.check_kinds, inventory.routers, inventory.sources),
     )
     sweep.start()
     queues, slots = _share(kind, settings)
@@ -260,7 +262,7 @@ def _celery_arguments(
 
 def _wait_for(
     store: Store,
-    installation: str,
+    inventory: Inventory,
     orphaned: Callable[[], bool],
     outdated: Callable[[], bool] | None,
 ) -> bool:
@@ -268,7 +270,7 @@ def _wait_for(
 
     Args:
         store: the store.
-        installation: whose it should be.
+        inventory: whose it should be.
         orphaned: says whether the supervisor is gone: nobody wants this worker any more.
         outdated: says whether the login is another by now: to be read by a new process. None: do
             not wait for a Redis that refuses us.
@@ -283,8 +285,9 @@ def _wait_for(
     while True:
         try:
             store.check_server()
-            store.bind_installation(installation)
+            store.bind_installation(inventory.installation)
             store.check_queues()
+            store.check_kinds(inventory.routers, inventory.sources)
         except StoreUnavailable as error:
             refused = isinstance(error, StoreRefused)
             if refused and outdated is None:

@@ -36,6 +36,7 @@ class Sweep:
         look: one round of the lookout.
         outdated: says whether the login of Redis is another by now: then this process ends itself
             once Redis refuses the one it has, and the next one reads it.
+        came_back: looks at a Redis that was started anew; what it raises ends this process.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -48,6 +49,7 @@ class Sweep:
         release: Callable[[], None] = lambda: None,
         look: Callable[[], None] = lambda: None,
         outdated: Callable[[], bool] = lambda: False,
+        came_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._grace_ms = grace_ms
@@ -56,6 +58,7 @@ class Sweep:
         self._release = release
         self._look = look
         self._outdated = outdated
+        self._check = came_back
         self._stop = threading.Event()
         self._told: type[StoreUnavailable] | None = None
         self._came_back: Seen | None = None
@@ -91,6 +94,7 @@ class Sweep:
         if seen is not Seen.SAME and self._came_back is not Seen.ROLLED_BACK:
             self._came_back = seen
         if self._came_back is not None:  # also that of a round in which Redis went away again
+            self._check()
             self._look_again(rolled_back=self._came_back is Seen.ROLLED_BACK)
             self._came_back = None
         self._store.routers.forget_concluded()

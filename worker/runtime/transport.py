@@ -171,7 +171,7 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             at_ms=now_ms,
         )
         try:
-            group = keys.letters_prefix + letter.group
+            group = keys.letters(letter.group)
             ask("HSET", keys.dead_letters, letter.id, letter.to_json())
             ask("ZADD", keys.dead_letters_by_time, now_ms, letter.id)
             ask("ZADD", group, now_ms * 1000, letter.id)

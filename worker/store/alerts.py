@@ -58,16 +58,12 @@ class Alerts:
         """
         alert = Alert(kind, subject, text, 0)
         told_after_ms = KINDS[kind].told_after_s * 1000
-        return bool(
-            self._scripts.run(
-                "begin_alert", self._block()[:2], [alert.name, alert.to_json(), told_after_ms]
-            )
-        )
+        return bool(self._scripts.run("begin_alert", alert.name, alert.to_json(), told_after_ms))
 
     def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
         """End an alert; False when it was not open."""
         name, text = alert_name(kind, subject), printable(text)
-        return bool(self._scripts.run("end_alert", self._block(), [name, text, CHANGES_KEPT]))
+        return bool(self._scripts.run("end_alert", name, text, CHANGES_KEPT))
 
     def settle(
         self,
@@ -107,7 +103,7 @@ class Alerts:
 
     def tell(self) -> list[Alert]:
         """Turn what has lasted long enough into changes; returns these alerts. The sweep calls."""
-        texts = self._scripts.run("tell_alerts", self._block(), [_TOLD_AT_ONCE, CHANGES_KEPT])
+        texts = self._scripts.run("tell_alerts", _TOLD_AT_ONCE, CHANGES_KEPT)
         return [Alert.from_json(text) for text in texts]
 
     def restored(self) -> None:

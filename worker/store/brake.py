@@ -12,7 +12,6 @@ import redis
 
 from worker.core.history import line_to_json
 from worker.core.texts import known_part
-from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
 from worker.store.scripts import Scripts
@@ -102,11 +101,6 @@ class Brake:
         Returns:
             False when the list has changed meanwhile: nothing is let through.
         """
-        keys = self._keys
-        table = KeyTable([keys.braked, keys.actions, keys.routers_due])
-        names = {mark.router: i for i, mark in enumerate(marks)}
-        routers = {name: i for i, name in enumerate(sorted(names), start=1)}
-        blocks = [[name, table.block(keys.router_block(name))] for name in routers]
         scope, _, name = hold.partition(":")
         sources = {name} if scope == "source" else {mark.source for mark in marks}
         line = {"actor": by, "hold": hold}
@@ -115,22 +109,19 @@ class Brake:
             "hold": hold,
             "action": json.dumps(action | {"services": len(marks)}),
             "stamp": new_stamp(),
-            "router_keys": keys.router_block_parts(),
-            "routers": blocks,
-            "losses": [table.at(key) for each in sorted(sources) for key in keys.losses(each)],
+            "sources": sorted(sources),
             "marks": [
                 {
                     "field": f"{mark.service_id}@{mark.router}",
                     "text": mark.text,
                     "service": mark.service_id,
-                    "router": routers[mark.router],
-                    "history": table.at(keys.history(mark.service_id)),
+                    "router": mark.router,
                     "line": line_to_json(now_ms, "brake-approved", line | {"router": mark.router}),
                 }
                 for mark in marks
             ],
         }
-        return bool(self._scripts.run("approve_brake", table.keys, [json.dumps(order)]))
+        return bool(self._scripts.run("approve_brake", json.dumps(order)))
 
     def note_rejected(self, hold: str, services: int, by: str, now_ms: int) -> None:
         """Keep among the actions that a person rejected what a limit holds."""

@@ -59,7 +59,7 @@ class Claims:
 
     def at(self, router: str, keys: Collection[str] | None = None) -> list[HeldClaim]:
         """The claims at a router, by key; only those of the given keys, if any are given."""
-        block = self._keys.router_block(router)
+        block = self._keys.router(router)
         held = self._table(block.claims, keys)
         waiters = waiting_for(self._client, block.waiters, sorted(held))
         return [
@@ -85,18 +85,8 @@ class Claims:
         action |= {"claim": claim.key, "from": claim.holder, "to": service}
         answer = self._scripts.run(
             "move_claim",
-            [
-                self._keys.routers_due,
-                *self._keys.router_block(claim.router),
-                self._keys.record(service),
-                self._keys.history(service),
-                self._keys.history(claim.holder),
-                self._keys.actions,
-            ],
-            [
-                *(claim.router, new_stamp(), claim.key, claim.scope, claim.holder, service),
-                *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
-            ],
+            *(claim.router, new_stamp(), claim.key, claim.scope, claim.holder, service),
+            *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
         )
         said = json.loads(answer)
         refused = [(key, holder) for key, holder in said["refused"] or ()]

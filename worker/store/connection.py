@@ -21,6 +21,8 @@ recipes write are refused unless told otherwise. Chain, name and dates are verif
 _PASSING = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN", "UNBLOCKED", "OOM")
 _DENIED = "ACL failure in script"
 """How a script is told that a command in it is forbidden; all else says NOPERM."""
+_NOT_OURS = "WRONGTYPE"
+_FIND_IT = "another program keeps a key under our prefix: a worker that starts names it"
 _LOGIN = (
     exceptions.AuthenticationError,
     exceptions.AuthorizationError,
@@ -59,6 +61,8 @@ def store_errors() -> Iterator[None]:
             rights = "deploy/redis/users.acl (see `leasewire deploy-files`)"
             advice = f"give our user of Redis the rights of {rights}"
             raise StoreRefused(str(error), advice) from error
+        if str(error).startswith(_NOT_OURS):
+            raise StoreRefused(str(error), _FIND_IT) from error
         if str(error).startswith(_PASSING):
             raise StoreUnavailable(str(error), _advice(error)) from error
         raise

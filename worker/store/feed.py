@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, cast
 import redis
 
 from worker.core.outcome import Outcome
-from worker.store.keys import Keys
+from worker.store.keys import STRANGERS, Keys, feed_name
 from worker.store.scripts import Scripts
 
 KEPT_MS: Final = 30 * 86_400_000
@@ -72,9 +72,13 @@ class Feed:
     def _page(
         self, sources: Sequence[str], cursor: str | None, most: int, *, strangers: bool
     ) -> FeedPage:
-        feeds = [self._keys.feed(each, bulk=bulk) for each in sources for bulk in (False, True)]
+        feeds = [
+            self._keys.feed(feed_name(each, bulk=bulk))
+            for each in sources
+            for bulk in (False, True)
+        ]
         if strangers:
-            feeds.append(self._keys.feed_of_strangers)
+            feeds.append(self._keys.feed(STRANGERS))
         after = cursor or START
         # In one step: nothing goes between the look at what went and the reading.
         pipe = self._client.pipeline(transaction=True)
@@ -101,9 +105,7 @@ class Feed:
 
     def let_old_go(self, now_ms: int) -> None:
         """Let the items go that are too old."""
-        feeds = cast("list[str]", self._client.hkeys(self._keys.feed_gone))
-        keys = [self._keys.feed_gone, *feeds]
-        self._scripts.run("trim_feeds", keys, [now_ms - KEPT_MS])
+        self._scripts.run("trim_feeds", now_ms - KEPT_MS)
 
 
 def position(cursor: str) -> tuple[int, int]:

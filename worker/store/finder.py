@@ -41,7 +41,7 @@ class Finder:
         """Who holds and who waits for claims (`mac:…`, `address:…`) on a router: two reads."""
         if not claims:
             return {}
-        block = self._keys.router_block(router)
+        block = self._keys.router(router)
         held = cast("list[str | None]", self._client.hmget(block.claims, list(claims)))
         waiting = waiting_for(self._client, block.waiters, claims)
         return {
@@ -57,7 +57,7 @@ class Finder:
 
         Looks through all records: about a second for a hundred thousand.
         """
-        prefix, value, found = self._keys.record_prefix, json.dumps(text), []
+        prefix, value, found = self._keys.record(""), json.dumps(text), []
         for page in key_pages(self._client, prefix, _PAGE):
             texts = cast("list[str | None]", self._client.mget(page))
             found += [

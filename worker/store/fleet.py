@@ -62,33 +62,25 @@ class Fleet:
         self._client = client
         self._scripts = scripts
         self._keys = keys
-        (
-            self._policies,
-            self._held,
-            self._aliases,
-            self._bound,
-            self._seen,
-            _,
-            self._surveyed,
-            self._actions,
-        ) = keys.fleet_block()
+        self._fleet = keys.fleet
 
     def policies(self) -> dict[str, AppliedPolicy]:
         """The applied policy of each router that has one."""
         return {
-            name: AppliedPolicy.from_text(text) for name, text in self._hash(self._policies).items()
+            name: AppliedPolicy.from_text(text)
+            for name, text in self._hash(self._fleet.policies).items()
         }
 
     def held(self) -> dict[str, Held]:
         """The routers that people hold."""
         return {
             name: known_part(Held, json.loads(text))
-            for name, text in self._hash(self._held).items()
+            for name, text in self._hash(self._fleet.held).items()
         }
 
     def aliases(self) -> dict[str, str]:
         """Former names of routers, each with the name that it has now."""
-        return self._hash(self._aliases)
+        return self._hash(self._fleet.aliases)
 
     def forget_alias(self, old: str, actor: str) -> str | None:
         """Understand a former name no longer as of the router that had it; returns its name now.
@@ -99,30 +91,32 @@ class Fleet:
         now = self.aliases().get(old)
         if now is not None:
             with self._client.pipeline() as pipe:
-                pipe.hdel(self._aliases, old)
-                pipe.lpush(self._actions, self._action(actor, "forget-name", old, f"was {now}"))
-                pipe.ltrim(self._actions, 0, _ACTIONS_KEPT - 1)
+                pipe.hdel(self._fleet.aliases, old)
+                pipe.lpush(
+                    self._fleet.actions, self._action(actor, "forget-name", old, f"was {now}")
+                )
+                pipe.ltrim(self._fleet.actions, 0, _ACTIONS_KEPT - 1)
                 pipe.execute()
         return now
 
     def serials(self) -> dict[str, str]:
         """The serial number or system id that is bound to each router's name."""
-        return self._hash(self._bound)
+        return self._hash(self._fleet.bound)
 
     def contacted(self) -> frozenset[str]:
         """The routers whose serial or table was ever seen."""
-        return frozenset(self._hash(self._seen) | self._hash(self._surveyed))
+        return frozenset(self._hash(self._fleet.seen) | self._hash(self._fleet.surveyed))
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""
         pipe = self._client.pipeline(transaction=False)
-        pipe.hexists(self._policies, router)
-        pipe.hexists(self._bound, router)
+        pipe.hexists(self._fleet.policies, router)
+        pipe.hexists(self._fleet.bound, router)
         return any(pipe.execute())
 
     def actions(self, most: int = 500) -> list[Action]:
         """What people did to routers, newest first."""
-        lines = cast("list[str]", self._client.lrange(self._actions, 0, most - 1))
+        lines = cast("list[str]", self._client.lrange(self._fleet.actions, 0, most - 1))
         return [known_part(Action, json.loads(line)) for line in lines]
 
     def admit(self, router: str, serial: str) -> Admission:
@@ -132,9 +126,7 @@ class Fleet:
             router: its name.
             serial: as the session says; empty where the router tells none.
         """
-        verdict, *rest = self._scripts.run(
-            "admit", [*self._keys.fleet_block()], [router, serial, SURVEY_GOOD_MS]
-        )
+        verdict, *rest = self._scripts.run("admit", router, serial, SURVEY_GOOD_MS)
         if verdict == "ok":
             return Admission("ok", survey_due=bool(rest[0]))
         return Admission(verdict, tuple(rest))
@@ -144,11 +136,7 @@ class Fleet:
         applied = AppliedPolicy.of(policy, actor, self._now_ms())
         action = self._action(actor, "apply", router, f"policy {applied.digest}", applied.at_ms)
         return int(
-            self._scripts.run(
-                "apply_policy",
-                self._block(router),
-                [router, applied.to_text(), new_stamp(), BULK, action],
-            )
+            self._scripts.run("apply_policy", router, applied.to_text(), new_stamp(), BULK, action)
         )
 
     def look_again(
@@ -164,13 +152,7 @@ class Fleet:
             actor: who wants it.
         """
         action = self._action(actor, what, router, detail)
-        return int(
-            self._scripts.run(
-                "look_again",
-                self._block(router),
-                [router, new_stamp(), BULK, action, *services],
-            )
-        )
+        return int(self._scripts.run("look_again", router, new_stamp(), BULK, action, *services))
 
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
         """Bind another serial to a name and mark all its services.
@@ -179,33 +161,27 @@ class Fleet:
             How many services; or the other names that this serial has: nothing is changed then.
         """
         action = self._action(actor, "replace", router, f"serial {serial}")
-        marked, *others = self._scripts.run(
-            "replace", self._block(router), [router, serial, new_stamp(), BULK, action]
-        )
+        marked, *others = self._scripts.run("replace", router, serial, new_stamp(), BULK, action)
         return tuple(others) if int(marked) < 0 else int(marked)
 
     def note(self, router: str, what: str, detail: str, actor: str) -> None:
         """Keep among the actions what a person did on the router itself."""
         action = self._action(actor, what, router, detail)
         with self._client.pipeline() as pipe:
-            pipe.lpush(self._actions, action)
-            pipe.ltrim(self._actions, 0, _ACTIONS_KEPT - 1)
+            pipe.lpush(self._fleet.actions, action)
+            pipe.ltrim(self._fleet.actions, 0, _ACTIONS_KEPT - 1)
             pipe.execute()
 
     def hold(self, router: str, reason: str, actor: str) -> int:
         """Let no worker write to a router; returns in how many ms none can be at it any more."""
         held = Held(actor, reason, self._now_ms())
         action = self._action(actor, "hold", router, reason, held.at_ms)
-        return int(
-            self._scripts.run(
-                "hold", self._block(router), [router, json.dumps(held._asdict()), action]
-            )
-        )
+        return int(self._scripts.run("hold", router, json.dumps(held._asdict()), action))
 
     def release(self, router: str, actor: str) -> bool:
         """Let workers write again; False when nobody held it."""
         action = self._action(actor, "release", router, "")
-        return bool(self._scripts.run("release", self._block(router), [router, action]))
+        return bool(self._scripts.run("release", router, action))
 
     def seize(self, router: str, token: str, lease_ms: int) -> int:
         """Take a router's lease from whoever has it.
@@ -213,25 +189,15 @@ class Fleet:
         Returns:
             For how many ms the former holder may still write: the lease is good from then on.
         """
-        return int(
-            self._scripts.run(
-                "seize",
-                [self._keys.routers_due, *self._keys.router_block(router)],
-                [router, token, lease_ms],
-            )
-        )
+        return int(self._scripts.run("seize", router, token, lease_ms))
 
     def let_go(self, router: str, token: str) -> None:
         """Give a seized lease back."""
-        self._scripts.run(
-            "let_go",
-            [self._keys.routers_due, *self._keys.router_block(router)],
-            [router, token],
-        )
+        self._scripts.run("let_go", router, token)
 
     def priorities(self, router: str) -> dict[str, int]:
         """The priority of each service that is marked at a router."""
-        key = self._keys.router_block(router).due
+        key = self._keys.router(router).due
         marks = cast("list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True))
         return {service: int(score // _SPAN) for service, score in marks}
 
@@ -247,9 +213,7 @@ class Fleet:
             actor: who renames it.
         """
         answer = self._scripts.run(
-            "begin_rename",
-            [*self._block(old), *self._keys.router_block(new)],
-            [old, new, token, self._action(actor, "rename", old, f"to {new}")],
+            "begin_rename", old, new, token, self._action(actor, "rename", old, f"to {new}")
         )
         if int(answer) < 0:
             return "other-serial"
@@ -269,25 +233,7 @@ class Fleet:
         """
         action = "" if retired_by is None else self._action(retired_by, "retire", router, "")
         gone = "0" if retired_by is None else "1"
-        keys = [
-            *self._block(router),
-            self._keys.dead_letters,
-            self._keys.dead_letters_by_time,
-        ]
-        done = self._scripts.run("forget_router", keys, [router, token, gone, action, *letters])
-        if done:  # what was found there is found anew by who reads the next router of the name
-            self._client.delete(
-                self._keys.router_full_read(router), self._keys.router_troubles(router)
-            )
-            self._client.zrem(self._keys.reports_block()[1], router)
-        return bool(done)
-
-    def _block(self, router: str) -> list[str]:
-        return [
-            self._keys.routers_due,
-            *self._keys.fleet_block(),
-            *self._keys.router_block(router),
-        ]
+        return bool(self._scripts.run("forget_router", router, token, gone, action, *letters))
 
     def _hash(self, key: str) -> dict[str, str]:
         return cast("dict[str, str]", self._client.hgetall(key))

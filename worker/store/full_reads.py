@@ -48,9 +48,9 @@ class FullReads:
 
     def looked_through(self, router: str, now_ms: int, uptime_s: int | None) -> None:
         """Nothing speaks against writing to the router; an approval to rebuild it is used up."""
-        key = self._keys.router_full_read(router)
+        key = self._keys.router(router).full_read
         pipe = self._client.pipeline()
-        pipe.hset(self._keys.fleet_block()[6], router, str(now_ms))
+        pipe.hset(self._keys.fleet.surveyed, router, str(now_ms))
         pipe.hset(key, LOOKED, str(now_ms))
         if uptime_s is not None:
             pipe.hset(key, "booted", str(now_ms - uptime_s * 1000))
@@ -61,20 +61,14 @@ class FullReads:
         """When the whole router was last read, for a report or else; 0: it was not, or long ago."""
         found = cast(
             "list[str | None]",
-            self._client.hmget(self._keys.router_full_read(router), [LOOKED, REPORTED]),
+            self._client.hmget(self._keys.router(router).full_read, [LOOKED, REPORTED]),
         )
         return max(int(each or 0) for each in found)
 
     def approve(self, router: str, actor: str, now_ms: int) -> None:
         """A person wants many rows of ours to be written again; the router is looked at at once."""
         action = json.dumps(Action(now_ms, actor, "rebuild", router, "approved"))
-        block = [
-            self._keys.routers_due,
-            *self._keys.fleet_block(),
-            *self._keys.router_block(router),
-            self._keys.router_full_read(router),
-        ]
-        self._scripts.run("approve_rebuild", block, [router, now_ms + APPROVED_MS, KEPT_S, action])
+        self._scripts.run("approve_rebuild", router, now_ms + APPROVED_MS, KEPT_S, action)
 
     def approved(self, router: str, now_ms: int) -> bool:
         """Whether a rebuild was approved and is not over."""
@@ -83,7 +77,7 @@ class FullReads:
 
     def rebuilt(self, router: str) -> None:
         """The rows are there again: the next time is asked for anew."""
-        self._client.hdel(self._keys.router_full_read(router), "approved")
+        self._client.hdel(self._keys.router(router).full_read, "approved")
 
     def ask(self, routers: Collection[str], every_ms: int) -> int:
         """Ask passes for the reports that are due; returns how many. The sweep calls.
@@ -92,40 +86,30 @@ class FullReads:
             routers: those of the inventory.
             every_ms: between two reports of a router.
         """
-        rung = self._keys.router_block("").rung.removeprefix(f"{self._keys.prefix}router:")
-        keys = [
-            *self._keys.reports_block(),
-            self._keys.routers_due,
-            self._keys.fleet_block()[1],
-        ]
         asked = self._scripts.run(
             "ask_reports",
-            keys,
-            [
-                *(_LOOK_EVERY_MS, every_ms, _AT_ONCE, _AGAIN_MS),
-                *(f"{self._keys.prefix}router:", rung),
-                *(each for name in routers for each in (name, _share(name))),
-            ],
+            *(_LOOK_EVERY_MS, every_ms, _AT_ONCE, _AGAIN_MS),
+            *(each for name in routers for each in (name, _share(name))),
         )
         return int(asked or 0)
 
     def save(self, router: str, report: Report, every_ms: int) -> None:
         """Keep a report in place of the last one; the next is due after `every_ms`."""
-        key = self._keys.router_full_read(router)
+        key = self._keys.router(router).full_read
         pipe = self._client.pipeline()
         pipe.hset(key, mapping={"report": json.dumps(report), REPORTED: str(report.at_ms)})
         pipe.expire(key, KEPT_S)
-        pipe.zadd(self._keys.reports_block()[1], {router: report.at_ms + every_ms})
+        pipe.zadd(self._keys.reports.due, {router: report.at_ms + every_ms})
         pipe.execute()
 
     def put_off(self, router: str, until_ms: int) -> None:
         """Ask for no report of a router before then; the last one stays."""
-        self._client.zadd(self._keys.reports_block()[1], {router: until_ms})
+        self._client.zadd(self._keys.reports.due, {router: until_ms})
 
     def save_pools(self, router: str, uses: Sequence[PoolUse]) -> None:
         """Keep how full its pools are; goes with the report."""
         text = json.dumps([[each.name, each.used, each.size] for each in uses])
-        self._client.hset(self._keys.router_full_read(router), POOLS, text)
+        self._client.hset(self._keys.router(router).full_read, POOLS, text)
 
     def last(self, router: str) -> Report | None:
         """The last report of a router."""
@@ -133,7 +117,7 @@ class FullReads:
         return None if text is None else known_part(Report, json.loads(text))
 
     def _field(self, router: str, name: str) -> str | None:
-        found = self._client.hget(self._keys.router_full_read(router), name)
+        found = self._client.hget(self._keys.router(router).full_read, name)
         return cast("str | None", found)
 
 

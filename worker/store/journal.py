@@ -60,19 +60,11 @@ class Journal:
 
     def take(self, lane: names.Lane, carried: Sequence[str], most: int) -> Taken:
         """Take up to `most` due entries of a lane, and those of the message's own events."""
-        prefix = self._keys.prefix
         self._give_back()
         full, begun, flat, now_ms, aliases = self._scripts.run(
             "take_journal",
-            [
-                names.journal_body(prefix, lane),
-                names.journal_due(prefix, lane),
-                names.journal_rung(prefix, lane),
-                self._keys.attempts,
-                self._keys.fleet_block()[2],
-                self._keys.take(new_stamp()),
-            ],
-            [most, WORK_MS, names.RING_LIFETIME_MS, *carried],
+            *(lane, new_stamp(), most, WORK_MS, names.RING_LIFETIME_MS),
+            *carried,
             again=True,
         )
         entries = [
@@ -88,7 +80,7 @@ class Journal:
 
     def ring(self, lane: names.Lane) -> None:
         """Call another worker: there is more in a lane's journal."""
-        self._scripts.run("ring_lane", [self._keys.queue(lane)], [lane])
+        self._scripts.run("ring_lane", lane)
 
     def begin(self, lane: names.Lane, key: str, taken_ms: int, *, journaled: bool) -> int:
         """Count one more beginning of an event, which is ours as long again.
@@ -102,14 +94,7 @@ class Journal:
         Returns:
             How many that makes; 0 when another worker has taken it since, or is done with it.
         """
-        due = names.journal_due(self._keys.prefix, lane)
-        return int(
-            self._scripts.run(
-                "begin_event",
-                [due, self._keys.attempts],
-                [key, taken_ms, WORK_MS, int(journaled)],
-            )
-        )
+        return int(self._scripts.run("begin_event", lane, key, taken_ms, WORK_MS, int(journaled)))
 
     def not_begun(self, keys: Collection[str]) -> None:
         """Take a beginning of events back that Redis kept us from ending: now, or before we take.
@@ -122,7 +107,7 @@ class Journal:
 
     def _give_back(self) -> None:
         if self._owed:
-            self._scripts.run("uncount_events", [self._keys.attempts], self._owed)
+            self._scripts.run("uncount_events", *self._owed)
             self._owed = []
 
     def put_off(self, lane: names.Lane, key: str, body: str, at_ms: int) -> None:

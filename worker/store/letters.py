@@ -50,16 +50,8 @@ class Letters:
         return bool(
             self._scripts.run(
                 "settle_letter",
-                [
-                    self._keys.dead_letters,
-                    self._keys.dead_letters_by_time,
-                    self._keys.actions,
-                    self._keys.record(letter.service_id),
-                    self._keys.history(letter.service_id),
-                    self._keys.letters_prefix + letter.group,
-                    self._keys.letters_gone,
-                ],
-                [letter.id, letter.to_json(), json.dumps(action), told, letter.group],
+                *(letter.id, letter.to_json(), json.dumps(action)),
+                *(letter.service_id, told, letter.group),
             )
         )
 

@@ -59,7 +59,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     for letter in letters:
         client.hdel(keys.dead_letters, letter.id)
         client.zrem(keys.dead_letters_by_time, letter.id)
-        client.zrem(keys.letters_prefix + letter.group, letter.id)
+        client.zrem(keys.letters(letter.group), letter.id)
     for lane in names.LANES:
         body, due = names.journal_body(keys.prefix, lane), names.journal_due(keys.prefix, lane)
         for key in _journaled(client, body, service_id):
@@ -69,10 +69,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     outcomes = [keys.outcome(key) for key in events]
     gone["outcomes"] = int(client.delete(*outcomes)) if outcomes else 0
     gone["feeds"] = _leave_feeds(store, service_id)
-    own = [keys.tombstones, keys.record(service_id), keys.history(service_id)]
-    if not Scripts(client).run(
-        "forget", [*own, keys.recent(service_id)], [service_id, stored.generation]
-    ):
+    if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation):
         raise NotPurgedError(f"something was said of {service_id} meanwhile: look at it again")
     action = {"at_ms": now_ms, "what": "purged", "by": actor, "service": hashed(service_id)}
     client.lpush(keys.actions, json.dumps(action))

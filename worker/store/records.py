@@ -1,7 +1,7 @@
 """Service records and the commit: record, claims, marks, outcomes and journal in one step."""
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
@@ -19,8 +19,7 @@ from worker.core.record import ServiceRecord
 from worker.core.record_text import record_from_json, record_to_json
 from worker.core.texts import UnknownFormatError, in_a_line
 from worker.store.connection import redis_now_ms
-from worker.store.key_table import KeyTable
-from worker.store.keys import SEEN_PERIODS, Keys
+from worker.store.keys import SEEN_PERIOD_S, SEEN_PERIODS, STRANGERS, Keys, feed_name
 from worker.store.scripts import Scripts
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing, Heard
 
@@ -196,7 +195,7 @@ class Records:
     def _ask_seen(self, pipe: Pipeline, event_keys: Sequence[str], now_ms: int) -> None:
         fields = [key[:_SHORT_KEY] for key in event_keys]
         for ago in range(SEEN_PERIODS):
-            pipe.hmget(self._keys.seen(now_ms // 1000, ago), fields)
+            pipe.hmget(self._keys.seen_at(now_ms // 1000, ago), fields)
 
     def commit(
         self,
@@ -221,19 +220,23 @@ class Records:
         generation = new_generation()
         for start in range(0, len(commits), COMMITS_PER_CALL):
             part = commits[start : start + COMMITS_PER_CALL]
-            sources = sorted({heard.source for each in part for heard in each.heard})
-            keys, order = self._order(part, now_ms, sources)
-            order["generation"] = generation
+            order: dict[str, Any] = {
+                "stamp": new_stamp(),
+                "generation": generation,
+                "seen": now_ms // 1000 // SEEN_PERIOD_S,
+                "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
+                "commits": [_order_of(each) for each in part],
+            }
             if limits is not None:
                 order["limits"] = asdict(limits)
             if lane is not None and start + len(part) == len(commits):
-                order["lane"] = names.LANES.index(lane) + 1
-            answer = self._scripts.run("commit", keys, [to_json(order)])
+                order["lane"] = lane
+            answer = self._scripts.run("commit", to_json(order))
             results, held, freed, alarms, is_drained = answer
             drained = bool(is_drained)
             crossings += [
-                Crossing(sources[int(at) - 1], int(crossed) > 0, int(recent), int(late))
-                for at, crossed, recent, late in zip(*[iter(alarms)] * 4, strict=True)
+                Crossing(source, int(crossed) > 0, int(recent), int(late))
+                for source, crossed, recent, late in zip(*[iter(alarms)] * 4, strict=True)
             ]
             let_go += int(freed)
             done += [bool(each) for each in results]
@@ -241,123 +244,67 @@ class Records:
                 braked[hold] = braked.get(hold, 0) + int(taken)
         return Committed(done, braked, let_go, crossings, drained, generation)
 
-    def _order(
-        self, commits: Sequence[ServiceCommit], now_ms: int, sources: Sequence[str]
-    ) -> tuple[list[str], dict[str, Any]]:
-        keys = self._keys
-        table = KeyTable(
-            [keys.routers_due, keys.attempts, keys.counters]
-            + [keys.dead_letters, keys.dead_letters_by_time, keys.seen(now_ms // 1000)]
-            + [
-                key(keys.prefix, lane)
-                for lane in names.LANES
-                for key in (names.journal_body, names.journal_due)
-            ]
-            + [names.journal_rung(keys.prefix, lane) for lane in names.LANES]
-        )
-        routers: dict[str, int] = {}
 
-        def router_at(name: str) -> int:
-            return routers.setdefault(name, len(routers) + 1)
+def _order_of(c: ServiceCommit) -> dict[str, Any]:
+    order: dict[str, Any] = {
+        "service": c.service_id,
+        "places": () if c.record is None else list(c.record.placements),
+        "claims": [[name, sorted(want)] for name, want in c.claims.items()],
+        "marks": list(c.marks.items()),
+        "owned": list(c.owned.items()),
+        "letters": [[letter.id, letter.to_json(), letter.group] for letter in c.letters],
+        "events": [_event_order(event) for event in c.events],
+        "outcomes": [word_order(each) for each in c.outcomes],
+        "counts": list(c.counts.items()),
+        "heard": [
+            [each.source, count, count if each.superseded else 0] for each, count in c.heard.items()
+        ],
+    }
+    if c.service_id:
+        order["generation"] = c.generation
+    if c.record is not None:
+        order["text"] = record_to_json(c.record)
+        order["cancelled"] = c.record.status == "cancelled"
+    if c.cut is not None:
+        order["cut"] = _cut_order(c.cut)
+    if c.names:
+        order["names"] = sorted(c.names)
+    if c.due_ms is not None:
+        order["due"] = c.due_ms
+    if c.lines:
+        order["lines"] = c.lines
+    return order
 
-        orders = [self._order_of(c, table, router_at, sources) for c in commits]
-        blocks = [[name, table.block(keys.router_block(name))] for name in routers]
-        return table.keys, {
-            "stamp": new_stamp(),
-            "outcome_prefix": keys.outcome_prefix,
-            "letters_prefix": keys.letters_prefix,
-            "letters_gone": table.at(keys.letters_gone),
-            "tombstones": table.at(keys.tombstones),
-            "schedule": table.at(keys.schedule),
-            "feed_last": table.at(keys.feed_last),
-            "feed_gone": table.at(keys.feed_gone),
-            "expected": table.at(keys.expected),
-            "aliases": table.at(keys.fleet_block()[2]),
-            "router_keys": keys.router_block_parts(),
-            "routers": blocks,
-            "sources": [table.at(keys.source(name)) for name in sources],
-            "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
-            "commits": orders,
-        }
 
-    def _order_of(
-        self,
-        c: ServiceCommit,
-        table: KeyTable,
-        router_at: Callable[[str], int],
-        sources: Sequence[str],
-    ) -> dict[str, Any]:
-        placements = () if c.record is None else c.record.placements
-        order: dict[str, Any] = {
-            "service": c.service_id,
-            "places": [router_at(name) for name in placements],
-            "claims": [[router_at(name), sorted(want)] for name, want in c.claims.items()],
-            "marks": [[router_at(name), priority] for name, priority in c.marks.items()],
-            "owned": [[table.at(self._keys.source(name)), by] for name, by in c.owned.items()],
-            "letters": [[letter.id, letter.to_json(), letter.group] for letter in c.letters],
-            "events": [self._event_order(event, table) for event in c.events],
-            "outcomes": [word_order(o, table, self._keys) for o in c.outcomes],
-            "counts": list(c.counts.items()),
-            "heard": [
-                [sources.index(each.source) + 1, count, count if each.superseded else 0]
-                for each, count in c.heard.items()
-            ],
-        }
-        if c.service_id:
-            order["record"] = table.at(self._keys.record(c.service_id))
-            order["generation"] = c.generation
-            order["recent"] = table.at(self._keys.recent(c.service_id))
-        if c.record is not None:
-            order["text"] = record_to_json(c.record)
-            order["cancelled"] = c.record.status == "cancelled"
-        if c.cut is not None:
-            order["cut"] = self._cut_order(c.cut, table, router_at)
-        if c.names:
-            order["names"] = sorted(c.names)
-        if c.due_ms is not None:
-            order["due"] = c.due_ms
-        if c.lines:
-            order["history"] = table.at(self._keys.history(c.service_id))
-            order["lines"] = list(c.lines)
-        return order
+def _cut_order(cut: Cut) -> dict[str, Any]:
+    if cut.loss is None:
+        return {}
+    return {
+        "router": cut.loss.router,
+        "source": cut.source,
+        "is_suspension": cut.loss.kind == "suspended",
+        "new": cut.new,
+    }
 
-    def _cut_order(
-        self, cut: Cut, table: KeyTable, router_at: Callable[[str], int]
-    ) -> dict[str, Any]:
-        if cut.loss is None:
-            return {}
-        lost, suspended = self._keys.losses(cut.source)
-        return {
-            "router": router_at(cut.loss.router),
-            "source": cut.source,
-            "is_suspension": cut.loss.kind == "suspended",
-            "new": cut.new,
-            "lost": table.at(lost),
-            "suspended": table.at(suspended),
-            "counts": table.at(self._keys.source(cut.source)),
-        }
 
-    def _event_order(self, event: EventCommit, table: KeyTable) -> dict[str, Any]:
-        order: dict[str, Any] = {
-            "key": event.key,
-            "lane": names.LANES.index(event.lane) + 1 if event.lane else 0,
-            "count": event.count,
-        }
-        if event.outcome is not None:
-            if not event.beside:
-                order["outcome"] = table.at(self._keys.outcome(event.key))
-            order["text"] = event.outcome.to_json()
-            order["listed"] = event.listed
-            # What changed nothing must not push out of the feed what did.
-            if feed := feed_of(event.outcome, self._keys, bulk=not event.listed):
-                order["feed"] = table.at(self._keys.feed_of_strangers if event.stranger else feed)
-        if event.refused is not None:
-            order["refused"] = table.at(self._keys.refused(event.refused))
-        if event.seconds is not None:
-            order["seconds"] = event.seconds
-        if event.content_hash is not None:
-            order["seen"] = [event.key[:_SHORT_KEY], short_hash(event.content_hash)]
-        return order
+def _event_order(event: EventCommit) -> dict[str, Any]:
+    order: dict[str, Any] = {"key": event.key, "count": event.count}
+    if event.lane:
+        order["lane"] = event.lane
+    if event.outcome is not None:
+        order["said"] = not event.beside
+        order["text"] = event.outcome.to_json()
+        order["listed"] = event.listed
+        # What changed nothing must not push out of the feed what did.
+        if feed := feed_of(event.outcome, bulk=not event.listed):
+            order["feed"] = STRANGERS if event.stranger else feed
+    if event.refused is not None:
+        order["refused"] = event.refused
+    if event.seconds is not None:
+        order["seconds"] = event.seconds
+    if event.content_hash is not None:
+        order["seen"] = [event.key[:_SHORT_KEY], short_hash(event.content_hash)]
+    return order
 
 
 def _seen(event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]) -> dict[str, str]:
@@ -405,17 +352,16 @@ def unreadable_left_out(texts: Mapping[str, str | None]) -> dict[str, Stored]:
     return found
 
 
-def feed_of(outcome: Outcome, keys: Keys, *, bulk: bool = False) -> str | None:
-    """The feed in which an outcome is told; None where nobody could read it."""
+def feed_of(outcome: Outcome, *, bulk: bool = False) -> str | None:
+    """Name of the feed in which an outcome is told; None where nobody could read it."""
     if not outcome.source:
         return None
-    return keys.feed(outcome.source, bulk=bulk or outcome.bulk)
+    return feed_name(outcome.source, bulk=bulk or outcome.bulk)
 
 
-def word_order(outcome: Outcome, table: KeyTable, keys: Keys) -> list[int | str]:
-    """The word on an event as scripts take it: index of its key, text, index of its feed or 0."""
-    feed = feed_of(outcome, keys)
-    return [table.at(keys.outcome(outcome.key)), outcome.to_json(), table.at(feed) if feed else 0]
+def word_order(outcome: Outcome) -> list[str | bool]:
+    """The word on an event as scripts take it: its key, the text, its feed if it has one."""
+    return [outcome.key, outcome.to_json(), feed_of(outcome) or False]
 
 
 def short_hash(content_hash: str) -> str:

@@ -106,20 +106,20 @@ def read_routers(
     """
     held, contacted = fleet.held(), fleet.contacted()
     found: list[RouterFigures] = []
-    surveyed = cast("dict[str, str]", client.hgetall(keys.fleet_block()[6]))
+    surveyed = cast("dict[str, str]", client.hgetall(keys.fleet.surveyed))
     for start in range(0, len(names), _PAGE):
         page = names[start : start + _PAGE]
         pipe = client.pipeline(transaction=False)
         for name in page:
-            block = keys.router_block(name)
+            block = keys.router(name)
             pipe.get(block.state)
             pipe.exists(block.lease)
             pipe.scard(block.services)
             pipe.hlen(block.marks)
             pipe.zcard(block.due)
             pipe.hgetall(block.waiting)
-            pipe.hmget(keys.router_full_read(name), REPORTED, POOLS)
-            pipe.hmget(keys.router_troubles(name), MISFITS, SETUP)
+            pipe.hmget(keys.router(name).full_read, REPORTED, POOLS)
+            pipe.hmget(keys.router(name).troubles, MISFITS, SETUP)
             ask_due_counts(pipe, block.due, now_ms)
             ask_first_marks(pipe, block.due)
         answers = iter(pipe.execute())
@@ -188,5 +188,5 @@ def _still_marked(
     pipe = client.pipeline(transaction=False)
     for each in read:
         if each.why:
-            pipe.hmget(keys.router_block(each.name).marks, list(each.why))
+            pipe.hmget(keys.router(each.name).marks, list(each.why))
     return pipe.execute()

@@ -17,7 +17,6 @@ from worker.core.outcome import UNCHANGED_S
 from worker.core.record_text import record_to_json
 from worker.core.rows import Identity
 from worker.store.fleet import SURVEY_GOOD_MS
-from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
 from worker.store.records import decode_stored, new_generation, new_stamp, word_order
 from worker.store.scripts import Scripts
@@ -105,19 +104,9 @@ class Routers:
         offered = (policy.digest, policy.to_text()) if policy else ("", "")
         answer = self._scripts.run(
             "acquire",
-            [
-                self._keys.routers_due,
-                *self._keys.fleet_block(),
-                self._keys.reports_block()[2],
-                self._keys.router_full_read(router),
-                self._keys.router_troubles(router),
-                *self._keys.router_block(router),
-            ],
-            [
-                *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
-                *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, most_bulk),
-                int(with_bulk),
-            ],
+            *(router, token, self.lease_ms, new_stamp(), most),
+            *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, most_bulk),
+            int(with_bulk),
             again=True,
         )
         if not answer:
@@ -165,12 +154,9 @@ class Routers:
         texts = [state.to_json() for state in states] if states else ["", ""]
         held, now_ms, raw, more = self._scripts.run(
             "next_batch",
-            self._block(router),
-            [
-                *(router, token, self.lease_ms, new_stamp(), most, self._keys.record_prefix),
-                *texts,
-                most_bulk,
-            ],
+            *(router, token, self.lease_ms, new_stamp(), most),
+            *texts,
+            most_bulk,
         )
         marks = marks_of(raw)
         full = is_full(marks, most, most_bulk)
@@ -203,32 +189,23 @@ class Routers:
         """
         ours, braked = self._scripts.run(
             "renew",
-            self._block(router),
-            [
-                *(router, token, self.lease_ms, len(taken), json.dumps(adds or {})),
-                *sorted(taken),
-                *sorted(others),
-            ],
+            *(router, token, self.lease_ms, len(taken), json.dumps(adds or {})),
+            *sorted(taken),
+            *sorted(others),
         )
         return frozenset(braked) if ours else None
 
     def park(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
         """Release a router that is to be left alone; returns when it is tried next (ms), or 0."""
-        return int(
-            self._scripts.run(
-                "park", self._block(router), [router, token, wait_ms, state.to_json()]
-            )
-        )
+        return int(self._scripts.run("park", router, token, wait_ms, state.to_json()))
 
     def note_state(self, router: str, token: str, state: RouterState) -> bool:
         """Note how a held router is doing; False when the lease is lost."""
-        return bool(
-            self._scripts.run("note_state", self._block(router), [router, token, state.to_json()])
-        )
+        return bool(self._scripts.run("note_state", router, token, state.to_json()))
 
     def put_off(self, router: str, wait_ms: int) -> None:
         """Let nobody look for a moment at a router that nobody holds; its marks stay."""
-        self._scripts.run("put_off", self._block(router), [router, wait_ms])
+        self._scripts.run("put_off", router, wait_ms)
 
     def claim(
         self, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
@@ -241,12 +218,8 @@ class Routers:
         """
         if not wants:
             return []
-        table = KeyTable(self._block(router))
-        order = [
-            [service, table.at(self._keys.record(service)), generation, sorted(claims)]
-            for service, generation, claims in wants
-        ]
-        answer = self._scripts.run("claim", table.keys, [router, new_stamp(), json.dumps(order)])
+        order = [[service, generation, sorted(claims)] for service, generation, claims in wants]
+        answer = self._scripts.run("claim", router, new_stamp(), json.dumps(order))
         return [
             None if each is False else [(key, holder) for key, holder in each]
             for each in json.loads(answer)
@@ -261,26 +234,8 @@ class Routers:
         """
         if not ends:
             return []
-        table = KeyTable(self._block(router))
-        first = len(table.keys) + 1
-        for key in (
-            self._keys.counters,
-            self._keys.dead_letters,
-            self._keys.dead_letters_by_time,
-            self._keys.feed_last,
-            self._keys.feed_gone,
-            self._keys.unseen,
-            self._keys.unseen_events,
-        ):
-            table.at(key)
-        order = {
-            "first": first,
-            "generation": new_generation(),
-            "services": [self._order_of(end, table) for end in ends],
-        }
-        held, results = self._scripts.run(
-            "conclude", table.keys, [router, token, new_stamp(), to_json(order)]
-        )
+        order = {"generation": new_generation(), "services": [_order_of(end) for end in ends]}
+        held, results = self._scripts.run("conclude", router, token, new_stamp(), to_json(order))
         if held:
             now_s = time.monotonic()
             self._concluded += [(now_s, router, end.mark.service_id) for end in ends]
@@ -319,9 +274,7 @@ class Routers:
         """
         return bool(
             self._scripts.run(
-                "mark",
-                self._block(router),
-                [router, new_stamp(), priority, delay_ms, int(closely), *service_ids],
+                "mark", router, new_stamp(), priority, delay_ms, int(closely), *service_ids
             )
         )
 
@@ -331,11 +284,11 @@ class Routers:
         Marked first and read after: what is committed in between renews the stamp.
         """
         stamp = new_stamp()
-        self._scripts.run("mark", self._block(router), [router, stamp, 0, 0, 0, *service_ids])
+        self._scripts.run("mark", router, stamp, 0, 0, 0, *service_ids)
         pipe = self._client.pipeline(transaction=False)
         pipe.mget([self._keys.record(each) for each in service_ids])
-        pipe.hmget(self._keys.router_block(router).waiting, list(service_ids))
-        pipe.hmget(self._keys.router_block(router).inflight, list(service_ids))
+        pipe.hmget(self._keys.router(router).waiting, list(service_ids))
+        pipe.hmget(self._keys.router(router).inflight, list(service_ids))
         texts, waiting, notes = pipe.execute()
         return [
             Mark(
@@ -351,70 +304,42 @@ class Routers:
 
     def sweep(self, grace_ms: int) -> Swept:
         """Ring for what was left behind; nothing when another worker swept just now."""
-        keys = self._keys
-        base = f"{keys.prefix}router:"
-        block = keys.router_block("")
         answer = self._scripts.run(
             "sweep",
-            [
-                keys.sweep,
-                keys.routers_due,
-                keys.queue(names.QUEUE_ROUTERS),
-                *(
-                    key
-                    for lane in names.LANES
-                    for key in (
-                        names.journal_due(keys.prefix, lane),
-                        names.journal_rung(keys.prefix, lane),
-                        keys.queue(lane),
-                    )
-                ),
-            ],
-            [
-                *(SWEEP_EVERY_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
-                *(names.RING_LIFETIME_MS, base),
-                block.lease.removeprefix(base),
-                block.rung.removeprefix(base),
-                ROUTER_RING_MS,
-                *names.LANES,
-            ],
+            *(SWEEP_EVERY_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
+            *(names.RING_LIFETIME_MS, ROUTER_RING_MS),
+            *names.LANES,
         )
         if not answer:
             return Swept([], [])
         if len(answer) == 1:
             return Swept([], [], int(answer[0]))
         lanes, routers = answer
-        return Swept([names.LANES[int(lane) - 1] for lane in lanes], list(routers))
+        return Swept(list(lanes), list(routers))
 
-    def _block(self, router: str) -> list[str]:
-        return [self._keys.routers_due, *self._keys.router_block(router)]
 
-    def _order_of(self, end: Conclusion, table: KeyTable) -> dict[str, Any]:
-        service = end.mark.service_id
-        order: dict[str, Any] = {
-            "service": service,
-            "stamp": end.mark.stamp,
-            "record": table.at(self._keys.record(service)),
-            "generation": end.mark.stored.generation,
-            "do": end.do,
-            "wait_ms": end.wait_ms,
-            "gone": end.gone,
-            "rest_note": end.rest_note,
-            "wrote": end.wrote,
-            "events": [
-                [*word_order(o, table, self._keys), UNCHANGED_S if o.key in end.brief else 0]
-                for o in end.outcomes
-            ],
-            "letters": [[letter.id, letter.to_json()] for letter in end.letters],
-            "counts": [[name, by] for name, by in end.counts.items()],
-        }
-        if end.unseen is not None:
-            order |= {"unseen": end.unseen.key, "unseen_ms": UNSEEN_MS}
-        if end.record is not None:
-            order["text"] = record_to_json(end.record)
-        if end.waiting is not None:
-            order["waiting"] = end.waiting
-        if end.lines:
-            order["history"] = table.at(self._keys.history(service))
-            order["lines"] = list(end.lines)
-        return order
+def _order_of(end: Conclusion) -> dict[str, Any]:
+    order: dict[str, Any] = {
+        "service": end.mark.service_id,
+        "stamp": end.mark.stamp,
+        "generation": end.mark.stored.generation,
+        "do": end.do,
+        "wait_ms": end.wait_ms,
+        "gone": end.gone,
+        "rest_note": end.rest_note,
+        "wrote": end.wrote,
+        "events": [
+            [*word_order(each), UNCHANGED_S if each.key in end.brief else False]
+            for each in end.outcomes
+        ],
+        "letters": [[letter.id, letter.to_json()] for letter in end.letters],
+        "counts": list(end.counts.items()),
+        "lines": end.lines,
+    }
+    if end.unseen is not None:
+        order |= {"unseen": end.unseen.key, "unseen_ms": UNSEEN_MS}
+    if end.record is not None:
+        order["text"] = record_to_json(end.record)
+    if end.waiting is not None:
+        order["waiting"] = end.waiting
+    return order

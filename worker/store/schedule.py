@@ -21,7 +21,7 @@ class ScheduleIndex:
 
     def take(self, most: int) -> list[str]:
         """Services of which a scheduled event is due, by Redis's clock; at least once each."""
-        found = self._scripts.run("take_schedule", [self._keys.schedule], [most, RELEASE_MS])
+        found = self._scripts.run("take_schedule", most, RELEASE_MS)
         return list(found)
 
     def size(self) -> int:

@@ -1,4 +1,7 @@
-"""Loads the Lua scripts: one file a script, shared parts by an `-- include:` line on top."""
+"""Loads the Lua scripts: one file a script, shared parts by an `-- include:` line on top.
+
+Each has the key table in front of it (`key.counters`, as `keys.py` names them).
+"""
 
 import re
 from functools import cache
@@ -10,11 +13,12 @@ from redis.commands.core import Script
 
 from contracts.message import envelope
 from worker.errors import StoreUnavailable
+from worker.store.lua_keys import lua_keys
 
 _INCLUDE = "-- include:"
 _ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
 
-_ENDS = {"_fields": "write_fields", "_feed": "write_last_ids"}
+_ENDS = {"_writes": "write", "_marks": "list_marked", "_feed": "write_last_id"}
 """What a script does when it has ended, by the part that it includes for it."""
 
 
@@ -25,29 +29,30 @@ def source(name: str) -> str:
     text = (folder / f"{name}.lua").read_text(encoding="utf-8")
     first, _, rest = text.partition("\n")
     if not first.startswith(_INCLUDE):
-        return text
+        return lua_keys(text) + text
     included = first.removeprefix(_INCLUDE).split()
     parts = [(folder / f"{part}.lua").read_text(encoding="utf-8") for part in included]
     ends = "".join(f"{end}()\n" for part, end in _ENDS.items() if part in included)
     if ends:
         rest = f"local function script()\n{rest}\nend\nlocal answer = script()\n{ends}return answer"
     whole = "\n".join([*parts, rest])
+    whole = lua_keys(whole) + whole
     return _ENVELOPE.sub(lambda found: envelope(found[1], found[2]), whole)
 
 
 class Scripts:
     """The scripts of one client; each goes as EVALSHA and is loaded where the server lacks it."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
         self._client = client
+        self._prefix = prefix
         self._loaded: dict[str, Script] = {}
 
-    def run(self, name: str, keys: list[str], args: list[Any], *, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
-        """Run one script; its file's head says keys, arguments and reply.
+    def run(self, name: str, *args: Any, again: bool = False) -> Any:  # noqa: ANN401 - replies vary
+        """Run one script; its file's head says arguments and reply.
 
         Args:
             name: of its file.
-            keys: that it works with.
             args: its arguments.
             again: it answers the same when it is sent twice, and so is, once, where the connection
                 went before its answer.
@@ -56,8 +61,8 @@ class Scripts:
         if script is None:
             script = self._loaded[name] = self._client.register_script(source(name))
         try:
-            return script(keys=keys, args=args)
+            return script(keys=[self._prefix], args=args)
         except StoreUnavailable as error:
             if not again or not isinstance(error.__cause__, redis.ConnectionError):
                 raise
-            return script(keys=keys, args=args)
+            return script(keys=[self._prefix], args=args)

@@ -1,5 +1,6 @@
 """The store as one value: what the use cases and the command line are given."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -19,6 +20,7 @@ from worker.store.full_reads import FullReads
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.letters import Letters
+from worker.store.lua_keys import kinds_of_keys
 from worker.store.manifests import Manifests
 from worker.store.records import Records
 from worker.store.routers import Routers
@@ -97,6 +99,34 @@ class Store:
         if problems:
             raise ConfigurationError(problems)
 
+    def check_kinds(self, routers: Collection[str], sources: Collection[str]) -> None:
+        """Make sure that no key of another program stands where one of ours is to be.
+
+        Scripts do not look again: called when a process starts, and when Redis was. Services have
+        too many: scripts look at those that they make.
+
+        Args:
+            routers: of the inventory.
+            sources: of the inventory.
+
+        Raises:
+            ConfigurationError: one does.
+        """
+        wanted = kinds_of_keys(self.keys, routers, sources)
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in wanted:
+                pipe.type(key)
+            found = dict(zip(wanted, pipe.execute(), strict=True))
+        problems = [
+            f"the key {key} in Redis is a {found[key]}, where Leasewire keeps a {kind}: another "
+            f"program uses the prefix {self.keys.prefix!r}; give one of the two another "
+            "(LEASEWIRE_KEY_PREFIX), or delete the key if nobody needs it"
+            for key, kind in wanted.items()
+            if found[key] not in ("none", kind)
+        ]
+        if problems:
+            raise ConfigurationError(problems)
+
     def check_queues(self) -> None:
         """Make sure that this user of Redis may do what Celery is about to.
 
@@ -114,7 +144,7 @@ class Store:
 def open_store(plain: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store:
     """Put the store together over a client whose replies are decoded."""
     client = StoreClient(connection_pool=plain.connection_pool)
-    keys, scripts = Keys(prefix), Scripts(client)
+    keys, scripts = Keys(prefix), Scripts(client, prefix)
     records = Records(client, scripts, keys)
     feed = Feed(client, scripts, keys)
     return Store(
@@ -140,6 +170,6 @@ def open_store(plain: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store
         brake=Brake(client, scripts, keys),
         feed=feed,
         unseen=Unseen(client, scripts, keys),
-        clock=Clock(scripts, keys, lease_ms),
+        clock=Clock(scripts, lease_ms),
         signs=Signs(client, keys),
     )

@@ -122,12 +122,12 @@ class Troubles:
 
     def setup(self, router: str) -> DhcpSetup:
         """As it was last remembered; nothing is known where it was not."""
-        text = self._client.hget(self._keys.router_troubles(router), SETUP)
+        text = self._client.hget(self._keys.router(router).troubles, SETUP)
         return DhcpSetup.from_text(cast("str", text)) if text else DhcpSetup()
 
     def knows_setup(self, router: str) -> bool:
         """Whether a worker read its DHCP setup."""
-        return bool(self._client.hexists(self._keys.router_troubles(router), SETUP))
+        return bool(self._client.hexists(self._keys.router(router).troubles, SETUP))
 
     def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
         """Remember whose address no device can use, and why."""
@@ -145,11 +145,11 @@ class Troubles:
         self._set(router, dict.fromkeys((_UNNAMED + each for each in options), "1"))
 
     def _all(self, router: str) -> dict[str, str]:
-        return cast("dict[str, str]", self._client.hgetall(self._keys.router_troubles(router)))
+        return cast("dict[str, str]", self._client.hgetall(self._keys.router(router).troubles))
 
     def _set(self, router: str, fields: Mapping[str, str]) -> None:
         if fields:
-            key = self._keys.router_troubles(router)
+            key = self._keys.router(router).troubles
             pipe = self._client.pipeline()
             for name, value in fields.items():
                 pipe.hset(key, name, value)
@@ -158,4 +158,4 @@ class Troubles:
 
     def _drop(self, router: str, fields: Collection[str]) -> None:
         if fields:
-            self._client.hdel(self._keys.router_troubles(router), *fields)
+            self._client.hdel(self._keys.router(router).troubles, *fields)

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 import redis
 
 from worker.core.outcome import Outcome
-from worker.store.key_table import KeyTable
 from worker.store.keys import Keys
 from worker.store.records import feed_of
 from worker.store.scripts import Scripts
@@ -46,11 +45,7 @@ class Unseen:
 
     def take(self, most: int) -> Taken:
         """Take those that are due, for `LOOK_MS`."""
-        now_ms, *found = self._scripts.run(
-            "take_unseen",
-            [self._keys.unseen, self._keys.unseen_events],
-            [most, LOOK_MS, self._keys.outcome_prefix],
-        )
+        now_ms, *found = self._scripts.run("take_unseen", most, LOOK_MS)
         each = zip(found[::3], found[1::3], found[2::3], strict=True)
         return Taken(
             int(now_ms),
@@ -61,8 +56,6 @@ class Unseen:
         """Tell in the feeds that devices were seen; with a sentence each."""
         if not seen:
             return
-        keys = self._keys
-        table = KeyTable([keys.unseen, keys.unseen_events, keys.feed_last, keys.feed_gone])
         order = []
         for each, detail in seen:
             # Not a word on the event, whose outcome stays `applied`: of the feed alone.
@@ -74,10 +67,10 @@ class Unseen:
                 effective_by="",
                 at_ms=now_ms,
             )
-            feed = feed_of(told, keys)
+            feed = feed_of(told)
             if feed is not None:
-                order.append([each.member, each.event, told.to_json(), table.at(feed)])
-        self._scripts.run("say_in_use", table.keys, [json.dumps(order)])
+                order.append([each.member, each.event, told.to_json(), feed])
+        self._scripts.run("say_in_use", json.dumps(order))
 
     def look_later(self, due: Sequence[tuple[UnseenService, int]]) -> None:
         """Look at them again at a time (ms)."""

@@ -110,11 +110,5 @@ class Upkeep:
             if record.placements or record.outstanding or record.schedule.pending:
                 self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
                 continue
-            keys = [
-                tombstones,
-                self._keys.record(service_id),
-                self._keys.history(service_id),
-                self._keys.recent(service_id),
-            ]
-            forgotten += self._scripts.run("forget", keys, [service_id, stored.generation])
+            forgotten += self._scripts.run("forget", service_id, stored.generation)
         return forgotten

@@ -87,7 +87,7 @@ class Views:
 
     def services(self) -> Iterator[Stored]:
         """Every record, in no certain order, a page at a time."""
-        for page in key_pages(self._client, self._keys.record_prefix, _PAGE):
+        for page in key_pages(self._client, self._keys.record(""), _PAGE):
             yield from self._records(page)
 
     def services_from(self, cursor: int, most: int, router: str | None) -> tuple[list[Stored], int]:
@@ -103,11 +103,11 @@ class Views:
             all the while comes at least once.
         """
         if router is None:
-            pattern = literal(self._keys.record_prefix) + "*"
+            pattern = literal(self._keys.record("")) + "*"
             onward, found = self._client.scan(cursor, match=pattern, count=most)
             page = cast("list[str]", found)
         else:
-            members = self._keys.router_block(router).services
+            members = self._keys.router(router).services
             onward, found = self._client.sscan(members, cursor, count=most)
             page = [self._keys.record(each) for each in cast("list[str]", found)]
         return self._records(list(dict.fromkeys(page)), readable=True), int(onward)
@@ -116,7 +116,7 @@ class Views:
         self, router: str, service_ids: Sequence[str]
     ) -> tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]:
         """A router's state, and of these services why which wait there and which are marked."""
-        block = self._keys.router_block(router)
+        block = self._keys.router(router)
         waiting = cast("list[str | None]", self._client.hmget(block.waiting, service_ids))
         marks = cast("list[str | None]", self._client.hmget(block.marks, service_ids))
         why = {s: json.loads(text) for s, text in zip(service_ids, waiting, strict=True) if text}
@@ -135,7 +135,7 @@ class Views:
         waiting: dict[str, dict[str, Any]] = {}
         marked: list[str] = []
         for router in routers:
-            block = self._keys.router_block(router)
+            block = self._keys.router(router)
             if self._client.hexists(block.marks, service_id):
                 marked.append(router)
             why = self._client.hget(block.waiting, service_id)
@@ -151,14 +151,14 @@ class Views:
 
     def router(self, name: str) -> RouterView:
         """One router's line."""
-        block = self._keys.router_block(name)
+        block = self._keys.router(name)
         pipe = self._client.pipeline(transaction=False)
         pipe.get(block.state)
         pipe.scard(block.services)
         pipe.zcard(block.due)
         pipe.hlen(block.waiting)
         pipe.exists(block.lease)
-        pipe.hget(self._keys.fleet_block()[1], name)
+        pipe.hget(self._keys.fleet.held, name)
         pipe.time()
         ask_first_marks(pipe, block.due)
         state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
@@ -174,9 +174,7 @@ class Views:
             name: of the router.
             readable: leave out what cannot be read here.
         """
-        ids = sorted(
-            cast("set[str]", self._client.smembers(self._keys.router_block(name).services))
-        )
+        ids = sorted(cast("set[str]", self._client.smembers(self._keys.router(name).services)))
         found: list[Stored] = []
         for start in range(0, len(ids), _PAGE):
             page = [self._keys.record(s) for s in ids[start : start + _PAGE]]
@@ -185,16 +183,16 @@ class Views:
 
     def router_waiting(self, name: str) -> dict[str, dict[str, Any]]:
         """Service -> {reason, detail, since_ms} of those that cannot go on at a router."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name).waiting))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(name).waiting))
         return {service: json.loads(text) for service, text in raw.items()}
 
     def router_marked(self, name: str) -> frozenset[str]:
         """The services that are to be looked at at a router, now or later."""
-        return frozenset(cast("list[str]", self._client.hkeys(self._keys.router_block(name).marks)))
+        return frozenset(cast("list[str]", self._client.hkeys(self._keys.router(name).marks)))
 
     def router_claims(self, name: str) -> dict[str, dict[str, tuple[str, bool]]]:
         """Claim key -> {scope: (service, strong)}: who holds what at a router."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router_block(name).claims))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(name).claims))
         return {
             key: {scope: (service, strong == 1) for scope, (service, strong) in holders.items()}
             for key, text in raw.items()
@@ -215,7 +213,7 @@ class Views:
 
     def router_in_flight(self, router: str) -> frozenset[str]:
         """The services of which writes at a router may be under way."""
-        found = cast("list[str]", self._client.hkeys(self._keys.router_block(router).inflight))
+        found = cast("list[str]", self._client.hkeys(self._keys.router(router).inflight))
         return frozenset(found)
 
     def counters(self) -> dict[str, int]:
@@ -259,7 +257,7 @@ class Views:
         if not keys:
             return []
         texts = cast("list[str | None]", self._client.mget(keys))
-        start = len(self._keys.record_prefix)
+        start = len(self._keys.record(""))
         found = {key[start:]: text for key, text in zip(keys, texts, strict=True) if text}
         if readable:
             return list(unreadable_left_out(found).values())

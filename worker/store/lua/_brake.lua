@@ -7,27 +7,26 @@ local RECENT_MS = 60000
 local COUNTED_S = 7200
 
 local function put_braked(router, service, entry)
-  router.none_braked = false
-  redis.call('HSET', router.braked, service .. '@' .. router.name, cjson.encode(entry))
+  any_braked = true
+  put(key.braked, service .. '@' .. router.name, cjson.encode(entry))
 end
 
 local function braked_at(router, service)
-  local text = not router.none_braked
-    and redis.call('HGET', router.braked, service .. '@' .. router.name)
+  local text = is_any_braked() and get(key.braked, service .. '@' .. router.name)
   return text and cjson.decode(text)
 end
 
 -- Holds the mark of a service, if it has one; one held already comes under the wider `hold`.
 local function hold_mark(router, service, hold, stamp, now)
   local entry = braked_at(router, service)
-  local score = redis.call('ZSCORE', router.due, service)
+  local score = score_of(router.due, service)
   if not (entry or score) then
     return 0
   end
   if not entry then
-    entry = { at_ms = now, priority = math.floor(tonumber(score) / SPAN) }
-    entry.source = redis.call('HGET', router.lost_by, service) or ''
-    redis.call('ZREM', router.due, service)
+    entry = { at_ms = now, priority = math.floor(score / SPAN) }
+    entry.source = get(router.lost_by, service) or ''
+    put_score(router.due, service, false)
     put(router.waiting, service, cjson.encode({
       reason = 'held-by-brake',
       detail = 'more services than usual lose their entries (' .. hold .. ')',
@@ -39,41 +38,40 @@ local function hold_mark(router, service, hold, stamp, now)
   return 1
 end
 
-local function count(key, member, now)
-  local added = redis.call('ZADD', key, whole(now), member)
-  redis.call('EXPIRE', key, COUNTED_S)
+local function count_loss(losses, member, now)
+  local added = redis.call('ZADD', losses, whole(now), member)
+  redis.call('EXPIRE', losses, COUNTED_S)
   return added
 end
 
-local function within_hour(key, now)
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - HOUR_MS))
-  return redis.call('ZCARD', key)
+local function within_hour(losses, now)
+  redis.call('ZREMRANGEBYSCORE', losses, '-inf', whole(now - HOUR_MS))
+  return redis.call('ZCARD', losses)
 end
 
 -- Who took an entry away is remembered as long as its loss counts.
 local function forget_old(router, now)
   local before = whole(now - HOUR_MS)
   for _, service in ipairs(redis.call('ZRANGEBYSCORE', router.lost, '-inf', before)) do
-    redis.call('HDEL', router.lost_by, service)
+    put(router.lost_by, service, false)
   end
   redis.call('ZREMRANGEBYSCORE', router.lost, '-inf', before)
 end
 
 -- Takes one off what was announced for `scope`; false when nothing, or no more, was.
-local function was_expected(expected, scope, now)
-  local text = redis.call('HGET', expected, scope)
+local function was_expected(scope, now)
+  local text = get(key.expected, scope)
   local found = text and cjson.decode(text)
   if not found or found.until_ms <= now or found.from_ms > now or found.used >= found.services then
     return false
   end
   found.used = found.used + 1
-  redis.call('HSET', expected, scope, cjson.encode(found))
+  put(key.expected, scope, cjson.encode(found))
   return true
 end
 
--- What a commit says to the brake (`cut` of its order); returns the hold and how many it took, or
--- nil. `router_named(name)` gives any router's keys.
-local function brake(cut, limits, router, service, stamp, now, expected, router_named)
+-- What a commit says to the brake (`cut` of its order); returns the hold and how many it took, or nil.
+local function brake(cut, limits, router, service, stamp, now)
   local entry = braked_at(router, service)
   if entry then
     entry.stamp = stamp
@@ -83,31 +81,31 @@ local function brake(cut, limits, router, service, stamp, now, expected, router_
   if not (cut.new and limits) then
     return nil
   end
-  if was_expected(expected, 'source:' .. cut.source, now)
-    or was_expected(expected, 'router:' .. router.name, now) then
+  if was_expected('source:' .. cut.source, now) or was_expected('router:' .. router.name, now) then
     return nil
   end
-  local lost, suspended = KEYS[cut.lost], KEYS[cut.suspended]
+  write() -- what is counted below, others of this commit may have changed
+  local losses = key.losses(cut.source)
   forget_old(router, now)
-  local new_here = count(router.lost, service, now)
-  redis.call('HSET', router.lost_by, service, cut.source)
-  redis.call('EXPIRE', router.lost_by, COUNTED_S)
-  local new = count(cut.is_suspension and suspended or lost, service .. '@' .. router.name, now)
+  local new_here = count_loss(router.lost, service, now)
+  put(router.lost_by, service, cut.source)
+  expire_later(router.lost_by, COUNTED_S)
+  local new = count_loss(cut.is_suspension and losses.suspended or losses.lost,
+    service .. '@' .. router.name, now)
   local weight = cut.is_suspension and 1 / limits.source_suspensions or 1
-  local of_source = within_hour(lost, now)
-    + within_hour(suspended, now) / limits.source_suspensions
-  local owned = tonumber(redis.call('HGET', KEYS[cut.counts], 'services') or 0)
-  local most = math.max(limits.source_services, limits.source_percent * owned / 100)
+  local of_source = within_hour(losses.lost, now)
+    + within_hour(losses.suspended, now) / limits.source_suspensions
+  local owned = redis.call('HGET', key.source(cut.source), 'services')
+  local most = math.max(limits.source_services, limits.source_percent * tonumber(owned or 0) / 100)
   if of_source > most then
     local hold = 'source:' .. cut.source
     local taken = hold_mark(router, service, hold, stamp, now)
     if of_source - new * weight <= most then
-      for _, key in ipairs({ lost, suspended }) do
-        for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, whole(now - RECENT_MS), '+inf')) do
+      for _, each in ipairs({ losses.lost, losses.suspended }) do
+        for _, member in ipairs(redis.call('ZRANGEBYSCORE', each, whole(now - RECENT_MS), '+inf')) do
           local other, name = string.match(member, '^([^@]*)@(.*)$')
           local there = router_named(name)
-          if member ~= service .. '@' .. router.name
-            and redis.call('HEXISTS', there.lost_by, other) == 1 then
+          if member ~= service .. '@' .. router.name and get(there.lost_by, other) then
             taken = taken + hold_mark(there, other, hold, stamp, now)
           end
         end
@@ -124,7 +122,7 @@ local function brake(cut, limits, router, service, stamp, now, expected, router_
     if here - new_here <= most_here then
       for _, other in ipairs(redis.call('ZRANGEBYSCORE', router.lost, whole(now - RECENT_MS),
         '+inf')) do
-        if other ~= service and redis.call('HEXISTS', router.lost_by, other) == 1 then
+        if other ~= service and get(router.lost_by, other) then
           taken = taken + hold_mark(router, other, hold, stamp, now)
         end
       end

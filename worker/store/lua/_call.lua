@@ -1,4 +1,5 @@
 -- Calls a worker: puts a Celery message into a queue, in the step that gives a reason for it.
+-- Needs `_time` and `_many`.
 -- Between the @ stand a task and its queue; `scripts.py` puts the message's envelope there.
 local ENVELOPES = {
   routers = [==[@leasewire.converge routers@]==],
@@ -6,20 +7,22 @@ local ENVELOPES = {
   bulk = [==[@leasewire.accept bulk@]==],
 }
 
--- `key` of a queue, its name, and the task's arguments as JSON.
-local function call(key, queue, arguments)
+-- A message of a task to a queue, whose arguments are this JSON.
+local function message_of(queue, arguments)
   local body = cjson.encode('[' .. arguments .. ', {}, {}]')
-  local time = redis.call('TIME')
-  local id = redis.sha1hex(arguments .. time[1] .. '.' .. time[2])
+  local id = redis.sha1hex(arguments .. CLOCK[1] .. '.' .. CLOCK[2])
   local message = string.gsub(ENVELOPES[queue], '@id@', id)
-  message = string.gsub(message, '"@body@"', function() return body end)
-  redis.call('LPUSH', key, message)
+  return (string.gsub(message, '"@body@"', function() return body end))
 end
 
-local function call_for_router(key, name)
-  call(key, 'routers', '[' .. cjson.encode(name) .. ']')
+local function call_for_routers(names)
+  local messages = {}
+  for i, name in ipairs(names) do
+    messages[i] = message_of('routers', '[' .. cjson.encode(name) .. ']')
+  end
+  call_many('LPUSH', key.queue('routers'), messages)
 end
 
-local function call_for_lane(key, lane)
-  call(key, lane, '[[], "' .. lane .. '"]')
+local function call_for_lane(lane)
+  redis.call('LPUSH', key.queue(lane), message_of(lane, '[[], "' .. lane .. '"]'))
 end

@@ -2,13 +2,13 @@
 -- to one service. A claim is strong while desired and granted, weak while only the row still
 -- stands; a strong request takes a weak claim at once.
 
-local function read_claim(router, key)
-  local text = get(router.claims, key)
+local function read_claim(router, claim)
+  local text = get(router.claims, claim)
   return text and cjson.decode(text) or {}
 end
 
-local function write_claim(router, key, holders)
-  put(router.claims, key, next(holders) ~= nil and cjson.encode(holders))
+local function write_claim(router, claim, holders)
+  put(router.claims, claim, next(holders) ~= nil and cjson.encode(holders))
 end
 
 local function read_held(router, service)
@@ -63,73 +63,81 @@ end
 -- waits but for what it wants.
 local WOKEN_AT_ONCE = 100
 
-local function wait_for(router, key, service)
-  router.nobody_waits = false
-  redis.call('ZADD', router.waiters, 0, 'k|' .. key .. '|' .. service,
-    0, 's|' .. service .. '|' .. key)
+local function is_waited_at(router)
+  if router.is_waited_at == nil then
+    router.is_waited_at = redis.call('EXISTS', router.waiters) == 1
+  end
+  return router.is_waited_at
 end
 
-local function wait_no_more(router, key, service)
-  redis.call('ZREM', router.waiters, 'k|' .. key .. '|' .. service, 's|' .. service .. '|' .. key)
+local function wait_for(router, claim, service)
+  router.is_waited_at = true
+  redis.call('ZADD', router.waiters, 0, 'k|' .. claim .. '|' .. service,
+    0, 's|' .. service .. '|' .. claim)
 end
 
--- Wakes some of those who wait for `key`, from the one behind `last` on (nil: the first).
-local function wake_some(router, key, last, stamp, now, routers_due)
-  local all = 'k|' .. key
+local function wait_no_more(router, claim, service)
+  redis.call('ZREM', router.waiters, 'k|' .. claim .. '|' .. service,
+    's|' .. service .. '|' .. claim)
+end
+
+-- Wakes some of those who wait for a claim, from the one behind `last` on (nil: the first).
+local function wake_some(router, claim, last, stamp, now)
+  local all = 'k|' .. claim
   local found = redis.call('ZRANGEBYLEX', router.waiters,
     last and '(' .. all .. '|' .. last or '[' .. all .. '|', '(' .. all .. '}',
     'LIMIT', 0, WOKEN_AT_ONCE)
   for i, member in ipairs(found) do
     found[i] = string.sub(member, #all + 2)
-    wait_no_more(router, key, found[i])
-    mark(router, found[i], 0, now, stamp, routers_due)
+    wait_no_more(router, claim, found[i])
+    mark(router, found[i], 0, now, stamp)
   end
   if #found == WOKEN_AT_ONCE then
-    redis.call('ZADD', router.waiters, 0, 'p|' .. key .. '|' .. found[#found])
+    redis.call('ZADD', router.waiters, 0, 'p|' .. claim .. '|' .. found[#found])
   end
   return #found > 0
 end
 
--- Whoever waits for `key` is looked at again. Returns whether anybody did.
-local function wake(router, key, stamp, now, routers_due)
-  if router.nobody_waits then
+-- Whoever waits for a claim is looked at again. Returns whether anybody did.
+local function wake(router, claim, stamp, now)
+  if not is_waited_at(router) then
     return false
   end
-  redis.call('ZREMRANGEBYLEX', router.waiters, '[p|' .. key .. '|', '(p|' .. key .. '}')
-  return wake_some(router, key, nil, stamp, now, routers_due)
+  redis.call('ZREMRANGEBYLEX', router.waiters, '[p|' .. claim .. '|', '(p|' .. claim .. '}')
+  return wake_some(router, claim, nil, stamp, now)
 end
 
 -- Wakes the next of those who were too many to be woken at once.
-local function wake_more(router, stamp, now, routers_due)
-  local member = not router.nobody_waits
+local function wake_more(router, stamp, now)
+  local member = is_waited_at(router)
     and redis.call('ZRANGEBYLEX', router.waiters, '[p|', '(p}', 'LIMIT', 0, 1)[1]
   if member then
     redis.call('ZREM', router.waiters, member)
-    local key, last = string.match(member, '^p|(.*)|([^|]*)$')
-    wake_some(router, key, last, stamp, now, routers_due)
+    local claim, last = string.match(member, '^p|(.*)|([^|]*)$')
+    wake_some(router, claim, last, stamp, now)
   end
 end
 
 -- `service` waits for nothing but these any more.
 local function wait_for_these(router, service, wants)
-  if router.nobody_waits then
+  if not is_waited_at(router) then
     return
   end
   local mine = 's|' .. service
   local found = redis.call('ZRANGEBYLEX', router.waiters, '[' .. mine .. '|', '(' .. mine .. '}')
   for _, member in ipairs(found) do
-    local key, wanted = string.sub(member, #mine + 2), false
-    for _, claim in ipairs(wants) do
-      wanted = wanted or claim[1] == key
+    local claim, wanted = string.sub(member, #mine + 2), false
+    for _, want in ipairs(wants) do
+      wanted = wanted or want[1] == claim
     end
     if not wanted then
-      wait_no_more(router, key, service)
+      wait_no_more(router, claim, service)
     end
   end
 end
 
 -- What `service` no longer wants becomes weak, and is not waited for. Returns whether anybody was woken.
-local function weaken(router, service, wants, stamp, now, routers_due)
+local function weaken(router, service, wants, stamp, now)
   local woken = false
   wait_for_these(router, service, wants)
   for _, claim in ipairs(read_held(router, service)) do
@@ -139,7 +147,7 @@ local function weaken(router, service, wants, stamp, now, routers_due)
       if mine and mine[1] == service and mine[2] == 1 then
         mine[2] = 0
         write_claim(router, claim[1], holders)
-        woken = wake(router, claim[1], stamp, now, routers_due) or woken
+        woken = wake(router, claim[1], stamp, now) or woken
       end
     end
   end
@@ -149,7 +157,7 @@ end
 -- All of `wants` for `service`, or none. Returns {{key, holder}, …}: who refuses; empty = granted.
 -- Whoever gives up a weak claim is let through the brake, for its row is in the way: it is the MAC
 -- or address of another now. Not so for a service that is held itself.
-local function request(router, service, wants, stamp, now, routers_due)
+local function request(router, service, wants, stamp, now)
   local refused = {}
   local taken_from = {}
   for _, claim in ipairs(wants) do
@@ -171,8 +179,8 @@ local function request(router, service, wants, stamp, now, routers_due)
   local free = not is_braked(router, service)
   for _, taken in ipairs(taken_from) do
     if free then
-      redis.call('HDEL', router.lost_by, taken[3]) -- it counts, and is not held afterwards
-      let_through(router, taken[3], now, stamp, routers_due)
+      put(router.lost_by, taken[3], false) -- it counts, and is not held afterwards
+      let_through(router, taken[3], now, stamp)
     end
     local holders = read_claim(router, taken[1])
     holders[taken[2]] = nil

@@ -11,29 +11,31 @@ local function state_of(text)
   return string.match(text, '^%[%d+,"([%a-]+)"') or cjson.decode(text).state
 end
 
--- `feed`: where it is told too, if it is news; nil: nowhere. `at`: see `append`.
-local function say(key, text, seconds, feed, at, now)
-  local before = redis.call('SET', key, text, 'EX', seconds or OUTCOME_S, 'GET')
+-- `feed`: where it is told too, if it is news; nil: nowhere.
+local function say(event, text, seconds, feed, now)
+  local before = redis.call('SET', key.outcome(event), text, 'EX', seconds or OUTCOME_S, 'GET')
   if feed and is_news(before, text) then
-    append(feed, at, text, now)
+    append(feed, text, now)
   end
 end
 
-local function note_lines(key, lines)
-  if redis.call('LPUSH', key, unpack(lines)) > HISTORY then
-    redis.call('LTRIM', key, 0, HISTORY - 1)
+local function note_lines(service, lines)
+  local history = key.history(service)
+  if redis.call('LPUSH', history, unpack(lines)) > HISTORY then
+    redis.call('LTRIM', history, 0, HISTORY - 1)
   end
 end
 
 -- Puts an event first among those of its service. The outcomes of those that fall off go too, but
 -- where the last word is not said yet.
-local function note_recent(recent, event_key, outcome_prefix)
+local function note_recent(service, event_key)
+  local recent = key.recent(service)
   redis.call('LREM', recent, 0, event_key)
   if redis.call('LPUSH', recent, event_key) > RECENT then
     for _, fallen in ipairs(redis.call('LRANGE', recent, RECENT, -1)) do
-      local text = redis.call('GET', outcome_prefix .. fallen)
+      local text = redis.call('GET', key.outcome(fallen))
       if text and not OPEN[state_of(text)] then
-        redis.call('DEL', outcome_prefix .. fallen)
+        redis.call('DEL', key.outcome(fallen))
       end
     end
     redis.call('LTRIM', recent, 0, RECENT - 1)
@@ -41,35 +43,32 @@ local function note_recent(recent, event_key, outcome_prefix)
   redis.call('EXPIRE', recent, RECENT_S)
 end
 
--- Adds counts, each {name, n}, to `sums`.
-local function add_up(sums, counts)
-  for _, count in ipairs(counts) do
-    sums[count[1]] = (sums[count[1]] or 0) + count[2]
-  end
-end
-
-local function count_up(counters, sums)
-  for name, n in pairs(sums) do
-    redis.call('HINCRBY', counters, name, n)
-  end
-end
-
 local function generation_in(text)
   return text and tonumber(string.match(text, '^(%d+)|')) or 0
 end
 
-local function generation_of(record_key)
-  return generation_in(redis.call('GET', record_key))
+local function generation_of(service)
+  return generation_in(redis.call('GET', key.record(service)))
 end
 
--- Key of a record -> its generation, for the keys at these places of KEYS.
-local function generations_at(places)
-  local keys, found = {}, {}
-  for i, place in ipairs(places) do
-    keys[i] = KEYS[place]
+-- The generations of services, in their order. What is new here must not be another program's key.
+local function generations_of(services)
+  local records, new, found = {}, {}, {}
+  for i, service in ipairs(services) do
+    records[i] = key.record(service)
   end
-  for i, text in ipairs(get_many('', keys)) do
-    found[keys[i]] = generation_in(text)
+  for i, text in ipairs(get_many(records)) do
+    found[i] = generation_in(text)
+    if not text then
+      new[#new + 1] = records[i]
+      new[#new + 1] = key.history(services[i])
+    end
+  end
+  for i, each in ipairs(#new > 0 and redis.call('EXISTS', unpack(new)) > 0 and new or {}) do
+    local kind, ours = redis.call('TYPE', each).ok, i % 2 == 0 and 'list' or 'string'
+    if kind ~= 'none' and kind ~= ours then
+      error({ err = 'WRONGTYPE the key ' .. each .. ' is a ' .. kind .. ': it is not ours' })
+    end
   end
   return found
 end

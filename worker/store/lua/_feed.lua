@@ -7,34 +7,32 @@ local FEED_STEP = 100
 
 -- Lets the oldest items go, up to and with `id`; which was the last to go is kept, so that a reader
 -- who missed some can be told.
-local function let_items_go(feed, gone_key, id)
+local function let_items_go(feed, id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   redis.call('XTRIM', feed, 'MINID', ms .. '-' .. whole(tonumber(seq) + 1))
-  redis.call('HSET', gone_key, feed, id)
+  redis.call('HSET', key.feed_gone, feed, id)
 end
 
--- What this script knows of them: the last id by its key, which is written when it has ended
--- (`scripts.py` sees to that), and how long a feed is.
-local last_ids, lengths = {}, {}
+-- What this script knows of them: the last id, which is written when it has ended (`scripts.py` sees
+-- to that), and how long a feed is.
+local last_id, lengths = nil, {}
 
--- Appends to a feed. `at` = {key of the last id, key of what went}.
-local function append(feed, at, text, now)
-  local last = last_ids[at[1]] or redis.call('GET', at[1]) or '0-0'
-  local ms, seq = string.match(last, '^(%d+)-(%d+)$')
+local function append(name, text, now)
+  local feed = key.feed(name)
+  local length = lengths[feed] or redis.call('XLEN', feed)
+  local ms, seq = string.match(last_id or redis.call('GET', key.feed_last) or '0-0', '^(%d+)-(%d+)$')
   ms, seq = tonumber(ms), tonumber(seq) + 1
   if now > ms then
     ms, seq = now, 0
   end
-  local id = whole(ms) .. '-' .. whole(seq)
-  last_ids[at[1]] = id
-  redis.call('XADD', feed, id, 'outcome', text)
-  local length = lengths[feed] and lengths[feed] + 1 or redis.call('XLEN', feed)
-  lengths[feed] = length
-  if length == 1 then
-    redis.call('HSETNX', at[2], feed, '0-0')
-  elseif length >= FEED_MOST + FEED_STEP then
+  last_id = whole(ms) .. '-' .. whole(seq)
+  redis.call('XADD', feed, last_id, 'outcome', text)
+  lengths[feed] = length + 1
+  if length == 0 then
+    redis.call('HSETNX', key.feed_gone, feed, '0-0')
+  elseif length + 1 >= FEED_MOST + FEED_STEP then
     local oldest = redis.call('XRANGE', feed, '-', '+', 'COUNT', FEED_STEP)
-    let_items_go(feed, at[2], oldest[FEED_STEP][1])
+    let_items_go(feed, oldest[FEED_STEP][1])
     lengths[feed] = nil
   end
 end
@@ -48,8 +46,8 @@ local function is_news(before, text)
   return not before or untimed(before) ~= untimed(text)
 end
 
-local function write_last_ids()
-  for key, id in pairs(last_ids) do
-    redis.call('SET', key, id)
+local function write_last_id()
+  if last_id then
+    redis.call('SET', key.feed_last, last_id)
   end
 end

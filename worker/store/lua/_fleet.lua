@@ -1,37 +1,21 @@
--- What people said of routers (worker/store/keys.py, fleet_block), and what follows from a word.
+-- What people said of routers (worker/store/keys.py), and what follows from a word.
 local ACTIONS = 500
+local fleet = key.fleet
 
-local function fleet_at(first)
-  local fleet = {
-    policies = KEYS[first],
-    held = KEYS[first + 1],
-    aliases = KEYS[first + 2],
-    bound = KEYS[first + 3],
-    seen = KEYS[first + 4],
-    names = KEYS[first + 5],
-    surveyed = KEYS[first + 6],
-    actions = KEYS[first + 7],
-  }
-  must_be('hash', fleet.policies, fleet.held, fleet.aliases, fleet.bound, fleet.seen, fleet.names)
-  must_be('hash', fleet.surveyed)
-  must_be('list', fleet.actions)
-  return fleet
-end
-
-local function note_action(fleet, text)
+local function note_action(text)
   redis.call('LPUSH', fleet.actions, text)
   redis.call('LTRIM', fleet.actions, 0, ACTIONS - 1)
 end
 
-local function names_of(fleet, serial)
+local function names_of(serial)
   local text = redis.call('HGET', fleet.names, serial)
   return text and cjson.decode(text) or {}
 end
 
 -- The names at which `serial` is bound or was last seen, but for `name`.
-local function others_of(fleet, serial, name)
+local function others_of(serial, name)
   local others = {}
-  for _, each in ipairs(names_of(fleet, serial)) do
+  for _, each in ipairs(names_of(serial)) do
     if each ~= name then
       others[#others + 1] = each
     end
@@ -39,8 +23,8 @@ local function others_of(fleet, serial, name)
   return others
 end
 
-local function drop_name(fleet, serial, name)
-  local others = others_of(fleet, serial, name)
+local function drop_name(serial, name)
+  local others = others_of(serial, name)
   if #others == 0 then
     redis.call('HDEL', fleet.names, serial)
   else
@@ -48,38 +32,38 @@ local function drop_name(fleet, serial, name)
   end
 end
 
-local function add_name(fleet, serial, name)
-  local names = others_of(fleet, serial, name)
+local function add_name(serial, name)
+  local names = others_of(serial, name)
   names[#names + 1] = name
   redis.call('HSET', fleet.names, serial, cjson.encode(names))
 end
 
-local function forget_serials(fleet, name)
+local function forget_serials(name)
   for _, hash in ipairs({ fleet.bound, fleet.seen }) do
     local serial = redis.call('HGET', hash, name)
     if serial then
-      drop_name(fleet, serial, name)
+      drop_name(serial, name)
       redis.call('HDEL', hash, name)
     end
   end
 end
 
-local function bind(fleet, serial, name)
-  forget_serials(fleet, name)
+local function bind(serial, name)
+  forget_serials(name)
   redis.call('HSET', fleet.bound, name, serial)
   redis.call('HSET', fleet.seen, name, serial)
-  add_name(fleet, serial, name)
+  add_name(serial, name)
 end
 
 -- The serial by which `name` is known: bound to it, seen last, and of no other name; else false.
-local function known_serial(fleet, name)
+local function known_serial(name)
   local bound = redis.call('HGET', fleet.bound, name)
   local known = bound and redis.call('HGET', fleet.seen, name) == bound
-    and #others_of(fleet, bound, name) == 0
+    and #others_of(bound, name) == 0
   return known and bound
 end
 
-local function survey_due(fleet, name, good_ms, now)
+local function survey_due(name, good_ms, now)
   local surveyed = tonumber(redis.call('HGET', fleet.surveyed, name) or nil)
   return not surveyed or surveyed + good_ms <= now
 end
@@ -96,18 +80,19 @@ local function revoke(router)
 end
 
 -- The sweep looks at the router as soon as nobody can hold it any more, whatever it was parked for.
-local function unpark(fleet, router, routers_due, at)
+local function unpark(router, at)
   if redis.call('HEXISTS', fleet.held, router.name) == 0 then
     redis.call('DEL', router.rung)
-    redis.call('ZADD', routers_due, whole(at), router.name)
+    redis.call('ZADD', key.routers_due, whole(at), router.name)
   end
 end
 
 -- Marks every service of which a row may exist on the router; returns how many.
-local function mark_all(router, priority, now, stamp, routers_due)
+local function mark_all(router, priority, now, stamp)
   local services = redis.call('SMEMBERS', router.services)
+  fetch_scores(router.due, services)
   for _, service in ipairs(services) do
-    mark(router, service, priority, now, stamp, routers_due)
+    mark(router, service, priority, now, stamp)
   end
   return #services
 end

@@ -8,58 +8,58 @@ local REFUSED = { rejected = true, failed = true, expired = true }
 
 -- Lets the oldest letters of a group go that are too many or too large. What is of another group by
 -- now was buried anew, and stays.
-local function trim_letters(by_id, by_time, of, group, newest)
-  local key = of.prefix .. group
-  local count, bytes = redis.call('ZCARD', key), 0
+local function trim_letters(group, newest)
+  local letters = key.letters(group)
+  local left, bytes = redis.call('ZCARD', letters), 0
   if #newest > LETTER_LARGE then -- small ones alone are few bytes, as they are few
-    for _, id in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-      bytes = bytes + redis.call('HSTRLEN', by_id, id)
+    for _, id in ipairs(redis.call('ZRANGE', letters, 0, -1)) do
+      bytes = bytes + redis.call('HSTRLEN', key.dead_letters, id)
     end
   end
-  while count > LETTERS_MOST or (bytes > LETTERS_BYTES and count > 1) do
-    local id = redis.call('ZPOPMIN', key)[1]
-    local text = redis.call('HGET', by_id, id)
-    count = count - 1
+  while left > LETTERS_MOST or (bytes > LETTERS_BYTES and left > 1) do
+    local id = redis.call('ZPOPMIN', letters)[1]
+    local text = redis.call('HGET', key.dead_letters, id)
+    left = left - 1
     if text then
       bytes = bytes - #text
       local is_json, letter = pcall(cjson.decode, text)
       if not is_json or (letter.source or '') .. '|' .. letter.reason == group then
-        redis.call('HDEL', by_id, id)
-        redis.call('ZREM', by_time, id)
-        redis.call('HINCRBY', of.gone, group, 1)
+        redis.call('HDEL', key.dead_letters, id)
+        redis.call('ZREM', key.dead_letters_by_time, id)
+        redis.call('HINCRBY', key.letters_gone, group, 1)
       end
     end
   end
 end
 
--- Keeps letters, each {id, text, group, nil or '' for none}; of a group the newest. `of` = {prefix: of the keys of
--- groups, gone: key of how many of each went}; nil where no letter has a group.
-local function bury(by_id, by_time, letters, now, of)
+-- Keeps letters, each {id, text, group, nil or '' for none}; of a group the newest.
+local function bury(letters, now)
   for _, letter in ipairs(letters) do
-    redis.call('HSET', by_id, letter[1], letter[2])
-    redis.call('ZADD', by_time, whole(now), letter[1])
-    if letter[3] and letter[3] ~= '' then
-      local key = of.prefix .. letter[3]
-      local last = redis.call('ZREVRANGE', key, 0, 0, 'WITHSCORES')[2]
+    local group = letter[3]
+    redis.call('HSET', key.dead_letters, letter[1], letter[2])
+    redis.call('ZADD', key.dead_letters_by_time, whole(now), letter[1])
+    if group and group ~= '' then
+      local last = redis.call('ZREVRANGE', key.letters(group), 0, 0, 'WITHSCORES')[2]
       local after = last and tonumber(last) + 1 or 0 -- many are buried in one millisecond
-      redis.call('ZADD', key, whole(math.max(now * 1000, after)), letter[1])
-      trim_letters(by_id, by_time, of, letter[3], letter[2])
+      redis.call('ZADD', key.letters(group), whole(math.max(now * 1000, after)), letter[1])
+      trim_letters(group, letter[2])
     end
   end
 end
 
 -- Puts an event first among those of its source that were refused. The outcomes of those that fall
 -- off go too: nothing of ours refers to them.
-local function note_refused(key, event_key, outcome_prefix)
-  redis.call('LREM', key, 0, event_key)
-  if redis.call('LPUSH', key, event_key) > REFUSED_MOST then
-    for _, fallen in ipairs(redis.call('LRANGE', key, REFUSED_MOST, -1)) do
-      local text = redis.call('GET', outcome_prefix .. fallen)
+local function note_refused(source, event_key)
+  local refused = key.refused(source)
+  redis.call('LREM', refused, 0, event_key)
+  if redis.call('LPUSH', refused, event_key) > REFUSED_MOST then
+    for _, fallen in ipairs(redis.call('LRANGE', refused, REFUSED_MOST, -1)) do
+      local text = redis.call('GET', key.outcome(fallen))
       if text and REFUSED[state_of(text)] then
-        redis.call('DEL', outcome_prefix .. fallen)
+        redis.call('DEL', key.outcome(fallen))
       end
     end
-    redis.call('LTRIM', key, 0, REFUSED_MOST - 1)
+    redis.call('LTRIM', refused, 0, REFUSED_MOST - 1)
   end
-  redis.call('EXPIRE', key, REFUSED_S)
+  redis.call('EXPIRE', refused, REFUSED_S)
 end

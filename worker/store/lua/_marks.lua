@@ -3,61 +3,85 @@
 local SPAN = 1e13
 local RING_MS = 10000
 
+local any_braked
+
+local function is_any_braked()
+  if any_braked == nil then
+    any_braked = redis.call('EXISTS', key.braked) == 1
+  end
+  return any_braked
+end
+
 local function is_braked(router, service)
-  return not router.none_braked
-    and redis.call('HEXISTS', router.braked, service .. '@' .. router.name) == 1
+  return is_any_braked() and get(key.braked, service .. '@' .. router.name) and true
+end
+
+local to_list = {}
+
+-- Lists the routers of what was marked, so that the sweep looks at them (`scripts.py` calls it).
+local function list_marked()
+  local found, flags, listed = {}, {}, {}
+  for router in pairs(to_list) do
+    found[#found + 1] = router
+    flags[#flags + 1] = router.rung
+  end
+  for i, flag in ipairs(get_many(flags)) do
+    -- A parked router waits for its time: a mark must not wake it earlier.
+    if flag ~= 'parked' then
+      listed[#listed + 1] = whole(to_list[found[i]])
+      listed[#listed + 1] = found[i].name
+    end
+  end
+  for first = 1, #listed, MANY do
+    redis.call('ZADD', key.routers_due, 'LT',
+      unpack(listed, first, math.min(first + MANY - 1, #listed)))
+  end
+  to_list = {}
 end
 
 -- Marks `service` at `router`: keeps the higher priority and the earlier time, renews the stamp.
 -- A mark that the brake holds stays held: it is not due until it is let through.
-local function mark(router, service, priority, due, stamp, routers_due)
+local function mark(router, service, priority, due, stamp)
   put(router.marks, service, stamp)
   if is_braked(router, service) then
     return
   end
-  local old = redis.call('ZSCORE', router.due, service)
+  local old = score_of(router.due, service)
   if old then
-    local old_priority = math.floor(tonumber(old) / SPAN)
-    due = math.min(due, tonumber(old) - old_priority * SPAN)
+    local old_priority = math.floor(old / SPAN)
+    due = math.min(due, old - old_priority * SPAN)
     priority = math.min(priority, old_priority)
   end
-  redis.call('ZADD', router.due, whole(priority * SPAN + due), service)
-  if router.listed and due >= router.listed then
-    return -- this script listed it already
-  end
-  -- A parked router waits for its time: a mark must not wake it earlier.
-  if redis.call('GET', router.rung) ~= 'parked' then
-    redis.call('ZADD', routers_due, 'LT', whole(due), router.name)
-  end
-  router.listed = router.listed and due
+  put_score(router.due, service, priority * SPAN + due)
+  to_list[router] = math.min(due, to_list[router] or due)
 end
 
 local function unmark(router, service)
-  redis.call('ZREM', router.due, service)
+  put_score(router.due, service, false)
   put(router.marks, service, false)
-  if not router.none_braked then
-    redis.call('HDEL', router.braked, service .. '@' .. router.name)
+  if is_any_braked() then
+    put(key.braked, service .. '@' .. router.name, false)
   end
 end
 
 -- A loss counts no more, and is not held.
 local function uncount(router, service)
   redis.call('ZREM', router.lost, service)
-  redis.call('HDEL', router.lost_by, service)
+  put(router.lost_by, service, false)
 end
 
 local let_through_count = 0
 
 -- Lets a held mark go on: it is due now. Returns whether it was held.
-local function let_through(router, service, now, stamp, routers_due)
-  local field = service .. '@' .. router.name
-  local text = not router.none_braked and redis.call('HGET', router.braked, field)
+local function let_through(router, service, now, stamp)
+  local held = service .. '@' .. router.name
+  local text = is_any_braked() and get(key.braked, held)
   if not text then
     return false
   end
   let_through_count = let_through_count + 1
-  redis.call('HDEL', router.braked, field)
+  put(key.braked, held, false)
   put(router.waiting, service, false)
-  mark(router, service, cjson.decode(text).priority, now, stamp, routers_due)
+  mark(router, service, cjson.decode(text).priority, now, stamp)
   return true
 end

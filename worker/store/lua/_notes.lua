@@ -89,7 +89,7 @@ end
 -- Notes of others than `token`: their services are marked now, and once more after twice the
 -- lease; the note stays till then. Notes of a second look that is due: marked.
 -- Returns when the next second look is due, or nil.
-local function look_at_notes(router, token, lease_ms, stamp, now, routers_due)
+local function look_at_notes(router, token, lease_ms, stamp, now)
   local next_look = nil
   local services = redis.call('HKEYS', router.inflight)
   fetch(router.inflight, services)
@@ -99,11 +99,11 @@ local function look_at_notes(router, token, lease_ms, stamp, now, routers_due)
     if found.token ~= '' and found.token ~= token then
       look = now + 2 * lease_ms
       write_note(router, service, '', look, found.sent)
-      mark(router, service, 0, now, stamp, routers_due)
+      mark(router, service, 0, now, stamp)
     elseif look > LOOK_NOW and look <= now then
       look = LOOK_NOW
       write_note(router, service, found.token, look, found.sent)
-      mark(router, service, 0, now, stamp, routers_due)
+      mark(router, service, 0, now, stamp)
     end
     if look > LOOK_NOW and (not next_look or look < next_look) then
       next_look = look

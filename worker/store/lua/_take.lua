@@ -27,9 +27,9 @@ end
 -- holds strongly, what its note in flight says was added or false}; at most `most`. Of priority 2 and
 -- 3, those of bulk, at most `most_bulk`, and none beside others: whoever is marked meanwhile waits
 -- for the whole batch.
-local function due_marks(router, most, most_bulk, now, record_prefix)
+local function due_marks(router, most, most_bulk, now)
+  write()
   local found = {}
-  local noted = redis.call('EXISTS', router.inflight) == 1
   for priority = 0, 3 do
     if priority == 2 then
       most = #found == 0 and math.min(most, most_bulk) or 0
@@ -41,8 +41,13 @@ local function due_marks(router, most, most_bulk, now, record_prefix)
         'ZRANGEBYSCORE', router.due, whole(low), whole(low + now), 'LIMIT', 0, room)
       fetch(router.marks, services)
       fetch(router.waiting, services)
+      fetch(router.inflight, services)
       fetch_claims(router, services, {})
-      local records = get_many(record_prefix, services)
+      local places = {}
+      for i, service in ipairs(services) do
+        places[i] = key.record(service)
+      end
+      local records = get_many(places)
       for i, service in ipairs(services) do
         found[#found + 1] = {
           service,
@@ -51,7 +56,7 @@ local function due_marks(router, most, most_bulk, now, record_prefix)
           records[i],
           get(router.waiting, service),
           held_strongly(router, service),
-          noted and sent_of(router, service),
+          sent_of(router, service),
         }
       end
     end
@@ -61,6 +66,7 @@ end
 
 -- When the first mark of any priority is due; nil when there is none.
 local function first_due(router)
+  write()
   local first = nil
   for priority = 0, 3 do
     local low = priority * SPAN

@@ -1,7 +1,8 @@
--- Redis's own clock in milliseconds: times that two processes compare are its times.
+-- Redis's own clock: times that two processes compare are its times. It stands still for a script.
+local CLOCK = redis.call('TIME')
+
 local function now_ms()
-  local t = redis.call('TIME')
-  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+  return tonumber(CLOCK[1]) * 1000 + math.floor(tonumber(CLOCK[2]) / 1000)
 end
 
 local function whole(number)

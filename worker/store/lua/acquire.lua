@@ -1,27 +1,21 @@
--- include: _time _kinds _fields _router _marks _claims _notes _fleet _take
+-- include: _time _many _writes _router _marks _claims _notes _fleet _take
 -- Takes the lease on a router and its first batch of due marks.
--- KEYS: 1 routers due, 2.. fleet block, 10 reports asked for, 11 what full reads found, 12 troubles,
---       13.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp for what this marks, 5 marks at the most,
---       6 record key prefix, 7 digest of the worker's policy (empty: it knows none), 8 that policy
---       as it is to be stored where none is, 9 state as JSON, 10 wait (ms), both for a router whose
---       applied policy is another one, 11 how long a survey is good (ms), 12 bulk marks at the
---       most, 13 whether this is a bulk pass 1|0
+--       6 digest of the worker's policy (empty: it knows none), 7 that policy as it is to be stored
+--       where none is, 8 state as JSON, 9 wait (ms), both for a router whose applied policy is
+--       another one, 10 how long a survey is good (ms), 11 bulk marks at the most, 12 whether this
+--       is a bulk pass 1|0
 -- Returns false when another worker has it, it is parked or a person holds it, {now, state} when
 -- its applied policy is another one, {now} when nothing but bulk is due and this is no bulk pass
 -- (who is out of order, or of whom a report is asked for, takes it all the same), else {now, state
 -- or false, {marks}, a report was asked for 1|0, serial that it is known by or false, a survey is due
 -- 1|0, when it booted or false, {troubles}}.
-must_be('zset', KEYS[1])
-local fleet = fleet_at(2)
-must_be('set', KEYS[10])
-must_be('hash', KEYS[11], KEYS[12])
-local router = router_at(ARGV[1], 13)
+local router = router_named(ARGV[1])
 local lease_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
 if redis.call('HEXISTS', fleet.held, router.name) == 1 then
   redis.call('SET', router.rung, 'parked')
-  redis.call('ZREM', KEYS[1], router.name)
+  redis.call('ZREM', key.routers_due, router.name)
   return false
 end
 -- What stands there may be ours: a client that heard no answer asks again.
@@ -31,42 +25,43 @@ if redis.call('GET', router.rung) == 'parked' or (holder and holder ~= ARGV[2]) 
 end
 local now = now_ms()
 local was = redis.call('GET', router.state) or false
-if ARGV[7] ~= '' then
+if ARGV[6] ~= '' then
   local applied = redis.call('HGET', fleet.policies, router.name)
   if not applied then
-    redis.call('HSET', fleet.policies, router.name, ARGV[8])
-  elseif string.match(applied, '^[^|]*') ~= ARGV[7] then
-    local wait = tonumber(ARGV[10])
-    local state, old = cjson.decode(ARGV[9]), was and cjson.decode(was) or {}
+    redis.call('HSET', fleet.policies, router.name, ARGV[7])
+  elseif string.match(applied, '^[^|]*') ~= ARGV[6] then
+    local wait = tonumber(ARGV[9])
+    local state, old = cjson.decode(ARGV[8]), was and cjson.decode(was) or {}
     state.since_ms = old.state == state.state and old.since_ms or now
     state.next_at_ms = now + wait
     redis.call('SET', router.state, cjson.encode(state))
     redis.call('SET', router.rung, 'parked', 'PX', wait)
-    redis.call('ZADD', KEYS[1], whole(now + wait), router.name)
+    redis.call('ZADD', key.routers_due, whole(now + wait), router.name)
     return { now, was }
   end
 end
 local live = any_due(router, 0, 1, now)
-if ARGV[13] == '0' and not live and not was and any_due(router, 2, 3, now)
-  and redis.call('SISMEMBER', KEYS[10], router.name) == 0 then
+if ARGV[12] == '0' and not live and not was and any_due(router, 2, 3, now)
+  and redis.call('SISMEMBER', key.reports.asked, router.name) == 0 then
   redis.call('SET', router.rung, 'bulk', 'PX', RING_MS)
   return { now }
 end
 redis.call('SET', router.lease, ARGV[2], 'PX', lease_ms)
 redis.call('DEL', router.rung)
-look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now, KEYS[1])
+look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now)
+wake_more(router, ARGV[4], now)
+list_marked()
 -- Should this holder die, the sweep looks when its lease has run out.
-redis.call('ZADD', KEYS[1], whole(now + lease_ms), router.name)
-wake_more(router, ARGV[4], now, KEYS[1])
-local most_bulk = (ARGV[13] == '1' or not live) and tonumber(ARGV[12]) or 0
-local marks = due_marks(router, most, most_bulk, now, ARGV[6])
+redis.call('ZADD', key.routers_due, whole(now + lease_ms), router.name)
+local most_bulk = (ARGV[12] == '1' or not live) and tonumber(ARGV[11]) or 0
+local marks = due_marks(router, most, most_bulk, now)
 return {
   now,
   was,
   marks,
-  redis.call('SREM', KEYS[10], router.name),
-  known_serial(fleet, router.name),
-  survey_due(fleet, router.name, tonumber(ARGV[11]), now) and 1 or 0,
-  redis.call('HGET', KEYS[11], 'booted'),
-  redis.call('HGETALL', KEYS[12]),
+  redis.call('SREM', key.reports.asked, router.name),
+  known_serial(router.name),
+  survey_due(router.name, tonumber(ARGV[10]), now) and 1 or 0,
+  redis.call('HGET', router.full_read, 'booted'),
+  redis.call('HGETALL', router.troubles),
 }

@@ -1,24 +1,22 @@
--- include: _time _kinds _fleet
+-- include: _time _fleet
 -- May be written to the router that answers to a name? Binds its serial to the name on first sight.
--- KEYS: 1.. fleet block
 -- ARGV: 1 router, 2 serial (empty: not told), 3 how long a survey is good (ms)
 -- Returns {'ok', survey is due 1|0}, {'mismatch', bound serial} or {'shared', other names…}.
-local fleet = fleet_at(1)
 local name, serial = ARGV[1], ARGV[2]
 local bound = redis.call('HGET', fleet.bound, name)
 local seen = redis.call('HGET', fleet.seen, name)
 if serial ~= '' and seen ~= serial then
   if seen and seen ~= bound then
-    drop_name(fleet, seen, name)
+    drop_name(seen, name)
   end
   redis.call('HSET', fleet.seen, name, serial)
-  add_name(fleet, serial, name)
+  add_name(serial, name)
 end
 if bound and bound ~= serial then
   return { 'mismatch', bound }
 end
 if serial ~= '' then
-  local others = others_of(fleet, serial, name)
+  local others = others_of(serial, name)
   if #others > 0 then
     return { 'shared', unpack(others) }
   end
@@ -26,4 +24,4 @@ if serial ~= '' then
     redis.call('HSET', fleet.bound, name, serial)
   end
 end
-return { 'ok', survey_due(fleet, name, tonumber(ARGV[3]), now_ms()) and 1 or 0 }
+return { 'ok', survey_due(name, tonumber(ARGV[3]), now_ms()) and 1 or 0 }

@@ -1,11 +1,9 @@
--- include: _time _kinds _fields _router _marks _fleet
+-- include: _time _many _writes _router _marks _fleet
 -- Applies a policy to a router and marks all its services, in one step: a pass under the former
 -- policy can confirm none of them.
--- KEYS: 1 routers due, 2.. fleet block, 10.. router block
 -- ARGV: 1 router, 2 the policy as it is stored, 3 stamp, 4 priority, 5 the action as JSON
 -- Returns how many services were marked.
-must_be('zset', KEYS[1])
-local fleet, router = fleet_at(2), router_at(ARGV[1], 10)
+local router = router_named(ARGV[1])
 local now = now_ms()
 redis.call('HSET', fleet.policies, router.name, ARGV[2])
 local left = revoke(router)
@@ -13,7 +11,8 @@ local state = redis.call('GET', router.state)
 if state and cjson.decode(state).state == 'policy-changed' then
   redis.call('DEL', router.state)
 end
-local marked = mark_all(router, tonumber(ARGV[4]), now, ARGV[3], KEYS[1])
-unpark(fleet, router, KEYS[1], now + left)
-note_action(fleet, ARGV[5])
+local marked = mark_all(router, tonumber(ARGV[4]), now, ARGV[3])
+list_marked()
+unpark(router, now + left)
+note_action(ARGV[5])
 return marked

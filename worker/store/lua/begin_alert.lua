@@ -1,12 +1,9 @@
--- include: _time _kinds
+-- include: _time
 -- Opens an alert, or renews the words of the one that is open; it keeps when it began. One that a
 -- backup brought along is told from now on as if it were new: see `Alerts.restored`.
--- KEYS: 1 open alerts, 2 untold alerts
 -- ARGV: 1 name, 2 alert as JSON, 3 told after (ms)
 -- Returns 1 when it is new.
-must_be('hash', KEYS[1])
-must_be('zset', KEYS[2])
-local alert, old = cjson.decode(ARGV[2]), redis.call('HGET', KEYS[1], ARGV[1])
+local alert, old = cjson.decode(ARGV[2]), redis.call('HGET', key.alerts, ARGV[1])
 local now = now_ms()
 alert.since_ms = now
 if old then
@@ -14,7 +11,7 @@ if old then
   alert.since_ms, alert.told = before.since_ms, before.told
 end
 if not alert.told then
-  redis.call('ZADD', KEYS[2], 'NX', whole(now + tonumber(ARGV[3])), ARGV[1])
+  redis.call('ZADD', key.alerts_untold, 'NX', whole(now + tonumber(ARGV[3])), ARGV[1])
 end
-redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(alert))
+redis.call('HSET', key.alerts, ARGV[1], cjson.encode(alert))
 return old and 0 or 1

@@ -1,13 +1,10 @@
--- include: _time _kinds _fields _router _marks _fleet
+-- include: _time _many _writes _router _marks _fleet
 -- A router gets another name: what people said of it moves, events that say the former name are
 -- for the new one from now on. Its services are moved after, one by one. May be repeated.
--- KEYS: 1 routers due, 2.. fleet block, 10.. router block of the former name, 25.. of the new one
 -- ARGV: 1 former name, 2 new name, 3 token that holds both, 4 the action as JSON
 -- Returns 1; 0 when the leases are lost; -1 when another serial is bound to the new name (nothing
 -- is changed).
-must_be('zset', KEYS[1])
-local fleet = fleet_at(2)
-local old, new = router_at(ARGV[1], 10), router_at(ARGV[2], 25)
+local old, new = router_named(ARGV[1]), router_named(ARGV[2])
 if redis.call('GET', old.lease) ~= ARGV[3] or redis.call('GET', new.lease) ~= ARGV[3] then
   return 0
 end
@@ -24,14 +21,14 @@ if redis.call('HGET', fleet.aliases, old.name) ~= new.name then
     end
   end
   redis.call('HSET', fleet.aliases, old.name, new.name)
-  note_action(fleet, ARGV[4])
+  note_action(ARGV[4])
 end
 redis.call('HDEL', fleet.aliases, new.name)
 if serial then
-  forget_serials(fleet, old.name)
-  bind(fleet, serial, new.name)
+  forget_serials(old.name)
+  bind(serial, new.name)
 else
-  forget_serials(fleet, old.name)
+  forget_serials(old.name)
 end
 for _, hash in ipairs({ fleet.policies, fleet.surveyed, fleet.held }) do
   local said = redis.call('HGET', hash, old.name)

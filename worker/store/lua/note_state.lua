@@ -1,9 +1,8 @@
--- include: _time _kinds _router _state
+-- include: _router _state
 -- Notes how a held router is doing.
--- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 token, 3 state as JSON
 -- Returns 1, or 0 when the lease is no longer ours (nothing is changed then).
-local router = router_at(ARGV[1], 2)
+local router = router_named(ARGV[1])
 if redis.call('GET', router.lease) ~= ARGV[2] then
   return 0
 end

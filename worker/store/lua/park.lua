@@ -1,11 +1,9 @@
--- include: _time _kinds _router
+-- include: _time _router
 -- Releases a router that is out of reach or blocked: it is not rung before its next attempt. Its
 -- marks and the notes of what may be under way stay.
--- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 token, 3 wait (ms), 4 state as JSON; the time of the next attempt is put in
 -- Returns the time of the next attempt, or 0 when the lease is no longer ours.
-must_be('zset', KEYS[1])
-local router = router_at(ARGV[1], 2)
+local router = router_named(ARGV[1])
 local wait = math.max(tonumber(ARGV[3]), 1)
 local state = cjson.decode(ARGV[4])
 if redis.call('GET', router.lease) ~= ARGV[2] then
@@ -14,7 +12,7 @@ end
 local next_at = now_ms() + wait
 redis.call('DEL', router.lease)
 redis.call('SET', router.rung, 'parked', 'PX', wait)
-redis.call('ZADD', KEYS[1], whole(next_at), router.name)
+redis.call('ZADD', key.routers_due, whole(next_at), router.name)
 state.next_at_ms = next_at
 redis.call('SET', router.state, cjson.encode(state))
 return next_at

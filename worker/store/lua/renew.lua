@@ -1,19 +1,17 @@
--- include: _time _kinds _fields _router _marks _notes
+-- include: _time _many _writes _router _marks _notes
 -- Renews the lease of a holder, and notes the services that it is about to write.
--- KEYS: 1 routers due, 2.. router block
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 how many of the services were taken by their marks (they
 --       come first; the others stand in their way), 5 JSON {service: [[MAC, address, server], …]}:
 --       leases that are about to be added, 6.. services to note as in flight
 -- Returns {1, {those taken that the brake holds by now}}, or {0, {}} when the lease is no longer
 -- ours (nothing is changed then). If the brake holds any, none is noted: the plan is another one.
-must_be('zset', KEYS[1])
-local router = router_at(ARGV[1], 2)
+local router = router_named(ARGV[1])
 local lease_ms = tonumber(ARGV[3])
 if redis.call('GET', router.lease) ~= ARGV[2] then
   return { 0, {} }
 end
 redis.call('PEXPIRE', router.lease, lease_ms)
-redis.call('ZADD', KEYS[1], whole(now_ms() + lease_ms), router.name)
+redis.call('ZADD', key.routers_due, whole(now_ms() + lease_ms), router.name)
 local braked = {}
 for i = 6, 5 + tonumber(ARGV[4]) do
   if is_braked(router, ARGV[i]) then

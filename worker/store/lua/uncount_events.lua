@@ -1,14 +1,11 @@
--- include: _kinds
 -- Takes one beginning of events back; one that was committed since has none.
--- KEYS: 1 attempts
 -- ARGV: 1.. events
-must_be('hash', KEYS[1])
-for _, key in ipairs(ARGV) do
-  local begun = tonumber(redis.call('HGET', KEYS[1], key) or 0)
+for _, event in ipairs(ARGV) do
+  local begun = tonumber(redis.call('HGET', key.attempts, event) or 0)
   if begun > 1 then
-    redis.call('HINCRBY', KEYS[1], key, -1)
+    redis.call('HINCRBY', key.attempts, event, -1)
   else
-    redis.call('HDEL', KEYS[1], key)
+    redis.call('HDEL', key.attempts, event)
   end
 end
 return 1
