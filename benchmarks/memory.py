@@ -39,11 +39,11 @@ def kinds() -> list[str]:
         for of in (names.journal_body, names.journal_due, names.journal_rung)
     ]
     many = [
-        *(keys.record("*"), keys.history("*"), keys.recent("*"), keys.outcome("*")),
+        *(keys.record("*"), keys.history("*"), keys.refused("*")),
         *(keys.source("*"), *keys.losses("*"), keys.manifest("*"), keys.imported("*")),
         *(keys.feed("bulk:*"), keys.feed("live:*")),
         *keys.router("*"),
-        *(keys.watched("*"), keys.told("*"), "seen:*"),
+        *(keys.watched("*"), keys.told("*"), "seen:*", "beside:*", "brief:*"),
         *(*keys.fleet, *keys.reports),
     ]
     return sorted({*one_each, *journals, *many})

@@ -10,7 +10,7 @@ import structlog
 
 from contracts import names
 from worker.core.history import line_to_json
-from worker.core.outcome import FINAL, UNCHANGED_S, DeadLetter, Outcome, State
+from worker.core.outcome import FINAL, DeadLetter, Outcome, State
 from worker.core.record import Outstanding
 from worker.core.schedule import Scheduled
 from worker.store.records import EventCommit
@@ -18,16 +18,12 @@ from worker.store.sources import Heard
 
 log = structlog.get_logger(__name__)
 
-REFUSED_S: Final = 86_400
-"""So long a publisher can ask what became of an event that was refused; its letter says more."""
 _WARNINGS: Final = frozenset(
     {"event.rejected", "event.revision_conflict", "event.previous_differs"}
 )
 """Somebody has to look at the source of these."""
 _NO_WONDER: Final = frozenset({"withdrawn", "newer-than-file"})
 """Reasons for which an event is superseded though its source is well."""
-_AFTERWARDS_S: Final = 30 * 86_400
-"""The word on a scheduled event lives as much longer than it waits."""
 
 
 class Subject(NamedTuple):
@@ -143,14 +139,9 @@ class Report:
             superseded = state == "superseded" and reason not in _NO_WONDER
             kind = Heard(of.source, superseded)
             self.heard[kind] = self.heard.get(kind, 0) + 1
-        seconds = UNCHANGED_S if brief else None
-        refused = None
-        if state == "rejected":
-            seconds, refused = REFUSED_S, of.source
-        if state == "scheduled":
-            seconds = (of.effective_at_ms - self.now_ms) // 1000 + _AFTERWARDS_S
+        refused = of.source if state == "rejected" else None
         self._said[of.key] = EventCommit(
-            *(of.key, of.lane, count, outcome, seconds, content), listed=not brief, refused=refused
+            *(of.key, of.lane, count, outcome, content), listed=not brief, refused=refused
         )
         self.note(f"event.{count}", of, reason=reason, detail=detail)
 

@@ -47,7 +47,7 @@ def test_keys_are_sorted_by_the_names_of_the_key_table():
     keys, known = Keys("lw:"), memory.patterns()
     kinds = {
         keys.record("SVC:1"): "record:*",
-        keys.outcome("urn:x|e"): "outcome:*",
+        keys.refused("urn:x|e"): "refused:*",
         keys.router("a:b").held: "router:*:held",
         keys.router("R1").state: "router:*:state",
         keys.feed("bulk:urn:x"): "feed:bulk:*",

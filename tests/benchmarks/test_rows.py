@@ -80,7 +80,7 @@ def test_memory_by_kind_of_key_adds_up(here):
     found = memory.measure(here, 40)
     kinds = found["by_kind"]
     assert kinds["record:*"]["keys_a_service"] == 1
-    assert kinds["outcome:*"]["keys_a_service"] == memory.EVENTS
+    assert kinds["history:*"]["keys_a_service"] == 1
     assert sum(each["bytes_a_service"] for each in kinds.values()) == pytest.approx(
         found["bytes_a_service"], abs=len(memory.kinds())
     )

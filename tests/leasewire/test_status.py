@@ -191,7 +191,7 @@ def test_what_takes_the_memory_is_told_by_kind_of_key(world, workers, store, sta
     world.converge.run("R1")
     assert status()["memory"] == {}
     memory = status("--memory")["memory"]
-    assert memory["record"]["keys"] == memory["outcome"]["keys"] == 8
+    assert memory["record"]["keys"] == memory["history"]["keys"] == 8
     assert memory["record"]["bytes"] > 8 * 200
     assert memory["router claims"]["keys"] == 1
     sizes = [each["bytes"] for each in memory.values()]

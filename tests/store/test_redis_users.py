@@ -199,7 +199,7 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
         ("SET", "lw:gateway:hash-secret", "11"),
         ("LPOP", "lw:events"),
         ("LTRIM", "lw:events", "1", "0"),
-        ("SET", "lw:outcome:x", "x"),
+        ("SET", "lw:record:x", "x"),
         ("XADD", "lw:feed:live:x", "*", "a", "b"),
         ("HSET", "lw:router:R1:claims", "x", "y"),
         ("SET", "lw:router:R1:lease", "x"),

@@ -1,12 +1,10 @@
 """Services whose device was not seen yet: each with the key of its event, whose outcome is kept."""
 
-import json
-from dataclasses import asdict
-
 import pytest
 
 from worker.core.outcome import Outcome
-from worker.store.records import ServiceCommit
+from worker.core.record import ServiceRecord
+from worker.store.records import EventCommit, ServiceCommit
 
 pytestmark = pytest.mark.redis
 
@@ -21,14 +19,17 @@ def applied(number):
 
 @pytest.fixture
 def unseen(store, client):
-    """Notes events as a pass does that applied them; with another text where one is given."""
+    """Notes events as a pass does that applied them."""
 
-    def unseen(*outcomes, text=None):
+    def unseen(*outcomes):
         for each in outcomes:
             member = f"{each.service_id}@R1"
             client.zadd(store.keys.unseen, {member: 1})
-            client.hset(store.keys.unseen_events, member, text or each.key)
-        store.records.commit([ServiceCommit("", outcomes=outcomes)], store.records.now_ms())
+            client.hset(store.keys.unseen_events, member, each.key)
+            service = each.service_id
+            said = [EventCommit(each.key, "events", "n", each)]
+            commit = ServiceCommit(service, record=ServiceRecord(service), events=said)
+            store.records.commit([commit], store.records.now_ms())
 
     return unseen
 
@@ -59,16 +60,6 @@ def test_what_was_applied_meanwhile_is_not_what_was_seen(store, client, unseen):
 
 def test_an_event_whose_outcome_is_gone_is_no_news(store, client, unseen):
     unseen(applied(1))
-    client.delete(store.keys.outcome(applied(1).key))
+    client.delete(store.keys.record(applied(1).service_id))
     assert store.unseen.take(9).services == []
     assert not client.exists(store.keys.unseen, store.keys.unseen_events)
-
-
-def test_what_an_earlier_version_noted_is_still_looked_for(store, client, unseen):
-    old = {name: value for name, value in asdict(applied(1)).items() if value}
-    unseen(applied(1), text=json.dumps(old))
-    client.delete(store.keys.outcome(applied(1).key))
-    (each,) = store.unseen.take(9).services
-    assert each.outcome.event_id == "e-1"
-    store.unseen.say_in_use([(each, "seen")], 1)
-    assert told(store) == [("e-1", "seen")]

@@ -34,8 +34,9 @@ LIMITS = {
     "import:*": 40 * DAY,
     "journal:*:rung": 2,
     "manifest:*": 3 * HOUR,
-    "outcome:*": 430 * DAY,
-    "recent:*": 60 * DAY,
+    "beside:*": 40 * DAY,
+    "brief:*": 3 * HOUR,
+    "refused": DAY,
     "refused:*": DAY,
     "router:*:full-read": 40 * DAY,
     "router:*:lease": MINUTE,
@@ -119,6 +120,7 @@ SIZES = {
     "routers:surveyed": ROUTERS,
     "samples": 72,
     "schedule": SERVICES,
+    "scheduled": 50 * SERVICES,
     "source:*": 20,
     "sources:known": SOURCES,
     "sweep": 1,
@@ -237,7 +239,7 @@ def test_no_key_grows_without_end():
         problems, kinds = problems_of(here.client, here.prefix)
         assert problems == []
         assert kinds >= {
-            *("record:*", "history:*", "recent:*", "outcome:*", "seen:*", "counters", "workers"),
+            *("record:*", "history:*", "refused:*", "brief:*", "seen:*", "counters", "workers"),
             *("journal:*", "journal:*:due", "feed:live:*", "feed:bulk:*", "dead", "source:*"),
             *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lease"),
             *("schedule", "unseen", "routers:held", "sweep", "alerts", "canaries", "routers"),

@@ -294,13 +294,6 @@ def test_what_ended_is_forgotten_by_number_and_by_age(desk):
     assert desk.ended().keys() == {"last"}
 
 
-def test_the_word_on_a_scheduled_event_lives_until_after_its_time(desk):
-    desk.send(plan("P", 2, effective_at=at(100 * DAY)))
-    (said,) = desk.commits[-1].events
-    assert said.seconds == 130 * 86_400
-    assert said.listed
-
-
 def test_the_record_of_a_scheduled_service_comes_back_from_text(desk):
     desk.send(plan("P", 2, effective_at=at(HOUR)), mac_changed(revision=3, effective_at=at(DAY)))
     desk.send(event("schedule_withdrawn", revision=None, withdraws=["x"]))

@@ -49,17 +49,12 @@ def test_the_index_says_when_the_next_event_takes_effect(desk, now_ms):
     assert due_of(desk) == now_ms + DAY_MS
     assert desk.state(first) == "scheduled"
     assert desk.outcome(first).effective_at_ms == now_ms + DAY_MS
-    assert 30 * 86_400 < desk.store.client.ttl(outcome_key(desk, first)) <= 31 * 86_400
     desk.send(event("schedule_withdrawn", revision=None, withdraws=[first["id"]]))
     assert due_of(desk) == now_ms + 2 * DAY_MS
     desk.send(cancelled(revision=9))
     assert due_of(desk) is None
     assert desk.state(second) == "superseded"
     assert desk.counters["scheduled"] == 2
-
-
-def outcome_key(desk, raw):
-    return desk.store.keys.outcome(desk.outcome(raw).key)
 
 
 def test_nobody_is_named_before_the_time_by_redis_clock(desk, store, now_ms):

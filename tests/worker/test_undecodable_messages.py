@@ -11,7 +11,6 @@ from contracts import names
 from tests.builders import activated, mac
 from tests.installation import PREFIX, Installation
 from tests.waiting import eventually
-from tests.worker.desk import key_of
 from worker.runtime.celery_app import make_app
 from worker.runtime.transport import BrokenMessageError, checked
 from worker.settings import Settings
@@ -223,4 +222,4 @@ def test_a_worker_takes_what_is_good_behind_all_that_is_broken(short_directory):
             lambda: not installation.client.exists(PREFIX + "events", PREFIX + "unacked"),
             "the queue is empty and all is acknowledged",
         )
-        assert key_of(good) in installation.client.lrange(PREFIX + "recent:SVC-1", 0, -1)
+        assert installation.outcome(good).service_id == "SVC-1"

@@ -30,9 +30,7 @@ FINAL: frozenset[State] = frozenset(
 
 
 UNCHANGED: Final = "already-current"
-"""Reason of an event that changed nothing."""
-UNCHANGED_S: Final = 3_600
-"""It leaves a counter, and for an hour a word to its publisher."""
+"""Reason of an event that changed nothing: it leaves a counter, and for an hour a word."""
 
 
 @dataclass(frozen=True, slots=True)

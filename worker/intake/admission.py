@@ -23,7 +23,7 @@ from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document
 from worker.core.outcome import DeadLetter, Outcome
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
-from worker.report import REFUSED_S, Subject
+from worker.report import Subject
 from worker.store.records import EventCommit, ServiceCommit, short_hash
 
 log = structlog.get_logger(__name__)
@@ -324,7 +324,6 @@ def refusal(
         intake.lane,
         why.state,
         None if seen else outcome,
-        REFUSED_S,
         stranger=not known,
         refused=None if seen else known,
     )

@@ -18,7 +18,10 @@ SortedSet = Annotated[str, "zset"]
 Stream = Annotated[str, "stream"]
 
 SEEN_PERIOD_S = 8 * 86_400
-"""Event ids are remembered by periods of eight days; five periods cover more than 31 days."""
+"""Event ids are remembered by periods of eight days; five periods cover more than 31 days.
+
+`lua/_services.lua` has it too.
+"""
 SEEN_PERIODS = 5
 STRANGERS = "strangers"
 """The feed of all sources that nobody knows."""
@@ -132,6 +135,12 @@ def feed_name(source: str, *, bulk: bool) -> str:
     return f"{'bulk' if bulk else 'live'}:{source}"
 
 
+def periods(now_ms: int) -> range:
+    """Those in which event ids of the last 31 days may be, the present one first."""
+    now = now_ms // 1000 // SEEN_PERIOD_S
+    return range(now, now - SEEN_PERIODS, -1)
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Builds keys under one prefix.
@@ -198,13 +207,17 @@ class Keys:
         """Hash: group -> how many letters went for newer ones, until all of it is dealt with."""
         return f"{self.prefix}dead:gone"
 
-    def refused(self, source: str) -> List:
-        """List: keys of the last 1,000 refused events of a source, newest first. Lives a day.
+    def refused(self, source: str) -> Hash:
+        """Hash: event key -> the word on a refused event of a source: the newest 1,000 or so.
 
-        Of sources that nobody knows (empty) there is one. An event that falls off takes its
-        outcome with it.
+        Lives a day from the last one. Of sources that nobody knows (empty) there is one.
         """
         return f"{self.prefix}refused:{source}"
+
+    @property
+    def refused_sources(self) -> Set:
+        """Set: sources of which events were refused. Lives a day from the last one."""
+        return f"{self.prefix}refused"
 
     @property
     def actions(self) -> List:
@@ -355,12 +368,37 @@ class Keys:
         )
 
     def seen(self, period: int) -> Hash:
-        """Hash: short event key -> short content hash. Lives 40 days from its first entry."""
+        """Hash: short event key -> `short content hash|service`: where the word on it is.
+
+        Lives 40 days from its first entry.
+        """
         return f"{self.prefix}seen:{period}"
 
-    def seen_at(self, now_s: int, periods_ago: int = 0) -> Hash:
-        """`seen` of the period of a moment, or of an earlier one."""
-        return self.seen(now_s // SEEN_PERIOD_S - periods_ago)
+    @property
+    def scheduled(self) -> Hash:
+        """Hash: key of an event that waits for its time -> its service."""
+        return f"{self.prefix}scheduled"
+
+    def beside(self, period: int) -> Hash:
+        """Hash: event key -> the word on an event of no service that is kept: parts of manifests.
+
+        Lives 40 days from its first entry.
+        """
+        return f"{self.prefix}beside:{period}"
+
+    def brief(self, hour: int) -> Hash:
+        """Hash: event key -> the word on an event that is none of the last of its service.
+
+        It changed nothing, or many came after it. Lives three hours.
+
+        Args:
+            hour: since 1970.
+        """
+        return f"{self.prefix}brief:{hour}"
+
+    def seen_at(self, now_s: int) -> Hash:
+        """`seen` of the period of a moment."""
+        return self.seen(now_s // SEEN_PERIOD_S)
 
     @property
     def fleet(self) -> FleetKeys:
@@ -430,31 +468,17 @@ class Keys:
     # One a service.
 
     def record(self, service_id: str) -> String:
-        """String `generation|JSON` (the first a random number): all we know of a service.
+        """String: all we know of a service, and a line for each of its last events, newest first.
 
-        No time limit: it is the record. A cancelled one goes 400 days after its last change, and
-        its history with it.
+        `generation|JSON` (the first a random number), then lines of an event's key and the word on
+        it: 20, and those of which the last word is not said yet (`lua/_services.lua`). No time
+        limit: a cancelled service goes 400 days after its last change, and its history with it.
         """
         return f"{self.prefix}record:{service_id}"
 
     def history(self, service_id: str) -> List:
         """List: the last 50 things that happened to a service, newest first, as JSON."""
         return f"{self.prefix}history:{service_id}"
-
-    def recent(self, service_id: str) -> List:
-        """List: keys of the last 20 events of a service, newest first. Lives 60 days."""
-        return f"{self.prefix}recent:{service_id}"
-
-    # One an event.
-
-    def outcome(self, event_key: str) -> String:
-        """String: the latest word on an event as JSON. Lives 30 days from its last change.
-
-        Of a scheduled event 30 days from its time. An event that changed nothing has an hour, a
-        refused one a day. The last word on an event that is no longer among the 20 recent ones of
-        its service goes at once.
-        """
-        return f"{self.prefix}outcome:{event_key}"
 
     # The outcome feeds.
 

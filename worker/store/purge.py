@@ -13,6 +13,8 @@ import redis
 from contracts import names
 from worker.core.outcome import Outcome
 from worker.errors import LeasewireError
+from worker.store.keys import periods
+from worker.store.records import words_of
 from worker.store.scripts import Scripts
 from worker.store.store import Store
 from worker.store.upkeep import TOMBSTONE_MS
@@ -54,7 +56,6 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     client.zremrangebyscore(keys.purged, "-inf", now_ms - TOMBSTONE_MS)
     letters = [each for each in store.letters.all() if each.service_id == service_id]
     events = {key for letter in letters for key in letter.event_keys}
-    events |= set(cast("list[str]", client.lrange(keys.recent(service_id), 0, -1)))
     gone = {"dead letters": len(letters), "journal": 0, "feeds": 0}
     for letter in letters:
         client.hdel(keys.dead_letters, letter.id)
@@ -66,8 +67,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
             events.add(key)
             client.zrem(due, key)
             gone["journal"] += int(client.hdel(body, key))
-    outcomes = [keys.outcome(key) for key in events]
-    gone["outcomes"] = int(client.delete(*outcomes)) if outcomes else 0
+    gone["outcomes"] = _leave_words(store, service_id, events, now_ms)
     gone["feeds"] = _leave_feeds(store, service_id)
     if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation):
         raise NotPurgedError(f"something was said of {service_id} meanwhile: look at it again")
@@ -83,6 +83,26 @@ def _journaled(client: redis.Redis, body: str, service_id: str) -> Iterator[str]
         data = _object(text).get("data")
         if isinstance(data, dict) and data.get("service_id") == service_id:
             yield str(key)
+
+
+def _leave_words(store: Store, service_id: str, events: set[str], now_ms: int) -> int:
+    """Take the words on refused events away, and the service's name from those that it had.
+
+    Returns:
+        How many words went, or go with the record.
+    """
+    client, keys = store.client, store.keys
+    text = cast("str | None", client.get(keys.record(service_id)))
+    left = len(words_of(text))
+    for source in cast("set[str]", client.smembers(keys.refused_sources)):
+        left += int(client.hdel(keys.refused(source), *events)) if events else 0
+    for period in periods(now_ms):
+        seen = keys.seen(period)
+        for short, remembered in client.hscan_iter(seen, count=_PAGE):
+            content, _, service = remembered.partition("|")
+            if service == service_id:
+                client.hset(seen, short, f"{content}|")
+    return left
 
 
 def _leave_feeds(store: Store, service_id: str) -> int:

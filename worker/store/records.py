@@ -19,7 +19,7 @@ from worker.core.record import ServiceRecord
 from worker.core.record_text import record_from_json, record_to_json
 from worker.core.texts import UnknownFormatError, in_a_line
 from worker.store.connection import redis_now_ms
-from worker.store.keys import SEEN_PERIOD_S, SEEN_PERIODS, STRANGERS, Keys, feed_name
+from worker.store.keys import STRANGERS, Keys, feed_name, periods
 from worker.store.scripts import Scripts
 from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing, Heard
 
@@ -29,6 +29,7 @@ COMMITS_PER_CALL = 50
 _GENERATIONS = 2**32
 """So many that none comes twice within a commit that was read before; their texts stay short."""
 _SHORT_KEY = 16
+"""As `lua/_services.lua` has it."""
 _SHORT_HASH = 12
 
 
@@ -51,10 +52,9 @@ class EventCommit:
         lane: whose journal it leaves; None when it came without one.
         count: the counter that goes up: `accepted`, `duplicate`, `superseded`, `rejected`, ….
         outcome: the word on it; None leaves an earlier one as it is.
-        seconds: another life of the outcome than the usual one.
         content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
         beside: the word is told in the feed alone: that on another event of its key stands.
-        listed: among the recent events of its service.
+        listed: among the last events of its service; else it changed nothing, and is kept an hour.
         stranger: nobody knows its source: it is told of in the feed of all such.
         refused: it is no event of its service but one of the refused ones of this source, empty:
             one that nobody knows; None: it was not refused.
@@ -64,7 +64,6 @@ class EventCommit:
     lane: names.Lane | None
     count: str
     outcome: Outcome | None = None
-    seconds: int | None = None
     content_hash: str | None = None
     beside: bool = False
     listed: bool = True
@@ -179,7 +178,7 @@ class Records:
         """
         pipe = self._client.pipeline(transaction=True)
         pipe.mget([self._keys.record(each) for each in service_ids])
-        self._ask_seen(pipe, event_keys, now_ms)
+        ask_seen(pipe, self._keys, event_keys, now_ms)
         texts, *hashes = pipe.execute()
         stored = newer_left_out(dict(zip(service_ids, texts, strict=True)))
         return stored, _seen(event_keys, hashes)
@@ -189,13 +188,8 @@ class Records:
         if not event_keys:
             return {}
         pipe = self._client.pipeline(transaction=False)
-        self._ask_seen(pipe, event_keys, now_ms)
+        ask_seen(pipe, self._keys, event_keys, now_ms)
         return _seen(event_keys, pipe.execute())
-
-    def _ask_seen(self, pipe: Pipeline, event_keys: Sequence[str], now_ms: int) -> None:
-        fields = [key[:_SHORT_KEY] for key in event_keys]
-        for ago in range(SEEN_PERIODS):
-            pipe.hmget(self._keys.seen_at(now_ms // 1000, ago), fields)
 
     def commit(
         self,
@@ -223,7 +217,7 @@ class Records:
             order: dict[str, Any] = {
                 "stamp": new_stamp(),
                 "generation": generation,
-                "seen": now_ms // 1000 // SEEN_PERIOD_S,
+                "now_ms": now_ms,
                 "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
                 "commits": [_order_of(each) for each in part],
             }
@@ -292,37 +286,67 @@ def _event_order(event: EventCommit) -> dict[str, Any]:
     if event.lane:
         order["lane"] = event.lane
     if event.outcome is not None:
-        order["said"] = not event.beside
+        if not event.beside:
+            order["said"] = "first" if event.listed else "brief"
+            if event.listed:
+                order["content"] = ""
         order["text"] = event.outcome.to_json()
-        order["listed"] = event.listed
         # What changed nothing must not push out of the feed what did.
         if feed := feed_of(event.outcome, bulk=not event.listed):
             order["feed"] = STRANGERS if event.stranger else feed
     if event.refused is not None:
         order["refused"] = event.refused
-    if event.seconds is not None:
-        order["seconds"] = event.seconds
+        order.pop("content", None)
     if event.content_hash is not None:
-        order["seen"] = [event.key[:_SHORT_KEY], short_hash(event.content_hash)]
+        order["content"] = short_hash(event.content_hash)
     return order
 
 
 def _seen(event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for hashes in answers:
-        found |= {k: v for k, v in zip(event_keys, hashes, strict=True) if v is not None}
+    for remembered in answers:
+        for key, text in zip(event_keys, remembered, strict=True):
+            content, _, _ = (text or "").partition("|")
+            if content:
+                found[key] = content
     return found
 
 
+def ask_seen(pipe: Pipeline, keys: Keys, event_keys: Sequence[str], now_ms: int) -> None:
+    """Ask what is remembered of events: an answer for each of the `periods`."""
+    fields = [key[:_SHORT_KEY] for key in event_keys]
+    for period in periods(now_ms):
+        pipe.hmget(keys.seen(period), fields)
+
+
+def services_of(
+    event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]
+) -> dict[str, str]:
+    """Event -> its service, by the answers to `ask_seen`."""
+    found: dict[str, str] = {}
+    for remembered in answers:
+        for key, text in zip(event_keys, remembered, strict=True):
+            _, _, service = (text or "").partition("|")
+            if service:
+                found[key] = service
+    return found
+
+
+def words_of(text: str | None) -> dict[str, str]:
+    """Event -> the word on it as JSON, newest first, of a service's text."""
+    _, *lines = (text or "").split("\n")
+    return {line[:at]: line[at:] for line in lines if (at := line.find("[")) > 0}
+
+
 def decode_stored(service_id: str, text: str | None) -> Stored:
-    """Split `generation|JSON`; None is a service of which nothing is known.
+    """Read the first line, `generation|JSON`; None is a service of which nothing is known.
 
     Raises:
         UnknownFormatError: a newer version wrote it.
     """
     if not text:
         return Stored(0, ServiceRecord(service_id))
-    generation, _, body = text.partition("|")
+    generation, _, body = text.partition("\n")[0].partition("|")
     return Stored(int(generation), record_from_json(body, service_id))
 
 

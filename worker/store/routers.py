@@ -13,7 +13,6 @@ from contracts import names
 from worker.core.applied_policy import AppliedPolicy
 from worker.core.circuit import RouterState
 from worker.core.entry import Claim
-from worker.core.outcome import UNCHANGED_S
 from worker.core.record_text import record_to_json
 from worker.core.rows import Identity
 from worker.store.fleet import SURVEY_GOOD_MS
@@ -328,10 +327,7 @@ def _order_of(end: Conclusion) -> dict[str, Any]:
         "gone": end.gone,
         "rest_note": end.rest_note,
         "wrote": end.wrote,
-        "events": [
-            [*word_order(each), UNCHANGED_S if each.key in end.brief else False]
-            for each in end.outcomes
-        ],
+        "events": [[*word_order(each), each.key in end.brief] for each in end.outcomes],
         "letters": [[letter.id, letter.to_json()] for letter in end.letters],
         "counts": list(end.counts.items()),
         "lines": end.lines,

@@ -18,7 +18,12 @@ from worker.store.lua_keys import lua_keys
 _INCLUDE = "-- include:"
 _ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
 
-_ENDS = {"_writes": "write", "_marks": "list_marked", "_feed": "write_last_id"}
+_ENDS = {
+    "_services": "write_services",
+    "_writes": "write",
+    "_marks": "list_marked",
+    "_feed": "write_last_id",
+}
 """What a script does when it has ended, by the part that it includes for it."""
 
 

@@ -38,12 +38,21 @@ local function append(name, text, now)
 end
 
 -- Whether a word on an event says more than the time at which it was said, which is the third of
--- an outcome's array. Of an object, the first format, it says the same in another way: news.
+-- an outcome's array.
 local function is_news(before, text)
   local function untimed(word)
     return (string.gsub(word, '^(%[%d+,"[%a-]+",)%-?%d+', '%1', 1))
   end
   return not before or untimed(before) ~= untimed(text)
+end
+
+-- Says the word on an event of a service, `said` = {event, text, feed or false, brief?}.
+local function say(service, said, now)
+  local before = service and not said[4] and replace_word(service, said[1], said[2], now)
+    or say_briefly(said[1], said[2], now)
+  if said[3] and is_news(before, said[2]) then
+    append(said[3], said[2], now)
+  end
 end
 
 local function write_last_id()

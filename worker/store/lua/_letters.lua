@@ -1,10 +1,10 @@
--- Dead letters: one a cause, and of events the newest alone. Needs `_events`.
+-- Dead letters: one a cause, and of events the newest alone; and the words on refused events.
 local LETTERS_MOST = 1000
 local LETTERS_BYTES = 2097152
 local LETTER_LARGE = LETTERS_BYTES / LETTERS_MOST
 local REFUSED_MOST = 1000
+local REFUSED_STEP = 50
 local REFUSED_S = 86400
-local REFUSED = { rejected = true, failed = true, expired = true }
 
 -- Lets the oldest letters of a group go that are too many or too large. What is of another group by
 -- now was buried anew, and stays.
@@ -47,19 +47,27 @@ local function bury(letters, now)
   end
 end
 
--- Puts an event first among those of its source that were refused. The outcomes of those that fall
--- off go too: nothing of ours refers to them.
-local function note_refused(source, event_key)
+-- Keeps the word on an event that was refused, for a day, and of its source the newest. Returns the
+-- word before.
+local function note_refused(source, event, text)
   local refused = key.refused(source)
-  redis.call('LREM', refused, 0, event_key)
-  if redis.call('LPUSH', refused, event_key) > REFUSED_MOST then
-    for _, fallen in ipairs(redis.call('LRANGE', refused, REFUSED_MOST, -1)) do
-      local text = redis.call('GET', key.outcome(fallen))
-      if text and REFUSED[state_of(text)] then
-        redis.call('DEL', key.outcome(fallen))
-      end
-    end
-    redis.call('LTRIM', refused, 0, REFUSED_MOST - 1)
-  end
+  local before = redis.call('HGET', refused, event)
+  redis.call('HSET', refused, event, text)
+  redis.call('SADD', key.refused_sources, source)
   redis.call('EXPIRE', refused, REFUSED_S)
+  redis.call('EXPIRE', key.refused_sources, REFUSED_S)
+  if redis.call('HLEN', refused) > REFUSED_MOST + REFUSED_STEP then
+    local found, said = redis.call('HGETALL', refused), {}
+    for i = 1, #found, 2 do
+      local after, accepted = string.match(found[i + 1], '^%[%d+,"[%a-]+",(-?%d+),(%d+)')
+      said[#said + 1] = { found[i], tonumber(accepted) + tonumber(after) }
+    end
+    table.sort(said, function(a, b) return a[2] < b[2] end)
+    local fallen = {}
+    for i = 1, #said - REFUSED_MOST do
+      fallen[i] = said[i][1]
+    end
+    call_many('HDEL', refused, fallen)
+  end
+  return before
 end

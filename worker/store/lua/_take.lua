@@ -53,7 +53,7 @@ local function due_marks(router, most, most_bulk, now)
           service,
           get(router.marks, service),
           whole(priority),
-          records[i],
+          records[i] and string.match(records[i], '^[^\n]*'),
           get(router.waiting, service),
           held_strongly(router, service),
           sent_of(router, service),

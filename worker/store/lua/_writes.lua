@@ -77,8 +77,9 @@ local function later(command, at, one, other)
   list[#list + 1] = other
 end
 
-local function expire_later(at, seconds)
-  lifetimes[at] = seconds
+-- `once`: not where it has a time limit already.
+local function expire_later(at, seconds, once)
+  lifetimes[at] = { seconds, once and 'NX' or nil }
 end
 
 -- Adds to a counter in a hash.
@@ -127,8 +128,8 @@ local function write()
       call_many(command, at, list)
     end
   end
-  for at, seconds in pairs(lifetimes) do
-    redis.call('EXPIRE', at, seconds)
+  for at, lifetime in pairs(lifetimes) do
+    redis.call('EXPIRE', at, unpack(lifetime))
   end
   for at, counts in pairs(sums) do
     for name, by in pairs(counts) do

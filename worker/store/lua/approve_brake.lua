@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _call _ring _events
+-- include: _time _many _writes _router _marks _call _ring _services
 -- Lets all through that one limit of the brake holds, if it is just what a person was shown.
 -- ARGV: 1 JSON {hold, action: {…} as text, stamp, sources: whose losses are counted,
 --         marks: [{field, text, service, router, line}, …]}

@@ -1,14 +1,14 @@
--- include: _time _many _writes _router _marks _call _ring _claims _feed _events _letters _brake _sources
+-- include: _time _many _writes _router _marks _call _ring _claims _services _feed _letters _brake _sources
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
--- ARGV: 1 JSON {stamp, generation: of the records that this writes, seen: period of the ids that it
---         remembers, limits?: of the brake, alarm: see `_sources`, lane?: the flag of which goes when
+-- ARGV: 1 JSON {stamp, generation: of the records that this writes, now_ms: by which ids are
+--         remembered, limits?: of the brake, alarm: see `_sources`, lane?: the flag of which goes when
 --         nothing is due in its journal, commits: [{service, generation?, text?, cancelled?,
 --         places: [router, …], claims: [[router, [[claim, scope], …]], …],
 --         marks: [[router, priority], …], cut?: {router?, source, is_suspension, new}: to the brake,
 --         owned: [[source, by how many services], …], names?: routers that it comes to name,
 --         due?: next scheduled event (ms), 0 none, lines?, letters: [[id, text, group or ""], …],
---         events: [{key, lane?, count, said?, text?: what is not `said` is told in the feed alone,
---         feed?, listed?, refused?: source, seconds?, seen?: what is remembered}, …],
+--         events: [{key, lane?, count, said?: first | brief, text?: what is not `said` is told in the
+--         feed alone, feed?, refused?: source, content?: see `remember`}, …],
 --         outcomes: [[event, text, feed or false], …], counts: [[name, n], …],
 --         heard: [[source, events, superseded], …]}, …]}
 -- Returns {[1 committed | 0 another was faster], …}, {hold, marks that the brake took, …}, how many
@@ -16,15 +16,14 @@
 --   or down, 1 nothing is due in that journal.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
-local seen = key.seen(order.seen)
+local beside = key.beside(whole(math.floor(now / SEEN_MS)))
 
--- Records, claims and marks that the loop below looks at, at once.
-local generations = {}
+-- What the loop below looks at, at once.
 local function fetch_wanted()
-  local services, wants, marked, names = {}, {}, {}, {}
+  local wants, marked, names, ids, again = {}, {}, {}, {}, {}
   for _, c in ipairs(order.commits) do
     if c.generation then
-      services[#services + 1] = c.service
+      ids[#ids + 1] = c.service
     end
     for _, each in ipairs(c.claims) do
       local wanted = known_of(wants, each[1])
@@ -40,11 +39,13 @@ local function fetch_wanted()
     for _, name in ipairs(c.names or {}) do
       names[#names + 1] = name
     end
+    for _, said in ipairs(c.outcomes) do
+      again[#again + 1] = said[1]
+    end
   end
+  fetch_remembered(again, now)
+  fetch_services(ids)
   fetch(key.fleet.aliases, names)
-  for i, generation in ipairs(generations_of(services)) do
-    generations[services[i]] = generation
-  end
   for name, wanted in pairs(wants) do
     fetch_claims(router_named(name), wanted.services, wanted.claims)
   end
@@ -53,6 +54,7 @@ local function fetch_wanted()
   end
 end
 
+-- `service`: whose event it is; nil: of none that is kept.
 local function commit_event(event, service)
   if event.lane then
     local journal = key.journal(event.lane)
@@ -61,18 +63,23 @@ local function commit_event(event, service)
   end
   later('HDEL', key.attempts, event.key)
   count(key.counters, event.count, 1)
-  if event.said then
-    say(event.key, event.text, event.seconds, event.feed, now)
-  elseif event.text and event.feed then
+  local before
+  if event.refused then
+    before = note_refused(event.refused, event.key, event.text)
+  elseif event.said == 'brief' then
+    before = say_briefly(event.key, event.text, now)
+  elseif event.said and service then
+    before = put_word(service, event.key, event.text)
+  elseif event.said then
+    before = get(beside, event.key)
+    put(beside, event.key, event.text)
+    expire_later(beside, SEEN_S, true)
+  end
+  if event.text and event.feed and is_news(before, event.text) then
     append(event.feed, event.text, now)
   end
-  if event.seen then
-    later('HSET', seen, event.seen[1], event.seen[2])
-  end
-  if event.refused then
-    note_refused(event.refused, event.key)
-  elseif service and event.said and event.listed then
-    note_recent(service, event.key)
+  if event.content then
+    remember(event.key, event.content, service and service.id or '', order.now_ms)
   end
 end
 
@@ -112,9 +119,9 @@ local function names_a_former_one(c)
   return false
 end
 
-local function commit_record(c)
-  set_later(key.record(c.service), whole(order.generation) .. '|' .. c.text)
-  generations[c.service] = order.generation
+local function commit_record(c, service)
+  service.record = whole(order.generation) .. '|' .. c.text
+  service.generation, service.is_changed = order.generation, true
   if c.cancelled then
     later('ZADD', key.tombstones, whole(now), c.service)
   else
@@ -122,9 +129,12 @@ local function commit_record(c)
   end
 end
 
-local function commit_service(c)
+local function commit_service(c, service)
   if c.text then
-    commit_record(c)
+    commit_record(c, service)
+  end
+  if service and not service.record then -- nothing is kept of it
+    service = nil
   end
   if c.due and c.due > 0 then
     later('ZADD', key.schedule, whole(c.due), c.service)
@@ -154,10 +164,10 @@ local function commit_service(c)
     request(router, c.service, each[2], order.stamp, now)
   end
   for _, said in ipairs(c.outcomes) do
-    say(said[1], said[2], nil, said[3], now)
+    say(service, said, now)
   end
   for _, event in ipairs(c.events) do
-    commit_event(event, c.generation and c.service)
+    commit_event(event, service)
   end
   for _, each in ipairs(c.heard) do
     local so_far = heard[each[1]] or { 0, 0 }
@@ -174,16 +184,13 @@ end
 
 fetch_wanted()
 for i, c in ipairs(order.commits) do
-  if c.generation and (generations[c.service] ~= c.generation or names_a_former_one(c)) then
+  local service = c.generation and services[c.service]
+  if service and (service.generation ~= c.generation or names_a_former_one(c)) then
     results[i] = 0
   else
     results[i] = 1
-    commit_service(c)
+    commit_service(c, service)
   end
-end
-write()
-if redis.call('TTL', seen) == -1 then
-  redis.call('EXPIRE', seen, SEEN_S)
 end
 local alarms = {}
 for name, counts in pairs(heard) do

@@ -1,11 +1,11 @@
--- include: _time _many _writes _router _marks _notes _claims _feed _events _letters
+-- include: _time _many _writes _router _marks _notes _claims _services _feed _letters
 -- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {generation: of the records that this
 --         writes, services: [{service, stamp, generation, text?, do: confirm|postpone|give-up,
 --         wait_ms?, gone?: no row is left here, unseen?: key of the event of which it may be said that
 --         it is in use, unseen_ms?: when to look first, rest_note?, wrote?, waiting?,
---         events: [[event, text, feed or false, seconds or false], …], lines, letters,
+--         events: [[event, text, feed or false, whether it changed nothing], …], lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
 -- cleared and every service is marked again.
@@ -13,22 +13,26 @@ local router = router_named(ARGV[1])
 local token = ARGV[2]
 local now = now_ms()
 local order = cjson.decode(ARGV[4])
-local services, results = {}, {}
+local ids, results, again = {}, {}, {}
 for i, s in ipairs(order.services) do
-  services[i] = s.service
+  ids[i] = s.service
+  for _, said in ipairs(s.events) do
+    again[#again + 1] = said[1]
+  end
 end
-fetch_scores(router.due, services)
+fetch_scores(router.due, ids)
 if redis.call('GET', router.lease) ~= token then
-  for i, service in ipairs(services) do
+  for i, service in ipairs(ids) do
     mark(router, service, 0, now, ARGV[3])
     results[i] = 0
   end
   return { 0, results }
 end
-local generations = generations_of(services)
-fetch(router.marks, services)
-fetch(router.inflight, services)
-fetch_claims(router, services, {})
+fetch_services(ids)
+fetch_remembered(again, now)
+fetch(router.marks, ids)
+fetch(router.inflight, ids)
+fetch_claims(router, ids, {})
 
 local function conclude(s)
   local member = s.service .. '@' .. router.name
@@ -38,8 +42,9 @@ local function conclude(s)
   else
     left = clear_note(router, token, s.service)
   end
+  local service = services[s.service]
   if s.text then
-    set_later(key.record(s.service), whole(order.generation) .. '|' .. s.text)
+    service.record, service.is_changed = whole(order.generation) .. '|' .. s.text, true
   end
   local score = score_of(router.due, s.service)
   -- The brake holds it since it was taken: so it stays, and goes on to say so.
@@ -72,7 +77,7 @@ local function conclude(s)
     later('HDEL', key.unseen_events, member)
   end
   for _, said in ipairs(s.events) do
-    say(said[1], said[2], said[4], said[3], now)
+    say(service.record and service, said, now)
   end
   for _, each in ipairs(s.counts) do
     count(key.counters, each[1], each[2])
@@ -84,7 +89,7 @@ local function conclude(s)
 end
 
 for i, s in ipairs(order.services) do
-  if generations[i] ~= s.generation or get(router.marks, s.service) ~= s.stamp then
+  if services[s.service].generation ~= s.generation or get(router.marks, s.service) ~= s.stamp then
     results[i] = 0
     owe_note(router, token, s.service)
   else

@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _call _ring _claims _events
+-- include: _time _many _writes _router _marks _call _ring _claims _services
 -- Moves a claim, and all else that its new holder wants, from one service to another: the former
 -- holder waits for it from now on. Both are looked at.
 -- ARGV: 1 router, 2 stamp, 3 claim, 4 scope of the former holder, 5 former holder, 6 new holder,

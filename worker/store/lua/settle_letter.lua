@@ -1,4 +1,4 @@
--- include: _events
+-- include: _services
 -- Takes a dead letter away that a person dealt with, if it is still the one that was looked at.
 -- ARGV: 1 id, 2 the letter's text, 3 the action as JSON, 4 its service, 5 a line for the history of
 --       that, 6 its group, empty: it has none

@@ -1,18 +1,16 @@
--- include: _time
+-- include: _time _services
 -- Takes services of which is to be looked whether their device has its address; nobody else looks
 -- at them for a while.
 -- ARGV: 1 most, 2 for how long nobody else looks (ms)
--- Returns {now (ms), member, its event as kept: the key, outcome of that, …}. An earlier version kept
--- the outcome itself. An event whose outcome is gone, 30 days later or erased, is no news any more.
+-- Returns {now (ms), member, its event as kept: the key, outcome of that, …}. An event
+-- whose word is gone, for newer ones or erased, is no news any more.
 local now = now_ms()
 local found = { now }
 local due = redis.call('ZRANGEBYSCORE', key.unseen, '-inf', whole(now), 'LIMIT', 0, ARGV[1])
 for _, member in ipairs(due) do
   local event = redis.call('HGET', key.unseen_events, member)
-  local text = event
-  if event and not string.find(event, '^[{%[]') then
-    text = redis.call('GET', key.outcome(event))
-  end
+  local service = redis.call('GET', key.record(string.match(member, '^[^@]*')))
+  local text = event and service and word_in(service, event)
   if text then
     redis.call('ZADD', key.unseen, whole(now + tonumber(ARGV[2])), member)
     found[#found + 1] = member
