@@ -239,7 +239,7 @@ def test_no_key_grows_without_end():
         problems, kinds = problems_of(here.client, here.prefix)
         assert problems == []
         assert kinds >= {
-            *("record:*", "history:*", "refused:*", "brief:*", "seen:*", "counters", "workers"),
+            *("record:*", "history:*", "refused:*", "refused", "seen:*", "counters", "workers"),
             *("journal:*", "journal:*:due", "feed:live:*", "feed:bulk:*", "dead", "source:*"),
             *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lease"),
             *("schedule", "unseen", "routers:held", "sweep", "alerts", "canaries", "routers"),
