@@ -4,6 +4,7 @@ Counts do not depend on the machine, so they hold what `docs/performance.md` say
 event cheaper lowers them here; who adds a round trip says there what it buys.
 """
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from producers.connection import open_publisher
 from tests import builders
 from tests.leasewire.conftest import LEASES, world
+from worker.store.scripts import Scripts
 
 __all__ = ["world"]
 
@@ -54,6 +56,26 @@ class Counted:
 
 
 @pytest.fixture
+def by_script(monkeypatch):
+    """Script -> how many commands it ran: what the server counted meanwhile, but for its call."""
+    found, run = Counter(), Scripts.run
+
+    def calls(client):
+        stats = client.info("commandstats")
+        known = ("cmdstat_info", "cmdstat_evalsha", "cmdstat_script|load")
+        return sum(each["calls"] for name, each in stats.items() if name not in known)
+
+    def counted(self, name, *args, **how):
+        before = calls(self._client)
+        answer = run(self, name, *args, **how)
+        found[name] += calls(self._client) - before
+        return answer
+
+    monkeypatch.setattr(Scripts, "run", counted)
+    return found
+
+
+@pytest.fixture
 def ways(world, valkey, prefix):
     """Takes events all the way: publishes, folds and applies them; what each part cost."""
     with open_publisher(valkey.url, clock=lambda: datetime.now(UTC), prefix=prefix) as publisher:
@@ -81,9 +103,9 @@ def test_one_event(ways):
     assert (published[0], folded[0], applied[0]) == (1, 2, 4)
     assert published[1] <= 8
     # Two of these keep an answer that gets lost (`take:*`), two keep a queue that nobody serves
-    # from growing, one tells imports that live events pause, two look at the type of new keys.
-    assert folded[1] <= 105
-    assert applied[1] <= 145
+    # from growing, one tells imports that live events pause.
+    assert folded[1] <= 62
+    assert applied[1] <= 72
     assert counts[2].router == {f"{LEASES}/print": 2, f"{LEASES}/add": 1}
 
 
@@ -91,6 +113,20 @@ def test_a_batch_takes_hardly_more_calls_than_one_event(ways):
     published, folded, applied = map(scripts_and_commands, (counts := ways(events(2, BATCH))))
     assert (published[0], folded[0], applied[0]) == (1, 3, 5)
     assert published[1] <= 2.1 * BATCH
-    assert folded[1] <= 16 * BATCH
-    assert applied[1] <= 11 * BATCH
+    assert folded[1] <= 3 * BATCH
+    assert applied[1] <= 3 * BATCH
     assert counts[2].router == {f"{LEASES}/print": 2, f"{LEASES}/add": BATCH}
+
+
+FOLD, PASS = ("take_journal", "commit"), ("acquire", "renew", "conclude", "next_batch")
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 114), (50, 7 * 50)])
+def test_what_scripts_call(ways, by_script, count, most):
+    """Inside scripts a command costs a microsecond or two: the most of Redis's processor time."""
+    by_script.clear()
+    ways(events(2, count))
+    assert by_script.keys() == {*FOLD, *PASS}
+    assert sum(by_script.values()) <= most, by_script
+    assert by_script["commit"] <= 40 + 2 * count
+    assert by_script["conclude"] <= 25 + 2 * count

@@ -91,9 +91,11 @@ end
 -- Returns when the next second look is due, or nil.
 local function look_at_notes(router, token, lease_ms, stamp, now)
   local next_look = nil
-  local services = redis.call('HKEYS', router.inflight)
-  fetch(router.inflight, services)
-  for _, service in ipairs(services) do
+  if not router.noted then -- no script looks at them and adds to them
+    router.noted = redis.call('HKEYS', router.inflight)
+    fetch(router.inflight, router.noted)
+  end
+  for _, service in ipairs(router.noted) do
     local found = read_note(router, service)
     local look = found.look
     if found.token ~= '' and found.token ~= token then

@@ -6,12 +6,13 @@
 -- Returns 1 up | -1 down | 0 as it was, recent events, recent superseded.
 local function count_source(name, events, late, alarm, now)
   local source = key.source(name)
-  redis.call('HINCRBY', source, 'events', events)
-  redis.call('HINCRBY', source, 'superseded', late)
-  local recent = redis.call('HINCRBY', source, 'recent', events)
-  local recent_late = redis.call('HINCRBY', source, 'recent_superseded', late)
-  redis.call('HSET', source, 'last_ms', whole(now))
-  local is_up = redis.call('HEXISTS', source, 'alarm_ms') == 1
+  local so_far = redis.call('HMGET', source, 'events', 'superseded', 'recent',
+    'recent_superseded', 'alarm_ms')
+  local is_up = so_far[5]
+  for i = 1, 4 do
+    so_far[i] = tonumber(so_far[i] or 0) + (i % 2 == 0 and late or events)
+  end
+  local all, all_late, recent, recent_late = unpack(so_far, 1, 4)
   local crossed = 0
   if not is_up and recent >= alarm[2] and recent_late > alarm[3] * recent then
     redis.call('HSET', source, 'alarm_ms', whole(now))
@@ -20,9 +21,8 @@ local function count_source(name, events, late, alarm, now)
     redis.call('HDEL', source, 'alarm_ms')
     crossed = -1
   end
-  if recent >= alarm[1] then
-    redis.call('HSET', source, 'recent', math.floor(recent / 2))
-    redis.call('HSET', source, 'recent_superseded', math.floor(recent_late / 2))
-  end
+  local share = recent >= alarm[1] and 2 or 1
+  redis.call('HSET', source, 'events', all, 'superseded', all_late, 'last_ms', whole(now),
+    'recent', math.floor(recent / share), 'recent_superseded', math.floor(recent_late / share))
   return crossed, recent, recent_late
 end

@@ -29,13 +29,13 @@ end
 -- for the whole batch.
 local function due_marks(router, most, most_bulk, now)
   write()
-  local found = {}
+  local found, marked = {}, redis.call('ZCARD', router.due)
   for priority = 0, 3 do
     if priority == 2 then
       most = #found == 0 and math.min(most, most_bulk) or 0
     end
     local room = most - #found
-    if room > 0 then
+    if room > 0 and #found < marked then
       local low = priority * SPAN
       local services = redis.call(
         'ZRANGEBYSCORE', router.due, whole(low), whole(low + now), 'LIMIT', 0, room)
@@ -68,7 +68,7 @@ end
 local function first_due(router)
   write()
   local first = nil
-  for priority = 0, 3 do
+  for priority = 0, redis.call('ZCARD', router.due) > 0 and 3 or -1 do
     local low = priority * SPAN
     local hit = redis.call('ZRANGEBYSCORE', router.due, whole(low),
       '(' .. whole(low + SPAN), 'WITHSCORES', 'LIMIT', 0, 1)

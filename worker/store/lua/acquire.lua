@@ -18,13 +18,12 @@ if redis.call('HEXISTS', fleet.held, router.name) == 1 then
   redis.call('ZREM', key.routers_due, router.name)
   return false
 end
+local holder, rung, was = unpack(redis.call('MGET', router.lease, router.rung, router.state))
 -- What stands there may be ours: a client that heard no answer asks again.
-local holder = redis.call('GET', router.lease)
-if redis.call('GET', router.rung) == 'parked' or (holder and holder ~= ARGV[2]) then
+if rung == 'parked' or (holder and holder ~= ARGV[2]) then
   return false
 end
 local now = now_ms()
-local was = redis.call('GET', router.state) or false
 if ARGV[6] ~= '' then
   local applied = redis.call('HGET', fleet.policies, router.name)
   if not applied then

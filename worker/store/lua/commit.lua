@@ -120,11 +120,12 @@ local function names_a_former_one(c)
 end
 
 local function commit_record(c, service)
+  local is_new = not service.record
   service.record = whole(order.generation) .. '|' .. c.text
   service.generation, service.is_changed = order.generation, true
   if c.cancelled then
     later('ZADD', key.tombstones, whole(now), c.service)
-  else
+  elseif not is_new then
     later('ZREM', key.tombstones, c.service)
   end
 end
