@@ -73,7 +73,9 @@ def test_an_event_is_published_and_waited_for(gateway, command, environment, mon
         at_ms = gateway.store.records.now_ms()
         key = event_key(event["source"], "e-1")
         said = Outcome(key, "e-1", event["source"], event["type"], "SVC-1", "applied", at_ms=at_ms)
-        gateway.store.records.commit([ServiceCommit("", outcomes=[said])], at_ms)
+        records = gateway.store.records
+        generation = records.read(["SVC-1"])["SVC-1"].generation
+        records.commit([ServiceCommit("SVC-1", generation, outcomes=[said])], at_ms)
         assert sample.stdout.read() == "applied\n"
         assert sample.wait(30) == 0
 
