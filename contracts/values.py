@@ -183,7 +183,10 @@ _UNSEEN: Final = (
 
 
 def _shown(text: str) -> str:
-    if any(unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in text):
+    # Printable is what has none of these: that is looked up at once.
+    if not text.isprintable() and any(
+        unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in text
+    ):
         raise PydanticCustomError(
             "control-character", "holds a character that cannot be seen; leave it out"
         )

@@ -17,6 +17,7 @@ from worker.store.records import EventCommit
 from worker.store.sources import Heard
 
 log = structlog.get_logger(__name__)
+_levels = logging.getLogger(__name__)
 
 _WARNINGS: Final = frozenset(
     {"event.rejected", "event.revision_conflict", "event.previous_differs"}
@@ -200,7 +201,7 @@ class Report:
         """Log what was committed: only now is it true."""
         for name, of, more in self._log:
             level = logging.WARNING if name in _WARNINGS else logging.INFO
-            if log.is_enabled_for(level):  # an installation may want warnings only
+            if _levels.isEnabledFor(level):  # an installation may want warnings only
                 fields = {"event_id": of.event_id, "event_type": of.type, "actor": of.actor} | more
                 said = {name: value for name, value in fields.items() if value}
                 log.log(level, name, service_id=self.service_id, **said)

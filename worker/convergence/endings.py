@@ -17,7 +17,7 @@ from worker.core.rows import ListPlace, MenuPath
 from worker.core.texts import short_type
 from worker.store.taken import Conclusion, Mark
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 SELDOM_MS: Final = 300_000
 SELDOM: Final = frozenset({"claim-held"})

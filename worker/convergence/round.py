@@ -42,7 +42,7 @@ from worker.store.store import Store
 from worker.store.taken import Conclusion, Mark
 from worker.store.troubles import Known
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 
 MAX_STALE: Final = 3
 """Reads that were old when their write arrived, in a row: then the service waits."""

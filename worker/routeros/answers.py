@@ -41,11 +41,10 @@ def make_sure(command: Sequence[str], rows: Sequence[Row]) -> None:
         return
     fields = next((w.removeprefix("=.proplist=") for w in words if w.startswith("=.proplist=")), "")
     asked = frozenset(fields.split(",")) if fields else None
-    query = [word[1:] for word in words if word.startswith("?")]
-    holds = _test(query, asked)
     always = _SINGLE.get(menu, _ID if not asked or ".id" in asked else _NOTHING)
     if menu in _SINGLE and (len(rows) > 1 or (always and not rows)):
         raise ProtocolError(f"{len(rows)} rows came for {menu}, which has one")
+    holds = _test([word[1:] for word in words if word.startswith("?")], asked) if rows else None
     for row in rows:
         if not always <= row.keys():
             raise ProtocolError(f"a row without {', '.join(always)} came for {menu}")
