@@ -189,35 +189,30 @@ class Mask:
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         """Mask one event, keys and values."""
-        return {self.text(key): self._named(key, value) for key, value in event_dict.items()}
+        said: list[str] = []
 
-    def _named(self, key: str, value: object) -> object:
-        if value is not None and _SECRET_KEY.search(key):
-            return REDACTED
-        return self._value(value)
+        def noted(text: str) -> str:
+            said.append(text := printable(text))
+            return self._without_macs(text)
 
-    def _value(self, value: object) -> object:
-        match value:
-            case str():
-                return self.text(value)
-            case None | bool() | int() | float():
-                return value
-            case Mapping():
-                return {self.text(str(k)): self._named(str(k), v) for k, v in value.items()}
-            case list() | tuple() | set() | frozenset():
-                return [self._value(part) for part in value]
-            case _:
-                return self.text(repr(value))
+        masked = _each(event_dict, noted)
+        # Mostly no secret is in it. With one for each of many routers, to look for them in each
+        # text would be most of what a line costs. A copy: sessions learn passwords meanwhile.
+        together = "\n".join(said)
+        if any(secret in together for secret in tuple(_known_secrets)):
+            return _each(event_dict, self.text)
+        return masked
 
     def text(self, text: str) -> str:
         """The text without what must not be read in it."""
         text = printable(text)
-        # A copy: sessions learn passwords meanwhile. With one for each of many routers, looking
-        # for them is most of what a line costs.
         found = [secret for secret in tuple(_known_secrets) if secret in text]
         # the longest first: one password may begin with another
         for secret in sorted(found, key=len, reverse=True):
             text = text.replace(secret, REDACTED)
+        return self._without_macs(text)
+
+    def _without_macs(self, text: str) -> str:
         return _MAC.sub(self._masked, text) if self._macs and len(text) >= _SHORTEST_MAC else text
 
     def _masked(self, found: re.Match[str]) -> str:
@@ -233,3 +228,27 @@ class Mask:
         short = hmac.new(self._key, mac.encode(), hashlib.sha256).hexdigest()[:6]
         maker = f"{mac[:9]}" if len(octets) == _OCTETS_OF_A_MAC else ""
         return f"{found['kind'] or ''}{maker}~{short}"
+
+
+def _each(event: Mapping[str, object], text: Callable[[str], str]) -> dict[str, object]:
+    """The event with each of its texts as `text` gives it, and no value that is named a secret."""
+    return {
+        text(str(key)): REDACTED
+        if value is not None and _SECRET_KEY.search(str(key))
+        else _value(value, text)
+        for key, value in event.items()
+    }
+
+
+def _value(value: object, text: Callable[[str], str]) -> object:
+    match value:
+        case str():
+            return text(value)
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return _each(value, text)
+        case list() | tuple() | set() | frozenset():
+            return [_value(part, text) for part in value]
+        case _:
+            return text(repr(value))
