@@ -101,17 +101,17 @@ class Fleet:
 
     def serials(self) -> dict[str, str]:
         """The serial number or system id that is bound to each router's name."""
-        return self._hash(self._fleet.bound)
+        return self._hash(self._fleet.serials)
 
     def contacted(self) -> frozenset[str]:
         """The routers whose serial or table was ever seen."""
-        return frozenset(self._hash(self._fleet.seen) | self._hash(self._fleet.surveyed))
+        return frozenset(self._hash(self._fleet.serials_seen) | self._hash(self._fleet.surveyed))
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""
         pipe = self._client.pipeline(transaction=False)
         pipe.hexists(self._fleet.policies, router)
-        pipe.hexists(self._fleet.bound, router)
+        pipe.hexists(self._fleet.serials, router)
         return any(pipe.execute())
 
     def actions(self, most: int = 500) -> list[Action]:

@@ -4,8 +4,9 @@ The journal's keys, which publishers write too, are in `contracts/names.py`. Not
 spell a key: scripts get theirs from here by the same names (`lua_keys.py`).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeVar
 
 from contracts import names
 
@@ -16,6 +17,8 @@ List = Annotated[str, "list"]
 Set = Annotated[str, "set"]
 SortedSet = Annotated[str, "zset"]
 Stream = Annotated[str, "stream"]
+
+_T = TypeVar("_T")
 
 SEEN_PERIOD_S = 8 * 86_400
 """Event ids are remembered by periods of eight days; five periods cover more than 31 days.
@@ -78,9 +81,9 @@ class FleetKeys(NamedTuple):
         policies: router -> `digest|[policy, by, when (ms)]`: the policy that was applied.
         held: router -> {by, reason, at_ms} as JSON: nothing is written to it.
         aliases: former name -> the router's name now: events may still say the former one.
-        bound: router -> serial number or system id that is bound to its name.
-        seen: router -> the one that was seen last.
-        names: serial -> [router, …] as JSON: where it is bound or was seen last.
+        serials: router -> serial number or system id that is bound to its name.
+        serials_seen: router -> the one that was seen last.
+        serial_names: serial -> [router, …] as JSON: where it is bound or was seen last.
         surveyed: router -> when (ms) its whole table was last looked through for orphans.
         actions: the last 500 actions of people on routers, newest first, as JSON.
     """
@@ -88,9 +91,9 @@ class FleetKeys(NamedTuple):
     policies: Hash
     held: Hash
     aliases: Hash
-    bound: Hash
-    seen: Hash
-    names: Hash
+    serials: Hash
+    serials_seen: Hash
+    serial_names: Hash
     surveyed: Hash
     actions: List
 
@@ -130,6 +133,11 @@ class LossKeys(NamedTuple):
     suspended: SortedSet
 
 
+def _named(kind: type[_T], base: str) -> _T:
+    """A tuple of keys that are called as its fields are."""
+    return kind(*(base + field.replace("_", "-") for field in kind._fields))  # type: ignore[attr-defined]
+
+
 def feed_name(source: str, *, bulk: bool) -> str:
     """The feed of a source: of its live events, or of those in bulk."""
     return f"{'bulk' if bulk else 'live'}:{source}"
@@ -139,6 +147,30 @@ def periods(now_ms: int) -> range:
     """Those in which event ids of the last 31 days may be, the present one first."""
     now = now_ms // 1000 // SEEN_PERIOD_S
     return range(now, now - SEEN_PERIODS, -1)
+
+
+class Key:
+    """One key of a deployment, as an attribute of `Keys`.
+
+    Args:
+        kind: as Redis's TYPE says it.
+        name: behind the prefix.
+    """
+
+    def __init__(self, kind: str, name: str) -> None:
+        self.kind = kind
+        self._name = name
+
+    def __get__(self, keys: "Keys", owner: type["Keys"]) -> str:
+        return keys.prefix + self._name
+
+
+class KeyByName(Key):
+    """Keys that end with a name, as a method of `Keys`."""
+
+    def __get__(self, keys: "Keys", owner: type["Keys"]) -> Callable[[object], str]:  # type: ignore[override]
+        start = keys.prefix + self._name
+        return lambda name: f"{start}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,159 +185,84 @@ class Keys:
 
     # One a deployment. Lifetime: none, each is bounded by what it lists.
 
-    @property
-    def installation(self) -> String:
-        """String: the installation's id, which must agree with the inventory's."""
-        return f"{self.prefix}installation"
+    installation = Key("string", "installation")
+    """The installation's id, which must agree with the inventory's."""
+    routers_due = Key("zset", "routers:due")
+    """Router -> when the sweep must look at it next (ms)."""
+    attempts = Key("hash", "attempts")
+    """Event key -> how often its folding was begun; its commit deletes it."""
+    attempts_left = Key("hash", "attempts:left")
+    """Event key -> since when (ms) it is in `attempts` and in no journal.
 
-    @property
-    def routers_due(self) -> SortedSet:
-        """Sorted set: router -> when the sweep must look at it next (ms)."""
-        return f"{self.prefix}routers:due"
+    A day later both go.
+    """
+    counters = Key("hash", "counters")
+    """What happened -> how often; never reset."""
+    dead_letters = Key("hash", "dead")
+    """Id -> dead letter as JSON; lives until a person deals with it.
 
-    @property
-    def attempts(self) -> Hash:
-        """Hash: event key -> how often its folding was begun; its commit deletes it."""
-        return f"{self.prefix}attempts"
+    Of events the newest of a source and reason are kept: see `letters`.
+    """
+    dead_letters_by_time = Key("zset", "dead:by-time")
+    """Id -> when (ms)."""
+    letters = KeyByName("zset", "dead:of:")
+    """Id -> when (microseconds, or one more than the last), of a group's letters.
 
-    @property
-    def attempts_left(self) -> Hash:
-        """Hash: event key -> since when (ms) it is in `attempts` and in no journal.
+    At most 1,000 and 2 MB, or 4 MB of small ones, the newest. A group is `source|reason`;
+    sources that nobody knows are one.
+    """
+    letters_gone = Key("hash", "dead:gone")
+    """Group -> how many letters went for newer ones, until all of it is dealt with."""
+    refused = KeyByName("hash", "refused:")
+    """Event key -> the word on a refused event of a source: the newest 1,000 or so.
 
-        A day later both go.
-        """
-        return f"{self.prefix}attempts:left"
+    Lives a day from the last one. Of sources that nobody knows (empty) there is one.
+    """
+    refused_sources = Key("set", "refused")
+    """Sources of which events were refused. Lives a day from the last one."""
+    actions = Key("list", "actions")
+    """The last 500 actions of people on dead letters and claims, newest first."""
+    braked = Key("hash", "brake:held")
+    """`service@router` -> {hold, source, at_ms, stamp, priority} as JSON.
 
-    @property
-    def counters(self) -> Hash:
-        """Hash: what happened -> how often; never reset."""
-        return f"{self.prefix}counters"
+    What the brake holds until a person decides, or nothing is to go away any more.
+    """
+    expected = Key("hash", "brake:expected")
+    """Hold -> losses that a person announced, as JSON; each until its time is over."""
+    alerts = Key("hash", "alerts")
+    """`kind|subject` -> alert as JSON: what is wrong now; its end deletes it."""
+    alerts_untold = Key("zset", "alerts:untold")
+    """`kind|subject` -> when the open alert is told (ms), if it lasts."""
+    alert_changes = Key("stream", "alerts:changes")
+    """What somebody is told of; about the last 10,000."""
+    alert_look = Key("string", "alerts:look")
+    """With a time limit of a minute: somebody looked for what piles up."""
+    alert_mutes = Key("hash", "alerts:mutes")
+    """`kind|subject` -> who wants to hear nothing of it, and until when, as JSON."""
+    telling = Key("string", "alerts:telling")
+    """With a time limit of a minute: who tells people of alerts."""
+    watched = KeyByName("string", "alerts:watched:")
+    """With a time limit: the dynamic leases of a router were looked at lately."""
+    told = KeyByName("hash", "alerts:told:")
+    """`kind|subject` -> when a target was told of that alert, as JSON.
 
-    @property
-    def dead_letters(self) -> Hash:
-        """Hash: id -> dead letter as JSON; lives until a person deals with it.
+    `through|kind|subject`: it is told through its root, or waits for that.
 
-        Of events the newest of a source and reason are kept: see `letters`.
-        """
-        return f"{self.prefix}dead"
+    An entry goes when the alert is over, an hour after it was told at the earliest.
+    """
+    canaries = Key("hash", "canaries")
+    """Queue -> when a canary was put in that nobody took yet (ms); taking it deletes."""
+    canary_claim = Key("string", "canaries:claim")
+    """With a time limit: one round of canaries at a time."""
+    take = KeyByName("string", "take:")
+    """With a time limit: until when (ms) what one take of a journal took is its own."""
+    sweep = Key("string", "sweep")
+    """When somebody swept last (ms): one sweep at a time, and Redis's clock goes on."""
+    schedule = Key("zset", "schedule")
+    """Service -> when its next scheduled event takes effect (ms).
 
-    @property
-    def dead_letters_by_time(self) -> SortedSet:
-        """Sorted set: id -> when (ms)."""
-        return f"{self.prefix}dead:by-time"
-
-    def letters(self, group: str) -> SortedSet:
-        """Sorted set: id -> when (microseconds, or one more than the last), of a group's letters.
-
-        At most 1,000 and 2 MB, or 4 MB of small ones, the newest. A group is `source|reason`;
-        sources that nobody knows are one.
-        """
-        return f"{self.prefix}dead:of:{group}"
-
-    @property
-    def letters_gone(self) -> Hash:
-        """Hash: group -> how many letters went for newer ones, until all of it is dealt with."""
-        return f"{self.prefix}dead:gone"
-
-    def refused(self, source: str) -> Hash:
-        """Hash: event key -> the word on a refused event of a source: the newest 1,000 or so.
-
-        Lives a day from the last one. Of sources that nobody knows (empty) there is one.
-        """
-        return f"{self.prefix}refused:{source}"
-
-    @property
-    def refused_sources(self) -> Set:
-        """Set: sources of which events were refused. Lives a day from the last one."""
-        return f"{self.prefix}refused"
-
-    @property
-    def actions(self) -> List:
-        """List: the last 500 actions of people on dead letters and claims, newest first."""
-        return f"{self.prefix}actions"
-
-    @property
-    def braked(self) -> Hash:
-        """Hash: `service@router` -> {hold, source, at_ms, stamp, priority} as JSON.
-
-        What the brake holds until a person decides, or nothing is to go away any more.
-        """
-        return f"{self.prefix}brake:held"
-
-    @property
-    def expected(self) -> Hash:
-        """Hash: hold -> losses that a person announced, as JSON; each until its time is over."""
-        return f"{self.prefix}brake:expected"
-
-    @property
-    def alerts(self) -> Hash:
-        """Hash: `kind|subject` -> alert as JSON: what is wrong now; its end deletes it."""
-        return f"{self.prefix}alerts"
-
-    @property
-    def alerts_untold(self) -> SortedSet:
-        """Sorted set: `kind|subject` -> when the open alert is told (ms), if it lasts."""
-        return f"{self.prefix}alerts:untold"
-
-    @property
-    def alert_changes(self) -> Stream:
-        """Stream: what somebody is told of; about the last 10,000."""
-        return f"{self.prefix}alerts:changes"
-
-    @property
-    def alert_look(self) -> String:
-        """String with a time limit of a minute: somebody looked for what piles up."""
-        return f"{self.prefix}alerts:look"
-
-    @property
-    def alert_mutes(self) -> Hash:
-        """Hash: `kind|subject` -> who wants to hear nothing of it, and until when, as JSON."""
-        return f"{self.prefix}alerts:mutes"
-
-    @property
-    def telling(self) -> String:
-        """String with a time limit of a minute: who tells people of alerts."""
-        return f"{self.prefix}alerts:telling"
-
-    def watched(self, router: str) -> String:
-        """String with a time limit: the dynamic leases of a router were looked at lately."""
-        return f"{self.prefix}alerts:watched:{router}"
-
-    def told(self, target: str) -> Hash:
-        """Hash: `kind|subject` -> when a target was told of that alert, as JSON.
-
-        `through|kind|subject`: it is told through its root, or waits for that.
-
-        An entry goes when the alert is over, an hour after it was told at the earliest.
-        """
-        return f"{self.prefix}alerts:told:{target}"
-
-    @property
-    def canaries(self) -> Hash:
-        """Hash: queue -> when a canary was put in that nobody took yet (ms); taking it deletes."""
-        return f"{self.prefix}canaries"
-
-    @property
-    def canary_claim(self) -> String:
-        """String with a time limit: one round of canaries at a time."""
-        return f"{self.prefix}canaries:claim"
-
-    def take(self, stamp: str) -> String:
-        """String with a time limit: until when (ms) what one take of a journal took is its own."""
-        return f"{self.prefix}take:{stamp}"
-
-    @property
-    def sweep(self) -> String:
-        """String: when somebody swept last (ms): one sweep at a time, and Redis's clock goes on."""
-        return f"{self.prefix}sweep"
-
-    @property
-    def schedule(self) -> SortedSet:
-        """Sorted set: service -> when its next scheduled event takes effect (ms).
-
-        The events themselves are in the records; each commit that changes them sets this too.
-        """
-        return f"{self.prefix}schedule"
+    The events themselves are in the records; each commit that changes them sets this too.
+    """
 
     @property
     def reports(self) -> ReportKeys:
@@ -313,46 +270,25 @@ class Keys:
         base = f"{self.prefix}routers:reports"
         return ReportKeys(look=base + ":look", due=base, asked=base + ":asked")
 
-    @property
-    def upkeep(self) -> String:
-        """String with a time limit of a minute: one upkeep a minute."""
-        return f"{self.prefix}upkeep"
+    upkeep = Key("string", "upkeep")
+    """With a time limit of a minute: one upkeep a minute."""
+    samples = Key("list", "samples")
+    """The memory used in the last six hours, newest first, 72 samples as JSON."""
+    tombstones = Key("zset", "tombstones")
+    """Cancelled service -> its last change (ms); 400 days later both go."""
+    purged = Key("zset", "purged")
+    """SHA-256 of a service's id -> when it was purged (ms); kept 400 days.
 
-    @property
-    def samples(self) -> List:
-        """List: the memory used in the last six hours, newest first, 72 samples as JSON."""
-        return f"{self.prefix}samples"
-
-    @property
-    def tombstones(self) -> SortedSet:
-        """Sorted set: cancelled service -> its last change (ms); 400 days later both go."""
-        return f"{self.prefix}tombstones"
-
-    @property
-    def purged(self) -> SortedSet:
-        """Sorted set: SHA-256 of a service's id -> when it was purged (ms); kept 400 days.
-
-        So it can be said that a known id was erased, and nothing else.
-        """
-        return f"{self.prefix}purged"
-
-    @property
-    def workers(self) -> SortedSet:
-        """Sorted set: worker -> its last sign of life (ms); a day later it is forgotten."""
-        return f"{self.prefix}workers"
-
-    def inventory_of(self, worker: str) -> String:
-        """String: when a worker read the inventory that it has (ms). Lives a minute."""
-        return f"{self.prefix}inventory:{worker}"
-
-    def sign(self, worker: str) -> String:
-        """String: number of the last sign of life that a worker's process gave. Lives a day."""
-        return f"{self.prefix}sign:{worker}"
-
-    @property
-    def unacked(self) -> Hash:
-        """Hash: Celery's messages that workers took and have not ended. Only its length is read."""
-        return f"{self.prefix}unacked"
+    So it can be said that a known id was erased, and nothing else.
+    """
+    workers = Key("zset", "workers")
+    """Worker -> its last sign of life (ms); a day later it is forgotten."""
+    inventory_of = KeyByName("string", "inventory:")
+    """When a worker read the inventory that it has (ms). Lives a minute."""
+    sign = KeyByName("string", "sign:")
+    """Number of the last sign of life that a worker's process gave. Lives a day."""
+    unacked = Key("hash", "unacked")
+    """Celery's messages that workers took and have not ended. Only its length is read."""
 
     def queue(self, name: str) -> List:
         """List: Celery's messages of a queue that nobody has taken yet."""
@@ -367,34 +303,23 @@ class Keys:
             queue=self.queue(lane),
         )
 
-    def seen(self, period: int) -> Hash:
-        """Hash: short event key -> `short content hash|service`: where the word on it is.
+    seen = KeyByName("hash", "seen:")
+    """Short event key -> `short content hash|service`: where the word on it is.
 
-        Lives 40 days from its first entry.
-        """
-        return f"{self.prefix}seen:{period}"
+    Lives 40 days from its first entry.
+    """
+    scheduled = Key("hash", "scheduled")
+    """Key of an event that waits for its time -> its service."""
+    beside = KeyByName("hash", "beside:")
+    """Event key -> the word on an event of no service that is kept: parts of manifests.
 
-    @property
-    def scheduled(self) -> Hash:
-        """Hash: key of an event that waits for its time -> its service."""
-        return f"{self.prefix}scheduled"
+    Lives 40 days from its first entry.
+    """
+    brief = KeyByName("hash", "brief:")
+    """Event key -> the word on an event that is none of the last of its service.
 
-    def beside(self, period: int) -> Hash:
-        """Hash: event key -> the word on an event of no service that is kept: parts of manifests.
-
-        Lives 40 days from its first entry.
-        """
-        return f"{self.prefix}beside:{period}"
-
-    def brief(self, hour: int) -> Hash:
-        """Hash: event key -> the word on an event that is none of the last of its service.
-
-        It changed nothing, or many came after it. Lives three hours.
-
-        Args:
-            hour: since 1970.
-        """
-        return f"{self.prefix}brief:{hour}"
+    It changed nothing, or many came after it. Lives three hours.
+    """
 
     def seen_at(self, now_s: int) -> Hash:
         """`seen` of the period of a moment."""
@@ -403,143 +328,85 @@ class Keys:
     @property
     def fleet(self) -> FleetKeys:
         """What people said of routers."""
-        base = f"{self.prefix}routers:"
-        return FleetKeys(
-            policies=base + "policies",
-            held=base + "held",
-            aliases=base + "aliases",
-            bound=base + "serials",
-            seen=base + "serials-seen",
-            names=base + "serial-names",
-            surveyed=base + "surveyed",
-            actions=base + "actions",
-        )
+        return _named(FleetKeys, f"{self.prefix}routers:")
 
-    @property
-    def manifests(self) -> SortedSet:
-        """Sorted set: manifest of which parts are missing -> until when they may come (ms).
+    manifests = Key("zset", "manifests")
+    """Manifest of which parts are missing -> until when they may come (ms).
 
-        A name is `source|manifest id|hash`: of what all parts of one attempt have in common.
-        """
-        return f"{self.prefix}manifests"
-
-    def manifest(self, name: str) -> Hash:
-        """Hash: number of a part -> what it lists, as JSON. Lives three hours."""
-        return f"{self.prefix}manifest:{name}"
-
-    def imported(self, digest: str) -> String:
-        """String: an imported file as JSON, by the SHA-256 of its content. Lives 40 days."""
-        return f"{self.prefix}import:{digest}"
+    A name is `source|manifest id|hash`: of what all parts of one attempt have in common.
+    """
+    manifest = KeyByName("hash", "manifest:")
+    """Number of a part -> what it lists, as JSON. Lives three hours."""
+    imported = KeyByName("string", "import:")
+    """An imported file as JSON, by the SHA-256 of its content. Lives 40 days."""
 
     # One a source.
 
-    @property
-    def sources_known(self) -> SortedSet:
-        """Sorted set: source -> when a living worker last had it in its inventory (ms).
+    sources_known = Key("zset", "sources:known")
+    """Source -> when a living worker last had it in its inventory (ms).
 
-        Bounded by the inventories; what nobody says for 15 s goes.
-        """
-        return f"{self.prefix}sources:known"
+    Bounded by the inventories; what nobody says for 15 s goes.
+    """
+    conflict_sources = Key("set", "conflicts")
+    """Sources of which two events of one rank ever said different things."""
+    conflicts = KeyByName("hash", "conflicts:")
+    """A conflict as JSON -> when it was noted (ms).
 
-    @property
-    def conflict_sources(self) -> Set:
-        """Set: sources of which two events of one rank ever said different things."""
-        return f"{self.prefix}conflicts"
+    It goes when something newer was said of all that it is about, or a person dismisses it.
+    """
+    source = KeyByName("hash", "source:")
+    """What came of a source's events, and how many services it owns that live.
 
-    def conflicts(self, source: str) -> Hash:
-        """Hash: a conflict as JSON -> when it was noted (ms).
-
-        It goes when something newer was said of all that it is about, or a person dismisses it.
-        """
-        return f"{self.prefix}conflicts:{source}"
-
-    def source(self, name: str) -> Hash:
-        """Hash: what came of a source's events, and how many services it owns that live.
-
-        No time limit: sources are few.
-        """
-        return f"{self.prefix}source:{name}"
+    No time limit: sources are few.
+    """
 
     def losses(self, source: str) -> LossKeys:
         """What a source took away."""
-        base = f"{self.prefix}brake:source:{source}:"
-        return LossKeys(lost=base + "lost", suspended=base + "suspended")
+        return _named(LossKeys, f"{self.prefix}brake:source:{source}:")
 
     # One a service.
 
-    def record(self, service_id: str) -> String:
-        """String: all we know of a service, and a line for each of its last events, newest first.
+    record = KeyByName("string", "record:")
+    """All we know of a service, and a line for each of its last events, newest first.
 
-        `generation|JSON` (the first a random number), then lines of an event's key and the word on
-        it: 20, and those of which the last word is not said yet (`lua/_services.lua`). No time
-        limit: a cancelled service goes 400 days after its last change, and its history with it.
-        """
-        return f"{self.prefix}record:{service_id}"
-
-    def history(self, service_id: str) -> List:
-        """List: the last 50 things that happened to a service, newest first, as JSON."""
-        return f"{self.prefix}history:{service_id}"
+    `generation|JSON` (the first a random number), then lines of an event's key and the word on
+    it: 20, and those of which the last word is not said yet (`lua/_services.lua`). No time
+    limit: a cancelled service goes 400 days after its last change, and its history with it.
+    """
+    history = KeyByName("list", "history:")
+    """The last 50 things that happened to a service, newest first, as JSON."""
 
     # The outcome feeds.
 
-    @property
-    def feed_last(self) -> String:
-        """String: the last id in any feed, `ms-sequence`. No time limit: ids go up for ever."""
-        return f"{self.prefix}feed:last"
+    feed_last = Key("string", "feed:last")
+    """The last id in any feed, `ms-sequence`. No time limit: ids go up for ever."""
+    feed_gone = Key("hash", "feed:gone")
+    """Key of a feed -> the last id that was let go there; `0-0`: none yet.
 
-    @property
-    def feed_gone(self) -> Hash:
-        """Hash: key of a feed -> the last id that was let go there; `0-0`: none yet.
+    No time limit: a reader must be told what it missed, and sources are few.
+    """
+    feed = KeyByName("stream", "feed:")
+    """What was said of events, each outcome as JSON: the last 50,000 of 30 days.
 
-        No time limit: a reader must be told what it missed, and sources are few.
-        """
-        return f"{self.prefix}feed:gone"
-
-    def feed(self, name: str) -> Stream:
-        """Stream: what was said of events, each outcome as JSON: the last 50,000 of 30 days.
-
-        Args:
-            name: `live:` or `bulk:` and a source, whose events they are. What came in by the lane
-                `bulk`, and what changed nothing, has a feed of its own, so that an import pushes
-                out no live event. `strangers`: of all sources that nobody knew, as bad input must
-                not make keys.
-        """
-        return f"{self.prefix}feed:{name}"
+    Args:
+        name: `live:` or `bulk:` and a source, whose events they are. What came in by the lane
+            `bulk`, and what changed nothing, has a feed of its own, so that an import pushes
+            out no live event. `strangers`: of all sources that nobody knew, as bad input must
+            not make keys.
+    """
 
     # Services whose device is looked for.
 
-    @property
-    def unseen(self) -> SortedSet:
-        """Sorted set: `service@router` -> when to look whether its device has its address (ms).
+    unseen = Key("zset", "unseen")
+    """`service@router` -> when to look whether its device has its address (ms).
 
-        A member goes when it was seen, when the service is gone, and after a week.
-        """
-        return f"{self.prefix}unseen"
-
-    @property
-    def unseen_events(self) -> Hash:
-        """Hash: `service@router` -> key of the event that was applied there last; as above."""
-        return f"{self.prefix}unseen:events"
+    A member goes when it was seen, when the service is gone, and after a week.
+    """
+    unseen_events = Key("hash", "unseen:events")
+    """`service@router` -> key of the event that was applied there last; as above."""
 
     # Of one router.
 
     def router(self, name: str) -> RouterKeys:
         """The keys of a router."""
-        base = f"{self.prefix}router:{name}:"
-        return RouterKeys(
-            due=base + "due",
-            marks=base + "marks",
-            lease=base + "lease",
-            rung=base + "rung",
-            inflight=base + "inflight",
-            claims=base + "claims",
-            held=base + "held",
-            waiters=base + "waiters",
-            services=base + "services",
-            waiting=base + "waiting",
-            state=base + "state",
-            lost=base + "lost",
-            lost_by=base + "lost-by",
-            troubles=base + "troubles",
-            full_read=base + "full-read",
-        )
+        return _named(RouterKeys, f"{self.prefix}router:{name}:")

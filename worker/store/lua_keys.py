@@ -9,7 +9,7 @@ from collections.abc import Collection
 from typing import Any, Final, get_type_hints
 
 from contracts import names
-from worker.store.keys import STRANGERS, JournalKeys, Keys
+from worker.store.keys import STRANGERS, Key, KeyByName, Keys, feed_name
 
 _ANY: Final = "\0"
 _USED: Final = re.compile(r"\bkey\.(\w+)")
@@ -45,29 +45,24 @@ def kinds_of_keys(keys: Keys, routers: Collection[str], sources: Collection[str]
     """Key -> its kind as Redis's TYPE says it, of all keys that the inventory alone names."""
     found: dict[str, str] = {}
 
-    def add(value: Any, hint: Any) -> None:  # noqa: ANN401 - as `_lua`
-        if isinstance(value, tuple):
-            for each, kind in zip(value, _hints(type(value)).values(), strict=True):
-                add(each, kind)
-        else:
-            found[value] = hint.__metadata__[0]
+    def add(value: Any) -> None:  # noqa: ANN401 - a tuple of keys
+        hints = get_type_hints(type(value), include_extras=True)
+        found.update(
+            {key: kind.__metadata__[0] for key, kind in zip(value, hints.values(), strict=True)}
+        )
 
     for name, member in vars(Keys).items():
-        if isinstance(member, property):
-            add(getattr(keys, name), _hints(member.fget)["return"])
-    made = [
-        *((Keys.router, each) for each in routers),
-        *((Keys.queue, names.QUEUE_ROUTERS), (Keys.feed, STRANGERS)),
-        *((of, each) for each in sources for of in (Keys.source, Keys.conflicts, Keys.losses)),
-        *((Keys.refused, each) for each in sources),
-        *((Keys.feed, f"{lane}:{each}") for each in sources for lane in ("live", "bulk")),
-    ]
-    for of, each in made:
-        add(of(keys, each), _hints(of)["return"])
-    for lane in names.LANES:
-        add(keys.journal(lane), JournalKeys)
+        if isinstance(member, Key) and not isinstance(member, KeyByName):
+            found[getattr(keys, name)] = member.kind
+    found[keys.queue(names.QUEUE_ROUTERS)] = "list"
+    found[keys.feed(STRANGERS)] = "stream"
+    for each in (keys.fleet, keys.reports, *map(keys.journal, names.LANES)):
+        add(each)
+    for router in routers:
+        add(keys.router(router))
+    for source in sources:
+        add(keys.losses(source))
+        found |= {keys.source(source): "hash", keys.conflicts(source): "hash"}
+        found |= {keys.refused(source): "hash"}
+        found |= {keys.feed(feed_name(source, bulk=bulk)): "stream" for bulk in (False, True)}
     return found
-
-
-def _hints(of: Any) -> dict[str, Any]:  # noqa: ANN401 - a function or a class
-    return get_type_hints(of, include_extras=True)

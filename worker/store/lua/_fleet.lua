@@ -8,7 +8,7 @@ local function note_action(text)
 end
 
 local function names_of(serial)
-  local text = redis.call('HGET', fleet.names, serial)
+  local text = redis.call('HGET', fleet.serial_names, serial)
   return text and cjson.decode(text) or {}
 end
 
@@ -26,20 +26,20 @@ end
 local function drop_name(serial, name)
   local others = others_of(serial, name)
   if #others == 0 then
-    redis.call('HDEL', fleet.names, serial)
+    redis.call('HDEL', fleet.serial_names, serial)
   else
-    redis.call('HSET', fleet.names, serial, cjson.encode(others))
+    redis.call('HSET', fleet.serial_names, serial, cjson.encode(others))
   end
 end
 
 local function add_name(serial, name)
   local names = others_of(serial, name)
   names[#names + 1] = name
-  redis.call('HSET', fleet.names, serial, cjson.encode(names))
+  redis.call('HSET', fleet.serial_names, serial, cjson.encode(names))
 end
 
 local function forget_serials(name)
-  for _, hash in ipairs({ fleet.bound, fleet.seen }) do
+  for _, hash in ipairs({ fleet.serials, fleet.serials_seen }) do
     local serial = redis.call('HGET', hash, name)
     if serial then
       drop_name(serial, name)
@@ -50,15 +50,15 @@ end
 
 local function bind(serial, name)
   forget_serials(name)
-  redis.call('HSET', fleet.bound, name, serial)
-  redis.call('HSET', fleet.seen, name, serial)
+  redis.call('HSET', fleet.serials, name, serial)
+  redis.call('HSET', fleet.serials_seen, name, serial)
   add_name(serial, name)
 end
 
 -- The serial by which `name` is known: bound to it, seen last, and of no other name; else false.
 local function known_serial(name)
-  local bound = redis.call('HGET', fleet.bound, name)
-  local known = bound and redis.call('HGET', fleet.seen, name) == bound
+  local bound = redis.call('HGET', fleet.serials, name)
+  local known = bound and redis.call('HGET', fleet.serials_seen, name) == bound
     and #others_of(bound, name) == 0
   return known and bound
 end

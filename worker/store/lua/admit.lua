@@ -3,13 +3,13 @@
 -- ARGV: 1 router, 2 serial (empty: not told), 3 how long a survey is good (ms)
 -- Returns {'ok', survey is due 1|0}, {'mismatch', bound serial} or {'shared', other names…}.
 local name, serial = ARGV[1], ARGV[2]
-local bound = redis.call('HGET', fleet.bound, name)
-local seen = redis.call('HGET', fleet.seen, name)
+local bound = redis.call('HGET', fleet.serials, name)
+local seen = redis.call('HGET', fleet.serials_seen, name)
 if serial ~= '' and seen ~= serial then
   if seen and seen ~= bound then
     drop_name(seen, name)
   end
-  redis.call('HSET', fleet.seen, name, serial)
+  redis.call('HSET', fleet.serials_seen, name, serial)
   add_name(serial, name)
 end
 if bound and bound ~= serial then
@@ -21,7 +21,7 @@ if serial ~= '' then
     return { 'shared', unpack(others) }
   end
   if not bound then
-    redis.call('HSET', fleet.bound, name, serial)
+    redis.call('HSET', fleet.serials, name, serial)
   end
 end
 return { 'ok', survey_due(name, tonumber(ARGV[3]), now_ms()) and 1 or 0 }

@@ -8,8 +8,8 @@ local old, new = router_named(ARGV[1]), router_named(ARGV[2])
 if redis.call('GET', old.lease) ~= ARGV[3] or redis.call('GET', new.lease) ~= ARGV[3] then
   return 0
 end
-local serial = redis.call('HGET', fleet.bound, old.name)
-local other = redis.call('HGET', fleet.bound, new.name)
+local serial = redis.call('HGET', fleet.serials, old.name)
+local other = redis.call('HGET', fleet.serials, new.name)
 if serial and other and serial ~= other then
   return -1
 end
