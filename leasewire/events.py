@@ -55,8 +55,8 @@ def show(
     found = find(context.store, event_id, sources) or _refused(context.store, event_id, source)
     if not found:
         typer.echo(
-            f"No event {event_id} of {', '.join(sources)} is known.\nAn outcome is kept 30 days, "
-            "and an hour where the event changed nothing.",
+            f"No event {event_id} of {', '.join(sources)} is known.\nThe outcomes of the last 20 "
+            "events of a service are kept 31 days, those of others an hour.",
             err=True,
         )
         raise typer.Exit(1)

@@ -50,8 +50,9 @@ class ReadRoutes:
     ) -> Document:
         """Where an event stands.
 
-        Of a final state nothing more comes by itself; `EventState` says which are final. An outcome
-        is kept 30 days, of a refused event one.
+        Of a final state nothing more comes by itself; `EventState` says which are final. The
+        outcomes of the last 20 events of a service are kept 31 days, those of older ones and of
+        events that changed nothing an hour, those of refused ones a day.
         """
         key = await self._access.reader(request, Scope.READ, Scope.OPS)
         if source is not None and source not in key.sources and Scope.OPS not in key.scopes:
