@@ -15,9 +15,9 @@ from worker.core.outcome import DeadLetter, Outcome
 from worker.core.record import Placement, ServiceRecord
 from worker.errors import StoreRefused
 from worker.store.keys import SEEN_PERIOD_S
+from worker.store.outcomes import HOUR_MS
 from worker.store.records import Committed, EventCommit, ServiceCommit
 from worker.store.store import open_store
-from worker.store.views import HOUR_MS
 
 pytestmark = pytest.mark.redis
 
@@ -151,6 +151,22 @@ def test_what_changed_nothing_is_kept_for_an_hour_and_is_no_event_of_its_service
     assert len(store.views.outcomes(["short", "long"])) == 2
 
 
+@pytest.mark.parametrize("first_at", [-1, 1])
+@pytest.mark.parametrize("states", [("accepted", "applied"), ("applied", "accepted")])
+def test_the_last_word_on_what_changed_nothing_counts_whatever_the_clock_said(
+    store, client, first_at, states
+):
+    """The hour of the first word is later than that of the last where the clock was set back."""
+    now = store.records.now_ms()
+    hour = now // HOUR_MS
+    for state, at in zip(states, (hour + first_at, hour), strict=True):
+        said = [EventCommit("k", LANE, "unchanged", outcome("k", state), listed=False)]
+        store.records.commit([ServiceCommit("SVC-1", events=said)], now)
+        if at != hour:
+            client.rename(store.keys.brief(hour), store.keys.brief(at))
+    assert [each.state for each in store.views.outcomes(["k"])] == ["applied"]
+
+
 def test_history_keeps_fifty_lines_and_the_list_of_events_twenty(store):
     generation = 0
     for n in range(60):
@@ -184,8 +200,9 @@ def test_ids_are_remembered_for_31_days(store, client, day):
     came = (20_000 * SEEN_PERIOD_S) * 1000 + day * DAY_MS // 4
     said = EventCommit("0123456789abcdef-rest", LANE, "accepted", None, "c" * 64)
     store.records.commit([ServiceCommit("SVC-1", events=[said])], came)
-    found = store.records.seen(["0123456789abcdef-rest", "other"], came + 31 * DAY_MS)
-    assert found == {"0123456789abcdef-rest": "c" * 12}
+    for later_days in (31, 0, -8):  # a clock may be set back
+        found = store.records.seen(["0123456789abcdef-rest", "other"], came + later_days * DAY_MS)
+        assert found == {"0123456789abcdef-rest": "c" * 12}
     ttl_s = client.ttl(store.keys.seen_at(came // 1000))
     assert 39 * 86_400 < ttl_s <= 40 * 86_400
 

@@ -144,9 +144,12 @@ def feed_name(source: str, *, bulk: bool) -> str:
 
 
 def periods(now_ms: int) -> range:
-    """Those in which event ids of the last 31 days may be, the present one first."""
+    """Those in which event ids of the last 31 days may be, the latest first.
+
+    The first is yet to come: Redis's clock may have been set back.
+    """
     now = now_ms // 1000 // SEEN_PERIOD_S
-    return range(now, now - SEEN_PERIODS, -1)
+    return range(now + 1, now - SEEN_PERIODS, -1)
 
 
 class Key:

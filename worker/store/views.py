@@ -14,12 +14,11 @@ from worker.core.outcome import DeadLetter, Outcome
 from worker.core.texts import known_part
 from worker.store.connection import redis_now_ms
 from worker.store.fleet import Held
-from worker.store.keys import Keys, periods
+from worker.store.keys import Keys
+from worker.store.outcomes import latest_words
 from worker.store.records import (
     Stored,
-    ask_seen,
     decode_stored,
-    services_of,
     unreadable_left_out,
     words_of,
 )
@@ -28,7 +27,6 @@ _PAGE = 500
 _SPAN: Final = 10**13
 """A mark's score is priority * _SPAN + due (`lua/_marks.lua`)."""
 PRIORITIES: Final = range(4)
-HOUR_MS: Final = 3_600_000
 ALIVE_MS: Final = 15_000
 """A worker whose last sign of life is older is taken for gone."""
 _INVENTORY_MS: Final = 60_000
@@ -77,36 +75,7 @@ class Views:
 
     def outcomes(self, event_keys: Sequence[str]) -> list[Outcome]:
         """The latest word on each event that the store knows of."""
-        wanted = list(dict.fromkeys(event_keys))
-        if not wanted:
-            return []
-        now_ms = redis_now_ms(self._client)
-        pipe = self._client.pipeline(transaction=False)
-        pipe.smembers(self._keys.refused_sources)
-        pipe.hmget(self._keys.scheduled, wanted)
-        ask_seen(pipe, self._keys, wanted, now_ms)
-        for period in reversed(periods(now_ms)):
-            pipe.hmget(self._keys.beside(period), wanted)
-        for hour in (now_ms // HOUR_MS - 1, now_ms // HOUR_MS):
-            pipe.hmget(self._keys.brief(hour), wanted)
-        sources, scheduled, *answers = pipe.execute()
-        remembered, answers = answers[: len(periods(now_ms))], answers[len(periods(now_ms)) :]
-        services = services_of(wanted, remembered)
-        services |= {key: of for key, of in zip(wanted, scheduled, strict=True) if of}
-        ids = sorted(set(services.values()))
-        for source in sources:
-            pipe.hmget(self._keys.refused(source), wanted)
-        for service in ids:
-            pipe.get(self._keys.record(service))
-        texts = pipe.execute()
-        refused, records = texts[: len(sources)], texts[len(sources) :]
-        words = dict(zip(ids, map(words_of, records), strict=True))
-        said: dict[str, str] = {}
-        # What was refused once may have been mended and sent again: the rest is the later word.
-        for found in (*refused, *answers):
-            said |= {key: text for key, text in zip(wanted, found, strict=True) if text}
-        said |= {key: words[of][key] for key, of in services.items() if key in words[of]}
-        return [Outcome.from_json(said[key], key) for key in wanted if key in said]
+        return latest_words(self._client, self._keys, list(dict.fromkeys(event_keys)))
 
     def journaled(self, event_keys: Sequence[str]) -> dict[str, names.Lane]:
         """Which of the events are in a journal still, and in which lane's."""

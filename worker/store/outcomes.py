@@ -1,0 +1,62 @@
+"""Finds the words on events by their keys, wherever they are kept."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import redis
+
+from worker.core.outcome import FINAL, Outcome
+from worker.store.connection import redis_now_ms
+from worker.store.keys import Keys, periods
+from worker.store.records import ask_seen, services_of, words_of
+
+HOUR_MS: Final = 3_600_000
+
+
+def latest_words(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> list[Outcome]:
+    """The latest word on each event that the store knows of, in the order of the keys.
+
+    Args:
+        client: of the store.
+        keys: of the store.
+        wanted: keys of events, each once.
+    """
+    if not wanted:
+        return []
+    now_ms = redis_now_ms(client)
+    hour, known = now_ms // HOUR_MS, len(periods(now_ms))
+    pipe = client.pipeline(transaction=False)
+    pipe.smembers(keys.refused_sources)
+    pipe.hmget(keys.scheduled, wanted)
+    ask_seen(pipe, keys, wanted, now_ms)
+    for period in periods(now_ms):
+        pipe.hmget(keys.beside(period), wanted)
+    for each in (hour + 1, hour, hour - 1):  # the clock may have been set back
+        pipe.hmget(keys.brief(each), wanted)
+    sources, scheduled, *answers = pipe.execute()
+    services = services_of(wanted, answers[:known])
+    services |= {key: service for key, service in zip(wanted, scheduled, strict=True) if service}
+    ids = sorted(set(services.values()))
+    for source in sources:
+        pipe.hmget(keys.refused(source), wanted)
+    for service in ids:
+        pipe.get(keys.record(service))
+    texts = pipe.execute()
+    lines = dict(zip(ids, map(words_of, texts[len(sources) :]), strict=True))
+    found = {
+        # What was refused once may have been mended and sent again.
+        **_latest(wanted, texts[: len(sources)]),
+        **_latest(wanted, answers[known:]),
+        **{key: lines[of][key] for key, of in services.items() if key in lines[of]},
+    }
+    return [Outcome.from_json(found[key], key) for key in wanted if key in found]
+
+
+def _latest(wanted: Sequence[str], answers: Iterable[Sequence[str | None]]) -> dict[str, str]:
+    """Of several words on an event the final one: after it nothing is said. Else the first."""
+    found: dict[str, str] = {}
+    for words in answers:
+        for key, text in zip(wanted, words, strict=True):
+            if text and (key not in found or Outcome.from_json(text).state in FINAL):
+                found[key] = text
+    return found
