@@ -7,7 +7,7 @@ import pytest
 from contracts import names
 from tests.builders import activated, ipv4, mac, snapshot
 from tests.worker.desk import Desk
-from worker.intake.accept import BULK_AT_ONCE, BULK_BESIDE_LIVE, LIVE_FOR_S
+from worker.intake.accept import BULK_AT_ONCE
 
 pytestmark = pytest.mark.redis
 
@@ -72,7 +72,7 @@ def test_a_live_event_waits_for_one_part(store, carried, journaled):
     assert desk.routers[:2] == ["R1", "R2"]
     moment = desk.outcome(live(1)).at_ms
     later = sum(desk.outcome(each).at_ms > moment for each in carried)
-    assert later >= names.MAX_EVENTS_PER_MESSAGE - BULK_AT_ONCE - BULK_BESIDE_LIVE
+    assert later >= names.MAX_EVENTS_PER_MESSAGE - 2 * BULK_AT_ONCE
 
 
 def test_all_that_a_message_carries_is_folded_whatever_the_journal_holds(store, carried):
@@ -102,34 +102,4 @@ def test_an_import_goes_on_while_live_events_never_pause(store, pause_s, takes):
         number += 1
         desk.send(snapshot("SVC-1", revision=number, mac=mac(200), ipv4=ipv4(200)))
         now_s += pause_s
-    assert store.journal.depth("bulk") == 60 - takes * BULK_BESIDE_LIVE
-
-
-def test_parts_are_small_only_while_live_events_come(store):
-    desk, now_s, sizes = Desk(store), 1_000.0, []
-
-    class Counted(Interrupting):
-        def commit(self, commits, *given):
-            if commits:
-                sizes.append(len(commits))
-            return self._records.commit(commits, *given)
-
-    desk.accept = replace(
-        desk.accept,
-        store=replace(store, records=Counted(store.records, desk)),
-        clock=lambda: now_s,
-    )
-
-    def fold(first):
-        sizes.clear()
-        desk.publish(*map(service, range(first, first + 60)), lane=names.QUEUE_BULK)
-        desk.accept.run([], names.QUEUE_BULK)
-        return sizes[:]
-
-    few = [BULK_BESIDE_LIVE] * 6
-    assert fold(100) == [BULK_AT_ONCE, 60 - BULK_AT_ONCE]
-    desk.publish(live(1))
-    assert fold(200) == [1, *few], "seen before the first part"
-    assert fold(300) == few
-    now_s += LIVE_FOR_S
-    assert fold(400) == [BULK_AT_ONCE, 60 - BULK_AT_ONCE], "no live event came meanwhile"
+    assert store.journal.depth("bulk") == 60 - takes * BULK_AT_ONCE

@@ -43,12 +43,8 @@ log = structlog.get_logger()
 
 ROUNDS: Final = 20
 """Takes of one task before it rings for another and ends: tasks stay short."""
-BULK_AT_ONCE: Final = 50
-"""Events of one take of the bulk lane: a commit takes no more a call."""
-BULK_BESIDE_LIVE: Final = 10
-"""The same while live events come: each waits for no more of them."""
-LIVE_FOR_S: Final = 2.0
-"""Live events come as long as the last one is no older."""
+BULK_AT_ONCE: Final = 10
+"""Events of one take of the bulk lane: a live event waits for no more of them."""
 NEWER_MS: Final = 1_000
 """An event that only a newer version can fold is left for so long to a worker of that version."""
 KNOWN_ELSEWHERE_MS: Final = 2_000
@@ -82,22 +78,13 @@ class _Took(NamedTuple):
 
 
 class Busy:
-    """Says whether live events come, and when they left a worker no pause for a second.
+    """Says when live events left a worker no pause for a second: then bulk has a turn.
 
-    Then bulk has a turn: Celery gives it one only while no message of the other lane waits, and
-    that may be never, all day.
+    Celery gives it one only while no message of the other lane waits: that may be never, all day.
     """
 
     def __init__(self) -> None:
-        self._since_s = self._ended_s = self._live_s = 0.0
-
-    def live_came(self, now_s: float) -> None:
-        """A live event is worked on."""
-        self._live_s = now_s
-
-    def is_live(self, now_s: float) -> bool:
-        """Whether live events come."""
-        return abs(now_s - self._live_s) < LIVE_FOR_S
+        self._since_s = self._ended_s = 0.0
 
     def begin(self, now_s: float) -> None:
         """A task of live events begins."""
@@ -123,7 +110,7 @@ class Accept:
         policies: router -> policy.
         limits: of the brake; None: it is switched off.
         clock: of this worker, in seconds since 1970: Redis's may be behind.
-        busy: whether live events come, and leave it a pause.
+        busy: whether live events leave it a pause.
     """
 
     store: Store
@@ -150,10 +137,10 @@ class Accept:
 
     def _run(self, carried: Sequence[object], lane: names.Lane) -> int:
         done, rung = 0, False
-        for _ in range(ROUNDS + len(carried) // BULK_BESIDE_LIVE):
+        most = _at_once(lane)
+        for _ in range(ROUNDS + len(carried) // most):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
-            most = self._at_once(lane)
             took = self._take_and_fold(carried[:most], lane, may_ring=not rung)
             carried, rung = carried[most:], rung or took.rung
             done += took.events
@@ -213,11 +200,6 @@ class Accept:
         now_ms = self.store.records.now_ms()
         self._refuse([(intake, why)], now_ms)
 
-    def _at_once(self, lane: names.Lane) -> int:
-        if lane == names.QUEUE_EVENTS:
-            return names.MAX_EVENTS_PER_MESSAGE
-        return BULK_BESIDE_LIVE if self.busy.is_live(self.clock()) else BULK_AT_ONCE
-
     def _drain(self, lane: names.Lane) -> int:
         done = 0
         for _ in range(ROUNDS):
@@ -231,7 +213,7 @@ class Accept:
         self, carried: Sequence[object], lane: names.Lane, *, may_ring: bool = True
     ) -> _Took:
         keys = [key_of(raw) for raw in carried]
-        taken = self.store.journal.take(lane, keys, max(1, self._at_once(lane) - len(keys)))
+        taken = self.store.journal.take(lane, keys, max(1, _at_once(lane) - len(keys)))
         taken = taken._replace(aliases=former_only(taken.aliases, self.policies))
         rung = taken.full and may_ring
         if rung:
@@ -242,8 +224,6 @@ class Accept:
             if begun is not None
         ]
         work += [Intake(e.body, lane, e.begun + 1, e.key) for e in taken.entries]
-        if work and lane == names.QUEUE_EVENTS:
-            self.busy.live_came(self.clock())
         begun = [each.key for each in work if each.attempts == 1]
         try:
             drained = self._fold_taken(work, taken, lane, begun)
@@ -393,6 +373,10 @@ class Accept:
         self._tell_sources(result.crossings)
         self._tell_brake(result)
         return _Through([each.service_id for each in through], result.drained)
+
+
+def _at_once(lane: names.Lane) -> int:
+    return BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
 
 
 def _with_present_names(each: Admitted, aliases: Mapping[str, str]) -> Admitted:
