@@ -164,7 +164,7 @@ def test_a_deep_journal_closes_intake_until_it_is_drained_below_80_percent(valke
         assert 5 <= int(answer.headers["retry-after"]) <= 30
         refusal(client.get("/readyz"), 503, "overloaded")
         body = journal_body(gateway.context.settings.key_prefix, "events")
-        keys = gateway.store.client.hkeys(body)
+        keys = [event_key(each["source"], each["id"]) for each in events]
         gateway.store.client.hdel(body, *keys[:2])
         refusal(post(client, more), 503, "overloaded")  # 8 of 10 are 80 %
         gateway.store.client.hdel(body, keys[2])
