@@ -77,7 +77,7 @@ class Outcome:
 
         `[2, state, ms from accepted to this word, accepted_at_ms, type, event_id, source, service,
         router, effective_by, reason, detail, effective_at_ms, 1 if bulk]`, without what is empty at
-        its end. Scripts read the state (`lua/_events.lua`) and pass over the time (`_feed.lua`).
+        its end. Scripts read the state (`lua/_services.lua`) and pass over the time (`_feed.lua`).
         """
         # This is said of every event several times: no copy of the fields, no names.
         values: list[Any] = [
