@@ -184,6 +184,7 @@ def test_what_is_done_now_and_then_is_done_again(store, sweep, sent):
     reports_look, reports_due, _ = keys.reports
     for flag in (keys.upkeep, keys.alert_look, keys.telling, reports_look, keys.canary_claim):
         assert store.client.pttl(flag) <= 60_000, flag
+    assert store.client.pttl(keys.canary_claim) <= 10_000
     assert store.client.pttl(keys.watched("R1")) <= 21_000
     assert store.client.zscore(reports_due, "R1") - store.records.now_ms() <= 3_600_000
     untold_ms = store.client.zscore(keys.alerts_untold, "worker-silent|x")

@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 from contracts import names
+from worker.store.canaries import EVERY_MS as CANARIES_MS
 from worker.store.journal import WORK_MS
 from worker.store.schedule import RELEASE_MS
 from worker.store.scripts import Scripts
@@ -32,6 +33,7 @@ class Clock:
             "last": from_ms,
             "lease_ms": self._lease_ms,
             "release_ms": RELEASE_MS,
+            "canaries_ms": CANARIES_MS,
             "flag_ms": _LONGEST_FLAG_MS,
             # what a worker has is its own for so long
             "lanes": [[lane, names.RING_LIFETIME_MS, WORK_MS] for lane in names.LANES],

@@ -5,7 +5,8 @@
 -- writes in flight, is shortened to the longest that it can be.
 -- ARGV: 1 JSON {last: when that was, lease_ms, release_ms: for how long a scheduled event is left
 --         to whoever took it, lanes: [[name, longest life of its flag (ms), for how long (ms) what a
---         worker took is its own], …], flag_ms: longest life of the other flags}
+--         worker took is its own], …], canaries_ms: between two rounds of
+--         canaries, flag_ms: longest life of the other flags}
 -- Returns 1; 0 when somebody else did it.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
@@ -76,8 +77,8 @@ for _, moments in ipairs({ key.routers_due, key.reports.due, key.alerts_untold, 
   move(moments, 0, 1)
 end
 redis.call('DEL', key.canaries)
-for _, flag in ipairs({ key.canary_claim, key.upkeep, key.alert_look, key.telling,
-  key.reports.look }) do
+shorten(key.canary_claim, order.canaries_ms)
+for _, flag in ipairs({ key.upkeep, key.alert_look, key.telling, key.reports.look }) do
   shorten(flag, order.flag_ms)
 end
 for _, lane in ipairs(order.lanes) do
