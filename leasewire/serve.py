@@ -103,8 +103,7 @@ class StoreRecords:
         """See `Records`."""
         records = self._store.records
         with _read_errors():
-            said = {outcome.key: "" for outcome in self._store.views.outcomes(event_keys)}
-            return said | records.seen(event_keys, records.now_ms())
+            return records.seen(event_keys, records.now_ms())
 
     def final(self, event_keys: Sequence[str]) -> Mapping[str, Document]:
         """See `Records`.

@@ -53,10 +53,7 @@ class Records(Protocol):
     """What is known of events, services and dead letters. Each method may raise `ReadFailed`."""
 
     def known(self, event_keys: Sequence[str]) -> Mapping[str, str]:
-        """Those of the events that came before: the beginning of their `content_hash`.
-
-        It is empty where their outcome alone is kept.
-        """
+        """Those of the events that were folded before: the beginning of their `content_hash`."""
 
     def final(self, event_keys: Sequence[str]) -> Mapping[str, Document]:
         """The outcomes of those events of which nothing more is to come, by event key."""
