@@ -178,6 +178,16 @@ def test_a_commit_takes_the_event_out_of_the_journal_and_forgets_its_attempts(
     assert client.hkeys(store.keys.attempts) == ["b"]
 
 
+def test_a_slow_worker_that_commits_all_leaves_the_lane_for_the_next_publish_to_ring(
+    journal, put, store
+):
+    put("a")
+    journal.take(LANE, [], 500)
+    let_pass(store, 60_000)  # what it took is due again
+    done = ServiceCommit("SVC-1", events=[EventCommit("a", LANE, "duplicate")])
+    assert store.records.commit([done], store.records.now_ms(), lane=LANE).drained
+
+
 def test_a_take_whose_answer_was_lost_is_answered_again(own_valkey):
     """redis-py sends a script once more where the connection went before the answer."""
     with lossy_client(own_valkey) as (client, lose):

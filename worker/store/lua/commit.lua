@@ -204,6 +204,7 @@ for name, counts in pairs(heard) do
 end
 local drained = false
 if order.lane then
+  write() -- what leaves the journal is due again where this worker was slow
   local journal = key.journal(order.lane)
   drained = #redis.call('ZRANGEBYSCORE', journal.due, '-inf', whole(now), 'LIMIT', 0, 1) == 0
   if drained then
