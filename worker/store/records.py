@@ -181,7 +181,7 @@ class Records:
         ask_seen(pipe, self._keys, event_keys, now_ms)
         texts, *hashes = pipe.execute()
         stored = newer_left_out(dict(zip(service_ids, texts, strict=True)))
-        return stored, _seen(event_keys, hashes)
+        return stored, contents_of(event_keys, hashes)
 
     def seen(self, event_keys: Sequence[str], now_ms: int) -> dict[str, str]:
         """Short content hash of those events that were committed in the last 31 days or more."""
@@ -189,7 +189,7 @@ class Records:
             return {}
         pipe = self._client.pipeline(transaction=False)
         ask_seen(pipe, self._keys, event_keys, now_ms)
-        return _seen(event_keys, pipe.execute())
+        return contents_of(event_keys, pipe.execute())
 
     def commit(
         self,
@@ -288,28 +288,17 @@ def _event_order(event: EventCommit) -> dict[str, Any]:
     if event.outcome is not None:
         if not event.beside:
             order["said"] = "first" if event.listed else "brief"
-            if event.listed:
-                order["content"] = ""
         order["text"] = event.outcome.to_json()
         # What changed nothing must not push out of the feed what did.
         if feed := feed_of(event.outcome, bulk=not event.listed):
             order["feed"] = STRANGERS if event.stranger else feed
     if event.refused is not None:
         order["refused"] = event.refused
-        order.pop("content", None)
     if event.content_hash is not None:
         order["content"] = short_hash(event.content_hash)
+    elif order.get("said") == "first" and event.refused is None:
+        order["content"] = ""
     return order
-
-
-def _seen(event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for remembered in answers:
-        for key, text in zip(event_keys, remembered, strict=True):
-            content, _, _ = (text or "").partition("|")
-            if content:
-                found[key] = content
-    return found
 
 
 def ask_seen(pipe: Pipeline, keys: Keys, event_keys: Sequence[str], now_ms: int) -> None:
@@ -319,16 +308,29 @@ def ask_seen(pipe: Pipeline, keys: Keys, event_keys: Sequence[str], now_ms: int)
         pipe.hmget(keys.seen(period), fields)
 
 
+def contents_of(
+    event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]
+) -> dict[str, str]:
+    """Event -> its short content hash, by the answers to `ask_seen`."""
+    return _remembered(event_keys, answers, 0)
+
+
 def services_of(
     event_keys: Sequence[str], answers: Sequence[Sequence[str | None]]
 ) -> dict[str, str]:
     """Event -> its service, by the answers to `ask_seen`."""
+    return _remembered(event_keys, answers, 2)
+
+
+def _remembered(
+    event_keys: Sequence[str], answers: Sequence[Sequence[str | None]], part: int
+) -> dict[str, str]:
+    """What is not empty of one part of `content hash|service`."""
     found: dict[str, str] = {}
-    for remembered in answers:
-        for key, text in zip(event_keys, remembered, strict=True):
-            _, _, service = (text or "").partition("|")
-            if service:
-                found[key] = service
+    for texts in answers:
+        for key, text in zip(event_keys, texts, strict=True):
+            if value := (text or "").partition("|")[part]:
+                found[key] = value
     return found
 
 

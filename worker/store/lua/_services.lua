@@ -46,6 +46,11 @@ local function fetch_services(list)
   end
 end
 
+local function put_record(service, generation, text)
+  service.record = whole(generation) .. '|' .. text
+  service.generation, service.is_changed = generation, true
+end
+
 -- Where the line of an event begins, where the word on it does, and where both end.
 local function find_line(lines, event)
   local first, at = string.find(lines, '\n' .. event .. '[', 1, true)

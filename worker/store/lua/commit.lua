@@ -121,8 +121,7 @@ end
 
 local function commit_record(c, service)
   local is_new = not service.record
-  service.record = whole(order.generation) .. '|' .. c.text
-  service.generation, service.is_changed = order.generation, true
+  put_record(service, order.generation, c.text)
   if c.cancelled then
     later('ZADD', key.tombstones, whole(now), c.service)
   elseif not is_new then

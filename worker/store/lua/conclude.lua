@@ -44,7 +44,7 @@ local function conclude(s)
   end
   local service = services[s.service]
   if s.text then
-    service.record, service.is_changed = whole(order.generation) .. '|' .. s.text, true
+    put_record(service, order.generation, s.text)
   end
   local score = score_of(router.due, s.service)
   -- The brake holds it since it was taken: so it stays, and goes on to say so.
