@@ -23,8 +23,8 @@ from benchmarks.stage import QUIET, Stage, a_piece, activations, give_network, t
 from simulator.control import ControlClient
 from tests.installation import LEASES, PASSWORD
 from tests.waiting import eventually
-from worker.convergence.converge import Converge, PassLimits
 from worker.convergence.full_read import read_fully
+from worker.convergence.router_pass import Converge, PassLimits
 from worker.inventory.file import load_inventory
 from worker.log_setup import configure_logging
 from worker.routeros.menus import MENUS

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from benchmarks.stage import Stage, a_piece, installation, tell
-from producers.gateway.api_keys import ApiKeys, Scope
+from gateway.api.api_keys import ApiKeys, Scope
 from tests import builders
 from tests.installation import LEASES, PREFIX, SERVER, end
 

@@ -21,7 +21,7 @@ from contracts import event_key, names
 from tests import builders
 from tests.installation import PREFIX, SERVER, Installation
 from tests.waiting import eventually
-from worker.core.outcome import FINAL
+from worker.core.service.outcome import FINAL
 from worker.runtime.celery_app import make_app
 from worker.settings import Settings
 

@@ -8,43 +8,32 @@ from typing import Final
 
 import typer
 
-from leasewire import (
-    adopt,
-    alerts,
+from leasewire.context import redis_in_use, refusal
+from leasewire.host import (
     backup,
-    brake,
-    claims,
-    dead_letters,
     demo,
-    drift,
-    events,
-    export,
     first_inventory,
     gateway,
+    packaged,
+    redis_logins,
+    up,
+    worker,
+)
+from leasewire.monitor import alerts, metrics, status
+from leasewire.printing import clean
+from leasewire.routers.routers import adopt, drift, options, orphans, plan, routers
+from leasewire.services.services import brake, claims, dead_letters, events, schedule, services, why
+from leasewire.sources.sources import (
+    export,
     hooks,
     import_services,
     keys,
-    metrics,
-    options,
-    orphans,
     outbox,
     outcomes,
-    packaged,
-    plan,
     publish,
-    redis_logins,
     resync,
-    routers,
-    schedule,
-    services,
     sources,
-    status,
-    up,
-    why,
-    work,
 )
-from leasewire.context import redis_in_use, refusal
-from leasewire.printing import clean
 from producers.errors import KeyRefused
 from simulator.cli import simulator_command
 from worker.errors import (
@@ -82,8 +71,8 @@ app.command("demo", short_help="Tell the whole story, each step checked.")(demo.
 app.command("init", short_help="Write a first inventory.")(first_inventory.init_command)
 app.command("simulator", short_help="Run simulated RouterOS routers.")(simulator_command)
 app.command("up", short_help="Run everything on this box.")(up.up_command)
-app.command("worker", short_help="Run the worker processes.")(work.worker_command)
-app.command("health", short_help="Say whether this host's workers live.")(work.health_command)
+app.command("worker", short_help="Run the worker processes.")(worker.worker_command)
+app.command("health", short_help="Say whether this host's workers live.")(worker.health_command)
 app.command("gateway", short_help="Take events in over HTTP.")(gateway.gateway_command)
 app.add_typer(keys.app, name="keys")
 app.add_typer(hooks.app, name="hooks")

@@ -13,7 +13,7 @@ import redis
 import structlog
 import typer
 
-from leasewire.embedded import EmbeddedServer
+from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from producers.publisher import Publisher
 from worker.inventory import Inventory, load_inventory

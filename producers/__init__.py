@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from producers.async_publisher import AsyncPublisher
-    from producers.celery_transport import CeleryTransport
     from producers.http_transport import HttpTransport
+    from producers.journal_transport import CeleryTransport
     from producers.publisher import Publisher
     from producers.spool import Spool
 
@@ -19,7 +19,7 @@ __all__ = ["AsyncPublisher", "CeleryTransport", "HttpTransport", "Publisher", "S
 
 _MODULES: Final = {
     "AsyncPublisher": "producers.async_publisher",
-    "CeleryTransport": "producers.celery_transport",
+    "CeleryTransport": "producers.journal_transport",
     "HttpTransport": "producers.http_transport",
     "Publisher": "producers.publisher",
     "Spool": "producers.spool",

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from contracts.broker import RedisLogin
 from contracts.names import DEFAULT_PREFIX
 from producers.authorities import REDIS_OPTIONS
-from producers.celery_transport import CeleryTransport
+from producers.journal_transport import CeleryTransport
 from producers.publisher import Publisher
 
 

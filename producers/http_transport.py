@@ -1,6 +1,6 @@
 """Hands events to the gateway over HTTP: the way in for who has no access to our Redis.
 
-Who calls it: the publisher. Codes and signature as the gateway has them (`producers/gateway`).
+Who calls it: the publisher. Codes and signature as the gateway has them (`gateway/api`).
 """
 
 import time
@@ -17,8 +17,8 @@ import httpx
 
 from contracts.identity import NAMESPACE
 from contracts.names import QUEUE_EVENTS, Lane
+from contracts.webhook_signature import sign
 from producers.errors import BatchRefused, KeyRefused, PublishFailed, Receipt
-from producers.gateway.signatures import sign
 from producers.stamp import Stamped
 
 _ONE: Final = "application/cloudevents+json"

@@ -10,8 +10,8 @@ from typing import Any
 
 from contracts import version_hash
 from contracts.values import parse_time
-from worker.core.rows import DhcpOption, Lease, ListedAddress, ListPlace
-from worker.core.version import Version
+from worker.core.rows.rows import DhcpOption, Lease, ListedAddress, ListPlace
+from worker.core.service.version import Version
 
 SOURCE = "urn:isp:bss:test"
 

@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 import structlog
 
-from leasewire.embedded import EmbeddedServer
+from leasewire.host.embedded import EmbeddedServer
 from tests.command_line import run_command
 from worker.store.store import open_store
 

@@ -14,13 +14,13 @@ from typing import Any, Final, Self
 import pytest
 
 from contracts import event_key
-from leasewire.embedded import EmbeddedServer
+from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from simulator.control import ControlClient
 from tests import builders
 from tests.waiting import eventually
-from worker.core.outcome import Outcome
-from worker.core.ownership import parse_tag
+from worker.core.rows.ownership import parse_tag
+from worker.core.service.outcome import Outcome
 from worker.store.store import Store, open_store
 
 INSTALLATION = "tests"

@@ -14,12 +14,12 @@ from typing import Any, Final, Self, cast
 import redis
 
 from contracts import event_key, names
-from leasewire.embedded import EmbeddedServer
+from leasewire.host.embedded import EmbeddedServer
 from simulator.testing import PASSWORD, RouterHandle, Simulation, running
 from tests import builders
-from worker.convergence.converge import Converge, PassLimits
-from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord
+from worker.convergence.router_pass import Converge, PassLimits
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.record import ServiceRecord
 from worker.intake.accept import Accept
 from worker.inventory import Inventory, load_inventory
 from worker.routeros.sessions import Sessions

@@ -21,7 +21,7 @@ from typing import Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from worker.core.texts import printable
+from worker.core.storage_format import printable
 from worker.settings import Settings
 
 REDACTED: Final = "[redacted]"

@@ -1,18 +1,18 @@
 """What the use cases ask of the edges: a router session here, time beside it.
 
-`worker/convergence/converge.py` calls these; `worker/routeros/` implements the router's side.
+`worker/convergence/router_pass.py` calls these; `worker/routeros/` implements the router's side.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-from worker.core.dhcp_setup import DhcpSetup
-from worker.core.observed import Observation
-from worker.core.operations import Operation
-from worker.core.policy import EntryMenu
-from worker.core.pools import Pools
-from worker.core.rows import Lease, MenuPath, Row
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.policy.policy import EntryMenu
+from worker.core.rows.observed import Observation
+from worker.core.rows.operations import Operation
+from worker.core.rows.pools import Pools
+from worker.core.rows.rows import Lease, MenuPath, Row
 
 
 class Term(NamedTuple):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from contracts.document import MAX_EVENT_BYTES
+from producers.fields import FIELDS, NotAnEvent, event_of
 from producers.files.cells import is_spoilt, unescape
-from producers.flat import FIELDS, NotAnEvent, event_of
 
 CSV: Final = ".csv"
 NDJSON: Final = (".ndjson", ".jsonl")

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from producers.fields import FIELDS, POLICYS_MODE
 from producers.files.cells import escape, printable
-from producers.flat import FIELDS, POLICYS_MODE
 
 _EXAMPLES: Final = (
     {
@@ -37,7 +37,7 @@ def heading() -> str:
 
 
 def csv_row(fields: Mapping[str, object]) -> str:
-    """One line of a CSV file, of fields as `producers.flat` has them."""
+    """One line of a CSV file, of fields as `producers.fields` has them."""
     return _line([escape(printable(str(fields.get(name, "") or ""))) for name in FIELDS])
 
 
@@ -52,7 +52,7 @@ def ndjson_row(data: Mapping[str, object]) -> str:
 
 
 def flat_fields(data: Mapping[str, Any]) -> dict[str, object]:
-    """The flat fields of a snapshot's data: the reverse of `producers.flat.event_of`."""
+    """The flat fields of a snapshot's data: the reverse of `producers.fields.event_of`."""
     block = data["service"]
     plan, address, suspension = (block.get(part) or {} for part in _PARTS)
     fields: dict[str, object] = {

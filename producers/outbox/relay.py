@@ -22,7 +22,7 @@ from producers.errors import EventsRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
 from producers.stamp import Stamped, stamp
 
-log = logging.getLogger("leasewire.outbox")
+log = logging.getLogger("leasewire.sources.outbox")
 
 LOOK_EVERY_S: Final = 0.5
 """Between looks at an empty outbox: one query over an index with nothing in it."""

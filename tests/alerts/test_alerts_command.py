@@ -3,8 +3,8 @@
 import pytest
 
 from tests.builders import SOURCE, activated, mac, mac_changed
-from worker.desk.telling import Tell
-from worker.runtime.backlogs import Backlogs
+from worker.watching.alert_notifier import Tell
+from worker.watching.backlogs import Backlogs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -51,7 +51,7 @@ def test_a_target_counts_as_notified_when_it_has_taken_a_message(world, leasewir
 def test_who_could_send_no_alert_is_refused_at_the_start(world, leasewire, monkeypatch):
     path = world.context.settings.inventory
     path.write_text(path.read_text() + '[alerts.noc]\nurl_env = "NOC"\n')
-    monkeypatch.setattr("worker.desk.apprising.find_spec", lambda _: None)
+    monkeypatch.setattr("worker.watching.apprise_sender.find_spec", lambda _: None)
     for command in (("worker",), ("up", "--data", str(path.parent / "data")), ("alerts", "test")):
         refused = leasewire(*command)
         assert refused.code == 2

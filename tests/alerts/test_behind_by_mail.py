@@ -8,7 +8,7 @@ from tests.alerts.mailbox import Inbox, serve
 from tests.builders import activated, mac
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
-from worker.core.news import GRACE_MS, SETTLE_MS, Told
+from worker.core.alerting.notifications import GRACE_MS, SETTLE_MS, Told
 
 pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]
 

@@ -6,11 +6,11 @@ import pytest
 
 from tests.builders import mac, mac_changed
 from tests.small_installation import SERVER, SmallInstallation, activated
-from worker.core.circuit import RouterState
-from worker.core.operations import Waiting
-from worker.desk.watch import Watch
+from worker.core.policy.circuit import RouterState
+from worker.core.rows.operations import Waiting
 from worker.routeros.sessions import Sessions
 from worker.store.alerts import Alerts
+from worker.watching.unknown_devices import Watch
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

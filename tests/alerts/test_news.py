@@ -5,8 +5,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.alerts import Alert
-from worker.core.news import ANY, QUIET_MS, SETTLE_MS, Mute, Told, body_of, news_of, title_of
+from worker.core.alerting.alerts import Alert
+from worker.core.alerting.notifications import (
+    ANY,
+    QUIET_MS,
+    SETTLE_MS,
+    Mute,
+    Told,
+    body_of,
+    news_of,
+    title_of,
+)
 
 NOW = 1_800_000_000_000
 DOWN = Alert("router-down", "R1", "no answer", NOW, told=True)

@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.alerts import Alert, with_roots
-from worker.core.news import GRACE_MS, QUIET_MS, SETTLE_MS, Mute, body_of, news_of, title_of
+from worker.core.alerting.alerts import Alert, with_roots
+from worker.core.alerting.notifications import (
+    GRACE_MS,
+    QUIET_MS,
+    SETTLE_MS,
+    Mute,
+    body_of,
+    news_of,
+    title_of,
+)
 
 NOW = 1_800_000_000_000
 MINUTE = 60_000

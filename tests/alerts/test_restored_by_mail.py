@@ -6,10 +6,10 @@ import pytest
 
 from tests.alerts.mailbox import Inbox, serve
 from tests.builders import activated
-from worker.core.news import QUIET_MS, SETTLE_MS
-from worker.desk.apprising import send
-from worker.desk.telling import Tell
+from worker.core.alerting.notifications import QUIET_MS, SETTLE_MS
 from worker.inventory.alert_keys import AlertTarget
+from worker.watching.alert_notifier import Tell
+from worker.watching.apprise_sender import send
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from leasewire.cli import app
-from worker.core.alerts import KINDS, OTHER
+from worker.core.alerting.alerts import KINDS, OTHER
 
 RUNBOOKS = Path(__file__).parents[2] / "deploy" / "runbooks"
 COMMAND = re.compile(r"`leasewire\s([^`]+)`")

@@ -8,11 +8,11 @@ from leasewire.context import Context
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
-from worker.core.policy import RouterPolicy
-from worker.core.strays import NAMED
-from worker.desk.watch import Watch
+from worker.core.policy.policy import RouterPolicy
+from worker.core.survey.unknown_devices import NAMED
 from worker.errors import RouterUnreachable
 from worker.routeros.sessions import Sessions
+from worker.watching.unknown_devices import Watch
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -3,10 +3,10 @@
 from contracts import names
 from tests import builders
 from tests.worker.desk import SOURCES, Desk
-from worker.convergence.endings import Look, confirmed
-from worker.core.brake import BrakeLimits
-from worker.core.entry import wanted_entries
-from worker.core.policy import RouterPolicy
+from worker.convergence.conclude import Look, confirmed
+from worker.core.entry.brake import BrakeLimits
+from worker.core.entry.entry import wanted_entries
+from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
 
 

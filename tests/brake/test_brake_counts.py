@@ -5,8 +5,8 @@ import pytest
 from tests import builders
 from tests.brake.floor import Floor, ipv4, mac
 from tests.worker.desk import OPERATOR, OTHER
-from worker.core.brake import BrakeLimits
-from worker.desk.sources import SourceChanges
+from worker.admin.sources import SourceChanges
+from worker.core.entry.brake import BrakeLimits
 
 pytestmark = pytest.mark.redis
 

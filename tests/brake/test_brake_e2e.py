@@ -6,7 +6,7 @@ from tests import builders
 from tests.brake.floor import ipv4, mac
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
-from worker.desk import brake_list
+from worker.admin import brake_list
 from worker.store.brake import Expected
 
 pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]

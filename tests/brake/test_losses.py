@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from contracts import parse_event
 from tests import builders
 from tests.builders import version_of
-from worker.core.brake import Loss, loss_of, owned_change
-from worker.core.entry import wanted_entries
-from worker.core.fold import fold
-from worker.core.policy import RouterPolicy
-from worker.core.record import Placement, ServiceRecord
+from worker.core.entry.brake import Loss, loss_of, owned_change
+from worker.core.entry.entry import wanted_entries
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.fold import fold
+from worker.core.service.record import Placement, ServiceRecord
 
 POLICIES = {name: RouterPolicy("acme", "dhcp1") for name in ("R1", "R2")}
 

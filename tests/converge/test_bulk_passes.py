@@ -11,6 +11,7 @@ from producers.connection import open_publisher
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
+from worker.compute_gate import Turns, out_of_turn
 from worker.convergence.bulk import (
     IDLE_BESIDE_LIVE_S,
     IDLE_S,
@@ -18,8 +19,7 @@ from worker.convergence.bulk import (
     MOST_BESIDE_LIVE,
     Bulk,
 )
-from worker.store.taken import MOST_BULK, Conclusion, is_full
-from worker.turns import Turns, out_of_turn
+from worker.store.batches import MOST_BULK, Conclusion, is_full
 
 LONG_S = 20
 

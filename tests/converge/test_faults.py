@@ -7,11 +7,11 @@ from structlog.testing import capture_logs
 
 from tests.builders import mac, mac_changed
 from tests.small_installation import SmallInstallation, activated
-from worker.convergence import endings, observe
-from worker.convergence import round as rounds
-from worker.convergence.converge import PassLimits
+from worker.convergence import batch as rounds
+from worker.convergence import conclude, observe
 from worker.convergence.faults import MOST_GIVEN_UP
-from worker.core.circuit import BackOff
+from worker.convergence.router_pass import PassLimits
+from worker.core.policy.circuit import BackOff
 from worker.store.routers import Routers
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -208,7 +208,7 @@ def test_a_record_that_cannot_be_read_is_given_up_and_the_others_go_on(small):
 def test_who_cannot_even_be_given_up_goes_with_a_letter(small, monkeypatch):
     small.say(activated(BAD, 7), activated("SVC-1", 1))
     failing(monkeypatch, rounds, "plan", is_planned)
-    failing(monkeypatch, endings, "events_at", lambda record, *_: record.service_id == BAD)
+    failing(monkeypatch, conclude, "events_at", lambda record, *_: record.service_id == BAD)
     passes(small)
     (letter,) = small.store.views.dead_letters()
     assert (letter.id, letter.reason) == (f"{BAD}@R1", "internal-error")

@@ -6,10 +6,10 @@ import pytest
 
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
-from worker.core.circuit import TAKES_NO_WRITES
-from worker.core.operations import Add
+from worker.core.policy.circuit import TAKES_NO_WRITES
+from worker.core.rows.operations import Add
 from worker.errors import OutcomeUnknown
-from worker.store.troubles import known_of
+from worker.store.router_memory import known_of
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -7,9 +7,9 @@ import pytest
 from tests import builders
 from tests.converge.test_verdicts import Passes, activated, address, named, refusing
 from tests.leasewire.conftest import LEASES
-from worker.convergence.slots import Slots
-from worker.core import alerts
-from worker.core.alerts import KINDS
+from worker.convergence.concurrency import Slots
+from worker.core.alerting import alerts
+from worker.core.alerting.alerts import KINDS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

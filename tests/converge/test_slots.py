@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from worker.convergence.slots import PROVEN_S, Slots
+from worker.convergence.concurrency import PROVEN_S, Slots
 
 
 class Time:

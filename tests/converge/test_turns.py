@@ -4,8 +4,8 @@ import threading
 import time
 
 from tests.waiting import eventually
-from worker.convergence.converge import NEXT_AFTER_S
-from worker.turns import LITTLE_S, Turns, out_of_turn
+from worker.compute_gate import LITTLE_S, Turns, out_of_turn
+from worker.convergence.router_pass import NEXT_AFTER_S
 
 SLICE_S = LITTLE_S / 2
 LONG_S = 20

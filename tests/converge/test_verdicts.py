@@ -8,9 +8,9 @@ from contracts import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
-from worker.convergence.converge import Converge, PassLimits
-from worker.convergence.endings import Patience
-from worker.store.troubles import known_of
+from worker.convergence.conclude import Patience
+from worker.convergence.router_pass import Converge, PassLimits
+from worker.store.router_memory import known_of
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

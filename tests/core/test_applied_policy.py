@@ -4,9 +4,9 @@ import dataclasses
 
 from contracts import parse_event
 from tests.builders import activated, event
-from worker.core.aliases import with_present_names
-from worker.core.applied_policy import AppliedPolicy, Change
-from worker.core.policy import RouterPolicy
+from worker.core.policy.applied_policy import AppliedPolicy, Change
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.former_names import with_present_names
 
 
 def test_what_is_stored_is_read_back():

@@ -14,14 +14,14 @@ import pytest
 
 from contracts import parse_event
 from tests import builders
-from worker.core.entry import Entry, placeholder_mac, wanted_entries
-from worker.core.fold import fold
-from worker.core.operations import Add, MakeStatic, Waiting
-from worker.core.planner import Wanted, in_the_way, plan
-from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord
-from worker.core.rows import LEASES, DhcpOption, Lease, ListedAddress, ListPlace
-from worker.core.simulate import Tables
+from tests.core.simulate import Tables
+from worker.core.entry.entry import Entry, placeholder_mac, wanted_entries
+from worker.core.plan.planner import Wanted, in_the_way, plan
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Add, MakeStatic, Waiting
+from worker.core.rows.rows import LEASES, DhcpOption, Lease, ListedAddress, ListPlace
+from worker.core.service.fold import fold
+from worker.core.service.record import ServiceRecord
 
 CASES = sorted(Path(__file__).with_name("cases").glob("*.json"))
 DEFAULTS = {"server": "dhcp1", "block-access": "no"}

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.conflicts import Conflict
-from worker.core.record import Register, ServiceRecord
-from worker.core.version import Version
+from worker.core.service.conflicts import Conflict
+from worker.core.service.record import Register, ServiceRecord
+from worker.core.service.version import Version
 
 
 def record(**registers):

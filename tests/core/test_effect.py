@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.core.effect import data_of
+from worker.core.entry.effect import data_of
 
 AT_MS = 1_795_543_482_120
 

@@ -19,8 +19,8 @@ from tests.builders import (
     suspended,
     version_of,
 )
-from worker.core.dhcp_setup import DhcpSetup
-from worker.core.entry import (
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import (
     NO_ADDRESS,
     NO_MAC,
     Claim,
@@ -30,9 +30,9 @@ from worker.core.entry import (
     scopes_meet,
     wanted_entries,
 )
-from worker.core.fold import fold
-from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord, place
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.fold import fold
+from worker.core.service.record import ServiceRecord, place
 
 POLICIES = {
     "R1": RouterPolicy("acme", default_server="dhcp-default"),

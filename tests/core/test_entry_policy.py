@@ -7,13 +7,13 @@ import pytest
 from contracts import parse_event
 from tests import builders
 from tests.builders import activated, event, ipv4, suspended, version_of
-from worker.core.dhcp_options import collectable, is_ours
-from worker.core.entry import wanted_entries
-from worker.core.fold import fold
-from worker.core.marking import in_sync
-from worker.core.policy import RouterPolicy
-from worker.core.record import Placement, ServiceRecord
-from worker.core.rows import ListPlace
+from worker.core.entry.concerned import in_sync
+from worker.core.entry.dhcp_options import collectable, is_ours
+from worker.core.entry.entry import wanted_entries
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import ListPlace
+from worker.core.service.fold import fold
+from worker.core.service.record import Placement, ServiceRecord
 
 LIST = {"suspend_list": "suspended"}
 RATE = {"throttle": "64k/64k"}

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tests.builders import ipv4, lease, mac
-from worker.core.explain import explain
-from worker.core.facts import AtRouter, Facts, Holder, Journaled, Scheduled, Why
-from worker.core.observed import Observation, SeenRow
-from worker.core.outcome import DeadLetter
-from worker.core.record import Outstanding, Placement, Register, ServiceRecord
-from worker.core.version import Version
+from worker.core.diagnosis.explain import explain
+from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, Scheduled, Why
+from worker.core.rows.observed import Observation, SeenRow
+from worker.core.service.outcome import DeadLetter
+from worker.core.service.record import Outstanding, Placement, Register, ServiceRecord
+from worker.core.service.version import Version
 
 NOW = 1_000_000_000
 V = Version(0, 1, 0, "")

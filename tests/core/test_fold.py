@@ -5,9 +5,9 @@ import pytest
 from contracts import parse_event
 from tests import builders
 from tests.builders import activated, cancelled, mac, mac_changed, resumed, snapshot, suspended
-from worker.core.fold import fold
-from worker.core.record import DEFAULTS, Placement, ServiceRecord
-from worker.core.writes import differing, writes_of
+from worker.core.service.fold import fold
+from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
+from worker.core.service.writes import differing, writes_of
 
 NOTHING_KNOWN = ServiceRecord("SVC-1")
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from contracts import parse_event
 from tests.builders import version_of
 from tests.strategies import events, orders
-from worker.core.fold import fold
-from worker.core.record import ServiceRecord
-from worker.core.writes import writes_of
+from worker.core.service.fold import fold
+from worker.core.service.record import ServiceRecord
+from worker.core.service.writes import writes_of
 
 
 def fold_all(raws, order):

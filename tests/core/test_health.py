@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from worker.core.alerts import Alert
-from worker.core.health import assess
-from worker.core.vitals import (
+from worker.core.alerting.alerts import Alert
+from worker.core.alerting.health import assess
+from worker.core.alerting.health_figures import (
     JournalVitals,
     Reason,
     RedisVitals,

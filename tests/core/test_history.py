@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.history import line_from_json, line_to_json
-from worker.core.record import DEFAULTS
-from worker.core.texts import UnknownFormatError
+from worker.core.service.history import line_from_json, line_to_json
+from worker.core.service.record import DEFAULTS
+from worker.core.storage_format import UnknownFormatError
 
 texts = st.text(max_size=8)
 registers = st.lists(st.sampled_from(sorted(DEFAULTS)) | st.just("later"), unique=True)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import ipv4, lease, listed, mac, option
+from tests.core.simulate import Tables
 from tests.core.test_planner_properties import (
     COPIED_TO,
     Situation,
@@ -16,11 +17,10 @@ from tests.core.test_planner_properties import (
     check_entries,
     in_any_order,
 )
-from worker.core.entry import Entry
-from worker.core.planner import Wanted, in_the_way
-from worker.core.policy import RouterPolicy
-from worker.core.rows import ADDRESS_LISTS, OPTIONS, ListPlace
-from worker.core.simulate import Tables
+from worker.core.entry.entry import Entry
+from worker.core.plan.planner import Wanted, in_the_way
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, ListPlace
 
 SERVICES = ["S1", "S2", "S3", "S4"]
 PLACES = [ListPlace("suspended", ipv4(number)) for number in range(10, 16)]

@@ -4,11 +4,11 @@ import pytest
 
 from contracts import parse_event
 from tests.builders import activated, ipv4, mac, suspended, version_of
-from worker.core.entry import ANY_SERVER, Claim, claims_of, wanted_entries
-from worker.core.fold import fold
-from worker.core.marking import marks_of, placed
-from worker.core.policy import RouterPolicy
-from worker.core.record import Placement, ServiceRecord
+from worker.core.entry.concerned import marks_of, placed
+from worker.core.entry.entry import ANY_SERVER, Claim, claims_of, wanted_entries
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.fold import fold
+from worker.core.service.record import Placement, ServiceRecord
 
 PLACE = {"mac-address": mac(1), "address": ipv4(10), "server": ANY_SERVER}
 CLAIMS = {Claim(f"mac:{mac(1)}", ANY_SERVER), Claim(f"address:{ipv4(10)}", ANY_SERVER)}

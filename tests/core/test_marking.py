@@ -4,12 +4,12 @@ import pytest
 
 from contracts import parse_event
 from tests import builders
-from worker.core.entry import wanted_entries
-from worker.core.fold import fold
-from worker.core.marking import in_sync, marks_of
-from worker.core.policy import RouterPolicy
-from worker.core.record import Placement, ServiceRecord, place
-from worker.core.rows import ListPlace
+from worker.core.entry.concerned import in_sync, marks_of
+from worker.core.entry.entry import wanted_entries
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import ListPlace
+from worker.core.service.fold import fold
+from worker.core.service.record import Placement, ServiceRecord, place
 
 POLICY = RouterPolicy("acme")
 OTHER = Placement({"mac-address": builders.mac(9)})

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.effect import AT_ONCE, words_of
-from worker.core.outcome import Outcome, State
-from worker.core.texts import UnknownFormatError, full_type, short_type
+from worker.core.entry.effect import AT_ONCE, words_of
+from worker.core.service.outcome import Outcome, State
+from worker.core.storage_format import UnknownFormatError, full_type, short_type
 
 texts = st.text(max_size=12)
 times = st.integers(0, 2**53)

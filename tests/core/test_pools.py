@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.pools import BEGINS, ENDS, Pool, Pools, PoolUse, pools_in_use
+from worker.core.rows.pools import BEGINS, ENDS, Pool, Pools, PoolUse, pools_in_use
 
 NAMES = ["a", "b", "c", "d"]
 POOLS = st.dictionaries(

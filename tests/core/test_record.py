@@ -11,8 +11,9 @@ from contracts import parse_event
 from tests import builders
 from tests.builders import activated, mac_changed, suspended, version_of
 from tests.strategies import events
-from worker.core.fold import fold
-from worker.core.record import (
+from worker.core.rows.rows import ListPlace
+from worker.core.service.fold import fold
+from worker.core.service.record import (
     DEFAULTS,
     Outstanding,
     Placement,
@@ -22,10 +23,9 @@ from worker.core.record import (
     place,
     settle,
 )
-from worker.core.record_text import LETTERS, record_from_json, record_to_json
-from worker.core.rows import ListPlace
-from worker.core.texts import UnknownFormatError
-from worker.core.version import NEVER, Version
+from worker.core.service.record_format import LETTERS, record_from_json, record_to_json
+from worker.core.service.version import NEVER, Version
+from worker.core.storage_format import UnknownFormatError
 
 texts = st.text(max_size=8)
 

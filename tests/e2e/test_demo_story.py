@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from leasewire.demo import CheckFailedError, Story
-from leasewire.demo_stage import running
+from leasewire.host.demo import CheckFailedError, Story
+from leasewire.host.demo_stage import running
 
 pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]
 

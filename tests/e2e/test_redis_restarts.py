@@ -14,7 +14,7 @@ from producers.errors import PublishFailed
 from tests import builders
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
-from worker.core.outcome import FINAL
+from worker.core.service.outcome import FINAL
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 

@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from worker.convergence.endings import Look, confirmed
-from worker.convergence.hold import Hold
-from worker.convergence.round import Rounds
-from worker.core.entry import Claim
-from worker.core.operations import Plan
+from worker.convergence.batch import Rounds
+from worker.convergence.conclude import Look, confirmed
+from worker.convergence.router_lock import Hold
+from worker.core.entry.entry import Claim
+from worker.core.rows.operations import Plan
 from worker.routeros import transport
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command

@@ -8,7 +8,7 @@ from typing import Final
 
 from simulator.control import RouterControl
 from tests import builders
-from worker.core.rows import ADDRESS_LISTS, LEASES, OPTIONS
+from worker.core.rows.rows import ADDRESS_LISTS, LEASES, OPTIONS
 
 SERVERS: Final = ("dhcp-vlan-32", "dhcp-vlan-33")
 POOLS: Final = ("pool-a", "pool-b")

@@ -8,7 +8,7 @@ from glob import glob
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from leasewire.embedded import EmbeddedServer
+from leasewire.host.embedded import EmbeddedServer
 
 _LIBRARY: Final = "usr/lib/*/faketime/libfaketime.so.1"
 

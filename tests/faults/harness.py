@@ -14,7 +14,7 @@ from contracts import event_key, parse_event
 from tests import builders
 from tests.faults.estate import foreign_rows
 from tests.installation import INSTALLATION, LEASES, Installation, Worker
-from worker.core.entry import (
+from worker.core.entry.entry import (
     ANY_SERVER,
     NO_MAC,
     Entry,
@@ -22,12 +22,12 @@ from worker.core.entry import (
     scopes_meet,
     wanted_entries,
 )
-from worker.core.fold import fold
-from worker.core.outcome import FINAL
-from worker.core.ownership import parse_tag, tag_text
-from worker.core.policy import RouterPolicy
-from worker.core.record import ServiceRecord
-from worker.core.rows import ADDRESS_LISTS, OPTIONS
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.ownership import parse_tag, tag_text
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS
+from worker.core.service.fold import fold
+from worker.core.service.outcome import FINAL
+from worker.core.service.record import ServiceRecord
 from worker.inventory import load_inventory
 from worker.routeros.lease_entries import values_of
 from worker.routeros.menus import LEASE, OPTION

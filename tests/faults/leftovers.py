@@ -10,7 +10,7 @@ from typing import Final
 import redis
 
 from contracts import names
-from worker.core.entry import Entry, claims_of
+from worker.core.entry.entry import Entry, claims_of
 from worker.store.store import Store
 
 _LONGEST_MS: Final = 120_000

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from leasewire import cli
-from worker.core import record_text
+from worker.core.service import record_format
 
-_NOW: Final = int(record_text.RECORD_FORMAT)
+_NOW: Final = int(record_format.RECORD_FORMAT)
 
 
 class _Newer(int):
@@ -27,11 +27,11 @@ class _Newer(int):
 
 def be_newer() -> Callable[[], None]:
     """Read and write records as a newer version does; returns what ends that."""
-    before = record_text.RECORD_FORMAT
-    record_text.RECORD_FORMAT = _Newer(_NOW + 1)  # type: ignore[misc]
+    before = record_format.RECORD_FORMAT
+    record_format.RECORD_FORMAT = _Newer(_NOW + 1)  # type: ignore[misc]
 
     def be_of_now() -> None:
-        record_text.RECORD_FORMAT = before  # type: ignore[misc]
+        record_format.RECORD_FORMAT = before  # type: ignore[misc]
 
     return be_of_now
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.faults.newer import be_newer
-from worker.convergence import round as rounds
-from worker.core.operations import Plan
-from worker.core.planner import Wanted
+from worker.convergence import batch as rounds
+from worker.core.plan.planner import Wanted
+from worker.core.rows.operations import Plan
 from worker.intake.folding import Folding
 from worker.runtime import process
 

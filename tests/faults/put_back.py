@@ -46,7 +46,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a pool named like an address stops its router": Bug(
         [
             Change(
-                "worker/core/entry.py",
+                "worker/core/entry/entry.py",
                 "return address != NO_ADDRESS and _is_ipv4(address) is not None",
                 "return address != NO_ADDRESS and address.count('.') == 3",
             )
@@ -81,7 +81,7 @@ BUGS: Final[dict[str, Bug]] = {
     "list rows that land late are not read": Bug(
         [
             Change(
-                "worker/convergence/gathering.py",
+                "worker/convergence/gather.py",
                 "closely = has_garden and look.mark.sent is not None",
                 "closely = False",
             )
@@ -104,12 +104,12 @@ BUGS: Final[dict[str, Bug]] = {
     "names in a local code page stop alerts": Bug(
         [
             Change(
-                "worker/core/alerts.py",
+                "worker/core/alerting/alerts.py",
                 'return printable(f"{kind}|{subject}")',
                 'return f"{kind}|{subject}"',
             ),
             Change(
-                "worker/core/alerts.py",
+                "worker/core/alerting/alerts.py",
                 "object.__setattr__(self, name, printable(getattr(self, name)))",
                 "object.__setattr__(self, name, getattr(self, name))",
             ),
@@ -121,7 +121,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a few wrong services block their router": Bug(
         [
             Change(
-                "worker/convergence/converge.py",
+                "worker/convergence/router_pass.py",
                 "marks = rounds.least_doubted(marks)[:few]",
                 "marks = marks[:few]",
             ),
@@ -131,7 +131,7 @@ BUGS: Final[dict[str, Bug]] = {
                 "if count > MASS_MORE_THAN:",
             ),
             Change(
-                "worker/convergence/round.py",
+                "worker/convergence/batch.py",
                 'alone = self._after_many and bool(before.get("refused"))',
                 "alone = False",
             ),
@@ -142,7 +142,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a lease that lands late is taken for a copy": Bug(
         [
             Change(
-                "worker/core/own_row.py",
+                "worker/core/plan/own_row.py",
                 "added = [row for row in tagged if identity_of(row.fields) in sent]",
                 "added: list[Lease] = []",
             )
@@ -154,17 +154,17 @@ BUGS: Final[dict[str, Bug]] = {
     "a comment edited without a space is another service's": Bug(
         [
             Change(
-                "worker/core/ownership.py",
+                "worker/core/rows/ownership.py",
                 r"{_PREFIX}([^:\s]+):([A-Za-z0-9._:-]{{1,64}})(?![A-Za-z0-9._:-])\s?",
                 r"{_PREFIX}([^:\s]+):(\S+)\s?",
             ),
             Change(
-                "worker/convergence/gathering.py",
+                "worker/convergence/gather.py",
                 "named = misnamed(wanted, read, self._policy) - unknown - known",
                 "named: set[str] = set()",
             ),
             Change(
-                "worker/convergence/gathering.py",
+                "worker/convergence/gather.py",
                 "return Closed(looks, read, frozenset(unknown))",
                 "return Closed(looks, read, frozenset())",
             ),
@@ -187,7 +187,7 @@ BUGS: Final[dict[str, Bug]] = {
     "operators' words go by who commits": Bug(
         [
             Change(
-                "worker/core/record.py",
+                "worker/core/service/record.py",
                 "    at = max(said_us, 0) * SAID_AT_ONCE\n",
                 "    if True:\n"
                 "        local = record.highest.local + 1\n"
@@ -212,7 +212,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a mistyped router is waited for for ever": Bug(
         [
             Change(
-                "worker/convergence/converge.py",
+                "worker/convergence/router_pass.py",
                 "                not was_known\n",
                 "                False\n",
             )
@@ -223,7 +223,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a quiet router waits for those with a backlog": Bug(
         [
             Change(
-                "worker/turns.py",
+                "worker/compute_gate.py",
                 "        if self._is_for_next or not self._begun:",
                 "        if not self._begun:",
             )
@@ -270,7 +270,7 @@ BUGS: Final[dict[str, Bug]] = {
     "an exception in a pass holds its router": Bug(
         [
             Change(
-                "worker/convergence/converge.py",
+                "worker/convergence/router_pass.py",
                 "                outages.failed_here(error)\n        finally:",
                 "                pass\n        finally:",
             ),
@@ -282,7 +282,7 @@ BUGS: Final[dict[str, Bug]] = {
     "who makes passes fail is never given up": Bug(
         [
             Change(
-                "worker/convergence/converge.py",
+                "worker/convergence/router_pass.py",
                 "                faults.failed(error)\n",
                 "                pass\n",
             ),
@@ -294,7 +294,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a record that cannot be read stops its router": Bug(
         [
             Change(
-                "worker/store/taken.py",
+                "worker/store/batches.py",
                 "except Exception as error:  # noqa: BLE001 - whatever it is, it is told",
                 "except ZeroDivisionError as error:  # what it is told",
             ),
@@ -340,7 +340,7 @@ BUGS: Final[dict[str, Bug]] = {
     "services are given up that a slow router does not answer": Bug(
         [
             Change(
-                "worker/convergence/suspects.py",
+                "worker/convergence/culprits.py",
                 "return self._known[service_id].answered",
                 "return True",
             ),
@@ -362,7 +362,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a service is in use though its row is switched off": Bug(
         [
             Change(
-                "worker/convergence/round.py",
+                "worker/convergence/batch.py",
                 "elif service_id not in busy and (off := switched_off(look)) is not None:",
                 "elif (off := None) is not None:",
             ),
@@ -406,7 +406,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a pass of the same process is taken for a router that is down": Bug(
         [
             Change(
-                "worker/convergence/converge.py",
+                "worker/convergence/router_pass.py",
                 "        except RouterBusy:\n",
                 "        except ZeroDivisionError:\n",
             ),

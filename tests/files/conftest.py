@@ -9,7 +9,7 @@ from contracts import names
 from leasewire.context import Context
 from tests.builders import SOURCE
 from tests.waiting import eventually
-from worker.core.policy import RouterPolicy
+from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producers.fields import event_of
 from producers.files.cells import escape, unescape
 from producers.files.reading import FileBroken, rows_of
 from producers.files.writing import csv_row, flat_fields, heading, ndjson_row, template
-from producers.flat import event_of
 from tests.builders import ipv4, mac, service_block
 
 

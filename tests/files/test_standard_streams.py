@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from leasewire.backup_file import check
 from leasewire.context import Context
+from leasewire.host.backup_file import check
 from tests.builders import SOURCE, activated
 
 pytestmark = pytest.mark.redis

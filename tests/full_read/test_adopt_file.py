@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from leasewire.adopt_services import events_of_file, folded
+from leasewire.routers.adopt_services import events_of_file, folded
 from producers.connection import open_publisher
 from tests.builders import activated, event, mac
 from worker.errors import ConfigurationError

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import ipv4, lease, mac
-from worker.core.adoption import Known, sort_rows
-from worker.core.entry import Entry
+from worker.core.entry.entry import Entry
+from worker.core.survey.adoption import Known, sort_rows
 
 
 def entry(service_id, number, server="dhcp1", address=None):

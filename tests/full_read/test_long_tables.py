@@ -4,7 +4,7 @@ import pytest
 
 from tests import builders
 from tests.small_installation import LEASES, SmallInstallation, activated
-from worker.store.fleet import SURVEY_GOOD_MS
+from worker.store.router_admin import SURVEY_GOOD_MS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

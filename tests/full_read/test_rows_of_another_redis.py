@@ -5,7 +5,7 @@ import pytest
 from tests import builders
 from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.store.passing_time import let_pass
-from worker.convergence.converge import Converge
+from worker.convergence.router_pass import Converge
 from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions
 from worker.store.store import open_store

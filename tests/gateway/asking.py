@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
-from leasewire.serve import serving
-from producers.gateway.api_keys import ApiKeys
+from gateway.api.api_keys import ApiKeys
+from leasewire.host.serve import serving
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from gateway.api.api_keys import ApiKeys, Scope
 from leasewire.context import Context
-from leasewire.serve import serving
-from producers.gateway.api_keys import ApiKeys, Scope
+from leasewire.host.serve import serving
 from tests import builders
 
 INVENTORY = f"""\

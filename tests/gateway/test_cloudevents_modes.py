@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from contracts import parse_event
 from contracts.document import read_document
-from producers.gateway.decode import BATCHED, PLAIN, STRUCTURED, events_in
-from producers.gateway.problems import Refused
+from gateway.api.decode import BATCHED, PLAIN, STRUCTURED, events_in
+from gateway.api.problems import Refused
 from tests import builders
 
 

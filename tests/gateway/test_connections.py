@@ -12,7 +12,7 @@ import httpx
 import pytest
 import structlog
 
-from producers.gateway import connections
+from gateway.api import connections
 from tests import builders
 from tests.waiting import eventually
 

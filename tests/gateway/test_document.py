@@ -8,14 +8,14 @@ from typing import get_args
 import jsonschema
 import pytest
 
-from producers.gateway.states import EVENT_STATES, STATUSES, SYNCS
+from gateway.api.states import EVENT_STATES, STATUSES, SYNCS
 from tests import builders
 from tests.gateway.asking import post
 from tests.gateway.test_outcome_feed import say
 from tests.gateway.test_reading import fold
-from worker.core.outcome import FINAL
-from worker.core.outcome import State as OutcomeState
-from worker.core.record import Status
+from worker.core.service.outcome import FINAL
+from worker.core.service.outcome import State as OutcomeState
+from worker.core.service.record import Status
 
 pytestmark = pytest.mark.redis
 
@@ -99,7 +99,7 @@ def test_every_state_is_told_as_final_or_not(document):
 
 
 def test_states_of_services_are_those_that_there_are():
-    from leasewire.services import Sync  # noqa: PLC0415 - to be read as the gateway's list is
+    from leasewire.services.services import Sync  # noqa: PLC0415 - to be read as the gateway's list is
 
     assert set(SYNCS) == set(get_args(Sync))
     assert set(STATUSES) == set(get_args(Status))

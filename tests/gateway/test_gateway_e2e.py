@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from producers.celery_transport import CeleryTransport
-from producers.gateway.api_keys import ApiKeys, Scope
+from gateway.api.api_keys import ApiKeys, Scope
+from producers.journal_transport import CeleryTransport
 from producers.publisher import Publisher
 from tests import builders
 from tests.gateway.asking import BATCH

@@ -2,7 +2,7 @@
 
 import pytest
 
-from producers.gateway.api_keys import Scope
+from gateway.api.api_keys import Scope
 from tests.brake.floor import Floor
 from tests.gateway.asking import refusal
 from tests.gateway.test_document import validator

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.api.intake import MOST_WAITING, Intake
+from gateway.api.limits import Depth
+from gateway.api.problems import Refused
 from producers.connection import open_publisher
-from producers.gateway.intake import MOST_WAITING, Intake
-from producers.gateway.limits import Depth
-from producers.gateway.problems import Refused
 from tests import builders
 
 pytestmark = pytest.mark.redis

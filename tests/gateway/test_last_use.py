@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from producers.gateway.redis_keys import api_keys, keys_used
+from gateway.api.redis_keys import api_keys, keys_used
 from tests.command_line import run_command
 
 pytestmark = pytest.mark.redis

@@ -2,9 +2,9 @@
 
 import pytest
 
-from producers.gateway.api_keys import ApiKey
-from producers.gateway.limits import Rates
-from producers.gateway.problems import Refused
+from gateway.api.api_keys import ApiKey
+from gateway.api.limits import Rates
+from gateway.api.problems import Refused
 
 KEY = ApiKey("k", "test", "", frozenset(), frozenset(), rate=10)
 

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from producers.gateway.api_keys import Scope
+from gateway.api.api_keys import Scope
 from tests import builders
 
 pytestmark = pytest.mark.redis

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
-from leasewire.serve import StoreRecords
-from producers.gateway import connections
-from producers.gateway.api_keys import Scope
+from gateway.api import connections
+from gateway.api.api_keys import Scope
+from leasewire.host.serve import StoreRecords
 from tests import builders
 from tests.gateway.asking import refusal
 from tests.worker.desk import Desk
-from worker.core.outcome import Outcome
+from worker.core.service.outcome import Outcome
 from worker.store.records import ServiceCommit
 
 pytestmark = pytest.mark.redis

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from producers.gateway.pages import ADVICE
-from producers.gateway.problems import KINDS
-from producers.gateway.states import EVENT_STATES
+from gateway.api.pages import ADVICE
+from gateway.api.problems import KINDS
+from gateway.api.states import EVENT_STATES
 from tests.gateway.asking import refusal
 
 pytestmark = pytest.mark.redis

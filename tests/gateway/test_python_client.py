@@ -51,7 +51,7 @@ def test_a_source_that_is_not_the_keys_is_refused_for_ever(gateway, tmp_path):
 def test_bulk_events_take_their_lane_out_of_the_spool_too(
     own_valkey, gateway_at, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("producers.gateway.problems._RETRY_S", (1, 1))
+    monkeypatch.setattr("gateway.api.problems._RETRY_S", (1, 1))
     with gateway_at(own_valkey.url) as gateway, client(gateway, tmp_path, signed=True) as publisher:
         publisher.publish([event(1), event(2)], lane="bulk")
         own_valkey.stop()
@@ -64,7 +64,7 @@ def test_bulk_events_take_their_lane_out_of_the_spool_too(
 def test_with_redis_stopped_the_client_spools_and_all_arrives_in_order(
     own_valkey, gateway_at, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("producers.gateway.problems._RETRY_S", (1, 1))
+    monkeypatch.setattr("gateway.api.problems._RETRY_S", (1, 1))
     with gateway_at(own_valkey.url) as gateway, client(gateway, tmp_path) as publisher:
         assert not publisher.publish([event(1)])[0].spooled
         own_valkey.stop()

@@ -12,18 +12,18 @@ from importlib.resources import files
 import pytest
 
 from contracts import event_key
-from leasewire.serve import StoreRecords
-from producers.gateway import awaited
-from producers.gateway.signatures import new_secret, sign
-from producers.gateway.states import EVENT_STATES
+from contracts.webhook_signature import new_secret, sign
+from gateway.api import awaited
+from gateway.api.states import EVENT_STATES
+from leasewire.host.serve import StoreRecords
 from tests import builders
 from tests.gateway.test_reading import fold
-from worker.core.outcome import Outcome
+from worker.core.service.outcome import Outcome
 from worker.store.records import ServiceCommit
 
 pytestmark = pytest.mark.redis
 
-FOLDER = files("producers.gateway") / "samples"
+FOLDER = files("gateway.api") / "samples"
 INTERPRETERS = {"client.py": sys.executable, "client.js": "node", "client.php": "php"}
 
 

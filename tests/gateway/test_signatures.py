@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from producers.gateway.signatures import SignatureRefused, new_secret, sign, verify
+from contracts.webhook_signature import SignatureRefused, new_secret, sign, verify
 
 NOW = 1_764_000_000
 SECRET = new_secret()

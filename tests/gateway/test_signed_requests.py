@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from producers.gateway.signatures import sign
+from contracts.webhook_signature import sign
 from tests import builders
 from tests.gateway.asking import STRUCTURED, post, refusal
 

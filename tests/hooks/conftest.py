@@ -10,10 +10,10 @@ import pytest
 
 from contracts import names
 from leasewire.context import Context
-from leasewire.serve import serving
+from leasewire.host.serve import serving
 from tests.hooks.vendors import SPLYNX_MODEL, running_vendor
 from tests.waiting import eventually
-from worker.core.policy import RouterPolicy
+from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
 
 UISP, SPLYNX, BILLING = "urn:isp:bss:uisp", "urn:isp:bss:splynx", "urn:isp:bss:billing"

@@ -3,12 +3,12 @@
 import pytest
 from pydantic import SecretStr
 
-from producers.hooks import generic, splynx, uisp
-from producers.hooks.inbox import Posted
-from producers.hooks.paths import at_path, parse_path
-from producers.hooks.tables import SETTINGS
-from producers.hooks.verdicts import Ignored, Incomplete, ReadBack, Reread, RereadAll, Say
-from producers.hooks.work import body_of
+from gateway.hooks import generic, splynx, uisp
+from gateway.hooks.inbox import Posted
+from gateway.hooks.paths import at_path, parse_path
+from gateway.hooks.tables import SETTINGS
+from gateway.hooks.verdicts import Ignored, Incomplete, ReadBack, Reread, RereadAll, Say
+from gateway.hooks.work import body_of
 from tests.hooks.vendors import (
     SPLYNX_MODEL,
     splynx_event,
@@ -168,7 +168,7 @@ def test_generic_values_are_mapped_or_missed():
 
 
 def test_secrets_do_not_show(tmp_path):
-    from producers.hooks.config import Hook  # noqa: PLC0415 - only here
+    from gateway.hooks.config import Hook  # noqa: PLC0415 - only here
 
     hook = Hook("h", OF_UISP, tmp_path, SecretStr("not-to-be-seen"), SecretStr("nor-this"))
     assert "seen" not in repr(hook) + str(hook)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from producers.hooks.inbox import Inbox, Keys, Posted
+from gateway.hooks.inbox import Inbox, Keys, Posted
 
 pytestmark = pytest.mark.redis
 

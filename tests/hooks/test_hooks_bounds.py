@@ -4,15 +4,15 @@ import json
 
 import pytest
 
+from gateway.hooks import inbox as inbox_module
+from gateway.hooks.inbox import Inbox, Keys, Posted
 from leasewire.context import Context
-from leasewire.dead_letter_actions import replay_letter
-from leasewire.serve import serving
-from producers.hooks import inbox as inbox_module
-from producers.hooks.inbox import Inbox, Keys, Posted
+from leasewire.host.serve import serving
+from leasewire.services.dead_letter_actions import replay_letter
 from tests.hooks.conftest import PATH, Desk
 from tests.hooks.vendors import uisp_event
 from tests.waiting import eventually
-from worker.core.outcome import DeadLetter
+from worker.core.service.outcome import DeadLetter
 
 pytestmark = pytest.mark.redis
 

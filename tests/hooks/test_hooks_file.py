@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import producers.hooks
+import gateway.hooks
+from gateway.hooks.config import HooksConfigError, load_hooks
 from leasewire.cli import main
-from producers.hooks.config import HooksConfigError, load_hooks
 from tests.hooks.conftest import BILLING, PATH, SECRET, SPLYNX, UISP
 
 SOURCES = {UISP: "revisions", SPLYNX: "revisions", BILLING: "times"}
@@ -127,7 +127,7 @@ def test_the_command_lists_hooks_and_tries_bodies(command, folder):
 
 
 def test_the_example_of_the_readme_is_right(tmp_path):
-    readme = (Path(producers.hooks.__file__).parent / "README.md").read_text()
+    readme = (Path(gateway.hooks.__file__).parent / "README.md").read_text()
     (example,) = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
     (tmp_path / "hooks.toml").write_text(example)
     (tmp_path / "secrets").mkdir()

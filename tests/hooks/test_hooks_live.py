@@ -130,7 +130,7 @@ def test_what_is_missing_is_said_and_goes_on_when_it_was_mended(desk):
     assert letter.service_id == "U-2002"
     desk.wait()
     desk.vendor.documents[A_UISP] = uisp_service(2002)
-    from leasewire.dead_letter_actions import replay_letter  # noqa: PLC0415 - only here
+    from leasewire.services.dead_letter_actions import replay_letter  # noqa: PLC0415 - only here
 
     with desk.context.publisher() as publisher:
         assert replay_letter(desk.context, publisher, letter, "ann") == ""

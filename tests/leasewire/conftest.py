@@ -10,7 +10,7 @@ import pytest
 from leasewire.context import Context
 from simulator.testing import PASSWORD, RouterHandle, running
 from tests.builders import SOURCE
-from worker.convergence.converge import Converge, PassLimits
+from worker.convergence.router_pass import Converge, PassLimits
 from worker.intake.accept import Accept
 from worker.routeros.sessions import Sessions
 

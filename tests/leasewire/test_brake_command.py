@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from tests import builders
-from worker.convergence.endings import Patience
+from worker.convergence.batch import Rounds, Tally
+from worker.convergence.conclude import Patience
 from worker.convergence.faults import Faults
-from worker.convergence.hold import Hold
-from worker.convergence.round import Rounds, Tally
-from worker.core.brake import BrakeLimits
+from worker.convergence.router_lock import Hold
+from worker.core.entry.brake import BrakeLimits
 from worker.routeros.sessions import Sessions
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

@@ -5,8 +5,8 @@ import re
 import pytest
 import yaml
 
+from gateway.outcomes.targets import load_targets
 from leasewire.cli import app
-from producers.outcomes.targets import load_targets
 from tests.leasewire.test_documents import ROOT
 from worker.inventory import load_inventory
 from worker.settings import Settings

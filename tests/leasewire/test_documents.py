@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 import typer
 
+from gateway.outcomes.targets import load_targets
 from leasewire.cli import app
-from producers.outcomes.targets import load_targets
 from worker.inventory import load_inventory
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/life-of-an-event.md",
-    "producers/gateway/README.md",
+    "gateway/api/README.md",
 ]
 
 
@@ -38,7 +38,7 @@ def commands_in(text):
 
 COMMANDS = [
     arguments
-    for document in ("README.md", "docker-compose.yml", "producers/gateway/README.md")
+    for document in ("README.md", "docker-compose.yml", "gateway/api/README.md")
     for arguments in commands_in(text_of(document))
 ]
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from leasewire.up import supervise
-from producers.gateway.server import GatewayServer
-from producers.outcomes.delivering import Delivering
+from gateway.api.server import GatewayServer
+from gateway.outcomes.delivery_thread import Delivering
+from leasewire.host.up import supervise
 from tests.waiting import eventually
 from worker.runtime.supervisor import Supervisor
 

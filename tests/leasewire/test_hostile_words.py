@@ -15,22 +15,22 @@ from unittest import mock
 import pytest
 import typer
 
+from contracts.webhook_signature import new_secret
+from gateway.api.api_keys import Scope
+from gateway.api.states import STATUSES, SYNCS
+from gateway.outcomes.deliveries import Deliveries, Undelivered
 from leasewire.cli import app
 from leasewire.context import Context
-from producers.gateway.api_keys import Scope
-from producers.gateway.signatures import new_secret
-from producers.gateway.states import STATUSES, SYNCS
-from producers.outcomes.deliveries import Deliveries, Undelivered
 from tests import builders
 from tests.gateway.asking import ask_all, asking
 from tests.leasewire.test_documents import commands_below
 from tests.outcomes.receiver import Receiver
 from tests.routeros.peers import peer
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
-from worker.core.outcome import DeadLetter
-from worker.desk import brake_list
-from worker.desk.watch import Watch
+from worker.admin import brake_list
+from worker.core.service.outcome import DeadLetter
 from worker.store.records import ServiceCommit
+from worker.watching.unknown_devices import Watch
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

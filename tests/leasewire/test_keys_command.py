@@ -2,7 +2,7 @@
 
 import pytest
 
-from producers.gateway.redis_keys import api_keys
+from gateway.api.redis_keys import api_keys
 
 pytestmark = pytest.mark.redis
 

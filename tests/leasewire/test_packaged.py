@@ -5,7 +5,7 @@ from importlib.resources import files
 import pytest
 
 from tests.leasewire.test_documents import ROOT
-from worker.core.alerts import KINDS, Alert
+from worker.core.alerting.alerts import KINDS, Alert
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "of-tomorrow"])

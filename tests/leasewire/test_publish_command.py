@@ -9,7 +9,7 @@ import typer
 from contracts import event_key, parse_event
 from contracts.names import journal_body
 from leasewire.actor import actor_of
-from leasewire.publish_one import EVENTS, event_of
+from leasewire.sources.publish_one import EVENTS, event_of
 from tests.builders import SOURCE, activated
 
 EVENT = {
@@ -25,7 +25,7 @@ KEY = event_key("urn:isp:bss:acme", "e-1")
 def publish(*arguments, url="redis://127.0.0.1:1", prefix="lw:", given=""):
     """Run the command as a shell would."""
     return subprocess.run(
-        [sys.executable, "-c", "from leasewire.publish import app; app()", *arguments],
+        [sys.executable, "-c", "from leasewire.sources.publish import app; app()", *arguments],
         env={"LEASEWIRE_REDIS_URL": url, "LEASEWIRE_KEY_PREFIX": prefix},
         input=given,
         capture_output=True,

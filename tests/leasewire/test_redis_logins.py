@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import redis
 
-from leasewire.embedded import server_binary
+from leasewire.host.embedded import server_binary
 from tests.leasewire.test_documents import ROOT
 from tests.waiting import eventually
 

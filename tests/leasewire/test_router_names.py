@@ -8,9 +8,9 @@ import pytest
 from contracts import event_key
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed
 from tests.leasewire.test_router_policies import now_due, ours, service, state
-from worker.desk.router_names import RouterNames
+from worker.admin.router_names import RouterNames
 from worker.errors import StoreUnavailable
-from worker.runtime.backlogs import Backlogs
+from worker.watching.backlogs import Backlogs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -5,10 +5,10 @@ import socket
 import pytest
 
 from leasewire.printing import clean
-from leasewire.services import sync_at
+from leasewire.services.services import sync_at
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed, snapshot, suspended
 from tests.leasewire.conftest import LEASES
-from worker.core.circuit import RouterState
+from worker.core.policy.circuit import RouterState
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -8,8 +8,8 @@ import pytest
 from tests.builders import activated, ipv4, mac, mac_changed
 from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
-from worker.core.vitals import Sample
-from worker.store.upkeep import SAMPLE_MS
+from worker.core.alerting.health_figures import Sample
+from worker.store.maintenance import SAMPLE_MS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

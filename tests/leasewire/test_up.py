@@ -14,10 +14,10 @@ import pytest
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from gateway.api.api_keys import ApiKeys, Scope
 from leasewire.context import Context
-from leasewire.embedded import EmbeddedServer
-from leasewire.first_inventory import init_command
-from producers.gateway.api_keys import ApiKeys, Scope
+from leasewire.host.embedded import EmbeddedServer
+from leasewire.host.first_inventory import init_command
 from simulator.testing import PASSWORD
 from simulator.testing import running as simulated
 from tests.builders import activated

@@ -33,7 +33,7 @@ def test_a_wheel_holds_every_file_of_the_packages(tmp_path):
     assert sorted(files - held) == []
     for part in (
         "contracts/schemas/v1/leasewire.service.activated.v1.json",
-        "producers/gateway/samples/client.php",
+        "gateway/api/samples/client.php",
         "contracts/examples/v1/leasewire.service.activated.v1.json",
         "worker/store/lua/commit.lua",
         "producers/lua/publish.lua",

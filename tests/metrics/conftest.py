@@ -6,7 +6,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from leasewire.metrics import Address, exporting
+from leasewire.monitor.metrics import Address, exporting
 from tests.leasewire.conftest import edited, world
 
 __all__ = ["edited", "world"]

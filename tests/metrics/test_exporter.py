@@ -15,7 +15,7 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as strict_families,
 )
 
-from producers.outcomes.deliveries import Deliveries
+from gateway.outcomes.deliveries import Deliveries
 from tests.metrics.conftest import scrape
 from tests.store.secured import set_users
 from worker.errors import StoreRefused
@@ -219,7 +219,7 @@ def test_an_address_that_is_in_use_or_not_here_is_told(leasewire, tmp_path):
 
 def test_without_the_extra_it_says_what_to_install(leasewire, tmp_path, monkeypatch):
     (tmp_path / "routers.toml").write_text(INVENTORY)
-    monkeypatch.setattr("leasewire.metrics.find_spec", lambda _: None)
+    monkeypatch.setattr("leasewire.monitor.metrics.find_spec", lambda _: None)
     told = leasewire("metrics")
     assert (told.code, "install `leasewire[metrics]`" in told.err) == (2, True)
 

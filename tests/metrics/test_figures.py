@@ -6,14 +6,14 @@ import httpx
 import pytest
 import structlog
 
+from gateway.outcomes.deliveries import Deliveries
 from leasewire.context import Context
-from leasewire.host_memory import memory_here
-from producers.outcomes.deliveries import Deliveries
+from leasewire.host.memory import memory_here
 from tests.builders import SOURCE, activated, cancelled, ipv4, mac, mac_changed
 from tests.leasewire.conftest import LEASES
 from tests.metrics.conftest import scrape
 from tests.store.passing_time import let_pass
-from worker.core.brake import BrakeLimits
+from worker.core.entry.brake import BrakeLimits
 from worker.intake.accept import Accept
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

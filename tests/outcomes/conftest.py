@@ -6,14 +6,14 @@ from contextlib import contextmanager
 import pytest
 from pydantic import SecretStr
 
-from leasewire.outcomes import StoreFeed
-from producers.gateway.signatures import new_secret
-from producers.outcomes.courier import Courier
-from producers.outcomes.deliveries import Deliveries
-from producers.outcomes.delivering import Delivering
-from producers.outcomes.targets import Target
+from contracts.webhook_signature import new_secret
+from gateway.outcomes.deliveries import Deliveries
+from gateway.outcomes.delivery import Courier
+from gateway.outcomes.delivery_thread import Delivering
+from gateway.outcomes.targets import Target
+from leasewire.sources.outcomes import StoreFeed
 from tests.outcomes.receiver import Receiver
-from worker.core.outcome import Outcome
+from worker.core.service.outcome import Outcome
 from worker.store.records import ServiceCommit
 
 BSS = "urn:isp:bss"

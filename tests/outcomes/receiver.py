@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from standardwebhooks import Webhook
 
-from producers.gateway.signatures import verify
+from contracts.webhook_signature import verify
 
 
 class Receiver:

@@ -6,7 +6,7 @@ import socket
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
-from producers.outcomes.courier import GIVE_UP_MS
+from gateway.outcomes.delivery import GIVE_UP_MS
 from tests.outcomes.receiver import Receiver
 from tests.waiting import eventually
 from worker.store.feed import KEPT_MS

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from tests import builders
-from worker.core.outcome import Outcome
+from worker.core.service.outcome import Outcome
 from worker.store.records import ServiceCommit
 
 pytestmark = pytest.mark.redis

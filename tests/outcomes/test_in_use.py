@@ -5,10 +5,10 @@ import pytest
 from tests import builders
 from tests.installation import PREFIX, SERVER, Installation
 from tests.waiting import eventually
-from worker.desk.in_use import InUse
 from worker.inventory import load_inventory
-from worker.routeros.looking import Onlooker
+from worker.routeros.parallel_read import Onlooker
 from worker.settings import Settings
+from worker.watching.device_online import InUse
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from gateway.outcomes.deliveries import Deliveries, Undelivered
+from gateway.outcomes.targets import load_targets
 from leasewire import cli
-from producers.outcomes.deliveries import Deliveries, Undelivered
-from producers.outcomes.targets import load_targets
 from tests import builders
 from worker.errors import ConfigurationError
 

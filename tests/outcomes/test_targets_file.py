@@ -2,9 +2,9 @@
 
 import pytest
 
-from producers.gateway.signatures import new_secret
-from producers.outcomes.posting import Poster
-from producers.outcomes.targets import TargetsError, load_targets
+from contracts.webhook_signature import new_secret
+from gateway.outcomes.posting import Poster
+from gateway.outcomes.targets import TargetsError, load_targets
 
 BSS = "urn:isp:bss"
 GOOD = f"""\

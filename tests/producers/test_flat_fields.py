@@ -3,7 +3,7 @@
 import pytest
 
 from contracts import Problem, parse_event
-from producers.flat import NotAnEvent, event_of, field_at
+from producers.fields import NotAnEvent, event_of, field_at
 from tests.builders import SOURCE
 
 WHOLE = {"service_id": "S-1", "router": "R1", "mac": "00:00:5E:00:53:01", "ipv4": "198.51.100.10"}

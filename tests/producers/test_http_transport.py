@@ -7,10 +7,10 @@ from email.utils import format_datetime
 
 import pytest
 
+from contracts.webhook_signature import new_secret, verify
 from producers import AsyncPublisher, HttpTransport, Publisher, Spool
 from producers.backoff import Backoff
 from producers.errors import EventsRefused, KeyRefused, PublishFailed, SpoolFailed
-from producers.gateway.signatures import new_secret, verify
 from tests import builders
 from tests.producers.way_in import WayIn
 from tests.waiting import eventually

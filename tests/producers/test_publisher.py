@@ -8,10 +8,10 @@ import redis
 
 from contracts import event_key, parse_event
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_rung
-from producers.celery_transport import CeleryTransport
 from producers.connection import open_publisher
 from producers.errors import BatchViolation, KeyRefused, PublishFailed
 from producers.headroom import LOOK_EVERY_S, Headroom
+from producers.journal_transport import CeleryTransport
 from producers.publisher import Publisher
 from producers.transport import MAX_MESSAGE_BYTES
 from tests.celery_client import stock_app

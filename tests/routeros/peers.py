@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.testing import PASSWORD
-from worker.core.operations import Add
-from worker.core.policy import RouterPolicy
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Add
 from worker.inventory import RouterConfig
 from worker.routeros.wire import SentenceReader, encode_sentence
 from worker.settings import Settings

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.operations import Add, MakeStatic, Remove, Set
-from worker.core.rows import Lease
+from worker.core.rows.operations import Add, MakeStatic, Remove, Set
+from worker.core.rows.rows import Lease
 from worker.ports import LeaseQuery
 from worker.routeros.lease_entries import command_for, leases, prints
 

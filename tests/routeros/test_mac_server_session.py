@@ -6,9 +6,9 @@ import pytest
 
 from simulator.testing import running
 from tests.routeros.peers import LEASE, config_for, nothing, settings
-from worker.core.operations import Add, Remove, Set
-from worker.core.policy import RouterPolicy
-from worker.core.rows import Lease
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Add, Remove, Set
+from worker.core.rows.rows import Lease
 from worker.errors import RouterBlocked
 from worker.ports import LeaseQuery, Refusal
 from worker.routeros.check import check_router

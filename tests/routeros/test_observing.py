@@ -4,10 +4,10 @@ import pytest
 
 from tests.builders import ipv4, mac
 from tests.routeros.peers import config_for, settings
-from worker.core.normal import seconds
+from worker.core.rows.normal import seconds
 from worker.inventory import Inventory
 from worker.ports import LeaseQuery
-from worker.routeros.looking import Onlooker
+from worker.routeros.parallel_read import Onlooker
 
 LEASES = "/ip/dhcp-server/lease"
 SERVER = "dhcp-vlan-32"

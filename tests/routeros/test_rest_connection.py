@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.routeros.peers import LEASE, Client, add, config_for, nothing, peer, settings
 from tests.waiting import eventually
-from worker.core.operations import MakeStatic, Remove
+from worker.core.rows.operations import MakeStatic, Remove
 from worker.errors import LeaseLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Pace

@@ -6,8 +6,8 @@ import pytest
 
 from simulator.testing import running
 from tests.routeros.peers import LEASE, SERVER, config_for, settings
-from worker.core.policy import RouterPolicy
-from worker.core.router_check import clock_of
+from worker.core.policy.policy import RouterPolicy
+from worker.core.policy.router_check import clock_of
 from worker.routeros.check import check_router
 
 pytestmark = pytest.mark.router

@@ -5,7 +5,7 @@ import pytest
 from simulator.schema import recorded_versions
 from simulator.testing import running
 from tests.routeros.peers import LEASE, SERVER, add, nothing
-from worker.core.operations import MakeStatic, Remove, Set
+from worker.core.rows.operations import MakeStatic, Remove, Set
 from worker.errors import RouterBlocked
 from worker.ports import LeaseQuery
 

@@ -4,7 +4,7 @@ import pytest
 
 from simulator.testing import running
 from tests.routeros.peers import LEASE, SERVER, Client, add, nothing, peer
-from worker.core.operations import MakeStatic, Remove, Set
+from worker.core.rows.operations import MakeStatic, Remove, Set
 from worker.errors import LeaseLost, RouterUnreachable
 from worker.ports import LeaseQuery, Refusal
 

@@ -7,7 +7,7 @@ import pytest
 from simulator.testing import PASSWORD, running
 from tests.setup.conftest import ADMIN, OURS, WISH, inventory_of
 from tests.setup.pasting import paste
-from worker.core.router_setup import MENUS
+from worker.core.policy.router_setup import MENUS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

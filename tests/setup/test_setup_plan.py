@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.router_setup import (
+from worker.core.policy.router_setup import (
     FILTER,
     GROUP,
     MAC_SERVER,
@@ -14,8 +14,8 @@ from worker.core.router_setup import (
     problems_of,
     wanted_rows,
 )
-from worker.core.setup_script import quoted
-from worker.core.setup_wish import Access, DhcpWish, SetupWish
+from worker.core.policy.setup_script import quoted
+from worker.core.policy.setup_spec import Access, DhcpWish, SetupWish
 
 WISH = SetupWish(
     manage_from=("192.0.2.0/24", "198.51.100.7/32"),

@@ -6,7 +6,7 @@ from typing import Final
 
 import redis
 
-from leasewire.embedded import EmbeddedServer
+from leasewire.host.embedded import EmbeddedServer
 
 _TRIES: Final = 20
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.waiting import eventually
-from worker.core import alerts as core
-from worker.core.alerts import KINDS
+from worker.core.alerting import alerts as core
+from worker.core.alerting.alerts import KINDS
 
 pytestmark = pytest.mark.redis
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from leasewire.backup_file import BackupError, Head, check, entries, write
+from leasewire.host.backup_file import BackupError, Head, check, entries, write
 from tests import builders
 from tests.installation import SERVER, Installation, end
 from tests.store.over_tcp import open_port

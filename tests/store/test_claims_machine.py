@@ -17,11 +17,11 @@ from hypothesis.stateful import (
 
 from tests.builders import ipv4, mac
 from tests.store.claims_model import Claims, meet
-from worker.core.entry import Claim
-from worker.core.record import Placement, ServiceRecord
+from worker.core.entry.entry import Claim
+from worker.core.service.record import Placement, ServiceRecord
+from worker.store.batches import Conclusion
 from worker.store.records import ServiceCommit
 from worker.store.store import open_store
-from worker.store.taken import Conclusion
 
 pytestmark = pytest.mark.redis
 

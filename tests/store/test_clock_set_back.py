@@ -7,11 +7,11 @@ from tests.builders import activated, mac
 from tests.calls import lose_calls
 from tests.store.passing_time import let_pass, set_back
 from tests.worker.desk import Desk
-from worker.core.circuit import RouterState
-from worker.runtime.lookout import CLOCK_TOLD_MS, Lookout
+from worker.core.policy.circuit import RouterState
 from worker.runtime.sweep import Sweep
 from worker.store.alerts import AlertChange
 from worker.store.schedule import RELEASE_MS
+from worker.watching.maintenance import CLOCK_TOLD_MS, Lookout
 
 pytestmark = pytest.mark.redis
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from contracts import names
 from tests.builders import mac
 from tests.calls import calls, take_calls
-from worker.core.entry import Claim
-from worker.core.outcome import DeadLetter, Outcome
-from worker.core.record import Placement, ServiceRecord
+from worker.core.entry.entry import Claim
+from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.service.record import Placement, ServiceRecord
 from worker.errors import StoreRefused
 from worker.store.keys import SEEN_PERIOD_S
 from worker.store.outcomes import HOUR_MS

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from leasewire.embedded import EmbeddedServer
-from leasewire.host_memory import memory_here
+from leasewire.host.embedded import EmbeddedServer
+from leasewire.host.memory import memory_here
 
 pytestmark = pytest.mark.redis
 

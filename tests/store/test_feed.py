@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import names
-from worker.core.outcome import Outcome
+from worker.core.service.outcome import Outcome
 from worker.store.feed import KEPT_MS, CursorTooOldError, position
 from worker.store.records import EventCommit, ServiceCommit
 from worker.store.store import open_store

@@ -6,7 +6,7 @@ import pytest
 
 from contracts import names
 from tests.builders import activated, mac, mac_changed
-from worker.core.outcome import DeadLetter
+from worker.core.service.outcome import DeadLetter
 from worker.store.finder import Finder
 
 pytestmark = pytest.mark.redis

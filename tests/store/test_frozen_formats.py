@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from contracts import ContractViolation, parse_event
-from leasewire.backup_file import check, entries
-from worker.core.history import line_from_json, line_to_json
-from worker.core.outcome import DeadLetter, Outcome
-from worker.core.record_text import RECORD_FORMAT, record_from_json, record_to_json
+from leasewire.host.backup_file import check, entries
+from worker.core.service.history import line_from_json, line_to_json
+from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.service.record_format import RECORD_FORMAT, record_from_json, record_to_json
 from worker.store.backup import put_back
 from worker.store.keys import Keys
 from worker.store.store import open_store

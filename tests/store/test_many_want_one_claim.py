@@ -3,13 +3,13 @@
 import pytest
 
 from tests.builders import ipv4, mac
-from worker.core.entry import Claim
-from worker.core.record import Placement, ServiceRecord
+from worker.core.entry.entry import Claim
+from worker.core.service.record import Placement, ServiceRecord
 from worker.store import scripts
+from worker.store.batches import Conclusion
 from worker.store.claims import waiting_for
 from worker.store.records import ServiceCommit
 from worker.store.scripts import source
-from worker.store.taken import Conclusion
 
 pytestmark = pytest.mark.redis
 

@@ -8,12 +8,12 @@ from contracts.names import QUEUE_ROUTERS
 from tests.builders import ipv4, mac
 from tests.calls import lose_calls, take_calls
 from tests.store.passing_time import let_pass
-from worker.core.circuit import RouterState
-from worker.core.outcome import DeadLetter, Outcome
-from worker.core.record import Placement, ServiceRecord
-from worker.core.rows import Identity
+from worker.core.policy.circuit import RouterState
+from worker.core.rows.rows import Identity
+from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.service.record import Placement, ServiceRecord
+from worker.store.batches import Acquired, Conclusion
 from worker.store.records import ServiceCommit
-from worker.store.taken import Acquired, Conclusion
 
 pytestmark = pytest.mark.redis
 

@@ -17,12 +17,12 @@ from hypothesis.stateful import (
 from contracts.names import QUEUE_ROUTERS
 from tests.calls import take_calls
 from tests.store.passing_time import let_pass
-from worker.core.circuit import RouterState
-from worker.core.marking import BULK
-from worker.core.record import Placement, ServiceRecord
+from worker.core.entry.concerned import BULK
+from worker.core.policy.circuit import RouterState
+from worker.core.service.record import Placement, ServiceRecord
+from worker.store.batches import Conclusion
 from worker.store.records import ServiceCommit
 from worker.store.store import open_store
-from worker.store.taken import Conclusion
 
 pytestmark = pytest.mark.redis
 

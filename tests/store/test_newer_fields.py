@@ -4,15 +4,15 @@ import json
 
 import pytest
 
-from worker.core.conflicts import Conflict
-from worker.core.news import Told
-from worker.core.texts import known_part
-from worker.core.vitals import Sample
+from worker.core.alerting.health_figures import Sample
+from worker.core.alerting.notifications import Told
+from worker.core.service.conflicts import Conflict
+from worker.core.storage_format import known_part
 from worker.store.brake import Expected
-from worker.store.fleet import Action, Held
 from worker.store.full_reads import Report
 from worker.store.manifests import Part
-from worker.store.troubles import Suspect, known_of
+from worker.store.router_admin import Action, Held
+from worker.store.router_memory import Suspect, known_of
 
 OF_TEXT = "more"
 

@@ -8,15 +8,15 @@ import pytest
 import redis
 
 from contracts import event_key
+from contracts.webhook_signature import new_secret
+from gateway.api.api_keys import ApiKeys, Scope
+from gateway.outcomes.delivery import GIVE_UP_MS
+from gateway.outcomes.redis_keys import DEAD_MOST
 from leasewire.context import Context
-from leasewire.metrics import Address, exporting
-from leasewire.serve import serving
+from leasewire.host.serve import serving
+from leasewire.monitor.metrics import Address, exporting
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
-from producers.gateway.api_keys import ApiKeys, Scope
-from producers.gateway.signatures import new_secret
-from producers.outcomes.courier import GIVE_UP_MS
-from producers.outcomes.redis_keys import DEAD_MOST
 from tests import builders
 from tests.brake.floor import Floor
 from tests.hooks.conftest import HOOKS, INVENTORY, PATH, SECRET, Desk
@@ -25,7 +25,7 @@ from tests.outcomes.conftest import Post
 from tests.outcomes.receiver import Receiver
 from tests.store.secured import set_users
 from tests.waiting import eventually
-from worker.core.outcome import DeadLetter
+from worker.core.service.outcome import DeadLetter
 from worker.store.records import ServiceCommit
 from worker.store.store import open_store
 

@@ -8,7 +8,7 @@ import redis
 from contracts import event_key, names
 from tests.builders import SOURCE, activated, mac, mac_changed
 from tests.worker.desk import OTHER, Desk, key_of
-from worker.core.outcome import DeadLetter
+from worker.core.service.outcome import DeadLetter
 from worker.runtime import transport
 from worker.runtime.transport import _GuardedRedis
 from worker.store.keys import LETTERS_MOST

@@ -5,7 +5,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from contracts import names
-from worker.core.record import ServiceRecord
+from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from worker.store.connection import connect
 from worker.store.records import ServiceCommit

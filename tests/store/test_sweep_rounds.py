@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts import names
-from producers.celery_transport import CeleryTransport
+from producers.journal_transport import CeleryTransport
 from producers.publisher import Publisher
 from tests.builders import mac, mac_changed, snapshot
 from tests.calls import calls, lose_calls
 from tests.store.passing_time import let_pass
 from tests.worker.desk import Desk
-from worker.core.circuit import RouterState
+from worker.core.policy.circuit import RouterState
 
 pytestmark = pytest.mark.redis
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.core.outcome import Outcome
-from worker.core.record import ServiceRecord
+from worker.core.service.outcome import Outcome
+from worker.core.service.record import ServiceRecord
 from worker.store.records import EventCommit, ServiceCommit
 
 pytestmark = pytest.mark.redis

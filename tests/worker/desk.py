@@ -5,9 +5,9 @@ import json
 from contracts import event_key, names
 from tests import builders
 from tests.calls import calls
-from worker.convergence.endings import Look, confirmed
-from worker.core.entry import wanted_entries
-from worker.core.policy import RouterPolicy
+from worker.convergence.conclude import Look, confirmed
+from worker.core.entry.entry import wanted_entries
+from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig
 

@@ -1,9 +1,9 @@
 """A router in memory, which can be stubborn: a session over the tables of `simulate.py`."""
 
-from worker.core.dhcp_setup import DhcpSetup
-from worker.core.operations import Add, Set
-from worker.core.rows import LEASES, Lease
-from worker.core.simulate import OperationRefusedError, Tables
+from tests.core.simulate import OperationRefusedError, Tables
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.rows.operations import Add, Set
+from worker.core.rows.rows import LEASES, Lease
 from worker.ports import Refusal, Written
 
 

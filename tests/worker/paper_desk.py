@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from tests.builders import SOURCE
 from tests.worker.desk import POLICIES, SOURCES
-from worker.core.history import line_from_json
-from worker.core.record import ServiceRecord
+from worker.core.service.history import line_from_json
+from worker.core.service.record import ServiceRecord
 from worker.intake.admission import Admitted, Intake, admit, key_of
 from worker.intake.folding import Folding
 from worker.store.records import Stored, short_hash

@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import builders
-from worker.convergence.converge import Converge
-from worker.core.dhcp_setup import DhcpSetup
-from worker.core.entry import claims_of, wanted_entries
-from worker.core.policy import RouterPolicy
-from worker.core.simulate import LeaseTable, OperationRefusedError
+from tests.core.simulate import LeaseTable, OperationRefusedError
+from worker.convergence.router_pass import Converge
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import claims_of, wanted_entries
+from worker.core.policy.policy import RouterPolicy
 from worker.errors import OutcomeUnknown
 from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig

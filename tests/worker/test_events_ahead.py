@@ -9,7 +9,7 @@ from contracts import names
 from tests.builders import activated, mac, mac_changed
 from tests.waiting import eventually
 from tests.worker.desk import TIMES
-from worker.runtime.backlogs import Backlogs
+from worker.watching.backlogs import Backlogs
 
 pytestmark = pytest.mark.redis
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.api.api_keys import Scope
+from gateway.api.states import STATUSES, SYNCS
 from leasewire.context import Context
-from leasewire.serve import StoreRecords
+from leasewire.host.serve import StoreRecords
 from producers.connection import open_publisher
-from producers.gateway.api_keys import Scope
-from producers.gateway.states import STATUSES, SYNCS
 from tests import builders
 from tests.gateway.asking import ask_all, asking
 from tests.small_installation import SmallInstallation, activated

@@ -13,8 +13,8 @@ import pytest
 from producers.connection import open_publisher
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
-from worker.runtime.lookout import Lookout
 from worker.runtime.sweep import Sweep
+from worker.watching.maintenance import Lookout
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -12,14 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import builders
+from tests.core.simulate import OperationRefusedError
 from tests.store.passing_time import let_pass
 from tests.worker.memory_router import MemoryRouter
-from worker.convergence.converge import Converge
-from worker.core.entry import wanted_entries
-from worker.core.ownership import parse_tag
-from worker.core.policy import RouterPolicy
-from worker.core.rows import LEASES
-from worker.core.simulate import OperationRefusedError
+from worker.convergence.router_pass import Converge
+from worker.core.entry.entry import wanted_entries
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import LEASES
 from worker.errors import OutcomeUnknown
 from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig

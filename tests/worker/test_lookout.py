@@ -8,21 +8,21 @@ import structlog
 
 from contracts import names
 from contracts.names import INTAKE_DEPTH
-from producers.gateway.limits import Depth
+from gateway.api.limits import Depth
 from tests import builders
 from tests.brake.floor import Floor
 from tests.builders import ipv4, mac
 from tests.store.passing_time import let_pass
 from tests.worker.desk import Desk
-from worker.core import alerts
-from worker.core.alerts import KINDS
-from worker.core.circuit import RouterState
-from worker.core.conflicts import Conflict
-from worker.core.news import body_of, news_of
-from worker.core.policy import RouterPolicy
-from worker.runtime.lookout import SILENT_MS, Lookout
+from worker.core.alerting import alerts
+from worker.core.alerting.alerts import KINDS
+from worker.core.alerting.notifications import body_of, news_of
+from worker.core.policy.circuit import RouterState
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.conflicts import Conflict
+from worker.store.batches import Conclusion
 from worker.store.canaries import QUEUES
-from worker.store.taken import Conclusion
+from worker.watching.maintenance import SILENT_MS, Lookout
 
 pytestmark = pytest.mark.redis
 

@@ -5,11 +5,11 @@ import pytest
 from tests.builders import activated, cancelled, event
 from tests.worker.desk import POLICIES
 from tests.worker.paper_desk import NOON, PaperDesk
-from worker.convergence.endings import Look, Patience, confirmed, given_up, waiting
-from worker.core.entry import Entry, wanted_entries
-from worker.core.operations import Waiting
+from worker.convergence.conclude import Look, Patience, confirmed, given_up, waiting
+from worker.core.entry.entry import Entry, wanted_entries
+from worker.core.rows.operations import Waiting
+from worker.store.batches import Mark
 from worker.store.records import Stored
-from worker.store.taken import Mark
 
 
 def moved(router, revision):

@@ -10,8 +10,8 @@ from producers.connection import open_publisher
 from tests.builders import event, mac, mac_changed
 from tests.small_installation import SmallInstallation, activated
 from worker.runtime import sweep as sweep_module
-from worker.runtime.lookout import Lookout
 from worker.runtime.sweep import Sweep
+from worker.watching.maintenance import Lookout
 
 pytestmark = pytest.mark.redis
 

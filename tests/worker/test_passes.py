@@ -4,10 +4,10 @@ import pytest
 
 from tests.builders import activated, ipv4, lease, mac, mac_changed
 from tests.worker.memory_router import MemoryRouter
-from worker.convergence.converge import Converge
-from worker.core.effect import words_of
-from worker.core.policy import RouterPolicy
-from worker.core.rows import OPTIONS
+from worker.convergence.router_pass import Converge
+from worker.core.entry.effect import words_of
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import OPTIONS
 
 pytestmark = pytest.mark.redis
 

@@ -11,7 +11,7 @@ from tests.small_installation import SERVER, SmallInstallation, activated
 from tests.waiting import eventually
 from worker.errors import StoreUnavailable
 from worker.runtime.sweep import Sweep
-from worker.store.signs import Seen, Signs
+from worker.store.heartbeat import Seen, Signs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.builders import mac, mac_changed
 from tests.small_installation import SmallInstallation, activated
-from worker.desk.router_names import RouterNames
+from worker.admin.router_names import RouterNames
 from worker.store.scripts import Scripts
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

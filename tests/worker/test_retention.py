@@ -8,10 +8,10 @@ from contracts import names
 from tests.builders import SOURCE, activated, cancelled, mac, mac_changed, snapshot
 from tests.store.passing_time import let_pass
 from tests.worker.desk import key_of
-from worker.core.conflicts import Conflict
-from worker.core.vitals import Sample
+from worker.core.alerting.health_figures import Sample
+from worker.core.service.conflicts import Conflict
 from worker.store import conflicts
-from worker.store.upkeep import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
+from worker.store.maintenance import DAY_MS, SAMPLE_MS, SAMPLES, TOMBSTONE_MS
 from worker.store.views import SEEN_MS
 
 pytestmark = pytest.mark.redis

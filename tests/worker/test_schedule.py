@@ -15,8 +15,8 @@ from tests.builders import (
 )
 from tests.worker.desk import OPERATOR, OTHER, key_of
 from tests.worker.paper_desk import NOON, PaperDesk, at
-from worker.core.record_text import record_from_json, record_to_json
-from worker.core.schedule import ENDED_MS, MAX_ENDED, MAX_PENDING
+from worker.core.service.record_format import record_from_json, record_to_json
+from worker.core.service.schedule import ENDED_MS, MAX_ENDED, MAX_PENDING
 
 HOUR, DAY = 3_600_000, 86_400_000
 

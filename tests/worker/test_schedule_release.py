@@ -7,7 +7,7 @@ import pytest
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.waiting import eventually
 from tests.worker.desk import Desk
-from worker.core.history import line_from_json
+from worker.core.service.history import line_from_json
 from worker.runtime.tasks import release_due
 from worker.store.schedule import RELEASE_MS
 from worker.store.store import open_store

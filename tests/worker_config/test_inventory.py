@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.core.policy import RouterPolicy
+from worker.core.policy.policy import RouterPolicy
 from worker.errors import ConfigurationError, RouterBlocked
 from worker.inventory import CLI_SOURCE, SourceConfig, load_inventory
 

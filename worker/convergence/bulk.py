@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from worker.store.taken import MOST_BULK
-from worker.turns import Turns
+from worker.compute_gate import Turns
+from worker.store.batches import MOST_BULK
 
 IDLE_S: Final = 0.003
 """Another pass begins after so long in which nobody computed: beside routers that answer at once

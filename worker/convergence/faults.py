@@ -13,17 +13,17 @@ from typing import Any, Final
 
 import structlog
 
-from worker.convergence.endings import Look, Patience, given_up, waiting
-from worker.convergence.hold import Hold
-from worker.core.circuit import INTERNAL_ERROR
-from worker.core.entry import Entry
-from worker.core.operations import Waiting
-from worker.core.outcome import DeadLetter
-from worker.core.texts import UnknownFormatError, in_a_line
+from worker.convergence.conclude import Look, Patience, given_up, waiting
+from worker.convergence.router_lock import Hold
+from worker.core.entry.entry import Entry
+from worker.core.policy.circuit import INTERNAL_ERROR
+from worker.core.rows.operations import Waiting
+from worker.core.service.outcome import DeadLetter
+from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.errors import StoreUnavailable
+from worker.store.batches import Conclusion, Mark
+from worker.store.router_memory import Suspect
 from worker.store.store import Store
-from worker.store.taken import Conclusion, Mark
-from worker.store.troubles import Suspect
 
 log = structlog.get_logger()
 

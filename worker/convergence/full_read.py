@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
-from worker.convergence.shortcomings import lacking
-from worker.core.brake import HELD
-from worker.core.census import Census, Tagged, census, tagged_rows
-from worker.core.dhcp_options import is_ours
-from worker.core.drift import Difference, differences, in_words
-from worker.core.entry import claims_of, scopes_meet
-from worker.core.operations import Plan, Waiting
-from worker.core.planner import Wanted, plan, wanted_at
-from worker.core.policy import RouterPolicy
-from worker.core.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row
+from worker.convergence.prerequisites import lacking
+from worker.core.entry.brake import HELD
+from worker.core.entry.dhcp_options import is_ours
+from worker.core.entry.entry import claims_of, scopes_meet
+from worker.core.plan.planner import Wanted, plan, wanted_at
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Plan, Waiting
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row
+from worker.core.survey.census import Census, Tagged, census, tagged_rows
+from worker.core.survey.drift import Difference, differences, in_words
 from worker.ports import RouterSession, Term
 from worker.store.store import Store
 

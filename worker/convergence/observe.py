@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import structlog
 
-from worker.convergence.endings import Look, events_at, placements_after
-from worker.convergence.gathering import Gathering
-from worker.convergence.shortcomings import Shortcomings
+from worker.convergence.conclude import Look, events_at, placements_after
+from worker.convergence.gather import Gathering
+from worker.convergence.prerequisites import Shortcomings
 from worker.convergence.writing import in_words
-from worker.core.history import line_to_json
-from worker.core.operations import Plan
-from worker.core.outcome import outcome_of
-from worker.core.planner import plan
-from worker.core.policy import RouterPolicy
-from worker.core.record import settle
-from worker.store.taken import Conclusion, Mark
+from worker.core.plan.planner import plan
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Plan
+from worker.core.service.history import line_to_json
+from worker.core.service.outcome import outcome_of
+from worker.core.service.record import settle
+from worker.store.batches import Conclusion, Mark
 
 log = structlog.get_logger()
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import structlog
 
-from worker.convergence.hold import Hold
-from worker.core.dhcp_options import Sighting, collectable
-from worker.core.operations import Remove
-from worker.core.rows import OPTIONS, DhcpOption
+from worker.convergence.router_lock import Hold
+from worker.core.entry.dhcp_options import Sighting, collectable
+from worker.core.rows.operations import Remove
+from worker.core.rows.rows import OPTIONS, DhcpOption
 from worker.ports import RouterSession
 from worker.store.store import Store
 

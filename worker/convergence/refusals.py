@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.convergence.endings import TRIED_IN_VAIN, Look
-from worker.core.operations import Operation, Remove, Waiting
-from worker.core.rows import MenuPath
+from worker.convergence.conclude import TRIED_IN_VAIN, Look
+from worker.core.rows.operations import Operation, Remove, Waiting
+from worker.core.rows.rows import MenuPath
 
 MASS_REFUSAL: Final = "mass-refusal"
 """Why such a router is blocked."""

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from worker.convergence.hold import Hold
-from worker.core.operations import Add, MakeStatic, Operation, Plan, Remove, Set
-from worker.core.rows import LEASES, OPTIONS
+from worker.convergence.router_lock import Hold
+from worker.core.rows.operations import Add, MakeStatic, Operation, Plan, Remove, Set
+from worker.core.rows.rows import LEASES, OPTIONS
 from worker.ports import RouterSession, Written
 
 

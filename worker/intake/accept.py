@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 import structlog
 
 from contracts import names
-from worker.core.aliases import former_only, with_present_names
-from worker.core.brake import HELD_WORDS, BrakeLimits
-from worker.core.policy import RouterPolicy
-from worker.core.texts import UnknownFormatError
+from worker.core.entry.brake import HELD_WORDS, BrakeLimits
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.former_names import former_only, with_present_names
+from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreUnavailable
 from worker.intake.admission import (
     ID_REUSED,

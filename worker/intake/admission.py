@@ -20,10 +20,10 @@ from contracts import (
 )
 from contracts.document import read_document
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document
-from worker.core.outcome import DeadLetter, Outcome
+from worker.core.service.outcome import DeadLetter, Outcome
+from worker.intake.report import Subject
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
-from worker.report import Subject
 from worker.store.records import EventCommit, ServiceCommit, short_hash
 
 log = structlog.get_logger(__name__)

@@ -6,26 +6,26 @@ from datetime import UTC, datetime
 
 from contracts import ScheduleWithdrawn, names
 from contracts.parse import MAX_CLOCK_SKEW
-from worker.core.brake import Cut, loss_of, owned_change
-from worker.core.conflicts import Conflict
-from worker.core.entry import claims_of, lacking, wanted_entries
-from worker.core.fold import Folded, fold, release
-from worker.core.marking import in_sync, marks_of, placed
-from worker.core.outcome import UNCHANGED, State
-from worker.core.policy import RouterPolicy
-from worker.core.record import (
+from worker.core.entry.brake import Cut, loss_of, owned_change
+from worker.core.entry.concerned import in_sync, marks_of, placed
+from worker.core.entry.entry import claims_of, lacking, wanted_entries
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.conflicts import Conflict
+from worker.core.service.fold import Folded, fold, release
+from worker.core.service.outcome import UNCHANGED, State
+from worker.core.service.record import (
     Outstanding,
     ServiceRecord,
     own_version,
     settle,
     settle_overtaken,
 )
-from worker.core.schedule import MAX_PENDING, Ended, Schedule, Scheduled, ended_of
-from worker.core.scheduling import keep, scheduled_of, supersede, withdraw
-from worker.core.version import Version
-from worker.core.writes import differing, says_nothing_new, writes_of
+from worker.core.service.schedule import MAX_PENDING, Ended, Schedule, Scheduled, ended_of
+from worker.core.service.scheduling import keep, scheduled_of, supersede, withdraw
+from worker.core.service.version import Version
+from worker.core.service.writes import differing, says_nothing_new, writes_of
 from worker.intake.admission import ID_REUSED, Admitted, microseconds
-from worker.report import Report, Subject
+from worker.intake.report import Report, Subject
 from worker.store.records import ServiceCommit, Stored, short_hash
 
 

@@ -20,7 +20,7 @@ from contracts import deterministic_id, event_key, names
 from contracts.identity import canonical_json
 from contracts.manifest import ManifestData
 from contracts.parse import MAX_CLOCK_SKEW
-from worker.core.outcome import DeadLetter, Outcome, State
+from worker.core.service.outcome import DeadLetter, Outcome, State
 from worker.intake.admission import Intake, ManifestPart
 from worker.store.manifests import Part
 from worker.store.records import EventCommit, ServiceCommit

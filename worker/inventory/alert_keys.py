@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from worker.core.alerts import AlertKind, Severity
+from worker.core.alerting.alerts import AlertKind, Severity
 from worker.errors import ConfigurationError
 from worker.inventory.policy_keys import Table, Text
 

@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 from pydantic import SecretStr
 
-from worker.core.brake import BrakeLimits
-from worker.core.policy import RouterPolicy
-from worker.core.setup_wish import SetupWish
+from worker.core.entry.brake import BrakeLimits
+from worker.core.policy.policy import RouterPolicy
+from worker.core.policy.setup_spec import SetupWish
 from worker.errors import RouterBlocked
 from worker.inventory.alert_keys import AlertTarget
 from worker.settings import is_open_to_others

@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from contracts.values import Code, RouterName
-from worker.core.brake import BrakeLimits
-from worker.core.writes import UNMANAGEABLE
+from worker.core.entry.brake import BrakeLimits
+from worker.core.service.writes import UNMANAGEABLE
 from worker.errors import ConfigurationError
 from worker.inventory.alert_keys import AlertKeys
 from worker.inventory.config import (
@@ -195,7 +195,7 @@ _USUAL: Final = BrakeLimits()
 
 
 class _Brake(Table):
-    """`[brake]`; see `worker.core.brake.BrakeLimits`."""
+    """`[brake]`; see `worker.core.entry.brake.BrakeLimits`."""
 
     enabled: bool = True
     router_services: Annotated[int, Field(ge=0)] = _USUAL.router_services

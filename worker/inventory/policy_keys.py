@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from worker.core.normal import comma_list, duration, rate_limit, seconds
-from worker.core.policy import EntryMenu, ManagedField, RouterPolicy, SuspendMode
+from worker.core.policy.policy import EntryMenu, ManagedField, RouterPolicy, SuspendMode
+from worker.core.rows.normal import comma_list, duration, rate_limit, seconds
 
 _RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
 
@@ -48,7 +48,7 @@ class PlanKeys(Table):
 
 
 class PolicyKeys(Table):
-    """Keys of a router, or of `[defaults]`; see `worker.core.policy.RouterPolicy`."""
+    """Keys of a router, or of `[defaults]`; see `worker.core.policy.policy.RouterPolicy`."""
 
     dhcp_server: Text = "all"
     on_dynamic: Literal["remove", "wait"] = "remove"

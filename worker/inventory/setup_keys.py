@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from worker.core.setup_wish import DhcpWish, SetupWish
+from worker.core.policy.setup_spec import DhcpWish, SetupWish
 from worker.inventory.policy_keys import Table, Time
 
 
@@ -52,7 +52,7 @@ class OptionKeys(Table):
 
 
 class DhcpKeys(Table):
-    """`[[routers.NAME.setup.dhcp]]`; see `worker.core.setup_wish.DhcpWish`."""
+    """`[[routers.NAME.setup.dhcp]]`; see `worker.core.policy.setup_spec.DhcpWish`."""
 
     server: Name
     interface: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -91,7 +91,7 @@ class DhcpKeys(Table):
 
 
 class SetupKeys(Table):
-    """`[routers.NAME.setup]`; see `worker.core.setup_wish.SetupWish`."""
+    """`[routers.NAME.setup]`; see `worker.core.policy.setup_spec.SetupWish`."""
 
     manage_from: Annotated[list[Prefix], Field(min_length=1)]
     dhcp: list[DhcpKeys] = Field(default_factory=list)

@@ -8,8 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from worker.core.ownership import parse_tag
-from worker.core.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
+from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
+from worker.core.rows.ownership import parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Connection, Pace

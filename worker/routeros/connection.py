@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, NamedTuple
 
-from worker.core.circuit import RECOVERY_S
+from worker.core.policy.circuit import RECOVERY_S
 from worker.errors import RouterUnreachable
 from worker.routeros.answers import make_sure
 from worker.routeros.failures import FOREIGN, refused_read, verdict

@@ -7,8 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from worker.core.operations import Add, MakeStatic, Operation, Remove, Set
-from worker.core.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, ListedAddress, MenuPath, Row
+from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    OPTIONS,
+    DhcpOption,
+    Lease,
+    ListedAddress,
+    MenuPath,
+    Row,
+)
 from worker.ports import LeaseQuery, Term
 from worker.routeros.connection import Command
 from worker.routeros.menus import LEASE, MENUS, Menu

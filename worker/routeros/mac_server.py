@@ -9,10 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from worker.core import normal
-from worker.core.entry import ANY_SERVER
-from worker.core.operations import Add, Operation
-from worker.core.rows import LEASES, Lease
+from worker.core.entry.entry import ANY_SERVER
+from worker.core.rows.operations import Add, Operation
+from worker.core.rows.rows import LEASES, Lease, normal
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
 from worker.routeros.lease_entries import (

@@ -8,8 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
-from worker.core import normal
-from worker.core.rows import ADDRESS_LISTS, LEASES, OPTIONS, MenuPath
+from worker.core.rows.rows import ADDRESS_LISTS, LEASES, OPTIONS, MenuPath, normal
 
 Version = tuple[int, ...]
 

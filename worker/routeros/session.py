@@ -8,14 +8,14 @@ from functools import partial
 from time import monotonic
 from typing import Final, Literal, NamedTuple, TypeVar
 
-from worker.core.dhcp_setup import DhcpSetup
-from worker.core.normal import seconds
-from worker.core.observed import Observation, SeenRow
-from worker.core.operations import Operation
-from worker.core.policy import EntryMenu
-from worker.core.pools import Pools
-from worker.core.rows import Lease, MenuPath, Row
-from worker.core.verification import Probe
+from worker.core.diagnosis.verification import Probe
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.policy.policy import EntryMenu
+from worker.core.rows.normal import seconds
+from worker.core.rows.observed import Observation, SeenRow
+from worker.core.rows.operations import Operation
+from worker.core.rows.pools import Pools
+from worker.core.rows.rows import Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
@@ -23,12 +23,12 @@ from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.failures import no_mac_server, old_login, refusal, refused_login
 from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
+from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_entries
 from worker.routeros.menus import lacking
-from worker.routeros.observing import observed, observing_commands, watching_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
-from worker.routeros.pool_words import POOL_PRINTS, pools_of
-from worker.routeros.probing import probe_commands, probed
+from worker.routeros.ping import probe_commands, probed
+from worker.routeros.pools import POOL_PRINTS, pools_of
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport

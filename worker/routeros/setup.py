@@ -1,14 +1,14 @@
 """Reads what a router is set up with, and writes the steps of a set-up: one command at a time.
 
 Who calls it: `leasewire routers setup`. What is to be written is decided in
-`worker/core/router_setup.py`.
+`worker/core/policy/router_setup.py`.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from worker.core.router_setup import CERTIFICATE, MAC_SERVER, MENUS, Rows, Step
+from worker.core.policy.router_setup import CERTIFICATE, MAC_SERVER, MENUS, Rows, Step
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Connection, Pace, Reply

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Final
 
-from worker.core.dhcp_setup import DhcpSetup
-from worker.core.entry import is_host_address
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import is_host_address
 from worker.routeros.connection import Command, Reply
 
 SETUP_PRINTS: Final[tuple[Command, ...]] = (

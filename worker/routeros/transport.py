@@ -16,10 +16,10 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import Any, Final
 
+from worker.compute_gate import out_of_turn
 from worker.inventory import RouterConfig
 from worker.routeros.certificates import ends_ms
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
-from worker.turns import out_of_turn
 
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 

@@ -22,23 +22,17 @@ from celery.signals import worker_shutting_down
 
 from contracts import names
 from worker.convergence.bulk import Bulk
-from worker.convergence.converge import Converge, PassLimits
-from worker.convergence.endings import Patience
-from worker.convergence.slots import Slots
-from worker.core.circuit import BackOff
-from worker.desk.apprising import send
-from worker.desk.in_use import InUse
-from worker.desk.telling import Tell
-from worker.desk.watch import ROUND_S, Watch
+from worker.convergence.conclude import Patience
+from worker.convergence.concurrency import Slots
+from worker.convergence.router_pass import Converge, PassLimits
+from worker.core.policy.circuit import BackOff
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import Inventory, load_inventory
 from worker.log_setup import configure_logging, hide_secret
-from worker.routeros.looking import Onlooker
+from worker.routeros.parallel_read import Onlooker
 from worker.routeros.sessions import Sessions
 from worker.runtime.celery_app import guard_queues, make_app
-from worker.runtime.lookout import Lookout
-from worker.runtime.rounds import Rounds
 from worker.runtime.sweep import Sweep
 from worker.runtime.tasks import canary_sender, guarded, register, release_due, tell_unavailable
 from worker.runtime.waking import arriving
@@ -46,6 +40,12 @@ from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
+from worker.watching.alert_notifier import Tell
+from worker.watching.apprise_sender import send
+from worker.watching.device_online import InUse
+from worker.watching.maintenance import Lookout
+from worker.watching.periodic_thread import Rounds
+from worker.watching.unknown_devices import ROUND_S, Watch
 
 log = structlog.get_logger()
 

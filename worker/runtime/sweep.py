@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 import structlog
 
-from worker.core.texts import UnknownFormatError
+from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.runtime.tasks import tell_unavailable
-from worker.store.signs import Seen
+from worker.store.heartbeat import Seen
 from worker.store.store import Store
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from contracts import names
-from worker.convergence.converge import Converge
+from worker.convergence.router_pass import Converge
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.intake.accept import Accept
 

@@ -20,7 +20,7 @@ from redis import SSLConnection
 from redis.exceptions import ResponseError
 
 from contracts import names
-from worker.core.outcome import DeadLetter
+from worker.core.service.outcome import DeadLetter
 from worker.errors import LeasewireError
 from worker.store.connection import HOME_MADE
 from worker.store.keys import LETTERS_MOST, Keys

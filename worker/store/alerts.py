@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple, cast
 
 import redis
 
-from worker.core.alerts import KINDS, Alert, AlertKind, alert_name
-from worker.core.texts import printable
+from worker.core.alerting.alerts import KINDS, Alert, AlertKind, alert_name
+from worker.core.storage_format import printable
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, cast
 
 import redis
 
-from worker.core.history import line_to_json
-from worker.core.texts import known_part
+from worker.core.service.history import line_to_json
+from worker.core.storage_format import known_part
 from worker.store.keys import Keys
 from worker.store.records import new_stamp
 from worker.store.scripts import Scripts

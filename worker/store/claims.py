@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 
 import redis
 
-from worker.core.entry import Claim
+from worker.core.entry.entry import Claim
 from worker.store.keys import Keys
 from worker.store.records import Stored, new_stamp
 from worker.store.scripts import Scripts

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 import redis
 
-from worker.core.conflicts import Conflict
+from worker.core.service.conflicts import Conflict
 from worker.store.keys import Keys
 from worker.store.records import Records
 

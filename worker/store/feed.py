@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, cast
 
 import redis
 
-from worker.core.outcome import Outcome
+from worker.core.service.outcome import Outcome
 from worker.store.keys import STRANGERS, Keys, feed_name
 from worker.store.scripts import Scripts
 

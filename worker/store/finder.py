@@ -1,6 +1,6 @@
 """Finds services, events and dead letters by what they name: a MAC address, an address, an id.
 
-Who calls it: `worker/desk/inquiry.py`, for a person: what has no index is looked through.
+Who calls it: `worker/admin/diagnosis.py`, for a person: what has no index is looked through.
 """
 
 import json
@@ -12,8 +12,8 @@ import redis
 
 from contracts import names
 from contracts.values import Mac48
-from worker.core.facts import Journaled
-from worker.core.outcome import DeadLetter
+from worker.core.diagnosis.facts import Journaled
+from worker.core.service.outcome import DeadLetter
 from worker.store.claims import waiting_for
 from worker.store.keys import Keys
 from worker.store.views import key_pages

@@ -10,10 +10,10 @@ from zlib import crc32
 
 import redis
 
-from worker.core.pools import PoolUse
-from worker.core.texts import known_part
-from worker.store.fleet import Action
+from worker.core.rows.pools import PoolUse
+from worker.core.storage_format import known_part
 from worker.store.keys import Keys
+from worker.store.router_admin import Action
 from worker.store.scripts import Scripts
 
 KEPT_S: Final = 40 * 86_400

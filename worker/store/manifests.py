@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from worker.core.texts import known_part
+from worker.core.storage_format import known_part
 from worker.store.keys import Keys
 
 PATIENCE_MS: Final = 3_600_000

@@ -5,7 +5,7 @@ from typing import Final
 
 import redis
 
-from worker.core.outcome import FINAL, Outcome
+from worker.core.service.outcome import FINAL, Outcome
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys, periods
 from worker.store.records import ask_seen, services_of, words_of

@@ -11,13 +11,13 @@ from typing import Any, Final, cast
 import redis
 
 from contracts import names
-from worker.core.outcome import Outcome
+from worker.core.service.outcome import Outcome
 from worker.errors import LeasewireError
 from worker.store.keys import periods
+from worker.store.maintenance import TOMBSTONE_MS
 from worker.store.records import words_of
 from worker.store.scripts import Scripts
 from worker.store.store import Store
-from worker.store.upkeep import TOMBSTONE_MS
 
 _PAGE: Final = 500
 

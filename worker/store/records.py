@@ -12,12 +12,12 @@ from pydantic_core import to_json
 from redis.client import Pipeline
 
 from contracts import names
-from worker.core.brake import BrakeLimits, Cut
-from worker.core.entry import Claim
-from worker.core.outcome import DeadLetter, Outcome
-from worker.core.record import ServiceRecord
-from worker.core.record_text import record_from_json, record_to_json
-from worker.core.texts import UnknownFormatError, in_a_line
+from worker.core.entry.brake import BrakeLimits, Cut
+from worker.core.entry.entry import Claim
+from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_format import record_from_json, record_to_json
+from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.store.connection import redis_now_ms
 from worker.store.keys import STRANGERS, Keys, feed_name, periods
 from worker.store.scripts import Scripts

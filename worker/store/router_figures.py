@@ -9,12 +9,12 @@ from typing import Any, Final, NamedTuple, cast
 
 import redis
 
-from worker.core.circuit import NEW, RouterState
-from worker.core.vitals import RouterVitals
-from worker.store.fleet import BULK, Fleet
+from worker.core.alerting.health_figures import RouterVitals
+from worker.core.policy.circuit import NEW, RouterState
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
-from worker.store.troubles import MISFITS, SETUP
+from worker.store.router_admin import BULK, Fleet
+from worker.store.router_memory import MISFITS, SETUP
 from worker.store.views import (
     PRIORITIES,
     ask_due_counts,

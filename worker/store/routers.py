@@ -10,16 +10,12 @@ import redis
 from pydantic_core import to_json
 
 from contracts import names
-from worker.core.applied_policy import AppliedPolicy
-from worker.core.circuit import RouterState
-from worker.core.entry import Claim
-from worker.core.record_text import record_to_json
-from worker.core.rows import Identity
-from worker.store.fleet import SURVEY_GOOD_MS
-from worker.store.keys import Keys
-from worker.store.records import decode_stored, new_generation, new_stamp, word_order
-from worker.store.scripts import Scripts
-from worker.store.taken import (
+from worker.core.entry.entry import Claim
+from worker.core.policy.applied_policy import AppliedPolicy
+from worker.core.policy.circuit import RouterState
+from worker.core.rows.rows import Identity
+from worker.core.service.record_format import record_to_json
+from worker.store.batches import (
     BULK_ALONE,
     MOST_BULK,
     Acquired,
@@ -31,7 +27,11 @@ from worker.store.taken import (
     marks_of,
     sent_of,
 )
-from worker.store.troubles import known_of
+from worker.store.keys import Keys
+from worker.store.records import decode_stored, new_generation, new_stamp, word_order
+from worker.store.router_admin import SURVEY_GOOD_MS
+from worker.store.router_memory import known_of
+from worker.store.scripts import Scripts
 
 SWEEP_EVERY_MS = 900
 SWEEP_ROUTERS = 200

@@ -8,30 +8,30 @@ import redis
 
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
+from worker.store.awaiting_device import Unseen
 from worker.store.brake import Brake
 from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
 from worker.store.clock import Clock
 from worker.store.conflicts import Conflicts
 from worker.store.connection import StoreClient, store_errors
+from worker.store.dead_letters import Letters
 from worker.store.feed import Feed
-from worker.store.fleet import Fleet
 from worker.store.full_reads import FullReads
+from worker.store.heartbeat import Signs
 from worker.store.journal import Journal
 from worker.store.keys import Keys
-from worker.store.letters import Letters
 from worker.store.lua_keys import kinds_of_keys
+from worker.store.maintenance import Upkeep
 from worker.store.manifests import Manifests
+from worker.store.notifications import Telling
 from worker.store.records import Records
+from worker.store.router_admin import Fleet
+from worker.store.router_memory import Troubles
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts
-from worker.store.signs import Signs
 from worker.store.sources import Sources
-from worker.store.telling import Telling
-from worker.store.troubles import Troubles
-from worker.store.unseen import Unseen
-from worker.store.upkeep import Upkeep
 from worker.store.views import Views
 
 _ANSWER_S: Final = 5.0

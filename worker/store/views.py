@@ -8,12 +8,11 @@ import redis
 from redis.client import Pipeline
 
 from contracts import names
-from worker.core.circuit import RouterState
-from worker.core.history import line_from_json
-from worker.core.outcome import DeadLetter, Outcome
-from worker.core.texts import known_part
+from worker.core.policy.circuit import RouterState
+from worker.core.service.history import line_from_json
+from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.storage_format import known_part
 from worker.store.connection import redis_now_ms
-from worker.store.fleet import Held
 from worker.store.keys import Keys
 from worker.store.outcomes import latest_words
 from worker.store.records import (
@@ -22,6 +21,7 @@ from worker.store.records import (
     unreadable_left_out,
     words_of,
 )
+from worker.store.router_admin import Held
 
 _PAGE = 500
 _SPAN: Final = 10**13

@@ -1,0 +1,114 @@
+"""Runs the application on a socket, in a thread: whoever starts it keeps its own signals.
+
+Who calls it: `leasewire gateway`, `leasewire up --gateway`, tests.
+"""
+
+import socket
+import threading
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.api.connections import Connection, allow_open_files
+from gateway.api.new_connections import BACKLOG, Arrivals
+
+log = structlog.get_logger("gateway")
+
+STOP_S: Final = 20
+"""Requests under way may end when it is asked to stop; longer than one waits for Redis."""
+_START_S: Final = 30.0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, to which connections come by `Arrivals`."""
+
+    _arrivals: Sequence[Arrivals] = ()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen."""
+        await super().startup(sockets=[])
+        make = partial(
+            Connection,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self._arrivals = [Arrivals(each, make) for each in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let nobody in any more, and end."""
+        for each in self._arrivals:
+            each.close()
+        await super().shutdown(sockets)
+
+
+class GatewayServer:
+    """Listens from construction, answers inside of `with`.
+
+    Args:
+        app: the application.
+        host: address to listen on.
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+
+    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        allow_open_files()
+        self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        # Connections take it over. Else the body of an answer waits 40 ms for the caller's system
+        # to acknowledge its head; asyncio sees to it only where a socket says that it is TCP.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        config = uvicorn.Config(
+            app,
+            log_config=None,  # one pipeline for all logs, ours
+            access_log=False,
+            server_header=False,
+            ws="none",
+            http=Connection,
+            loop="asyncio",
+            timeout_graceful_shutdown=STOP_S,
+        )
+        self._server = _Server(config)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it is, such as `http://127.0.0.1:8080`."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it still answers."""
+        return not self._ended.is_set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.should_exit = True
+        self._thread.join(STOP_S + _START_S)
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        except BaseException:  # SystemExit too: nobody else would hear of it in a thread
+            log.exception("gateway.failed")
+        finally:
+            self._ended.set()

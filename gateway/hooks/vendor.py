@@ -1,0 +1,100 @@
+"""Reads a vendor's API: one JSON document, in bounded time and size, or why not.
+
+Who calls it: the reader. TLS is verified, redirects are not followed: the key goes nowhere else.
+"""
+
+import json
+import time
+from typing import Any, Final
+
+import httpx
+
+from gateway.hooks.config import Hook
+from gateway.hooks.tables import Api, Generic, Splynx
+from producers.authorities import trusting
+
+MOST_BYTES: Final = 4 * 1024 * 1024
+_REFUSED: Final = frozenset({401, 403})
+_NOT_FOUND: Final = frozenset({404, 410})
+_OK: Final = 200
+
+
+class VendorFailed(Exception):  # noqa: N818 - says what happened
+    """The vendor's API did not give what was asked for; ask again later.
+
+    Attributes:
+        words: what happened.
+        refused: it does not let us in: a person must act.
+    """
+
+    def __init__(self, words: str, *, refused: bool = False) -> None:
+        self.words = words
+        self.refused = refused
+        super().__init__(words)
+
+
+class NotThere(Exception):  # noqa: N818 - says what it is
+    """The vendor's API has nothing under this address."""
+
+
+class VendorApi:
+    """One hook's API.
+
+    Args:
+        hook: of an adapter that reads.
+    """
+
+    def __init__(self, hook: Hook) -> None:
+        settings = hook.settings
+        if isinstance(settings, Generic) or hook.api_secret is None:
+            raise TypeError(f"{hook.name} reads nothing")
+        self._api: Api = settings.api
+        secret = hook.api_secret.get_secret_value()
+        signed_in: dict[str, Any] = {"headers": {"X-Auth-App-Key": secret}}
+        if isinstance(settings, Splynx):
+            signed_in = {"auth": (self._api.key, secret)}
+        ca_file = self._api.ca_file
+        self._client = httpx.Client(
+            base_url=self._api.url.rstrip("/") + "/",
+            timeout=self._api.timeout_s,
+            follow_redirects=False,
+            trust_env=False,
+            verify=trusting(hook.folder / ca_file if ca_file else None),
+            **signed_in,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Read one document.
+
+        Raises:
+            NotThere: the API says that there is none.
+            VendorFailed: anything else went wrong.
+        """
+        try:
+            body = self._read(path)
+            return json.loads(body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise VendorFailed(f"cannot be reached ({type(error).__name__})") from error
+        except (ValueError, RecursionError) as error:
+            raise VendorFailed("answers something that is no JSON") from error
+
+    def _read(self, path: str) -> bytes:
+        # httpx limits the wait for each piece; a whole answer has a limit too.
+        deadline = time.monotonic() + 2 * self._api.timeout_s
+        with self._client.stream("GET", path) as answer:
+            if answer.status_code in _NOT_FOUND:
+                raise NotThere
+            if answer.status_code != _OK:
+                raise VendorFailed(
+                    f"answers {answer.status_code}", refused=answer.status_code in _REFUSED
+                )
+            body = bytearray()
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > MOST_BYTES or time.monotonic() > deadline:
+                    raise VendorFailed("answers too much or too slowly")
+        return bytes(body)

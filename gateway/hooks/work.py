@@ -1,0 +1,312 @@
+"""What one webhook, and one service that is to be read again, come to. No threads here.
+
+Who calls it: `reader.py`. Everything may happen twice: a process may die between any two lines.
+"""
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl
+
+import structlog
+from redis.exceptions import RedisError
+
+from contracts import Problem
+from gateway.hooks import generic, splynx, uisp
+from gateway.hooks.config import Hook
+from gateway.hooks.inbox import Inbox, Posted, Reading
+from gateway.hooks.tables import Generic, Splynx, Uisp
+from gateway.hooks.vendor import NotThere, VendorApi, VendorFailed
+from gateway.hooks.verdicts import (
+    Ignored,
+    Incomplete,
+    ReadBack,
+    Reread,
+    RereadAll,
+    Say,
+    State,
+    Verdict,
+)
+from producers.errors import BatchViolation, PublishFailed
+from producers.fields import NotAnEvent, event_of, field_at
+from producers.publisher import Publisher
+
+log = structlog.get_logger("hooks")
+
+INCOMPLETE: Final = "mapping-incomplete"
+MOST_LOOKS: Final = 4
+"""Of something that the vendor says it has not: it may not have committed yet."""
+MOST_BUGS: Final = 5
+_FIRST_MS: Final = 1_000
+_CAP_MS: Final = 300_000
+_REFUSED_MS: Final = 60_000
+
+_MOST_FIELDS: Final = 2_000
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Letters(Protocol):
+    """Keeps what could not become an event; `leasewire/host/serve.py` has the store."""
+
+    def bury(self, letter_id: str, reason: str, detail: str, service_id: str, body: str) -> None:
+        """Keep a dead letter; one of the same id is replaced."""
+
+    def mended(self, letter_id: str) -> None:
+        """What a dead letter was about went well meanwhile; it goes, if there is one."""
+
+
+class Work:
+    """Works off webhooks and re-reads.
+
+    Args:
+        hooks: by name.
+        inbox: where they are kept.
+        apis: of the hooks that read.
+        publisher: of events; of this work alone.
+        letters: for what cannot become an event.
+        clock: gives the time, aware.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it stands on
+        self,
+        *,
+        hooks: Mapping[str, Hook],
+        inbox: Inbox,
+        apis: Mapping[str, VendorApi],
+        publisher: Publisher,
+        letters: Letters,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._hooks = hooks
+        self._inbox = inbox
+        self._apis = apis
+        self._publisher = publisher
+        self._letters = letters
+        self._clock = clock
+
+    def webhook(self, posted: Posted) -> None:
+        """Deal with one webhook."""
+        hook = self._hooks.get(posted.hook)
+        if hook is None:
+            self._bury(posted, INCOMPLETE, f"hooks.{posted.hook}: is not in hooks.toml any more")
+            return
+        try:
+            self._follow(hook, posted, self._verdict(hook, posted))
+        except Incomplete as error:
+            self._bury(posted, INCOMPLETE, error.missing, error.service_id)
+        except NotThere:
+            if posted.attempts < MOST_LOOKS:
+                self._inbox.later(posted, _wait_ms(posted.attempts))
+            else:
+                words = "the vendor has no webhook event of this uuid: somebody else sent it?"
+                self._bury(posted, "not-confirmed", words)
+        except (VendorFailed, PublishFailed) as error:
+            log.warning("hook.delayed", hook=posted.hook, reason=str(error))
+            self._inbox.later(posted, _wait_of(error, posted.attempts))
+        except RedisError:
+            raise  # it comes back by itself
+        except Exception as error:
+            log.exception("hook.failed", hook=posted.hook)
+            if posted.attempts < MOST_BUGS:
+                self._inbox.later(posted, _wait_ms(posted.attempts))
+            else:
+                self._bury(posted, "poison", f"cannot be worked on: {type(error).__name__}")
+
+    def reread(self, reading: Reading) -> None:
+        """Read one service at the vendor, and say what it is now."""
+        hook, api = self._hooks.get(reading.hook), self._apis.get(reading.hook)
+        if hook is None or api is None:
+            words = f"hooks.{reading.hook}: is not in hooks.toml any more"
+            self._give_up(reading, INCOMPLETE, words)
+            return
+        try:
+            self._read_and_say(hook, api, reading)
+        except Incomplete as error:
+            self._give_up(reading, INCOMPLETE, error.missing, error.service_id)
+        except NotThere:
+            if reading.attempts < MOST_LOOKS:
+                self._later(reading, "is not there", _wait_ms(reading.attempts))
+            else:
+                self._give_up(reading, "not-at-vendor", "the vendor has no such service")
+        except (VendorFailed, PublishFailed) as error:
+            self._later_of(reading, error)
+        except RedisError:
+            raise  # it comes back by itself
+        except Exception as error:
+            log.exception("hook.failed", hook=reading.hook)
+            if reading.attempts < MOST_BUGS:
+                self._later(reading, type(error).__name__, _wait_ms(reading.attempts))
+            else:
+                self._give_up(reading, "poison", f"cannot be worked on: {type(error).__name__}")
+
+    def _read_and_say(self, hook: Hook, api: VendorApi, reading: Reading) -> None:
+        state = self._state(hook, api, reading)
+        if not self._inbox.is_ours(reading):
+            return  # ours took so long that somebody else reads; what they find has a later ticket
+        if isinstance(state, Say):
+            self._say(hook, reading, state)
+        if self._inbox.finish(reading):
+            self._letters.mended(_letter_of(reading))
+        log.info("hook.read", hook=hook.name, service=reading.ref, ticket=reading.ticket)
+
+    def _verdict(self, hook: Hook, posted: Posted) -> Verdict:
+        body = body_of(posted)
+        match hook.settings:
+            case Splynx():
+                return splynx.read_hook(body, posted.id, hook.settings)
+            case Generic():
+                return generic.read_hook(body, posted.id, hook.settings)
+            case Uisp():
+                return self._confirmed(hook, uisp.read_hook(body))
+
+    def _confirmed(self, hook: Hook, verdict: Verdict) -> Verdict:
+        if not isinstance(verdict, ReadBack):
+            return verdict
+        event = self._apis[hook.name].get(f"webhook-events/{verdict.vendor_id}")
+        return uisp.read_confirmed(_object(event), verdict.vendor_id)
+
+    def _follow(self, hook: Hook, posted: Posted, verdict: Verdict) -> None:
+        match verdict:
+            case Ignored():
+                log.info("hook.ignored", hook=hook.name, reason=verdict.reason)
+                self._inbox.done(posted)
+            case Reread():
+                self._want(hook, posted, [(verdict.ref, verdict.vendor_id, verdict.gone)])
+            case RereadAll():
+                found = self._apis[hook.name].get(f"clients/services?clientId={verdict.customer}")
+                services = found if isinstance(found, list) else []
+                refs = [str(each["id"]) for each in services if isinstance(each, dict)]
+                self._want(hook, posted, [(ref, verdict.vendor_id, False) for ref in refs])
+            case Say():
+                envelope = {"source": hook.settings.source, **verdict.envelope}
+                self._publish(verdict, envelope)
+                self._inbox.done(posted)
+            case ReadBack():
+                raise TypeError("is read back by now")
+
+    def _want(self, hook: Hook, posted: Posted, wanted: Sequence[tuple[str, str, bool]]) -> None:
+        self._inbox.want(posted.id, hook.name, wanted, round(hook.settings.coalesce_s * 1000))
+
+    def _state(self, hook: Hook, api: VendorApi, reading: Reading) -> State:
+        try:
+            match hook.settings:
+                case Uisp():
+                    service = _object(api.get(f"clients/services/{reading.ref}"))
+                    return uisp.read_service(service, hook.settings)
+                case Splynx():
+                    customer, _, ref = reading.ref.partition("/")
+                    path = f"admin/customers/customer/{customer}/internet-services--{ref}"
+                    return splynx.read_service(_object(api.get(path)), hook.settings)
+                case Generic():
+                    raise TypeError("reads nothing")
+        except NotThere:
+            if not reading.gone:
+                raise
+            ref = reading.ref.rpartition("/")[2]
+            service_id = f"{hook.settings.service_prefix}{ref}"
+            return Say({"event": "cancelled", "service_id": service_id}, {})
+
+    def _say(self, hook: Hook, reading: Reading, state: Say) -> None:
+        # A webhook that comes twice reads newer state, which must not come under an old id.
+        envelope = {
+            "id": f"{reading.vendor_id}:{reading.ticket}:{reading.ref.replace('/', '-')}",
+            "source": hook.settings.source,
+            "time": self._clock().isoformat(),
+        }
+        revision = Say({**state.fields, "revision": reading.ticket}, {})
+        self._publish(revision, envelope)
+
+    def _publish(self, said: Say, envelope: Mapping[str, str]) -> None:
+        service_id = str(said.fields.get("service_id", ""))
+        try:
+            self._publisher.publish([{**envelope, **event_of(said.fields)}])
+        except NotAnEvent as error:
+            raise Incomplete(str(error), service_id) from None
+        except BatchViolation as violation:
+            words = "; ".join(_words(problem) for _, problem in violation.problems)
+            raise Incomplete(words, service_id) from None
+
+    def _bury(self, posted: Posted, reason: str, detail: str, service_id: str = "") -> None:
+        body = json.dumps(posted._replace(attempts=0)._asdict())
+        self._letters.bury(f"hook-{posted.id}", reason, detail, service_id, body)
+        log.warning("hook.dead_lettered", hook=posted.hook, reason=reason, detail=detail)
+        self._inbox.done(posted)
+
+    def _give_up(self, reading: Reading, reason: str, detail: str, service_id: str = "") -> None:
+        body = json.dumps({"hook": reading.hook, "reread": reading.ref})
+        self._letters.bury(_letter_of(reading), reason, detail, service_id, body)
+        log.warning("hook.dead_lettered", hook=reading.hook, reason=reason, detail=detail)
+        self._inbox.finish(reading)
+
+    def _later_of(self, reading: Reading, error: VendorFailed | PublishFailed) -> None:
+        if isinstance(error, VendorFailed) and error.refused:
+            log.error(
+                "hook.vendor_refuses_us", hook=reading.hook, advice="mend the key in hooks.toml"
+            )
+        self._later(reading, str(error), _wait_of(error, reading.attempts))
+
+    def _later(self, reading: Reading, why: str, wait_ms: int) -> None:
+        log.warning("hook.delayed", hook=reading.hook, service=reading.ref, reason=why)
+        self._inbox.finish(reading, retry_ms=wait_ms, why=why)
+
+
+def _letter_of(reading: Reading) -> str:
+    return f"hook-{reading.hook}-{reading.ref.replace('/', '-')}"
+
+
+def body_of(posted: Posted) -> dict[str, Any]:
+    """The JSON object of a body; a form becomes one.
+
+    Raises:
+        Incomplete: it is none.
+    """
+    if posted.content_type == _FORM:
+        return _of_form(posted.body)
+    try:
+        body = json.loads(posted.body)
+    except (ValueError, RecursionError):
+        raise Incomplete("the body is no JSON") from None
+    if not isinstance(body, dict):
+        raise Incomplete("the body is no JSON object")
+    return body
+
+
+def _of_form(text: str) -> dict[str, Any]:
+    """`a[b][c]=1` as PHP's forms mean it."""
+    found: dict[str, Any] = {}
+    try:
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Incomplete(f"the form has more than {_MOST_FIELDS} fields") from None
+    for name, value in fields:
+        *steps, last = [part.rstrip("]") for part in name.split("[")]
+        at = found
+        for step in steps:
+            at = at.setdefault(step, {})
+            if not isinstance(at, dict):
+                raise Incomplete(f"the form has {step} twice, as a value and as a table")
+        at[last] = value
+    return found
+
+
+def _object(document: object) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise VendorFailed("answers something that is no JSON object")
+    return document
+
+
+def _words(problem: Problem) -> str:
+    return f"{field_at(problem.pointer) or problem.pointer} {problem.message}"
+
+
+def _wait_of(error: Exception, attempts: int) -> int:
+    refused = isinstance(error, VendorFailed) and error.refused
+    return _REFUSED_MS if refused else _wait_ms(attempts)
+
+
+def _wait_ms(attempts: int) -> int:
+    """Full jitter: many services that fail together do not come back together."""
+    most = min(_CAP_MS, _FIRST_MS * 2 ** min(attempts, 16))
+    return random.randint(most // 2, most)  # noqa: S311 - spreads attempts, keeps no secret

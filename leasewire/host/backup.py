@@ -1,0 +1,135 @@
+"""`leasewire backup` and `restore`: all state of an installation in one file."""
+
+from contextlib import closing, nullcontext
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leasewire.actor import ActorOption, actor_of
+from leasewire.context import Context, InventoryOption
+from leasewire.host.backup_file import BackupError, Head, check, entries, write
+from leasewire.host.embedded import EmbeddedServer
+from leasewire.host.up import only_one, running
+from leasewire.printing import utc_time
+from leasewire.progress import progress_bar
+from leasewire.sources.standard_input import as_file
+from worker.store.backup import UNDER_WAY, copy, put_back
+
+
+def backup_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup; - is standard output.")],
+    *,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file, once the new one is whole.")
+    ] = False,
+) -> None:
+    """Write all state in Redis into one file, as of one moment, while everybody works.
+
+    Writes pause for some milliseconds at the end. The file holds customers' data: keep it as safe
+    as Redis itself. Ctrl-C leaves no file behind.
+
+    Examples: leasewire backup /var/backups/leasewire-monday.gz --overwrite; docker compose exec -T
+    worker leasewire backup - > monday.gz
+    """
+    to_output = str(file) == "-"
+    if file.exists() and not overwrite and not to_output:
+        raise BackupError(f"{file} exists: name another, or say --overwrite")
+    context = Context()
+    store = context.store
+    installation = store.client.get(store.keys.installation)
+    keys = int(store.client.dbsize())
+    if installation is None:
+        raise BackupError("this Redis holds no installation: there is nothing to back up")
+    if installation == UNDER_WAY:
+        raise BackupError("a restore did not come to its end here: run it again with --replace")
+    head = Head(str(installation), store.records.now_ms(), _version())
+    with (
+        progress_bar("keys", keys, keep=True) as advance,
+        closing(context.any_bytes_client()) as plain,
+    ):
+        count = write(file, head, copy(plain, store.keys, advance))
+    size = "" if to_output else f", {file.stat().st_size / 1e6:.1f} MB"
+    typer.echo(f"{file}: {count} entries of {head.installation}{size}.", err=to_output)
+
+
+def restore_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup; - is standard input.")],
+    *,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Also where Redis holds services: they are forgotten."),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory of a `leasewire up` that does not run: into its Valkey.",
+            show_default=False,
+        ),
+    ] = None,
+    actor: ActorOption = None,
+    inventory: InventoryOption = None,
+) -> None:
+    """Put a backup in place of what is in Redis, and hold all routers.
+
+    What was said after the backup is not in it, and routers may have newer rows. So nothing is
+    written to a router until you release it: first let the BSS say what it wants (publish a
+    snapshot of every service), then look at `leasewire plan`. Events that wait in the journal are
+    kept. No worker may run meanwhile.
+
+    Examples: leasewire restore /var/backups/leasewire-monday.gz --data leasewire-data; docker
+    compose run --rm -T worker restore - < monday.gz
+    """
+    server = None if data is None else EmbeddedServer(data)
+    with as_file(file, "stdin.gz") as given:
+        with progress_bar("lines read", None, keep=True) as advance:
+            head = check(given, lambda: advance(1))
+        with (
+            nullcontext() if data is None else only_one(data),
+            nullcontext() if server is None else running(server),
+        ):
+            context = Context(inventory, redis_url=server.url if server else None)
+            routers = _restore(context, given, head, replace=replace, actor=actor_of(actor))
+    typer.echo(
+        f"Restored {head.entries} entries as of {utc_time(head.at_ms)}. Held until you release "
+        f"them: {', '.join(routers) or 'no router'}.\n"
+        "Next: start the workers, publish a snapshot of every service, look at `leasewire plan`, "
+        "and for rows of services that came after the backup at `leasewire orphans list NAME`; "
+        "then `leasewire routers release NAME`."
+    )
+
+
+def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: str) -> list[str]:
+    store, installation = context.store, context.inventory.installation
+    if installation != head.installation:
+        raise BackupError(
+            f"{file} is of installation {head.installation!r}, the inventory of {installation!r}: "
+            "take the inventory, or the backup, that belongs to the other"
+        )
+    if alive := store.views.workers():
+        raise BackupError(f"workers are alive ({', '.join(alive)}): stop them, and wait 15 s")
+    if not replace and next(iter(store.views.services()), None) is not None:
+        raise BackupError("this Redis holds services: --replace forgets them for those of the file")
+    reason = f"restored from a backup of {utc_time(head.at_ms)}"
+    with (
+        progress_bar("entries", head.entries, keep=True) as advance,
+        closing(context.any_bytes_client()) as plain,
+        put_back(plain, store.keys) as put,
+    ):
+        put(entries(file), advance)
+        store.alerts.restored()
+        named = {name for each in store.views.services() for name in each.record.placements}
+        routers = sorted(named | context.inventory.routers.keys())
+        for router in routers:
+            services = [each.record.service_id for each in store.views.router_services(router)]
+            store.fleet.look_again(router, services, "restore", reason, actor)
+            store.fleet.hold(router, reason, actor)
+    return routers
+
+
+def _version() -> str:
+    try:
+        return version("leasewire")
+    except PackageNotFoundError:  # from a checkout
+        return "unknown"

@@ -1,0 +1,160 @@
+"""The parts that the demo plays with, all real: a simulated router, Valkey, worker processes.
+
+Who calls it: `leasewire/host/demo.py`. All that it leaves is one directory.
+"""
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from leasewire.context import Context
+from leasewire.host.embedded import EmbeddedServer
+from producers.publisher import Publisher
+from simulator.control import ControlClient
+from worker.settings import PREFIX, environment
+from worker.store.store import Store
+
+ROUTER: Final = "tower-7"
+SOURCE: Final = "urn:isp:bss:demo"
+
+_STOP_S: Final = 60.0
+_INVENTORY: Final = """\
+[installation]
+id = "demo"
+
+[routers.{router}]
+host = "{host}"
+port = {port}
+password_file = "password"
+fingerprint = "{fingerprint}"
+expect_identity = "{router}"
+dhcp_server = "dhcp-vlan-32"
+
+[sources."{source}"]
+order = "revisions"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What runs while the demo does.
+
+    Attributes:
+        router: the simulated router's control: its rows, its counters, its power switch.
+        publisher: as a BSS would use it.
+        store: to look up outcomes.
+        environ: of the processes; `leasewire` started with it finds the same parts.
+    """
+
+    router: ControlClient
+    publisher: Publisher
+    store: Store
+    environ: Mapping[str, str]
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Stage]:
+    """Set everything up, and take it down in order whatever happens.
+
+    Args:
+        directory: empty; its path is short, as Unix sockets need.
+
+    Raises:
+        RuntimeError: a process did not start.
+    """
+    with ExitStack() as parts:
+        about = parts.enter_context(_simulator(directory))
+        inventory = directory / "routers.toml"
+        inventory.write_text(
+            _INVENTORY.format(
+                router=ROUTER,
+                source=SOURCE,
+                host=about["host"],
+                port=about["api_ssl_port"],
+                fingerprint=about["fingerprint_sha256"],
+            ),
+            encoding="utf-8",
+        )
+        server = EmbeddedServer(directory / "data")
+        # Only what the demo says: settings of the shell are for the real thing.
+        environ = {k: v for k, v in environment().items() if not k.startswith(PREFIX)}
+        environ |= {
+            f"{PREFIX}INVENTORY": str(inventory),
+            f"{PREFIX}REDIS_URL": server.url,
+            f"{PREFIX}LOG_FORMAT": "json",
+            # By default a router that stays away is tried less and less often, up to 5 minutes.
+            f"{PREFIX}BACKOFF_FIRST_S": "0.5",
+            f"{PREFIX}BACKOFF_CAP_S": "0.5",
+        }
+        parts.enter_context(_up(directory, server, environ))
+        context = Context(inventory, server.url)
+        yield Stage(
+            router=parts.enter_context(ControlClient(str(directory / "router.sock"))),
+            publisher=parts.enter_context(context.publisher()),
+            store=context.store,
+            environ=environ,
+        )
+
+
+@contextmanager
+def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
+    """A router in a process of its own; gives where it listens."""
+    password = directory / "password"
+    password.touch(mode=0o600)
+    password.write_text(secrets.token_urlsafe(16), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "simulator", "--json", "--seed-guide"]
+    command += ["--identity", ROUTER]
+    command += ["--password-file", str(password), "--control", str(directory / "router.sock")]
+    with (
+        (directory / "simulator.log").open("wb") as log,
+        _ended(
+            subprocess.Popen(  # noqa: S603 - our own module
+                command, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        ) as process,
+    ):
+        line = process.stdout.readline() if process.stdout else b""
+        if not line:
+            raise RuntimeError("the simulated router did not start")
+        about: dict[str, Any] = json.loads(line)["routers"][0]
+        yield about
+
+
+@contextmanager
+def _up(directory: Path, server: EmbeddedServer, environ: Mapping[str, str]) -> Iterator[None]:
+    """`leasewire up`, with its log in a file."""
+    command = [sys.executable, "-P", "-m", "leasewire", "up", "--data", str(server.directory)]
+    with (
+        (directory / "leasewire.log").open("wb") as log,
+        _ended(
+            subprocess.Popen(  # noqa: S603 - our own module
+                command, env=environ, stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            )
+        ) as process,
+    ):
+        # It says so when Valkey answers.
+        if not (process.stdout and process.stdout.readline()):
+            raise RuntimeError("`leasewire up` did not start")
+        yield
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process with the block: asked first, then at once."""
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout:
+            process.stdout.close()

@@ -1,0 +1,244 @@
+"""Joins the gateway to the store: what it may read and do there. The one place that knows both.
+
+Who calls it: `leasewire gateway`, `leasewire up --gateway`; it needs what the extra `gateway`
+installs, so that others import it only when they run one.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from contracts.names import BULK_DEPTH
+from gateway.api.app import make_app
+from gateway.api.limits import Depth
+from gateway.api.ports import CursorTooOld, Document, OutcomePage, ReadFailed, ServiceFilter
+from gateway.api.server import GatewayServer
+from leasewire.context import Context
+from leasewire.services.dead_letter_actions import replay_letter
+from leasewire.services.dead_letters import document_of as letter_document
+from leasewire.services.events import document_of as event_document
+from leasewire.services.events import find
+from leasewire.services.follow import lines_of
+from leasewire.services.services import Listing, brake
+from leasewire.services.services import document_of as service_document
+from leasewire.sources.hooks import hooks_of, reading
+from leasewire.sources.outcomes import event_of
+from producers.errors import PublishFailed
+from producers.publisher import Publisher
+from worker.admin import brake_list
+from worker.admin.brake_list import Decided
+from worker.core.service.outcome import FINAL
+from worker.core.service.record import ServiceRecord
+from worker.errors import ConfigurationError, StoreUnavailable
+from worker.store.connection import connect
+from worker.store.feed import CursorTooOldError
+
+_PATIENCE_S: Final = 5.0
+"""As long Redis may take to answer a look: callers wait, and are told to come again."""
+_STEPS_A_PAGE: Final = 20
+"""What a page may cost Redis: with 500 keys each some 10 ms."""
+
+
+@contextmanager
+def serving(
+    context: Context, host: str, port: int, depth_limit: int, bulk_limit: int = BULK_DEPTH
+) -> Iterator[GatewayServer]:
+    """Run a gateway while the block runs.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on, or Redis does not keep what it gets.
+        StoreUnavailable: Redis cannot be reached, or refuses us.
+    """
+    settings, store = context.settings, context.store
+    store.check_server()
+    store.check_kinds(context.inventory.routers, context.inventory.sources)
+    with ExitStack() as stack:
+        publisher = stack.enter_context(context.publisher())
+        client = stack.enter_context(
+            connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_PATIENCE_S)
+        )
+        Depth(client, settings.key_prefix).look()
+        redis = client.plain
+        hooks = hooks_of(context)
+        app = make_app(
+            redis=redis,
+            prefix=settings.key_prefix,
+            publisher=publisher,
+            records=StoreRecords(context, publisher),
+            overriding=lambda: {
+                name
+                for name, each in context.inventory.sources.items()
+                if "override" in each.scopes
+            },
+            clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
+            depth_limit=depth_limit,
+            bulk_limit=bulk_limit,
+            hooks=hooks,
+        )
+        try:
+            server = GatewayServer(app, host, port)
+        except OSError as error:
+            raise ConfigurationError([f"{host} port {port}: {error.strerror}"]) from error
+        with server, reading(context, redis, hooks):
+            yield server
+
+
+class StoreRecords:
+    """The gateway's `Records` over the store.
+
+    Args:
+        context: has the store.
+        publisher: replays dead letters.
+    """
+
+    def __init__(self, context: Context, publisher: Publisher) -> None:
+        self._context = context
+        self._store = context.store
+        self._publisher = publisher
+
+    def known(self, event_keys: Sequence[str]) -> Mapping[str, str]:
+        """See `Records`."""
+        records = self._store.records
+        with _read_errors():
+            return records.seen(event_keys, records.now_ms())
+
+    def final(self, event_keys: Sequence[str]) -> Mapping[str, Document]:
+        """See `Records`.
+
+        An outcome of an event that is in the journal still is of an earlier one of its id; only
+        what is read after the journal was looked at counts.
+        """
+        views = self._store.views
+        with _read_errors():
+            keys = [each.key for each in views.outcomes(event_keys) if each.state in FINAL]
+            journaled = views.journaled(keys)
+            outcomes = views.outcomes([key for key in keys if key not in journaled])
+        return {each.key: event_document(each) for each in outcomes if each.state in FINAL}
+
+    def event(self, event_id: str, sources: Sequence[str]) -> Document | None:
+        """See `Records`."""
+        with _read_errors():
+            found = find(self._store, event_id, sources)
+        return found[0] if found else None
+
+    def services(
+        self, wanted: ServiceFilter, cursor: int, most: int
+    ) -> tuple[Sequence[Document], int]:
+        """See `Records`."""
+        found: dict[str, Document] = {}
+        with _read_errors():
+            for _ in range(_STEPS_A_PAGE):
+                stored, cursor = self._store.views.services_from(cursor, most, wanted.router)
+                records = [each.record for each in stored if _is_wanted(each.record, wanted)]
+                found |= {
+                    line["service"]: line
+                    for line in self._lines(records)
+                    if wanted.sync in (None, line.get("sync"))
+                }
+                if not cursor or len(found) >= most:
+                    break
+        return list(found.values()), cursor
+
+    def _lines(self, records: Sequence[ServiceRecord]) -> Iterator[Document]:
+        if records:
+            listing = Listing(self._store, records)
+            yield from (listing.document_of(each) | {"owner": each.owner} for each in records)
+
+    def service(self, service_id: str) -> Document | None:
+        """See `Records`."""
+        with _read_errors():
+            record = self._store.records.read([service_id])[service_id].record
+            view = self._store.views.service(service_id, record.placements)
+            return service_document(view, self._store) if view else None
+
+    def history(self, service_id: str) -> Sequence[Document]:
+        """See `Records`."""
+        with _read_errors():
+            lines = lines_of(self._store, service_id)
+        return [line.document() for line in reversed(lines)]
+
+    def outcomes(
+        self, sources: Sequence[str], cursor: str | None, most: int, *, latest: bool = False
+    ) -> OutcomePage:
+        """See `Records`."""
+        feed, known = self._store.feed, self._context.inventory.sources.keys()
+        with _read_errors():
+            if latest:
+                return OutcomePage([], feed.last(), more=False)
+            try:
+                strangers = not known >= set(sources)
+                page = feed.read(sources, cursor, most, strangers=strangers)
+            except CursorTooOldError:
+                raise CursorTooOld from None
+        installation = self._context.inventory.installation
+        events = [event_of(item, installation) for item in page.items]
+        return OutcomePage(events, page.cursor, page.more)
+
+    def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
+        """See `Records`."""
+        with _read_errors():
+            if reason is None:
+                found = self._store.views.dead_letters(most)
+            else:
+                those = [each for each in self._store.letters.all() if each.reason == reason]
+                found = list(islice(reversed(those), most))
+        return [letter_document(each) for each in found]
+
+    def replay(self, letter_id: str, actor: str) -> str | None:
+        """See `Records`."""
+        with _read_errors():
+            letter = self._store.views.dead_letter(letter_id)
+            if letter is None:
+                return None
+            return replay_letter(self._context, self._publisher, letter, actor)
+
+    def discard(self, letter_id: str, actor: str) -> str | None:
+        """See `Records`."""
+        with _read_errors():
+            letter = self._store.views.dead_letter(letter_id)
+            if letter is None:
+                return None
+            now_ms = self._store.records.now_ms()
+            done = self._store.letters.settle(letter, "discarded", actor, now_ms)
+        return "" if done else "it failed anew, or was dealt with, meanwhile: look at it again"
+
+    def holds(self) -> Sequence[Document]:
+        """See `Records`."""
+        with _read_errors():
+            found = brake_list.holds(self._store, brake.policies_of(self._context))
+        return [brake.document_of(each) for each in found]
+
+    def approve(self, hold_id: str, digest: str, actor: str) -> str | None:
+        """See `Records`."""
+        with _read_errors():
+            return _words_of(brake.approve_hold(self._context, hold_id, digest, actor))
+
+    def reject(self, hold_id: str, digest: str, actor: str) -> str | None:
+        """See `Records`."""
+        policies = brake.policies_of(self._context)
+        with _read_errors():
+            seen = brake_list.look_up(self._store, policies, hold_id, digest)
+            if seen.what == "done" and seen.hold is not None:
+                brake.reject_hold(self._context, self._publisher, seen.hold, actor)
+        return _words_of(seen)
+
+
+def _is_wanted(record: ServiceRecord, wanted: ServiceFilter) -> bool:
+    mine = wanted.sources is None or record.owner in wanted.sources
+    return mine and wanted.status in (None, record.status)
+
+
+def _words_of(done: Decided) -> str | None:
+    if done.what == "unknown":
+        return None
+    return "" if done.what == "done" else "the list is another one by now: look at it again"
+
+
+@contextmanager
+def _read_errors() -> Iterator[None]:
+    try:
+        yield
+    except (StoreUnavailable, PublishFailed) as error:
+        raise ReadFailed(str(error)) from error

@@ -1,0 +1,255 @@
+"""`leasewire up`: everything on one box: an embedded Valkey and the worker processes."""
+
+import fcntl
+import os
+import re
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Protocol
+
+import structlog
+import typer
+
+from leasewire.context import DATA, Context, InventoryOption, environment_for
+from leasewire.host.embedded import EmbeddedServer
+from leasewire.host.first_inventory import write_first
+from leasewire.host.gateway import ListenOption, PortOption, gateway
+from leasewire.host.stopping import asked_to_stop
+from leasewire.host.worker import EventsOption, RoutersOption
+from leasewire.sources.outcomes import delivering, targets_of
+from simulator.cli import DEMO_PASSWORD
+from simulator.options import LOOPBACK
+from simulator.testing import running as simulation
+from worker.errors import ConfigurationError, LeasewireError
+from worker.inventory import load_inventory
+from worker.log_setup import configure_logging, hide_secret
+from worker.runtime.supervisor import Supervisor
+from worker.watching.apprise_sender import check_installed
+
+log = structlog.get_logger()
+
+_LOCK: Final = "up.lock"
+_LOOK_EVERY_S: Final = 0.2
+_LAB_PORT: Final = 8728
+"""Of the first inventory's router."""
+_SIZE: Final = re.compile(r"[1-9][0-9]{0,18}([kmg]b?)?", re.IGNORECASE)
+"""As Valkey reads it. No 0: without a limit the host's memory is the first that says so."""
+
+
+class Fsync(StrEnum):
+    """When the append-only file is flushed to the disk."""
+
+    EVERYSEC = "everysec"
+    ALWAYS = "always"
+
+
+class DataDirectoryError(LeasewireError):
+    """The data directory cannot be used; the message says why and what to do."""
+
+
+def _size(given: str | None) -> str | None:
+    if given is not None and not _SIZE.fullmatch(given):
+        raise typer.BadParameter("must be a size such as 512mb or 2gb")
+    return given
+
+
+def up_command(  # noqa: PLR0913 - as many options
+    *,
+    data: Annotated[
+        Path, typer.Option(help="Where Valkey keeps its data; made with mode 0700.")
+    ] = DATA,
+    fsync: Annotated[
+        Fsync,
+        typer.Option(
+            help="everysec may lose about a second when the power goes, always nothing: for a "
+            "publisher that cannot send again."
+        ),
+    ] = Fsync.EVERYSEC,
+    maxmemory: Annotated[
+        str | None,
+        typer.Option(
+            help="Most memory that Valkey takes, such as 2gb; from 80 % of it on no events are "
+            "taken in. Else half of what this host or its cgroup has.",
+            show_default=False,
+            callback=_size,
+        ),
+    ] = None,
+    events: EventsOption = 1,
+    routers: RoutersOption = 1,
+    with_gateway: Annotated[
+        bool, typer.Option("--gateway", help="Also take events in over HTTP.")
+    ] = False,
+    lab: Annotated[
+        bool,
+        typer.Option(
+            "--lab",
+            help="To try it out: with the simulated router of `leasewire init` and the gateway; "
+            "writes that inventory where there is none.",
+        ),
+    ] = False,
+    listen: ListenOption = "127.0.0.1",
+    port: PortOption = 8080,
+    inventory: InventoryOption = None,
+) -> None:
+    """Run everything on this box: a Valkey of its own, and the worker. Ctrl-C stops all in order.
+
+    A changed inventory is read anew after `kill -HUP $(cat leasewire-data/up.lock)`; hooks.toml and
+    outcomes.toml only at the next start.
+
+    Other commands find it by themselves when they run in the same directory; from elsewhere, or
+    with another --data, set LEASEWIRE_REDIS_URL to what this prints.
+
+    Examples: leasewire up --lab; leasewire init && leasewire up; leasewire up --gateway --port 8080
+    """
+    server = EmbeddedServer(data, "always" if fsync is Fsync.ALWAYS else "everysec", maxmemory)
+    context = Context(inventory, redis_url=server.url)
+    settings = context.settings
+    configure_logging(settings)
+    if lab and not settings.inventory.exists():
+        write_first(settings.inventory)
+    if not settings.inventory.exists():
+        problem = "is missing: `leasewire init` writes one for a first use"
+        raise ConfigurationError([f"{settings.inventory}: {problem}"])
+    known = load_inventory(settings.inventory, on_secret=hide_secret)
+    check_installed(known.alerts)
+    targets = targets_of(context)
+    names = ", ".join(each.name for each in targets)
+    with (
+        asked_to_stop() as stopping,
+        only_one(data),
+        simulated_router(data) if lab else nullcontext(),
+        running(server),
+        gateway(context, listen, port) if with_gateway or lab else nullcontext() as http,
+        delivering(context, targets) if targets else nullcontext() as outcomes,
+    ):
+        environ = environment_for(settings)
+        supervisor = Supervisor(environ, events, routers, renewed=context.use)
+        signal.signal(signal.SIGHUP, lambda *_: stopping.set() if supervisor.hung_up() else None)
+        typer.echo(
+            f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
+            f"LEASEWIRE_REDIS_URL={server.url}\n"
+            + (f"The gateway listens on {http.url}\n" if http else "")
+            + (f"Outcomes are delivered to {names}.\n" if outcomes else "")
+            + "Ctrl-C stops it."
+        )
+        threads: dict[str, Part | None] = {"gateway": http, "outcomes": outcomes}
+        parts = {name: part for name, part in threads.items() if part is not None}
+        code = supervise(supervisor, server, stopping, parts)
+    typer.echo("Leasewire has stopped.")
+    raise typer.Exit(code)
+
+
+class Part(Protocol):
+    """What runs in a thread of this process."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it still does what it is for."""
+
+
+def supervise(
+    supervisor: Supervisor,
+    server: EmbeddedServer,
+    stopping: threading.Event,
+    parts: Mapping[str, Part],
+) -> int:
+    """Keep processes and server running until asked to stop; the exit code.
+
+    A thread that ended cannot be started anew as a process can: all ends then, and loudly, for
+    whoever supervises this.
+    """
+    try:
+        while not stopping.is_set():
+            if not server.running:
+                log.warning("store.restarted", directory=str(server.directory))
+                try:
+                    server.start()
+                except RuntimeError as error:  # a full disk, say: all goes on when there is room
+                    log.error("store.not_started", reason=str(error), advice="it is tried again")  # noqa: TRY400 - its log is told, not our traceback
+            if not supervisor.look():
+                return 2
+            ended = [name for name, part in parts.items() if not part.running]
+            if ended:
+                log.error("part.ended", part=ended[0], advice="all ends: start it anew")
+                typer.echo(f"The {ended[0]} ended by itself; the log says why.", err=True)
+                return 1
+            stopping.wait(_LOOK_EVERY_S)
+        return 0
+    finally:
+        supervisor.stop()
+
+
+@contextmanager
+def running(server: EmbeddedServer) -> Iterator[None]:
+    """Run the embedded server while the block runs; for who has its directory alone.
+
+    Raises:
+        DataDirectoryError: it does not start.
+    """
+    try:
+        server.end_orphan()
+        with server:
+            yield
+    except (OSError, RuntimeError) as error:
+        raise DataDirectoryError(f"{server.directory}: {error}") from error
+
+
+@contextmanager
+def simulated_router(directory: Path) -> Iterator[None]:
+    """Run the router of the first inventory while the block runs; its state is kept.
+
+    Raises:
+        ConfigurationError: its port is taken.
+    """
+    router = simulation(
+        state=directory / "router.state",
+        identity="tower-7",
+        password=DEMO_PASSWORD,
+        listen=LOOPBACK,
+        api_port=_LAB_PORT,
+        seed_guide=True,
+    )
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(router)
+        except OSError as error:
+            problem = f"the simulated router of --lab: {error.strerror}"
+            raise ConfigurationError([problem]) from error
+        yield
+
+
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """Hold the data directory alone; two servers on one append-only file would destroy it."""
+    lock = directory / _LOCK
+    try:
+        if directory.exists() and not lock.exists() and any(directory.iterdir()):
+            raise DataDirectoryError(
+                f"{directory} is neither empty nor a data directory of Leasewire: name another "
+                "with --data"
+            )
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        handle = lock.open("a+")
+    except OSError as error:
+        raise DataDirectoryError(f"{directory} cannot be used: {error.strerror}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            raise DataDirectoryError(
+                f"{directory} is in use by another `leasewire up` (process {handle.read()}): stop "
+                "that one, or name another directory with --data"
+            ) from None
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        try:
+            yield
+        finally:
+            handle.truncate(0)  # the id may be of another process by and by

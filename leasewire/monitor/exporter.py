@@ -1,0 +1,205 @@
+"""Serves the figures over HTTP, in a thread: whoever starts it keeps its own signals.
+
+Who calls it: `leasewire metrics`; it needs what the extra `metrics` installs. Prometheus's own
+client writes the text; the server is the standard library's, as nobody but Prometheus comes here.
+"""
+
+import gzip
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from types import TracebackType
+from typing import Final, Protocol, Self
+from urllib.parse import urlsplit
+
+import structlog
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from leasewire.monitor.figures import Figures
+from leasewire.monitor.metric_families import families
+from producers.urls import is_this_host
+from worker.errors import StoreUnavailable
+
+log = structlog.get_logger("metrics")
+
+_SILENT_S: Final = 10.0
+"""A caller that sends or takes nothing for so long is let go."""
+_END_S: Final = 10.0
+_LEVEL: Final = 1
+"""Of compression: a tenth of the size already."""
+_PLAIN: Final = "text/plain; charset=utf-8"
+_HINT: Final = b"Leasewire: figures for Prometheus are at /metrics, a sign of life at /healthz.\n"
+
+_FAILED: Final = b"The figures cannot be told: the log of this process says why.\n"
+
+
+class Reader(Protocol):
+    """Where figures come from."""
+
+    def read(self) -> Figures:
+        """Everything as it is now; raises `StoreUnavailable`."""
+
+
+class FiguresCollector(Collector):
+    """Reads at each scrape, one at a time: two Prometheis cost Redis no more at once than one."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._one = threading.Lock()
+        self._up = True
+
+    def collect(self) -> Iterator[Metric]:
+        """What registries ask."""
+        return families(self._read())
+
+    def _read(self) -> Figures | None:
+        with self._one:
+            try:
+                figures = self._reader.read()
+            except StoreUnavailable as error:
+                if self._up:
+                    log.warning("store.unavailable", task="metrics", reason=str(error))
+                self._up = False
+                return None
+            if not self._up:
+                log.info("store.available", task="metrics")
+            self._up = True
+            return figures
+
+
+class MetricsServer:
+    """Listens from construction, answers inside of `with`.
+
+    Args:
+        reader: read at each scrape.
+        host: address to listen on.
+        port: 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+
+    def __init__(self, reader: Reader, host: str, port: int) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(FiguresCollector(reader))
+        kind = _Ipv6Server if ":" in host else _Server
+        self._server = kind((host, port), registry)
+        self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it is, such as `http://127.0.0.1:9464`."""
+        host, port = self._server.socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it still answers."""
+        return self._thread.is_alive()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join(_END_S)
+        self._server.server_close()
+
+    def _run(self) -> None:
+        try:
+            self._server.serve_forever(poll_interval=0.1)
+        except BaseException:  # nobody else would hear of it in a thread
+            log.exception("metrics.ended")
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # A scrape under way need not hold up the end of the process.
+    block_on_close = False
+
+    def __init__(self, address: tuple[str, int], registry: CollectorRegistry) -> None:
+        self.registry = registry
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # without HTTPServer's look-up of the host's name
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - theirs
+        # a caller that went away in mid-answer
+        log.debug("metrics.caller_lost", reason=str(sys.exception()))
+
+
+class _Ipv6Server(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = _SILENT_S
+
+    def do_GET(self) -> None:
+        if not self._is_meant():
+            self._say(HTTPStatus.MISDIRECTED_REQUEST, b"ask this host by its address\n")
+            return
+        match urlsplit(self.path).path:
+            case "/metrics":
+                self._tell_figures()
+            case "/healthz":
+                self._say(HTTPStatus.OK, b"alive\n")
+            case "/":
+                self._say(HTTPStatus.OK, _HINT)
+            case _:
+                self._say(HTTPStatus.NOT_FOUND, _HINT)
+
+    def _is_meant(self) -> bool:
+        """A page in a browser here may reach us by a name of its own, and must not read."""
+        if not is_this_host(str(self.server.server_address[0])):
+            return True
+        try:
+            host = urlsplit(f"//{self.headers.get('Host', 'localhost')}").hostname or ""
+        except ValueError:
+            return False
+        return is_this_host(host)
+
+    def _tell_figures(self) -> None:
+        encode, kind = choose_encoder(self.headers.get("Accept", ""))
+        try:
+            body = encode(self.server.registry)
+        except Exception:  # a bug of ours: shown as one, and Prometheus says `up` 0
+            log.exception("metrics.failed")
+            self._say(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
+            return
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            self._say(HTTPStatus.OK, gzip.compress(body, _LEVEL), kind, encoding="gzip")
+        else:
+            self._say(HTTPStatus.OK, body, kind)
+
+    def _say(
+        self, status: HTTPStatus, body: bytes, kind: str = _PLAIN, encoding: str | None = None
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if encoding:
+            self.send_header("Content-Encoding", encoding)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def version_string(self) -> str:
+        return "leasewire"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        """Nothing: a line a scrape would tell nobody anything."""

@@ -1,0 +1,119 @@
+"""The services that `leasewire adopt` is told of: by a file of the BSS, or by the rows alone."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from contracts import Manifest, parse_event, version_hash
+from producers.errors import BatchViolation
+from producers.event_input import BrokenText, find_events
+from producers.fields import event_of
+from producers.files.reading import CSV, FileBroken, rows_of
+from producers.publisher import Publisher
+from producers.stamp import Stamped
+from worker.core.entry.entry import NO_ADDRESS, NO_MAC, is_host_address
+from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import Lease
+from worker.core.service.fold import fold
+from worker.core.service.record import ServiceRecord
+from worker.core.survey.adoption import SortedRow
+from worker.errors import ConfigurationError
+from worker.inventory.config import CLI_SOURCE
+from worker.store.store import Store
+
+_LONGEST_LABEL: Final = 64
+
+
+def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[Stamped]:
+    """The events of a BSS's export, complete and checked.
+
+    Args:
+        path: events as `leasewire publish` takes them, or a CSV table of services with the columns
+            of `producers.fields.FIELDS`; those of a table are an operator's.
+        publisher: checks them.
+        actor: who says what a table says.
+
+    Raises:
+        ConfigurationError: with every mistake and its line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([f"{path}: is not UTF-8 text; encode it as UTF-8"]) from error
+    given: list[tuple[int, str | Mapping[str, Any]]]
+    if text.lstrip()[:1] in ("{", "["):
+        try:
+            given = [(each.line, each.text) for each in find_events(text)]
+        except BrokenText as error:
+            raise ConfigurationError([f"{path}: {error}"]) from error
+    else:
+        given = _of_table(path, actor)
+    try:
+        return publisher.check(event for _, event in given)
+    except BatchViolation as error:
+        lines = [f"{path}:{given[index][0]}: {problem}" for index, problem in error.problems]
+        raise ConfigurationError(lines) from error
+
+
+def _of_table(path: Path, actor: str) -> list[tuple[int, str | Mapping[str, Any]]]:
+    try:
+        rows = list(rows_of(path, CSV))
+    except FileBroken as error:
+        raise ConfigurationError([str(error)]) from error
+    problems = [f"{path}:{row.line}: {problem}" for row in rows for problem in row.problems]
+    if problems:
+        raise ConfigurationError(problems)
+    return [(row.line, row.event | {"source": CLI_SOURCE, "actor": actor}) for row in rows]
+
+
+def events_of_rows(
+    rows: Iterable[SortedRow], router: str, publisher: Publisher, actor: str
+) -> list[Stamped]:
+    """A service for each row of nobody that can be one, named after the router and the address.
+
+    A row whose access is blocked becomes a suspended service. What a row has besides MAC, address
+    and server is not said: where the policy manages it, that says what it is to be.
+    """
+    return publisher.check(
+        _service_of(each.row, router, actor)
+        for each in rows
+        if each.sort == "foreign" and can_be_service(each.row)
+    )
+
+
+def can_be_service(row: Lease) -> bool:
+    """Whether a row has a MAC of its own, an address or a pool, and nobody's tag."""
+    has_place = row.mac != NO_MAC and row.address != NO_ADDRESS
+    return has_place and not row.radius and parse_tag(row.comment) is None
+
+
+def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
+    own_address = is_host_address(row.address)
+    name = row.address if own_address else row.mac.replace(":", "")
+    fields = {
+        "service_id": f"{router}-{name}",
+        "router": router,
+        "dhcp_server": row.server,
+        "mac": row.mac,
+        "ipv4" if own_address else "pool": row.address,
+    }
+    if row.fields.get("block-access") == "yes":
+        fields["suspension_mode"] = "block"
+    if row.comment.isprintable() and len(row.comment) <= _LONGEST_LABEL:
+        fields["label"] = row.comment
+    return event_of(fields) | {"source": CLI_SOURCE, "actor": actor}
+
+
+def folded(store: Store, events: Sequence[Stamped]) -> list[ServiceRecord]:
+    """The records as they will be once the events are taken in; nothing is stored."""
+    read = [(parse_event(each.event), version_hash(each.event)) for each in events]
+    said = [(event, hashed) for event, hashed in read if not isinstance(event, Manifest)]
+    stored = store.records.read(sorted({event.data.service_id for event, _ in said}))
+    records = {service_id: each.record for service_id, each in stored.items()}
+    for event, hashed in said:
+        before = records[event.data.service_id]
+        newest = before.highest._replace(local=before.highest.local + 1, digest=hashed)
+        records[event.data.service_id] = fold(before, event, newest).record
+    return list(records.values())

@@ -1,0 +1,38 @@
+"""A person at a router in place of a worker: nobody else writes there meanwhile.
+
+Who calls it: the commands that write to a router by themselves.
+"""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Final
+
+from leasewire.context import Context
+from worker.convergence.router_lock import Hold
+from worker.convergence.safety_checks import admit
+from worker.ports import RouterSession
+from worker.routeros.sessions import Sessions
+
+_LEASE_MS: Final = 60_000
+
+
+@contextmanager
+def at_router(context: Context, router: str) -> Iterator[tuple[RouterSession, Hold]]:
+    """Hold a router and a session with it while the block runs; marks are looked at afterwards.
+
+    Raises:
+        RouterBlocked: it is not the router of that name, or refuses us.
+        RouterUnreachable: it cannot be reached.
+    """
+    fleet, token = context.store.fleet, secrets.token_hex(8)
+    # Whoever is at the router stops at its next renewal, but may write until its lease is over.
+    time.sleep(fleet.seize(router, token, _LEASE_MS) / 1000)
+    try:
+        hold = Hold(context.store.routers, router, token, time.monotonic)
+        with closing(Sessions(context.inventory, context.settings).open(router)) as session:
+            admit(context.store, session, router)
+            yield session, hold
+    finally:
+        fleet.let_go(router, token)

@@ -1,0 +1,149 @@
+"""`leasewire dead-letters`: what could go no further by itself."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from leasewire.context import Context
+from leasewire.printing import (
+    JsonOption,
+    clean,
+    local_time,
+    print_fields,
+    print_json,
+    print_table,
+    utc_time,
+    without_nothing,
+)
+from leasewire.services.services import dead_letter_actions
+from worker.core.service.outcome import DeadLetter
+
+app = typer.Typer(no_args_is_help=True, help="Events and services that could go no further.")
+
+
+app.command()(dead_letter_actions.replay)
+app.command()(dead_letter_actions.edit)
+app.command()(dead_letter_actions.discard)
+
+
+@app.command("list")
+def list_(
+    *,
+    reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    each: Annotated[bool, typer.Option("--each", help="One a line, not grouped.")] = False,
+    most: Annotated[int, typer.Option(help="How many single ones; the newest.", min=1)] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """List dead letters by cause: how many, since when, and the id of one of them.
+
+    Example: leasewire dead-letters list; leasewire dead-letters list --each --reason invalid-event
+    """
+    store = Context().store
+    found = [letter for letter in store.letters.all() if reason is None or letter.reason == reason]
+    gone = [
+        {"source": source, "reason": why, "count": count}
+        for group, count in sorted(store.letters.gone().items())
+        for source, _, why in [group.rpartition("|")]
+        if reason is None or why == reason
+    ]
+    letters = [document_of(letter) for letter in reversed(found[-most:])]
+    groups = _groups(found)
+    if as_json:
+        print_json({"groups": groups, "dead_letters": letters, "gone": gone})
+        return
+    if each:
+        columns = ("id", "kind", "service", "router", "reason", "detail", "at")
+        print_table(
+            columns,
+            (
+                (*(one.get(name) for name in columns[:-1]), local_time(one.get("at")))
+                for one in letters
+            ),
+            "No dead letters.",
+        )
+    else:
+        print_table(
+            ("count", "reason", "words", "oldest", "newest", "one of them"),
+            (
+                (
+                    *(group.get(name) for name in ("count", "reason", "detail")),
+                    *(local_time(group[name]) for name in ("oldest", "newest")),
+                    group["example"],
+                )
+                for group in groups
+            ),
+            "No dead letters.",
+        )
+    for one in gone:
+        words = f"{one['count']} more ({one['reason']}) of {one['source'] or 'unknown sources'}"
+        typer.echo(clean(f"{words} went: of a source and reason the newest are kept."))
+
+
+def _groups(letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
+    """One document a cause (reason and words), the most frequent first."""
+    by_cause: dict[tuple[str, str], list[DeadLetter]] = {}
+    for letter in letters:
+        by_cause.setdefault((letter.reason, letter.detail), []).append(letter)
+    return [
+        {
+            "reason": reason,
+            "detail": detail,
+            "count": len(group),
+            "oldest": utc_time(min(letter.at_ms for letter in group)),
+            "newest": utc_time(max(letter.at_ms for letter in group)),
+            "example": group[-1].id,
+        }
+        for (reason, detail), group in sorted(by_cause.items(), key=lambda pair: -len(pair[1]))
+    ]
+
+
+@app.command()
+def show(
+    letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters list` says.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one dead letter: all that is wrong, and the event as it came.
+
+    A service's letter goes when the service is in sync again: its next event tries anew.
+
+    Example: leasewire dead-letters show SVC-1001@tower-7
+    """
+    letter = Context().store.views.dead_letter(letter_id)
+    if letter is None:
+        typer.echo(f"There is no dead letter {letter_id}; see `dead-letters list`.", err=True)
+        raise typer.Exit(1)
+    document = document_of(letter)
+    if as_json:
+        print_json(document)
+        return
+    body = document.pop("body", None)
+    document["at"] = local_time(document.get("at"))
+    print_fields(document.items())
+    if body is not None:
+        typer.echo("\nThe event as it came:")
+        typer.echo(json.dumps(body, indent=2))
+
+
+def document_of(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter for programs; `body` is the event's JSON, or its text where it is none."""
+    try:
+        body = json.loads(letter.body) if letter.body else None
+    except (ValueError, RecursionError):
+        body = letter.body
+    return without_nothing(
+        {
+            "id": letter.id,
+            "kind": letter.kind,
+            "reason": letter.reason,
+            "detail": letter.detail,
+            "service": letter.service_id,
+            "router": letter.router,
+            "source": letter.source,
+            "attempts": letter.attempts,
+            "at": utc_time(letter.at_ms),
+            "body": body,
+        }
+    )

@@ -1,0 +1,1 @@
+"""Commands about publishers: events in, outcomes out."""

@@ -1,0 +1,75 @@
+"""`leasewire export`: the services as files have them, to be looked at, kept or imported again."""
+
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from leasewire.context import Context
+from producers.files.writing import csv_row, flat_fields, heading, ndjson_row
+from worker.core.service.record import ServiceRecord, Status
+
+
+class Format(StrEnum):
+    """How services are written."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+
+
+def export_command(
+    *,
+    format_: Annotated[Format, typer.Option("--format", help="How to write them.")] = Format.CSV,
+    router: Annotated[
+        str | None, typer.Option(help="Only those of this router.", show_default=False)
+    ] = None,
+    status: Annotated[
+        Status | None, typer.Option(help="Only those with this status.", show_default=False)
+    ] = None,
+) -> None:
+    """Write the services to standard output, as `leasewire import` reads them.
+
+    Cancelled ones are left out, and those that were never activated. No revision is written: an
+    edited file is imported as of the moment at which it was saved. Cells that a spreadsheet would
+    take for formulas have an apostrophe before them, which `import` takes away.
+
+    Examples: leasewire export > services.csv; leasewire export --format ndjson --router tower-7
+    """
+    store = Context().store
+    stored = store.views.services() if router is None else store.views.router_services(router)
+    records = (each.record for each in stored)
+    write = sys.stdout.write
+    if format_ is Format.CSV:
+        write(heading())
+    for data in _snapshots(records, router, status):
+        write(csv_row(flat_fields(data)) if format_ is Format.CSV else ndjson_row(data))
+
+
+def _snapshots(
+    records: Iterator[ServiceRecord], router: str | None, status: Status | None
+) -> Iterator[dict[str, Any]]:
+    for record in records:
+        wanted = record.status in ("active", "suspended") and status in (None, record.status)
+        if wanted and router in (None, record.router):
+            yield snapshot_of(record)
+
+
+def snapshot_of(record: ServiceRecord) -> dict[str, Any]:
+    """The data of a snapshot that says what a record holds."""
+    values = {name: record.value(name) for name in record.registers}
+    suspension: Any = values.get("suspension")
+    block: dict[str, Any] = {
+        "status": "active" if suspension is None else "suspended",
+        "access": _some(values, "router", "dhcp_server"),
+        "device": _some(values, "mac", "serial", "circuit_id", "remote_id"),
+        **_some(values, "address", "plan", "dns_servers", "options", "label"),
+    }
+    if suspension is not None and any(suspension.values()):
+        block["suspension"] = _some(suspension, "mode", "reason_code")
+    return {"service_id": record.service_id, **_some(values, "customer_id"), "service": block}
+
+
+def _some(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: values[name] for name in names if values.get(name) not in (None, [], {})}

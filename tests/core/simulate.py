@@ -1,0 +1,186 @@
+"""Applies operations to rows in memory, as RouterOS would, and refuses what RouterOS refuses.
+
+Who calls it: the properties of the planner, `leasewire plan`. Where it is not known what RouterOS
+does (a static row on an address that another device's dynamic row holds), it refuses.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from worker.core.entry.entry import NO_MAC, is_host_address, scopes_meet
+from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    OPTIONS,
+    DhcpOption,
+    Lease,
+    ListedAddress,
+    MenuPath,
+    Row,
+)
+
+_R = TypeVar("_R", bound=Row)
+
+
+class OperationRefusedError(Exception):
+    """RouterOS would say no; the message is its own, where it is known."""
+
+
+class Tables:
+    """The menus of one router that we write. `apply` changes them, or leaves them as they were."""
+
+    def __init__(self, rows: Iterable[Row] = ()) -> None:
+        held = list(rows)
+        self._leases = LeaseTable(row for row in held if isinstance(row, Lease))
+        self._others: dict[MenuPath, _PlainTable] = {
+            OPTIONS: _PlainTable(
+                DhcpOption, ("name",), "failure: option with such name already exists", held
+            ),
+            ADDRESS_LISTS: _PlainTable(
+                ListedAddress, ("list", "address"), "failure: already have such entry", held
+            ),
+        }
+
+    def rows(self) -> list[Row]:
+        """All rows of all menus, in no certain order."""
+        others = (row for table in self._others.values() for row in table.rows.values())
+        return [*self._leases.rows(), *others]
+
+    def apply(self, operation: Operation) -> None:
+        """Do one operation.
+
+        Raises:
+            OperationRefusedError: with RouterOS's words.
+        """
+        other = self._others.get(operation.menu)
+        if other is not None:
+            other.apply(operation)
+            return
+        if not isinstance(operation, Remove | MakeStatic):
+            named = set(operation.fields.get("dhcp-option", "").split(",")) - {""}
+            options = self._others[OPTIONS].rows.values()
+            if not named <= {row.fields["name"] for row in options}:
+                raise OperationRefusedError("input does not match any value of dhcp-option")
+        self._leases.apply(operation)
+
+
+class _PlainTable:
+    """The rows of a menu in which only some fields together must be of one row."""
+
+    def __init__(
+        self, kind: type[Row], unique: tuple[str, ...], words: str, rows: Iterable[Row]
+    ) -> None:
+        self.rows = {row.id: row for row in rows if isinstance(row, kind)}
+        self._kind = kind
+        self._unique = unique
+        self._words = words
+        self._next = max((int(each[1:], 16) for each in self.rows), default=0) + 1
+
+    def apply(self, operation: Operation) -> None:
+        match operation:
+            case Add(fields=fields):
+                self._put(_with(self._kind(f"*{self._next:X}", {}), fields))
+                self._next += 1
+            case Set(row_id=row_id, fields=fields) if row_id in self.rows:
+                self._put(_with(self.rows[row_id], fields))
+            case Remove(row_id=row_id) if row_id in self.rows:
+                del self.rows[row_id]
+            case MakeStatic():
+                raise OperationRefusedError("no such command")
+            case _:
+                raise OperationRefusedError("no such item (4)")
+
+    def _put(self, row: Row) -> None:
+        for other in self.rows.values():
+            if other.id != row.id and all(
+                other.fields[name] == row.fields[name] for name in self._unique
+            ):
+                raise OperationRefusedError(self._words)
+        self.rows[row.id] = row
+
+
+class LeaseTable:
+    """The lease table of one router. `apply` changes it, or raises and leaves it as it was."""
+
+    def __init__(self, rows: Iterable[Lease] = ()) -> None:
+        self._rows: dict[str, Lease] = {}
+        self._by_key: dict[str, dict[str, Lease]] = {}
+        self._next = 1
+        for row in rows:
+            self._put(row)
+            self._next = max(self._next, int(row.id[1:], 16) + 1)
+
+    def rows(self) -> list[Lease]:
+        """All rows, in no certain order."""
+        return list(self._rows.values())
+
+    def apply(self, operation: Operation) -> None:
+        """Do one operation.
+
+        Raises:
+            OperationRefusedError: with RouterOS's words.
+        """
+        match operation:
+            case Add(fields=fields):
+                self._replace(None, _with(Lease(f"*{self._next:X}", {}), fields))
+                self._next += 1
+            case Set(row_id=row_id, fields=fields):
+                row = self._row(row_id)
+                if row.dynamic:
+                    raise OperationRefusedError("failure: can not change dynamic lease")
+                self._replace(row, _with(row, fields))
+            case MakeStatic(row_id=row_id):
+                row = self._row(row_id)
+                if not row.dynamic:
+                    raise OperationRefusedError("the row is static already")
+                self._replace(row, replace(row, dynamic=False))
+            case Remove(row_id=row_id):
+                self._take(self._row(row_id))
+
+    def _row(self, row_id: str) -> Lease:
+        if row_id not in self._rows:
+            raise OperationRefusedError("no such item (4)")
+        return self._rows[row_id]
+
+    def _replace(self, old: Lease | None, new: Lease) -> None:
+        for key in _keys(new):
+            for other in self._by_key.get(key, {}).values():
+                if old is None or other.id != old.id:
+                    _refuse_beside(new, other)
+        if old is not None:
+            self._take(old)
+        self._put(new)
+
+    def _take(self, row: Lease) -> None:
+        del self._rows[row.id]
+        for key in _keys(row):
+            del self._by_key[key][row.id]
+
+    def _put(self, row: Lease) -> None:
+        self._rows[row.id] = row
+        for key in _keys(row):
+            self._by_key.setdefault(key, {})[row.id] = row
+
+
+def _keys(row: Lease) -> list[str]:
+    macs = [row.mac] if row.mac != NO_MAC and not row.disabled else []
+    return [*macs, row.address] if is_host_address(row.address) else macs
+
+
+def _refuse_beside(row: Lease, other: Lease) -> None:
+    same_mac = row.mac == other.mac
+    if other.dynamic:
+        if not same_mac and row.address == other.address:
+            raise OperationRefusedError("another device's dynamic lease holds the address")
+        return
+    if row.address == other.address and is_host_address(row.address):
+        raise OperationRefusedError("failure: already have static lease with this IP address")
+    if same_mac and scopes_meet(row.server, other.server):
+        raise OperationRefusedError("failure: already have static lease for this client")
+
+
+def _with(row: _R, fields: Mapping[str, str]) -> _R:
+    comment = fields.get("comment", row.comment)
+    others = {name: value for name, value in fields.items() if name != "comment"}
+    return replace(row, fields={**row.fields, **others}, comment=comment)

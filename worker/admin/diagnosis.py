@@ -1,0 +1,256 @@
+"""Use case 3: somebody asks why a customer has no address. Gathers the facts; changes nothing.
+
+Called by `leasewire why` and `services show`. What the facts mean is decided in
+`worker/core/diagnosis/explain.py`; routers are read only, and only where a look is given.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from contracts.values import Ipv4, Mac48
+from worker.core.diagnosis.explain import Explanation, explain
+from worker.core.diagnosis.explain_unknown import explain_stranger
+from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Scheduled, Why
+from worker.core.entry.entry import Entry, claims_of, scopes_meet, wanted_entries
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.observed import Observation
+from worker.core.rows.ownership import parse_tag, tag_text
+from worker.core.service.record import ServiceRecord
+from worker.ports import LeaseQuery
+from worker.store.finder import Finder
+from worker.store.store import Store
+from worker.store.views import ServiceView
+
+Look = Callable[[Mapping[str, LeaseQuery]], Mapping[str, Observation | str]]
+"""Asks routers; where one does not answer, why, in words."""
+
+LETTERS_LOOKED_THROUGH: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is said of one service; `facts` and `view` are None where none has what was asked for.
+
+    Attributes:
+        explanation: the sentence.
+        facts: what it was made of.
+        view: the service's events and history.
+    """
+
+    explanation: Explanation
+    facts: Facts | None = None
+    view: ServiceView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Answers questions about one MAC address, IP address or service.
+
+    Attributes:
+        store: the store.
+        policies: router -> policy.
+        installation: ours.
+        when: writes a moment for a person.
+        look: asks routers; None: none is asked.
+    """
+
+    store: Store
+    policies: Mapping[str, RouterPolicy]
+    installation: str
+    when: Callable[[int], str]
+    look: Look | None = None
+
+    def ask(self, subject: str) -> list[Answer]:
+        """Answer for every service that has, wants or had what is asked for; at least one."""
+        finder = Finder(self.store.client, self.store.keys)
+        text, kind = _read(subject)
+        journaled = finder.journaled_naming(text)
+        found = self._services(finder, text, kind) if kind else []
+        if not kind and self.store.records.read([text])[text].generation:
+            found = [text]
+        if not found:
+            found = sorted({service for service, _ in journaled if service})
+        rows = {} if found else self._rows_anywhere(text, kind)
+        found = found or self._tagged(rows)
+        if found:
+            return [self.service(each) for each in found]
+        letters = self.store.views.dead_letters(LETTERS_LOOKED_THROUGH)
+        seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
+        silent = {name: each for name, each in rows.items() if isinstance(each, str)}
+        named = finder.letters_naming(text, letters)
+        return [Answer(explain_stranger(text, seen, silent, named, self.installation))]
+
+    def service(self, service_id: str) -> Answer:
+        """Answer for one service."""
+        finder = Finder(self.store.client, self.store.keys)
+        record = self.store.records.read([service_id])[service_id].record
+        routers = list(record.placements)
+        if record.router is not None and record.router not in routers:
+            routers.append(record.router)
+        view = self.store.views.service(service_id, routers)
+        entries = wanted_entries(record, self.policies)
+        seen = self._see(record, routers, entries)
+        entries = wanted_entries(record, self._as_held(seen))
+        at = [self._at(name, record, entries.get(name), view, seen.get(name)) for name in routers]
+        letters = self.store.views.dead_letters(LETTERS_LOOKED_THROUGH)
+        facts = Facts(
+            now_ms=self.store.records.now_ms(),
+            installation=self.installation,
+            record=record,
+            at=at,
+            journaled=[
+                entry for owner, entry in finder.journaled_naming(service_id) if owner == service_id
+            ],
+            scheduled=[
+                Scheduled(each.event_id, each.type, each.at_ms) for each in record.schedule.pending
+            ],
+            letters=finder.letters_naming(service_id, letters),
+            inventories=self.store.views.inventories(),
+            workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
+        )
+        return Answer(explain(facts, self.when), facts, view)
+
+    def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
+        """By claims, held or wanted; where there are none, by looking through all records."""
+        claim = f"{kind}:{text}"
+        found: set[str] = set()
+        for router in self.policies:
+            claimed = finder.claimed(router, [claim])[claim]
+            found |= {*claimed.holders.values(), *claimed.waiters}
+        return sorted(found) or finder.services_naming(text)
+
+    def _rows_anywhere(self, text: str, kind: str) -> Mapping[str, Observation | str]:
+        """What every router says of something that no service has."""
+        query = LeaseQuery(
+            macs=frozenset({text} if kind == "mac" else ()),
+            addresses=frozenset({text} if kind == "address" else ()),
+            comments=frozenset(() if kind else {tag_text(self.installation, text)}),
+        )
+        return self.look(dict.fromkeys(self.policies, query)) if self.look else {}
+
+    def _tagged(self, rows: Mapping[str, Observation | str]) -> list[str]:
+        """The services known to us whose rows are among these."""
+        named = {
+            tag.service_id
+            for seen in rows.values()
+            if isinstance(seen, Observation)
+            for row in seen.rows
+            for tag in [parse_tag(row.lease.comment)]
+            if tag is not None and tag.installation == self.installation
+        }
+        stored = self.store.records.read(sorted(named))
+        return [service for service, each in stored.items() if each.generation]
+
+    def _see(
+        self, record: ServiceRecord, routers: Iterable[str], entries: Mapping[str, Entry]
+    ) -> Mapping[str, Observation | str]:
+        """Ask the routers of a service for its rows, what is in their way, and its device."""
+        if self.look is None:
+            return {}
+        queries = {}
+        for name in routers:
+            placement, entry = record.placements.get(name), entries.get(name)
+            rows = [entry.fields if entry else None, placement.written if placement else None]
+            named = [fields for fields in rows if fields is not None]
+            queries[name] = LeaseQuery(
+                macs=frozenset(fields["mac-address"] for fields in named),
+                addresses=frozenset(fields["address"] for fields in named),
+                comments=frozenset({tag_text(self.installation, record.service_id)}),
+            )
+        return self.look(queries)
+
+    def _as_held(self, seen: Mapping[str, Observation | str]) -> Mapping[str, RouterPolicy]:
+        """The policies, where a router was asked with the menu in which it holds entries."""
+        asked = {
+            name: self.policies[name].held_in(each.entries)
+            for name, each in seen.items()
+            if isinstance(each, Observation)
+        }
+        return {**self.policies, **asked}
+
+    def _at(
+        self,
+        name: str,
+        record: ServiceRecord,
+        entry: Entry | None,
+        view: ServiceView | None,
+        seen: Observation | str | None,
+    ) -> AtRouter:
+        state = self.store.views.router(name).state
+        why = view.waiting.get(name) if view else None
+        placement = record.placements.get(name)
+        policy, applied = self.policies.get(name), self.store.fleet.policies().get(name)
+        waits = why is not None and why["reason"] == "claim-held"
+        return AtRouter(
+            name=name,
+            known=name in self.policies,
+            state=state.state,
+            observed=applied.observes if applied else bool(policy and policy.mode == "observe"),
+            is_right=bool(placement and placement.seen_ms),
+            since_ms=state.since_ms,
+            next_at_ms=state.next_at_ms,
+            cause=state.cause,
+            words=state.words,
+            wants=entry.fields if entry else None,
+            written=placement.written if placement else None,
+            written_at_ms=_written_at(name, view),
+            marked=bool(view) and name in view.marked if view else False,
+            why=Why(why["reason"], why["detail"], why["since_ms"]) if why else None,
+            holders=self._holders(name, record.service_id, entry) if waits and entry else (),
+            misfit=self.store.troubles.setup(name).misfit(
+                record.service_id, entry.fields["address"]
+            )
+            if entry and entry.fields
+            else None,
+            seen=seen if isinstance(seen, Observation) else None,
+            silence=seen if isinstance(seen, str) else "",
+        )
+
+    def _holders(self, router: str, service_id: str, entry: Entry) -> Sequence[Holder]:
+        """Who has what an entry asks for, and how far the router is with them."""
+        claims = sorted(claims_of(entry))
+        claimed = Finder(self.store.client, self.store.keys).claimed(
+            router, [claim.key for claim in claims]
+        )
+        held = [
+            (claim.key, holder)
+            for claim in claims
+            for scope, holder in claimed[claim.key].holders.items()
+            if holder != service_id and scopes_meet(scope, claim.scope)
+        ]
+        records = self.store.records.read(sorted({holder for _, holder in held}))
+        views = {holder: self.store.views.service(holder, [router]) for _, holder in held}
+        found = []
+        for claim, holder in held:
+            view = views[holder]
+            why = view.waiting.get(router, {}) if view else {}
+            marked = view is not None and router in view.marked
+            sync = ("waiting" if why else "pending") if marked else "failed" if why else "in_sync"
+            words = str(why.get("detail", ""))
+            found.append(Holder(claim, holder, records[holder].record.status, sync, words))
+        return found
+
+
+def _read(subject: str) -> tuple[str, str]:
+    """A MAC in normal form, an address, or an id as it is; with the kind of claim, or none."""
+    text = subject.strip()
+    for kind, type_ in (("mac", Mac48), ("address", Ipv4)):
+        try:
+            return str(type_.parse(text)), kind
+        except ValueError:
+            continue
+    return text, ""
+
+
+def _written_at(router: str, view: ServiceView | None) -> int:
+    """When something was last written for the service there and read back."""
+    lines: Iterable[Mapping[str, Any]] = view.history if view else ()
+    return next(
+        (
+            int(line["at_ms"])
+            for line in lines
+            if line["what"] == "in sync" and line.get("router") == router and line.get("wrote")
+        ),
+        0,
+    )

@@ -1,0 +1,157 @@
+"""What the rows of a file would change, found by folding them without a commit.
+
+Who calls it: `leasewire import` and `resync`, some hundred rows at a time. It is what `accept` does
+with them, so what is shown is what would happen, as long as nothing else comes between.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal, NamedTuple
+
+from contracts import names
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import Claim, address_field, claims_of, wanted_entries, wanted_router
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.former_names import former_only, with_present_names
+from worker.core.service.record import DEFAULTS, ServiceRecord
+from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of
+from worker.intake.folding import Folding
+from worker.inventory import SourceConfig
+from worker.store.records import EventCommit
+from worker.store.store import Store
+
+Effect = Literal["new", "changed", "unchanged", "newer", "refused", "already_imported"]
+NEWER: Final = "newer-than-file"
+"""Reason of an outcome: something that came after the file was made holds."""
+
+
+class Previewed(NamedTuple):
+    """What the rows of one service would do.
+
+    Attributes:
+        service_id: the service.
+        effect: `newer`: what is known is newer than the row; `refused`: with `detail`.
+        changes: register -> what it holds, and what it would hold.
+        detail: why not.
+        keys: of its events.
+    """
+
+    service_id: str
+    effect: Effect
+    changes: Mapping[str, tuple[Any, Any]]
+    detail: str = ""
+    keys: tuple[str, ...] = ()
+
+
+class FilePreview:
+    """Folds rows on paper.
+
+    Args:
+        store: is only read.
+        sources: who may say what.
+        policies: router -> policy.
+
+    Attributes:
+        unknown_routers: router that is not in the inventory -> how many services would wait for it.
+        shared: what two services of the file both claim, of which one would wait.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sources: Mapping[str, SourceConfig],
+        policies: Mapping[str, RouterPolicy],
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._policies = policies
+        self._claimed: dict[tuple[str, Claim], str] = {}
+        self._setups: dict[str, DhcpSetup] = {}
+        self.unknown_routers: Counter[str] = Counter()
+        self.warnings: list[str] = []
+
+    def effects(self, events: Sequence[Mapping[str, object]]) -> dict[str, Effect]:
+        """What each event would do, by its key."""
+        return {key: each.effect for each in self.of(events) for key in each.keys}
+
+    def of(self, events: Sequence[Mapping[str, object]]) -> Iterable[Previewed]:
+        """What each service of these events would become, in their order."""
+        now_ms = self._store.records.now_ms()
+        aliases = former_only(self._store.fleet.aliases(), self._policies)
+        by_service: dict[str, list[Admitted]] = {}
+        for event in events:
+            intake = Intake(dict(event), names.QUEUE_BULK, 1, key_of(event))
+            found = admit(intake, self._sources, now_ms)
+            if isinstance(found, Admitted):
+                found = replace(found, event=with_present_names(found.event, aliases))
+                by_service.setdefault(found.event.service_id, []).append(found)
+            elif isinstance(found, NotAdmitted):
+                detail = f"{found.reason}: {found.detail}"
+                yield Previewed(_service_of(event), "refused", {}, detail, keys=(intake.key,))
+        keys = [each.key for mine in by_service.values() for each in mine]
+        seen = self._store.records.seen(keys, now_ms)
+        stored = self._store.records.read(list(by_service))
+        for service_id, mine in by_service.items():
+            before = stored[service_id]
+            commit = Folding(before, self._policies, now_ms).fold(mine, seen).commit()
+            after = commit.record or before.record
+            changes = _changes(before.record, after)
+            effect, detail = _effect(commit.events)
+            if changes:
+                effect = "changed" if before.record.owner or before.generation else "new"
+            self._look_at(after)
+            keys_of_it = tuple(each.key for each in mine)
+            yield Previewed(service_id, effect, changes, detail, keys=keys_of_it)
+
+    def _look_at(self, record: ServiceRecord) -> None:
+        """Warn of what the service would wait for, and of an address that no device can use.
+
+        By the file, the inventory, and the DHCP setup of its router as a worker last read it.
+        """
+        router, service_id = wanted_router(record), record.service_id
+        if router is None:
+            return
+        if router not in self._policies:
+            self.unknown_routers[router] += 1
+            return
+        for claim in claims_of(wanted_entries(record, self._policies)[router]):
+            first = self._claimed.setdefault((router, claim), service_id)
+            if first != service_id:
+                kind, _, value = claim.key.partition(":")
+                what = f"{'MAC address' if kind == 'mac' else 'address'} {value} on router {router}"
+                self.warnings.append(f"{first} and {service_id} both want {what}: one waits")
+        address = address_field(record.value("address"))
+        if address is None:
+            return
+        if router not in self._setups:
+            self._setups[router] = self._store.troubles.setup(router)
+        setup = self._setups[router]
+        taken, misfit = setup.taken(address), setup.misfit(service_id, address)
+        if taken is not None:
+            self.warnings.append(f"{service_id}: waits: {taken.detail} ({router})")
+        elif misfit is not None:
+            words = f"{misfit.detail} ({router}): no device can use it"
+            self.warnings.append(f"{service_id}: {words}")
+
+
+def _effect(said: Sequence[EventCommit]) -> tuple[Effect, str]:
+    for each in said:
+        if each.count == "rejected" and each.outcome is not None:
+            return "refused", f"{each.outcome.reason}: {each.outcome.detail}"
+    if said and all(each.count == "duplicate" for each in said):
+        return "already_imported", ""
+    last = said[-1] if said else None
+    if last is not None and last.count == "superseded":
+        return "newer", last.outcome.detail if last.outcome else ""
+    return "unchanged", ""
+
+
+def _changes(before: ServiceRecord, after: ServiceRecord) -> dict[str, tuple[Any, Any]]:
+    pairs = {name: (before.value(name), after.value(name)) for name in DEFAULTS}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _service_of(event: Mapping[str, object]) -> str:
+    data = event.get("data")
+    return str(data.get("service_id", "")) if isinstance(data, Mapping) else ""

@@ -1,0 +1,51 @@
+"""Removes rows with our tag of unknown services. Called by `leasewire orphans remove`."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from worker.convergence.router_lock import Hold
+from worker.core.rows.operations import Remove
+from worker.core.survey.census import Tagged
+from worker.ports import RouterSession
+from worker.store.store import Store
+
+
+class Removed(NamedTuple):
+    """What was done: rows that are gone, and rows that were refused with the router's words."""
+
+    gone: Sequence[Tagged]
+    refused: Sequence[tuple[Tagged, str]]
+
+
+def remove_orphans(
+    store: Store, session: RouterSession, hold: Hold, orphans: Sequence[Tagged], actor: str
+) -> Removed:
+    """Remove orphans, and have the router looked at anew, should they have blocked it.
+
+    Args:
+        store: the store.
+        session: to the router.
+        hold: its lease.
+        orphans: of a read under this lease.
+        actor: who wants it.
+
+    Raises:
+        LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+    """
+    gone: list[Tagged] = []
+    refused: list[tuple[Tagged, str]] = []
+    hold.renew()
+    removals = [
+        Remove(n, each.service_id, each.row.id, dict(each.row.fields), menu=each.row.menu)
+        for n, each in enumerate(orphans, 1)
+    ]
+    for each, result in zip(orphans, session.write(removals, hold.progress), strict=True):
+        if result.refusal is None:
+            gone.append(each)
+        else:
+            refused.append((each, result.refusal.words))
+    if gone:
+        names = sorted({each.service_id for each in gone})
+        detail = f"{len(gone)} rows: {', '.join(names)[:500]}"
+        store.fleet.look_again(hold.router, (), "remove-orphans", detail, actor)
+    return Removed(gone, refused)

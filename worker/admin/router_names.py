@@ -1,0 +1,302 @@
+"""Use case 3: a name of a router goes: the router is gone for good, or it has another name now.
+
+Called by `leasewire routers retire|rename`. Every service goes by a commit of its own, checked by
+the generation of its record, while this holds the lease: no pass is at the router meanwhile. After
+a crash in between the same call goes on with what is left.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, TypeVar
+
+from pydantic import JsonValue
+
+from worker.core.entry.entry import claims_of, wanted_entries, wanted_router
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.history import line_to_json
+from worker.core.service.outcome import outcome_of
+from worker.core.service.record import Placement, ServiceRecord, Settled, settle
+from worker.errors import LeaseLost, LeasewireError
+from worker.store.batches import Conclusion, Mark
+from worker.store.records import ServiceCommit, Stored
+from worker.store.router_admin import BULK
+from worker.store.store import Store
+
+_Item = TypeVar("_Item")
+
+_LEASE_MS: Final = 30_000
+_AT_A_TIME: Final = 50
+_SCANS: Final = 10
+_LETTERS: Final = 1_000_000
+
+
+class NameInUseError(LeasewireError):
+    """A name cannot go: the message says why, and what to do first."""
+
+
+class Standing(NamedTuple):
+    """Services, by id, that a router's name concerns.
+
+    Attributes:
+        wanting: they are to be served by it, now, once they are activated, or by a scheduled event.
+        placed: a row of theirs may exist there; those of `wanting` and others, that moved away or
+            were cancelled while it was out of reach.
+    """
+
+    wanting: list[str]
+    placed: list[str]
+
+
+def standing(store: Store, router: str) -> Standing:
+    """Look through all records for a router's name."""
+    wanting, placed = [], []
+    for stored in store.views.services():
+        record = stored.record
+        if _wants(record, router):
+            wanting.append(record.service_id)
+        if router in record.placements:
+            placed.append(record.service_id)
+    return Standing(sorted(wanting), sorted(placed))
+
+
+def named(store: Store, router: str) -> list[str]:
+    """The services whose records say a router's name, by id."""
+    found = (each.record for each in store.views.services())
+    return sorted(record.service_id for record in found if _says(record, router))
+
+
+@dataclass(frozen=True, slots=True)
+class RouterNames:
+    """Takes names away.
+
+    Attributes:
+        store: the store.
+        actor: the person who wants it.
+        pause: waits that many seconds.
+    """
+
+    store: Store
+    actor: str
+    pause: Callable[[float], None]
+
+    def retire(self, router: str) -> int:
+        """Forget a router that is gone for good; returns of how many services it held rows.
+
+        Raises:
+            NameInUseError: services want it, or one came meanwhile.
+            LeaseLost: this took too long between two steps; call it again.
+        """
+        if wanting := standing(self.store, router).wanting:
+            raise NameInUseError(f"{len(wanting)} services want router {router}")
+        with self._seized(router) as token:
+            placed = self._placed(router)
+            for some in _by(_AT_A_TIME, placed):
+                self._end_placements(router, token, some, _wants)
+            if not self.store.fleet.forget(router, token, self._letters(router), self.actor):
+                raise NameInUseError(f"a service came to router {router} meanwhile; try again")
+        return len(placed)
+
+    def rename(self, old: str, new: str, policies: Mapping[str, RouterPolicy]) -> int:
+        """Give a router its new name everywhere; returns how many services' records changed.
+
+        Nothing is written to the router for it: what a row holds does not depend on the name.
+
+        Args:
+            old: the former name, which events may go on to say.
+            new: the name in the inventory.
+            policies: of the inventory.
+
+        Raises:
+            NameInUseError: another serial is bound to the new name, or services keep coming, or
+                the brake holds some.
+            LeaseLost: this took too long between two steps; call it again.
+        """
+        if braked := [each for each in self.store.brake.held() if each.router == old]:
+            raise NameInUseError(
+                f"the brake holds {len(braked)} services on router {old}, which another name would "
+                "let through: decide on them first, see `leasewire brake list`"
+            )
+        with self._seized(old, new) as token:
+            match self.store.fleet.begin_rename(old, new, token, self.actor):
+                case "lost":
+                    raise LeaseLost(old)
+                case "other-serial":
+                    raise NameInUseError(
+                        f"router {new} is known with another serial than {old}: it is another "
+                        "router, or its hardware was replaced (`leasewire routers replace`)"
+                    )
+                case "done":
+                    pass
+            moved: set[str] = set()
+            for _ in range(_SCANS):
+                # The last look finds none: what was committed by who did not know yet is seen.
+                found = [each for each in self.store.views.services() if _says(each.record, old)]
+                if not found:
+                    break
+                moved |= self._move(found, old, new, policies[new], token)
+            for some in _by(_AT_A_TIME, self._placed(old)):
+                self._end_placements(old, token, some, _says)
+            if not self.store.fleet.forget(old, token, self._letters(old)):
+                raise NameInUseError(f"a service came to router {old} meanwhile; try again")
+        return len(moved)
+
+    @contextmanager
+    def _seized(self, *routers: str) -> Iterator[str]:
+        token = secrets.token_hex(8)
+        # Whoever was at a router stops at its next renewal, but may write until its lease is over.
+        wait_ms = [self.store.fleet.seize(router, token, 2 * _LEASE_MS) for router in routers]
+        self.pause(max(wait_ms) / 1000)
+        try:
+            yield token
+        finally:
+            for router in routers:
+                self.store.fleet.let_go(router, token)
+
+    def _renew(self, token: str, *routers: str) -> None:
+        for router in routers:
+            if not self.store.routers.renew(router, token):
+                raise LeaseLost(router)
+
+    def _placed(self, router: str) -> list[str]:
+        return [each.record.service_id for each in self.store.views.router_services(router)]
+
+    def _letters(self, router: str) -> list[str]:
+        letters = self.store.views.dead_letters(_LETTERS)
+        return [each.id for each in letters if each.kind == "service" and each.router == router]
+
+    def _end_placements(
+        self,
+        router: str,
+        token: str,
+        services: Sequence[str],
+        stays: Callable[[ServiceRecord, str], bool],
+    ) -> None:
+        self._renew(token, router)
+        now_ms = self.store.records.now_ms()
+        marks = self.store.routers.join(router, services)
+        ends = [
+            self._without(mark, router, now_ms)
+            for mark in marks
+            if not stays(mark.stored.record, router)
+        ]
+        if self.store.routers.conclude(router, token, ends) is None:
+            raise LeaseLost(router)
+
+    def _without(self, mark: Mark, router: str, now_ms: int) -> Conclusion:
+        """No row of the service is on this router any more: it has no such router any more."""
+        record = mark.stored.record
+        placements = {name: at for name, at in record.placements.items() if name != router}
+        after = replace(record, placements=placements)
+        settled: tuple[Settled, ...] = ()
+        if wanted_router(record) is None and not placements and record.status == "cancelled":
+            after, settled = settle(after)
+        lines = [self._line(now_ms, "router-retired", router)] if after != record else []
+        return Conclusion(
+            mark,
+            "confirm",
+            record=after if after != record else None,
+            gone=True,
+            outcomes=[
+                outcome_of(
+                    end.outstanding,
+                    record.service_id,
+                    end.outcome,
+                    now_ms,
+                    reason="" if end.by else "router-retired",
+                    detail=f"by {end.by}" if end.by else "nothing was read back: it is gone",
+                    router=router,
+                )
+                for end in settled
+            ],
+            lines=lines,
+        )
+
+    def _move(
+        self, found: Sequence[Stored], old: str, new: str, policy: RouterPolicy, token: str
+    ) -> set[str]:
+        """Commit records under the new name; returns those that went through."""
+        claims = self.store.views.router_claims(old)
+        holders = {service for by in claims.values() for service, strong in by.values() if strong}
+        priorities = self.store.fleet.priorities(old)
+        # Who holds its claims goes first: nobody gains one by the new name.
+        ordered = sorted(found, key=lambda each: each.record.service_id not in holders)
+        moved: set[str] = set()
+        for some in _by(_AT_A_TIME, ordered):
+            self._renew(token, old, new)
+            now_ms = self.store.records.now_ms()
+            commits = []
+            for stored in some:
+                service, record = stored.record.service_id, _renamed(stored.record, old, new)
+                entry = wanted_entries(record, {new: policy}).get(new)
+                claimed = frozenset() if entry is None else claims_of(entry)
+                commits.append(
+                    ServiceCommit(
+                        service,
+                        stored.generation,
+                        record,
+                        claims={old: frozenset(), new: claimed},
+                        marks={new: priorities.get(service, BULK)},
+                        lines=[self._line(now_ms, "router-renamed", new, was=old)],
+                    )
+                )
+            done = self.store.records.commit(commits, now_ms).done
+            moved |= {c.service_id for c, through in zip(commits, done, strict=True) if through}
+        return moved
+
+    def _line(self, at_ms: int, what: str, router: str, **more: str) -> str:
+        return line_to_json(at_ms, what, {"router": router, "actor": self.actor} | more)
+
+
+def _wants(record: ServiceRecord, router: str) -> bool:
+    now = record.router == router and record.status != "cancelled"
+    return now or _schedules(record, router)
+
+
+def _says(record: ServiceRecord, router: str) -> bool:
+    named_now = record.router == router or router in record.placements
+    return named_now or _schedules(record, router)
+
+
+def _schedules(record: ServiceRecord, router: str) -> bool:
+    return any(
+        said.get("router") == router
+        for each in record.schedule.pending
+        for said in (each.own, each.beside)
+    )
+
+
+def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
+    """The record with the new name. Nothing new was said of the service: versions stay.
+
+    So an event that was under way, older than others but newer than the one that named the
+    router, still moves the service; and that one, coming again under the former name, changes
+    nothing.
+    """
+    registers = dict(record.registers)
+    if record.router == old:
+        registers["router"] = registers["router"]._replace(value=new)
+    placements = {name: at for name, at in record.placements.items() if name != old}
+    if old in record.placements:
+        there = placements.get(new, Placement(None))
+        placements[new] = there if there.written else record.placements[old]
+    pending = tuple(
+        each._replace(own=_under(each.own, old, new), beside=_under(each.beside, old, new))
+        for each in record.schedule.pending
+    )
+    return replace(
+        record,
+        registers=registers,
+        placements=placements,
+        schedule=replace(record.schedule, pending=pending),
+    )
+
+
+def _under(writes: Mapping[str, JsonValue], old: str, new: str) -> Mapping[str, JsonValue]:
+    return {**writes, "router": new} if writes.get("router") == old else writes
+
+
+def _by(size: int, items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

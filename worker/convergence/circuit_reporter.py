@@ -1,0 +1,225 @@
+"""What the failures and answers of one pass do to the circuit of its router, and who is told.
+
+Called by `converge`; `worker/core/policy/circuit.py` decides. Alerts go before the state that follows from
+them, so that a worker which dies in between leaves one that the next pass ends.
+"""
+
+import random
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from worker.convergence.concurrency import Place
+from worker.convergence.router_lock import Hold
+from worker.core.alerting.alerts import AWAY, AlertKind
+from worker.core.policy.circuit import (
+    INTERNAL_ERROR,
+    LOGIN_REFUSED,
+    RECOVERY_S,
+    BackOff,
+    RouterState,
+)
+from worker.core.policy.policy import circuit
+from worker.core.storage_format import in_a_line
+from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
+from worker.store.batches import Acquired
+from worker.store.store import Store
+
+log = structlog.get_logger()
+
+REBUILD: Final = "rebuild"
+"""Why a router is blocked of which many rows of ours are gone."""
+
+_WELL: Final = RouterState()
+
+
+class Outages:
+    """Of one router, during one pass.
+
+    Args:
+        store: the store.
+        hold: the lease.
+        place: the slot that the pass is in.
+        acquired: what is known of it so far.
+        back_off: how long it is left alone.
+    """
+
+    def __init__(
+        self, store: Store, hold: Hold, place: Place, acquired: Acquired, back_off: BackOff
+    ) -> None:
+        was = acquired.state
+        self._store = store
+        self._hold = hold
+        self._router = hold.router
+        self._place = place
+        self._back_off = back_off
+        self.state = was
+        self._before = was.drained, was.written
+        # a serial is bound, and rows are looked through, by who was let in
+        self._let_in = acquired.serial is not None or acquired.booted_ms is not None
+
+    def answered(self) -> None:
+        """A read went through: the circuit closes, and what waited is drained."""
+        self._place.proven()
+        was = self.state
+        if was.state == "up":
+            return
+        now_ms = self._store.records.now_ms()
+        self._tell_back()
+        self._note(circuit.answered(was, now_ms) if was.open else _WELL)
+        log.info(
+            "router.recovered",
+            router=self._router,
+            was=was.state,
+            down_ms=now_ms - (was.away_since_ms or was.since_ms),
+        )
+
+    def worked(self, services: int, writes: int) -> None:
+        """So much was done in this pass so far."""
+        if self.state.away_since_ms:
+            drained, written = self._before
+            self.state = replace(self.state, drained=drained + services, written=written + writes)
+
+    def after(self) -> tuple[RouterState, RouterState] | None:
+        """The states after a pass that went well: nothing is due, or more is; None: as it was."""
+        return None if self.state == _WELL else (_WELL, circuit.draining(self.state))
+
+    def drained(self) -> None:
+        """Nothing is due any more; tell whoever was told of the outage."""
+        was = self.state
+        if not was.away_since_ms:
+            return
+        self._store.full_reads.rebuilt(self._router)
+        away_ms = was.since_ms - was.away_since_ms
+        done = f"{was.drained} services looked at, {was.written} writes"
+        for kind in AWAY:
+            self._store.alerts.end(kind, self._router, f"back after {_duration(away_ms)}: {done}")
+        log.info(
+            "router.drained",
+            router=self._router,
+            down_ms=away_ms,
+            services=was.drained,
+            operations=was.written,
+        )
+
+    def unreachable(self, error: RouterUnreachable) -> None:
+        """It could not be connected to, logged in to, read, or a write got no answer."""
+        self._place.failed()
+        if isinstance(error, OutcomeUnknown):
+            self._lost_write(error)
+            return
+        now_ms = self._store.records.now_ms()
+        state = circuit.failed(self.state, error.words, now_ms, error.cause)
+        wait_s = self._wait_s(error, self._back_off.unreachable_s(state.attempts, _share()))
+        if self.state.state == "blocked":
+            self._store.alerts.end("router-blocked", self._router, "out of reach now")
+        self._store.alerts.begin("router-down", self._router, self._in_words(error.words))
+        self._park(state, wait_s)
+        log.warning(
+            "router.circuit_opened" if state.attempts == 1 else "router.unreachable",
+            router=self._router,
+            reason=error.words,
+            attempt=state.attempts,
+            next_in_s=round(wait_s, 1),
+        )
+
+    def takes_no_writes(self, *, others_wrote: bool) -> bool:
+        """Whether it is the router, and no service, when a write was lost.
+
+        Args:
+            others_wrote: another write was answered in this pass.
+        """
+        if others_wrote:
+            self.state = circuit.answered_a_write(self.state)
+        return circuit.takes_no_writes(self.state)
+
+    def blocked(self, error: RouterBlocked) -> None:
+        """It refuses us, or may be another router."""
+        self._place.failed()
+        now_ms = self._store.records.now_ms()
+        if (
+            error.cause == LOGIN_REFUSED
+            and self._let_in
+            and circuit.doubts_refusal(self.state, now_ms)
+        ):
+            self._park(circuit.refused_once(self.state, error.words, now_ms), RECOVERY_S)
+            log.warning("router.refusal_doubted", router=self._router, reason=error.words)
+            return
+        state = circuit.refused(self.state, error.cause, error.words, now_ms)
+        if self.state.state == "unreachable":
+            self._store.alerts.end("router-down", self._router, "it answers, and refuses us")
+        words = self._in_words(f"{error.cause}: {error.words}. {error.advice}")
+        kind: AlertKind = "rebuild" if error.cause == REBUILD else "router-blocked"
+        self._store.alerts.begin(kind, self._router, words)
+        by_us = error.cause == INTERNAL_ERROR  # whose fault it is is found out by trying again soon
+        attempts, share = state.attempts, _share()
+        back_off = self._back_off
+        self._park(
+            state,
+            back_off.unreachable_s(attempts, share) if by_us else back_off.refused_s(share),
+        )
+        log.error(
+            "router.blocked",
+            router=self._router,
+            cause=error.cause,
+            reason=error.words,
+            advice=error.advice,
+        )
+
+    @staticmethod
+    def _wait_s(error: RouterUnreachable, wait_s: float) -> float:
+        return max(wait_s, RECOVERY_S) if error.given_up else wait_s
+
+    def failed_here(self, error: Exception) -> None:
+        """What nobody expected was raised in a pass: told, and the router is free again."""
+        advice = "A bug: please report the traceback in the log. It is tried again by itself"
+        try:
+            self.blocked(RouterBlocked(self._router, INTERNAL_ERROR, in_a_line(error), advice))
+        finally:
+            log.error("router.pass_failed", router=self._router, advice=advice, exc_info=error)
+
+    def _lost_write(self, error: OutcomeUnknown) -> None:
+        state = circuit.lost_write(self.state, error.words)
+        wait_s = self._wait_s(error, self._back_off.lost_write_s(state.attempts, _share()))
+        if state.open:  # it had refused many, and is not known to be better
+            wait_s = self._back_off.refused_s(_share())
+        self._park(state, wait_s)
+        log.warning(
+            "router.write_lost",
+            router=self._router,
+            reason=error.words,
+            attempt=state.attempts,
+            next_in_s=round(wait_s, 1),
+        )
+
+    def _tell_back(self) -> None:
+        """Whoever was told of the outage is told of its end when what waited is drained."""
+        for kind in AWAY:
+            alert = self._store.alerts.find(kind, self._router)
+            if alert is not None and not alert.told:
+                self._store.alerts.end(kind, self._router)
+
+    def _in_words(self, words: str) -> str:
+        marked = self._store.views.router(self._router).marked
+        return f"{words} ({marked} services wait to be looked at)"
+
+    def _note(self, state: RouterState) -> None:
+        self._store.routers.note_state(self._router, self._hold.token, state)
+        self.state = state
+
+    def _park(self, state: RouterState, wait_s: float) -> None:
+        self._store.routers.park(self._router, self._hold.token, round(wait_s * 1000), state)
+        self.state = state
+
+
+def _share() -> float:
+    return random.random()  # noqa: S311 - no secret hangs on it
+
+
+def _duration(ms: int) -> str:
+    """As `42 s`, `12 min` or `3 h 5 min`."""
+    minutes = ms // 60_000
+    if not minutes:
+        return f"{ms // 1000} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004

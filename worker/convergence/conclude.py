@@ -1,0 +1,317 @@
+"""How the look at a service ends: it is confirmed, it waits, or it is given up."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from worker.core.entry.effect import effective_by
+from worker.core.entry.entry import Entry, wanted_router
+from worker.core.rows.operations import Note, Waiting
+from worker.core.rows.rows import ListPlace, MenuPath
+from worker.core.service.history import line_to_json
+from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, outcome_of
+from worker.core.service.record import Outstanding, Placement, ServiceRecord, Settled, settle
+from worker.core.storage_format import short_type
+from worker.store.batches import Conclusion, Mark
+
+log = structlog.get_logger(__name__)
+
+SELDOM_MS: Final = 300_000
+SELDOM: Final = frozenset({"claim-held"})
+"""Whoever lets go of a claim wakes those who wait for it; looking again is only the net below."""
+SWITCHED_OFF: Final = "disabled-by-hand"
+WARNINGS: Final = frozenset({"address-still-used-by", SWITCHED_OFF})
+"""Notes of a plan that go into the outcome, though all is as wanted."""
+_INTO_USE: Final = frozenset({"activated", "resumed"})
+OF_THE_ROUTER: Final = frozenset({"waiting-for-router", "unknown-router"})
+"""Reasons that all services of a router share: one line a router tells of them."""
+
+TRIED_IN_VAIN: Final = frozenset(
+    {"operation-refused", "router-says", "connection-lost", "does-not-stick"}
+)
+"""Why a service is not in sync though its write was tried."""
+
+
+class Patience(NamedTuple):
+    """How long things may wait.
+
+    Attributes:
+        recheck_ms: until a service that waits for what people do on a router is looked at again.
+        alert_ms: a service that waited so long is told of, once.
+    """
+
+    recheck_ms: int = 60_000
+    alert_ms: int = 3_600_000
+
+
+@dataclass(slots=True)
+class Look:
+    """One service of a batch while a pass looks at it.
+
+    Attributes:
+        mark: as taken.
+        router: where.
+        entry: what is wanted there.
+        written: the lease as last written there and read back.
+        listed: what its rows in address lists may say.
+        refused: who holds what it claims; None when all claims are granted.
+        stale: reads in a row that were old when their write arrived.
+        writes: rounds in which something was written for it.
+        wrote: each operation that the router confirmed, in words.
+        touched: the menus of these.
+        before: {reason, detail, since_ms, …} if it was not in sync at its last look.
+        warning: what a person should know though all is as wanted.
+        gives_way: it was tried in vain before, and is here for those alone in whose way its row is.
+    """
+
+    mark: Mark
+    router: str
+    entry: Entry
+    written: Mapping[str, str] | None
+    listed: frozenset[ListPlace] = frozenset()
+    refused: Waiting | None = None
+    stale: int = 0
+    writes: int = 0
+    wrote: list[str] = field(default_factory=list)
+    touched: set[MenuPath] = field(default_factory=set)
+    before: Mapping[str, Any] | None = None
+    warning: Note | None = None
+    gives_way: bool = False
+
+
+def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset()) -> Conclusion:
+    """The rows are as wanted: say so of every event that this ends.
+
+    Args:
+        look: at the service.
+        now_ms: Redis's time.
+        listed: what its own rows in address lists say.
+    """
+    record = look.mark.stored.record
+    gone = look.entry.is_over
+    placements = placements_after(look, listed, now_ms)
+    after = replace(record, placements=placements)
+    # Who has an entry here wants this router.
+    wanted = wanted_router(record) if gone else look.router
+    settled: tuple[Settled, ...] = ()
+    # A move is applied when the new router confirms; what is left on the old one is cleaned after.
+    if wanted == look.router or (wanted is None and not placements):
+        after, settled = settle(after)
+    warning = look.warning
+    left = sorted(placements.keys() - {look.router}) if wanted else []
+    remarks = [warning.detail] if warning else []
+    remarks += [f"still to clean on {', '.join(left)}"] if left else []
+    # They changed nothing, and their rows were there.
+    idle = () if look.wrote else (end for end in settled if not end.outstanding.registers)
+    unchanged = dict.fromkeys(idle, UNCHANGED)
+    outcomes = [
+        outcome_of(
+            end.outstanding,
+            look.mark.service_id,
+            end.outcome,
+            now_ms,
+            reason="" if end.by else warning.kind if warning else unchanged.get(end, ""),
+            detail=f"by {end.by}" if end.by else "; ".join(remarks),
+            router=look.router,
+            effective_by=""
+            if end.by
+            else effective_by(look.entry, end.outstanding.registers, look.touched),
+        )
+        for end in settled
+    ]
+    if look.before is not None and look.before.get("told"):
+        log.info(
+            "service.waited_long",
+            service_id=look.mark.service_id,
+            router=look.router,
+            reason=look.before["reason"],
+            waited_s=(now_ms - look.before["since_ms"]) // 1000,
+        )
+    brief = frozenset(end.outstanding.key for end in unchanged)
+    counts: dict[str, int] = {}
+    for end in settled:
+        counts[end.outcome] = counts.get(end.outcome, 0) + 1
+    lines = []
+    if look.wrote or len(unchanged) < len(outcomes):
+        line = {
+            "router": look.router,
+            "wrote": look.wrote,
+            "applied": [outcome.event_id for outcome in outcomes if outcome.state == "applied"],
+        }
+        lines = [line_to_json(now_ms, "removed" if gone else "in sync", line)]
+        log.info(
+            "service.converged",
+            service_id=look.mark.service_id,
+            router=look.router,
+            operations=len(look.wrote),
+            events=[outcome.event_id for outcome in outcomes],
+        )
+    return Conclusion(
+        look.mark,
+        "confirm",
+        record=after if after != record else None,
+        gone=gone,
+        outcomes=outcomes,
+        lines=lines,
+        counts=counts,
+        unseen=_unseen(look, [each for each in outcomes if each.key not in brief]),
+        brief=brief,
+    )
+
+
+def _unseen(look: Look, outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The event of which it is worth saying that the device came to have its address."""
+    if look.entry.fields is None or look.mark.stored.record.status != "active":
+        return None
+    return next((each for each in reversed(outcomes) if each.state == "applied"), None)
+
+
+def placements_after(look: Look, listed: frozenset[ListPlace], now_ms: int) -> dict[str, Placement]:
+    """The placements of a service whose rows on a router are as wanted now."""
+    placements = dict(look.mark.stored.record.placements)
+    if look.entry.is_over:
+        placements.pop(look.router, None)
+    elif look.router in placements:
+        placements[look.router] = Placement(look.entry.fields, listed, now_ms)
+    return placements
+
+
+def waiting(
+    look: Look, why: Waiting, now_ms: int, patience: Patience, tries: int = 0
+) -> Conclusion:
+    """Postpone a service; said anew only when the reason is another than before.
+
+    Args:
+        look: at it.
+        why: nothing can be written for it now.
+        now_ms: Redis's time.
+        patience: how long it may wait.
+        tries: how often the router said words that we do not know; each doubles the wait.
+    """
+    mark, router, reason, detail = look.mark, look.router, why.reason, why.detail
+    before = look.before or {}
+    same = (before.get("reason"), before.get("detail")) == (reason, detail)
+    # A holder that is suspended meanwhile is another detail of the same wait.
+    since_ms = before["since_ms"] if before.get("reason") == reason else now_ms
+    told = bool(before.get("told")) and since_ms != now_ms
+    waited_ms = now_ms - since_ms
+    fields = {
+        "service_id": mark.service_id,
+        "router": router,
+        "reason": reason,
+        "detail": detail,
+    }
+    if not told and waited_ms >= patience.alert_ms:
+        told = True
+        log.error(
+            "service.waits_long",
+            **fields,
+            waited_s=waited_ms // 1000,
+            advice=f"`leasewire why {mark.service_id}` says who has to act",
+        )
+    wait_ms = SELDOM_MS if reason in SELDOM else patience.recheck_ms << max(tries - 1, 0)
+    if not told:
+        wait_ms = min(wait_ms, patience.alert_ms - waited_ms)
+    outcomes = [
+        outcome_of(
+            each, mark.service_id, "waiting", now_ms, reason=reason, detail=detail, router=router
+        )
+        for each in events_at(mark.stored.record, router)
+    ]
+    lines = []
+    if not same:
+        line = {"router": router, "reason": reason, "detail": detail}
+        lines = [line_to_json(now_ms, "waiting", line)]
+        (log.debug if reason in OF_THE_ROUTER else log.warning)("service.waiting", **fields)
+    now_waiting = {"reason": reason, "detail": detail, "since_ms": since_ms, "tries": tries}
+    return Conclusion(
+        mark,
+        "postpone",
+        outcomes=outcomes,
+        waiting=json.dumps(now_waiting | {"told": told}),
+        wait_ms=max(wait_ms, 1),
+        lines=lines,
+        wrote=bool(look.wrote),
+    )
+
+
+def switched_off(look: Look) -> Waiting | None:
+    """Why an event that puts a service into use is not applied yet though the fields are right.
+
+    Other events are: what they say stands in the row, and its outcome says that it is off.
+    """
+    warning = look.warning
+    if warning is None or warning.kind != SWITCHED_OFF:
+        return None
+    ending = events_at(look.mark.stored.record, look.router)
+    if not any(short_type(each.type) in _INTO_USE for each in ending):
+        return None
+    return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
+
+
+def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
+    """Put a service aside whose write was refused, until it is known how many were."""
+    before = look.before or {"since_ms": now_ms}
+    kept = {"reason": "router-says", "detail": words, "tries": 0} | dict(before)
+    kept["refused"] = True  # which no other end says
+    return Conclusion(
+        look.mark,
+        "postpone",
+        waiting=json.dumps(kept),
+        wait_ms=wait_ms,
+        wrote=bool(look.wrote),
+    )
+
+
+def given_up(
+    look: Look, reason: str, detail: str, now_ms: int, *, rest_note: bool = False
+) -> Conclusion:
+    """Dead-letter a service with the router's own words; its next event tries anew.
+
+    Its events stay outstanding: should a later try succeed, they are applied after all.
+    """
+    mark, router = look.mark, look.router
+    record = mark.stored.record
+    letter = DeadLetter(
+        id=f"{mark.service_id}@{router}",
+        kind="service",
+        reason=reason,
+        detail=detail,
+        service_id=mark.service_id,
+        router=router,
+        event_keys=tuple(each.key for each in events_at(record, router)),
+        at_ms=now_ms,
+    )
+    outcomes = [
+        outcome_of(
+            each, mark.service_id, "failed", now_ms, reason=reason, detail=detail, router=router
+        )
+        for each in events_at(record, router)
+    ]
+    line = {"router": router, "reason": reason, "detail": detail}
+    log.error(
+        "service.dead_lettered",
+        service_id=mark.service_id,
+        router=router,
+        reason=reason,
+        detail=detail,
+    )
+    return Conclusion(
+        mark,
+        "give-up",
+        outcomes=outcomes,
+        waiting=json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms}),
+        letters=[letter],
+        lines=[line_to_json(now_ms, "failed", line)],
+        counts={"failed": len(outcomes)},
+        rest_note=rest_note,
+        wrote=bool(look.wrote),
+    )
+
+
+def events_at(record: ServiceRecord, router: str) -> tuple[Outstanding, ...]:
+    """The outstanding events that hang on a router: none on one that is only to be cleaned."""
+    return record.outstanding if wanted_router(record) in (None, router) else ()

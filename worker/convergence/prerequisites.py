@@ -1,0 +1,143 @@
+"""What a router lacks for its services: they wait for it, and one line a router tells of it.
+
+Called by `round`.
+"""
+
+from typing import Final
+
+import structlog
+
+from worker.convergence.conclude import Look
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import Entry
+from worker.core.rows.operations import Waiting
+from worker.ports import RouterSession
+from worker.store.router_memory import Known, Troubles
+
+log = structlog.get_logger()
+
+TOLD_AGAIN_MS: Final = 86_400_000
+"""What a router lacks for longer is told of once a day."""
+_REASON: Final = "waiting-for-router"
+_MISFITS_KEPT: Final = 100
+"""Of a router, by service: of more nobody needs the names to know that something is wrong."""
+_ADVICE: Final = (
+    "make it on the router, or correct what the BSS or the inventory says; the services go on by "
+    "themselves"
+)
+
+
+def lacking(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting | None:
+    """What an entry needs and a router does not have, or has itself."""
+    if entry.fields is None:
+        return None
+    taken = setup.taken(entry.fields["address"])
+    if taken is not None:
+        return taken
+    lacks = list(setup.lacking(entry.fields))
+    for menu, names in entry.needs.items():
+        lacks += session.lacking(menu, names)
+    return Waiting(_REASON, "not there: " + ", ".join(lacks)) if lacks else None
+
+
+class Shortcomings:
+    """Of one router, during one pass.
+
+    Args:
+        troubles: what earlier passes told of.
+        router: its name.
+        session: reads what the router's DHCP is set up with.
+        known: what earlier passes told of and saw.
+    """
+
+    def __init__(
+        self, troubles: Troubles, router: str, session: RouterSession, known: Known
+    ) -> None:
+        self._troubles = troubles
+        self._router = router
+        self._session = session
+        self._told = dict(known.lacks)
+        self._remembered = known.setup
+        self._misfits = dict(known.misfits)
+        self._known_misfits = known.misfits
+        self._found: dict[str, int] = {}
+        self._lacking: set[str] = set()
+        self._over: set[str] = set()
+        self._is_fresh = False
+        self._was_doubted = False
+        self._setup = session.read_setup(fresh=False)
+        self._remember()
+        if self._told:
+            self._look_again()
+
+    def of(self, look: Look) -> Waiting | None:
+        """Why the service must wait for the router; notes a misfit as the look's warning."""
+        fields, service = look.entry.fields, look.mark.service_id
+        if fields is None:
+            self._misfits.pop(service, None)
+            return None
+        lacks = lacking(look.entry, self._setup, self._session)
+        misfit = self._setup.misfit(service, fields["address"])
+        if (lacks or misfit) and not self._is_fresh:
+            self._look_again()
+            return self.of(look)
+        look.warning = misfit
+        if misfit is None:
+            self._misfits.pop(service, None)
+        elif len(self._misfits) < _MISFITS_KEPT:
+            self._misfits[service] = misfit.detail
+        if lacks and lacks.reason != _REASON:
+            return lacks
+        if lacks:
+            return self._wait_for(lacks.detail)
+        if look.before is not None and look.before["reason"] == _REASON:
+            self._over.add(look.before["detail"])
+        return None
+
+    def told(self, look: Look, words: str) -> Waiting:
+        """The router itself said that something is not there: what was read may be old."""
+        if not self._was_doubted:
+            self._was_doubted = True
+            self._look_again()
+        return self.of(look) or self._wait_for(words)
+
+    def tell(self, now_ms: int) -> None:
+        """One line for each thing that was found to be lacking, unless it was told of lately."""
+        for what, services in self._found.items():
+            if now_ms - self._told.get(what, 0) >= TOLD_AGAIN_MS:
+                log.error(
+                    "router.lacks",
+                    router=self._router,
+                    reason=what,
+                    services=services,
+                    advice=_ADVICE,
+                )
+                self._told[what] = now_ms
+                self._troubles.note_lacks(self._router, {what: now_ms})
+        self._found.clear()
+
+    def end(self) -> None:
+        """At the end of a pass: what services waited for, and nobody waits for now, is there."""
+        over = [what for what in self._over - self._lacking if what in self._told]
+        for what in over:
+            log.info("router.lacks_no_more", router=self._router, reason=what)
+            del self._told[what]
+        self._troubles.forget_lacks(self._router, over)
+        if self._misfits != self._known_misfits:
+            self._troubles.note_misfits(self._router, self._misfits)
+
+    def _wait_for(self, words: str) -> Waiting:
+        self._lacking.add(words)
+        self._found[words] = self._found.get(words, 0) + 1
+        return Waiting(_REASON, words)
+
+    def _look_again(self) -> None:
+        self._setup = self._session.read_setup(fresh=True)
+        self._is_fresh = True
+        self._remember()
+
+    def _remember(self) -> None:
+        text = self._setup.to_text()
+        if text != self._remembered:
+            self._troubles.note_setup(self._router, text)
+            self._remembered = text

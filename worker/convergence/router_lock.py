@@ -1,0 +1,76 @@
+"""Holding a router: the lease is renewed on progress, and its loss ends everything at once."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from worker.core.rows.rows import Identity
+from worker.errors import LeaseLost
+from worker.store.routers import Routers
+
+_RENEWALS_A_LEASE = 4
+
+
+class Hold:
+    """The lease of one worker on one router.
+
+    Args:
+        routers: the store's side.
+        router: its name.
+        token: random, of this pass alone.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, routers: Routers, router: str, token: str, clock: Callable[[], float]
+    ) -> None:
+        self.router = router
+        self.token = token
+        self._routers = routers
+        self._clock = clock
+        self._renewed = clock()
+        self._renew_after_s = routers.lease_ms / 1000 / _RENEWALS_A_LEASE
+
+    def progress(self) -> None:
+        """Renew when a quarter of the lease is over.
+
+        Raises:
+            LeaseLost: another worker has the router: write nothing more.
+        """
+        if self._clock() - self._renewed >= self._renew_after_s:
+            self.renew()
+
+    def renew(self) -> None:
+        """Renew now.
+
+        Raises:
+            LeaseLost: another worker has the router: write nothing more.
+        """
+        self.begin_writing((), frozenset())
+
+    def begin_writing(
+        self,
+        services: Collection[str],
+        taken: AbstractSet[str],
+        adds: Mapping[str, Sequence[Identity]] | None = None,
+    ) -> frozenset[str]:
+        """Renew now, and note services whose writes are about to be under way.
+
+        Args:
+            services: these.
+            taken: services that were taken by their marks; others stand in the way of these.
+            adds: service -> leases that are about to be added for it.
+
+        Returns:
+            Those taken that the brake holds by now: then none is noted.
+
+        Raises:
+            LeaseLost: another worker has the router: write nothing more.
+        """
+        began = self._clock()
+        ours = taken & set(services)
+        others = [each for each in services if each not in ours]
+        braked = self._routers.begin_writing(self.router, self.token, ours, others, adds)
+        if braked is None:
+            raise LeaseLost(self.router)
+        self._renewed = began
+        return braked

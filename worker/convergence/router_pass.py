@@ -1,0 +1,363 @@
+"""Use case 2: make one router match what is wanted: lease, read, plan, write, read back.
+
+Called by the task `leasewire.converge`. A pass never replays anything: each round reads the rows
+of its services and plans from what it read, so the read-back of one round's writes is the next
+round's read, and a service is confirmed by a plan that has nothing left to write.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import structlog
+
+from worker.compute_gate import Turns
+from worker.convergence.batch import Rounds, Tally
+from worker.convergence.bulk import Bulk
+from worker.convergence.circuit_reporter import Outages
+from worker.convergence.conclude import Look, Patience, confirmed, waiting
+from worker.convergence.concurrency import Place, Slots
+from worker.convergence.drift_report import make_report
+from worker.convergence.faults import NEWER_MS, Faults
+from worker.convergence.refusals import MASS_REFUSAL, PROBE
+from worker.convergence.router_lock import Hold
+from worker.convergence.safety_checks import make_sure
+from worker.core.entry.entry import Entry, wanted_router
+from worker.core.policy.applied_policy import AppliedPolicy
+from worker.core.policy.circuit import INTERNAL_ERROR, RECOVERY_S, TAKES_NO_WRITES, BackOff
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Waiting
+from worker.core.service.record import ServiceRecord
+from worker.core.storage_format import UnknownFormatError
+from worker.errors import (
+    LeaseLost,
+    LeasewireError,
+    OutcomeUnknown,
+    PutOff,
+    RouterBlocked,
+    RouterBusy,
+    RouterUnreachable,
+    StoreUnavailable,
+)
+from worker.ports import RouterSession, RouterSessions
+from worker.store.batches import BULK_ALONE, Acquired, Mark, PolicyDiffers, unread
+from worker.store.store import Store
+
+log = structlog.get_logger()
+
+PUT_OFF_MS: Final = 500
+"""A router that finds no free slot comes again then, or with the next sweep."""
+NEXT_AFTER_S: Final = 0.25
+"""Passes of routers that have much to do let another router's begin so often."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassLimits:
+    """Bounds of a pass.
+
+    Attributes:
+        batch_services: services of one batch.
+        time_box_s: a pass ends then, and rings again if there is more.
+        back_off: how long routers are left alone that fail or refuse.
+        patience: how long services may wait.
+        report_every_ms: between two reports of what was changed on a router by hand.
+    """
+
+    batch_services: int = 500
+    time_box_s: float = 20.0
+    back_off: BackOff = field(default_factory=BackOff)
+    patience: Patience = field(default_factory=Patience)
+    report_every_ms: int = 3_600_000
+
+
+class _Pass(NamedTuple):
+    """What one pass works with, from the moment that the router is ours."""
+
+    acquired: Acquired
+    hold: Hold
+    outages: Outages
+    tally: Tally
+    faults: Faults
+    began: float
+    is_bulk: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Converge:
+    """Makes routers match, one pass of one router at a time.
+
+    Attributes:
+        store: the store.
+        sessions: opens sessions to routers.
+        policies: router -> policy; a router that is missing here is unknown: its services wait.
+        limits: bounds of a pass.
+        slots: which routers may be worked on at once.
+        bulk: runs the passes of routers where nothing but bulk is due.
+        turns: of the other passes.
+        clock: monotonic seconds.
+    """
+
+    store: Store
+    sessions: RouterSessions
+    policies: Mapping[str, RouterPolicy]
+    limits: PassLimits = field(default_factory=PassLimits)
+    slots: Slots = field(default_factory=lambda: Slots(threads=128))
+    bulk: Bulk = field(default_factory=Bulk)
+    turns: Turns = field(default_factory=lambda: Turns(patience_s=NEXT_AFTER_S))
+    clock: Callable[[], float] = time.monotonic
+
+    def run(self, router: str) -> None:
+        """One pass.
+
+        It does nothing when another worker or a person holds the router, when it is parked, when
+        another policy than this worker's was applied to it, or when too many routers are at work
+        of which it is not known that they answer: then it is put off for a moment. Bulk marks
+        alone are left to a bulk pass.
+        """
+        with self.turns.taken():
+            left = self._run(router, is_bulk=False)
+        if left:
+            self.bulk.add(router, self._run_bulk)
+
+    def _run_bulk(self, router: str) -> None:
+        self._run(router, is_bulk=True)
+
+    def _run(self, router: str, *, is_bulk: bool) -> bool:
+        """Returns whether nothing but bulk is due, which a pass that is not for it leaves alone."""
+        with self.slots.take(router) as place:
+            if place is None:
+                self.store.routers.put_off(router, PUT_OFF_MS)
+                return False
+            return self._take_and_work(router, place, is_bulk=is_bulk)
+
+    def _take_and_work(self, router: str, place: Place, *, is_bulk: bool) -> bool:
+        token = secrets.token_hex(8)
+        began = self.clock()
+        policy = self.policies.get(router)
+        applied = AppliedPolicy.of(policy, "first use") if policy else None
+        hold = Hold(self.store.routers, router, token, self.clock)
+        try:
+            acquired = self.store.routers.acquire(
+                router,
+                token,
+                self.limits.batch_services,
+                applied,
+                with_bulk=is_bulk,
+                most_bulk=self.bulk.most(),
+            )
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the router is ours, whatever cannot be read
+            acquired = unread(self.store.views.router(router).state)
+            Outages(self.store, hold, place, acquired, self.limits.back_off).failed_here(error)
+            return False
+        if isinstance(acquired, PolicyDiffers):
+            self._tell_policy_differs(router, acquired)
+            return False
+        if not isinstance(acquired, Acquired):
+            return acquired is BULK_ALONE
+        if acquired.marks and not is_bulk:
+            self.bulk.live_came()
+        outages = Outages(self.store, hold, place, acquired, self.limits.back_off)
+        tally = Tally()
+        faults = Faults(self.store, hold, acquired.troubles.faults, self.limits.patience)
+        try:
+            self._work_or_tell(_Pass(acquired, hold, outages, tally, faults, began, is_bulk))
+        except StoreUnavailable:
+            raise
+        except UnknownFormatError as error:
+            log.warning("router.left_to_newer", router=router, reason=str(error))
+            self._let_go(hold, NEWER_MS)
+        except Exception as error:  # noqa: BLE001 - a bug must not hold a router with its services
+            try:
+                faults.failed(error)
+            finally:
+                outages.failed_here(error)
+        finally:
+            elapsed_ms = round((self.clock() - began) * 1000)
+            log.info("router.pass_ended", router=router, elapsed_ms=elapsed_ms, **tally.fields())
+        return False
+
+    def _work_or_tell(self, one: _Pass) -> None:
+        hold, outages = one.hold, one.outages
+        try:
+            if hold.router in self.policies:
+                self._converge(one)
+            else:
+                self._put_off_unknown(one)
+        except LeaseLost:
+            log.warning("router.lease_lost", router=hold.router)
+        except RouterBusy:
+            log.warning("router.busy", router=hold.router)
+            self._let_go(hold, PUT_OFF_MS)
+        except PutOff:
+            self._let_go(hold, round(RECOVERY_S * 1000))
+        except RouterBlocked as error:
+            outages.blocked(error)
+        except RouterUnreachable as error:
+            outages.unreachable(error)
+
+    def _let_go(self, hold: Hold, wait_ms: int) -> None:
+        """Give the router back as it was, for somebody to come again in a moment."""
+        self.store.fleet.let_go(hold.router, hold.token)
+        self.store.routers.put_off(hold.router, wait_ms)
+
+    def _converge(self, one: _Pass) -> None:
+        acquired, hold, outages = one.acquired, one.hold, one.outages
+        router = hold.router
+        marks = one.faults.readable(acquired.marks, acquired.now_ms)
+        if not marks and not outages.state.open and not acquired.asked:
+            batch = self.store.routers.next_batch(router, hold.token, 0, outages.after())
+            if not batch.more:
+                outages.drained()
+            return
+        session = self.sessions.open(router)
+        try:
+            looked = make_sure(self.store, session, self.policies[router], hold, acquired)
+            if acquired.asked and not self._reported(session, hold):
+                session.close()  # nobody knows what it was about to answer
+                session = self.sessions.open(router)
+                looked |= make_sure(self.store, session, self.policies[router], hold, acquired)
+            if looked or acquired.asked:  # what is confirmed now was seen after that
+                now_ms = self.store.records.now_ms()
+                one = one._replace(acquired=acquired._replace(now_ms=now_ms))
+            self._work(session, marks, one)
+        except BaseException:
+            session.close()
+            raise
+        self.sessions.give_back(router, session)
+
+    def _reported(self, session: RouterSession, hold: Hold) -> bool:
+        """Make the report; where that fails by a bug, the services go on."""
+        router, every_ms = hold.router, self.limits.report_every_ms
+        try:
+            make_report(self.store, session, self.policies[router], hold, every_ms)
+        except UnknownFormatError as error:  # a newer worker reports it
+            log.warning("router.left_to_newer", router=router, reason=str(error))
+        except LeasewireError:
+            raise
+        except Exception:
+            log.exception("report.failed", router=router, advice="a bug: please report this")
+            return False
+        return True
+
+    def _work(self, session: RouterSession, marks: list[Mark], one: _Pass) -> None:
+        acquired, hold, outages, tally = one.acquired, one.hold, one.outages, one.tally
+        router, limits = hold.router, self.limits
+        # A router that refused so many, or with which a pass failed, is up again only when a few
+        # got through, one that took no writes when it takes one; others when they are read. A probe
+        # looks at a few services.
+        refused_many = outages.state.cause in (MASS_REFUSAL, INTERNAL_ERROR)
+        took_none = outages.state.cause == TAKES_NO_WRITES
+        few = 1 if took_none else PROBE
+        rounds = Rounds(
+            self.store,
+            session,
+            self.policies[router].held_in(session.entries),
+            hold,
+            tally=tally,
+            patience=limits.patience,
+            known=acquired.troubles,
+            faults=one.faults,
+            was_read=(lambda: None) if refused_many or took_none else outages.answered,
+            after_many=outages.state.cause == MASS_REFUSAL,
+        )
+        now_ms, full = acquired.now_ms, acquired.full
+        try:
+            while True:
+                cut = outages.state.open and len(marks) > few
+                if cut:
+                    marks = rounds.least_doubted(marks)[:few]
+                rounds.run(marks, now_ms)
+                if not (took_none and cut) or rounds.wrote():
+                    outages.answered()
+                outages.worked(tally.services, tally.operations)
+                in_time = self.clock() - one.began < limits.time_box_s
+                # Else each router that has a backlog would be held in the end, all of them slowly.
+                in_time = in_time and not (one.is_bulk and self.bulk.is_beside_live())
+                if not cut and not (full and in_time):
+                    rounds.settle()
+                most = limits.batch_services if in_time else 0
+                batch = self.store.routers.next_batch(
+                    router,
+                    hold.token,
+                    most,
+                    outages.after(),
+                    most_bulk=self.bulk.most() if one.is_bulk else 0,
+                )
+                now_ms, full = batch.now_ms, batch.full
+                if not batch.marks:
+                    break
+                marks = one.faults.readable(batch.marks, now_ms)
+        except (RouterUnreachable, LeaseLost) as error:
+            if not rounds.taken_over() and isinstance(error, RouterUnreachable):
+                whole = _of_the_router(error, rounds, outages)
+                if whole is not None:
+                    raise whole from error
+            raise
+        if not batch.more:
+            outages.drained()
+
+    def _tell_policy_differs(self, router: str, found: PolicyDiffers) -> None:
+        if found.state.state != "policy-changed":  # told once
+            log.error(
+                "router.policy_changed",
+                router=router,
+                advice=f"see `leasewire routers apply {router}`; its services wait until then",
+            )
+
+    def _put_off_unknown(self, one: _Pass) -> None:
+        """No policy names this router: its services wait until the inventory does.
+
+        Of a name that nobody ever knew, a typing error, nothing was ever written: who does not
+        want it any more has no row there.
+        """
+        acquired, hold = one.acquired, one.hold
+        was_known = self.store.fleet.knows(hold.router)
+        detail = (
+            f"router {hold.router!r} is not in the inventory that the workers read: add it and "
+            "restart them, or correct the event"
+        )
+        before = [mark.before for mark in acquired.marks if mark.before is not None]
+        why, patience = Waiting("unknown-router", detail), self.limits.patience
+        ends = []
+        waits = 0
+        for mark in acquired.marks:
+            entry = Entry(mark.service_id, None)
+            look = Look(mark, hold.router, entry, None, before=mark.before)
+            if (
+                not was_known
+                and mark.unread is None
+                and _leaves_nothing(mark.stored.record, hold.router)
+            ):
+                ends.append(confirmed(look, acquired.now_ms))
+            else:
+                ends.append(waiting(look, why, acquired.now_ms, patience))
+                waits += 1
+        self.store.routers.conclude(hold.router, hold.token, ends)
+        if len(before) < waits:  # told when more wait than before
+            log.warning("router.unknown", router=hold.router, services=waits)
+        self.store.routers.next_batch(hold.router, hold.token, 0)
+
+
+def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
+    placement = record.placements.get(router)
+    written = placement is not None and (placement.written is not None or placement.listed)
+    return wanted_router(record) != router and not written
+
+
+def _of_the_router(
+    error: RouterUnreachable, rounds: Rounds, outages: Outages
+) -> RouterUnreachable | None:
+    """Judge who was in flight; what to raise instead where it is the router that is to blame."""
+    in_vain = rounds.lost()
+    if not isinstance(error, OutcomeUnknown):
+        return None
+    takes_none = outages.takes_no_writes(others_wrote=rounds.wrote())
+    if not (takes_none or in_vain):
+        return None
+    rounds.wait_longer()
+    words = f"takes no writes: several in a row got no answer ({error.words})"
+    return RouterUnreachable(error.router, words, TAKES_NO_WRITES)

@@ -1,0 +1,149 @@
+"""How an installation is doing, as numbers: read by the store, judged by `health.py`.
+
+Times are milliseconds since 1970 by Redis's clock, memory is bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from contracts.names import INTAKE_ENDS
+from worker.core.alerting.alerts import Alert
+
+_ENOUGH_SAMPLES: Final = 12
+"""An hour of them: less says nothing about days."""
+
+
+class Sample(NamedTuple):
+    """Memory used at a moment."""
+
+    at_ms: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisVitals:
+    """The server.
+
+    Attributes:
+        server: its name and version.
+        used: memory used.
+        limit: maxmemory; 0: none is set.
+        host: memory of its host; 0: it does not say.
+        policy: maxmemory-policy; empty where it may not be asked.
+        appendonly: whether an append-only file is kept.
+        written: whether its last write, and the last rewrite, went well.
+        samples: memory used in the last hours, the newest first.
+    """
+
+    server: str
+    used: int
+    limit: int
+    policy: str
+    appendonly: bool
+    written: bool
+    host: int = 0
+    samples: Sequence[Sample] = ()
+
+    @property
+    def ceiling(self) -> int:
+        """What may be used at the most: maxmemory, else the host's memory; 0: not known."""
+        return self.limit or self.host
+
+    @property
+    def ceiling_words(self) -> str:
+        """What `ceiling` is."""
+        return "maxmemory" if self.limit else "the host's memory"
+
+    @property
+    def share(self) -> float | None:
+        """Used memory as a share of the ceiling; None: that is not known."""
+        return self.used / self.ceiling if self.ceiling else None
+
+    @property
+    def days_left(self) -> float | None:
+        """Until intake ends, at the rate of the last hours; None: not known, or never."""
+        if not self.ceiling or len(self.samples) < _ENOUGH_SAMPLES:
+            return None
+        days = [(each.at_ms - self.samples[0].at_ms) / 86_400_000 for each in self.samples]
+        mean_day = sum(days) / len(days)
+        mean_used = sum(each.used for each in self.samples) / len(days)
+        spread = sum((day - mean_day) ** 2 for day in days)
+        together = sum(
+            (day - mean_day) * (each.used - mean_used)
+            for day, each in zip(days, self.samples, strict=True)
+        )
+        if not spread or together <= 0:
+            return None
+        left = self.ceiling * INTAKE_ENDS - self.used
+        return max(0.0, left * spread / together)
+
+
+class JournalVitals(NamedTuple):
+    """A lane's journal: how many events, and when somebody was to look at the oldest (0: none)."""
+
+    depth: int
+    oldest_ms: int
+
+
+class RouterVitals(NamedTuple):
+    """One router.
+
+    Attributes:
+        name: as in the inventory.
+        state: `up`, `unreachable`, `blocked`, `policy-changed`, `held` by a person, `new`: nobody
+            reached it yet, or `unknown`: the inventory does not have it.
+        since_ms: when that began.
+        busy: a worker is at it.
+        marked: services to be looked at.
+        oldest_ms: since when the oldest due mark is due; 0: none is.
+        misfits: services whose address no device can use.
+    """
+
+    name: str
+    state: str
+    since_ms: int
+    busy: bool
+    marked: int
+    oldest_ms: int
+    misfits: Sequence[str] = ()
+
+
+class Reason(NamedTuple):
+    """How many wait, or are dead, for one reason, and since when the oldest."""
+
+    number: int
+    oldest_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """All of it.
+
+    Attributes:
+        now_ms: when it was read.
+        redis: the server.
+        workers: names of those that gave a sign of life, `kind@host:pid`.
+        queues: length of each Celery queue, and `unacked`.
+        journal: by lane.
+        routers: one each.
+        dead_letters: by reason.
+        waiting: by reason.
+        counters: what happened, how often.
+        canaries: queue -> for how long (ms) a message that was put in nobody took.
+        alerts: open ones that are not muted, the oldest first.
+        dead_sources: source -> how many events of it are dead letters; empty: of unknown ones.
+    """
+
+    now_ms: int
+    redis: RedisVitals
+    workers: Sequence[str]
+    queues: Mapping[str, int]
+    journal: Mapping[str, JournalVitals]
+    routers: Sequence[RouterVitals]
+    dead_letters: Mapping[str, Reason]
+    waiting: Mapping[str, Reason]
+    counters: Mapping[str, int]
+    canaries: Mapping[str, int] = field(default_factory=dict)
+    alerts: Sequence[Alert] = ()
+    dead_sources: Mapping[str, int] = field(default_factory=dict)

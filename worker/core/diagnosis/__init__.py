@@ -1,0 +1,1 @@
+"""Why a customer has no address, from facts alone."""

@@ -1,0 +1,64 @@
+"""The sentence about a MAC address, an IP address or an id that no service has.
+
+Who calls it: `worker/admin/diagnosis.py`, when nothing else was found.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from worker.core.diagnosis.explain import Explanation
+from worker.core.rows.observed import Observation, SeenRow
+from worker.core.rows.ownership import parse_tag
+from worker.core.service.outcome import DeadLetter
+
+
+def explain_stranger(
+    subject: str,
+    seen: Mapping[str, Observation],
+    silent: Mapping[str, str],
+    letters: Sequence[DeadLetter] = (),
+    installation: str = "",
+) -> Explanation:
+    """Say what is known of it.
+
+    Args:
+        subject: as it was asked for.
+        seen: rows with it, by router that was asked.
+        silent: routers that could not be asked, and why.
+        letters: dead letters that name it.
+        installation: ours: a row with our tag and without a service is an orphan.
+    """
+    if letters:
+        letter = letters[0]
+        return Explanation(
+            "rejected",
+            f"no service has {subject}: an event that names it was refused ({letter.reason}): "
+            f"{letter.detail}",
+            f"see `leasewire dead-letters show {letter.id}`; correct it and send it anew",
+        )
+    rows = [(router, row) for router, found in seen.items() for row in found.rows]
+    advice = "if a customer is to have it, the BSS must send service.activated"
+    unasked = f"; {len(silent)} could not be asked ({', '.join(sorted(silent))})" if silent else ""
+    if not rows:
+        asked = f"and {len(seen)} routers that were asked have no row of it" if seen else ""
+        words = ", ".join(part for part in ("no event of it waits", asked) if part)
+        return Explanation(
+            "unknown", f"nothing is known of {subject}: no service has it, {words}{unasked}", advice
+        )
+    words = "; ".join(f"router {router} has {_row(row, installation)}" for router, row in rows)
+    orphan = any(_is_ours(row, installation) for _, row in rows)
+    code = "orphan-row" if orphan else "not-ours"
+    return Explanation(code, f"no service has {subject}, but {words}{unasked}", advice)
+
+
+def _row(row: SeenRow, installation: str) -> str:
+    if _is_ours(row, installation):
+        whose = ", tagged by us for a service of which nothing is known"
+    else:
+        whose = ", made by the router itself" if row.lease.dynamic else ", not ours"
+    held = f", held by {row.active_mac} as {row.active_address}" if row.active_address else ""
+    return f"{row.lease.name}{whose}{held}"
+
+
+def _is_ours(row: SeenRow, installation: str) -> bool:
+    tag = parse_tag(row.lease.comment)
+    return tag is not None and not row.lease.dynamic and tag.installation == installation

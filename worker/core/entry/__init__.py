@@ -1,0 +1,1 @@
+"""What a router should hold for a service."""

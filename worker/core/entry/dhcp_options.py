@@ -1,0 +1,88 @@
+"""DHCP options of services as rows that services share: one row a value, named after it.
+
+Who calls it: `entry.py` for the rows that a service needs, `leasewire options collect` to find
+those that nobody needs any more. A row is never changed: another value is another row.
+"""
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from ipaddress import IPv4Address
+from typing import Any, Final, NamedTuple
+
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import DhcpOption
+from worker.core.service.record import ServiceRecord
+
+DNS_CODE: Final = 6
+"""DHCP option 6: domain name servers (RFC 2132, 3.8)."""
+
+OptionFields = Mapping[str, str]
+
+
+def option_rows(record: ServiceRecord, policy: RouterPolicy) -> dict[str, OptionFields]:
+    """The option rows that a service needs, by name. Its DNS servers win over an option 6."""
+    servers: Any = record.value("dns_servers") or []
+    options: Any = record.value("options") or []
+    if not servers and not options:
+        return {}
+    digits = {int(each["code"]): str(each["hex"]) for each in options}
+    if servers:
+        digits[DNS_CODE] = "".join(f"{int(IPv4Address(each)):08x}" for each in servers)
+    rows: dict[str, OptionFields] = {}
+    for code, value in sorted(digits.items()):
+        is_dns = code == DNS_CODE and bool(servers)
+        fields = _fields(policy, f"{'dns' if is_dns else f'opt{code}'}", code, value)
+        rows[fields["name"]] = fields
+    return rows
+
+
+def _fields(policy: RouterPolicy, kind: str, code: int, digits: str) -> dict[str, str]:
+    fields = {"code": str(code), "value": f"0x{digits.lower()}"}
+    if policy.force_options:
+        fields["force"] = "yes"
+    digest = hashlib.sha256("|".join(fields.values()).encode()).hexdigest()[:10]
+    return {"name": f"{prefix_of(policy.installation)}{kind}-{digest}", **fields}
+
+
+def prefix_of(installation: str) -> str:
+    """How the names of all option rows of an installation begin; another's may begin so too."""
+    return f"lw-{installation}-"
+
+
+def is_ours(name: str, installation: str) -> bool:
+    """Whether an option row's name is one that this installation gives."""
+    rest = re.escape(prefix_of(installation))
+    return re.fullmatch(rf"{rest}(dns|opt\d{{1,3}})-[0-9a-f]{{10}}", name) is not None
+
+
+class Sighting(NamedTuple):
+    """What a look for options that nobody names found.
+
+    Attributes:
+        collect: rows that nobody named at the look before this either: to be removed.
+        unnamed: names that nobody names now: to be remembered for the next look.
+    """
+
+    collect: Sequence[DhcpOption]
+    unnamed: frozenset[str]
+
+
+def collectable(
+    options: Iterable[DhcpOption],
+    named: Collection[str],
+    seen_before: Collection[str],
+    installation: str,
+) -> Sighting:
+    """Which of our option rows are to go: those that nothing of anybody named twice in a row.
+
+    Args:
+        options: all of a router.
+        named: names of options in any lease, option set or network, ours or not.
+        seen_before: the names that nobody named at the last look.
+        installation: ours; rows of others are never collected.
+    """
+    ours = [row for row in options if is_ours(row.option, installation)]
+    unnamed = {row.option: row for row in ours if row.option not in named}
+    collect = [unnamed[name] for name in sorted(unnamed) if name in seen_before]
+    return Sighting(collect, frozenset(unnamed))

@@ -1,0 +1,86 @@
+"""What a router's DHCP is set up with: what a row may name, and where its address belongs.
+
+Who calls it: `round`, before it plans. People set these up on the router, or
+`routers setup` does; workers never write them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final, Self
+
+from worker.core.entry.entry import ANY_SERVER, NO_ADDRESS, is_host_address
+from worker.core.rows.operations import Note, Waiting
+
+_MOST_REMEMBERED: Final = 2_000
+"""Networks, and addresses, of a text: of a router with more nobody judges without asking it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpSetup:
+    """As one read shows it.
+
+    Attributes:
+        servers: names of the DHCP servers; None: the router does not tell.
+        pools: names of the address pools; None likewise.
+        networks: the DHCP networks; empty where there are none or the router does not tell.
+        own: addresses that no device may have -> what they are, in words: the router's, and the
+            gateways of its networks.
+    """
+
+    servers: frozenset[str] | None = None
+    pools: frozenset[str] | None = None
+    networks: tuple[IPv4Network, ...] = ()
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    def to_text(self) -> str:
+        """What is needed to judge addresses while the router is not asked, as JSON."""
+        if max(len(self.networks), len(self.own)) > _MOST_REMEMBERED:
+            return json.dumps([[], {}])
+        return json.dumps([[str(each) for each in self.networks], dict(self.own)])
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read what `to_text` wrote."""
+        networks, own = json.loads(text)
+        return cls(networks=tuple(IPv4Network(each) for each in networks), own=own)
+
+    def taken(self, address: str) -> Waiting | None:
+        """Why an address is nobody's to have: a row with it would take a whole network down."""
+        if address not in self.own:
+            return None
+        return Waiting("address-of-router", f"{address} is {self.own[address]}")
+
+    def lacking(self, fields: Mapping[str, str]) -> tuple[str, ...]:
+        """What a row with these fields names and the router does not have, in words."""
+        server, address = fields["server"], fields["address"]
+        missing = []
+        if self.servers is not None and server != ANY_SERVER and server not in self.servers:
+            missing.append(f"DHCP server {server!r}")
+        is_pool = address != NO_ADDRESS and not is_host_address(address)
+        if is_pool and self.pools is not None and address not in self.pools:
+            missing.append(f"pool {address!r}")
+        return tuple(missing)
+
+    def misfit(self, service_id: str, address: str) -> Note | None:
+        """Why no device could use the address, though RouterOS takes it; None where it fits.
+
+        A router without a single network is not judged: it may only relay.
+        """
+        if not self.networks or not is_host_address(address):
+            return None
+        host = IPv4Address(address)
+        around = [network for network in self.networks if host in network]
+        if not around:
+            detail = f"{address} is in none of the router's DHCP networks"
+            return Note(service_id, "address-outside-networks", detail)
+        for network in around:
+            if network.prefixlen < 31 and host in (  # noqa: PLR2004 - RFC 3021: all are hosts' there
+                network.network_address,
+                network.broadcast_address,
+            ):
+                what = "network" if host == network.network_address else "broadcast"
+                detail = f"{address} is the {what} address of {network}"
+                return Note(service_id, "address-not-a-hosts", detail)
+        return None

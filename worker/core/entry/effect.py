@@ -1,0 +1,79 @@
+"""From when a change acts that was written and read back. Who calls it: `endings.py`.
+
+RouterOS tells devices nothing: a lease that was changed acts when its device asks the next time.
+"""
+
+from collections.abc import Collection
+from typing import Any, Final
+
+from worker.core.entry.entry import ANY_SERVER, Entry
+from worker.core.rows.normal import seconds
+from worker.core.rows.rows import ADDRESS_LISTS, MenuPath
+
+AT_ONCE: Final = "at-once"
+_LEASE: Final = "lease "
+_SERVER: Final = "server "
+_RENEWAL: Final = "from the device's next renewal, at the latest by the end of "
+
+
+def effective_by(entry: Entry, registers: Collection[str], touched: Collection[MenuPath]) -> str:
+    """From when an event acts, shortly, as outcomes keep it; empty where nothing was written.
+
+    Args:
+        entry: what the router holds now.
+        registers: what the event wrote.
+        touched: the menus that were written for the service.
+
+    Returns:
+        `at-once`, or until when the device asks: `lease TIME` of its own lease time, `server NAME`
+        of that of its DHCP server, which is `all` where any may serve it.
+    """
+    if not touched:
+        return ""
+    listed = ADDRESS_LISTS in touched
+    if listed and (set(registers) == {"suspension"} or len(touched) == 1):
+        return AT_ONCE
+    fields = entry.fields or {}
+    if fields.get("lease-time"):
+        return _LEASE + fields["lease-time"]
+    return _SERVER + fields.get("server", ANY_SERVER)
+
+
+def words_of(short: str) -> str:
+    """What `effective_by` says as a sentence; other words, such as an older version's, stay."""
+    if short == AT_ONCE:
+        return "at the router at once"
+    if short.startswith(_LEASE):
+        return f"{_RENEWAL}its lease time of {short.removeprefix(_LEASE)}"
+    if short.startswith(_SERVER):
+        name = short.removeprefix(_SERVER)
+        whose = "its DHCP server" if name == ANY_SERVER else f"DHCP server {name}"
+        return f"{_RENEWAL}the lease time of {whose}"
+    return short
+
+
+def data_of(short: str, at_ms: int) -> dict[str, Any] | None:
+    """The same for programs; None where nothing is said, or by words of another version.
+
+    Args:
+        short: what `effective_by` gave.
+        at_ms: when the change was read back, in milliseconds since 1970.
+
+    Returns:
+        `kind`: `at-once`, `lease-time` (of the lease) or `server-lease-time` (of the DHCP server,
+        named in `server` where it is one); `at_ms`: the latest moment from which it acts, where
+        the lease time is known; `lease_time_s`.
+    """
+    kind, _, rest = short.partition(" ")
+    if short == AT_ONCE:
+        return {"kind": AT_ONCE, "at_ms": at_ms}
+    if kind == _SERVER.strip():
+        named = {} if rest == ANY_SERVER else {"server": rest}
+        return {"kind": "server-lease-time"} | named
+    if kind == _LEASE.strip():
+        data: dict[str, Any] = {"kind": "lease-time"}
+        lease_s = seconds(rest)
+        if lease_s is not None:
+            data |= {"at_ms": at_ms + lease_s * 1000, "lease_time_s": lease_s}
+        return data
+    return None

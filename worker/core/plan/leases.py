@@ -1,0 +1,84 @@
+"""Dynamic rows: the router's own. Which of them end for a service's sake, and when.
+
+Who calls it: the planner. RADIUS's rows, and those of a device on other servers, are never touched.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from worker.core.entry.entry import scopes_meet
+from worker.core.plan.member import Member
+from worker.core.plan.phases import Draft, Step
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.operations import Waiting
+from worker.core.rows.row_index import RowIndex
+from worker.core.rows.rows import Identity, Lease, identity_of
+
+Claimed = dict[str, list[tuple[str, str]]]
+"""By the key of a claim: the scopes in which it is granted, and to whom."""
+
+
+class LeaseEnds:
+    """Ends each dynamic row at most once, whoever asks for it."""
+
+    def __init__(self, index: RowIndex, policy: RouterPolicy, draft: Draft) -> None:
+        self._index = index
+        self._may_end = policy.on_dynamic == "remove"
+        self._draft = draft
+        self._ended: dict[str, Step] = {}  # by row id
+
+    def end_with_row(
+        self, member: Member, written: Mapping[str, str] | None, claimed: Claimed
+    ) -> None:
+        """With a service goes the lease of its device, unless the device has another row."""
+        known: dict[Identity, None] = {}
+        for fields in (member.row.fields if member.row is not None else None, written):
+            if fields is not None:
+                known[identity_of(fields)] = None
+        for mac, _, server in known:
+            claims: Sequence[tuple[str, str]] = claimed.get(f"mac:{mac}", ())
+            rows = [row for row in self._index.static_of(mac, server) if row is not member.row]
+            if not rows and not any(scopes_meet(scope, server) for scope, _ in claims):
+                for lease in self._index.dynamic_of(mac, server):
+                    self._end(member, lease)
+
+    def hindrance(self, target: Mapping[str, str]) -> Waiting | None:
+        """The lease that must be waited for before the target can be written."""
+        for lease in self._index.dynamic_at(target["address"]):
+            is_anothers = lease.mac != target["mac-address"] and lease.id not in self._ended
+            if is_anothers and (lease.radius or not self._may_end):
+                return Waiting("dynamic-lease", f"{lease.name} holds its address until it ends")
+        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
+            if lease.address != target["address"] and not self._may_end:
+                return Waiting("dynamic-lease", f"{lease.name} holds its device until it ends")
+        return None
+
+    def end_on_address(self, member: Member) -> None:
+        """Who has its address must leave it first; its own device, where it has a row already."""
+        target = member.target
+        if target is None or member.stands:
+            return
+        own_leases = set()
+        if member.row is not None and self._may_end:
+            own = self._index.dynamic_of(target["mac-address"], target["server"])
+            own_leases = {lease.id for lease in own}
+        for lease in self._index.dynamic_at(target["address"]):
+            if lease.mac != target["mac-address"]:
+                self._draft.note(
+                    member.id, "address-still-used-by", f"{lease.name} had its address"
+                )
+            if lease.mac != target["mac-address"] or lease.id in own_leases:
+                member.before.append(self._end(member, lease))
+
+    def end_elsewhere(self, member: Member) -> None:
+        """Once its row stands, its device is to come for it."""
+        target = member.target
+        if target is None or not self._may_end:
+            return
+        for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
+            if lease.address != target["address"]:
+                self._end(member, lease, *([] if member.final is None else [member.final]))
+
+    def _end(self, member: Member, lease: Lease, *needs: Step) -> Step:
+        if lease.id not in self._ended:
+            self._ended[lease.id] = self._draft.step(member.remove(lease), *needs)
+        return self._ended[lease.id]

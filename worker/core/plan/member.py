@@ -1,0 +1,125 @@
+"""One service of the batch while the planner works on it, and the writes to its row.
+
+Who calls it: the planner, which decides; here stands what a decision comes to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from worker.core.entry.entry import NO_ADDRESS, Entry, placeholder_mac
+from worker.core.plan.own_row import OwnRow
+from worker.core.plan.phases import Step
+from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
+from worker.core.rows.ownership import comment_for
+from worker.core.rows.rows import Lease, is_same
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """What is known and decided of one service.
+
+    Attributes:
+        entry: what the router must hold for it.
+        installation: ours, for the tag.
+        own: its row, if it has one.
+        waiting: why nothing is written towards its entry; None: it goes on.
+        asks: the fields it wants and in whose row their values stand now.
+        freed: what its own row must hold first, so that others can go on.
+        before: removals of dynamic rows that hold its address, and of rows that landed late.
+        free: the step that writes `freed`.
+        takes: the first step that needs what it asks for.
+        final: the step after which its row is as wanted.
+        in_place: whether its row has the MAC, address and server of its entry already.
+    """
+
+    entry: Entry
+    installation: str
+    own: OwnRow
+    waiting: Waiting | None
+    asks: "list[tuple[str, Member]]" = field(default_factory=list)
+    freed: dict[str, str] = field(default_factory=dict)
+    before: list[Step] = field(default_factory=list)
+    free: Step | None = None
+    takes: Step | None = None
+    final: Step | None = None
+    in_place: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        row, fields = self.own.row, self.entry.fields
+        self.in_place = row is not None and fields is not None and is_same(row.fields, fields)
+
+    @property
+    def id(self) -> str:
+        """The service's id."""
+        return self.entry.service_id
+
+    @property
+    def row(self) -> Lease | None:
+        """The row that is surely its own."""
+        return self.own.row
+
+    @property
+    def leaves(self) -> bool:
+        """Whether its row is to be removed."""
+        return self.waiting is None and self.entry.fields is None
+
+    @property
+    def target(self) -> Mapping[str, str] | None:
+        """The fields that its row is to have; None: it waits, or leaves."""
+        return self.entry.fields if self.waiting is None else None
+
+    @property
+    def stands(self) -> bool:
+        """Whether its row has the MAC, address and server of its target already."""
+        return self.in_place and self.waiting is None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its row, tag included, is as its target already, and is to stay so meanwhile."""
+        row, target = self.own.row, self.target
+        return (
+            row is not None
+            and target is not None
+            and not (self.freed or self.own.tag_lost or row.dynamic)
+            and target.items() <= row.fields.items()
+        )
+
+    def give_up(self, name: str) -> None:
+        """Have the row hold a placeholder in this field before anything else."""
+        is_mac = name == "mac-address"
+        self.freed[name] = placeholder_mac(self.id) if is_mac else NO_ADDRESS
+
+    def change(
+        self, row: Lease, to: Mapping[str, str], after: Mapping[str, str] | None = None
+    ) -> Set:
+        """Set the fields that differ from the row as read and, on top of it, `after`.
+
+        Our tag comes along where the row lacks it. With the MAC goes the client id: it would
+        outlive its device, and make-static copies it into the row.
+        """
+        read = {**row.fields, "comment": row.comment}
+        held = {**read, **(after or {})}
+        if row.dynamic or self.own.tag_lost:
+            to = {**to, "comment": self._comment(row.comment)}
+        fields = {name: value for name, value in to.items() if held.get(name, "") != value}
+        if row.dynamic or ("mac-address" in fields and held.get("client-id", "")):
+            fields["client-id"] = ""
+        was = {name: read.get(name, "") for name in fields}
+        return Set(0, self.id, row.id, fields, was)
+
+    def add(self, target: Mapping[str, str]) -> Add:
+        """Make its row. What is empty is so by default."""
+        fields = {name: value for name, value in target.items() if value}
+        fields["comment"] = self._comment("")
+        return Add(0, self.id, fields)
+
+    def make_static(self, lease: Lease) -> MakeStatic:
+        """Take over its device's lease as it is."""
+        return MakeStatic(0, self.id, lease.id, was={**lease.fields, "comment": lease.comment})
+
+    def remove(self, row: Lease) -> Remove:
+        """Delete its row, or a lease on its account."""
+        return Remove(0, self.id, row.id, {**row.fields, "comment": row.comment})
+
+    def _comment(self, rest: str) -> str:
+        return comment_for(self.installation, self.id, rest or self.entry.label)

@@ -1,0 +1,92 @@
+"""Which of a router's rows is a service's own.
+
+Who calls it: the planner, first of all. What is not surely ours is never touched.
+"""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Final
+
+from worker.core.entry.entry import NO_ADDRESS, Entry, placeholder_mac
+from worker.core.rows.operations import Waiting
+from worker.core.rows.row_index import RowIndex
+from worker.core.rows.rows import Identity, Lease, identity_of, is_same
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRow:
+    """What was found of a service on a router.
+
+    Attributes:
+        row: its own row; None: it has none, or none that is surely its own.
+        tag_lost: the row has no tag any more, but is what we last wrote.
+        surplus: other rows that look like it: with the service's tag, or without one and as last
+            written. Copies made by hand, not ours.
+        late: other rows with its tag that we added ourselves, and that landed late.
+        waiting: why none of several rows can be said to be ours.
+    """
+
+    row: Lease | None = None
+    tag_lost: bool = False
+    surplus: tuple[Lease, ...] = ()
+    late: tuple[Lease, ...] = ()
+    waiting: Waiting | None = None
+
+
+_NOTHING: Final = OwnRow()
+
+
+def find_own_row(
+    entry: Entry,
+    written: Mapping[str, str] | None,
+    index: RowIndex,
+    sent: AbstractSet[Identity] = frozenset(),
+) -> OwnRow:
+    """Find the row of a service: by its tag, else by what was last written.
+
+    Args:
+        entry: what the service wants now; of several tagged rows it may be the one that an
+            interrupted pass left, already or half changed.
+        written: fields of the entry last written and read back; None: none.
+        index: of one read.
+        sent: leases that were added for it and may not have been seen (`lua/_notes.lua`).
+    """
+    tagged = index.tagged.get(entry.service_id, [])
+    untagged = [] if written is None else index.untagged.get(identity_of(written), [])
+    if not tagged and not untagged:
+        return _NOTHING
+    added = [row for row in tagged if identity_of(row.fields) in sent]
+    own = _the_one(tagged or untagged, entry, written) or next(iter(added), None)
+    if own is not None:
+        # One like its own is a copy: RouterOS takes no second one of us.
+        late = tuple(row for row in added if not is_same(row.fields, own.fields))
+        others = [row for row in tagged + untagged if row is not own and row not in late]
+        return OwnRow(own, tag_lost=not tagged, surplus=tuple(others), late=late)
+    names = "; ".join(row.name for row in tagged or untagged)
+    detail = f"which of these is the service's cannot be told, remove the others: {names}"
+    return OwnRow(waiting=Waiting("ambiguous-rows", detail))
+
+
+def _the_one(
+    rows: Sequence[Lease], entry: Entry, written: Mapping[str, str] | None
+) -> Lease | None:
+    if len(rows) == 1:
+        return rows[0]
+    as_written = [row for row in rows if written and is_same(row.fields, written)]
+    # An identical copy can only exist switched off.
+    candidates = as_written or [row for row in rows if _is_half_done(row, entry, written)]
+    enabled = [row for row in candidates if not row.disabled] or candidates
+    return enabled[0] if len(enabled) == 1 else None
+
+
+def _is_half_done(row: Lease, entry: Entry, written: Mapping[str, str] | None) -> bool:
+    """Whether our own writes lead from what was written to this row: a pass was interrupted."""
+    if entry.fields is not None and is_same(row.fields, entry.fields):
+        return True
+    return (
+        written is not None
+        and row.server == written["server"]
+        and row.mac in (written["mac-address"], placeholder_mac(entry.service_id))
+        and row.address in (written["address"], NO_ADDRESS)
+    )

@@ -1,0 +1,104 @@
+"""Puts operations in order: who asks for a key waits for whoever gives it up.
+
+Who calls it: the planner. Knows nothing of rows, only of who needs whom.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from worker.core.rows.operations import Note, Operation
+
+
+def fields_to_free(
+    asks: Mapping[str, Sequence[tuple[str, str]]],
+) -> Mapping[str, frozenset[str]]:
+    """Break every ring of services that ask each other for what their rows hold.
+
+    Args:
+        asks: by service, the fields it asks for and whose row holds the value now.
+
+    Returns:
+        By service, the fields that its row must give up before all else. Without those asks there
+        is no ring; of a plain ring it is one field of the service with the smallest id.
+    """
+    freed: dict[str, set[str]] = defaultdict(set)
+    on_path: dict[str, bool] = {}  # False: looked at to the end
+    for start in sorted(asks):
+        if start in on_path:
+            continue
+        on_path[start] = True
+        path = [(start, iter(asks[start]))]
+        while path:
+            service_id, rest = path[-1]
+            for name, giver in rest:
+                if giver not in on_path:
+                    on_path[giver] = True
+                    path.append((giver, iter(asks.get(giver, ()))))
+                    break
+                if on_path[giver]:
+                    freed[giver].add(name)
+            else:
+                on_path[service_id] = False
+                path.pop()
+    return {service_id: frozenset(names) for service_id, names in freed.items()}
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """An operation that has no number yet, and the steps without which it must not go."""
+
+    draft: Operation
+    needs: list["Step"] = field(default_factory=list)
+
+
+class Draft:
+    """A plan in the making: its steps so far, in a fixed order, and what was noticed."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.notes: list[Note] = []
+
+    def step(self, draft: Operation, *needs: Step) -> Step:
+        """Add an operation that needs others."""
+        step = Step(draft, list(needs))
+        self.steps.append(step)
+        return step
+
+    def note(self, service_id: str, kind: str, detail: str) -> None:
+        """Say something that a person should know."""
+        self.notes.append(Note(service_id, kind, detail))
+
+
+def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:
+    """Number the steps and group them: each stands in the first phase after all that it needs.
+
+    Args:
+        steps: in the order in which those of one phase are to be numbered; no ring.
+    """
+    place = {step: position for position, step in enumerate(steps)}
+    missing = {step: len(step.needs) for step in steps}
+    followers: dict[Step, list[Step]] = defaultdict(list)
+    for step in steps:
+        for needed in step.needs:
+            followers[needed].append(step)
+    numbers: dict[Step, int] = {}
+    phases = []
+    ready = [step for step in steps if not step.needs]
+    while ready:
+        for step in ready:
+            numbers[step] = len(numbers) + 1
+        phases.append(tuple(_numbered(step, numbers) for step in ready))
+        following = []
+        for step in ready:
+            for follower in followers.get(step, ()):
+                missing[follower] -= 1
+                if not missing[follower]:
+                    following.append(follower)
+        ready = sorted(following, key=place.__getitem__)
+    return tuple(phases)
+
+
+def _numbered(step: Step, numbers: Mapping[Step, int]) -> Operation:
+    needs = frozenset(numbers[needed] for needed in step.needs)
+    return replace(step.draft, number=numbers[step], needs=needs)

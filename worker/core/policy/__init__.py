@@ -1,0 +1,1 @@
+"""What one router may hold and how it is set up; its circuit."""

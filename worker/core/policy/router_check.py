@@ -1,0 +1,300 @@
+"""What a router's own settings mean for Leasewire and its customers: a line for each thing.
+
+Who calls it: `worker/routeros/check.py`, with rows as it read them. Pure.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+from typing import Final, Literal, NamedTuple
+
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.normal import duration, seconds
+
+Row = Mapping[str, str]
+Rows = Sequence[Row] | None
+"""As read, by menu; None: the router does not tell."""
+
+NEEDED: Final = frozenset({"read", "write", "api"})
+HARMLESS: Final = frozenset({"test"})
+"""Lets `services verify` ping, and nothing else that matters."""
+CLOCK_OFF_S: Final = 300
+LEASE_TIME_WARNS_S: Final = 3_600
+SESSIONS_LEFT: Final = 3
+"""Fewer free ones, and a second worker or a person is shut out."""
+
+CERTIFICATE_WARNS_MS: Final = 21 * 86_400_000
+"""A certificate that ends so soon is told of: time for a person who is on holiday to be back."""
+
+
+class CheckLine(NamedTuple):
+    """One thing that was looked at.
+
+    Attributes:
+        level: `fail` keeps Leasewire from working with this router.
+        what: `connection`, `certificate`, `login`, `router`, `policies`, `sessions`, `clock`,
+            `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`; `secret-file`; the cause
+            of a `RouterBlocked` where it is one.
+        detail: what was seen.
+        advice: what to do about it; empty when all is well.
+    """
+
+    level: Literal["ok", "warn", "fail"]
+    what: str
+    detail: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterSettings:
+    """What was read of a router.
+
+    Attributes:
+        username: ours.
+        service: that we come by: `api`, `api-ssl` or `www-ssl`.
+        policy: what we manage there.
+        now: our time, aware.
+        users: rows of `/user` with our name.
+        groups: of `/user/group`.
+        active: of `/user/active`.
+        services: of `/ip/service`.
+        clock: of `/system/clock`.
+        servers: of `/ip/dhcp-server`.
+        networks: of `/ip/dhcp-server/network`.
+        pools: of `/ip/pool`.
+    """
+
+    username: str
+    service: str
+    policy: RouterPolicy
+    now: datetime
+    users: Rows
+    groups: Rows
+    active: Rows
+    services: Rows
+    clock: Rows
+    servers: Rows
+    networks: Rows
+    pools: Rows
+
+
+def judge(seen: RouterSettings) -> list[CheckLine]:
+    """All lines, in the order in which a person would look."""
+    return [line for judge_one in _JUDGES for line in judge_one(seen)]
+
+
+def _policies(seen: RouterSettings) -> Iterator[CheckLine]:
+    if seen.users is None or seen.groups is None:
+        detail = "the router does not tell what our user may do"
+        yield CheckLine("warn", "policies", detail, "Look at its group in /user/group")
+        return
+    if not seen.users:
+        detail = f"{seen.username} is no user of the router itself: RADIUS says what it may do"
+        yield CheckLine("warn", "policies", detail, "Make it a user of the router")
+        return
+    name = seen.users[0].get("group", "")
+    group = next((row for row in seen.groups if row.get("name") == name), {})
+    has = {word for word in group.get("policy", "").split(",") if word and word[0] != "!"}
+    needs = set(NEEDED) | ({"rest-api"} if seen.service.startswith("www") else set())
+    if seen.policy.mode == "observe":
+        needs.discard("write")
+    allowed = ",".join(sorted(needs))
+    told = f"group {name} of {seen.username}"
+    if needs - has:
+        yield CheckLine(
+            "fail",
+            "policies",
+            f"{told} lacks {', '.join(sorted(needs - has))}",
+            f"/user/group/set {name} policy={','.join(sorted(needs - has))}",
+        )
+    if more := has - needs - HARMLESS:
+        yield CheckLine(
+            "warn",
+            "policies",
+            f"{told} may do more than it must: {', '.join(sorted(more))}",
+            f"Give it a group of its own: /user/group/add name=leasewire policy={allowed}",
+        )
+    if not needs - has and not more:
+        yield CheckLine("ok", "policies", f"{told} may do what it must, and no more")
+
+
+def _sessions(seen: RouterSettings) -> Iterator[CheckLine]:
+    fixed = [row for row in seen.services or () if row.get("dynamic") != "true"]
+    row = next((each for each in fixed if each.get("name") == seen.service), {})
+    if not row.get("max-sessions", "").isdecimal():
+        return  # before 7.16 there is no such limit to read
+    most = int(row["max-sessions"])
+    used = sum(each.get("via") in ("api", "rest-api") for each in seen.active or ())
+    detail = f"{used} sessions of programs are open, {seen.service} takes {most}"
+    if most - used < SESSIONS_LEFT:
+        advice = f"/ip/service/set {seen.service} max-sessions={max(20, 2 * most)}"
+        yield CheckLine("warn", "sessions", detail, advice)
+    else:
+        yield CheckLine("ok", "sessions", detail)
+
+
+def _clock(seen: RouterSettings) -> Iterator[CheckLine]:
+    row = seen.clock[0] if seen.clock else {}
+    time = clock_of(row)
+    if time is None:
+        return
+    off_s = round((time - seen.now).total_seconds())
+    if abs(off_s) > CLOCK_OFF_S:
+        words = f"its clock is {duration(str(abs(off_s)))} {'ahead' if off_s > 0 else 'behind'}"
+        advice = "Set up /system/ntp/client: times in its log and certificates are told by it"
+        yield CheckLine("warn", "clock", words, advice)
+    else:
+        yield CheckLine("ok", "clock", f"within {abs(off_s)} s of ours")
+
+
+def clock_of(row: Row) -> datetime | None:
+    """The time of `/system/clock`; None where it is in no form that is known.
+
+    RouterOS writes `2026-11-24` from 7.10 on and `nov/24/2026` before, the offset as `+01:00`.
+    """
+    for form in ("%Y-%m-%d %H:%M:%S", "%b/%d/%Y %H:%M:%S"):
+        try:
+            local = datetime.strptime(f"{row.get('date')} {row.get('time')}", form)  # noqa: DTZ007 - its offset stands beside it
+            sign, offset = row.get("gmt-offset", "+00:00")[:1], row.get("gmt-offset", "+00:00")[1:]
+            hours, minutes = (int(part) for part in offset.split(":")[:2])
+        except ValueError:
+            continue
+        ahead = timedelta(hours=hours, minutes=minutes) * (-1 if sign == "-" else 1)
+        return (local - ahead).replace(tzinfo=UTC)
+    return None
+
+
+def _servers(seen: RouterSettings) -> Iterator[CheckLine]:
+    if seen.servers is None:
+        yield CheckLine("warn", "dhcp-server", "the router does not tell its DHCP servers")
+        return
+    usable = [row.get("name", "") for row in _enabled(seen.servers)]
+    wanted = seen.policy.default_server
+    if wanted == "all" and usable:
+        yield CheckLine("ok", "dhcp-server", f"found {', '.join(usable)}")
+    elif wanted == "all":
+        yield CheckLine("warn", "dhcp-server", "none is enabled", "Set one up on this router")
+    elif wanted in usable:
+        yield CheckLine("ok", "dhcp-server", f"{wanted} is there")
+    else:
+        yield CheckLine(
+            "fail",
+            "dhcp-server",
+            f"{wanted} is not among the enabled ones: {', '.join(usable) or 'none'}",
+            "Correct dhcp_server in the inventory, or set that server up",
+        )
+    for row in _enabled(seen.servers):
+        if row.get("invalid") == "true":
+            name = row.get("name", "")
+            detail = f"{name} is invalid: it answers nobody"
+            yield CheckLine("warn", "dhcp-server", detail, f"Look at the interface of {name}")
+
+
+def _networks(seen: RouterSettings) -> Iterator[CheckLine]:
+    if seen.networks is None:
+        return
+    known = [(row, network) for row in seen.networks if (network := _network(row)) is not None]
+    if not known:
+        if seen.servers:
+            detail = "there is no DHCP network: devices get neither gateway nor DNS servers"
+            yield CheckLine("warn", "networks", detail, "Add one in /ip/dhcp-server/network")
+        return
+    bare = [str(network) for row, network in known if not row.get("gateway")]
+    if bare:
+        detail = f"without a gateway: {', '.join(bare)}"
+        yield CheckLine("warn", "networks", detail, "Set gateway of /ip/dhcp-server/network")
+    outside = [
+        f"{name} ({first}-{last})"
+        for name, first, last in _ranges(seen.pools or ())
+        if name in {row.get("address-pool") for row in _enabled(seen.servers or ())}
+        and not any(first in network and last in network for _, network in known)
+    ]
+    if outside:
+        detail = f"pools of DHCP servers outside every network: {', '.join(outside)}"
+        yield CheckLine("warn", "networks", detail, "Correct ranges of /ip/pool, or add a network")
+    if not bare and not outside:
+        told = (f"{network} by {row['gateway']}" for row, network in known)
+        yield CheckLine("ok", "networks", ", ".join(told))
+
+
+def _overlaps(seen: RouterSettings) -> Iterator[CheckLine]:
+    found = []
+    networks = [network for row in seen.networks or () if (network := _network(row)) is not None]
+    found += [f"networks {a} and {b}" for a, b in combinations(networks, 2) if a.overlaps(b)]
+    found += [
+        f"pools {a[0]} and {b[0]}"
+        for a, b in combinations(_ranges(seen.pools or ()), 2)
+        if a[1] <= b[2] and b[1] <= a[2]
+    ]
+    at: dict[tuple[str, str], list[str]] = {}
+    for row in _enabled(seen.servers or ()):
+        place = (row.get("interface", ""), row.get("relay", ""))
+        at.setdefault(place, []).append(row.get("name", ""))
+    found += [
+        f"DHCP servers {' and '.join(names)} on {place[0]}"
+        for place, names in at.items()
+        if len(names) > 1
+    ]
+    if found:
+        advice = "Which one a device gets is a matter of chance: keep one of them"
+        yield CheckLine("warn", "overlaps", "; ".join(found), advice)
+    elif networks:
+        yield CheckLine("ok", "overlaps", "no networks, pools or DHCP servers overlap")
+
+
+def _lease_time(seen: RouterSettings) -> Iterator[CheckLine]:
+    if seen.policy.manages("lease-time") and seen.policy.lease_time:
+        times = {"our leases": seconds(seen.policy.lease_time)}
+    else:
+        times = {
+            row.get("name", ""): seconds(row.get("lease-time", ""))
+            for row in _enabled(seen.servers or ())
+        }
+    long = [
+        f"{name} {duration(str(each))}"
+        for name, each in times.items()
+        if each and each > LEASE_TIME_WARNS_S
+    ]
+    if long:
+        yield CheckLine(
+            "warn",
+            "lease-time",
+            f"another MAC or address, and a suspension by block-access, may take so long to reach "
+            f"a device: {', '.join(long)}",
+            "Set lease_time in the inventory, or lease-time of the DHCP server: 10m to 30m",
+        )
+    elif shown := [f"{name} {duration(str(each))}" for name, each in times.items() if each]:
+        yield CheckLine("ok", "lease-time", ", ".join(shown))
+
+
+def _enabled(rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row.get("disabled") != "true"]
+
+
+def _network(row: Row) -> IPv4Network | None:
+    try:
+        return IPv4Network(row.get("address", ""), strict=False)
+    except ValueError:
+        return None
+
+
+def _ranges(pools: Sequence[Row]) -> list[tuple[str, IPv4Address, IPv4Address]]:
+    """Name, first and last address of each range; one of a form that is not known is left out."""
+    found = []
+    for row in pools:
+        for part in row.get("ranges", "").split(","):
+            first, _, last = part.partition("-")
+            try:
+                ends = IPv4Address(first.strip()), IPv4Address((last or first).strip())
+            except ValueError:
+                continue
+            found.append((row.get("name", ""), *ends))
+    return found
+
+
+_JUDGES: Final[tuple[Callable[[RouterSettings], Iterator[CheckLine]], ...]] = (
+    *(_policies, _sessions, _clock, _servers),
+    *(_networks, _overlaps, _lease_time),
+)

@@ -1,0 +1,348 @@
+"""What a router is to be set up with before services come to it, and what it lacks of that.
+
+Who calls it: `leasewire routers setup`, which shows and applies the steps. Pure. What the wish does
+not name is never in a step.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
+from typing import Final, Literal, NamedTuple
+
+from worker.core.policy.setup_spec import Access, DhcpWish, SetupWish
+from worker.core.rows.rows import normal
+
+POOL: Final = "/ip/pool"
+OPTION: Final = "/ip/dhcp-server/option"
+NETWORK: Final = "/ip/dhcp-server/network"
+SERVER: Final = "/ip/dhcp-server"
+ADDRESS_LIST: Final = "/ip/firewall/address-list"
+FILTER: Final = "/ip/firewall/filter"
+GROUP: Final = "/user/group"
+USER: Final = "/user"
+CERTIFICATE: Final = "/certificate"
+SERVICE: Final = "/ip/service"
+MAC_SERVER: Final = "/ip/mac-server"
+INTERFACE: Final = "/interface"
+ADDRESS: Final = "/ip/address"
+
+MENUS: Final = (
+    *(POOL, OPTION, NETWORK, SERVER, ADDRESS_LIST, FILTER, GROUP, USER, CERTIFICATE, SERVICE),
+    *(MAC_SERVER, INTERFACE, ADDRESS),
+)
+"""All that are read; the last two are looked at and never written."""
+
+Rows = Mapping[str, Sequence[Mapping[str, str]]]
+"""A router's rows by menu, as read; a menu that it does not have is left out."""
+
+
+class Wanted(NamedTuple):
+    """One row that is to be there.
+
+    Attributes:
+        menu: where.
+        key: fields by which it is found.
+        fields: fields that are to have these values; all others are left alone.
+        once: fields that are written when it is added, and never compared.
+        fixed: the router has it always: it is never added.
+        joins: field of prefixes to which ours are added, so that nobody is shut out; "": none.
+    """
+
+    menu: str
+    key: Mapping[str, str]
+    fields: Mapping[str, str]
+    once: Mapping[str, str] = {}
+    fixed: bool = False
+    joins: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command.
+
+    Attributes:
+        menu: where.
+        verb: `sign` is of certificates.
+        name: of the row, for people.
+        fields: what is written.
+        row_id: of the row that is set; empty for `add`.
+        before: what the fields have now.
+        secret: written too, and never shown.
+    """
+
+    menu: str
+    verb: Literal["add", "set", "sign"]
+    name: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+    row_id: str = ""
+    before: Mapping[str, str] = field(default_factory=dict)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def wanted_rows(
+    wish: SetupWish, access: Access, *, version: tuple[int, ...], certificate: bool
+) -> list[Wanted]:
+    """Every row that is to be there, in an order in which each may name those before it.
+
+    Args:
+        wish: of the inventory.
+        access: likewise.
+        version: of RouterOS, which renamed a field in 7.24; () counts as newer.
+        certificate: the service needs one of ours: it has none.
+    """
+    rows = [row for each in wish.dhcp for row in _of_dhcp(each)]
+    if access.suspend_list:
+        rows += _of_garden(wish, access)
+    by = _available_from(version)
+    sources = ",".join(wish.manage_from)
+    service = {"disabled": "no", by: sources}
+    if certificate and access.service != "api":
+        name = f"leasewire-{access.service}"
+        usage = "key-cert-sign,crl-sign,digital-signature,key-encipherment,tls-server"
+        made = {"common-name": access.host, "key-usage": usage, "days-valid": "3650"}
+        rows.append(Wanted(CERTIFICATE, {"name": name}, {}, made))
+        service["certificate"] = name
+        # As it had none, nobody used it who needs an older one.
+        service["tls-version"] = "only-1.2"
+    policies = "read,write,api" + (",rest-api" if access.service == "www-ssl" else "")
+    policies += ",test" if wish.ping else ""
+    own = {"name": access.username}
+    joins = "" if wish.manage_only else by
+    rows.append(Wanted(SERVICE, {"name": access.service}, service, fixed=True, joins=joins))
+    rows.append(Wanted(GROUP, own, {"policy": policies}))
+    login = {"group": access.username, "address": sources, "disabled": "no"}
+    rows.append(Wanted(USER, own, login, {"password": ""}))
+    if access.mac_server:
+        rows.append(Wanted(MAC_SERVER, {}, {"enabled": "yes"}, fixed=True))
+    return rows
+
+
+def _available_from(version: tuple[int, ...]) -> str:
+    # Renamed in RouterOS 7.24 (RR).
+    return "address" if version and version < (7, 24) else "available-from"
+
+
+def _of_dhcp(wish: DhcpWish) -> list[Wanted]:
+    rows = []
+    if wish.ranges:
+        rows.append(Wanted(POOL, {"name": wish.pool}, {"ranges": ",".join(wish.ranges)}))
+    for code, value in wish.options:
+        name = wish.option_name(code)
+        rows.append(Wanted(OPTION, {"name": name}, {"code": str(code), "value": value}))
+    network = {
+        "gateway": wish.gateway,
+        "dns-server": ",".join(wish.dns_servers),
+        "ntp-server": ",".join(wish.ntp_servers),
+        "domain": wish.domain,
+        "dhcp-option": ",".join(wish.option_name(code) for code, _ in wish.options),
+    }
+    rows.append(Wanted(NETWORK, {"address": str(wish.network)}, network))
+    server = {
+        "interface": wish.interface,
+        "address-pool": wish.pool if wish.ranges else "static-only",
+        "lease-time": wish.lease_time,
+        "disabled": "no",
+    }
+    rows.append(Wanted(SERVER, {"name": wish.server}, server))
+    return rows
+
+
+def _of_garden(wish: SetupWish, access: Access) -> list[Wanted]:
+    """The rule that keeps suspended services from all but the garden."""
+    garden = f"{access.suspend_list}-garden"
+    open_to = [*wish.garden, *(dns for each in wish.dhcp for dns in each.dns_servers)]
+    rows = [
+        Wanted(ADDRESS_LIST, {"list": garden, "address": each}, {"disabled": "no"})
+        for each in dict.fromkeys(open_to)
+    ]
+    rule = {
+        "chain": "forward",
+        "action": "drop",
+        "src-address-list": access.suspend_list,
+        "dst-address-list": f"!{garden}" if open_to else "",
+        "disabled": "no",
+    }
+    comment = f"Leasewire {access.installation}: suspended services"
+    return [*rows, Wanted(FILTER, {"comment": comment}, rule)]
+
+
+def plan_setup(wanted: Sequence[Wanted], found: Rows) -> list[Step]:
+    """The steps that bring a router's rows to what is wanted; none when all is there."""
+    steps = []
+    for each in wanted:
+        if each.menu == MAC_SERVER and MAC_SERVER not in found:
+            continue  # no RouterOS release has it
+        here = [row for row in found.get(each.menu, ()) if row.get("dynamic") != "true"]
+        row = next((row for row in here if _is(each.key, row)), None)
+        name = " ".join(each.key.values())
+        if row is None and not each.fixed:
+            given = {k: v for k, v in {**each.key, **each.fields}.items() if v}
+            steps.append(_adding(each, name, given, here))
+        elif row is not None:
+            now = {k: row.get(k, "") for k in each.fields}
+            fields = _joined(each, row)
+            differing = {k: v for k, v in fields.items() if _normal(k, v) != _normal(k, now[k])}
+            if differing:
+                before = {k: now[k] for k in differing}
+                fields = {k: _revoking(k, v, before[k]) for k, v in differing.items()}
+                steps.append(Step(each.menu, "set", name, fields, row.get(".id", ""), before))
+        if each.menu == CERTIFICATE and (row is None or not row.get("fingerprint")):
+            steps.append(Step(CERTIFICATE, "sign", name, row_id=(row or {}).get(".id", "")))
+    return steps
+
+
+def _joined(wanted: Wanted, row: Mapping[str, str]) -> Mapping[str, str]:
+    """The fields with ours added to what stands there; a list that is empty admits everybody."""
+    if not wanted.joins:
+        return wanted.fields
+    there = _list_of(row.get(wanted.joins, ""))
+    if not there and normal.boolean(row.get("disabled", "")) != "yes":
+        return {k: v for k, v in wanted.fields.items() if k != wanted.joins}
+    ours = _list_of(wanted.fields[wanted.joins])
+    missing = [each for each in ours if not _covered(each, there)]
+    return {**wanted.fields, wanted.joins: ",".join([*there, *missing])}
+
+
+def _list_of(value: str) -> list[str]:
+    return [each.strip() for each in value.split(",") if each.strip()]
+
+
+def _covered(prefix: str, prefixes: Sequence[str]) -> bool:
+    try:
+        found = ip_network(prefix, strict=False)
+    except ValueError:
+        return False
+    others = [ip_network(each, strict=False) for each in prefixes if _is_prefix(each)]
+    return any(
+        found.version == each.version
+        and int(each.network_address) <= int(found.network_address)
+        and int(found.broadcast_address) <= int(each.broadcast_address)
+        for each in others
+    )
+
+
+def _is_prefix(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _adding(
+    wanted: Wanted, name: str, given: dict[str, str], here: Sequence[Mapping[str, str]]
+) -> Step:
+    if wanted.menu == FILTER and here:
+        given["place-before"] = here[0].get(".id", "")  # behind `accept` it would do nothing
+    shown = {k: v for k, v in wanted.once.items() if k != "password"}
+    secret = {k: v for k, v in wanted.once.items() if k == "password"}
+    return Step(wanted.menu, "add", name, given | shown, secret=secret)
+
+
+def _is(key: Mapping[str, str], row: Mapping[str, str]) -> bool:
+    return all(_normal(k, v) == _normal(k, row.get(k, "")) for k, v in key.items())
+
+
+_NORMAL: Final[Mapping[str, Callable[[str], str]]] = {
+    "ranges": normal.comma_list,
+    "address": lambda value: normal.comma_list(value.replace("/32", "")),
+    "available-from": lambda value: normal.comma_list(value.replace("/32", "")),
+    "dhcp-option": normal.comma_list,
+    "lease-time": normal.duration,
+    "disabled": lambda value: normal.boolean(value) or "no",
+    "enabled": normal.boolean,
+    "value": normal.hexadecimal,
+    "policy": lambda value: normal.comma_list(
+        ",".join(word for word in value.split(",") if not word.startswith("!"))
+    ),
+}
+
+
+def _normal(name: str, value: str) -> str:
+    return _NORMAL.get(name, normal.text)(value)
+
+
+def _revoking(name: str, wanted: str, before: str) -> str:
+    """A value as `set` takes it: policies of a group are only added, unless revoked (MAN)."""
+    if name != "policy":
+        return wanted
+    extra = set(_normal(name, before).split(",")) - set(wanted.split(",")) - {""}
+    return ",".join([wanted, *(f"!{each}" for each in sorted(extra))])
+
+
+class Problem(NamedTuple):
+    """What keeps a plan from working (`hinders`), or what a person should know."""
+
+    words: str
+    hinders: bool
+
+
+def problems_of(
+    wish: SetupWish, access: Access, found: Rows, steps: Sequence[Step], seen_from: str
+) -> list[Problem]:
+    """What a person has to do first, or should know.
+
+    Args:
+        wish: of the inventory.
+        access: likewise.
+        found: of the router.
+        steps: of the plan for it.
+        seen_from: our address as the router sees it; empty: not known.
+    """
+    problems = [problem for each in wish.dhcp for problem in _problems_of_server(each, found)]
+    problems += _problems_of_service(wish, access, found, steps)
+    if seen_from and not _within(seen_from, wish.manage_from):
+        words = f"the router sees us as {seen_from}, which is not in manage_from"
+        problems.append(Problem(f"{words}: we would be shut out", hinders=True))
+    return problems
+
+
+def _problems_of_server(wish: DhcpWish, found: Rows) -> Iterator[Problem]:
+    if all(row.get("name") != wish.interface for row in found.get(INTERFACE, ())):
+        words = f"there is no interface {wish.interface} for {wish.server}: make it first"
+        yield Problem(words, hinders=True)
+        return
+    for row in found.get(SERVER, ()):
+        name = row.get("name", "")
+        same = row.get("interface") == wish.interface and row.get("disabled") != "true"
+        if same and name != wish.server:
+            words = f"interface {wish.interface} has the DHCP server {name} already"
+            yield Problem(f"{words}: name it in the inventory", hinders=True)
+    own = [row["address"] for row in found.get(ADDRESS, ()) if row.get("address")]
+    if not any(IPv4Interface(each).network.overlaps(wish.network) for each in own):
+        words = f"the router has no address in {wish.network}: {wish.server} needs {wish.gateway}"
+        yield Problem(f"{words} on {wish.interface}", hinders=False)
+
+
+def _problems_of_service(
+    wish: SetupWish, access: Access, found: Rows, steps: Sequence[Step]
+) -> Iterator[Problem]:
+    """Who else uses the service, and what becomes of them."""
+    name, ours = access.service, ",".join(wish.manage_from)
+    step = next((each for each in steps if each.menu == SERVICE), None)
+    for row in found.get(SERVICE, ()):
+        off = normal.boolean(row.get("disabled", "")) == "yes"
+        if row.get("name") != name or row.get("dynamic") == "true" or off:
+            continue
+        there = _list_of(row.get("address", "") or row.get("available-from", ""))
+        if not wish.manage_only:
+            if not there:
+                words = f"{name} is open to every address: manage_only = true in the inventory"
+                yield Problem(f"{words} restricts it to {ours}", hinders=False)
+        elif step is not None and {"address", "available-from"} & step.fields.keys():
+            others = ", ".join(each for each in there if not _covered(each, wish.manage_from))
+            if others or not there:
+                words = f"{name} is restricted to {ours}: {others or 'every other address'}"
+                yield Problem(f"{words} can no longer use it", hinders=False)
+        before = step.before.get("certificate", "none") if step is not None else "none"
+        if before not in ("", "none"):
+            words = f"{name} gets another certificate: clients that pin {before} refuse the new one"
+            yield Problem(words, hinders=False)
+
+
+def _within(address: str, prefixes: Sequence[str]) -> bool:
+    try:
+        here = IPv4Address(address)
+    except ValueError:
+        return True  # IPv6: not judged
+    return any(here in IPv4Network(each) for each in prefixes)

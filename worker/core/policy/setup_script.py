@@ -1,0 +1,54 @@
+"""A set-up as a RouterOS script, for who rather pastes commands than lets us in. Pure.
+
+Both spellings of a path are understood from RouterOS 7 on, that with spaces by version 6 too.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from worker.core.policy.router_setup import CERTIFICATE, FILTER, SERVICE, Wanted
+from worker.core.policy.setup_spec import Access
+
+_PLAIN = re.compile(r"[A-Za-z0-9._:/,-]+")
+
+
+def script_of(wanted: Sequence[Wanted], access: Access, password: str) -> Iterator[str]:
+    """The lines that set up a router which has none of it.
+
+    Args:
+        wanted: of `wanted_rows`.
+        access: likewise.
+        password: of our user.
+    """
+    yield f"# Leasewire {access.installation}: sets up {access.host}."
+    yield f"# It holds the password of user {access.username}: let nobody else read it."
+    for each in wanted:
+        path = each.menu.replace("/", " ").strip()
+        once = {k: password if k == "password" else v for k, v in each.once.items()}
+        if each.fixed:
+            name = f"{each.key['name']} " if each.menu == SERVICE else ""
+            # An empty router has its API open to every address, and REST switched off.
+            kept = each.joins if access.service != "www-ssl" else ""
+            fields = {k: v for k, v in each.fields.items() if k != kept}
+            yield f"/{path} set {name}{_words(fields)}"
+            continue
+        fields = {k: v for k, v in {**each.key, **each.fields, **once}.items() if v}
+        yield f"/{path} add {_words(fields)}"
+        if each.menu == CERTIFICATE:
+            yield f"/{path} sign {quoted(each.key['name'])}"
+        if each.menu == FILTER:
+            # To the top; where it is the only rule the router would complain.
+            find = f"[find comment={quoted(each.key['comment'])}]"
+            yield f":do {{/{path} move {find} 0}} on-error={{}}"
+
+
+def _words(fields: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={quoted(value)}" for name, value in fields.items())
+
+
+def quoted(value: str) -> str:
+    """A value as the console takes it."""
+    if _PLAIN.fullmatch(value):
+        return value
+    escaped = re.sub(r'([\\"$?])', r"\\\1", value)
+    return '"' + escaped.replace("\n", r"\n").replace("\r", r"\r").replace("\t", r"\t") + '"'

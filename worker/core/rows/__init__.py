@@ -1,0 +1,1 @@
+"""Rows of a router: how they are read, compared, owned and written."""

@@ -1,0 +1,1 @@
+"""The record of a service: events, versions, outcomes, history."""

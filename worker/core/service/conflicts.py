@@ -1,0 +1,47 @@
+"""Two events of one source and one rank that say different things of a service: until when?
+
+Who calls it: `worker/intake/folding.py` makes them, `worker/watching/backlogs.py` tells of them.
+"""
+
+import json
+from typing import NamedTuple, Self
+
+from worker.core.service.record import ServiceRecord
+
+
+class Conflict(NamedTuple):
+    """What was found when an event was folded.
+
+    Attributes:
+        service_id: of which two things were said.
+        registers: which of it, sorted.
+        rank: of both events (`Version.rank`).
+    """
+
+    service_id: str
+    registers: tuple[str, ...]
+    rank: tuple[int, int, int]
+
+    def is_settled(self, record: ServiceRecord) -> bool:
+        """Whether something newer was said of all that it is about, or nothing matters any more.
+
+        Args:
+            record: of the service, as it is now.
+        """
+        if record.status == "cancelled" and self._is_newer(record, "lifecycle"):
+            return True
+        return all(self._is_newer(record, name) for name in self.registers)
+
+    def _is_newer(self, record: ServiceRecord, name: str) -> bool:
+        register = record.registers.get(name)
+        return register is not None and register.version.rank > self.rank
+
+    def to_json(self) -> str:
+        """As the store keeps it: equal conflicts, equal texts."""
+        return json.dumps(self, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The reverse of `to_json`."""
+        service_id, registers, (epoch, revision, local) = json.loads(text)[:3]
+        return cls(service_id, tuple(registers), (epoch, revision, local))

@@ -1,0 +1,119 @@
+"""Events change the record, in any order and any number of times.
+
+Who calls it: `accept`. A register is written only by an event that is newer than the one that
+holds it, so every permutation and duplication of the same events gives the same registers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from contracts import Event, Snapshot
+from worker.core.service.record import DEFAULTS, Register, ServiceRecord
+from worker.core.service.schedule import Scheduled
+from worker.core.service.version import NEVER, Version
+from worker.core.service.writes import writes_of
+
+
+class Folded(NamedTuple):
+    """What folding one event did.
+
+    Attributes:
+        record: the record after it; only registers, `highest` and `heard_ms` may differ.
+        wrote: registers where the event was newer. Empty for an event folded before.
+        changed: those of them that hold another value now.
+        overtaken: registers where it came too late, each with the id of the event that holds it.
+        conflicts: registers where an event of equal rank said something else; the greater
+            version holds, whichever came first.
+    """
+
+    record: ServiceRecord
+    wrote: frozenset[str]
+    changed: frozenset[str]
+    overtaken: Mapping[str, str]
+    conflicts: frozenset[str]
+
+
+def fold(
+    record: ServiceRecord,
+    event: Event,
+    version: Version,
+    unmanaged: frozenset[str] = frozenset(),
+    heard_ms: int = 0,
+) -> Folded:
+    """Fold one event into the record of the service that it names.
+
+    Args:
+        record: of the service.
+        event: that takes effect now.
+        version: of the event.
+        unmanaged: registers that its source does not know.
+        heard_ms: when the event came, or the time of which it speaks.
+    """
+    own, beside = writes_of(event, unmanaged)
+    stated = NEVER if isinstance(event, Snapshot) else version
+    said = {name: Register(value, version, event.id) for name, value in beside.items()}
+    said |= {name: Register(value, version, event.id, stated) for name, value in own.items()}
+    return _fold(record, said, version, heard_ms)
+
+
+def release(
+    record: ServiceRecord, scheduled: Scheduled, version: Version, heard_ms: int = 0
+) -> Folded:
+    """Fold an event whose time has come.
+
+    What it only mentions is as old as the event. What it is about is said now, and supersedes no
+    other scheduled event: each takes effect at its own time. Only a cancellation ends those that
+    are older than itself.
+
+    Args:
+        record: of the service.
+        scheduled: the event.
+        version: under which it is released.
+        heard_ms: when that is.
+    """
+    event_id, accepted = scheduled.event_id, scheduled.version
+    said = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
+    for name, value in scheduled.own.items():
+        stated = accepted if (name, value) == ("lifecycle", "cancelled") else NEVER
+        said[name] = Register(value, version, event_id, stated)
+    return _fold(record, said, version, heard_ms)
+
+
+def _fold(
+    record: ServiceRecord, said_of: Mapping[str, Register], highest: Version, heard_ms: int
+) -> Folded:
+    registers = dict(record.registers)
+    wrote: set[str] = set()
+    changed: set[str] = set()
+    overtaken: dict[str, str] = {}
+    conflicts: set[str] = set()
+    for name, said in said_of.items():
+        held = registers.get(name)
+        if held is None:
+            registers[name] = said
+            wrote.add(name)
+            if said.value != DEFAULTS[name]:
+                changed.add(name)
+            continue
+        if held.version < said.version:
+            registers[name] = said
+            wrote.add(name)
+            if said.value != held.value:
+                changed.add(name)
+        elif held.version > said.version:
+            overtaken[name] = held.event
+        else:  # one version, so one content: of two ids keep the same one, whichever came first
+            registers[name] = min(held, said, key=lambda register: register.event)
+        stated = max(held.stated, said.stated)
+        if stated != registers[name].stated:
+            registers[name] = registers[name]._replace(stated=stated)
+        if held.value != said.value and held.version.rank == said.version.rank:
+            conflicts.add(name)
+    folded = replace(
+        record,
+        registers=registers,
+        highest=max(record.highest, highest),
+        heard_ms=max(record.heard_ms, heard_ms) if wrote else record.heard_ms,
+    )
+    return Folded(folded, frozenset(wrote), frozenset(changed), overtaken, frozenset(conflicts))

@@ -1,0 +1,261 @@
+"""The text of a service's record, as short as it may be and still be read by a person.
+
+Who calls it: the store, each time it reads or writes a record. What changes here in a way that an
+older version would misread gets a new format number, and a reader of both.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from worker.core.rows.rows import ListPlace
+from worker.core.service.record import DEFAULTS, Outstanding, Placement, Register, ServiceRecord
+from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
+from worker.core.service.version import NEVER, Version
+from worker.core.storage_format import UnknownFormatError, to_json
+
+RECORD_FORMAT: Final = 2
+"""Number of the text format: raise it when an older reader would misread the new text."""
+
+LETTERS: Final[Mapping[str, str]] = {
+    "lifecycle": "l",
+    "suspension": "u",
+    "router": "r",
+    "dhcp_server": "d",
+    "mac": "m",
+    "serial": "s",
+    "circuit_id": "c",
+    "remote_id": "i",
+    "address": "a",
+    "plan": "p",
+    "dns_servers": "n",
+    "options": "o",
+    "label": "b",
+    "customer_id": "k",
+}
+"""How texts name registers; no letter is ever given to another one."""
+_REGISTERS: Final = {letter: name for name, letter in LETTERS.items()}
+_SHORT: Final = {name: (letter, DEFAULTS[name]) for name, letter in LETTERS.items()}
+_SET_TO_DEFAULT: Final = {letter: (name, DEFAULTS[name]) for name, letter in LETTERS.items()}
+_NO_DEFAULT: Final = object()
+"""Of a register that has no letter: equal to no value."""
+_DEFAULT: Final = "-"
+"""Before the letters of the registers that were set to their defaults."""
+_AS_SET: Final[Mapping[str, tuple[str, str]]] = {
+    "mac-address": ("m", "mac"),
+    "address": ("a", "address"),
+    "server": ("d", "dhcp_server"),
+}
+"""Fields of a lease that mostly are as a register says: its letter stands for them then."""
+_USUAL: Final[Mapping[str, tuple[str, str]]] = {
+    "block-access": ("b", "no"),
+    "dhcp-option": ("o", ""),
+}
+"""Fields of a lease that mostly have one value: then this letter stands for it."""
+_STATIC: Final = len(("mode", "ipv4"))
+_NOWHERE: Final[frozenset[ListPlace]] = frozenset()
+_USUAL_BY_LETTER: Final = {letter: (name, value) for name, (letter, value) in _USUAL.items()}
+_AS_SET_BY_LETTER: Final = {letter: (name, of) for name, (letter, of) in _AS_SET.items()}
+
+
+def short_registers(names: Iterable[str]) -> str | list[str]:
+    """Registers by their letters."""
+    names = list(names)
+    if all(name in LETTERS for name in names):
+        return "".join(LETTERS[name] for name in names)
+    return names
+
+
+def registers_of(short: str | list[str]) -> list[str]:
+    """The reverse of `short_registers`."""
+    return [_REGISTERS[letter] for letter in short] if isinstance(short, str) else short
+
+
+def record_to_json(record: ServiceRecord) -> str:
+    """Write a record as compact JSON, without the service's id, which is part of where it is kept.
+
+    `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
+    those with their default}, stated if another version], …], "at": {router: lease}}`, and where
+    they say something `seen` (a time for each router), `highest`, `epoch`, `outstanding`,
+    `schedule` and `heard`. A lease is null, `letters` or `[letters, {its other fields}, its places
+    in lists]`.
+    """
+    groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
+    last: tuple[object, object, object] = (None, None, None)
+    together: dict[str, Any] = {}
+    highest = NEVER
+    for name, (value, version, event, stated) in record.registers.items():
+        # Mostly the one before was set by the same event: no need then to find its group.
+        if version is not last[0] or event is not last[1] or stated is not last[2]:
+            together = groups.setdefault((version, event, stated), {})
+            last = version, event, stated
+            highest = max(highest, version)
+        letter, default = _SHORT.get(name) or (name, _NO_DEFAULT)
+        if value == default:
+            together[_DEFAULT] = together.get(_DEFAULT, "") + letter
+        elif name == "address":
+            together[letter] = _static(value) or value
+        else:
+            together[letter] = value
+    text: dict[str, Any] = {
+        "format": RECORD_FORMAT,
+        "owner": record.owner,
+        "set": [
+            [version, event, values] + ([] if stated == version else [stated])
+            for (version, event, stated), values in groups.items()
+        ],
+        "at": {
+            router: _short_placement(at, record.registers)
+            for router, at in record.placements.items()
+        },
+    }
+    if record.highest != highest:
+        text["highest"] = record.highest
+    if record.schedule != NOTHING_SCHEDULED:
+        text["schedule"] = record.schedule.to_values()
+    seen = [at.seen_ms for at in record.placements.values()]
+    more = {
+        "seen": any(seen) and seen,
+        "epoch": record.epoch,
+        "outstanding": record.outstanding,
+        "heard": record.heard_ms,
+    }
+    return to_json(text | {name: value for name, value in more.items() if value})
+
+
+def record_from_json(text: str, service_id: str) -> ServiceRecord:
+    """Read what `record_to_json` wrote, in this version or an earlier one.
+
+    Raises:
+        UnknownFormatError: it has another format number.
+    """
+    raw = json.loads(text)
+    if raw.get("format") == 1:
+        return _from_first_format(raw)
+    if raw.get("format") != RECORD_FORMAT:
+        raise UnknownFormatError("record", raw.get("format"), RECORD_FORMAT)
+    registers: dict[str, Register] = {}
+    highest = NEVER
+    for stamp, event, values, *other in raw["set"]:
+        version = Version(*stamp)
+        stated = Version(*other[0]) if other else version
+        highest = max(highest, version)
+        for letter, value in values.items():
+            if letter == _DEFAULT:
+                for each in value:
+                    name, default = _SET_TO_DEFAULT[each]
+                    registers[name] = Register(default, version, event, stated)
+            else:
+                name = _REGISTERS.get(letter, letter)
+                said = _full_address(value) if name == "address" else value
+                registers[name] = Register(said, version, event, stated)
+    return ServiceRecord(
+        service_id=service_id,
+        owner=raw["owner"],
+        epoch=raw.get("epoch", 0),
+        registers=registers,
+        highest=Version(*raw["highest"]) if "highest" in raw else highest,
+        placements={
+            router: _placement(at, registers)._replace(seen_ms=seen_ms)
+            for (router, at), seen_ms in zip(
+                raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
+            )
+        },
+        outstanding=tuple(_outstanding(fields) for fields in raw.get("outstanding", ())),
+        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
+        heard_ms=raw.get("heard", 0),
+    )
+
+
+def _full_address(short: JsonValue) -> JsonValue:
+    """The reverse of `_static`, of what it did not shorten too."""
+    return {"mode": "static", "ipv4": short} if isinstance(short, str) else short
+
+
+def _static(address: JsonValue) -> str:
+    """The address of a static one of which nothing else is said; empty for others."""
+    # No `match`: it takes four times as long, and this is asked with each record.
+    if isinstance(address, dict) and len(address) == _STATIC and address.get("mode") == "static":
+        ipv4 = address.get("ipv4")
+        return ipv4 if isinstance(ipv4, str) else ""
+    return ""
+
+
+def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | list[Any] | None:
+    if at.written is None and not at.listed:
+        return None
+    letters, others = "", {}
+    for name, value in (at.written or {}).items():
+        usual = _USUAL.get(name)
+        if usual and usual[1] == value:
+            letters += usual[0]
+        elif name in _AS_SET and value == _set_to(_AS_SET[name][1], registers):
+            letters += _AS_SET[name][0]
+        else:
+            others[name] = value
+    short = None if at.written is None else letters
+    if at.listed:
+        return [short, others, sorted(at.listed)]
+    return [short, others] if others else short
+
+
+def _placement(short: str | list[Any] | None, registers: Mapping[str, Register]) -> Placement:
+    letters: str | None
+    letters, others, listed = None, {}, _NOWHERE
+    if isinstance(short, list):
+        letters, others, *places = short
+        listed = frozenset(ListPlace(*place) for each in places for place in each)
+    else:
+        letters = short
+    if letters is None:
+        return Placement(None, listed)
+    written: dict[str, str] = {}
+    for letter in letters:
+        if letter in _USUAL_BY_LETTER:
+            name, value = _USUAL_BY_LETTER[letter]
+        else:
+            name, register = _AS_SET_BY_LETTER[letter]
+            value = _set_to(register, registers) or ""
+        written[name] = value
+    written.update(others)
+    return Placement(written, listed)
+
+
+def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:
+    """What a register says as a field of a lease has it; None: nothing."""
+    value = registers[register].value if register in registers else None
+    if register == "address":
+        return _static(value) or None
+    return value if isinstance(value, str) else None
+
+
+def _from_first_format(raw: Mapping[str, Any]) -> ServiceRecord:
+    return ServiceRecord(
+        service_id=raw["service"],
+        owner=raw["owner"],
+        epoch=raw.get("epoch", 0),
+        registers={
+            name: Register(value, version, event, stated)
+            for stamp, event, values, *other in raw["registers"]
+            for version in [Version(*stamp)]
+            for stated in [Version(*other[0]) if other else version]
+            for name, value in values.items()
+        },
+        highest=Version(*raw["highest"]),
+        placements={router: _first_placement(at) for router, at in raw["placements"].items()},
+        outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
+        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
+        heard_ms=raw.get("heard", 0),
+    )
+
+
+def _first_placement(values: list[Any] | Mapping[str, str] | None) -> Placement:
+    written, *places = values if isinstance(values, list) else (values,)
+    return Placement(written, frozenset(ListPlace(*place) for each in places for place in each))
+
+
+def _outstanding(fields: list[Any]) -> Outstanding:
+    read = Outstanding(*fields)
+    return read._replace(registers=tuple(read.registers), version=Version(*read.version))

@@ -1,0 +1,73 @@
+"""The event by which an operator brings a service back to what it was.
+
+Who calls it: `leasewire services restore`, and `leasewire brake reject` by `desk/brake_list.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from worker.core.entry.entry import is_host_address
+from worker.core.service.record import ServiceRecord
+
+
+def restoring_event(
+    record: ServiceRecord,
+    *,
+    source: str,
+    actor: str,
+    reason: str,
+    written: Mapping[str, str] | None = None,
+) -> dict[str, object]:
+    """A snapshot of the service as it was before it was taken away; id and time are to be stamped.
+
+    It beats what was said so far, and loses to the owner's next word.
+
+    Args:
+        record: of the service; a cancelled one still holds what it was.
+        source: an operator's.
+        actor: the person who restores it.
+        reason: why, in one word.
+        written: the row that still works on its router: the service is active again with the MAC
+            and address in it. None: those of the record, suspended if it was so.
+    """
+    suspension = None if written else record.value("suspension")
+    device: dict[str, Any] = {
+        name: record.value(name) for name in ("mac", "serial", "circuit_id", "remote_id")
+    }
+    address: Any = record.value("address")
+    if written is not None:
+        device["mac"] = written["mac-address"]
+        place = written["address"]
+        if is_host_address(place):
+            address = {"mode": "static", "ipv4": place}
+        else:
+            address = {"mode": "pool", "pool": place}
+    service = {
+        "status": "active" if suspension is None else "suspended",
+        "suspension": _without_none(suspension),
+        "access": _without_none(
+            {"router": record.router, "dhcp_server": record.value("dhcp_server")}
+        ),
+        "device": _without_none(device),
+        "address": address,
+        "plan": _without_none(record.value("plan")),
+        **{name: record.value(name) or None for name in ("dns_servers", "options", "label")},
+    }
+    data = {
+        "service_id": record.service_id,
+        "customer_id": record.value("customer_id"),
+        "reason": {"code": reason},
+        "service": _without_none(service),
+    }
+    return {
+        "type": "leasewire.service.snapshot.v1",
+        "source": source,
+        "actor": actor,
+        "data": _without_none(data),
+    }
+
+
+def _without_none(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
+    if not isinstance(value, Mapping):
+        return value
+    return {name: each for name, each in value.items() if each is not None}

@@ -1,0 +1,220 @@
+"""What an event says of the registers of its service.
+
+Who calls it: `fold.py`. One case a type of event: a new one is added here.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, assert_never
+
+from pydantic import JsonValue
+
+from contracts import (
+    Access,
+    Activated,
+    AddressChanged,
+    Cancelled,
+    Device,
+    DeviceSwapped,
+    DnsChanged,
+    Event,
+    MacChanged,
+    Moved,
+    OptionsChanged,
+    Plan,
+    PlanChanged,
+    PoolAddress,
+    Resumed,
+    ScheduleWithdrawn,
+    Service,
+    Snapshot,
+    StaticAddress,
+    Suspended,
+    Suspension,
+)
+from worker.core.service.record import ServiceRecord
+
+UNMANAGEABLE: Final = frozenset(
+    {
+        "suspension",
+        "router",
+        "dhcp_server",
+        "mac",
+        "serial",
+        "circuit_id",
+        "remote_id",
+        "address",
+        "plan",
+        "dns_servers",
+        "options",
+        "label",
+    }
+)
+"""The registers that a source may leave to others: those of a `service` block."""
+
+
+class Writes(NamedTuple):
+    """The registers that an event writes, with the values it gives them.
+
+    Attributes:
+        own: what the event is about. Of `activated` and `snapshot` that is every register.
+        beside: what it mentions: its `service` block, without what is in `own`, and the customer.
+    """
+
+    own: Mapping[str, JsonValue]
+    beside: Mapping[str, JsonValue]
+
+    @property
+    def together(self) -> dict[str, JsonValue]:
+        """All of them."""
+        return {**self.beside, **self.own}
+
+
+def writes_of(event: Event, unmanaged: frozenset[str] = frozenset()) -> Writes:
+    """The registers that an event writes.
+
+    A `service` block stands for every register but lifecycle and suspension, a field absent from
+    it for its default; the event's own fields win over it.
+
+    Args:
+        event: of any type.
+        unmanaged: registers that the event's source does not know: its blocks do not write them.
+    """
+    if isinstance(event, ScheduleWithdrawn):
+        return Writes({}, {})
+    block = event.data.service
+    state = {} if block is None else _managed(_of_block(block), unmanaged)
+    own = _own_writes(event, state)
+    if unmanaged and isinstance(event, Activated | Snapshot):
+        own = _managed(own, unmanaged)
+    beside = {name: value for name, value in state.items() if name not in own}
+    if event.data.customer_id is not None:
+        beside["customer_id"] = event.data.customer_id
+    return Writes(own, beside)
+
+
+def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
+    event: Event, state: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    match event:
+        case Activated():
+            return {**state, "lifecycle": "on", "suspension": None}
+        case Snapshot(data=data):
+            return {**state, "lifecycle": "on", "suspension": _of_status(data.service)}
+        case MacChanged(data=data):
+            return {"mac": str(data.mac)}
+        case DeviceSwapped(data=data):
+            return _of_device(data.device)
+        case AddressChanged(data=data):
+            return {"address": _of_address(data.address)}
+        case DnsChanged(data=data):
+            return {"dns_servers": [str(server) for server in data.dns_servers]}
+        case OptionsChanged(data=data):
+            return {"options": [option.model_dump(mode="json") for option in data.options]}
+        case PlanChanged(data=data):
+            return {"plan": _of_plan(data.plan)}
+        case Moved(data=data):
+            address = {} if data.address is None else {"address": _of_address(data.address)}
+            return _of_access(data.access) | address
+        case Suspended(data=data):
+            in_block = None if data.service is None else data.service.suspension
+            return {"suspension": _of_suspension(data.suspension or in_block)}
+        case Resumed():
+            return {"suspension": None}
+        case Cancelled():
+            return {"lifecycle": "cancelled"}
+        case ScheduleWithdrawn():
+            return {}
+        case _:
+            assert_never(event)
+
+
+def says_nothing_new(
+    record: ServiceRecord, event: Event, unmanaged: frozenset[str] = frozenset()
+) -> bool:
+    """Whether all that an event writes holds already, whoever said it."""
+    own, beside = writes_of(event, unmanaged)
+    said = {**beside, **own}
+    return bool(said) and all(record.value(name) == value for name, value in said.items())
+
+
+def differing(record: ServiceRecord, event: Event) -> frozenset[str]:
+    """The registers that hold something else than the event says they held: to be warned of."""
+    return frozenset(
+        name
+        for name, said in _previous(event).items()
+        if name in record.registers and not _agrees(record.value(name), said)
+    )
+
+
+def _previous(event: Event) -> dict[str, JsonValue]:
+    said: dict[str, JsonValue] = {}
+    match event:
+        case MacChanged(data=data):
+            said = {"mac": data.previous_mac}
+        case DeviceSwapped(data=data) if data.previous_device is not None:
+            said = _of_device(data.previous_device)
+        case AddressChanged(data=data) if data.previous_address is not None:
+            said = {"address": _of_address(data.previous_address)}
+        case PlanChanged(data=data) if data.previous_plan_code is not None:
+            said = {"plan": {"code": data.previous_plan_code}}
+        case Moved(data=data) if data.previous_access is not None:
+            said = _of_access(data.previous_access)
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _agrees(held: JsonValue, said: JsonValue) -> bool:
+    """Whether a value is as it was said, as far as that goes."""
+    if isinstance(held, dict) and isinstance(said, dict):
+        return all(held.get(name) == value for name, value in said.items())
+    return held == said
+
+
+def _managed(writes: dict[str, JsonValue], unmanaged: frozenset[str]) -> dict[str, JsonValue]:
+    if not unmanaged:
+        return writes
+    return {name: value for name, value in writes.items() if name not in unmanaged}
+
+
+def _of_block(block: Service) -> dict[str, JsonValue]:
+    return {
+        **_of_access(block.access),
+        **_of_device(block.device),
+        "address": _of_address(block.address),
+        "plan": None if block.plan is None else _of_plan(block.plan),
+        "dns_servers": [str(server) for server in block.dns_servers or ()],
+        "options": [option.model_dump(mode="json") for option in block.options or ()],
+        "label": block.label,
+    }
+
+
+def _of_access(access: Access) -> dict[str, JsonValue]:
+    return {"router": access.router, "dhcp_server": access.dhcp_server}
+
+
+def _of_device(device: Device) -> dict[str, JsonValue]:
+    return {
+        "mac": str(device.mac),
+        "serial": device.serial,
+        "circuit_id": device.circuit_id,
+        "remote_id": device.remote_id,
+    }
+
+
+def _of_address(address: StaticAddress | PoolAddress) -> dict[str, JsonValue]:
+    if isinstance(address, StaticAddress):
+        return {"mode": "static", "ipv4": str(address.ipv4)}
+    return {"mode": "pool", "pool": address.pool}
+
+
+def _of_plan(plan: Plan) -> dict[str, JsonValue]:
+    return plan.model_dump(mode="json", exclude_none=True)
+
+
+def _of_status(block: Service) -> JsonValue:
+    return None if block.status == "active" else _of_suspension(block.suspension)
+
+
+def _of_suspension(suspension: Suspension | None) -> JsonValue:
+    if suspension is None:
+        return {"mode": None, "reason_code": None}
+    return suspension.model_dump(mode="json")

@@ -1,0 +1,1 @@
+"""What a full read says of a whole router: owners, drift, adoption."""

@@ -1,0 +1,128 @@
+"""Devices that hold leases: which of them nobody knows, and which should hold none.
+
+Who calls it: `worker/watching/unknown_devices.py`. No store and no router.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from worker.core.alerting.alerts import AlertKind
+from worker.core.entry.entry import ANY_SERVER
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.observed import Observation, SeenRow
+from worker.core.rows.ownership import parse_tag
+from worker.core.service.record import ServiceRecord
+
+KINDS_OF_WATCH: Final[tuple[AlertKind, ...]] = (
+    "rogue-device",
+    "ended-service-bound",
+    "mac-on-two-routers",
+)
+NAMED: Final = 20
+"""More unknown devices on one router are one alert."""
+
+
+class Stray(NamedTuple):
+    """A device to be told of; kind, subject and words of the alert."""
+
+    kind: AlertKind
+    subject: str
+    text: str
+
+
+def watched(rows: Sequence[SeenRow], policy: RouterPolicy) -> dict[str, SeenRow]:
+    """By MAC: dynamic leases that devices hold, of our DHCP server and not RADIUS's."""
+    return {
+        row.active_mac: row
+        for row in rows
+        if row.lease.dynamic
+        and not row.lease.radius
+        and row.status == "bound"
+        and row.active_mac
+        and policy.default_server in (ANY_SERVER, row.lease.server)
+    }
+
+
+def blocked(rows: Sequence[SeenRow], policy: RouterPolicy) -> list[tuple[str, SeenRow]]:
+    """The services that our rows keep from a lease, and whose device holds it all the same."""
+    found = []
+    for row in rows:
+        tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
+        if tag is None or tag.installation != policy.installation:
+            continue
+        if row.lease.fields["block-access"] == "yes" and row.status == "bound":
+            found.append((tag.service_id, row))
+    return found
+
+
+def judge_blocked(
+    router: str, row: SeenRow, record: ServiceRecord, seen: Observation, now_ms: int
+) -> Stray | None:
+    """What it means that a device is bound to the blocked row of its service.
+
+    A block ends no lease: the router only answers no more. So for one lease time after the
+    service's last event its device may be bound as before.
+
+    Args:
+        router: where it is.
+        row: the row.
+        record: of the service.
+        seen: with the lease times of the router's DHCP servers.
+        now_ms: milliseconds since 1970.
+    """
+    if record.status not in ("suspended", "cancelled"):
+        return None  # the row is to be unblocked: a pass is to look at it
+    longest_s = max(seen.lease_times_s.values(), default=0)
+    lease_s = row.lease_time_s or seen.lease_times_s.get(row.lease.server, longest_s)
+    if now_ms - record.heard_ms <= lease_s * 1000:
+        return None
+    device = f"device {row.active_mac} is bound to {row.active_address} on router {router}"
+    words = f"service {record.service_id} is {record.status} and blocked, and its {device}"
+    return Stray(
+        "ended-service-bound",
+        f"{router} {row.active_mac}",
+        f"{words} for longer than a lease of {lease_s // 60} min",
+    )
+
+
+def judge(
+    router: str, row: SeenRow, services: Sequence[ServiceRecord], *, active_elsewhere: bool
+) -> Stray | None:
+    """What a dynamic lease means.
+
+    Args:
+        router: where it is.
+        row: the lease.
+        services: those with this MAC now.
+        active_elsewhere: whether the device is active on the router of its service besides.
+    """
+    mac = row.active_mac
+    where = f"device {mac} has {row.active_address} on router {router} ({row.lease.server})"
+    if not services:
+        return Stray(
+            "rogue-device", f"{router} {mac}", f"{where} by a dynamic lease: no service has it"
+        )
+    for record in services:
+        if record.status in ("active", "incomplete"):
+            if active_elsewhere and record.router != router:
+                words = f"{where}, and is active on {record.router}, where service"
+                return Stray(
+                    "mac-on-two-routers", f"{router} {mac}", f"{words} {record.service_id} is"
+                )
+            return None
+    record = services[0]
+    words = f"service {record.service_id} is {record.status}, and its {where} all the same"
+    return Stray("ended-service-bound", f"{router} {mac}", words)
+
+
+def grouped(router: str, strays: Sequence[Stray]) -> list[Stray]:
+    """Many unknown devices on a router are one alert."""
+    rogues = [each for each in strays if each.kind == "rogue-device"]
+    if len(rogues) <= NAMED:
+        return list(strays)
+    words = f"{len(rogues)} devices on router {router} have dynamic leases, and no service has them"
+    rest = [each for each in strays if each.kind != "rogue-device"]
+    return [
+        Stray("rogue-device", router, f"{words}: see `leasewire routers leases {router}`"),
+        *rest,
+    ]

@@ -1,0 +1,73 @@
+"""Who holds the rows of a router: queries and answers as words of the API.
+
+Who calls it: `session.py`. A pass never reads these fields: they change with every request of a
+device.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from worker.core.rows.normal import mac, seconds
+from worker.core.rows.observed import Observation, SeenRow
+from worker.ports import LeaseQuery
+from worker.routeros.connection import Command
+from worker.routeros.lease_entries import any_of, leases
+from worker.routeros.menus import LEASE
+
+_SEEN: Final = (
+    *("status", "active-mac-address", "active-address"),
+    *("expires-after", "last-seen"),
+)
+
+
+def watching_commands() -> list[Command]:
+    """The prints that answer: dynamic leases and blocked ones that are bound; and the servers.
+
+    Versions differ in how a query spells what is so.
+    """
+    dynamic = any_of(["?dynamic=true", "?dynamic=yes"])
+    blocked = any_of(["?block-access=true", "?block-access=yes"])
+    return _prints([*dynamic, *blocked, "?status=bound", "?#&", "?#|"])
+
+
+def observing_commands(query: LeaseQuery) -> list[Command]:
+    """The prints that answer: rows that match or are held by who matches, and the servers."""
+    terms = [
+        *(
+            f"?={name}={each}"
+            for name in ("mac-address", "active-mac-address")
+            for each in query.macs
+        ),
+        *(f"?={name}={each}" for name in ("address", "active-address") for each in query.addresses),
+        *(f"?=comment={each}" for each in query.comments),
+    ]
+    return _prints(any_of(terms))
+
+
+def _prints(query: Sequence[str]) -> list[Command]:
+    fields = ",".join(dict.fromkeys((".id", *LEASE.fields, *_SEEN)))
+    return [
+        (f"{LEASE.path}/print", f"=.proplist={fields}", *query),
+        ("/ip/dhcp-server/print", "=.proplist=name,lease-time"),
+    ]
+
+
+def observed(
+    rows: Iterable[Mapping[str, str]], servers: Iterable[Mapping[str, str]]
+) -> Observation:
+    """What came for those prints."""
+    seen = [
+        SeenRow(
+            lease,
+            status=row.get("status", ""),
+            active_mac=mac(row.get("active-mac-address", "")),
+            active_address=row.get("active-address", ""),
+            expires_in_s=seconds(row.get("expires-after", "")),
+            last_seen_s=seconds(row.get("last-seen", "")),
+            lease_time_s=seconds(row.get("lease-time", "")) or None,
+        )
+        for row in rows
+        for lease in leases([row])
+    ]
+    times = {row.get("name", ""): seconds(row.get("lease-time", "")) for row in servers}
+    return Observation(seen, {name: time_s for name, time_s in times.items() if time_s})

@@ -1,0 +1,66 @@
+"""Dead letters as people deal with them, and what they did."""
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final, cast
+
+import redis
+
+from worker.core.service.history import line_to_json
+from worker.core.service.outcome import DeadLetter
+from worker.store.keys import Keys
+from worker.store.scripts import Scripts
+
+_PAGE: Final = 200
+
+
+class Letters:
+    """Reads a page at a time; takes one away in one step."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+
+    def all(self) -> Iterator[DeadLetter]:
+        """Every dead letter, the oldest first. What is dealt with meanwhile is left out."""
+        ids = cast("list[str]", self._client.zrange(self._keys.dead_letters_by_time, 0, -1))
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
+            for text in self._client.hmget(self._keys.dead_letters, page):
+                if text:
+                    yield DeadLetter.from_json(text)
+
+    def settle(self, letter: DeadLetter, what: str, by: str, at_ms: int, **more: object) -> bool:
+        """Take a letter away that was dealt with, and note who did what, in one step.
+
+        Args:
+            letter: as it was read.
+            what: `replayed`, `edited`, `discarded`, or `mended` by what came after it.
+            by: who.
+            at_ms: Redis's time.
+            more: further fields of the service's history line.
+
+        Returns:
+            False when it is gone or another one by now: a failure that came after it stays.
+        """
+        line = {"by": by, "letter": letter.id, "reason": letter.reason} | more
+        action = {"at_ms": at_ms, "what": what} | line | {"service": letter.service_id}
+        told = line_to_json(at_ms, what, line)
+        return bool(
+            self._scripts.run(
+                "settle_letter",
+                *(letter.id, letter.to_json(), json.dumps(action)),
+                *(letter.service_id, told, letter.group),
+            )
+        )
+
+    def gone(self) -> dict[str, int]:
+        """Group (`source|reason`) -> how many letters went for newer ones."""
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.letters_gone))
+        return {group: int(count) for group, count in raw.items()}
+
+    def actions(self) -> list[dict[str, Any]]:
+        """The last 500 actions of people on dead letters and claims, the newest first."""
+        texts = cast("list[str]", self._client.lrange(self._keys.actions, 0, -1))
+        return [json.loads(text) for text in texts]

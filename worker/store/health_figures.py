@@ -1,0 +1,150 @@
+"""Reads how an installation is doing, for `leasewire status`. Writes nothing."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, cast
+
+from contracts import names
+from worker.core.alerting.alerts import Alert
+from worker.core.alerting.health_figures import (
+    JournalVitals,
+    Reason,
+    RedisVitals,
+    Sample,
+    Vitals,
+)
+from worker.core.policy.circuit import UNKNOWN
+from worker.core.storage_format import known_part
+from worker.store.maintenance import SAMPLES
+from worker.store.router_figures import RouterFigures, read_routers
+from worker.store.store import Store
+from worker.store.views import key_pages
+
+KEYS_MEASURED: Final = 20_000
+"""Keys whose memory is asked for at the most; the rest is told from their share."""
+LETTERS_READ: Final = 10_000
+_PAGE: Final = 500
+
+
+class VitalsReader:
+    """Reads them all in few round trips."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._client = store.client
+        self._keys = store.keys
+
+    def read(self, routers: Iterable[str], now_ms: int) -> Vitals:
+        """Read everything.
+
+        Args:
+            routers: of the inventory; those that have marks are read besides.
+            now_ms: Redis's time.
+        """
+        return self.read_with(self.routers(routers, now_ms), now_ms)
+
+    def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
+        """Read the figures of routers; the arguments are those of `read`."""
+        known = frozenset(routers)
+        marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
+        every = sorted({*known, *marked})
+        found = read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
+        return [each if each.name in known else each._replace(state=UNKNOWN) for each in found]
+
+    def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> Vitals:
+        """Read the rest.
+
+        Args:
+            routers: what was read of them.
+            now_ms: Redis's time.
+        """
+        waiting: dict[str, Reason] = {}
+        letters = self._store.views.dead_letters(LETTERS_READ)
+        dead: dict[str, Reason] = {}
+        _count(dead, ((letter.reason, letter.at_ms) for letter in letters))
+        for router in routers:
+            _count(waiting, router.waiting)
+        return Vitals(
+            now_ms=now_ms,
+            redis=self._redis(),
+            workers=self._store.views.workers(),
+            queues=self._queues(),
+            journal={lane: self._journal(lane) for lane in names.LANES},
+            routers=[router.vitals for router in routers],
+            dead_letters=dead,
+            dead_sources=Counter(each.source for each in letters if each.kind == "event"),
+            waiting=waiting,
+            counters=self._store.views.counters(),
+            canaries=self._store.canaries.waiting_ms(),
+            alerts=self._alerts(now_ms),
+        )
+
+    def _alerts(self, now_ms: int) -> list[Alert]:
+        mutes = self._store.telling.mutes(now_ms)
+        open_ones = self._store.alerts.open()
+        return [a for a in open_ones if not any(mute.covers(a, now_ms) for mute in mutes)]
+
+    def memory_by_kind(self) -> dict[str, dict[str, int]]:
+        """Keys and bytes by kind of key, told from up to `KEYS_MEASURED` of them, largest first."""
+        prefix = self._keys.prefix
+        measured: dict[str, list[int]] = {}
+        looked = 0
+        total = self._client.dbsize()
+        for page in key_pages(self._client, prefix, _PAGE):
+            pipe = self._client.pipeline(transaction=False)
+            for key in page:
+                pipe.memory_usage(key)
+            for key, size in zip(page, pipe.execute(), strict=True):
+                measured.setdefault(_kind(key.removeprefix(prefix)), []).append(size or 0)
+            looked += len(page)
+            if looked >= KEYS_MEASURED:
+                break
+        # Keys come in no order, so a part of them stands for the whole; other prefixes count in.
+        scale = max(1.0, total / looked) if looked >= KEYS_MEASURED else 1.0
+        kinds = {
+            kind: {"keys": round(len(sizes) * scale), "bytes": round(sum(sizes) * scale)}
+            for kind, sizes in measured.items()
+        }
+        return dict(sorted(kinds.items(), key=lambda each: -each[1]["bytes"]))
+
+    def _redis(self) -> RedisVitals:
+        info = self._client.info()
+        name = "Valkey" if "valkey_version" in info else "Redis"
+        texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, SAMPLES - 1))
+        ok = (info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status"))
+        return RedisVitals(
+            server=f"{name} {info.get('valkey_version') or info.get('redis_version')}",
+            used=int(info["used_memory"]),
+            limit=int(info.get("maxmemory", 0)),
+            host=int(info.get("total_system_memory", 0)),
+            policy=str(info.get("maxmemory_policy", "")),
+            appendonly=bool(info.get("aof_enabled", 0)),
+            written=set(ok) <= {"ok", None},
+            samples=[known_part(Sample, json.loads(text)) for text in texts],
+        )
+
+    def _queues(self) -> dict[str, int]:
+        queues = (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS)
+        lengths = {name: self._client.llen(self._keys.queue(name)) for name in queues}
+        return {**lengths, "unacked": self._client.hlen(self._keys.unacked)}
+
+    def _journal(self, lane: names.Lane) -> JournalVitals:
+        due = names.journal_due(self._keys.prefix, lane)
+        depth = self._client.hlen(names.journal_body(self._keys.prefix, lane))
+        first = cast("list[tuple[str, float]]", self._client.zrange(due, 0, 0, withscores=True))
+        return JournalVitals(depth, int(first[0][1]) if first else 0)
+
+
+def _count(reasons: dict[str, Reason], found: Iterable[tuple[str, int]]) -> None:
+    for reason, at_ms in found:
+        before = reasons.get(reason, Reason(0, at_ms))
+        reasons[reason] = Reason(before.number + 1, min(before.oldest_ms, at_ms))
+
+
+def _kind(name: str) -> str:
+    """A key's kind: `record`, `outcome`, `journal`, `router claims`, …."""
+    parts = name.split(":")
+    if name.startswith(("_kombu", "unacked")):
+        return "celery"
+    return f"router {parts[-1]}" if parts[0] == "router" else parts[0]

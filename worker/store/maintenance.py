@@ -1,0 +1,114 @@
+"""The store's upkeep: what no key's own time limit does. Called by the sweep, once a minute.
+
+Cancelled services are forgotten when their time is over, and the memory used is noted, so that
+`leasewire status` can tell how many days are left.
+"""
+
+import json
+from typing import Final, cast
+
+import redis
+
+from contracts import names
+from worker.core.alerting.health_figures import Sample
+from worker.core.storage_format import known_part
+from worker.store.feed import Feed
+from worker.store.keys import Keys
+from worker.store.records import Records
+from worker.store.scripts import Scripts
+
+DAY_MS: Final = 86_400_000
+TOMBSTONE_MS: Final = 400 * DAY_MS
+"""A late event of a cancelled service must find its record, or it would be a ghost."""
+TOMBSTONES_A_ROUND: Final = 50
+SAMPLE_MS: Final = 300_000
+SAMPLES: Final = 72
+"""Six hours: memory goes up and down with the backlog, and days are told from the whole."""
+_ROUND_MS: Final = 60_000
+_PAGE: Final = 500
+
+
+class Upkeep:
+    """One round a minute, whoever asks."""
+
+    def __init__(
+        self, client: redis.Redis, scripts: Scripts, keys: Keys, records: Records, feed: Feed
+    ) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+        self._records = records
+        self._feed = feed
+
+    def run(self) -> bool:
+        """One round; False when somebody did one within the last minute."""
+        if not self._client.set(self._keys.upkeep, "1", nx=True, px=_ROUND_MS):
+            return False
+        now_ms = self._records.now_ms()
+        self.sample(now_ms)
+        self.forget_cancelled(now_ms)
+        self.forget_attempts(now_ms)
+        self._feed.let_old_go(now_ms)
+        return True
+
+    def sample(self, now_ms: int) -> None:
+        """Note the memory used, if the last sample is old enough."""
+        newest = next(iter(self.samples(1)), None)
+        if newest is not None and now_ms - newest.at_ms < SAMPLE_MS:
+            return
+        used = int(self._client.info("memory")["used_memory"])
+        pipe = self._client.pipeline()
+        pipe.lpush(self._keys.samples, json.dumps(Sample(now_ms, used)))
+        pipe.ltrim(self._keys.samples, 0, SAMPLES - 1)
+        pipe.execute()
+
+    def samples(self, most: int = SAMPLES) -> list[Sample]:
+        """The newest samples first."""
+        texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, most - 1))
+        return [known_part(Sample, json.loads(text)) for text in texts]
+
+    def forget_attempts(self, now_ms: int) -> None:
+        """Forget beginnings of events that no journal has for a day: no commit will do it.
+
+        A message alone whose task failed leaves one.
+        """
+        prefix, attempts = self._keys.prefix, self._keys.attempts
+        begun = [key for key, _ in self._client.hscan_iter(attempts, count=_PAGE)]
+        left = set(begun)
+        for lane in names.LANES:
+            body = names.journal_body(prefix, lane)
+            for at in range(0, len(begun), _PAGE):
+                page = begun[at : at + _PAGE]
+                bodies = self._client.hmget(body, page)
+                left -= {key for key, found in zip(page, bodies, strict=True) if found}
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.attempts_left))
+        since = {key: int(raw.get(key, now_ms)) for key in left}
+        over = [key for key, at_ms in since.items() if now_ms - at_ms >= DAY_MS]
+        pipe = self._client.pipeline()
+        pipe.delete(self._keys.attempts_left)
+        if over:
+            pipe.hdel(attempts, *over)
+        if stays := {key: at_ms for key, at_ms in since.items() if key not in over}:
+            pipe.hset(self._keys.attempts_left, mapping=dict(stays))
+        pipe.execute()
+
+    def forget_cancelled(self, now_ms: int) -> int:
+        """Forget services that were cancelled 400 days ago, a bounded number; returns how many.
+
+        One whose row may still stand on a router that is down, or of which something is scheduled,
+        is looked at again a day later.
+        """
+        tombstones = self._keys.tombstones
+        before = now_ms - TOMBSTONE_MS
+        due = cast(
+            "list[str]",
+            self._client.zrangebyscore(tombstones, "-inf", before, start=0, num=TOMBSTONES_A_ROUND),
+        )
+        forgotten = 0
+        for service_id, stored in self._records.read(due).items():
+            record = stored.record
+            if record.placements or record.outstanding or record.schedule.pending:
+                self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
+                continue
+            forgotten += self._scripts.run("forget", service_id, stored.generation)
+        return forgotten

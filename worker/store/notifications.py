@@ -1,0 +1,109 @@
+"""What was told of alerts and to whom, what is muted, who tells and watches."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import redis
+
+from worker.core.alerting.notifications import Mute, Told
+from worker.core.storage_format import known_part
+from worker.store.keys import Keys
+
+CLAIM_MS: Final = 60_000
+"""Longer than a round takes, all targets together; a dead one is replaced after it."""
+_ACTIONS_KEPT: Final = 500
+
+
+class Telling:
+    """One hash a target, one of mutes, one claim."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def claim(self, token: str) -> bool:
+        """Whether this one tells now; renews the claim of who has it."""
+        if self._client.set(self._keys.telling, token, nx=True, px=CLAIM_MS):
+            return True
+        if self._client.get(self._keys.telling) != token:
+            return False
+        return bool(self._client.pexpire(self._keys.telling, CLAIM_MS))
+
+    def claim_watch(self, routers: Sequence[str], most: int, every_ms: int) -> list[str]:
+        """Of the routers, those that the caller is to watch now, and nobody else for a while."""
+        keys = [self._keys.watched(name) for name in routers]
+        if not keys:
+            return []
+        taken = cast("list[str | None]", self._client.mget(keys))
+        free = [n for n, by in zip(routers, taken, strict=True) if by is None][:most]
+        pipe = self._client.pipeline(transaction=False)
+        for name in free:
+            pipe.set(self._keys.watched(name), "1", nx=True, px=every_ms)
+        got = pipe.execute()
+        return [name for name, is_ours in zip(free, got, strict=True) if is_ours]
+
+    def told(self, target: str) -> dict[str, Told]:
+        """What a target was told, by the alert's name."""
+        found = cast("dict[str, str]", self._client.hgetall(self._keys.told(target)))
+        return {name: known_part(Told, json.loads(text)) for name, text in found.items()}
+
+    def save_told(self, target: str, before: Mapping[str, Told], after: Mapping[str, Told]) -> None:
+        """Keep what a target was told now."""
+        key = self._keys.told(target)
+        changed: dict[Any, Any] = {
+            n: json.dumps(each) for n, each in after.items() if before.get(n) != each
+        }
+        gone = sorted(before.keys() - after.keys())
+        if not changed and not gone:
+            return
+        pipe = self._client.pipeline()
+        if changed:
+            pipe.hset(key, mapping=changed)
+        if gone:
+            pipe.hdel(key, *gone)
+        pipe.execute()
+
+    def mutes(self, now_ms: int) -> list[Mute]:
+        """Those in force, the first to end first."""
+        found = cast("dict[str, str]", self._client.hgetall(self._keys.alert_mutes))
+        mutes = [known_part(Mute, json.loads(text)) for text in found.values()]
+        ended = [_name(each) for each in mutes if each.until_ms <= now_ms]
+        if ended:
+            self._client.hdel(self._keys.alert_mutes, *ended)
+        in_force = [each for each in mutes if each.until_ms > now_ms]
+        return sorted(in_force, key=lambda each: each.until_ms)
+
+    def mute(self, mute: Mute, now_ms: int) -> None:
+        """Begin a mute, in place of one of the same kind and subject."""
+        action = {"what": "alerts muted", **mute._asdict()}
+        pipe = self._client.pipeline()
+        pipe.hset(self._keys.alert_mutes, _name(mute), json.dumps(mute))
+        self._note(pipe, action, now_ms)
+        pipe.execute()
+
+    def unmute(self, kind: str, subject: str, by: str, now_ms: int) -> bool:
+        """End a mute; False when there is none."""
+        action = {"what": "alerts unmuted", "kind": kind, "subject": subject, "by": by}
+        name = f"{kind}|{subject}"
+        if not self._client.hdel(self._keys.alert_mutes, name):
+            return False
+        pipe = self._client.pipeline()
+        self._note(pipe, action, now_ms)
+        pipe.execute()
+        return True
+
+    def note_dismissed(self, kind: str, subject: str, by: str, now_ms: int) -> None:
+        """Keep among the actions that a person ended an alert."""
+        action = {"what": "alert dismissed", "kind": kind, "subject": subject, "by": by}
+        pipe = self._client.pipeline()
+        self._note(pipe, action, now_ms)
+        pipe.execute()
+
+    def _note(self, pipe: "redis.client.Pipeline", action: Mapping[str, Any], now_ms: int) -> None:
+        pipe.lpush(self._keys.actions, json.dumps({"at_ms": now_ms, **action}))
+        pipe.ltrim(self._keys.actions, 0, _ACTIONS_KEPT - 1)
+
+
+def _name(mute: Mute) -> str:
+    return f"{mute.kind}|{mute.subject}"

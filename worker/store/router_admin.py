@@ -1,0 +1,248 @@
+"""What people said of routers: applied policies, holds, serials, former names; and who said it."""
+
+import json
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple, cast
+
+import redis
+
+from worker.core.policy.applied_policy import AppliedPolicy
+from worker.core.policy.policy import RouterPolicy
+from worker.core.storage_format import known_part
+from worker.store.connection import redis_now_ms
+from worker.store.keys import Keys
+from worker.store.records import new_stamp
+from worker.store.scripts import Scripts
+
+BULK: Final = 2
+"""Priority of marks that a person sets for all services of a router."""
+_SPAN: Final = 10**13
+"""A mark's score is priority * this + when it is due (`lua/_marks.lua`)."""
+_ACTIONS_KEPT: Final = 500
+SURVEY_GOOD_MS: Final = 86_400_000
+"""A router's whole table is looked through for orphans once a day: cheap beside its other reads."""
+
+
+class Held(NamedTuple):
+    """Who holds a router, why and since when (ms): nothing is written to it."""
+
+    by: str
+    reason: str
+    at_ms: int
+
+
+class Action(NamedTuple):
+    """What a person did to a router."""
+
+    at_ms: int
+    actor: str
+    what: str
+    router: str
+    detail: str
+
+
+class Admission(NamedTuple):
+    """Whether the router that answers may be written to under a name.
+
+    Attributes:
+        verdict: `mismatch`: another serial is bound to the name; `shared`: it has other names too.
+        serials_or_names: the bound serial, or the other names.
+        survey_due: its rows were not looked through for a day.
+    """
+
+    verdict: Literal["ok", "mismatch", "shared"]
+    serials_or_names: tuple[str, ...] = ()
+    survey_due: bool = False
+
+
+class Fleet:
+    """The store's side of `leasewire routers`. Every change is one script, its action in it."""
+
+    def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
+        self._client = client
+        self._scripts = scripts
+        self._keys = keys
+        self._fleet = keys.fleet
+
+    def policies(self) -> dict[str, AppliedPolicy]:
+        """The applied policy of each router that has one."""
+        return {
+            name: AppliedPolicy.from_text(text)
+            for name, text in self._hash(self._fleet.policies).items()
+        }
+
+    def held(self) -> dict[str, Held]:
+        """The routers that people hold."""
+        return {
+            name: known_part(Held, json.loads(text))
+            for name, text in self._hash(self._fleet.held).items()
+        }
+
+    def aliases(self) -> dict[str, str]:
+        """Former names of routers, each with the name that it has now."""
+        return self._hash(self._fleet.aliases)
+
+    def forget_alias(self, old: str, actor: str) -> str | None:
+        """Understand a former name no longer as of the router that had it; returns its name now.
+
+        Returns:
+            None when it is no former name.
+        """
+        now = self.aliases().get(old)
+        if now is not None:
+            with self._client.pipeline() as pipe:
+                pipe.hdel(self._fleet.aliases, old)
+                pipe.lpush(
+                    self._fleet.actions, self._action(actor, "forget-name", old, f"was {now}")
+                )
+                pipe.ltrim(self._fleet.actions, 0, _ACTIONS_KEPT - 1)
+                pipe.execute()
+        return now
+
+    def serials(self) -> dict[str, str]:
+        """The serial number or system id that is bound to each router's name."""
+        return self._hash(self._fleet.serials)
+
+    def contacted(self) -> frozenset[str]:
+        """The routers whose serial or table was ever seen."""
+        return frozenset(self._hash(self._fleet.serials_seen) | self._hash(self._fleet.surveyed))
+
+    def knows(self, router: str) -> bool:
+        """Whether a worker ever had a policy of this router, or saw its serial."""
+        pipe = self._client.pipeline(transaction=False)
+        pipe.hexists(self._fleet.policies, router)
+        pipe.hexists(self._fleet.serials, router)
+        return any(pipe.execute())
+
+    def actions(self, most: int = 500) -> list[Action]:
+        """What people did to routers, newest first."""
+        lines = cast("list[str]", self._client.lrange(self._fleet.actions, 0, most - 1))
+        return [known_part(Action, json.loads(line)) for line in lines]
+
+    def admit(self, router: str, serial: str) -> Admission:
+        """Look whether a serial belongs to a name; the first one seen is bound to it.
+
+        Args:
+            router: its name.
+            serial: as the session says; empty where the router tells none.
+        """
+        verdict, *rest = self._scripts.run("admit", router, serial, SURVEY_GOOD_MS)
+        if verdict == "ok":
+            return Admission("ok", survey_due=bool(rest[0]))
+        return Admission(verdict, tuple(rest))
+
+    def apply_policy(self, router: str, policy: RouterPolicy, actor: str) -> int:
+        """Store a policy as the applied one and mark all services; returns how many."""
+        applied = AppliedPolicy.of(policy, actor, self._now_ms())
+        action = self._action(actor, "apply", router, f"policy {applied.digest}", applied.at_ms)
+        return int(
+            self._scripts.run("apply_policy", router, applied.to_text(), new_stamp(), BULK, action)
+        )
+
+    def look_again(
+        self, router: str, services: Sequence[str], what: str, detail: str, actor: str
+    ) -> int:
+        """Mark services of a router for a person, who has it looked at at once; returns how many.
+
+        Args:
+            router: its name.
+            services: their ids.
+            what: the action, in a word.
+            detail: more of it.
+            actor: who wants it.
+        """
+        action = self._action(actor, what, router, detail)
+        return int(self._scripts.run("look_again", router, new_stamp(), BULK, action, *services))
+
+    def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
+        """Bind another serial to a name and mark all its services.
+
+        Returns:
+            How many services; or the other names that this serial has: nothing is changed then.
+        """
+        action = self._action(actor, "replace", router, f"serial {serial}")
+        marked, *others = self._scripts.run("replace", router, serial, new_stamp(), BULK, action)
+        return tuple(others) if int(marked) < 0 else int(marked)
+
+    def note(self, router: str, what: str, detail: str, actor: str) -> None:
+        """Keep among the actions what a person did on the router itself."""
+        action = self._action(actor, what, router, detail)
+        with self._client.pipeline() as pipe:
+            pipe.lpush(self._fleet.actions, action)
+            pipe.ltrim(self._fleet.actions, 0, _ACTIONS_KEPT - 1)
+            pipe.execute()
+
+    def hold(self, router: str, reason: str, actor: str) -> int:
+        """Let no worker write to a router; returns in how many ms none can be at it any more."""
+        held = Held(actor, reason, self._now_ms())
+        action = self._action(actor, "hold", router, reason, held.at_ms)
+        return int(self._scripts.run("hold", router, json.dumps(held._asdict()), action))
+
+    def release(self, router: str, actor: str) -> bool:
+        """Let workers write again; False when nobody held it."""
+        action = self._action(actor, "release", router, "")
+        return bool(self._scripts.run("release", router, action))
+
+    def seize(self, router: str, token: str, lease_ms: int) -> int:
+        """Take a router's lease from whoever has it.
+
+        Returns:
+            For how many ms the former holder may still write: the lease is good from then on.
+        """
+        return int(self._scripts.run("seize", router, token, lease_ms))
+
+    def let_go(self, router: str, token: str) -> None:
+        """Give a seized lease back."""
+        self._scripts.run("let_go", router, token)
+
+    def priorities(self, router: str) -> dict[str, int]:
+        """The priority of each service that is marked at a router."""
+        key = self._keys.router(router).due
+        marks = cast("list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True))
+        return {service: int(score // _SPAN) for service, score in marks}
+
+    def begin_rename(
+        self, old: str, new: str, token: str, actor: str
+    ) -> Literal["done", "lost", "other-serial"]:
+        """Move all that people said of a router to its new name; may be repeated.
+
+        Args:
+            old: its former name; events may go on to say it.
+            new: its name from now on.
+            token: holds the leases of both.
+            actor: who renames it.
+        """
+        answer = self._scripts.run(
+            "begin_rename", old, new, token, self._action(actor, "rename", old, f"to {new}")
+        )
+        if int(answer) < 0:
+            return "other-serial"
+        return "done" if answer else "lost"
+
+    def forget(
+        self, router: str, token: str, letters: Sequence[str], retired_by: str | None = None
+    ) -> bool:
+        """Forget a router of which no service is left; False when the lease is lost or one came.
+
+        Args:
+            router: its name.
+            token: holds its lease.
+            letters: ids of the dead letters of services there.
+            retired_by: the router is gone for good, and its former names with it; None: it has
+                another name now.
+        """
+        action = "" if retired_by is None else self._action(retired_by, "retire", router, "")
+        gone = "0" if retired_by is None else "1"
+        return bool(self._scripts.run("forget_router", router, token, gone, action, *letters))
+
+    def _hash(self, key: str) -> dict[str, str]:
+        return cast("dict[str, str]", self._client.hgetall(key))
+
+    def _now_ms(self) -> int:
+        return redis_now_ms(self._client)
+
+    def _action(
+        self, actor: str, what: str, router: str, detail: str, at_ms: int | None = None
+    ) -> str:
+        when = self._now_ms() if at_ms is None else at_ms
+        return json.dumps(Action(when, actor, what, router, detail))

@@ -1,0 +1,161 @@
+"""What is remembered of a router for a while: what it lacks, whom to suspect, what nobody names.
+
+Nothing hangs on it but the order of work and how often a person is told: losing it does no harm.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple, cast
+
+import redis
+
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.storage_format import known_part
+from worker.store.keys import Keys
+
+KEPT_S: Final = 7 * 86_400
+_LACKS: Final = "lacks:"
+_SUSPECT: Final = "suspect:"
+_SLOW: Final = "slow-writes"
+_FAULT: Final = "fault:"
+_UNNAMED: Final = "unnamed-option:"
+SETUP: Final = "setup"
+"""Field of a router's hash: its DHCP setup as a text; absent: nobody read it yet."""
+MISFITS: Final = "misfits"
+"""Field of a router's hash: service -> why no device can use its address, as JSON."""
+
+
+class Suspect(NamedTuple):
+    """A service that was in flight when the connection was lost, or at work when a pass failed.
+
+    Attributes:
+        most: services that may be tried together with it.
+        alone: how often it was the only one.
+        answered: a write of another service was confirmed since.
+    """
+
+    most: int
+    alone: int
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is remembered of one router.
+
+    Attributes:
+        lacks: what it lacks, with when that was told (ms).
+        suspects: who may have ended the connection.
+        faults: who may have made a pass fail.
+        slow: how often the time was doubled that it has for its answer to a write.
+        setup: its DHCP setup as a text; empty: it was not read yet.
+        misfits: service -> why no device can use its address.
+    """
+
+    lacks: Mapping[str, int]
+    suspects: Mapping[str, Suspect]
+    faults: Mapping[str, Suspect] = field(default_factory=dict)
+    slow: int = 0
+    setup: str = ""
+    misfits: Mapping[str, str] = field(default_factory=dict)
+
+
+def known_of(raw: Mapping[str, str]) -> Known:
+    """What the fields of a router's hash say."""
+    return Known(
+        {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
+        _suspects(raw, _SUSPECT),
+        _suspects(raw, _FAULT),
+        int(raw.get(_SLOW, 0)),
+        raw.get(SETUP, ""),
+        json.loads(raw.get(MISFITS, "{}")),
+    )
+
+
+def _suspects(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
+    return {
+        k.removeprefix(prefix): known_part(Suspect, json.loads(v))
+        for k, v in raw.items()
+        if k.startswith(prefix)
+    }
+
+
+class Troubles:
+    """One hash a router; it goes a week after its last change."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    def note_lacks(self, router: str, lacks: Mapping[str, int]) -> None:
+        """Remember what the router lacks, and when somebody was told (ms)."""
+        self._set(router, {_LACKS + what: str(told_ms) for what, told_ms in lacks.items()})
+
+    def forget_lacks(self, router: str, lacks: Collection[str]) -> None:
+        """The router has it now."""
+        self._drop(router, [_LACKS + what for what in lacks])
+
+    def note_suspects(self, router: str, suspects: Mapping[str, Suspect]) -> None:
+        """Remember who was in flight when the connection was lost."""
+        self._set(router, {_SUSPECT + who: json.dumps(each) for who, each in suspects.items()})
+
+    def forget_suspects(self, router: str, services: Collection[str]) -> None:
+        """They are innocent, or given up."""
+        self._drop(router, [_SUSPECT + service for service in services])
+
+    def note_faults(self, router: str, faults: Mapping[str, Suspect]) -> None:
+        """Remember who was at work when a pass failed."""
+        self._set(router, {_FAULT + who: json.dumps(each) for who, each in faults.items()})
+
+    def forget_faults(self, router: str, services: Collection[str]) -> None:
+        """They are innocent, or well again."""
+        self._drop(router, [_FAULT + service for service in services])
+
+    def note_slow(self, router: str, slow: int) -> None:
+        """Remember how often the time for an answer to a write was doubled."""
+        self._set(router, {_SLOW: str(slow)})
+
+    def note_setup(self, router: str, text: str) -> None:
+        """Remember what its DHCP is set up with, for who asks while the router is not asked."""
+        self._set(router, {SETUP: text})
+
+    def setup(self, router: str) -> DhcpSetup:
+        """As it was last remembered; nothing is known where it was not."""
+        text = self._client.hget(self._keys.router(router).troubles, SETUP)
+        return DhcpSetup.from_text(cast("str", text)) if text else DhcpSetup()
+
+    def knows_setup(self, router: str) -> bool:
+        """Whether a worker read its DHCP setup."""
+        return bool(self._client.hexists(self._keys.router(router).troubles, SETUP))
+
+    def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
+        """Remember whose address no device can use, and why."""
+        self._set(router, {MISFITS: json.dumps(misfits)})
+
+    def unnamed_options(self, router: str) -> frozenset[str]:
+        """The DHCP options of ours that nobody named at the last look for such."""
+        raw = self._all(router)
+        return frozenset(k.removeprefix(_UNNAMED) for k in raw if k.startswith(_UNNAMED))
+
+    def set_unnamed_options(self, router: str, options: Collection[str]) -> None:
+        """Remember those of this look, and forget the others."""
+        gone = self.unnamed_options(router) - set(options)
+        self._drop(router, [_UNNAMED + each for each in gone])
+        self._set(router, dict.fromkeys((_UNNAMED + each for each in options), "1"))
+
+    def _all(self, router: str) -> dict[str, str]:
+        return cast("dict[str, str]", self._client.hgetall(self._keys.router(router).troubles))
+
+    def _set(self, router: str, fields: Mapping[str, str]) -> None:
+        if fields:
+            key = self._keys.router(router).troubles
+            pipe = self._client.pipeline()
+            for name, value in fields.items():
+                pipe.hset(key, name, value)
+            pipe.expire(key, KEPT_S)
+            pipe.execute()
+
+    def _drop(self, router: str, fields: Collection[str]) -> None:
+        if fields:
+            self._client.hdel(self._keys.router(router).troubles, *fields)

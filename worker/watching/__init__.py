@@ -1,0 +1,1 @@
+"""What watches in the background: devices, alerts, maintenance."""

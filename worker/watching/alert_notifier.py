@@ -1,0 +1,100 @@
+"""Use case: tell people of alerts: what began, what is over, each once to each target.
+
+Called by a thread of the `routers` processes and by `leasewire alerts deliver`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from worker.core.alerting.alerts import Alert, with_roots
+from worker.core.alerting.notifications import body_of, news_of, title_of
+from worker.inventory.alert_keys import AlertTarget
+from worker.store.store import Store
+
+log = structlog.get_logger()
+
+_WAIT_FIRST_MS: Final = 15_000
+_WAIT_CAP_MS: Final = 300_000
+
+Send = Callable[[AlertTarget, str, str], str]
+"""Sends title and body to a target; returns what went wrong in words, empty when it was taken."""
+
+
+@dataclass(slots=True)
+class Tell:
+    """Tells what changed since the last round.
+
+    Attributes:
+        store: the store.
+        targets: who is told.
+        installation: ours, for the title.
+        send: delivers one message.
+        token: names this one among those that could tell.
+        behind: name of a router -> the one through which it is reached.
+    """
+
+    store: Store
+    targets: Sequence[AlertTarget]
+    installation: str
+    send: Send
+    token: str
+    behind: Mapping[str, str] = field(default_factory=dict)
+    _waits: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def once(self, now_ms: int | None = None) -> int:
+        """One round; returns how many messages were taken.
+
+        Args:
+            now_ms: milliseconds since 1970; None is Redis's clock.
+        """
+        telling = self.store.telling
+        if not self.targets or not telling.claim(self.token):
+            return 0
+        now_ms = self.store.records.now_ms() if now_ms is None else now_ms
+        alerts = with_roots(self.store.alerts.open(), self.behind)
+        mutes = telling.mutes(now_ms)
+        sent = 0
+        for target in self.targets:
+            if now_ms < self._waits.get(target.name, (0, 0))[0]:
+                continue
+            told = telling.told(target.name)
+            news = news_of([each for each in alerts if wants(target, each)], told, mutes, now_ms)
+            if not news.empty:
+                if not telling.claim(self.token):
+                    break
+                title, body = title_of(news, self.installation), body_of(news)
+                problem = self.send(target, title, body)
+                if problem:
+                    self._put_off(target, problem, now_ms)
+                    continue  # nobody was told: the next round finds the same news
+                sent += 1
+                log.info(
+                    "alerts.delivered",
+                    target=target.name,
+                    begun=len(news.begun),
+                    over=len(news.over),
+                )
+            self._waits.pop(target.name, None)
+            telling.save_told(target.name, told, news.told)
+        return sent
+
+    def _put_off(self, target: AlertTarget, problem: str, now_ms: int) -> None:
+        _, wait_ms = self._waits.get(target.name, (0, 0))
+        wait_ms = min(wait_ms * 2, _WAIT_CAP_MS) or _WAIT_FIRST_MS
+        self._waits[target.name] = now_ms + wait_ms, wait_ms
+        log.error(
+            "alerts.not_delivered",
+            target=target.name,
+            reason=problem,
+            again_in_s=wait_ms // 1000,
+            advice=f"`leasewire alerts test {target.name}`",
+        )
+
+
+def wants(target: AlertTarget, alert: Alert) -> bool:
+    """Whether a target is to hear of such an alert."""
+    bad_enough = target.severity == "warning" or alert.severity == "critical"
+    return bad_enough and (not target.kinds or alert.kind in target.kinds)
