@@ -1,7 +1,6 @@
 """The ways in, as an AsyncAPI 3 document: `schemas/asyncapi.json`. Documentation only.
 
-Who calls it: `schemas.py`, which writes it beside the JSON Schemas that it refers to. It keeps to
-what tools for JSON Schema draft 7 read.
+It keeps to what tools for JSON Schema draft 7 read.
 """
 
 import inspect

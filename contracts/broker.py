@@ -1,6 +1,6 @@
 """How Celery reaches the queues: what every app that sends to them or reads them must be told.
 
-Who calls it: the workers' app, and any program that sends tasks itself. Pure: settings alone.
+Pure: settings alone.
 """
 
 from typing import Any, TypedDict, Unpack

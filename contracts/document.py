@@ -1,7 +1,7 @@
 """Reads the JSON of an event more strictly than the `json` module does.
 
-Who calls it: `parse_event`. JSON that two readers may understand differently (repeated keys, NaN,
-half a surrogate pair) is refused, with the place; so is what is too large or too deep.
+JSON that two readers may understand differently (repeated keys, NaN, half a surrogate pair) is
+refused, with the place; so is what is too large or too deep.
 """
 
 import json

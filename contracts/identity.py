@@ -1,6 +1,6 @@
 """What makes two events the same: hashes and names computed from an event as it was received.
 
-Who calls it: publishers (ids), the worker (duplicates, versions). Pure functions of JSON values.
+Pure functions of JSON values.
 """
 
 import json

@@ -1,7 +1,6 @@
 """When a full journal closes intake, and opens it again.
 
-Who calls it: the gateway, which refuses, and the worker that tells people of it, so that it does
-not say "events are taken in again" while the gateway still refuses. Pure.
+Pure.
 """
 
 from typing import Final

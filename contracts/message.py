@@ -1,9 +1,7 @@
 """The Celery message that calls a worker, as the text that kombu keeps in a Redis list.
 
-Who calls it: whoever has a script in Redis put a message into a queue, in the step that gives a
-reason for it: no crash lies between the two, and no second round trip. The script puts in what
-only it knows, as `producers/lua/publish.lua` does. Source: version 2 of Celery's message protocol,
-inside of what kombu's virtual transports make of a message.
+The script puts in what only it knows, as `producers/lua/publish.lua` does. Source: version 2 of
+Celery's message protocol, inside of what kombu's virtual transports make of a message.
 """
 
 import json

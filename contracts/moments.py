@@ -1,7 +1,6 @@
 """Ways in which others write a moment, and how we want the same one.
 
-Who calls it: `values.py`, for what it refuses. Nothing here is ever taken as a time: a day may be
-of another time zone than was meant.
+Nothing here is ever taken as a time: a day may be of another time zone than was meant.
 """
 
 import re

@@ -1,8 +1,4 @@
-"""The names that producers and workers must agree on; nothing else may spell them.
-
-Who calls it: the publisher, the worker's Celery app and its journal. What must never enter it:
-names that only one side uses (the worker's own keys are in its `store/keys.py`).
-"""
+"""The names that producers and workers must agree on; nothing else may spell them."""
 
 from typing import Final, Literal
 

@@ -1,7 +1,7 @@
 """Reads an event, or says everything that is wrong with it; writes one in normal form.
 
-Who calls it: every way in (strict), the worker (tolerant). The checks that a model alone cannot
-make stand here: between the envelope and its data, and against the time.
+The checks that a model alone cannot make stand here: between the envelope and its data, and against
+the time.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

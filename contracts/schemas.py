@@ -1,7 +1,6 @@
 """Writes the JSON Schemas and the AsyncAPI document: `python -m contracts.schemas [--check]`.
 
-Who calls it: `make schemas`, and a test that keeps `contracts/schemas/` equal to the models. The
-schemas are those of the edge, which refuses unknown fields of `data`. A schema cannot say all:
+The schemas are those of the edge, which refuses unknown fields of `data`. A schema cannot say all:
 the rules between fields are in `parse_event` only.
 """
 

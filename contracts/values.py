@@ -1,6 +1,5 @@
 """The scalar values of the contract: parsed once, in normal form ever after.
 
-Who calls it: the models beside it, and whoever else takes a MAC or an address from outside.
 Messages say what is wrong and what to do, and never hold the rejected value; of a date they hold
 the same in our form.
 """

@@ -1,7 +1,6 @@
 """Standard Webhooks 1.0: signs a body, and checks who signed one.
 
-Who calls it: the gateway on the raw bytes of a request, before anything reads them. Pure; the time
-comes in.
+Pure; the time comes in.
 
 Source:
     Standard Webhooks specification 1.0.0, "Symmetric signatures".

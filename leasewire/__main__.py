@@ -1,7 +1,7 @@
 """The command, as `leasewire` and as `python -m leasewire`.
 
-What must never enter it: an import at the top that takes long. Until all are done Ctrl-C ends the
-process at once, as with any other program; then each command ends in its own way.
+Until all are done Ctrl-C ends the process at once, as with any other program; then each command
+ends in its own way.
 """
 
 import signal

@@ -1,7 +1,4 @@
-"""The command line: puts the commands together, and turns verdicts into exit codes.
-
-Who calls it: the shell, as `leasewire`. What must never enter it: what a command does.
-"""
+"""The command line: puts the commands together, and turns verdicts into exit codes."""
 
 import sys
 from typing import Final

@@ -1,7 +1,4 @@
-"""What a command works with: settings, inventory and store, each opened when first asked for.
-
-Who calls it: every command. What must never enter it: what one command alone does.
-"""
+"""What a command works with: settings, inventory and store, each opened when first asked for."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,6 @@
 """How commands answer: a table for people, or one JSON document for programs.
 
-Who calls it: every command that lists or shows something. What a router, a BSS or a file said is
-printed as text and never as markup or terminal control.
+What a router, a BSS or a file said is printed as text and never as markup or terminal control.
 """
 
 import json

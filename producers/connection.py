@@ -1,7 +1,4 @@
-"""Connections for who only publishes.
-
-Who calls it: the command and other composition roots; a process makes its own after a fork.
-"""
+"""Connections for who only publishes."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,7 +1,7 @@
 """Finds the events in a text: one JSON object, a JSON array of them, or one a line (NDJSON).
 
-Who calls it: `leasewire publish`; the gateway, for arrays. Each event's own text is kept, so that
-the contract's reader sees it as it was written, repeated keys too.
+Each event's own text is kept, so that the contract's reader sees it as it was written, repeated
+keys too.
 """
 
 import json

@@ -1,7 +1,7 @@
 """An event as flat fields, the form that tables and other systems have: made into ours.
 
-Who calls it: files (a column is a field) and the adapters of webhooks. Pure. Values are checked by
-the contract, which names a place in the event: `field_at` says which field that is.
+Pure. Values are checked by the contract, which names a place in the event: `field_at` says which
+field that is.
 """
 
 import re

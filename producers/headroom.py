@@ -1,8 +1,8 @@
 """Whether Redis has room for more events: intake ends before the room that draining needs.
 
-Who calls it: the publisher, before it writes. Folding an event needs memory too (a record, an
-outcome, a line of history): from `INTAKE_ENDS` of maxmemory on nothing more is taken in, and the
-rest is the workers'. Where none is set the memory of Redis's host counts as the limit.
+Folding an event needs memory too (a record, an outcome, a line of history): from `INTAKE_ENDS` of
+maxmemory on nothing more is taken in, and the rest is the workers'. Where none is set the memory of
+Redis's host counts as the limit.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Hands events to the gateway over HTTP: the way in for who has no access to our Redis.
 
-Who calls it: the publisher. Codes and signature as the gateway has them (`gateway/api`).
+Codes and signature as the gateway has them (`gateway/api`).
 """
 
 import time

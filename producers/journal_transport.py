@@ -1,8 +1,8 @@
 """Writes events to the intake journal itself, and rings: for who may speak to Redis.
 
-Who calls it: the publisher. `send` returning means that the events are in the journal, which
-keeps them until a worker has committed them. The Celery message that rings goes out in the same
-step; it is only the fast path: workers look into the journal by themselves.
+`send` returning means that the events are in the journal, which keeps them until a worker has
+committed them. The Celery message that rings goes out in the same step; it is only the fast path:
+workers look into the journal by themselves.
 """
 
 from collections.abc import Sequence

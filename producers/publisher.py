@@ -1,7 +1,7 @@
 """The one way out: check events, complete them, and hand them to a transport or the spool.
 
-Who calls it: every producer. `publish` returning means that the events are safe: in the intake
-journal, or, with a spool and while the way in is down, on this host's disk.
+`publish` returning means that the events are safe: in the intake journal, or, with a spool and
+while the way in is down, on this host's disk.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,8 +1,4 @@
-"""What Redis says when it does not serve us, in words that say what to do.
-
-Who calls it: the transport to Redis and the gateway. What must never enter it: an address or a
-password; the words go to callers too.
-"""
+"""What Redis says when it does not serve us, in words that say what to do."""
 
 from typing import Final
 

@@ -1,7 +1,6 @@
 """Events on this host's disk while the way in is down: an SQLite file, in the order of arrival.
 
-Who calls it: the publisher, which adds, and its drain, which takes. Processes may share a file.
-`synchronous=FULL`: what was added is there after a power cut.
+Processes may share a file. `synchronous=FULL`: what was added is there after a power cut.
 """
 
 import fcntl

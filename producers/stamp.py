@@ -1,6 +1,6 @@
 """Completes events as callers give them: what follows from the rest need not be said.
 
-Who calls it: the publisher. Pure; the time comes in.
+Pure; the time comes in.
 """
 
 from collections.abc import Mapping

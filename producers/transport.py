@@ -1,7 +1,6 @@
 """What a transport does, and how a number of events goes through one.
 
-Who calls it: the publisher and its drain. `celery_transport.py` and `http_transport.py` are the
-transports.
+`celery_transport.py` and `http_transport.py` are the transports.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,4 @@
-"""Which URLs of a settings file are taken.
-
-Who calls it: `hooks.toml` and `outcomes.toml`; the exporter asks whether a host is its own.
-"""
+"""Which URLs of a settings file are taken."""
 
 import ipaddress
 from urllib.parse import urlsplit

@@ -3,7 +3,6 @@
 Python runs one thread at a time anyway, and knows no priorities: a live event's pass beside fifty
 passes of an import would get a fiftieth of the processor. And what waits before it begins finds
 more to do at once. Waiting for a router is no computing: it ends a turn for as long as it takes.
-Used by `convergence/converge.py`, `convergence/bulk.py` and `routeros/transport.py`.
 """
 
 import math

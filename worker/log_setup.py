@@ -1,8 +1,6 @@
 """Makes every log line, ours and the libraries', one structured line without secrets and MACs.
 
-Who calls it: the command, once a process; `celery_app` connects `celery_receiver`. Lines go to
-standard error: one JSON object each, or columns on a terminal. What must never enter it: a
-decision, which is made where it is logged from.
+Lines go to standard error: one JSON object each, or columns on a terminal.
 """
 
 import hashlib

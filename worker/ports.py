@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.policy.policy import EntryMenu
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
-from worker.core.rows.rows import Lease, MenuPath, Row
+from worker.core.rows.rows import EntryMenu, Lease, MenuPath, Row
 
 
 class Term(NamedTuple):

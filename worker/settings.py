@@ -1,9 +1,7 @@
 """Everything that can be set from outside: the only reader of the environment.
 
-Who calls it: the command, once, which passes the result down as a value. Each setting is the
-variable `LEASEWIRE_<NAME>` (`connect_timeout_s` is `LEASEWIRE_CONNECT_TIMEOUT_S`); an empty
-variable counts as not set. What must never enter it: routers and policies, which are in
-`worker/inventory.py`.
+Each setting is the variable `LEASEWIRE_<NAME>` (`connect_timeout_s` is
+`LEASEWIRE_CONNECT_TIMEOUT_S`); an empty variable counts as not set.
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """The shapes of answers: components of the OpenAPI document, with an example of each answer.
 
-Who calls it: `document.py`. Answers may gain fields; what a field means does not change.
+Answers may gain fields; what a field means does not change.
 """
 
 from typing import Any, Final

@@ -1,8 +1,7 @@
 """API keys: who may say or read what. Redis keeps only a keyed hash of each.
 
-Who calls it: the gateway, at each request; `leasewire keys`. A key is `lw_<id>_<secret>`: the id is
-no secret and names it in lists and logs. The signing secret of a key must be kept as it is: both
-sides compute with it.
+A key is `lw_<id>_<secret>`: the id is no secret and names it in lists and logs. The signing secret
+of a key must be kept as it is: both sides compute with it.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Waits for what becomes of events, for all callers that asked to (`Prefer: wait`) at once.
 
-Who calls it: the route that takes events. One look at the store serves all who wait.
+One look at the store serves all who wait.
 """
 
 import asyncio

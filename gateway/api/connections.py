@@ -1,8 +1,7 @@
 """A connection to the gateway, bounded in what it may send, for how long, and beside how many.
 
-Who calls it: the server, once a connection. All this is before there is a request: with httptools
-uvicorn puts no limit on a head, none on the time that a request takes to arrive, and it counts
-connections only when their head is complete.
+All this is before there is a request: with httptools uvicorn puts no limit on a head, none on the
+time that a request takes to arrive, and it counts connections only when their head is complete.
 """
 
 import json

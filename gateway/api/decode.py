@@ -1,7 +1,7 @@
 """Finds the events in a request: CloudEvents 1.0 over HTTP, structured, binary or batched.
 
-Who calls it: the two routes that take events. Pure. Each event's own text is kept where there is
-one, so that the contract's reader sees it as it was written.
+Pure. Each event's own text is kept where there is one, so that the contract's reader sees it as it
+was written.
 
 Source:
     CloudEvents 1.0.2, HTTP protocol binding, sections 3.1 to 3.3.

@@ -1,7 +1,6 @@
 """Finishes the OpenAPI document: a name and a typed answer for each operation, components.
 
-Who calls it: `app.py`, once. A route that is not in `_OPERATIONS` keeps what FastAPI says of it,
-and a test fails.
+A route that is not in `_OPERATIONS` keeps what FastAPI says of it, and a test fails.
 """
 
 from collections.abc import Mapping

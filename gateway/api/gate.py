@@ -1,7 +1,6 @@
 """What stands before every route: a key where one is needed, and a body that may be read.
 
-Who calls it: the application, for each request, before it looks for a route. A new route below
-`/v1/` is closed, and its body small, until it is named here.
+A new route below `/v1/` is closed, and its body small, until it is named here.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -1,7 +1,7 @@
 """Gathers what arrives within some milliseconds into one write to the journal.
 
-Who calls it: the route that takes events. One thread writes, so that a slow Redis holds up the
-intake and nothing else; what waits for it is bounded.
+One thread writes, so that a slow Redis holds up the intake and nothing else; what waits for it is
+bounded.
 """
 
 import asyncio

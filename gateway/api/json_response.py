@@ -1,7 +1,4 @@
-"""How the gateway writes JSON: with nothing in it that a terminal would act upon.
-
-Who calls it: `app.py` for every answer; routes that make theirs themselves.
-"""
+"""How the gateway writes JSON: with nothing in it that a terminal would act upon."""
 
 import json
 from typing import Any

@@ -1,7 +1,6 @@
 """How much is taken in: a rate for each key, and a depth of each lane's journal for all.
 
-Who calls it: the gateway. "Too many" for a rate is the caller's affair (429), a full journal is
-ours (503).
+"Too many" for a rate is the caller's affair (429), a full journal is ours (503).
 """
 
 import json

@@ -1,8 +1,8 @@
 """Connections whose first request is not there yet: each costs a descriptor, and no more.
 
-Who calls it: the server. asyncio and uvicorn make some twenty objects for a connection, and start
-the application for half a body; who opens thousands that say nothing whole made everybody wait
-for that. Here the kernel keeps what they send, and beyond the bound who came first goes.
+asyncio and uvicorn make some twenty objects for a connection, and start the application for half a
+body; who opens thousands that say nothing whole made everybody wait for that. Here the kernel keeps
+what they send, and beyond the bound who came first goes.
 """
 
 import asyncio

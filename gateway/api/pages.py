@@ -1,6 +1,6 @@
 """Pages for a person in a browser, made of the OpenAPI document: no script, nothing from elsewhere.
 
-Who calls it: `page_routes.py`. Pure. Every text is escaped; none of it comes from a caller.
+Pure. Every text is escaped; none of it comes from a caller.
 """
 
 import json

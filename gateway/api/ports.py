@@ -1,7 +1,6 @@
 """What the gateway asks of the other side: records, outcomes, dead letters.
 
-Who implements it: `leasewire/host/serve.py`, over the worker's store: producers and worker do not
-import each other. Every method may block for a round trip to Redis, and is called in a thread.
+Every method may block for a round trip to Redis, and is called in a thread.
 """
 
 from collections.abc import Collection, Mapping, Sequence

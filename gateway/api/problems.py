@@ -1,7 +1,6 @@
 """How the gateway says no: RFC 9457 problem documents, one kind a cause.
 
-Who calls it: whatever refuses a request raises `Refused`; the app turns it into the answer. A title
-never holds what the caller sent.
+A title never holds what the caller sent.
 """
 
 import random

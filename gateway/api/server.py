@@ -1,7 +1,4 @@
-"""Runs the application on a socket, in a thread: whoever starts it keeps its own signals.
-
-Who calls it: `leasewire gateway`, `leasewire up --gateway`, tests.
-"""
+"""Runs the application on a socket, in a thread: whoever starts it keeps its own signals."""
 
 import socket
 import threading

@@ -1,7 +1,6 @@
 """The states of an event and of a service, each with what it means for who asks.
 
-Who calls it: the OpenAPI document and the page for integrators. The worker has the states; a test
-holds that none is missing here.
+The worker has the states; a test holds that none is missing here.
 """
 
 from collections.abc import Mapping

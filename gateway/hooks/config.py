@@ -1,7 +1,6 @@
 """`hooks.toml`: the webhooks that are taken in, and how each is read.
 
-Who calls it: `leasewire/sources/hooks.py`, for the gateway and the command. No secret stands in the file:
-each is in a variable or in a file of its own.
+No secret stands in the file: each is in a variable or in a file of its own.
 """
 
 import hmac

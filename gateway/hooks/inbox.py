@@ -1,6 +1,6 @@
 """Webhooks and re-reads as Redis keeps them: what is here is not lost, and is worked on by one.
 
-Who calls it: the route puts webhooks in, the reader works them off. Times are Redis's.
+Times are Redis's.
 """
 
 import json

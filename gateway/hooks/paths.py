@@ -1,7 +1,6 @@
 """Where something stands in a JSON document: `data.items[name=mac].value`.
 
-Who calls it: the mappings. Pure. A step is a key, an index of a list, or `[key=value]`: the item
-of a list of which that holds.
+Pure. A step is a key, an index of a list, or `[key=value]`: the item of a list of which that holds.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The thread of a gateway that works off webhooks; each gateway may run one.
 
-Who calls it: `leasewire/host/serve.py`. A vendor that is slow holds up a few threads, and no webhook.
+A vendor that is slow holds up a few threads, and no webhook.
 """
 
 import threading

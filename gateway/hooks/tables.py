@@ -1,7 +1,4 @@
-"""What `hooks.toml` may say, table by table.
-
-Who calls it: `config.py` reads the file; the adapters look at what is said of theirs.
-"""
+"""What `hooks.toml` may say, table by table."""
 
 from typing import Annotated, Final, Literal
 

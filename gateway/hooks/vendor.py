@@ -1,6 +1,6 @@
 """Reads a vendor's API: one JSON document, in bounded time and size, or why not.
 
-Who calls it: the reader. TLS is verified, redirects are not followed: the key goes nowhere else.
+TLS is verified, redirects are not followed: the key goes nowhere else.
 """
 
 import json

@@ -1,6 +1,6 @@
 """What one webhook, and one service that is to be read again, come to. No threads here.
 
-Who calls it: `reader.py`. Everything may happen twice: a process may die between any two lines.
+Everything may happen twice: a process may die between any two lines.
 """
 
 import json

@@ -1,6 +1,6 @@
 """What the feed and the webhooks say: each change of an event's outcome as a CloudEvent.
 
-Who calls it: `leasewire/sources/outcomes.py` for both, so that one reader serves both. Pure.
+Pure.
 """
 
 from collections.abc import Mapping

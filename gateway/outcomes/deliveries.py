@@ -1,7 +1,7 @@
 """What Redis keeps of the delivery to one target: how far it is, what is tried again, what is lost.
 
-Who calls it: `courier.py`, `leasewire outcomes`. An item leaves one place in the step that puts it
-into the next, so that a process that is killed delivers something twice, never nothing.
+An item leaves one place in the step that puts it into the next, so that a process that is killed
+delivers something twice, never nothing.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Delivers outcomes to one target: in order where it can, for three days, without loss in silence.
 
-Who calls it: `delivering.py`, one for each target. A target that is away holds back only its own
-outcomes, which wait in the feed. One that answers but does not take an item gets the next ones;
-that item is tried again later. What was not taken for three days is kept for a person.
+A target that is away holds back only its own outcomes, which wait in the feed. One that answers but
+does not take an item gets the next ones; that item is tried again later. What was not taken for
+three days is kept for a person.
 """
 
 import asyncio

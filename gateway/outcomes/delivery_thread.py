@@ -1,7 +1,4 @@
-"""Runs the couriers of all targets, each beside the others, in a thread of its own.
-
-Who calls it: `leasewire outcomes deliver`, `leasewire up`, tests.
-"""
+"""Runs the couriers of all targets, each beside the others, in a thread of its own."""
 
 import asyncio
 import threading

@@ -1,8 +1,4 @@
-"""What the couriers ask of the other side: the outcome feed.
-
-Who implements it: `leasewire/sources/outcomes.py`, over the worker's store: producers and worker do not
-import each other.
-"""
+"""What the couriers ask of the other side: the outcome feed."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol

@@ -1,7 +1,6 @@
 """Posts one outcome to one target, signed, and says how it was answered.
 
-Who calls it: `courier.py`. Nothing of an answer but its status is read: a target can neither hold
-us up nor lead us elsewhere.
+Nothing of an answer but its status is read: a target can neither hold us up nor lead us elsewhere.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """`outcomes.toml`: where outcome webhooks go. Secrets stand elsewhere, in a file or variable.
 
-Who calls it: `leasewire/sources/outcomes.py`. A target comes from this file alone: no event and no request
-can name one.
+A target comes from this file alone: no event and no request can name one.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """The parts that the demo plays with, all real: a simulated router, Valkey, worker processes.
 
-Who calls it: `leasewire/host/demo.py`. All that it leaves is one directory.
+All that it leaves is one directory.
 """
 
 import json

@@ -1,8 +1,4 @@
-"""Joins the gateway to the store: what it may read and do there. The one place that knows both.
-
-Who calls it: `leasewire gateway`, `leasewire up --gateway`; it needs what the extra `gateway`
-installs, so that others import it only when they run one.
-"""
+"""Joins the gateway to the store: what it may read and do there. The one place that knows both."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,7 @@
 """Serves the figures over HTTP, in a thread: whoever starts it keeps its own signals.
 
-Who calls it: `leasewire metrics`; it needs what the extra `metrics` installs. Prometheus's own
-client writes the text; the server is the standard library's, as nobody but Prometheus comes here.
+Prometheus's own client writes the text; the server is the standard library's, as nobody but
+Prometheus comes here.
 """
 
 import gzip

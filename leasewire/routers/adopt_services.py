@@ -11,9 +11,8 @@ from producers.fields import event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
 from producers.stamp import Stamped
-from worker.core.entry.entry import NO_ADDRESS, NO_MAC, is_host_address
 from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import Lease
+from worker.core.rows.rows import NO_ADDRESS, NO_MAC, Lease, is_host_address
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
 from worker.core.survey.adoption import SortedRow

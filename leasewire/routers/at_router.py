@@ -1,7 +1,4 @@
-"""A person at a router in place of a worker: nobody else writes there meanwhile.
-
-Who calls it: the commands that write to a router by themselves.
-"""
+"""A person at a router in place of a worker: nobody else writes there meanwhile."""
 
 import secrets
 import time

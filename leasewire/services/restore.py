@@ -8,8 +8,9 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json
-from worker.core.entry.entry import address_field, is_host_address, scopes_meet
+from worker.core.entry.entry import address_field
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.rows import is_host_address, scopes_meet
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.inventory import CLI_SOURCE

@@ -1,6 +1,6 @@
 """`leasewire hooks`: webhooks of BSS systems; and their reader beside a gateway.
 
-Who calls it: the command line; `serve.py`. `hooks.toml` stands beside the inventory.
+`hooks.toml` stands beside the inventory.
 """
 
 import sys

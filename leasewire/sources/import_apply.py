@@ -1,7 +1,6 @@
 """Publishes the rows of a file on the lane for imports, and follows what becomes of them.
 
-Who calls it: `leasewire import` and `resync`. What is published twice is a duplicate: it may be
-interrupted and run again.
+What is published twice is a duplicate: it may be interrupted and run again.
 """
 
 import time

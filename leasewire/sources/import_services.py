@@ -1,7 +1,6 @@
 """`leasewire import`: services of a file. What would change is shown; `--apply` does it.
 
-Who calls it: the command line, and `resync`. Nothing of a file is published unless every row is
-right.
+Nothing of a file is published unless every row is right.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
 """`leasewire publish`: events from a file or standard input; and one event said by options.
 
-Who calls it: the command line. The commands for single events are in `publish_one.py`.
+The commands for single events are in `publish_one.py`.
 """
 
 import sys

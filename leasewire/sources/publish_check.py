@@ -1,7 +1,4 @@
-"""What `leasewire publish` can tell of events by the inventory, before anything is published.
-
-Who calls it: `publish.py`. What must never enter it: rules of the contract, which come before.
-"""
+"""What `leasewire publish` can tell of events by the inventory, before anything is published."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet

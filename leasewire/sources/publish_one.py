@@ -1,8 +1,4 @@
-"""`leasewire publish activated`, `… mac-changed` and the like: one event said by options.
-
-Who calls it: the command line, by way of `publish.py`, which makes a command of each of `EVENTS`.
-What must never enter it: rules of the contract, which is asked as for any other event.
-"""
+"""`leasewire publish activated`, `… mac-changed` and the like: one event said by options."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """`leasewire resync`: all services of a source at once, and what it no longer has.
 
-Who calls it: the command line. A snapshot of each service goes first, then a manifest that lists
-them: see `worker/intake/manifest.py` for what follows from it.
+A snapshot of each service goes first, then a manifest that lists them: see
+`worker/intake/manifest.py` for what follows from it.
 """
 
 import time

@@ -1,7 +1,4 @@
-"""A file of services as commands work with it: read through, right in every row, of one moment.
-
-Who calls it: `leasewire import` and `resync`.
-"""
+"""A file of services as commands work with it: read through, right in every row, of one moment."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

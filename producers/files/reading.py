@@ -1,6 +1,6 @@
 """Reads a file of services: each row becomes an event, or says what is wrong with it.
 
-Who calls it: `leasewire import` and `resync`. A file is read as it streams by, whatever its size.
+A file is read as it streams by, whatever its size.
 """
 
 import csv

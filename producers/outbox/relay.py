@@ -1,7 +1,7 @@
 """Publishes the rows of an outbox in order, and marks them: at least once.
 
-Who calls it: `leasewire outbox relay`. One relay at a time, by an advisory lock of the database,
-so that the order holds; others wait for it to go away.
+One relay at a time, by an advisory lock of the database, so that the order holds; others wait for
+it to go away.
 """
 
 import logging

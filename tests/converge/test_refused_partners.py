@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests import builders
 from tests.small_installation import LEASES, SmallInstallation, activated
 from tests.worker.test_claim_histories import Here, ring
-from worker.core.entry.entry import NO_ADDRESS
 from worker.core.rows.operations import Set
+from worker.core.rows.rows import NO_ADDRESS
 from worker.ports import Refusal, Written
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

@@ -8,16 +8,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from worker.core.entry.entry import NO_MAC, is_host_address, scopes_meet
 from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
+    NO_MAC,
     OPTIONS,
     DhcpOption,
     Lease,
     ListedAddress,
     MenuPath,
     Row,
+    is_host_address,
+    scopes_meet,
 )
 
 _R = TypeVar("_R", bound=Row)

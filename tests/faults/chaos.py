@@ -40,7 +40,8 @@ from tests.faults.newer import be_newer
 from tests.faults.put_back import ROOT
 from tests.installation import LEASES, Installation, Worker, end
 from tests.waiting import eventually
-from worker.core.entry.entry import Entry, claims_of, is_host_address, scopes_meet
+from worker.core.entry.entry import Entry, claims_of
+from worker.core.rows.rows import is_host_address, scopes_meet
 from worker.core.service.outcome import DeadLetter
 from worker.errors import StoreUnavailable
 

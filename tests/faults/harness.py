@@ -14,17 +14,17 @@ from contracts import event_key, parse_event
 from tests import builders
 from tests.faults.estate import foreign_rows
 from tests.installation import INSTALLATION, LEASES, Installation, Worker
-from worker.core.entry.entry import (
-    ANY_SERVER,
-    NO_MAC,
-    Entry,
-    is_host_address,
-    scopes_meet,
-    wanted_entries,
-)
+from worker.core.entry.entry import Entry, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.ownership import parse_tag, tag_text
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    ANY_SERVER,
+    NO_MAC,
+    OPTIONS,
+    is_host_address,
+    scopes_meet,
+)
 from worker.core.service.fold import fold
 from worker.core.service.outcome import FINAL
 from worker.core.service.record import ServiceRecord

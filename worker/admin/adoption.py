@@ -1,7 +1,6 @@
 """Takes over static rows that were on a router before us, by putting our tag into their comments.
 
-Called by `leasewire adopt`. Writes nothing but comments, and only to rows that `core/adoption.py`
-says are a service's.
+Writes nothing but comments, and only to rows that `core/adoption.py` says are a service's.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

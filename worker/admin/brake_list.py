@@ -1,7 +1,7 @@
 """What the brake holds, as a person decides on it: by limit, service by service, with a digest.
 
-Called by `leasewire brake` and the gateway's `/v1/holds`. The digest names just the list that was
-shown: whatever is said of a held service afterwards makes it another one.
+The digest names just the list that was shown: whatever is said of a held service afterwards makes
+it another one.
 """
 
 import hashlib

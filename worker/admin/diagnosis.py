@@ -1,7 +1,7 @@
 """Use case 3: somebody asks why a customer has no address. Gathers the facts; changes nothing.
 
-Called by `leasewire why` and `services show`. What the facts mean is decided in
-`worker/core/diagnosis/explain.py`; routers are read only, and only where a look is given.
+What the facts mean is decided in `worker/core/diagnosis/explain.py`; routers are read only, and
+only where a look is given.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,10 +12,11 @@ from contracts.values import Ipv4, Mac48
 from worker.core.diagnosis.explain import Explanation, explain
 from worker.core.diagnosis.explain_unknown import explain_stranger
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Scheduled, Why
-from worker.core.entry.entry import Entry, claims_of, scopes_meet, wanted_entries
+from worker.core.entry.entry import Entry, claims_of, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.ownership import parse_tag, tag_text
+from worker.core.rows.rows import scopes_meet
 from worker.core.service.record import ServiceRecord
 from worker.ports import LeaseQuery
 from worker.store.finder import Finder

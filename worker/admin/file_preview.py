@@ -1,7 +1,7 @@
 """What the rows of a file would change, found by folding them without a commit.
 
-Who calls it: `leasewire import` and `resync`, some hundred rows at a time. It is what `accept` does
-with them, so what is shown is what would happen, as long as nothing else comes between.
+It is what `accept` does with them, so what is shown is what would happen, as long as nothing else
+comes between.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Removes rows with our tag of unknown services. Called by `leasewire orphans remove`."""
+"""Removes rows with our tag of unknown services."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,8 +1,8 @@
 """Use case 3: a name of a router goes: the router is gone for good, or it has another name now.
 
-Called by `leasewire routers retire|rename`. Every service goes by a commit of its own, checked by
-the generation of its record, while this holds the lease: no pass is at the router meanwhile. After
-a crash in between the same call goes on with what is left.
+Every service goes by a commit of its own, checked by the generation of its record, while this holds
+the lease: no pass is at the router meanwhile. After a crash in between the same call goes on with
+what is left.
 """
 
 import secrets

@@ -1,7 +1,7 @@
 """Use case 4: a source counts anew, or another one takes over its services.
 
-Called by `leasewire sources rebase|transfer`. Each service goes by a commit of its own, checked by
-the generation of its record; whatever is left after a crash goes when this is called again.
+Each service goes by a commit of its own, checked by the generation of its record; whatever is left
+after a crash goes when this is called again.
 """
 
 from collections.abc import Callable, Collection, Iterator

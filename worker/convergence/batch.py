@@ -1,7 +1,4 @@
-"""The rounds of a pass over one batch: claim, read, close, plan, write, until nothing is left.
-
-Called by `converge` for each batch of marks; `worker/core/plan/planner.py` decides what to write.
-"""
+"""The rounds of a pass over one batch: claim, read, close, plan, write, until nothing is left."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

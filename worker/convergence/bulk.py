@@ -1,7 +1,6 @@
 """Bulk passes: those of marks that nobody waits for, as of an import, in threads of their own.
 
-Called by `converge`, which leaves to them the routers where nothing else is due. A live event's
-pass finds the router free, and a thread.
+A live event's pass finds the router free, and a thread.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """What the failures and answers of one pass do to the circuit of its router, and who is told.
 
-Called by `converge`; `worker/core/policy/circuit.py` decides. Alerts go before the state that follows from
-them, so that a worker which dies in between leaves one that the next pass ends.
+Alerts go before the state that follows from them, so that a worker which dies in between leaves one
+that the next pass ends.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Who may be worked on at once: routers of which it is not known that they answer get a quarter.
 
-Each that is silent holds a thread until its deadline. Known by what this process has seen: a
-router that answered lately is proven, one that failed is not. Called by `converge`.
+Each that is silent holds a thread until its deadline. Known by what this process has seen: a router
+that answered lately is proven, one that failed is not.
 """
 
 import threading

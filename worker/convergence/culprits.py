@@ -1,7 +1,4 @@
-"""Finds the service whose write ends the connection: who was in flight is tried in small groups.
-
-Called by `round`.
-"""
+"""Finds the service whose write ends the connection: who was in flight is tried in small groups."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final

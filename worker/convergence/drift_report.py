@@ -1,4 +1,4 @@
-"""The report of a router, once an hour: what was changed there by hand. Called by `converge`.
+"""The report of a router, once an hour: what was changed there by hand.
 
 It tells of pools that are nearly full and of a certificate that ends soon besides.
 

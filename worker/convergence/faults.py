@@ -1,8 +1,8 @@
 """Finds the service that makes passes of its router fail, by a bug or by a record that is broken.
 
-Called by `converge` and `round`. Who was at work when something raised that nobody expected is
-tried in small groups, then alone; who fails alone again and again is given up, and the others of
-the router go on. A service whose record nobody here can read is set aside before it does harm.
+Who was at work when something raised that nobody expected is tried in small groups, then alone; who
+fails alone again and again is given up, and the others of the router go on. A service whose record
+nobody here can read is set aside before it does harm.
 """
 
 import json

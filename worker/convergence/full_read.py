@@ -1,6 +1,5 @@
 """One read of each menu of a router, and what it says of all its services at once.
 
-Called by `leasewire plan`, `drift`, `reconcile` and `orphans`, and for the report of a pass.
 Reads the store and the router; marks, claims and rows stay as they are.
 """
 
@@ -11,11 +10,11 @@ from operator import itemgetter
 from worker.convergence.prerequisites import lacking
 from worker.core.entry.brake import HELD
 from worker.core.entry.dhcp_options import is_ours
-from worker.core.entry.entry import claims_of, scopes_meet
+from worker.core.entry.entry import claims_of
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Plan, Waiting
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row, scopes_meet
 from worker.core.survey.census import Census, Tagged, census, tagged_rows
 from worker.core.survey.drift import Difference, differences, in_words
 from worker.ports import RouterSession, Term

@@ -1,6 +1,6 @@
 """Gathers what a round is about: services with their claims, and the rows that concern them.
 
-Called by `round`. Asks the store and the router; decides nothing of what is written.
+Asks the store and the router; decides nothing of what is written.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -12,18 +12,12 @@ from worker.convergence.faults import Faults
 from worker.convergence.prerequisites import Shortcomings
 from worker.convergence.refusals import Refusals
 from worker.convergence.router_lock import Hold
-from worker.core.entry.entry import (
-    Entry,
-    claims_of,
-    is_host_address,
-    placeholder_mac,
-    wanted_entries,
-)
+from worker.core.entry.entry import Entry, claims_of, placeholder_mac, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.ownership import comment_for, tag_text
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row, is_host_address
 from worker.core.service.record import Placement
 from worker.ports import LeaseQuery, RouterSession, Term
 from worker.store.batches import Mark

@@ -1,7 +1,4 @@
-"""A router that is only observed: what a pass would write is said, and nothing is written.
-
-Called by `round` in place of its work, where the router's policy says `mode = "observe"`.
-"""
+"""A router that is only observed: what a pass would write is said, and nothing is written."""
 
 from collections import Counter
 from collections.abc import Sequence

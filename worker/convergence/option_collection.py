@@ -1,6 +1,5 @@
 """Removes the option rows of ours on a router that nothing of anybody names any more.
 
-Who calls it: `leasewire options collect`, and the hourly report where drift is put right by itself.
 A row goes only when two looks in a row found nobody who names it, so that one which a person is
 about to use stays.
 """

@@ -1,7 +1,4 @@
-"""What a router lacks for its services: they wait for it, and one line a router tells of it.
-
-Called by `round`.
-"""
+"""What a router lacks for its services: they wait for it, and one line a router tells of it."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
 """What the router refused for good during a pass: a service's own fault, or the router's?
 
-Called by `round`. A refusal is held back until the pass knows how many were told the same words:
-when they are many, it is the router that refuses us, and no service is given up for it.
+A refusal is held back until the pass knows how many were told the same words: when they are many,
+it is the router that refuses us, and no service is given up for it.
 """
 
 from collections import Counter

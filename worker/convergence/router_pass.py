@@ -1,8 +1,8 @@
 """Use case 2: make one router match what is wanted: lease, read, plan, write, read back.
 
-Called by the task `leasewire.converge`. A pass never replays anything: each round reads the rows
-of its services and plans from what it read, so the read-back of one round's writes is the next
-round's read, and a service is confirmed by a plan that has nothing left to write.
+A pass never replays anything: each round reads the rows of its services and plans from what it
+read, so the read-back of one round's writes is the next round's read, and a service is confirmed by
+a plan that has nothing left to write.
 """
 
 import secrets

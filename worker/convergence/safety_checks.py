@@ -1,6 +1,6 @@
 """What a pass makes sure of before it writes: the right router, and rows that this Redis knows.
 
-Called by `converge` each time it has a session. Reads, and writes nothing to the router.
+Reads, and writes nothing to the router.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Writes a plan to the router, phase by phase, and says what was answered. Called by `round`."""
+"""Writes a plan to the router, phase by phase, and says what was answered."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

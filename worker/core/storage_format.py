@@ -1,7 +1,7 @@
 """How texts that are kept in Redis are spelt: JSON as short as it may be and still be read.
 
-Who uses it: `outcome.py`, `history.py` and `record.py`, each for its own text. Each text tells its
-format: an array begins with its number; an object has it as `format`, or is of the first one.
+Each text tells its format: an array begins with its number; an object has it as `format`, or is of
+the first one.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Use case 1: an event becomes a record, claims, marks and an outcome, in one commit.
 
-Called by the task `leasewire.accept`. Events come from the journal and in the message itself;
-any of them may come twice, late, broken, or right after it ended a worker.
+Events come from the journal and in the message itself; any of them may come twice, late, broken, or
+right after it ended a worker.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Whether an event may be folded: attempts, contract, source, times. Called by `accept`."""
+"""Whether an event may be folded: attempts, contract, source, times."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""The fold of one service's events, and the commit that follows from it. Called by `accept`."""
+"""The fold of one service's events, and the commit that follows from it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

@@ -1,8 +1,8 @@
 """Use case 5: a source lists all its services, and those that are missing are found.
 
-Called by `accept`. Nothing happens before all parts are there. What is missing is only what
-nothing newer was heard of: the events that end it say so themselves (`asof`), so that whatever
-comes between counts. They are folded as all others are, under the brake.
+Nothing happens before all parts are there. What is missing is only what nothing newer was heard of:
+the events that end it say so themselves (`asof`), so that whatever comes between counts. They are
+folded as all others are, under the brake.
 
 A source may list anew under the same id, after its job failed half-way. Parts belong together only
 where they say the same of all that is no list: two attempts are never joined.

@@ -1,4 +1,4 @@
-"""The tables `[alerts.NAME]` of `routers.toml`: who is told of alerts. Used by `file.py`."""
+"""The tables `[alerts.NAME]` of `routers.toml`: who is told of alerts."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

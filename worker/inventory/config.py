@@ -1,8 +1,4 @@
-"""What the inventory says, as frozen values: routers, sources, the installation.
-
-Who makes them: `worker/inventory/file.py`. What must never enter it: a password, which is looked
-up when somebody connects, and a connection.
-"""
+"""What the inventory says, as frozen values: routers, sources, the installation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

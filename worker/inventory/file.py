@@ -1,7 +1,4 @@
-"""Reads `routers.toml` and tells every mistake in it at once.
-
-Who calls it: the command, at a start.
-"""
+"""Reads `routers.toml` and tells every mistake in it at once."""
 
 import difflib
 import tomllib

@@ -1,7 +1,4 @@
-"""The keys of `routers.toml` that say what is managed on a router and how; and the plans.
-
-Who calls it: `file.py`.
-"""
+"""The keys of `routers.toml` that say what is managed on a router and how; and the plans."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,8 +6,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
-from worker.core.policy.policy import EntryMenu, ManagedField, RouterPolicy, SuspendMode
+from worker.core.policy.policy import ManagedField, RouterPolicy, SuspendMode
 from worker.core.rows.normal import comma_list, duration, rate_limit, seconds
+from worker.core.rows.rows import EntryMenu
 
 _RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
 

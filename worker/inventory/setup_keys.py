@@ -1,7 +1,4 @@
-"""`[routers.NAME.setup]`: what `leasewire routers setup` is to make of a router.
-
-Who calls it: `file.py`.
-"""
+"""`[routers.NAME.setup]`: what `leasewire routers setup` is to make of a router."""
 
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Self

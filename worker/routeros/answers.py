@@ -1,9 +1,8 @@
 """Whether the rows that came for a print can be its answer at all.
 
-Who calls it: `connection.py`, for each reply, whichever transport carried it. The API tags its
-answers; REST does not, and RouterOS 7.22.1 was seen to answer with another menu's rows for seconds
-after a boot. Taken for an empty table, or for rows of ours, such an answer makes a service done
-that is not. What must never enter it: what rows mean.
+The API tags its answers; REST does not, and RouterOS 7.22.1 was seen to answer with another menu's
+rows for seconds after a boot. Taken for an empty table, or for rows of ours, such an answer makes a
+service done that is not.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""A connection over the RouterOS API: tagged sentences, a bounded number in flight.
-
-Who calls it: `session.py` makes one. What must never enter it: what a command means.
-"""
+"""A connection over the RouterOS API: tagged sentences, a bounded number in flight."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a router's certificate says of itself. Who calls it: `transport.py`."""
+"""What a router's certificate says of itself."""
 
 
 def ends_ms(certificate: bytes) -> int:

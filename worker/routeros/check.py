@@ -1,7 +1,4 @@
-"""Looks at one router as a person would before trusting it with customers; writes nothing.
-
-Who calls it: `leasewire routers check NAME`.
-"""
+"""Looks at one router as a person would before trusting it with customers; writes nothing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing

@@ -1,8 +1,4 @@
-"""Commands and replies on one connection, whichever transport carries them.
-
-Who calls it: `session.py`; `api_connection.py` and `rest_connection.py` are the two kinds.
-What must never enter it: what a command means.
-"""
+"""Commands and replies on one connection, whichever transport carries them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,4 @@
-"""The one place where what went wrong on the way to a router becomes a verdict.
-
-Who calls it: the rest of this folder, always with `raise … from`. What must never enter it: a
-decision what to do next, which belongs to whoever reads the verdict.
-"""
+"""The one place where what went wrong on the way to a router becomes a verdict."""
 
 import re
 import ssl

@@ -1,6 +1,6 @@
 """Rows of the menus that we write, as words of the API and back: queries, rows, operations.
 
-Who calls it: `session.py`. Knows the menus as data and no connection.
+Knows the menus as data and no connection.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,6 @@
 """Who holds the rows of a router: queries and answers as words of the API.
 
-Who calls it: `session.py`. A pass never reads these fields: they change with every request of a
-device.
+A pass never reads these fields: they change with every request of a device.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

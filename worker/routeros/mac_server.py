@@ -1,17 +1,16 @@
 """Entries of `/ip/mac-server/entry`, as words of the API and back, in the form of leases.
 
-Who calls it: `session.py`, for a router that answers that menu. No RouterOS release has it; what is
-known of it is the guide that this project started from. An entry meets every DHCP server and
-serves its device, so as a lease its server is `all` and its `block-access` `no`.
+No RouterOS release has it; what is known of it is the guide that this project started from. An
+entry meets every DHCP server and serves its device, so as a lease its server is `all` and its
+`block-access` `no`.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from worker.core.entry.entry import ANY_SERVER
 from worker.core.rows.operations import Add, Operation
-from worker.core.rows.rows import LEASES, Lease, normal
+from worker.core.rows.rows import ANY_SERVER, LEASES, Lease, normal
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
 from worker.routeros.lease_entries import (

@@ -1,7 +1,6 @@
 """What we know of RouterOS's menus, as data: each field's normal form, default and source.
 
-Who calls it: the adapters that turn rows into values and back. A new field or menu is a new line
-here. What must never enter it: a decision about what to manage, which is the planner's.
+A new field or menu is a new line here.
 """
 
 from collections.abc import Callable, Collection, Mapping

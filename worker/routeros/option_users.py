@@ -1,7 +1,4 @@
-"""Which DHCP options something on a router names, as words of the API and back.
-
-Who calls it: `session.py`.
-"""
+"""Which DHCP options something on a router names, as words of the API and back."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final

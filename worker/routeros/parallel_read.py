@@ -1,7 +1,4 @@
-"""Looks at many routers at once for whoever asks; writes nothing.
-
-Who calls it: `leasewire why` and `services show --live`, through `worker/admin/diagnosis.py`.
-"""
+"""Looks at many routers at once for whoever asks; writes nothing."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,4 @@
-"""Pings a device from its router and looks into the router's log: words of the API and back.
-
-Who calls it: `session.py`.
-"""
+"""Pings a device from its router and looks into the router's log: words of the API and back."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""Address pools as words of the API and back. Who calls it: `session.py`."""
+"""Address pools as words of the API and back."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""A connection over REST: HTTPS, one request after the other, as RouterOS serves one user's.
-
-Who calls it: `session.py` makes one. What must never enter it: what a command means.
-"""
+"""A connection over REST: HTTPS, one request after the other, as RouterOS serves one user's."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence

@@ -1,9 +1,8 @@
 """Commands and replies of the API as REST has them: JSON bodies, statuses, and back.
 
-Who calls it: `rest_connection.py`. Every command is a POST, which takes what a sentence takes, and
-whose refusals are told apart: of a PATCH, a missing permission looks like a missing row.
-What must never enter it: a socket.
-Source: MikroTik manual, REST API; RouterOS 7.23.7.
+Every command is a POST, which takes what a sentence takes, and whose refusals are told apart: of a
+PATCH, a missing permission looks like a missing row. Source: MikroTik manual, REST API; RouterOS
+7.23.7.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""One logged-in session with one router over its API or REST: `worker.ports.RouterSession`.
-
-Who calls it: `sessions.py` and `check.py` open one; the converge pass reads and writes with it.
-"""
+"""One logged-in session with one router over its API or REST: `worker.ports.RouterSession`."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
@@ -10,12 +7,11 @@ from typing import Final, Literal, NamedTuple, TypeVar
 
 from worker.core.diagnosis.verification import Probe
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.policy.policy import EntryMenu
 from worker.core.rows.normal import seconds
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
-from worker.core.rows.rows import Lease, MenuPath, Row
+from worker.core.rows.rows import EntryMenu, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written

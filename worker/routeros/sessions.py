@@ -1,7 +1,4 @@
-"""Opens sessions and keeps idle ones a while: `worker.ports.RouterSessions`.
-
-Who calls it: the converge pass, from many threads, each with routers of its own.
-"""
+"""Opens sessions and keeps idle ones a while: `worker.ports.RouterSessions`."""
 
 import threading
 from time import monotonic

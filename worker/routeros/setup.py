@@ -1,7 +1,6 @@
 """Reads what a router is set up with, and writes the steps of a set-up: one command at a time.
 
-Who calls it: `leasewire routers setup`. What is to be written is decided in
-`worker/core/policy/router_setup.py`.
+What is to be written is decided in `worker/core/policy/router_setup.py`.
 """
 
 from collections.abc import Iterator, Sequence

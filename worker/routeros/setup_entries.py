@@ -1,14 +1,11 @@
-"""What a router's DHCP is set up with, as words of the API and back.
-
-Who calls it: `session.py`.
-"""
+"""What a router's DHCP is set up with, as words of the API and back."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Final
 
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import is_host_address
+from worker.core.rows.rows import is_host_address
 from worker.routeros.connection import Command, Reply
 
 SETUP_PRINTS: Final[tuple[Command, ...]] = (

@@ -1,7 +1,4 @@
-"""One connection as bytes, plain or over TLS: every wait has an end, every close is a reset.
-
-Who calls it: the connections. What must never enter it: what the bytes mean.
-"""
+"""One connection as bytes, plain or over TLS: every wait has an end, every close is a reset."""
 
 import hashlib
 import ipaddress

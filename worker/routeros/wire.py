@@ -1,8 +1,7 @@
 """Words and sentences of the RouterOS API as bytes, on librouteros's length codec.
 
-Who calls it: `session.py`. Words are text in which bytes that are not UTF-8 are surrogate-escaped,
-so whatever a router holds goes back to it unchanged; no value is turned into anything else.
-What must never enter it: a socket.
+Words are text in which bytes that are not UTF-8 are surrogate-escaped, so whatever a router holds
+goes back to it unchanged; no value is turned into anything else.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,6 @@
 """Services that were written and whose device was not seen with its address yet.
 
-A pass notes them in the step that says *applied* (`lua/conclude.lua`); `worker/watching/device_online.py`
-looks.
+A pass adds them in the step that says *applied* (`lua/conclude.lua`).
 """
 
 import json

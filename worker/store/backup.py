@@ -1,8 +1,8 @@
 """All state of an installation as entries of text: copied while workers run, and put back.
 
-Who calls it: `leasewire backup` and `restore`, which know the file. An entry is text, and not in
-the server's own format, so that another kind or version of server can take it. What must never
-enter it: what the keys mean, but for those that are only true for a moment.
+An entry is text, and not in the server's own format, so that another kind or version of server can
+take it. What must never enter it: what the keys mean, but for those that are only true for a
+moment.
 """
 
 import time

@@ -1,7 +1,4 @@
-"""What is taken of a router and how it is given back: marks, batches, conclusions.
-
-Who calls it: `routers.py` makes and takes them; the converge pass works with them.
-"""
+"""What is taken of a router and how it is given back: marks, batches, conclusions."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,4 @@
-"""Finds services, events and dead letters by what they name: a MAC address, an address, an id.
-
-Who calls it: `worker/admin/diagnosis.py`, for a person: what has no index is looked through.
-"""
+"""Finds services, events and dead letters by what they name: a MAC address, an address, an id."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

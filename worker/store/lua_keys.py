@@ -1,8 +1,4 @@
-"""The key table for scripts, and the kinds of its keys.
-
-Who calls it: `scripts.py` puts what a script uses of `key` in front of it; `store.py` looks
-whether the keys that stand in Redis are ours.
-"""
+"""The key table for scripts, and the kinds of its keys."""
 
 import re
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""The store's upkeep: what no key's own time limit does. Called by the sweep, once a minute.
+"""The store's upkeep: what no key's own time limit does.
 
 Cancelled services are forgotten when their time is over, and the memory used is noted, so that
 `leasewire status` can tell how many days are left.

@@ -1,6 +1,6 @@
 """Forgets a service for good: erasure, as the law gives people a right to it.
 
-Who calls it: `leasewire services purge`. What is left is a hash of the id, and when.
+What is left is a hash of the id, and when.
 """
 
 import hashlib

@@ -1,7 +1,4 @@
-"""Use case: tell people of alerts: what began, what is over, each once to each target.
-
-Called by a thread of the `routers` processes and by `leasewire alerts deliver`.
-"""
+"""Use case: tell people of alerts: what began, what is over, each once to each target."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,6 @@
 """Sends a message to a target of alerts with apprise, which knows mail, chats and webhooks.
 
-Who calls it: `telling.py` is given `send`, `leasewire alerts test` calls it. Its log is not ours:
-it would name URLs with their secrets.
+Its log is not ours: it would name URLs with their secrets.
 """
 
 import logging

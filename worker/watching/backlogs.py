@@ -1,7 +1,6 @@
 """Alerts of what piles up: dead letters, long waits, a full intake, events ahead, disagreements.
 
-Called by the lookout, once a minute by one worker. They are begun and ended by what is there
-now, so whoever began one may die.
+They are begun and ended by what is there now, so whoever began one may die.
 """
 
 import json

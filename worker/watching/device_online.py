@@ -1,7 +1,6 @@
 """Use case: was the device of a service seen with its address, after all was written for it?
 
-Called by a thread of the `routers` process. Reads routers in sessions of its own, a few rows
-each, and changes nothing but the outcome feed.
+Reads routers in sessions of its own, a few rows each, and changes nothing but the outcome feed.
 """
 
 from collections import defaultdict

@@ -1,8 +1,7 @@
 """Use case: watch the routers' leases for devices that should hold none.
 
-Called by a thread of the `routers` processes. Each router is read once in `every_s`, by one of
-them, over a connection of its own that stays: its dynamic rows and the blocked ones that are
-bound, and nothing is written.
+Each router is read once in `every_s`, by one of them, over a connection of its own that stays: its
+dynamic rows and the blocked ones that are bound, and nothing is written.
 """
 
 import time

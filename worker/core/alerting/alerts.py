@@ -1,7 +1,6 @@
 """What somebody is told of without asking: the kinds of alerts, and one that is open.
 
-Who begins and ends them: whoever sees it happen, by `worker/store/alerts.py`. Each kind says how
-long it must last before anybody is told, so that what mends itself wakes nobody.
+Each kind says how long it must last before anybody is told, so that what mends itself wakes nobody.
 """
 
 import json

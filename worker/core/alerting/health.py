@@ -1,4 +1,4 @@
-"""What of the numbers somebody must know: each finding with its threshold. Asked by `status`."""
+"""What of the numbers somebody must know: each finding with its threshold."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator

@@ -1,6 +1,6 @@
 """What of the open alerts is news to somebody who was told before.
 
-Who calls it: `worker/watching/alert_notifier.py`, every few seconds, for each target. No clock and no store.
+No clock and no store.
 """
 
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What the device of a service does, judged by the rows that a router shows. Asked by `explain`.
+"""What the device of a service does, judged by the rows that a router shows.
 
 A device moves at its next request, within the lease time; nothing here promises more.
 """
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from worker.core.diagnosis.facts import AtRouter, Facts
-from worker.core.entry.entry import is_host_address
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import is_host_address
 
 When = Callable[[int], str]
 """Writes a moment (ms since 1970) for a person."""

@@ -1,8 +1,7 @@
 """One sentence that answers "why has this customer no address", from facts alone.
 
-Who calls it: `worker/admin/diagnosis.py`. The judges are asked in order, from what keeps an event from
-being folded to what the device does; the first that has something to say is the answer. What the
-device does is judged in `device.py`.
+The judges are asked in order, from what keeps an event from being folded to what the device does;
+the first that has something to say is the answer. What the device does is judged in `device.py`.
 """
 
 from collections.abc import Callable, Mapping

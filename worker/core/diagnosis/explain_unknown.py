@@ -1,7 +1,4 @@
-"""The sentence about a MAC address, an IP address or an id that no service has.
-
-Who calls it: `worker/admin/diagnosis.py`, when nothing else was found.
-"""
+"""The sentence about a MAC address, an IP address or an id that no service has."""
 
 from collections.abc import Mapping, Sequence
 

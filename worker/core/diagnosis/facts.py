@@ -1,7 +1,6 @@
 """What is known when somebody asks why a customer has no address: gathered there, judged here.
 
-`worker/admin/diagnosis.py` gathers, `worker/core/diagnosis/explain.py` makes the sentence. Times are
-milliseconds since 1970, by Redis's clock.
+Times are milliseconds since 1970, by Redis's clock.
 """
 
 from collections.abc import Mapping, Sequence

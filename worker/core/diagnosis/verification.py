@@ -1,7 +1,4 @@
-"""Whether a customer is online, a line for each thing that must hold.
-
-Who calls it: `leasewire services verify`, with facts as `why` gathers them and what a probe saw.
-"""
+"""Whether a customer is online, a line for each thing that must hold."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -1,8 +1,4 @@
-"""The brake: which services lose their working entry, and how many may before a person is asked.
-
-Who calls it: `folding`, for the record that a commit is to write; the store counts
-(`store/lua/_brake.lua`), `desk/brake_list.py` tells people.
-"""
+"""The brake: which services lose their working entry, and how many may before a person is asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

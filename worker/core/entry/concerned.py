@@ -1,7 +1,4 @@
-"""Which routers a record concerns: where a pass must look, and whether any has to.
-
-Who calls it: `folding`, for the record that a commit is to write.
-"""
+"""Which routers a record concerns: where a pass must look, and whether any has to."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,7 +1,6 @@
 """DHCP options of services as rows that services share: one row a value, named after it.
 
-Who calls it: `entry.py` for the rows that a service needs, `leasewire options collect` to find
-those that nobody needs any more. A row is never changed: another value is another row.
+A row is never changed: another value is another row.
 """
 
 import hashlib

@@ -1,7 +1,6 @@
 """What a router's DHCP is set up with: what a row may name, and where its address belongs.
 
-Who calls it: `round`, before it plans. People set these up on the router, or
-`routers setup` does; workers never write them.
+People set these up on the router, or `routers setup` does; workers never write them.
 """
 
 import json
@@ -10,8 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, Self
 
-from worker.core.entry.entry import ANY_SERVER, NO_ADDRESS, is_host_address
 from worker.core.rows.operations import Note, Waiting
+from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, is_host_address
 
 _MOST_REMEMBERED: Final = 2_000
 """Networks, and addresses, of a text: of a router with more nobody judges without asking it."""

@@ -1,4 +1,4 @@
-"""From when a change acts that was written and read back. Who calls it: `endings.py`.
+"""From when a change acts that was written and read back.
 
 RouterOS tells devices nothing: a lease that was changed acts when its device asks the next time.
 """
@@ -6,9 +6,9 @@ RouterOS tells devices nothing: a lease that was changed acts when its device as
 from collections.abc import Collection
 from typing import Any, Final
 
-from worker.core.entry.entry import ANY_SERVER, Entry
+from worker.core.entry.entry import Entry
 from worker.core.rows.normal import seconds
-from worker.core.rows.rows import ADDRESS_LISTS, MenuPath
+from worker.core.rows.rows import ADDRESS_LISTS, ANY_SERVER, MenuPath
 
 AT_ONCE: Final = "at-once"
 _LEASE: Final = "lease "

@@ -1,11 +1,6 @@
-"""What a router must hold for a service: the fields of its lease, or absence; and the claims.
-
-Who calls it: `accept` (claims, marks) and `converge` (what to plan for), each with a record and
-the policies of the routers.
-"""
+"""What a router must hold for a service: the fields of its lease, or absence; and the claims."""
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,19 +13,18 @@ from worker.core.entry.plan_rates import rate_of
 from worker.core.entry.suspension import suspending
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
-from worker.core.rows.rows import LEASES, OPTIONS, ListPlace, MenuPath
+from worker.core.rows.rows import (
+    ANY_SERVER,
+    LEASES,
+    NO_MAC,
+    OPTIONS,
+    ListPlace,
+    MenuPath,
+    is_host_address,
+)
 from worker.core.service.record import ServiceRecord
 
-ANY_SERVER: Final = "all"
-"""RouterOS's name for every DHCP server of a router."""
-NO_MAC: Final = "00:00:00:00:00:00"
-"""A row with it is not matched by MAC address."""
-NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is bound to it
-"""A row with it gives an address of its server's own pool."""
-
 _LEFT_TO_OTHERS: Final = "the router's policy leaves dhcp-option to others"
-_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_is_ipv4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}").fullmatch
 
 
 @lru_cache(maxsize=2048)  # of the services of a batch: each read of a round asks for it
@@ -254,13 +248,3 @@ def claims_of(entry: Entry) -> frozenset[Claim]:
     if not entry.is_pool and is_host_address(address):
         claims.append(Claim(f"address:{address}", ANY_SERVER))
     return frozenset(claims)
-
-
-def is_host_address(address: str) -> bool:
-    """Whether RouterOS takes a field `address` for one device's own: not `0.0.0.0`, no pool."""
-    return address != NO_ADDRESS and _is_ipv4(address) is not None
-
-
-def scopes_meet(a: str, b: str) -> bool:
-    """Whether claims of one key with these scopes exclude each other."""
-    return a == b or ANY_SERVER in (a, b)

@@ -1,4 +1,4 @@
-"""The rate limit that a service's plan stands for. Who calls it: `entry.py`."""
+"""The rate limit that a service's plan stands for."""
 
 from typing import Any
 

@@ -1,7 +1,4 @@
-"""How a service is suspended on a router, and what its lease and its lists hold for it.
-
-Who calls it: `entry.py`.
-"""
+"""How a service is suspended on a router, and what its lease and its lists hold for it."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple, cast

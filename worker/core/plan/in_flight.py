@@ -1,4 +1,4 @@
-"""What must be noted in a record before a plan is written. Who calls it: `round.py`.
+"""What must be noted in a record before a plan is written.
 
 A lease that is made static gets its tag only after: a crash in between would leave a row that
 nobody knows for ours. Of a list row nothing but the note tells that it may be there. Of an addition

@@ -1,17 +1,16 @@
 """Dynamic rows: the router's own. Which of them end for a service's sake, and when.
 
-Who calls it: the planner. RADIUS's rows, and those of a device on other servers, are never touched.
+RADIUS's rows, and those of a device on other servers, are never touched.
 """
 
 from collections.abc import Mapping, Sequence
 
-from worker.core.entry.entry import scopes_meet
 from worker.core.plan.member import Member
 from worker.core.plan.phases import Draft, Step
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import Identity, Lease, identity_of
+from worker.core.rows.rows import Identity, Lease, identity_of, scopes_meet
 
 Claimed = dict[str, list[tuple[str, str]]]
 """By the key of a claim: the scopes in which it is granted, and to whom."""

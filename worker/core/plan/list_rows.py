@@ -1,7 +1,7 @@
 """Rows of address lists beside the leases: which are a service's own, and the writes to them.
 
-Who calls it: the planner. As with leases, what is not surely ours is never touched; a row of
-somebody else that says the same serves as well as one of ours.
+As with leases, what is not surely ours is never touched; a row of somebody else that says the same
+serves as well as one of ours.
 """
 
 from collections import defaultdict

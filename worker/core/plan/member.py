@@ -1,17 +1,14 @@
-"""One service of the batch while the planner works on it, and the writes to its row.
-
-Who calls it: the planner, which decides; here stands what a decision comes to.
-"""
+"""One service of the batch while the planner works on it, and the writes to its row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from worker.core.entry.entry import NO_ADDRESS, Entry, placeholder_mac
+from worker.core.entry.entry import Entry, placeholder_mac
 from worker.core.plan.own_row import OwnRow
 from worker.core.plan.phases import Step
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, Waiting
 from worker.core.rows.ownership import comment_for
-from worker.core.rows.rows import Lease, is_same
+from worker.core.rows.rows import NO_ADDRESS, Lease, is_same
 
 
 @dataclass(eq=False, slots=True)

@@ -1,6 +1,6 @@
 """Which of a router's rows is a service's own.
 
-Who calls it: the planner, first of all. What is not surely ours is never touched.
+What is not surely ours is never touched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from worker.core.entry.entry import NO_ADDRESS, Entry, placeholder_mac
+from worker.core.entry.entry import Entry, placeholder_mac
 from worker.core.rows.operations import Waiting
 from worker.core.rows.row_index import RowIndex
-from worker.core.rows.rows import Identity, Lease, identity_of, is_same
+from worker.core.rows.rows import NO_ADDRESS, Identity, Lease, identity_of, is_same
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Puts operations in order: who asks for a key waits for whoever gives it up.
 
-Who calls it: the planner. Knows nothing of rows, only of who needs whom.
+Knows nothing of rows, only of who needs whom.
 """
 
 from collections import defaultdict

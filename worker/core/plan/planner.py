@@ -1,14 +1,14 @@
 """Which writes make one router's rows match the entries. Start reading here, at `plan`.
 
-Who calls it: `converge` with what it read, `leasewire plan` to show it. Pure: the same entries
-and rows in any order give the same plan. Its `reason`, `waiting` and `notes` are the log.
+Pure: the same entries and rows in any order give the same plan. Its `reason`, `waiting` and `notes`
+are the log.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from worker.core.entry.entry import Entry, claims_of, scopes_meet, wanted_entries
+from worker.core.entry.entry import Entry, claims_of, wanted_entries
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import Listings
 from worker.core.plan.member import Member
@@ -28,6 +28,7 @@ from worker.core.rows.rows import (
     Row,
     RowKey,
     identity_of,
+    scopes_meet,
 )
 from worker.core.service.record import Placement, ServiceRecord
 

@@ -1,6 +1,6 @@
 """The option rows that leases name: what is there, and what a plan adds.
 
-Who calls it: the planner. `dhcp_options.py` says how they are named.
+`dhcp_options.py` says how they are named.
 """
 
 from collections.abc import Iterable, Mapping

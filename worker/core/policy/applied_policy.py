@@ -1,7 +1,4 @@
-"""The policy that a person let act on a router: its digest, and what of it differs from another.
-
-Who calls it: the converge pass compares digests, `leasewire routers apply` shows differences.
-"""
+"""The policy that a person let act on a router: its digest, and what of it differs from another."""
 
 import dataclasses
 import hashlib

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from worker.core.rows.rows import EntryMenu
+
 SuspendMode = Literal["block", "walled_garden", "throttle"]
-EntryMenu = Literal["lease", "mac-server"]
-"""Where a router holds our entries: `/ip/dhcp-server/lease`, or `/ip/mac-server/entry`."""
 ManagedField = Literal["rate-limit", "lease-time", "address-lists", "dhcp-option"]
 MANAGEABLE: Final[tuple[ManagedField, ...]] = (
     "rate-limit",

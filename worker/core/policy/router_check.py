@@ -1,6 +1,6 @@
 """What a router's own settings mean for Leasewire and its customers: a line for each thing.
 
-Who calls it: `worker/routeros/check.py`, with rows as it read them. Pure.
+Pure.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,6 @@
 """What a router is to be set up with before services come to it, and what it lacks of that.
 
-Who calls it: `leasewire routers setup`, which shows and applies the steps. Pure. What the wish does
-not name is never in a step.
+Pure. What the wish does not name is never in a step.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,4 @@
-"""What a person wants a router to be set up with, as frozen values. Pure.
-
-Who makes them: the inventory, and `leasewire routers setup` of the rest of it.
-"""
+"""What a person wants a router to be set up with, as frozen values. Pure."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network

@@ -1,7 +1,6 @@
 """The normal form of each kind of value: two spellings of one value are the same text in it.
 
-Who calls it: `worker/routeros/menus.py` for what a router holds, the inventory and `entry.py` for
-what is wanted. RouterOS takes every normal form as it stands.
+RouterOS takes every normal form as it stands.
 """
 
 import re

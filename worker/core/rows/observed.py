@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.core.policy.policy import EntryMenu
-from worker.core.rows.rows import Lease
+from worker.core.rows.rows import EntryMenu, Lease
 
 
 class SeenRow(NamedTuple):

@@ -1,6 +1,6 @@
 """Address pools of a router: which of those that its DHCP servers give from are nearly full.
 
-Who calls it: `worker/convergence/drift_report.py`, once an hour. No store and no router.
+No store and no router.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,15 +1,21 @@
 """The rows of one read, found by what they hold and by whose they are.
 
-Who calls it: the planner. Every list is in the order of the row ids, so that a plan does not
-depend on the order of the read.
+Every list is in the order of the row ids, so that a plan does not depend on the order of the read.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from worker.core.entry.entry import NO_MAC, is_host_address, scopes_meet
 from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import Identity, Lease, RowKey, identity_of
+from worker.core.rows.rows import (
+    NO_MAC,
+    Identity,
+    Lease,
+    RowKey,
+    identity_of,
+    is_host_address,
+    scopes_meet,
+)
 
 _Rows = dict[str, list[Lease]]
 

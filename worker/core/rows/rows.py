@@ -1,5 +1,6 @@
 """What a router holds, as read. A row is good for the read that gave it, and no longer."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, NamedTuple
@@ -8,6 +9,27 @@ MenuPath = Literal["/ip/dhcp-server/lease", "/ip/dhcp-server/option", "/ip/firew
 LEASES: Final = "/ip/dhcp-server/lease"
 OPTIONS: Final = "/ip/dhcp-server/option"
 ADDRESS_LISTS: Final = "/ip/firewall/address-list"
+EntryMenu = Literal["lease", "mac-server"]
+"""Where a router holds our entries: `/ip/dhcp-server/lease`, or `/ip/mac-server/entry`."""
+ANY_SERVER: Final = "all"
+"""RouterOS's name for every DHCP server of a router."""
+NO_MAC: Final = "00:00:00:00:00:00"
+"""A row with it is not matched by MAC address."""
+NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is bound to it
+"""A row with it gives an address of its server's own pool."""
+
+_OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_is_ipv4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}").fullmatch
+
+
+def is_host_address(address: str) -> bool:
+    """Whether RouterOS takes a field `address` for one device's own: not `0.0.0.0`, no pool."""
+    return address != NO_ADDRESS and _is_ipv4(address) is not None
+
+
+def scopes_meet(a: str, b: str) -> bool:
+    """Whether claims of one key with these scopes exclude each other."""
+    return a == b or ANY_SERVER in (a, b)
 
 
 class Identity(NamedTuple):

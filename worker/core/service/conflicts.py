@@ -1,7 +1,4 @@
-"""Two events of one source and one rank that say different things of a service: until when?
-
-Who calls it: `worker/intake/folding.py` makes them, `worker/watching/backlogs.py` tells of them.
-"""
+"""Two events of one source and one rank that say different things of a service: until when?"""
 
 import json
 from typing import NamedTuple, Self

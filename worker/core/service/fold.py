@@ -1,7 +1,7 @@
 """Events change the record, in any order and any number of times.
 
-Who calls it: `accept`. A register is written only by an event that is newer than the one that
-holds it, so every permutation and duplication of the same events gives the same registers.
+A register is written only by an event that is newer than the one that holds it, so every
+permutation and duplication of the same events gives the same registers.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Events that call a router by a former name, understood as of the router's name now.
 
-Who calls it: `accept`, before it folds. What an event is identified by stays as it came.
+What an event is identified by stays as it came.
 """
 
 from collections.abc import Container, Mapping

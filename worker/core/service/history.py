@@ -1,8 +1,4 @@
-"""The text of a line of a service's history: what happened to it, when, and the rest by name.
-
-Who calls it: all that tells of a service what is to be remembered (`report.py`, `endings.py`, the
-desk and the store's own), and `views.py`, which reads the lines.
-"""
+"""The text of a line of a service's history: what happened to it, when, and the rest by name."""
 
 import json
 from collections.abc import Mapping

@@ -1,8 +1,6 @@
 """What we know of one service.
 
-Who calls it: `accept` folds events into a record (`fold.py`), `converge` asks what a router must
-hold for it (`entry.py`), the store keeps it as text (`record_text.py`). Nothing here knows of Redis
-or of a router.
+Nothing here knows of Redis or of a router.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,7 @@
 """The text of a service's record, as short as it may be and still be read by a person.
 
-Who calls it: the store, each time it reads or writes a record. What changes here in a way that an
-older version would misread gets a new format number, and a reader of both.
+What changes here in a way that an older version would misread gets a new format number, and a
+reader of both.
 """
 
 import json

@@ -1,12 +1,9 @@
-"""The event by which an operator brings a service back to what it was.
-
-Who calls it: `leasewire services restore`, and `leasewire brake reject` by `desk/brake_list.py`.
-"""
+"""The event by which an operator brings a service back to what it was."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from worker.core.entry.entry import is_host_address
+from worker.core.rows.rows import is_host_address
 from worker.core.service.record import ServiceRecord
 
 

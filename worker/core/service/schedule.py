@@ -1,8 +1,4 @@
-"""Events that are to take effect later: what a record keeps of them until then, and after.
-
-Who calls it: `folding`, which decides what becomes of them; the record keeps them as part of
-itself, so that each decision is one commit.
-"""
+"""Events that are to take effect later: what a record keeps of them until then, and after."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

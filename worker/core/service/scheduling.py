@@ -1,8 +1,8 @@
 """What becomes of events that are to take effect later, until they do (`fold.release`).
 
-Who calls it: `folding`. For the events of one source the order of arrival does not matter, as long
-as all of them arrive before the first takes effect: what is released then is a word of that
-moment, and beats whatever was said before it but arrives after it.
+For the events of one source the order of arrival does not matter, as long as all of them arrive
+before the first takes effect: what is released then is a word of that moment, and beats whatever
+was said before it but arrives after it.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What an event says of the registers of its service.
 
-Who calls it: `fold.py`. One case a type of event: a new one is added here.
+One case a type of event: a new one is added here.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Which static rows of a router that is in use are those of our services, and which are not.
 
-Who calls it: `leasewire adopt`. Pure. A row is adopted by its MAC or its address, as the BSS knows
-them; whatever points at two services, or at two rows, is left to a person.
+Pure. A row is adopted by its MAC or its address, as the BSS knows them; whatever points at two
+services, or at two rows, is left to a person.
 """
 
 from collections import defaultdict
@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
 
-from worker.core.entry.entry import NO_MAC, Entry, is_host_address, scopes_meet
+from worker.core.entry.entry import Entry
 from worker.core.rows.ownership import parse_tag
-from worker.core.rows.rows import Lease
+from worker.core.rows.rows import NO_MAC, Lease, is_host_address, scopes_meet
 
 Sort = Literal["ours", "adopt", "foreign", "conflict"]
 SORTS: Final[Mapping[Sort, str]] = {

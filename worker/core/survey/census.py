@@ -1,8 +1,4 @@
-"""Whose rows a router holds: those of services that we know, of none, and which are gone.
-
-Who calls it: `full_read` for reports, `first_contact` before anything is written to a router that
-may not be what it was.
-"""
+"""Whose rows a router holds: those of services that we know, of none, and which are gone."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple

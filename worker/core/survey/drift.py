@@ -1,7 +1,6 @@
 """What differs between a router and what was written there: by service, row and field.
 
-Who calls it: `full_read`, with the plan for all services of a router: what a pass would write for
-a service of which nothing is new is what was changed behind our back. Pure, as the plan is.
+Pure, as the plan is.
 """
 
 from collections.abc import Iterator, Mapping

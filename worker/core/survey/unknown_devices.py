@@ -1,16 +1,16 @@
 """Devices that hold leases: which of them nobody knows, and which should hold none.
 
-Who calls it: `worker/watching/unknown_devices.py`. No store and no router.
+No store and no router.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from worker.core.alerting.alerts import AlertKind
-from worker.core.entry.entry import ANY_SERVER
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.ownership import parse_tag
+from worker.core.rows.rows import ANY_SERVER
 from worker.core.service.record import ServiceRecord
 
 KINDS_OF_WATCH: Final[tuple[AlertKind, ...]] = (
