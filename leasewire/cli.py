@@ -18,9 +18,9 @@ from leasewire.host import (
 )
 from leasewire.monitor import alerts, metrics, status
 from leasewire.printing import clean
-from leasewire.routers.routers import adopt, drift, options, orphans, plan, routers
-from leasewire.services.services import brake, claims, dead_letters, events, schedule, services, why
-from leasewire.sources.sources import (
+from leasewire.routers import adopt, drift, options, orphans, plan, routers
+from leasewire.services import brake, claims, dead_letters, events, schedule, services, why
+from leasewire.sources import (
     export,
     hooks,
     import_services,

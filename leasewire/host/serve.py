@@ -12,12 +12,13 @@ from gateway.api.limits import Depth
 from gateway.api.ports import CursorTooOld, Document, OutcomePage, ReadFailed, ServiceFilter
 from gateway.api.server import GatewayServer
 from leasewire.context import Context
+from leasewire.services import brake
 from leasewire.services.dead_letter_actions import replay_letter
 from leasewire.services.dead_letters import document_of as letter_document
 from leasewire.services.events import document_of as event_document
 from leasewire.services.events import find
 from leasewire.services.follow import lines_of
-from leasewire.services.services import Listing, brake
+from leasewire.services.services import Listing
 from leasewire.services.services import document_of as service_document
 from leasewire.sources.hooks import hooks_of, reading
 from leasewire.sources.outcomes import event_of

@@ -17,7 +17,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from leasewire.routers.routers import mode, names, policy, setup
+from leasewire.routers import mode, names, policy, setup
 from worker.core.alerting.alerts import AWAY
 from worker.core.policy.applied_policy import AppliedPolicy
 from worker.core.policy.circuit import NEW, RouterState

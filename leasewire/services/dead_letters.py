@@ -17,7 +17,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from leasewire.services.services import dead_letter_actions
+from leasewire.services import dead_letter_actions
 from worker.core.service.outcome import DeadLetter
 
 app = typer.Typer(no_args_is_help=True, help="Events and services that could go no further.")

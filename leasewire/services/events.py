@@ -19,7 +19,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from worker.core.entry.entry import effect
+from worker.core.entry import effect
 from worker.core.policy.circuit import RouterState
 from worker.core.service.outcome import FINAL, Outcome
 from worker.store.feed import CursorTooOldError

@@ -15,11 +15,11 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
+from leasewire.services import follow, purge, restore, verify
 from leasewire.services.events import document_of as event_document
 from leasewire.services.schedule import COLUMNS as SCHEDULE
 from leasewire.services.schedule import documents_of as scheduled_documents
 from leasewire.services.schedule import row_of as scheduled_row
-from leasewire.services.services import follow, purge, restore, verify
 from leasewire.services.why import document_of as why_document
 from leasewire.services.why import inquiry
 from worker.core.entry.dhcp_setup import DhcpSetup

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core.policy import circuit
 from worker.core.policy.circuit import BackOff, RouterState
-from worker.core.policy.policy import circuit
 
 NOW = 1_795_944_000_000
 

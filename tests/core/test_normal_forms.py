@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.rows.rows import normal
+from worker.core.rows import normal
 
 
 @pytest.mark.parametrize(

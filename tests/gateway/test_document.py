@@ -99,7 +99,7 @@ def test_every_state_is_told_as_final_or_not(document):
 
 
 def test_states_of_services_are_those_that_there_are():
-    from leasewire.services.services import Sync  # noqa: PLC0415 - to be read as the gateway's list is
+    from leasewire.services.services import Sync
 
     assert set(SYNCS) == set(get_args(Sync))
     assert set(STATUSES) == set(get_args(Status))

@@ -13,6 +13,7 @@ import structlog
 from worker.convergence.concurrency import Place
 from worker.convergence.router_lock import Hold
 from worker.core.alerting.alerts import AWAY, AlertKind
+from worker.core.policy import circuit
 from worker.core.policy.circuit import (
     INTERNAL_ERROR,
     LOGIN_REFUSED,
@@ -20,7 +21,6 @@ from worker.core.policy.circuit import (
     BackOff,
     RouterState,
 )
-from worker.core.policy.policy import circuit
 from worker.core.storage_format import in_a_line
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.store.batches import Acquired

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from worker.core.rows import normal
 from worker.core.rows.operations import Add, Operation
-from worker.core.rows.rows import ANY_SERVER, LEASES, Lease, normal
+from worker.core.rows.rows import ANY_SERVER, LEASES, Lease
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
 from worker.routeros.lease_entries import (

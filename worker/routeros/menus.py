@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
-from worker.core.rows.rows import ADDRESS_LISTS, LEASES, OPTIONS, MenuPath, normal
+from worker.core.rows import normal
+from worker.core.rows.rows import ADDRESS_LISTS, LEASES, OPTIONS, MenuPath
 
 Version = tuple[int, ...]
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from typing import Final, Literal, NamedTuple
 
 from worker.core.policy.setup_spec import Access, DhcpWish, SetupWish
-from worker.core.rows.rows import normal
+from worker.core.rows import normal
 
 POOL: Final = "/ip/pool"
 OPTION: Final = "/ip/dhcp-server/option"
