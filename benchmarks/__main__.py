@@ -38,14 +38,14 @@ LARGE = (
     ("scale_out", "--rows", "50000"),
     ("silent_router",),
 )
-PATIENCE_S = {False: 150, True: 1800}
+TIME_LIMIT_S = {False: 150, True: 1800}
 
 
-def run(arguments: tuple[str, ...], patience_s: float) -> list[Result]:
+def run(arguments: tuple[str, ...], time_limit_s: float) -> list[Result]:
     """What one benchmark printed; raises when it failed or took too long."""
     command = [sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]]
     done = subprocess.run(  # noqa: S603 - our own modules
-        command, stdout=subprocess.PIPE, text=True, check=True, timeout=patience_s
+        command, stdout=subprocess.PIPE, text=True, check=True, timeout=time_limit_s
     )
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
@@ -68,7 +68,7 @@ def main() -> int:
             continue
         sys.stderr.write(f"{' '.join(arguments)} …\n")
         try:
-            found = run(arguments, PATIENCE_S[options.large])
+            found = run(arguments, TIME_LIMIT_S[options.large])
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             sys.stderr.write(f"{arguments[0]} failed: {error}\n")
             failed += 1

@@ -36,14 +36,14 @@ def kinds() -> list[str]:
     journals = [
         of("", lane)
         for lane in names.LANES
-        for of in (names.journal_body, names.journal_due, names.journal_rung)
+        for of in (names.journal_body, names.journal_due, names.journal_notified)
     ]
     many = [
         *(keys.record("*"), keys.history("*"), keys.refused("*")),
         *(keys.source("*"), *keys.losses("*"), keys.manifest("*"), keys.imported("*")),
         *(keys.feed("bulk:*"), keys.feed("live:*")),
         *keys.router("*"),
-        *(keys.watched("*"), keys.told("*"), "seen:*", "beside:*", "brief:*"),
+        *(keys.watched("*"), keys.notified("*"), "seen:*", "beside:*", "brief:*"),
         *(*keys.fleet, *keys.reports),
     ]
     return sorted({*one_each, *journals, *many})
@@ -144,6 +144,6 @@ if __name__ == "__main__":
     parser.add_argument("--services", type=int, default=2_000)
     options = parser.parse_args()
     with installation(ROUTERS, latency_ms=0) as stage:
-        told = measure(stage, options.services)
-    sys.stderr.write(table(told))
-    tell(told)
+        notified = measure(stage, options.services)
+    sys.stderr.write(table(notified))
+    tell(notified)

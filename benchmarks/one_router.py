@@ -34,7 +34,7 @@ from worker.settings import Settings
 
 LATENCY_MS = 5.0
 BATCH = 1_000
-PATIENCE_S = 120
+TIME_LIMIT_S = 120
 HERE = "publisher"
 """What `Stage.cpu_ms` calls this process, in which the passes run."""
 
@@ -71,7 +71,7 @@ class OneRouter:
         began = time.monotonic()
         while not self.here.settled():
             self.converge.run("R1")
-            if time.monotonic() - began > PATIENCE_S:
+            if time.monotonic() - began > TIME_LIMIT_S:
                 raise AssertionError(f"R1 does not get there: {self.here.log_text()[-2000:]}")
         return time.monotonic() - began
 

@@ -27,7 +27,7 @@ from worker.settings import Settings
 
 AS_SHIPPED = (
     "router_threads",
-    "router_lease_s",
+    "router_lock_s",
     "connect_timeout_s",
     "command_timeout_s",
     "backoff_first_s",
@@ -35,7 +35,7 @@ AS_SHIPPED = (
     "blocked_retry_s",
 )
 """Settings that the tests have otherwise. Their switched-off looks at routers stay off here too."""
-SECOND_LOOK_S = 2 * float(Settings.model_fields["router_lease_s"].default) + 60
+SECOND_LOOK_S = 2 * float(Settings.model_fields["router_lock_s"].default) + 60
 """Whatever a router was told when it fell silent is looked at once more after two leases."""
 QUIET = {"LEASEWIRE_LOG_LEVEL": "WARNING"} | {
     f"LEASEWIRE_{name.upper()}": str(Settings.model_fields[name].default) for name in AS_SHIPPED

@@ -31,7 +31,7 @@ MAX_EVENTS_PER_MESSAGE: Final = 500
 DEFAULT_PREFIX: Final = "lw:"
 """Every key in Redis starts with it, Celery's own included."""
 
-RING_LIFETIME_MS: Final = 2_000
+NOTIFIED_LIFETIME_MS: Final = 2_000
 """How long a ring counts as pending when nobody clears it: its message may have been lost."""
 
 INTAKE_ENDS: Final = 0.8
@@ -77,10 +77,10 @@ def journal_due(prefix: str, lane: Lane) -> str:
     return f"{prefix}journal:{lane}:due"
 
 
-def journal_rung(prefix: str, lane: Lane) -> str:
+def journal_notified(prefix: str, lane: Lane) -> str:
     """Key of the flag that a message of this lane is pending.
 
-    Kind: string "1". Lifetime: `RING_LIFETIME_MS`. Set by whoever rings (the publisher, the
+    Kind: string "1". Lifetime: `NOTIFIED_LIFETIME_MS`. Set by whoever rings (the publisher, the
     worker that took a full batch, the sweep); cleared by the worker that finds the journal empty.
     """
     return f"{prefix}journal:{lane}:rung"

@@ -98,16 +98,16 @@ class Context:
         """The store; connects when it is first read."""
         settings = self.settings
         client = connect(settings.redis_url, **settings.redis_login)
-        return open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
+        return open_store(client, settings.key_prefix, round(settings.router_lock_s * 1000))
 
     def any_bytes_client(self) -> redis.Redis:
         """A connection of its own for `worker/store/backup.py`; whoever asks for it closes it."""
         return connect(self.settings.redis_url, any_bytes=True, **self.settings.redis_login)
 
-    def tell_doubts(self) -> None:
+    def report_failed_checks(self) -> None:
         """Log what is unsafe about the way to Redis, for what runs on."""
-        for doubt in self.settings.doubts:
-            log.warning("setting.unsafe", words=doubt)
+        for failed_check in self.settings.doubts:
+            log.warning("setting.unsafe", words=failed_check)
 
     def check_login(self) -> None:
         """Make sure that Redis lets us in, where it can be reached: for who waits for it.

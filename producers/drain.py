@@ -93,7 +93,7 @@ class Drain:
             oldest = self._spool.oldest() if alone else None
             if oldest is None:
                 return None
-            if self._spool.bury_old():
+            if self._spool.dead_letter_old():
                 log.warning("spool.events_too_old: see the dead table")
                 return 0
             done = deliver(self._transport, oldest.events, oldest.lane)
@@ -104,9 +104,9 @@ class Drain:
             }
             dead = done.refused | reused
             if dead:
-                buried = [each for each in oldest.events if each.key in dead]
-                self._spool.bury(buried, oldest.lane, dead)
-                for each in buried:
+                dead_lettered = [each for each in oldest.events if each.key in dead]
+                self._spool.add_dead_letter(dead_lettered, oldest.lane, dead)
+                for each in dead_lettered:
                     log.warning("spool.event_refused %s: %s", each.id, dead[each.key])
             self._spool.remove([key for key in done.receipts if key not in dead])
         with self._emptied:

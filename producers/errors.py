@@ -14,7 +14,7 @@ class Receipt:
         event_id: its id, the one it was given here included.
         source: who says it; (source, id) names the event.
         event_key: its name in the store.
-        rung: a message that calls a worker was sent; else the pending one, or a sweep, does.
+        notified: a message that calls a worker was sent; else the pending one, or a sweep, does.
             Over HTTP that is the gateway's affair, and False.
         id_reused: it is *not* in the journal: another event with this id still is, and stays.
         journaled_before: an equal event is in the journal since an earlier call.
@@ -24,7 +24,7 @@ class Receipt:
     event_id: str
     source: str
     event_key: str
-    rung: bool = False
+    notified: bool = False
     id_reused: bool = False
     journaled_before: bool = False
     spooled: bool = False

@@ -18,12 +18,12 @@ from contracts.message import envelope
 from contracts.names import (
     DEFAULT_PREFIX,
     INTAKE_ENDS,
-    RING_LIFETIME_MS,
+    NOTIFIED_LIFETIME_MS,
     TASK_ACCEPT,
     Lane,
     journal_body,
     journal_due,
-    journal_rung,
+    journal_notified,
     queue_key,
 )
 from producers.errors import KeyRefused, PublishFailed, Receipt
@@ -70,14 +70,14 @@ class CeleryTransport:
     def _write(self, chunk: Sequence[Stamped], lane: Lane) -> list[Receipt]:
         prefix = self._prefix
         pairs = [part for each in chunk for part in (each.key, each.body)]
-        rung, there = self._script(
+        notified, there = self._script(
             keys=[
                 journal_body(prefix, lane),
                 journal_due(prefix, lane),
-                journal_rung(prefix, lane),
+                journal_notified(prefix, lane),
                 queue_key(prefix, lane),
             ],
-            args=[RING_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs],
+            args=[NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs],
         )
         before = {_text(key) for key in there[::2]}
         reused = _reused(chunk, there)
@@ -86,7 +86,7 @@ class CeleryTransport:
                 event_id=each.id,
                 source=each.source,
                 event_key=each.key,
-                rung=bool(rung) and each.key not in reused,
+                notified=bool(notified) and each.key not in reused,
                 id_reused=each.key in reused,
                 journaled_before=each.key in before - reused,
             )

@@ -138,9 +138,9 @@ class Publisher:
         failure = None
         reused: set[str] = set()
         try:
-            buried = [each for each in events if each.key in done.refused]
-            if buried:
-                spool.bury(buried, lane, done.refused)
+            dead_lettered = [each for each in events if each.key in done.refused]
+            if dead_lettered:
+                spool.add_dead_letter(dead_lettered, lane, done.refused)
             if rest:
                 reused = {each.key for each in spool.add(rest, lane)}
         except SpoolFailed as error:

@@ -96,7 +96,7 @@ class Spool:
             words = f"the spool {self._path} cannot be opened: {error.strerror}"
             raise SpoolFailed(words) from error
         try:
-            with _told():
+            with _notified():
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")
                 self._database.executescript(_SCHEMA)
@@ -157,7 +157,9 @@ class Spool:
         with self._writing() as database:
             database.executemany("DELETE FROM spooled WHERE key = ?", [(key,) for key in keys])
 
-    def bury(self, events: Sequence[Stamped], lane: Lane, reasons: Mapping[str, str]) -> None:
+    def add_dead_letter(
+        self, events: Sequence[Stamped], lane: Lane, reasons: Mapping[str, str]
+    ) -> None:
         """Put events into the dead table, out of those that wait.
 
         Args:
@@ -175,7 +177,7 @@ class Spool:
                 )
             self._check_bound(database)
 
-    def bury_old(self) -> int:
+    def dead_letter_old(self) -> int:
         """Put events that waited too long into the dead table; tells how many."""
         now = self._clock()
         reason = f"waited longer than {self._max_age_s / DAY_S:g} days"
@@ -225,7 +227,7 @@ class Spool:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if os.getpid() != self._process:
             raise SpoolFailed("the spool was opened before a fork: open it in each process")
-        with self._lock, _told():
+        with self._lock, _notified():
             yield self._database
 
     @contextmanager
@@ -252,7 +254,7 @@ class Spool:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _notified() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

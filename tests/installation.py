@@ -34,7 +34,9 @@ TRANSPORT: Final = os.environ.get("E2E_TRANSPORT", "api-ssl")
 MENU: Final = {"lease": LEASES, "mac-server": MAC_ENTRIES}[os.environ.get("E2E_ENTRIES", "lease")]
 """Where the entries are kept where a test does not say it."""
 in_leases: Final = pytest.mark.skipif(MENU != LEASES, reason="about what only leases have")
-over_tls: Final = pytest.mark.skipif(TRANSPORT == "api", reason="plain: no certificate is shown")
+over_tls: Final = pytest.mark.skipif(
+    TRANSPORT == "api", reason="plain: no certificate is shown"
+)
 in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 6 has no REST")
 SERVER = "dhcp-vlan-32"
 PREFIX = "lw:"
@@ -131,7 +133,7 @@ class Installation:
         }
         if "LEASEWIRE_WATCH_EVERY_S" not in self.environ_more:
             # The first look would come at once.
-            self.store.telling.claim_watch(list(self.control), len(self.control), 3_600_000)
+            self.store.notifications.claim_watch(list(self.control), len(self.control), 3_600_000)
         self.write_inventory()
         self.publisher = stack.enter_context(
             open_publisher(self.valkey.url, clock=lambda: datetime.now(UTC), prefix=PREFIX)
@@ -258,7 +260,7 @@ class Installation:
             return False
         blocks = [self.store.keys.router(router) for router in routers or self.control]
         # one question for all: whoever waits takes no processor time from what is waited for
-        if self.client.exists(*(block.marks for block in blocks)):
+        if self.client.exists(*(block.work_items for block in blocks)):
             return False
         if not self.client.exists(*(block.inflight for block in blocks)):
             return True

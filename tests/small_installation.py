@@ -44,7 +44,7 @@ class SmallInstallation:
         defaults: more lines of the table `defaults`.
         settings: setting -> value, as `IDLE_SESSION_S`.
         installation: its id.
-        lease_ms: the timed lock on a router.
+        lock_ms: the timed lock on a router.
         tables: more tables of the inventory.
         brake: the lines of its table `brake`.
         prefix: of the keys.
@@ -81,7 +81,7 @@ class SmallInstallation:
         defaults: str = "",
         settings: Mapping[str, str] | None = None,
         installation: str = "acme",
-        lease_ms: int = 30_000,
+        lock_ms: int = 30_000,
         tables: str = "",
         brake: str = "enabled = false",
         prefix: str = "lw:",
@@ -100,7 +100,7 @@ class SmallInstallation:
         self.names = names
         self._routers = routers
         self._environ = dict(settings or {})
-        self._lease_ms = lease_ms
+        self._lock_ms = lock_ms
         self._simulator = dict(simulator or {})
 
     def __enter__(self) -> Self:
@@ -117,7 +117,7 @@ class SmallInstallation:
         stack.callback(shutil.rmtree, directory)
         self.server = stack.enter_context(EmbeddedServer(directory / "v"))
         self.client = stack.enter_context(self.server.client())
-        self.store = open_store(self.client, self.prefix, self._lease_ms)
+        self.store = open_store(self.client, self.prefix, self._lock_ms)
         started = running(self._routers, seed_guide=True, user="leasewire", **self._simulator)
         self.sim = stack.enter_context(started)
         self.r = {each.name: each for each in self.sim.routers}
@@ -193,11 +193,11 @@ class SmallInstallation:
     def due(self, router: str) -> list[str]:
         """The services of which marks are due at a router by now, the most urgent first."""
         now_ms = self.store.records.now_ms()
-        marks = cast(
+        work_items = cast(
             "list[tuple[str, float]]",
             self.client.zrange(self.block(router).due, 0, -1, withscores=True),
         )
-        return [service for service, score in marks if int(score) % _SPAN <= now_ms]
+        return [service for service, score in work_items if int(score) % _SPAN <= now_ms]
 
     def outcome(self, event: Mapping[str, Any]) -> str | None:
         """The latest word on an event as `state`, `state: reason` and `state: reason (detail)`."""

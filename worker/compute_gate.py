@@ -17,14 +17,14 @@ LITTLE_S: Final = 0.1
 over, and does not wait for each of those that have thousands."""
 
 
-class Turns:
+class ComputeGate:
     """One at a time; who has begun already comes before who has not, for a while.
 
     Args:
         idle_s: says after how long (s) without anybody computing another begins, unless none has
             begun.
         clock: monotonic seconds.
-        patience_s: who has been the next to begin for so long does, whoever waits to go on.
+        time_limit_s: who has been the next to begin for so long does, whoever waits to go on.
 
     Attributes:
         waiting: threads that wait to go on.
@@ -34,11 +34,11 @@ class Turns:
         self,
         idle_s: Callable[[], float] = lambda: 0,
         clock: Callable[[], float] = time.monotonic,
-        patience_s: float = math.inf,
+        time_limit_s: float = math.inf,
     ) -> None:
         self._idle_s = idle_s
         self._clock = clock
-        self._patience_s = patience_s
+        self._time_limit_s = time_limit_s
         self._door = threading.Lock()  # who stands here is the next to begin
         self._lock = threading.Lock()
         self._changed_for_next = threading.Condition(self._lock)
@@ -56,11 +56,11 @@ class Turns:
     def taken(self) -> Iterator[None]:
         """Wait for a turn, and give it back at the end."""
         self._begin()
-        _here.turns, _here.computed_s = self, 0
+        _here.gate, _here.computed_s = self, 0
         try:
             yield
         finally:
-            _here.turns = None
+            _here.gate = None
             with self._lock:
                 self._begun -= 1
                 self._give_back()
@@ -112,7 +112,7 @@ class Turns:
         now = self._clock()
         _here.computed_s += now - self._since
         self._free, self._since = True, now
-        self._is_for_next = now - self._next_since >= self._patience_s
+        self._is_for_next = now - self._next_since >= self._time_limit_s
         if self._is_for_next or not self.waiting:
             self._changed_for_next.notify()
         else:
@@ -120,14 +120,14 @@ class Turns:
 
 
 class _Here(threading.local):
-    turns: Turns | None = None
+    gate: ComputeGate | None = None
     computed_s: float = 0
 
 
 _here = _Here()
 
 
-def out_of_turn() -> AbstractContextManager[None]:
+def outside_gate() -> AbstractContextManager[None]:
     """While this thread waits for somebody else: its turn, if it has one, is another's."""
-    turns = _here.turns
-    return nullcontext() if turns is None else turns.out()
+    gate = _here.gate
+    return nullcontext() if gate is None else gate.out()

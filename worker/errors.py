@@ -16,11 +16,11 @@ class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by wha
         router: its name in the inventory.
         words: what went wrong, in the words of whoever said so.
         cause: `takes-no-writes`, or nothing; more hangs on it than when it is tried next.
-        given_up: a request over REST was left before its answer: let the router rest, as it may
+        failed: a request over REST was left before its answer: let the router rest, as it may
             give that answer, or its status, to the next request.
     """
 
-    given_up = False
+    failed = False
 
     def __init__(self, router: str, words: str, cause: str = "") -> None:
         super().__init__(f"router {router} is out of reach: {words}")
@@ -36,7 +36,7 @@ class ReadTooLong(RouterUnreachable):
         super().__init__(router, f"reading all leases: not over in {seconds:g} s")
 
 
-class PutOff(LeasewireError):  # noqa: N818
+class Postponed(LeasewireError):  # noqa: N818
     """What can wait did not go: give the router back, and let the next pass do the rest.
 
     The session is closed, and the router is well.
@@ -97,7 +97,7 @@ class StoreRefused(StoreUnavailable):
         self.words = words
 
 
-class LeaseLost(LeasewireError):  # noqa: N818
+class LockLost(LeasewireError):  # noqa: N818
     """The timed lock on the router went to another worker: stop at once, write nothing more."""
 
     def __init__(self, router: str) -> None:

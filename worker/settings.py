@@ -82,7 +82,7 @@ class Settings(BaseModel):
     """Name look-up, TCP and TLS together: a silent router must not hold a slot for long."""
     first_reply_timeout_s: Seconds = 5
     """Login and identity: more than slow boards need, little beside the time a slot is worth."""
-    router_lease_s: Seconds = 30
+    router_lock_s: Seconds = 30
     """The timed lock on a router: how long a router waits after its worker was killed."""
     command_timeout_s: Seconds = 10
     """Longest silence after a command: writes of 1.5 s were seen on slow boards. A router that
@@ -187,10 +187,10 @@ class Settings(BaseModel):
     @field_validator("command_timeout_s")
     @classmethod
     def _fits_the_lease(cls, value: float, info: ValidationInfo) -> float:
-        lease_s = info.data.get("router_lease_s")
+        lease_s = info.data.get("router_lock_s")
         if lease_s is not None and value * 2 > lease_s:
             raise ValueError(
-                f"must be at most half of {PREFIX}ROUTER_LEASE_S ({lease_s:g}): a write must end "
+                f"must be at most half of {PREFIX}ROUTER_LOCK_S ({lease_s:g}): a write must end "
                 "while the router is still ours"
             )
         return value

@@ -170,7 +170,7 @@ SCHEMAS: Final[Json] = {
         owner=_says("The source whose service it is"),
         registers={"type": "object", "additionalProperties": ref("Register")},
         routers=_list(ref("AtRouter")),
-        outstanding=_says("Ids of its events that are not final yet", _list(_TEXT)),
+        pending=_says("Ids of its events that are not final yet", _list(_TEXT)),
         scheduled=_list(ref("ScheduledEvent")),
         events=_says("Its last events", _list(ref("Event"))),
         history=_list(ref("HistoryLine")),
@@ -302,7 +302,7 @@ _SERVICE: Final[Json] = {
             "written": {"mac-address": _MAC, "address": _ADDRESS},
         }
     ],
-    "outstanding": [],
+    "pending": [],
     "scheduled": [],
     "events": [_EVENT],
     "history": [_HISTORY],

@@ -33,7 +33,7 @@ from gateway.api.page_routes import PageRoutes
 from gateway.api.ports import ReadFailed, Records
 from gateway.api.problems import MEDIA_TYPE, Kind, Refused, overloaded
 from gateway.api.read_routes import ReadRoutes
-from gateway.api.redis_failure import told
+from gateway.api.redis_failure import notified
 from gateway.api.service_routes import ServiceRoutes
 from gateway.hooks.config import Hook
 from gateway.hooks.inbox import Inbox
@@ -191,7 +191,7 @@ async def _unreadable(request: Request, error: Exception) -> ShownJson:
 
 
 async def _redis_failed(request: Request, error: Exception) -> ShownJson:
-    return _answer(request, overloaded(told(error)))
+    return _answer(request, overloaded(notified(error)))
 
 
 async def _bug(request: Request, _error: Exception) -> ShownJson:

@@ -40,8 +40,10 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("get", "/v1/services/{service_id}/events"): _Operation("getServiceHistory", "HistoryPage"),
     ("get", "/v1/outcomes"): _Operation("followOutcomes", "OutcomePage"),
     ("get", "/v1/dead-letters"): _Operation("listDeadLetters", "DeadLetters"),
-    ("post", "/v1/dead-letters/{letter_id}/replay"): _Operation("replayDeadLetter", "Done", "202"),
-    ("post", "/v1/dead-letters/{letter_id}/discard"): _Operation("discardDeadLetter", "Done"),
+    ("post", "/v1/dead-letters/{dead_letter_id}/replay"): _Operation(
+        "replayDeadLetter", "Done", "202"
+    ),
+    ("post", "/v1/dead-letters/{dead_letter_id}/discard"): _Operation("discardDeadLetter", "Done"),
     ("get", "/v1/holds"): _Operation("listHolds", "Holds"),
     ("post", "/v1/holds/{hold_id}/approve"): _Operation("approveHold", "Done", "202"),
     ("post", "/v1/holds/{hold_id}/reject"): _Operation("rejectHold", "Done", "202"),

@@ -69,7 +69,7 @@ class Gate:
         try:
             await self._app(scope, _counted(receive, most), send)
         except ClientDisconnect:
-            log.debug("request.given_up", advice="the caller went away while it sent its body")
+            log.debug("request.failed", advice="the caller went away while it sent its body")
 
 
 async def read_body(request: Request, most: int) -> bytes:

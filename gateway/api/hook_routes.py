@@ -31,7 +31,7 @@ Adapter = Annotated[str, Path(description="uisp, splynx or generic")]
 Endpoint = Annotated[str, Path(description="The hook's name, or the secret that stands for it")]
 
 
-class _Stranger:
+class _Unknown:
     """Who posts to a hook what is not rightly signed; each has a rate of its own."""
 
     rate = 5.0
@@ -60,7 +60,7 @@ class HookRoutes:
         self._hooks = hooks
         self._inbox = inbox
         self._rates = rates
-        self._strangers = Rates()
+        self._unknown_sources = Rates()
         self._clock = clock
 
     def router(self) -> APIRouter:
@@ -92,7 +92,7 @@ class HookRoutes:
         try:
             check_signature(hook, request.headers, body, self._clock().timestamp())
         except SignatureRefused as error:
-            self._strangers.spend(_Stranger(hook.name, request.client))
+            self._unknown_sources.spend(_Unknown(hook.name, request.client))
             raise Refused(error.code, error.words) from None
         # Not before: else whoever knows the path could use the rate of its sender up.
         self._rates.spend(hook)

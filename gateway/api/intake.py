@@ -17,7 +17,7 @@ from contracts.names import MAX_EVENTS_PER_MESSAGE, QUEUE_EVENTS, Lane
 from gateway.api.limits import Depth
 from gateway.api.ports import ReadFailed
 from gateway.api.problems import overloaded
-from gateway.api.redis_failure import told
+from gateway.api.redis_failure import notified
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
 from producers.stamp import Stamped
@@ -26,7 +26,7 @@ GATHER_S: Final = 0.005
 """As long an event waits for company: nothing beside the time until a router has it."""
 MOST_WAITING: Final = 5_000
 """Events that wait for the writing thread: about what it writes in a second."""
-PATIENCE_S: Final = 15.0
+TIME_LIMIT_S: Final = 15.0
 """As long a caller waits. What is written later was not promised, and may be sent again."""
 
 
@@ -102,7 +102,7 @@ class Intake:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all())
         try:
-            written = await asyncio.wait_for(asyncio.shield(future), PATIENCE_S)
+            written = await asyncio.wait_for(asyncio.shield(future), TIME_LIMIT_S)
         except TimeoutError:
             raise overloaded("Redis takes too long") from None
         receipts = [written.receipts.get(each.key) for each in events]
@@ -170,13 +170,13 @@ class Intake:
         except KeyRefused as error:
             cause = error.__cause__ if isinstance(error.__cause__, RedisError) else error
             done = {receipt.event_key: receipt for receipt in error.receipts}
-            return _Written(done, failure=told(cause))
+            return _Written(done, failure=notified(cause))
         except PublishFailed as error:
             # What was written before it failed is safe, and is said to be.
             done = {receipt.event_key: receipt for receipt in error.receipts}
             return _Written(done, failure=_words(error))
         except (RedisError, ReadFailed) as error:
-            return _Written({}, failure=told(error))
+            return _Written({}, failure=notified(error))
         done = {receipt.event_key: receipt for receipt in receipts}
         return _Written(done, known, self._depth.words_for_sources)
 

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from contracts.intake import REOPENS, is_closed
 from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, Lane, journal_body
 from gateway.api.problems import Refused
-from gateway.api.redis_failure import told
+from gateway.api.redis_failure import notified
 from gateway.api.redis_keys import probe
 from producers.redis_failure import refuses_us
 
@@ -153,7 +153,7 @@ class Depth:
         try:
             return "" if self.look() else self.words
         except RedisError as error:
-            words = told(error)
+            words = notified(error)
             return words if refuses_us(error) else f"{words}: {type(error).__name__}"
 
     @property

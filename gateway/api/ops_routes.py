@@ -12,7 +12,7 @@ from gateway.api.api_keys import Scope
 from gateway.api.ports import Document, Records
 from gateway.api.problems import Refused
 
-LetterId = Annotated[str, Path(description="As the list names it")]
+DeadLetterId = Annotated[str, Path(description="As the list names it")]
 
 
 class OpsRoutes:
@@ -35,9 +35,9 @@ class OpsRoutes:
         )
         router.get("/v1/dead-letters", summary="What could go no further")(self.dead_letters)
         router.post(
-            "/v1/dead-letters/{letter_id}/replay", status_code=202, summary="Try one again"
+            "/v1/dead-letters/{dead_letter_id}/replay", status_code=202, summary="Try one again"
         )(self.replay)
-        router.post("/v1/dead-letters/{letter_id}/discard", summary="Take one away for good")(
+        router.post("/v1/dead-letters/{dead_letter_id}/discard", summary="Take one away for good")(
             self.discard
         )
         return router
@@ -53,25 +53,25 @@ class OpsRoutes:
         found = await asyncio.to_thread(self._records.dead_letters, reason, most)
         return {"dead_letters": found}
 
-    async def replay(self, request: Request, letter_id: LetterId) -> Document:
+    async def replay(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
         """An event goes into the journal as it came; a service is looked at again."""
-        return await self._settle(request, self._records.replay, letter_id, "replayed")
+        return await self._settle(request, self._records.replay, dead_letter_id, "replayed")
 
-    async def discard(self, request: Request, letter_id: LetterId) -> Document:
+    async def discard(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
         """The event or failure is given up; the service's history says by whom."""
-        return await self._settle(request, self._records.discard, letter_id, "discarded")
+        return await self._settle(request, self._records.discard, dead_letter_id, "discarded")
 
     async def _settle(
         self,
         request: Request,
         action: Callable[[str, str], str | None],
-        letter_id: str,
+        dead_letter_id: str,
         done: str,
     ) -> Document:
         key = await self._access.reader(request, Scope.OPS)
-        why_not = await asyncio.to_thread(action, letter_id, key.actor)
+        why_not = await asyncio.to_thread(action, dead_letter_id, key.actor)
         if why_not is None:
             raise Refused("not-found", "there is no such dead letter")
         if why_not:
             raise Refused("conflict", why_not)
-        return {"id": letter_id, "status": done}
+        return {"id": dead_letter_id, "status": done}

@@ -97,14 +97,14 @@ class Records(Protocol):
     def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
         """Dead letters, the newest first."""
 
-    def replay(self, letter_id: str, actor: str) -> str | None:
+    def replay(self, dead_letter_id: str, actor: str) -> str | None:
         """Try a dead letter again.
 
         Returns:
             Why it cannot be, in words; empty when it was done; None when there is none.
         """
 
-    def discard(self, letter_id: str, actor: str) -> str | None:
+    def discard(self, dead_letter_id: str, actor: str) -> str | None:
         """Take a dead letter away for good; answers as `replay` does."""
 
     def holds(self) -> Sequence[Document]:

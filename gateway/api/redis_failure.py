@@ -8,7 +8,7 @@ from producers.redis_failure import refuses_us, what_to_do
 log = structlog.get_logger("gateway")
 
 
-def told(error: Exception) -> str:
+def notified(error: Exception) -> str:
     """Log it, and give the words for a caller, without the address of our Redis."""
     if isinstance(error, RedisError) and refuses_us(error):
         log.error("store.refused", reason=str(error), advice=what_to_do(error))

@@ -15,7 +15,9 @@ MOST: Final = 500
 _LARGEST_CURSOR: Final = 2**64 - 1
 
 Status = Literal["incomplete", "active", "suspended", "cancelled"]
-Sync = Literal["in_sync", "observed", "observed: differs", "pending", "waiting", "parked", "failed"]
+Sync = Literal[
+    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit-open", "failed"
+]
 
 
 class ServiceRoutes:

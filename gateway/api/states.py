@@ -57,7 +57,7 @@ SYNCS: Final[Mapping[str, str]] = {
     "observed: differs": "nothing is written to the router, and it was not as it is to be",
     "pending": "a worker will look at it",
     "waiting": "cannot go on, `reason` says why; it is looked at again by itself",
-    "parked": "the router is out of reach or refuses us",
+    "circuit-open": "the router is out of reach or refuses us",
     "failed": "given up until its next event or until a person acts",
 }
 

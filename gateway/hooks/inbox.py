@@ -218,13 +218,13 @@ def _reading(name: str, text: str, ticket: str, *, token: str) -> Reading:
     )
 
 
-def take_again(inbox: Inbox, letter: str) -> str:
-    """Take a webhook or a re-read up again that was dead-lettered; `letter` is its body.
+def take_again(inbox: Inbox, dead_letter: str) -> str:
+    """Take a webhook or a re-read up again that was dead-lettered; `dead_letter` is its body.
 
     Returns:
         Why it cannot be, in words; else nothing.
     """
-    found = json.loads(letter)
+    found = json.loads(dead_letter)
     if "reread" not in found:
         return inbox.put(Posted(**found))
     again = f"replay-{secrets.token_hex(8)}"

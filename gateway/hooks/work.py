@@ -50,10 +50,12 @@ _FORM: Final = "application/x-www-form-urlencoded"
 class Letters(Protocol):
     """Keeps what could not become an event; `leasewire/host/serve.py` has the store."""
 
-    def bury(self, letter_id: str, reason: str, detail: str, service_id: str, body: str) -> None:
+    def add_dead_letter(
+        self, dead_letter_id: str, reason: str, detail: str, service_id: str, body: str
+    ) -> None:
         """Keep a dead letter; one of the same id is replaced."""
 
-    def mended(self, letter_id: str) -> None:
+    def mended(self, dead_letter_id: str) -> None:
         """What a dead letter was about went well meanwhile; it goes, if there is one."""
 
 
@@ -65,7 +67,7 @@ class Work:
         inbox: where they are kept.
         apis: of the hooks that read.
         publisher: of events; of this work alone.
-        letters: for what cannot become an event.
+        dead_letters: for what cannot become an event.
         clock: gives the time, aware.
     """
 
@@ -76,32 +78,34 @@ class Work:
         inbox: Inbox,
         apis: Mapping[str, VendorApi],
         publisher: Publisher,
-        letters: Letters,
+        dead_letters: Letters,
         clock: Callable[[], datetime],
     ) -> None:
         self._hooks = hooks
         self._inbox = inbox
         self._apis = apis
         self._publisher = publisher
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._clock = clock
 
     def webhook(self, posted: Posted) -> None:
         """Deal with one webhook."""
         hook = self._hooks.get(posted.hook)
         if hook is None:
-            self._bury(posted, INCOMPLETE, f"hooks.{posted.hook}: is not in hooks.toml any more")
+            self._add_dead_letter(
+                posted, INCOMPLETE, f"hooks.{posted.hook}: is not in hooks.toml any more"
+            )
             return
         try:
             self._follow(hook, posted, self._verdict(hook, posted))
         except Incomplete as error:
-            self._bury(posted, INCOMPLETE, error.missing, error.service_id)
+            self._add_dead_letter(posted, INCOMPLETE, error.missing, error.service_id)
         except NotThere:
             if posted.attempts < MOST_LOOKS:
                 self._inbox.later(posted, _wait_ms(posted.attempts))
             else:
                 words = "the vendor has no webhook event of this uuid: somebody else sent it?"
-                self._bury(posted, "not-confirmed", words)
+                self._add_dead_letter(posted, "not-confirmed", words)
         except (VendorFailed, PublishFailed) as error:
             log.warning("hook.delayed", hook=posted.hook, reason=str(error))
             self._inbox.later(posted, _wait_of(error, posted.attempts))
@@ -112,7 +116,9 @@ class Work:
             if posted.attempts < MOST_BUGS:
                 self._inbox.later(posted, _wait_ms(posted.attempts))
             else:
-                self._bury(posted, "poison", f"cannot be worked on: {type(error).__name__}")
+                self._add_dead_letter(
+                    posted, "poison", f"cannot be worked on: {type(error).__name__}"
+                )
 
     def reread(self, reading: Reading) -> None:
         """Read one service at the vendor, and say what it is now."""
@@ -148,7 +154,7 @@ class Work:
         if isinstance(state, Say):
             self._say(hook, reading, state)
         if self._inbox.finish(reading):
-            self._letters.mended(_letter_of(reading))
+            self._dead_letters.mended(_dead_letter_of(reading))
         log.info("hook.read", hook=hook.name, service=reading.ref, ticket=reading.ticket)
 
     def _verdict(self, hook: Hook, posted: Posted) -> Verdict:
@@ -228,15 +234,19 @@ class Work:
             words = "; ".join(_words(problem) for _, problem in violation.problems)
             raise Incomplete(words, service_id) from None
 
-    def _bury(self, posted: Posted, reason: str, detail: str, service_id: str = "") -> None:
+    def _add_dead_letter(
+        self, posted: Posted, reason: str, detail: str, service_id: str = ""
+    ) -> None:
         body = json.dumps(posted._replace(attempts=0)._asdict())
-        self._letters.bury(f"hook-{posted.id}", reason, detail, service_id, body)
+        self._dead_letters.add_dead_letter(f"hook-{posted.id}", reason, detail, service_id, body)
         log.warning("hook.dead_lettered", hook=posted.hook, reason=reason, detail=detail)
         self._inbox.done(posted)
 
     def _give_up(self, reading: Reading, reason: str, detail: str, service_id: str = "") -> None:
         body = json.dumps({"hook": reading.hook, "reread": reading.ref})
-        self._letters.bury(_letter_of(reading), reason, detail, service_id, body)
+        self._dead_letters.add_dead_letter(
+            _dead_letter_of(reading), reason, detail, service_id, body
+        )
         log.warning("hook.dead_lettered", hook=reading.hook, reason=reason, detail=detail)
         self._inbox.finish(reading)
 
@@ -252,7 +262,7 @@ class Work:
         self._inbox.finish(reading, retry_ms=wait_ms, why=why)
 
 
-def _letter_of(reading: Reading) -> str:
+def _dead_letter_of(reading: Reading) -> str:
     return f"hook-{reading.hook}-{reading.ref.replace('/', '-')}"
 
 

@@ -72,16 +72,16 @@ class Courier:
     async def run(self) -> None:
         """Deliver until it is to end."""
         poster = Poster(self._target)
-        told = False
+        notified = False
         try:
             while not self._stopping.is_set():
                 try:
                     rest_s = await self._round(poster)
-                    told = False
+                    notified = False
                 except self._feed.passing as error:
-                    if not told:
+                    if not notified:
                         log.warning("store.unavailable", task="outcomes", reason=str(error))
-                    told, rest_s = True, REST_FIRST_S
+                    notified, rest_s = True, REST_FIRST_S
                 await self._rest(rest_s)
             with suppress(*self._feed.passing):  # it ends by itself in half a minute
                 await asyncio.to_thread(self._deliveries.let_go, self._token)

@@ -130,7 +130,7 @@ class Story:
         self._wait(
             f"{ROUTER} is unreachable, two services are parked with their three events",
             lambda: self._stage.store.views.router(ROUTER),
-            lambda seen: seen.state.state == "unreachable" and seen.marked == 2,  # noqa: PLR2004
+            lambda seen: seen.state.state == "unreachable" and seen.queued == 2,  # noqa: PLR2004
         )
         self._say("The router is back")
         self._router.reset_counters()
@@ -157,8 +157,8 @@ class Story:
             self._stage.store.views.counters,
             lambda seen: seen.get("duplicate", 0) > known,
         )
-        marked = self._stage.store.views.router(ROUTER).marked
-        self._check("nothing is left to do for it", marked, 0)
+        queued = self._stage.store.views.router(ROUTER).queued
+        self._check("nothing is left to do for it", queued, 0)
         self._check("nothing was written for it", len(self._router.journal()), writes)
 
     def _suspension(self) -> None:

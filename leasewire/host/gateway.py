@@ -44,7 +44,7 @@ def gateway_command(
     """
     context = Context(inventory)
     configure_logging(context.settings)
-    context.tell_doubts()
+    context.report_failed_checks()
     with asked_to_stop() as stopping, gateway(context, listen, port, depth, bulk_depth) as server:
         typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
         run_until_stopped(server, stopping)

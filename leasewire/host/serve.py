@@ -13,8 +13,8 @@ from gateway.api.ports import CursorTooOld, Document, OutcomePage, ReadFailed, S
 from gateway.api.server import GatewayServer
 from leasewire.context import Context
 from leasewire.services import brake
-from leasewire.services.dead_letter_actions import replay_letter
-from leasewire.services.dead_letters import document_of as letter_document
+from leasewire.services.dead_letter_actions import retry_dead_letter
+from leasewire.services.dead_letters import document_of as dead_letter_document
 from leasewire.services.events import document_of as event_document
 from leasewire.services.events import find
 from leasewire.services.follow import lines_of
@@ -32,7 +32,7 @@ from worker.errors import ConfigurationError, StoreUnavailable
 from worker.store.connection import connect
 from worker.store.feed import CursorTooOldError
 
-_PATIENCE_S: Final = 5.0
+_TIME_LIMIT_S: Final = 5.0
 """As long Redis may take to answer a look: callers wait, and are told to come again."""
 _STEPS_A_PAGE: Final = 20
 """What a page may cost Redis: with 500 keys each some 10 ms."""
@@ -54,7 +54,7 @@ def serving(
     with ExitStack() as stack:
         publisher = stack.enter_context(context.publisher())
         client = stack.enter_context(
-            connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_PATIENCE_S)
+            connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_TIME_LIMIT_S)
         )
         Depth(client, settings.key_prefix).look()
         redis = client.plain
@@ -165,8 +165,8 @@ class StoreRecords:
             if latest:
                 return OutcomePage([], feed.last(), more=False)
             try:
-                strangers = not known >= set(sources)
-                page = feed.read(sources, cursor, most, strangers=strangers)
+                unknown_sources = not known >= set(sources)
+                page = feed.read(sources, cursor, most, unknown_sources=unknown_sources)
             except CursorTooOldError:
                 raise CursorTooOld from None
         installation = self._context.inventory.installation
@@ -179,26 +179,26 @@ class StoreRecords:
             if reason is None:
                 found = self._store.views.dead_letters(most)
             else:
-                those = [each for each in self._store.letters.all() if each.reason == reason]
+                those = [each for each in self._store.dead_letters.all() if each.reason == reason]
                 found = list(islice(reversed(those), most))
-        return [letter_document(each) for each in found]
+        return [dead_letter_document(each) for each in found]
 
-    def replay(self, letter_id: str, actor: str) -> str | None:
+    def replay(self, dead_letter_id: str, actor: str) -> str | None:
         """See `Records`."""
         with _read_errors():
-            letter = self._store.views.dead_letter(letter_id)
-            if letter is None:
+            dead_letter = self._store.views.dead_letter(dead_letter_id)
+            if dead_letter is None:
                 return None
-            return replay_letter(self._context, self._publisher, letter, actor)
+            return retry_dead_letter(self._context, self._publisher, dead_letter, actor)
 
-    def discard(self, letter_id: str, actor: str) -> str | None:
+    def discard(self, dead_letter_id: str, actor: str) -> str | None:
         """See `Records`."""
         with _read_errors():
-            letter = self._store.views.dead_letter(letter_id)
-            if letter is None:
+            dead_letter = self._store.views.dead_letter(dead_letter_id)
+            if dead_letter is None:
                 return None
             now_ms = self._store.records.now_ms()
-            done = self._store.letters.settle(letter, "discarded", actor, now_ms)
+            done = self._store.dead_letters.settle(dead_letter, "discarded", actor, now_ms)
         return "" if done else "it failed anew, or was dealt with, meanwhile: look at it again"
 
     def holds(self) -> Sequence[Document]:

@@ -20,11 +20,11 @@ from leasewire.printing import (
     without_nothing,
 )
 from worker.core.alerting.alerts import KINDS, Alert, with_roots
-from worker.core.alerting.notifications import ANY, Mute, was_told
+from worker.core.alerting.notifications import ANY, Mute, was_notified
 from worker.errors import ConfigurationError
 from worker.inventory import Inventory
 from worker.log_setup import configure_logging
-from worker.watching.alert_notifier import Tell
+from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import check_installed, send
 from worker.watching.periodic_thread import Rounds
 
@@ -37,7 +37,7 @@ _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 90 * 86_400_000
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(KINDS)}; or {ANY}.")]
-SubjectArgument = Annotated[
+SubjectText = Annotated[
     str, typer.Argument(metavar="SUBJECT", help="As `alerts list` shows it; else every one.")
 ]
 
@@ -65,7 +65,7 @@ def list_command(
         _print_past(context, as_json=as_json)
         return
     now_ms = context.store.records.now_ms()
-    mutes = context.store.telling.mutes(now_ms)
+    mutes = context.store.notifications.mutes(now_ms)
     alerts = with_roots(context.store.alerts.open(), _behind(context))
     notified = _notified(context, alerts)
     found = [_document(each, mutes, now_ms) | {"notified": notified[each.name]} for each in alerts]
@@ -140,7 +140,7 @@ def try_command(
 @app.command()
 def mute(  # noqa: PLR0913 - as many options
     kind: KindArgument,
-    subject: SubjectArgument = "",
+    subject: SubjectText = "",
     *,
     duration: Annotated[
         str, typer.Option("--for", metavar="TIME", help="Such as 30m, 2h or 3d; 90d at the most.")
@@ -161,7 +161,7 @@ def mute(  # noqa: PLR0913 - as many options
     context = Context(inventory)
     now_ms = context.store.records.now_ms()
     made = Mute(kind, subject, now_ms + lasts_ms, actor_of(actor), reason)
-    context.store.telling.mute(made, now_ms)
+    context.store.notifications.mute(made, now_ms)
     if as_json:
         print_json(made._asdict() | {"until_ms": made.until_ms})
     else:
@@ -171,7 +171,7 @@ def mute(  # noqa: PLR0913 - as many options
 @app.command()
 def unmute(
     kind: KindArgument,
-    subject: SubjectArgument = "",
+    subject: SubjectText = "",
     *,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
@@ -182,7 +182,7 @@ def unmute(
     """
     _known_kind(kind)
     store = Context(inventory).store
-    if not store.telling.unmute(kind, subject, actor_of(actor), store.records.now_ms()):
+    if not store.notifications.unmute(kind, subject, actor_of(actor), store.records.now_ms()):
         typer.echo(f"There is no such mute: {clean(f'{kind} {subject}'.strip())}", err=True)
         raise typer.Exit(1)
     typer.echo(clean(f"Unmuted: {f'{kind} {subject}'.strip()}."))
@@ -210,7 +210,7 @@ def dismiss(
     if not store.alerts.end(_DISMISSED, subject, f"dismissed by {who}") and not known:
         typer.echo(f"There is no such alert: {clean(f'{kind} {subject}')}", err=True)
         raise typer.Exit(1)
-    store.telling.note_dismissed(_DISMISSED, subject, who, store.records.now_ms())
+    store.notifications.note_dismissed(_DISMISSED, subject, who, store.records.now_ms())
     typer.echo("It is over. The next conflict of this source begins it anew.")
 
 
@@ -229,8 +229,8 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     targets = list(context.inventory.alerts.values())
     token = f"deliver:{secrets.token_hex(4)}"
     known = context.inventory
-    tell = Tell(context.store, targets, known.installation, send, token, known.behind)
-    thread = Rounds("telling", tell.once, context.settings.alerts_every_s)
+    tell = AlertNotifier(context.store, targets, known.installation, send, token, known.behind)
+    thread = Rounds("notifications", tell.once, context.settings.alerts_every_s)
     with asked_to_stop() as stopping:
         thread.start()
         typer.echo(f"Alerts are told to {', '.join(context.inventory.alerts)}.")
@@ -267,9 +267,11 @@ def _targets(context: Context) -> Sequence[str]:
 
 def _notified(context: Context, alerts: Sequence[Alert]) -> dict[str, list[str]]:
     """Name of an alert -> the targets that have had a message of it."""
-    told = {target: context.store.telling.told(target) for target in _targets(context)}
+    notified = {
+        target: context.store.notifications.notified(target) for target in _targets(context)
+    }
     return {
-        each.name: [target for target, names in told.items() if was_told(each, names)]
+        each.name: [target for target, names in notified.items() if was_notified(each, names)]
         for each in alerts
     }
 

@@ -13,10 +13,10 @@ from gateway.outcomes.targets import Target
 from leasewire.context import Context
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health import Finding, assess
-from worker.core.alerting.health_figures import Vitals
+from worker.core.alerting.health_figures import HealthFigures
 from worker.store.connection import connect
 from worker.store.feed import CursorTooOldError, position
-from worker.store.health_figures import VitalsReader
+from worker.store.health_figures import HealthReader
 from worker.store.router_figures import RouterFigures
 from worker.store.sources import SourceView
 from worker.store.store import Store, open_store
@@ -52,7 +52,7 @@ class Figures:
     """All of it.
 
     Attributes:
-        vitals: what `leasewire status` shows.
+        health_figures: what `leasewire status` shows.
         findings: what it says of that.
         routers: one each.
         observed: names of the routers to which nothing is written.
@@ -64,7 +64,7 @@ class Figures:
         read_s: seconds that it took to read.
     """
 
-    vitals: Vitals
+    health_figures: HealthFigures
     findings: Sequence[Finding]
     routers: Sequence[RouterFigures]
     observed: frozenset[str]
@@ -93,7 +93,7 @@ class FiguresReader:
             **settings.redis_login,
         )
         self._store: Final[Store] = open_store(client, settings.key_prefix)
-        self._vitals = VitalsReader(self._store)
+        self._health_figures = HealthReader(self._store)
         self._targets = [
             (target, Deliveries(client, settings.key_prefix, target.name)) for target in targets
         ]
@@ -109,11 +109,11 @@ class FiguresReader:
         began = time.perf_counter()
         store, inventory = self._store, self._inventory
         now_ms = store.records.now_ms()
-        routers = self._vitals.routers(inventory.routers, now_ms)
-        vitals = self._vitals.read_with(routers, now_ms)
+        routers = self._health_figures.routers(inventory.routers, now_ms)
+        health_figures = self._health_figures.read_with(routers, now_ms)
         return Figures(
-            vitals=vitals,
-            findings=assess(vitals, self._waiting_s),
+            health_figures=health_figures,
+            findings=assess(health_figures, self._waiting_s),
             routers=routers,
             observed=frozenset(
                 name for name, each in inventory.routers.items() if each.policy.mode == "observe"

@@ -29,7 +29,7 @@ ROUTER_STATES: Final = (
 )
 _WORKERS: Final = ("events", "routers")
 _WHATS: Final = (
-    *("redis", "memory", "workers", "journal", "marks"),
+    *("redis", "memory", "workers", "journal", "work_items"),
     *("routers", "brake", "dead", "waiting"),
 )
 """What `leasewire status` may find something wrong with, `worker/core/alerting/health.py`."""
@@ -65,7 +65,7 @@ def families(figures: Figures | None) -> Iterator[Metric]:
 
 
 def _redis(figures: Figures) -> Iterator[Metric]:
-    redis = figures.vitals.redis
+    redis = figures.health_figures.redis
     yield _gauge(
         "leasewire_redis_memory_used_bytes",
         "Memory that Redis uses. From 80 % of the limit on no events are taken in.",
@@ -97,34 +97,34 @@ def _redis(figures: Figures) -> Iterator[Metric]:
 
 
 def _intake(figures: Figures) -> Iterator[Metric]:
-    vitals, ages = figures.vitals, _Ages(figures)
+    health_figures, ages = figures.health_figures, _Ages(figures)
     yield _gauges(
         "leasewire_journal_events",
         "Events in the journal: published, and not yet part of the record. lane=bulk are imports "
         "and resyncs, served while `events` is empty. The gateway refuses from 50,000 of `events`.",
         ("lane",),
-        {(lane,): each.depth for lane, each in vitals.journal.items()},
+        {(lane,): each.depth for lane, each in health_figures.journal.items()},
     )
     yield _gauges(
         "leasewire_journal_oldest_seconds",
         "For how long the oldest event of a lane has waited to be worked on; 0: none waits. "
         "`leasewire status` warns from 60 s on, and is critical from 600 s on.",
         ("lane",),
-        {(lane,): ages.of(each.oldest_ms) for lane, each in vitals.journal.items()},
+        {(lane,): ages.of(each.oldest_ms) for lane, each in health_figures.journal.items()},
     )
     yield _gauges(
         "leasewire_queue_messages",
         "Celery's messages that no worker has taken. They only ring: the work is in the journal "
         "and in the marks. unacked: taken, and not ended.",
         ("queue",),
-        {(queue,): length for queue, length in vitals.queues.items()},
+        {(queue,): length for queue, length in health_figures.queues.items()},
     )
     yield _gauges(
         "leasewire_queue_silent_seconds",
         "For how long nobody took the test message in a queue; one is put into each every 10 s. "
         "Over 60: workers are missing, or hang.",
         ("queue",),
-        {(queue,): vitals.canaries.get(queue, 0) / 1000 for queue in QUEUES},
+        {(queue,): health_figures.canaries.get(queue, 0) / 1000 for queue in QUEUES},
     )
     yield _counters(
         "leasewire_outcomes",
@@ -132,7 +132,7 @@ def _intake(figures: Figures) -> Iterator[Metric]:
         "later how it ended, such as `applied` (written to the router and read back). Counted in "
         "Redis: goes on over restarts, and falls only with a Redis that lost its data.",
         ("outcome",),
-        _few({"accepted": 0, **dict.fromkeys(sorted(FINAL), 0), **vitals.counters}),
+        _few({"accepted": 0, **dict.fromkeys(sorted(FINAL), 0), **health_figures.counters}),
     )
     yield _counters(
         "leasewire_source_events",
@@ -157,7 +157,7 @@ def _intake(figures: Figures) -> Iterator[Metric]:
 
 
 def _workers(figures: Figures) -> Iterator[Metric]:
-    alive = Counter(name.partition("@")[0] for name in figures.vitals.workers)
+    alive = Counter(name.partition("@")[0] for name in figures.health_figures.workers)
     yield _gauges(
         "leasewire_workers",
         "Worker processes that gave a sign of life in the last 15 s. kind=events folds events into "
@@ -281,7 +281,7 @@ def _each_router(figures: Figures) -> Iterator[Metric]:
 
 
 def _stuck(figures: Figures) -> Iterator[Metric]:
-    vitals, ages = figures.vitals, _Ages(figures)
+    health_figures, ages = figures.health_figures, _Ages(figures)
     found = Counter[tuple[str, str]]((each.level, each.what) for each in figures.findings)
     yield _gauges(
         "leasewire_findings",
@@ -294,20 +294,22 @@ def _stuck(figures: Figures) -> Iterator[Metric]:
         "leasewire_waiting_oldest_seconds",
         "For how long the first of the services has waited that wait for this reason.",
         ("reason",),
-        _few({why: ages.of(each.oldest_ms) for why, each in vitals.waiting.items()}, max),
+        _few({why: ages.of(each.oldest_ms) for why, each in health_figures.waiting.items()}, max),
     )
     yield _gauges(
         "leasewire_dead_letters",
         "Events, webhooks and services that cannot go on until a person deals with them, by cause: "
         "`leasewire dead-letters list`. Of more than 10,000 the newest are counted.",
         ("reason",),
-        _few({why: each.number for why, each in vitals.dead_letters.items()}),
+        _few({why: each.number for why, each in health_figures.dead_letters.items()}),
     )
     yield _gauges(
         "leasewire_dead_letters_oldest_seconds",
         "How old the oldest of them is.",
         ("reason",),
-        _few({why: ages.of(each.oldest_ms) for why, each in vitals.dead_letters.items()}, max),
+        _few(
+            {why: ages.of(each.oldest_ms) for why, each in health_figures.dead_letters.items()}, max
+        ),
     )
     yield _gauge(
         "leasewire_brake_holds",
@@ -321,16 +323,16 @@ def _stuck(figures: Figures) -> Iterator[Metric]:
         ("hold",),
         {(hold,): number for hold, number in figures.holds.items()},
     )
-    counted = Counter((each.kind, _yes(each.told)) for each in figures.alerts)
+    counted = Counter((each.kind, _yes(each.notified)) for each in figures.alerts)
     yield _gauges(
         "leasewire_alerts",
         "Open alerts by kind; `leasewire runbook` has a page for each, `leasewire alerts list` the "
         "words. told=no: it has not lasted long enough to be told to anybody, and may end so. "
         "pool-nearly-full is of DHCP pools, certificate-expiring of routers' certificates.",
-        ("kind", "severity", "told"),
+        ("kind", "severity", "notified"),
         {
-            (kind, KINDS[kind].severity, told): counted[kind, told]
-            for kind, told in product(KINDS, ("yes", "no"))
+            (kind, KINDS[kind].severity, notified): counted[kind, notified]
+            for kind, notified in product(KINDS, ("yes", "no"))
         },
     )
 
@@ -374,7 +376,7 @@ class _Ages:
     """How long ago moments were, in seconds by Redis's clock."""
 
     def __init__(self, figures: Figures) -> None:
-        self._now_ms = figures.vitals.now_ms
+        self._now_ms = figures.health_figures.now_ms
 
     def of(self, at_ms: int) -> float:
         """0: it was never, or is to come."""
@@ -388,13 +390,13 @@ def _state_of(router: RouterFigures) -> str:
 
 def _standing(router: RouterFigures, observed: frozenset[str]) -> dict[str, int]:
     held = sum(each.reason == HELD for each in router.waiting)
-    well = router.services - router.marked - router.given_up
+    well = router.services - router.queued - router.failed
     return {
         "observed" if router.name in observed else "applied": max(0, well),
-        "pending": max(0, router.marked - len(router.waiting)),
+        "pending": max(0, router.queued - len(router.waiting)),
         "waiting": len(router.waiting) - held,
         "held": held,
-        "dead": router.given_up,
+        "dead": router.failed,
     }
 
 

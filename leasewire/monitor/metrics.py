@@ -51,7 +51,7 @@ def metrics_command(
     address = address_of(bind)
     context = Context(inventory)
     configure_logging(context.settings)
-    context.tell_doubts()
+    context.report_failed_checks()
     context.check_login()
     with asked_to_stop() as stopping, exporting(context, address) as server:
         typer.echo(f"Figures for Prometheus are at {server.url}/metrics.")

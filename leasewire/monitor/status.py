@@ -18,9 +18,9 @@ from leasewire.printing import (
     without_nothing,
 )
 from worker.core.alerting.health import THRESHOLDS, Finding, assess
-from worker.core.alerting.health_figures import Vitals
+from worker.core.alerting.health_figures import HealthFigures
 from worker.errors import StoreRefused, StoreUnavailable
-from worker.store.health_figures import VitalsReader
+from worker.store.health_figures import HealthReader
 
 WARNING: Final = 1
 CRITICAL: Final = 2
@@ -42,14 +42,14 @@ def status_command(
     context = Context(inventory)
     try:
         store = context.store
-        reader = VitalsReader(store)
-        vitals = reader.read(context.inventory.routers, store.records.now_ms())
+        reader = HealthReader(store)
+        health_figures = reader.read(context.inventory.routers, store.records.now_ms())
         kinds = reader.memory_by_kind() if memory else {}
     except StoreUnavailable as error:
         _tell_unavailable(error, as_json=as_json)
         raise typer.Exit(CRITICAL) from error
-    findings = assess(vitals, context.settings.waiting_alert_s)
-    document = document_of(vitals, findings, kinds)
+    findings = assess(health_figures, context.settings.waiting_alert_s)
+    document = document_of(health_figures, findings, kinds)
     if as_json:
         print_json(document)
     else:
@@ -64,12 +64,12 @@ status_command.__doc__ = f"{status_command.__doc__}\n\n" + "\n\n".join(
 
 
 def document_of(
-    vitals: Vitals, findings: list[Finding], kinds: Mapping[str, Mapping[str, int]]
+    health_figures: HealthFigures, findings: list[Finding], kinds: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any]:
     """All of it for programs; `level` is `ok`, `warning` or `critical`."""
-    redis = vitals.redis
-    states = Counter(router.state for router in vitals.routers)
-    late = [router for router in vitals.routers if router.oldest_ms]
+    redis = health_figures.redis
+    states = Counter(router.state for router in health_figures.routers)
+    late = [router for router in health_figures.routers if router.oldest_ms]
     oldest = min(late, key=lambda router: router.oldest_ms, default=None)
     return {
         "level": findings[0].level if findings else "ok",
@@ -84,23 +84,23 @@ def document_of(
                 "days_left": None if redis.days_left is None else round(redis.days_left, 1),
             }
         ),
-        "workers": list(vitals.workers),
-        "queues": dict(vitals.queues),
+        "workers": list(health_figures.workers),
+        "queues": dict(health_figures.queues),
         "journal": {
             lane: without_nothing({"depth": each.depth, "oldest_due": utc_time(each.oldest_ms)})
-            for lane, each in vitals.journal.items()
+            for lane, each in health_figures.journal.items()
         },
-        "marks": without_nothing(
+        "work_items": without_nothing(
             {
-                "services": sum(router.marked for router in vitals.routers),
+                "services": sum(router.queued for router in health_figures.routers),
                 "oldest_due": utc_time(oldest.oldest_ms) if oldest else None,
                 "oldest_router": oldest.name if oldest else None,
             }
         ),
         "routers": dict(sorted(states.items())),
-        "dead_letters": _reasons(vitals.dead_letters),
-        "waiting": _reasons(vitals.waiting),
-        "counters": dict(sorted(vitals.counters.items())),
+        "dead_letters": _reasons(health_figures.dead_letters),
+        "waiting": _reasons(health_figures.waiting),
+        "counters": dict(sorted(health_figures.counters.items())),
         "memory": {kind: dict(each) for kind, each in kinds.items()},
     }
 
@@ -137,7 +137,7 @@ def _print(document: dict[str, Any]) -> None:
     if not document["findings"]:
         typer.secho("All is well.", fg="green", bold=True)
     typer.echo()
-    marks = document["marks"]
+    work_items = document["work_items"]
     print_fields(
         [
             ("Redis", _redis_words(document["redis"])),
@@ -147,7 +147,7 @@ def _print(document: dict[str, Any]) -> None:
                 (f"journal {lane}", _oldest(each["depth"], each.get("oldest_due")))
                 for lane, each in document["journal"].items()
             ),
-            ("marks", _oldest(marks["services"], marks.get("oldest_due"))),
+            ("work_items", _oldest(work_items["services"], work_items.get("oldest_due"))),
             ("routers", _pairs(document["routers"]) or "none"),
             ("dead letters", _counts(document["dead_letters"])),
             ("waiting", _counts(document["waiting"])),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
+from worker.core.full_read.adoption import SORTS, SortedRow
 
 from contracts.names import QUEUE_BULK
 from leasewire.actor import ActorOption, actor_of
@@ -19,7 +20,6 @@ from leasewire.routers.policy import NameArgument, router_of
 from leasewire.sources.standard_input import as_file
 from producers.stamp import Stamped
 from worker.admin.adoption import Adopted, Adoption
-from worker.core.survey.adoption import SORTS, SortedRow
 from worker.routeros.sessions import Sessions
 
 Choice = Literal["adopt", "skip"]
@@ -168,13 +168,15 @@ def _show(
     sorts = ", ".join(f"{counts[sort]} {name}" for sort, name in SORTS.items())
     more = f" ({differing} differ from what the BSS says)" if differing else ""
     typer.secho(f"{router}: {sorts}{more}", bold=True)
-    telling = [each for each in found if everything or each.sort == "conflict" or each.differs]
-    shown = telling if everything else telling[:_SHOWN]
+    notifications = [
+        each for each in found if everything or each.sort == "conflict" or each.differs
+    ]
+    shown = notifications if everything else notifications[:_SHOWN]
     columns = ("", "service", "address", "MAC", "server", "differs", "why")
     if shown:
         print_table(columns, map(_line, shown), "")
-    if len(shown) < len(telling):
-        typer.echo(f"… and {len(telling) - len(shown)} more; --all lists every row.")
+    if len(shown) < len(notifications):
+        typer.echo(f"… and {len(notifications) - len(shown)} more; --all lists every row.")
 
 
 def _line(each: SortedRow) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from worker.core.full_read.adoption import SortedRow
+
 from contracts import Manifest, parse_event, version_hash
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
@@ -15,7 +17,6 @@ from worker.core.rows.ownership import parse_tag
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC, Lease, is_host_address
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
-from worker.core.survey.adoption import SortedRow
 from worker.errors import ConfigurationError
 from worker.inventory.config import CLI_SOURCE
 from worker.store.store import Store

@@ -12,7 +12,7 @@ from worker.convergence.safety_checks import admit
 from worker.ports import RouterSession
 from worker.routeros.sessions import Sessions
 
-_LEASE_MS: Final = 60_000
+_LOCK_MS: Final = 60_000
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def at_router(context: Context, router: str) -> Iterator[tuple[RouterSession, Ho
     """
     fleet, token = context.store.fleet, secrets.token_hex(8)
     # Whoever is at the router stops at its next renewal, but may write until its lease is over.
-    time.sleep(fleet.seize(router, token, _LEASE_MS) / 1000)
+    time.sleep(fleet.seize(router, token, _LOCK_MS) / 1000)
     try:
         hold = Hold(context.store.routers, router, token, time.monotonic)
         with closing(Sessions(context.inventory, context.settings).open(router)) as session:

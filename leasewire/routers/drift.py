@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from worker.core.full_read.drift import Difference
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
@@ -20,7 +21,6 @@ from leasewire.printing import (
 from leasewire.routers.plan import Seen, look_at
 from leasewire.routers.policy import router_of
 from worker.convergence.full_read import FullRead
-from worker.core.survey.drift import Difference
 from worker.errors import RouterBlocked, RouterUnreachable
 
 RouterArgument = Annotated[
@@ -157,7 +157,9 @@ def document_of(router: str, seen: Seen) -> dict[str, Any]:
             return {"router": router, "error": {"cause": cause, "words": words, "advice": advice}}
         case RouterUnreachable(words=words):
             return {"router": router, "error": {"cause": "unreachable", "words": words}}
-        case FullRead(services=services, rows=rows, pending=pending, drift=drift, census=counted):
+        case FullRead(
+            services=services, rows=rows, pending=pending, drift=drift, row_owners=counted
+        ):
             return {
                 "router": router,
                 "services": services,
@@ -199,7 +201,7 @@ def _print(found: Mapping[str, Seen]) -> None:
         if isinstance(seen, FullRead):
             drift = {each.service_id for each in seen.drift}
             more = f", {len(seen.pending)} pending" if seen.pending else ""
-            more += f", {len(seen.census.orphans)} orphans" if seen.census.orphans else ""
+            more += f", {len(seen.row_owners.orphans)} orphans" if seen.row_owners.orphans else ""
             typer.secho(
                 f"{router}: {counted(seen.services, 'service')}, {counted(seen.rows, 'row')}; "
                 f"{len(drift) or 'no'} service{'s' * (len(drift) != 1)} with drift{more}",

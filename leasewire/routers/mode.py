@@ -53,18 +53,18 @@ def manage_command(
     if not as_json:
         print_seen(name, seen)
     failed = exit_code([seen]) if not isinstance(seen, FullRead) else 0
-    told = 'take `mode = "observe"` out of the inventory, and restart the workers, first'
+    notified = 'take `mode = "observe"` out of the inventory, and restart the workers, first'
     ready = config.policy.mode == "manage"
     if apply and ready and not failed:
-        marked = context.store.fleet.apply_policy(name, config.policy, actor_of(actor))
-        document["marked"] = marked
-        told = f"{name}: managed; {marked} services are looked at"
+        queued = context.store.fleet.apply_policy(name, config.policy, actor_of(actor))
+        document["queued"] = queued
+        notified = f"{name}: managed; {queued} services are looked at"
     elif ready:
-        told = "--apply lets workers write this"
+        notified = "--apply lets workers write this"
     if as_json:
         print_json(document)
     else:
-        typer.echo(told)
+        typer.echo(notified)
     if failed or not (apply and ready):
         raise typer.Exit(failed or WOULD_CHANGE)
 
@@ -99,7 +99,7 @@ def rebuild_command(
         not_written = _why_not(context, config)
         _approve(context, name, services, actor_of(actor))
         code = 1 if not_written else 0
-        document |= {"marked": len(services)} | (
+        document |= {"queued": len(services)} | (
             {"not_written": not_written} if not_written else {}
         )
     if as_json:
@@ -119,7 +119,7 @@ def _approve(context: Context, name: str, services: Sequence[str], actor: str) -
     """Let many rows be written again, and have their services looked at, whoever missed them."""
     store = context.store
     for at in range(0, len(services), _AT_ONCE):
-        store.routers.mark(name, services[at : at + _AT_ONCE], BULK, closely=True)
+        store.routers.work_item(name, services[at : at + _AT_ONCE], BULK, closely=True)
     store.full_reads.approve(name, actor, store.records.now_ms())
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
+from worker.core.full_read.drift import in_words
+from worker.core.full_read.row_owners import Tagged
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
@@ -15,8 +17,6 @@ from leasewire.routers.plan import exit_code, look_at
 from leasewire.routers.policy import NameArgument, router_of
 from worker.admin.orphans import Removed, remove_orphans
 from worker.convergence.full_read import FullRead, read_fully
-from worker.core.survey.census import Tagged
-from worker.core.survey.drift import in_words
 
 app = typer.Typer(
     no_args_is_help=True, help="Rows with our tag of services of which nothing is known."
@@ -44,7 +44,7 @@ def list_command(
     names = list(context.inventory.routers) if name is None else [router_of(context, name).name]
     seen = look_at(context, names)
     found = {
-        router: each.census.orphans if isinstance(each, FullRead) else ()
+        router: each.row_owners.orphans if isinstance(each, FullRead) else ()
         for router, each in seen.items()
     }
     if as_json:
@@ -83,7 +83,9 @@ def remove_command(  # noqa: PLR0913 - each is an option
             context.store, session, name, policy.held_in(session.entries), hold.progress
         )
         chosen = [
-            each for each in read.census.orphans if services is None or each.service_id in services
+            each
+            for each in read.row_owners.orphans
+            if services is None or each.service_id in services
         ]
         missing = sorted(set(services or ()) - {each.service_id for each in chosen})
         if missing:

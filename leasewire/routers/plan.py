@@ -95,7 +95,7 @@ def document_of(config: RouterConfig, seen: Seen) -> dict[str, Any]:
             return {"router": config.name, "error": error}
         case RouterUnreachable(words=words):
             return {"router": config.name, "error": {"cause": "unreachable", "words": words}}
-        case FullRead(plan=plan, services=services, rows=rows, census=counted):
+        case FullRead(plan=plan, services=services, rows=rows, row_owners=counted):
             return {
                 "router": config.name,
                 "services": services,
@@ -155,9 +155,9 @@ def print_seen(name: str, seen: Seen) -> None:
         f"{name}: {counted(seen.services, 'service')}, {counted(seen.rows, 'row')}; {summary}",
         bold=True,
     )
-    for mark, line in _lines(plan):
-        typer.secho(f"{mark} {clean(line)}", fg=_COLOURS[mark])
-    if orphans := len(seen.census.orphans):
+    for work_item, line in _lines(plan):
+        typer.secho(f"{work_item} {clean(line)}", fg=_COLOURS[work_item])
+    if orphans := len(seen.row_owners.orphans):
         are = (
             "row with our tag is of a service"
             if orphans == 1
@@ -174,9 +174,9 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         by_service.setdefault(operation.service_id, []).append(operation)
     for service, operations in sorted(by_service.items()):
         for operation in operations:
-            mark, words = _in_words(operation)
+            work_item, words = _in_words(operation)
             where = "" if operation.menu == LEASES else f"{operation.menu}: "
-            yield mark, f"{service}: {where}{words}"
+            yield work_item, f"{service}: {where}{words}"
     for service, why in sorted(plan.waiting.items()):
         yield "?", f"{service}: waits ({why.reason}): {why.detail}"
     for note in plan.notes:

@@ -102,10 +102,10 @@ def _apply(
     documents = []
     for name, changed in changes.items():
         policy = context.inventory.routers[name].policy
-        marked = context.store.fleet.apply_policy(name, policy, actor)
-        documents.append(_document(name, changed) | {"marked": marked})
+        queued = context.store.fleet.apply_policy(name, policy, actor)
+        documents.append(_document(name, changed) | {"queued": queued})
         if not as_json:
-            typer.echo(f"{name}: applied; {marked} services are looked at")
+            typer.echo(f"{name}: applied; {queued} services are looked at")
     if as_json:
         print_json({"routers": documents})
     elif not documents:
@@ -155,11 +155,11 @@ def replace_command(
         end_preview(changes=True)
     # Who says that it was replaced wants its rows written again.
     context.store.full_reads.approve(name, actor_of(actor), context.store.records.now_ms())
-    marked = context.store.fleet.replace(name, serial, actor_of(actor))
-    if isinstance(marked, tuple):
-        typer.echo(f"This is router {', '.join(marked)}: its serial is bound there.", err=True)
+    queued = context.store.fleet.replace(name, serial, actor_of(actor))
+    if isinstance(queued, tuple):
+        typer.echo(f"This is router {', '.join(queued)}: its serial is bound there.", err=True)
         raise typer.Exit(1)
-    typer.echo(f"{name}: bound; {marked} services are looked at")
+    typer.echo(f"{name}: bound; {queued} services are looked at")
 
 
 def hold_command(

@@ -142,14 +142,16 @@ def _as_workers_see_it(context: Context, name: str) -> Iterator[CheckLine]:
     try:
         store = context.store
         state = store.views.router(name).state
-        told = [each for each in store.alerts.open() if each.router == name and each.kind in AWAY]
+        notified = [
+            each for each in store.alerts.open() if each.router == name and each.kind in AWAY
+        ]
     except StoreUnavailable as error:
         words = f"Redis does not say what the workers know of it: {error}"
         yield CheckLine("warn", "workers", words, "`leasewire status` says more")
         return
     match state.state:
         case "blocked":
-            texts = (each.text.partition(f"{state.words}. ")[2] for each in told)
+            texts = (each.text.partition(f"{state.words}. ")[2] for each in notified)
             advice = next((text for text in texts if text), "see `leasewire alerts list`")
             yield CheckLine("fail", state.cause, state.words, advice.removesuffix("."))
         case "held":
@@ -259,7 +261,7 @@ def document_of(
             "away_since": utc_time(view.state.away_since_ms),
             "drained": view.state.drained if _drains(view.state) else None,
             "services": view.services,
-            "backlog": view.marked,
+            "backlog": view.queued,
             "oldest_due": utc_time(view.oldest_ms),
             "waiting": view.waiting,
             "words": view.state.words,

@@ -24,7 +24,7 @@ from worker.core.policy.router_setup import (
     wanted_rows,
 )
 from worker.core.policy.setup_script import script_of
-from worker.core.policy.setup_spec import Access, SetupWish
+from worker.core.policy.setup_spec import Access, SetupSpec
 from worker.errors import RouterBlocked, RouterUnreachable, StoreUnavailable
 from worker.inventory import RouterConfig
 from worker.inventory.config import DEFAULT_PORT
@@ -165,22 +165,22 @@ class _Run:
     """One set-up of one router."""
 
     def __init__(
-        self, context: Context, config: RouterConfig, wish: SetupWish, access: Access
+        self, context: Context, config: RouterConfig, spec: SetupSpec, access: Access
     ) -> None:
         self._context = context
         self._settings = context.settings
         self._config = config
-        self._wish = wish
+        self._spec = spec
         self._access = access
         self.done: list[Step] = []
 
     def plan(self, session: SetupSession) -> tuple[list[Step], list[Problem]]:
         found = session.read()
         version, needed = session.version, _certificate_needed(found, self._access)
-        wanted = wanted_rows(self._wish, self._access, version=version, certificate=needed)
+        wanted = wanted_rows(self._spec, self._access, version=version, certificate=needed)
         steps = plan_setup(wanted, found)
         seen_from = session.seen_from()
-        return steps, problems_of(self._wish, self._access, found, steps, seen_from)
+        return steps, problems_of(self._spec, self._access, found, steps, seen_from)
 
     def apply(
         self, session: SetupSession, first: RouterConfig, password: str, steps: list[Step]

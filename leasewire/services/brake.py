@@ -214,11 +214,11 @@ def document_of(hold: Hold) -> dict[str, Any]:
         "services": [
             without_nothing(
                 {
-                    "service": each.mark.service_id,
-                    "router": each.mark.router,
+                    "service": each.work_item.service_id,
+                    "router": each.work_item.router,
                     "kind": each.kind or "undone",
                     "event": each.event,
-                    "source": each.mark.source,
+                    "source": each.work_item.source,
                     "mac": each.written.get("mac-address"),
                     "address": each.written.get("address"),
                     "becomes": each.becomes,

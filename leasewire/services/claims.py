@@ -109,7 +109,7 @@ def move(  # noqa: PLR0913 - as many options
 
 def _held(claims: list[HeldClaim], holder: str, wanted: Claim) -> HeldClaim | None:
     for each in claims:
-        if each.holder == holder and each.strong and scopes_meet(each.scope, wanted.scope):
+        if each.holder == holder and each.is_held and scopes_meet(each.scope, wanted.scope):
             return each
     return None
 
@@ -129,7 +129,7 @@ def _print(claims: list[HeldClaim], *, as_json: bool) -> None:
             "claim": each.key,
             "scope": each.scope,
             "service": each.holder,
-            "strength": "strong" if each.strong else "weak",
+            "strength": "held" if each.is_held else "vacating",
             "waiters": list(each.waiters),
         }
         for each in claims

@@ -58,13 +58,13 @@ def replay(  # noqa: PLR0913 - as many options
     context = Context()
     with context.publisher() as publisher:
         done = [
-            (letter, replay_letter(context, publisher, letter, actor_of(actor)))
-            for letter in _chosen(context, ids, reason, everything=everything)
+            (dead_letter, retry_dead_letter(context, publisher, dead_letter, actor_of(actor)))
+            for dead_letter in _chosen(context, ids, reason, everything=everything)
         ]
     said = _outcomes(context, done, wait)
     documents = [
-        {"id": letter.id, "done": not words, "detail": words or said.get(letter.id, "")}
-        for letter, words in done
+        {"id": dead_letter.id, "done": not words, "detail": words or said.get(dead_letter.id, "")}
+        for dead_letter, words in done
     ]
     _tell(documents, "replayed", as_json=as_json)
 
@@ -74,7 +74,7 @@ def _text_of(file: Path) -> str:
 
 
 def edit(  # noqa: PLR0913 - as many options
-    letter_id: Annotated[str, typer.Argument(metavar="ID")],
+    dead_letter_id: Annotated[str, typer.Argument(metavar="ID")],
     *,
     set_: Annotated[
         list[str] | None,
@@ -94,24 +94,24 @@ def edit(  # noqa: PLR0913 - as many options
     Example: leasewire dead-letters edit ID --set /data/mac=00:00:5E:00:53:02 --apply
     """
     context = Context()
-    letter = context.store.views.dead_letter(letter_id)
-    if letter is None:
-        _fail(f"There is no dead letter {letter_id}; see `dead-letters list`.")
-    if letter.kind != "event":
+    dead_letter = context.store.views.dead_letter(dead_letter_id)
+    if dead_letter is None:
+        _fail(f"There is no dead letter {dead_letter_id}; see `dead-letters list`.")
+    if dead_letter.kind != "event":
         _fail(
             "It is no event: publish one that corrects the service, or mend hooks.toml and replay"
         )
     if (file is None) == (not set_):
         _fail("Say what to change: --set POINTER=VALUE, or --file.", BAD_INPUT)
-    old = _event_of(letter.body)
-    document = _event_of(_text_of(file) if file is not None else letter.body)
+    old = _event_of(dead_letter.body)
+    document = _event_of(_text_of(file) if file is not None else dead_letter.body)
     for change in set_ or ():
         _set(document, change)
     if isinstance(old.get("id"), str):
         document["causationid"] = old["id"]
     document.pop("id", None)
     # The same correction twice is the same event, should this be repeated after a failure.
-    document["id"] = str(uuid5(NAMESPACE, f"{letter.id}|{content_hash(document)}"))
+    document["id"] = str(uuid5(NAMESPACE, f"{dead_letter.id}|{content_hash(document)}"))
     with context.publisher() as publisher:
         stamped = _checked(publisher, document)
         if isinstance(stamped, str):
@@ -119,11 +119,11 @@ def edit(  # noqa: PLR0913 - as many options
         if apply:
             publisher.write([stamped])
             now_ms = context.store.records.now_ms()
-            context.store.letters.settle(
-                letter, "edited", actor_of(actor), now_ms, event=stamped.id
+            context.store.dead_letters.settle(
+                dead_letter, "edited", actor_of(actor), now_ms, event=stamped.id
             )
     if as_json:
-        print_json({"id": letter.id, "event": stamped.event, "published": apply})
+        print_json({"id": dead_letter.id, "event": stamped.event, "published": apply})
     else:
         _print_edited(old, stamped.event)
         done = f"Published as {stamped.id}."
@@ -152,15 +152,15 @@ def discard(  # noqa: PLR0913 - as many options
     Example: leasewire dead-letters discard --reason invalid-event --yes
     """
     context = Context()
-    letters = list(_chosen(context, ids, reason, everything=everything))
-    if letters and not yes:
-        typer.confirm(f"Discard {len(letters)} dead letters for good?", abort=True, err=True)
+    dead_letters = list(_chosen(context, ids, reason, everything=everything))
+    if dead_letters and not yes:
+        typer.confirm(f"Discard {len(dead_letters)} dead letters for good?", abort=True, err=True)
     who, now_ms = actor_of(actor), context.store.records.now_ms()
     documents = []
-    for letter in letters:
-        done = context.store.letters.settle(letter, "discarded", who, now_ms)
+    for dead_letter in dead_letters:
+        done = context.store.dead_letters.settle(dead_letter, "discarded", who, now_ms)
         detail = "" if done else "it failed anew meanwhile: look at it again"
-        documents.append({"id": letter.id, "done": done, "detail": detail})
+        documents.append({"id": dead_letter.id, "done": done, "detail": detail})
     _tell(documents, "discarded", as_json=as_json)
 
 
@@ -171,41 +171,45 @@ def _chosen(
         _fail("Say which: IDs, --reason or --all.", BAD_INPUT)
     if ids:
         found = [(each, context.store.views.dead_letter(each)) for each in ids]
-        missing = [name for name, letter in found if letter is None]
+        missing = [name for name, dead_letter in found if dead_letter is None]
         if missing:
             _fail(f"There is no dead letter {', '.join(missing)}; nothing was done.")
-        yield from (letter for _, letter in found if letter is not None)
+        yield from (dead_letter for _, dead_letter in found if dead_letter is not None)
         return
-    for letter in context.store.letters.all():
-        if reason is None or letter.reason == reason:
-            yield letter
+    for dead_letter in context.store.dead_letters.all():
+        if reason is None or dead_letter.reason == reason:
+            yield dead_letter
 
 
-def replay_letter(context: Context, publisher: Publisher, letter: DeadLetter, who: str) -> str:
+def retry_dead_letter(
+    context: Context, publisher: Publisher, dead_letter: DeadLetter, who: str
+) -> str:
     """Try one again; returns why it cannot be, or nothing.
 
     Raises:
         PublishFailed: the event could not be written to the journal; its letter stays.
     """
     store, now_ms = context.store, context.store.records.now_ms()
-    if letter.kind == "service":
-        store.routers.mark(letter.router, [letter.service_id])
+    if dead_letter.kind == "service":
+        store.routers.work_item(dead_letter.router, [dead_letter.service_id])
         # The letter goes when the service is in sync; should it fail again, it is another letter.
-        done = store.letters.settle(letter, "replayed", who, now_ms, router=letter.router)
+        done = store.dead_letters.settle(
+            dead_letter, "replayed", who, now_ms, router=dead_letter.router
+        )
         return "" if done else "it failed anew, or was dealt with, meanwhile"
-    if letter.kind == "hook":
-        why_not = take_again(Inbox(store.client, context.settings.key_prefix), letter.body)
+    if dead_letter.kind == "hook":
+        why_not = take_again(Inbox(store.client, context.settings.key_prefix), dead_letter.body)
         if why_not:
             return why_not
-        done = store.letters.settle(letter, "replayed", who, now_ms)
+        done = store.dead_letters.settle(dead_letter, "replayed", who, now_ms)
         return "" if done else "it failed anew, or was dealt with, meanwhile"
-    if letter.reason == "event-id-reused":
+    if dead_letter.reason == "event-id-reused":
         return "its id is that of another event: `dead-letters edit` gives it a new one"
-    stamped = _checked(publisher, letter.body)
+    stamped = _checked(publisher, dead_letter.body)
     if isinstance(stamped, str):
         return f"it is still wrong, so `dead-letters edit` it: {stamped}"
     publisher.write([stamped])
-    store.letters.settle(letter, "replayed", who, now_ms, event=stamped.id)
+    store.dead_letters.settle(dead_letter, "replayed", who, now_ms, event=stamped.id)
     return ""
 
 
@@ -214,25 +218,27 @@ def _outcomes(
 ) -> dict[str, str]:
     """What became of replayed events, by letter, as far as it is known in time."""
     open_ = {
-        letter.event_keys[0]: letter
-        for letter, words in done
-        if not words and letter.kind == "event" and letter.event_keys
+        dead_letter.event_keys[0]: dead_letter
+        for dead_letter, words in done
+        if not words and dead_letter.kind == "event" and dead_letter.event_keys
     }
     said = {
-        letter.id: "looked at again at its router" for letter, _ in done if letter.kind == "service"
+        dead_letter.id: "looked at again at its router"
+        for dead_letter, _ in done
+        if dead_letter.kind == "service"
     }
     deadline = time.monotonic() + wait_s
     while open_:
         for outcome in context.store.views.outcomes(list(open_)):
-            letter = open_[outcome.key]
-            if outcome.at_ms > letter.at_ms:
-                said[letter.id] = _words(outcome)
+            dead_letter = open_[outcome.key]
+            if outcome.at_ms > dead_letter.at_ms:
+                said[dead_letter.id] = _words(outcome)
                 del open_[outcome.key]
         if not open_ or time.monotonic() >= deadline:
             break
         time.sleep(_LOOK_EVERY_S)
     safe = "in the journal; no worker has taken it yet"
-    return said | {letter.id: safe for letter in open_.values()}
+    return said | {dead_letter.id: safe for dead_letter in open_.values()}
 
 
 def _words(outcome: Outcome) -> str:

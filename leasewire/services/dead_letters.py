@@ -41,17 +41,21 @@ def list_(
     Example: leasewire dead-letters list; leasewire dead-letters list --each --reason invalid-event
     """
     store = Context().store
-    found = [letter for letter in store.letters.all() if reason is None or letter.reason == reason]
+    found = [
+        dead_letter
+        for dead_letter in store.dead_letters.all()
+        if reason is None or dead_letter.reason == reason
+    ]
     gone = [
         {"source": source, "reason": why, "count": count}
-        for group, count in sorted(store.letters.gone().items())
+        for group, count in sorted(store.dead_letters.gone().items())
         for source, _, why in [group.rpartition("|")]
         if reason is None or why == reason
     ]
-    letters = [document_of(letter) for letter in reversed(found[-most:])]
+    dead_letters = [document_of(dead_letter) for dead_letter in reversed(found[-most:])]
     groups = _groups(found)
     if as_json:
-        print_json({"groups": groups, "dead_letters": letters, "gone": gone})
+        print_json({"groups": groups, "dead_letters": dead_letters, "gone": gone})
         return
     if each:
         columns = ("id", "kind", "service", "router", "reason", "detail", "at")
@@ -59,7 +63,7 @@ def list_(
             columns,
             (
                 (*(one.get(name) for name in columns[:-1]), local_time(one.get("at")))
-                for one in letters
+                for one in dead_letters
             ),
             "No dead letters.",
         )
@@ -81,18 +85,18 @@ def list_(
         typer.echo(clean(f"{words} went: of a source and reason the newest are kept."))
 
 
-def _groups(letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
+def _groups(dead_letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
     """One document a cause (reason and words), the most frequent first."""
     by_cause: dict[tuple[str, str], list[DeadLetter]] = {}
-    for letter in letters:
-        by_cause.setdefault((letter.reason, letter.detail), []).append(letter)
+    for dead_letter in dead_letters:
+        by_cause.setdefault((dead_letter.reason, dead_letter.detail), []).append(dead_letter)
     return [
         {
             "reason": reason,
             "detail": detail,
             "count": len(group),
-            "oldest": utc_time(min(letter.at_ms for letter in group)),
-            "newest": utc_time(max(letter.at_ms for letter in group)),
+            "oldest": utc_time(min(dead_letter.at_ms for dead_letter in group)),
+            "newest": utc_time(max(dead_letter.at_ms for dead_letter in group)),
             "example": group[-1].id,
         }
         for (reason, detail), group in sorted(by_cause.items(), key=lambda pair: -len(pair[1]))
@@ -101,7 +105,9 @@ def _groups(letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:
 
 @app.command()
 def show(
-    letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `dead-letters list` says.")],
+    dead_letter_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As `dead-letters list` says.")
+    ],
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,11 +117,11 @@ def show(
 
     Example: leasewire dead-letters show SVC-1001@tower-7
     """
-    letter = Context().store.views.dead_letter(letter_id)
-    if letter is None:
-        typer.echo(f"There is no dead letter {letter_id}; see `dead-letters list`.", err=True)
+    dead_letter = Context().store.views.dead_letter(dead_letter_id)
+    if dead_letter is None:
+        typer.echo(f"There is no dead letter {dead_letter_id}; see `dead-letters list`.", err=True)
         raise typer.Exit(1)
-    document = document_of(letter)
+    document = document_of(dead_letter)
     if as_json:
         print_json(document)
         return
@@ -127,23 +133,23 @@ def show(
         typer.echo(json.dumps(body, indent=2))
 
 
-def document_of(letter: DeadLetter) -> dict[str, Any]:
+def document_of(dead_letter: DeadLetter) -> dict[str, Any]:
     """A dead letter for programs; `body` is the event's JSON, or its text where it is none."""
     try:
-        body = json.loads(letter.body) if letter.body else None
+        body = json.loads(dead_letter.body) if dead_letter.body else None
     except (ValueError, RecursionError):
-        body = letter.body
+        body = dead_letter.body
     return without_nothing(
         {
-            "id": letter.id,
-            "kind": letter.kind,
-            "reason": letter.reason,
-            "detail": letter.detail,
-            "service": letter.service_id,
-            "router": letter.router,
-            "source": letter.source,
-            "attempts": letter.attempts,
-            "at": utc_time(letter.at_ms),
+            "id": dead_letter.id,
+            "kind": dead_letter.kind,
+            "reason": dead_letter.reason,
+            "detail": dead_letter.detail,
+            "service": dead_letter.service_id,
+            "router": dead_letter.router,
+            "source": dead_letter.source,
+            "attempts": dead_letter.attempts,
+            "at": utc_time(dead_letter.at_ms),
             "body": body,
         }
     )

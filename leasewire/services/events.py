@@ -93,15 +93,15 @@ def follow(
     feed = context.store.feed
     known = context.inventory.sources.keys()
     sources = source or list(known)
-    strangers = not known >= set(sources)
+    unknown_sources = not known >= set(sources)
     cursor = None if kept else feed.last()
     with suppress(KeyboardInterrupt):
         while True:
             try:
-                page = feed.read(sources, cursor, _PAGE, strangers=strangers)
+                page = feed.read(sources, cursor, _PAGE, unknown_sources=unknown_sources)
             except CursorTooOldError:
                 typer.echo("Some were let go before they were read; on with the oldest.", err=True)
-                page = feed.read(sources, None, _PAGE, strangers=strangers)
+                page = feed.read(sources, None, _PAGE, unknown_sources=unknown_sources)
             for item in page.items:
                 document = document_of(item.outcome)
                 typer.echo(json.dumps(document) if as_json else clean(_line(document)))
@@ -125,7 +125,7 @@ def find(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, 
     found = []
     for key, source in keys.items():
         if key in outcomes:
-            found.append(document_of(outcomes[key], _parked(store, outcomes[key])))
+            found.append(document_of(outcomes[key], _circuit_open(store, outcomes[key])))
         elif key in journaled:
             state = {"event": event_id, "source": source, "state": "journaled"}
             hint = "" if store.views.workers() else "no worker runs: start `leasewire worker`"
@@ -136,22 +136,22 @@ def find(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, 
 def _refused(store: Store, event_id: str, source: str | None) -> list[dict[str, Any]]:
     """Dead letters of that event: all that is kept where the inventory does not have its source."""
     found = []
-    for letter in store.letters.all():
+    for dead_letter in store.dead_letters.all():
         try:
-            body = json.loads(letter.body) if letter.kind == "event" else None
+            body = json.loads(dead_letter.body) if dead_letter.kind == "event" else None
         except (ValueError, RecursionError):
             continue
         if not isinstance(body, dict) or body.get("id") != event_id:
             continue
         if source in (None, body.get("source")):
             state = {"event": event_id, "source": body.get("source"), "state": "rejected"}
-            state |= {"reason": letter.reason, "detail": letter.detail}
-            at = {"at": utc_time(letter.at_ms), "dead_letter": letter.id}
+            state |= {"reason": dead_letter.reason, "detail": dead_letter.detail}
+            at = {"at": utc_time(dead_letter.at_ms), "dead_letter": dead_letter.id}
             found.append(without_nothing(state | at))
     return found
 
 
-def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str, Any]:
+def document_of(outcome: Outcome, circuit_open: RouterState | None = None) -> dict[str, Any]:
     """An outcome for programs."""
     document: dict[str, Any] = {
         "event": outcome.event_id,
@@ -168,12 +168,12 @@ def document_of(outcome: Outcome, parked: RouterState | None = None) -> dict[str
         "accepted_at": utc_time(outcome.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
     }
-    if parked is not None:
+    if circuit_open is not None:
         document["router_state"] = {
-            "state": parked.state,
-            "since": utc_time(parked.since_ms),
-            "next_try_at": utc_time(parked.next_at_ms),
-            "words": parked.words,
+            "state": circuit_open.state,
+            "since": utc_time(circuit_open.since_ms),
+            "next_try_at": utc_time(circuit_open.next_at_ms),
+            "words": circuit_open.words,
         }
     return without_nothing(document)
 
@@ -187,7 +187,7 @@ def _effective(outcome: Outcome) -> dict[str, Any] | None:
     return data | ({"at": latest} if latest else {})
 
 
-def _parked(store: Store, outcome: Outcome) -> RouterState | None:
+def _circuit_open(store: Store, outcome: Outcome) -> RouterState | None:
     """The state of the router that the event waits for, where that is why it waits."""
     if outcome.state in FINAL or not outcome.router:
         return None
@@ -196,19 +196,19 @@ def _parked(store: Store, outcome: Outcome) -> RouterState | None:
 
 
 def _print(document: dict[str, Any]) -> None:
-    parked = document.get("router_state")
+    circuit_open = document.get("router_state")
     moments = ("effective_at", "accepted_at", "at")
     print_fields(
         (name.replace("_", " "), local_time(document[name]) if name in moments else document[name])
         for name in document
         if name not in ("router_state", "effective")
     )
-    if parked:
+    if circuit_open:
         typer.echo(
-            f"Router {document['router']} is {parked['state']} since "
-            f"{local_time(parked['since'])}: {clean(parked['words'])}\n"
+            f"Router {document['router']} is {circuit_open['state']} since "
+            f"{local_time(circuit_open['since'])}: {clean(circuit_open['words'])}\n"
             f"Nothing is lost: it is tried again by itself, next at "
-            f"{local_time(parked['next_try_at'])}."
+            f"{local_time(circuit_open['next_try_at'])}."
         )
-    if letter := document.get("dead_letter"):
-        typer.echo(clean(f"The event as it came: leasewire dead-letters show {letter}"))
+    if dead_letter := document.get("dead_letter"):
+        typer.echo(clean(f"The event as it came: leasewire dead-letters show {dead_letter}"))

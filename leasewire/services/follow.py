@@ -102,14 +102,14 @@ def lines_of(store: Store, service_id: str) -> list[Line]:
 
 
 def _follow(store: Store, service_id: str, *, as_json: bool) -> None:
-    told = False
+    notified = False
     for line in _new_lines(store, service_id):
         if line is None:
-            if not told:
+            if not notified:
                 typer.echo("Redis cannot be reached; waiting for it.", err=True)
-            told = True
+            notified = True
             continue
-        told = False
+        notified = False
         if as_json:
             typer.echo(json.dumps(line.document()))
         else:

@@ -35,5 +35,5 @@ def purge_command(
     if as_json:
         print_json({"service": service_id, "deleted": gone})
         return
-    told = ", ".join(f"{name} {count}" for name, count in gone.items() if count)
-    typer.echo(f"{service_id}: forgotten" + (f" ({told})" if told else ""))
+    notified = ", ".join(f"{name} {count}" for name, count in gone.items() if count)
+    typer.echo(f"{service_id}: forgotten" + (f" ({notified})" if notified else ""))

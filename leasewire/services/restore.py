@@ -82,7 +82,7 @@ def holders(
     return [
         each
         for each in store.claims.at(router, keys)
-        if each.strong
+        if each.is_held
         and each.holder != record.service_id
         and (each.key.startswith("address:") or scopes_meet(each.scope, scope))
     ]

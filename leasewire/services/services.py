@@ -20,8 +20,8 @@ from leasewire.services.events import document_of as event_document
 from leasewire.services.schedule import COLUMNS as SCHEDULE
 from leasewire.services.schedule import documents_of as scheduled_documents
 from leasewire.services.schedule import row_of as scheduled_row
+from leasewire.services.why import diagnosis
 from leasewire.services.why import document_of as why_document
-from leasewire.services.why import inquiry
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import address_field
 from worker.core.policy.circuit import RouterState
@@ -33,7 +33,9 @@ from worker.store.views import ServiceView
 
 app = typer.Typer(no_args_is_help=True, help="Services, and whether their routers have them.")
 
-Sync = Literal["in_sync", "observed", "observed: differs", "pending", "waiting", "parked", "failed"]
+Sync = Literal[
+    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit-open", "failed"
+]
 
 
 class AtRouter(NamedTuple):
@@ -43,7 +45,7 @@ class AtRouter(NamedTuple):
         sync: `in_sync` (nothing is left to do), `observed` or `observed: differs` (nothing is
             written there, and when it was last looked at all was, or was not, as it is to be),
             `pending` (a pass will look), `waiting` (it
-            cannot go on, `why` says why, it is looked at again by itself), `parked` (the router
+            cannot go on, `why` says why, it is looked at again by itself), `circuit_open` (the router
             is out of reach or refuses us), `failed` (given up until its next event).
         why: {reason, detail, since_ms} of the last look that did not end in sync.
     """
@@ -56,7 +58,7 @@ def sync_at(
     state: RouterState,
     why: Mapping[str, Any] | None,
     *,
-    marked: bool,
+    queued: bool,
     observed: Placement | None = None,
 ) -> AtRouter:
     """How far a router is with a service, from the router's state and the service's mark there.
@@ -64,16 +66,16 @@ def sync_at(
     Args:
         state: the router's.
         why: its last look did not end in sync.
-        marked: it is to be looked at.
+        queued: it is to be looked at.
         observed: where the service has it, if nothing is written to the router.
     """
-    if not marked and not why and observed is not None:
+    if not queued and not why and observed is not None:
         return AtRouter("observed" if observed.seen_ms else "observed: differs", {})
-    if not marked:
+    if not queued:
         return AtRouter("failed" if why else "in_sync", why or {})
     if state.state != "up":
-        parked = {"reason": state.cause or state.state, "detail": state.words}
-        return AtRouter("parked", parked | {"since_ms": state.since_ms})
+        circuit_open = {"reason": state.cause or state.state, "detail": state.words}
+        return AtRouter("circuit-open", circuit_open | {"since_ms": state.since_ms})
     return AtRouter("waiting" if why else "pending", why or {})
 
 
@@ -128,7 +130,7 @@ class Listing:
         looks = [self._at(record, name) for name in record.placements]
         # What says most about why a service is not in sync stands for all of its routers.
         order: tuple[Sync, ...] = (
-            *("failed", "waiting", "parked", "pending"),
+            *("failed", "waiting", "circuit-open", "pending"),
             *("observed: differs", "observed", "in_sync"),
         )
         worst = min(looks, key=lambda look: order.index(look.sync), default=None)
@@ -160,17 +162,17 @@ class Listing:
             views = self._store.views
             if self._page is None:
                 state = views.router(router).state
-                seen = (state, views.router_waiting(router), views.router_marked(router))
+                seen = (state, views.router_waiting(router), views.router_queued(router))
             else:
                 ids = [each.service_id for each in self._page if router in each.placements]
                 seen = views.looks_at(router, ids)
             self._routers[router] = seen
-        state, waiting, marked = self._routers[router]
+        state, waiting, queued = self._routers[router]
         service = record.service_id
         return sync_at(
             state,
             waiting.get(service),
-            marked=service in marked,
+            queued=service in queued,
             observed=record.placements[router] if router in self._observed else None,
         )
 
@@ -208,7 +210,7 @@ def show(
         typer.echo(f"No service {service_id} is known; see `leasewire services list`.", err=True)
         raise typer.Exit(1)
     try:
-        answer = why_document(inquiry(context, offline=not live).service(service_id))
+        answer = why_document(diagnosis(context, offline=not live).service(service_id))
     except ConfigurationError as error:
         answer = {}
         typer.echo(f"Why it is so cannot be told without the inventory: {error}", err=True)
@@ -231,7 +233,7 @@ def document_of(view: ServiceView, store: Store) -> dict[str, Any]:
         look = sync_at(
             store.views.router(name).state,
             view.waiting.get(name),
-            marked=name in view.marked,
+            queued=name in view.queued,
             observed=placement if name in observed else None,
         )
         wanted = name == record.router and record.status in ("active", "suspended")
@@ -262,7 +264,7 @@ def document_of(view: ServiceView, store: Store) -> dict[str, Any]:
             if name in record.registers
         },
         "routers": routers,
-        "outstanding": [each.event_id for each in record.outstanding],
+        "pending": [each.event_id for each in record.pending],
         "scheduled": [
             without_nothing({name: value for name, value in each.items() if name != "at_ms"})
             for each in scheduled_documents(record, store.records.now_ms())

@@ -14,7 +14,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from leasewire.services.why import inquiry
+from leasewire.services.why import diagnosis
 from worker.core.diagnosis.facts import Facts
 from worker.core.diagnosis.verification import Probe, active_address, verify
 from worker.routeros.session import open_session
@@ -37,7 +37,7 @@ def verify_command(
     if not context.store.records.read([service_id])[service_id].generation:
         typer.echo(f"No service {service_id} is known; see `leasewire services list`.", err=True)
         raise typer.Exit(1)
-    facts = inquiry(context, offline=False).service(service_id).facts
+    facts = diagnosis(context, offline=False).service(service_id).facts
     if facts is None:
         raise typer.Exit(1)
     lines = list(verify(facts, _probe(context, facts), lambda ms: local_time(utc_time(ms))))

@@ -15,11 +15,11 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from worker.admin.diagnosis import Answer, Inquiry
+from worker.admin.diagnosis import Answer, Diagnosis
 from worker.core.diagnosis.explain import short_type
 from worker.core.diagnosis.facts import AtRouter
 from worker.core.rows.observed import SeenRow
-from worker.routeros.parallel_read import Onlooker
+from worker.routeros.parallel_read import RowObserver
 
 
 def why_command(
@@ -42,7 +42,7 @@ def why_command(
     Example: leasewire why 00:00:5E:00:53:01
     """
     context = Context(inventory)
-    answers = inquiry(context, offline=offline).ask(subject)
+    answers = diagnosis(context, offline=offline).ask(subject)
     if as_json:
         print_json({"subject": subject, "answers": [document_of(each) for each in answers]})
     else:
@@ -54,15 +54,15 @@ def why_command(
         raise typer.Exit(1)
 
 
-def inquiry(context: Context, *, offline: bool) -> Inquiry:
+def diagnosis(context: Context, *, offline: bool) -> Diagnosis:
     """What answers, with the routers of the inventory to look at unless `offline`."""
     found = context.inventory
-    return Inquiry(
+    return Diagnosis(
         context.store,
         {name: router.policy for name, router in found.routers.items()},
         found.installation,
         lambda ms: local_time(utc_time(ms)),
-        None if offline else Onlooker(found, context.settings).look,
+        None if offline else RowObserver(found, context.settings).look,
     )
 
 

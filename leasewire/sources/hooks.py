@@ -80,7 +80,7 @@ def reading(context: Context, redis: Redis, hooks: Mapping[str, Hook]) -> Iterat
             inbox=inbox,
             apis=apis,
             publisher=stack.enter_context(context.publisher()),
-            letters=StoreLetters(context.store),
+            dead_letters=StoreLetters(context.store),
             clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
         )
         stack.enter_context(HookReader(inbox, work))
@@ -93,20 +93,22 @@ class StoreLetters:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def bury(self, letter_id: str, reason: str, detail: str, service_id: str, body: str) -> None:
+    def add_dead_letter(
+        self, dead_letter_id: str, reason: str, detail: str, service_id: str, body: str
+    ) -> None:
         """See `Letters`."""
         now_ms = self._store.records.now_ms()
-        letter = DeadLetter(
-            letter_id, "hook", reason, detail, service_id=service_id, body=body, at_ms=now_ms
+        dead_letter = DeadLetter(
+            dead_letter_id, "hook", reason, detail, service_id=service_id, body=body, at_ms=now_ms
         )
-        self._store.records.commit([ServiceCommit("", letters=[letter])], now_ms)
+        self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
 
-    def mended(self, letter_id: str) -> None:
+    def mended(self, dead_letter_id: str) -> None:
         """See `Letters`."""
-        letter = self._store.views.dead_letter(letter_id)
-        if letter is not None:
+        dead_letter = self._store.views.dead_letter(dead_letter_id)
+        if dead_letter is not None:
             now_ms = self._store.records.now_ms()
-            self._store.letters.settle(letter, "mended", "leasewire", now_ms)
+            self._store.dead_letters.settle(dead_letter, "mended", "leasewire", now_ms)
 
 
 @app.command("list")

@@ -24,7 +24,7 @@ from worker.store.store import Store
 OUT_OF_REACH: Final = 3
 _AHEAD: Final = 20_000
 """Rows in the journal at the most: Redis is to hold records, not the file."""
-_PATIENCE_S: Final = 60.0
+_TIME_LIMIT_S: Final = 60.0
 """As long no row may be taken in before somebody should look at the workers."""
 _LOOK_EVERY_S: Final = 0.05
 
@@ -85,7 +85,7 @@ class _Following:
         self._moved_at = time.monotonic()
         self._collect(done, advance)
         while not holds():
-            if time.monotonic() - self._moved_at > _PATIENCE_S:
+            if time.monotonic() - self._moved_at > _TIME_LIMIT_S:
                 return False
             time.sleep(_LOOK_EVERY_S)
             self._collect(done, advance)

@@ -66,7 +66,7 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     """
     context = Context(inventory)
     configure_logging(context.settings)
-    context.tell_doubts()
+    context.report_failed_checks()
     targets = targets_of(context)
     if not targets:
         problem = f"there is no target; `leasewire outcomes deliver --help` shows {FILE}"

@@ -260,7 +260,7 @@ def _document(stamped: Stamped, receipt: Receipt) -> dict[str, object]:
         "type": stamped.event["type"],
         "service": _service(stamped),
         "published": not receipt.id_reused,
-        "message_sent": receipt.rung,
+        "message_sent": receipt.notified,
     }
 
 
@@ -270,7 +270,7 @@ def _state(receipt: Receipt, said: Mapping[str, Outcome]) -> str:
     if outcome := said.get(receipt.event_key):
         more = " ".join(part for part in (outcome.reason, outcome.detail) if part)
         return f"{outcome.state}: {more}" if more else outcome.state
-    return "published" if receipt.rung else "published; the workers were called before"
+    return "published" if receipt.notified else "published; the workers were called before"
 
 
 def _table(stamped: Sequence[Stamped], states: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ def look_at(context: Context, stamped: Sequence[Stamped], *, named: bool) -> Non
         raise typer.Exit(BAD_INPUT)
     counting = {name for name, each in found.sources.items() if each.order == "revisions"}
     operators = {name for name, each in found.sources.items() if "override" in each.scopes}
-    without = [each for each in stamped if _lacks_revision(each, counting - operators)]
+    without = [each for each in stamped if _misses_revision(each, counting - operators)]
     if without:
         words = f"! {counted(len(without), 'event')} without data.revision, as {without[0].id}: of"
         words = f"{words} a source that counts revisions such events are rejected"
@@ -47,7 +47,7 @@ def look_at(context: Context, stamped: Sequence[Stamped], *, named: bool) -> Non
         typer.secho(clean(words), fg="yellow", err=True)
 
 
-def _lacks_revision(stamped: Stamped, counting: AbstractSet[str]) -> bool:
+def _misses_revision(stamped: Stamped, counting: AbstractSet[str]) -> bool:
     event: Mapping[str, Any] = stamped.event
     needed = "service_id" in event["data"] and "withdraws" not in event["data"]
     versioned = "revision" in event["data"] or "asof" in event

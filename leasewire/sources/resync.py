@@ -37,7 +37,7 @@ from worker.intake.manifest import missing_of
 FAILED: Final = 1
 OUT_OF_REACH: Final = 3
 _SHOWN: Final = 10
-_PATIENCE_S: Final = 60.0
+_TIME_LIMIT_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.1
 
 
@@ -145,7 +145,7 @@ def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) 
     except PublishFailed as error:
         end(OUT_OF_REACH, str(error), "Run the same command again to go on.")
     keys = [each.event_key for each in receipts]
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _TIME_LIMIT_S
     while True:
         for outcome in context.store.views.outcomes(keys):
             if outcome.state == "applied":

@@ -16,7 +16,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from worker.admin.sources import SourceChanges, owned
+from worker.admin.sources import SourceChanges, ownership_changes
 from worker.inventory import Inventory, SourceConfig
 from worker.store.sources import SourceView
 from worker.store.store import Store
@@ -40,10 +40,10 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
     context = Context(inventory)
     store, known = context.store, context.inventory.sources
     services = Counter(each.record.owner for each in store.views.services())
-    strangers = {name for name in services if name} - known.keys()
+    unknown_sources = {name for name in services if name} - known.keys()
     documents = [
         _document(name, known.get(name), store.sources.view(name), services[name])
-        for name in [*known, *sorted(strangers)]
+        for name in [*known, *sorted(unknown_sources)]
     ]
     if as_json:
         print_json({"sources": documents})
@@ -109,7 +109,7 @@ def rebase(
     context = Context(inventory)
     _must_know(context.inventory, source)
     store = context.store
-    records = [each.record for each in owned(store, source)]
+    records = [each.record for each in ownership_changes(store, source)]
     changes = [
         {
             "service": record.service_id,
@@ -160,7 +160,7 @@ def transfer(  # noqa: PLR0913 - the options of one command
         )
         raise typer.Exit(BAD_INPUT)
     store = context.store
-    records = [each.record for each in owned(store, source, service or None)]
+    records = [each.record for each in ownership_changes(store, source, service or None)]
     changes = [
         without_nothing(
             {

@@ -22,12 +22,12 @@ for i = 4, #ARGV, 2 do
 end
 -- Whoever takes a message of the lane looks into the journal. Two may stand there, as one may be a
 -- canary, which the workers send; more would pile up while nobody takes any.
-local rung = queued < 2 and redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1])
-if rung then
+local notified = queued < 2 and redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1])
+if notified then
   local body = cjson.encode('[[[], "' .. ARGV[2] .. '"], {}, {}]')
   local id = redis.sha1hex(ARGV[4] .. time[1] .. '.' .. time[2])
   local message = string.gsub(ARGV[3], '@id@', id)
   message = string.gsub(message, '"@body@"', function() return body end)
   redis.call('LPUSH', KEYS[4], message)
 end
-return { rung and 1 or 0, there }
+return { notified and 1 or 0, there }

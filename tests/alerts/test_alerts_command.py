@@ -3,7 +3,7 @@
 import pytest
 
 from tests.builders import SOURCE, activated, mac, mac_changed
-from worker.watching.alert_notifier import Tell
+from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.backlogs import Backlogs
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -32,7 +32,7 @@ def test_a_target_counts_as_notified_when_it_has_taken_a_message(world, leasewir
     path.write_text(path.read_text().replace("[routers.R2]\n", '[routers.R2]\nbehind = "R1"\n'))
     for router in ("R1", "R2"):
         store.alerts.begin("router-down", router, "no route")
-        store.client.zadd(store.keys.alerts_untold, {f"router-down|{router}": 1})
+        store.client.zadd(store.keys.alerts_not_notified, {f"router-down|{router}": 1})
     store.alerts.tell()
 
     def notified():
@@ -42,9 +42,9 @@ def test_a_target_counts_as_notified_when_it_has_taken_a_message(world, leasewir
     assert notified() == {"R1": [], "R2": []}
     assert "not yet" in leasewire("alerts", "list").out
     target = world.context.unpinned_inventory.alerts["noc"]
-    assert Tell(store, [target], "acme", lambda *_: "is away", "t", behind).once() == 0
+    assert AlertNotifier(store, [target], "acme", lambda *_: "is away", "t", behind).once() == 0
     assert notified() == {"R1": [], "R2": []}
-    assert Tell(store, [target], "acme", lambda *_: "", "t", behind).once() == 1
+    assert AlertNotifier(store, [target], "acme", lambda *_: "", "t", behind).once() == 1
     assert notified() == {"R1": ["noc"], "R2": ["noc"]}  # R2 in the message of its root
 
 

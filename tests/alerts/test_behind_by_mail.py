@@ -8,7 +8,7 @@ from tests.alerts.mailbox import Inbox, serve
 from tests.builders import activated, mac
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
-from worker.core.alerting.notifications import GRACE_MS, SETTLE_MS, Told
+from worker.core.alerting.notifications import GRACE_MS, SETTLE_MS, Notice
 
 pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]
 
@@ -42,15 +42,15 @@ def is_open(place, name):
 
 def noted(place, name):
     """What was noted as told to the mailbox."""
-    return place.store.telling.told("noc").get(name, Told(0, ""))
+    return place.store.notifications.notified("noc").get(name, Notice(0, ""))
 
 
 def lasts(place, name):
     """Time goes by until the alert has lasted."""
     eventually(lambda: is_open(place, name), f"{name} is open", within_s=20)
-    place.client.zadd(place.store.keys.alerts_untold, {name: 1})
+    place.client.zadd(place.store.keys.alerts_not_notified, {name: 1})
     eventually(
-        lambda: place.store.alerts.find(*name.split("|")).told, f"{name} lasted", within_s=20
+        lambda: place.store.alerts.find(*name.split("|")).notified, f"{name} lasted", within_s=20
     )
 
 
@@ -59,7 +59,7 @@ def goes_by(place, name, ms):
     eventually(lambda: noted(place, name).gone_ms, f"{name} is gone", within_s=20)
     was = noted(place, name)
     gone = was._replace(gone_ms=was.gone_ms - ms)
-    place.client.hset(place.store.keys.told("noc"), name, json.dumps(gone))
+    place.client.hset(place.store.keys.notified("noc"), name, json.dumps(gone))
 
 
 def mails(inbox, count):

@@ -47,7 +47,7 @@ def test_an_alert_is_begun_found_and_ended_whatever_its_words(store):
 def test_a_router_is_parked_whatever_its_words(store):
     assert store.routers.acquire("R1", "token", 1) is not None
     state = RouterState("unreachable", words=odd("ошибка"))
-    assert store.routers.park("R1", "token", 1_000, state)
+    assert store.routers.open_circuit("R1", "token", 1_000, state)
     assert "\\udcee" in store.views.router("R1").state.words
 
 

@@ -11,51 +11,51 @@ from worker.core.alerting.notifications import (
     QUIET_MS,
     SETTLE_MS,
     Mute,
-    Told,
+    Notice,
     body_of,
-    news_of,
+    notices_of,
     title_of,
 )
 
 NOW = 1_800_000_000_000
-DOWN = Alert("router-down", "R1", "no answer", NOW, told=True)
+DOWN = Alert("router-down", "R1", "no answer", NOW, notified=True)
 
 
-def names(news):
-    return [each.name for each in news.begun], [name for name, _ in news.over]
+def names(notices):
+    return [each.name for each in notices.begun], [name for name, _ in notices.over]
 
 
 def test_it_is_told_once_when_it_begins_and_once_when_it_is_over():
-    first = news_of([DOWN], {}, [], NOW)
+    first = notices_of([DOWN], {}, [], NOW)
     assert names(first) == (["router-down|R1"], [])
-    assert news_of([DOWN], first.told, [], NOW + 10 * QUIET_MS).empty
-    gone = news_of([], first.told, [], NOW + 1000)
+    assert notices_of([DOWN], first.notified, [], NOW + 10 * QUIET_MS).empty
+    gone = notices_of([], first.notified, [], NOW + 1000)
     assert gone.empty
-    over = news_of([], gone.told, [], NOW + 1000 + SETTLE_MS)
+    over = notices_of([], gone.notified, [], NOW + 1000 + SETTLE_MS)
     assert names(over) == ([], ["router-down|R1"])
-    assert news_of([], over.told, [], NOW + 1001 + SETTLE_MS).empty
-    assert news_of([], over.told, [], NOW + QUIET_MS).told == {}
+    assert notices_of([], over.notified, [], NOW + 1001 + SETTLE_MS).empty
+    assert notices_of([], over.notified, [], NOW + QUIET_MS).notified == {}
 
 
 def test_one_that_comes_and_goes_is_told_at_most_once_an_hour():
-    told = news_of([DOWN], {}, [], NOW).told
+    notified = notices_of([DOWN], {}, [], NOW).notified
     begun = 0
     for minute in range(1, 180):
-        news = news_of([DOWN] if minute % 4 < 2 else [], told, [], NOW + minute * 60_000)
-        begun += len(news.begun)
-        told = news.told
+        notices = notices_of([DOWN] if minute % 4 < 2 else [], notified, [], NOW + minute * 60_000)
+        begun += len(notices.begun)
+        notified = notices.notified
     assert begun == 2
 
 
 def test_what_has_not_lasted_is_not_told():
-    assert news_of([replace(DOWN, told=False)], {}, [], NOW).empty
+    assert notices_of([replace(DOWN, notified=False)], {}, [], NOW).empty
 
 
 def test_one_that_is_back_before_it_settled_is_not_over():
-    told = news_of([DOWN], {}, [], NOW).told
-    told = news_of([], told, [], NOW + 1000).told
-    told = news_of([replace(DOWN, told=False)], told, [], NOW + 2000).told
-    assert news_of([], told, [], NOW + 1000 + SETTLE_MS).empty
+    notified = notices_of([DOWN], {}, [], NOW).notified
+    notified = notices_of([], notified, [], NOW + 1000).notified
+    notified = notices_of([replace(DOWN, notified=False)], notified, [], NOW + 2000).notified
+    assert notices_of([], notified, [], NOW + 1000 + SETTLE_MS).empty
 
 
 def test_what_is_muted_is_told_when_the_mute_is_over():
@@ -64,33 +64,33 @@ def test_what_is_muted_is_told_when_the_mute_is_over():
         Mute("router-down", "", NOW + 10, "ann", ""),
         Mute(ANY, "R1", NOW + 10, "ann", ""),
     ):
-        assert news_of([DOWN], {}, [mute], NOW).empty
-        assert not news_of([DOWN], {}, [mute], NOW + 10).empty
+        assert notices_of([DOWN], {}, [mute], NOW).empty
+        assert not notices_of([DOWN], {}, [mute], NOW + 10).empty
     other = Mute("router-down", "R2", NOW + 10, "ann", "")
-    assert not news_of([DOWN], {}, [other], NOW).empty
+    assert not notices_of([DOWN], {}, [other], NOW).empty
 
 
 def test_many_of_a_kind_are_ten_lines_and_a_number():
-    alerts = [Alert("dead-letters", f"S{n}", "refused", NOW, told=True) for n in range(37)]
-    news = news_of([DOWN, *alerts], {}, [], NOW)
-    body = body_of(news)
+    alerts = [Alert("dead-letters", f"S{n}", "refused", NOW, notified=True) for n in range(37)]
+    notices = notices_of([DOWN, *alerts], {}, [], NOW)
+    body = body_of(notices)
     assert body.splitlines()[0] == "critical: router-down R1: no answer"
     assert "and 27 more of dead-letters" in body
     assert "`leasewire runbook dead-letters`" in body
-    assert title_of(news, "acme") == "Leasewire acme: 38 alerts (1 critical)"
-    over = {each.name: Told(NOW, "refused", gone_ms=NOW) for each in alerts}
-    ended = news_of([], over, [], NOW + SETTLE_MS)
+    assert title_of(notices, "acme") == "Leasewire acme: 38 alerts (1 critical)"
+    over = {each.name: Notice(NOW, "refused", gone_ms=NOW) for each in alerts}
+    ended = notices_of([], over, [], NOW + SETTLE_MS)
     assert "and 27 others are resolved" in body_of(ended)
 
 
 @given(st.lists(st.sets(st.sampled_from(["R1", "R2", "R3"])), max_size=40))
 def test_nothing_is_over_that_was_not_told_and_each_end_is_told_once(rounds):
-    told, open_to_them = {}, set()
+    notified, open_to_them = {}, set()
     for number, subjects in enumerate(rounds):
         alerts = [replace(DOWN, subject=each) for each in sorted(subjects)]
-        news = news_of(alerts, told, [], NOW + number * 45_000)
-        began, ended = names(news)
+        notices = notices_of(alerts, notified, [], NOW + number * 45_000)
+        began, ended = names(notices)
         assert not set(began) & open_to_them
         assert set(ended) <= open_to_them
         open_to_them = (open_to_them | set(began)) - set(ended)
-        told = news.told
+        notified = notices.notified

@@ -13,7 +13,7 @@ from worker.core.alerting.notifications import (
     SETTLE_MS,
     Mute,
     body_of,
-    news_of,
+    notices_of,
     title_of,
 )
 
@@ -23,8 +23,8 @@ BEHIND = {"R2": "R1", "R3": "R2", "R4": "R2"}
 LASTS_MS = 150_000
 
 
-def down(*routers, told=True):
-    return [Alert("router-down", each, "no answer", NOW, told=told) for each in routers]
+def down(*routers, notified=True):
+    return [Alert("router-down", each, "no answer", NOW, notified=notified) for each in routers]
 
 
 @dataclass
@@ -32,15 +32,19 @@ class Mailbox:
     """Somebody who is told, round by round."""
 
     now_ms: int = NOW
-    told: dict = field(default_factory=dict)
-    news: object = None
+    notified: dict = field(default_factory=dict)
+    notices: object = None
 
     def hears(self, alerts, after_ms=0, mutes=()):
         """The words of the message of one round; empty: there is none."""
         self.now_ms += after_ms
-        self.news = news_of(with_roots(alerts, BEHIND), self.told, mutes, self.now_ms)
-        self.told = self.news.told
-        return "" if self.news.empty else f"{title_of(self.news, 'acme')}\n{body_of(self.news)}"
+        self.notices = notices_of(with_roots(alerts, BEHIND), self.notified, mutes, self.now_ms)
+        self.notified = self.notices.notified
+        return (
+            ""
+            if self.notices.empty
+            else f"{title_of(self.notices, 'acme')}\n{body_of(self.notices)}"
+        )
 
 
 @pytest.fixture
@@ -72,19 +76,19 @@ def test_one_message_names_the_root_and_what_is_behind_it(mailbox):
 def test_many_are_a_few_names_and_a_number():
     names = [f"S{n}" for n in range(9)]
     alerts = with_roots(down("R1", *names), dict.fromkeys(names, "R1"))
-    words = body_of(news_of(alerts, {}, [], NOW))
+    words = body_of(notices_of(alerts, {}, [], NOW))
     assert "out of reach behind it: 9 routers: S0, S1, S2, S3, S4 and 4 more" in words
 
 
 def test_it_waits_for_a_root_that_is_found_down_later_than_itself(mailbox):
-    assert mailbox.hears([*down("R2"), *down("R1", told=False)]) == ""
+    assert mailbox.hears([*down("R2"), *down("R1", notified=False)]) == ""
     words = mailbox.hears(down("R2", "R1"), LASTS_MS)
     assert words.startswith("Leasewire acme: critical: router-down R1\n")
     assert "behind it: 1 router: R2" in words
 
 
 def test_one_that_has_not_lasted_yet_is_named_too(mailbox):
-    words = mailbox.hears([*down("R1"), *down("R2", told=False)])
+    words = mailbox.hears([*down("R1"), *down("R2", notified=False)])
     assert "behind it: 1 router: R2" in words
 
 
@@ -101,7 +105,7 @@ def test_both_back_is_one_message(mailbox):
     words = mailbox.hears([], SETTLE_MS)
     assert words.startswith("Leasewire acme: resolved: router-down R1\n")
     assert "R2" not in words
-    assert mailbox.told.keys() == {"router-down|R1"}
+    assert mailbox.notified.keys() == {"router-down|R1"}
 
 
 def test_one_that_outlasts_its_root_is_told_after_a_grace(mailbox):
@@ -137,7 +141,7 @@ def test_what_was_told_with_one_root_is_not_told_with_the_next(mailbox):
 def test_a_root_that_comes_and_goes_unsaid_delays_it_for_the_grace_only(mailbox):
     heard = []
     for minute in range(20):
-        root = down("R1", told=False) if minute % 2 == 0 else []
+        root = down("R1", notified=False) if minute % 2 == 0 else []
         heard += [minute] if mailbox.hears([*down("R2"), *root], MINUTE) else []
     assert heard == [10]
 
@@ -159,7 +163,7 @@ def test_one_that_is_muted_itself_is_not_named(mailbox):
 def test_what_is_noted_says_nothing_to_an_earlier_version(mailbox):
     """It lets go of what is over without a word."""
     mailbox.hears(down("R1", "R2"))
-    noted = {name: each for name, each in mailbox.told.items() if name.startswith("through|")}
+    noted = {name: each for name, each in mailbox.notified.items() if name.startswith("through|")}
     assert [each.over for each in noted.values()] == [True]
     assert not set(noted) & {each.name for each in down("R1", "R2")}
 
@@ -179,12 +183,12 @@ def test_each_is_told_by_itself_or_through_its_root_and_never_both(rounds):
             now_ms = mailbox.now_ms
             since = {each: since.get(each, now_ms) for each in sorted(routers)}
             lasted = {each for each in since if now_ms - since[each] >= LASTS_MS}
-            alerts = [a for each in since for a in down(each, told=each in lasted)]
+            alerts = [a for each in since for a in down(each, notified=each in lasted)]
             mailbox.hears(alerts)
-            begun = {each.subject for each in mailbox.news.begun}
+            begun = {each.subject for each in mailbox.notices.begun}
             named = {
                 each: name.partition("|")[2]
-                for name, subjects in mailbox.news.follow.items()
+                for name, subjects in mailbox.notices.follow.items()
                 for each in subjects
                 if name.partition("|")[2] in begun
             }
@@ -193,7 +197,7 @@ def test_each_is_told_by_itself_or_through_its_root_and_never_both(rounds):
             assert not (begun | named.keys()) & by_itself
             through = {each: root for each, root in through.items() if {each, root} <= since.keys()}
             assert not begun & through.keys()  # only what outlasts its root is told after all
-            over = {name.partition("|")[2] for name, _ in mailbox.news.over}
+            over = {name.partition("|")[2] for name, _ in mailbox.notices.over}
             by_itself = (by_itself | begun) - over
             through |= named
             # whoever hears of neither it nor one on its way does so only for a while

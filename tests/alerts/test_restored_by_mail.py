@@ -8,7 +8,7 @@ from tests.alerts.mailbox import Inbox, serve
 from tests.builders import activated
 from worker.core.alerting.notifications import QUIET_MS, SETTLE_MS
 from worker.inventory.alert_keys import AlertTarget
-from worker.watching.alert_notifier import Tell
+from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import send
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -25,7 +25,7 @@ def inbox():
 def tell(world, inbox):
     server, url = serve(inbox)
     target = AlertTarget(name="mail", url_env="MAIL", _environ={"MAIL": url})
-    yield Tell(world.context.store, [target], "acme", send, secrets.token_hex(4))
+    yield AlertNotifier(world.context.store, [target], "acme", send, secrets.token_hex(4))
     server.stop()
 
 
@@ -43,8 +43,8 @@ def outage(world):
 def lasted(world):
     """Time enough goes by for each alert to be told."""
     store = world.context.store
-    for name in store.client.zrange(store.keys.alerts_untold, 0, -1):
-        store.client.zadd(store.keys.alerts_untold, {name: 1})
+    for name in store.client.zrange(store.keys.alerts_not_notified, 0, -1):
+        store.client.zadd(store.keys.alerts_not_notified, {name: 1})
     store.alerts.tell()
 
 

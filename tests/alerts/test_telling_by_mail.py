@@ -8,7 +8,7 @@ from tests.alerts.mailbox import PASSWORD, Inbox, serve
 from tests.waiting import eventually
 from worker.core.alerting.notifications import QUIET_MS, SETTLE_MS
 from worker.inventory.alert_keys import AlertTarget
-from worker.watching.alert_notifier import Tell
+from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import send
 
 pytestmark = pytest.mark.redis
@@ -28,12 +28,12 @@ def target(inbox):
 
 @pytest.fixture
 def tell(store, target):
-    return Tell(store, [target], "acme", send, secrets.token_hex(4))
+    return AlertNotifier(store, [target], "acme", send, secrets.token_hex(4))
 
 
 def lasted(store):
     """Time enough goes by for each alert to be told."""
-    key = store.keys.alerts_untold
+    key = store.keys.alerts_not_notified
     for name in store.client.zrange(key, 0, -1):
         store.client.zadd(key, {name: 1})
     store.alerts.tell()
@@ -47,7 +47,7 @@ def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
     assert tell.once(now_ms) == 1
     assert tell.once(now_ms + QUIET_MS) == 0
     (mail,) = inbox.mails
-    assert mail["Subject"] == "Leasewire acme: critical: router-down tower-7"
+    assert mail["EventRef"] == "Leasewire acme: critical: router-down tower-7"
     words = mail.get_body().get_content()
     assert "no route to it" in words
     assert "`leasewire runbook router-down`" in words
@@ -72,14 +72,14 @@ def test_mail_that_was_not_taken_comes_later(store, tell, inbox):
 
 
 def test_one_tells_at_a_time_and_the_next_takes_over(store, tell, inbox, target):
-    other = Tell(store, [target], "acme", send, "other")
+    other = AlertNotifier(store, [target], "acme", send, "other")
     store.alerts.begin("brake", "R1", "15 cancellations")
     lasted(store)
     assert tell.once() == 1
     store.alerts.begin("brake", "R2", "15 cancellations")
     lasted(store)
     assert other.once() == 0
-    store.client.delete(store.keys.telling)
+    store.client.delete(store.keys.notifications)
     assert other.once() == 1
     assert inbox.titles == [
         "Leasewire acme: critical: brake R1",
@@ -103,7 +103,7 @@ def test_target_may_want_critical_ones_or_some_kinds_only(store, target, inbox):
     store.alerts.begin("drift", "R1", "2 rows")
     store.alerts.begin("brake", "R1", "15 cancellations")
     lasted(store)
-    assert Tell(store, [some, kinds], "acme", send, "a").once() == 2
+    assert AlertNotifier(store, [some, kinds], "acme", send, "a").once() == 2
     assert inbox.titles == [
         "Leasewire acme: critical: brake R1",
         "Leasewire acme: warning: drift R1",

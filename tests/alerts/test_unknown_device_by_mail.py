@@ -19,14 +19,14 @@ def test_one_mail_comes(short_directory):
         with Installation(short_directory, tables=table, environ_more=fast) as place:
             place.start_workers("routers")
             place.control["R1"].device(mac(7), server=SERVER)
-            untold = f"{PREFIX}alerts:untold"
-            eventually(lambda: place.client.zcard(untold), "it is seen", within_s=20)
-            place.client.zadd(untold, {f"rogue-device|R1 {mac(7)}": 1})  # 15 s go by
+            not_notified = f"{PREFIX}alerts:untold"
+            eventually(lambda: place.client.zcard(not_notified), "it is seen", within_s=20)
+            place.client.zadd(not_notified, {f"rogue-device|R1 {mac(7)}": 1})  # 15 s go by
             eventually(lambda: inbox.mails, "a mail", within_s=20)
             assert inbox.titles == [f"Leasewire tests: warning: rogue-device R1 {mac(7)}"]
             place.control["R1"].device(mac(8), server=SERVER)
-            eventually(lambda: place.client.zcard(untold), "another is seen", within_s=20)
-            place.client.zadd(untold, {f"rogue-device|R1 {mac(8)}": 1})
+            eventually(lambda: place.client.zcard(not_notified), "another is seen", within_s=20)
+            place.client.zadd(not_notified, {f"rogue-device|R1 {mac(8)}": 1})
             eventually(lambda: len(inbox.mails) > 1, "a mail of the other", within_s=20)
             # rounds have gone by, and the first was not told again
             assert inbox.titles[1:] == [f"Leasewire tests: warning: rogue-device R1 {mac(8)}"]

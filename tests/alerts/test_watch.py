@@ -3,13 +3,13 @@
 from typing import ClassVar
 
 import pytest
+from worker.core.full_read.unknown_devices import NAMED
 
 from leasewire.context import Context
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
 from worker.core.policy.policy import RouterPolicy
-from worker.core.survey.unknown_devices import NAMED
 from worker.errors import RouterUnreachable
 from worker.routeros.sessions import Sessions
 from worker.watching.unknown_devices import Watch
@@ -132,8 +132,8 @@ def test_device_that_is_walled_in_or_slowed_is_meant_to_be_bound(world, edited, 
     (server,) = world.r1.rows("/ip/dhcp-server")
     world.r1.set_row("/ip/dhcp-server", server[".id"], {"lease-time": "1s"})
     records = world.context.store.records
-    heard_ms = records.read(["SVC-1"])["SVC-1"].record.heard_ms
-    eventually(lambda: records.now_ms() > heard_ms + 1_000, "its lease must be over")
+    last_event_ms = records.read(["SVC-1"])["SVC-1"].record.last_event_ms
+    eventually(lambda: records.now_ms() > last_event_ms + 1_000, "its lease must be over")
     assert watch() == set()
 
 
@@ -186,6 +186,6 @@ def test_routers_are_spread_over_the_time_and_a_round_that_took_long_is_made_up_
 def test_a_router_is_read_once_in_its_time(world, watch):
     watch()
     store = world.context.store
-    assert store.telling.claim_watch(["R1", "R2"], 2, 60_000) == []
+    assert store.notifications.claim_watch(["R1", "R2"], 2, 60_000) == []
     store.client.delete(store.keys.watched("R2"))
-    assert store.telling.claim_watch(["R1", "R2"], 2, 60_000) == ["R2"]
+    assert store.notifications.claim_watch(["R1", "R2"], 2, 60_000) == ["R2"]

@@ -67,12 +67,12 @@ class Floor(Desk):
     def converge(self, router="R1"):
         """Every due mark is confirmed, as a pass would that found all as wanted."""
         while True:
-            self.store.client.delete(self.store.keys.router(router).rung)
+            self.store.client.delete(self.store.keys.router(router).notified)
             acquired = self.store.routers.acquire(router, "pass", 500)
             ends = [
-                confirmed(Look(mark, router, entry, None), acquired.now_ms)
-                for mark in acquired.marks
-                for entry in [wanted_entries(mark.stored.record, self.policies)[router]]
+                confirmed(Look(work_item, router, entry, None), acquired.now_ms)
+                for work_item in acquired.work_items
+                for entry in [wanted_entries(work_item.stored.record, self.policies)[router]]
             ]
             assert self.store.routers.conclude(router, "pass", ends) == [True] * len(ends)
             self.store.routers.next_batch(router, "pass", 0)
@@ -81,9 +81,9 @@ class Floor(Desk):
 
     def held(self, router=None):
         """Services whose marks the brake holds."""
-        marks = self.store.brake.held()
-        return {each.service_id for each in marks if router in (None, each.router)}
+        work_items = self.store.brake.held()
+        return {each.service_id for each in work_items if router in (None, each.router)}
 
     def due(self, router="R1"):
         """Services that a pass would take."""
-        return set(self.marked(router))
+        return set(self.queued(router))

@@ -189,7 +189,7 @@ def test_whatever_marks_a_held_service_leaves_it_held(floor):
     floor.cancel(*ids(8))
     policy = floor.policies["R1"]
     floor.store.fleet.apply_policy("R1", policy, "anna")
-    floor.store.routers.mark("R1", ["S1"])
+    floor.store.routers.work_item("R1", ["S1"])
     assert floor.held() == set(ids(8))
     assert floor.due() == set(ids(20)) - set(ids(8))
 
@@ -198,7 +198,7 @@ def test_a_held_mark_rings_for_nobody(floor, client):
     floor.activate(ids(20))
     floor.cancel(*ids(8))
     floor.converge()
-    client.delete(floor.store.keys.router("R1").rung)
+    client.delete(floor.store.keys.router("R1").notified)
     assert floor.store.routers.sweep(0).routers == []
 
 

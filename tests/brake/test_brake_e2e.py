@@ -40,10 +40,10 @@ def test_a_mistake_is_held_and_undone_and_an_announced_run_goes_through(here):
     here.publisher.publish([builders.cancelled(service, revision=2) for service in wrong])
     eventually(lambda: here.store.journal.depth("events") == 0, "all is folded", within_s=20)
     eventually(
-        lambda: here.store.views.router_marked(busy) <= held(here), "the rest written", within_s=20
+        lambda: here.store.views.router_queued(busy) <= held(here), "the rest written", within_s=20
     )
     eventually(
-        lambda: here.store.views.router_marked(small) <= held(here), "the rest written", within_s=20
+        lambda: here.store.views.router_queued(small) <= held(here), "the rest written", within_s=20
     )
     assert len(here.rows(busy)) >= 60 - 5
     assert len(here.rows(small)) >= 20 - 5
@@ -75,4 +75,4 @@ def blocked(here, router, services):
 
 
 def held(here):
-    return {mark.service_id for mark in here.store.brake.held()}
+    return {work_item.service_id for work_item in here.store.brake.held()}

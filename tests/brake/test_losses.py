@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from contracts import parse_event
 from tests import builders
 from tests.builders import version_of
-from worker.core.entry.brake import Loss, loss_of, owned_change
+from worker.core.entry.brake import Loss, loss_of, ownership_change
 from worker.core.entry.entry import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.fold import fold
@@ -100,8 +100,8 @@ def test_a_service_that_moved_loses_what_its_new_router_has():
 
 @given(st.lists(EVENTS, max_size=8))
 def test_services_are_counted_for_who_owns_them_now(events):
-    owned = replace(ACTIVE, owner=builders.SOURCE)
-    record = folded(owned, *events)
-    change = owned_change(ServiceRecord("SVC-1"), owned).get(builders.SOURCE, 0)
-    change += owned_change(owned, record).get(builders.SOURCE, 0)
+    ownership_changes = replace(ACTIVE, owner=builders.SOURCE)
+    record = folded(ownership_changes, *events)
+    change = ownership_change(ServiceRecord("SVC-1"), ownership_changes).get(builders.SOURCE, 0)
+    change += ownership_change(ownership_changes, record).get(builders.SOURCE, 0)
     assert change == (1 if record.status in ("active", "suspended") else 0)

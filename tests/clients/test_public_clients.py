@@ -32,15 +32,15 @@ def asked_of(sim, port):
     }
 
 
-def assert_told(told, sim):
+def assert_told(notified, sim):
     """What both clients with a story of the same shape must have seen, and left behind."""
-    (found,) = told["found"]
+    (found,) = notified["found"]
     assert {name: found[name] for name in ROW} == ROW
     assert found["disabled"] == "false"
-    assert told["changed"]["comment"] == CHANGED
-    assert DUPLICATE in told["duplicate"]
-    assert told["names"] == ["MikroTik"]
-    assert told["left"] == []
+    assert notified["changed"]["comment"] == CHANGED
+    assert DUPLICATE in notified["duplicate"]
+    assert notified["names"] == ["MikroTik"]
+    assert notified["left"] == []
     done = [each["command"] for each in sim.router.journal() if not each["error"]]
     assert done == [f"{LEASE}/add", f"{LEASE}/set", f"{LEASE}/remove"]
 
@@ -56,18 +56,20 @@ def test_routeros_api(python_clients, run_story, version, plaintext_login, tls):
         asked["plaintext_login"] = plaintext_login
         if tls:
             asked["ca"] = router.certificate_pem
-        told = run_story(python_clients / "bin/python", HERE / "routeros_api_story.py", asked=asked)
-        assert_told(told, sim)
-        assert told["count"] == "1"
+        notified = run_story(
+            python_clients / "bin/python", HERE / "routeros_api_story.py", asked=asked
+        )
+        assert_told(notified, sim)
+        assert notified["count"] == "1"
 
 
 @pytest.mark.parametrize("version", ["7.17.1", "6.48.6"])  # it fails on `!empty` of 7.18 on
 def test_node_routeros(node, run_story, version):
     with running(version=version, seed_guide=True) as sim:
         asked = asked_of(sim, sim.router.api_port)
-        told = run_story(node, HERE / "node/story.js", asked=asked)
-        assert_told(told, sim)
-        assert told["listened"][".id"] == told["added"]
+        notified = run_story(node, HERE / "node/story.js", asked=asked)
+        assert_told(notified, sim)
+        assert notified["listened"][".id"] == notified["added"]
 
 
 def test_ansible(python_clients, tmp_path):
@@ -77,12 +79,12 @@ def test_ansible(python_clients, tmp_path):
     ]
     with running(version="7.20.8", seed_guide=True) as sim:
         router = sim.router
-        told, certificate = tmp_path / "told.json", tmp_path / "certificate.pem"
+        notified, certificate = tmp_path / "told.json", tmp_path / "certificate.pem"
         certificate.write_text(router.certificate_pem)
         asked = asked_of(sim, router.api_ssl_port)
-        asked |= {"rows": rows, "answer": str(told), "ca_path": str(certificate)}
+        asked |= {"rows": rows, "answer": str(notified), "ca_path": str(certificate)}
         play(python_clients, tmp_path, HERE / "leases.yml", asked)
-        result = json.loads(told.read_text())
+        result = json.loads(notified.read_text())
         writes = [(w["command"], w["error"]) for w in router.journal()]
     assert result["first"]["changed"]
     assert not result["second"]["changed"]

@@ -11,7 +11,7 @@ from producers.connection import open_publisher
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
-from worker.compute_gate import Turns, out_of_turn
+from worker.compute_gate import ComputeGate, outside_gate
 from worker.convergence.bulk import (
     IDLE_BESIDE_LIVE_S,
     IDLE_S,
@@ -80,25 +80,27 @@ def test_a_bulk_pass_works_through_all_batches(world, say):
 @pytest.mark.redis
 def test_a_batch_has_all_live_marks_or_a_few_bulk_ones(store):
     routers, live = store.routers, [f"LIVE-{n:03}" for n in range(70)]
-    routers.mark("R1", [f"BULK-{n:03}" for n in range(70)], 2)
-    routers.mark("R1", live)
+    routers.work_item("R1", [f"BULK-{n:03}" for n in range(70)], 2)
+    routers.work_item("R1", live)
     acquired = routers.acquire("R1", "aa", 500)
-    assert [mark.service_id for mark in acquired.marks] == live
-    assert routers.conclude("R1", "aa", [Conclusion(each, "confirm") for each in acquired.marks])
-    taken = [mark.service_id for mark in routers.next_batch("R1", "aa", 500).marks]
+    assert [work_item.service_id for work_item in acquired.work_items] == live
+    assert routers.conclude(
+        "R1", "aa", [Conclusion(each, "confirm") for each in acquired.work_items]
+    )
+    taken = [work_item.service_id for work_item in routers.next_batch("R1", "aa", 500).work_items]
     assert taken == [f"BULK-{n:03}" for n in range(MOST_BULK)]
-    routers.mark("R1", ["LATE"])
-    assert [each.service_id for each in routers.next_batch("R1", "aa", 500).marks] == ["LATE"]
+    routers.work_item("R1", ["LATE"])
+    assert [each.service_id for each in routers.next_batch("R1", "aa", 500).work_items] == ["LATE"]
 
 
 @pytest.mark.redis
 def test_a_batch_is_full_that_might_have_had_more(store):
-    store.routers.mark("R1", ["A", "B"], 2)
-    marks = store.routers.acquire("R1", "aa", 500).marks
-    assert is_full(marks, 2)
-    assert is_full(marks, 500, 2)
-    assert not is_full(marks, 500, 3)
-    assert not is_full(marks, 500, 0)  # none was asked for
+    store.routers.work_item("R1", ["A", "B"], 2)
+    work_items = store.routers.acquire("R1", "aa", 500).work_items
+    assert is_full(work_items, 2)
+    assert is_full(work_items, 500, 2)
+    assert not is_full(work_items, 500, 3)
+    assert not is_full(work_items, 500, 0)  # none was asked for
 
 
 def test_a_worker_that_ends_begins_no_more_of_them():
@@ -159,7 +161,7 @@ def test_bulk_passes_step_back_while_live_events_come():
 
     def asks_a_router(name):
         order.append(name)
-        with out_of_turn():
+        with outside_gate():
             waiting.set()
             assert answered.wait(LONG_S)
 
@@ -189,18 +191,18 @@ def test_bulk_passes_step_back_while_live_events_come():
 
 
 def test_who_has_begun_goes_on_before_others_begin():
-    turns, order = Turns(), []
+    gate, order = ComputeGate(), []
     begun, answered, ending = threading.Event(), threading.Event(), threading.Event()
 
     def asks_a_router():
-        with turns.taken():
+        with gate.taken():
             begun.set()
-            with out_of_turn():
+            with outside_gate():
                 assert answered.wait(LONG_S)
             order.append("goes on")
 
     def computes(name):
-        with turns.taken():
+        with gate.taken():
             order.append(name)
             assert ending.wait(LONG_S)
 
@@ -213,7 +215,7 @@ def test_who_has_begun_goes_on_before_others_begin():
     third = threading.Thread(target=computes, args=("third",))
     third.start()
     answered.set()
-    eventually(lambda: turns.waiting, "the first has its answer")
+    eventually(lambda: gate.waiting, "the first has its answer")
     ending.set()
     for thread in (first, second, third):
         thread.join(LONG_S)
@@ -221,17 +223,17 @@ def test_who_has_begun_goes_on_before_others_begin():
 
 
 def test_one_computes_at_a_time():
-    turns, lock, now, most = Turns(), threading.Lock(), [0], [0]
+    gate, lock, now, most = ComputeGate(), threading.Lock(), [0], [0]
 
     def works():
         for _ in range(20):
-            with turns.taken():
+            with gate.taken():
                 with lock:
                     now[0] += 1
                     most[0] = max(most[0], now[0])
                 with lock:
                     now[0] -= 1
-                with out_of_turn():
+                with outside_gate():
                     pass
 
     threads = [threading.Thread(target=works) for _ in range(8)]

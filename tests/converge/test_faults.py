@@ -9,7 +9,7 @@ from tests.builders import mac, mac_changed
 from tests.small_installation import SmallInstallation, activated
 from worker.convergence import batch as rounds
 from worker.convergence import conclude, observe
-from worker.convergence.faults import MOST_GIVEN_UP
+from worker.convergence.faults import MOST_FAILED
 from worker.convergence.router_pass import PassLimits
 from worker.core.policy.circuit import BackOff
 from worker.store.routers import Routers
@@ -38,10 +38,10 @@ def small():
 def hurry(small, router="R1"):
     """Let all waits be over; the order in which marks are due stays."""
     block, now_ms = small.block(router), small.store.records.now_ms()
-    small.client.delete(block.rung)
-    marks = small.client.zrange(block.due, 0, -1, withscores=True)
-    for at, (service, score) in enumerate(marks):
-        due = now_ms - len(marks) + at
+    small.client.delete(block.notified)
+    work_items = small.client.zrange(block.due, 0, -1, withscores=True)
+    for at, (service, score) in enumerate(work_items):
+        due = now_ms - len(work_items) + at
         small.client.zadd(block.due, {service: int(score) // SPAN * SPAN + due})
 
 
@@ -87,12 +87,12 @@ def is_written(_session, _hold, made, *_):
 
 
 def is_confirmed(look, *_):
-    return look.mark.service_id == BAD
+    return look.work_item.service_id == BAD
 
 
 def is_concluded(_self, _router, _token, ends):
     """When it is confirmed: the end of a service that is given up is another."""
-    return any(end.mark.service_id == BAD and end.do == "confirm" for end in ends)
+    return any(end.work_item.service_id == BAD and end.do == "confirm" for end in ends)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_the_service_that_makes_passes_fail_is_found_and_the_others_go_on(
             assert small.outcome(event).startswith("applied"), service
     said = small.outcome(events[BAD])
     assert said.startswith("failed: internal-error (KeyError: 'no such thing'")
-    (letter,) = small.store.views.dead_letters()
-    assert (letter.id, letter.reason) == (f"{BAD}@R1", "internal-error")
+    (dead_letter,) = small.store.views.dead_letters()
+    assert (dead_letter.id, dead_letter.reason) == (f"{BAD}@R1", "internal-error")
     assert state(small).state == "up"
     assert alerts(small) == []
 
@@ -156,7 +156,7 @@ def test_who_is_in_the_way_of_others_is_found_itself(small, monkeypatch):
     assert small.outcome(swap[0]).startswith("failed: internal-error")
     assert small.outcome(swap[1]).startswith("waiting: ")
     monkeypatch.undo()
-    small.store.routers.mark("R1", [BAD, "SVC-1"])
+    small.store.routers.work_item("R1", [BAD, "SVC-1"])
     passes(small)
     passes(small)
     assert small.outcome(swap[0]).startswith("applied")
@@ -199,9 +199,9 @@ def test_a_record_that_cannot_be_read_is_given_up_and_the_others_go_on(small):
     small.client.set(key, small.client.get(key).replace('"owner"', '"own'))
     passes(small)
     assert small.outcome(activated("SVC-1", 1)).startswith("applied")
-    (letter,) = small.store.views.dead_letters()
-    assert (letter.id, letter.reason) == (f"{BAD}@R1", "internal-error")
-    assert "its record cannot be read: JSONDecodeError" in letter.detail
+    (dead_letter,) = small.store.views.dead_letters()
+    assert (dead_letter.id, dead_letter.reason) == (f"{BAD}@R1", "internal-error")
+    assert "its record cannot be read: JSONDecodeError" in dead_letter.detail
     assert (state(small).state, alerts(small)) == ("up", [])
 
 
@@ -210,8 +210,8 @@ def test_who_cannot_even_be_given_up_goes_with_a_letter(small, monkeypatch):
     failing(monkeypatch, rounds, "plan", is_planned)
     failing(monkeypatch, conclude, "events_at", lambda record, *_: record.service_id == BAD)
     passes(small)
-    (letter,) = small.store.views.dead_letters()
-    assert (letter.id, letter.reason) == (f"{BAD}@R1", "internal-error")
+    (dead_letter,) = small.store.views.dead_letters()
+    assert (dead_letter.id, dead_letter.reason) == (f"{BAD}@R1", "internal-error")
     assert small.outcome(activated("SVC-1", 1)).startswith("applied")
 
 
@@ -251,12 +251,12 @@ def test_a_bug_that_concerns_many_gives_few_of_them_up(small, monkeypatch):
     failing(monkeypatch, rounds, "plan", fails)
     passes(small, 60)
     assert small.outcome(events[healthy]).startswith("applied")
-    assert len(small.store.views.dead_letters()) == MOST_GIVEN_UP
+    assert len(small.store.views.dead_letters()) == MOST_FAILED
     assert alerts(small) == [("router-blocked", "R1")]
     monkeypatch.undo()  # the bug is mended
     passes(small, 10)
-    letters = {letter.service_id for letter in small.store.views.dead_letters()}
-    said = {small.outcome(event)[:7] for name, event in events.items() if name not in letters}
+    dead_letters = {dead_letter.service_id for dead_letter in small.store.views.dead_letters()}
+    said = {small.outcome(event)[:7] for name, event in events.items() if name not in dead_letters}
     assert said == {"applied"}
     assert alerts(small) == []
 
@@ -269,7 +269,7 @@ def test_another_pass_of_this_process_is_no_fault_of_the_router(small):
     assert (state(small).state, alerts(small)) == ("up", [])
     block = small.block("R1")
     assert not small.client.exists(block.lease)
-    assert 0 < small.client.pttl(block.rung) <= 500
+    assert 0 < small.client.pttl(block.notified) <= 500
     small.sessions.give_back("R1", session)
     passes(small)
     assert small.outcome(event).startswith("applied")
@@ -295,7 +295,7 @@ def test_a_newer_record_is_left_alone_and_its_neighbours_go_on(small):
     newer(small, "SVC-A")
     change = mac_changed("SVC-B", mac(3))
     small.say(change)
-    small.store.routers.mark("R1", ["SVC-A"])
+    small.store.routers.work_item("R1", ["SVC-A"])
     small.converge.run("R1")
     assert small.outcome(change).startswith("applied")
     assert (state(small).state, alerts(small)) == ("up", [])
@@ -331,5 +331,5 @@ def test_who_wants_what_a_newer_record_holds_waits_for_a_holder_that_is_not_name
     assert f"mac:{mac(1)} is held by a service of another source" in small.outcome(change)
     assert "SVC-A" not in small.outcome(change)
     (held,) = small.store.claims.at("R1", [f"mac:{mac(1)}"])
-    assert (held.holder, held.strong, held.waiters) == ("SVC-A", True, ("SVC-B",))
+    assert (held.holder, held.is_held, held.waiters) == ("SVC-A", True, ("SVC-B",))
     assert (state(small).state, alerts(small)) == ("up", [])

@@ -74,14 +74,14 @@ def report(world):
 
 
 @pytest.fixture
-def garden():
-    with SmallInstallation(1, defaults='suspend_list = "susp"', lease_ms=LEASE_MS) as world:
+def walled_garden():
+    with SmallInstallation(1, defaults='suspend_list = "susp"', lock_ms=LEASE_MS) as world:
         yield world
 
 
 @pytest.fixture
 def here():
-    with SmallInstallation(1, lease_ms=LEASE_MS) as world:
+    with SmallInstallation(1, lock_ms=LEASE_MS) as world:
         yield world
 
 
@@ -101,43 +101,43 @@ def resume_before_the_row_lands(world):
     assert listed(world) == [(builders.ipv4(1), "leasewire:acme:SVC-1")]
 
 
-def test_a_list_row_that_lands_late_is_removed_by_the_second_look(garden):
-    resume_before_the_row_lands(garden)
-    look_again(garden)
-    assert listed(garden) == []
-    assert garden.client.hgetall(garden.block("R1").inflight) == {}
+def test_a_list_row_that_lands_late_is_removed_by_the_second_look(walled_garden):
+    resume_before_the_row_lands(walled_garden)
+    look_again(walled_garden)
+    assert listed(walled_garden) == []
+    assert walled_garden.client.hgetall(walled_garden.block("R1").inflight) == {}
 
 
-def test_a_list_row_that_landed_while_its_service_was_cancelled_is_removed(garden):
-    resume_before_the_row_lands(garden)
-    garden.say(builders.cancelled("SVC-1", revision=4))
-    look_again(garden)
-    assert listed(garden) == []
-    garden.say(activated("SVC-2", 1))
-    garden.drain()
-    assert listed(garden) == []
+def test_a_list_row_that_landed_while_its_service_was_cancelled_is_removed(walled_garden):
+    resume_before_the_row_lands(walled_garden)
+    walled_garden.say(builders.cancelled("SVC-1", revision=4))
+    look_again(walled_garden)
+    assert listed(walled_garden) == []
+    walled_garden.say(activated("SVC-2", 1))
+    walled_garden.drain()
+    assert listed(walled_garden) == []
 
 
 @pytest.mark.parametrize("ended", [False, True])
-def test_a_list_row_of_which_redis_knows_nothing_is_reported_and_mended(garden, ended):
+def test_a_list_row_of_which_redis_knows_nothing_is_reported_and_mended(walled_garden, ended):
     """As after a Redis that lost its last second."""
-    garden.say(activated("SVC-1", 1))
+    walled_garden.say(activated("SVC-1", 1))
     if ended:
-        garden.drain()
-        garden.say(builders.cancelled("SVC-1", revision=2))
-    garden.drain()
+        walled_garden.drain()
+        walled_garden.say(builders.cancelled("SVC-1", revision=2))
+    walled_garden.drain()
     comment = "leasewire:acme:SVC-1"
     row = {"list": "susp", "address": builders.ipv4(1), "comment": comment}
-    garden.r["R1"].add_row(LISTS, row)
-    found = report(garden)
-    assert [(each["kind"], each["menu"]) for each in found] == [("surplus", LISTS)]
-    garden.store.fleet.look_again("R1", ["SVC-1"], "reconcile", "", "ann")
-    garden.drain("R1")
-    assert listed(garden) == []
-    assert report(garden) == []
+    walled_garden.r["R1"].add_row(LISTS, row)
+    found = report(walled_garden)
+    assert [(each["kind"], each["menu"]) for each in found] == [("duplicates", LISTS)]
+    walled_garden.store.fleet.look_again("R1", ["SVC-1"], "reconcile", "", "ann")
+    walled_garden.drain("R1")
+    assert listed(walled_garden) == []
+    assert report(walled_garden) == []
 
 
-def test_list_rows_are_read_for_nobody_of_whom_nothing_is_noted(garden, monkeypatch):
+def test_list_rows_are_read_for_nobody_of_whom_nothing_is_noted(walled_garden, monkeypatch):
     read = []
     real = Session.read_rows
 
@@ -146,13 +146,13 @@ def test_list_rows_are_read_for_nobody_of_whom_nothing_is_noted(garden, monkeypa
         return real(session, menu, terms, progress)
 
     monkeypatch.setattr(Session, "read_rows", read_rows)
-    garden.say(activated("SVC-1", 1), activated("SVC-2", 2))
-    garden.drain()
-    garden.say(builders.mac_changed("SVC-1", builders.mac(9), revision=2))
-    garden.drain()
+    walled_garden.say(activated("SVC-1", 1), activated("SVC-2", 2))
+    walled_garden.drain()
+    walled_garden.say(builders.mac_changed("SVC-1", builders.mac(9), revision=2))
+    walled_garden.drain()
     assert read == []
-    garden.store.routers.mark("R1", ["SVC-1"], closely=True)
-    garden.drain("R1")
+    walled_garden.store.routers.work_item("R1", ["SVC-1"], closely=True)
+    walled_garden.drain("R1")
     ((menu, terms),) = read
     assert menu == LISTS
     assert {each.value for each in terms} == {"leasewire:acme:SVC-1", builders.ipv4(1)}
@@ -226,6 +226,6 @@ def test_copies_made_by_hand_are_left_alone(here):
     late.land()
     look_again(here)
     assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies
-    here.store.routers.mark("R1", ["SVC-1"])
+    here.store.routers.work_item("R1", ["SVC-1"])
     here.drain("R1")
     assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies

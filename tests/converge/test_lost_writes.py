@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 QUICK = {
     "COMMAND_TIMEOUT_S": "0.5",
-    "ROUTER_LEASE_S": "4",
+    "ROUTER_LOCK_S": "4",
     "READ_TIMEOUT_S": "10",
     "FIRST_REPLY_TIMEOUT_S": "5",
 }
@@ -32,8 +32,8 @@ class Passes:
         """Each finds all marks due; returns the state after the last."""
         for _ in range(times):
             block = self.here.block("R1")
-            self.here.store.routers.mark("R1", self.here.client.hkeys(block.marks))
-            self.here.client.delete(block.rung)
+            self.here.store.routers.work_item("R1", self.here.client.hkeys(block.work_items))
+            self.here.client.delete(block.notified)
             self.here.converge.run("R1")
             self.states.append(self.here.store.views.router("R1").state)
         return self.states[-1]
@@ -44,7 +44,7 @@ class Passes:
             if all((self.here.outcome(each) or "").startswith("applied") for each in events):
                 return
 
-    def letters(self):
+    def dead_letters(self):
         return [(each.service_id, each.reason) for each in self.here.store.views.dead_letters()]
 
     def slow(self):
@@ -53,7 +53,7 @@ class Passes:
 
 @pytest.fixture
 def passes():
-    with SmallInstallation(1, settings=QUICK, lease_ms=4000) as here:
+    with SmallInstallation(1, settings=QUICK, lock_ms=4000) as here:
         yield Passes(here)
 
 
@@ -66,7 +66,7 @@ def test_a_router_slower_than_the_deadline_takes_all_writes_in_the_end(passes, s
     passes.until(events)
     assert {here.outcome(each).partition(":")[0] for each in events} == {"applied"}
     assert len(here.rows("R1")) == services
-    assert passes.letters() == []
+    assert passes.dead_letters() == []
     away = [each for each in passes.states if each.open]
     assert {each.cause for each in away} == {TAKES_NO_WRITES}
     assert "takes no writes" in away[0].words
@@ -88,7 +88,7 @@ def test_a_router_that_answers_no_write_is_told_of_and_nobody_is_given_up(passes
         passes.run()
         for row in here.rows("R1"):
             here.r["R1"].remove_row(LEASES, row[".id"])
-    assert passes.letters() == []
+    assert passes.dead_letters() == []
     assert passes.states[-1].cause == TAKES_NO_WRITES
     (alert,) = here.store.alerts.open()
     assert alert.name == "router-down|R1"
@@ -116,13 +116,13 @@ def test_who_ends_each_connection_is_given_up_when_another_gets_through(passes):
 
     for _ in range(5):
         run()
-    assert passes.letters() == []
+    assert passes.dead_letters() == []
     assert passes.states[-1].cause == TAKES_NO_WRITES
     here.say(healthy := builders.suspended("SVC-2", "block", revision=2))
     run()
     assert here.outcome(healthy).startswith("applied")
     assert here.outcome(poison).startswith("failed: connection-lost")
-    assert passes.letters() == [("SVC-1", "connection-lost")]
+    assert passes.dead_letters() == [("SVC-1", "connection-lost")]
     assert passes.run().state == "up"
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests import builders
 from tests.converge.test_verdicts import Passes, activated, address, named, refusing
 from tests.leasewire.conftest import LEASES
-from worker.convergence.concurrency import Slots
+from worker.convergence.concurrency import ConcurrencyLimiter
 from worker.core.alerting import alerts
 from worker.core.alerting.alerts import KINDS
 
@@ -23,14 +23,14 @@ def passes(world, caplog):
 def at_once(monkeypatch):
     """Alerts of routers are told as soon as they are begun."""
     for kind in ("router-down", "router-blocked"):
-        monkeypatch.setitem(alerts.KINDS, kind, KINDS[kind]._replace(told_after_s=0))
+        monkeypatch.setitem(alerts.KINDS, kind, KINDS[kind]._replace(notified_after_s=0))
 
 
 def state(passes):
     return passes.store.views.router("R1").state
 
 
-def told(passes):
+def notified(passes):
     """All that was told so far, the oldest first."""
     passes.store.alerts.tell()
     return [(change.what, change.alert.kind) for change in reversed(passes.store.alerts.changes())]
@@ -42,14 +42,14 @@ def test_a_reboot_is_told_to_nobody(world, passes):
     passes.run(3)
     assert (state(passes).state, state(passes).attempts) == ("unreachable", 3)
     assert [alert.name for alert in passes.store.alerts.open()] == ["router-down|R1"]
-    assert told(passes) == []
+    assert notified(passes) == []
     world.r1.power_on()
     (drained,) = named(passes.run(), "router.drained")
     assert (drained["services"], drained["operations"]) == (1, 1)
     assert state(passes).state == "up"
     assert passes.store.client.get(passes.store.keys.router("R1").state) is None
     assert passes.store.alerts.open() == []
-    assert told(passes) == []
+    assert notified(passes) == []
 
 
 def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, caplog, at_once):
@@ -57,18 +57,18 @@ def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, cap
     world.r1.power_off()
     world.say(*(activated(n) for n in range(1, 26)))
     passes.run(2)
-    assert told(passes) == [("begun", "router-down")]
+    assert notified(passes) == [("begun", "router-down")]
     assert "25 services wait" in passes.store.alerts.open()[0].text
     passes.run(2)
-    assert told(passes) == [("begun", "router-down")]
+    assert notified(passes) == [("begun", "router-down")]
     world.r1.power_on()
     passes.run()  # the probe and no more
     assert 0 < len(passes.rows()) <= 10
     assert (state(passes).state, state(passes).drained) == ("up", len(passes.rows()))
-    assert told(passes) == [("begun", "router-down")]
+    assert notified(passes) == [("begun", "router-down")]
     passes.run(5)
     assert len(passes.rows()) == 25
-    assert told(passes) == [("begun", "router-down"), ("ended", "router-down")]
+    assert notified(passes) == [("begun", "router-down"), ("ended", "router-down")]
     words = passes.store.alerts.changes()[0].text
     assert "25 services looked at, 25 writes" in words
     assert passes.store.alerts.open() == []
@@ -121,15 +121,15 @@ def test_a_router_that_refuses_us_is_told_of_until_it_lets_us_in(world, passes, 
     world.r1.set_faults(refuse_login=True)
     passes.run(2)
     assert state(passes).circuit(busy=False) == "blocked"
-    assert told(passes) == [("begun", "router-blocked")]
+    assert notified(passes) == [("begun", "router-blocked")]
     assert "Check the password" in passes.store.alerts.open()[0].text
     world.r1.power_off()
     passes.run()
-    assert told(passes)[1:] == [("ended", "router-blocked"), ("begun", "router-down")]
+    assert notified(passes)[1:] == [("ended", "router-blocked"), ("begun", "router-down")]
     world.r1.power_on()
     world.r1.clear_faults()
     passes.run()
-    assert told(passes)[3:] == [("ended", "router-down")]
+    assert notified(passes)[3:] == [("ended", "router-down")]
 
 
 def test_a_few_refused_while_it_is_probed_are_given_up_all_the_same(world, passes):
@@ -140,7 +140,7 @@ def test_a_few_refused_while_it_is_probed_are_given_up_all_the_same(world, passe
     words = "invalid value for argument address"
     world.r1.set_faults(**refusing(words, address(1)))
     passes.run()
-    assert sorted(passes.letters()) == ["SVC-1"]
+    assert sorted(passes.dead_letters()) == ["SVC-1"]
     assert state(passes).state == "up"
 
 
@@ -149,10 +149,10 @@ def test_a_router_is_closed_again_though_nothing_is_due_there(world, passes):
     world.say(activated(1))
     passes.run()
     store = passes.store
-    store.client.delete(passes.block.due, passes.block.marks, passes.block.rung)
+    store.client.delete(passes.block.due, passes.block.work_items, passes.block.notified)
     passes.converge.run("R1")
     assert state(passes).attempts == 2
-    store.client.delete(passes.block.rung)
+    store.client.delete(passes.block.notified)
     world.r1.power_on()
     passes.converge.run("R1")
     assert state(passes).state == "up"
@@ -160,7 +160,7 @@ def test_a_router_is_closed_again_though_nothing_is_due_there(world, passes):
 
 
 def test_without_a_free_slot_a_router_waits_for_the_sweep(world, passes):
-    slots = Slots(threads=4)
+    slots = ConcurrencyLimiter(threads=4)
     passes.converge = replace(passes.converge, slots=slots)
     world.say(activated(1))
     with slots.take("R2") as other:
@@ -184,7 +184,7 @@ def test_activations_and_resumes_come_first_when_it_is_back(world, caplog):
     world.say(*(builders.resumed(f"SVC-{n}", revision=3) for n in range(1, 11)))
     passes.converge.run("R1")
     world.r1.power_on()
-    passes.store.client.delete(passes.block.rung)
+    passes.store.client.delete(passes.block.notified)
     seen = max(each["seq"] for each in world.r1.journal())
     passes.converge.run("R1")
     written = [each["after"] or each["before"] for each in world.r1.journal(seen)]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests import builders
 from tests.small_installation import LEASES, SmallInstallation, activated
-from tests.worker.test_claim_histories import Here, ring
+from tests.worker.test_claim_histories import Here, notify
 from worker.core.rows.operations import Set
 from worker.core.rows.rows import NO_ADDRESS
 from worker.ports import Refusal, Written
@@ -52,22 +52,22 @@ def test_who_swaps_with_one_whose_write_is_refused_is_served(here, bad, good):
     here.drain("R1")
     assert macs(here)[f"SVC-{good}"] == builders.mac(bad)
     assert here.outcome(swapped).startswith("applied")
-    (letter,) = here.store.views.dead_letters()
-    assert (letter.service_id, letter.detail) == (f"SVC-{bad}", REFUSED)
+    (dead_letter,) = here.store.views.dead_letters()
+    assert (dead_letter.service_id, dead_letter.detail) == (f"SVC-{bad}", REFUSED)
 
 
 def test_who_was_given_up_before_gives_way_and_is_tried_once_more_by_itself(here):
     here.say(builders.mac_changed("SVC-2", builders.mac(9), revision=2), wrong("SVC-2", 3))
     here.drain("R1")
-    assert [letter.service_id for letter in here.store.views.dead_letters()] == ["SVC-2"]
+    assert [dead_letter.service_id for dead_letter in here.store.views.dead_letters()] == ["SVC-2"]
     here.say(moved := builders.mac_changed("SVC-1", builders.mac(2), revision=2))
     here.drain("R1")
     assert here.outcome(moved).startswith("applied")
     assert macs(here)["SVC-1"] == builders.mac(2)
-    assert here.client.hkeys(here.block("R1").marks) == []
+    assert here.client.hkeys(here.block("R1").work_items) == []
     here.r["R1"].clear_faults()
     here.say(builders.mac_changed("SVC-1", builders.mac(3), revision=3))
-    here.store.routers.mark("R1", ["SVC-2"])  # as `dead-letters replay` does
+    here.store.routers.work_item("R1", ["SVC-2"])  # as `dead-letters replay` does
     here.drain("R1")
     assert macs(here) == {"SVC-1": builders.mac(3), "SVC-2": builders.mac(9)}
     assert here.store.views.dead_letters() == []
@@ -107,11 +107,11 @@ def test_of_a_ring_all_get_their_row_but_those_refused(valkey_server, size, turn
     refused = data.draw(st.sets(st.integers(0, size - 1), max_size=size - 1), label="refused")
     with valkey_server.client() as client:
         here = Here(client, batch)
-        here.fold(0, ring(here, size, 0))
+        here.fold(0, notify(here, size, 0))
         for _ in range(size):
             here.pass_()
         refuse(here.router, {f"SVC-{n}" for n in refused})
-        here.fold(0, data.draw(st.permutations(ring(here, size, turn))))
+        here.fold(0, data.draw(st.permutations(notify(here, size, turn))))
         for _ in range(3 * size):
             here.pass_()
             here.check()

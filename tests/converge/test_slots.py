@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from worker.convergence.concurrency import PROVEN_S, Slots
+from worker.convergence.concurrency import PROVEN_S, ConcurrencyLimiter
 
 
 class Time:
@@ -13,7 +13,7 @@ class Time:
 
 
 def test_the_unproven_get_a_quarter_and_the_proven_all():
-    slots = Slots(16)
+    slots = ConcurrencyLimiter(16)
     with slots.take("good") as place:
         place.proven()
     with ExitStack() as stack:
@@ -26,7 +26,7 @@ def test_the_unproven_get_a_quarter_and_the_proven_all():
 
 
 def test_who_answers_gives_its_place_to_the_next():
-    slots = Slots(4)
+    slots = ConcurrencyLimiter(4)
     with slots.take("R1") as first:
         first.proven()
         first.proven()
@@ -39,7 +39,7 @@ def test_who_answers_gives_its_place_to_the_next():
 
 def test_who_fails_or_was_silent_for_long_is_one_of_the_few_again():
     clock = Time()
-    slots = Slots(4, clock)
+    slots = ConcurrencyLimiter(4, clock)
     for router in ("R1", "R2"):
         with slots.take(router) as place:
             place.proven()
@@ -56,5 +56,5 @@ def test_who_fails_or_was_silent_for_long_is_one_of_the_few_again():
 
 
 def test_one_thread_is_enough_for_a_probe():
-    with Slots(1).take("R1") as place:
+    with ConcurrencyLimiter(1).take("R1") as place:
         assert place is not None

@@ -4,7 +4,7 @@ import threading
 import time
 
 from tests.waiting import eventually
-from worker.compute_gate import LITTLE_S, Turns, out_of_turn
+from worker.compute_gate import LITTLE_S, ComputeGate, outside_gate
 from worker.convergence.router_pass import NEXT_AFTER_S
 
 SLICE_S = LITTLE_S / 2
@@ -16,7 +16,7 @@ class Hot:
 
     def __init__(self, turns_for, threads):
         self.now = 0.0
-        self.turns = turns_for(lambda: self.now)
+        self.gate = turns_for(lambda: self.now)
         self.slices = 0
         self._ends = threading.Event()
         self._threads = [threading.Thread(target=self._work) for _ in range(threads)]
@@ -33,12 +33,12 @@ class Hot:
             thread.join(LONG_S)
 
     def _work(self):
-        with self.turns.taken():
+        with self.gate.taken():
             while not self._ends.is_set():
                 time.sleep(0.001)  # whoever else wants to stand in line can
                 self.now += SLICE_S
                 self.slices += 1
-                with out_of_turn():
+                with outside_gate():
                     pass
 
     def slices_until_done(self, times_out):
@@ -47,9 +47,9 @@ class Hot:
         done = threading.Event()
 
         def one_pass():
-            with self.turns.taken():
+            with self.gate.taken():
                 for _ in range(times_out):
-                    with out_of_turn():
+                    with outside_gate():
                         pass
             done.set()
 
@@ -61,7 +61,7 @@ class Hot:
 
 def test_a_quiet_router_is_not_kept_waiting_by_hot_ones():
     """Twenty that have much to do; each has computed for longer than a little."""
-    with Hot(lambda clock: Turns(clock=clock, patience_s=NEXT_AFTER_S), 20) as hot:
+    with Hot(lambda clock: ComputeGate(clock=clock, time_limit_s=NEXT_AFTER_S), 20) as hot:
         # A slice ends before each of its own, and some until it is its turn to begin.
         until_begun = NEXT_AFTER_S / SLICE_S + 2
         assert hot.slices_until_done(6) <= until_begun + 2 * 6

@@ -8,7 +8,7 @@ from contracts import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
-from worker.convergence.conclude import Patience
+from worker.convergence.conclude import TimeLimits
 from worker.convergence.router_pass import Converge, PassLimits
 from worker.store.router_memory import known_of
 
@@ -49,11 +49,11 @@ class Passes:
         """Passes at which every mark is due and nothing is parked; returns their log."""
         self.caplog.clear()
         for _ in range(times):
-            self.store.client.delete(self.block.rung)
-            marked = self.store.client.hkeys(self.block.marks)
-            if marked:
-                self.store.routers.mark("R1", marked)
-                self.store.client.delete(self.block.rung)
+            self.store.client.delete(self.block.notified)
+            queued = self.store.client.hkeys(self.block.work_items)
+            if queued:
+                self.store.routers.work_item("R1", queued)
+                self.store.client.delete(self.block.notified)
             self.converge.run("R1")
         said = [(r.levelname, r.msg) for r in self.caplog.records if isinstance(r.msg, dict)]
         return [fields | {"level": level} for level, fields in said]
@@ -66,8 +66,10 @@ class Passes:
         (said,) = self.store.views.outcomes([key])
         return f"{said.state}: {said.reason}" if said.reason else said.state
 
-    def letters(self):
-        return {letter.service_id: letter for letter in self.store.letters.all()}
+    def dead_letters(self):
+        return {
+            dead_letter.service_id: dead_letter for dead_letter in self.store.dead_letters.all()
+        }
 
     def waiting(self):
         return self.store.views.router_waiting("R1")
@@ -99,13 +101,15 @@ def test_a_refused_service_is_given_up_and_the_others_go_on(world, passes):
     world.say(*events)
     passes.run()
     assert passes.rows() == {f"SVC-{n}" for n in (1, 2, 4, 5, 6, 7)}
-    (letter,) = passes.letters().values()
-    assert (letter.service_id, letter.detail) == ("SVC-3", words)
+    (dead_letter,) = passes.dead_letters().values()
+    assert (dead_letter.service_id, dead_letter.detail) == ("SVC-3", words)
     assert passes.state(events[2]) == "failed: operation-refused"
-    assert "SVC-3" not in passes.store.views.router_marked("R1")
+    assert "SVC-3" not in passes.store.views.router_queued("R1")
 
 
-@pytest.mark.parametrize("words", ["invalid value for argument address", "the moon is too full"])
+@pytest.mark.parametrize(
+    "words", ["invalid value for argument address", "the moon is too full"]
+)
 def test_many_refused_with_the_same_words_block_the_router(world, passes, words):
     world.r1.set_faults(**refusing(words))
     events = [activated(n) for n in range(1, 21)]
@@ -114,7 +118,7 @@ def test_many_refused_with_the_same_words_block_the_router(world, passes, words)
     state = passes.store.views.router("R1").state
     assert (state.state, state.cause) == ("blocked", "mass-refusal")
     assert words in state.words
-    assert passes.letters() == {}
+    assert passes.dead_letters() == {}
     assert {passes.state(event) for event in events} == {"accepted"}
     assert named(logs, "router.recovered") == []
     assert (
@@ -135,7 +139,7 @@ def test_five_of_many_are_no_mass(world, passes):
     world.r1.set_faults(refuse_values=faults)
     world.say(*(activated(n) for n in range(1, 21)))
     passes.run()
-    assert sorted(passes.letters()) == [f"SVC-{n}" for n in range(1, 6)]
+    assert sorted(passes.dead_letters()) == [f"SVC-{n}" for n in range(1, 6)]
     assert passes.store.views.router("R1").state.state == "up"
 
 
@@ -145,10 +149,12 @@ def test_a_mass_is_seen_over_the_batches_of_a_pass(world, world_with):
     world.say(*(activated(n) for n in range(1, 21)))
     passes.run()
     assert passes.store.views.router("R1").state.cause == "mass-refusal"
-    assert passes.letters() == {}
+    assert passes.dead_letters() == {}
 
 
-@pytest.mark.parametrize("words", ["invalid value for argument address", "the moon is too full"])
+@pytest.mark.parametrize(
+    "words", ["invalid value for argument address", "the moon is too full"]
+)
 def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, words):
     """They block it, as nothing else shows that it takes writes; then the first probe shows it."""
     world.say(*(activated(n) for n in range(1, 41)))
@@ -175,7 +181,7 @@ def test_a_few_wrong_among_many_that_get_through_are_no_mass(world, passes):
     world.r1.set_faults(refuse_values=faults)
     world.say(*(activated(n) for n in range(1, 12)))
     passes.run()
-    assert sorted(passes.letters()) == [f"SVC-{n}" for n in range(1, 9)]
+    assert sorted(passes.dead_letters()) == [f"SVC-{n}" for n in range(1, 9)]
     assert passes.store.views.router("R1").state.state == "up"
 
 
@@ -188,7 +194,7 @@ def test_that_rows_can_be_removed_does_not_show_that_a_router_takes_them(world, 
     passes.run()
     assert passes.store.views.router("R1").state.cause == "mass-refusal"
     assert passes.rows() == set()
-    assert passes.letters() == {}
+    assert passes.dead_letters() == {}
 
 
 def test_unknown_words_are_tried_alone_and_given_up_the_third_time(world, passes):
@@ -201,10 +207,10 @@ def test_unknown_words_are_tried_alone_and_given_up_the_third_time(world, passes
     due = passes.store.client.zscore(passes.block.due, "SVC-1") % 10**13
     passes.run()
     assert passes.store.client.zscore(passes.block.due, "SVC-1") % 10**13 - due > 55_000
-    assert passes.letters() == {}
+    assert passes.dead_letters() == {}
     passes.run()
-    (letter,) = passes.letters().values()
-    assert (letter.service_id, letter.detail) == ("SVC-1", "the moon is too full")
+    (dead_letter,) = passes.dead_letters().values()
+    assert (dead_letter.service_id, dead_letter.detail) == ("SVC-1", "the moon is too full")
     assert passes.state(events[0]) == "failed: operation-refused"
     assert {passes.state(event) for event in events[1:]} == {"applied"}
 
@@ -223,12 +229,12 @@ def test_who_ends_the_connection_is_found_alone_and_given_up(world, passes):
     for _ in range(8):
         passes.run()
         remove_row_of(world.r1, "SVC-1")
-        if passes.letters():
+        if passes.dead_letters():
             break
     world.r1.clear_faults()
-    (letter,) = passes.letters().values()
-    assert (letter.service_id, letter.reason) == ("SVC-1", "connection-lost")
-    assert "3 times" in letter.detail
+    (dead_letter,) = passes.dead_letters().values()
+    assert (dead_letter.service_id, dead_letter.reason) == ("SVC-1", "connection-lost")
+    assert "3 times" in dead_letter.detail
     passes.run(2)
     assert passes.rows() == {f"SVC-{n}" for n in range(2, 41)}  # it is left alone
     assert {passes.state(event) for event in events[1:]} == {"applied"}
@@ -246,7 +252,7 @@ def test_a_connection_that_is_lost_once_harms_nobody(world, passes):
     world.r1.set_faults(lose_replies=1, fault_command="/add")
     passes.run(3)
     assert len(passes.rows()) == 40
-    assert passes.letters() == {}
+    assert passes.dead_letters() == {}
     assert passes.troubles().suspects == {}
 
 
@@ -260,14 +266,14 @@ def test_a_missing_server_is_told_once_and_waited_for(world, passes):
     assert "dhcp-new" in line["reason"]
     assert [each for each in named(logs, "service.waiting") if each["level"] != "DEBUG"] == []
     assert {passes.state(event) for event in events} == {"waiting: waiting-for-router"}
-    assert passes.letters() == {}
+    assert passes.dead_letters() == {}
     assert refused(world.r1) == {}  # nothing was tried in vain
     world.r1.add_row("/ip/dhcp-server", {"name": "dhcp-new", "interface": "ether1"})
     logs = passes.run()
     assert len(passes.rows()) == 31
     assert {passes.state(event) for event in events} == {"applied"}
     assert len(named(logs, "router.lacks_no_more")) == 1
-    assert passes.troubles().lacks == {}
+    assert passes.troubles().missing == {}
 
 
 def test_a_missing_pool_is_waited_for(world, passes):
@@ -302,7 +308,7 @@ def test_an_address_that_no_device_can_use(world, passes, address, reason, on_mi
     else:
         assert passes.state(event) == f"failed: {reason}"
         assert passes.rows() == {"SVC-2"}
-        assert passes.letters()["SVC-1"].reason == reason
+        assert passes.dead_letters()["SVC-1"].reason == reason
 
 
 def test_an_address_in_use_by_another_device_is_a_warning(world, passes):
@@ -314,7 +320,7 @@ def test_an_address_in_use_by_another_device_is_a_warning(world, passes):
 
 
 def test_a_long_wait_is_told_once(world, world_with):
-    passes = world_with(patience=Patience(alert_ms=1))
+    passes = world_with(time_limits=TimeLimits(alert_ms=1))
     world.say(activated(1), activated(2, mac=mac(1)))
     logs = passes.run(4)
     (line,) = named(logs, "service.waits_long")

@@ -67,19 +67,19 @@ def wanted_of(service_id, raw, policy):
     )
 
 
-def told(operation):
+def notified(operation):
     """An operation as the files write it."""
     kind = {"MakeStatic": "make-static"}.get(type(operation).__name__, type(operation).__name__)
-    told = {"do": kind.lower(), "service": operation.service_id}
+    notified = {"do": kind.lower(), "service": operation.service_id}
     if not isinstance(operation, Add):
-        told["row"] = operation.row_id
+        notified["row"] = operation.row_id
     if hasattr(operation, "fields"):
-        told["fields"] = dict(operation.fields)
+        notified["fields"] = dict(operation.fields)
     if operation.menu != LEASES:
-        told["menu"] = operation.menu
+        notified["menu"] = operation.menu
     if operation.needs:
-        told["needs"] = sorted(operation.needs)
-    return told
+        notified["needs"] = sorted(operation.needs)
+    return notified
 
 
 def place(operation):
@@ -108,7 +108,7 @@ def test_case(path):
     expected = case["expected"]
 
     made = plan(wanted, rows, policy)
-    phases = [[told(operation) for operation in phase] for phase in made.phases]
+    phases = [[notified(operation) for operation in phase] for phase in made.phases]
     assert phases == expected_phases(expected.get("phases", []))
     assert made.reason == expected.get("reason", "writes")
     waiting = {service: [why.reason, why.detail] for service, why in made.waiting.items()}
@@ -127,7 +127,7 @@ def test_case(path):
         table.apply(operation)
     noted = {o.service_id: {place(o)} for o in made.operations() if place(o) is not None}
     wanted = [replace(w, listed=w.listed | noted.get(w.entry.service_id, set())) for w in wanted]
-    assert not plan(wanted, table.rows(), policy, made.surplus).phases
+    assert not plan(wanted, table.rows(), policy, made.duplicates).phases
 
 
 def test_there_are_cases():

@@ -184,4 +184,4 @@ def test_a_pool_that_is_called_as_an_address_claims_none_and_waits(entries):
     policy = RouterPolicy("acme", default_server="dhcp1", entries=entries)
     entry = wanted_entries(in_pool("198.51.100.10"), {"R1": policy})["R1"]
     assert [claim.key for claim in claims_of(entry)] == [f"mac:{mac(1)}"]
-    assert entry.hindered.reason == "not-expressible"
+    assert entry.missing.reason == "not-expressible"

@@ -85,15 +85,15 @@ def test_an_address_of_a_pool_cannot_be_in_a_list():
 def test_a_plan_is_a_rate_limit_where_there_is_a_catalogue(plan, policy, rate):
     wanted = entry(activated(plan=plan), **policy)
     assert wanted.fields.get("rate-limit") == rate
-    assert wanted.hindered is None
+    assert wanted.missing is None
 
 
 @pytest.mark.parametrize("policy", [PLANS, {"plan_rates": "events"}])
 def test_an_unknown_plan_hinders_and_is_never_in_sync(policy):
     unknown = activated(plan={"code": "HOME-99"})
     wanted = entry(unknown, **policy)
-    assert wanted.hindered.reason == "unknown-plan"
-    assert "HOME-99" in wanted.hindered.detail
+    assert wanted.missing.reason == "unknown-plan"
+    assert "HOME-99" in wanted.missing.detail
     placed = replace(folded(unknown), placements={"R1": Placement(wanted.fields)})
     assert not in_sync(placed, {"R1": RouterPolicy("acme", **policy)})
     assert in_sync(placed, {"R1": RouterPolicy("acme")})

@@ -9,7 +9,7 @@ from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, Scheduled, Why
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.service.outcome import DeadLetter
-from worker.core.service.record import Outstanding, Placement, Register, ServiceRecord
+from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
 from worker.core.service.version import Version
 
 NOW = 1_000_000_000
@@ -52,10 +52,10 @@ def bound(row=OWN, device=ROW["mac-address"], address=ROW["address"], expires_in
     return SeenRow(row, "bound", device, address, expires_in_s, 5)
 
 
-OUTSTANDING = Outstanding(
+OUTSTANDING = PendingEvent(
     "k", "m1", "s", "leasewire.service.mac_changed.v1", ("mac",), V, NOW - 9, "events"
 )
-NEW = ServiceRecord("SVC-1", outstanding=(OUTSTANDING,))
+NEW = ServiceRecord("SVC-1", pending=(OUTSTANDING,))
 JOURNALED = Journaled("e7", "leasewire.service.moved.v1", NOW - 60_000)
 LATER = Scheduled("e8", "leasewire.service.activated.v1", NOW + 86_400_000)
 REFUSED = DeadLetter("k1", "event", "invalid-event", "/data/mac is no MAC", "SVC-1")
@@ -92,7 +92,7 @@ SITUATIONS = {
         ["e8 (activated)", f"at <{NOW + 86_400_000}>"],
     ),
     "refused event": (
-        replace(WELL, record=ServiceRecord("SVC-1"), at=[], letters=[REFUSED]),
+        replace(WELL, record=ServiceRecord("SVC-1"), at=[], dead_letters=[REFUSED]),
         "rejected",
         ["invalid-event", "/data/mac is no MAC"],
     ),
@@ -103,7 +103,7 @@ SITUATIONS = {
     ),
     "unknown router": (at(known=False), "unknown-router", ["router R1, which is not in"]),
     "router down": (
-        at(state="unreachable", since_ms=7, next_at_ms=8, words="refused", marked=True),
+        at(state="unreachable", since_ms=7, next_at_ms=8, words="refused", queued=True),
         "router-unreachable",
         ["since <7> (refused)", "nothing is written", "next <8>"],
     ),
@@ -113,17 +113,17 @@ SITUATIONS = {
         ["as last written"],
     ),
     "router blocked": (
-        at(state="blocked", cause="login-refused", words="bad password", marked=True),
+        at(state="blocked", cause="login-refused", words="bad password", queued=True),
         "router-blocked",
         ["login-refused: bad password", "until a person acts"],
     ),
     "router with another policy": (
-        at(state="policy-changed", words="apply it", marked=True),
+        at(state="policy-changed", words="apply it", queued=True),
         "router-policy-changed",
         ["is policy-changed", "apply it"],
     ),
     "router held": (
-        at(state="held", since_ms=7, words="by ada: upgrade", marked=True),
+        at(state="held", since_ms=7, words="by ada: upgrade", queued=True),
         "router-held",
         ["is held since <7> (by ada: upgrade)", "nothing is written"],
     ),
@@ -133,13 +133,13 @@ SITUATIONS = {
         [],
     ),
     "unknown plan": (
-        at(marked=True, why=Why("unknown-plan", "plan X is not in the catalogue", 7)),
+        at(queued=True, why=Why("unknown-plan", "plan X is not in the catalogue", 7)),
         "unknown-plan",
         ["plan X is not in the catalogue"],
     ),
     "claim held": (
         at(
-            marked=True,
+            queued=True,
             why=Why("claim-held", "words", 7),
             holders=[Holder(f"mac:{mac(1)}", "SVC-2", "suspended", "waiting", "for a row")],
         ),
@@ -147,22 +147,22 @@ SITUATIONS = {
         [f"MAC {mac(1)} is held by service SVC-2 (suspended, itself waiting (for a row))"],
     ),
     "claim held, nobody named any more": (
-        at(marked=True, why=Why("claim-held", "held by SVC-2", 7)),
+        at(queued=True, why=Why("claim-held", "held by SVC-2", 7)),
         "claim-held",
         ["held by SVC-2"],
     ),
     "foreign row": (
-        at(marked=True, why=Why("foreign-row", "row X is in the way", 7)),
+        at(queued=True, why=Why("foreign-row", "row X is in the way", 7)),
         "foreign-row",
         ["since <7>", "row X is in the way"],
     ),
     "unknown DHCP server": (
-        at(marked=True, why=Why("waiting-for-router", "no such server", 7)),
+        at(queued=True, why=Why("waiting-for-router", "no such server", 7)),
         "waiting-for-router",
         ["DHCP server is to be dhcp1", "no such server"],
     ),
     "unknown words": (
-        at(marked=True, why=Why("router-says", "boo", 7)),
+        at(queued=True, why=Why("router-says", "boo", 7)),
         "router-says",
         ["boo (router-says)"],
     ),
@@ -177,7 +177,7 @@ SITUATIONS = {
         ["by event suspension-1, reason nonpayment"],
     ),
     "suspended and not written": (
-        at(said(suspension={}), marked=True),
+        at(said(suspension={}), queued=True),
         "suspended",
         ["R1 is still to be written"],
     ),
@@ -187,12 +187,12 @@ SITUATIONS = {
         [f"has its lease until <{NOW + 60_000}> at the latest"],
     ),
     "pending": (
-        at(replace(ACTIVE, outstanding=(OUTSTANDING,)), marked=True),
+        at(replace(ACTIVE, pending=(OUTSTANDING,)), queued=True),
         "pending",
         [f"since <{NOW - 9}>", "its turn comes"],
     ),
     "pending without workers": (
-        replace(at(marked=True), workers=frozenset()),
+        replace(at(queued=True), workers=frozenset()),
         "pending",
         ["no worker that writes to routers"],
     ),

@@ -79,8 +79,10 @@ def test_a_snapshot_says_whether_the_service_is_suspended(fields, suspension):
 
 
 def test_suspended_and_resumed_write_the_suspension_alone():
-    parked = suspended(revision=2, mode="walled_garden")
-    folded = fold(fold_all(activated()), parse_event(parked), builders.version_of(parked))
+    circuit_open = suspended(revision=2, mode="walled_garden")
+    folded = fold(
+        fold_all(activated()), parse_event(circuit_open), builders.version_of(circuit_open)
+    )
     assert folded.wrote == folded.changed == {"suspension"}
     assert folded.record.status == "suspended"
     assert folded.record.value("suspension") == {"mode": "walled_garden", "reason_code": None}

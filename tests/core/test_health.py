@@ -7,17 +7,17 @@ import pytest
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health import assess
 from worker.core.alerting.health_figures import (
-    JournalVitals,
+    HealthFigures,
+    JournalFigures,
     Reason,
-    RedisVitals,
-    RouterVitals,
+    RedisFigures,
+    RouterSummary,
     Sample,
-    Vitals,
 )
 
 NOW = 10_000_000_000
 MB = 1_000_000
-REDIS = RedisVitals(
+REDIS = RedisFigures(
     server="Valkey 9",
     used=10 * MB,
     limit=100 * MB,
@@ -25,13 +25,13 @@ REDIS = RedisVitals(
     appendonly=True,
     written=True,
 )
-UP = RouterVitals("R1", "up", 0, False, 0, 0)
-WELL = Vitals(
+UP = RouterSummary("R1", "up", 0, False, 0, 0)
+WELL = HealthFigures(
     now_ms=NOW,
     redis=REDIS,
     workers=["events@a:1", "routers@a:2"],
     queues={},
-    journal={"events": JournalVitals(0, 0), "bulk": JournalVitals(0, 0)},
+    journal={"events": JournalFigures(0, 0), "bulk": JournalFigures(0, 0)},
     routers=[UP],
     dead_letters={},
     waiting={},
@@ -54,7 +54,7 @@ def growing(mb_a_day, used=40 * MB, count=72):
 
 
 def journal(seconds):
-    return replace(WELL, journal={"events": JournalVitals(3, ago(seconds))})
+    return replace(WELL, journal={"events": JournalFigures(3, ago(seconds))})
 
 
 def routers(*changes):
@@ -92,8 +92,8 @@ SITUATIONS = {
     "journal late": (journal(62), [("warning", "journal")]),
     "journal stands": (journal(602), [("critical", "journal")]),
     "mark in time": (routers({"oldest_ms": ago(120)}), []),
-    "mark late": (routers({"oldest_ms": ago(122)}), [("warning", "marks")]),
-    "marks stand": (routers({"oldest_ms": ago(902)}, {}), [("critical", "marks")]),
+    "mark late": (routers({"oldest_ms": ago(122)}), [("warning", "work_items")]),
+    "marks stand": (routers({"oldest_ms": ago(902)}, {}), [("critical", "work_items")]),
     "mark of a router that is down": (
         routers({"oldest_ms": ago(902), **JUST_DOWN}, {}, {}),
         [("warning", "routers")],
@@ -138,8 +138,8 @@ SITUATIONS = {
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_each_threshold_has_its_finding(name):
-    vitals, expected = SITUATIONS[name]
-    found = assess(vitals, 3_600)
+    health_figures, expected = SITUATIONS[name]
+    found = assess(health_figures, 3_600)
     assert [(each.level, each.what) for each in found] == expected
     assert all(each.detail and each.advice for each in found)
 

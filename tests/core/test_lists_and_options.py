@@ -95,16 +95,16 @@ def test_lists_and_options_converge_in_any_order_and_from_every_prefix(situation
         table, noted = Tables(situation.rows), {}
         situation.note(made, noted)
         apply_all(operations[:length], table, situation, noted)
-        resumed = situation.plan(table, noted, made.surplus)
+        resumed = situation.plan(table, noted, made.duplicates)
         situation.note(resumed, noted)
         apply_all(in_any_order(data.draw, resumed.phases), table, situation, noted)
         check_entries(table, situation, made)
-        again = situation.plan(table, noted, made.surplus)
+        again = situation.plan(table, noted, made.duplicates)
         assert again.phases == ()
         assert not again.waiting
         for service_id, places in again.listed.items():  # so it is kept once it is confirmed
             noted.setdefault(service_id, {})["listed"] = places
-        assert situation.plan(table, noted, made.surplus).phases == ()
+        assert situation.plan(table, noted, made.duplicates).phases == ()
 
 
 @given(situations())

@@ -4,7 +4,7 @@ import pytest
 
 from contracts import parse_event
 from tests.builders import activated, ipv4, mac, suspended, version_of
-from worker.core.entry.concerned import marks_of, placed
+from worker.core.entry.concerned import placed, work_items_of
 from worker.core.entry.entry import Claim, claims_of, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ANY_SERVER
@@ -30,7 +30,7 @@ def entry(*raws, **policy):
 def test_an_entry_is_mac_address_and_dns_servers():
     wanted = entry(activated(dns_servers=["198.51.100.54", "198.51.100.53"]))
     assert wanted.fields == {**PLACE, "dns-server": "198.51.100.54,198.51.100.53"}
-    assert (wanted.options, wanted.notes, wanted.hindered) == ({}, (), None)
+    assert (wanted.options, wanted.notes, wanted.missing) == ({}, (), None)
     assert claims_of(wanted) == CLAIMS
     assert entry(activated()).fields == {**PLACE, "dns-server": ""}
     assert entry(activated(), manage=frozenset()).fields == PLACE
@@ -50,15 +50,15 @@ def test_suspended_and_gone_needs_no_look_and_gone_without_a_word_does():
     record = placed(record_of(activated(), suspended()))
     policies = {"R1": RouterPolicy("acme", entries="mac-server")}
     assert record.placements == {"R1": Placement(None)}
-    assert marks_of(record, wanted_entries(record, policies), bulk=False) == {}
+    assert work_items_of(record, wanted_entries(record, policies), bulk=False) == {}
     entries = wanted_entries(record, {"R1": RouterPolicy("acme")})
-    assert marks_of(record, entries, bulk=False)
+    assert work_items_of(record, entries, bulk=False)
 
 
 def test_a_pool_cannot_be_held():
     wanted = entry(activated(pool="customers"))
-    assert wanted.hindered.reason == "not-expressible"
-    assert "customers" in wanted.hindered.detail
+    assert wanted.missing.reason == "not-expressible"
+    assert "customers" in wanted.missing.detail
 
 
 @pytest.mark.parametrize(

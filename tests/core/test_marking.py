@@ -4,7 +4,7 @@ import pytest
 
 from contracts import parse_event
 from tests import builders
-from worker.core.entry.concerned import in_sync, marks_of
+from worker.core.entry.concerned import in_sync, work_items_of
 from worker.core.entry.entry import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
@@ -15,7 +15,7 @@ POLICY = RouterPolicy("acme")
 OTHER = Placement({"mac-address": builders.mac(9)})
 
 
-def marked(at, policy=POLICY, **block):
+def queued(at, policy=POLICY, **block):
     raw = builders.activated(**block)
     record = fold(ServiceRecord("SVC-1"), parse_event(raw), builders.version_of(raw)).record
     record = place(record, "R1")
@@ -23,18 +23,18 @@ def marked(at, policy=POLICY, **block):
     if at is None:
         at = Placement(entries["R1"].fields, entries["R1"].listed)
     record.placements["R1"] = at
-    marks = marks_of(record, entries, bulk=False)
-    assert in_sync(record, {"R1": policy}) == (not marks)
-    return "R1" in marks
+    work_items = work_items_of(record, entries, bulk=False)
+    assert in_sync(record, {"R1": policy}) == (not work_items)
+    return "R1" in work_items
 
 
 def test_what_is_written_as_wanted_needs_no_look():
-    assert not marked(None)
+    assert not queued(None)
 
 
 @pytest.mark.parametrize("at", [Placement(None), OTHER])
 def test_what_is_not_there_or_another_row_does(at):
-    assert marked(at)
+    assert queued(at)
 
 
 def test_a_row_that_stands_in_a_list_where_none_is_wanted_does():
@@ -46,10 +46,10 @@ def test_a_row_that_stands_in_a_list_where_none_is_wanted_does():
         "block-access": "no",
         "dhcp-option": "",
     }
-    assert not marked(Placement(fields))
-    assert marked(Placement(fields, frozenset({place_of})))
+    assert not queued(Placement(fields))
+    assert queued(Placement(fields, frozenset({place_of})))
 
 
 def test_what_cannot_be_written_does_even_where_the_rest_is_as_wanted():
     policy = RouterPolicy("acme", plans={"HOME-50": "10M/50M"})
-    assert marked(None, policy, plan={"code": "UNHEARD-OF"})
+    assert queued(None, policy, plan={"code": "UNHEARD-OF"})

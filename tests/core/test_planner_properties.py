@@ -74,19 +74,19 @@ class Situation:
     rows: list[Row]
     policy: RouterPolicy
 
-    def plan(self, table=None, noted=None, surplus=frozenset()):
+    def plan(self, table=None, noted=None, duplicates=frozenset()):
         """Plan for other rows, as the pass after this one would.
 
         Args:
             table: the rows; None: as they were.
             noted: service -> what was noted of its rows before they were written.
-            surplus: of the plan before.
+            duplicates: of the plan before.
         """
         held = self.rows if table is None else table.rows()
         wanted = [
             replace(one, **(noted or {}).get(one.entry.service_id, {})) for one in self.wanted
         ]
-        return plan(wanted, held, self.policy, surplus)
+        return plan(wanted, held, self.policy, duplicates)
 
     def note(self, made, noted):
         """Note which list rows come to be ours, before they do."""
@@ -227,7 +227,7 @@ def check_entries(table, situation, made):
             if isinstance(row, Lease)
             and (tag := parse_tag(row.comment))
             and tag[:2] == ("acme", service_id)
-            and row.key not in made.surplus
+            and row.key not in made.duplicates
         ]
         if service_id in made.waiting:
             continue
@@ -252,12 +252,12 @@ def test_a_plan_converges_in_any_order_within_its_phases(situation, data):
     situation.note(made, noted)
     apply_all(in_any_order(data.draw, made.phases), table, situation, noted)
     check_entries(table, situation, made)
-    again = situation.plan(table, noted, made.surplus)
+    again = situation.plan(table, noted, made.duplicates)
     assert again.phases == ()
     assert again.waiting == made.waiting
     for service_id, places in again.listed.items():  # so it is kept once it is confirmed
         noted.setdefault(service_id, {})["listed"] = places
-    assert situation.plan(table, noted, made.surplus).phases == ()
+    assert situation.plan(table, noted, made.duplicates).phases == ()
 
 
 @given(situations(), st.data())
@@ -268,12 +268,12 @@ def test_it_converges_from_every_prefix(situation, data):
         table, noted = Tables(situation.rows), {}
         situation.note(made, noted)
         apply_all(operations[:length], table, situation, noted)
-        resumed = situation.plan(table, noted, made.surplus)
+        resumed = situation.plan(table, noted, made.duplicates)
         situation.note(resumed, noted)
         apply_all(resumed.operations(), table, situation, noted)
         assert resumed.waiting.keys() == made.waiting.keys()
         check_entries(table, situation, made)
-        assert situation.plan(table, noted, made.surplus).phases == ()
+        assert situation.plan(table, noted, made.duplicates).phases == ()
 
 
 @given(situations(), st.data())
@@ -373,11 +373,11 @@ def gives_way(operation):
     )
 
 
-def hindered(situation, services):
+def missing(situation, services):
     """The situation as the pass plans it after the writes of these services were refused."""
     why = Waiting("router-says", "invalid value")
     wanted = [
-        replace(one, entry=replace(one.entry, hindered=why))
+        replace(one, entry=replace(one.entry, missing=why))
         if one.entry.service_id in services
         else one
         for one in situation.wanted
@@ -391,7 +391,7 @@ def test_of_a_ring_all_are_served_but_those_that_the_router_refuses(situation, d
     wrong = data.draw(st.sets(st.sampled_from(ids), max_size=len(ids) - 1), label="wrong")
     table, noted, refused = Tables(situation.rows), {}, set()
     for _ in range(len(ids) + 1):
-        made = hindered(situation, refused).plan(table)
+        made = missing(situation, refused).plan(table)
         unsent = set()
         for operation in in_any_order(data.draw, made.phases):
             if operation.needs & unsent:

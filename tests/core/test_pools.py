@@ -23,7 +23,7 @@ def test_a_pool_counts_with_those_behind_it():
 
 
 @pytest.mark.parametrize(
-    ("used", "told", "expected"),
+    ("used", "notified", "expected"),
     [
         (89, False, False),
         (90, False, True),
@@ -32,8 +32,8 @@ def test_a_pool_counts_with_those_behind_it():
         (79, True, False),
     ],
 )
-def test_it_is_told_from_one_limit_on_and_until_another(used, told, expected):
-    assert PoolUse("a", ["lan"], used, 100).nearly_full(told=told) is expected
+def test_it_is_told_from_one_limit_on_and_until_another(used, notified, expected):
+    assert PoolUse("a", ["lan"], used, 100).nearly_full(notified=notified) is expected
     assert ENDS < BEGINS
 
 

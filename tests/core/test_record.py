@@ -15,7 +15,7 @@ from worker.core.rows.rows import ListPlace
 from worker.core.service.fold import fold
 from worker.core.service.record import (
     DEFAULTS,
-    Outstanding,
+    PendingEvent,
     Placement,
     ServiceRecord,
     Settled,
@@ -23,7 +23,7 @@ from worker.core.service.record import (
     place,
     settle,
 )
-from worker.core.service.record_format import LETTERS, record_from_json, record_to_json
+from worker.core.service.record_format import REGISTER_CODES, record_from_json, record_to_json
 from worker.core.service.version import NEVER, Version
 from worker.core.storage_format import UnknownFormatError
 
@@ -43,16 +43,16 @@ def usual(record):
 @st.composite
 def records(draw):
     record = ServiceRecord("SVC-1", owner=draw(st.none() | texts))
-    outstanding = []
+    pending = []
     for raw in draw(st.lists(events(), max_size=4)):
         version = version_of(raw, local=draw(st.integers(0, 2)))
         folded = fold(record, parse_event(raw), version)
         record = folded.record
-        waiting = Outstanding(
+        waiting = PendingEvent(
             draw(texts), raw["id"], raw["source"], raw["type"], tuple(sorted(folded.wrote)),
             version, draw(st.integers(0, 2**53)), draw(st.sampled_from(["events", "bulk"])),
         )  # fmt: skip
-        outstanding.append(waiting)
+        pending.append(waiting)
     written = st.none() | st.dictionaries(texts | leases, texts | usual(record), max_size=5)
     listed = st.frozensets(st.builds(ListPlace, texts, texts), max_size=2)
     placements = draw(
@@ -63,8 +63,8 @@ def records(draw):
     return replace(
         record,
         placements=placements,
-        outstanding=tuple(outstanding),
-        heard_ms=draw(st.integers(0, 2**53)),
+        pending=tuple(pending),
+        last_event_ms=draw(st.integers(0, 2**53)),
         epoch=draw(st.integers(0, 2)),
         highest=draw(st.just(record.highest) | st.just(record.highest._replace(local=9))),
     )
@@ -107,9 +107,9 @@ def test_a_lease_as_its_registers_say_takes_a_few_letters():
 
 
 def test_every_register_has_a_letter_of_its_own():
-    assert LETTERS.keys() == DEFAULTS.keys()
-    assert len(set(LETTERS.values())) == len(LETTERS)
-    assert all(len(letter) == 1 and letter.isalpha() for letter in LETTERS.values())
+    assert REGISTER_CODES.keys() == DEFAULTS.keys()
+    assert len(set(REGISTER_CODES.values())) == len(REGISTER_CODES)
+    assert all(len(code) == 1 and code.isalpha() for code in REGISTER_CODES.values())
 
 
 def test_an_unknown_format_is_refused():
@@ -135,8 +135,8 @@ def test_an_own_version_beats_all_that_was_said_and_loses_to_the_next_word():
     assert own_version(ServiceRecord("SVC-1"), "", -5, ["mac"]) > NEVER
 
 
-def outstanding(raw, wrote):
-    return Outstanding(
+def pending(raw, wrote):
+    return PendingEvent(
         "k-" + str(raw["id"]), raw["id"], raw["source"], raw["type"], tuple(sorted(wrote)),
         version_of(raw), 1, "events",
     )  # fmt: skip
@@ -146,8 +146,8 @@ def fold_outstanding(*raws):
     record = ServiceRecord("SVC-1")
     for raw in raws:
         folded = fold(record, parse_event(raw), version_of(raw))
-        waiting = (*record.outstanding, outstanding(raw, folded.wrote))
-        record = replace(folded.record, outstanding=waiting)
+        waiting = (*record.pending, pending(raw, folded.wrote))
+        record = replace(folded.record, pending=waiting)
     return record
 
 
@@ -155,8 +155,8 @@ def test_an_event_of_which_a_register_still_stands_is_applied():
     first, second = activated(), mac_changed()
     record = fold_outstanding(first, second)
     after, settled = settle(record)
-    assert after == replace(record, outstanding=())
-    assert [(one.outstanding.event_id, one.outcome, one.by) for one in settled] == [
+    assert after == replace(record, pending=())
+    assert [(one.pending.event_id, one.outcome, one.by) for one in settled] == [
         (first["id"], "applied", None),
         (second["id"], "applied", None),
     ]
@@ -166,7 +166,7 @@ def test_an_event_of_which_nothing_stands_is_superseded_by_the_holder():
     overtaken, newest = mac_changed(revision=2), mac_changed(revision=3, mac=builders.mac(9))
     record = fold_outstanding(activated(), overtaken, newest, suspended(revision=4))
     _, settled = settle(record)
-    assert settled[1] == Settled(record.outstanding[1], "superseded", newest["id"])
+    assert settled[1] == Settled(record.pending[1], "superseded", newest["id"])
     assert [one.outcome for one in settled] == ["applied", "superseded", "applied", "applied"]
 
 
@@ -179,5 +179,5 @@ def test_an_event_overtaken_on_all_its_registers_names_the_newest_holder():
 
 
 def test_an_event_that_had_nothing_to_write_is_applied():
-    record = replace(fold_outstanding(activated()), outstanding=(outstanding(activated(), ()),))
+    record = replace(fold_outstanding(activated()), pending=(pending(activated(), ()),))
     assert settle(record)[1][0].outcome == "applied"

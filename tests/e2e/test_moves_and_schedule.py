@@ -58,7 +58,9 @@ def test_a_service_moves_on_and_back_while_its_routers_are_down(short_directory)
         assert answer["R2"] == (True, "in_sync")
         assert answer["R1"][0] is False
         eventually(
-            lambda: shown(here, "SVC-1")["R1"] == (False, "parked"), "R1 to be cleaned", within_s=20
+            lambda: shown(here, "SVC-1")["R1"] == (False, "circuit-open"),
+            "R1 to be cleaned",
+            within_s=20,
         )
         assert here.outcome(moved(1, "R2", 2)).detail == "still to clean on R1"
 
@@ -67,7 +69,11 @@ def test_a_service_moves_on_and_back_while_its_routers_are_down(short_directory)
         eventually(
             lambda: (
                 shown(here, "SVC-1")
-                == {"R1": (False, "parked"), "R2": (False, "parked"), "R3": (True, "in_sync")}
+                == {
+                    "R1": (False, "circuit-open"),
+                    "R2": (False, "circuit-open"),
+                    "R3": (True, "in_sync"),
+                }
             ),
             "both are left to clean",
             within_s=20,

@@ -77,7 +77,7 @@ def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backl
         held = here.control["R1"].journal()
         here.publisher.publish([activated(n) for n in range(151, 161)])
         eventually(
-            lambda: here.store.views.router("R1").marked >= 160 - written,
+            lambda: here.store.views.router("R1").queued >= 160 - written,
             "all is marked",
             within_s=20,
         )

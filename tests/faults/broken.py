@@ -108,8 +108,8 @@ def claims_outside_the_script() -> None:
             [
                 (claim, holder)
                 for claim, _ in claims
-                for holder, strong in held.get(claim, {}).values()
-                if strong and holder != service
+                for holder, is_held in held.get(claim, {}).values()
+                if is_held and holder != service
             ]
             for service, _, claims in wants
         ]

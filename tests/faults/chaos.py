@@ -190,7 +190,7 @@ class Chaos(Harness):
         try:
             now_ms = self.store.records.now_ms()
             self.store.full_reads.approve(router, "a person", now_ms)
-            self.store.routers.mark(router, sorted(self.client.smembers(services)))
+            self.store.routers.work_item(router, sorted(self.client.smembers(services)))
         except (redis.RedisError, StoreUnavailable):
             self.later(1, lambda: self.look_at_all(router))
 
@@ -302,7 +302,7 @@ class Chaos(Harness):
             notes = self.client.hvals(block.inflight)
             if any(not note.startswith("|1|") for note in notes):
                 return False
-            if set(self.client.hkeys(block.marks)) - held:
+            if set(self.client.hkeys(block.work_items)) - held:
                 return False
         return True
 
@@ -315,11 +315,11 @@ class Chaos(Harness):
             for service in self.store.views.router_waiting(router):
                 if (router, service) in self.touched:
                     self._remove_copies(router, service)
-        for letter in self.store.views.dead_letters():
-            known = letter.reason in ("connection-lost", "does-not-stick", "internal-error")
-            if known and letter.service_id != odd_worker.CURSED:
+        for dead_letter in self.store.views.dead_letters():
+            known = dead_letter.reason in ("connection-lost", "does-not-stick", "internal-error")
+            if known and dead_letter.service_id != odd_worker.CURSED:
                 self.counts["dead letters tried again"] += 1
-                self.leasewire("dead-letters", "replay", letter.id)
+                self.leasewire("dead-letters", "replay", dead_letter.id)
 
     def _remove_copies(self, router: str, service: str) -> None:
         for row in self.rows(router).get(service, []):
@@ -366,14 +366,14 @@ class Chaos(Harness):
         lost = self.without_final_outcome([*self.events, *besides])
         if conflicting:
             lost = [each for each in lost if not self._waits_for_a_claim(each)]
-        doubled, letters = self.double_entries(), self.wrong_letters()
+        doubled, dead_letters = self.double_entries(), self.wrong_letters()
         self._remove_all_copies()
         found = {
             "lost": [f"{each} has no final outcome" for each in lost],
             "doubled": doubled,
             "foreign rows changed": foreign,
             "other differences": [each for each in differ if each not in foreign],
-            "false dead letters": letters,
+            "false dead letters": dead_letters,
             "alerts wrongly open or never begun": self.wrong_alerts(),
             "left in Redis": [] if conflicting else self.leftovers(),
         }
@@ -392,15 +392,16 @@ class Chaos(Harness):
         """Dead letters but of the service that no worker can plan, and of abandoned manifests."""
         expected = (odd_worker.CURSED, "internal-error")
         return [
-            f"dead letter {letter.reason} of {letter.service_id or letter.id}: {letter.detail!a}"
-            for letter in self.store.views.dead_letters()
-            if (letter.service_id, letter.reason) != expected and not self._abandons(letter)
+            f"dead letter {dead_letter.reason} of {dead_letter.service_id or dead_letter.id}: {dead_letter.detail!a}"
+            for dead_letter in self.store.views.dead_letters()
+            if (dead_letter.service_id, dead_letter.reason) != expected
+            and not self._abandons(dead_letter)
         ]
 
-    def _abandons(self, letter: DeadLetter) -> bool:
-        if letter.reason != "manifest-incomplete":
+    def _abandons(self, dead_letter: DeadLetter) -> bool:
+        if dead_letter.reason != "manifest-incomplete":
             return False
-        return self.abandoned.issuperset(json.loads(letter.body)["events"])
+        return self.abandoned.issuperset(json.loads(dead_letter.body)["events"])
 
     def wrong_alerts(self, within_s: float = 25) -> list[str]:
         """Alerts that are open though their reason is over, and those that nobody began."""
@@ -433,10 +434,13 @@ class Chaos(Harness):
         found = [f"{self.store.journal.depth('events')} events in the journal"]
         for router in self.control:
             block = self.store.keys.router(router)
-            marks, notes = self.client.hkeys(block.marks), self.client.hgetall(block.inflight)
-            if marks or notes:
+            work_items, notes = (
+                self.client.hkeys(block.work_items),
+                self.client.hgetall(block.inflight),
+            )
+            if work_items or notes:
                 waiting, state = self.store.views.router_waiting(router), self.store.views.router
-                found.append(f"{router}: {marks=} {notes=} {waiting} {state(router)}")
+                found.append(f"{router}: {work_items=} {notes=} {waiting} {state(router)}")
         return found
 
     def conflicts(self, events: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -454,8 +458,8 @@ class Chaos(Harness):
                     self.counts["services in sync"] += 1
                     continue
                 if not _waits_rightly(service, wants, have, holders):
-                    told = holders.get(service, ())
-                    of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in told}
+                    notified = holders.get(service, ())
+                    of_holders = {e: (wants.get(e), have.get(e), waiting.get(e)) for e in notified}
                     found.append(
                         f"{router} {service}: wanted {want}, found {got} and in lists {listed}, "
                         f"said {why}; holders want, have and say {of_holders}"
@@ -478,7 +482,7 @@ class Chaos(Harness):
             held = [
                 (each.key, each.holder)
                 for each in claims
-                if each.strong
+                if each.is_held
                 and service in each.waiters
                 and each.holder != service
                 and any(key == each.key and scopes_meet(scope, each.scope) for key, scope in wants)
@@ -533,10 +537,10 @@ class OnEstate(Chaos):
 
 def _is_told(detail: str, held: Sequence[tuple[str, str]]) -> bool:
     """Whether the words tell of keys that are held, and name nobody but who holds them."""
-    told = _HELD.findall(detail)
-    return bool(told) and all(
+    notified = _HELD.findall(detail)
+    return bool(notified) and all(
         any(key == its_key and name in ("", holder) for its_key, holder in held)
-        for key, name in told
+        for key, name in notified
     )
 
 

@@ -17,10 +17,10 @@ _LONGEST_MS: Final = 120_000
 """No flag of an installation with the short times of these tests may be held for longer."""
 _FLAGS: Final[tuple[Callable[[Store], str], ...]] = (
     lambda store: store.keys.sweep,
-    lambda store: store.keys.upkeep,
+    lambda store: store.keys.maintenance,
     lambda store: store.keys.canary_claim,
     lambda store: store.keys.alert_look,
-    lambda store: store.keys.telling,
+    lambda store: store.keys.notifications,
     lambda store: store.keys.reports.look,
 )
 
@@ -63,7 +63,7 @@ def _of_router(
 ) -> list[str]:
     block = store.keys.router(router)
     left: dict[str, object] = {
-        "marks": client.hgetall(block.marks),
+        "work_items": client.hgetall(block.work_items),
         "due": dict(client.zrange(block.due, 0, -1, withscores=True)),
         "in flight": _but(besides, client.hgetall(block.inflight)),
         "waiting": _but(besides, client.hgetall(block.waiting)),
@@ -79,7 +79,7 @@ def _of_router(
     left |= {"claims that nobody wants": claims - due, "claims that are missing": due - claims}
     services = set(client.smembers(block.services)) - besides
     left |= {"services of no row": services - wanted.keys()}
-    for name in ("lease", "rung"):
+    for name in ("lease", "notified"):
         if (left_ms := client.pttl(getattr(block, name))) > _LONGEST_MS:
             left[name] = f"held for {left_ms} ms"
     return [f"{router}: {what}: {value}" for what, value in left.items() if value]

@@ -82,7 +82,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/gather.py",
-                "closely = has_garden and look.mark.sent is not None",
+                "closely = has_walled_garden and look.mark.sent is not None",
                 "closely = False",
             )
         ],
@@ -307,7 +307,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/intake/accept.py",
-                "        self.store.journal.put_off(lane, key, text_of(raw), at_ms)\n\n",
+                "        self.store.journal.postpone(lane, key, text_of(raw), at_ms)\n\n",
                 "        raise UnknownFormatError('record', at_ms, 0)\n\n",
             ),
         ],
@@ -352,8 +352,8 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/store/lua/_letters.lua",
-                "local LETTERS_MOST = 1000",
-                "local LETTERS_MOST = 1000000",
+                "local DEAD_LETTERS_MOST = 1000",
+                "local DEAD_LETTERS_MOST = 1000000",
             ),
         ],
         "tests/store/test_refused_events.py",
@@ -454,7 +454,7 @@ BUGS: Final[dict[str, Bug]] = {
                 "worker/intake/admission.py",
                 "    return why or ManifestPart(",
                 "    if event.data.taken_at.timestamp() * 1000 > now_ms:\n"
-                '        why = NotAdmitted("time-in-future", "")\n'
+                '        why = NotAccepted("time-in-future", "")\n'
                 "    return why or ManifestPart(",
             ),
         ],

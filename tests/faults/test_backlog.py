@@ -72,15 +72,17 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
         assert planned.returncode == 2, planned.stderr
         lines = [line.split() for line in planned.stdout.splitlines()[1:]]
         # `!` is a remark on a row that is as wanted: an address in none of the DHCP networks
-        named = {service.rstrip(":") for mark, service, *_ in lines if mark in ("+", "~", "-")}
+        named = {
+            service.rstrip(":") for work_item, service, *_ in lines if work_item in ("+", "~", "-")
+        }
         assert named == differ
 
-        mark = max((each["seq"] for each in router.journal()), default=0)
+        work_item = max((each["seq"] for each in router.journal()), default=0)
         began = time.monotonic()
         here.store.fleet.release("R1", "tests")
         here.wait_until_settled(60 * TIMES)
         took_s = time.monotonic() - began
-        written = [w for w in router.journal(mark) if w["command"].startswith(LEASES)]
+        written = [w for w in router.journal(work_item) if w["command"].startswith(LEASES)]
         assert here.differences(events) == []
         assert [w["error"] for w in written if w["error"]] == []
         assert len(written) <= len(differ) + rings(before, wanted)

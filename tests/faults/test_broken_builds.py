@@ -12,7 +12,12 @@ from tests.faults.chaos import Chaos
 from tests.installation import LEASES, SERVER
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.redis,
+    pytest.mark.router,
+    pytest.mark.timeout(120),
+]
 
 PRINT, SET = f"{LEASES}/print".encode(), f"{LEASES}/set".encode()
 TIMES = {
@@ -72,7 +77,7 @@ def two_that_want_the_same_at_once(here):
     """Both are looked at in one pass."""
     here.control["R1"].power_off()
     said = publish(here, activated(1), activated(2, ipv4=address(1)), wait=False)
-    eventually(lambda: here.store.views.router("R1").marked == 2, "both are marked", within_s=20)
+    eventually(lambda: here.store.views.router("R1").queued == 2, "both are marked", within_s=20)
     here.control["R1"].power_on()
     return said
 

@@ -6,7 +6,12 @@ import pytest
 
 from tests.faults.chaos import Scale, run
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.redis,
+    pytest.mark.router,
+    pytest.mark.timeout(300),
+]
 
 SEED = int(os.environ.get("SEED", "20261124"))
 

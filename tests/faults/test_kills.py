@@ -10,7 +10,12 @@ import pytest
 from tests.faults.harness import harness, publish_under_kills
 from tests.faults.history import deliveries, history
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.redis,
+    pytest.mark.router,
+    pytest.mark.timeout(240),
+]
 
 SEED = int(os.environ.get("SEED", "20261124"))
 

@@ -10,17 +10,22 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
+from worker.intake.checks import key_of
 
 from contracts import ContractViolation, names, parse_event
 from producers.errors import BatchViolation
 from tests import builders, strategies
 from tests.installation import PREFIX, Installation
 from tests.waiting import eventually
-from worker.intake.admission import key_of
 from worker.runtime.celery_app import make_app
 from worker.settings import Settings
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.redis,
+    pytest.mark.router,
+    pytest.mark.timeout(900),
+]
 
 HOW_MANY = int(os.environ.get("MALFORMED", "300"))
 A_MESSAGE = 100
@@ -118,9 +123,9 @@ def test_each_malformed_event_is_rejected_with_its_problem_and_no_worker_ends(sh
             within_s=20 + HOW_MANY / 100,
         )
         for key, problems in wanted.items():
-            letter = views.dead_letter(key)
-            assert (letter.kind, letter.detail) == ("event", problems)
-            assert letter.reason in ("invalid-event", "unsupported-type")
+            dead_letter = views.dead_letter(key)
+            assert (dead_letter.kind, dead_letter.detail) == ("event", problems)
+            assert dead_letter.reason in ("invalid-event", "unsupported-type")
         eventually(lambda: here.outcome(last), "the good one behind them", within_s=20)
         assert [worker.process.poll() for worker in here.workers] == [None, None]
         assert here.log_text().count('"worker.started"') == len(here.workers)

@@ -14,7 +14,12 @@ from tests.installation import LEASES, SERVER
 from tests.waiting import eventually
 from worker.core.rows.ownership import parse_tag
 
-pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.redis,
+    pytest.mark.router,
+    pytest.mark.timeout(600),
+]
 
 ROTATIONS = int(os.environ.get("LEASEWIRE_RINGS", "2"))
 SEED = int(os.environ.get("SEED", "20261124"))

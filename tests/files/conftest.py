@@ -45,7 +45,7 @@ class Office:
     def record(self, service_id):
         return self.store.records.read([service_id])[service_id].record
 
-    def letters(self):
+    def dead_letters(self):
         return self.store.views.dead_letters()
 
     def file(self, name, text):

@@ -8,11 +8,11 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from worker.intake.checks import Intake, admit, key_of
 
 from contracts import event_key
 from tests.builders import SOURCE, activated, cancelled, event, mac, mac_changed, snapshot
 from tests.worker.desk import OTHER, SOURCES, Desk
-from worker.intake.admission import Intake, admit, key_of
 from worker.intake.manifest import Manifests
 from worker.store.store import open_store
 
@@ -103,15 +103,15 @@ def test_a_crash_before_the_end_does_it_again(desk, store):
 def test_parts_that_never_come_are_a_dead_letter(desk, store):
     desk.send(manifest(now(store), "S-1", part=1, parts=3))
     desk.accept.expire_manifests()
-    assert not desk.letters
+    assert not desk.dead_letters
     (name,) = store.client.zrange(store.keys.manifests, 0, -1)
     store.client.zadd(store.keys.manifests, {name: 1})  # an hour later
     desk.accept.expire_manifests()
-    (letter,) = desk.letters.values()
-    assert letter.reason == "manifest-incomplete"
+    (dead_letter,) = desk.dead_letters.values()
+    assert dead_letter.reason == "manifest-incomplete"
     assert set(statuses(desk).values()) == {"active"}
     desk.accept.expire_manifests()
-    assert len(desk.letters) == 1
+    assert len(desk.dead_letters) == 1
 
 
 def test_what_came_within_the_skew_of_clocks_is_not_missing(desk, store):
@@ -165,7 +165,9 @@ class TestTwoAttempts:
         for each in again:
             desk.send(each)
         assert set(statuses(desk).values()) == {"active"}
-        assert [letter.reason for letter in desk.letters.values()] == ["event-id-reused"]
+        assert [dead_letter.reason for dead_letter in desk.dead_letters.values()] == [
+            "event-id-reused"
+        ]
         assert desk.outcome(first).detail == "1 of 2 parts are here"
 
 
@@ -227,10 +229,10 @@ def test_a_manifest_of_a_clock_that_is_ahead_a_little_is_taken(desk, store):
 def test_one_of_a_clock_that_is_ahead_by_more_waits(desk, store):
     given = manifest(now(store, 9), "S-1")
     desk.send(given)
-    assert not desk.letters
-    assert [json.loads(each) for each in store.journal.events_put_off(store.records.now_ms())] == [
-        given
-    ]
+    assert not desk.dead_letters
+    assert [
+        json.loads(each) for each in store.journal.events_postponed(store.records.now_ms())
+    ] == [given]
 
 
 def test_snapshots_and_a_manifest_in_any_order(desk, store):

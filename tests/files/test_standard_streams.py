@@ -63,8 +63,8 @@ def test_a_pipe_has_no_date_and_a_file_has_its_own(run, office):
 def test_what_is_wrong_with_standard_input_is_said(run):
     assert b"--format csv" in run("import", "-", given=TABLE.encode(), code=2).stderr
     broken = TABLE.replace("198.51", "999.51").encode()
-    told = run("import", "-", "--format", "csv", *AS_OF, given=broken, code=2).stderr
-    assert b"stdin.csv:2: ipv4" in told
+    notified = run("import", "-", "--format", "csv", *AS_OF, given=broken, code=2).stderr
+    assert b"stdin.csv:2: ipv4" in notified
 
 
 def test_a_backup_goes_out_and_comes_back(run, office, tmp_path):

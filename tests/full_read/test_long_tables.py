@@ -4,7 +4,7 @@ import pytest
 
 from tests import builders
 from tests.small_installation import LEASES, SmallInstallation, activated
-from worker.store.router_admin import SURVEY_GOOD_MS
+from worker.store.router_admin import FULL_READ_GOOD_MS
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -32,7 +32,7 @@ def slow(here, *, is_slow=True):
 
 def surveyed_ms(here, ago_ms=None):
     """When the table was looked through; or have that be so long ago."""
-    key = here.store.keys.fleet.surveyed
+    key = here.store.keys.fleet.full_reads
     if ago_ms is not None:
         here.client.hset(key, "R1", here.store.records.now_ms() - ago_ms)
     return int(here.client.hget(key, "R1"))
@@ -49,20 +49,20 @@ def others(here):
 
 def test_events_go_on_though_the_daily_look_at_all_rows_takes_too_long(here):
     before = others(here)
-    surveyed_ms(here, SURVEY_GOOD_MS)
+    surveyed_ms(here, FULL_READ_GOOD_MS)
     slow(here)
     here.say(event := builders.mac_changed(revision=2))
     here.drain()
     assert here.outcome(event).startswith("applied")
     assert here.store.views.router("R1").state.state == "up"
     assert open_alerts(here) == ["table-not-read|R1"]
-    due_in_ms = surveyed_ms(here) + SURVEY_GOOD_MS - here.store.records.now_ms()
+    due_in_ms = surveyed_ms(here) + FULL_READ_GOOD_MS - here.store.records.now_ms()
     assert HOUR_MS - 60_000 < due_in_ms <= HOUR_MS
     here.say(event := builders.mac_changed(mac=builders.mac(3), revision=3))
     here.drain()  # on an hour like any other it is not tried
     assert here.outcome(event).startswith("applied")
     slow(here, is_slow=False)
-    surveyed_ms(here, SURVEY_GOOD_MS)
+    surveyed_ms(here, FULL_READ_GOOD_MS)
     here.say(builders.mac_changed(mac=builders.mac(4), revision=4))
     here.drain()
     assert open_alerts(here) == []

@@ -39,7 +39,7 @@ def test_nothing_is_written_and_events_end_as_observed(edited, world, leasewire)
         ("observed", "foreign-row"),
         ("observed", "would-write"),
     ]
-    assert world.context.store.views.router("R1").marked == 0
+    assert world.context.store.views.router("R1").queued == 0
     shown = leasewire("routers", "list", "--json").document["routers"][0]
     assert (shown["mode"], shown["backlog"], shown["waiting"]) == ("observe", 0, 0)
 

@@ -22,7 +22,7 @@ def served(world, count):
 def look_now(world):
     """Whatever the router was parked for: look at it."""
     block = world.context.store.keys.router("R1")
-    world.context.store.client.delete(block.rung)
+    world.context.store.client.delete(block.notified)
     world.converge.run("R1")
 
 

@@ -95,5 +95,5 @@ def test_a_caller_that_goes_away_is_no_bug(gateway, caplog):
             caller.sendall(head.encode())
             gateway.client().get("/healthz")  # by now it was read
         eventually(lambda: lines, "it is noticed")
-    assert [line["event"] for line in lines] == ["request.given_up"]
+    assert [line["event"] for line in lines] == ["request.failed"]
     assert not caplog.records

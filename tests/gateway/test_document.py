@@ -94,8 +94,8 @@ def test_every_state_is_told_as_final_or_not(document):
     final = {name for name, state in EVENT_STATES.items() if state.final}
     assert final == {*FINAL, "in-use"}
     for name, state in EVENT_STATES.items():
-        mark = "final" if state.final else "not final"
-        assert f"- `{name}` ({mark})" in states["description"]
+        work_item = "final" if state.final else "not final"
+        assert f"- `{name}` ({work_item})" in states["description"]
 
 
 def test_states_of_services_are_those_that_there_are():
@@ -133,5 +133,5 @@ def test_answers_have_no_field_that_the_document_does_not_name(gateway, document
 def test_the_readme_marks_the_states_as_the_document_does():
     text = README.read_text()
     for name, state in EVENT_STATES.items():
-        mark = "yes" if state.final else "no"
-        assert f"| `{name}` | {mark} | {state.words} |" in text
+        work_item = "yes" if state.final else "no"
+        assert f"| `{name}` | {work_item} | {state.words} |" in text

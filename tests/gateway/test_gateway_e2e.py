@@ -97,7 +97,7 @@ def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
         here.start_workers("events")
         with httpx.Client(base_url=url, headers=key_of(here), timeout=30) as client:
 
-            def letters():
+            def dead_letters():
                 return {
                     each["reason"]: each
                     for each in client.get("/v1/dead-letters").json()["dead_letters"]
@@ -111,13 +111,16 @@ def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
             # Who speaks to Redis finds out later.
             transport = CeleryTransport(here.client, prefix=PREFIX)
             Publisher(transport, clock=lambda: datetime.now(UTC)).publish([other])
-            stranger = activated(11, source=STRANGER)
-            answer = client.post("/v1/events", json=stranger, headers={"Prefer": "wait=20"})
+            unknown_source = activated(11, source=STRANGER)
+            answer = client.post("/v1/events", json=unknown_source, headers={"Prefer": "wait=20"})
             assert answer.json()["receipts"][0]["outcome"]["reason"] == "source-not-allowed"
             reasons = {"event-id-reused", "source-not-allowed"}
-            eventually(lambda: set(letters()) == reasons, "both are dead letters", within_s=20)
+            eventually(lambda: set(dead_letters()) == reasons, "both are dead letters", within_s=20)
 
-            reused, refused = letters()["event-id-reused"], letters()["source-not-allowed"]
+            reused, refused = (
+                dead_letters()["event-id-reused"],
+                dead_letters()["source-not-allowed"],
+            )
             answer = client.post(f"/v1/dead-letters/{reused['id']}/replay")
             assert answer.status_code == 409
             assert "edit" in answer.json()["detail"]
@@ -126,14 +129,14 @@ def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
             answer = client.post(f"/v1/dead-letters/{refused['id']}/replay")
             assert (answer.status_code, answer.json()["status"]) == (202, "replayed")
             eventually(
-                lambda: letters().get("source-not-allowed", refused)["at"] > refused["at"],
+                lambda: dead_letters().get("source-not-allowed", refused)["at"] > refused["at"],
                 "it is refused once more",
                 within_s=20,
             )
-            for each in letters().values():
+            for each in dead_letters().values():
                 assert client.post(f"/v1/dead-letters/{each['id']}/discard").status_code == 200
-            assert letters() == {}
-            assert {each["by"][:4] for each in here.store.letters.actions()} == {"key "}
+            assert dead_letters() == {}
+            assert {each["by"][:4] for each in here.store.dead_letters.actions()} == {"key "}
 
 
 def test_what_was_answered_before_a_kill_is_applied(short_directory):

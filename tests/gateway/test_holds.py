@@ -34,7 +34,7 @@ def test_approval_names_the_digest_of_the_list(gateway, floor):
     answer = client.post(path, json={"digest": hold["digest"]})
     assert (answer.status_code, answer.json()["status"]) == (202, "approved")
     assert floor.due() == set(IDS)
-    (action, *_) = gateway.store.letters.actions()
+    (action, *_) = gateway.store.dead_letters.actions()
     assert "key" in action["by"]
 
 

@@ -127,16 +127,18 @@ def test_who_mistyped_its_source_reads_that_nobody_knows_it(gateway):
     typo, other = "urn:isp:bss:tset", "urn:isp:bss:tets"
     desk = Desk(gateway.store)
     desk.send(builders.activated(id_="e-1", source=typo), builders.activated(source=other))
-    (told,) = asked(gateway.client(sources=[typo]))["outcomes"]
-    assert (told["data"]["event"], told["data"]["state"]) == ("e-1", "rejected")
-    assert told["data"]["detail"] == f"no source {typo!r} in the inventory: add it under [sources]"
+    (notified,) = asked(gateway.client(sources=[typo]))["outcomes"]
+    assert (notified["data"]["event"], notified["data"]["state"]) == ("e-1", "rejected")
+    assert (
+        notified["data"]["detail"] == f"no source {typo!r} in the inventory: add it under [sources]"
+    )
     assert seen(asked(gateway.client())) == []
 
 
 def test_from_when_a_change_acts_is_data_beside_its_sentence(gateway):
     say(gateway, 1, "applied", effective_by="lease 30m")
-    (told,) = asked(gateway.client())["outcomes"]
-    data = told["data"]
+    (notified,) = asked(gateway.client())["outcomes"]
+    data = notified["data"]
     assert data["effective_by"].endswith("its lease time of 30m")
     latest = datetime.fromisoformat(data["at"]) + timedelta(minutes=30)
     assert data["effective"]["kind"] == "lease-time"

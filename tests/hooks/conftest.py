@@ -122,7 +122,7 @@ class Desk:
     def fold(self):
         self._accept.run((), names.QUEUE_EVENTS)
 
-    def letters(self):
+    def dead_letters(self):
         return {each.id: each for each in self.store.views.dead_letters()}
 
 

@@ -8,7 +8,7 @@ from gateway.hooks import inbox as inbox_module
 from gateway.hooks.inbox import Inbox, Keys, Posted
 from leasewire.context import Context
 from leasewire.host.serve import serving
-from leasewire.services.dead_letter_actions import replay_letter
+from leasewire.services.dead_letter_actions import retry_dead_letter
 from tests.hooks.conftest import PATH, Desk
 from tests.hooks.vendors import uisp_event
 from tests.waiting import eventually
@@ -80,14 +80,14 @@ def test_of_what_nothing_signs_only_the_name_is_kept(desk):
     # A webhook is set aside first, and leaves the inbox after that.
     eventually(lambda: desk.store.client.hlen(inbox) == 1, "what is no webhook leaves the inbox")
     kept = desk.store.client.hvals(inbox)
-    assert len(desk.letters()) == 3
+    assert len(desk.dead_letters()) == 3
     assert [json.loads(json.loads(each)["body"]) for each in kept] == [{"uuid": uuid}]
-    assert all(len(each.body) < 2_000 for each in desk.letters().values())
+    assert all(len(each.body) < 2_000 for each in desk.dead_letters().values())
 
 
 def test_a_dead_letter_stays_while_the_inbox_has_no_room(desk, monkeypatch):
     body = json.dumps(posted(1, "{}")._replace(attempts=0)._asdict())
-    letter = DeadLetter("hook-1", "hook", "mapping-incomplete", "x", body=body, at_ms=1)
+    dead_letter = DeadLetter("hook-1", "hook", "mapping-incomplete", "x", body=body, at_ms=1)
     monkeypatch.setattr(inbox_module, "MOST_WAITING", 0)
     with desk.context.publisher() as publisher:
-        assert "wait" in replay_letter(desk.context, publisher, letter, "ann")
+        assert "wait" in retry_dead_letter(desk.context, publisher, dead_letter, "ann")

@@ -15,13 +15,13 @@ A_SPLYNX = "/api/2.0/admin/customers/customer/5/internet-services--7"
 
 
 def test_uisp_from_activation_to_the_end(desk):
-    told = []
+    notified = []
 
     def say(name, change="edit", **state):
         if state:
             desk.vendor.documents[A_UISP] = uisp_service(2002, **state)
-        event = uisp_event(f"0b6f4f0e-5d5e-5f37-9a39-{len(told):012}", name, 2002, change)
-        told.append(event)
+        event = uisp_event(f"0b6f4f0e-5d5e-5f37-9a39-{len(notified):012}", name, 2002, change)
+        notified.append(event)
         assert desk.uisp(event).status_code == 200
         return desk.record("U-2002")
 
@@ -34,11 +34,14 @@ def test_uisp_from_activation_to_the_end(desk):
     assert say("service.edit", mac="00-00-5e-00-53-02").value("mac") == "00:00:5E:00:53:02"
     assert say("service.suspend", status=3).status == "suspended"
     assert say("service.suspend_cancel", status=1).status == "active"
-    for event in (*reversed(told), *told):  # late, out of order and once more: it is read again
+    for event in (
+        *reversed(notified),
+        *notified,
+    ):  # late, out of order and once more: it is read again
         desk.uisp(event)
     assert desk.record("U-2002").status == "active"
     assert say("service.end", status=2).status == "cancelled"
-    assert not desk.letters()
+    assert not desk.dead_letters()
     key = {desk.context.settings.inventory.parent.joinpath("key").read_text().strip()}
     assert desk.vendor.logins == key
 
@@ -77,7 +80,7 @@ def test_splynx_from_activation_to_the_end(desk):
     del desk.vendor.documents[A_SPLYNX]
     desk.splynx(splynx_event(7, "delete"))
     assert desk.record("S-7").status == "cancelled"
-    assert not desk.letters()
+    assert not desk.dead_letters()
 
 
 def test_a_generic_webhook_says_the_event_itself(desk):
@@ -95,7 +98,7 @@ def test_a_generic_webhook_says_the_event_itself(desk):
     assert record.value("suspension") == {"mode": "walled_garden", "reason_code": None}
     desk.billing({"action": "note"})
     desk.wait()
-    assert not desk.letters()
+    assert not desk.dead_letters()
 
 
 def test_a_wrong_signature_leaves_nothing(desk):
@@ -123,29 +126,29 @@ def test_probes_and_unknown_addresses(desk):
 def test_what_is_missing_is_said_and_goes_on_when_it_was_mended(desk):
     desk.vendor.documents[A_UISP] = uisp_service(2002, mac=None)
     desk.uisp(uisp_event("0b6f4f0e-5d5e-5f37-9a39-000000000001", "service.add", 2002, "insert"))
-    eventually(desk.letters, "a dead letter")
-    (letter,) = desk.letters().values()
-    assert (letter.kind, letter.reason) == ("hook", "mapping-incomplete")
-    assert letter.detail == "mac is missing"
-    assert letter.service_id == "U-2002"
+    eventually(desk.dead_letters, "a dead letter")
+    (dead_letter,) = desk.dead_letters().values()
+    assert (dead_letter.kind, dead_letter.reason) == ("hook", "mapping-incomplete")
+    assert dead_letter.detail == "mac is missing"
+    assert dead_letter.service_id == "U-2002"
     desk.wait()
     desk.vendor.documents[A_UISP] = uisp_service(2002)
-    from leasewire.services.dead_letter_actions import replay_letter  # noqa: PLC0415 - only here
+    from leasewire.services.dead_letter_actions import retry_dead_letter  # noqa: PLC0415 - only here
 
     with desk.context.publisher() as publisher:
-        assert replay_letter(desk.context, publisher, letter, "ann") == ""
+        assert retry_dead_letter(desk.context, publisher, dead_letter, "ann") == ""
     assert desk.record("U-2002").status == "active"
-    assert not desk.letters()
+    assert not desk.dead_letters()
 
 
 def test_a_dead_letter_goes_when_the_vendor_mended_it(desk):
     desk.vendor.documents[A_SPLYNX] = splynx_service(7, mac="")
     desk.splynx(splynx_event(7))
-    eventually(desk.letters, "a dead letter")
+    eventually(desk.dead_letters, "a dead letter")
     desk.vendor.documents[A_SPLYNX] = splynx_service(7)
     desk.splynx(splynx_event(7, mac="00:00:5E:00:53:01"))
     assert desk.record("S-7").status == "active"
-    eventually(lambda: not desk.letters(), "it is mended")
+    eventually(lambda: not desk.dead_letters(), "it is mended")
 
 
 def test_a_vendor_that_is_down_is_asked_again(desk):

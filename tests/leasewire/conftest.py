@@ -52,8 +52,8 @@ class World:
         """Pass after pass, as they are rung for: beside live events one of bulk is a batch."""
         views, before = self.context.store.views, 0
         self.converge.run(router)  # which may find by itself what is to be done
-        while (marked := views.router(router).marked) and marked != before:
-            before = marked
+        while (queued := views.router(router).queued) and queued != before:
+            before = queued
             self.converge.run(router)
 
 

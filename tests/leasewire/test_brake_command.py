@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from tests import builders
-from worker.convergence.batch import Rounds, Tally
-from worker.convergence.conclude import Patience
+from worker.convergence.batch import PassStatistics, Rounds
+from worker.convergence.conclude import TimeLimits
 from worker.convergence.faults import Faults
 from worker.convergence.router_lock import Hold
 from worker.core.entry.brake import BrakeLimits
@@ -44,7 +44,7 @@ def braked(world):
 
 def passes(world, router="R1"):
     store = world.context.store
-    store.client.delete(store.keys.router(router).rung)
+    store.client.delete(store.keys.router(router).notified)
     world.converge.run(router)
 
 
@@ -92,28 +92,28 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
     passes(world)
     store, policy = world.context.store, world.context.inventory.routers["R1"].policy
     world.say(*(builders.cancelled(service, revision=2) for service in IDS[:5]))
-    store.client.delete(store.keys.router("R1").rung)
+    store.client.delete(store.keys.router("R1").notified)
     acquired = store.routers.acquire("R1", "token", 100)
-    assert len(acquired.marks) == 5
+    assert len(acquired.work_items) == 5
     world.say(builders.cancelled(IDS[5], revision=2))
     with closing(Sessions(world.context.inventory, world.context.settings).open("R1")) as session:
         hold = Hold(store.routers, "R1", "token", time.monotonic)
-        patience = Patience(recheck_ms=60_000, alert_ms=3_600_000)
+        time_limits = TimeLimits(recheck_ms=60_000, alert_ms=3_600_000)
         held_in = policy.held_in(session.entries)
         rounds = Rounds(
             store,
             session,
             held_in,
             hold,
-            tally=Tally(),
-            patience=patience,
+            statistics=PassStatistics(),
+            time_limits=time_limits,
             known=acquired.troubles,
-            faults=Faults(store, hold, {}, patience),
+            faults=Faults(store, hold, {}, time_limits),
             was_read=int,
         )
-        rounds.run(acquired.marks, acquired.now_ms)
+        rounds.run(acquired.work_items, acquired.now_ms)
     assert sorted(rows(world)) == IDS
-    assert {mark.service_id for mark in store.brake.held()} == set(IDS[:6])
+    assert {work_item.service_id for work_item in store.brake.held()} == set(IDS[:6])
 
 
 def test_approval_is_for_the_list_that_was_shown(braked, leasewire):

@@ -19,7 +19,7 @@ def activated(n, **given):
 def passes(world, times=2):
     store = world.context.store
     for _ in range(times):
-        store.client.delete(store.keys.router("R1").rung)
+        store.client.delete(store.keys.router("R1").notified)
         world.converge.run("R1")
 
 
@@ -40,7 +40,7 @@ def test_claims_show_who_holds_and_who_waits(world, leasewire):
     world.say(activated(1), activated(2))
     passes(world)
     (claim,) = leasewire("claims", "show", ADDRESS, "--json").document["claims"]
-    assert (claim["service"], claim["strength"], claim["waiters"]) == ("SVC-1", "strong", ["SVC-2"])
+    assert (claim["service"], claim["strength"], claim["waiters"]) == ("SVC-1", "held", ["SVC-2"])
     (mac,) = leasewire("claims", "show", "00-00-5e-00-53-01", "--json").document["claims"]
     assert (mac["service"], mac["scope"]) == ("SVC-1", "dhcp-vlan-32")
     waited = leasewire("claims", "list", "--router", "R1", "--waited-for", "--json").document

@@ -12,7 +12,7 @@ from tests.leasewire.conftest import LEASES
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 
-def letters(leasewire):
+def dead_letters(leasewire):
     return leasewire("dead-letters", "list", "--json").document["dead_letters"]
 
 
@@ -25,7 +25,7 @@ def drain(world):
     world.accept.run([], "events")
 
 
-def strangers(count, source="urn:isp:bss:new"):
+def unknown_sources(count, source="urn:isp:bss:new"):
     return [
         builders.activated(
             f"SVC-{n}", source=source, mac=builders.mac(n), ipv4=builders.ipv4(n), server=None
@@ -35,7 +35,7 @@ def strangers(count, source="urn:isp:bss:new"):
 
 
 def test_a_list_is_grouped_by_cause(world, leasewire):
-    world.say(*strangers(3), {"id": "x", "source": "urn:y", "type": "z"})
+    world.say(*unknown_sources(3), {"id": "x", "source": "urn:y", "type": "z"})
     groups = leasewire("dead-letters", "list", "--json").document["groups"]
     assert [(group["count"], group["reason"]) for group in groups] == [
         (3, "source-not-allowed"),
@@ -50,24 +50,24 @@ def test_a_replayed_event_has_its_old_id_and_its_letter_goes(world, leasewire):
     event = builders.activated("SVC-1", router="R1", server=None)
     world.accept = replace(world.accept, sources={})  # its source is not configured yet
     world.say(event)
-    (letter,) = letters(leasewire)
-    replayed = leasewire("dead-letters", "replay", letter["id"], "--wait", "0", "--json")
+    (dead_letter,) = dead_letters(leasewire)
+    replayed = leasewire("dead-letters", "replay", dead_letter["id"], "--wait", "0", "--json")
     assert replayed.document["replayed"][0]["detail"].startswith("in the journal")
-    assert letters(leasewire) == []
+    assert dead_letters(leasewire) == []
     world.accept = replace(world.accept, sources=world.context.inventory.sources)
     drain(world)
     assert outcome(world, event).state == "accepted"
-    (action,) = world.context.store.letters.actions()
-    assert (action["what"], action["letter"]) == ("replayed", letter["id"])
+    (action,) = world.context.store.dead_letters.actions()
+    assert (action["what"], action["dead_letter"]) == ("replayed", dead_letter["id"])
     assert action["by"]
 
 
 def test_what_fails_anew_while_it_is_replayed_stays(world, leasewire):
-    world.say(*strangers(1))
-    (old,) = world.context.store.letters.all()
-    world.say(*strangers(1))  # the same again: a newer letter under the same id
-    assert not world.context.store.letters.settle(old, "replayed", "me", 1)
-    assert len(letters(leasewire)) == 1
+    world.say(*unknown_sources(1))
+    (old,) = world.context.store.dead_letters.all()
+    world.say(*unknown_sources(1))  # the same again: a newer letter under the same id
+    assert not world.context.store.dead_letters.settle(old, "replayed", "me", 1)
+    assert len(dead_letters(leasewire)) == 1
 
 
 def test_an_overtaken_event_says_by_which(world, leasewire):
@@ -75,21 +75,21 @@ def test_an_overtaken_event_says_by_which(world, leasewire):
     early = {**late, "data": {**late["data"], "typo": 1}}
     del early["data"]["revision"]
     world.say(builders.activated("SVC-1", router="R1", server=None), early)
-    (letter,) = letters(leasewire)
+    (dead_letter,) = dead_letters(leasewire)
     newer = builders.mac_changed("SVC-1", builders.mac(8), revision=3)
     world.say(newer)
     edited = leasewire(
-        *("dead-letters", "edit", letter["id"], "--set", "/data/revision=2", "--json")
+        *("dead-letters", "edit", dead_letter["id"], "--set", "/data/revision=2", "--json")
     )
     assert edited.code == 2  # the typo is still in it
     assert "typo" in edited.err
     whole = world.context.settings.inventory.parent / "event.json"
     whole.write_text(json.dumps(late))
-    shown = leasewire("dead-letters", "edit", letter["id"], "--file", str(whole))
+    shown = leasewire("dead-letters", "edit", dead_letter["id"], "--file", str(whole))
     assert "Nothing was published" in shown.out
-    assert len(letters(leasewire)) == 1
+    assert len(dead_letters(leasewire)) == 1
     done = leasewire(
-        *("dead-letters", "edit", letter["id"], "--file", str(whole), "--apply"),
+        *("dead-letters", "edit", dead_letter["id"], "--file", str(whole), "--apply"),
         *("--actor", "noc-7", "--json"),
     ).document["event"]
     assert done["causationid"] == late["id"]
@@ -108,9 +108,9 @@ def test_a_refused_service_is_tried_again_and_its_events_apply(world, leasewire)
     event = builders.activated("SVC-1", router="R1", server=None)
     world.say(event)
     world.converge.run("R1")
-    (letter,) = letters(leasewire)
-    assert (letter["id"], letter["reason"]) == ("SVC-1@R1", "operation-refused")
-    assert "invalid value" in letter["detail"]
+    (dead_letter,) = dead_letters(leasewire)
+    assert (dead_letter["id"], dead_letter["reason"]) == ("SVC-1@R1", "operation-refused")
+    assert "invalid value" in dead_letter["detail"]
     assert outcome(world, event).state == "failed"
     world.r1.clear_faults()
     assert leasewire("dead-letters", "replay", "--all").code == 0
@@ -120,14 +120,14 @@ def test_a_refused_service_is_tried_again_and_its_events_apply(world, leasewire)
 
 
 def test_discard_asks_and_names_the_actor(world, leasewire):
-    world.say(*strangers(2), builders.activated("SVC-1", router="R1", server=None))
+    world.say(*unknown_sources(2), builders.activated("SVC-1", router="R1", server=None))
     assert leasewire("dead-letters", "discard", "nobody@R1", "--yes").code == 1
     assert leasewire("dead-letters", "discard").code == 2
     gone = leasewire(
         *("dead-letters", "discard", "--reason", "source-not-allowed", "--yes", "--actor", "noc-7")
     )
     assert gone.code == 0
-    assert letters(leasewire) == []
-    assert [a["by"] for a in world.context.store.letters.actions()] == ["noc-7", "noc-7"]
+    assert dead_letters(leasewire) == []
+    assert [a["by"] for a in world.context.store.dead_letters.actions()] == ["noc-7", "noc-7"]
     history = world.context.store.views.service("SVC-1", ["R1"]).history
     assert [line["what"] for line in history if line.get("by") == "noc-7"] == ["discarded"]

@@ -170,7 +170,7 @@ class Hostile:
         small.say(*(event("cancelled", f"SVC-{n}", revision=3) for n in (1, 4, 7, 8)))
         Watch(small.store, small.sessions, small.policies, 2.0).once()
         now_ms = small.store.records.now_ms()
-        letters = [
+        dead_letters = [
             DeadLetter(
                 "message-1", "message", WORDS, WORDS, body=WORDS, source=WORDS, at_ms=now_ms
             ),
@@ -178,7 +178,7 @@ class Hostile:
                 "hook-1", "hook", WORDS, WORDS, WORDS, body=json.dumps({"a": WORDS}), at_ms=now_ms
             ),
         ]
-        small.store.records.commit([ServiceCommit("", letters=letters)], now_ms)
+        small.store.records.commit([ServiceCommit("", dead_letters=dead_letters)], now_ms)
         Deliveries(small.client, small.prefix, "billing").give_up(
             Undelivered(
                 {"id": "outcome-1-0", "data": {"service": WORDS, "event": WORDS}}, 1, 9, WORDS
@@ -234,8 +234,8 @@ def asked_of(here):
     subjects = [*("SVC-3", "SVC-5", "SVC-30", "SVC-33"), builders.mac(1), "00:00:5E:77:00:01"]
     few = ["SVC-1", "SVC-5", "SVC-33"]
     routers = ["R1", "R2", "R3", "R4"]
-    letters = {each.id: each.body for each in here.small.store.letters.all()}
-    events = [each for each, body in letters.items() if "SVC-94" in body]
+    dead_letters = {each.id: each.body for each in here.small.store.dead_letters.all()}
+    events = [each for each, body in dead_letters.items() if "SVC-94" in body]
     claims = [builders.mac(1), builders.ipv4(1)]
     holds = [each.id for each in brake_list.holds(here.small.store, here.small.policies)]
     assert holds
@@ -287,7 +287,7 @@ def asked_of(here):
         "orphans list": [(), *one(routers)],
         "orphans remove": one(routers),
         "dead-letters list": [(), ("--each",)],
-        "dead-letters show": one(letters),
+        "dead-letters show": one(dead_letters),
         "dead-letters edit": [(each, "--set", "/data/service/label=y") for each in events],
         "dead-letters discard": [("--all",)],
         "alerts list": [(), ("--past",)],

@@ -116,8 +116,8 @@ def changing(quiet, edited):
     )
     inventory = world.context.settings.inventory
     inventory.write_text(inventory.read_text() + SETUP)
-    [letter] = world.context.store.letters.all()
-    return letter.id
+    [dead_letter] = world.context.store.dead_letters.all()
+    return dead_letter.id
 
 
 def test_each_command_that_previews_is_here():

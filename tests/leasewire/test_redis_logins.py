@@ -66,10 +66,10 @@ def test_only_the_logins_that_are_named_get_in(leasewire, tmp_path):
 
 def test_where_nothing_can_be_written_it_says_so(leasewire, tmp_path):
     (tmp_path / "logins").write_text("a file")
-    told = leasewire("redis-logins", "logins")
-    assert told.code == 2
-    assert "logins/leasewire" in told.err
-    assert "Traceback" not in told.err
+    notified = leasewire("redis-logins", "logins")
+    assert notified.code == 2
+    assert "logins/leasewire" in notified.err
+    assert "Traceback" not in notified.err
 
 
 @contextmanager
@@ -143,10 +143,10 @@ def test_a_server_with_these_users_lets_each_in_and_nobody_else(leasewire, short
             ):
                 client.ping()
         with (
-            redis.Redis(unix_socket_path=str(socket)) as stranger,
+            redis.Redis(unix_socket_path=str(socket)) as unknown_source,
             pytest.raises(redis.exceptions.AuthenticationError),
         ):
-            stranger.ping()
+            unknown_source.ping()
         health = {"username": "leasewire-health", "password": "any"}
         with redis.Redis(unix_socket_path=str(socket), **health) as client:
             assert client.ping()

@@ -202,7 +202,7 @@ def test_rename_that_was_interrupted_goes_on_when_it_is_called_again(world, edit
     assert world.r1.journal() == before, "nothing was written, so nothing twice"
     assert len(ours(world.r1)) == 120
     assert keys_that_name(world, "R1") == [store.keys.fleet.aliases]
-    assert not store.views.router_marked("TOWER")
+    assert not store.views.router_queued("TOWER")
 
 
 def test_rename_to_a_name_of_another_router_is_refused(world, edited, leasewire):

@@ -28,7 +28,7 @@ def state(world, router="R1"):
 
 def now_due(world, router="R1"):
     """Let the wait of a parked router be over."""
-    world.context.store.client.delete(world.context.store.keys.router(router).rung)
+    world.context.store.client.delete(world.context.store.keys.router(router).notified)
 
 
 R1_ON_ALL = ("[routers.R1]\n", '[routers.R1]\ndhcp_server = "all"\n')
@@ -47,7 +47,7 @@ def test_changed_policy_writes_nothing_until_it_is_applied(world, edited, leasew
     assert capsys.readouterr().err.count("router.policy_changed") == 1, "told once"
     assert world.r1.journal() == before
     assert state(world).state == "policy-changed"
-    assert world.context.store.views.router_marked("R1") == {"SVC-2"}
+    assert world.context.store.views.router_queued("R1") == {"SVC-2"}
     converge.run("R2")
     assert servers(world.r2) == ["dhcp-vlan-32"]
     (shown, _) = leasewire("routers", "list", "--json").document["routers"]
@@ -88,7 +88,7 @@ def test_policy_applied_during_a_pass_ends_it_and_keeps_its_marks(world):
     assert not store.routers.renew("R1", "old")
     assert not store.routers.next_batch("R1", "old", 10).held
     assert store.routers.acquire("R1", "new", 10) is None, "the old one may be writing still"
-    assert acquired.marks[0].service_id in store.views.router_marked("R1")
+    assert acquired.work_items[0].service_id in store.views.router_queued("R1")
 
 
 def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire):
@@ -104,7 +104,7 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     world.converge.run("R1")
     assert store.routers.sweep(0).routers == []
     assert world.r1.journal() == before
-    assert store.views.router("R1").marked == 5
+    assert store.views.router("R1").queued == 5
     (shown, other) = leasewire("routers", "list", "--json").document["routers"]
     assert (shown["state"], shown["held_by"]) == ("held", "bob")
     assert shown["words"] == "by bob: new firmware"
@@ -128,8 +128,8 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
 def test_hold_takes_the_lease_from_a_pass_under_way(world):
     world.say(service(1))
     store = world.context.store
-    assert store.routers.acquire("R1", "pass", 10).marks
-    assert 0 < store.fleet.hold("R1", "stop", "bob") <= store.routers.lease_ms
+    assert store.routers.acquire("R1", "pass", 10).work_items
+    assert 0 < store.fleet.hold("R1", "stop", "bob") <= store.routers.lock_ms
     assert not store.routers.renew("R1", "pass", ["SVC-1"])
     assert store.client.zscore(store.keys.routers_due, "R1") is None, "it costs no message"
     store.fleet.release("R1", "bob")
@@ -261,7 +261,7 @@ def test_a_few_orphans_are_in_nobodys_way(world):
         },
     )
     store = world.context.store
-    store.client.delete(store.keys.fleet.surveyed)
+    store.client.delete(store.keys.fleet.full_reads)
     world.say(service(30))
     world.converge.run("R1")
     assert len(ours(world.r1)) == 22

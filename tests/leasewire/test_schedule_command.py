@@ -20,7 +20,7 @@ def in_days(world):
 
 
 @pytest.fixture
-def told(world, in_days):
+def notified(world, in_days):
     """One of every kind; by name."""
     events = {
         "plan": event(
@@ -42,49 +42,49 @@ def told(world, in_days):
     return events
 
 
-def test_who_is_cut_off_in_the_next_days(leasewire, told):
+def test_who_is_cut_off_in_the_next_days(leasewire, notified):
     answer = leasewire("schedule", "list", "--json")
     assert answer.code == 0
     listed = answer.document["scheduled"]
     assert [(each["service"], each["event"]) for each in listed] == [
-        ("SVC-1", told["plan"]["id"]),
-        ("SVC-3", told["cancelled"]["id"]),
-        ("SVC-2", told["suspended"]["id"]),
-        ("SVC-3", told["withdrawn"]["id"]),
-        ("SVC-1", told["superseded"]["id"]),
+        ("SVC-1", notified["plan"]["id"]),
+        ("SVC-3", notified["cancelled"]["id"]),
+        ("SVC-2", notified["suspended"]["id"]),
+        ("SVC-3", notified["withdrawn"]["id"]),
+        ("SVC-1", notified["superseded"]["id"]),
     ]
     assert [each["event"] for each in listed if each.get("cuts_off")] == [
-        told["cancelled"]["id"],
-        told["suspended"]["id"],
+        notified["cancelled"]["id"],
+        notified["suspended"]["id"],
     ]
     ended = {each["event"]: (each["state"], each["by"]) for each in listed if "by" in each}
     assert ended == {
-        told["withdrawn"]["id"]: ("withdrawn", told["back"]["id"]),
-        told["superseded"]["id"]: ("superseded", told["resumed"]["id"]),
+        notified["withdrawn"]["id"]: ("withdrawn", notified["back"]["id"]),
+        notified["superseded"]["id"]: ("superseded", notified["resumed"]["id"]),
     }
-    assert told["far"]["id"] in leasewire("schedule", "list", "--days", "40").out
+    assert notified["far"]["id"] in leasewire("schedule", "list", "--days", "40").out
 
 
-def test_the_table_says_the_same(leasewire, told):
+def test_the_table_says_the_same(leasewire, notified):
     lines = leasewire("schedule", "list").out.splitlines()
-    (cut,) = [line for line in lines if told["cancelled"]["id"] in line]
+    (cut,) = [line for line in lines if notified["cancelled"]["id"] in line]
     assert "cut off" in cut
-    (kept,) = [line for line in lines if told["plan"]["id"] in line]
+    (kept,) = [line for line in lines if notified["plan"]["id"] in line]
     assert "cut off" not in kept
     assert "SVC-1" in kept
 
 
-def test_a_service_and_an_event_show_what_is_scheduled(leasewire, told):
+def test_a_service_and_an_event_show_what_is_scheduled(leasewire, notified):
     shown = leasewire("services", "show", "SVC-3", "--json").document["scheduled"]
     assert [(each["event"], each["state"]) for each in shown] == [
-        (told["cancelled"]["id"], "scheduled"),
-        (told["withdrawn"]["id"], "withdrawn"),
+        (notified["cancelled"]["id"], "scheduled"),
+        (notified["withdrawn"]["id"], "withdrawn"),
     ]
     assert "cut off" in leasewire("services", "show", "SVC-3").out
-    (said,) = leasewire("events", "show", told["plan"]["id"], "--json").document["events"]
+    (said,) = leasewire("events", "show", notified["plan"]["id"], "--json").document["events"]
     assert said["state"] == "scheduled"
-    assert said["effective_at"].startswith(told["plan"]["data"]["effective_at"][:19])
-    assert leasewire("events", "show", told["plan"]["id"]).out.count("takes effect at") == 1
+    assert said["effective_at"].startswith(notified["plan"]["data"]["effective_at"][:19])
+    assert leasewire("events", "show", notified["plan"]["id"]).out.count("takes effect at") == 1
 
 
 def test_nothing_is_scheduled(leasewire, world):

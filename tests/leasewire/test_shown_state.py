@@ -112,7 +112,7 @@ def test_moved_service_is_still_to_clean_on_the_router_that_is_down(world, lease
     world.converge.run("R2")
     service = leasewire("services", "show", "SVC-A", "--json").document
     at = {each["router"]: each for each in service["routers"]}
-    assert (at["R1"]["wanted"], at["R1"]["sync"]) == (False, "parked")
+    assert (at["R1"]["wanted"], at["R1"]["sync"]) == (False, "circuit-open")
     assert (at["R2"]["wanted"], at["R2"]["sync"]) == (True, "in_sync")
     assert "to clean" in leasewire("services", "show", "SVC-A").out
 
@@ -159,12 +159,12 @@ def test_a_router_is_shown_probing_and_draining(world, leasewire):
 def test_dead_letter_shows_what_is_wrong_and_the_event_as_it_came(world, leasewire):
     broken = event("activated", "SVC-X", id_="broken")
     world.say(broken)
-    (letter,) = leasewire("dead-letters", "list", "--json").document["dead_letters"]
-    assert (letter["reason"], letter["service"]) == ("invalid-event", "SVC-X")
-    shown = leasewire("dead-letters", "show", letter["id"], "--json").document
+    (dead_letter,) = leasewire("dead-letters", "list", "--json").document["dead_letters"]
+    assert (dead_letter["reason"], dead_letter["service"]) == ("invalid-event", "SVC-X")
+    shown = leasewire("dead-letters", "show", dead_letter["id"], "--json").document
     assert shown["body"] == broken
     assert "/data/service" in shown["detail"]
-    text = leasewire("dead-letters", "show", letter["id"]).out
+    text = leasewire("dead-letters", "show", dead_letter["id"]).out
     assert '"id": "broken"' in text
     assert "invalid-event" in leasewire("dead-letters", "list").out
 
@@ -180,19 +180,19 @@ def test_cancelled_service_is_listed_on_no_router(world, leasewire):
 
 
 @pytest.mark.parametrize(
-    ("marked", "state", "why", "expected"),
+    ("queued", "state", "why", "expected"),
     [
         (False, "up", None, "in_sync"),
         (False, "unreachable", None, "in_sync"),
         (False, "up", {"reason": "operation-refused"}, "failed"),
         (True, "up", None, "pending"),
         (True, "up", {"reason": "foreign-row"}, "waiting"),
-        (True, "unreachable", None, "parked"),
-        (True, "blocked", {"reason": "foreign-row"}, "parked"),
+        (True, "unreachable", None, "circuit-open"),
+        (True, "blocked", {"reason": "foreign-row"}, "circuit-open"),
     ],
 )
-def test_sync_follows_from_mark_reason_and_router(marked, state, why, expected):
-    assert sync_at(RouterState(state), why, marked=marked).sync == expected
+def test_sync_follows_from_mark_reason_and_router(queued, state, why, expected):
+    assert sync_at(RouterState(state), why, queued=queued).sync == expected
 
 
 def test_what_others_wrote_cannot_steer_the_terminal():

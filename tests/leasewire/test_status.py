@@ -95,12 +95,15 @@ def test_queues_journal_and_marks_are_counted_with_their_oldest(world, workers, 
     assert document["queues"]["events"] == 1
     assert document["journal"]["events"]["depth"] == 2
     assert document["journal"]["events"]["oldest_due"].endswith("Z")
-    assert (document["marks"]["services"], document["marks"]["oldest_router"]) == (1, "R1")
+    assert (document["work_items"]["services"], document["work_items"]["oldest_router"]) == (
+        1,
+        "R1",
+    )
     late = store.records.now_ms() - 700_000
     due = f"{store.keys.prefix}journal:events:due"
     store.client.zadd(due, dict.fromkeys(store.client.zrange(due, 0, -1), late))
     store.client.zadd(store.keys.router("R1").due, {"SVC-A": 10**13 + late})
-    assert whats(status()) == {("critical", "journal"), ("warning", "marks")}
+    assert whats(status()) == {("critical", "journal"), ("warning", "work_items")}
 
 
 def test_routers_dead_letters_and_waiting_are_told_by_state_and_reason(

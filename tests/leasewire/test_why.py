@@ -33,9 +33,9 @@ def why(world, leasewire):
 
     def ask(subject, *options):
         shown = leasewire("why", subject, *options)
-        told = leasewire("why", subject, "--json", *options)
-        assert shown.code == told.code, shown.err
-        answers = told.document["answers"]
+        notified = leasewire("why", subject, "--json", *options)
+        assert shown.code == notified.code, shown.err
+        answers = notified.document["answers"]
         for answer in answers:
             assert SECONDS.sub("", answer["sentence"]) in SECONDS.sub("", shown.out)
         assert shown.code == (0 if all(each["code"] == "all-well" for each in answers) else 1)
@@ -196,7 +196,7 @@ def test_refused_with_the_routers_words(world, why):
     world.r1.set_faults(refuse_values=[refused])
     applied(world, A)
     for _ in range(2):
-        mark(world)
+        work_item(world)
         world.converge.run("R1")
     answer = why("SVC-A")
     assert answer["code"] in ("refused", "router-says")
@@ -344,15 +344,15 @@ def test_mac_that_only_a_router_knows(world, why):
     assert camera["code"] == "not-ours"
     assert "router R2 has row" in camera["sentence"]
     assert "camera" in camera["sentence"]
-    stranger = why(mac(8))
-    assert "made by the router itself" in stranger["sentence"]
+    unknown_source = why(mac(8))
+    assert "made by the router itself" in unknown_source["sentence"]
     world.r1.add_row(LEASES, {**row, "mac-address": mac(6), "comment": "leasewire:acme:SVC-GONE"})
     assert why(mac(6))["code"] == "orphan-row"
 
 
-def mark(world):
+def work_item(world):
     """Have the service looked at again now, as its recheck would."""
-    world.context.store.routers.mark("R1", ["SVC-A"])
+    world.context.store.routers.work_item("R1", ["SVC-A"])
 
 
 def test_an_address_is_no_services_in_another_network(world, why):

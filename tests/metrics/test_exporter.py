@@ -153,9 +153,9 @@ def test_ipv6(running):
     "bind", ["9464", "127.0.0.1", "127.0.0.1:", ":9464", "::1:9464", "[a]:1", "a:99999", "a:²"]
 )
 def test_an_address_that_is_none_is_refused_with_an_example(leasewire, bind):
-    told = leasewire("metrics", "--bind", bind)
-    assert (told.code, told.out) == (2, "")
-    assert told.err == f"--bind {bind}: write HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464\n"
+    notified = leasewire("metrics", "--bind", bind)
+    assert (notified.code, notified.out) == (2, "")
+    assert notified.err == f"--bind {bind}: write HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464\n"
 
 
 def test_its_user_of_redis_may_read_all_that_it_tells_and_change_nothing(
@@ -171,7 +171,7 @@ def test_its_user_of_redis_may_read_all_that_it_tells_and_change_nothing(
     with own_valkey.client() as client:
         set_users(client, "aSecret-of-Redis-92")
         store = open_store(client, "lw:")
-        store.routers.mark("R1", ["SVC-1"], 0)
+        store.routers.work_item("R1", ["SVC-1"], 0)
         client.hset(store.keys.router("R1").waiting, "SVC-1", '{"reason":"x","since_ms":1}')
         Deliveries(client, "lw:", "billing").cursor("0-0")
         with running("--bind", "127.0.0.1:0") as (_, url):
@@ -200,31 +200,31 @@ def test_a_login_that_redis_refuses_ends_it_at_the_start(
     monkeypatch.setenv("LEASEWIRE_REDIS_URL", own_valkey.url)
     monkeypatch.setenv("LEASEWIRE_REDIS_USERNAME", "leasewire-metrics")
     monkeypatch.setenv("LEASEWIRE_REDIS_PASSWORD_FILE", str(tmp_path / "password"))
-    told = leasewire("metrics", "--bind", "127.0.0.1:0")
-    assert (told.code, told.out) == (2, "")
-    assert "leasewire-metrics" in told.err
-    assert "not-the-password" not in told.err
+    notified = leasewire("metrics", "--bind", "127.0.0.1:0")
+    assert (notified.code, notified.out) == (2, "")
+    assert "leasewire-metrics" in notified.err
+    assert "not-the-password" not in notified.err
 
 
 def test_an_address_that_is_in_use_or_not_here_is_told(leasewire, tmp_path):
     (tmp_path / "routers.toml").write_text(INVENTORY)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        told = leasewire("metrics", "--bind", f"127.0.0.1:{port}")
-    assert told.code == 2
-    assert f"127.0.0.1 port {port} cannot be listened on: Address already in use" in told.err
-    told = leasewire("metrics", "--bind", "192.0.2.1:9464")
-    assert (told.code, "cannot be listened on" in told.err) == (2, True)
+        notified = leasewire("metrics", "--bind", f"127.0.0.1:{port}")
+    assert notified.code == 2
+    assert f"127.0.0.1 port {port} cannot be listened on: Address already in use" in notified.err
+    notified = leasewire("metrics", "--bind", "192.0.2.1:9464")
+    assert (notified.code, "cannot be listened on" in notified.err) == (2, True)
 
 
 def test_without_the_extra_it_says_what_to_install(leasewire, tmp_path, monkeypatch):
     (tmp_path / "routers.toml").write_text(INVENTORY)
     monkeypatch.setattr("leasewire.monitor.metrics.find_spec", lambda _: None)
-    told = leasewire("metrics")
-    assert (told.code, "install `leasewire[metrics]`" in told.err) == (2, True)
+    notified = leasewire("metrics")
+    assert (notified.code, "install `leasewire[metrics]`" in notified.err) == (2, True)
 
 
 def test_the_help_says_where_it_listens_and_what_an_absent_redis_gives(leasewire):
-    told = leasewire("metrics", "--help").out
-    assert "127.0.0.1:9464" in told
-    assert "leasewire_redis_up is 0" in told
+    notified = leasewire("metrics", "--help").out
+    assert "127.0.0.1:9464" in notified
+    assert "leasewire_redis_up is 0" in notified

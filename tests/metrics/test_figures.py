@@ -144,7 +144,9 @@ def test_routers_by_state(world, store, leasewire, seen):
     assert found.by("leasewire_router_up", "router") == {}
     since = found.value("leasewire_router_away_since_timestamp_seconds", router="R2")
     assert time.time() - 60 < since <= time.time() + 1
-    assert found.value("leasewire_alerts", kind="router-down", severity="critical", told="no") == 1
+    assert (
+        found.value("leasewire_alerts", kind="router-down", severity="critical", notified="no") == 1
+    )
     assert leasewire("routers", "release", "R1").code == 0
     assert seen().by("leasewire_router_state", "state", router="R1") == {"new": 1}
     world.say(activated("SVC-B", server=None, mac=mac(2)))
@@ -241,7 +243,7 @@ def test_services_of_a_router_that_is_only_observed_are_not_called_applied(
 def test_what_cannot_be_read_is_an_error_and_no_figure(world, store, exporter):
     waiting = store.keys.router("R1").waiting
     store.client.hset(waiting, "SVC-1", "no JSON")
-    store.routers.mark("R1", ["SVC-1"], 0)
+    store.routers.work_item("R1", ["SVC-1"], 0)
     with exporter(world.context) as url, structlog.testing.capture_logs() as logs:
         answer = httpx.get(f"{url}/metrics", timeout=30)
         assert (answer.status_code, "leasewire_" in answer.text) == (500, False)

@@ -88,13 +88,13 @@ def test_a_row_that_names_no_event_is_refused_by_the_database(outbox, without):
 
 def test_rows_are_published_in_their_order_and_marked(outbox, relay_of, way_in):
     outbox.add(*(event(n) for n in range(1, 1202)))
-    told = []
+    notified = []
     relay = relay_of(outbox)
-    done = relay.run_once(threading.Event(), lambda *at: told.append(at))
+    done = relay.run_once(threading.Event(), lambda *at: notified.append(at))
     assert (done.published, done.refused, done.failure) == (1201, 0, None)
     assert [i for _, i in way_in.taken] == [f"e{n}" for n in range(1, 1202)]
     assert outbox.open() == []
-    assert told == [(0, 1201), (500, 1201), (1000, 1201), (1201, 1201)]
+    assert notified == [(0, 1201), (500, 1201), (1000, 1201), (1201, 1201)]
     assert once(relay).published == 0
     assert len(way_in.requests) == 3
 
@@ -148,7 +148,7 @@ def test_rows_wait_while_the_way_in_or_the_database_is_away(outbox, relay_of, wa
         eventually(lambda: way_in.taken, "taken, and not answered")
         assert len(outbox.open()) == 3
         way_in.mode = "up"
-        eventually(lambda: outbox.open() == [], "marked")
+        eventually(lambda: outbox.open() == [], "queued")
         killing = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         ours = f"{killing} AND application_name = 'leasewire-outbox'"
         assert outbox.sql(ours, outbox.name) == [(True,)]

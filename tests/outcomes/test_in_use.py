@@ -6,7 +6,7 @@ from tests import builders
 from tests.installation import PREFIX, SERVER, Installation
 from tests.waiting import eventually
 from worker.inventory import load_inventory
-from worker.routeros.parallel_read import Onlooker
+from worker.routeros.parallel_read import RowObserver
 from worker.settings import Settings
 from worker.watching.device_online import InUse
 
@@ -20,35 +20,37 @@ def test_a_device_that_has_its_address_is_told_of_once(short_directory):
         here.start_workers("events", "routers")
         environ = here.environ
         inventory = load_inventory(short_directory / "routers.toml", environ=environ)
-        in_use = InUse(here.store, Onlooker(inventory, Settings.load(environ)).look)
-        unseen = here.store.keys.unseen
+        in_use = InUse(here.store, RowObserver(inventory, Settings.load(environ)).look)
+        awaiting_device = here.store.keys.awaiting_device
 
         def look_now():
-            for member in here.client.zrange(unseen, 0, -1):
-                here.client.zadd(unseen, {member: 1})
+            for member in here.client.zrange(awaiting_device, 0, -1):
+                here.client.zadd(awaiting_device, {member: 1})
             return in_use.once()
 
-        def told():
+        def notified():
             items = here.store.feed.read([builders.SOURCE], None, 100).items
             return [each.outcome for each in items if each.outcome.state == "in-use"]
 
         first = builders.activated("SVC-1", server=SERVER, mac=MAC, ipv4="223.203.225.9")
         second = builders.activated("SVC-2", server=SERVER, mac=OTHER, ipv4="223.203.225.8")
         here.publisher.publish([first, second])
-        eventually(lambda: here.client.zcard(unseen) == 2, "both are applied", within_s=20)
+        eventually(lambda: here.client.zcard(awaiting_device) == 2, "both are applied", within_s=20)
         assert look_now() == 2
-        assert told() == []
+        assert notified() == []
         here.control["R1"].device(MAC, server=SERVER)
         assert look_now() == 2
-        (outcome,) = told()
+        (outcome,) = notified()
         assert (outcome.event_id, outcome.router) == (first["id"], "R1")
         assert outcome.detail == "the device has 223.203.225.9"
         assert here.outcome(first).state == "applied"
         assert look_now() == 1
         here.publisher.publish([builders.cancelled("SVC-2", revision=9)])
         eventually(
-            lambda: not here.client.zcard(unseen), "the cancelled one is forgotten", within_s=20
+            lambda: not here.client.zcard(awaiting_device),
+            "the cancelled one is forgotten",
+            within_s=20,
         )
-        assert not here.client.exists(here.store.keys.unseen_events)
-        assert len(told()) == 1
+        assert not here.client.exists(here.store.keys.awaiting_events)
+        assert len(notified()) == 1
         assert here.client.get(f"{PREFIX}feed:last")

@@ -19,10 +19,10 @@ def loaded(tmp_path, text, **environ):
     path = tmp_path / "outcomes.toml"
     path.write_text(text)
     environ = {"SECRET": new_secret()} | environ
-    told = []
+    notified = []
     return load_targets(
-        path, sources=frozenset({BSS}), environ=environ, on_secret=told.append
-    ), told
+        path, sources=frozenset({BSS}), environ=environ, on_secret=notified.append
+    ), notified
 
 
 def problems(tmp_path, text, **environ):
@@ -33,9 +33,9 @@ def problems(tmp_path, text, **environ):
 
 def test_a_target_is_what_the_file_says(tmp_path):
     secret = new_secret()
-    (target,), told = loaded(tmp_path, GOOD + 'states = ["applied"]\n', SECRET=secret)
+    (target,), notified = loaded(tmp_path, GOOD + 'states = ["applied"]\n', SECRET=secret)
     assert (target.name, target.sources, target.states) == ("billing", (BSS,), {"applied"})
-    assert secret in told
+    assert secret in notified
     assert secret not in repr(target)
 
 

@@ -147,14 +147,14 @@ def test_a_refused_key_raises_and_keeps_what_was_spooled(publisher_of, way_in):
     publisher.publish([event(2)])
     way_in.mode = "locked"
 
-    def told():
+    def notified():
         try:
             publisher.publish([event(3)])
         except KeyRefused:
             return True
         return False
 
-    eventually(told, "whoever publishes hears of the key")
+    eventually(notified, "whoever publishes hears of the key")
     way_in.mode = "up"
     assert publisher.flush(20)
     assert way_in.ids()[0] == "e2"

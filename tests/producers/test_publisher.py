@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from contracts import event_key, parse_event
-from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_rung
+from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_notified
 from producers.connection import open_publisher
 from producers.errors import BatchViolation, KeyRefused, PublishFailed
 from producers.headroom import LOOK_EVERY_S, Headroom
@@ -58,7 +58,7 @@ class Lane:
         return self.client.llen(self.prefix + self.name)
 
     def end_ring(self):
-        self.client.delete(journal_rung(self.prefix, self.name))
+        self.client.delete(journal_notified(self.prefix, self.name))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_published_event_is_in_the_journal_and_a_message_calls_for_it(
     (receipt,) = publisher.publish([mac_changed(1)])
     assert (receipt.event_id, receipt.source) == ("e-1", SOURCE)
     assert receipt.event_key == key(1)
-    assert receipt.rung
+    assert receipt.notified
     assert not receipt.id_reused
     event = json.loads(lane.bodies[key(1)])
     assert event["data"]["mac"] == "00:00:5E:00:53:02"
@@ -139,29 +139,29 @@ def test_no_two_messages_have_one_id(publisher, valkey, lane, prefix):
 
 def test_while_a_message_is_pending_no_other_is_sent(publisher, lane):
     first, second = publisher.publish([mac_changed(1)]) + publisher.publish([mac_changed(2)])
-    assert (first.rung, second.rung) == (True, False)
+    assert (first.notified, second.notified) == (True, False)
     assert lane.messages == 1
     assert lane.bodies.keys() == {key(1), key(2)}
     lane.end_ring()
-    assert publisher.publish([mac_changed(3)])[0].rung
+    assert publisher.publish([mac_changed(3)])[0].notified
     assert lane.messages == 2
 
 
 def test_a_ring_that_nobody_clears_ends_by_itself(publisher, lane, prefix):
     publisher.publish([mac_changed(1)])
-    assert 0 < lane.client.pttl(journal_rung(prefix, "events")) <= 2000
+    assert 0 < lane.client.pttl(journal_notified(prefix, "events")) <= 2000
 
 
 def test_one_message_calls_for_all_events_of_a_call(publisher, lane):
     receipts = publisher.publish(mac_changed(number) for number in range(1201))
     assert len(lane.bodies) == len(lane.due) == 1201
-    assert [receipt.rung for receipt in receipts] == [True] * 500 + [False] * 701
+    assert [receipt.notified for receipt in receipts] == [True] * 500 + [False] * 701
     assert lane.messages == 1
 
 
 def test_large_events_are_written_by_smaller_calls(publisher, lane):
     events = [mac_changed(number, filler="x" * 60_000) for number in range(40)]
-    first = [receipt for receipt in publisher.publish(events) if receipt.rung]
+    first = [receipt for receipt in publisher.publish(events) if receipt.notified]
     assert len(lane.bodies) == 40
     assert len(first) == MAX_MESSAGE_BYTES // 60_300
 
@@ -170,7 +170,7 @@ def test_the_bulk_lane_has_a_journal_and_a_queue_of_its_own(publisher, valkey, l
     publisher.publish([mac_changed(1)])
     (receipt,) = publisher.publish([mac_changed(2)], lane="bulk")
     bulk = Lane(valkey, prefix, "bulk")
-    assert receipt.rung
+    assert receipt.notified
     assert (lane.bodies.keys(), bulk.bodies.keys()) == ({key(1)}, {key(2)})
     assert receive(valkey, prefix, "bulk").payload[0][1] == "bulk"
     bulk.client.close()
@@ -196,8 +196,8 @@ def test_an_id_reused_for_another_event_is_reported_and_not_sent(valkey, lane, p
         other = mac_changed(1, subject="service/SVC-9")
         other["data"] = other["data"] | {"service_id": "SVC-9"}
         reused, fine = publisher.publish([other, mac_changed(2)])
-    assert (reused.id_reused, reused.rung) == (True, False)
-    assert (fine.id_reused, fine.rung) == (False, True)
+    assert (reused.id_reused, reused.notified) == (True, False)
+    assert (fine.id_reused, fine.notified) == (False, True)
     assert "SVC-9" not in lane.bodies[key(1)]
 
 
@@ -264,7 +264,7 @@ def test_with_the_right_password_everything_works(own_valkey, prefix):
     with own_valkey.client() as client:
         client.config_set("requirepass", PASSWORD)
     publisher = open_publisher(own_valkey.url, clock=lambda: NOW, prefix=prefix, password=PASSWORD)
-    assert publisher.publish([mac_changed(1)])[0].rung
+    assert publisher.publish([mac_changed(1)])[0].notified
     publisher.close()
 
 
@@ -393,4 +393,4 @@ def test_many_publishers_at_once_lose_nothing_and_ring_as_often_as_they_say(valk
         receipts = [receipt for done in pool.map(publish, range(4)) for receipt in done]
     assert lane.bodies.keys() == {receipt.event_key for receipt in receipts}
     assert len(lane.bodies) == 100
-    assert lane.messages == sum(receipt.rung for receipt in receipts) > 0
+    assert lane.messages == sum(receipt.notified for receipt in receipts) > 0

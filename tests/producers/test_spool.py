@@ -59,7 +59,7 @@ def test_a_full_spool_takes_all_of_a_call_or_nothing(spool):
     with pytest.raises(SpoolFailed, match="is full: it holds at most 3 events; mend the way in"):
         spool.add([event(3), event(4)], "events")
     assert ids(spool) == ["e1", "e2"]
-    spool.bury([event(1)], "events", {event(1).key: "why"})
+    spool.add_dead_letter([event(1)], "events", {event(1).key: "why"})
     with pytest.raises(SpoolFailed, match="is full"):
         spool.add([event(3), event(4)], "events")
     assert spool.discard(builders.SOURCE, "e1")
@@ -81,7 +81,7 @@ def test_an_event_that_waited_too_long_is_dead_and_can_be_revived(path):
     spool.add([event(1)], "bulk")
     seconds[0] = 11.0
     spool.add([event(2)], "bulk")
-    assert spool.bury_old() == 1
+    assert spool.dead_letter_old() == 1
     (dead,) = spool.dead()
     assert (dead.id, dead.body) == ("e1", event(1).body)
     assert dead.reason.startswith("waited longer than")

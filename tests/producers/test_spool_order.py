@@ -85,8 +85,8 @@ class Publishing(RuleBasedStateMachine):
     def teardown(self):
         try:
             self.drain()
-            buried = {each.id for each in self.spool.dead()}
-            assert buried <= self.dead
+            dead_lettered = {each.id for each in self.spool.dead()}
+            assert dead_lettered <= self.dead
             assert self.spool.depth() == 0
         finally:
             self.publisher.close()

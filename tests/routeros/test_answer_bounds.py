@@ -16,12 +16,12 @@ class Endless:
 
     def __init__(self, sentence, a_time):
         self._chunk = encode_sentence(sentence) * a_time
-        self.told = 0
+        self.notified = 0
         self.closed = False
 
     def exchange(self, out, _deadline):
         out.clear()
-        self.told += len(self._chunk)
+        self.notified += len(self._chunk)
         return self._chunk
 
     def close(self):
@@ -40,7 +40,7 @@ def test_so_many_rows_and_no_more(kind):
     with pytest.raises(RouterUnreachable, match="answer of more than"):
         ask(endless)
     assert endless.closed
-    assert endless.told <= 20 * (MOST_ROWS + 5_000)
+    assert endless.notified <= 20 * (MOST_ROWS + 5_000)
 
 
 def test_so_many_bytes_and_no_more(monkeypatch):
@@ -49,7 +49,7 @@ def test_so_many_bytes_and_no_more(monkeypatch):
     with pytest.raises(RouterUnreachable, match="takes more than"):
         ask(endless)
     assert endless.closed
-    assert endless.told < 10 << 20
+    assert endless.notified < 10 << 20
 
 
 def test_many_short_words_count_as_what_they_take(monkeypatch):
@@ -58,4 +58,4 @@ def test_many_short_words_count_as_what_they_take(monkeypatch):
     endless = Endless(("!re", *words, ".tag=1"), 1)
     with pytest.raises(RouterUnreachable, match="takes more than"):
         ask(endless)
-    assert endless.told < 1 << 20
+    assert endless.notified < 1 << 20

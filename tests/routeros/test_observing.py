@@ -7,7 +7,7 @@ from tests.routeros.peers import config_for, settings
 from worker.core.rows.normal import seconds
 from worker.inventory import Inventory
 from worker.ports import LeaseQuery
-from worker.routeros.parallel_read import Onlooker
+from worker.routeros.parallel_read import RowObserver
 
 LEASES = "/ip/dhcp-server/lease"
 SERVER = "dhcp-vlan-32"
@@ -75,7 +75,7 @@ def test_a_router_that_is_down_is_told_in_words_beside_the_others(router):
     router.add_row(LEASES, {"mac-address": mac(1), "address": ipv4(1), "server": SERVER})
     inventory = Inventory("acme", {"up": up, "wrong": down}, {})
     query = LeaseQuery(macs=frozenset({mac(1)}))
-    onlooker = Onlooker(inventory, settings())
+    onlooker = RowObserver(inventory, settings())
     found = onlooker.look({"up": query, "unheard-of": query})
     assert [row.lease.address for row in found["up"].rows] == [ipv4(1)]
     assert "unheard-of" not in found

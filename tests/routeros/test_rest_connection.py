@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.routeros.peers import LEASE, Client, add, config_for, nothing, peer, settings
 from tests.waiting import eventually
 from worker.core.rows.operations import MakeStatic, Remove
-from worker.errors import LeaseLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
+from worker.errors import LockLost, OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Pace
 from worker.routeros.rest_connection import RestConnection
@@ -235,16 +235,16 @@ def test_a_whole_table_may_take_longer_than_a_command():
 
 def test_caller_is_told_while_a_whole_table_is_put_together(monkeypatch):
     monkeypatch.setattr("worker.routeros.rest_connection._WAIT_S", 0.02)
-    told: list[float] = []
+    notified: list[float] = []
 
     def answer(client: Client) -> None:
         take_request(client)
-        eventually(lambda: len(told) >= 3, "three words while nothing has come")
+        eventually(lambda: len(notified) >= 3, "three words while nothing has come")
         client.sock.sendall(response([]))
 
     with connected(answer) as (connection, _):
         session = session_on(connection, read_timeout_s=10)
-        assert session.read_leases(None, lambda: told.append(time.monotonic())) == []
+        assert session.read_leases(None, lambda: notified.append(time.monotonic())) == []
 
 
 @pytest.mark.parametrize(
@@ -331,13 +331,13 @@ def test_after_a_request_that_was_given_up_the_router_rests(sessions, router):
     router.set_faults(service_ms_by_command={f"{LEASE}/print": 5_000})
 
     def stop() -> None:
-        raise LeaseLost("R1")
+        raise LockLost("R1")
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LockLost):
         session.read_leases(SOME, stop)
     with pytest.raises(RouterUnreachable, match="given up a moment ago") as raised:
         mine.open("R1")
-    assert raised.value.given_up
+    assert raised.value.failed
 
 
 def test_after_any_other_end_it_need_not(sessions, router):

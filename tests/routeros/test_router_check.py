@@ -57,11 +57,11 @@ def test_a_router_in_order(router, transport):
         *("connection", "certificate", "login", "router", "policies", "sessions", "clock"),
         *("dhcp-server", "networks", "overlaps", "lease-time", "leases"),
     ]
-    told = {line.what: line.detail for line in lines}
-    assert router.fingerprint_sha256 in told["certificate"]
-    assert told["router"] == f"tower-7, RouterOS 7.18.2, serial {router.serial}"
-    assert told["dhcp-server"] == f"{SERVER} is there"
-    assert told["leases"] == "4 in all, 3 of them static, 1 ours"
+    notified = {line.what: line.detail for line in lines}
+    assert router.fingerprint_sha256 in notified["certificate"]
+    assert notified["router"] == f"tower-7, RouterOS 7.18.2, serial {router.serial}"
+    assert notified["dhcp-server"] == f"{SERVER} is there"
+    assert notified["leases"] == "4 in all, 3 of them static, 1 ours"
 
 
 def test_an_unpinned_router_shows_its_fingerprint_and_gets_no_password(router):
@@ -160,11 +160,11 @@ def test_a_long_lease_time_a_full_service_and_a_wrong_clock_are_told(router):
     (service,) = [row for row in router.rows("/ip/service") if row["name"] == "api-ssl"]
     router.set_row("/ip/service", service[".id"], {"max-sessions": "2"})
     router.set_row("/system/clock", "*1", {"date": "1970-01-02", "time": "00:00:00"})
-    told = warnings(router)
-    assert told.keys() == {"lease-time", "sessions", "clock"}
-    assert f"{SERVER} 1d" in told["lease-time"]
-    assert "api-ssl takes 2" in told["sessions"]
-    assert "behind" in told["clock"]
+    notified = warnings(router)
+    assert notified.keys() == {"lease-time", "sessions", "clock"}
+    assert f"{SERVER} 1d" in notified["lease-time"]
+    assert "api-ssl takes 2" in notified["sessions"]
+    assert "behind" in notified["clock"]
     ours = RouterPolicy("acme", default_server=SERVER, lease_time="30m")
     assert "lease-time" not in warnings(router, policy=ours)
 

@@ -5,7 +5,7 @@ import pytest
 from simulator.testing import running
 from tests.routeros.peers import LEASE, SERVER, Client, add, nothing, peer
 from worker.core.rows.operations import MakeStatic, Remove, Set
-from worker.errors import LeaseLost, RouterUnreachable
+from worker.errors import LockLost, RouterUnreachable
 from worker.ports import LeaseQuery, Refusal
 
 pytestmark = pytest.mark.router
@@ -165,18 +165,18 @@ def test_no_more_commands_than_the_window_are_in_flight(log_into):
 
 def test_progress_is_told_between_answers(log_into, router, transport):
     session = log_into(router, transport, write_window=10)
-    told = []
-    session.write([add(number) for number in range(1, 101)], lambda: told.append(1))
-    assert len(told) >= 10
+    notified = []
+    session.write([add(number) for number in range(1, 101)], lambda: notified.append(1))
+    assert len(notified) >= 10
 
 
 def test_what_progress_raises_ends_the_session_by_reset(log_into, router, transport):
     session = log_into(router, transport, write_window=1)
 
     def lost():
-        raise LeaseLost("R1")
+        raise LockLost("R1")
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LockLost):
         session.write([add(1), add(2), add(3)], lost)
     assert len(router.rows(LEASE)) == 1
     with pytest.raises(RouterUnreachable, match="closed"):

@@ -42,8 +42,8 @@ def test_each_known_text_has_its_kind_and_keeps_its_words(words, kind):
 
 def test_no_complaint_is_no_refusal_and_several_are_told_together():
     assert refusal([]) is None
-    told = refusal(["failure: something new", "no such item (4)"])
-    assert told == ("stale", "failure: something new; no such item (4)")
+    notified = refusal(["failure: something new", "no such item (4)"])
+    assert notified == ("stale", "failure: something new; no such item (4)")
 
 
 def test_a_read_that_is_not_permitted_calls_a_person():

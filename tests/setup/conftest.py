@@ -27,7 +27,7 @@ options = [{ code = 43, value = "0x0A0B" }]
 """
 
 
-def inventory_of(router, *more, wish=WISH, name="R1"):
+def inventory_of(router, *more, spec=WISH, name="R1"):
     """The text of an inventory; `more` lines are of the router."""
     keys = [f'host = "{router.host}"', 'password_file = "ours"', *more]
     if not any(line.startswith(("port", "transport")) for line in more):
@@ -37,7 +37,7 @@ def inventory_of(router, *more, wish=WISH, name="R1"):
         f"[routers.{name}]",
         *keys,
         'dhcp_server = "dhcp-customers"\nsuspend_list = "suspended"',
-        wish,
+        spec,
         f'[sources."{builders.SOURCE}"]\norder = "revisions"',
     ]
     return "\n".join(lines)

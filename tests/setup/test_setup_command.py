@@ -113,7 +113,7 @@ def test_who_may_use_the_service_already_still_may(inventory, setup, router, sta
 
 @pytest.mark.parametrize("stands", ["", "10.5.0.0/16"])
 def test_who_would_be_shut_out_of_the_service_is_said(inventory, setup, router, stands):
-    inventory(wish=WISH.replace("garden", "manage_only = true\ngarden"))
+    inventory(spec=WISH.replace("garden", "manage_only = true\ngarden"))
     router.set_row(SERVICE, "api-ssl", {"address": stands})
     words = f"! api-ssl is restricted to 127.0.0.0/8: {stands or 'every other address'} can no"
     assert words in setup().out
@@ -201,14 +201,14 @@ def test_the_printed_script_gives_the_same_router(inventory, setup, leasewire, r
 
 
 @pytest.mark.parametrize(
-    ("wish", "said"),
+    ("spec", "said"),
     [
         (("127.0.0.0/8", "192.0.2.0/24"), "sees us as 127.0.0.1, which is not in manage_from"),
         (('"ether2"', '"ether9"'), "there is no interface ether9"),
     ],
 )
-def test_what_is_in_the_way_is_said_and_nothing_is_written(inventory, setup, router, wish, said):
-    inventory(wish=WISH.replace(*wish))
+def test_what_is_in_the_way_is_said_and_nothing_is_written(inventory, setup, router, spec, said):
+    inventory(spec=WISH.replace(*spec))
     before = rows_of(router)
     shown = setup("--apply")
     assert (shown.code, said in shown.out) == (2, True)
@@ -236,7 +236,7 @@ def test_the_others_need_not_wait_for_the_pin_of_one_that_waits_for_its_setup(
     assert shown.code == 1
     assert "and none is pinned" in shown.out + shown.err
     assert router.counters() == {}
-    inventory(wish="")
+    inventory(spec="")
     assert "has neither fingerprint nor ca_file" in leasewire("plan", "R1").err
 
 
@@ -264,7 +264,7 @@ def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(
     inventory, setup, router, leasewire
 ):
     router.add_row(NETWORK, {"address": "223.203.225.0/24"})
-    inventory(wish=WISH.replace("0x0A0B", "no form"))
+    inventory(spec=WISH.replace("0x0A0B", "no form"))
     refused = setup("--apply")
     assert refused.code == 1
     assert "refuses add of /ip/dhcp-server/option dhcp-customers-43" in refused.err
@@ -285,7 +285,7 @@ def test_a_wrong_password_of_the_first_user_is_said_and_not_shown(inventory, set
 
 
 def test_an_inventory_without_a_set_up_is_answered_with_an_example(inventory, setup, leasewire):
-    inventory(wish="")
+    inventory(spec="")
     shown = setup()
     assert shown.code == 2
     assert "[[routers.R1.setup.dhcp]]" in shown.err
@@ -305,7 +305,7 @@ def test_an_inventory_without_a_set_up_is_answered_with_an_example(inventory, se
 )
 def test_a_mistake_in_the_wish_is_told_where_it_stands(inventory, setup, change, said):
     assert change[0] in WISH
-    inventory(wish=WISH.replace(*change))
+    inventory(spec=WISH.replace(*change))
     shown = setup()
     assert shown.code == 2
     assert "routers.R1.setup" in shown.err

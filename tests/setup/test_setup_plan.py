@@ -15,12 +15,12 @@ from worker.core.policy.router_setup import (
     wanted_rows,
 )
 from worker.core.policy.setup_script import quoted
-from worker.core.policy.setup_spec import Access, DhcpWish, SetupWish
+from worker.core.policy.setup_spec import Access, DhcpSpec, SetupSpec
 
-WISH = SetupWish(
+WISH = SetupSpec(
     manage_from=("192.0.2.0/24", "198.51.100.7/32"),
     dhcp=tuple(
-        DhcpWish(
+        DhcpSpec(
             f"dhcp-{n}",
             f"ether{n}",
             IPv4Network(f"10.{n}.0.0/24"),
@@ -31,7 +31,7 @@ WISH = SetupWish(
         )
         for n in (1, 2)
     ),
-    garden=("198.51.100.80",),
+    walled_garden=("198.51.100.80",),
 )
 ACCESS = Access("acme", "r1.example", "api-ssl", "leasewire", "suspended")
 WANTED = wanted_rows(WISH, ACCESS, version=(7, 18), certificate=True)

@@ -228,10 +228,10 @@ def test_a_rule_shows_what_was_written(router):
     """LAB: `log`, `log-prefix` and `disabled` are absent else."""
     plain = router.add_row(RULES, {"chain": "input"})
     said = {"log": "no", "log-prefix": "x", "disabled": "no"}
-    told = router.add_row(RULES, {"chain": "input", **said})
+    notified = router.add_row(RULES, {"chain": "input", **said})
     rows = {row[".id"]: row for row in router.rows(RULES)}
     assert not said.keys() & rows[plain].keys()
-    shown = [rows[told][name] for name in said]
+    shown = [rows[notified][name] for name in said]
     assert shown == ["false", "x", "false"]
     router.run(f"{RULES}/disable", {".id": plain})
     assert router.rows(RULES)[0]["disabled"] == "true"

@@ -20,7 +20,7 @@ class Claims:
 
     def __init__(self):
         self.wants: dict[str, frozenset] = {}
-        self.strong: dict[tuple, str] = {}
+        self.is_held: dict[tuple, str] = {}
         self.weak: dict[tuple, str] = {}
         self.waiting: dict[str, set[str]] = {}
 
@@ -32,9 +32,9 @@ class Claims:
             if key not in keys:
                 waiting.discard(service)
         woken: set[str] = set()
-        for claim in [c for c, holder in self.strong.items() if holder == service]:
+        for claim in [c for c, holder in self.is_held.items() if holder == service]:
             if claim not in self.wants[service]:
-                del self.strong[claim]
+                del self.is_held[claim]
                 self.weak[claim] = service
                 woken |= self._wake(claim[0])
         self.ask(service)
@@ -45,7 +45,7 @@ class Claims:
         return {
             (claim[0], holder)
             for claim in self.wants[service]
-            for held, holder in self.strong.items()
+            for held, holder in self.is_held.items()
             if holder != service and meet(claim, held)
         }
 
@@ -59,12 +59,12 @@ class Claims:
                 for held in [h for h, other in self.weak.items() if meet(claim, h)]:
                     if self.weak[held] != service or held == claim:
                         del self.weak[held]
-                self.strong[claim] = service
+                self.is_held[claim] = service
         return refused
 
     def granted(self, service: str) -> bool:
         """Whether it holds all that it wants."""
-        return all(self.strong.get(claim) == service for claim in self.wants[service])
+        return all(self.is_held.get(claim) == service for claim in self.wants[service])
 
     def confirm(self, service: str) -> None:
         """Its row stands only where it is wanted. Nobody waits for what is weak."""

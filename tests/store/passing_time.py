@@ -8,10 +8,10 @@ def let_pass(store, ms, routers=("R1",)):
     client, keys = store.client, store.keys
     journals = [names.journal_due(keys.prefix, lane) for lane in names.LANES]
     times = [keys.routers_due, keys.workers, *journals]
-    flags = [names.journal_rung(keys.prefix, lane) for lane in names.LANES]
+    flags = [names.journal_notified(keys.prefix, lane) for lane in names.LANES]
     for router in routers:
         block = keys.router(router)
-        flags += [block.lease, block.rung]
+        flags += [block.lease, block.notified]
         times.append(block.due)
         for service, note in client.hgetall(block.inflight).items():
             token, look, sent = note.split("|", 2)
@@ -28,8 +28,14 @@ def set_back(store, ms, routers=("R1",)):
     keys = store.keys
     let_pass(store, -ms, routers)
     reports_look, reports_due, _ = keys.reports
-    times = [reports_due, keys.alerts_untold, keys.unseen, keys.manifests, keys.schedule]
-    flags = [keys.canary_claim, keys.upkeep, keys.alert_look, keys.telling, reports_look]
+    times = [
+        reports_due,
+        keys.alerts_not_notified,
+        keys.awaiting_device,
+        keys.manifests,
+        keys.schedule,
+    ]
+    flags = [keys.canary_claim, keys.maintenance, keys.alert_look, keys.notifications, reports_look]
     _move(store.client, times, [*flags, *(keys.watched(each) for each in routers)], -ms)
     for queue, at_ms in store.client.hgetall(keys.canaries).items():
         store.client.hset(keys.canaries, queue, int(at_ms) + ms)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.redis
 
 
 def short(monkeypatch, kind, seconds):
-    monkeypatch.setitem(core.KINDS, kind, KINDS[kind]._replace(told_after_s=seconds))
+    monkeypatch.setitem(core.KINDS, kind, KINDS[kind]._replace(notified_after_s=seconds))
 
 
 def test_what_ends_soon_is_never_told(store):
@@ -29,7 +29,11 @@ def test_it_is_begun_once_and_keeps_since_when(store):
     eventually(lambda: store.records.now_ms() > first.since_ms, "the clock went on")
     assert not store.alerts.begin("brake", "R1", "16 cancellations")
     (alert,) = store.alerts.open()
-    assert (alert.since_ms, alert.text, alert.told) == (first.since_ms, "16 cancellations", True)
+    assert (alert.since_ms, alert.text, alert.notified) == (
+        first.since_ms,
+        "16 cancellations",
+        True,
+    )
     assert store.alerts.tell() == []
 
 

@@ -53,7 +53,7 @@ class Router:
 
     def __init__(self, client):
         self.client = client
-        self.store = open_store(client, f"c{secrets.token_hex(4)}:", lease_ms=600_000)
+        self.store = open_store(client, f"c{secrets.token_hex(4)}:", lock_ms=600_000)
         self.block = self.store.keys.router("R1")
 
     def commit(self, service, generation, wanted):
@@ -61,23 +61,23 @@ class Router:
         change = ServiceCommit(service, generation, record, {"R1": wanted}, {"R1": 0})
         return self.store.records.commit([change], 0).done == [True]
 
-    def ask(self, mark, wanted):
+    def ask(self, work_item, wanted):
         (answer,) = self.store.routers.claim(
-            "R1", [(mark.service_id, mark.stored.generation, wanted)]
+            "R1", [(work_item.service_id, work_item.stored.generation, wanted)]
         )
         return answer
 
-    def conclude(self, mark, granted, token):
-        end = Conclusion(mark, "confirm" if granted else "postpone", wait_ms=300_000)
+    def conclude(self, work_item, granted, token):
+        end = Conclusion(work_item, "confirm" if granted else "postpone", wait_ms=300_000)
         return self.store.routers.conclude("R1", token, [end]) == [True]
 
     def claims(self):
         """{(key, scope): service} of the strong claims, and of the weak ones."""
-        strong, weak = {}, {}
+        is_held, weak = {}, {}
         for key, text in self.client.hgetall(self.block.claims).items():
             for scope, (service, is_strong) in json.loads(text).items():
-                (strong if is_strong else weak)[key, scope] = service
-        return strong, weak
+                (is_held if is_strong else weak)[key, scope] = service
+        return is_held, weak
 
     def held(self):
         """{((key, scope), service)} by the table of services."""
@@ -99,8 +99,8 @@ class Router:
     def due(self):
         """Services whose mark is due now."""
         now = self.store.records.now_ms()
-        marks = self.client.zrange(self.block.due, 0, -1, withscores=True)
-        return {service for service, score in marks if score % 10**13 <= now}
+        work_items = self.client.zrange(self.block.due, 0, -1, withscores=True)
+        return {service for service, score in work_items if score % 10**13 <= now}
 
 
 class ClaimsMachine(RuleBasedStateMachine):
@@ -112,20 +112,20 @@ class ClaimsMachine(RuleBasedStateMachine):
         self.model = Claims()
         self.generation = dict.fromkeys(SERVICES, 0)
         self.stamps = dict.fromkeys(SERVICES, 0)
-        self.marked: set[str] = set()
+        self.queued: set[str] = set()
         self.token = None
         self.looks = {}  # service: (mark, stamp when taken, answer of its last request)
 
-    def mark(self, woken):
+    def work_item(self, woken):
         for service in woken:
             self.stamps[service] += 1
-            self.marked.add(service)
+            self.queued.add(service)
 
     @rule(service=services, wanted=wants())
     def commit(self, service, wanted):
         assert self.real.commit(service, self.generation[service], wanted)
         self.generation[service] = generation_of(self.real.store, service)
-        self.mark(self.model.want(service, wanted) | {service})
+        self.work_item(self.model.want(service, wanted) | {service})
 
     @rule(service=services, wanted=wants(), off=st.sampled_from([-1, 1]))
     def commit_too_late(self, service, wanted, off):
@@ -136,15 +136,15 @@ class ClaimsMachine(RuleBasedStateMachine):
     def take(self):
         self.token = secrets.token_hex(8)
         taken = self.real.store.routers.acquire("R1", self.token, 500)
-        assert {mark.service_id for mark in taken.marks} == self.marked
-        for mark in taken.marks:
-            strong, weak = (
-                {claim for claim, holder in table.items() if holder == mark.service_id}
-                for table in (self.model.strong, self.model.weak)
+        assert {work_item.service_id for work_item in taken.work_items} == self.queued
+        for work_item in taken.work_items:
+            is_held, weak = (
+                {claim for claim, holder in table.items() if holder == work_item.service_id}
+                for table in (self.model.is_held, self.model.weak)
             )
-            assert mark.held == (None if weak else strong)
+            assert work_item.held == (None if weak else is_held)
         self.wanted_when_taken = dict(self.model.wants)
-        self.looks = {m.service_id: (m, self.stamps[m.service_id], None) for m in taken.marks}
+        self.looks = {m.service_id: (m, self.stamps[m.service_id], None) for m in taken.work_items}
 
     @precondition(lambda self: self.looks)
     @rule(data=st.data())
@@ -161,7 +161,7 @@ class ClaimsMachine(RuleBasedStateMachine):
     def release(self):
         batch = self.real.store.routers.next_batch("R1", self.token, 0)
         assert not batch.held
-        assert batch.more == bool(self.marked)
+        assert batch.more == bool(self.queued)
         # the message that was rung for arrives at the next take
         self.token, self.looks = None, {}
 
@@ -179,36 +179,36 @@ class ClaimsMachine(RuleBasedStateMachine):
         return sorted(s for s, (_, _, answer) in self.looks.items() if answer is not None)
 
     def ask_for(self, service):
-        mark, stamp, _ = self.looks[service]
-        if mark.held == self.wanted_when_taken[service]:  # a pass does not ask for what it has
-            self.looks[service] = mark, stamp, []
+        work_item, stamp, _ = self.looks[service]
+        if work_item.held == self.wanted_when_taken[service]:  # a pass does not ask for what it has
+            self.looks[service] = work_item, stamp, []
             return
-        answer = self.real.ask(mark, self.model.wants[service])
-        if mark.stored.generation != self.generation[service]:
+        answer = self.real.ask(work_item, self.model.wants[service])
+        if work_item.stored.generation != self.generation[service]:
             assert answer is None
             del self.looks[service]
         else:
             assert set(answer) == self.model.ask(service)
-            self.looks[service] = mark, stamp, answer
+            self.looks[service] = work_item, stamp, answer
 
     def conclude_for(self, service):
-        mark, stamp, answer = self.looks.pop(service)
-        stands = (mark.stored.generation, stamp) == (
+        work_item, stamp, answer = self.looks.pop(service)
+        stands = (work_item.stored.generation, stamp) == (
             self.generation[service],
             self.stamps[service],
         )
-        assert self.real.conclude(mark, not answer, self.token) == stands
+        assert self.real.conclude(work_item, not answer, self.token) == stands
         if stands:
-            self.marked.discard(service)
+            self.queued.discard(service)
             if not answer:
                 self.model.confirm(service)
 
     @invariant()
     def the_store_holds_what_the_model_holds(self):
-        strong, weak = self.real.claims()
-        assert strong == self.model.strong
+        is_held, weak = self.real.claims()
+        assert is_held == self.model.is_held
         assert weak == self.model.weak
-        assert self.real.held() == set(strong.items()) | set(weak.items())
+        assert self.real.held() == set(is_held.items()) | set(weak.items())
 
     @invariant()
     def those_wait_who_should(self):
@@ -216,14 +216,14 @@ class ClaimsMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_two_services_hold_one_claim(self):
-        strong = list(self.real.claims()[0].items())
-        for claim, service in strong:
-            assert not [o for c, o in strong if o != service and meet(c, claim)]
+        is_held = list(self.real.claims()[0].items())
+        for claim, service in is_held:
+            assert not [o for c, o in is_held if o != service and meet(c, claim)]
 
     @invariant()
     def nobody_waits_for_a_free_claim_without_a_mark(self):
         due = self.real.due()
-        assert due == self.marked
+        assert due == self.queued
         for service in self.model.wants:
             if not self.model.granted(service) and service not in due:
                 assert self.model.refusers(service)
@@ -239,17 +239,19 @@ class ClaimsMachine(RuleBasedStateMachine):
             else:
                 kept += wanted
         for _ in range(2 * len(SERVICES)):
-            if not self.marked:
+            if not self.queued:
                 break
             self.a_whole_pass()
-        assert not self.marked
+        assert not self.queued
         assert all(self.model.granted(service) for service in self.model.wants)
-        strong, weak = self.real.claims()
-        assert set(strong) == set(kept)
+        is_held, weak = self.real.claims()
+        assert set(is_held) == set(kept)
         assert weak == {}
 
 
-@pytest.mark.parametrize("valkey", ["unix"], indirect=True)  # it is about scripts, and takes long
+@pytest.mark.parametrize(
+    "valkey", ["unix"], indirect=True
+)  # it is about scripts, and takes long
 def test_claims_hold_in_every_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (ClaimsMachine,), {"client": client}),
@@ -263,8 +265,8 @@ def test_who_waits_is_woken_by_the_commit_that_lets_go(client):
     for service in ("A", "B"):
         assert router.commit(service, 0, wanted)
     taken = router.store.routers.acquire("R1", "aa", 500)
-    for mark in taken.marks:
-        router.conclude(mark, not router.ask(mark, wanted), "aa")
+    for work_item in taken.work_items:
+        router.conclude(work_item, not router.ask(work_item, wanted), "aa")
     assert not router.store.routers.next_batch("R1", "aa", 500).held
     assert router.due() == set()
     assert router.commit("A", generation_of(router.store, "A"), frozenset())
@@ -287,17 +289,17 @@ def test_a_ring_of_any_length_resolves_in_any_order(valkey_server, data, size):
         for service in data.draw(st.permutations(names)):
             assert router.commit(service, generation_of(router.store, service), then[service])
         finish_passes(router, then, data)
-        strong, weak = router.claims()
-        assert strong == {tuple(claim): s for s in names for claim in then[s]}
+        is_held, weak = router.claims()
+        assert is_held == {tuple(claim): s for s in names for claim in then[s]}
         assert weak == {}
 
 
 def finish_passes(router, wanted, data):
     for _ in range(3 * len(wanted)):
         taken = router.store.routers.acquire("R1", "aa", 500)
-        for mark in data.draw(st.permutations(taken.marks)):
-            answer = router.ask(mark, wanted[mark.service_id])
-            router.conclude(mark, not answer, "aa")
+        for work_item in data.draw(st.permutations(taken.work_items)):
+            answer = router.ask(work_item, wanted[work_item.service_id])
+            router.conclude(work_item, not answer, "aa")
         if not router.store.routers.next_batch("R1", "aa", 0).more:
             return
     raise AssertionError("the passes do not come to an end")

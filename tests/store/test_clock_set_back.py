@@ -11,13 +11,13 @@ from worker.core.policy.circuit import RouterState
 from worker.runtime.sweep import Sweep
 from worker.store.alerts import AlertChange
 from worker.store.schedule import RELEASE_MS
-from worker.watching.maintenance import CLOCK_TOLD_MS, Lookout
+from worker.watching.maintenance import CLOCK_NOTIFIED_MS, Maintenance
 
 pytestmark = pytest.mark.redis
 
 HOURS_MS = 5 * 3_600_000
 LEASE_MS = 30_000
-RING_MS = 10_000
+NOTIFIED_MS = 10_000
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def sent():
 @pytest.fixture
 def sweep(store, sent):
     """A round of a worker's sweep."""
-    look = Lookout(store, sent.append, 3_600_000, {}).look
+    look = Maintenance(store, sent.append, 3_600_000, {}).look
     return Sweep(store, 2000, "events@here:1", lambda: False, look=look).once
 
 
@@ -37,10 +37,10 @@ def due(store, router="R1"):
     """Services that the next pass takes."""
     taken = store.routers.acquire(router, "anybody", 500)
     store.routers.next_batch(router, "anybody", 0)
-    return sorted(mark.service_id for mark in taken.marks)
+    return sorted(work_item.service_id for work_item in taken.work_items)
 
 
-def rung(store):
+def notified(store):
     """Routers for which a round or two ring, a second between them."""
     found = []
     for _ in range(2):
@@ -52,27 +52,27 @@ def rung(store):
 
 def test_a_parked_router_is_tried_when_its_wait_is_over(store, sweep):
     sweep()
-    store.routers.mark("R1", ["S"])
+    store.routers.work_item("R1", ["S"])
     store.routers.acquire("R1", "aa", 500)
-    store.routers.park("R1", "aa", 60_000, RouterState("unreachable"))
+    store.routers.open_circuit("R1", "aa", 60_000, RouterState("unreachable"))
     set_back(store, HOURS_MS)
     sweep()
     let_pass(store, 57_000)
-    assert rung(store) == []
+    assert notified(store) == []
     let_pass(store, 2_000)
-    assert rung(store) == ["R1"]
+    assert notified(store) == ["R1"]
     assert due(store) == ["S"]
 
 
 @pytest.mark.parametrize("priority", range(4))
 def test_marks_are_due_as_before(store, sweep, priority):
     sweep()
-    store.routers.mark("R1", ["now"], priority)
-    store.routers.mark("R1", ["later"], priority, 60_000)
+    store.routers.work_item("R1", ["now"], priority)
+    store.routers.work_item("R1", ["later"], priority, 60_000)
     set_back(store, HOURS_MS)
     sweep()
-    let_pass(store, RING_MS)  # the message of before is lost
-    assert rung(store) == ["R1"]
+    let_pass(store, NOTIFIED_MS)  # the message of before is lost
+    assert notified(store) == ["R1"]
     assert due(store) == ["now"]
     let_pass(store, 60_000)
     assert due(store) == ["later", "now"]
@@ -80,29 +80,29 @@ def test_marks_are_due_as_before(store, sweep, priority):
 
 def test_what_a_person_holds_is_due_once_it_is_released(store, sweep):
     sweep()
-    store.routers.mark("R1", ["S"])
+    store.routers.work_item("R1", ["S"])
     store.fleet.hold("R1", "new firmware", "bob")
     set_back(store, HOURS_MS)
     sweep()
     store.fleet.release("R1", "bob")
-    assert rung(store) == ["R1"]
+    assert notified(store) == ["R1"]
     assert due(store) == ["S"]
 
 
 def test_the_lease_of_a_worker_that_is_gone_ends(store, sweep):
     sweep()
-    store.routers.mark("R1", ["S"])
+    store.routers.work_item("R1", ["S"])
     store.routers.acquire("R1", "gone", 500)
     set_back(store, HOURS_MS)
     sweep()
     let_pass(store, 2 * LEASE_MS)
-    assert rung(store) == ["R1"]
+    assert notified(store) == ["R1"]
     assert due(store) == ["S"]
 
 
 def test_a_worker_that_holds_a_router_goes_on(store, sweep):
     sweep()
-    store.routers.mark("R1", ["S"])
+    store.routers.work_item("R1", ["S"])
     store.routers.acquire("R1", "alive", 500)
     set_back(store, HOURS_MS)
     sweep()
@@ -114,12 +114,12 @@ def test_a_worker_that_holds_a_router_goes_on(store, sweep):
 def test_a_second_look_is_neither_early_nor_hours_late(store, sweep):
     """Writes of a lost worker may land for twice the lease after another took over."""
     sweep()
-    store.routers.mark("R1", ["S"])
+    store.routers.work_item("R1", ["S"])
     store.routers.acquire("R1", "gone", 500)
     store.routers.renew("R1", "gone", ["S"])
     let_pass(store, LEASE_MS)
     taken = store.routers.acquire("R1", "next", 500)
-    assert [mark.service_id for mark in taken.marks] == ["S"]
+    assert [work_item.service_id for work_item in taken.work_items] == ["S"]
     set_back(store, HOURS_MS)
     sweep()
     ((_, note),) = store.client.hgetall(store.keys.router("R1").inflight).items()
@@ -135,7 +135,9 @@ def test_journal_entries_are_taken_and_their_order_stays(store, sweep, lane):
     for n in range(5):
         store.client.hset(names.journal_body(store.keys.prefix, lane), f"e{n}", "{}")
         store.client.zadd(due_key, {f"e{n}": now + n / 2048})
-    store.client.set(names.journal_rung(store.keys.prefix, lane), "1", px=2000)  # its call is lost
+    store.client.set(
+        names.journal_notified(store.keys.prefix, lane), "1", px=2000
+    )  # its call is lost
     set_back(store, HOURS_MS)
     sweep()
     let_pass(store, 3000)
@@ -174,20 +176,26 @@ def test_a_scheduled_event_is_not_early_and_one_that_was_taken_is_taken_again(st
 def test_what_is_done_now_and_then_is_done_again(store, sweep, sent):
     keys = store.keys
     sweep()
-    store.telling.claim("gone")
-    store.telling.claim_watch(["R1"], 1, 20_000)
+    store.notifications.claim("gone")
+    store.notifications.claim_watch(["R1"], 1, 20_000)
     store.full_reads.ask(["R1"], 3_600_000)
     store.alerts.begin("worker-silent", "x", "something")
     assert sent == ["events", "bulk", "routers"]  # and nobody takes them
     set_back(store, HOURS_MS)
     sweep()
     reports_look, reports_due, _ = keys.reports
-    for flag in (keys.upkeep, keys.alert_look, keys.telling, reports_look, keys.canary_claim):
+    for flag in (
+        keys.maintenance,
+        keys.alert_look,
+        keys.notifications,
+        reports_look,
+        keys.canary_claim,
+    ):
         assert store.client.pttl(flag) <= 60_000, flag
     assert store.client.pttl(keys.canary_claim) <= 10_000
     assert store.client.pttl(keys.watched("R1")) <= 21_000
     assert store.client.zscore(reports_due, "R1") - store.records.now_ms() <= 3_600_000
-    untold_ms = store.client.zscore(keys.alerts_untold, "worker-silent|x")
+    untold_ms = store.client.zscore(keys.alerts_not_notified, "worker-silent|x")
     assert untold_ms - store.records.now_ms() <= 31_000
     store.client.delete(keys.canary_claim)
     assert store.canaries.to_send() == ["events", "bulk", "routers"]
@@ -207,7 +215,7 @@ def test_it_is_told_and_done_once_and_ends_after_an_hour(store, sweep):
     assert "by 17999 s" in alert.text or "by 18000 s" in alert.text
     (change,) = store.alerts.changes()
     assert isinstance(change, AlertChange)
-    then = alert.to_json().replace(str(alert.since_ms), str(alert.since_ms - CLOCK_TOLD_MS - 1))
+    then = alert.to_json().replace(str(alert.since_ms), str(alert.since_ms - CLOCK_NOTIFIED_MS - 1))
     store.client.hset(store.keys.alerts, alert.name, then)
     store.client.delete(store.keys.canary_claim)
     sweep()
@@ -230,12 +238,12 @@ def test_forward_by_days_and_back_loses_no_event_and_no_mark(store, sweep):
     sweep()
     desk.publish(activated("SVC-2", mac=mac(2), ipv4="198.51.100.2"))
     desk.send()
-    assert desk.marked().keys() == {"SVC-1", "SVC-2"}
-    store.routers.mark("R1", ["SVC-3"], 0, 60_000)
+    assert desk.queued().keys() == {"SVC-1", "SVC-2"}
+    store.routers.work_item("R1", ["SVC-3"], 0, 60_000)
     set_back(store, 3 * 86_400_000)
     sweep()
-    let_pass(store, RING_MS)
-    assert rung(store) == ["R1"]
+    let_pass(store, NOTIFIED_MS)
+    assert notified(store) == ["R1"]
     assert due(store) == ["SVC-1", "SVC-2"]
     let_pass(store, 60_000)
     assert due(store) == ["SVC-1", "SVC-2", "SVC-3"]

@@ -30,7 +30,7 @@ def outcome(key, state="accepted"):
     return Outcome(key, f"id-{key}", "urn:s", "t", "SVC-1", state)
 
 
-def letter(id_, at_ms=0):
+def dead_letter(id_, at_ms=0):
     return DeadLetter(id_, "event", "invalid-event", "all wrong", at_ms=at_ms)
 
 
@@ -41,11 +41,11 @@ def full_commit(generation=0, key="e1", service="SVC-1"):
         generation=generation,
         record=ServiceRecord(service, owner="urn:s", placements={"R1": Placement(None)}),
         claims={"R1": frozenset({MAC})},
-        marks={"R1": 0},
+        work_items={"R1": 0},
         events=[EventCommit(key, LANE, "accepted", outcome(key), "c" * 64)],
         outcomes=[outcome("earlier", "superseded")],
         counts={"superseded": 1},
-        letters=[letter("letter")],
+        dead_letters=[dead_letter("dead_letter")],
         lines=['{"what":"accepted"}'],
     )
 
@@ -80,11 +80,11 @@ def test_a_commit_says_it_all_in_one_step(store, client):
     said = [outcome("e1"), outcome("earlier", "superseded")]
     assert store.views.outcomes(["e1", "earlier"]) == said
     assert store.views.counters() == {"accepted": 1, "superseded": 1}
-    assert [each.id for each in store.views.dead_letters()] == ["letter"]
+    assert [each.id for each in store.views.dead_letters()] == ["dead_letter"]
     view = store.views.service("SVC-1", ["R1"])
     assert view.events == [outcome("e1")]
     assert view.history == [{"what": "accepted"}]
-    assert view.marked == ["R1"]
+    assert view.queued == ["R1"]
     assert store.views.router("R1").services == 1
     assert store.routers.claim("R1", [("SVC-2", 0, frozenset({MAC}))]) == [[(MAC.key, "SVC-1")]]
 
@@ -109,7 +109,9 @@ def test_the_others_of_the_call_go_through(store):
 def test_many_commits_are_split_and_answered_in_order(store):
     store.records.commit([ServiceCommit("SVC-77", 0, ServiceRecord("SVC-77"))], 0)
     many = [
-        replace(full_commit(service=f"SVC-{n}", key=f"e{n}"), claims={}, marks={f"R{n % 3}": 0})
+        replace(
+            full_commit(service=f"SVC-{n}", key=f"e{n}"), claims={}, work_items={f"R{n % 3}": 0}
+        )
         for n in range(120)
     ]
     result = store.records.commit(many, store.records.now_ms())
@@ -219,9 +221,9 @@ def test_the_time_limit_of_remembered_ids_is_set_once(store, client):
 def test_dead_letters_are_shown_newest_first_and_overwritten_by_id(store):
     now = store.records.now_ms()
     for id_ in ("a", "b", "a"):
-        store.records.commit([ServiceCommit("", letters=[letter(id_, at_ms=now)])], now)
+        store.records.commit([ServiceCommit("", dead_letters=[dead_letter(id_, at_ms=now)])], now)
     assert sorted(each.id for each in store.views.dead_letters()) == ["a", "b"]
-    assert store.views.dead_letter("a") == letter("a", at_ms=now)
+    assert store.views.dead_letter("a") == dead_letter("a", at_ms=now)
     assert store.views.dead_letter("c") is None
 
 

@@ -33,7 +33,7 @@ def say(store):
     return say
 
 
-def told(page):
+def notified(page):
     return [(item.outcome.event_id, item.outcome.state) for item in page.items]
 
 
@@ -45,14 +45,14 @@ def test_each_change_is_told_once_in_the_order_in_which_it_was_said(store, say):
     say(outcome(1, "applied"))
     page = store.feed.read([BSS], None, 100)
     states = [("e-1", "accepted"), ("e-1", "waiting"), ("e-1", "waiting"), ("e-2", "accepted")]
-    assert told(page) == [*states, ("e-1", "applied")]
+    assert notified(page) == [*states, ("e-1", "applied")]
 
 
 def test_the_same_word_at_another_time_is_no_news(store, say):
     word = outcome(1, "waiting", reason="foreign-row", accepted_at_ms=5)
     for at_ms in (7, 3, 9):  # a clock may be set back
         say(replace(word, at_ms=at_ms))
-    assert told(store.feed.read([BSS], None, 9)) == [("e-1", "waiting")]
+    assert notified(store.feed.read([BSS], None, 9)) == [("e-1", "waiting")]
     say(replace(word, at_ms=9, detail="another row"))
     assert len(store.feed.read([BSS], None, 9).items) == 2
 
@@ -62,16 +62,16 @@ def test_what_came_is_told_by_the_commit_that_takes_it_from_the_journal(store, c
     word = Outcome("k", "e", BSS, "t", "SVC-1", "accepted")
     commit = ServiceCommit("SVC-1", generation=7, events=[EventCommit("k", "events", "n", word)])
     assert store.records.commit([commit], 1).done == [False]
-    assert told(store.feed.read([BSS], None, 9)) == []
+    assert notified(store.feed.read([BSS], None, 9)) == []
     store.records.commit([replace(commit, generation=0)], 1)
-    assert told(store.feed.read([BSS], None, 9)) == [("e", "accepted")]
+    assert notified(store.feed.read([BSS], None, 9)) == [("e", "accepted")]
     assert store.journal.depth("events") == 0
 
 
 def test_only_the_sources_asked_for_are_told_of(store, say):
     say(outcome(1), outcome(1, source=OTHER), outcome(2))
     say(outcome(9, source=""))
-    assert told(store.feed.read([OTHER], None, 100)) == [("e-1", "accepted")]
+    assert notified(store.feed.read([OTHER], None, 100)) == [("e-1", "accepted")]
     assert len(store.feed.read([BSS, OTHER], None, 100).items) == 3
 
 
@@ -137,8 +137,8 @@ def test_old_items_go_and_the_cursor_of_a_quiet_source_stays_good(store, client,
     with pytest.raises(CursorTooOldError):
         store.feed.read([BSS], first, 9)
     say(outcome(4))
-    assert told(store.feed.read([BSS], quiet, 9)) == [("e-4", "accepted")]
-    assert told(store.feed.read([BSS], None, 9)) == [("e-4", "accepted")]
+    assert notified(store.feed.read([BSS], quiet, 9)) == [("e-4", "accepted")]
+    assert notified(store.feed.read([BSS], None, 9)) == [("e-4", "accepted")]
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def refuse(store):
     """Say of events of sources that nobody knows that they are refused."""
 
     def refuse(*words):
-        events = [EventCommit(w.key, None, "rejected", w, stranger=True) for w in words]
+        events = [EventCommit(w.key, None, "rejected", w, unknown_source=True) for w in words]
         store.records.commit([ServiceCommit("", events=events)], store.records.now_ms())
 
     return refuse
@@ -164,15 +164,15 @@ def test_sources_that_nobody_knows_share_one_feed_and_see_their_own_of_it(
     assert feeds(client, prefix) == {"feed:last", "feed:gone", f"feed:live:{BSS}", "feed:strangers"}
     assert client.hkeys(store.keys.feed_gone) == [
         store.keys.feed(f"live:{BSS}"),
-        store.keys.feed("strangers"),
+        store.keys.feed("unknown_sources"),
     ]
     for number in (0, 150, 299):
-        page = store.feed.read([f"urn:isp:typo-{number}"], None, 7, strangers=True)
-        assert told(page) == [(f"e-{number}", "rejected")]
-    both = store.feed.read([BSS, "urn:isp:typo-9"], None, 1000, strangers=True)
-    assert told(both) == [("e-0", "accepted"), ("e-9", "rejected")]
+        page = store.feed.read([f"urn:isp:typo-{number}"], None, 7, unknown_sources=True)
+        assert notified(page) == [(f"e-{number}", "rejected")]
+    both = store.feed.read([BSS, "urn:isp:typo-9"], None, 1000, unknown_sources=True)
+    assert notified(both) == [("e-0", "accepted"), ("e-9", "rejected")]
     assert (both.cursor, both.more) == (store.feed.last(), False)
-    assert told(store.feed.read([BSS], None, 1000)) == [("e-0", "accepted")]
+    assert notified(store.feed.read([BSS], None, 1000)) == [("e-0", "accepted")]
 
 
 @settings(max_examples=30)
@@ -186,11 +186,11 @@ def test_a_stranger_reads_its_own_without_gap_or_repetition(valkey_server, said,
         store, cursor, found = open_store(client, "p:"), None, []
         for number, source in enumerate(said):
             word = outcome(number, "rejected", source=source)
-            event = EventCommit(word.key, None, "rejected", word, stranger=source != BSS)
+            event = EventCommit(word.key, None, "rejected", word, unknown_source=source != BSS)
             store.records.commit([ServiceCommit("", events=[event])], store.records.now_ms())
         mine = [BSS, "urn:isp:typo"]
         while True:
-            page = store.feed.read(mine, cursor, most, strangers=True)
+            page = store.feed.read(mine, cursor, most, unknown_sources=True)
             assert page.items or not page.more
             found, cursor = found + page.items, page.cursor
             if not page.more:
@@ -200,12 +200,12 @@ def test_a_stranger_reads_its_own_without_gap_or_repetition(valkey_server, said,
 
 
 def test_what_was_let_go_of_strangers_is_said_to_strangers_alone(store, client, say, refuse):
-    fill(client, store.keys.feed("strangers"), MOST + STEP - 1)
+    fill(client, store.keys.feed("unknown_sources"), MOST + STEP - 1)
     say(outcome(1))
     refuse(outcome(2, source="urn:isp:typo"))
-    assert client.xlen(store.keys.feed("strangers")) == MOST
+    assert client.xlen(store.keys.feed("unknown_sources")) == MOST
     with pytest.raises(CursorTooOldError):
-        store.feed.read(["urn:isp:typo"], f"{STEP - 1}-0", 9, strangers=True)
+        store.feed.read(["urn:isp:typo"], f"{STEP - 1}-0", 9, unknown_sources=True)
     assert store.feed.read([BSS], f"{STEP - 1}-0", 9).items
     store.feed.let_old_go(store.records.now_ms() + KEPT_MS + 1_000)
-    assert not client.exists(store.keys.feed("strangers"))
+    assert not client.exists(store.keys.feed("unknown_sources"))

@@ -58,6 +58,6 @@ def test_dead_letters_are_found_by_service_and_by_what_their_event_names(finder)
     by_id = DeadLetter("SVC-7@R1", "service", "refused", "", "SVC-7")
     by_body = DeadLetter("k", "event", "invalid", "", "", body=json.dumps(mac_changed("SVC-8")))
     other = DeadLetter("x", "event", "invalid", "", "SVC-9", body="SVC-7 in no JSON")
-    letters = [by_id, by_body, other]
-    assert finder.letters_naming("SVC-7", letters) == [by_id]
-    assert finder.letters_naming(mac(2), letters) == [by_body]
+    dead_letters = [by_id, by_body, other]
+    assert finder.dead_letters_naming("SVC-7", dead_letters) == [by_id]
+    assert finder.dead_letters_naming(mac(2), dead_letters) == [by_body]

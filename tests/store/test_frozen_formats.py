@@ -89,18 +89,18 @@ def test_histories_come_back_and_say_the_same_when_they_are_written(sample):
 
 def test_a_feed_of_an_earlier_version_is_read(sample):
     items = kept(sample, "feed:live:").values()
-    told = [Outcome.from_json(said["outcome"]) for feed in items for _, said in feed]
-    assert {"applied", "accepted", "waiting"} <= {outcome.state for outcome in told}
-    assert all(outcome.event_id and outcome.source for outcome in told)
+    notified = [Outcome.from_json(said["outcome"]) for feed in items for _, said in feed]
+    assert {"applied", "accepted", "waiting"} <= {outcome.state for outcome in notified}
+    assert all(outcome.event_id and outcome.source for outcome in notified)
 
 
 def test_dead_letters_come_back_and_are_written_as_they_were(sample):
-    letters = dict(kept(sample, "dead")["dead"])
-    assert {DeadLetter.from_json(text).reason for text in letters.values()} == {
+    dead_letters = dict(kept(sample, "dead")["dead"])
+    assert {DeadLetter.from_json(text).reason for text in dead_letters.values()} == {
         "broken-message",
         "invalid-event",
     }
-    for text in letters.values():
+    for text in dead_letters.values():
         assert json.loads(DeadLetter.from_json(text).to_json()) == json.loads(text)
 
 

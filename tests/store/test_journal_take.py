@@ -87,7 +87,7 @@ def test_more_than_was_asked_for_is_never_taken_beside_what_is_carried(journal, 
 
 
 def test_only_an_empty_journal_clears_the_flag(journal, put, client, prefix):
-    flag = names.journal_rung(prefix, LANE)
+    flag = names.journal_notified(prefix, LANE)
     put("a")
     client.set(flag, "1")
     journal.take(LANE, [], 500)
@@ -98,7 +98,7 @@ def test_only_an_empty_journal_clears_the_flag(journal, put, client, prefix):
 
 def test_what_the_message_carried_keeps_the_flag_until_its_commit(journal, put, client, prefix):
     """Else the next publish rings while we work, and we take its event before its message."""
-    flag = names.journal_rung(prefix, LANE)
+    flag = names.journal_notified(prefix, LANE)
     put("a")
     client.set(flag, "1")
     assert keys_of(journal.take(LANE, ["a"], 500)) == ["a"]
@@ -108,7 +108,7 @@ def test_what_the_message_carried_keeps_the_flag_until_its_commit(journal, put, 
 def test_a_full_take_keeps_publishers_from_ringing_beside_it(journal, put, client, prefix):
     put("a", "b", "c")
     journal.take(LANE, [], 2)
-    assert 0 < client.pttl(names.journal_rung(prefix, LANE)) <= names.RING_LIFETIME_MS
+    assert 0 < client.pttl(names.journal_notified(prefix, LANE)) <= names.NOTIFIED_LIFETIME_MS
 
 
 def test_the_lanes_have_journals_of_their_own(journal, put):
@@ -219,10 +219,10 @@ def test_a_router_whose_answer_was_lost_is_ours_all_the_same(own_valkey):
     with lossy_client(own_valkey) as (client, lose):
         store = open_store(client, "lw:")
         store.routers.acquire("R2", "warm", 1)
-        store.routers.mark("R1", ["SVC-1"])
+        store.routers.work_item("R1", ["SVC-1"])
         lose()
         acquired = store.routers.acquire("R1", "token-1", 10)
-        assert [mark.service_id for mark in acquired.marks] == ["SVC-1"]
+        assert [work_item.service_id for work_item in acquired.work_items] == ["SVC-1"]
         assert store.routers.acquire("R1", "token-2", 10) is None
 
 

@@ -56,13 +56,13 @@ def pass_over(store, wants, most=500):
     """One pass; returns how many marks each batch had."""
     sizes = []
     batch = store.routers.acquire("R1", "aa", most)
-    while batch is not None and batch.marks:
-        sizes.append(len(batch.marks))
-        asked = [(m.service_id, m.stored.generation, wants(m.service_id)) for m in batch.marks]
+    while batch is not None and batch.work_items:
+        sizes.append(len(batch.work_items))
+        asked = [(m.service_id, m.stored.generation, wants(m.service_id)) for m in batch.work_items]
         answers = store.routers.claim("R1", asked)
         ends = [
-            Conclusion(mark, "postpone" if refused else "confirm", wait_ms=3_600_000)
-            for mark, refused in zip(batch.marks, answers, strict=True)
+            Conclusion(work_item, "postpone" if refused else "confirm", wait_ms=3_600_000)
+            for work_item, refused in zip(batch.work_items, answers, strict=True)
         ]
         assert all(store.routers.conclude("R1", "aa", ends))
         batch = store.routers.next_batch("R1", "aa", most)

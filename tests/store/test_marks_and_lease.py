@@ -26,21 +26,21 @@ def routers(store):
     return store.routers
 
 
-def names_of(marks):
-    return [mark.service_id for mark in marks]
+def names_of(work_items):
+    return [work_item.service_id for work_item in work_items]
 
 
 def take(routers, token="aa", most=500):  # noqa: S107 - a lease's token
     acquired = routers.acquire("R1", token, most)
     assert isinstance(acquired, Acquired)
-    return {mark.service_id: mark for mark in acquired.marks}
+    return {work_item.service_id: work_item for work_item in acquired.work_items}
 
 
 def commit(store, service="S", priority=0):
     """A commit that changes the record and marks it."""
     generation = store.records.read([service])[service].generation
     record = ServiceRecord(service, placements={"R1": Placement(None)})
-    change = ServiceCommit(service, generation, record, marks={"R1": priority})
+    change = ServiceCommit(service, generation, record, work_items={"R1": priority})
     lose_calls(store)
     result = store.records.commit([change], 0)
     assert result.done == [True]
@@ -64,53 +64,53 @@ def looks_at(store):
 
 def test_marks_come_by_priority_and_then_by_time(routers):
     for service, priority in (("bulk", 2), ("gone", 1), ("new", 0), ("bulk gone", 3)):
-        routers.mark("R1", [service], priority)
-    routers.mark("R1", ["newer"], 0)
-    routers.mark("R1", ["later"], 0, HOUR_MS)
-    marks = routers.acquire("R1", "aa", 500).marks
-    assert names_of(marks) == ["new", "newer", "gone"]
-    assert [mark.priority for mark in marks] == [0, 0, 1]
-    assert names_of(routers.next_batch("R1", "aa", 2).marks) == ["new", "newer"]
-    routers.conclude("R1", "aa", [Conclusion(mark, "confirm") for mark in marks])
-    marks = routers.next_batch("R1", "aa", 500).marks
-    assert names_of(marks) == ["bulk", "bulk gone"]
-    assert [mark.priority for mark in marks] == [2, 3]
+        routers.work_item("R1", [service], priority)
+    routers.work_item("R1", ["newer"], 0)
+    routers.work_item("R1", ["later"], 0, HOUR_MS)
+    work_items = routers.acquire("R1", "aa", 500).work_items
+    assert names_of(work_items) == ["new", "newer", "gone"]
+    assert [work_item.priority for work_item in work_items] == [0, 0, 1]
+    assert names_of(routers.next_batch("R1", "aa", 2).work_items) == ["new", "newer"]
+    routers.conclude("R1", "aa", [Conclusion(work_item, "confirm") for work_item in work_items])
+    work_items = routers.next_batch("R1", "aa", 500).work_items
+    assert names_of(work_items) == ["bulk", "bulk gone"]
+    assert [work_item.priority for work_item in work_items] == [2, 3]
 
 
 def test_a_mark_comes_with_the_record_as_it_is(store, routers):
     commit(store)
-    routers.mark("R1", ["unknown"])
-    marks = take(routers)
-    assert marks["S"].stored == store.records.read(["S"])["S"]
-    assert marks["unknown"].stored.generation == 0
+    routers.work_item("R1", ["unknown"])
+    work_items = take(routers)
+    assert work_items["S"].stored == store.records.read(["S"])["S"]
+    assert work_items["unknown"].stored.generation == 0
 
 
 def test_marking_again_keeps_the_higher_priority_and_the_earlier_time(routers):
-    routers.mark("R1", ["S"], 1, HOUR_MS)
-    routers.mark("R1", ["S"], 2, 0)
+    routers.work_item("R1", ["S"], 1, HOUR_MS)
+    routers.work_item("R1", ["S"], 2, 0)
     assert take(routers)["S"].priority == 1
 
 
 @pytest.mark.parametrize("do", ["confirm", "postpone", "give-up"])
-@pytest.mark.parametrize("meanwhile", ["mark", "commit", "join"])
+@pytest.mark.parametrize("meanwhile", ["work_item", "commit", "join"])
 def test_what_is_marked_during_a_pass_outlives_its_end(store, routers, do, meanwhile):
     commit(store)
-    mark = take(routers)["S"]
-    if meanwhile == "mark":
-        routers.mark("R1", ["S"], 2)
+    work_item = take(routers)["S"]
+    if meanwhile == "work_item":
+        routers.work_item("R1", ["S"], 2)
     elif meanwhile == "commit":
         commit(store, priority=2)
     else:
         routers.join("R1", ["S"])
     before = store.records.read(["S"])
     end = Conclusion(
-        mark,
+        work_item,
         do,
         record=ServiceRecord("S"),
         outcomes=[Outcome("e", "e", "s", "t", "S", "applied")],
         waiting="{}",
         wait_ms=HOUR_MS,
-        letters=[DeadLetter("S@R1", "service", "operation-refused", "no")],
+        dead_letters=[DeadLetter("S@R1", "service", "operation-refused", "no")],
         lines=["{}"],
         counts={"applied": 1},
     )
@@ -120,23 +120,23 @@ def test_what_is_marked_during_a_pass_outlives_its_end(store, routers, do, meanw
     assert store.views.dead_letters() == []
     assert store.views.counters() == {}
     assert store.views.router_waiting("R1") == {}
-    assert names_of(routers.next_batch("R1", "aa", 500).marks) == ["S"]
+    assert names_of(routers.next_batch("R1", "aa", 500).work_items) == ["S"]
 
 
 def test_a_record_that_changed_without_a_mark_keeps_its_mark(store, routers):
     """Another router's pass wrote the record: this one looks again."""
     commit(store)
-    mark = take(routers)["S"]
-    store.records.commit([ServiceCommit("S", mark.stored.generation, ServiceRecord("S"))], 0)
-    assert routers.conclude("R1", "aa", [Conclusion(mark, "confirm")]) == [False]
-    assert names_of(routers.next_batch("R1", "aa", 500).marks) == ["S"]
+    work_item = take(routers)["S"]
+    store.records.commit([ServiceCommit("S", work_item.stored.generation, ServiceRecord("S"))], 0)
+    assert routers.conclude("R1", "aa", [Conclusion(work_item, "confirm")]) == [False]
+    assert names_of(routers.next_batch("R1", "aa", 500).work_items) == ["S"]
 
 
 def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
     commit(store)
-    mark = take(routers)["S"]
+    work_item = take(routers)["S"]
     end = Conclusion(
-        mark,
+        work_item,
         "confirm",
         record=ServiceRecord("S", owner="urn:s"),
         gone=True,
@@ -146,12 +146,12 @@ def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
     )
     assert routers.conclude("R1", "aa", [end]) == [True]
     stored = store.records.read(["S"])["S"]
-    assert stored.generation not in (0, mark.stored.generation)
+    assert stored.generation not in (0, work_item.stored.generation)
     assert stored.record.owner == "urn:s"
     assert [each.state for each in store.views.outcomes(["e"])] == ["applied"]
     view = store.views.service("S", ["R1"])
     assert [line["n"] for line in view.history] == [2, 1]
-    assert view.marked == []
+    assert view.queued == []
     assert store.views.counters() == {"applied": 2}
     assert store.views.router("R1").services == 0
     assert routers.next_batch("R1", "aa", 500) == (False, *routers_end(store), False, False)
@@ -164,14 +164,16 @@ def routers_end(store):
 
 def test_what_was_given_up_is_kept_until_it_is_confirmed(store, routers):
     commit(store)
-    letter = DeadLetter("S@R1", "service", "operation-refused", "no", service_id="S", router="R1")
+    dead_letter = DeadLetter(
+        "S@R1", "service", "operation-refused", "no", service_id="S", router="R1"
+    )
     why = json.dumps({"reason": "operation-refused", "detail": "no", "since_ms": 1})
-    end = Conclusion(take(routers)["S"], "give-up", waiting=why, letters=[letter])
+    end = Conclusion(take(routers)["S"], "give-up", waiting=why, dead_letters=[dead_letter])
     assert routers.conclude("R1", "aa", [end]) == [True]
-    assert store.views.dead_letters() == [letter]
+    assert store.views.dead_letters() == [dead_letter]
     assert store.views.router_waiting("R1") == {"S": json.loads(why)}
     assert not routers.next_batch("R1", "aa", 500).held
-    assert store.views.service("S", ["R1"]).marked == []
+    assert store.views.service("S", ["R1"]).queued == []
     commit(store)
     assert routers.conclude("R1", "bb", [Conclusion(take(routers, "bb")["S"], "confirm")]) == [True]
     assert store.views.dead_letters() == []
@@ -179,11 +181,11 @@ def test_what_was_given_up_is_kept_until_it_is_confirmed(store, routers):
 
 
 def test_what_waits_comes_when_its_time_has_come(store, routers):
-    routers.mark("R1", ["S"], 1)
+    routers.work_item("R1", ["S"], 1)
     end = Conclusion(take(routers)["S"], "postpone", wait_ms=HOUR_MS, waiting='{"reason":"r"}')
     assert routers.conclude("R1", "aa", [end]) == [True]
     assert store.views.router_waiting("R1") == {"S": {"reason": "r"}}
-    assert routers.next_batch("R1", "aa", 500).marks == []
+    assert routers.next_batch("R1", "aa", 500).work_items == []
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
     let_pass(store, HOUR_MS)
     assert swept(store) == ["R1"]
@@ -191,10 +193,10 @@ def test_what_waits_comes_when_its_time_has_come(store, routers):
 
 
 def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
-    routers.mark("R1", ["S"])
+    routers.work_item("R1", ["S"])
     routers.conclude("R1", "aa", [Conclusion(take(routers)["S"], "postpone", wait_ms=HOUR_MS)])
     routers.next_batch("R1", "aa", 500)
-    assert routers.mark("R1", ["S"])
+    assert routers.work_item("R1", ["S"])
     assert list(take(routers, "bb")) == ["S"]
 
 
@@ -202,7 +204,7 @@ def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
 
 
 def test_one_worker_holds_a_router(routers):
-    routers.mark("R1", ["S"])
+    routers.work_item("R1", ["S"])
     take(routers)
     assert routers.acquire("R1", "bb", 500) is None
     assert routers.acquire("R2", "bb", 500) is not None
@@ -210,22 +212,22 @@ def test_one_worker_holds_a_router(routers):
 
 def test_a_held_router_is_not_rung_for_and_its_release_tests_for_marks(routers):
     take(routers)
-    assert not routers.mark("R1", ["S"])
+    assert not routers.work_item("R1", ["S"])
     batch = routers.next_batch("R1", "aa", 0)
-    assert (batch.held, batch.marks, batch.more) == (False, [], True)
-    assert not routers.mark("R1", ["S"])  # that message is under way
+    assert (batch.held, batch.work_items, batch.more) == (False, [], True)
+    assert not routers.work_item("R1", ["S"])  # that message is under way
     assert list(take(routers, "bb")) == ["S"]
 
 
 def test_a_release_rings_for_nothing_when_nothing_is_due(store, routers):
-    routers.mark("R1", ["S"], 0, HOUR_MS)
+    routers.work_item("R1", ["S"], 0, HOUR_MS)
     take(routers)
     assert not routers.next_batch("R1", "aa", 500).more
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
 
 
 def test_a_killed_holder_is_replaced_when_its_lease_is_over(store, routers):
-    routers.mark("R1", ["S"])
+    routers.work_item("R1", ["S"])
     take(routers)
     assert looks_at(store) == pytest.approx(LEASE_MS, abs=1000)
     let_pass(store, LEASE_MS // 2)
@@ -246,11 +248,13 @@ def test_a_lost_lease_marks_everything_again_and_ends_nothing(store, routers):
     let_pass(store, LEASE_MS)
     new = take(routers, "bb")
     assert routers.conclude("R1", "bb", [Conclusion(new["S"], "confirm")]) == [True]
-    ends = [Conclusion(mark, "confirm", record=ServiceRecord("X")) for mark in old.values()]
+    ends = [
+        Conclusion(work_item, "confirm", record=ServiceRecord("X")) for work_item in old.values()
+    ]
     assert routers.conclude("R1", "aa", ends) is None
     assert store.records.read(["S"])["S"].record.service_id == "S"
     assert routers.conclude("R1", "bb", [Conclusion(new["T"], "confirm")]) == [False]
-    assert sorted(names_of(routers.next_batch("R1", "bb", 500).marks)) == ["S", "T"]
+    assert sorted(names_of(routers.next_batch("R1", "bb", 500).work_items)) == ["S", "T"]
 
 
 def test_who_lost_the_lease_cannot_release_renew_or_park(store, routers):
@@ -258,9 +262,9 @@ def test_who_lost_the_lease_cannot_release_renew_or_park(store, routers):
     let_pass(store, LEASE_MS)
     take(routers, "bb")
     batch = routers.next_batch("R1", "aa", 500)
-    assert (batch.held, batch.marks, batch.more) == (False, [], False)
+    assert (batch.held, batch.work_items, batch.more) == (False, [], False)
     assert not routers.renew("R1", "aa", ["S"])
-    assert routers.park("R1", "aa", 1000, RouterState("blocked")) == 0
+    assert routers.open_circuit("R1", "aa", 1000, RouterState("blocked")) == 0
     assert routers.acquire("R1", "cc", 500) is None
     assert store.views.router("R1").state == RouterState()
     assert notes(store) == {}
@@ -281,19 +285,19 @@ def test_what_is_said_after_the_join_stays_marked(store, routers):
     (joined,) = routers.join("R1", ["S"])
     commit(store)
     assert routers.conclude("R1", "aa", [Conclusion(joined, "confirm")]) == [False]
-    assert names_of(routers.next_batch("R1", "aa", 500).marks) == ["S"]
+    assert names_of(routers.next_batch("R1", "aa", 500).work_items) == ["S"]
 
 
 # Parking
 
 
 def test_a_parked_router_is_left_alone_until_its_time(store, routers):
-    routers.mark("R1", ["S"])
+    routers.work_item("R1", ["S"])
     take(routers)
     down = RouterState("unreachable", since_ms=5, attempts=3, words="no route")
-    until = routers.park("R1", "aa", HOUR_MS, down)
+    until = routers.open_circuit("R1", "aa", HOUR_MS, down)
     assert until == pytest.approx(store.records.now_ms() + HOUR_MS, abs=1000)
-    assert not routers.mark("R1", ["T"])
+    assert not routers.work_item("R1", ["T"])
     assert commit(store) == []
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
     let_pass(store, HOUR_MS - 1000)
@@ -303,7 +307,7 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     let_pass(store, 1000)
     assert swept(store) == ["R1"]
     acquired = routers.acquire("R1", "bb", 500)
-    assert sorted(names_of(acquired.marks)) == ["S", "T"]
+    assert sorted(names_of(acquired.work_items)) == ["S", "T"]
     assert (acquired.state.attempts, acquired.state.words) == (3, "no route")
     assert routers.note_state("R1", "bb", RouterState())
     assert store.views.router("R1").state == RouterState()
@@ -311,7 +315,7 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
 
 def test_a_wait_of_nothing_parks_for_a_moment(store, routers):
     take(routers)
-    assert routers.park("R1", "aa", 0, RouterState("blocked")) > 0
+    assert routers.open_circuit("R1", "aa", 0, RouterState("blocked")) > 0
     let_pass(store, 1)
     assert routers.acquire("R1", "bb", 500) is not None
 
@@ -324,15 +328,15 @@ def notes(store):
 
 
 def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
-    routers.mark("R1", ["S", "T"])
-    marks = take(routers)
+    routers.work_item("R1", ["S", "T"])
+    work_items = take(routers)
     assert routers.renew("R1", "aa", ["S", "T"])
     assert sorted(notes(store)) == ["S", "T"]
-    routers.mark("R1", ["S"])  # the look at it does not end, though its writes were answered
-    ends = [Conclusion(mark, "confirm") for mark in marks.values()]
+    routers.work_item("R1", ["S"])  # the look at it does not end, though its writes were answered
+    ends = [Conclusion(work_item, "confirm") for work_item in work_items.values()]
     assert routers.conclude("R1", "aa", ends) == [False, True]
     assert notes(store) == {"S": "|1|"}  # no record says that its row is ours
-    (again,) = routers.next_batch("R1", "aa", 500).marks
+    (again,) = routers.next_batch("R1", "aa", 500).work_items
     assert again.sent is not None
     assert routers.conclude("R1", "aa", [Conclusion(again, "confirm")]) == [True]
     assert notes(store) == {}
@@ -340,14 +344,14 @@ def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
 
 @pytest.mark.parametrize("do", ["postpone", "give-up"])
 def test_a_note_stays_when_something_was_written_that_no_record_tells_of(store, routers, do):
-    routers.mark("R1", ["S"])
-    marks = take(routers)
+    routers.work_item("R1", ["S"])
+    work_items = take(routers)
     assert routers.renew("R1", "aa", ["S"])
-    (end,) = (Conclusion(mark, do, wrote=True) for mark in marks.values())
+    (end,) = (Conclusion(work_item, do, wrote=True) for work_item in work_items.values())
     assert routers.conclude("R1", "aa", [end]) == [True]
     assert notes(store) == {"S": "|1|"}
-    routers.mark("R1", ["S"])
-    (again,) = routers.next_batch("R1", "aa", 500).marks
+    routers.work_item("R1", ["S"])
+    (again,) = routers.next_batch("R1", "aa", 500).work_items
     assert again.sent is not None
     assert routers.conclude("R1", "aa", [Conclusion(again, "confirm")]) == [True]
     assert notes(store) == {}
@@ -363,15 +367,15 @@ def test_notes_that_a_holder_leaves_behind_are_looked_at_like_a_lost_ones(store,
 
 def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers):
     """A stale write may arrive after the first look; so the second one must come by itself."""
-    routers.mark("R1", ["S"])
+    routers.work_item("R1", ["S"])
     take(routers)
     routers.renew("R1", "aa", ["S"])
     let_pass(store, LEASE_MS)  # it died
 
-    marks = take(routers, "bb")
-    assert list(marks) == ["S"]
+    work_items = take(routers, "bb")
+    assert list(work_items) == ["S"]
     routers.renew("R1", "bb", ["S"])  # the new holder writes it, too
-    assert routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")]) == [True]
+    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [True]
     assert not routers.next_batch("R1", "bb", 500).held
     assert list(notes(store)) == ["S"]
     assert looks_at(store) == pytest.approx(2 * LEASE_MS, abs=1000)
@@ -381,9 +385,9 @@ def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers)
 
     let_pass(store, 1000)
     assert swept(store) == ["R1"]
-    marks = take(routers, "dd")
-    assert list(marks) == ["S"]
-    assert routers.conclude("R1", "dd", [Conclusion(marks["S"], "confirm")]) == [True]
+    work_items = take(routers, "dd")
+    assert list(work_items) == ["S"]
+    assert routers.conclude("R1", "dd", [Conclusion(work_items["S"], "confirm")]) == [True]
     assert not routers.next_batch("R1", "dd", 500).held
     assert notes(store) == {}
     assert looks_at(store) is None
@@ -393,13 +397,13 @@ def test_the_second_look_comes_in_the_middle_of_a_pass_too(store, routers):
     take(routers)
     routers.renew("R1", "aa", ["S"])
     let_pass(store, LEASE_MS)
-    marks = take(routers, "bb")
+    work_items = take(routers, "bb")
     for _ in range(4):
         routers.renew("R1", "bb", ["S"])
         let_pass(store, LEASE_MS // 2)
-    routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")])
-    (mark,) = routers.next_batch("R1", "bb", 500).marks
-    assert routers.conclude("R1", "bb", [Conclusion(mark, "confirm")]) == [True]
+    routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")])
+    (work_item,) = routers.next_batch("R1", "bb", 500).work_items
+    assert routers.conclude("R1", "bb", [Conclusion(work_item, "confirm")]) == [True]
     assert notes(store) == {}
 
 
@@ -408,20 +412,20 @@ def test_a_second_look_is_owed_until_it_ends_well(store, routers):
     take(routers)
     routers.renew("R1", "aa", ["S"])
     let_pass(store, LEASE_MS)
-    marks = take(routers, "bb")
-    assert routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")]) == [True]
+    work_items = take(routers, "bb")
+    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [True]
     assert not routers.next_batch("R1", "bb", 500).held
     let_pass(store, 2 * LEASE_MS)
     assert take(routers, "cc")["S"].sent == frozenset()
     let_pass(store, LEASE_MS)  # it died in the second look
-    mark = take(routers, "dd")["S"]
-    assert mark.sent == frozenset()
-    end = Conclusion(mark, "postpone", wait_ms=1)
+    work_item = take(routers, "dd")["S"]
+    assert work_item.sent == frozenset()
+    end = Conclusion(work_item, "postpone", wait_ms=1)
     assert routers.conclude("R1", "dd", [end]) == [True]
     let_pass(store, 1)
-    (mark,) = routers.next_batch("R1", "dd", 500).marks
-    assert mark.sent == frozenset()
-    assert routers.conclude("R1", "dd", [Conclusion(mark, "confirm")]) == [True]
+    (work_item,) = routers.next_batch("R1", "dd", 500).work_items
+    assert work_item.sent == frozenset()
+    assert routers.conclude("R1", "dd", [Conclusion(work_item, "confirm")]) == [True]
     assert notes(store) == {}
 
 
@@ -430,9 +434,9 @@ def test_what_was_added_is_noted_until_the_second_look_at_it_is_over(store, rout
     take(routers)
     assert routers.begin_writing("R1", "aa", (), ["S", "T"], {"S": [first]}) == frozenset()
     let_pass(store, LEASE_MS)
-    marks = take(routers, "bb")
-    assert marks["S"].sent == {first}
-    assert marks["T"].sent == frozenset()
+    work_items = take(routers, "bb")
+    assert work_items["S"].sent == {first}
+    assert work_items["T"].sent == frozenset()
     assert routers.join("R1", ["S"])[0].sent == {first}
     assert routers.join("R1", ["U"])[0].sent is None
     routers.begin_writing("R1", "bb", (), ["S"], {"S": [second]})
@@ -448,21 +452,21 @@ def test_a_note_of_an_earlier_version_is_one_of_which_nothing_is_known(store, ro
 
 
 def test_who_is_marked_closely_is_so_until_the_look_ended_well(store, routers):
-    routers.mark("R1", ["S"], closely=True)
-    routers.mark("R1", ["T"])
-    marks = take(routers)
-    assert (marks["S"].sent, marks["T"].sent) == (frozenset(), None)
-    ends = [Conclusion(mark, "confirm") for mark in marks.values()]
+    routers.work_item("R1", ["S"], closely=True)
+    routers.work_item("R1", ["T"])
+    work_items = take(routers)
+    assert (work_items["S"].sent, work_items["T"].sent) == (frozenset(), None)
+    ends = [Conclusion(work_item, "confirm") for work_item in work_items.values()]
     assert routers.conclude("R1", "aa", ends) == [True, True]
     assert notes(store) == {}
 
 
 def test_a_parked_router_keeps_the_notes_of_what_may_be_under_way(store, routers):
-    routers.mark("R1", ["S"])
-    marks = take(routers)
+    routers.work_item("R1", ["S"])
+    work_items = take(routers)
     routers.renew("R1", "aa", ["S"])
-    assert routers.park("R1", "aa", 1000, RouterState("unreachable")) > 0
+    assert routers.open_circuit("R1", "aa", 1000, RouterState("unreachable")) > 0
     let_pass(store, 1000)
     take(routers, "bb")
-    assert routers.conclude("R1", "bb", [Conclusion(marks["S"], "confirm")]) == [False]
+    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [False]
     assert list(notes(store)) == ["S"]

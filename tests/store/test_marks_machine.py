@@ -49,7 +49,7 @@ def generation_of(store, service):
 class MarksMachine(RuleBasedStateMachine):
     """Two workers, of which any may fall asleep past its lease and go on afterwards.
 
-    `marks` is service -> [priority, due, stamp]; every marking makes a new stamp, and only a look
+    `work_items` is service -> [priority, due, stamp]; every marking makes a new stamp, and only a look
     that began after it may end it. `notes` is service -> [holder or None, second look or NEVER, or
     NOW while the mark for it stands].
     """
@@ -58,12 +58,12 @@ class MarksMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        self.store = open_store(self.client, f"m{secrets.token_hex(4)}:", lease_ms=LEASE_S * 1000)
+        self.store = open_store(self.client, f"m{secrets.token_hex(4)}:", lock_ms=LEASE_S * 1000)
         self.routers = self.store.routers
         self.block = self.store.keys.router("R1")
         self.now = 0
         self.stamps = 0
-        self.marks: dict[str, list] = {}
+        self.work_items: dict[str, list] = {}
         self.notes: dict[str, list] = {}
         self.generation = dict.fromkeys(SERVICES, 0)
         self.holder, self.lease_until = None, 0
@@ -74,12 +74,12 @@ class MarksMachine(RuleBasedStateMachine):
 
     # the model
 
-    def mark(self, names, priority=0, delay=0):
+    def work_item(self, names, priority=0, delay=0):
         for name in names:
-            old = self.marks.get(name, [3, NEVER, 0])
+            old = self.work_items.get(name, [3, NEVER, 0])
             self.stamps += 1
             due = min(old[1], self.now + delay)
-            self.marks[name] = [min(old[0], priority), due, self.stamps]
+            self.work_items[name] = [min(old[0], priority), due, self.stamps]
 
     def rings(self):
         if self.holds() is not None or max(self.rung_until, self.parked_until) > self.now:
@@ -105,36 +105,42 @@ class MarksMachine(RuleBasedStateMachine):
         for name, (holder, look) in list(self.notes.items()):
             if holder not in (None, token):
                 self.notes[name] = [None, self.now + 2 * LEASE_S]
-                self.mark([name])
+                self.work_item([name])
             elif look != NOW and look <= self.now:
-                self.mark([name])
+                self.work_item([name])
                 self.notes[name] = [holder, NOW]
 
-    def given_up(self):
+    def failed(self):
         """Services that were given up, of which the note waits for their next look."""
-        return {n for n, (_, look) in self.notes.items() if look == NOW and n not in self.marks}
+        return {
+            n for n, (_, look) in self.notes.items() if look == NOW and n not in self.work_items
+        }
 
     def due(self):
         """What the next batch has: all live marks, or else those of bulk."""
-        marks = [(p, due, name) for name, (p, due, _) in self.marks.items() if due <= self.now]
-        live = [each for each in marks if each[0] < BULK]
-        return [name for _, _, name in sorted(live or marks)]
+        work_items = [
+            (p, due, name) for name, (p, due, _) in self.work_items.items() if due <= self.now
+        ]
+        live = [each for each in work_items if each[0] < BULK]
+        return [name for _, _, name in sorted(live or work_items)]
 
-    def take(self, worker, marks):
-        names = [mark.service_id for mark in marks]
+    def take(self, worker, work_items):
+        names = [work_item.service_id for work_item in work_items]
         assert sorted(names) == sorted(self.due())
-        assert [self.marks[name][0] for name in names] == sorted(mark.priority for mark in marks)
-        for mark in marks:
-            name = mark.service_id
-            assert (mark.sent is not None) == (name in self.notes)
-            self.taken[worker][name] = mark, self.marks[name][2], self.generation[name]
+        assert [self.work_items[name][0] for name in names] == sorted(
+            work_item.priority for work_item in work_items
+        )
+        for work_item in work_items:
+            name = work_item.service_id
+            assert (work_item.sent is not None) == (name in self.notes)
+            self.taken[worker][name] = work_item, self.work_items[name][2], self.generation[name]
 
     # what happens
 
     @rule(names=some, priority=st.integers(0, 3), delay=delays, closely=st.booleans())
     def somebody_marks(self, names, priority, delay, closely):
-        rang = self.routers.mark("R1", names, priority, delay * 1000, closely=closely)
-        self.mark(names, priority, delay)
+        rang = self.routers.work_item("R1", names, priority, delay * 1000, closely=closely)
+        self.work_item(names, priority, delay)
         for name in names if closely else ():
             holder, look = self.notes.get(name, (None, NEVER))
             self.notes[name] = [holder, NOW if look == NEVER else look]
@@ -143,10 +149,10 @@ class MarksMachine(RuleBasedStateMachine):
     @rule(name=services, priority=st.integers(0, 3))
     def an_event_is_committed(self, name, priority):
         record = ServiceRecord(name, placements={"R1": Placement(None)})
-        commit = ServiceCommit(name, self.generation[name], record, marks={"R1": priority})
+        commit = ServiceCommit(name, self.generation[name], record, work_items={"R1": priority})
         result = self.store.records.commit([commit], 0)
         self.generation[name] = generation_of(self.store, name)
-        self.mark([name], priority)
+        self.work_item([name], priority)
         assert result.done == [True]
         assert self.called() == self.rings()
 
@@ -160,7 +166,7 @@ class MarksMachine(RuleBasedStateMachine):
         self.tokens[worker], self.taken[worker] = token, {}
         self.holder, self.lease_until, self.rung_until = token, self.now + LEASE_S, 0
         self.look_at_notes(token)
-        self.take(worker, acquired.marks)
+        self.take(worker, acquired.work_items)
 
     @rule(who=whom, most=st.sampled_from([500, 500, 0]))
     def a_worker_goes_on(self, who, most):
@@ -175,7 +181,7 @@ class MarksMachine(RuleBasedStateMachine):
         if most and self.due():
             self.lease_until = self.now + LEASE_S
             assert batch.held
-            self.take(worker, batch.marks)
+            self.take(worker, batch.work_items)
         else:
             self.holder = None
             self.look_at_notes("nobody")
@@ -197,9 +203,9 @@ class MarksMachine(RuleBasedStateMachine):
     def a_worker_joins_a_service(self, who, name):
         worker = self.index_of(who)
         (joined,) = self.routers.join("R1", [name])
-        self.mark([name])
+        self.work_item([name])
         assert self.called() == self.rings()
-        self.taken[worker][name] = joined, self.marks[name][2], self.generation[name]
+        self.taken[worker][name] = joined, self.work_items[name][2], self.generation[name]
 
     @precondition(lambda self: any(self.taken))
     @rule(data=st.data(), who=whom, writes=st.booleans())
@@ -221,16 +227,16 @@ class MarksMachine(RuleBasedStateMachine):
         if not self.taken[worker]:
             worker = 1 - worker
         name = data.draw(st.sampled_from(sorted(self.taken[worker])))
-        mark, stamp, generation = self.taken[worker].pop(name)
+        work_item, stamp, generation = self.taken[worker].pop(name)
         record = ServiceRecord(name) if writes else None
-        end = Conclusion(mark, do, record=record, wait_ms=700_000, wrote=wrote)
+        end = Conclusion(work_item, do, record=record, wait_ms=700_000, wrote=wrote)
         token = self.tokens[worker]
         done = self.routers.conclude("R1", token, [end])
         if self.holds() != token:
             assert done is None
-            self.mark([name])
+            self.work_item([name])
             return
-        stands = name in self.marks and self.marks[name][2] == stamp
+        stands = name in self.work_items and self.work_items[name][2] == stamp
         stands = stands and self.generation[name] == generation
         assert done == [stands]
         holder, look = self.notes.get(name, (None, NEVER))
@@ -246,14 +252,14 @@ class MarksMachine(RuleBasedStateMachine):
             if writes:
                 self.generation[name] = generation_of(self.store, name)
             if do == "postpone":
-                self.marks[name][1] = self.now + 700
+                self.work_items[name][1] = self.now + 700
             else:
-                del self.marks[name]
+                del self.work_items[name]
 
     @rule(who=whom, wait=st.sampled_from([300, 3000]))
     def a_worker_parks(self, who, wait):
         token = self.tokens[self.index_of(who)]
-        until = self.routers.park("R1", token, wait * 1000, RouterState("unreachable"))
+        until = self.routers.open_circuit("R1", token, wait * 1000, RouterState("unreachable"))
         if self.holds() == token:
             assert until
             self.holder, self.rung_until, self.parked_until = None, 0, self.now + wait
@@ -264,8 +270,8 @@ class MarksMachine(RuleBasedStateMachine):
     def a_worker_finds_no_slot(self):
         # A holder whose lease ran out leaves the router to the sweep, with work or without.
         listed = self.client.zscore(self.store.keys.routers_due, "R1") is not None
-        assert listed or not (self.marks or set(self.notes) - self.given_up())
-        self.routers.put_off("R1", PUT_OFF_S * 1000)
+        assert listed or not (self.work_items or set(self.notes) - self.failed())
+        self.routers.postpone("R1", PUT_OFF_S * 1000)
         free = self.holds() is None and self.parked_until <= self.now
         if free and listed:
             self.rung_until = self.now + PUT_OFF_S
@@ -290,7 +296,7 @@ class MarksMachine(RuleBasedStateMachine):
         with self.client.pipeline(transaction=True) as pipe:
             pipe.time()
             pipe.zrange(self.block.due, 0, -1, withscores=True)
-            pipe.hkeys(self.block.marks)
+            pipe.hkeys(self.block.work_items)
             pipe.hgetall(self.block.inflight)
             pipe.zscore(self.store.keys.routers_due, "R1")
             (seconds, micros), scores, stamps, notes, looks_at = pipe.execute()
@@ -308,11 +314,11 @@ class MarksMachine(RuleBasedStateMachine):
         )
         self.the_sweep_looks_in_time(None if looks_at is None else clock(looks_at))
 
-    def every_mark_is_there(self, marks, stamps):
-        assert set(stamps) == set(marks) == set(self.marks)
-        for name, mark in marks.items():
-            assert mark == pytest.approx(self.marks[name][:2], abs=SLACK_S)
-            assert mark[0] == self.marks[name][0]
+    def every_mark_is_there(self, work_items, stamps):
+        assert set(stamps) == set(work_items) == set(self.work_items)
+        for name, work_item in work_items.items():
+            assert work_item == pytest.approx(self.work_items[name][:2], abs=SLACK_S)
+            assert work_item[0] == self.work_items[name][0]
 
     def the_notes_are_as_they_should_be(self, notes):
         assert set(notes) == set(self.notes)
@@ -323,7 +329,7 @@ class MarksMachine(RuleBasedStateMachine):
 
     def the_sweep_looks_in_time(self, at):
         """Not later than a mark is due and its router free: the message is only the fast path."""
-        wanted = [due for _, due, _ in self.marks.values()]
+        wanted = [due for _, due, _ in self.work_items.values()]
         for holder, look in self.notes.values():
             wanted.append(self.lease_until if holder is not None else look)
         wanted = [each for each in wanted if each != NOW]
@@ -332,13 +338,15 @@ class MarksMachine(RuleBasedStateMachine):
             free = max(self.lease_until if self.holds() else 0, self.parked_until)
             assert at <= max(min(wanted), free, self.now) + SWEEP_S + SLACK_S
 
-    @precondition(lambda self: self.stamps > 12 and not self.rested and (self.marks or self.notes))
+    @precondition(
+        lambda self: self.stamps > 12 and not self.rested and (self.work_items or self.notes)
+    )
     @rule()
     def all_rests_until_it_is_done(self):
         """Left alone, the sweep brings somebody who finds every mark and every note."""
         self.rested = True
-        given_up = self.given_up()
-        owed = (set(self.marks) | set(self.notes)) - given_up
+        failed = self.failed()
+        owed = (set(self.work_items) | set(self.notes)) - failed
         for _ in range(8):
             self.time_passes(2500)
             swept = self.routers.sweep(0).routers
@@ -347,20 +355,22 @@ class MarksMachine(RuleBasedStateMachine):
                 self.rung_until = self.now + RING_S
                 self.a_worker_comes("the holder")
                 for name in sorted(self.taken[0]):
-                    mark, _, _ = self.taken[0].pop(name)
-                    end = Conclusion(mark, "confirm")
+                    work_item, _, _ = self.taken[0].pop(name)
+                    end = Conclusion(work_item, "confirm")
                     assert self.routers.conclude("R1", self.tokens[0], [end]) == [True]
-                    del self.marks[name]
+                    del self.work_items[name]
                     if self.notes.get(name) == [None, NOW]:
                         del self.notes[name]
                     owed.discard(name)
                 self.a_worker_goes_on("the holder", 500)
         assert owed == set()
-        assert (self.marks, set(self.notes)) == ({}, given_up)
+        assert (self.work_items, set(self.notes)) == ({}, failed)
         assert self.client.zscore(self.store.keys.routers_due, "R1") is None
 
 
-@pytest.mark.parametrize("valkey", ["unix"], indirect=True)  # it is about scripts, and takes long
+@pytest.mark.parametrize(
+    "valkey", ["unix"], indirect=True
+)  # it is about scripts, and takes long
 def test_no_mark_is_lost_in_any_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (MarksMachine,), {"client": client}),

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from worker.core.alerting.health_figures import Sample
-from worker.core.alerting.notifications import Told
+from worker.core.alerting.notifications import Notice
 from worker.core.service.conflicts import Conflict
 from worker.core.storage_format import known_part
 from worker.store.brake import Expected
@@ -56,11 +56,11 @@ def test_a_conflict():
 
 def test_the_upkeep_goes_on_beside_a_newer_sample(store, client):
     client.lpush(store.keys.samples, "[1, 2, 3]")
-    assert store.upkeep.samples() == [Sample(1, 2)]
-    assert store.upkeep.run()
+    assert store.maintenance.samples() == [Sample(1, 2)]
+    assert store.maintenance.run()
 
 
 def test_what_a_target_was_told(store, client):
-    told = Told(1, "R1 is down")
-    client.hset(store.keys.told("mail"), "router-down|R1", json.dumps([*told, OF_TEXT]))
-    assert store.telling.told("mail") == {"router-down|R1": told}
+    notified = Notice(1, "R1 is down")
+    client.hset(store.keys.notified("mail"), "router-down|R1", json.dumps([*notified, OF_TEXT]))
+    assert store.notifications.notified("mail") == {"router-down|R1": notified}

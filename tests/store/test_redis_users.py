@@ -222,8 +222,8 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
         floor.cancel(*IDS)
         for number in "12":
             floor.send(builders.activated(id_=f"wrong-{number}", source="urn:nobody"))
-        letter = DeadLetter("S3@R1", "service", "operation-refused", "", "S3", "R1")
-        floor.store.records.commit([ServiceCommit("", letters=[letter])], 1)
+        dead_letter = DeadLetter("S3@R1", "service", "operation-refused", "", "S3", "R1")
+        floor.store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], 1)
         made = ApiKeys(admin, PREFIX).create(
             "all",
             [builders.SOURCE],
@@ -304,9 +304,9 @@ def use_all(client):
     """Ask all that the gateway describes."""
     paths = client.get("/openapi.json").json()["paths"]
     (hold,) = client.get("/v1/holds").json()["holds"]
-    letters = client.get("/v1/dead-letters").json()["dead_letters"]
+    dead_letters = client.get("/v1/dead-letters").json()["dead_letters"]
     service, first, second = sorted(
-        (each["id"] for each in letters), key=lambda each: "@" not in each
+        (each["id"] for each in dead_letters), key=lambda each: "@" not in each
     )
     digest = {"digest": hold["digest"]}
     event = builders.activated("SVC-7", id_="e-7", revision=1)
@@ -341,4 +341,4 @@ def use_hooks(desk):
     assert desk.uisp(event).status_code == 200
     assert desk.billing({"action": "new", "at": "2026-11-29T10:00:00Z"}).status_code == 202
     desk.wait()
-    assert [each.kind for each in desk.letters().values()] == ["hook"]
+    assert [each.kind for each in desk.dead_letters().values()] == ["hook"]

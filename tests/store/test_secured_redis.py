@@ -71,7 +71,7 @@ def test_all_parts_work_over_tls_with_no_more_rights_than_those_of_deploy(short_
         login = {"username": "leasewire-publisher", "password": PASSWORD}
         with open_publisher(url, clock=clock, ca_file=str(authority), **login) as publisher:
             [receipt] = publisher.publish([builders.activated(server=SERVER, ipv4="223.203.225.9")])
-            assert receipt.rung, "the publisher may also put messages into the queues"
+            assert receipt.notified, "the publisher may also put messages into the queues"
         eventually(lambda: here.rows("R1"), "the row", within_s=20)
         said = [
             here.leasewire(*words.split())
@@ -99,5 +99,5 @@ def test_all_parts_work_over_tls_with_no_more_rights_than_those_of_deploy(short_
         ps = subprocess.run(
             ["/bin/ps", "axww", "-o", "args"], capture_output=True, text=True, check=True
         )
-        told = here.log_text() + ps.stdout + "".join(each.stdout + each.stderr for each in said)
-        assert PASSWORD not in told
+        notified = here.log_text() + ps.stdout + "".join(each.stdout + each.stderr for each in said)
+        assert PASSWORD not in notified

@@ -102,7 +102,7 @@ def test_a_script_that_may_not_do_its_work_is_refused_too(own_store, own_valkey)
         connect(own_valkey.url, username="worker", password="any") as client,
         pytest.raises(StoreRefused, match="ACL failure"),
     ):
-        open_store(client, "lw:").routers.mark("R1", ["SVC-1"], 0, 1)
+        open_store(client, "lw:").routers.work_item("R1", ["SVC-1"], 0, 1)
 
 
 def test_who_may_do_all_may_use_the_queues(own_store):
@@ -118,7 +118,7 @@ def test_a_server_that_is_away_is_a_verdict_of_its_own(own_store, own_valkey):
 
 
 def test_a_full_server_is_one_too_and_nothing_is_half_done(own_store):
-    commit = ServiceCommit("S", 0, ServiceRecord("S"), marks={"R1": 0}, lines=["{}"])
+    commit = ServiceCommit("S", 0, ServiceRecord("S"), work_items={"R1": 0}, lines=["{}"])
     own_store.client.config_set("maxmemory", "1mb")
     with pytest.raises(StoreUnavailable):
         own_store.records.commit([commit], 0)

@@ -69,9 +69,9 @@ class Desk:
         """Stand in for a pass that found all as wanted: every mark is confirmed."""
         acquired = self.store.routers.acquire(router, "pass", 500)
         ends = []
-        for mark in acquired.marks:
-            entry = wanted_entries(mark.stored.record, POLICIES)[router]
-            ends.append(confirmed(Look(mark, router, entry, None), acquired.now_ms))
+        for work_item in acquired.work_items:
+            entry = wanted_entries(work_item.stored.record, POLICIES)[router]
+            ends.append(confirmed(Look(work_item, router, entry, None), acquired.now_ms))
         done = self.store.routers.conclude(router, "pass", ends)
         assert done == [True] * len(ends)
         assert not self.store.routers.next_batch(router, "pass", 0).held
@@ -92,7 +92,7 @@ class Desk:
         """The record of a service."""
         return self.store.records.read([service_id])[service_id].record
 
-    def marked(self, router="R1"):
+    def queued(self, router="R1"):
         """Services marked at a router, with their priorities."""
         due = self.store.client.zrange(self.store.keys.router(router).due, 0, -1, withscores=True)
         return {service: int(score // 10**13) for service, score in due}
@@ -103,9 +103,9 @@ class Desk:
         return self.store.views.counters()
 
     @property
-    def letters(self):
+    def dead_letters(self):
         """Dead letters by id."""
-        return {letter.id: letter for letter in self.store.views.dead_letters()}
+        return {dead_letter.id: dead_letter for dead_letter in self.store.views.dead_letters()}
 
 
 def key_of(event):

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 
+from worker.intake.checks import CheckedEvent, Intake, admit, key_of
+
 from tests.builders import SOURCE
 from tests.worker.desk import POLICIES, SOURCES
 from worker.core.service.history import line_from_json
 from worker.core.service.record import ServiceRecord
-from worker.intake.admission import Admitted, Intake, admit, key_of
 from worker.intake.folding import Folding
 from worker.store.records import Stored, short_hash
 
@@ -35,7 +36,7 @@ class PaperDesk:
         admitted = []
         for raw in raws:
             found = admit(Intake(raw, None, 1, key_of(raw)), self.sources, self.now_ms)
-            assert isinstance(found, Admitted), found
+            assert isinstance(found, CheckedEvent), found
             admitted.append(found)
         self._commit(Folding(self.stored, POLICIES, self.now_ms).fold(admitted, self.seen))
 

@@ -67,8 +67,8 @@ def test_a_poison_event_takes_no_other_with_it(doomed, way):
                 assert attempts(doomed) == {key_of(poison): 3}
     assert crashes == 5
     assert doomed.state(poison) == "failed: poison"
-    assert doomed.letters[key_of(poison)].attempts == 6
-    assert json.loads(doomed.letters[key_of(poison)].body) == poison
+    assert doomed.dead_letters[key_of(poison)].attempts == 6
+    assert json.loads(doomed.dead_letters[key_of(poison)].body) == poison
     assert (doomed.counters["accepted"], doomed.counters["failed"]) == (60, 1)
     assert doomed.store.journal.depth(names.QUEUE_EVENTS) == 0
     assert attempts(doomed) == {}
@@ -136,8 +136,10 @@ def test_broken_entries_of_the_journal_are_kept_and_do_no_harm(desk):
     desk.publish(*BROKEN_TEXTS, good)
     assert desk.send() == len(BROKEN_TEXTS) + 1
     assert desk.state(good) == "accepted"
-    assert sorted(letter.body for letter in desk.letters.values()) == sorted(BROKEN_TEXTS)
-    assert {letter.reason for letter in desk.letters.values()} <= {
+    assert sorted(dead_letter.body for dead_letter in desk.dead_letters.values()) == sorted(
+        BROKEN_TEXTS
+    )
+    assert {dead_letter.reason for dead_letter in desk.dead_letters.values()} <= {
         "invalid-event",
         "unsupported-type",
     }
@@ -177,7 +179,7 @@ def test_broken_elements_of_a_message_are_kept_and_do_no_harm(desk):
     desk.send(*BROKEN_ELEMENTS, good)
     assert desk.state(good) == "accepted"
     assert desk.counters == {"accepted": 1, "rejected": len(BROKEN_ELEMENTS)}
-    bodies = [letter.body for letter in desk.letters.values()]
+    bodies = [dead_letter.body for dead_letter in desk.dead_letters.values()]
     assert len(bodies) == len(BROKEN_ELEMENTS)
     assert json.dumps(BROKEN_ELEMENTS[9]) in bodies
 
@@ -192,12 +194,14 @@ def test_no_depth_of_nesting_is_too_deep_to_be_refused(desk):
     assert desk.counters == {"rejected": 2 * len(depths)}
 
 
-@pytest.mark.parametrize("arguments", [{}, {"args": [1]}, {"args": ["\ud800"], "kwargs": {"a": 1}}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"args": [1]}, {"args": ["\ud800"], "kwargs": {"a": 1}}]
+)
 def test_a_message_with_other_arguments_becomes_a_dead_letter(desk, arguments):
     desk.accept.refuse_message(arguments)
-    (letter,) = desk.letters.values()
-    assert letter.reason == "invalid-message"
-    assert json.loads(letter.body) == arguments
+    (dead_letter,) = desk.dead_letters.values()
+    assert dead_letter.reason == "invalid-message"
+    assert json.loads(dead_letter.body) == arguments
 
 
 class Meeting:
@@ -226,7 +230,7 @@ def test_what_another_worker_commits_in_between_is_folded_into(desk, before):
     meeting(desk, before, lambda: desk.send(change)).send(suspension)
     record = desk.record()
     assert (record.value("mac"), record.status) == (mac(5), "suspended")
-    assert [each.event_id for each in record.outstanding][1:] == [change["id"], suspension["id"]]
+    assert [each.event_id for each in record.pending][1:] == [change["id"], suspension["id"]]
     assert desk.counters == {"accepted": 3}
 
 

@@ -32,7 +32,7 @@ def test_an_event_is_accepted_marked_and_rung_for(desk):
     assert desk.outcome(first).service_id == "SVC-1"
     assert desk.record().status == "active"
     assert desk.record().owner == first["source"]
-    assert desk.marked() == {"SVC-1": 0}
+    assert desk.queued() == {"SVC-1": 0}
     assert desk.routers == ["R1"]
     assert desk.counters == {"accepted": 1}
 
@@ -56,12 +56,12 @@ def test_an_id_used_again_for_other_content_is_rejected_and_kept(desk):
     desk.send(second)
     assert desk.state(first) == "accepted"
     assert desk.record().value("mac") == mac(1)
-    (letter,) = desk.letters.values()
-    assert letter.reason == "event-id-reused"
-    assert json.loads(letter.body) == second
+    (dead_letter,) = desk.dead_letters.values()
+    assert dead_letter.reason == "event-id-reused"
+    assert json.loads(dead_letter.body) == second
     assert desk.counters == {"accepted": 1, "rejected": 1}
-    told = [item.outcome for item in desk.store.feed.read([SOURCE], None, 10).items]
-    assert [(each.event_id, each.state, each.reason) for each in told] == [
+    notified = [item.outcome for item in desk.store.feed.read([SOURCE], None, 10).items]
+    assert [(each.event_id, each.state, each.reason) for each in notified] == [
         ("one", "accepted", ""),
         ("one", "rejected", "event-id-reused"),
     ]
@@ -71,7 +71,7 @@ def test_an_id_used_twice_in_one_message_for_two_services_is_rejected_once(desk)
     first, second = activated(id_="one"), activated("SVC-2", mac=mac(2), ipv4=ipv4(2), id_="one")
     desk.send(first, second)
     assert desk.counters == {"accepted": 1, "rejected": 1}
-    assert [letter.reason for letter in desk.letters.values()] == ["event-id-reused"]
+    assert [dead_letter.reason for dead_letter in desk.dead_letters.values()] == ["event-id-reused"]
 
 
 def test_an_older_event_is_superseded_and_names_the_newer(desk):
@@ -116,9 +116,9 @@ def test_what_changes_nothing_leaves_only_a_counter(desk, client):
     view = desk.store.views.service("SVC-1", ["R1"])
     assert view.history == history
     assert len(view.events) == 1
-    assert view.marked == []
+    assert view.queued == []
     assert desk.counters == {"accepted": 1, "applied": 1, "unchanged": 100}
-    assert desk.record().outstanding == ()
+    assert desk.record().pending == ()
     for each in snapshots:
         assert desk.state(each) == "applied: already-current"
     seen = desk.store.keys.seen_at(desk.store.records.now_ms() // 1000)
@@ -146,7 +146,7 @@ def test_the_same_under_another_id_is_a_duplicate_and_says_of_what(desk):
     desk.send(again)
     assert desk.state(again) == "duplicate"
     assert "event first" in desk.outcome(again).detail
-    assert [each.event_id for each in desk.record().outstanding] == ["first"]
+    assert [each.event_id for each in desk.record().pending] == ["first"]
 
 
 def test_another_source_is_refused_and_may_come_again_later(desk):
@@ -156,7 +156,7 @@ def test_another_source_is_refused_and_may_come_again_later(desk):
         desk.send(theirs)
         assert desk.state(theirs) == "rejected: not-owner"
     assert desk.record().value("mac") == mac(1)
-    assert [letter.reason for letter in desk.letters.values()] == ["not-owner"]
+    assert [dead_letter.reason for dead_letter in desk.dead_letters.values()] == ["not-owner"]
     assert desk.counters == {"accepted": 1, "rejected": 2}
 
 
@@ -183,7 +183,7 @@ def test_what_cannot_be_folded_is_refused_with_its_reason(desk, wrong, expected)
     assert desk.record().status == "incomplete"
     assert desk.store.journal.depth(names.QUEUE_EVENTS) == 0
     kept = [] if state == "expired" else [wrong]
-    assert [json.loads(letter.body) for letter in desk.letters.values()] == kept
+    assert [json.loads(dead_letter.body) for dead_letter in desk.dead_letters.values()] == kept
 
 
 def test_an_effective_time_that_has_passed_makes_an_ordinary_event(desk):
@@ -210,21 +210,21 @@ def test_an_applied_event_stays_so_when_its_source_is_gone(desk, store):
     without = Desk(store, sources={})
     without.send(first)
     assert desk.state(first) == "accepted"
-    assert desk.letters == {}
+    assert desk.dead_letters == {}
     broken = first | {"data": {"service_id": 1}}
     without.send(broken)
     assert desk.state(first) == "accepted"
-    assert [json.loads(letter.body) for letter in desk.letters.values()] == [broken]
+    assert [json.loads(dead_letter.body) for dead_letter in desk.dead_letters.values()] == [broken]
 
 
 def test_events_before_the_activation_wait_and_then_go_on(desk):
     change, first = mac_changed(mac=mac(7), revision=2), activated(revision=1)
     desk.send(change)
     assert desk.state(change) == "waiting: incomplete"
-    assert desk.marked() == {}
+    assert desk.queued() == {}
     desk.send(first)
     assert desk.record().value("mac") == mac(7)
-    assert desk.marked() == {"SVC-1": 0}
+    assert desk.queued() == {"SVC-1": 0}
     desk.converge()
     assert (desk.state(change), desk.state(first)) == ("applied", "applied")
     assert desk.counters == {"accepted": 2, "applied": 2}
@@ -237,18 +237,18 @@ def test_a_cancellation_that_comes_first_leaves_a_tombstone(desk):
     assert desk.record().status == "cancelled"
     desk.send(late)
     assert desk.record().status == "cancelled"
-    assert desk.marked() == {}
+    assert desk.queued() == {}
     newer = activated(revision=6)
     desk.send(newer)
     assert desk.record().status == "active"
-    assert desk.marked() == {"SVC-1": 0}
+    assert desk.queued() == {"SVC-1": 0}
 
 
 def test_a_router_that_no_inventory_names_is_marked_all_the_same(desk):
     first = activated(router="R9")
     desk.send(first)
     assert desk.state(first) == "accepted"
-    assert desk.marked("R9") == {"SVC-1": 0}
+    assert desk.queued("R9") == {"SVC-1": 0}
     assert desk.routers == ["R9"]
 
 
@@ -258,9 +258,9 @@ def test_removals_come_after_activations_and_bulk_after_both(desk):
     desk.converge()
     desk.send(cancelled("SVC-1"), suspended("SVC-2", revision=2))
     desk.send(cancelled("SVC-3"), mac_changed("SVC-4", mac(9)), lane=names.QUEUE_BULK)
-    assert desk.marked() == {"SVC-1": 1, "SVC-2": 1, "SVC-3": 3, "SVC-4": 2}
+    assert desk.queued() == {"SVC-1": 1, "SVC-2": 1, "SVC-3": 3, "SVC-4": 2}
     desk.send(resumed("SVC-2"))
-    assert desk.marked()["SVC-2"] == 0
+    assert desk.queued()["SVC-2"] == 0
 
 
 def test_events_of_one_revision_that_disagree_are_told_in_the_history(desk):
@@ -304,5 +304,5 @@ def test_bad_input_makes_no_feed_of_its_own(store, client, prefix):
     names = {key.removeprefix(prefix) for key in client.scan_iter(f"{prefix}feed:*")}
     assert names == {"feed:last", "feed:gone", "feed:strangers", f"feed:live:{SOURCE}"}
     for number, reason in ((7, "source-not-allowed"), (27, "invalid-event")):
-        (item,) = store.feed.read([f"urn:typo:{number}"], None, 9, strangers=True).items
+        (item,) = store.feed.read([f"urn:typo:{number}"], None, 9, unknown_sources=True).items
         assert (item.outcome.service_id, item.outcome.reason) == (f"S{number}", reason)

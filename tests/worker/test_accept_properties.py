@@ -69,6 +69,6 @@ def test_any_way_through_the_intake_gives_the_fold_of_all_events(valkey_server, 
         assert client.hgetall(store.keys.attempts) == {}
         assert all(desks[0].outcome(each) for each in events)
         placed = set(record.placements)
-        marked = {router for router in ("R1", "R2") if "SVC-1" in desks[0].marked(router)}
-        assert marked == placed
+        queued = {router for router in ("R1", "R2") if "SVC-1" in desks[0].queued(router)}
+        assert queued == placed
         assert {router for desk in desks for router in desk.routers} == placed

@@ -111,7 +111,7 @@ class Here:
     """A store, two accept workers and one that converges."""
 
     def __init__(self, client, batch=500):
-        self.store = open_store(client, f"h{secrets.token_hex(4)}:", lease_ms=600_000)
+        self.store = open_store(client, f"h{secrets.token_hex(4)}:", lock_ms=600_000)
         self.router = Memory()
         self.accepts = [Accept(self.store, SOURCES, POLICIES) for _ in range(2)]
         limits = Converge(self.store, self.router, POLICIES).limits
@@ -136,28 +136,28 @@ class Here:
         accept.run(list(events), "events")
 
     def pass_(self):
-        self.store.client.delete(self.block.rung)
+        self.store.client.delete(self.block.notified)
         self.converge.run("R1")
 
     def replay(self):
         """Have who was given up looked at again, as `dead-letters replay` does."""
-        given_up = [letter.service_id for letter in self.store.views.dead_letters()]
-        self.store.routers.mark("R1", given_up)
+        failed = [dead_letter.service_id for dead_letter in self.store.views.dead_letters()]
+        self.store.routers.work_item("R1", failed)
 
-    def marked(self):
-        return set(self.store.client.hkeys(self.block.marks))
+    def queued(self):
+        return set(self.store.client.hkeys(self.block.work_items))
 
     def due(self):
         now = self.store.records.now_ms()
-        marks = self.store.client.zrange(self.block.due, 0, -1, withscores=True)
-        return {service for service, score in marks if score % 10**13 <= now}
+        work_items = self.store.client.zrange(self.block.due, 0, -1, withscores=True)
+        return {service for service, score in work_items if score % 10**13 <= now}
 
-    def strong(self):
+    def is_held(self):
         return {
             (key, scope): service
             for key, text in self.store.client.hgetall(self.block.claims).items()
-            for scope, (service, strong) in json.loads(text).items()
-            if strong
+            for scope, (service, is_held) in json.loads(text).items()
+            if is_held
         }
 
     def wants(self):
@@ -171,14 +171,14 @@ class Here:
 
     def check(self):
         """What holds at every moment between two steps."""
-        strong, wants, due = self.strong(), self.wants(), self.due()
-        held = list(strong)
+        is_held, wants, due = self.is_held(), self.wants(), self.due()
+        held = list(is_held)
         assert len({key for key, _ in held}) == len(held)  # one server: no two on one key
         for service, wanted in wants.items():
-            refused = {claim for claim in wanted if strong.get(tuple(claim), service) != service}
-            granted = all(strong.get(tuple(claim)) == service for claim in wanted)
+            refused = {claim for claim in wanted if is_held.get(tuple(claim), service) != service}
+            granted = all(is_held.get(tuple(claim)) == service for claim in wanted)
             # Nobody waits for a free claim: who is not granted is refused, or looked at.
-            assert granted or refused or service in due, (service, strong)
+            assert granted or refused or service in due, (service, is_held)
         assert self.router.refused == []
 
 
@@ -234,19 +234,19 @@ def test_no_history_leaves_two_holders_or_a_needless_wait(valkey_server, steps, 
         here.check()
         assert not here.due()
         rows = {row.comment: row for row in here.router.table.rows()}
-        strong = here.strong()
-        given_up = {letter.service_id for letter in here.store.views.dead_letters()}
+        is_held = here.is_held()
+        failed = {dead_letter.service_id for dead_letter in here.store.views.dead_letters()}
         for service, wanted in here.wants().items():
             row = rows.get(f"leasewire:acme:{service}")
-            granted = all(strong.get(tuple(claim)) == service for claim in wanted)
+            granted = all(is_held.get(tuple(claim)) == service for claim in wanted)
             # One whose connection was lost three times while it alone was written is given up.
-            if granted and wanted and service not in given_up:
+            if granted and wanted and service not in failed:
                 assert {f"mac:{row.mac}", f"address:{row.address}"} == {c.key for c in wanted}
-            elif not wanted and service not in given_up:
+            elif not wanted and service not in failed:
                 assert row is None
 
 
-def ring(here, size, shift):
+def notify(here, size, shift):
     """Each of so many services wants the address that stands `shift` further."""
     return [
         here.say(
@@ -261,7 +261,7 @@ def comes_to_rest(here, size, turn):
     here.replay()
     for _ in range(3 * size):
         here.pass_()
-        if not here.marked():
+        if not here.queued():
             break
     assert not here.due()
     addresses = {row.comment: row.address for row in here.router.table.rows()}
@@ -281,7 +281,7 @@ def test_a_ring_always_resolves(valkey_server, size, turn, batch, data):
     with valkey_server.client() as client:
         here = Here(client, batch)
         for shift in (0, turn):
-            for event in data.draw(st.permutations(ring(here, size, shift))):
+            for event in data.draw(st.permutations(notify(here, size, shift))):
                 here.fold(data.draw(st.integers(0, 1)), [event])
                 if data.draw(st.integers(0, 3)) == 0:
                     here.router.lost_after = data.draw(st.none() | st.integers(0, 2))
@@ -293,7 +293,7 @@ def test_a_ring_always_resolves(valkey_server, size, turn, batch, data):
 def test_a_ring_resolves_when_one_that_was_given_up_is_replayed(valkey_server):
     with valkey_server.client() as client:
         here = Here(client)
-        first, *others = [*ring(here, 3, 0), *ring(here, 3, 1)]
+        first, *others = [*notify(here, 3, 0), *notify(here, 3, 1)]
         served = {"mac": builders.mac(9), "ipv4": builders.ipv4(9)}
         here.fold(0, [first])
         here.router.lost_after = 0

@@ -38,7 +38,7 @@ def test_it_waits_in_the_journal_until_redis_is_near_its_time(desk, by):
         desk.send()
     else:
         desk.send(event)
-    assert (desk.state(event), desk.letters) == (None, {})
+    assert (desk.state(event), desk.dead_letters) == (None, {})
     assert desk.store.journal.depth("events") == 1
     assert desk.send() == 0, "nobody looks before its time"
     eventually(lambda: desk.send() == 1, "it is folded", within_s=10)
@@ -54,7 +54,7 @@ def test_looking_at_it_early_makes_no_poison_of_it(desk, store):
         desk.give_back()
         assert desk.send() == 1
     assert store.client.hgetall(store.keys.attempts) == {}
-    assert desk.letters == {}
+    assert desk.dead_letters == {}
     assert store.journal.depth("events") == 1
 
 

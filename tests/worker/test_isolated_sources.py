@@ -218,8 +218,8 @@ def test_no_get_route_tells_a_source_anything_of_another(start):
         for raw in said:
             text = text.replace(f'"service":"{raw["data"]["service_id"]}"', "")
             text = text.replace(raw["subject"], "")
-        told = [word for word in secrets if word in text]
-        assert told == [], (path, given, query, text)
+        notified = [word for word in secrets if word in text]
+        assert notified == [], (path, given, query, text)
         if path.startswith(("/v1/services/{", "/v1/events/{")):
             (name,) = given.values()
             if name in secrets:

@@ -14,7 +14,7 @@ from producers.connection import open_publisher
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from worker.runtime.sweep import Sweep
-from worker.watching.maintenance import Lookout
+from worker.watching.maintenance import Maintenance
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -48,7 +48,7 @@ LIMITS = {
     "sign:*": DAY,
     "inventory:*": MINUTE,
     "take:*": 10,
-    "upkeep": MINUTE,
+    "maintenance": MINUTE,
     "webhook:*:holder": 30,
 }
 """Kind of key -> how long it lives at the most, in seconds."""
@@ -127,7 +127,7 @@ SIZES = {
     "tombstones": SERVICES,
     "unacked": 256 * 4,
     "unacked_index": 256 * 4,
-    "unseen": SERVICES * ROUTERS,
+    "awaiting_device": SERVICES * ROUTERS,
     "unseen:events": SERVICES * ROUTERS,
     "webhook:*:aside": 1_000,
     "webhook:*:aside:due": 1_000,
@@ -207,7 +207,7 @@ def work(here):
         publisher.publish([activated("SVC-50", 50, router="R2")], lane="bulk")
         publisher.publish([activated("SVC-51", 51, router="R2")])
     here.r["R1"].add_row(LEASES, {"mac-address": builders.mac(5), "comment": "somebody else's"})
-    look = Lookout(here.store, lambda _: None, 1, here.policies)
+    look = Maintenance(here.store, lambda _: None, 1, here.policies)
     sweep = Sweep(here.store, 2000, "events@here:1", lambda: False, look=look.look)
     for part in (events[:40], events[40:], events[-20:]):
         here.say(*part)
@@ -219,8 +219,8 @@ def work(here):
         here.client.delete(here.store.keys.alert_look, here.store.keys.canary_claim)
         here.client.decrby(here.store.keys.sweep, 2000)
         sweep.once()
-    here.store.telling.claim("somebody")
-    here.store.telling.claim_watch(["R1"], 1, 20_000)
+    here.store.notifications.claim("somebody")
+    here.store.notifications.claim_watch(["R1"], 1, 20_000)
     here.store.fleet.hold("R2", "new firmware", "bob")
     here.say(builders.mac_changed("SVC-3", builders.mac(203), revision=8))
     assert here.store.routers.acquire("R1", "token", 10) is not None
@@ -242,7 +242,15 @@ def test_no_key_grows_without_end():
             *("record:*", "history:*", "refused:*", "refused", "seen:*", "counters", "workers"),
             *("journal:*", "journal:*:due", "feed:live:*", "feed:bulk:*", "dead", "source:*"),
             *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lease"),
-            *("schedule", "unseen", "routers:held", "sweep", "alerts", "canaries", "routers"),
+            *(
+                "schedule",
+                "awaiting_device",
+                "routers:held",
+                "sweep",
+                "alerts",
+                "canaries",
+                "routers",
+            ),
             *("router:*:lost", "brake:held", "tombstones", "router:*:full-read", "samples"),
         }
 

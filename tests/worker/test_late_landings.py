@@ -62,7 +62,7 @@ class Here:
     """A store, one worker, one router."""
 
     def __init__(self, client):
-        self.store = open_store(client, f"l{secrets.token_hex(4)}:", lease_ms=LEASE_MS)
+        self.store = open_store(client, f"l{secrets.token_hex(4)}:", lock_ms=LEASE_MS)
         self.router = Stalling()
         self.accept = Accept(self.store, SOURCES, POLICIES)
         self.converge = Converge(self.store, self.router, POLICIES)
@@ -94,7 +94,7 @@ class Here:
         self.accept.run([event], "events")
 
     def pass_(self):
-        self.store.client.delete(self.block.rung)
+        self.store.client.delete(self.block.notified)
         self.converge.run("R1")
 
     def rest(self):
@@ -103,8 +103,8 @@ class Here:
         self.pass_()
         self.router.land()
         let_pass(self.store, 2 * LEASE_MS)
-        for letter in self.store.views.dead_letters():
-            self.store.routers.mark("R1", [letter.service_id])
+        for dead_letter in self.store.views.dead_letters():
+            self.store.routers.work_item("R1", [dead_letter.service_id])
         for _ in range(6):
             self.pass_()
 
@@ -127,7 +127,7 @@ class Here:
         assert leases == expected
         assert lists == {name: [*each.listed] for name, each in wanted.items() if each.listed}
         assert self.store.client.hgetall(self.block.inflight) == {}
-        assert self.store.client.hgetall(self.block.marks) == {}
+        assert self.store.client.hgetall(self.block.work_items) == {}
 
 
 said = st.tuples(

@@ -16,13 +16,13 @@ from tests.store.passing_time import let_pass
 from tests.worker.desk import Desk
 from worker.core.alerting import alerts
 from worker.core.alerting.alerts import KINDS
-from worker.core.alerting.notifications import body_of, news_of
+from worker.core.alerting.notifications import body_of, notices_of
 from worker.core.policy.circuit import RouterState
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.conflicts import Conflict
 from worker.store.batches import Conclusion
 from worker.store.canaries import QUEUES
-from worker.watching.maintenance import SILENT_MS, Lookout
+from worker.watching.maintenance import SILENT_MS, Maintenance
 
 pytestmark = pytest.mark.redis
 
@@ -38,16 +38,16 @@ def sent():
 
 
 @pytest.fixture
-def lookout(store, sent):
+def maintenance(store, sent):
     def send(queue):
         sent.append(queue)
         store.client.lpush(store.keys.queue(queue), "canary")
 
-    return Lookout(store, send, HOUR_MS, POLICIES)
+    return Maintenance(store, send, HOUR_MS, POLICIES)
 
 
 @pytest.fixture
-def next_round(store, lookout):
+def next_round(store, maintenance):
     """A round of canaries after so much time."""
 
     def go(after_ms=0):
@@ -55,28 +55,30 @@ def next_round(store, lookout):
         for queue, at_ms in store.client.hgetall(store.keys.canaries).items():
             store.client.hset(store.keys.canaries, queue, int(at_ms) - after_ms)
         with structlog.testing.capture_logs() as logs:
-            lookout.look()
+            maintenance.look()
         return [line["event"] for line in logs]
 
     return go
 
 
-def take(store, lookout, queue):
+def take(store, maintenance, queue):
     store.client.rpop(store.keys.queue(queue))
-    lookout.arrived(queue)
+    maintenance.arrived(queue)
 
 
-def test_one_goes_through_each_queue_and_no_more_while_it_waits(store, lookout, sent, next_round):
+def test_one_goes_through_each_queue_and_no_more_while_it_waits(
+    store, maintenance, sent, next_round
+):
     next_round()
-    lookout.look()  # too early
+    maintenance.look()  # too early
     next_round()
     assert sent == list(QUEUES)
-    take(store, lookout, "events")
+    take(store, maintenance, "events")
     next_round()
     assert sent == [*QUEUES, "events"]
 
 
-def test_a_lost_one_is_sent_again(store, lookout, sent, next_round):
+def test_a_lost_one_is_sent_again(store, maintenance, sent, next_round):
     next_round()
     store.client.delete(*(store.keys.queue(queue) for queue in QUEUES))
     next_round()
@@ -84,27 +86,27 @@ def test_a_lost_one_is_sent_again(store, lookout, sent, next_round):
 
 
 def test_a_queue_that_nobody_serves_is_told_of_until_somebody_does(
-    store, lookout, next_round, monkeypatch
+    store, maintenance, next_round, monkeypatch
 ):
-    silent = KINDS["worker-silent"]._replace(told_after_s=0)
+    silent = KINDS["worker-silent"]._replace(notified_after_s=0)
     monkeypatch.setitem(alerts.KINDS, "worker-silent", silent)
     next_round()
-    take(store, lookout, "events")
-    take(store, lookout, "bulk")
+    take(store, maintenance, "events")
+    take(store, maintenance, "bulk")
     assert next_round(SILENT_MS - 1000) == []
     assert store.alerts.open() == []
     next_round(2000)
     (alert,) = store.alerts.open()
     assert (alert.kind, alert.subject) == ("worker-silent", "routers")
     assert next_round() == ["alert.told"]
-    take(store, lookout, "routers")
+    take(store, maintenance, "routers")
     assert store.alerts.open() == []
     assert [change.what for change in store.alerts.changes()] == ["ended", "begun"]
 
 
-def test_bulk_may_wait_while_there_are_events(store, lookout, next_round):
+def test_bulk_may_wait_while_there_are_events(store, maintenance, next_round):
     next_round()
-    take(store, lookout, "routers")
+    take(store, maintenance, "routers")
     next_round(2 * SILENT_MS)
     assert [alert.subject for alert in store.alerts.open()] == ["events"]
 
@@ -113,7 +115,7 @@ def test_an_alert_that_its_worker_could_not_end_is_ended(store, next_round):
     for router in ("R1", "R2", "R3"):
         store.alerts.begin("router-down", router, "no route")
         store.routers.acquire(router, "aa", 1)
-    store.routers.park("R1", "aa", 1000, RouterState("unreachable"))
+    store.routers.open_circuit("R1", "aa", 1000, RouterState("unreachable"))
     store.routers.note_state("R2", "aa", RouterState())
     store.fleet.hold("R3", "a new mast", "anna")
     next_round()
@@ -152,13 +154,13 @@ def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
     newer = store.alerts.find("drift", "R1").to_json().replace('"drift"', '"of-tomorrow"')
     name = "of-tomorrow|R1"
     store.client.hset(store.keys.alerts, name, newer)
-    store.client.zadd(store.keys.alerts_untold, {name: 1})
+    store.client.zadd(store.keys.alerts_not_notified, {name: 1})
     assert next_round().count("alert.told") == 2
     (alert,) = [each for each in store.alerts.open() if each.kind == "of-tomorrow"]
-    assert (alert.told, alert.severity, alert.runbook) == (True, "warning", "other")
-    told = news_of(store.alerts.open(), {}, [], 1)
-    assert "warning: of-tomorrow R1: words" in body_of(told)
-    assert "`leasewire runbook other`" in body_of(told)
+    assert (alert.notified, alert.severity, alert.runbook) == (True, "warning", "other")
+    notified = notices_of(store.alerts.open(), {}, [], 1)
+    assert "warning: of-tomorrow R1: words" in body_of(notified)
+    assert "`leasewire runbook other`" in body_of(notified)
 
 
 def test_what_the_brake_holds_is_told_of_though_whoever_held_it_died(store, next_round):
@@ -182,8 +184,8 @@ def test_dead_letters_are_told_of_while_there_are_any(store, next_round):
     assert (alert.kind, alert.subject) == ("dead-letters", "")
     words = "2 dead letters (2 invalid-event; 2 of urn:isp:bss:test)"
     assert alert.text == f"{words}: see `leasewire dead-letters list`"
-    for letter in store.letters.all():
-        store.letters.settle(letter, "discarded", "anna", 1)
+    for dead_letter in store.dead_letters.all():
+        store.dead_letters.settle(dead_letter, "discarded", "anna", 1)
     next_round()
     assert store.alerts.open() == []
 
@@ -253,11 +255,11 @@ def test_many_conflicts_name_the_first_services(store, next_round):
 
 
 def postpone(store, service, reason, waited_ms):
-    store.routers.mark("R1", [service])
-    marks = store.routers.acquire("R1", "aa", 500).marks
-    (mark,) = [each for each in marks if each.service_id == service]
+    store.routers.work_item("R1", [service])
+    work_items = store.routers.acquire("R1", "aa", 500).work_items
+    (work_item,) = [each for each in work_items if each.service_id == service]
     why = {"reason": reason, "detail": "", "since_ms": store.records.now_ms() - waited_ms}
-    end = Conclusion(mark, "postpone", wait_ms=HOUR_MS, waiting=json.dumps(why))
+    end = Conclusion(work_item, "postpone", wait_ms=HOUR_MS, waiting=json.dumps(why))
     assert store.routers.conclude("R1", "aa", [end]) == [True]
     store.routers.next_batch("R1", "aa", 0)
 
@@ -299,10 +301,10 @@ def test_a_full_journal_is_told_of_until_there_is_room(store, next_round):
     assert store.alerts.open() == []
 
 
-def test_one_worker_looks_for_what_piles_up_once_a_minute(store, lookout, next_round):
+def test_one_worker_looks_for_what_piles_up_once_a_minute(store, maintenance, next_round):
     next_round()
     Desk(store).send(builders.activated("S1", mac="no MAC"))
     store.client.delete(store.keys.canary_claim)
-    lookout.look()
+    maintenance.look()
     assert store.alerts.open() == []
     assert 0 < store.client.pttl(store.keys.alert_look) <= 60_000

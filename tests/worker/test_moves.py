@@ -5,10 +5,10 @@ import pytest
 from tests.builders import activated, cancelled, event
 from tests.worker.desk import POLICIES
 from tests.worker.paper_desk import NOON, PaperDesk
-from worker.convergence.conclude import Look, Patience, confirmed, given_up, waiting
+from worker.convergence.conclude import Look, TimeLimits, confirmed, failed, waiting
 from worker.core.entry.entry import Entry, wanted_entries
 from worker.core.rows.operations import Waiting
-from worker.store.batches import Mark
+from worker.store.batches import WorkItem
 from worker.store.records import Stored
 
 
@@ -21,8 +21,8 @@ class Paper(PaperDesk):
 
     def look(self, router):
         entry = wanted_entries(self.record, POLICIES).get(router, Entry("SVC-1", None))
-        mark = Mark("SVC-1", "stamp", 0, self.stored)
-        return Look(mark, router, entry, None)
+        work_item = WorkItem("SVC-1", "stamp", 0, self.stored)
+        return Look(work_item, router, entry, None)
 
     def confirm(self, router):
         end = confirmed(self.look(router), NOON)
@@ -43,7 +43,7 @@ def desk():
 def test_a_move_is_applied_by_the_new_router_and_says_what_is_left(desk):
     move = moved("R2", 2)
     desk.send(move)
-    assert desk.commits[-1].marks == {"R1": 1, "R2": 0}
+    assert desk.commits[-1].work_items == {"R1": 1, "R2": 0}
     assert not desk.confirm("R2").gone
     assert desk.state(move) == "applied"
     assert desk.detail(move) == "still to clean on R1"
@@ -56,14 +56,14 @@ def test_a_move_is_applied_by_the_new_router_and_says_what_is_left(desk):
 def test_a_router_that_is_only_to_be_cleaned_says_nothing_of_the_move(desk):
     move = moved("R2", 2)
     desk.send(move)
-    refused = given_up(desk.look("R1"), "operation-refused", "no", NOON)
+    refused = failed(desk.look("R1"), "operation-refused", "no", NOON)
     assert refused.outcomes == []
-    (letter,) = refused.letters
-    assert letter.event_keys == ()
-    put_off = waiting(desk.look("R1"), Waiting("row-in-the-way", "row *1"), NOON, Patience())
-    assert put_off.outcomes == []
+    (dead_letter,) = refused.dead_letters
+    assert dead_letter.event_keys == ()
+    postpone = waiting(desk.look("R1"), Waiting("row-in-the-way", "row *1"), NOON, TimeLimits())
+    assert postpone.outcomes == []
     assert desk.state(move) == "accepted"
-    assert [o.state for o in given_up(desk.look("R2"), "r", "no", NOON).outcomes] == ["failed"]
+    assert [o.state for o in failed(desk.look("R2"), "r", "no", NOON).outcomes] == ["failed"]
 
 
 def test_moved_on_and_back_leaves_the_entry_where_it_began(desk):
@@ -76,7 +76,7 @@ def test_moved_on_and_back_leaves_the_entry_where_it_began(desk):
         "R2": True,
         "R9": True,
     }
-    assert desk.commits[-1].marks == {"R1": 0, "R2": 1, "R9": 1}
+    assert desk.commits[-1].work_items == {"R1": 0, "R2": 1, "R9": 1}
     desk.confirm("R1")
     assert desk.detail(moved("R1", 4)) == "still to clean on R2, R9"
     assert {desk.state(moved(r, n)) for n, r in ((2, "R2"), (3, "R9"))} == {"superseded"}

@@ -11,7 +11,7 @@ from tests.builders import event, mac, mac_changed
 from tests.small_installation import SmallInstallation, activated
 from worker.runtime import sweep as sweep_module
 from worker.runtime.sweep import Sweep
-from worker.watching.maintenance import Lookout
+from worker.watching.maintenance import Maintenance
 
 pytestmark = pytest.mark.redis
 
@@ -120,12 +120,14 @@ def test_its_conflicts_and_upkeep_end_no_sweep(small, monkeypatch):
     small.client.zadd(small.store.keys.tombstones, {"SVC-1": 1})
     killed = []
     monkeypatch.setattr(sweep_module.os, "kill", lambda *args: killed.append(args))
-    lookout = Lookout(small.store, lambda _: None, 3_600_000, small.policies)
-    sweep = Sweep(small.store, 2000, "old", lambda: False, look=lookout.look)
+    maintenance = Maintenance(small.store, lambda _: None, 3_600_000, small.policies)
+    sweep = Sweep(small.store, 2000, "old", lambda: False, look=maintenance.look)
     with capture_logs() as lines:
         sweep.once()
     assert not killed
-    assert [line["part"] for line in lines if line["event"] == "sweep.left_to_newer"] == ["upkeep"]
+    assert [line["part"] for line in lines if line["event"] == "sweep.left_to_newer"] == [
+        "maintenance"
+    ]
     # of what it cannot read it says what it knew
     assert [each.kind for each in small.store.alerts.open()] == ["revision-conflict"]
 

@@ -24,9 +24,9 @@ def test_a_field_that_does_not_stick_is_told_with_both_values_and_left_alone(des
     desk.send(event)
     policy = RouterPolicy("acme", "dhcp1", lease_time="30m")
     converge(desk, router, policy)
-    (letter,) = desk.letters.values()
-    assert letter.reason == "does-not-stick"
-    assert letter.detail == "written twice and still not so: set *1 lease-time:  -> 30m"
+    (dead_letter,) = desk.dead_letters.values()
+    assert dead_letter.reason == "does-not-stick"
+    assert dead_letter.detail == "written twice and still not so: set *1 lease-time:  -> 30m"
     assert desk.state(event) == "failed: does-not-stick"
     assert len(router.written) == 2
     converge(desk, router, policy)

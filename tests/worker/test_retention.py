@@ -90,7 +90,7 @@ def test_a_hundred_snapshots_that_change_nothing_leave_a_counter(desk, store):
     for revision in range(2, 102):
         desk.send(snapshot(revision=revision))
     assert desk.counters["unchanged"] == 100
-    assert desk.marked() == {}
+    assert desk.queued() == {}
     assert store.views.service("SVC-1", []).history == history
     assert len(outcomes(store)) == 1
 
@@ -132,11 +132,11 @@ def left_of(store, service):
 
 def test_a_cancelled_service_is_forgotten_after_400_days(desk, store, entombed):
     entombed(399)
-    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    assert store.maintenance.forget_cancelled(store.records.now_ms()) == 0
     assert desk.record().status == "cancelled"
     then = store.records.now_ms() - TOMBSTONE_MS - 1
     store.client.zadd(store.keys.tombstones, {"SVC-1": then})
-    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 1
+    assert store.maintenance.forget_cancelled(store.records.now_ms()) == 1
     assert left_of(store, "SVC-1") == 0
     assert store.client.zcard(store.keys.tombstones) == 0
 
@@ -144,25 +144,25 @@ def test_a_cancelled_service_is_forgotten_after_400_days(desk, store, entombed):
 def test_a_service_activated_again_is_no_tombstone(desk, store, entombed):
     entombed(401)
     desk.send(activated(revision=9))
-    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    assert store.maintenance.forget_cancelled(store.records.now_ms()) == 0
     assert desk.record().status == "active"
 
 
 def test_what_may_still_stand_on_a_router_is_not_forgotten(desk, store, entombed):
     entombed(401, converge=False)
     now = store.records.now_ms()
-    assert store.upkeep.forget_cancelled(now) == 0
+    assert store.maintenance.forget_cancelled(now) == 0
     assert left_of(store, "SVC-1") == 2
-    assert store.upkeep.forget_cancelled(now) == 0, "looked at again only a day later"
+    assert store.maintenance.forget_cancelled(now) == 0, "looked at again only a day later"
     desk.converge()
-    assert store.upkeep.forget_cancelled(now + DAY_MS) == 1
+    assert store.maintenance.forget_cancelled(now + DAY_MS) == 1
 
 
 def test_what_is_to_come_back_later_is_not_forgotten(desk, store, entombed):
     entombed(401)
     desk.send(activated(revision=9, effective_at="2027-11-20T00:00:00Z"))
     store.client.zadd(store.keys.tombstones, {"SVC-1": 1})
-    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    assert store.maintenance.forget_cancelled(store.records.now_ms()) == 0
     assert desk.record().schedule.pending
 
 
@@ -178,19 +178,19 @@ def test_what_is_said_of_it_meanwhile_keeps_a_tombstone(desk, store, entombed):
             desk.send(cancelled(revision=7))
             return found
 
-    store.upkeep._records = Late()  # noqa: SLF001 - the only way in between
-    assert store.upkeep.forget_cancelled(store.records.now_ms()) == 0
+    store.maintenance._records = Late()  # noqa: SLF001 - the only way in between
+    assert store.maintenance.forget_cancelled(store.records.now_ms()) == 0
     assert desk.record().status == "cancelled"
 
 
 def test_memory_is_sampled_every_five_minutes_and_for_six_hours(store):
     now = store.records.now_ms()
-    store.upkeep.sample(now)
-    store.upkeep.sample(now + SAMPLE_MS - 1)
-    assert [each.at_ms for each in store.upkeep.samples()] == [now]
+    store.maintenance.sample(now)
+    store.maintenance.sample(now + SAMPLE_MS - 1)
+    assert [each.at_ms for each in store.maintenance.samples()] == [now]
     for number in range(1, SAMPLES + 10):
-        store.upkeep.sample(now + number * SAMPLE_MS)
-    found = store.upkeep.samples()
+        store.maintenance.sample(now + number * SAMPLE_MS)
+    found = store.maintenance.samples()
     assert len(found) == SAMPLES
     assert found[0] == Sample(now + (SAMPLES + 9) * SAMPLE_MS, found[0].used)
     assert found[0].used > 100_000
@@ -212,9 +212,9 @@ def test_a_worker_is_gone_after_15_s_and_forgotten_after_a_day(store):
 
 
 def test_upkeep_runs_once_a_minute_whoever_asks(store):
-    assert store.upkeep.run()
-    assert not store.upkeep.run()
-    assert 50_000 < store.client.pttl(store.keys.upkeep) <= 60_000
+    assert store.maintenance.run()
+    assert not store.maintenance.run()
+    assert 50_000 < store.client.pttl(store.keys.maintenance) <= 60_000
 
 
 def test_a_journal_entry_lives_until_its_commit(desk, store, prefix):
@@ -230,12 +230,12 @@ def test_a_beginning_of_which_nothing_is_left_goes_after_a_day(desk, store):
     store.client.hset(store.keys.attempts, mapping={"lost": 1, key_of(activated()): 1})
     desk.publish(activated())
     now_ms = store.records.now_ms()
-    store.upkeep.forget_attempts(now_ms)
-    store.upkeep.forget_attempts(now_ms + DAY_MS - 1)
+    store.maintenance.forget_attempts(now_ms)
+    store.maintenance.forget_attempts(now_ms + DAY_MS - 1)
     assert store.client.hlen(store.keys.attempts) == 2
-    store.upkeep.forget_attempts(now_ms + DAY_MS)
+    store.maintenance.forget_attempts(now_ms + DAY_MS)
     assert store.client.hkeys(store.keys.attempts) == [key_of(activated())]
-    store.upkeep.forget_attempts(now_ms + DAY_MS)
+    store.maintenance.forget_attempts(now_ms + DAY_MS)
     assert not store.client.exists(store.keys.attempts_left)
 
 

@@ -46,7 +46,7 @@ def test_an_event_waits_for_its_time_and_says_so(desk):
     assert desk.values["plan"] is None
     assert desk.pending == [later["id"]]
     assert desk.commits[-1].due_ms == NOON + HOUR
-    assert desk.commits[-1].marks == {"R1": 0}  # of the activation, which is outstanding still
+    assert desk.commits[-1].work_items == {"R1": 0}  # of the activation, which is outstanding still
 
 
 def test_it_is_never_early_and_released_when_its_time_has_come(desk):
@@ -263,9 +263,9 @@ def test_what_ended_and_comes_again_does_nothing_even_when_its_id_is_forgotten(d
 def test_an_operator_may_withdraw_and_another_source_may_not(desk):
     later = plan("P", 2, effective_at=at(HOUR))
     desk.send(later)
-    stranger = withdrawal(later, source=OTHER)
-    desk.send(stranger)
-    assert desk.state(stranger) == "rejected: not-owner"
+    unknown_source = withdrawal(later, source=OTHER)
+    desk.send(unknown_source)
+    assert desk.state(unknown_source) == "rejected: not-owner"
     assert desk.pending == [later["id"]]
     operator = withdrawal(later, source=OPERATOR)
     desk.send(operator)

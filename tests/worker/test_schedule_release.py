@@ -74,7 +74,7 @@ def test_who_was_named_is_named_again_when_nothing_came_of_it(desk, store, now_m
     release_due(desk.accept)
     assert desk.record().value("plan") == {"code": "P"}
     assert desk.state(late) == "accepted"
-    assert desk.marked() == {"SVC-1": 0}
+    assert desk.queued() == {"SVC-1": 0}
     assert due_of(desk) is None
 
 

@@ -6,11 +6,11 @@ import structlog
 from tests.builders import SOURCE, activated, event, mac, mac_changed
 from tests.worker.desk import OTHER, Desk
 from worker.store.records import ServiceCommit
-from worker.store.sources import LEAST, WINDOW, Heard
+from worker.store.sources import LEAST, WINDOW, SourceCount
 
 pytestmark = pytest.mark.redis
 
-NEW, LATE = Heard(SOURCE, superseded=False), Heard(SOURCE, superseded=True)
+NEW, LATE = SourceCount(SOURCE, superseded=False), SourceCount(SOURCE, superseded=True)
 
 
 def feed(store, kind, count):

@@ -189,7 +189,7 @@ def test_a_word_of_an_operator_counts_once_even_when_it_changed_nothing(desk):
 
 def in_sync(record):
     entry = wanted_entries(record, POLICIES)["R1"]
-    return replace(record, outstanding=(), placements={"R1": Placement(entry.fields)})
+    return replace(record, pending=(), placements={"R1": Placement(entry.fields)})
 
 
 def test_what_a_source_does_not_know_its_snapshots_leave_alone():
@@ -214,10 +214,10 @@ def test_what_no_router_can_hold_yet_is_not_applied():
     desk.send(again)
     assert desk.state(again) == "waiting: incomplete"
     assert desk.state(first) == "superseded"
-    assert not desk.commits[-1].marks
+    assert not desk.commits[-1].work_items
     desk.send(operator(7))
-    assert desk.commits[-1].marks.keys() == {"R1"}
-    assert desk.record.outstanding[0].event_id == again["id"]
+    assert desk.commits[-1].work_items.keys() == {"R1"}
+    assert desk.record.pending[0].event_id == again["id"]
     unheard = PaperDesk(SOURCES | {SOURCE: knows_no_mac})
     end = cancelled(revision=2)
     unheard.send(first, end)
@@ -234,9 +234,9 @@ def test_the_owner_needs_a_revision_and_an_operator_does_not(desk):
 
 
 def test_a_source_without_scope_publish_and_override_speaks_of_nothing(desk):
-    stranger = mac_changed(source=TIMES, revision=None)
-    desk.send(stranger)
-    assert desk.state(stranger) == "rejected: not-owner"
+    unknown_source = mac_changed(source=TIMES, revision=None)
+    desk.send(unknown_source)
+    assert desk.state(unknown_source) == "rejected: not-owner"
 
 
 @pytest.mark.redis
@@ -260,7 +260,7 @@ def test_a_source_that_only_a_newer_inventory_has_is_left_to_a_worker_that_has_i
     older.publish(published)
     older.send(carried)
     assert older.outcome(carried) is None
-    assert not older.letters
+    assert not older.dead_letters
     assert store.journal.depth("events") == 2
     assert not store.client.exists(store.keys.attempts)
     newer.give_back()

@@ -158,8 +158,8 @@ def test_what_our_own_publishers_and_workers_send_is_let_in(valkey, client, pref
     settings = Settings(redis_url=valkey.url, key_prefix=prefix)
     app = make_app(settings)
     store = open_store(client, prefix)
-    store.journal.ring("bulk")
-    store.routers.mark("R1", ["SVC-1"])
+    store.journal.notify("bulk")
+    store.routers.work_item("R1", ["SVC-1"])
     app.send_task(names.TASK_ACCEPT, args=[[EVENT]], queue="events")  # as contracts.md says
     app.close()
     for queue, args in (("bulk", [[], "bulk"]), ("routers", ["R1"]), ("events", [[EVENT]])):
@@ -207,17 +207,17 @@ def test_a_worker_takes_what_is_good_behind_all_that_is_broken(short_directory):
         pid = f":{process.pid}"
         alive = installation.store.views.workers
         eventually(lambda: [w.endswith(pid) for w in alive()] == [True], "its sign of life")
-        letters = installation.store.views.dead_letters()
+        dead_letters = installation.store.views.dead_letters()
         by_reason = {
-            reason: [letter for letter in letters if letter.reason == reason]
+            reason: [dead_letter for dead_letter in dead_letters if dead_letter.reason == reason]
             for reason in ("broken-message", "invalid-message", "unsupported-type", "invalid-event")
         }
         assert len(by_reason["broken-message"]) == len(BROKEN)
-        kept = {letter.body for letter in by_reason["broken-message"]}
+        kept = {dead_letter.body for dead_letter in by_reason["broken-message"]}
         assert "not json" in kept
         assert len(by_reason["invalid-message"]) == 6
         assert len(by_reason["invalid-event"] + by_reason["unsupported-type"]) == 3
-        assert len(letters) == len(BROKEN) + 6 + 3
+        assert len(dead_letters) == len(BROKEN) + 6 + 3
         eventually(
             lambda: not installation.client.exists(PREFIX + "events", PREFIX + "unacked"),
             "the queue is empty and all is acknowledged",

@@ -107,8 +107,10 @@ def test_what_a_router_is_behind_must_be_another_that_leads_on(tmp_path):
         "routers.b.behind: is the router itself; name the one through which it is reached",
         "routers.c.behind: there is no router elsewhere; list it, or leave this key out",
     ]
-    (ring,) = problems(tmp_path, with_ways(d="c", c="b", b="a", a="c"))
-    assert ring.startswith("routers.a.behind: goes round in a ring: a behind c behind b behind a; ")
+    (notify,) = problems(tmp_path, with_ways(d="c", c="b", b="a", a="c"))
+    assert notify.startswith(
+        "routers.a.behind: goes round in a ring: a behind c behind b behind a; "
+    )
     text = SMALL + '[defaults]\nbehind = "tower-7"\n'
     assert problems(tmp_path, text) == ["defaults.behind: belongs to each router"]
     assert any("must match" in line for line in problems(tmp_path, with_ways(a="no name")))
@@ -155,29 +157,29 @@ scopes = ["override"]
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "notified"),
     [
         ('unmanaged = ["lifecycle"]', "unmanaged.0: must be of address, circuit_id, dhcp_server"),
         ('scopes = ["admin"]', "scopes.0: Input should be 'publish' or 'override'"),
         ("scopes = []", "scopes: List should have at least 1 item"),
     ],
 )
-def test_a_mistake_in_a_source_is_told_at_its_key(tmp_path, line, told):
+def test_a_mistake_in_a_source_is_told_at_its_key(tmp_path, line, notified):
     text = SMALL + f'[sources."urn:bss"]\norder = "revisions"\n{line}\n'
     with pytest.raises(ConfigurationError) as raised:
         load_inventory(write(tmp_path, text))
     (problem,) = raised.value.problems
-    assert f"sources.urn:bss.{told}" in problem
+    assert f"sources.urn:bss.{notified}" in problem
 
 
 def test_no_name_ends_the_line_that_setup_prints_it_in(tmp_path):
     """What stands behind would be run by whoever pastes the script of `routers setup`."""
-    told = problems(tmp_path, SMALL + 'username = "lw\\n/user/add name=x group=full"\n')
-    assert [line.split(": ")[0] for line in told] == ["routers.tower-7.username"]
+    notified = problems(tmp_path, SMALL + 'username = "lw\\n/user/add name=x group=full"\n')
+    assert [line.split(": ")[0] for line in notified] == ["routers.tower-7.username"]
 
 
 def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
-    told = problems(
+    notified = problems(
         tmp_path,
         """
         [installation]
@@ -203,7 +205,7 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
         [router]
         """,
     )
-    keys = [line.split(": ")[0] for line in told]
+    keys = [line.split(": ")[0] for line in notified]
     assert sorted(keys) == [
         "defaults.host",
         "defaults.on_dynamic",
@@ -222,7 +224,7 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
         "routers.c d",
         "sources.urn:x.order",
     ]
-    text = "\n".join(told)
+    text = "\n".join(notified)
     assert "hunter2" not in text
     assert "fingerprnt: is no key; did you mean fingerprint?" in text
     assert "router: is no key; did you mean routers?" in text
@@ -230,7 +232,7 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "notified"),
     [
         ("= 3", "is not valid TOML"),
         ("", "installation: is missing"),
@@ -245,8 +247,8 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
         (SMALL.replace("host =", "# host ="), "routers.tower-7.host: is missing"),
     ],
 )
-def test_a_broken_file_says_what_is_wrong(tmp_path, text, told):
-    assert any(line.startswith(told) for line in problems(tmp_path, text))
+def test_a_broken_file_says_what_is_wrong(tmp_path, text, notified):
+    assert any(line.startswith(notified) for line in problems(tmp_path, text))
 
 
 def test_a_missing_file_says_so(tmp_path):
@@ -263,8 +265,8 @@ def test_one_place_is_one_router(tmp_path):
 
 def test_a_router_that_nobody_vouches_for_passes_only_when_asked(tmp_path):
     text = SMALL.replace("fingerprint", "# fingerprint")
-    (told,) = problems(tmp_path, text)
-    assert "`leasewire routers check tower-7`" in told
+    (notified,) = problems(tmp_path, text)
+    assert "`leasewire routers check tower-7`" in notified
     router = load_inventory(write(tmp_path, text), allow_unpinned=True).routers["tower-7"]
     assert not router.pinned
 
@@ -325,7 +327,7 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "notified"),
     [
         ('suspend = "walled_garden"', "suspend: walled_garden needs the key suspend_list"),
         ('suspend = "throttle"', "suspend: throttle needs the key throttle"),
@@ -338,9 +340,9 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
         ('suspend_list = "a,b"', "suspend_list: must match"),
     ],
 )
-def test_a_policy_that_cannot_work_is_told(tmp_path, keys, told):
+def test_a_policy_that_cannot_work_is_told(tmp_path, keys, notified):
     (line,) = problems(tmp_path, SMALL + keys)
-    assert line.startswith(f"routers.tower-7.{told}")
+    assert line.startswith(f"routers.tower-7.{notified}")
 
 
 def test_a_plan_with_a_broken_rate_is_told(tmp_path):

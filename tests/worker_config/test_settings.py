@@ -50,8 +50,8 @@ def test_every_mistake_is_told_at_once():
                 "LEASEWIRE_REDIS_PASSWORD_FILE": "/nowhere/secret",
             }
         )
-    told = {line.split(":")[0].removeprefix("LEASEWIRE_") for line in raised.value.problems}
-    assert told == {
+    notified = {line.split(":")[0].removeprefix("LEASEWIRE_") for line in raised.value.problems}
+    assert notified == {
         "WRITE_WINDOW",
         "CONNECT_TIMEOUT_S",
         "LOG_FORMAT",

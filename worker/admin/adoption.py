@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 
 from worker.convergence.router_lock import Hold
 from worker.core.entry.entry import wanted_entries
+from worker.core.full_read.adoption import Known, SortedRow, sort_rows
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
 from worker.core.rows.ownership import comment_for
 from worker.core.service.record import ServiceRecord
-from worker.core.survey.adoption import Known, SortedRow, sort_rows
 from worker.ports import RouterSession
 from worker.store.store import Store
 
@@ -87,7 +87,7 @@ class Adoption:
             actor: who wants it.
 
         Raises:
-            LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do; rows that
+            LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do; rows that
                 have their tag by then are ours, and calling this again goes on with the rest.
         """
         tagged: list[str] = []

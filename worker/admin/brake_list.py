@@ -16,7 +16,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord
 from worker.core.service.restoring import restoring_event
 from worker.inventory import CLI_SOURCE
-from worker.store.brake import HeldMark
+from worker.store.brake import HeldWorkItem
 from worker.store.store import Store
 
 _PAGE: Final = 500
@@ -27,19 +27,19 @@ class HeldService(NamedTuple):
     """One service of a list.
 
     Attributes:
-        mark: as it is held.
+        work_item: as it is held.
         record: of the service; what is wanted of it.
         kind: what becomes of its entry; None: nothing any more, it goes on in a moment.
     """
 
-    mark: HeldMark
+    work_item: HeldWorkItem
     record: ServiceRecord
     kind: LossKind | None
 
     @property
     def written(self) -> Mapping[str, str]:
         """The row that works on its router still."""
-        at = self.record.placements.get(self.mark.router)
+        at = self.record.placements.get(self.work_item.router)
         return (at.written if at else None) or {}
 
     @property
@@ -92,7 +92,7 @@ class Hold:
     @property
     def since_ms(self) -> int:
         """When the first one was held, in milliseconds since 1970."""
-        return min(each.mark.at_ms for each in self.services)
+        return min(each.work_item.at_ms for each in self.services)
 
     @property
     def kinds(self) -> dict[str, int]:
@@ -102,24 +102,30 @@ class Hold:
     @property
     def digest(self) -> str:
         """Names this list and no other."""
-        said = [(each.mark.service_id, each.mark.router, each.mark.text) for each in self.services]
+        said = [
+            (each.work_item.service_id, each.work_item.router, each.work_item.text)
+            for each in self.services
+        ]
         return hashlib.sha256(repr(sorted(said)).encode()).hexdigest()[:_DIGITS]
 
 
 def holds(store: Store, policies: Mapping[str, RouterPolicy]) -> list[Hold]:
     """All that is held now, by the limits that were passed."""
     by_hold: dict[str, list[HeldService]] = {}
-    marks = store.brake.held()
-    for start in range(0, len(marks), _PAGE):
-        page = marks[start : start + _PAGE]
-        records = store.records.read([mark.service_id for mark in page])
-        for mark in page:
-            record = records[mark.service_id].record
+    work_items = store.brake.held()
+    for start in range(0, len(work_items), _PAGE):
+        page = work_items[start : start + _PAGE]
+        records = store.records.read([work_item.service_id for work_item in page])
+        for work_item in page:
+            record = records[work_item.service_id].record
             loss = loss_of(record, policies)
-            kind = loss.kind if loss and loss.router == mark.router else None
-            by_hold.setdefault(mark.hold, []).append(HeldService(mark, record, kind))
+            kind = loss.kind if loss and loss.router == work_item.router else None
+            by_hold.setdefault(work_item.hold, []).append(HeldService(work_item, record, kind))
     return [
-        Hold(name, tuple(sorted(each, key=lambda one: (one.mark.router, one.mark.service_id))))
+        Hold(
+            name,
+            tuple(sorted(each, key=lambda one: (one.work_item.router, one.work_item.service_id))),
+        )
         for name, each in sorted(by_hold.items())
     ]
 
@@ -148,8 +154,8 @@ def approve(
     seen = look_up(store, policies, hold_id, digest)
     if seen.what != "done" or seen.hold is None:
         return seen
-    marks = [each.mark for each in seen.hold.services]
-    if not store.brake.approve(seen.hold.hold, marks, actor, store.records.now_ms()):
+    work_items = [each.work_item for each in seen.hold.services]
+    if not store.brake.approve(seen.hold.hold, work_items, actor, store.records.now_ms()):
         return Decided("changed", seen.hold)
     store.alerts.end("brake", seen.hold.hold, f"approved by {actor}")
     return Decided("done", seen.hold)

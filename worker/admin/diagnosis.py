@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from contracts.values import Ipv4, Mac48
 from worker.core.diagnosis.explain import Explanation, explain
-from worker.core.diagnosis.explain_unknown import explain_stranger
+from worker.core.diagnosis.explain_unknown import explain_unknown
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Scheduled, Why
 from worker.core.entry.entry import Entry, claims_of, wanted_entries
 from worker.core.policy.policy import RouterPolicy
@@ -26,7 +26,7 @@ from worker.store.views import ServiceView
 Look = Callable[[Mapping[str, LeaseQuery]], Mapping[str, Observation | str]]
 """Asks routers; where one does not answer, why, in words."""
 
-LETTERS_LOOKED_THROUGH: Final = 2_000
+DEAD_LETTERS_SEARCHED: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
+class Diagnosis:
     """Answers questions about one MAC address, IP address or service.
 
     Attributes:
@@ -76,11 +76,11 @@ class Inquiry:
         found = found or self._tagged(rows)
         if found:
             return [self.service(each) for each in found]
-        letters = self.store.views.dead_letters(LETTERS_LOOKED_THROUGH)
+        dead_letters = self.store.views.dead_letters(DEAD_LETTERS_SEARCHED)
         seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
         silent = {name: each for name, each in rows.items() if isinstance(each, str)}
-        named = finder.letters_naming(text, letters)
-        return [Answer(explain_stranger(text, seen, silent, named, self.installation))]
+        named = finder.dead_letters_naming(text, dead_letters)
+        return [Answer(explain_unknown(text, seen, silent, named, self.installation))]
 
     def service(self, service_id: str) -> Answer:
         """Answer for one service."""
@@ -94,7 +94,7 @@ class Inquiry:
         seen = self._see(record, routers, entries)
         entries = wanted_entries(record, self._as_held(seen))
         at = [self._at(name, record, entries.get(name), view, seen.get(name)) for name in routers]
-        letters = self.store.views.dead_letters(LETTERS_LOOKED_THROUGH)
+        dead_letters = self.store.views.dead_letters(DEAD_LETTERS_SEARCHED)
         facts = Facts(
             now_ms=self.store.records.now_ms(),
             installation=self.installation,
@@ -106,7 +106,7 @@ class Inquiry:
             scheduled=[
                 Scheduled(each.event_id, each.type, each.at_ms) for each in record.schedule.pending
             ],
-            letters=finder.letters_naming(service_id, letters),
+            dead_letters=finder.dead_letters_naming(service_id, dead_letters),
             inventories=self.store.views.inventories(),
             workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
         )
@@ -196,7 +196,7 @@ class Inquiry:
             wants=entry.fields if entry else None,
             written=placement.written if placement else None,
             written_at_ms=_written_at(name, view),
-            marked=bool(view) and name in view.marked if view else False,
+            queued=bool(view) and name in view.queued if view else False,
             why=Why(why["reason"], why["detail"], why["since_ms"]) if why else None,
             holders=self._holders(name, record.service_id, entry) if waits and entry else (),
             misfit=self.store.troubles.setup(name).misfit(
@@ -226,8 +226,8 @@ class Inquiry:
         for claim, holder in held:
             view = views[holder]
             why = view.waiting.get(router, {}) if view else {}
-            marked = view is not None and router in view.marked
-            sync = ("waiting" if why else "pending") if marked else "failed" if why else "in_sync"
+            queued = view is not None and router in view.queued
+            sync = ("waiting" if why else "pending") if queued else "failed" if why else "in_sync"
             words = str(why.get("detail", ""))
             found.append(Holder(claim, holder, records[holder].record.status, sync, words))
         return found

@@ -15,7 +15,7 @@ from worker.core.entry.entry import Claim, address_field, claims_of, wanted_entr
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.former_names import former_only, with_present_names
 from worker.core.service.record import DEFAULTS, ServiceRecord
-from worker.intake.admission import Admitted, Intake, NotAdmitted, admit, key_of
+from worker.intake.checks import CheckedEvent, Intake, NotAccepted, admit, key_of
 from worker.intake.folding import Folding
 from worker.inventory import SourceConfig
 from worker.store.records import EventCommit
@@ -79,14 +79,14 @@ class FilePreview:
         """What each service of these events would become, in their order."""
         now_ms = self._store.records.now_ms()
         aliases = former_only(self._store.fleet.aliases(), self._policies)
-        by_service: dict[str, list[Admitted]] = {}
+        by_service: dict[str, list[CheckedEvent]] = {}
         for event in events:
             intake = Intake(dict(event), names.QUEUE_BULK, 1, key_of(event))
             found = admit(intake, self._sources, now_ms)
-            if isinstance(found, Admitted):
+            if isinstance(found, CheckedEvent):
                 found = replace(found, event=with_present_names(found.event, aliases))
                 by_service.setdefault(found.event.service_id, []).append(found)
-            elif isinstance(found, NotAdmitted):
+            elif isinstance(found, NotAccepted):
                 detail = f"{found.reason}: {found.detail}"
                 yield Previewed(_service_of(event), "refused", {}, detail, keys=(intake.key,))
         keys = [each.key for mine in by_service.values() for each in mine]

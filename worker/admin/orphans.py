@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from worker.convergence.router_lock import Hold
+from worker.core.full_read.row_owners import Tagged
 from worker.core.rows.operations import Remove
-from worker.core.survey.census import Tagged
 from worker.ports import RouterSession
 from worker.store.store import Store
 
@@ -30,7 +30,7 @@ def remove_orphans(
         actor: who wants it.
 
     Raises:
-        LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
     """
     gone: list[Tagged] = []
     refused: list[tuple[Tagged, str]] = []

@@ -18,18 +18,18 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import outcome_of
 from worker.core.service.record import Placement, ServiceRecord, Settled, settle
-from worker.errors import LeaseLost, LeasewireError
-from worker.store.batches import Conclusion, Mark
+from worker.errors import LeasewireError, LockLost
+from worker.store.batches import Conclusion, WorkItem
 from worker.store.records import ServiceCommit, Stored
 from worker.store.router_admin import BULK
 from worker.store.store import Store
 
 _Item = TypeVar("_Item")
 
-_LEASE_MS: Final = 30_000
+_LOCK_MS: Final = 30_000
 _AT_A_TIME: Final = 50
 _SCANS: Final = 10
-_LETTERS: Final = 1_000_000
+_MOST_DEAD_LETTERS: Final = 1_000_000
 
 
 class NameInUseError(LeasewireError):
@@ -86,7 +86,7 @@ class RouterNames:
 
         Raises:
             NameInUseError: services want it, or one came meanwhile.
-            LeaseLost: this took too long between two steps; call it again.
+            LockLost: this took too long between two steps; call it again.
         """
         if wanting := standing(self.store, router).wanting:
             raise NameInUseError(f"{len(wanting)} services want router {router}")
@@ -94,7 +94,7 @@ class RouterNames:
             placed = self._placed(router)
             for some in _by(_AT_A_TIME, placed):
                 self._end_placements(router, token, some, _wants)
-            if not self.store.fleet.forget(router, token, self._letters(router), self.actor):
+            if not self.store.fleet.forget(router, token, self._dead_letters(router), self.actor):
                 raise NameInUseError(f"a service came to router {router} meanwhile; try again")
         return len(placed)
 
@@ -111,7 +111,7 @@ class RouterNames:
         Raises:
             NameInUseError: another serial is bound to the new name, or services keep coming, or
                 the brake holds some.
-            LeaseLost: this took too long between two steps; call it again.
+            LockLost: this took too long between two steps; call it again.
         """
         if braked := [each for each in self.store.brake.held() if each.router == old]:
             raise NameInUseError(
@@ -121,7 +121,7 @@ class RouterNames:
         with self._seized(old, new) as token:
             match self.store.fleet.begin_rename(old, new, token, self.actor):
                 case "lost":
-                    raise LeaseLost(old)
+                    raise LockLost(old)
                 case "other-serial":
                     raise NameInUseError(
                         f"router {new} is known with another serial than {old}: it is another "
@@ -138,7 +138,7 @@ class RouterNames:
                 moved |= self._move(found, old, new, policies[new], token)
             for some in _by(_AT_A_TIME, self._placed(old)):
                 self._end_placements(old, token, some, _says)
-            if not self.store.fleet.forget(old, token, self._letters(old)):
+            if not self.store.fleet.forget(old, token, self._dead_letters(old)):
                 raise NameInUseError(f"a service came to router {old} meanwhile; try again")
         return len(moved)
 
@@ -146,7 +146,7 @@ class RouterNames:
     def _seized(self, *routers: str) -> Iterator[str]:
         token = secrets.token_hex(8)
         # Whoever was at a router stops at its next renewal, but may write until its lease is over.
-        wait_ms = [self.store.fleet.seize(router, token, 2 * _LEASE_MS) for router in routers]
+        wait_ms = [self.store.fleet.seize(router, token, 2 * _LOCK_MS) for router in routers]
         self.pause(max(wait_ms) / 1000)
         try:
             yield token
@@ -157,14 +157,16 @@ class RouterNames:
     def _renew(self, token: str, *routers: str) -> None:
         for router in routers:
             if not self.store.routers.renew(router, token):
-                raise LeaseLost(router)
+                raise LockLost(router)
 
     def _placed(self, router: str) -> list[str]:
         return [each.record.service_id for each in self.store.views.router_services(router)]
 
-    def _letters(self, router: str) -> list[str]:
-        letters = self.store.views.dead_letters(_LETTERS)
-        return [each.id for each in letters if each.kind == "service" and each.router == router]
+    def _dead_letters(self, router: str) -> list[str]:
+        dead_letters = self.store.views.dead_letters(_MOST_DEAD_LETTERS)
+        return [
+            each.id for each in dead_letters if each.kind == "service" and each.router == router
+        ]
 
     def _end_placements(
         self,
@@ -175,18 +177,18 @@ class RouterNames:
     ) -> None:
         self._renew(token, router)
         now_ms = self.store.records.now_ms()
-        marks = self.store.routers.join(router, services)
+        work_items = self.store.routers.join(router, services)
         ends = [
-            self._without(mark, router, now_ms)
-            for mark in marks
-            if not stays(mark.stored.record, router)
+            self._without(work_item, router, now_ms)
+            for work_item in work_items
+            if not stays(work_item.stored.record, router)
         ]
         if self.store.routers.conclude(router, token, ends) is None:
-            raise LeaseLost(router)
+            raise LockLost(router)
 
-    def _without(self, mark: Mark, router: str, now_ms: int) -> Conclusion:
+    def _without(self, work_item: WorkItem, router: str, now_ms: int) -> Conclusion:
         """No row of the service is on this router any more: it has no such router any more."""
-        record = mark.stored.record
+        record = work_item.stored.record
         placements = {name: at for name, at in record.placements.items() if name != router}
         after = replace(record, placements=placements)
         settled: tuple[Settled, ...] = ()
@@ -194,13 +196,13 @@ class RouterNames:
             after, settled = settle(after)
         lines = [self._line(now_ms, "router-retired", router)] if after != record else []
         return Conclusion(
-            mark,
+            work_item,
             "confirm",
             record=after if after != record else None,
             gone=True,
             outcomes=[
                 outcome_of(
-                    end.outstanding,
+                    end.pending,
                     record.service_id,
                     end.outcome,
                     now_ms,
@@ -218,7 +220,7 @@ class RouterNames:
     ) -> set[str]:
         """Commit records under the new name; returns those that went through."""
         claims = self.store.views.router_claims(old)
-        holders = {service for by in claims.values() for service, strong in by.values() if strong}
+        holders = {service for by in claims.values() for service, is_held in by.values() if is_held}
         priorities = self.store.fleet.priorities(old)
         # Who holds its claims goes first: nobody gains one by the new name.
         ordered = sorted(found, key=lambda each: each.record.service_id not in holders)
@@ -237,7 +239,7 @@ class RouterNames:
                         stored.generation,
                         record,
                         claims={old: frozenset(), new: claimed},
-                        marks={new: priorities.get(service, BULK)},
+                        work_items={new: priorities.get(service, BULK)},
                         lines=[self._line(now_ms, "router-renamed", new, was=old)],
                     )
                 )

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from worker.core.entry.brake import owned_change
+from worker.core.entry.brake import ownership_change
 from worker.core.service.history import line_to_json
 from worker.core.service.record import ServiceRecord
 from worker.store.records import ServiceCommit, Stored
@@ -21,7 +21,9 @@ log = structlog.get_logger()
 _AT_A_TIME: Final = 50
 
 
-def owned(store: Store, source: str, only: Collection[str] | None = None) -> Iterator[Stored]:
+def ownership_changes(
+    store: Store, source: str, only: Collection[str] | None = None
+) -> Iterator[Stored]:
     """The services that a source owns, or those of them that are named."""
     if only is None:
         found = store.views.services()
@@ -79,7 +81,7 @@ class SourceChanges:
     ) -> int:
         done = 0
         some: list[Stored] = []
-        for each in owned(self.store, source, only):
+        for each in ownership_changes(self.store, source, only):
             some.append(each)
             if len(some) == _AT_A_TIME:
                 done += self._commit(source, some, change, what, line)
@@ -104,7 +106,7 @@ class SourceChanges:
                     each.record.service_id,
                     each.generation,
                     record,
-                    owned=owned_change(each.record, record),
+                    ownership_changes=ownership_change(each.record, record),
                     lines=[text],
                 )
                 for each in some

@@ -9,32 +9,32 @@ import structlog
 from worker.convergence.conclude import (
     WARNINGS,
     Look,
-    Patience,
+    TimeLimits,
     confirmed,
-    given_up,
+    failed,
     held_back,
     switched_off,
     waiting,
 )
-from worker.convergence.culprits import Suspects
+from worker.convergence.culprits import Culprits
 from worker.convergence.faults import Faults
 from worker.convergence.gather import Gathering
 from worker.convergence.observe import observe
-from worker.convergence.prerequisites import Shortcomings
+from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
 from worker.convergence.router_lock import Hold
 from worker.convergence.safety_checks import look_through
 from worker.convergence.writing import Answers, in_words, write
+from worker.core.full_read.row_owners import FEW
 from worker.core.plan.in_flight import added_leases, to_note
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Plan, Waiting, is_new_row, moved_rows
 from worker.core.rows.rows import MenuPath, RowKey
 from worker.core.service.record import Placement
-from worker.core.survey.census import FEW
-from worker.errors import LeaseLost, RouterBlocked
+from worker.errors import LockLost, RouterBlocked
 from worker.ports import Refusal, RouterSession
-from worker.store.batches import Conclusion, Mark
+from worker.store.batches import Conclusion, WorkItem
 from worker.store.records import ServiceCommit, Stored
 from worker.store.router_memory import Known
 from worker.store.store import Store
@@ -56,7 +56,7 @@ CONCLUDED_A_CALL: Final = 50
 
 
 @dataclass(slots=True)
-class Tally:
+class PassStatistics:
     """What a pass did, for its closing log line."""
 
     services: int = 0
@@ -79,8 +79,8 @@ class Rounds:
         session: to the router; whoever made it closes it when this raises.
         policy: of the router.
         hold: the lease.
-        tally: counts what is done.
-        patience: how long things may wait.
+        statistics: counts what is done.
+        time_limits: how long things may wait.
         known: troubles of earlier passes.
         faults: who may have made a pass fail.
         was_read: called whenever rows of the router were read.
@@ -95,8 +95,8 @@ class Rounds:
         policy: RouterPolicy,
         hold: Hold,
         *,
-        tally: Tally,
-        patience: Patience,
+        statistics: PassStatistics,
+        time_limits: TimeLimits,
         known: Known,
         faults: Faults,
         was_read: Callable[[], None],
@@ -106,15 +106,15 @@ class Rounds:
         self._session = session
         self._policy = policy
         self._hold = hold
-        self._tally = tally
-        self._patience = patience
+        self._statistics = statistics
+        self._time_limits = time_limits
         self._was_read = was_read
         self._after_many = after_many
         self._router = hold.router
         self._now_ms = 0
-        self._surplus: frozenset[RowKey] = frozenset()
-        self._suspects = Suspects(store.troubles, self._router, known.suspects)
-        self._shortcomings = Shortcomings(store.troubles, self._router, session, known)
+        self._duplicates: frozenset[RowKey] = frozenset()
+        self._culprits = Culprits(store.troubles, self._router, known.suspects)
+        self._prerequisites = MissingPrerequisites(store.troubles, self._router, session, known)
         self._faults = faults
         self._refusals = Refusals()
         self._gathering = Gathering(
@@ -122,7 +122,7 @@ class Rounds:
             session,
             policy,
             hold,
-            shortcomings=self._shortcomings,
+            prerequisites=self._prerequisites,
             refusals=self._refusals,
             faults=faults,
         )
@@ -134,7 +134,7 @@ class Rounds:
         self._taken: set[str] = set()
         self._sure = False
 
-    def run(self, marks: Sequence[Mark], now_ms: int) -> None:
+    def run(self, work_items: Sequence[WorkItem], now_ms: int) -> None:
         """Look at the services of a batch until each is confirmed, waits or is given up.
 
         A service of which something is said meanwhile keeps its mark, and is looked at again.
@@ -143,16 +143,16 @@ class Rounds:
             RouterBlocked: also when too many were refused with the same words (`mass-refusal`).
         """
         self._now_ms = now_ms
-        self._tally.services += len(marks)
-        self._taken = {mark.service_id for mark in marks}
-        for some in self._faults.apart(marks):
+        self._statistics.services += len(work_items)
+        self._taken = {work_item.service_id for work_item in work_items}
+        for some in self._faults.apart(work_items):
             if self._policy.mode == "observe":
                 self._conclude(
-                    observe(self._gathering, self._shortcomings, self._policy, some, now_ms)
+                    observe(self._gathering, self._prerequisites, self._policy, some, now_ms)
                 )
                 continue
-            for looks in self._suspects.apart(self._gathering.looks(some)):
-                self._work(self._put_off_lacking(self._gathering.claim(looks)))
+            for looks in self._culprits.apart(self._gathering.looks(some)):
+                self._work(self._postpone_missing(self._gathering.claim(looks)))
         mass = self._refusals.mass(lambda: self._store.views.router(self._router).services)
         if mass is not None:
             words, count = mass
@@ -165,14 +165,14 @@ class Rounds:
                 "when they get through",
             )
 
-    def least_doubted(self, marks: Sequence[Mark]) -> list[Mark]:
+    def least_doubted(self, work_items: Sequence[WorkItem]) -> list[WorkItem]:
         """The marks, those first whose services were not refused or lost at their last look."""
 
-        def doubt(mark: Mark) -> tuple[bool, int]:
-            refused = bool((mark.before or {}).get("refused"))
-            return refused, self._suspects.doubt(mark.service_id)
+        def failed_check(work_item: WorkItem) -> tuple[bool, int]:
+            refused = bool((work_item.before or {}).get("refused"))
+            return refused, self._culprits.failed_check(work_item.service_id)
 
-        return sorted(marks, key=doubt)
+        return sorted(work_items, key=failed_check)
 
     def wrote(self) -> bool:
         """Whether any write was confirmed in this pass, but for those of who is in flight now."""
@@ -187,7 +187,7 @@ class Rounds:
         """Give up what was refused for a reason of its own; to be called when a pass ends."""
         ends = []
         refused = self._refusals.take()
-        self._faults.begin([each.look.mark for each in refused])
+        self._faults.begin([each.look.work_item for each in refused])
         for look, _, words, known in refused:
             before = look.before or {}
             tries = int(before.get("tries", 0)) + 1
@@ -198,7 +198,7 @@ class Rounds:
             else:
                 ends.append(self._wait(look, Waiting("router-says", words), tries))
         self._conclude(ends)
-        self._shortcomings.end()
+        self._prerequisites.end()
 
     def lost(self) -> bool:
         """The connection went: remember who was in flight; who is it for sure is given up.
@@ -208,18 +208,18 @@ class Rounds:
             of them was lost first, who would be given up else.
 
         Raises:
-            LeaseLost: nothing is given up then.
+            LockLost: nothing is given up then.
         """
         if not self._in_flight:
             return False
         ends = []
-        lost = self._suspects.lost(self._in_flight.keys())
-        sure = {who: times for who, times in lost.items() if self._suspects.is_to_blame(who)}
+        lost = self._culprits.lost(self._in_flight.keys())
+        sure = {who: times for who, times in lost.items() if self._culprits.is_to_blame(who)}
         for service_id, times in sure.items():
             look, detail = self._in_flight[service_id], f"the connection was lost {times} times"
-            self._tally.failed += 1
+            self._statistics.failed += 1
             detail += " while it alone was written"
-            ends.append(given_up(look, "connection-lost", detail, self._now_ms, rest_note=True))
+            ends.append(failed(look, "connection-lost", detail, self._now_ms, rest_note=True))
         self._conclude(ends)
         return len(sure) < len(lost)
 
@@ -235,21 +235,21 @@ class Rounds:
         written = sorted(self._in_flight)
         if not written or self._store.routers.renew(self._router, self._hold.token):
             return False
-        self._store.routers.mark(self._router, written)
+        self._store.routers.work_item(self._router, written)
         return True
 
-    def _put_off_lacking(self, looks: dict[str, Look]) -> dict[str, Look]:
+    def _postpone_missing(self, looks: dict[str, Look]) -> dict[str, Look]:
         """Let those wait for which the router lacks something; warn of, or refuse, misfits."""
         ends, left = [], {}
         for service_id, look in looks.items():
-            lacks = self._shortcomings.of(look)
-            if lacks is not None:
-                ends.append(self._wait(look, lacks))
+            missing = self._prerequisites.of(look)
+            if missing is not None:
+                ends.append(self._wait(look, missing))
             elif look.warning is not None and self._policy.on_misfit == "refuse":
                 ends.append(self._give_up(look, look.warning.kind, look.warning.detail))
             else:
                 left[service_id] = look
-        self._shortcomings.tell(self._now_ms)
+        self._prerequisites.tell(self._now_ms)
         self._conclude(ends)
         return left
 
@@ -258,11 +258,11 @@ class Rounds:
             before = len(looks)
             looks, rows, unknown = self._gathering.close(looks)
             self._was_read()
-            self._tally.services += len(looks) - before
+            self._statistics.services += len(looks) - before
             wanted = [self._gathering.wanted(look) for look in looks.values()]
-            made = plan(wanted, rows, self._policy, self._surplus, unknown)
-            self._surplus = made.surplus
-            self._doubt(looks, made)
+            made = plan(wanted, rows, self._policy, self._duplicates, unknown)
+            self._duplicates = made.duplicates
+            self._failed_check(looks, made)
             self._tell(made, looks)
             looks = self._end_what_is_done(looks, made)
             looks = self._remember(looks, made)
@@ -275,7 +275,7 @@ class Rounds:
             elif looks:
                 looks = self._write(looks, made)
 
-    def _doubt(self, looks: Mapping[str, Look], made: Plan) -> None:
+    def _failed_check(self, looks: Mapping[str, Look], made: Plan) -> None:
         """Look at all rows first where our rows are gone, or were written by somebody else.
 
         Where fewer than half of them are there; or where several services of which nothing was
@@ -286,7 +286,7 @@ class Rounds:
         new = {
             name
             for name, look in looks.items()
-            if look.written is None and look.mark.sent is None and not look.wrote
+            if look.written is None and look.work_item.sent is None and not look.wrote
         }
         few_gone = len(placed & made_anew) * 2 <= len(placed)
         few_of_others = len(new & moved_rows(made) - made_anew) <= FEW
@@ -322,7 +322,7 @@ class Rounds:
         noted = to_note(made, known)
         commits = []
         for service_id, at in noted.items():
-            stored = looks[service_id].mark.stored
+            stored = looks[service_id].work_item.stored
             placements = {**stored.record.placements, self._router: at}
             record = replace(stored.record, placements=placements)
             commits.append(ServiceCommit(service_id, stored.generation, record))
@@ -332,7 +332,7 @@ class Rounds:
             look = left.pop(commit.service_id)
             if through and commit.record is not None:
                 stored = Stored(result.generation, commit.record)
-                look.mark = look.mark._replace(stored=stored)
+                look.work_item = look.work_item._replace(stored=stored)
                 look.written, look.listed, _ = noted[commit.service_id]
                 left[commit.service_id] = look
             # else something was said of it meanwhile: its mark stands, and is taken again
@@ -345,11 +345,11 @@ class Rounds:
         try:
             write(self._session, self._hold, made, looks.keys(), answers)
         finally:
-            self._tally.operations += answers.operations
-            self._tally.refused += len(answers.refused)
+            self._statistics.operations += answers.operations
+            self._statistics.refused += len(answers.refused)
             self._refusals.went_through(answers.applied)
             self._wrote |= answers.applied.keys()
-            self._suspects.answered(answers.applied.keys())
+            self._culprits.answered(answers.applied.keys())
             for service_id, applied in answers.applied.items():
                 looks[service_id].wrote += [in_words(each) for each in applied]
                 looks[service_id].touched |= {each.menu for each in applied}
@@ -387,7 +387,7 @@ class Rounds:
                 ends.append(self._wait(look, why))
             else:
                 left[service_id] = look
-        self._shortcomings.tell(self._now_ms)
+        self._prerequisites.tell(self._now_ms)
         self._conclude(ends)
         return left
 
@@ -398,7 +398,7 @@ class Rounds:
                 look.stale += 1
                 return None
             case "waiting":
-                return self._wait(look, self._shortcomings.told(look, refusal.words))
+                return self._wait(look, self._prerequisites.notified(look, refusal.words))
             case "not-permitted":
                 raise RouterBlocked(
                     self._router,
@@ -412,8 +412,8 @@ class Rounds:
                 return held_back(look, refusal.words, self._now_ms, HELD_BACK_MS)
 
     def _wait(self, look: Look, why: Waiting, tries: int = 0) -> Conclusion:
-        self._tally.waiting += 1
-        return waiting(look, why, self._now_ms, self._patience, tries)
+        self._statistics.waiting += 1
+        return waiting(look, why, self._now_ms, self._time_limits, tries)
 
     def _step_aside(self, look: Look, why: Waiting) -> Conclusion:
         """Who gave way is looked at once more for its own sake, unless it was so in this pass."""
@@ -421,11 +421,11 @@ class Rounds:
         return held_back(look, why.detail, self._now_ms, wait_ms)
 
     def _give_up(self, look: Look, reason: str, detail: str) -> Conclusion:
-        self._tally.failed += 1
-        return given_up(look, reason, detail, self._now_ms)
+        self._statistics.failed += 1
+        return failed(look, reason, detail, self._now_ms)
 
     def _does_not_stick(self, look: Look, made: Plan) -> Conclusion:
-        mine = [o for o in made.operations() if o.service_id == look.mark.service_id]
+        mine = [o for o in made.operations() if o.service_id == look.work_item.service_id]
         detail = "written twice and still not so: " + "; ".join(in_words(each) for each in mine)
         return self._give_up(look, "does-not-stick", detail)
 
@@ -434,11 +434,11 @@ class Rounds:
             self._hold.progress()
             chunk = ends[start : start + CONCLUDED_A_CALL]
             if self._store.routers.conclude(self._router, self._hold.token, chunk) is None:
-                raise LeaseLost(self._router)
-        concluded = {end.mark.service_id for end in ends}
+                raise LockLost(self._router)
+        concluded = {end.work_item.service_id for end in ends}
         for service_id in concluded:
             self._in_flight.pop(service_id, None)
-        self._suspects.clear(concluded)
+        self._culprits.clear(concluded)
         self._faults.clear(concluded)
 
     def _tell(self, made: Plan, looks: Mapping[str, Look]) -> None:

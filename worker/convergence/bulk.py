@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from worker.compute_gate import Turns
+from worker.compute_gate import ComputeGate
 from worker.store.batches import MOST_BULK
 
 IDLE_S: Final = 0.003
@@ -42,7 +42,7 @@ class Bulk:
         self._start = start
         self._clock = clock
         self._live_until = clock()
-        self._turns = Turns(self._idle_s, clock)
+        self._gate = ComputeGate(self._idle_s, clock)
         self._lock = threading.Lock()
         self._waiting: set[str] = set()
         self._ends = False
@@ -56,7 +56,7 @@ class Bulk:
         self._start(lambda: self._run(router, one_pass))
 
     def _run(self, router: str, one_pass: Callable[[str], None]) -> None:
-        with self._turns.taken():
+        with self._gate.taken():
             with self._lock:
                 self._waiting.discard(router)
             if not self._ends:

@@ -34,7 +34,7 @@ REBUILD: Final = "rebuild"
 _WELL: Final = RouterState()
 
 
-class Outages:
+class CircuitReporter:
     """Of one router, during one pass.
 
     Args:
@@ -115,7 +115,7 @@ class Outages:
         if self.state.state == "blocked":
             self._store.alerts.end("router-blocked", self._router, "out of reach now")
         self._store.alerts.begin("router-down", self._router, self._in_words(error.words))
-        self._park(state, wait_s)
+        self._open_circuit(state, wait_s)
         log.warning(
             "router.circuit_opened" if state.attempts == 1 else "router.unreachable",
             router=self._router,
@@ -143,7 +143,7 @@ class Outages:
             and self._let_in
             and circuit.doubts_refusal(self.state, now_ms)
         ):
-            self._park(circuit.refused_once(self.state, error.words, now_ms), RECOVERY_S)
+            self._open_circuit(circuit.refused_once(self.state, error.words, now_ms), RECOVERY_S)
             log.warning("router.refusal_doubted", router=self._router, reason=error.words)
             return
         state = circuit.refused(self.state, error.cause, error.words, now_ms)
@@ -155,7 +155,7 @@ class Outages:
         by_us = error.cause == INTERNAL_ERROR  # whose fault it is is found out by trying again soon
         attempts, share = state.attempts, _share()
         back_off = self._back_off
-        self._park(
+        self._open_circuit(
             state,
             back_off.unreachable_s(attempts, share) if by_us else back_off.refused_s(share),
         )
@@ -169,7 +169,7 @@ class Outages:
 
     @staticmethod
     def _wait_s(error: RouterUnreachable, wait_s: float) -> float:
-        return max(wait_s, RECOVERY_S) if error.given_up else wait_s
+        return max(wait_s, RECOVERY_S) if error.failed else wait_s
 
     def failed_here(self, error: Exception) -> None:
         """What nobody expected was raised in a pass: told, and the router is free again."""
@@ -184,7 +184,7 @@ class Outages:
         wait_s = self._wait_s(error, self._back_off.lost_write_s(state.attempts, _share()))
         if state.open:  # it had refused many, and is not known to be better
             wait_s = self._back_off.refused_s(_share())
-        self._park(state, wait_s)
+        self._open_circuit(state, wait_s)
         log.warning(
             "router.write_lost",
             router=self._router,
@@ -197,19 +197,21 @@ class Outages:
         """Whoever was told of the outage is told of its end when what waited is drained."""
         for kind in AWAY:
             alert = self._store.alerts.find(kind, self._router)
-            if alert is not None and not alert.told:
+            if alert is not None and not alert.notified:
                 self._store.alerts.end(kind, self._router)
 
     def _in_words(self, words: str) -> str:
-        marked = self._store.views.router(self._router).marked
-        return f"{words} ({marked} services wait to be looked at)"
+        queued = self._store.views.router(self._router).queued
+        return f"{words} ({queued} services wait to be looked at)"
 
     def _note(self, state: RouterState) -> None:
         self._store.routers.note_state(self._router, self._hold.token, state)
         self.state = state
 
-    def _park(self, state: RouterState, wait_s: float) -> None:
-        self._store.routers.park(self._router, self._hold.token, round(wait_s * 1000), state)
+    def _open_circuit(self, state: RouterState, wait_s: float) -> None:
+        self._store.routers.open_circuit(
+            self._router, self._hold.token, round(wait_s * 1000), state
+        )
         self.state = state
 
 

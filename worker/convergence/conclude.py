@@ -13,9 +13,9 @@ from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, outcome_of
-from worker.core.service.record import Outstanding, Placement, ServiceRecord, Settled, settle
+from worker.core.service.record import PendingEvent, Placement, ServiceRecord, Settled, settle
 from worker.core.storage_format import short_type
-from worker.store.batches import Conclusion, Mark
+from worker.store.batches import Conclusion, WorkItem
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ TRIED_IN_VAIN: Final = frozenset(
 """Why a service is not in sync though its write was tried."""
 
 
-class Patience(NamedTuple):
+class TimeLimits(NamedTuple):
     """How long things may wait.
 
     Attributes:
@@ -52,7 +52,7 @@ class Look:
     """One service of a batch while a pass looks at it.
 
     Attributes:
-        mark: as taken.
+        work_item: as taken.
         router: where.
         entry: what is wanted there.
         written: the lease as last written there and read back.
@@ -67,7 +67,7 @@ class Look:
         gives_way: it was tried in vain before, and is here for those alone in whose way its row is.
     """
 
-    mark: Mark
+    work_item: WorkItem
     router: str
     entry: Entry
     written: Mapping[str, str] | None
@@ -90,7 +90,7 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
         now_ms: Redis's time.
         listed: what its own rows in address lists say.
     """
-    record = look.mark.stored.record
+    record = look.work_item.stored.record
     gone = look.entry.is_over
     placements = placements_after(look, listed, now_ms)
     after = replace(record, placements=placements)
@@ -105,12 +105,12 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
     remarks = [warning.detail] if warning else []
     remarks += [f"still to clean on {', '.join(left)}"] if left else []
     # They changed nothing, and their rows were there.
-    idle = () if look.wrote else (end for end in settled if not end.outstanding.registers)
+    idle = () if look.wrote else (end for end in settled if not end.pending.registers)
     unchanged = dict.fromkeys(idle, UNCHANGED)
     outcomes = [
         outcome_of(
-            end.outstanding,
-            look.mark.service_id,
+            end.pending,
+            look.work_item.service_id,
             end.outcome,
             now_ms,
             reason="" if end.by else warning.kind if warning else unchanged.get(end, ""),
@@ -118,19 +118,19 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
             router=look.router,
             effective_by=""
             if end.by
-            else effective_by(look.entry, end.outstanding.registers, look.touched),
+            else effective_by(look.entry, end.pending.registers, look.touched),
         )
         for end in settled
     ]
-    if look.before is not None and look.before.get("told"):
+    if look.before is not None and look.before.get("notified"):
         log.info(
             "service.waited_long",
-            service_id=look.mark.service_id,
+            service_id=look.work_item.service_id,
             router=look.router,
             reason=look.before["reason"],
             waited_s=(now_ms - look.before["since_ms"]) // 1000,
         )
-    brief = frozenset(end.outstanding.key for end in unchanged)
+    brief = frozenset(end.pending.key for end in unchanged)
     counts: dict[str, int] = {}
     for end in settled:
         counts[end.outcome] = counts.get(end.outcome, 0) + 1
@@ -144,34 +144,36 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
         lines = [line_to_json(now_ms, "removed" if gone else "in sync", line)]
         log.info(
             "service.converged",
-            service_id=look.mark.service_id,
+            service_id=look.work_item.service_id,
             router=look.router,
             operations=len(look.wrote),
             events=[outcome.event_id for outcome in outcomes],
         )
     return Conclusion(
-        look.mark,
+        look.work_item,
         "confirm",
         record=after if after != record else None,
         gone=gone,
         outcomes=outcomes,
         lines=lines,
         counts=counts,
-        unseen=_unseen(look, [each for each in outcomes if each.key not in brief]),
+        awaiting_device=_awaiting_device(
+            look, [each for each in outcomes if each.key not in brief]
+        ),
         brief=brief,
     )
 
 
-def _unseen(look: Look, outcomes: Sequence[Outcome]) -> Outcome | None:
+def _awaiting_device(look: Look, outcomes: Sequence[Outcome]) -> Outcome | None:
     """The event of which it is worth saying that the device came to have its address."""
-    if look.entry.fields is None or look.mark.stored.record.status != "active":
+    if look.entry.fields is None or look.work_item.stored.record.status != "active":
         return None
     return next((each for each in reversed(outcomes) if each.state == "applied"), None)
 
 
 def placements_after(look: Look, listed: frozenset[ListPlace], now_ms: int) -> dict[str, Placement]:
     """The placements of a service whose rows on a router are as wanted now."""
-    placements = dict(look.mark.stored.record.placements)
+    placements = dict(look.work_item.stored.record.placements)
     if look.entry.is_over:
         placements.pop(look.router, None)
     elif look.router in placements:
@@ -180,7 +182,7 @@ def placements_after(look: Look, listed: frozenset[ListPlace], now_ms: int) -> d
 
 
 def waiting(
-    look: Look, why: Waiting, now_ms: int, patience: Patience, tries: int = 0
+    look: Look, why: Waiting, now_ms: int, time_limits: TimeLimits, tries: int = 0
 ) -> Conclusion:
     """Postpone a service; said anew only when the reason is another than before.
 
@@ -188,38 +190,44 @@ def waiting(
         look: at it.
         why: nothing can be written for it now.
         now_ms: Redis's time.
-        patience: how long it may wait.
+        time_limits: how long it may wait.
         tries: how often the router said words that we do not know; each doubles the wait.
     """
-    mark, router, reason, detail = look.mark, look.router, why.reason, why.detail
+    work_item, router, reason, detail = look.work_item, look.router, why.reason, why.detail
     before = look.before or {}
     same = (before.get("reason"), before.get("detail")) == (reason, detail)
     # A holder that is suspended meanwhile is another detail of the same wait.
     since_ms = before["since_ms"] if before.get("reason") == reason else now_ms
-    told = bool(before.get("told")) and since_ms != now_ms
+    notified = bool(before.get("notified")) and since_ms != now_ms
     waited_ms = now_ms - since_ms
     fields = {
-        "service_id": mark.service_id,
+        "service_id": work_item.service_id,
         "router": router,
         "reason": reason,
         "detail": detail,
     }
-    if not told and waited_ms >= patience.alert_ms:
-        told = True
+    if not notified and waited_ms >= time_limits.alert_ms:
+        notified = True
         log.error(
             "service.waits_long",
             **fields,
             waited_s=waited_ms // 1000,
-            advice=f"`leasewire why {mark.service_id}` says who has to act",
+            advice=f"`leasewire why {work_item.service_id}` says who has to act",
         )
-    wait_ms = SELDOM_MS if reason in SELDOM else patience.recheck_ms << max(tries - 1, 0)
-    if not told:
-        wait_ms = min(wait_ms, patience.alert_ms - waited_ms)
+    wait_ms = SELDOM_MS if reason in SELDOM else time_limits.recheck_ms << max(tries - 1, 0)
+    if not notified:
+        wait_ms = min(wait_ms, time_limits.alert_ms - waited_ms)
     outcomes = [
         outcome_of(
-            each, mark.service_id, "waiting", now_ms, reason=reason, detail=detail, router=router
+            each,
+            work_item.service_id,
+            "waiting",
+            now_ms,
+            reason=reason,
+            detail=detail,
+            router=router,
         )
-        for each in events_at(mark.stored.record, router)
+        for each in events_at(work_item.stored.record, router)
     ]
     lines = []
     if not same:
@@ -228,10 +236,10 @@ def waiting(
         (log.debug if reason in OF_THE_ROUTER else log.warning)("service.waiting", **fields)
     now_waiting = {"reason": reason, "detail": detail, "since_ms": since_ms, "tries": tries}
     return Conclusion(
-        mark,
+        work_item,
         "postpone",
         outcomes=outcomes,
-        waiting=json.dumps(now_waiting | {"told": told}),
+        waiting=json.dumps(now_waiting | {"notified": notified}),
         wait_ms=max(wait_ms, 1),
         lines=lines,
         wrote=bool(look.wrote),
@@ -246,7 +254,7 @@ def switched_off(look: Look) -> Waiting | None:
     warning = look.warning
     if warning is None or warning.kind != SWITCHED_OFF:
         return None
-    ending = events_at(look.mark.stored.record, look.router)
+    ending = events_at(look.work_item.stored.record, look.router)
     if not any(short_type(each.type) in _INTO_USE for each in ending):
         return None
     return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
@@ -258,7 +266,7 @@ def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
     kept = {"reason": "router-says", "detail": words, "tries": 0} | dict(before)
     kept["refused"] = True  # which no other end says
     return Conclusion(
-        look.mark,
+        look.work_item,
         "postpone",
         waiting=json.dumps(kept),
         wait_ms=wait_ms,
@@ -266,45 +274,51 @@ def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
     )
 
 
-def given_up(
+def failed(
     look: Look, reason: str, detail: str, now_ms: int, *, rest_note: bool = False
 ) -> Conclusion:
     """Dead-letter a service with the router's own words; its next event tries anew.
 
     Its events stay outstanding: should a later try succeed, they are applied after all.
     """
-    mark, router = look.mark, look.router
-    record = mark.stored.record
-    letter = DeadLetter(
-        id=f"{mark.service_id}@{router}",
+    work_item, router = look.work_item, look.router
+    record = work_item.stored.record
+    dead_letter = DeadLetter(
+        id=f"{work_item.service_id}@{router}",
         kind="service",
         reason=reason,
         detail=detail,
-        service_id=mark.service_id,
+        service_id=work_item.service_id,
         router=router,
         event_keys=tuple(each.key for each in events_at(record, router)),
         at_ms=now_ms,
     )
     outcomes = [
         outcome_of(
-            each, mark.service_id, "failed", now_ms, reason=reason, detail=detail, router=router
+            each,
+            work_item.service_id,
+            "failed",
+            now_ms,
+            reason=reason,
+            detail=detail,
+            router=router,
         )
         for each in events_at(record, router)
     ]
     line = {"router": router, "reason": reason, "detail": detail}
     log.error(
         "service.dead_lettered",
-        service_id=mark.service_id,
+        service_id=work_item.service_id,
         router=router,
         reason=reason,
         detail=detail,
     )
     return Conclusion(
-        mark,
+        work_item,
         "give-up",
         outcomes=outcomes,
         waiting=json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms}),
-        letters=[letter],
+        dead_letters=[dead_letter],
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
         rest_note=rest_note,
@@ -312,6 +326,6 @@ def given_up(
     )
 
 
-def events_at(record: ServiceRecord, router: str) -> tuple[Outstanding, ...]:
+def events_at(record: ServiceRecord, router: str) -> tuple[PendingEvent, ...]:
     """The outstanding events that hang on a router: none on one that is only to be cleaned."""
-    return record.outstanding if wanted_router(record) in (None, router) else ()
+    return record.pending if wanted_router(record) in (None, router) else ()

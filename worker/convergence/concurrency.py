@@ -19,29 +19,29 @@ UNPROVEN_SHARE: Final = 4
 class Place:
     """A router's place in a slot; whether it is proven may change while it is there."""
 
-    def __init__(self, slots: "Slots", router: str, *, proven: bool) -> None:
-        self._slots = slots
+    def __init__(self, slots: "ConcurrencyLimiter", router: str, *, proven: bool) -> None:
+        self._limiter = slots
         self._router = router
         self._proven = proven
 
     def proven(self) -> None:
         """The router answered: what it holds is no longer one of the few."""
-        self._slots.note(self._router, up=True)
+        self._limiter.note(self._router, up=True)
         if not self._proven:
             self._proven = True
-            self._slots.give_back()
+            self._limiter.give_back()
 
     def failed(self) -> None:
         """The router failed."""
-        self._slots.note(self._router, up=False)
+        self._limiter.note(self._router, up=False)
 
     def leave(self) -> None:
         """The pass is over."""
         if not self._proven:
-            self._slots.give_back()
+            self._limiter.give_back()
 
 
-class Slots:
+class ConcurrencyLimiter:
     """Of one process; used by many threads.
 
     Args:

@@ -12,7 +12,7 @@ SPLIT: Final = 16
 """Into so many groups a batch is split with which a connection was lost."""
 
 
-class Suspects:
+class Culprits:
     """Of one router, during one pass.
 
     Args:
@@ -30,18 +30,20 @@ class Suspects:
         """First all together that give no cause for suspicion, then the others in small groups."""
         groups: dict[int, list[Look]] = {}
         for look in looks:
-            suspect = self._known.get(look.mark.service_id)
+            suspect = self._known.get(look.work_item.service_id)
             most = suspect.most if suspect else len(looks)
             if (look.before or {}).get("tries"):  # refused in words that we do not know: alone
                 most = 1
             groups.setdefault(most, []).append(look)
         for most in sorted(groups, reverse=True):
             # Who was lost less often is tried first: if it is answered, it was the other.
-            group = sorted(groups[most], key=lambda look: self.doubt(look.mark.service_id))
+            group = sorted(
+                groups[most], key=lambda look: self.failed_check(look.work_item.service_id)
+            )
             for start in range(0, len(group), most):
                 yield group[start : start + most]
 
-    def doubt(self, service_id: str) -> int:
+    def failed_check(self, service_id: str) -> int:
         """How much a service is suspected: 0, and more for each time that it was lost alone."""
         suspect = self._known.get(service_id)
         return suspect.alone + 1 if suspect else 0

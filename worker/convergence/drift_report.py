@@ -15,7 +15,7 @@ import structlog
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.option_collection import collect_options, look_for_unnamed
 from worker.convergence.router_lock import Hold
-from worker.convergence.safety_checks import TABLE_NOT_READ, put_off
+from worker.convergence.safety_checks import TABLE_NOT_READ, postpone
 from worker.core.alerting.alerts import AlertKind
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS
@@ -39,16 +39,16 @@ def make_report(
     """Read a held router fully, keep what it shows, and tell of drift.
 
     Raises:
-        LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
-        PutOff: its table takes too long; a report is tried again after `every_ms`.
+        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        Postponed: its table takes too long; a report is tried again after `every_ms`.
     """
     router, policy = hold.router, policy.held_in(session.entries)
     hold.renew()
     try:
         found = read_fully(store, session, router, policy, hold.progress)
     except ReadTooLong as error:
-        store.full_reads.put_off(router, store.records.now_ms() + every_ms)
-        raise put_off(store, error) from error
+        store.full_reads.postpone(router, store.records.now_ms() + every_ms)
+        raise postpone(store, error) from error
     store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
     document = {
         "services": found.services,
@@ -56,7 +56,7 @@ def make_report(
         "pending": len(found.pending),
         "differences": len(found.drift),
         "drift": [asdict(each) for each in found.drift[:_KEPT]],
-        "orphans": len(found.census.orphans),
+        "orphans": len(found.row_owners.orphans),
     }
     store.full_reads.save(router, Report(store.records.now_ms(), document), every_ms)
     log.info("router.reported", router=router, drift=len(found.drift), rows=found.rows)
@@ -66,12 +66,12 @@ def make_report(
         store.alerts.end("drift", router, "all is as it was written")
     _tell_certificate(store, session, router)
     _tell_pools(store, session, hold)
-    if not found.census.many_gone and not found.census.many_of_others:
+    if not found.row_owners.many_gone and not found.row_owners.many_of_others:
         store.full_reads.rebuilt(router)
     auto = policy.reconcile == "auto" and policy.mode == "manage"
     mendable = sorted({each.service_id for each in found.drift if each.mendable})
     if auto and mendable:
-        store.routers.mark(router, mendable, BULK, closely=True)
+        store.routers.work_item(router, mendable, BULK, closely=True)
     if found.options and session.entries == "lease":
         if auto:
             collect_options(store, session, hold, policy.installation, "leasewire")
@@ -98,11 +98,11 @@ def _tell_pools(store: Store, session: RouterSession, hold: Hold) -> None:
         return
     uses = list(pools_in_use(pools))
     store.full_reads.save_pools(router, uses)
-    told = {(each.kind, each.subject) for each in store.alerts.open()}
+    notified = {(each.kind, each.subject) for each in store.alerts.open()}
     found: dict[tuple[AlertKind, str], str] = {}
     for use in uses:
         alert: tuple[AlertKind, str] = ("pool-nearly-full", f"{router} {use.name}")
-        if use.nearly_full(told=alert in told):
+        if use.nearly_full(notified=alert in notified):
             found[alert] = f"router {router}, {use.in_words}"
     words = "less of it is in use, or no DHCP server gives from it"
     store.alerts.settle(found, {"pool-nearly-full": words}, router)

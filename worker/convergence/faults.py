@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from worker.convergence.conclude import Look, Patience, given_up, waiting
+from worker.convergence.conclude import Look, TimeLimits, failed, waiting
 from worker.convergence.router_lock import Hold
 from worker.core.entry.entry import Entry
 from worker.core.policy.circuit import INTERNAL_ERROR
@@ -21,7 +21,7 @@ from worker.core.rows.operations import Waiting
 from worker.core.service.outcome import DeadLetter
 from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.errors import StoreUnavailable
-from worker.store.batches import Conclusion, Mark
+from worker.store.batches import Conclusion, WorkItem
 from worker.store.router_memory import Suspect
 from worker.store.store import Store
 
@@ -31,7 +31,7 @@ MAX_ALONE: Final = 3
 """Failures while a service was the only one at work: then it is given up."""
 SPLIT: Final = 16
 """Into so many groups a batch is split that failed."""
-MOST_GIVEN_UP: Final = 5
+MOST_FAILED: Final = 5
 """Of one router: when more fail alone it is no record's fault, and the others wait for a remedy."""
 AGAIN_MS: Final = 2_000
 """Who failed alone is looked at again then: those behind it come first."""
@@ -46,17 +46,17 @@ class Faults:
         store: remembers who is suspected for the next pass.
         hold: the lease.
         known: from earlier passes.
-        patience: how long services may wait.
+        time_limits: how long services may wait.
     """
 
     def __init__(
-        self, store: Store, hold: Hold, known: Mapping[str, Suspect], patience: Patience
+        self, store: Store, hold: Hold, known: Mapping[str, Suspect], time_limits: TimeLimits
     ) -> None:
         self._store = store
         self._hold = hold
         self._known = dict(known)
-        self._patience = patience
-        self._at_work: dict[str, Mark] = {}
+        self._time_limits = time_limits
+        self._at_work: dict[str, WorkItem] = {}
 
     @property
     def suspected(self) -> AbstractSet[str]:
@@ -68,19 +68,19 @@ class Faults:
         """Whether one that is suspected is at work alone: then no other is to be brought in."""
         return len(self._at_work) == 1 and self._at_work.keys() <= self._known.keys()
 
-    def readable(self, marks: Sequence[Mark], now_ms: int) -> list[Mark]:
+    def readable(self, work_items: Sequence[WorkItem], now_ms: int) -> list[WorkItem]:
         """The marks whose records could be read; the others are put off, or given up."""
-        unread = [mark for mark in marks if mark.unread is not None]
+        unread = [work_item for work_item in work_items if work_item.unread is not None]
         if unread:
-            self._conclude([self._set_aside(mark, now_ms) for mark in unread])
-        return [mark for mark in marks if mark.unread is None]
+            self._conclude([self._set_aside(work_item, now_ms) for work_item in unread])
+        return [work_item for work_item in work_items if work_item.unread is None]
 
-    def apart(self, marks: Sequence[Mark]) -> Iterator[list[Mark]]:
+    def apart(self, work_items: Sequence[WorkItem]) -> Iterator[list[WorkItem]]:
         """First all together that give no cause for suspicion, then the others in small groups."""
-        groups: dict[int, list[Mark]] = {}
-        for mark in marks:
-            suspect = self._known.get(mark.service_id)
-            groups.setdefault(suspect.most if suspect else len(marks), []).append(mark)
+        groups: dict[int, list[WorkItem]] = {}
+        for work_item in work_items:
+            suspect = self._known.get(work_item.service_id)
+            groups.setdefault(suspect.most if suspect else len(work_items), []).append(work_item)
         for most in sorted(groups, reverse=True):
             for start in range(0, len(groups[most]), most):
                 group = groups[most][start : start + most]
@@ -88,13 +88,13 @@ class Faults:
                 yield group
         self.begin(())
 
-    def begin(self, marks: Collection[Mark]) -> None:
+    def begin(self, work_items: Collection[WorkItem]) -> None:
         """These are at work now, and no others."""
-        self._at_work = {mark.service_id: mark for mark in marks}
+        self._at_work = {work_item.service_id: work_item for work_item in work_items}
 
-    def join(self, marks: Collection[Mark]) -> None:
+    def join(self, work_items: Collection[WorkItem]) -> None:
         """These are at work, too."""
-        self._at_work |= {mark.service_id: mark for mark in marks}
+        self._at_work |= {work_item.service_id: work_item for work_item in work_items}
 
     def clear(self, service_ids: Collection[str]) -> None:
         """The looks at them ended."""
@@ -114,16 +114,16 @@ class Faults:
         self._store.troubles.note_faults(self._hold.router, noted)
         if not alone:
             return
-        ((service_id, mark),) = self._at_work.items()
+        ((service_id, work_item),) = self._at_work.items()
         now_ms, words = self._store.records.now_ms(), in_a_line(error)
-        given_up_before = sum(each.alone >= MAX_ALONE for each in self._known.values())
-        if noted[service_id].alone < MAX_ALONE or given_up_before > MOST_GIVEN_UP:
-            self._conclude([self._again(mark, words, now_ms)])
+        failed_before = sum(each.alone >= MAX_ALONE for each in self._known.values())
+        if noted[service_id].alone < MAX_ALONE or failed_before > MOST_FAILED:
+            self._conclude([self._again(work_item, words, now_ms)])
             return
         detail = f"{words} (a bug: please report it; the log has the traceback)"
-        look = _look(self._hold.router, mark)
+        look = _look(self._hold.router, work_item)
         # Should its events be what is broken, nothing is said of them.
-        for end in (given_up, _without_events):
+        for end in (failed, _without_events):
             try:
                 self._conclude([_unsure(end(look, INTERNAL_ERROR, detail, now_ms))])
             except StoreUnavailable:
@@ -133,21 +133,23 @@ class Faults:
             else:
                 return
 
-    def _set_aside(self, mark: Mark, now_ms: int) -> Conclusion:
-        error = mark.unread
-        look = _look(self._hold.router, mark)
+    def _set_aside(self, work_item: WorkItem, now_ms: int) -> Conclusion:
+        error = work_item.unread
+        look = _look(self._hold.router, work_item)
         if isinstance(error, UnknownFormatError):
             why = Waiting("newer-version", str(error))
-            return replace(waiting(look, why, now_ms, self._patience), wait_ms=NEWER_MS)
+            return replace(waiting(look, why, now_ms, self._time_limits), wait_ms=NEWER_MS)
         detail = f"its record cannot be read: {in_a_line(error)}"
-        log.error("record.unreadable", service_id=mark.service_id, reason=detail, exc_info=error)
-        return given_up(look, INTERNAL_ERROR, detail, now_ms)
+        log.error(
+            "record.unreadable", service_id=work_item.service_id, reason=detail, exc_info=error
+        )
+        return failed(look, INTERNAL_ERROR, detail, now_ms)
 
-    def _again(self, mark: Mark, words: str, now_ms: int) -> Conclusion:
+    def _again(self, work_item: WorkItem, words: str, now_ms: int) -> Conclusion:
         why: dict[str, Any] = {"reason": INTERNAL_ERROR, "detail": words, "since_ms": now_ms}
-        if mark.before is not None and mark.before.get("reason") == INTERNAL_ERROR:
-            why["since_ms"] = mark.before["since_ms"]
-        return _unsure(Conclusion(mark, "postpone", waiting=json.dumps(why), wait_ms=AGAIN_MS))
+        if work_item.before is not None and work_item.before.get("reason") == INTERNAL_ERROR:
+            why["since_ms"] = work_item.before["since_ms"]
+        return _unsure(Conclusion(work_item, "postpone", waiting=json.dumps(why), wait_ms=AGAIN_MS))
 
     def _conclude(self, ends: Sequence[Conclusion]) -> None:
         self._store.routers.conclude(self._hold.router, self._hold.token, ends)
@@ -158,14 +160,14 @@ def _unsure(end: Conclusion) -> Conclusion:
     return replace(end, wrote=True)
 
 
-def _look(router: str, mark: Mark) -> Look:
-    return Look(mark, router, Entry(mark.service_id, None), None, before=mark.before)
+def _look(router: str, work_item: WorkItem) -> Look:
+    return Look(work_item, router, Entry(work_item.service_id, None), None, before=work_item.before)
 
 
 def _without_events(look: Look, reason: str, detail: str, now_ms: int) -> Conclusion:
-    """Give a service up as `given_up` does, and say nothing of its events."""
-    service_id = look.mark.service_id
-    letter = DeadLetter(
+    """Give a service up as `failed` does, and say nothing of its events."""
+    service_id = look.work_item.service_id
+    dead_letter = DeadLetter(
         id=f"{service_id}@{look.router}",
         kind="service",
         reason=reason,
@@ -175,4 +177,4 @@ def _without_events(look: Look, reason: str, detail: str, now_ms: int) -> Conclu
         at_ms=now_ms,
     )
     why = json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms})
-    return Conclusion(look.mark, "give-up", waiting=why, letters=[letter])
+    return Conclusion(look.work_item, "give-up", waiting=why, dead_letters=[dead_letter])

@@ -11,12 +11,12 @@ from worker.convergence.prerequisites import lacking
 from worker.core.entry.brake import HELD
 from worker.core.entry.dhcp_options import is_ours
 from worker.core.entry.entry import claims_of
+from worker.core.full_read.drift import Difference, differences, in_words
+from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Plan, Waiting
 from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row, scopes_meet
-from worker.core.survey.census import Census, Tagged, census, tagged_rows
-from worker.core.survey.drift import Difference, differences, in_words
 from worker.ports import RouterSession, Term
 from worker.store.store import Store
 
@@ -31,7 +31,7 @@ class FullRead:
         rows: how many leases the router has.
         pending: services that are to be looked at anyway, or are known not to be in sync.
         drift: what differs of the others.
-        census: whose rows there are.
+        row_owners: whose rows there are.
         options: our option rows that no lease of this read names.
     """
 
@@ -40,7 +40,7 @@ class FullRead:
     rows: int
     pending: frozenset[str]
     drift: Sequence[Difference]
-    census: Census
+    row_owners: RowOwners
     options: Sequence[DhcpOption]
 
 
@@ -71,14 +71,14 @@ def read_fully(
     wanted, misfits = [], []
     for service_id, each in stored.items():
         one = _claimed(wanted_at(router, each.record, policy), claims)
-        hindered = one.entry.hindered or lacking(one.entry, setup, session)
+        missing = one.entry.missing or lacking(one.entry, setup, session)
         fields = one.entry.fields
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
         misfits += [misfit] if misfit else []
         if service_id in braked:
-            hindered = Waiting(HELD, f"by the limit of {braked[service_id].hold}")
-        if hindered is not None:
-            one = replace(one, entry=replace(one.entry, hindered=hindered))
+            missing = Waiting(HELD, f"by the limit of {braked[service_id].hold}")
+        if missing is not None:
+            one = replace(one, entry=replace(one.entry, missing=missing))
         wanted.append(one)
     # Options first: one that comes to be named between the two reads is not looked for.
     options = session.read_rows(OPTIONS, None, progress)
@@ -90,8 +90,8 @@ def read_fully(
     unknown = frozenset(name for name, each in others.items() if not each.generation)
     made = plan(wanted, rows, policy, unknown=unknown)
     made = replace(made, notes=(*made.notes, *misfits))
-    counted = census(rows, tagged, wanted, known, policy.installation)
-    found = [*differences(made), *map(_surplus, counted.left)]
+    counted = row_owners(rows, tagged, wanted, known, policy.installation)
+    found = [*differences(made), *map(_duplicates, counted.left)]
     # Whoever is marked by now, or has another record, was written while this read.
     pending |= _pending(store, router)
     now = store.records.read(sorted({each.service_id for each in found} - pending))
@@ -108,14 +108,14 @@ def read_fully(
     )
 
 
-def _surplus(left: Tagged) -> Difference:
+def _duplicates(left: Tagged) -> Difference:
     """A row of a service that has nothing on this router: as a restored backup brings it back."""
     row = left.row
-    return Difference(left.service_id, "surplus", row.menu, "", "", in_words(row.fields))
+    return Difference(left.service_id, "duplicates", row.menu, "", "", in_words(row.fields))
 
 
 def _pending(store: Store, router: str) -> frozenset[str]:
-    return store.views.router_marked(router) | store.views.router_waiting(router).keys()
+    return store.views.router_queued(router) | store.views.router_waiting(router).keys()
 
 
 def _listed(
@@ -148,8 +148,8 @@ def _claimed(one: Wanted, claims: Mapping[str, Mapping[str, tuple[str, bool]]]) 
     refused = [
         (claim.key, holder)
         for claim in claims_of(one.entry)
-        for scope, (holder, strong) in claims.get(claim.key, {}).items()
-        if strong and holder != one.entry.service_id and scopes_meet(scope, claim.scope)
+        for scope, (holder, is_held) in claims.get(claim.key, {}).items()
+        if is_held and holder != one.entry.service_id and scopes_meet(scope, claim.scope)
     ]
     if not refused:
         return one

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from worker.convergence.conclude import Look
 from worker.convergence.faults import Faults
-from worker.convergence.prerequisites import Shortcomings
+from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import Refusals
 from worker.convergence.router_lock import Hold
 from worker.core.entry.entry import Entry, claims_of, placeholder_mac, wanted_entries
@@ -20,7 +20,7 @@ from worker.core.rows.ownership import comment_for, tag_text
 from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row, is_host_address
 from worker.core.service.record import Placement
 from worker.ports import LeaseQuery, RouterSession, Term
-from worker.store.batches import Mark
+from worker.store.batches import WorkItem
 from worker.store.store import Store
 
 _Rows = dict[tuple[MenuPath, str], Row]
@@ -48,7 +48,7 @@ class Gathering:
         session: to the router.
         policy: of the router.
         hold: the lease.
-        shortcomings: what the router lacks.
+        prerequisites: what the router lacks.
         refusals: what it refused in this pass.
         faults: who may have made a pass fail.
     """
@@ -60,7 +60,7 @@ class Gathering:
         policy: RouterPolicy,
         hold: Hold,
         *,
-        shortcomings: Shortcomings,
+        prerequisites: MissingPrerequisites,
         refusals: Refusals,
         faults: Faults,
     ) -> None:
@@ -69,21 +69,23 @@ class Gathering:
         self._policy = policy
         self._hold = hold
         self._router = hold.router
-        self._shortcomings = shortcomings
+        self._prerequisites = prerequisites
         self._refusals = refusals
         self._faults = faults
 
-    def looks(self, marks: Sequence[Mark]) -> list[Look]:
+    def looks(self, work_items: Sequence[WorkItem]) -> list[Look]:
         """What is wanted of each service, and why it was not so at its last look."""
-        return [self._look(mark) for mark in marks]
+        return [self._look(work_item) for work_item in work_items]
 
-    def _look(self, mark: Mark) -> Look:
-        record = mark.stored.record
+    def _look(self, work_item: WorkItem) -> Look:
+        record = work_item.stored.record
         entries = wanted_entries(record, {self._router: self._policy})
-        entry = entries.get(self._router, Entry(mark.service_id, None))
+        entry = entries.get(self._router, Entry(work_item.service_id, None))
         placement = record.placements.get(self._router)
         place = placement or Placement(None)
-        return Look(mark, self._router, entry, place.written, place.listed, before=mark.before)
+        return Look(
+            work_item, self._router, entry, place.written, place.listed, before=work_item.before
+        )
 
     def wanted(self, look: Look) -> Wanted:
         """The look as the planner takes it."""
@@ -93,24 +95,29 @@ class Gathering:
             granted=look.refused is None,
             refused_because=look.refused,
             listed=look.listed,
-            sent=look.mark.sent or frozenset(),
+            sent=look.work_item.sent or frozenset(),
         )
 
     def claim(self, looks: Sequence[Look]) -> dict[str, Look]:
         """Ask for all claims that are not held; leaves out whose record has changed since."""
         claims = [(look, claims_of(look.entry)) for look in looks]
-        asking = [(look, each) for look, each in claims if each != look.mark.held]
+        asking = [(look, each) for look, each in claims if each != look.work_item.held]
         answers = self._store.routers.claim(
             self._router,
-            [(look.mark.service_id, look.mark.stored.generation, each) for look, each in asking],
+            [
+                (look.work_item.service_id, look.work_item.stored.generation, each)
+                for look, each in asking
+            ],
         )
-        claimed = {look.mark.service_id: look for look, each in claims if each == look.mark.held}
+        claimed = {
+            look.work_item.service_id: look for look, each in claims if each == look.work_item.held
+        }
         for (look, _), refused in zip(asking, answers, strict=True):
             if refused is None:
                 continue
             if refused:
-                look.refused = self._name_holders(refused, look.mark.stored.record.owner)
-            claimed[look.mark.service_id] = look
+                look.refused = self._name_holders(refused, look.work_item.stored.record.owner)
+            claimed[look.work_item.service_id] = look
         return claimed
 
     def _name_holders(self, refused: Sequence[tuple[str, str]], owner: str | None) -> Waiting:
@@ -141,17 +148,17 @@ class Gathering:
 
     def _list_terms(self, looks: Iterable[Look]) -> set[Term]:
         terms: set[Term] = set()
-        has_garden = self._policy.suspend_list and self._policy.entries != "mac-server"
+        has_walled_garden = self._policy.suspend_list and self._policy.entries != "mac-server"
         for look in looks:
             near = {place.address for place in look.listed | look.entry.listed}
             # Of a row that landed late no record tells.
-            closely = has_garden and look.mark.sent is not None
+            closely = has_walled_garden and look.work_item.sent is not None
             if closely:
                 leases = (each for each in (look.entry.fields, look.written) if each is not None)
                 near |= {each["address"] for each in leases if is_host_address(each["address"])}
             terms |= {Term("address", address) for address in near}
             if near or closely:
-                tag = tag_text(self._policy.installation, look.mark.service_id)
+                tag = tag_text(self._policy.installation, look.work_item.service_id)
                 terms.add(Term("comment", tag))
         return terms
 
@@ -165,15 +172,17 @@ class Gathering:
             fields = look.entry.fields or look.written
             if fields is not None:
                 macs[fields["mac-address"]] = addresses[fields["address"]] = None
-            comment = comment_for(self._policy.installation, look.mark.service_id, look.entry.label)
+            comment = comment_for(
+                self._policy.installation, look.work_item.service_id, look.entry.label
+            )
             comments[comment] = None
         for look in looks:
             if look.written is not None:
                 macs[look.written["mac-address"]] = addresses[look.written["address"]] = None
-            macs.update((each.mac, None) for each in look.mark.sent or ())
+            macs.update((each.mac, None) for each in look.work_item.sent or ())
             # A row that a crash left between two writes, should its comment have been edited.
-            macs[placeholder_mac(look.mark.service_id)] = None
-            comments[tag_text(self._policy.installation, look.mark.service_id)] = None
+            macs[placeholder_mac(look.work_item.service_id)] = None
+            comments[tag_text(self._policy.installation, look.work_item.service_id)] = None
         query = LeaseQuery(macs.keys(), addresses.keys(), comments.keys())
         return self._session.read_leases(query, self._hold.progress)
 
@@ -208,14 +217,14 @@ class Gathering:
     def _join(self, service_ids: Collection[str]) -> dict[str, Look]:
         if not service_ids:
             return {}
-        marks = self._store.routers.join(self._router, sorted(service_ids))
-        self._faults.join(marks)
-        looks = self.claim(self.looks(marks))
+        work_items = self._store.routers.join(self._router, sorted(service_ids))
+        self._faults.join(work_items)
+        looks = self.claim(self.looks(work_items))
         for look in looks.values():
             # Others want what its row holds: it takes part, though it cannot have its own.
-            look.refused = look.refused or self._shortcomings.of(look)
+            look.refused = look.refused or self._prerequisites.of(look)
             in_vain = self._refusals.why_not(look)
             if in_vain is not None:
                 look.gives_way = True
-                look.entry = replace(look.entry, hindered=in_vain)
+                look.entry = replace(look.entry, missing=in_vain)
         return looks

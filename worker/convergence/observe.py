@@ -8,7 +8,7 @@ import structlog
 
 from worker.convergence.conclude import Look, events_at, placements_after
 from worker.convergence.gather import Gathering
-from worker.convergence.prerequisites import Shortcomings
+from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import in_words
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
@@ -16,29 +16,29 @@ from worker.core.rows.operations import Plan
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import outcome_of
 from worker.core.service.record import settle
-from worker.store.batches import Conclusion, Mark
+from worker.store.batches import Conclusion, WorkItem
 
 log = structlog.get_logger()
 
 
 def observe(
     gathering: Gathering,
-    shortcomings: Shortcomings,
+    prerequisites: MissingPrerequisites,
     policy: RouterPolicy,
-    marks: Sequence[Mark],
+    work_items: Sequence[WorkItem],
     now_ms: int,
 ) -> list[Conclusion]:
     """Plan for the services of a batch and clear their marks: their events end as `observed`."""
-    looks, rows, unknown = gathering.close(gathering.claim(gathering.looks(marks)))
+    looks, rows, unknown = gathering.close(gathering.claim(gathering.looks(work_items)))
     for look in looks.values():
-        look.refused = look.refused or shortcomings.of(look)
+        look.refused = look.refused or prerequisites.of(look)
     wanted = [gathering.wanted(look) for look in looks.values()]
     made = plan(wanted, rows, policy, unknown=unknown)
     return [_observed(look, made, now_ms) for look in looks.values()]
 
 
 def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
-    service_id, record = look.mark.service_id, look.mark.stored.record
+    service_id, record = look.work_item.service_id, look.work_item.stored.record
     why = made.waiting.get(service_id)
     would = [in_words(each) for each in made.operations() if each.service_id == service_id]
     if why is not None:
@@ -59,7 +59,7 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
         after, settled = settle(after)
         outcomes = [
             outcome_of(
-                end.outstanding,
+                end.pending,
                 service_id,
                 "superseded" if end.by else "observed",
                 now_ms,
@@ -72,7 +72,7 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
     line = {"router": look.router, "reason": reason, "detail": detail}
     log.info("service.observed", service_id=service_id, router=look.router, reason=reason)
     return Conclusion(
-        look.mark,
+        look.work_item,
         "confirm",
         record=after if after != record else None,
         gone=look.router not in after.placements,

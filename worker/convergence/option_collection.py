@@ -57,7 +57,7 @@ def collect_options(
         actor: who wants it.
 
     Raises:
-        LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
     """
     found = look_for_unnamed(store, session, hold.router, installation)
     removals = [

@@ -13,7 +13,7 @@ from worker.store.router_memory import Known, Troubles
 
 log = structlog.get_logger()
 
-TOLD_AGAIN_MS: Final = 86_400_000
+NOTIFIED_AGAIN_MS: Final = 86_400_000
 """What a router lacks for longer is told of once a day."""
 _REASON: Final = "waiting-for-router"
 _MISFITS_KEPT: Final = 100
@@ -31,13 +31,13 @@ def lacking(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting |
     taken = setup.taken(entry.fields["address"])
     if taken is not None:
         return taken
-    lacks = list(setup.lacking(entry.fields))
+    missing = list(setup.lacking(entry.fields))
     for menu, names in entry.needs.items():
-        lacks += session.lacking(menu, names)
-    return Waiting(_REASON, "not there: " + ", ".join(lacks)) if lacks else None
+        missing += session.lacking(menu, names)
+    return Waiting(_REASON, "not there: " + ", ".join(missing)) if missing else None
 
 
-class Shortcomings:
+class MissingPrerequisites:
     """Of one router, during one pass.
 
     Args:
@@ -53,7 +53,7 @@ class Shortcomings:
         self._troubles = troubles
         self._router = router
         self._session = session
-        self._told = dict(known.lacks)
+        self._notified = dict(known.missing)
         self._remembered = known.setup
         self._misfits = dict(known.misfits)
         self._known_misfits = known.misfits
@@ -64,18 +64,18 @@ class Shortcomings:
         self._was_doubted = False
         self._setup = session.read_setup(fresh=False)
         self._remember()
-        if self._told:
+        if self._notified:
             self._look_again()
 
     def of(self, look: Look) -> Waiting | None:
         """Why the service must wait for the router; notes a misfit as the look's warning."""
-        fields, service = look.entry.fields, look.mark.service_id
+        fields, service = look.entry.fields, look.work_item.service_id
         if fields is None:
             self._misfits.pop(service, None)
             return None
-        lacks = lacking(look.entry, self._setup, self._session)
+        missing = lacking(look.entry, self._setup, self._session)
         misfit = self._setup.misfit(service, fields["address"])
-        if (lacks or misfit) and not self._is_fresh:
+        if (missing or misfit) and not self._is_fresh:
             self._look_again()
             return self.of(look)
         look.warning = misfit
@@ -83,15 +83,15 @@ class Shortcomings:
             self._misfits.pop(service, None)
         elif len(self._misfits) < _MISFITS_KEPT:
             self._misfits[service] = misfit.detail
-        if lacks and lacks.reason != _REASON:
-            return lacks
-        if lacks:
-            return self._wait_for(lacks.detail)
+        if missing and missing.reason != _REASON:
+            return missing
+        if missing:
+            return self._wait_for(missing.detail)
         if look.before is not None and look.before["reason"] == _REASON:
             self._over.add(look.before["detail"])
         return None
 
-    def told(self, look: Look, words: str) -> Waiting:
+    def notified(self, look: Look, words: str) -> Waiting:
         """The router itself said that something is not there: what was read may be old."""
         if not self._was_doubted:
             self._was_doubted = True
@@ -101,7 +101,7 @@ class Shortcomings:
     def tell(self, now_ms: int) -> None:
         """One line for each thing that was found to be lacking, unless it was told of lately."""
         for what, services in self._found.items():
-            if now_ms - self._told.get(what, 0) >= TOLD_AGAIN_MS:
+            if now_ms - self._notified.get(what, 0) >= NOTIFIED_AGAIN_MS:
                 log.error(
                     "router.lacks",
                     router=self._router,
@@ -109,17 +109,17 @@ class Shortcomings:
                     services=services,
                     advice=_ADVICE,
                 )
-                self._told[what] = now_ms
-                self._troubles.note_lacks(self._router, {what: now_ms})
+                self._notified[what] = now_ms
+                self._troubles.note_missing(self._router, {what: now_ms})
         self._found.clear()
 
     def end(self) -> None:
         """At the end of a pass: what services waited for, and nobody waits for now, is there."""
-        over = [what for what in self._over - self._lacking if what in self._told]
+        over = [what for what in self._over - self._lacking if what in self._notified]
         for what in over:
             log.info("router.lacks_no_more", router=self._router, reason=what)
-            del self._told[what]
-        self._troubles.forget_lacks(self._router, over)
+            del self._notified[what]
+        self._troubles.forget_missing(self._router, over)
         if self._misfits != self._known_misfits:
             self._troubles.note_misfits(self._router, self._misfits)
 

@@ -43,7 +43,7 @@ class Refusals:
 
     def hold_back(self, refused: Refused) -> None:
         """Keep one until it is clear whose fault it is."""
-        service_id = refused.look.mark.service_id
+        service_id = refused.look.work_item.service_id
         if service_id in self._held_back:  # it is looked at again, for the sake of others
             refused.look.before = self._held_back[service_id].look.before
         self._held_back[service_id] = refused
@@ -53,7 +53,7 @@ class Refusals:
 
         Its write would be refused again while they wait for it: its row is to give way instead.
         """
-        held_back = self._held_back.get(look.mark.service_id)
+        held_back = self._held_back.get(look.work_item.service_id)
         if held_back is not None:
             return Waiting("router-says", held_back.words)
         before = look.before or {}
@@ -63,7 +63,7 @@ class Refusals:
 
     def gave_way(self, look: Look) -> bool:
         """Whether one that gave way was refused in this pass: then its newest look is kept."""
-        held_back = self._held_back.get(look.mark.service_id)
+        held_back = self._held_back.get(look.work_item.service_id)
         if held_back is not None:
             self.hold_back(held_back._replace(look=look))
         return held_back is not None

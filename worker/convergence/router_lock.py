@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from worker.core.rows.rows import Identity
-from worker.errors import LeaseLost
+from worker.errors import LockLost
 from worker.store.routers import Routers
 
-_RENEWALS_A_LEASE = 4
+_RENEWALS_A_LOCK = 4
 
 
 class Hold:
@@ -28,13 +28,13 @@ class Hold:
         self._routers = routers
         self._clock = clock
         self._renewed = clock()
-        self._renew_after_s = routers.lease_ms / 1000 / _RENEWALS_A_LEASE
+        self._renew_after_s = routers.lock_ms / 1000 / _RENEWALS_A_LOCK
 
     def progress(self) -> None:
         """Renew when a quarter of the lease is over.
 
         Raises:
-            LeaseLost: another worker has the router: write nothing more.
+            LockLost: another worker has the router: write nothing more.
         """
         if self._clock() - self._renewed >= self._renew_after_s:
             self.renew()
@@ -43,7 +43,7 @@ class Hold:
         """Renew now.
 
         Raises:
-            LeaseLost: another worker has the router: write nothing more.
+            LockLost: another worker has the router: write nothing more.
         """
         self.begin_writing((), frozenset())
 
@@ -64,13 +64,13 @@ class Hold:
             Those taken that the brake holds by now: then none is noted.
 
         Raises:
-            LeaseLost: another worker has the router: write nothing more.
+            LockLost: another worker has the router: write nothing more.
         """
         began = self._clock()
         ours = taken & set(services)
         others = [each for each in services if each not in ours]
         braked = self._routers.begin_writing(self.router, self.token, ours, others, adds)
         if braked is None:
-            raise LeaseLost(self.router)
+            raise LockLost(self.router)
         self._renewed = began
         return braked

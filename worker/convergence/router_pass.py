@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from worker.compute_gate import Turns
-from worker.convergence.batch import Rounds, Tally
+from worker.compute_gate import ComputeGate
+from worker.convergence.batch import PassStatistics, Rounds
 from worker.convergence.bulk import Bulk
-from worker.convergence.circuit_reporter import Outages
-from worker.convergence.conclude import Look, Patience, confirmed, waiting
-from worker.convergence.concurrency import Place, Slots
+from worker.convergence.circuit_reporter import CircuitReporter
+from worker.convergence.conclude import Look, TimeLimits, confirmed, waiting
+from worker.convergence.concurrency import ConcurrencyLimiter, Place
 from worker.convergence.drift_report import make_report
 from worker.convergence.faults import NEWER_MS, Faults
 from worker.convergence.refusals import MASS_REFUSAL, PROBE
@@ -32,22 +32,22 @@ from worker.core.rows.operations import Waiting
 from worker.core.service.record import ServiceRecord
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import (
-    LeaseLost,
     LeasewireError,
+    LockLost,
     OutcomeUnknown,
-    PutOff,
+    Postponed,
     RouterBlocked,
     RouterBusy,
     RouterUnreachable,
     StoreUnavailable,
 )
 from worker.ports import RouterSession, RouterSessions
-from worker.store.batches import BULK_ALONE, Acquired, Mark, PolicyDiffers, unread
+from worker.store.batches import BULK_ALONE, Acquired, PolicyDiffers, WorkItem, unread
 from worker.store.store import Store
 
 log = structlog.get_logger()
 
-PUT_OFF_MS: Final = 500
+POSTPONE_MS: Final = 500
 """A router that finds no free slot comes again then, or with the next sweep."""
 NEXT_AFTER_S: Final = 0.25
 """Passes of routers that have much to do let another router's begin so often."""
@@ -61,14 +61,14 @@ class PassLimits:
         batch_services: services of one batch.
         time_box_s: a pass ends then, and rings again if there is more.
         back_off: how long routers are left alone that fail or refuse.
-        patience: how long services may wait.
+        time_limits: how long services may wait.
         report_every_ms: between two reports of what was changed on a router by hand.
     """
 
     batch_services: int = 500
     time_box_s: float = 20.0
     back_off: BackOff = field(default_factory=BackOff)
-    patience: Patience = field(default_factory=Patience)
+    time_limits: TimeLimits = field(default_factory=TimeLimits)
     report_every_ms: int = 3_600_000
 
 
@@ -77,8 +77,8 @@ class _Pass(NamedTuple):
 
     acquired: Acquired
     hold: Hold
-    outages: Outages
-    tally: Tally
+    circuit: CircuitReporter
+    statistics: PassStatistics
     faults: Faults
     began: float
     is_bulk: bool
@@ -95,7 +95,7 @@ class Converge:
         limits: bounds of a pass.
         slots: which routers may be worked on at once.
         bulk: runs the passes of routers where nothing but bulk is due.
-        turns: of the other passes.
+        gate: of the other passes.
         clock: monotonic seconds.
     """
 
@@ -103,9 +103,9 @@ class Converge:
     sessions: RouterSessions
     policies: Mapping[str, RouterPolicy]
     limits: PassLimits = field(default_factory=PassLimits)
-    slots: Slots = field(default_factory=lambda: Slots(threads=128))
+    slots: ConcurrencyLimiter = field(default_factory=lambda: ConcurrencyLimiter(threads=128))
     bulk: Bulk = field(default_factory=Bulk)
-    turns: Turns = field(default_factory=lambda: Turns(patience_s=NEXT_AFTER_S))
+    gate: ComputeGate = field(default_factory=lambda: ComputeGate(time_limit_s=NEXT_AFTER_S))
     clock: Callable[[], float] = time.monotonic
 
     def run(self, router: str) -> None:
@@ -116,7 +116,7 @@ class Converge:
         of which it is not known that they answer: then it is put off for a moment. Bulk marks
         alone are left to a bulk pass.
         """
-        with self.turns.taken():
+        with self.gate.taken():
             left = self._run(router, is_bulk=False)
         if left:
             self.bulk.add(router, self._run_bulk)
@@ -128,7 +128,7 @@ class Converge:
         """Returns whether nothing but bulk is due, which a pass that is not for it leaves alone."""
         with self.slots.take(router) as place:
             if place is None:
-                self.store.routers.put_off(router, PUT_OFF_MS)
+                self.store.routers.postpone(router, POSTPONE_MS)
                 return False
             return self._take_and_work(router, place, is_bulk=is_bulk)
 
@@ -151,20 +151,22 @@ class Converge:
             raise
         except Exception as error:  # noqa: BLE001 - the router is ours, whatever cannot be read
             acquired = unread(self.store.views.router(router).state)
-            Outages(self.store, hold, place, acquired, self.limits.back_off).failed_here(error)
+            CircuitReporter(self.store, hold, place, acquired, self.limits.back_off).failed_here(
+                error
+            )
             return False
         if isinstance(acquired, PolicyDiffers):
             self._tell_policy_differs(router, acquired)
             return False
         if not isinstance(acquired, Acquired):
             return acquired is BULK_ALONE
-        if acquired.marks and not is_bulk:
+        if acquired.work_items and not is_bulk:
             self.bulk.live_came()
-        outages = Outages(self.store, hold, place, acquired, self.limits.back_off)
-        tally = Tally()
-        faults = Faults(self.store, hold, acquired.troubles.faults, self.limits.patience)
+        circuit = CircuitReporter(self.store, hold, place, acquired, self.limits.back_off)
+        statistics = PassStatistics()
+        faults = Faults(self.store, hold, acquired.troubles.faults, self.limits.time_limits)
         try:
-            self._work_or_tell(_Pass(acquired, hold, outages, tally, faults, began, is_bulk))
+            self._work_or_tell(_Pass(acquired, hold, circuit, statistics, faults, began, is_bulk))
         except StoreUnavailable:
             raise
         except UnknownFormatError as error:
@@ -174,44 +176,46 @@ class Converge:
             try:
                 faults.failed(error)
             finally:
-                outages.failed_here(error)
+                circuit.failed_here(error)
         finally:
             elapsed_ms = round((self.clock() - began) * 1000)
-            log.info("router.pass_ended", router=router, elapsed_ms=elapsed_ms, **tally.fields())
+            log.info(
+                "router.pass_ended", router=router, elapsed_ms=elapsed_ms, **statistics.fields()
+            )
         return False
 
     def _work_or_tell(self, one: _Pass) -> None:
-        hold, outages = one.hold, one.outages
+        hold, circuit = one.hold, one.circuit
         try:
             if hold.router in self.policies:
                 self._converge(one)
             else:
-                self._put_off_unknown(one)
-        except LeaseLost:
-            log.warning("router.lease_lost", router=hold.router)
+                self._postpone_unknown(one)
+        except LockLost:
+            log.warning("router.lock_lost", router=hold.router)
         except RouterBusy:
             log.warning("router.busy", router=hold.router)
-            self._let_go(hold, PUT_OFF_MS)
-        except PutOff:
+            self._let_go(hold, POSTPONE_MS)
+        except Postponed:
             self._let_go(hold, round(RECOVERY_S * 1000))
         except RouterBlocked as error:
-            outages.blocked(error)
+            circuit.blocked(error)
         except RouterUnreachable as error:
-            outages.unreachable(error)
+            circuit.unreachable(error)
 
     def _let_go(self, hold: Hold, wait_ms: int) -> None:
         """Give the router back as it was, for somebody to come again in a moment."""
         self.store.fleet.let_go(hold.router, hold.token)
-        self.store.routers.put_off(hold.router, wait_ms)
+        self.store.routers.postpone(hold.router, wait_ms)
 
     def _converge(self, one: _Pass) -> None:
-        acquired, hold, outages = one.acquired, one.hold, one.outages
+        acquired, hold, circuit = one.acquired, one.hold, one.circuit
         router = hold.router
-        marks = one.faults.readable(acquired.marks, acquired.now_ms)
-        if not marks and not outages.state.open and not acquired.asked:
-            batch = self.store.routers.next_batch(router, hold.token, 0, outages.after())
+        work_items = one.faults.readable(acquired.work_items, acquired.now_ms)
+        if not work_items and not circuit.state.open and not acquired.asked:
+            batch = self.store.routers.next_batch(router, hold.token, 0, circuit.after())
             if not batch.more:
-                outages.drained()
+                circuit.drained()
             return
         session = self.sessions.open(router)
         try:
@@ -223,7 +227,7 @@ class Converge:
             if looked or acquired.asked:  # what is confirmed now was seen after that
                 now_ms = self.store.records.now_ms()
                 one = one._replace(acquired=acquired._replace(now_ms=now_ms))
-            self._work(session, marks, one)
+            self._work(session, work_items, one)
         except BaseException:
             session.close()
             raise
@@ -243,37 +247,37 @@ class Converge:
             return False
         return True
 
-    def _work(self, session: RouterSession, marks: list[Mark], one: _Pass) -> None:
-        acquired, hold, outages, tally = one.acquired, one.hold, one.outages, one.tally
+    def _work(self, session: RouterSession, work_items: list[WorkItem], one: _Pass) -> None:
+        acquired, hold, circuit, statistics = one.acquired, one.hold, one.circuit, one.statistics
         router, limits = hold.router, self.limits
         # A router that refused so many, or with which a pass failed, is up again only when a few
         # got through, one that took no writes when it takes one; others when they are read. A probe
         # looks at a few services.
-        refused_many = outages.state.cause in (MASS_REFUSAL, INTERNAL_ERROR)
-        took_none = outages.state.cause == TAKES_NO_WRITES
+        refused_many = circuit.state.cause in (MASS_REFUSAL, INTERNAL_ERROR)
+        took_none = circuit.state.cause == TAKES_NO_WRITES
         few = 1 if took_none else PROBE
         rounds = Rounds(
             self.store,
             session,
             self.policies[router].held_in(session.entries),
             hold,
-            tally=tally,
-            patience=limits.patience,
+            statistics=statistics,
+            time_limits=limits.time_limits,
             known=acquired.troubles,
             faults=one.faults,
-            was_read=(lambda: None) if refused_many or took_none else outages.answered,
-            after_many=outages.state.cause == MASS_REFUSAL,
+            was_read=(lambda: None) if refused_many or took_none else circuit.answered,
+            after_many=circuit.state.cause == MASS_REFUSAL,
         )
         now_ms, full = acquired.now_ms, acquired.full
         try:
             while True:
-                cut = outages.state.open and len(marks) > few
+                cut = circuit.state.open and len(work_items) > few
                 if cut:
-                    marks = rounds.least_doubted(marks)[:few]
-                rounds.run(marks, now_ms)
+                    work_items = rounds.least_doubted(work_items)[:few]
+                rounds.run(work_items, now_ms)
                 if not (took_none and cut) or rounds.wrote():
-                    outages.answered()
-                outages.worked(tally.services, tally.operations)
+                    circuit.answered()
+                circuit.worked(statistics.services, statistics.operations)
                 in_time = self.clock() - one.began < limits.time_box_s
                 # Else each router that has a backlog would be held in the end, all of them slowly.
                 in_time = in_time and not (one.is_bulk and self.bulk.is_beside_live())
@@ -284,21 +288,21 @@ class Converge:
                     router,
                     hold.token,
                     most,
-                    outages.after(),
+                    circuit.after(),
                     most_bulk=self.bulk.most() if one.is_bulk else 0,
                 )
                 now_ms, full = batch.now_ms, batch.full
-                if not batch.marks:
+                if not batch.work_items:
                     break
-                marks = one.faults.readable(batch.marks, now_ms)
-        except (RouterUnreachable, LeaseLost) as error:
+                work_items = one.faults.readable(batch.work_items, now_ms)
+        except (RouterUnreachable, LockLost) as error:
             if not rounds.taken_over() and isinstance(error, RouterUnreachable):
-                whole = _of_the_router(error, rounds, outages)
+                whole = _of_the_router(error, rounds, circuit)
                 if whole is not None:
                     raise whole from error
             raise
         if not batch.more:
-            outages.drained()
+            circuit.drained()
 
     def _tell_policy_differs(self, router: str, found: PolicyDiffers) -> None:
         if found.state.state != "policy-changed":  # told once
@@ -308,7 +312,7 @@ class Converge:
                 advice=f"see `leasewire routers apply {router}`; its services wait until then",
             )
 
-    def _put_off_unknown(self, one: _Pass) -> None:
+    def _postpone_unknown(self, one: _Pass) -> None:
         """No policy names this router: its services wait until the inventory does.
 
         Of a name that nobody ever knew, a typing error, nothing was ever written: who does not
@@ -320,21 +324,23 @@ class Converge:
             f"router {hold.router!r} is not in the inventory that the workers read: add it and "
             "restart them, or correct the event"
         )
-        before = [mark.before for mark in acquired.marks if mark.before is not None]
-        why, patience = Waiting("unknown-router", detail), self.limits.patience
+        before = [
+            work_item.before for work_item in acquired.work_items if work_item.before is not None
+        ]
+        why, time_limits = Waiting("unknown-router", detail), self.limits.time_limits
         ends = []
         waits = 0
-        for mark in acquired.marks:
-            entry = Entry(mark.service_id, None)
-            look = Look(mark, hold.router, entry, None, before=mark.before)
+        for work_item in acquired.work_items:
+            entry = Entry(work_item.service_id, None)
+            look = Look(work_item, hold.router, entry, None, before=work_item.before)
             if (
                 not was_known
-                and mark.unread is None
-                and _leaves_nothing(mark.stored.record, hold.router)
+                and work_item.unread is None
+                and _leaves_nothing(work_item.stored.record, hold.router)
             ):
                 ends.append(confirmed(look, acquired.now_ms))
             else:
-                ends.append(waiting(look, why, acquired.now_ms, patience))
+                ends.append(waiting(look, why, acquired.now_ms, time_limits))
                 waits += 1
         self.store.routers.conclude(hold.router, hold.token, ends)
         if len(before) < waits:  # told when more wait than before
@@ -349,13 +355,13 @@ def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
 
 
 def _of_the_router(
-    error: RouterUnreachable, rounds: Rounds, outages: Outages
+    error: RouterUnreachable, rounds: Rounds, circuit: CircuitReporter
 ) -> RouterUnreachable | None:
     """Judge who was in flight; what to raise instead where it is the router that is to blame."""
     in_vain = rounds.lost()
     if not isinstance(error, OutcomeUnknown):
         return None
-    takes_none = outages.takes_no_writes(others_wrote=rounds.wrote())
+    takes_none = circuit.takes_no_writes(others_wrote=rounds.wrote())
     if not (takes_none or in_vain):
         return None
     rounds.wait_longer()

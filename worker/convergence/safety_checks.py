@@ -12,13 +12,13 @@ from worker.convergence.circuit_reporter import REBUILD
 from worker.convergence.full_read import read_fully
 from worker.convergence.router_lock import Hold
 from worker.core.alerting.alerts import AlertKind
+from worker.core.full_read.row_owners import RowOwners, row_owners, tagged_rows
 from worker.core.plan.planner import wanted_at
 from worker.core.policy.policy import RouterPolicy
-from worker.core.survey.census import Census, census, tagged_rows
-from worker.errors import PutOff, ReadTooLong, RouterBlocked
+from worker.errors import Postponed, ReadTooLong, RouterBlocked
 from worker.ports import RouterSession
 from worker.store.batches import Acquired
-from worker.store.router_admin import BULK, SURVEY_GOOD_MS
+from worker.store.router_admin import BULK, FULL_READ_GOOD_MS
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -46,10 +46,10 @@ def make_sure(
         RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans`, `rows-of-another` or
             `rebuild`: nothing was written.
         RouterUnreachable: it could not be read.
-        PutOff: its table takes too long, and was looked through before: that is tried once an hour.
+        Postponed: its table takes too long, and was looked through before: that is tried once an hour.
     """
     if session.serial and session.serial == acquired.serial:
-        due = acquired.survey_due
+        due = acquired.full_read_due
     else:
         due = admit(store, session, hold.router)
     if policy.mode == "observe":
@@ -63,17 +63,17 @@ def make_sure(
         if booted or acquired.booted_ms is None:
             raise
         due_ms = store.records.now_ms() + _AGAIN_MS
-        store.full_reads.looked_through(hold.router, due_ms - SURVEY_GOOD_MS, None)
-        raise put_off(store, error) from error
+        store.full_reads.looked_through(hold.router, due_ms - FULL_READ_GOOD_MS, None)
+        raise postpone(store, error) from error
     return True
 
 
-def put_off(store: Store, error: ReadTooLong) -> PutOff:
+def postpone(store: Store, error: ReadTooLong) -> Postponed:
     """Tell that a router's table cannot be read whole; queries of rows go on."""
     words = f"{error.words}: raise LEASEWIRE_READ_TIMEOUT_S; until then nobody sees what is "
     store.alerts.begin(TABLE_NOT_READ, error.router, words + "changed or removed there by hand")
     log.warning("router.table_not_read", router=error.router, reason=error.words)
-    return PutOff(error.words)
+    return Postponed(error.words)
 
 
 def restarted(acquired: Acquired, uptime_s: int | None) -> bool:
@@ -89,22 +89,22 @@ def admit(store: Store, session: RouterSession, router: str) -> bool:
     Raises:
         RouterBlocked: `serial-mismatch` or `serial-shared`.
     """
-    admission = store.fleet.admit(router, session.serial)
-    match admission.verdict:
+    checks = store.fleet.admit(router, session.serial)
+    match checks.verdict:
         case "mismatch":
-            raise other_serial(router, admission.serials_or_names[0], session.serial)
+            raise other_serial(router, checks.serials_or_names[0], session.serial)
         case "shared":
-            others = ", ".join(admission.serials_or_names)
+            others = ", ".join(checks.serials_or_names)
             raise RouterBlocked(
                 router,
                 "serial-shared",
                 f"its serial {session.serial} is that of {others} too: one router, several names",
                 "If two entries of the inventory lead to it: correct the host of one. If it has "
-                f"another name now: leasewire routers rename {admission.serials_or_names[0]} "
+                f"another name now: leasewire routers rename {checks.serials_or_names[0]} "
                 f"{router}. If a name is gone for good: leasewire routers retire NAME",
             )
         case "ok":
-            return admission.survey_due
+            return checks.full_read_due
 
 
 def other_serial(router: str, bound: str, seen: str) -> RouterBlocked:
@@ -150,7 +150,7 @@ def look_through(
     tagged = list(tagged_rows(rows, policy.installation))
     others = sorted({each.service_id for each in tagged} - placed.keys())
     known = placed.keys() | store.records.known(others)
-    found = census(rows, tagged, list(placed.values()), known, policy.installation)
+    found = row_owners(rows, tagged, list(placed.values()), known, policy.installation)
     if found.too_many_orphans:
         raise _orphans(router, policy.installation, found)
     now_ms = store.records.now_ms()
@@ -160,18 +160,18 @@ def look_through(
         raise _rebuild(router, found) if found.many_gone else _of_another(router, found)
     if found.gone:
         log.warning("router.rows_gone", router=router, services=len(found.gone))
-        store.routers.mark(router, found.gone)
+        store.routers.work_item(router, found.gone)
     if compare:
         drift = read_fully(store, session, router, held_in, hold.progress).drift
         differing = sorted({each.service_id for each in drift if each.mendable})
         if differing:
             log.warning("router.rows_differ", router=router, services=len(differing))
-            store.routers.mark(router, differing, BULK, closely=True)
+            store.routers.work_item(router, differing, BULK, closely=True)
     store.full_reads.looked_through(router, now_ms, session.uptime_s)
     store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
 
 
-def _orphans(router: str, installation: str, found: Census) -> RouterBlocked:
+def _orphans(router: str, installation: str, found: RowOwners) -> RouterBlocked:
     names = [each.service_id for each in found.orphans]
     more = ", …" if len(names) > _NAMED else ""
     return RouterBlocked(
@@ -185,7 +185,7 @@ def _orphans(router: str, installation: str, found: Census) -> RouterBlocked:
     )
 
 
-def _of_another(router: str, found: Census) -> RouterBlocked:
+def _of_another(router: str, found: RowOwners) -> RouterBlocked:
     more = ", …" if len(found.of_others) > _NAMED else ""
     return RouterBlocked(
         router,
@@ -198,7 +198,7 @@ def _of_another(router: str, found: Census) -> RouterBlocked:
     )
 
 
-def _rebuild(router: str, found: Census) -> RouterBlocked:
+def _rebuild(router: str, found: RowOwners) -> RouterBlocked:
     return RouterBlocked(
         router,
         REBUILD,

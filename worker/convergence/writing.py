@@ -32,7 +32,7 @@ def write(
     An operation whose predecessor failed or was not sent is not sent.
 
     Raises:
-        LeaseLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
     """
     failed: set[int] = set()
     shared: dict[int, Written] = {}

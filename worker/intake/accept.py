@@ -18,12 +18,12 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.service.former_names import former_only, with_present_names
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreUnavailable
-from worker.intake.admission import (
+from worker.intake.checks import (
     ID_REUSED,
-    Admitted,
+    CheckedEvent,
     Intake,
     ManifestPart,
-    NotAdmitted,
+    NotAccepted,
     NotYet,
     admit,
     key_of,
@@ -69,12 +69,12 @@ class _Took(NamedTuple):
     Attributes:
         events: how many.
         drained: the journal was seen empty after it.
-        rung: another worker was called for the rest.
+        notified: another worker was called for the rest.
     """
 
     events: int
     drained: bool
-    rung: bool
+    notified: bool
 
 
 class Busy:
@@ -136,18 +136,18 @@ class Accept:
         return done
 
     def _run(self, carried: Sequence[object], lane: names.Lane) -> int:
-        done, rung = 0, False
+        done, notified = 0, False
         most = _at_once(lane)
         for _ in range(ROUNDS + len(carried) // most):
             if lane == names.QUEUE_BULK:
                 done += self._drain(names.QUEUE_EVENTS)
-            took = self._take_and_fold(carried[:most], lane, may_ring=not rung)
-            carried, rung = carried[most:], rung or took.rung
+            took = self._take_and_fold(carried[:most], lane, may_notify=not notified)
+            carried, notified = carried[most:], notified or took.notified
             done += took.events
             if took.drained and not carried:
                 return done
-        if not rung:
-            self.store.journal.ring(lane)
+        if not notified:
+            self.store.journal.notify(lane)
         return done
 
     def release(self, services: Sequence[str]) -> None:
@@ -193,7 +193,7 @@ class Accept:
     def refuse_message(self, arguments: object) -> None:
         """Keep a message whose arguments are not a list of events and a lane, and say so."""
         intake = Intake(arguments, None, 1, key_of(arguments))
-        why = NotAdmitted(
+        why = NotAccepted(
             "invalid-message",
             f"arguments must be a list of at most {names.MAX_EVENTS_PER_MESSAGE} events and a lane",
         )
@@ -210,14 +210,14 @@ class Accept:
         return done
 
     def _take_and_fold(
-        self, carried: Sequence[object], lane: names.Lane, *, may_ring: bool = True
+        self, carried: Sequence[object], lane: names.Lane, *, may_notify: bool = True
     ) -> _Took:
         keys = [key_of(raw) for raw in carried]
         taken = self.store.journal.take(lane, keys, max(1, _at_once(lane) - len(keys)))
         taken = taken._replace(aliases=former_only(taken.aliases, self.policies))
-        rung = taken.full and may_ring
-        if rung:
-            self.store.journal.ring(lane)  # a second worker may take the rest meanwhile
+        notified = taken.full and may_notify
+        if notified:
+            self.store.journal.notify(lane)  # a second worker may take the rest meanwhile
         work = [
             Intake(raw, lane, begun + 1, key)
             for raw, key, begun in zip(carried, keys, taken.carried, strict=True)
@@ -230,7 +230,7 @@ class Accept:
         except StoreUnavailable:
             self.store.journal.not_begun(begun)
             raise
-        return _Took(len(work), drained or not work, rung)
+        return _Took(len(work), drained or not work, notified)
 
     def _fold_taken(
         self, work: Sequence[Intake], taken: Taken, lane: names.Lane, begun: list[str]
@@ -266,32 +266,32 @@ class Accept:
 
     def _admit(
         self, work: Sequence[Intake], taken: Taken, lane: names.Lane
-    ) -> dict[str, list[Admitted]]:
+    ) -> dict[str, list[CheckedEvent]]:
         """What is to be folded, by service; of all else it is said or done what it comes to."""
         now_ms, own_ms = taken.now_ms, round(self.clock() * 1000)
-        refused: list[tuple[Intake, NotAdmitted]] = []
-        by_service: dict[str, list[Admitted]] = {}
+        refused: list[tuple[Intake, NotAccepted]] = []
+        by_service: dict[str, list[CheckedEvent]] = {}
         for each in work:
             found = admit(each, self.sources, now_ms, own_ms)
             match found:
-                case Admitted():
+                case CheckedEvent():
                     by_service.setdefault(found.event.service_id, []).append(found)
                 case ManifestPart():
                     self._take_manifest(found, taken, lane)
-                case NotAdmitted("source-not-allowed") if self._is_known_elsewhere(each):
+                case NotAccepted("source-not-allowed") if self._is_known_elsewhere(each):
                     log.warning(
                         "event.of_a_newer_inventory",
                         key=each.key,
                         advice="another worker knows its source: restart this one, too",
                     )
-                    self.store.journal.put_off(
+                    self.store.journal.postpone(
                         lane, each.key, text_of(each.raw), now_ms + KNOWN_ELSEWHERE_MS
                     )
-                case NotAdmitted():
+                case NotAccepted():
                     refused.append((each, found))
                 case NotYet():
                     log.warning("event.ahead", source=found.source, key=each.key)
-                    self.store.journal.put_off(lane, each.key, text_of(each.raw), found.at_ms)
+                    self.store.journal.postpone(lane, each.key, text_of(each.raw), found.at_ms)
         self._refuse(refused, now_ms)
         return by_service
 
@@ -324,7 +324,7 @@ class Accept:
         """Give manifests up of which parts did not come in time."""
         Manifests(self.store).expire(self.store.records.now_ms())
 
-    def _refuse(self, refused: Sequence[tuple[Intake, NotAdmitted]], now_ms: int) -> None:
+    def _refuse(self, refused: Sequence[tuple[Intake, NotAccepted]], now_ms: int) -> None:
         seen = self.store.records.seen([each.key for each, _ in refused], now_ms)
         self.store.records.commit(
             [refusal(each, why, now_ms, self.sources, seen.get(each.key)) for each, why in refused],
@@ -332,7 +332,7 @@ class Accept:
         )
 
     def _commit(
-        self, by_service: Mapping[str, Sequence[Admitted]], taken: Taken, lane: names.Lane
+        self, by_service: Mapping[str, Sequence[CheckedEvent]], taken: Taken, lane: names.Lane
     ) -> _Through:
         """Fold and commit each service."""
         now_ms = taken.now_ms
@@ -356,7 +356,7 @@ class Accept:
         """What it is about was written by a newer version: a worker of that one folds the event."""
         log.warning("event.left_to_newer", key=key)
         at_ms = self.store.records.now_ms() + NEWER_MS
-        self.store.journal.put_off(lane, key, text_of(raw), at_ms)
+        self.store.journal.postpone(lane, key, text_of(raw), at_ms)
 
     def _through(
         self, foldings: Sequence[Folding], now_ms: int, lane: names.Lane | None = None
@@ -379,7 +379,7 @@ def _at_once(lane: names.Lane) -> int:
     return BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
 
 
-def _with_present_names(each: Admitted, aliases: Mapping[str, str]) -> Admitted:
+def _with_present_names(each: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
     event = with_present_names(each.event, aliases)
     if event is each.event:
         return each

@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 from contracts import ScheduleWithdrawn, names
 from contracts.parse import MAX_CLOCK_SKEW
-from worker.core.entry.brake import Cut, loss_of, owned_change
-from worker.core.entry.concerned import in_sync, marks_of, placed
+from worker.core.entry.brake import Cut, loss_of, ownership_change
+from worker.core.entry.concerned import in_sync, placed, work_items_of
 from worker.core.entry.entry import claims_of, lacking, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.conflicts import Conflict
 from worker.core.service.fold import Folded, fold, release
 from worker.core.service.outcome import UNCHANGED, State
 from worker.core.service.record import (
-    Outstanding,
+    PendingEvent,
     ServiceRecord,
     own_version,
     settle,
@@ -24,8 +24,8 @@ from worker.core.service.schedule import MAX_PENDING, Ended, Schedule, Scheduled
 from worker.core.service.scheduling import keep, scheduled_of, supersede, withdraw
 from worker.core.service.version import Version
 from worker.core.service.writes import differing, says_nothing_new, writes_of
-from worker.intake.admission import ID_REUSED, Admitted, microseconds
-from worker.intake.report import Report, Subject
+from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds
+from worker.intake.report import EventRef, Report
 from worker.store.records import ServiceCommit, Stored, short_hash
 
 
@@ -64,7 +64,7 @@ class Folding:
         self._loss = self._loss_before = loss_of(stored.record, policies)
         self._cut_by = ""
 
-    def fold(self, events: Sequence[Admitted], seen: Mapping[str, str]) -> "Folding":
+    def fold(self, events: Sequence[CheckedEvent], seen: Mapping[str, str]) -> "Folding":
         """Fold events in the order in which they came (any order gives the same registers).
 
         Args:
@@ -95,12 +95,10 @@ class Folding:
         """All that follows from the fold, to be committed in one step."""
         record, overtaken = settle_overtaken(placed(self._record))
         for end in overtaken:
-            self._report.correct(
-                Subject.of_outstanding(end.outstanding), end.outcome, "", f"by {end.by}"
-            )
+            self._report.correct(EventRef.of_pending(end.pending), end.outcome, "", f"by {end.by}")
         entries = wanted_entries(record, self._policies)
-        marks = marks_of(record, entries, bulk=self._lanes == {names.QUEUE_BULK})
-        if not marks:
+        work_items = work_items_of(record, entries, bulk=self._lanes == {names.QUEUE_BULK})
+        if not work_items:
             record = self._end_without_router(record)
         changed = record != self._before.record
         indexed = self._released or self._before.record.schedule.pending or record.schedule.pending
@@ -109,14 +107,14 @@ class Folding:
             generation=self._before.generation,
             record=record if changed else None,
             claims={r: claims_of(entry) for r, entry in entries.items()} if changed else {},
-            marks=marks if changed else {},
+            work_items=work_items if changed else {},
             cut=self._cut() if changed else None,
-            owned=owned_change(self._before.record, record) if changed else {},
+            ownership_changes=ownership_change(self._before.record, record) if changed else {},
             due_ms=record.schedule.next_ms if indexed else None,
             events=self._report.events,
             outcomes=self._report.outcomes,
             counts=self._report.counts,
-            letters=self._report.letters,
+            dead_letters=self._report.dead_letters,
             lines=self._report.lines,
             heard=self._report.heard,
             names=_routers_of(record) - _routers_of(self._before.record) - self._policies.keys(),
@@ -132,7 +130,7 @@ class Folding:
         """Log what was committed: only now is it true."""
         self._report.tell()
 
-    def _accept(self, each: Admitted) -> None:
+    def _accept(self, each: CheckedEvent) -> None:
         """See whether the source may speak of the service, and under which version."""
         record, source = self._record, each.source
         may_own = record.owner is None and "publish" in source.scopes
@@ -157,15 +155,15 @@ class Folding:
             self._own(each, may_own=may_own)
             self._take(each, Version(record.epoch, each.revision, 0, each.digest))
 
-    def _stamp(self, each: Admitted) -> None:
+    def _stamp(self, each: CheckedEvent) -> None:
         """Take an event that has no version of its own: it beats what was said before it.
 
         A clock that is ahead by more than is allowed must not win over all that is said until then.
 
         A row of a file speaks of a moment that may be long past, and what came after it stands.
         """
-        if each.as_of_ms and self._record.heard_ms > each.as_of_ms:
-            came = f"an event that came at {_moment(self._record.heard_ms)} is newer"
+        if each.as_of_ms and self._record.last_event_ms > each.as_of_ms:
+            came = f"an event that came at {_moment(self._record.last_event_ms)} is newer"
             detail = f"{came} than {_moment(each.as_of_ms)}, of which the file speaks"
             self._say(each, "superseded", "superseded", reason="newer-than-file", detail=detail)
             return
@@ -175,21 +173,21 @@ class Folding:
         version = own_version(self._record, each.digest, said, own.keys() | beside.keys())
         self._take(each, version, stamped=True)
 
-    def _own(self, each: Admitted, *, may_own: bool) -> None:
+    def _own(self, each: CheckedEvent, *, may_own: bool) -> None:
         if may_own:
             self._record = replace(self._record, owner=each.event.source)
 
-    def _take(self, each: Admitted, version: Version, *, stamped: bool = False) -> None:
+    def _take(self, each: CheckedEvent, version: Version, *, stamped: bool = False) -> None:
         at_ms, schedule = each.subject.effective_at_ms, self._record.schedule
         if at_ms and (at_ms > self._now_ms or schedule.withdrawn_by(each.event.id) is not None):
             self._schedule(each, version)
         else:
             self._fold(each, version, stamped=stamped)
 
-    def _fold(self, each: Admitted, version: Version, *, stamped: bool) -> None:
+    def _fold(self, each: CheckedEvent, version: Version, *, stamped: bool) -> None:
         before, of = self._record, each.subject
-        heard_ms = each.as_of_ms or self._now_ms
-        folded = fold(before, each.event, version, each.source.unmanaged, heard_ms)
+        last_event_ms = each.as_of_ms or self._now_ms
+        folded = fold(before, each.event, version, each.source.unmanaged, last_event_ms)
         self._record = folded.record
         self._note_cut(of)
         if not folded.wrote:
@@ -215,7 +213,7 @@ class Folding:
         self._supersede(of)
 
     def _tell_late(
-        self, each: Admitted, version: Version, folded: Folded, before: ServiceRecord
+        self, each: CheckedEvent, version: Version, folded: Folded, before: ServiceRecord
     ) -> None:
         """The event wrote nothing: it had been said, or newer ones hold all that it says."""
         of = each.subject
@@ -234,14 +232,14 @@ class Folding:
             self._say(each, "superseded", "superseded", detail=f"by {holders}")
             self._report.line(of, "superseded", by=holders)
 
-    def _note_cut(self, of: Subject) -> None:
+    def _note_cut(self, of: EventRef) -> None:
         """Note whether the working entry is to go away now, and whose event it is that takes it."""
         loss = loss_of(self._record, self._policies)
         if self._loss is None and loss is not None:
             self._cut_by = of.source
         self._loss = loss
 
-    def _schedule(self, each: Admitted, version: Version) -> None:
+    def _schedule(self, each: CheckedEvent, version: Version) -> None:
         """Keep an event for its time, unless it was withdrawn or superseded already."""
         if len(self._record.schedule.pending) >= MAX_PENDING:
             detail = f"{MAX_PENDING} events of the service are scheduled; withdraw some"
@@ -267,7 +265,7 @@ class Folding:
             self._report.line(of, end.how, by=end.by)
 
     def _release(self, scheduled: Scheduled) -> None:
-        before, of = self._record, Subject.of_scheduled(scheduled)
+        before, of = self._record, EventRef.of_scheduled(scheduled)
         said_us = scheduled.at_ms * 1000
         version = own_version(before, scheduled.version.digest, said_us, scheduled.own)
         folded = release(before, scheduled, version, self._now_ms)
@@ -284,7 +282,7 @@ class Folding:
         self._report.line(of, "released", changed=sorted(folded.changed))
         self._supersede(of)
 
-    def _withdraw(self, each: Admitted, event_ids: Sequence[str]) -> None:
+    def _withdraw(self, each: CheckedEvent, event_ids: Sequence[str]) -> None:
         before, of = self._record.schedule, each.subject
         self._record, ends = withdraw(self._record, event_ids, each.event.id, self._now_ms)
         self._tell_ended(before, ends)
@@ -301,7 +299,7 @@ class Folding:
         self._say(each, "applied", "applied", detail=detail)
         self._report.line(of, "withdrawal", events=", ".join(event_ids))
 
-    def _supersede(self, of: Subject) -> None:
+    def _supersede(self, of: EventRef) -> None:
         """What was just folded may end what was scheduled before it."""
         before = self._record.schedule
         if not before.pending:
@@ -313,7 +311,7 @@ class Folding:
         waited = {each.key: each for each in before.pending}
         for end in ends:
             if end.key:
-                of = Subject.of_scheduled(waited[end.key])
+                of = EventRef.of_scheduled(waited[end.key])
                 reason = "withdrawn" if end.how == "withdrawn" else ""
                 self._report.correct(of, "superseded", reason, _by(end))
                 self._report.line(of, end.how, by=end.by)
@@ -321,14 +319,14 @@ class Folding:
     def _changes_nothing(self, before: ServiceRecord, folded: Folded) -> bool:
         return (
             not folded.changed
-            and not before.outstanding
+            and not before.pending
             and folded.record.status != "incomplete"
             and in_sync(before, self._policies)
         )
 
     def _leave(
         self,
-        of: Subject,
+        of: EventRef,
         count: str,
         version: Version,
         content: str | None = None,
@@ -352,13 +350,13 @@ class Folding:
 
     def _expect(
         self,
-        of: Subject,
+        of: EventRef,
         version: Version,
         registers: frozenset[str],
         lane: names.Lane | None = None,
     ) -> None:
         """The event is outstanding until a router confirms; `lane`: another than it came by."""
-        outstanding = Outstanding(
+        pending = PendingEvent(
             key=of.key,
             event_id=of.event_id,
             source=of.source,
@@ -368,26 +366,26 @@ class Folding:
             accepted_at_ms=of.accepted_at_ms or self._now_ms,
             lane=lane or of.lane or names.QUEUE_EVENTS,
         )
-        self._record = replace(self._record, outstanding=(*self._record.outstanding, outstanding))
-        self._lanes.add(outstanding.lane)
+        self._record = replace(self._record, pending=(*self._record.pending, pending))
+        self._lanes.add(pending.lane)
 
     def _end_without_router(self, record: ServiceRecord) -> ServiceRecord:
         """No router is concerned: events of an incomplete service wait, of a cancelled one end."""
-        lacks = lacking(record)
-        if lacks:
-            for each in record.outstanding:
-                detail = f"{lacks}: nothing is written to a router"
-                self._report.correct(Subject.of_outstanding(each), "waiting", "incomplete", detail)
+        missing = lacking(record)
+        if missing:
+            for each in record.pending:
+                detail = f"{missing}: nothing is written to a router"
+                self._report.correct(EventRef.of_pending(each), "waiting", "incomplete", detail)
             return record
         record, settled = settle(record)
         for end in settled:
             reason = "" if end.by else "on-no-router"
-            of, detail = Subject.of_outstanding(end.outstanding), f"by {end.by}" if end.by else ""
+            of, detail = EventRef.of_pending(end.pending), f"by {end.by}" if end.by else ""
             self._report.correct(of, end.outcome, reason, detail)
         return record
 
     def _say(
-        self, each: Admitted, count: str, state: State, *, reason: str = "", detail: str = ""
+        self, each: CheckedEvent, count: str, state: State, *, reason: str = "", detail: str = ""
     ) -> None:
         """The word on an event that came, and that is remembered."""
         self._report.say(
@@ -400,11 +398,11 @@ class Folding:
             content=each.content,
         )
 
-    def _reject(self, each: Admitted, reason: str, detail: str) -> None:
+    def _reject(self, each: CheckedEvent, reason: str, detail: str) -> None:
         """Dead-letter an event; where its id was used before, the first one's outcome stands."""
         of, reused = each.subject, reason == ID_REUSED.reason
-        letter = f"{each.key}.{short_hash(each.content)}" if reused else each.key
-        self._report.bury(of, letter, reason, detail, each.raw)
+        dead_letter = f"{each.key}.{short_hash(each.content)}" if reused else each.key
+        self._report.add_dead_letter(of, dead_letter, reason, detail, each.raw)
         if reused:
             self._report.reject_beside(of, reason, detail)
         else:

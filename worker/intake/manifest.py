@@ -21,7 +21,7 @@ from contracts.identity import canonical_json
 from contracts.manifest import ManifestData
 from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.service.outcome import DeadLetter, Outcome, State
-from worker.intake.admission import Intake, ManifestPart
+from worker.intake.checks import Intake, ManifestPart
 from worker.store.manifests import Part
 from worker.store.records import EventCommit, ServiceCommit
 from worker.store.store import Store
@@ -53,7 +53,7 @@ def missing_of(
         and record.service_id not in listed
         and record.status in ("active", "suspended")
         and (routers is None or record.router in routers)
-        and record.heard_ms <= known_ms
+        and record.last_event_ms <= known_ms
     )
 
 
@@ -105,7 +105,7 @@ class Manifests:
                 "not all of its parts came within an hour; send the whole manifest again, with one "
                 "taken_at, parts, scope and missing in all of them"
             )
-            letter = DeadLetter(
+            dead_letter = DeadLetter(
                 id=f"manifest-{event_key('', name)}",
                 kind="event",
                 reason="manifest-incomplete",
@@ -116,7 +116,7 @@ class Manifests:
                 source=name.partition("|")[0],
             )
             log.error("manifest.incomplete", manifest=name, parts=len(parts), advice=detail)
-            self._store.records.commit([ServiceCommit("", letters=[letter])], now_ms)
+            self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
             self._store.manifests.forget(name)
 
     def _say(self, part: ManifestPart, state: State, detail: str, now_ms: int) -> None:

@@ -11,10 +11,10 @@ import structlog
 from contracts import names
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome, State
-from worker.core.service.record import Outstanding
+from worker.core.service.record import PendingEvent
 from worker.core.service.schedule import Scheduled
 from worker.store.records import EventCommit
-from worker.store.sources import Heard
+from worker.store.sources import SourceCount
 
 log = structlog.get_logger(__name__)
 _levels = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _NO_WONDER: Final = frozenset({"withdrawn", "newer-than-file"})
 """Reasons for which an event is superseded though its source is well."""
 
 
-class Subject(NamedTuple):
+class EventRef(NamedTuple):
     """The event that something is said of.
 
     Attributes:
@@ -65,7 +65,7 @@ class Subject(NamedTuple):
         )
 
     @classmethod
-    def of_outstanding(cls, each: Outstanding) -> Self:
+    def of_pending(cls, each: PendingEvent) -> Self:
         """An event that waits for a router."""
         return cls(
             each.key,
@@ -85,7 +85,7 @@ class Report:
         service_id: the service.
         now_ms: Redis's time.
         counts: counters that go up beside those of the events.
-        letters: dead letters.
+        dead_letters: dead letters.
         lines: history, oldest first, as text.
         heard: how many events of each source were taken in.
     """
@@ -93,13 +93,13 @@ class Report:
     service_id: str
     now_ms: int
     counts: dict[str, int] = field(default_factory=dict)
-    letters: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    heard: dict[Heard, int] = field(default_factory=dict)
+    heard: dict[SourceCount, int] = field(default_factory=dict)
     _said: dict[str, EventCommit] = field(default_factory=dict)
     _again: list[EventCommit] = field(default_factory=list)
     _later: dict[str, Outcome] = field(default_factory=dict)
-    _log: list[tuple[str, Subject, dict[str, object]]] = field(default_factory=list)
+    _log: list[tuple[str, EventRef, dict[str, object]]] = field(default_factory=list)
 
     @property
     def events(self) -> list[EventCommit]:
@@ -113,7 +113,7 @@ class Report:
 
     def say(  # noqa: PLR0913 - the parts of one sentence
         self,
-        of: Subject,
+        of: EventRef,
         count: str,
         state: State,
         *,
@@ -138,7 +138,7 @@ class Report:
         outcome = self._outcome(of, state, reason, detail, router)
         if count not in ("rejected", "released"):
             superseded = state == "superseded" and reason not in _NO_WONDER
-            kind = Heard(of.source, superseded)
+            kind = SourceCount(of.source, superseded)
             self.heard[kind] = self.heard.get(kind, 0) + 1
         refused = of.source if state == "rejected" else None
         self._said[of.key] = EventCommit(
@@ -146,18 +146,18 @@ class Report:
         )
         self.note(f"event.{count}", of, reason=reason, detail=detail)
 
-    def again(self, of: Subject, count: str) -> None:
+    def again(self, of: EventRef, count: str) -> None:
         """An event came of which the word that was said stands."""
         self._again.append(EventCommit(of.key, of.lane, count))
         self.note(f"event.{count}", of)
 
-    def reject_beside(self, of: Subject, reason: str, detail: str) -> None:
+    def reject_beside(self, of: EventRef, reason: str, detail: str) -> None:
         """Another event of an id came: the word on the first stands, the source hears of it."""
         outcome = self._outcome(of, "rejected", reason, detail, "")
         self._again.append(EventCommit(of.key, of.lane, "rejected", outcome, beside=True))
         self.note("event.rejected", of, reason=reason, detail=detail)
 
-    def correct(self, of: Subject, state: State, reason: str = "", detail: str = "") -> None:
+    def correct(self, of: EventRef, state: State, reason: str = "", detail: str = "") -> None:
         """Say something further of an event, of this commit or of an earlier one."""
         outcome = self._outcome(of, state, reason, detail, "")
         said = self._said.get(of.key)
@@ -168,13 +168,13 @@ class Report:
         if state in FINAL:
             self.counts[state] = self.counts.get(state, 0) + 1
 
-    def bury(
-        self, of: Subject, letter: str, reason: str, detail: str, raw: Mapping[str, object]
+    def add_dead_letter(
+        self, of: EventRef, dead_letter: str, reason: str, detail: str, raw: Mapping[str, object]
     ) -> None:
         """Keep an event that can go no further, as the dead letter of that id."""
-        self.letters.append(
+        self.dead_letters.append(
             DeadLetter(
-                id=letter,
+                id=dead_letter,
                 kind="event",
                 reason=reason,
                 detail=detail,
@@ -186,14 +186,14 @@ class Report:
             )
         )
 
-    def line(self, of: Subject, what: str, **more: object) -> None:
+    def line(self, of: EventRef, what: str, **more: object) -> None:
         """A line of the service's history."""
         line: dict[str, object] = {"event": of.event_id, "type": of.type}
         if of.actor:
             line["actor"] = of.actor
         self.lines.append(line_to_json(self.now_ms, what, line | more))
 
-    def note(self, name: str, of: Subject, **more: object) -> None:
+    def note(self, name: str, of: EventRef, **more: object) -> None:
         """A line of the log, once the commit is through."""
         self._log.append((name, of, more))
 
@@ -206,7 +206,9 @@ class Report:
                 said = {name: value for name, value in fields.items() if value}
                 log.log(level, name, service_id=self.service_id, **said)
 
-    def _outcome(self, of: Subject, state: State, reason: str, detail: str, router: str) -> Outcome:
+    def _outcome(
+        self, of: EventRef, state: State, reason: str, detail: str, router: str
+    ) -> Outcome:
         return Outcome(
             key=of.key,
             event_id=of.event_id,

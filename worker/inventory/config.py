@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from worker.core.entry.brake import BrakeLimits
 from worker.core.policy.policy import RouterPolicy
-from worker.core.policy.setup_spec import SetupWish
+from worker.core.policy.setup_spec import SetupSpec
 from worker.errors import RouterBlocked
 from worker.inventory.alert_keys import AlertTarget
 from worker.settings import is_open_to_others
@@ -63,7 +63,7 @@ class RouterConfig:
     behind: str | None = None
     unknown_devices: Literal["alert", "ignore"] = "alert"
     policy: RouterPolicy
-    setup: SetupWish | None = None
+    setup: SetupSpec | None = None
     _environ: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     _on_secret: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
 

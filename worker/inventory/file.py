@@ -97,7 +97,7 @@ def load_inventory(
             behind=router.behind,
             unknown_devices=router.unknown_devices,
             policy=router.policy(file.installation.id, file.plans),
-            setup=router.setup.wish() if router.setup else None,
+            setup=router.setup.spec() if router.setup else None,
             _environ=environment() if environ is None else environ,
             _on_secret=on_secret,
         )
@@ -263,8 +263,8 @@ def _problems_of_ways(own: Mapping[str, Any]) -> Iterator[str]:
             while (other := behind.get(way[-1], "")) and other not in way:
                 way.append(other)
             if other == name == min(way):  # each ring once
-                ring = " behind ".join([*way, name])
-                yield f"{where}: goes round in a ring: {ring}; leave out the one nearest to you"
+                notify = " behind ".join([*way, name])
+                yield f"{where}: goes round in a ring: {notify}; leave out the one nearest to you"
 
 
 def _problems_of_router(

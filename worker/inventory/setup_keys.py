@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from worker.core.policy.setup_spec import DhcpWish, SetupWish
+from worker.core.policy.setup_spec import DhcpSpec, SetupSpec
 from worker.inventory.policy_keys import Table, Time
 
 
@@ -49,7 +49,7 @@ class OptionKeys(Table):
 
 
 class DhcpKeys(Table):
-    """`[[routers.NAME.setup.dhcp]]`; see `worker.core.policy.setup_spec.DhcpWish`."""
+    """`[[routers.NAME.setup.dhcp]]`; see `worker.core.policy.setup_spec.DhcpSpec`."""
 
     server: Name
     interface: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -71,9 +71,9 @@ class DhcpKeys(Table):
             raise ValueError(f"{', '.join(outside)} must be in {self.network}")
         return self
 
-    def wish(self) -> DhcpWish:
+    def spec(self) -> DhcpSpec:
         """As `router_setup` needs it."""
-        return DhcpWish(
+        return DhcpSpec(
             server=self.server,
             interface=self.interface,
             network=IPv4Network(self.network),
@@ -88,20 +88,20 @@ class DhcpKeys(Table):
 
 
 class SetupKeys(Table):
-    """`[routers.NAME.setup]`; see `worker.core.policy.setup_spec.SetupWish`."""
+    """`[routers.NAME.setup]`; see `worker.core.policy.setup_spec.SetupSpec`."""
 
     manage_from: Annotated[list[Prefix], Field(min_length=1)]
     dhcp: list[DhcpKeys] = Field(default_factory=list)
-    garden: list[Address] = Field(default_factory=list)
+    walled_garden: list[Address] = Field(default_factory=list)
     manage_only: bool = False
     ping: bool = False
 
-    def wish(self) -> SetupWish:
+    def spec(self) -> SetupSpec:
         """As `router_setup` needs it."""
-        return SetupWish(
+        return SetupSpec(
             manage_from=tuple(self.manage_from),
-            dhcp=tuple(each.wish() for each in self.dhcp),
-            garden=tuple(self.garden),
+            dhcp=tuple(each.spec() for each in self.dhcp),
+            walled_garden=tuple(self.walled_garden),
             manage_only=self.manage_only,
             ping=self.ping,
         )

@@ -121,7 +121,7 @@ class Connection(ABC):
             if self._owed:
                 self.rests_until = monotonic() + RECOVERY_S
             if isinstance(error, RouterUnreachable):
-                error.given_up = self._owed
+                error.failed = self._owed
             self.close()
             raise
 

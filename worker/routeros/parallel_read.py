@@ -16,7 +16,7 @@ _AT_ONCE: Final = 32
 """Routers asked at a time: one that is down costs its connect timeout."""
 
 
-class Onlooker:
+class RowObserver:
     """Opens a session of its own with each router, looks, and resets it.
 
     Args:

@@ -150,7 +150,7 @@ class Session:
     def wait_longer(self, doublings: int) -> None:
         """See `worker.ports.RouterSession`."""
         longer_s = self._settings.command_timeout_s * 2**doublings
-        self._write_s = min(longer_s, self._settings.router_lease_s / 2)
+        self._write_s = min(longer_s, self._settings.router_lock_s / 2)
 
     def observe(self, query: LeaseQuery) -> Observation:
         """Read rows with who holds them; also rows held by the devices and addresses asked for.

@@ -45,7 +45,7 @@ class Sessions:
                     raise RouterBusy(router)
                 if used.rests_until > monotonic():
                     resting = RouterUnreachable(router, "a request was given up a moment ago")
-                    resting.given_up = True
+                    resting.failed = True
                     raise resting
             self._close_expired()
             session = self._take_idle(router)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import Any, Final
 
-from worker.compute_gate import out_of_turn
+from worker.compute_gate import outside_gate
 from worker.inventory import RouterConfig
 from worker.routeros.certificates import ends_ms
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
@@ -69,7 +69,7 @@ class Transport:
             if remaining_s <= 0:
                 raise TimeoutError
             self._poll.modify(self._sock, events)
-            with out_of_turn():
+            with outside_gate():
                 self._poll.poll(remaining_s * 1000)
 
     def _receive(self) -> tuple[bytes, int]:
@@ -135,7 +135,7 @@ def open_transport(
     deadline = monotonic() + timeout_s
     doing = f"connecting to {config.host}:{config.port}"
     try:
-        with out_of_turn(), ExitStack() as undo:
+        with outside_gate(), ExitStack() as undo:
             sock = undo.enter_context(_connect(config.host, config.port, deadline, user_timeout_s))
             fingerprint, until_ms = "", 0
             if context:

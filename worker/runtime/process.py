@@ -22,15 +22,15 @@ from celery.signals import worker_shutting_down
 
 from contracts import names
 from worker.convergence.bulk import Bulk
-from worker.convergence.conclude import Patience
-from worker.convergence.concurrency import Slots
+from worker.convergence.conclude import TimeLimits
+from worker.convergence.concurrency import ConcurrencyLimiter
 from worker.convergence.router_pass import Converge, PassLimits
 from worker.core.policy.circuit import BackOff
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
 from worker.intake.accept import Accept
 from worker.inventory import Inventory, load_inventory
 from worker.log_setup import configure_logging, hide_secret
-from worker.routeros.parallel_read import Onlooker
+from worker.routeros.parallel_read import RowObserver
 from worker.routeros.sessions import Sessions
 from worker.runtime.celery_app import guard_queues, make_app
 from worker.runtime.sweep import Sweep
@@ -40,10 +40,10 @@ from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
 from worker.store.connection import connect
 from worker.store.store import Store, open_store
-from worker.watching.alert_notifier import Tell
+from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import send
 from worker.watching.device_online import InUse
-from worker.watching.maintenance import Lookout
+from worker.watching.maintenance import Maintenance
 from worker.watching.periodic_thread import Rounds
 from worker.watching.unknown_devices import ROUND_S, Watch
 
@@ -79,8 +79,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = Settings.load(environment())
         configure_logging(settings)
-        for doubt in settings.doubts:
-            log.warning("setting.unsafe", words=doubt)
+        for failed_check in settings.doubts:
+            log.warning("setting.unsafe", words=failed_check)
         pool = [*("-P", options.pool), *("-c", str(options.concurrency or 1))]
         try:
             return run(
@@ -130,7 +130,7 @@ def run(
     inventory = _inventory(settings, kind)
     login = settings.redis_login
     client = connect(settings.redis_url, **login)
-    store = open_store(client, settings.key_prefix, round(settings.router_lease_s * 1000))
+    store = open_store(client, settings.key_prefix, round(settings.router_lock_s * 1000))
 
     def orphaned() -> bool:
         return parent is not None and os.getppid() != parent
@@ -147,7 +147,7 @@ def run(
     policies = {name: router.policy for name, router in inventory.routers.items()}
     sessions = Sessions(inventory, settings)
     waiting_ms = round(settings.waiting_alert_s * 1000)
-    lookout = Lookout(store, canary_sender(app), waiting_ms, policies)
+    maintenance = Maintenance(store, canary_sender(app), waiting_ms, policies)
     report_every_ms = round(settings.report_every_s * 1000)
 
     name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
@@ -155,7 +155,7 @@ def run(
 
     def look() -> None:
         has_come()
-        lookout.look()
+        maintenance.look()
         store.sources.tell_known(inventory.sources)
         store.full_reads.ask(policies, report_every_ms)
 
@@ -175,16 +175,16 @@ def run(
                 back_off=BackOff(
                     settings.backoff_first_s, settings.backoff_cap_s, settings.blocked_retry_s
                 ),
-                patience=Patience(
+                time_limits=TimeLimits(
                     recheck_ms=round(settings.router_recheck_s * 1000),
                     alert_ms=waiting_ms,
                 ),
                 report_every_ms=report_every_ms,
             ),
-            Slots(settings.router_threads),
+            ConcurrencyLimiter(settings.router_threads),
             bulk,
         ),
-        lookout.arrived,
+        maintenance.arrived,
     )
     sweep = Sweep(
         store,
@@ -229,14 +229,14 @@ def _rounds(
 ) -> list[Rounds]:
     """What a worker of routers does now and then beside its tasks; not started yet."""
     policies = {router: config.policy for router, config in inventory.routers.items()}
-    in_use = InUse(store, Onlooker(inventory, settings).look)
+    in_use = InUse(store, RowObserver(inventory, settings).look)
     targets = list(inventory.alerts.values())
-    tell = Tell(store, targets, inventory.installation, send, name, inventory.behind)
+    tell = AlertNotifier(store, targets, inventory.installation, send, name, inventory.behind)
     every_s, ignoring = settings.watch_every_s, inventory.ignoring
     watch = Watch(store, watching, policies, every_s, ignoring=ignoring)
     return [
         Rounds("in-use", in_use.once, settings.in_use_every_s),
-        Rounds("telling", tell.once, settings.alerts_every_s),
+        Rounds("notifications", tell.once, settings.alerts_every_s),
         Rounds("watch", watch.once, ROUND_S),
     ]
 
@@ -281,7 +281,7 @@ def _wait_for(
     Raises:
         StoreRefused: Redis refuses us.
     """
-    told = None
+    notified = None
     while True:
         try:
             store.check_server()
@@ -292,9 +292,9 @@ def _wait_for(
             refused = isinstance(error, StoreRefused)
             if refused and outdated is None:
                 raise
-            if told is not type(error):
+            if notified is not type(error):
                 tell_unavailable(error, "start", "waiting for Redis")
-            told = type(error)
+            notified = type(error)
             if orphaned() or (refused and outdated is not None and outdated()):
                 return False
             time.sleep(_WAIT_FOR_REDIS_S)  # nothing else to do before the first connection

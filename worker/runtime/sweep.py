@@ -20,7 +20,7 @@ from worker.store.store import Store
 log = structlog.get_logger()
 
 EVERY_S = 1.0
-_MARKED_AT_ONCE = 200
+_QUEUED_AT_ONCE = 200
 """Services of one script call: a larger one would hold up everybody's Redis."""
 
 
@@ -60,7 +60,7 @@ class Sweep:
         self._outdated = outdated
         self._check = came_back
         self._stop = threading.Event()
-        self._told: type[StoreUnavailable] | None = None
+        self._notified: type[StoreUnavailable] | None = None
         self._came_back: Seen | None = None
 
     def start(self) -> None:
@@ -80,8 +80,8 @@ class Sweep:
             self._set_back(swept.set_back_from_ms)
         for part, do in (
             ("schedule", self._release),
-            ("lookout", self._look),
-            ("upkeep", self._store.upkeep.run),
+            ("maintenance", self._look),
+            ("maintenance", self._store.maintenance.run),
         ):
             try:
                 do()
@@ -104,16 +104,16 @@ class Sweep:
 
         Of services that it does not know any more the rows stay: the BSS has to say them again.
         """
-        marked = unknown = 0
+        queued = unknown = 0
         for router, services in self._store.routers.concluded_lately().items():
             there = self._store.records.known(services)
             known = [each for each in services if each in there]
-            marked, unknown = marked + len(known), unknown + len(services) - len(known)
-            for at in range(0, len(known), _MARKED_AT_ONCE):
-                part = known[at : at + _MARKED_AT_ONCE]
-                self._store.routers.mark(router, part, closely=True)
-        if marked or unknown or rolled_back:
-            log.warning("redis.came_back", rolled_back=rolled_back, marked=marked, unknown=unknown)
+            queued, unknown = queued + len(known), unknown + len(services) - len(known)
+            for at in range(0, len(known), _QUEUED_AT_ONCE):
+                part = known[at : at + _QUEUED_AT_ONCE]
+                self._store.routers.work_item(router, part, closely=True)
+        if queued or unknown or rolled_back:
+            log.warning("redis.came_back", rolled_back=rolled_back, queued=queued, unknown=unknown)
         if rolled_back:
             words = (
                 "Redis lost what was written to it last: let the BSS send the events of the last "
@@ -150,11 +150,11 @@ class Sweep:
     def _round(self) -> None:
         try:
             self.once()
-            self._told = None
+            self._notified = None
         except StoreUnavailable as error:
-            if self._told is not type(error):
+            if self._notified is not type(error):
                 tell_unavailable(error, "sweep")
-            self._told = type(error)
+            self._notified = type(error)
             if isinstance(error, StoreRefused) and self._outdated():
                 log.warning("worker.outdated", advice="the password is another: it is read anew")
                 os.kill(os.getpid(), signal.SIGTERM)

@@ -23,7 +23,7 @@ from contracts import names
 from worker.core.service.outcome import DeadLetter
 from worker.errors import LeasewireError
 from worker.store.connection import HOME_MADE
-from worker.store.keys import LETTERS_MOST, Keys
+from worker.store.keys import DEAD_LETTERS_MOST, Keys
 
 log = structlog.get_logger()
 
@@ -162,7 +162,7 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
         keys = Keys(self.global_keyprefix)
         seconds, micros = ask("TIME")
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        letter = DeadLetter(
+        dead_letter = DeadLetter(
             id="message-" + hashlib.sha256(entry).hexdigest()[:24],
             kind="event",
             reason="broken-message",
@@ -171,21 +171,25 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             at_ms=now_ms,
         )
         try:
-            group = keys.letters(letter.group)
-            ask("HSET", keys.dead_letters, letter.id, letter.to_json())
-            ask("ZADD", keys.dead_letters_by_time, now_ms, letter.id)
-            ask("ZADD", group, now_ms * 1000, letter.id)
-            for oldest in ask("ZRANGE", group, 0, -LETTERS_MOST - 1):  # none while they are fewer
+            group = keys.dead_letters_of(dead_letter.group)
+            ask("HSET", keys.dead_letters, dead_letter.id, dead_letter.to_json())
+            ask("ZADD", keys.dead_letters_by_time, now_ms, dead_letter.id)
+            ask("ZADD", group, now_ms * 1000, dead_letter.id)
+            for oldest in ask(
+                "ZRANGE", group, 0, -DEAD_LETTERS_MOST - 1
+            ):  # none while they are fewer
                 ask("HDEL", keys.dead_letters, oldest)
                 ask("ZREM", keys.dead_letters_by_time, oldest)
                 ask("ZREM", group, oldest)
-                ask("HINCRBY", keys.letters_gone, letter.group, 1)
+                ask("HINCRBY", keys.dead_letters_gone, dead_letter.group, 1)
         except ResponseError as error:
             log.error(  # noqa: TRY400 - the traceback would say nothing of the message
-                "message.dropped", reason=problem, body=letter.body, store=str(error)
+                "message.dropped", reason=problem, body=dead_letter.body, store=str(error)
             )
         else:
-            log.error("message.set_aside", reason=problem, dead_letter=letter.id, bytes=len(entry))
+            log.error(
+                "message.set_aside", reason=problem, dead_letter=dead_letter.id, bytes=len(entry)
+            )
 
 
 class _TlsConnection(SSLConnection):

@@ -51,7 +51,7 @@ class Watchdog:
     ) -> None:
         self._client = client
         self._queues = queues
-        self._slots = slots
+        self._limiter = slots
         self._silent_s = silent_s
         self._clock = clock
         self._end = end
@@ -75,7 +75,7 @@ class Watchdog:
         with self._lock:
             if self._last_sign is None:
                 return
-            silent_s, free = now - self._last_sign, self._slots - self._running
+            silent_s, free = now - self._last_sign, self._limiter - self._running
         try:
             waiting = sum(int(self._client.llen(queue)) for queue in self._queues)
         except StoreUnavailable:
@@ -86,7 +86,7 @@ class Watchdog:
             self._sign(now)
         elif silent_s > self._silent_s:
             log.critical(
-                "worker.silent", waiting=waiting, free_slots=free, silent_s=round(silent_s, 1)
+                "worker.silent", waiting=waiting, free_permits=free, silent_s=round(silent_s, 1)
             )
             self._end()
 

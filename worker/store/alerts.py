@@ -15,7 +15,7 @@ from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
 CHANGES_KEPT: Final = 10_000
-_TOLD_AT_ONCE: Final = 500
+_NOTIFIED_AT_ONCE: Final = 500
 _LOOK_MS: Final = 60_000
 
 
@@ -57,13 +57,15 @@ class Alerts:
             Whether it is new.
         """
         alert = Alert(kind, subject, text, 0)
-        told_after_ms = KINDS[kind].told_after_s * 1000
-        return bool(self._scripts.run("begin_alert", alert.name, alert.to_json(), told_after_ms))
+        notified_after_ms = KINDS[kind].notified_after_s * 1000
+        return bool(
+            self._scripts.run("open_alert", alert.name, alert.to_json(), notified_after_ms)
+        )
 
     def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
         """End an alert; False when it was not open."""
         name, text = alert_name(kind, subject), printable(text)
-        return bool(self._scripts.run("end_alert", name, text, CHANGES_KEPT))
+        return bool(self._scripts.run("resolve_alert", name, text, CHANGES_KEPT))
 
     def settle(
         self,
@@ -86,7 +88,7 @@ class Alerts:
         }
         for (kind, subject), words in found.items():
             alert = known.get((kind, subject))
-            if alert is None or not alert.told or alert.text != words:
+            if alert is None or not alert.notified or alert.text != words:
                 self.begin(kind, subject, words)
         for kind, subject in known.keys() - found.keys():
             self.end(kind, subject, ends[kind])
@@ -97,22 +99,22 @@ class Alerts:
         return Alert.from_json(text) if text else None
 
     def open(self) -> list[Alert]:
-        """All that is wrong now, the oldest first; `told` says of which somebody was told."""
+        """All that is wrong now, the oldest first; `notified` says of which somebody was told."""
         texts = cast("list[str]", self._client.hvals(self._keys.alerts))
         return sorted((Alert.from_json(text) for text in texts), key=lambda each: each.since_ms)
 
     def tell(self) -> list[Alert]:
         """Turn what has lasted long enough into changes; returns these alerts. The sweep calls."""
-        texts = self._scripts.run("tell_alerts", _TOLD_AT_ONCE, CHANGES_KEPT)
+        texts = self._scripts.run("notify_alerts", _NOTIFIED_AT_ONCE, CHANGES_KEPT)
         return [Alert.from_json(text) for text in texts]
 
     def restored(self) -> None:
         """Nobody is told of what a backup says is open before somebody sees it again."""
         found = cast("dict[str, str]", self._client.hgetall(self._keys.alerts))
         pipe = self._client.pipeline()
-        pipe.delete(self._keys.alerts_untold)
+        pipe.delete(self._keys.alerts_not_notified)
         for name, text in found.items():
-            pipe.hset(self._keys.alerts, name, json.dumps({**json.loads(text), "told": False}))
+            pipe.hset(self._keys.alerts, name, json.dumps({**json.loads(text), "notified": False}))
         pipe.execute()
 
     def may_look(self) -> bool:
@@ -128,7 +130,7 @@ class Alerts:
         return [_change(id_, fields) for id_, fields in found]
 
     def _block(self) -> list[str]:
-        return [self._keys.alerts, self._keys.alerts_untold, self._keys.alert_changes]
+        return [self._keys.alerts, self._keys.alerts_not_notified, self._keys.alert_changes]
 
 
 def _change(id_: str, fields: Mapping[str, Any]) -> AlertChange:

@@ -19,7 +19,7 @@ LOOK_MS: Final = 120_000
 """Nobody else looks meanwhile: more than looking at a router takes."""
 
 
-class UnseenService(NamedTuple):
+class AwaitingService(NamedTuple):
     """A service at a router; `outcome`: of the event that was applied last there, its `event`."""
 
     member: str
@@ -31,10 +31,10 @@ class Taken(NamedTuple):
     """Redis's time, and what is to be looked at."""
 
     now_ms: int
-    services: list[UnseenService]
+    services: list[AwaitingService]
 
 
-class Unseen:
+class AwaitingDevice:
     """The list of them."""
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
@@ -44,21 +44,21 @@ class Unseen:
 
     def take(self, most: int) -> Taken:
         """Take those that are due, for `LOOK_MS`."""
-        now_ms, *found = self._scripts.run("take_unseen", most, LOOK_MS)
+        now_ms, *found = self._scripts.run("take_awaiting", most, LOOK_MS)
         each = zip(found[::3], found[1::3], found[2::3], strict=True)
         return Taken(
             int(now_ms),
-            [UnseenService(m, Outcome.from_json(text, event), event) for m, event, text in each],
+            [AwaitingService(m, Outcome.from_json(text, event), event) for m, event, text in each],
         )
 
-    def say_in_use(self, seen: Sequence[tuple[UnseenService, str]], now_ms: int) -> None:
+    def set_online(self, seen: Sequence[tuple[AwaitingService, str]], now_ms: int) -> None:
         """Tell in the feeds that devices were seen; with a sentence each."""
         if not seen:
             return
         order = []
         for each, detail in seen:
             # Not a word on the event, whose outcome stays `applied`: of the feed alone.
-            told = replace(
+            notified = replace(
                 each.outcome,
                 state="in-use",
                 detail=detail,
@@ -66,19 +66,19 @@ class Unseen:
                 effective_by="",
                 at_ms=now_ms,
             )
-            feed = feed_of(told)
+            feed = feed_of(notified)
             if feed is not None:
-                order.append([each.member, each.event, told.to_json(), feed])
-        self._scripts.run("say_in_use", json.dumps(order))
+                order.append([each.member, each.event, notified.to_json(), feed])
+        self._scripts.run("set_online", json.dumps(order))
 
-    def look_later(self, due: Sequence[tuple[UnseenService, int]]) -> None:
+    def look_later(self, due: Sequence[tuple[AwaitingService, int]]) -> None:
         """Look at them again at a time (ms)."""
         if due:
-            self._client.zadd(self._keys.unseen, {e.member: at for e, at in due}, xx=True)
+            self._client.zadd(self._keys.awaiting_device, {e.member: at for e, at in due}, xx=True)
 
-    def forget(self, services: Sequence[UnseenService]) -> None:
+    def forget(self, services: Sequence[AwaitingService]) -> None:
         """Look no more."""
         members = [each.member for each in services]
         if members:
-            self._client.zrem(self._keys.unseen, *members)
-            self._client.hdel(self._keys.unseen_events, *members)
+            self._client.zrem(self._keys.awaiting_device, *members)
+            self._client.hdel(self._keys.awaiting_events, *members)

@@ -87,13 +87,13 @@ def copy(plain: redis.Redis, keys: Keys, on_progress: OnProgress) -> Iterator[En
         _listen(changes, tracking, keys.prefix)
         for page in _pages(plain.scan_iter(match=f"{keys.prefix}*", count=_PAGE)):
             yield from _read(plain, keys, [key for key in page if key not in late])
-            late |= _told(changes, timeout=0)
+            late |= _notified(changes, timeout=0)
             on_progress(len(page))
         began = time.monotonic()
         plain.client_pause(_PAUSE_S * 1000, all=False)
         try:
             changes.ping()  # whatever changed before is told before its answer
-            late |= _told(changes, timeout=_PAUSE_S)
+            late |= _notified(changes, timeout=_PAUSE_S)
             rest = [entry for page in _pages(late) for entry in _read(plain, keys, page)]
             flags = _pairs(tracking.execute_command("CLIENT", "TRACKINGINFO"))["flags"]
         finally:
@@ -154,7 +154,7 @@ def _listen(changes: _Untyped, tracking: _Untyped, prefix: str) -> None:
     )
 
 
-def _told(changes: _Untyped, timeout: float) -> set[str]:
+def _notified(changes: _Untyped, timeout: float) -> set[str]:
     """The keys that changed; with a timeout: until the answer to our PING."""
     found: set[str] = set()
     while (message := changes.get_message(timeout=timeout)) is not None or timeout:

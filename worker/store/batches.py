@@ -20,7 +20,7 @@ BULK_ALONE: Final = "bulk-alone"
 """Instead of a router: nothing but bulk is due there, which is left to a bulk pass."""
 
 
-class Mark(NamedTuple):
+class WorkItem(NamedTuple):
     """A service that was taken to be looked at.
 
     Attributes:
@@ -51,22 +51,22 @@ class Acquired(NamedTuple):
     Attributes:
         now_ms: Redis's time.
         state: so far.
-        marks: the first batch.
+        work_items: the first batch.
         full: it is as large as it was to be at the most: there may be more.
         asked: a report of it is to be made.
         serial: that it is known by, and no other router; None: it must be looked at more closely.
-        survey_due: its rows were not looked through for a day.
+        full_read_due: its rows were not looked through for a day.
         booted_ms: when, as its last survey found; None: that is not known.
         troubles: what is remembered of it.
     """
 
     now_ms: int
     state: RouterState
-    marks: list[Mark]
+    work_items: list[WorkItem]
     full: bool
     asked: bool
     serial: str | None
-    survey_due: bool
+    full_read_due: bool
     booted_ms: int | None
     troubles: Known
 
@@ -76,26 +76,26 @@ def unread(state: RouterState) -> Acquired:
     return Acquired(
         now_ms=0,
         state=state,
-        marks=[],
+        work_items=[],
         full=False,
         asked=False,
         serial=None,
-        survey_due=False,
+        full_read_due=False,
         booted_ms=None,
         troubles=Known({}, {}),
     )
 
 
-def is_full(marks: Sequence[Mark], most: int, most_bulk: int = MOST_BULK) -> bool:
+def is_full(work_items: Sequence[WorkItem], most: int, most_bulk: int = MOST_BULK) -> bool:
     """Whether a batch is as large as it may be, so that there may be more.
 
     Args:
-        marks: the batch.
+        work_items: the batch.
         most: marks that it might have.
         most_bulk: bulk marks that it might have; 0: it was to have none.
     """
-    bulk = sum(mark.priority >= BULK for mark in marks)
-    return len(marks) >= most or 0 < most_bulk <= bulk
+    bulk = sum(work_item.priority >= BULK for work_item in work_items)
+    return len(work_items) >= most or 0 < most_bulk <= bulk
 
 
 class PolicyDiffers(NamedTuple):
@@ -111,14 +111,14 @@ class Batch(NamedTuple):
     Attributes:
         held: the router is ours still.
         now_ms: Redis's time.
-        marks: the batch.
+        work_items: the batch.
         more: released, and something is due: somebody is called for it.
         full: it is as large as it was to be at the most: there may be more.
     """
 
     held: bool
     now_ms: int
-    marks: list[Mark]
+    work_items: list[WorkItem]
     more: bool
     full: bool
 
@@ -128,45 +128,45 @@ class Conclusion:
     """How the look at one service ends, after all that was written for it was answered.
 
     Attributes:
-        mark: as taken.
+        work_item: as taken.
         do: `confirm` (in sync), `postpone` (look again in `wait_ms`) or `give-up` (dead letter).
         record: the new record; None leaves it.
         gone: no row of the service is left on this router.
         outcomes: the words on its outstanding events.
         waiting: why it is not in sync: {reason, detail, since_ms} as JSON; None clears it.
         wait_ms: for `postpone`.
-        letters: dead letters.
+        dead_letters: dead letters.
         lines: history.
         counts: counters that go up.
         rest_note: with `give-up`, what may be under way is looked at with the next look for another
             reason, and is none itself.
         wrote: something was, or may have been, written for it, and no record says so.
         brief: keys of the events that changed nothing: the word on them lives for an hour.
-        unseen: the event of which it is to be said when its device is seen in use.
+        awaiting_device: the event of which it is to be said when its device is seen in use.
     """
 
-    mark: Mark
+    work_item: WorkItem
     do: Literal["confirm", "postpone", "give-up"]
     record: ServiceRecord | None = None
     gone: bool = False
     outcomes: Sequence[Outcome] = ()
     waiting: str | None = None
     wait_ms: int = 0
-    letters: Sequence[DeadLetter] = ()
+    dead_letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     rest_note: bool = False
     wrote: bool = False
-    unseen: Outcome | None = None
+    awaiting_device: Outcome | None = None
     brief: frozenset[str] = frozenset()
 
 
-def marks_of(raw: Sequence[Sequence[Any]]) -> list[Mark]:
+def work_items_of(raw: Sequence[Sequence[Any]]) -> list[WorkItem]:
     """Marks as scripts give them (`lua/_take.lua`); one that cannot be read hides no other."""
-    return [_mark_of(*each) for each in raw]
+    return [_work_item_of(*each) for each in raw]
 
 
-def _mark_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
+def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
     service: str,
     stamp: str,
     priority: str,
@@ -174,9 +174,9 @@ def _mark_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
     waiting: str | None,
     held: str | None,
     sent: str | None,
-) -> Mark:
+) -> WorkItem:
     try:
-        return Mark(
+        return WorkItem(
             service,
             stamp,
             int(priority),
@@ -188,7 +188,7 @@ def _mark_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its service
         generation = generation_of(text)
         stored = Stored(generation, ServiceRecord(service))
-        return Mark(service, stamp, int(priority), stored, unread=error)
+        return WorkItem(service, stamp, int(priority), stored, unread=error)
 
 
 def sent_of(note: str | None) -> frozenset[Identity] | None:

@@ -13,11 +13,11 @@ import redis
 from worker.core.service.history import line_to_json
 from worker.core.storage_format import known_part
 from worker.store.keys import Keys
-from worker.store.records import new_stamp
+from worker.store.records import new_work_version
 from worker.store.scripts import Scripts
 
 
-class HeldMark(NamedTuple):
+class HeldWorkItem(NamedTuple):
     """One mark that the brake holds.
 
     Attributes:
@@ -68,33 +68,35 @@ class Brake:
         self._scripts = scripts
         self._keys = keys
 
-    def held(self) -> list[HeldMark]:
+    def held(self) -> list[HeldWorkItem]:
         """All that is held, by hold, router and service."""
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.braked))
-        return sorted(_mark(field, text) for field, text in raw.items())
+        return sorted(_work_item(field, text) for field, text in raw.items())
 
     def holds(self) -> dict[str, int]:
         """How many marks each limit holds."""
         found: dict[str, int] = {}
-        for mark in self.held():
-            found[mark.hold] = found.get(mark.hold, 0) + 1
+        for work_item in self.held():
+            found[work_item.hold] = found.get(work_item.hold, 0) + 1
         return found
 
-    def held_at(self, router: str, service_ids: Collection[str]) -> dict[str, HeldMark]:
+    def held_at(self, router: str, service_ids: Collection[str]) -> dict[str, HeldWorkItem]:
         """Those of the services whose marks are held at a router."""
         if not service_ids:
             return {}
         fields = [f"{service}@{router}" for service in service_ids]
         texts = cast("list[str | None]", self._client.hmget(self._keys.braked, fields))
-        marks = (_mark(field, text) for field, text in zip(fields, texts, strict=True) if text)
-        return {mark.service_id: mark for mark in marks}
+        work_items = (
+            _work_item(field, text) for field, text in zip(fields, texts, strict=True) if text
+        )
+        return {work_item.service_id: work_item for work_item in work_items}
 
-    def approve(self, hold: str, marks: Sequence[HeldMark], by: str, now_ms: int) -> bool:
+    def approve(self, hold: str, work_items: Sequence[HeldWorkItem], by: str, now_ms: int) -> bool:
         """Let all marks of a hold through.
 
         Args:
             hold: the limit.
-            marks: all that it holds, as they were shown.
+            work_items: all that it holds, as they were shown.
             by: the person who approves.
             now_ms: Redis's time.
 
@@ -102,23 +104,25 @@ class Brake:
             False when the list has changed meanwhile: nothing is let through.
         """
         scope, _, name = hold.partition(":")
-        sources = {name} if scope == "source" else {mark.source for mark in marks}
+        sources = {name} if scope == "source" else {work_item.source for work_item in work_items}
         line = {"actor": by, "hold": hold}
         action = {"at_ms": now_ms, "what": "brake approved", "by": by, "hold": hold}
         order: dict[str, Any] = {
             "hold": hold,
-            "action": json.dumps(action | {"services": len(marks)}),
-            "stamp": new_stamp(),
+            "action": json.dumps(action | {"services": len(work_items)}),
+            "stamp": new_work_version(),
             "sources": sorted(sources),
-            "marks": [
+            "work_items": [
                 {
-                    "field": f"{mark.service_id}@{mark.router}",
-                    "text": mark.text,
-                    "service": mark.service_id,
-                    "router": mark.router,
-                    "line": line_to_json(now_ms, "brake-approved", line | {"router": mark.router}),
+                    "field": f"{work_item.service_id}@{work_item.router}",
+                    "text": work_item.text,
+                    "service": work_item.service_id,
+                    "router": work_item.router,
+                    "line": line_to_json(
+                        now_ms, "brake-approved", line | {"router": work_item.router}
+                    ),
                 }
-                for mark in marks
+                for work_item in work_items
             ],
         }
         return bool(self._scripts.run("approve_brake", json.dumps(order)))
@@ -156,7 +160,9 @@ def _by_hold(expected: Expected) -> str:
     return expected.hold
 
 
-def _mark(field: str, text: str) -> HeldMark:
+def _work_item(field: str, text: str) -> HeldWorkItem:
     service_id, _, router = field.partition("@")
     entry = json.loads(text)
-    return HeldMark(service_id, router, entry["hold"], entry["source"], int(entry["at_ms"]), text)
+    return HeldWorkItem(
+        service_id, router, entry["hold"], entry["source"], int(entry["at_ms"]), text
+    )

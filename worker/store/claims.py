@@ -8,7 +8,7 @@ import redis
 
 from worker.core.entry.entry import Claim
 from worker.store.keys import Keys
-from worker.store.records import Stored, new_stamp
+from worker.store.records import Stored, new_work_version
 from worker.store.scripts import Scripts
 
 
@@ -20,7 +20,7 @@ class HeldClaim(NamedTuple):
         key: `mac:…` or `address:…`.
         scope: DHCP server, or `all`.
         holder: the service.
-        strong: whether the holder wants it; else only its row still stands there.
+        is_held: whether the holder wants it; else only its row still stands there.
         waiters: services that wait for the key.
     """
 
@@ -28,7 +28,7 @@ class HeldClaim(NamedTuple):
     key: str
     scope: str
     holder: str
-    strong: bool
+    is_held: bool
     waiters: tuple[str, ...]
 
 
@@ -63,9 +63,9 @@ class Claims:
         held = self._table(block.claims, keys)
         waiters = waiting_for(self._client, block.waiters, sorted(held))
         return [
-            HeldClaim(router, key, scope, holder, strong == 1, tuple(waiters[key]))
+            HeldClaim(router, key, scope, holder, is_held == 1, tuple(waiters[key]))
             for key in sorted(held)
-            for scope, (holder, strong) in sorted(held[key].items())
+            for scope, (holder, is_held) in sorted(held[key].items())
         ]
 
     def move(
@@ -85,7 +85,7 @@ class Claims:
         action |= {"claim": claim.key, "from": claim.holder, "to": service}
         answer = self._scripts.run(
             "move_claim",
-            *(claim.router, new_stamp(), claim.key, claim.scope, claim.holder, service),
+            *(claim.router, new_work_version(), claim.key, claim.scope, claim.holder, service),
             *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
         )
         said = json.loads(answer)

@@ -16,9 +16,9 @@ _LONGEST_FLAG_MS: Final = 60_000
 class Clock:
     """Redis's clock, which a person, NTP or a failover may set."""
 
-    def __init__(self, scripts: Scripts, lease_ms: int = 30_000) -> None:
+    def __init__(self, scripts: Scripts, lock_ms: int = 30_000) -> None:
         self._scripts = scripts
-        self._lease_ms = lease_ms
+        self._lock_ms = lock_ms
 
     def set_back(self, from_ms: int) -> bool:
         """Go on with all work as if no time had gone by since the last sweep.
@@ -31,11 +31,11 @@ class Clock:
         """
         order = {
             "last": from_ms,
-            "lease_ms": self._lease_ms,
+            "lock_ms": self._lock_ms,
             "release_ms": RELEASE_MS,
             "canaries_ms": CANARIES_MS,
             "flag_ms": _LONGEST_FLAG_MS,
             # what a worker has is its own for so long
-            "lanes": [[lane, names.RING_LIFETIME_MS, WORK_MS] for lane in names.LANES],
+            "lanes": [[lane, names.NOTIFIED_LIFETIME_MS, WORK_MS] for lane in names.LANES],
         }
         return bool(self._scripts.run("set_back", json.dumps(order)))

@@ -45,8 +45,8 @@ def store_errors() -> Iterator[None]:
         yield
     except _LOGIN as error:
         advice = "mend what does not fit: the user, the file of the password, or either in Redis"
-        asks = getattr(error, "status_code", None) == "NOAUTH"
-        words = "it lets nobody in without a password" if asks else str(error)
+        blocked_by = getattr(error, "status_code", None) == "NOAUTH"
+        words = "it lets nobody in without a password" if blocked_by else str(error)
         raise StoreRefused(words, advice) from error
     except (
         exceptions.ConnectionError,

@@ -31,11 +31,13 @@ class Letters:
                 if text:
                     yield DeadLetter.from_json(text)
 
-    def settle(self, letter: DeadLetter, what: str, by: str, at_ms: int, **more: object) -> bool:
+    def settle(
+        self, dead_letter: DeadLetter, what: str, by: str, at_ms: int, **more: object
+    ) -> bool:
         """Take a letter away that was dealt with, and note who did what, in one step.
 
         Args:
-            letter: as it was read.
+            dead_letter: as it was read.
             what: `replayed`, `edited`, `discarded`, or `mended` by what came after it.
             by: who.
             at_ms: Redis's time.
@@ -44,20 +46,20 @@ class Letters:
         Returns:
             False when it is gone or another one by now: a failure that came after it stays.
         """
-        line = {"by": by, "letter": letter.id, "reason": letter.reason} | more
-        action = {"at_ms": at_ms, "what": what} | line | {"service": letter.service_id}
-        told = line_to_json(at_ms, what, line)
+        line = {"by": by, "dead_letter": dead_letter.id, "reason": dead_letter.reason} | more
+        action = {"at_ms": at_ms, "what": what} | line | {"service": dead_letter.service_id}
+        notified = line_to_json(at_ms, what, line)
         return bool(
             self._scripts.run(
-                "settle_letter",
-                *(letter.id, letter.to_json(), json.dumps(action)),
-                *(letter.service_id, told, letter.group),
+                "settle_dead_letter",
+                *(dead_letter.id, dead_letter.to_json(), json.dumps(action)),
+                *(dead_letter.service_id, notified, dead_letter.group),
             )
         )
 
     def gone(self) -> dict[str, int]:
         """Group (`source|reason`) -> how many letters went for newer ones."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.letters_gone))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.dead_letters_gone))
         return {group: int(count) for group, count in raw.items()}
 
     def actions(self) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, cast
 import redis
 
 from worker.core.service.outcome import Outcome
-from worker.store.keys import STRANGERS, Keys, feed_name
+from worker.store.keys import UNKNOWN_SOURCES, Keys, feed_name
 from worker.store.scripts import Scripts
 
 KEPT_MS: Final = 30 * 86_400_000
@@ -50,7 +50,12 @@ class Feed:
         return cast("str | None", self._client.get(self._keys.feed_last)) or START
 
     def read(
-        self, sources: Sequence[str], cursor: str | None, most: int, *, strangers: bool = False
+        self,
+        sources: Sequence[str],
+        cursor: str | None,
+        most: int,
+        *,
+        unknown_sources: bool = False,
     ) -> FeedPage:
         """Read on.
 
@@ -58,27 +63,27 @@ class Feed:
             sources: of whose events.
             cursor: after which; None: from the oldest item that is kept.
             most: items; at least one.
-            strangers: nobody knows some of the sources: what was refused for it is read too.
+            unknown_sources: nobody knows some of the sources: what was refused for it is read too.
 
         Raises:
-            CursorTooOldError: some items after the cursor have been let go; with `strangers` they
+            CursorTooOldError: some items after the cursor have been let go; with `unknown_sources` they
                 may have been another one's.
         """
-        page = self._page(sources, cursor, most, strangers=strangers)
+        page = self._page(sources, cursor, most, unknown_sources=unknown_sources)
         while page.more and not page.items:  # all were of other strangers
-            page = self._page(sources, page.cursor, most, strangers=strangers)
+            page = self._page(sources, page.cursor, most, unknown_sources=unknown_sources)
         return page
 
     def _page(
-        self, sources: Sequence[str], cursor: str | None, most: int, *, strangers: bool
+        self, sources: Sequence[str], cursor: str | None, most: int, *, unknown_sources: bool
     ) -> FeedPage:
         feeds = [
             self._keys.feed(feed_name(each, bulk=bulk))
             for each in sources
             for bulk in (False, True)
         ]
-        if strangers:
-            feeds.append(self._keys.feed(STRANGERS))
+        if unknown_sources:
+            feeds.append(self._keys.feed(UNKNOWN_SOURCES))
         after = cursor or START
         # In one step: nothing goes between the look at what went and the reading.
         pipe = self._client.pipeline(transaction=True)
@@ -97,7 +102,7 @@ class Feed:
             ),
             key=lambda item: position(item.id),
         )
-        ours = [i for i in found[:most] if not strangers or i.outcome.source in sources]
+        ours = [i for i in found[:most] if not unknown_sources or i.outcome.source in sources]
         if len(found) > most:
             return FeedPage(ours, found[most - 1].id, more=True)
         # Not the last item's: the cursor of a source that is quiet must not grow old.

@@ -82,12 +82,14 @@ class Finder:
                 found.append((str(service), entry))
         return found
 
-    def letters_naming(self, text: str, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+    def dead_letters_naming(
+        self, text: str, dead_letters: Sequence[DeadLetter]
+    ) -> list[DeadLetter]:
         """Those of dead letters that name it."""
         return [
-            letter
-            for letter in letters
-            if letter.service_id == text or _event_naming(text, letter.body) is not None
+            dead_letter
+            for dead_letter in dead_letters
+            if dead_letter.service_id == text or _event_naming(text, dead_letter.body) is not None
         ]
 
     def _bodies(self, lane: names.Lane) -> Iterator[tuple[str, str]]:

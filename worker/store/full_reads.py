@@ -50,7 +50,7 @@ class FullReads:
         """Nothing speaks against writing to the router; an approval to rebuild it is used up."""
         key = self._keys.router(router).full_read
         pipe = self._client.pipeline()
-        pipe.hset(self._keys.fleet.surveyed, router, str(now_ms))
+        pipe.hset(self._keys.fleet.full_reads, router, str(now_ms))
         pipe.hset(key, LOOKED, str(now_ms))
         if uptime_s is not None:
             pipe.hset(key, "booted", str(now_ms - uptime_s * 1000))
@@ -102,7 +102,7 @@ class FullReads:
         pipe.zadd(self._keys.reports.due, {router: report.at_ms + every_ms})
         pipe.execute()
 
-    def put_off(self, router: str, until_ms: int) -> None:
+    def postpone(self, router: str, until_ms: int) -> None:
         """Ask for no report of a router before then; the last one stays."""
         self._client.zadd(self._keys.reports.due, {router: until_ms})
 

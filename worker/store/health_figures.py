@@ -8,11 +8,11 @@ from typing import Final, cast
 from contracts import names
 from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health_figures import (
-    JournalVitals,
+    HealthFigures,
+    JournalFigures,
     Reason,
-    RedisVitals,
+    RedisFigures,
     Sample,
-    Vitals,
 )
 from worker.core.policy.circuit import UNKNOWN
 from worker.core.storage_format import known_part
@@ -23,11 +23,11 @@ from worker.store.views import key_pages
 
 KEYS_MEASURED: Final = 20_000
 """Keys whose memory is asked for at the most; the rest is told from their share."""
-LETTERS_READ: Final = 10_000
+DEAD_LETTERS_READ: Final = 10_000
 _PAGE: Final = 500
 
 
-class VitalsReader:
+class HealthReader:
     """Reads them all in few round trips."""
 
     def __init__(self, store: Store) -> None:
@@ -35,7 +35,7 @@ class VitalsReader:
         self._client = store.client
         self._keys = store.keys
 
-    def read(self, routers: Iterable[str], now_ms: int) -> Vitals:
+    def read(self, routers: Iterable[str], now_ms: int) -> HealthFigures:
         """Read everything.
 
         Args:
@@ -47,12 +47,12 @@ class VitalsReader:
     def routers(self, routers: Iterable[str], now_ms: int) -> list[RouterFigures]:
         """Read the figures of routers; the arguments are those of `read`."""
         known = frozenset(routers)
-        marked = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
-        every = sorted({*known, *marked})
+        queued = cast("list[str]", self._client.zrange(self._keys.routers_due, 0, -1))
+        every = sorted({*known, *queued})
         found = read_routers(self._client, self._keys, self._store.fleet, every, now_ms)
         return [each if each.name in known else each._replace(state=UNKNOWN) for each in found]
 
-    def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> Vitals:
+    def read_with(self, routers: Sequence[RouterFigures], now_ms: int) -> HealthFigures:
         """Read the rest.
 
         Args:
@@ -60,20 +60,20 @@ class VitalsReader:
             now_ms: Redis's time.
         """
         waiting: dict[str, Reason] = {}
-        letters = self._store.views.dead_letters(LETTERS_READ)
+        dead_letters = self._store.views.dead_letters(DEAD_LETTERS_READ)
         dead: dict[str, Reason] = {}
-        _count(dead, ((letter.reason, letter.at_ms) for letter in letters))
+        _count(dead, ((dead_letter.reason, dead_letter.at_ms) for dead_letter in dead_letters))
         for router in routers:
             _count(waiting, router.waiting)
-        return Vitals(
+        return HealthFigures(
             now_ms=now_ms,
             redis=self._redis(),
             workers=self._store.views.workers(),
             queues=self._queues(),
             journal={lane: self._journal(lane) for lane in names.LANES},
-            routers=[router.vitals for router in routers],
+            routers=[router.health_figures for router in routers],
             dead_letters=dead,
-            dead_sources=Counter(each.source for each in letters if each.kind == "event"),
+            dead_sources=Counter(each.source for each in dead_letters if each.kind == "event"),
             waiting=waiting,
             counters=self._store.views.counters(),
             canaries=self._store.canaries.waiting_ms(),
@@ -81,7 +81,7 @@ class VitalsReader:
         )
 
     def _alerts(self, now_ms: int) -> list[Alert]:
-        mutes = self._store.telling.mutes(now_ms)
+        mutes = self._store.notifications.mutes(now_ms)
         open_ones = self._store.alerts.open()
         return [a for a in open_ones if not any(mute.covers(a, now_ms) for mute in mutes)]
 
@@ -108,12 +108,12 @@ class VitalsReader:
         }
         return dict(sorted(kinds.items(), key=lambda each: -each[1]["bytes"]))
 
-    def _redis(self) -> RedisVitals:
+    def _redis(self) -> RedisFigures:
         info = self._client.info()
         name = "Valkey" if "valkey_version" in info else "Redis"
         texts = cast("list[str]", self._client.lrange(self._keys.samples, 0, SAMPLES - 1))
         ok = (info.get("aof_last_write_status"), info.get("aof_last_bgrewrite_status"))
-        return RedisVitals(
+        return RedisFigures(
             server=f"{name} {info.get('valkey_version') or info.get('redis_version')}",
             used=int(info["used_memory"]),
             limit=int(info.get("maxmemory", 0)),
@@ -129,11 +129,11 @@ class VitalsReader:
         lengths = {name: self._client.llen(self._keys.queue(name)) for name in queues}
         return {**lengths, "unacked": self._client.hlen(self._keys.unacked)}
 
-    def _journal(self, lane: names.Lane) -> JournalVitals:
+    def _journal(self, lane: names.Lane) -> JournalFigures:
         due = names.journal_due(self._keys.prefix, lane)
         depth = self._client.hlen(names.journal_body(self._keys.prefix, lane))
         first = cast("list[tuple[str, float]]", self._client.zrange(due, 0, 0, withscores=True))
-        return JournalVitals(depth, int(first[0][1]) if first else 0)
+        return JournalFigures(depth, int(first[0][1]) if first else 0)
 
 
 def _count(reasons: dict[str, Reason], found: Iterable[tuple[str, int]]) -> None:

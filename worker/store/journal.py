@@ -9,12 +9,12 @@ import redis
 from contracts import names
 from worker.errors import StoreUnavailable
 from worker.store.keys import Keys
-from worker.store.records import new_stamp
+from worker.store.records import new_work_version
 from worker.store.scripts import Scripts
 
 WORK_MS = 10_000
 """How long taken entries are ours: far longer than folding 500 events takes."""
-PUT_OFF_READ: Final = 1_000
+POSTPONED_READ: Final = 1_000
 """Of each lane at the most: who asks counts them."""
 
 
@@ -63,7 +63,7 @@ class Journal:
         self._give_back()
         full, begun, flat, now_ms, aliases = self._scripts.run(
             "take_journal",
-            *(lane, new_stamp(), most, WORK_MS, names.RING_LIFETIME_MS),
+            *(lane, new_work_version(), most, WORK_MS, names.NOTIFIED_LIFETIME_MS),
             *carried,
             again=True,
         )
@@ -78,9 +78,9 @@ class Journal:
             dict(zip(aliases[::2], aliases[1::2], strict=True)),
         )
 
-    def ring(self, lane: names.Lane) -> None:
+    def notify(self, lane: names.Lane) -> None:
         """Call another worker: there is more in a lane's journal."""
-        self._scripts.run("ring_lane", lane)
+        self._scripts.run("notify_lane", lane)
 
     def begin(self, lane: names.Lane, key: str, taken_ms: int, *, journaled: bool) -> int:
         """Count one more beginning of an event, which is ours as long again.
@@ -110,7 +110,7 @@ class Journal:
             self._scripts.run("uncount_events", *self._owed)
             self._owed = []
 
-    def put_off(self, lane: names.Lane, key: str, body: str, at_ms: int) -> None:
+    def postpone(self, lane: names.Lane, key: str, body: str, at_ms: int) -> None:
         """Look at an event that was begun only from a moment on (ms); in the journal it is kept.
 
         One that a message brought alone is put there.
@@ -122,7 +122,7 @@ class Journal:
         pipe.hdel(self._keys.attempts, key)
         pipe.execute()
 
-    def events_put_off(self, now_ms: int) -> list[str]:
+    def events_postponed(self, now_ms: int) -> list[str]:
         """Some of the events that were put off, as they are: what workers have is due sooner."""
         found: list[str] = []
         for lane in names.LANES:
@@ -130,7 +130,7 @@ class Journal:
             keys = cast(
                 "list[str]",
                 self._client.zrangebyscore(
-                    due, now_ms + 2 * WORK_MS, "+inf", start=0, num=PUT_OFF_READ
+                    due, now_ms + 2 * WORK_MS, "+inf", start=0, num=POSTPONED_READ
                 ),
             )
             if keys:

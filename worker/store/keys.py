@@ -26,9 +26,9 @@ SEEN_PERIOD_S = 8 * 86_400
 `lua/_services.lua` has it too.
 """
 SEEN_PERIODS = 5
-STRANGERS = "strangers"
+UNKNOWN_SOURCES = "unknown_sources"
 """The feed of all sources that nobody knows."""
-LETTERS_MOST = 1000
+DEAD_LETTERS_MOST = 1000
 """Of one group of dead letters; `lua/_letters.lua` has it too."""
 
 
@@ -37,9 +37,9 @@ class RouterKeys(NamedTuple):
 
     Attributes:
         due: service -> priority * 10^13 + due (ms): the marks in the order to take.
-        marks: service -> stamp; every marking renews it.
+        work_items: service -> stamp; every marking renews it.
         lease: with a time limit: token of the worker that holds the router.
-        rung: with a time limit: `1` a message is pending, `parked` must not be rung, `bulk` a bulk
+        notified: with a time limit: `1` a message is pending, `circuit_open` must not be rung, `bulk` a bulk
             pass waits for its turn.
         inflight: service -> `token|second look (ms)|leases added`: writes that may be under way,
             as `lua/_notes.lua` has it.
@@ -58,9 +58,9 @@ class RouterKeys(NamedTuple):
     """
 
     due: SortedSet
-    marks: Hash
+    work_items: Hash
     lease: String
-    rung: String
+    notified: String
     inflight: Hash
     claims: Hash
     held: Hash
@@ -84,7 +84,7 @@ class FleetKeys(NamedTuple):
         serials: router -> serial number or system id that is bound to its name.
         serials_seen: router -> the one that was seen last.
         serial_names: serial -> [router, …] as JSON: where it is bound or was seen last.
-        surveyed: router -> when (ms) its whole table was last looked through for orphans.
+        full_reads: router -> when (ms) its whole table was last looked through for orphans.
         actions: the last 500 actions of people on routers, newest first, as JSON.
     """
 
@@ -94,7 +94,7 @@ class FleetKeys(NamedTuple):
     serials: Hash
     serials_seen: Hash
     serial_names: Hash
-    surveyed: Hash
+    full_reads: Hash
     actions: List
 
 
@@ -117,7 +117,7 @@ class JournalKeys(NamedTuple):
 
     body: Hash
     due: SortedSet
-    rung: String
+    notified: String
     queue: List
 
 
@@ -204,17 +204,17 @@ class Keys:
     dead_letters = Key("hash", "dead")
     """Id -> dead letter as JSON; lives until a person deals with it.
 
-    Of events the newest of a source and reason are kept: see `letters`.
+    Of events the newest of a source and reason are kept: see `dead_letters`.
     """
     dead_letters_by_time = Key("zset", "dead:by-time")
     """Id -> when (ms)."""
-    letters = KeyByName("zset", "dead:of:")
+    dead_letters_of = KeyByName("zset", "dead:of:")
     """Id -> when (microseconds, or one more than the last), of a group's letters.
 
     At most 1,000 and 2 MB, or 4 MB of small ones, the newest. A group is `source|reason`;
     sources that nobody knows are one.
     """
-    letters_gone = Key("hash", "dead:gone")
+    dead_letters_gone = Key("hash", "dead:gone")
     """Group -> how many letters went for newer ones, until all of it is dealt with."""
     refused = KeyByName("hash", "refused:")
     """Event key -> the word on a refused event of a source: the newest 1,000 or so.
@@ -234,7 +234,7 @@ class Keys:
     """Hold -> losses that a person announced, as JSON; each until its time is over."""
     alerts = Key("hash", "alerts")
     """`kind|subject` -> alert as JSON: what is wrong now; its end deletes it."""
-    alerts_untold = Key("zset", "alerts:untold")
+    alerts_not_notified = Key("zset", "alerts:untold")
     """`kind|subject` -> when the open alert is told (ms), if it lasts."""
     alert_changes = Key("stream", "alerts:changes")
     """What somebody is told of; about the last 10,000."""
@@ -242,11 +242,11 @@ class Keys:
     """With a time limit of a minute: somebody looked for what piles up."""
     alert_mutes = Key("hash", "alerts:mutes")
     """`kind|subject` -> who wants to hear nothing of it, and until when, as JSON."""
-    telling = Key("string", "alerts:telling")
+    notifications = Key("string", "alerts:telling")
     """With a time limit of a minute: who tells people of alerts."""
     watched = KeyByName("string", "alerts:watched:")
     """With a time limit: the dynamic leases of a router were looked at lately."""
-    told = KeyByName("hash", "alerts:told:")
+    notified = KeyByName("hash", "alerts:told:")
     """`kind|subject` -> when a target was told of that alert, as JSON.
 
     `through|kind|subject`: it is told through its root, or waits for that.
@@ -273,7 +273,7 @@ class Keys:
         base = f"{self.prefix}routers:reports"
         return ReportKeys(look=base + ":look", due=base, asked=base + ":asked")
 
-    upkeep = Key("string", "upkeep")
+    maintenance = Key("string", "maintenance")
     """With a time limit of a minute: one upkeep a minute."""
     samples = Key("list", "samples")
     """The memory used in the last six hours, newest first, 72 samples as JSON."""
@@ -302,7 +302,7 @@ class Keys:
         return JournalKeys(
             body=names.journal_body(self.prefix, lane),
             due=names.journal_due(self.prefix, lane),
-            rung=names.journal_rung(self.prefix, lane),
+            notified=names.journal_notified(self.prefix, lane),
             queue=self.queue(lane),
         )
 
@@ -394,18 +394,18 @@ class Keys:
     Args:
         name: `live:` or `bulk:` and a source, whose events they are. What came in by the lane
             `bulk`, and what changed nothing, has a feed of its own, so that an import pushes
-            out no live event. `strangers`: of all sources that nobody knew, as bad input must
+            out no live event. `unknown_sources`: of all sources that nobody knew, as bad input must
             not make keys.
     """
 
     # Services whose device is looked for.
 
-    unseen = Key("zset", "unseen")
+    awaiting_device = Key("zset", "awaiting_device")
     """`service@router` -> when to look whether its device has its address (ms).
 
     A member goes when it was seen, when the service is gone, and after a week.
     """
-    unseen_events = Key("hash", "unseen:events")
+    awaiting_events = Key("hash", "unseen:events")
     """`service@router` -> key of the event that was applied there last; as above."""
 
     # Of one router.

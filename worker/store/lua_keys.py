@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any, Final, get_type_hints
 
 from contracts import names
-from worker.store.keys import STRANGERS, Key, KeyByName, Keys, feed_name
+from worker.store.keys import UNKNOWN_SOURCES, Key, KeyByName, Keys, feed_name
 
 _ANY: Final = "\0"
 _USED: Final = re.compile(r"\bkey\.(\w+)")
@@ -51,7 +51,7 @@ def kinds_of_keys(keys: Keys, routers: Collection[str], sources: Collection[str]
         if isinstance(member, Key) and not isinstance(member, KeyByName):
             found[getattr(keys, name)] = member.kind
     found[keys.queue(names.QUEUE_ROUTERS)] = "list"
-    found[keys.feed(STRANGERS)] = "stream"
+    found[keys.feed(UNKNOWN_SOURCES)] = "stream"
     for each in (keys.fleet, keys.reports, *map(keys.journal, names.LANES)):
         add(each)
     for router in routers:

@@ -28,7 +28,7 @@ _ROUND_MS: Final = 60_000
 _PAGE: Final = 500
 
 
-class Upkeep:
+class StoreMaintenance:
     """One round a minute, whoever asks."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Upkeep:
 
     def run(self) -> bool:
         """One round; False when somebody did one within the last minute."""
-        if not self._client.set(self._keys.upkeep, "1", nx=True, px=_ROUND_MS):
+        if not self._client.set(self._keys.maintenance, "1", nx=True, px=_ROUND_MS):
             return False
         now_ms = self._records.now_ms()
         self.sample(now_ms)
@@ -107,7 +107,7 @@ class Upkeep:
         forgotten = 0
         for service_id, stored in self._records.read(due).items():
             record = stored.record
-            if record.placements or record.outstanding or record.schedule.pending:
+            if record.placements or record.pending or record.schedule.pending:
                 self._client.zadd(tombstones, {service_id: before + DAY_MS}, xx=True)
                 continue
             forgotten += self._scripts.run("forget", service_id, stored.generation)

@@ -9,7 +9,7 @@ import redis
 from worker.core.storage_format import known_part
 from worker.store.keys import Keys
 
-PATIENCE_MS: Final = 3_600_000
+TIME_LIMIT_MS: Final = 3_600_000
 """As long the parts of one manifest may take to come."""
 _KEPT_S: Final = 3 * 3600
 
@@ -41,7 +41,7 @@ class Manifests:
         pipe = self._client.pipeline()
         pipe.hset(key, str(number), json.dumps(part))
         pipe.expire(key, _KEPT_S)
-        pipe.zadd(self._keys.manifests, {name: now_ms + PATIENCE_MS}, nx=True)
+        pipe.zadd(self._keys.manifests, {name: now_ms + TIME_LIMIT_MS}, nx=True)
         pipe.hgetall(key)
         found: dict[str, str] = pipe.execute()[-1]
         return {int(each): known_part(Part, json.loads(text)) for each, text in found.items()}

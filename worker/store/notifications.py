@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 import redis
 
-from worker.core.alerting.notifications import Mute, Told
+from worker.core.alerting.notifications import Mute, Notice
 from worker.core.storage_format import known_part
 from worker.store.keys import Keys
 
@@ -15,7 +15,7 @@ CLAIM_MS: Final = 60_000
 _ACTIONS_KEPT: Final = 500
 
 
-class Telling:
+class Notifications:
     """One hash a target, one of mutes, one claim."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
@@ -24,11 +24,11 @@ class Telling:
 
     def claim(self, token: str) -> bool:
         """Whether this one tells now; renews the claim of who has it."""
-        if self._client.set(self._keys.telling, token, nx=True, px=CLAIM_MS):
+        if self._client.set(self._keys.notifications, token, nx=True, px=CLAIM_MS):
             return True
-        if self._client.get(self._keys.telling) != token:
+        if self._client.get(self._keys.notifications) != token:
             return False
-        return bool(self._client.pexpire(self._keys.telling, CLAIM_MS))
+        return bool(self._client.pexpire(self._keys.notifications, CLAIM_MS))
 
     def claim_watch(self, routers: Sequence[str], most: int, every_ms: int) -> list[str]:
         """Of the routers, those that the caller is to watch now, and nobody else for a while."""
@@ -43,14 +43,16 @@ class Telling:
         got = pipe.execute()
         return [name for name, is_ours in zip(free, got, strict=True) if is_ours]
 
-    def told(self, target: str) -> dict[str, Told]:
+    def notified(self, target: str) -> dict[str, Notice]:
         """What a target was told, by the alert's name."""
-        found = cast("dict[str, str]", self._client.hgetall(self._keys.told(target)))
-        return {name: known_part(Told, json.loads(text)) for name, text in found.items()}
+        found = cast("dict[str, str]", self._client.hgetall(self._keys.notified(target)))
+        return {name: known_part(Notice, json.loads(text)) for name, text in found.items()}
 
-    def save_told(self, target: str, before: Mapping[str, Told], after: Mapping[str, Told]) -> None:
+    def save_notified(
+        self, target: str, before: Mapping[str, Notice], after: Mapping[str, Notice]
+    ) -> None:
         """Keep what a target was told now."""
-        key = self._keys.told(target)
+        key = self._keys.notified(target)
         changed: dict[Any, Any] = {
             n: json.dumps(each) for n, each in after.items() if before.get(n) != each
         }

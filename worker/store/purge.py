@@ -49,18 +49,18 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
     if record.placements:
         where = ", ".join(record.placements)
         raise NotPurgedError(f"{service_id} may still have a row on {where}: wait until it is gone")
-    if record.outstanding or record.schedule.pending:
+    if record.pending or record.schedule.pending:
         raise NotPurgedError(f"{service_id} has events to come: wait for them, or withdraw them")
     client, now_ms = store.client, store.records.now_ms()
     client.zadd(keys.purged, {hashed(service_id): now_ms})
     client.zremrangebyscore(keys.purged, "-inf", now_ms - TOMBSTONE_MS)
-    letters = [each for each in store.letters.all() if each.service_id == service_id]
-    events = {key for letter in letters for key in letter.event_keys}
-    gone = {"dead letters": len(letters), "journal": 0, "feeds": 0}
-    for letter in letters:
-        client.hdel(keys.dead_letters, letter.id)
-        client.zrem(keys.dead_letters_by_time, letter.id)
-        client.zrem(keys.letters(letter.group), letter.id)
+    dead_letters = [each for each in store.dead_letters.all() if each.service_id == service_id]
+    events = {key for dead_letter in dead_letters for key in dead_letter.event_keys}
+    gone = {"dead letters": len(dead_letters), "journal": 0, "feeds": 0}
+    for dead_letter in dead_letters:
+        client.hdel(keys.dead_letters, dead_letter.id)
+        client.zrem(keys.dead_letters_by_time, dead_letter.id)
+        client.zrem(keys.dead_letters_of(dead_letter.group), dead_letter.id)
     for lane in names.LANES:
         body, due = names.journal_body(keys.prefix, lane), names.journal_due(keys.prefix, lane)
         for key in _journaled(client, body, service_id):

@@ -19,9 +19,9 @@ from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_from_json, record_to_json
 from worker.core.storage_format import UnknownFormatError, in_a_line
 from worker.store.connection import redis_now_ms
-from worker.store.keys import STRANGERS, Keys, feed_name, periods
+from worker.store.keys import UNKNOWN_SOURCES, Keys, feed_name, periods
 from worker.store.scripts import Scripts
-from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing, Heard
+from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing, SourceCount
 
 log = structlog.get_logger()
 
@@ -55,7 +55,7 @@ class EventCommit:
         content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
         beside: the word is told in the feed alone: that on another event of its key stands.
         listed: among the last events of its service; else it changed nothing, and is kept an hour.
-        stranger: nobody knows its source: it is told of in the feed of all such.
+        unknown_source: nobody knows its source: it is told of in the feed of all such.
         refused: it is no event of its service but one of the refused ones of this source, empty:
             one that nobody knows; None: it was not refused.
     """
@@ -67,7 +67,7 @@ class EventCommit:
     content_hash: str | None = None
     beside: bool = False
     listed: bool = True
-    stranger: bool = False
+    unknown_source: bool = False
     refused: str | None = None
 
 
@@ -80,14 +80,14 @@ class ServiceCommit:
         generation: of the record that this was folded from.
         record: the new record; None writes none.
         claims: router -> all that the service wants there now; what it held beyond goes.
-        marks: router -> priority (0 first, 3 last).
+        work_items: router -> priority (0 first, 3 last).
         cut: what the brake is told; None: nothing was said of the service.
-        owned: source -> by how many the services change that it owns and that live.
+        ownership_changes: source -> by how many the services change that it owns and that live.
         due_ms: when its next scheduled event takes effect, 0 for none; None: as it was.
         events: what is said of each event that came.
         outcomes: what is said anew of events of earlier commits.
         counts: counters that go up besides.
-        letters: dead letters.
+        dead_letters: dead letters.
         lines: history, newest last.
         heard: what this took in.
         names: routers that the record names and did not before: should one of them be a former name
@@ -98,16 +98,16 @@ class ServiceCommit:
     generation: int = 0
     record: ServiceRecord | None = None
     claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
-    marks: Mapping[str, int] = field(default_factory=dict)
+    work_items: Mapping[str, int] = field(default_factory=dict)
     cut: Cut | None = None
-    owned: Mapping[str, int] = field(default_factory=dict)
+    ownership_changes: Mapping[str, int] = field(default_factory=dict)
     due_ms: int | None = None
     events: Sequence[EventCommit] = ()
     outcomes: Sequence[Outcome] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    letters: Sequence[DeadLetter] = ()
+    dead_letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
-    heard: Mapping[Heard, int] = field(default_factory=dict)
+    heard: Mapping[SourceCount, int] = field(default_factory=dict)
     names: Collection[str] = ()
 
 
@@ -215,7 +215,7 @@ class Records:
         for start in range(0, len(commits), COMMITS_PER_CALL):
             part = commits[start : start + COMMITS_PER_CALL]
             order: dict[str, Any] = {
-                "stamp": new_stamp(),
+                "stamp": new_work_version(),
                 "generation": generation,
                 "now_ms": now_ms,
                 "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
@@ -244,9 +244,12 @@ def _order_of(c: ServiceCommit) -> dict[str, Any]:
         "service": c.service_id,
         "places": () if c.record is None else list(c.record.placements),
         "claims": [[name, sorted(want)] for name, want in c.claims.items()],
-        "marks": list(c.marks.items()),
-        "owned": list(c.owned.items()),
-        "letters": [[letter.id, letter.to_json(), letter.group] for letter in c.letters],
+        "work_items": list(c.work_items.items()),
+        "ownership_changes": list(c.ownership_changes.items()),
+        "dead_letters": [
+            [dead_letter.id, dead_letter.to_json(), dead_letter.group]
+            for dead_letter in c.dead_letters
+        ],
         "events": [_event_order(event) for event in c.events],
         "outcomes": [word_order(each) for each in c.outcomes],
         "counts": list(c.counts.items()),
@@ -291,7 +294,7 @@ def _event_order(event: EventCommit) -> dict[str, Any]:
         order["text"] = event.outcome.to_json()
         # What changed nothing must not push out of the feed what did.
         if feed := feed_of(event.outcome, bulk=not event.listed):
-            order["feed"] = STRANGERS if event.stranger else feed
+            order["feed"] = UNKNOWN_SOURCES if event.unknown_source else feed
     if event.refused is not None:
         order["refused"] = event.refused
     if event.content_hash is not None:
@@ -400,6 +403,6 @@ def new_generation() -> int:
     return secrets.randbelow(_GENERATIONS) + 1
 
 
-def new_stamp() -> str:
+def new_work_version() -> str:
     """A stamp for marks: random, so that a Redis that rolled back hands none out twice."""
     return secrets.token_hex(8)

@@ -11,7 +11,7 @@ from worker.core.policy.policy import RouterPolicy
 from worker.core.storage_format import known_part
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
-from worker.store.records import new_stamp
+from worker.store.records import new_work_version
 from worker.store.scripts import Scripts
 
 BULK: Final = 2
@@ -19,7 +19,7 @@ BULK: Final = 2
 _SPAN: Final = 10**13
 """A mark's score is priority * this + when it is due (`lua/_marks.lua`)."""
 _ACTIONS_KEPT: Final = 500
-SURVEY_GOOD_MS: Final = 86_400_000
+FULL_READ_GOOD_MS: Final = 86_400_000
 """A router's whole table is looked through for orphans once a day: cheap beside its other reads."""
 
 
@@ -41,18 +41,18 @@ class Action(NamedTuple):
     detail: str
 
 
-class Admission(NamedTuple):
+class EventChecks(NamedTuple):
     """Whether the router that answers may be written to under a name.
 
     Attributes:
         verdict: `mismatch`: another serial is bound to the name; `shared`: it has other names too.
         serials_or_names: the bound serial, or the other names.
-        survey_due: its rows were not looked through for a day.
+        full_read_due: its rows were not looked through for a day.
     """
 
     verdict: Literal["ok", "mismatch", "shared"]
     serials_or_names: tuple[str, ...] = ()
-    survey_due: bool = False
+    full_read_due: bool = False
 
 
 class Fleet:
@@ -105,7 +105,7 @@ class Fleet:
 
     def contacted(self) -> frozenset[str]:
         """The routers whose serial or table was ever seen."""
-        return frozenset(self._hash(self._fleet.serials_seen) | self._hash(self._fleet.surveyed))
+        return frozenset(self._hash(self._fleet.serials_seen) | self._hash(self._fleet.full_reads))
 
     def knows(self, router: str) -> bool:
         """Whether a worker ever had a policy of this router, or saw its serial."""
@@ -119,24 +119,26 @@ class Fleet:
         lines = cast("list[str]", self._client.lrange(self._fleet.actions, 0, most - 1))
         return [known_part(Action, json.loads(line)) for line in lines]
 
-    def admit(self, router: str, serial: str) -> Admission:
+    def admit(self, router: str, serial: str) -> EventChecks:
         """Look whether a serial belongs to a name; the first one seen is bound to it.
 
         Args:
             router: its name.
             serial: as the session says; empty where the router tells none.
         """
-        verdict, *rest = self._scripts.run("admit", router, serial, SURVEY_GOOD_MS)
+        verdict, *rest = self._scripts.run("bind_serial", router, serial, FULL_READ_GOOD_MS)
         if verdict == "ok":
-            return Admission("ok", survey_due=bool(rest[0]))
-        return Admission(verdict, tuple(rest))
+            return EventChecks("ok", full_read_due=bool(rest[0]))
+        return EventChecks(verdict, tuple(rest))
 
     def apply_policy(self, router: str, policy: RouterPolicy, actor: str) -> int:
         """Store a policy as the applied one and mark all services; returns how many."""
         applied = AppliedPolicy.of(policy, actor, self._now_ms())
         action = self._action(actor, "apply", router, f"policy {applied.digest}", applied.at_ms)
         return int(
-            self._scripts.run("apply_policy", router, applied.to_text(), new_stamp(), BULK, action)
+            self._scripts.run(
+                "apply_policy", router, applied.to_text(), new_work_version(), BULK, action
+            )
         )
 
     def look_again(
@@ -152,7 +154,9 @@ class Fleet:
             actor: who wants it.
         """
         action = self._action(actor, what, router, detail)
-        return int(self._scripts.run("look_again", router, new_stamp(), BULK, action, *services))
+        return int(
+            self._scripts.run("recheck", router, new_work_version(), BULK, action, *services)
+        )
 
     def replace(self, router: str, serial: str, actor: str) -> int | tuple[str, ...]:
         """Bind another serial to a name and mark all its services.
@@ -161,8 +165,10 @@ class Fleet:
             How many services; or the other names that this serial has: nothing is changed then.
         """
         action = self._action(actor, "replace", router, f"serial {serial}")
-        marked, *others = self._scripts.run("replace", router, serial, new_stamp(), BULK, action)
-        return tuple(others) if int(marked) < 0 else int(marked)
+        queued, *others = self._scripts.run(
+            "replace", router, serial, new_work_version(), BULK, action
+        )
+        return tuple(others) if int(queued) < 0 else int(queued)
 
     def note(self, router: str, what: str, detail: str, actor: str) -> None:
         """Keep among the actions what a person did on the router itself."""
@@ -176,30 +182,32 @@ class Fleet:
         """Let no worker write to a router; returns in how many ms none can be at it any more."""
         held = Held(actor, reason, self._now_ms())
         action = self._action(actor, "hold", router, reason, held.at_ms)
-        return int(self._scripts.run("hold", router, json.dumps(held._asdict()), action))
+        return int(self._scripts.run("pause", router, json.dumps(held._asdict()), action))
 
     def release(self, router: str, actor: str) -> bool:
         """Let workers write again; False when nobody held it."""
         action = self._action(actor, "release", router, "")
-        return bool(self._scripts.run("release", router, action))
+        return bool(self._scripts.run("resume", router, action))
 
-    def seize(self, router: str, token: str, lease_ms: int) -> int:
+    def seize(self, router: str, token: str, lock_ms: int) -> int:
         """Take a router's lease from whoever has it.
 
         Returns:
             For how many ms the former holder may still write: the lease is good from then on.
         """
-        return int(self._scripts.run("seize", router, token, lease_ms))
+        return int(self._scripts.run("seize", router, token, lock_ms))
 
     def let_go(self, router: str, token: str) -> None:
         """Give a seized lease back."""
-        self._scripts.run("let_go", router, token)
+        self._scripts.run("release", router, token)
 
     def priorities(self, router: str) -> dict[str, int]:
         """The priority of each service that is marked at a router."""
         key = self._keys.router(router).due
-        marks = cast("list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True))
-        return {service: int(score // _SPAN) for service, score in marks}
+        work_items = cast(
+            "list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True)
+        )
+        return {service: int(score // _SPAN) for service, score in work_items}
 
     def begin_rename(
         self, old: str, new: str, token: str, actor: str
@@ -220,20 +228,20 @@ class Fleet:
         return "done" if answer else "lost"
 
     def forget(
-        self, router: str, token: str, letters: Sequence[str], retired_by: str | None = None
+        self, router: str, token: str, dead_letters: Sequence[str], retired_by: str | None = None
     ) -> bool:
         """Forget a router of which no service is left; False when the lease is lost or one came.
 
         Args:
             router: its name.
             token: holds its lease.
-            letters: ids of the dead letters of services there.
+            dead_letters: ids of the dead letters of services there.
             retired_by: the router is gone for good, and its former names with it; None: it has
                 another name now.
         """
         action = "" if retired_by is None else self._action(retired_by, "retire", router, "")
         gone = "0" if retired_by is None else "1"
-        return bool(self._scripts.run("forget_router", router, token, gone, action, *letters))
+        return bool(self._scripts.run("forget_router", router, token, gone, action, *dead_letters))
 
     def _hash(self, key: str) -> dict[str, str]:
         return cast("dict[str, str]", self._client.hgetall(key))

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import redis
 
-from worker.core.alerting.health_figures import RouterVitals
+from worker.core.alerting.health_figures import RouterSummary
 from worker.core.policy.circuit import NEW, RouterState
 from worker.store.full_reads import POOLS, REPORTED
 from worker.store.keys import Keys
@@ -18,7 +18,7 @@ from worker.store.router_memory import MISFITS, SETUP
 from worker.store.views import (
     PRIORITIES,
     ask_due_counts,
-    ask_first_marks,
+    ask_first_work_items,
     held_state,
     oldest_due,
 )
@@ -57,12 +57,12 @@ class RouterFigures(NamedTuple):
             nobody reached it yet.
         busy: a worker is at it.
         services: of which a row may exist there.
-        marked: of them those that are to be looked at, now or later, or that the brake holds.
+        queued: of them those that are to be looked at, now or later, or that the brake holds.
         backlog: the same without those that the brake holds.
         live: what is due, and somebody waits for.
         bulk: what is due of imports, resyncs and of what people do to a whole router.
         waiting: of the marked those that could not go on when they were looked at last.
-        given_up: services that are not looked at again by themselves: each has a dead letter.
+        failed: services that are not looked at again by themselves: each has a dead letter.
         read_ms: when its tables were last read as a whole; 0: not yet.
         pools: those that its DHCP servers give from, as they were then.
         misfits: services whose address no device can use.
@@ -72,22 +72,22 @@ class RouterFigures(NamedTuple):
     state: RouterState
     busy: bool
     services: int
-    marked: int
+    queued: int
     backlog: int
     live: Due
     bulk: Due
     waiting: Sequence[Waits]
-    given_up: int
+    failed: int
     read_ms: int
     pools: Sequence[PoolFigures]
     misfits: Sequence[str] = ()
 
     @property
-    def vitals(self) -> RouterVitals:
+    def health_figures(self) -> RouterSummary:
         """The part by which it is judged."""
         dues = [each.oldest_ms for each in (self.live, self.bulk) if each.oldest_ms]
         state, since_ms, oldest_ms = self.state.state, self.state.since_ms, min(dues, default=0)
-        return RouterVitals(
+        return RouterSummary(
             self.name, state, since_ms, self.busy, self.backlog, oldest_ms, self.misfits
         )
 
@@ -106,7 +106,7 @@ def read_routers(
     """
     held, contacted = fleet.held(), fleet.contacted()
     found: list[RouterFigures] = []
-    surveyed = cast("dict[str, str]", client.hgetall(keys.fleet.surveyed))
+    full_reads = cast("dict[str, str]", client.hgetall(keys.fleet.full_reads))
     for start in range(0, len(names), _PAGE):
         page = names[start : start + _PAGE]
         pipe = client.pipeline(transaction=False)
@@ -115,18 +115,18 @@ def read_routers(
             pipe.get(block.state)
             pipe.exists(block.lease)
             pipe.scard(block.services)
-            pipe.hlen(block.marks)
+            pipe.hlen(block.work_items)
             pipe.zcard(block.due)
             pipe.hgetall(block.waiting)
             pipe.hmget(keys.router(name).full_read, REPORTED, POOLS)
             pipe.hmget(keys.router(name).troubles, MISFITS, SETUP)
             ask_due_counts(pipe, block.due, now_ms)
-            ask_first_marks(pipe, block.due)
+            ask_first_work_items(pipe, block.due)
         answers = iter(pipe.execute())
         read = [_Answers(name, answers) for name in page]
-        marked = iter(_still_marked(client, keys, read))
+        queued = iter(_still_queued(client, keys, read))
         for each in read:
-            hold, stamps = held.get(each.name), next(marked) if each.why else []
+            hold, stamps = held.get(each.name), next(queued) if each.why else []
             waiting = [
                 Waits(why["reason"], why["since_ms"])
                 for why, stamp in zip(map(json.loads, each.why.values()), stamps, strict=True)
@@ -138,13 +138,13 @@ def read_routers(
                     held_state(hold) if hold else each.known_state(contacted),
                     each.busy,
                     each.services,
-                    each.marked,
+                    each.queued,
                     each.backlog,
                     each.due(0, BULK, now_ms),
                     each.due(BULK, len(PRIORITIES), now_ms),
                     waiting,
                     len(each.why) - len(waiting),
-                    max(int(each.reported or 0), int(surveyed.get(each.name, 0))),
+                    max(int(each.reported or 0), int(full_reads.get(each.name, 0))),
                     [PoolFigures(*pool) for pool in json.loads(each.pools or "[]")],
                     sorted(json.loads(each.misfits or "{}")),
                 )
@@ -159,7 +159,7 @@ class _Answers:
         self.name = name
         self.state: str | None = next(answers)
         self.busy = bool(next(answers))
-        self.services, self.marked, self.backlog = (int(next(answers)) for _ in range(3))
+        self.services, self.queued, self.backlog = (int(next(answers)) for _ in range(3))
         self.why: Mapping[str, str] = next(answers)
         self.reported: str | None
         self.pools: str | None
@@ -181,12 +181,12 @@ class _Answers:
         return Due(number, oldest_due(self._firsts[first:end], now_ms))
 
 
-def _still_marked(
+def _still_queued(
     client: redis.Redis, keys: Keys, read: Sequence[_Answers]
 ) -> Sequence[Sequence[str | None]]:
     """Of each router where some wait: their stamps; None: it was given up."""
     pipe = client.pipeline(transaction=False)
     for each in read:
         if each.why:
-            pipe.hmget(keys.router(each.name).marks, list(each.why))
+            pipe.hmget(keys.router(each.name).work_items, list(each.why))
     return pipe.execute()

@@ -15,7 +15,7 @@ from worker.core.storage_format import known_part
 from worker.store.keys import Keys
 
 KEPT_S: Final = 7 * 86_400
-_LACKS: Final = "lacks:"
+_MISSING: Final = "lacks:"
 _SUSPECT: Final = "suspect:"
 _SLOW: Final = "slow-writes"
 _FAULT: Final = "fault:"
@@ -45,7 +45,7 @@ class Known:
     """What is remembered of one router.
 
     Attributes:
-        lacks: what it lacks, with when that was told (ms).
+        missing: what it lacks, with when that was told (ms).
         suspects: who may have ended the connection.
         faults: who may have made a pass fail.
         slow: how often the time was doubled that it has for its answer to a write.
@@ -53,7 +53,7 @@ class Known:
         misfits: service -> why no device can use its address.
     """
 
-    lacks: Mapping[str, int]
+    missing: Mapping[str, int]
     suspects: Mapping[str, Suspect]
     faults: Mapping[str, Suspect] = field(default_factory=dict)
     slow: int = 0
@@ -64,16 +64,16 @@ class Known:
 def known_of(raw: Mapping[str, str]) -> Known:
     """What the fields of a router's hash say."""
     return Known(
-        {k.removeprefix(_LACKS): int(v) for k, v in raw.items() if k.startswith(_LACKS)},
-        _suspects(raw, _SUSPECT),
-        _suspects(raw, _FAULT),
+        {k.removeprefix(_MISSING): int(v) for k, v in raw.items() if k.startswith(_MISSING)},
+        _culprits(raw, _SUSPECT),
+        _culprits(raw, _FAULT),
         int(raw.get(_SLOW, 0)),
         raw.get(SETUP, ""),
         json.loads(raw.get(MISFITS, "{}")),
     )
 
 
-def _suspects(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
+def _culprits(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
     return {
         k.removeprefix(prefix): known_part(Suspect, json.loads(v))
         for k, v in raw.items()
@@ -88,13 +88,15 @@ class Troubles:
         self._client = client
         self._keys = keys
 
-    def note_lacks(self, router: str, lacks: Mapping[str, int]) -> None:
+    def note_missing(self, router: str, missing: Mapping[str, int]) -> None:
         """Remember what the router lacks, and when somebody was told (ms)."""
-        self._set(router, {_LACKS + what: str(told_ms) for what, told_ms in lacks.items()})
+        self._set(
+            router, {_MISSING + what: str(notified_ms) for what, notified_ms in missing.items()}
+        )
 
-    def forget_lacks(self, router: str, lacks: Collection[str]) -> None:
+    def forget_missing(self, router: str, missing: Collection[str]) -> None:
         """The router has it now."""
-        self._drop(router, [_LACKS + what for what in lacks])
+        self._drop(router, [_MISSING + what for what in missing])
 
     def note_suspects(self, router: str, suspects: Mapping[str, Suspect]) -> None:
         """Remember who was in flight when the connection was lost."""

@@ -21,25 +21,25 @@ from worker.store.batches import (
     Acquired,
     Batch,
     Conclusion,
-    Mark,
     PolicyDiffers,
+    WorkItem,
     is_full,
-    marks_of,
     sent_of,
+    work_items_of,
 )
 from worker.store.keys import Keys
-from worker.store.records import decode_stored, new_generation, new_stamp, word_order
-from worker.store.router_admin import SURVEY_GOOD_MS
+from worker.store.records import decode_stored, new_generation, new_work_version, word_order
+from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
 from worker.store.scripts import Scripts
 
 SWEEP_EVERY_MS = 900
 SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
-ROUTER_RING_MS = 10_000
+ROUTER_NOTIFIED_MS = 10_000
 REMEMBERED_S = 30.0
 """What a process concluded is remembered so long, should Redis turn out to have lost it."""
-UNSEEN_MS = 15_000
+AWAITING_MS = 15_000
 """Until it is looked whether a device has its address: it has to ask first."""
 POLICY_RECHECK_MS = 30_000
 """Between looks at a router whose applied policy is another one; `routers apply` ends the wait."""
@@ -64,12 +64,12 @@ class Routers:
     """The store's side of convergence. Every method is one script, so one atomic step."""
 
     def __init__(
-        self, client: redis.Redis, scripts: Scripts, keys: Keys, lease_ms: int = 30_000
+        self, client: redis.Redis, scripts: Scripts, keys: Keys, lock_ms: int = 30_000
     ) -> None:
         self._client = client
         self._scripts = scripts
         self._keys = keys
-        self.lease_ms = lease_ms
+        self.lock_ms = lock_ms
         self._concluded: deque[tuple[float, str, str]] = deque()
 
     def acquire(  # noqa: PLR0913 - what a pass begins with
@@ -103,8 +103,8 @@ class Routers:
         offered = (policy.digest, policy.to_text()) if policy else ("", "")
         answer = self._scripts.run(
             "acquire",
-            *(router, token, self.lease_ms, new_stamp(), most),
-            *(*offered, waits.to_json(), POLICY_RECHECK_MS, SURVEY_GOOD_MS, most_bulk),
+            *(router, token, self.lock_ms, new_work_version(), most),
+            *(*offered, waits.to_json(), POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
             int(with_bulk),
             again=True,
         )
@@ -117,16 +117,16 @@ class Routers:
         was = RouterState.from_json(state)
         if not rest:
             return PolicyDiffers(int(now_ms), was)
-        raw, asked, serial, survey_due, booted, troubles = rest
-        marks = marks_of(raw)
+        raw, asked, serial, full_read_due, booted, troubles = rest
+        work_items = work_items_of(raw)
         return Acquired(
             int(now_ms),
             was,
-            marks,
-            full=is_full(marks, most, most_bulk),
+            work_items,
+            full=is_full(work_items, most, most_bulk),
             asked=bool(asked),
             serial=serial,
-            survey_due=bool(survey_due),
+            full_read_due=bool(full_read_due),
             booted_ms=None if booted is None else int(booted),
             troubles=known_of(dict(zip(troubles[::2], troubles[1::2], strict=True))),
         )
@@ -153,13 +153,13 @@ class Routers:
         texts = [state.to_json() for state in states] if states else ["", ""]
         held, now_ms, raw, more = self._scripts.run(
             "next_batch",
-            *(router, token, self.lease_ms, new_stamp(), most),
+            *(router, token, self.lock_ms, new_work_version(), most),
             *texts,
             most_bulk,
         )
-        marks = marks_of(raw)
-        full = is_full(marks, most, most_bulk)
-        return Batch(int(held) == 1, int(now_ms), marks, bool(more), full)
+        work_items = work_items_of(raw)
+        full = is_full(work_items, most, most_bulk)
+        return Batch(int(held) == 1, int(now_ms), work_items, bool(more), full)
 
     def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
         """Renew the lease and note services as in flight; False when the lease is lost."""
@@ -188,23 +188,23 @@ class Routers:
         """
         ours, braked = self._scripts.run(
             "renew",
-            *(router, token, self.lease_ms, len(taken), json.dumps(adds or {})),
+            *(router, token, self.lock_ms, len(taken), json.dumps(adds or {})),
             *sorted(taken),
             *sorted(others),
         )
         return frozenset(braked) if ours else None
 
-    def park(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
+    def open_circuit(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
         """Release a router that is to be left alone; returns when it is tried next (ms), or 0."""
-        return int(self._scripts.run("park", router, token, wait_ms, state.to_json()))
+        return int(self._scripts.run("open_circuit", router, token, wait_ms, state.to_json()))
 
     def note_state(self, router: str, token: str, state: RouterState) -> bool:
         """Note how a held router is doing; False when the lease is lost."""
         return bool(self._scripts.run("note_state", router, token, state.to_json()))
 
-    def put_off(self, router: str, wait_ms: int) -> None:
+    def postpone(self, router: str, wait_ms: int) -> None:
         """Let nobody look for a moment at a router that nobody holds; its marks stay."""
-        self._scripts.run("put_off", router, wait_ms)
+        self._scripts.run("postpone", router, wait_ms)
 
     def claim(
         self, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
@@ -218,7 +218,7 @@ class Routers:
         if not wants:
             return []
         order = [[service, generation, sorted(claims)] for service, generation, claims in wants]
-        answer = self._scripts.run("claim", router, new_stamp(), json.dumps(order))
+        answer = self._scripts.run("claim", router, new_work_version(), json.dumps(order))
         return [
             None if each is False else [(key, holder) for key, holder in each]
             for each in json.loads(answer)
@@ -234,10 +234,12 @@ class Routers:
         if not ends:
             return []
         order = {"generation": new_generation(), "services": [_order_of(end) for end in ends]}
-        held, results = self._scripts.run("conclude", router, token, new_stamp(), to_json(order))
+        held, results = self._scripts.run(
+            "conclude", router, token, new_work_version(), to_json(order)
+        )
         if held:
             now_s = time.monotonic()
-            self._concluded += [(now_s, router, end.mark.service_id) for end in ends]
+            self._concluded += [(now_s, router, end.work_item.service_id) for end in ends]
         return [bool(each) for each in results] if held else None
 
     def forget_concluded(self) -> None:
@@ -253,7 +255,7 @@ class Routers:
             found.setdefault(router, set()).add(service_id)
         return {router: sorted(services) for router, services in found.items()}
 
-    def mark(
+    def work_item(
         self,
         router: str,
         service_ids: Sequence[str],
@@ -273,24 +275,30 @@ class Routers:
         """
         return bool(
             self._scripts.run(
-                "mark", router, new_stamp(), priority, delay_ms, int(closely), *service_ids
+                "add_work",
+                router,
+                new_work_version(),
+                priority,
+                delay_ms,
+                int(closely),
+                *service_ids,
             )
         )
 
-    def join(self, router: str, service_ids: Sequence[str]) -> list[Mark]:
+    def join(self, router: str, service_ids: Sequence[str]) -> list[WorkItem]:
         """Mark services at a held router with stamps that are known here, and read their records.
 
         Marked first and read after: what is committed in between renews the stamp.
         """
-        stamp = new_stamp()
-        self._scripts.run("mark", router, stamp, 0, 0, 0, *service_ids)
+        stamp = new_work_version()
+        self._scripts.run("add_work", router, stamp, 0, 0, 0, *service_ids)
         pipe = self._client.pipeline(transaction=False)
         pipe.mget([self._keys.record(each) for each in service_ids])
         pipe.hmget(self._keys.router(router).waiting, list(service_ids))
         pipe.hmget(self._keys.router(router).inflight, list(service_ids))
         texts, waiting, notes = pipe.execute()
         return [
-            Mark(
+            WorkItem(
                 service,
                 stamp,
                 0,
@@ -306,7 +314,7 @@ class Routers:
         answer = self._scripts.run(
             "sweep",
             *(SWEEP_EVERY_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
-            *(names.RING_LIFETIME_MS, ROUTER_RING_MS),
+            *(names.NOTIFIED_LIFETIME_MS, ROUTER_NOTIFIED_MS),
             *names.LANES,
         )
         if not answer:
@@ -319,21 +327,23 @@ class Routers:
 
 def _order_of(end: Conclusion) -> dict[str, Any]:
     order: dict[str, Any] = {
-        "service": end.mark.service_id,
-        "stamp": end.mark.stamp,
-        "generation": end.mark.stored.generation,
+        "service": end.work_item.service_id,
+        "stamp": end.work_item.stamp,
+        "generation": end.work_item.stored.generation,
         "do": end.do,
         "wait_ms": end.wait_ms,
         "gone": end.gone,
         "rest_note": end.rest_note,
         "wrote": end.wrote,
         "events": [[*word_order(each), each.key in end.brief] for each in end.outcomes],
-        "letters": [[letter.id, letter.to_json()] for letter in end.letters],
+        "dead_letters": [
+            [dead_letter.id, dead_letter.to_json()] for dead_letter in end.dead_letters
+        ],
         "counts": list(end.counts.items()),
         "lines": end.lines,
     }
-    if end.unseen is not None:
-        order |= {"unseen": end.unseen.key, "unseen_ms": UNSEEN_MS}
+    if end.awaiting_device is not None:
+        order |= {"awaiting_device": end.awaiting_device.key, "awaiting_ms": AWAITING_MS}
     if end.record is not None:
         order["text"] = record_to_json(end.record)
     if end.waiting is not None:

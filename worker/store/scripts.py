@@ -21,7 +21,7 @@ _ENVELOPE = re.compile(r"@(leasewire\.\w+) (\w+)@")
 _ENDS = {
     "_services": "write_services",
     "_writes": "write",
-    "_marks": "list_marked",
+    "_work_items": "list_queued",
     "_feed": "write_last_id",
 }
 """What a script does when it has ended, by the part that it includes for it."""

@@ -19,7 +19,7 @@ KNOWN_MS: Final = 15_000
 CALM_SHARE: Final = 0.25
 
 
-class Heard(NamedTuple):
+class SourceCount(NamedTuple):
     """A kind of event: of a source, and whether newer ones held all that it said."""
 
     source: str

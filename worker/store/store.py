@@ -8,7 +8,7 @@ import redis
 
 from worker.errors import ConfigurationError
 from worker.store.alerts import Alerts
-from worker.store.awaiting_device import Unseen
+from worker.store.awaiting_device import AwaitingDevice
 from worker.store.brake import Brake
 from worker.store.canaries import QUEUES, Canaries
 from worker.store.claims import Claims
@@ -22,9 +22,9 @@ from worker.store.heartbeat import Signs
 from worker.store.journal import Journal
 from worker.store.keys import Keys
 from worker.store.lua_keys import kinds_of_keys
-from worker.store.maintenance import Upkeep
+from worker.store.maintenance import StoreMaintenance
 from worker.store.manifests import Manifests
-from worker.store.notifications import Telling
+from worker.store.notifications import Notifications
 from worker.store.records import Records
 from worker.store.router_admin import Fleet
 from worker.store.router_memory import Troubles
@@ -50,19 +50,19 @@ class Store:
     sources: Sources
     fleet: Fleet
     views: Views
-    upkeep: Upkeep
+    maintenance: StoreMaintenance
     troubles: Troubles
     full_reads: FullReads
     claims: Claims
-    letters: Letters
+    dead_letters: Letters
     manifests: Manifests
     alerts: Alerts
     conflicts: Conflicts
-    telling: Telling
+    notifications: Notifications
     canaries: Canaries
     brake: Brake
     feed: Feed
-    unseen: Unseen
+    awaiting_device: AwaitingDevice
     clock: Clock
     signs: Signs
 
@@ -141,7 +141,7 @@ class Store:
             channel.parse_response(timeout=_ANSWER_S)
 
 
-def open_store(plain: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store:
+def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
     """Put the store together over a client whose replies are decoded."""
     client = StoreClient(connection_pool=plain.connection_pool)
     keys, scripts = Keys(prefix), Scripts(client, prefix)
@@ -152,24 +152,24 @@ def open_store(plain: redis.Redis, prefix: str, lease_ms: int = 30_000) -> Store
         keys=keys,
         journal=Journal(client, scripts, keys),
         records=records,
-        routers=Routers(client, scripts, keys, lease_ms),
+        routers=Routers(client, scripts, keys, lock_ms),
         schedule=ScheduleIndex(client, scripts, keys),
         sources=Sources(client, keys),
         fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
-        upkeep=Upkeep(client, scripts, keys, records, feed),
+        maintenance=StoreMaintenance(client, scripts, keys, records, feed),
         troubles=Troubles(client, keys),
         full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),
-        letters=Letters(client, scripts, keys),
+        dead_letters=Letters(client, scripts, keys),
         manifests=Manifests(client, keys),
         alerts=Alerts(client, scripts, keys),
         conflicts=Conflicts(client, keys, records),
-        telling=Telling(client, keys),
+        notifications=Notifications(client, keys),
         canaries=Canaries(client, keys),
         brake=Brake(client, scripts, keys),
         feed=feed,
-        unseen=Unseen(client, scripts, keys),
-        clock=Clock(scripts, lease_ms),
+        awaiting_device=AwaitingDevice(client, scripts, keys),
+        clock=Clock(scripts, lock_ms),
         signs=Signs(client, keys),
     )

@@ -41,7 +41,7 @@ class RouterView(NamedTuple):
         name: as in the inventory.
         state: its state.
         services: of which a row may exist there.
-        marked: those that are to be looked at.
+        queued: those that are to be looked at.
         waiting: those that were not in sync at their last look.
         held: a worker is at it.
         oldest_ms: since when the oldest due mark is due; 0: none is.
@@ -50,7 +50,7 @@ class RouterView(NamedTuple):
     name: str
     state: RouterState
     services: int
-    marked: int
+    queued: int
     waiting: int
     held: bool
     oldest_ms: int = 0
@@ -63,7 +63,7 @@ class ServiceView(NamedTuple):
     events: list[Outcome]
     history: list[dict[str, Any]]
     waiting: dict[str, dict[str, Any]]
-    marked: list[str]
+    queued: list[str]
 
 
 class Views:
@@ -120,12 +120,12 @@ class Views:
         """A router's state, and of these services why which wait there and which are marked."""
         block = self._keys.router(router)
         waiting = cast("list[str | None]", self._client.hmget(block.waiting, service_ids))
-        marks = cast("list[str | None]", self._client.hmget(block.marks, service_ids))
+        work_items = cast("list[str | None]", self._client.hmget(block.work_items, service_ids))
         why = {s: json.loads(text) for s, text in zip(service_ids, waiting, strict=True) if text}
-        marked = frozenset(
-            s for s, mark in zip(service_ids, marks, strict=True) if mark is not None
+        queued = frozenset(
+            s for s, work_item in zip(service_ids, work_items, strict=True) if work_item is not None
         )
-        return self.router(router).state, why, marked
+        return self.router(router).state, why, queued
 
     def service(self, service_id: str, routers: Iterable[str]) -> ServiceView | None:
         """One service with its events, history and where it is marked or waits; None if unknown."""
@@ -134,11 +134,11 @@ class Views:
             return None
         history = self._client.lrange(self._keys.history(service_id), 0, -1)
         waiting: dict[str, dict[str, Any]] = {}
-        marked: list[str] = []
+        queued: list[str] = []
         for router in routers:
             block = self._keys.router(router)
-            if self._client.hexists(block.marks, service_id):
-                marked.append(router)
+            if self._client.hexists(block.work_items, service_id):
+                queued.append(router)
             why = self._client.hget(block.waiting, service_id)
             if why:
                 waiting[router] = json.loads(why)
@@ -147,7 +147,7 @@ class Views:
             [Outcome.from_json(word, key) for key, word in words_of(text).items()],
             [line_from_json(line) for line in cast("list[str]", history)],
             waiting,
-            marked,
+            queued,
         )
 
     def router(self, name: str) -> RouterView:
@@ -161,12 +161,12 @@ class Views:
         pipe.exists(block.lease)
         pipe.hget(self._keys.fleet.held, name)
         pipe.time()
-        ask_first_marks(pipe, block.due)
-        state, services, marked, waiting, held, by_person, now, *firsts = pipe.execute()
+        ask_first_work_items(pipe, block.due)
+        state, services, queued, waiting, held, by_person, now, *firsts = pipe.execute()
         hold = known_part(Held, json.loads(by_person)) if by_person else None
         known = held_state(hold) if hold else RouterState.from_json(state)
         oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
-        return RouterView(name, known, services, marked, waiting, bool(held), oldest_ms)
+        return RouterView(name, known, services, queued, waiting, bool(held), oldest_ms)
 
     def router_services(self, name: str, *, readable: bool = False) -> list[Stored]:
         """The records of all services of which a row may exist on a router.
@@ -187,15 +187,15 @@ class Views:
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(name).waiting))
         return {service: json.loads(text) for service, text in raw.items()}
 
-    def router_marked(self, name: str) -> frozenset[str]:
+    def router_queued(self, name: str) -> frozenset[str]:
         """The services that are to be looked at at a router, now or later."""
-        return frozenset(cast("list[str]", self._client.hkeys(self._keys.router(name).marks)))
+        return frozenset(cast("list[str]", self._client.hkeys(self._keys.router(name).work_items)))
 
     def router_claims(self, name: str) -> dict[str, dict[str, tuple[str, bool]]]:
         """Claim key -> {scope: (service, strong)}: who holds what at a router."""
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.router(name).claims))
         return {
-            key: {scope: (service, strong == 1) for scope, (service, strong) in holders.items()}
+            key: {scope: (service, is_held == 1) for scope, (service, is_held) in holders.items()}
             for key, text in raw.items()
             for holders in [json.loads(text)]
         }
@@ -207,9 +207,9 @@ class Views:
         texts = self._client.hmget(self._keys.dead_letters, ids) if ids else []
         return [DeadLetter.from_json(text) for text in texts if text]
 
-    def dead_letter(self, letter_id: str) -> DeadLetter | None:
+    def dead_letter(self, dead_letter_id: str) -> DeadLetter | None:
         """One dead letter by its id."""
-        text = cast("str | None", self._client.hget(self._keys.dead_letters, letter_id))
+        text = cast("str | None", self._client.hget(self._keys.dead_letters, dead_letter_id))
         return DeadLetter.from_json(text) if text else None
 
     def router_in_flight(self, router: str) -> frozenset[str]:
@@ -265,7 +265,7 @@ class Views:
         return [decode_stored(service, text) for service, text in found.items()]
 
 
-def ask_first_marks(pipe: Pipeline, due: str) -> None:
+def ask_first_work_items(pipe: Pipeline, due: str) -> None:
     """Ask for the first mark of each priority, for `oldest_due`: one answer each.
 
     Args:

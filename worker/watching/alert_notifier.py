@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from worker.core.alerting.alerts import Alert, with_roots
-from worker.core.alerting.notifications import body_of, news_of, title_of
+from worker.core.alerting.notifications import body_of, notices_of, title_of
 from worker.inventory.alert_keys import AlertTarget
 from worker.store.store import Store
 
@@ -21,7 +21,7 @@ Send = Callable[[AlertTarget, str, str], str]
 
 
 @dataclass(slots=True)
-class Tell:
+class AlertNotifier:
     """Tells what changed since the last round.
 
     Attributes:
@@ -47,38 +47,40 @@ class Tell:
         Args:
             now_ms: milliseconds since 1970; None is Redis's clock.
         """
-        telling = self.store.telling
-        if not self.targets or not telling.claim(self.token):
+        notifications = self.store.notifications
+        if not self.targets or not notifications.claim(self.token):
             return 0
         now_ms = self.store.records.now_ms() if now_ms is None else now_ms
         alerts = with_roots(self.store.alerts.open(), self.behind)
-        mutes = telling.mutes(now_ms)
+        mutes = notifications.mutes(now_ms)
         sent = 0
         for target in self.targets:
             if now_ms < self._waits.get(target.name, (0, 0))[0]:
                 continue
-            told = telling.told(target.name)
-            news = news_of([each for each in alerts if wants(target, each)], told, mutes, now_ms)
-            if not news.empty:
-                if not telling.claim(self.token):
+            notified = notifications.notified(target.name)
+            notices = notices_of(
+                [each for each in alerts if wants(target, each)], notified, mutes, now_ms
+            )
+            if not notices.empty:
+                if not notifications.claim(self.token):
                     break
-                title, body = title_of(news, self.installation), body_of(news)
+                title, body = title_of(notices, self.installation), body_of(notices)
                 problem = self.send(target, title, body)
                 if problem:
-                    self._put_off(target, problem, now_ms)
+                    self._postpone(target, problem, now_ms)
                     continue  # nobody was told: the next round finds the same news
                 sent += 1
                 log.info(
                     "alerts.delivered",
                     target=target.name,
-                    begun=len(news.begun),
-                    over=len(news.over),
+                    begun=len(notices.begun),
+                    over=len(notices.over),
                 )
             self._waits.pop(target.name, None)
-            telling.save_told(target.name, told, news.told)
+            notifications.save_notified(target.name, notified, notices.notified)
         return sent
 
-    def _put_off(self, target: AlertTarget, problem: str, now_ms: int) -> None:
+    def _postpone(self, target: AlertTarget, problem: str, now_ms: int) -> None:
         _, wait_ms = self._waits.get(target.name, (0, 0))
         wait_ms = min(wait_ms * 2, _WAIT_CAP_MS) or _WAIT_FIRST_MS
         self._waits[target.name] = now_ms + wait_ms, wait_ms

@@ -11,10 +11,10 @@ from typing import Final
 from contracts.intake import REOPENS, is_closed
 from contracts.names import INTAKE_DEPTH, INTAKE_ENDS, QUEUE_EVENTS
 from worker.core.alerting.alerts import AlertKind
-from worker.core.alerting.health_figures import Vitals
+from worker.core.alerting.health_figures import HealthFigures
 from worker.core.entry.brake import HELD
 from worker.core.service.conflicts import Conflict
-from worker.store.health_figures import VitalsReader
+from worker.store.health_figures import HealthReader
 from worker.store.store import Store
 
 _MOST_REASONS: Final = 5
@@ -42,19 +42,19 @@ class Backlogs:
         self._store = store
         self._routers = routers
         self._waiting_ms = waiting_ms
-        self._vitals = VitalsReader(store)
+        self._health_figures = HealthReader(store)
 
     def look(self) -> None:
         """One round; nothing, when another worker had one within the minute."""
         if not self._store.alerts.may_look():
             return
-        vitals = self._vitals.read((), self._store.records.now_ms())
-        conflicts = self._store.conflicts.open(vitals.now_ms)
+        health_figures = self._health_figures.read((), self._store.records.now_ms())
+        conflicts = self._store.conflicts.open(health_figures.now_ms)
         found: dict[AlertKind, dict[str, str]] = {
-            "dead-letters": _dead(vitals),
-            "waiting-too-long": self._late(vitals),
-            "intake-full": self._full(vitals),
-            "time-in-future": self._ahead(vitals.now_ms),
+            "dead-letters": _dead(health_figures),
+            "waiting-too-long": self._late(health_figures),
+            "intake-full": self._full(health_figures),
+            "time-in-future": self._ahead(health_figures.now_ms),
             "revision-conflict": {s: _disagreeing(count, some) for s, count, some in conflicts},
             "router-name-reused": self._reused(),
         }
@@ -63,14 +63,14 @@ class Backlogs:
             _ENDS,
         )
 
-    def _late(self, vitals: Vitals) -> dict[str, str]:
+    def _late(self, health_figures: HealthFigures) -> dict[str, str]:
         """By reason; what the brake holds has an alert of its own."""
         return {
             reason: f"{_many(each.number, 'service waits', 'services wait')} ({reason}), the first "
-            f"for {(vitals.now_ms - each.oldest_ms) // 60_000} min: see `leasewire services list`, "
+            f"for {(health_figures.now_ms - each.oldest_ms) // 60_000} min: see `leasewire services list`, "
             "and `leasewire why SERVICE` of one"
-            for reason, each in vitals.waiting.items()
-            if reason != HELD and vitals.now_ms - each.oldest_ms >= self._waiting_ms
+            for reason, each in health_figures.waiting.items()
+            if reason != HELD and health_figures.now_ms - each.oldest_ms >= self._waiting_ms
         }
 
     def _reused(self) -> dict[str, str]:
@@ -83,7 +83,7 @@ class Backlogs:
 
     def _ahead(self, now_ms: int) -> dict[str, str]:
         """By source; whose clock is wrong nobody here can know."""
-        found = self._store.journal.events_put_off(now_ms)
+        found = self._store.journal.events_postponed(now_ms)
         counts = Counter(str(json.loads(body)["source"]) for body in found)
         return {
             source: f"{_many(count, 'event waits', 'events wait')}, more than 5 minutes ahead of "
@@ -91,17 +91,17 @@ class Backlogs:
             for source, count in counts.items()
         }
 
-    def _full(self, vitals: Vitals) -> dict[str, str]:
+    def _full(self, health_figures: HealthFigures) -> dict[str, str]:
         """What is full; a gateway that was told another depth than usual may still take some."""
         found = {}
-        share, depth = vitals.redis.share, vitals.journal[QUEUE_EVENTS].depth
+        share, depth = health_figures.redis.share, health_figures.journal[QUEUE_EVENTS].depth
         if share is not None and share >= INTAKE_ENDS:
             found["memory"] = (
-                f"{share:.0%} of {vitals.redis.ceiling_words} is used by Redis: from "
+                f"{share:.0%} of {health_figures.redis.ceiling_words} is used by Redis: from "
                 f"{INTAKE_ENDS:.0%} on no events are taken in; see `leasewire status --memory`"
             )
-        told = self._store.alerts.find("intake-full", "journal") is not None
-        if is_closed(depth, INTAKE_DEPTH, closed=told):
+        notified = self._store.alerts.find("intake-full", "journal") is not None
+        if is_closed(depth, INTAKE_DEPTH, closed=notified):
             found["journal"] = (
                 f"{depth} events wait in the journal: from {INTAKE_DEPTH} on the gateway takes "
                 f"none in, until they are fewer than {INTAKE_DEPTH * REOPENS:.0f}; see "
@@ -110,19 +110,21 @@ class Backlogs:
         return found
 
 
-def _dead(vitals: Vitals) -> dict[str, str]:
-    if not vitals.dead_letters:
+def _dead(health_figures: HealthFigures) -> dict[str, str]:
+    if not health_figures.dead_letters:
         return {}
-    by_count = sorted(vitals.dead_letters.items(), key=lambda each: (-each[1].number, each[0]))
+    by_count = sorted(
+        health_figures.dead_letters.items(), key=lambda each: (-each[1].number, each[0])
+    )
     words = ", ".join(f"{each.number} {reason}" for reason, each in by_count[:_MOST_REASONS])
     if len(by_count) > _MOST_REASONS:
         words += f" and {len(by_count) - _MOST_REASONS} causes more"
-    count = sum(each.number for each in vitals.dead_letters.values())
-    letters = _many(count, "dead letter", "dead letters")
-    of = sorted(vitals.dead_sources.items(), key=lambda each: (-each[1], each[0]))
+    count = sum(each.number for each in health_figures.dead_letters.values())
+    dead_letters = _many(count, "dead letter", "dead letters")
+    of = sorted(health_figures.dead_sources.items(), key=lambda each: (-each[1], each[0]))
     named = ", ".join(f"{n} of {s or 'unknown sources'}" for s, n in of[:_MOST_NAMED])
     named = f"; {named}" if named else ""
-    return {"": f"{letters} ({words}{named}): see `leasewire dead-letters list`"}
+    return {"": f"{dead_letters} ({words}{named}): see `leasewire dead-letters list`"}
 
 
 def _disagreeing(count: int, first: Sequence[Conflict]) -> str:

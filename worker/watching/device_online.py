@@ -12,7 +12,7 @@ from contracts.values import Ipv4
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.service.record import ServiceRecord
 from worker.ports import LeaseQuery
-from worker.store.awaiting_device import UnseenService
+from worker.store.awaiting_device import AwaitingService
 from worker.store.store import Store
 
 MOST: Final = 500
@@ -39,9 +39,9 @@ class InUse:
 
     def once(self) -> int:
         """One round; returns how many services were due."""
-        now_ms, services = self.store.unseen.take(MOST)
+        now_ms, services = self.store.awaiting_device.take(MOST)
         stored = self.store.records.read([each.outcome.service_id for each in services])
-        at: dict[str, list[tuple[UnseenService, Mapping[str, str]]]] = defaultdict(list)
+        at: dict[str, list[tuple[AwaitingService, Mapping[str, str]]]] = defaultdict(list)
         over = []
         for each in services:
             written = _written(each, stored[each.outcome.service_id].record)
@@ -49,7 +49,7 @@ class InUse:
                 over.append(each)
             else:
                 at[each.outcome.router].append((each, written))
-        self.store.unseen.forget(over)
+        self.store.awaiting_device.forget(over)
         up = {name for name in at if self.store.views.router(name).state.state == "up"}
         found = self.look(
             {
@@ -63,7 +63,7 @@ class InUse:
 
     def _tell(
         self,
-        wanted: list[tuple[UnseenService, Mapping[str, str]]],
+        wanted: list[tuple[AwaitingService, Mapping[str, str]]],
         found: Observation | str | None,
         now_ms: int,
     ) -> None:
@@ -80,8 +80,8 @@ class InUse:
                 # The longer it is not seen, the rarer the looks: 14 of them in a week.
                 age_ms = max(now_ms - each.outcome.at_ms, FIRST_LOOK_MS)
                 later.append((each, now_ms + age_ms))
-        self.store.unseen.say_in_use(seen, now_ms)
-        self.store.unseen.look_later(later)
+        self.store.awaiting_device.set_online(seen, now_ms)
+        self.store.awaiting_device.look_later(later)
 
 
 def _is_held(row: SeenRow, fields: Mapping[str, str]) -> bool:
@@ -95,7 +95,7 @@ def _is_held(row: SeenRow, fields: Mapping[str, str]) -> bool:
     )
 
 
-def _written(each: UnseenService, record: ServiceRecord) -> Mapping[str, str] | None:
+def _written(each: AwaitingService, record: ServiceRecord) -> Mapping[str, str] | None:
     """What was written for it and stands, if it is to work there still."""
     placement = record.placements.get(each.outcome.router)
     if placement is None or record.router != each.outcome.router or record.status != "active":

@@ -7,8 +7,8 @@ import structlog
 
 from worker.core.alerting.alerts import AWAY
 from worker.core.entry.brake import HELD_WORDS
+from worker.core.full_read.unknown_devices import KINDS_OF_WATCH
 from worker.core.policy.policy import RouterPolicy
-from worker.core.survey.unknown_devices import KINDS_OF_WATCH
 from worker.store.store import Store
 from worker.watching.backlogs import Backlogs
 
@@ -16,11 +16,11 @@ log = structlog.get_logger()
 
 SILENT_MS: Final = 30_000
 """A canary that waits so long is begun to be told of: tasks are bounded well below."""
-CLOCK_TOLD_MS: Final = 3_600_000
+CLOCK_NOTIFIED_MS: Final = 3_600_000
 """For so long it is told that Redis's clock, or Redis itself, went back."""
 
 
-class Lookout:
+class Maintenance:
     """In every worker; what is to be done once is claimed in the store.
 
     Args:
@@ -76,7 +76,7 @@ class Lookout:
         """
         for alert in self._store.alerts.open():
             if alert.kind in ("clock-went-back", "redis-rolled-back"):
-                if self._store.records.now_ms() - alert.since_ms > CLOCK_TOLD_MS:
+                if self._store.records.now_ms() - alert.since_ms > CLOCK_NOTIFIED_MS:
                     self._store.alerts.end(alert.kind, alert.subject, "it has gone on since")
                 continue
             policy = self._policies.get(alert.router)
@@ -96,7 +96,7 @@ class Lookout:
         # In this order: what a person decides on meanwhile is not begun anew.
         known = {each.subject: each for each in self._store.alerts.open() if each.kind == "brake"}
         held = self._store.brake.holds().keys()
-        for hold in held - {subject for subject, each in known.items() if each.told}:
+        for hold in held - {subject for subject, each in known.items() if each.notified}:
             self._store.alerts.begin("brake", hold, HELD_WORDS)
         for hold in known.keys() - held:
             self._store.alerts.end("brake", hold, "nothing is held any more")

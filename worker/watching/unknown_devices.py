@@ -13,19 +13,19 @@ from typing import Final
 
 import structlog
 
-from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.observed import Observation, SeenRow
-from worker.core.service.record import ServiceRecord
-from worker.core.survey.unknown_devices import (
+from worker.core.full_read.unknown_devices import (
     KINDS_OF_WATCH,
     NAMED,
-    Stray,
+    UnknownDevice,
     blocked,
     grouped,
     judge,
     judge_blocked,
     watched,
 )
+from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.observed import Observation, SeenRow
+from worker.core.service.record import ServiceRecord
 from worker.errors import RouterBlocked, RouterBusy, RouterUnreachable, StoreUnavailable
 from worker.ports import LeaseQuery, RouterSessions
 from worker.store.finder import Finder
@@ -59,7 +59,9 @@ class Watch:
     clock: Callable[[], float] = time.monotonic
     ignoring: Container[str] = ()
     _began_s: float | None = None
-    _elsewhere: dict[tuple[str, str], tuple[int, Stray | None]] = field(default_factory=dict)
+    _elsewhere: dict[tuple[str, str], tuple[int, UnknownDevice | None]] = field(
+        default_factory=dict
+    )
 
     def once(self) -> list[str]:
         """One round over the routers that are due; returns those that were read."""
@@ -69,7 +71,7 @@ class Watch:
         passed_s = max(ROUND_S, now_s - (self._began_s or now_s))
         self._began_s = now_s
         most = ceil(len(wanted) * passed_s / self.every_s)
-        due = self.store.telling.claim_watch(wanted, most, round(self.every_s * 1000))
+        due = self.store.notifications.claim_watch(wanted, most, round(self.every_s * 1000))
         up = [name for name in due if self.store.views.router(name).state.state == "up"]
         if not up:
             return []
@@ -98,8 +100,10 @@ class Watch:
     def _judged(self, router: str, seen: Observation) -> bool:
         """Tell of what was seen; what goes wrong with one router holds up no other."""
         try:
-            strays = self._strays(router, watched(seen.rows, self.policies[router]))
-            self._tell(router, [*strays, *self._blocked(router, seen)])
+            unknown_devices = self._unknown_devices(
+                router, watched(seen.rows, self.policies[router])
+            )
+            self._tell(router, [*unknown_devices, *self._blocked(router, seen)])
         except StoreUnavailable:
             raise
         except Exception:
@@ -107,14 +111,14 @@ class Watch:
             return False
         return True
 
-    def _strays(self, router: str, rows: Mapping[str, SeenRow]) -> list[Stray]:
+    def _unknown_devices(self, router: str, rows: Mapping[str, SeenRow]) -> list[UnknownDevice]:
         finder = Finder(self.store.client, self.store.keys)
         claimed = finder.claimed(router, [f"mac:{mac}" for mac in rows])
         holders = {mac: sorted(claimed[f"mac:{mac}"].holders.values()) for mac in rows}
         records = self.store.records.read(
             sorted({each for some in holders.values() for each in some})
         )
-        strays = []
+        unknown_devices = []
         unknown = [mac for mac, some in holders.items() if not some]
         for mac, row in rows.items():
             own = [records[each].record for each in holders[mac]]
@@ -124,12 +128,12 @@ class Watch:
                 found = judge(router, row, (), active_elsewhere=False)
             else:
                 found = self._unclaimed(finder, router, row)
-            strays += [found] if found else []
+            unknown_devices += [found] if found else []
         if router in self.ignoring:
-            strays = [each for each in strays if each.kind != "rogue-device"]
-        return grouped(router, strays)
+            unknown_devices = [each for each in unknown_devices if each.kind != "rogue-device"]
+        return grouped(router, unknown_devices)
 
-    def _blocked(self, router: str, seen: Observation) -> list[Stray]:
+    def _blocked(self, router: str, seen: Observation) -> list[UnknownDevice]:
         rows = blocked(seen.rows, self.policies[router])
         records = self.store.records.read(sorted({service_id for service_id, _ in rows}))
         now_ms = self.store.records.now_ms()
@@ -139,7 +143,7 @@ class Watch:
         )
         return [each for each in found if each is not None]
 
-    def _unclaimed(self, finder: Finder, router: str, row: SeenRow) -> Stray | None:
+    def _unclaimed(self, finder: Finder, router: str, row: SeenRow) -> UnknownDevice | None:
         """Of a device that no service has on this router; all records are looked through."""
         now_ms, key = self.store.records.now_ms(), (router, row.active_mac)
         until, known = self._elsewhere.get(key, (0, None))
@@ -173,8 +177,8 @@ class Watch:
         self.sessions.give_back(router, session)
         return any(each.active_mac == mac and not each.lease.dynamic for each in seen.rows)
 
-    def _tell(self, router: str, strays: Sequence[Stray]) -> None:
-        found = {(each.kind, each.subject): each.text for each in strays}
+    def _tell(self, router: str, unknown_devices: Sequence[UnknownDevice]) -> None:
+        found = {(each.kind, each.subject): each.text for each in unknown_devices}
         ends = dict.fromkeys(KINDS_OF_WATCH, "it holds no such lease any more")
         if router in self.ignoring:
             ends["rogue-device"] = "unknown devices of this router are ignored"

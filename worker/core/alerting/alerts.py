@@ -40,13 +40,13 @@ class KindOfAlert(NamedTuple):
 
     Attributes:
         severity: how bad.
-        told_after_s: it must last so long before anybody is told; one that ends sooner is silent.
+        notified_after_s: it must last so long before anybody is told; one that ends sooner is silent.
         runbook: file in `deploy/runbooks/` that says what to do.
         of_router: its subject begins with a router's name, and what follows it is behind a blank.
     """
 
     severity: Severity
-    told_after_s: int
+    notified_after_s: int
     runbook: str
     of_router: bool = False
 
@@ -101,7 +101,7 @@ class Alert:
         since_ms: when it began, by Redis's clock, in milliseconds since 1970.
         root: name of the alert of which this is a consequence; empty: of none. `with_roots` finds
             it whenever somebody looks: what is stored has none.
-        told: whether it has lasted long enough to be told.
+        notified: whether it has lasted long enough to be told.
     """
 
     kind: AlertKind
@@ -109,7 +109,7 @@ class Alert:
     text: str
     since_ms: int
     root: str = ""
-    told: bool = False
+    notified: bool = False
 
     def __post_init__(self) -> None:
         """Make the words printable: some are a router's own."""

@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 from contracts.names import INTAKE_ENDS
 from worker.core.alerting.alerts import Alert
-from worker.core.alerting.health_figures import Vitals
+from worker.core.alerting.health_figures import HealthFigures
 from worker.core.entry.brake import HELD
 
 Level = Literal["warning", "critical"]
@@ -19,8 +19,8 @@ DAYS_COUNT_FROM: Final = 0.3
 CANARY_CRITICAL_S: Final = 60
 JOURNAL_WARNS_S: Final = 60
 JOURNAL_CRITICAL_S: Final = 600
-MARK_WARNS_S: Final = 120
-MARK_CRITICAL_S: Final = 900
+WORK_WARNS_S: Final = 120
+WORK_CRITICAL_S: Final = 900
 MOST_ROUTERS: Final = 0.5
 
 THRESHOLDS: Final = f"""\
@@ -31,7 +31,7 @@ Critical (exit 2):
   workers     none that folds events, or none that writes to routers; nobody takes messages from
               a queue for more than {CANARY_CRITICAL_S} s
   journal     the oldest event is due for more than {JOURNAL_CRITICAL_S} s
-  marks       a service of a router that is up is due for more than {MARK_CRITICAL_S} s
+  marks       a service of a router that is up is due for more than {WORK_CRITICAL_S} s
   routers     more than {MOST_ROUTERS:.0%} are not up
   brake       it holds services until a person decides
   alerts      a critical alert is open and not muted
@@ -41,7 +41,7 @@ Warning (exit 1):
 (told from {DAYS_COUNT_FROM:.0%} on);
               no maxmemory is set: the host's memory counts instead
   journal     the oldest event is due for more than {JOURNAL_WARNS_S} s
-  marks       a service of a router that is up is due for more than {MARK_WARNS_S} s
+  marks       a service of a router that is up is due for more than {WORK_WARNS_S} s
   routers     one is unreachable, or waits for a person
   dead        there are dead letters
   waiting     a service waits for more than LEASEWIRE_WAITING_ALERT_S (an hour unless set)
@@ -55,7 +55,7 @@ class Finding(NamedTuple):
 
     Attributes:
         level: how bad.
-        what: `redis`, `memory`, `workers`, `journal`, `marks`, `routers`, `brake`, `dead`,
+        what: `redis`, `memory`, `workers`, `journal`, `work_items`, `routers`, `brake`, `dead`,
             `addresses`, `alerts` or `waiting`.
         detail: what was seen, beside which threshold.
         advice: what to do.
@@ -67,20 +67,20 @@ class Finding(NamedTuple):
     advice: str
 
 
-def assess(vitals: Vitals, waiting_warns_s: float) -> list[Finding]:
+def assess(health_figures: HealthFigures, waiting_warns_s: float) -> list[Finding]:
     """All findings, the critical ones first.
 
     Args:
-        vitals: what was measured.
+        health_figures: what was measured.
         waiting_warns_s: a service that waits for longer is warned of.
     """
-    found = [finding for judge in _JUDGES for finding in judge(vitals)]
-    found += _waiting(vitals, waiting_warns_s)
+    found = [finding for judge in _JUDGES for finding in judge(health_figures)]
+    found += _waiting(health_figures, waiting_warns_s)
     return sorted(found, key=lambda each: each.level)  # `critical` before `warning`
 
 
-def _redis(vitals: Vitals) -> Iterator[Finding]:
-    redis = vitals.redis
+def _redis(health_figures: HealthFigures) -> Iterator[Finding]:
+    redis = health_figures.redis
     if not redis.appendonly:
         words = "Redis keeps no append-only file: a restart loses everything"
         yield Finding("critical", "redis", words, "set appendonly yes")
@@ -92,10 +92,10 @@ def _redis(vitals: Vitals) -> Iterator[Finding]:
         yield Finding("critical", "redis", words, "set maxmemory-policy noeviction")
 
 
-def _memory(vitals: Vitals) -> Iterator[Finding]:
-    share, days = vitals.redis.share, vitals.redis.days_left
-    of = vitals.redis.ceiling_words
-    if not vitals.redis.limit:
+def _memory(health_figures: HealthFigures) -> Iterator[Finding]:
+    share, days = health_figures.redis.share, health_figures.redis.days_left
+    of = health_figures.redis.ceiling_words
+    if not health_figures.redis.limit:
         words = f"Redis has no maxmemory: only {INTAKE_ENDS:.0%} of its host's memory ends intake"
         yield Finding(
             *("warning", "memory", f"{words}, and the system may end Redis before"),
@@ -116,22 +116,24 @@ def _memory(vitals: Vitals) -> Iterator[Finding]:
         yield Finding("warning", "memory", words, advice)
 
 
-def _workers(vitals: Vitals) -> Iterator[Finding]:
-    kinds = {name.partition("@")[0] for name in vitals.workers}
+def _workers(health_figures: HealthFigures) -> Iterator[Finding]:
+    kinds = {name.partition("@")[0] for name in health_figures.workers}
     for kind, does in (("events", "folds events"), ("routers", "writes to routers")):
         if kind not in kinds:
             words = f"no worker that {does} gave a sign of life in 15 s"
             yield Finding("critical", "workers", words, "start `leasewire worker`; see its log")
-    late = {q: ms // 1000 for q, ms in vitals.canaries.items() if ms > CANARY_CRITICAL_S * 1000}
+    late = {
+        q: ms // 1000 for q, ms in health_figures.canaries.items() if ms > CANARY_CRITICAL_S * 1000
+    }
     if late and kinds >= {"events", "routers"}:
         queue, late_s = max(late.items(), key=lambda each: each[1])
         words = f"nobody takes messages from {queue} for {late_s} s (over {CANARY_CRITICAL_S} s)"
         yield Finding("critical", "workers", words, "see the workers' log; restart them")
 
 
-def _journal(vitals: Vitals) -> Iterator[Finding]:
-    for lane, journal in vitals.journal.items():
-        late_s = _age_s(vitals, journal.oldest_ms)
+def _journal(health_figures: HealthFigures) -> Iterator[Finding]:
+    for lane, journal in health_figures.journal.items():
+        late_s = _age_s(health_figures, journal.oldest_ms)
         if late_s > JOURNAL_WARNS_S:
             level: Level = "critical" if late_s > JOURNAL_CRITICAL_S else "warning"
             words = f"{journal.depth} in the journal of {lane}, the oldest due for {late_s} s"
@@ -139,29 +141,29 @@ def _journal(vitals: Vitals) -> Iterator[Finding]:
             yield Finding(level, "journal", f"{words} {limit}", "see the log of the events workers")
 
 
-def _marks(vitals: Vitals) -> Iterator[Finding]:
+def _work_items(health_figures: HealthFigures) -> Iterator[Finding]:
     late = [
-        (_age_s(vitals, router.oldest_ms), router.name)
-        for router in vitals.routers
+        (_age_s(health_figures, router.oldest_ms), router.name)
+        for router in health_figures.routers
         if router.state in ("up", "new")
     ]
     late_s, name = max(late, default=(0, ""))
-    if late_s > MARK_WARNS_S:
-        level: Level = "critical" if late_s > MARK_CRITICAL_S else "warning"
-        count = sum(each > MARK_WARNS_S for each, _ in late)
-        limit = MARK_CRITICAL_S if level == "critical" else MARK_WARNS_S
+    if late_s > WORK_WARNS_S:
+        level: Level = "critical" if late_s > WORK_CRITICAL_S else "warning"
+        count = sum(each > WORK_WARNS_S for each, _ in late)
+        limit = WORK_CRITICAL_S if level == "critical" else WORK_WARNS_S
         words = f"{name} has a service due for {late_s} s (over {limit} s), {count} routers so"
-        yield Finding(level, "marks", words, "see the log of the routers workers; start more")
+        yield Finding(level, "work_items", words, "see the log of the routers workers; start more")
 
 
-def _routers(vitals: Vitals) -> Iterator[Finding]:
-    down = [each for each in vitals.routers if each.state not in ("up", "new", "unknown")]
+def _routers(health_figures: HealthFigures) -> Iterator[Finding]:
+    down = [each for each in health_figures.routers if each.state not in ("up", "new", "unknown")]
     advice = "see `leasewire routers list`, `leasewire routers check NAME`"
-    if len(down) > 1 and len(down) > MOST_ROUTERS * len(vitals.routers):
-        words = f"{len(down)} of {len(vitals.routers)} routers are not up"
+    if len(down) > 1 and len(down) > MOST_ROUTERS * len(health_figures.routers):
+        words = f"{len(down)} of {len(health_figures.routers)} routers are not up"
         yield Finding("critical", "routers", f"{words} (over {MOST_ROUTERS:.0%})", advice)
     unreachable = [
-        f"{router.name} for {_age_s(vitals, router.since_ms)} s"
+        f"{router.name} for {_age_s(health_figures, router.since_ms)} s"
         for router in sorted(down, key=lambda router: router.since_ms)
         if router.state == "unreachable"
     ]
@@ -175,24 +177,24 @@ def _routers(vitals: Vitals) -> Iterator[Finding]:
         yield Finding("warning", "routers", words, advice)
 
 
-def _dead(vitals: Vitals) -> Iterator[Finding]:
-    count = sum(each.number for each in vitals.dead_letters.values())
+def _dead(health_figures: HealthFigures) -> Iterator[Finding]:
+    count = sum(each.number for each in health_figures.dead_letters.values())
     if count:
-        words = f"{count} dead letters: {_some(sorted(vitals.dead_letters))}"
+        words = f"{count} dead letters: {_some(sorted(health_figures.dead_letters))}"
         yield Finding("warning", "dead", words, "see `leasewire dead-letters list`")
 
 
-def _brake(vitals: Vitals) -> Iterator[Finding]:
-    held = vitals.waiting.get(HELD)
+def _brake(health_figures: HealthFigures) -> Iterator[Finding]:
+    held = health_figures.waiting.get(HELD)
     if held is not None:
         words = f"{held.number} services would lose their entries, more than usual: they are held"
         yield Finding("critical", "brake", words, "see `leasewire brake list`")
 
 
-def _alerts(vitals: Vitals) -> Iterator[Finding]:
+def _alerts(health_figures: HealthFigures) -> Iterator[Finding]:
     """One finding a kind of alert, so that the level is never below that of an open alert."""
     by_kind = defaultdict[str, list[Alert]](list)
-    for alert in vitals.alerts:
+    for alert in health_figures.alerts:
         by_kind[alert.kind].append(alert)
     for kind, alerts in by_kind.items():
         first, more = alerts[0], len(alerts) - 1
@@ -202,8 +204,10 @@ def _alerts(vitals: Vitals) -> Iterator[Finding]:
         yield Finding(first.severity, "alerts", words, advice)
 
 
-def _addresses(vitals: Vitals) -> Iterator[Finding]:
-    found = [f"{service} on {each.name}" for each in vitals.routers for service in each.misfits]
+def _addresses(health_figures: HealthFigures) -> Iterator[Finding]:
+    found = [
+        f"{service} on {each.name}" for each in health_figures.routers for service in each.misfits
+    ]
     if found:
         words = (
             "1 service has an address"
@@ -216,11 +220,11 @@ def _addresses(vitals: Vitals) -> Iterator[Finding]:
         )
 
 
-def _waiting(vitals: Vitals, warns_s: float) -> Iterator[Finding]:
+def _waiting(health_figures: HealthFigures, warns_s: float) -> Iterator[Finding]:
     late = {
         reason: each
-        for reason, each in vitals.waiting.items()
-        if reason != HELD and _age_s(vitals, each.oldest_ms) > warns_s
+        for reason, each in health_figures.waiting.items()
+        if reason != HELD and _age_s(health_figures, each.oldest_ms) > warns_s
     }
     if late:
         count = sum(each.number for each in late.values())
@@ -228,8 +232,8 @@ def _waiting(vitals: Vitals, warns_s: float) -> Iterator[Finding]:
         yield Finding("warning", "waiting", words, "see `leasewire services list`, `leasewire why`")
 
 
-def _age_s(vitals: Vitals, since_ms: int) -> int:
-    return max(0, vitals.now_ms - since_ms) // 1000 if since_ms else 0
+def _age_s(health_figures: HealthFigures, since_ms: int) -> int:
+    return max(0, health_figures.now_ms - since_ms) // 1000 if since_ms else 0
 
 
 def _some(names: list[str], most: int = 5) -> str:
@@ -237,7 +241,7 @@ def _some(names: list[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-_JUDGES: Final[tuple[Callable[[Vitals], Iterator[Finding]], ...]] = (
+_JUDGES: Final[tuple[Callable[[HealthFigures], Iterator[Finding]], ...]] = (
     *(_redis, _memory, _workers, _journal),
-    *(_marks, _routers, _brake, _dead, _addresses, _alerts),
+    *(_work_items, _routers, _brake, _dead, _addresses, _alerts),
 )

@@ -22,7 +22,7 @@ class Sample(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RedisVitals:
+class RedisFigures:
     """The server.
 
     Attributes:
@@ -79,14 +79,14 @@ class RedisVitals:
         return max(0.0, left * spread / together)
 
 
-class JournalVitals(NamedTuple):
+class JournalFigures(NamedTuple):
     """A lane's journal: how many events, and when somebody was to look at the oldest (0: none)."""
 
     depth: int
     oldest_ms: int
 
 
-class RouterVitals(NamedTuple):
+class RouterSummary(NamedTuple):
     """One router.
 
     Attributes:
@@ -95,7 +95,7 @@ class RouterVitals(NamedTuple):
             reached it yet, or `unknown`: the inventory does not have it.
         since_ms: when that began.
         busy: a worker is at it.
-        marked: services to be looked at.
+        queued: services to be looked at.
         oldest_ms: since when the oldest due mark is due; 0: none is.
         misfits: services whose address no device can use.
     """
@@ -104,7 +104,7 @@ class RouterVitals(NamedTuple):
     state: str
     since_ms: int
     busy: bool
-    marked: int
+    queued: int
     oldest_ms: int
     misfits: Sequence[str] = ()
 
@@ -117,7 +117,7 @@ class Reason(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vitals:
+class HealthFigures:
     """All of it.
 
     Attributes:
@@ -136,11 +136,11 @@ class Vitals:
     """
 
     now_ms: int
-    redis: RedisVitals
+    redis: RedisFigures
     workers: Sequence[str]
     queues: Mapping[str, int]
-    journal: Mapping[str, JournalVitals]
-    routers: Sequence[RouterVitals]
+    journal: Mapping[str, JournalFigures]
+    routers: Sequence[RouterSummary]
     dead_letters: Mapping[str, Reason]
     waiting: Mapping[str, Reason]
     counters: Mapping[str, int]

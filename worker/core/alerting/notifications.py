@@ -55,7 +55,7 @@ class Mute(NamedTuple):
         )
 
 
-class Told(NamedTuple):
+class Notice(NamedTuple):
     """What somebody was told of an alert.
 
     Attributes:
@@ -74,21 +74,21 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Notices:
     """What is to be said, and what will have been told then.
 
     Attributes:
         begun: alerts that are new to them.
         over: (name, as told) of those that are over.
-        told: by name, once the news is told.
+        notified: by name, once the news is told.
         follow: name of one of these -> what its consequences are about, which are not told by
             themselves: of one that begins, what follows from it; of one that is over, what still
             is open.
     """
 
     begun: Sequence[Alert]
-    over: Sequence[tuple[str, Told]]
-    told: Mapping[str, Told]
+    over: Sequence[tuple[str, Notice]]
+    notified: Mapping[str, Notice]
     follow: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
@@ -97,21 +97,21 @@ class News:
         return not self.begun and not self.over
 
 
-def news_of(
-    alerts: Sequence[Alert], told: Mapping[str, Told], mutes: Iterable[Mute], now_ms: int
-) -> News:
+def notices_of(
+    alerts: Sequence[Alert], notified: Mapping[str, Notice], mutes: Iterable[Mute], now_ms: int
+) -> Notices:
     """Compare what is open with what was told.
 
     Args:
         alerts: all that are open; those that have not lasted long enough are not told yet.
-        told: by name of the alert.
+        notified: by name of the alert.
         mutes: those that are in force.
         now_ms: milliseconds since 1970.
     """
     mutes = list(mutes)
     muted = {each.name for each in alerts if any(mute.covers(each, now_ms) for mute in mutes)}
-    begun, after = _begun(alerts, told, muted, now_ms)
-    over, settling = _over(told, {each.name for each in alerts}, now_ms)
+    begun, after = _begun(alerts, notified, muted, now_ms)
+    over, settling = _over(notified, {each.name for each in alerts}, now_ms)
     after |= settling
     said = {each.name for each in begun} | {name for name, _ in over}
     follow = defaultdict(list)
@@ -119,43 +119,43 @@ def news_of(
         through = after.get(_THROUGH + alert.name)
         if through is not None and through.text in said and alert.name not in muted:
             follow[through.text].append(alert.subject)
-    return News(begun, over, after, follow)
+    return Notices(begun, over, after, follow)
 
 
 def _begun(
-    alerts: Sequence[Alert], told: Mapping[str, Told], muted: AbstractSet[str], now_ms: int
-) -> tuple[list[Alert], dict[str, Told]]:
+    alerts: Sequence[Alert], notified: Mapping[str, Notice], muted: AbstractSet[str], now_ms: int
+) -> tuple[list[Alert], dict[str, Notice]]:
     """Those to tell of now, and what will have been told of all that are open."""
-    before = {each.name: told[each.name] for each in alerts if each.name in told}
+    before = {each.name: notified[each.name] for each in alerts if each.name in notified}
     heard = set(muted)
     heard |= {name for name, it in before.items() if not it.over or _quiet(it, now_ms)}
-    after: dict[str, Told] = {}
+    after: dict[str, Notice] = {}
     begun = []
     for alert in sorted(alerts, key=lambda each: bool(each.root)):  # roots first
         was = before.get(alert.name)
         if was is not None and not was.over:
             after[alert.name] = was._replace(gone_ms=0)
             continue
-        through = _through(alert, told.get(_THROUGH + alert.name), heard, now_ms)
+        through = _through(alert, notified.get(_THROUGH + alert.name), heard, now_ms)
         if through is not None:
             after[_THROUGH + alert.name] = through
         if was is not None and _quiet(was, now_ms):
             after[alert.name] = was
-        elif alert.told and through is None and alert.name not in muted:
-            after[alert.name] = Told(now_ms, alert.text, since_ms=alert.since_ms)
+        elif alert.notified and through is None and alert.name not in muted:
+            after[alert.name] = Notice(now_ms, alert.text, since_ms=alert.since_ms)
             begun.append(alert)
             heard.add(alert.name)
     return begun, after
 
 
 def _over(
-    told: Mapping[str, Told], names: AbstractSet[str], now_ms: int
-) -> tuple[list[tuple[str, Told]], dict[str, Told]]:
+    notified: Mapping[str, Notice], names: AbstractSet[str], now_ms: int
+) -> tuple[list[tuple[str, Notice]], dict[str, Notice]]:
     """Those to tell the end of, and what will have been told of all that are not open."""
     over = []
-    after: dict[str, Told] = {}
-    for name in told.keys() - names:
-        before = told[name]
+    after: dict[str, Notice] = {}
+    for name in notified.keys() - names:
+        before = notified[name]
         if name.startswith(_THROUGH):
             continue
         if before.over:
@@ -170,14 +170,16 @@ def _over(
     return sorted(over), after
 
 
-def _quiet(before: Told, now_ms: int) -> bool:
+def _quiet(before: Notice, now_ms: int) -> bool:
     return now_ms - before.at_ms < QUIET_MS
 
 
-def _through(alert: Alert, before: Told | None, heard: Container[str], now_ms: int) -> Told | None:
+def _through(
+    alert: Alert, before: Notice | None, heard: Container[str], now_ms: int
+) -> Notice | None:
     """How an alert is told through its root; None: it is told by itself.
 
-    What is noted is a `Told` under a name of its own that is over from the start, of which earlier
+    What is noted is a `Notice` under a name of its own that is over from the start, of which earlier
     versions say nothing: `at_ms` since when, `text` the root's name, `gone_ms` since when nobody
     hears of it through an open root.
 
@@ -190,7 +192,7 @@ def _through(alert: Alert, before: Told | None, heard: Container[str], now_ms: i
     if before is None:
         if not alert.root:
             return None
-        before = Told(now_ms, alert.root, over=True)
+        before = Notice(now_ms, alert.root, over=True)
     # The root that was told goes before one on the way to it that is found down later.
     for root in (before.text, alert.root) if alert.root else ():
         if root in heard:
@@ -199,49 +201,49 @@ def _through(alert: Alert, before: Told | None, heard: Container[str], now_ms: i
     return before._replace(gone_ms=gone_ms) if now_ms - gone_ms < GRACE_MS else None
 
 
-def was_told(alert: Alert, told: Mapping[str, Told]) -> bool:
+def was_notified(alert: Alert, notified: Mapping[str, Notice]) -> bool:
     """Whether they have had a message of an open alert, by itself or with its root's."""
-    own, through = told.get(alert.name), told.get(_THROUGH + alert.name)
+    own, through = notified.get(alert.name), notified.get(_THROUGH + alert.name)
     if through is not None:
-        root = told.get(through.text)
+        root = notified.get(through.text)
         return root is not None and not root.over
     return own is not None and not own.over
 
 
-def title_of(news: News, installation: str) -> str:
+def title_of(notices: Notices, installation: str) -> str:
     """One line for all the news."""
-    if len(news.begun) == 1 and not news.over:
-        alert = news.begun[0]
+    if len(notices.begun) == 1 and not notices.over:
+        alert = notices.begun[0]
         return f"Leasewire {installation}: {alert.severity}: {alert.kind} {alert.subject}".strip()
-    if len(news.over) == 1 and not news.begun:
-        kind, _, subject = news.over[0][0].partition("|")
+    if len(notices.over) == 1 and not notices.begun:
+        kind, _, subject = notices.over[0][0].partition("|")
         return f"Leasewire {installation}: resolved: {kind} {subject}".strip()
-    critical = sum(each.severity == "critical" for each in news.begun)
+    critical = sum(each.severity == "critical" for each in notices.begun)
     named = f" ({critical} critical)" if critical else ""
     parts = [
-        *([f"{len(news.begun)} alerts{named}"] if news.begun else []),
-        *([f"{len(news.over)} resolved"] if news.over else []),
+        *([f"{len(notices.begun)} alerts{named}"] if notices.begun else []),
+        *([f"{len(notices.over)} resolved"] if notices.over else []),
     ]
     return f"Leasewire {installation}: {', '.join(parts)}"
 
 
-def body_of(news: News) -> str:
+def body_of(notices: Notices) -> str:
     """All the news, critical kinds first; of many of one kind the first ten are named."""
     lines: list[str] = []
-    for _, kind in sorted({(each.severity, each.kind) for each in news.begun}):
-        alerts = [each for each in news.begun if each.kind == kind]
-        lines += _of_kind(alerts, news.follow)
-    for name, told in news.over[:_NAMED]:
-        lasted = max(0, told.gone_ms - told.since_ms) // 1000 if told.since_ms else 0
+    for _, kind in sorted({(each.severity, each.kind) for each in notices.begun}):
+        alerts = [each for each in notices.begun if each.kind == kind]
+        lines += _of_kind(alerts, notices.follow)
+    for name, notified in notices.over[:_NAMED]:
+        lasted = max(0, notified.gone_ms - notified.since_ms) // 1000 if notified.since_ms else 0
         after = f" after {duration(str(lasted))}" if lasted else ""
-        lines.append(f"resolved{after}: {name.replace('|', ' ').strip()} (it was: {told.text})")
-        if name in news.follow:
+        lines.append(f"resolved{after}: {name.replace('|', ' ').strip()} (it was: {notified.text})")
+        if name in notices.follow:
             lines += [
-                f"  behind it and still out of reach: {_routers(news.follow[name])}",
+                f"  behind it and still out of reach: {_routers(notices.follow[name])}",
                 f"  what of this is so in {GRACE_MS // 60_000} minutes is told by itself",
             ]
-    if len(news.over) > _NAMED:
-        lines.append(f"and {len(news.over) - _NAMED} others are resolved")
+    if len(notices.over) > _NAMED:
+        lines.append(f"and {len(notices.over) - _NAMED} others are resolved")
     return "\n".join(lines)
 
 

@@ -36,8 +36,8 @@ def explain(facts: Facts, when: When) -> Explanation:
     at = facts.home
     service = facts.record.service_id
     if at is None:  # the status alone says that there is nothing to serve
-        lacks = lacking(facts.record)
-        words = f"{service} is to be served by no router{': ' if lacks else ''}{lacks}"
+        missing = lacking(facts.record)
+        words = f"{service} is to be served by no router{': ' if missing else ''}{missing}"
         return Explanation("on-no-router", words)
     for code, words, advice in (
         judge_row(facts, at),
@@ -46,7 +46,7 @@ def explain(facts: Facts, when: When) -> Explanation:
     ):
         if code:
             return Explanation(code, f"{service}: {words}", advice)
-    return _unseen(service, at)
+    return _awaiting_device(service, at)
 
 
 def _journal(facts: Facts, when: When) -> Explanation | None:
@@ -100,15 +100,15 @@ def _incomplete(facts: Facts, when: When) -> Explanation | None:
         named = f"event {coming.event_id} ({short_type(coming.type)})"
         effect = f"takes effect at {when(coming.at_ms)}"
         return Explanation("scheduled", f"{service} is not active yet: {named} {effect}")
-    letter = next((each for each in facts.letters if each.kind == "event"), None)
-    if letter is not None:
+    dead_letter = next((each for each in facts.dead_letters if each.kind == "event"), None)
+    if dead_letter is not None:
         return Explanation(
             "rejected",
-            f"{service} was never activated: its event was refused ({letter.reason}): "
-            f"{letter.detail}",
-            f"see `leasewire dead-letters show {letter.id}`; correct it and send it anew",
+            f"{service} was never activated: its event was refused ({dead_letter.reason}): "
+            f"{dead_letter.detail}",
+            f"see `leasewire dead-letters show {dead_letter.id}`; correct it and send it anew",
         )
-    said = ", ".join(sorted({short_type(each.type) for each in record.outstanding}))
+    said = ", ".join(sorted({short_type(each.type) for each in record.pending}))
     heard = f", only {said} came" if said else ""
     return Explanation(
         "incomplete",
@@ -144,12 +144,12 @@ def _router(facts: Facts, when: When) -> Explanation | None:
     at, service = facts.home, facts.record.service_id
     if at is None or at.state == "up":
         return None
-    if not at.marked and at.state not in ("unreachable", "blocked"):
+    if not at.queued and at.state not in ("unreachable", "blocked"):
         return None  # it works, and nothing is to be written to it
     since = f"since {when(at.since_ms)}" if at.since_ms else "now"
-    unseen = "its row is" if at.observed else "the row is as last written,"
+    awaiting_device = "its row is" if at.observed else "the row is as last written,"
     what = f"for {service} " + (
-        "nothing is written to it" if at.marked else f"{unseen} unseen since then"
+        "nothing is written to it" if at.queued else f"{awaiting_device} unseen since then"
     )
     words = ": ".join(part for part in (at.cause, at.words) if part)
     said = f" ({words})" if words else ""
@@ -172,13 +172,13 @@ def _waiting(facts: Facts, when: When) -> Explanation | None:
         return None
     why = at.why
     since = f"since {when(why.since_ms)}"
-    if not at.marked:
-        letter = f"{service}@{at.name}"
+    if not at.queued:
+        dead_letter = f"{service}@{at.name}"
         return Explanation(
             "refused",
             f"router {at.name} refused what {service} is to have ({why.reason}): {why.detail}",
             f"correct the value: the next event tries anew; see `leasewire dead-letters show "
-            f"{letter}`",
+            f"{dead_letter}`",
         )
     words, advice = _WAITS.get(why.reason, _wait_other)(at, why)
     return Explanation(why.reason, f"{service} waits at router {at.name} {since}: {words}", advice)
@@ -250,7 +250,7 @@ def _suspended(facts: Facts, when: When) -> Explanation | None:
     reason = register.value.get("reason_code") if isinstance(register.value, dict) else None
     because = f", reason {reason}" if reason else ""
     words = f"{record.service_id} is suspended by event {register.event}{because}"
-    if at is not None and at.marked:
+    if at is not None and at.queued:
         words = f"{words}; router {at.name} is still to be written"
     elif at is not None and (at.wants or {}).get("block-access") == "yes":
         renewed = until_renewed(facts, at, when)
@@ -260,9 +260,9 @@ def _suspended(facts: Facts, when: When) -> Explanation | None:
 
 def _pending(facts: Facts, when: When) -> Explanation | None:
     at = facts.home
-    if at is None or not at.marked:
+    if at is None or not at.queued:
         return None
-    events = facts.record.outstanding
+    events = facts.record.pending
     since = f" since {when(min(each.accepted_at_ms for each in events))}" if events else ""
     what = "looked at on" if at.observed else "written to"
     begun = f"{facts.record.service_id} is to be {what} router {at.name}{since}"
@@ -275,9 +275,9 @@ def _pending(facts: Facts, when: When) -> Explanation | None:
     )
 
 
-def _unseen(service: str, at: AtRouter) -> Explanation:
+def _awaiting_device(service: str, at: AtRouter) -> Explanation:
     if at.observed:
-        return _unseen_where_observed(service, at)
+        return _awaiting_where_observed(service, at)
     row = at.wants or {}
     stands = f"({row.get('address')} for {row.get('mac-address')}) was written and read back"
     if at.silence:
@@ -293,7 +293,7 @@ def _unseen(service: str, at: AtRouter) -> Explanation:
     )
 
 
-def _unseen_where_observed(service: str, at: AtRouter) -> Explanation:
+def _awaiting_where_observed(service: str, at: AtRouter) -> Explanation:
     words = f"router {at.name} is only observed"
     last = "as it is to be" if at.is_right else "not as it is to be"
     words = f"{service}: {words}: when it was last looked at, the row there was {last}"

@@ -8,11 +8,11 @@ from worker.core.rows.ownership import parse_tag
 from worker.core.service.outcome import DeadLetter
 
 
-def explain_stranger(
+def explain_unknown(
     subject: str,
     seen: Mapping[str, Observation],
     silent: Mapping[str, str],
-    letters: Sequence[DeadLetter] = (),
+    dead_letters: Sequence[DeadLetter] = (),
     installation: str = "",
 ) -> Explanation:
     """Say what is known of it.
@@ -21,16 +21,16 @@ def explain_stranger(
         subject: as it was asked for.
         seen: rows with it, by router that was asked.
         silent: routers that could not be asked, and why.
-        letters: dead letters that name it.
+        dead_letters: dead letters that name it.
         installation: ours: a row with our tag and without a service is an orphan.
     """
-    if letters:
-        letter = letters[0]
+    if dead_letters:
+        dead_letter = dead_letters[0]
         return Explanation(
             "rejected",
-            f"no service has {subject}: an event that names it was refused ({letter.reason}): "
-            f"{letter.detail}",
-            f"see `leasewire dead-letters show {letter.id}`; correct it and send it anew",
+            f"no service has {subject}: an event that names it was refused ({dead_letter.reason}): "
+            f"{dead_letter.detail}",
+            f"see `leasewire dead-letters show {dead_letter.id}`; correct it and send it anew",
         )
     rows = [(router, row) for router, found in seen.items() for row in found.rows]
     advice = "if a customer is to have it, the BSS must send service.activated"

@@ -37,7 +37,7 @@ class Holder(NamedTuple):
         claim: `mac:…` or `address:…`.
         service_id: the holder.
         status: its own.
-        sync: how far the router is with it: `in_sync`, `pending`, `waiting`, `parked`, `failed`.
+        sync: how far the router is with it: `in_sync`, `pending`, `waiting`, `circuit_open`, `failed`.
         why: what it waits for itself, in words; empty when it waits for nothing.
     """
 
@@ -73,7 +73,7 @@ class AtRouter:
         wants: the row that is to stand there; None: none.
         written: the row that was last written and read back; None: none.
         written_at_ms: when that was; 0: not known.
-        marked: a pass is to look at it.
+        queued: a pass is to look at it.
         why: of its last look.
         holders: who has what it asks for.
         seen: what the router showed just now; None: it was not asked, or `silence` says why not.
@@ -93,7 +93,7 @@ class AtRouter:
     wants: Mapping[str, str] | None = None
     written: Mapping[str, str] | None = None
     written_at_ms: int = 0
-    marked: bool = False
+    queued: bool = False
     why: Why | None = None
     holders: Sequence[Holder] = ()
     seen: Observation | None = None
@@ -112,7 +112,7 @@ class Facts:
         at: the router that is to serve it, and those on which a row may still stand.
         journaled: events of it that are not folded yet.
         scheduled: events of it that take effect later.
-        letters: its dead letters, the newest first.
+        dead_letters: its dead letters, the newest first.
         workers: kinds of worker that gave a sign of life: `events`, `routers`.
         inventories: when those read the inventories that they have (ms), the oldest first.
     """
@@ -123,7 +123,7 @@ class Facts:
     at: Sequence[AtRouter] = ()
     journaled: Sequence[Journaled] = ()
     scheduled: Sequence[Scheduled] = ()
-    letters: Sequence[DeadLetter] = ()
+    dead_letters: Sequence[DeadLetter] = ()
     workers: frozenset[str] = frozenset()
     inventories: Sequence[int] = ()
 

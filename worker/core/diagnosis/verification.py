@@ -79,7 +79,7 @@ def _row(facts: Facts, home: AtRouter) -> CheckLine:
     if home.observed:
         words = f"the row on {home.name}, which is only observed, is as it is to be"
         return CheckLine("ok", "row", words)
-    if home.marked:
+    if home.queued:
         words = f"the row on {home.name} is as it was written, and is to be looked at again"
         return CheckLine("warn", "row", words, "a worker does that; `leasewire why` if it does not")
     return CheckLine("ok", "row", f"the row on {home.name} is as it is to be")

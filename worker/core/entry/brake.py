@@ -102,7 +102,7 @@ class Cut(NamedTuple):
     new: bool = False
 
 
-def owned_change(before: ServiceRecord, after: ServiceRecord) -> dict[str, int]:
+def ownership_change(before: ServiceRecord, after: ServiceRecord) -> dict[str, int]:
     """By how many the services change that each source owns and that are not cancelled."""
     change: dict[str, int] = {}
     for record, by in ((before, -1), (after, 1)):

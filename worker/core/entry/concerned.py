@@ -18,7 +18,9 @@ def placed(record: ServiceRecord) -> ServiceRecord:
     return record if router is None else place(record, router)
 
 
-def marks_of(record: ServiceRecord, entries: Mapping[str, Entry], *, bulk: bool) -> dict[str, int]:
+def work_items_of(
+    record: ServiceRecord, entries: Mapping[str, Entry], *, bulk: bool
+) -> dict[str, int]:
     """Where a pass must look: router -> priority.
 
     Args:
@@ -26,16 +28,16 @@ def marks_of(record: ServiceRecord, entries: Mapping[str, Entry], *, bulk: bool)
         entries: that are wanted for it, by router.
         bulk: what changed it came by the bulk lane alone.
     """
-    marks = {}
+    work_items = {}
     for router, placement in record.placements.items():
         entry = entries.get(router)
         written = entry is not None and _is_written(entry, placement)
         gone = entry is not None and entry.is_over
-        if written and not gone and not (record.outstanding and router == record.router):
+        if written and not gone and not (record.pending and router == record.router):
             continue
         removal = gone or record.status == "suspended"
-        marks[router] = (REMOVAL if removal else 0) + (BULK if bulk else 0)
-    return marks
+        work_items[router] = (REMOVAL if removal else 0) + (BULK if bulk else 0)
+    return work_items
 
 
 def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool:
@@ -50,7 +52,7 @@ def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool
 
 def _is_written(entry: Entry, at: Placement) -> bool:
     """Whether what was read back last is just what is wanted; of what is hindered it is not."""
-    if entry.hindered is not None:
+    if entry.missing is not None:
         return False
     if entry.fields is None or at.written is None:
         return entry.fields is at.written

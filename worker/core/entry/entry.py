@@ -48,7 +48,7 @@ class Entry:
         label: text to put behind our tag when a row is made; never compared.
         listed: the address lists in which its address is to stand.
         options: the option rows that its lease names, by name; others share them.
-        hindered: why nothing can be written towards it now.
+        missing: why nothing can be written towards it now.
         notes: what a person should know of it: kinds and sentences.
         reserved: without fields: the MAC, address and server that stay the service's own while it
             is suspended by having no row.
@@ -60,7 +60,7 @@ class Entry:
     label: str = ""
     listed: frozenset[ListPlace] = frozenset()
     options: Mapping[str, OptionFields] = field(default_factory=dict)
-    hindered: Waiting | None = None
+    missing: Waiting | None = None
     notes: tuple[tuple[str, str], ...] = ()
     reserved: Mapping[str, str] | None = None
     is_pool: bool = False
@@ -119,10 +119,10 @@ def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
     servers: Any = record.value("dns_servers") or []
     managed = policy.manages("dhcp-option")
     dns = {"dns-server": ",".join(str(each) for each in servers)} if managed else {}
-    hindered = None
+    missing = None
     if is_pool:
         detail = f"/ip/mac-server holds addresses, and none of pool {address}"
-        hindered = Waiting("not-expressible", detail)
+        missing = Waiting("not-expressible", detail)
     notes = []
     if record.value("options"):
         detail = "of DHCP options /ip/mac-server holds DNS servers alone"
@@ -136,7 +136,7 @@ def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
         record.service_id,
         {**place, **dns},
         label,
-        hindered=hindered,
+        missing=missing,
         notes=tuple(notes),
         is_pool=is_pool,
     )
@@ -151,16 +151,16 @@ def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
         "server": str(record.value("dhcp_server") or policy.default_server),
         "block-access": "yes" if how.mode == "block" else "no",
     }
-    hindered = None
+    missing = None
     if is_pool and is_host_address(address):
         detail = f"RouterOS takes the pool's name {address} for an address: give it another name"
-        hindered = Waiting("not-expressible", detail)
+        missing = Waiting("not-expressible", detail)
     if policy.manages("rate-limit"):
         rate = rate_of(record, policy)
         if how.mode == "throttle":
             fields["rate-limit"] = policy.throttle
         elif isinstance(rate, Waiting):
-            hindered = rate
+            missing = rate
         else:
             fields["rate-limit"] = rate
     if policy.manages("lease-time"):
@@ -181,7 +181,7 @@ def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
         label=str((record.value("label") if policy.label else None) or ""),
         listed=frozenset({ListPlace(policy.suspend_list, address)} if walled else ()),
         options=options,
-        hindered=hindered,
+        missing=missing,
         notes=tuple(notes),
         is_pool=is_pool,
     )

@@ -40,7 +40,7 @@ class LeaseEnds:
                 for lease in self._index.dynamic_of(mac, server):
                     self._end(member, lease)
 
-    def hindrance(self, target: Mapping[str, str]) -> Waiting | None:
+    def missing_prerequisite(self, target: Mapping[str, str]) -> Waiting | None:
         """The lease that must be waited for before the target can be written."""
         for lease in self._index.dynamic_at(target["address"]):
             is_anothers = lease.mac != target["mac-address"] and lease.id not in self._ended

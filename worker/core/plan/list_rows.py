@@ -23,7 +23,7 @@ class Listings:
     may have named once, the noted ones are.
 
     Attributes:
-        surplus: rows with a service's tag beside its own: copies made by hand, not ours.
+        duplicates: rows with a service's tag beside its own: copies made by hand, not ours.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class Listings:
         rows: Iterable[ListedAddress],
         policy: RouterPolicy,
         draft: Draft,
-        surplus: frozenset[RowKey] = frozenset(),
+        duplicates: frozenset[RowKey] = frozenset(),
         unknown: Collection[str] = (),
     ) -> None:
         self._installation = installation = policy.installation
-        self._garden = policy.suspend_list
+        self._walled_garden = policy.suspend_list
         self._unknown = unknown
         self._draft = draft
         self._at: dict[ListPlace, ListedAddress] = {}
@@ -44,12 +44,12 @@ class Listings:
         self._givers: dict[str, tuple[Member, ListedAddress]] = {}  # by row id
         self._removed: dict[str, Step] = {}  # by row id
         self._edited: set[str] = set()  # row ids
-        self.surplus: set[RowKey] = set()
+        self.duplicates: set[RowKey] = set()
         for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
             self._at.setdefault(row.place, row)
             tag = parse_tag(row.comment)
             ours = tag is not None and tag.installation == installation and not row.dynamic
-            if tag is not None and ours and row.key not in surplus:
+            if tag is not None and ours and row.key not in duplicates:
                 self._tagged[tag.service_id].append(row)
 
     def holders(self, places: Iterable[ListPlace]) -> set[str]:
@@ -70,16 +70,16 @@ class Listings:
             noted: what its rows may say by what was noted before the last writes.
         """
         near = noted | member.entry.listed
-        lists = {place.list for place in near} | {self._garden}
+        lists = {place.list for place in near} | {self._walled_garden}
         tagged = [row for row in self._tagged.get(member.id, ()) if row.place.list in lists]
-        own = [row for row in tagged if row.place in near or row.place.list == self._garden]
+        own = [row for row in tagged if row.place in near or row.place.list == self._walled_garden]
         if not own and len(tagged) == 1:
             own = [*tagged]  # edited by hand
             self._edited.add(tagged[0].id)
         for row in tagged:
             if row not in own:
-                self.surplus.add(row.key)
-                self._note(member, "surplus-row", f"{row.name} has its tag too; it is left alone")
+                self.duplicates.add(row.key)
+                self._note(member, "duplicate-row", f"{row.name} has its tag too; it is left alone")
         for place in sorted(noted & self._at.keys()):
             lost = self._at[place]
             taken = lost.id in self._givers  # two services stood there one after the other
@@ -116,13 +116,13 @@ class Listings:
         gone = [self._removed[row_id] for row_id in sorted(edited & self._removed.keys())]
         for place in sorted(member.entry.listed):
             row = own.get(place) or self._at.get(place)
-            giver = self._givers.get(row.id) if row is not None else None
-            if row is None or (giver is not None and giver[0] is not member):
+            blocker = self._givers.get(row.id) if row is not None else None
+            if row is None or (blocker is not None and blocker[0] is not member):
                 needs = [] if member.final is None else [member.final]
-                if giver is not None:
-                    needs.append(self._remove(*giver))
+                if blocker is not None:
+                    needs.append(self._remove(*blocker))
                 self._draft.step(self._addition(member, place), *needs, *gone)
-            elif giver is None:
+            elif blocker is None:
                 self._note(member, "listed-by-others", f"{row.name} is there already, not ours")
             elif self._names_nobody(row):
                 self._draft.step(self._retagging(member, row), *gone)

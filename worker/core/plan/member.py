@@ -20,7 +20,7 @@ class Member:
         installation: ours, for the tag.
         own: its row, if it has one.
         waiting: why nothing is written towards its entry; None: it goes on.
-        asks: the fields it wants and in whose row their values stand now.
+        blocked_by: the fields it wants and in whose row their values stand now.
         freed: what its own row must hold first, so that others can go on.
         before: removals of dynamic rows that hold its address, and of rows that landed late.
         free: the step that writes `freed`.
@@ -33,7 +33,7 @@ class Member:
     installation: str
     own: OwnRow
     waiting: Waiting | None
-    asks: "list[tuple[str, Member]]" = field(default_factory=list)
+    blocked_by: "list[tuple[str, Member]]" = field(default_factory=list)
     freed: dict[str, str] = field(default_factory=dict)
     before: list[Step] = field(default_factory=list)
     free: Step | None = None

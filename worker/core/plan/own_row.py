@@ -21,7 +21,7 @@ class OwnRow:
     Attributes:
         row: its own row; None: it has none, or none that is surely its own.
         tag_lost: the row has no tag any more, but is what we last wrote.
-        surplus: other rows that look like it: with the service's tag, or without one and as last
+        duplicates: other rows that look like it: with the service's tag, or without one and as last
             written. Copies made by hand, not ours.
         late: other rows with its tag that we added ourselves, and that landed late.
         waiting: why none of several rows can be said to be ours.
@@ -29,7 +29,7 @@ class OwnRow:
 
     row: Lease | None = None
     tag_lost: bool = False
-    surplus: tuple[Lease, ...] = ()
+    duplicates: tuple[Lease, ...] = ()
     late: tuple[Lease, ...] = ()
     waiting: Waiting | None = None
 
@@ -62,7 +62,7 @@ def find_own_row(
         # One like its own is a copy: RouterOS takes no second one of us.
         late = tuple(row for row in added if not is_same(row.fields, own.fields))
         others = [row for row in tagged + untagged if row is not own and row not in late]
-        return OwnRow(own, tag_lost=not tagged, surplus=tuple(others), late=late)
+        return OwnRow(own, tag_lost=not tagged, duplicates=tuple(others), late=late)
     names = "; ".join(row.name for row in tagged or untagged)
     detail = f"which of these is the service's cannot be told, remove the others: {names}"
     return OwnRow(waiting=Waiting("ambiguous-rows", detail))

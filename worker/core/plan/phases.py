@@ -11,12 +11,12 @@ from worker.core.rows.operations import Note, Operation
 
 
 def fields_to_free(
-    asks: Mapping[str, Sequence[tuple[str, str]]],
+    blocked_by: Mapping[str, Sequence[tuple[str, str]]],
 ) -> Mapping[str, frozenset[str]]:
     """Break every ring of services that ask each other for what their rows hold.
 
     Args:
-        asks: by service, the fields it asks for and whose row holds the value now.
+        blocked_by: by service, the fields it asks for and whose row holds the value now.
 
     Returns:
         By service, the fields that its row must give up before all else. Without those asks there
@@ -24,20 +24,20 @@ def fields_to_free(
     """
     freed: dict[str, set[str]] = defaultdict(set)
     on_path: dict[str, bool] = {}  # False: looked at to the end
-    for start in sorted(asks):
+    for start in sorted(blocked_by):
         if start in on_path:
             continue
         on_path[start] = True
-        path = [(start, iter(asks[start]))]
+        path = [(start, iter(blocked_by[start]))]
         while path:
             service_id, rest = path[-1]
-            for name, giver in rest:
-                if giver not in on_path:
-                    on_path[giver] = True
-                    path.append((giver, iter(asks.get(giver, ()))))
+            for name, blocker in rest:
+                if blocker not in on_path:
+                    on_path[blocker] = True
+                    path.append((blocker, iter(blocked_by.get(blocker, ()))))
                     break
-                if on_path[giver]:
-                    freed[giver].add(name)
+                if on_path[blocker]:
+                    freed[blocker].add(name)
             else:
                 on_path[service_id] = False
                 path.pop()

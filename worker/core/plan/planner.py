@@ -69,7 +69,7 @@ def plan(
     wanted: Sequence[Wanted],
     rows: Sequence[Row],
     policy: RouterPolicy,
-    surplus: frozenset[RowKey] = frozenset(),
+    duplicates: frozenset[RowKey] = frozenset(),
     unknown: frozenset[str] = frozenset(),
 ) -> Plan:
     """Work out the writes that make one router's rows match the entries.
@@ -81,7 +81,7 @@ def plan(
             an address or a place in an address list that they want or had; the DHCP options that
             they need.
         policy: of that router.
-        surplus: what the plans before this one, over the same session, found to be surplus.
+        duplicates: what the plans before this one, over the same session, found to be surplus.
         unknown: services that do not exist, though rows name them (see `misnamed`).
 
     Returns:
@@ -90,7 +90,7 @@ def plan(
         (a server) and each address stands in one static row at most, and no service that stays
         is without its row.
     """
-    return _Planning(wanted, rows, policy, surplus, unknown).result()
+    return _Planning(wanted, rows, policy, duplicates, unknown).result()
 
 
 def in_the_way(
@@ -153,12 +153,12 @@ class _Planning:
         wanted: Sequence[Wanted],
         rows: Sequence[Row],
         policy: RouterPolicy,
-        surplus: frozenset[RowKey],
+        duplicates: frozenset[RowKey],
         unknown: frozenset[str],
     ) -> None:
         self._policy = policy
-        self._index = RowIndex(_leases(rows), policy.installation, surplus, unknown)
-        self._surplus = surplus
+        self._index = RowIndex(_leases(rows), policy.installation, duplicates, unknown)
+        self._duplicates = duplicates
         self._wanted = sorted(wanted, key=lambda one: one.entry.service_id)
         self._owners: dict[str, Member] = {}  # of their rows, by row id
         self._ended: dict[str, Step] = {}  # rows that landed late, by row id
@@ -166,7 +166,7 @@ class _Planning:
         self._claimed: Claimed = defaultdict(list)
         self._draft = Draft()
         self._leases = LeaseEnds(self._index, policy, self._draft)
-        self._listings = Listings(_listed(rows), policy, self._draft, surplus, unknown)
+        self._listings = Listings(_listed(rows), policy, self._draft, duplicates, unknown)
         options = (row for row in rows if isinstance(row, DhcpOption))
         self._options = SharedOptions(options, self._draft)
 
@@ -194,9 +194,9 @@ class _Planning:
             reason="writes" if phases else self._why_empty(),
             waiting={each.id: each.waiting for each in self._members if each.waiting is not None},
             notes=tuple(sorted(self._draft.notes, key=astuple)),
-            surplus=self._surplus.union(
-                [row.key for each in self._members for row in each.own.surplus],
-                self._listings.surplus,
+            duplicates=self._duplicates.union(
+                [row.key for each in self._members for row in each.own.duplicates],
+                self._listings.duplicates,
             ),
             listed={each.id: self._listings.own(each.id) for each in self._members},
         )
@@ -214,7 +214,7 @@ class _Planning:
                 self._leases.end_with_row(member, wanted.written, self._claimed)
         # Who waits for the router or for a person?
         for member in self._members:
-            member.waiting = member.waiting or self._hindrance(member)
+            member.waiting = member.waiting or self._missing_prerequisite(member)
 
     def _why_empty(self) -> str:
         if any(each.waiting for each in self._members):
@@ -227,7 +227,7 @@ class _Planning:
         own = find_own_row(wanted.entry, wanted.written, self._index, wanted.sent)
         if own.row is not None and own.row.id in self._owners:
             own = OwnRow()  # it lost its tag, and two services had it one after the other
-        waiting = own.waiting or wanted.entry.hindered
+        waiting = own.waiting or wanted.entry.missing
         if not wanted.granted and wanted.entry.fields is not None:
             unknown = Waiting("claim-held", "another service holds its MAC or its address")
             waiting = wanted.refused_because or unknown
@@ -242,8 +242,8 @@ class _Planning:
             note(member.id, "tag-lost", f"{own.row.name} is as last written, but lost our tag")
         if own.row is not None and own.row.disabled:
             note(member.id, "disabled-by-hand", f"{own.row.name} was switched off by hand")
-        for row in own.surplus:
-            note(member.id, "surplus-row", f"{row.name} looks like its row too; it is left alone")
+        for row in own.duplicates:
+            note(member.id, "duplicate-row", f"{row.name} looks like its row too; it is left alone")
         for row in own.late:
             note(member.id, "late-row", f"{row.name} was added late, beside its own: it goes")
         for kind, detail in member.entry.notes:
@@ -262,19 +262,19 @@ class _Planning:
         for key, scope in claims:
             self._claimed[key].append((scope, member.id))
 
-    def _hindrance(self, member: Member) -> Waiting | None:
+    def _missing_prerequisite(self, member: Member) -> Waiting | None:
         """What stands in the way of the target and is not ours to change."""
         target = member.target
         if target is None:
             return None
-        changed = self._options.hindrance(member.entry.options)
+        changed = self._options.missing_prerequisite(member.entry.options)
         if changed is not None or member.stands:
             return changed
         for _, row in self._index.holders(target):
             known = row.id in self._owners or row.id in self._ended
             if row is not member.row and not known:
                 return self._blocked_by(row)
-        return self._leases.hindrance(target)
+        return self._leases.missing_prerequisite(target)
 
     def _blocked_by(self, row: Lease) -> Waiting:
         tag = parse_tag(row.comment)
@@ -293,16 +293,18 @@ class _Planning:
             if row.id in self._ended:
                 member.before.append(self._ended[row.id])
             elif row is not member.row:
-                giver = self._owners[row.id]
-                if giver.waiting is not None:  # no write of its own will free it
-                    giver.give_up(name)
-                member.asks.append((name, giver))
+                blocker = self._owners[row.id]
+                if blocker.waiting is not None:  # no write of its own will free it
+                    blocker.give_up(name)
+                member.blocked_by.append((name, blocker))
 
     def _break_rings(self) -> None:
-        asking = [each for each in self._members if each.asks]
-        asks = {each.id: [(name, giver.id) for name, giver in each.asks] for each in asking}
+        asking = [each for each in self._members if each.blocked_by]
+        blocked_by = {
+            each.id: [(name, blocker.id) for name, blocker in each.blocked_by] for each in asking
+        }
         by_id = {each.id: each for each in asking}  # only who asks can stand in a ring
-        for service_id, names in fields_to_free(asks).items():
+        for service_id, names in fields_to_free(blocked_by).items():
             for name in sorted(names):
                 by_id[service_id].give_up(name)
 
@@ -339,7 +341,7 @@ class _Planning:
         return None
 
     def _wait_for_givers(self, member: Member) -> None:
-        for name, giver in member.asks:
-            step = giver.free if name in giver.freed else giver.final
+        for name, blocker in member.blocked_by:
+            step = blocker.free if name in blocker.freed else blocker.final
             if step is not None and member.takes is not None:
                 member.takes.needs.append(step)

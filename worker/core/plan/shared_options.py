@@ -22,7 +22,7 @@ class SharedOptions:
         self._draft = draft
         self._added: dict[str, Step] = {}
 
-    def hindrance(self, needed: Mapping[str, OptionFields]) -> Waiting | None:
+    def missing_prerequisite(self, needed: Mapping[str, OptionFields]) -> Waiting | None:
         """A row with the name of a needed one that somebody gave another value."""
         for name, fields in needed.items():
             row = self._rows.get(name)

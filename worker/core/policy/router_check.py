@@ -101,23 +101,23 @@ def _policies(seen: RouterSettings) -> Iterator[CheckLine]:
     if seen.policy.mode == "observe":
         needs.discard("write")
     allowed = ",".join(sorted(needs))
-    told = f"group {name} of {seen.username}"
+    notified = f"group {name} of {seen.username}"
     if needs - has:
         yield CheckLine(
             "fail",
             "policies",
-            f"{told} lacks {', '.join(sorted(needs - has))}",
+            f"{notified} lacks {', '.join(sorted(needs - has))}",
             f"/user/group/set {name} policy={','.join(sorted(needs - has))}",
         )
     if more := has - needs - HARMLESS:
         yield CheckLine(
             "warn",
             "policies",
-            f"{told} may do more than it must: {', '.join(sorted(more))}",
+            f"{notified} may do more than it must: {', '.join(sorted(more))}",
             f"Give it a group of its own: /user/group/add name=leasewire policy={allowed}",
         )
     if not needs - has and not more:
-        yield CheckLine("ok", "policies", f"{told} may do what it must, and no more")
+        yield CheckLine("ok", "policies", f"{notified} may do what it must, and no more")
 
 
 def _sessions(seen: RouterSettings) -> Iterator[CheckLine]:
@@ -215,8 +215,8 @@ def _networks(seen: RouterSettings) -> Iterator[CheckLine]:
         detail = f"pools of DHCP servers outside every network: {', '.join(outside)}"
         yield CheckLine("warn", "networks", detail, "Correct ranges of /ip/pool, or add a network")
     if not bare and not outside:
-        told = (f"{network} by {row['gateway']}" for row, network in known)
-        yield CheckLine("ok", "networks", ", ".join(told))
+        notified = (f"{network} by {row['gateway']}" for row, network in known)
+        yield CheckLine("ok", "networks", ", ".join(notified))
 
 
 def _overlaps(seen: RouterSettings) -> Iterator[CheckLine]:

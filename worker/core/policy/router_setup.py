@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from typing import Final, Literal, NamedTuple
 
-from worker.core.policy.setup_spec import Access, DhcpWish, SetupWish
+from worker.core.policy.setup_spec import Access, DhcpSpec, SetupSpec
 from worker.core.rows import normal
 
 POOL: Final = "/ip/pool"
@@ -79,21 +79,21 @@ class Step:
 
 
 def wanted_rows(
-    wish: SetupWish, access: Access, *, version: tuple[int, ...], certificate: bool
+    spec: SetupSpec, access: Access, *, version: tuple[int, ...], certificate: bool
 ) -> list[Wanted]:
     """Every row that is to be there, in an order in which each may name those before it.
 
     Args:
-        wish: of the inventory.
+        spec: of the inventory.
         access: likewise.
         version: of RouterOS, which renamed a field in 7.24; () counts as newer.
         certificate: the service needs one of ours: it has none.
     """
-    rows = [row for each in wish.dhcp for row in _of_dhcp(each)]
+    rows = [row for each in spec.dhcp for row in _of_dhcp(each)]
     if access.suspend_list:
-        rows += _of_garden(wish, access)
+        rows += _of_walled_garden(spec, access)
     by = _available_from(version)
-    sources = ",".join(wish.manage_from)
+    sources = ",".join(spec.manage_from)
     service = {"disabled": "no", by: sources}
     if certificate and access.service != "api":
         name = f"leasewire-{access.service}"
@@ -104,9 +104,9 @@ def wanted_rows(
         # As it had none, nobody used it who needs an older one.
         service["tls-version"] = "only-1.2"
     policies = "read,write,api" + (",rest-api" if access.service == "www-ssl" else "")
-    policies += ",test" if wish.ping else ""
+    policies += ",test" if spec.ping else ""
     own = {"name": access.username}
-    joins = "" if wish.manage_only else by
+    joins = "" if spec.manage_only else by
     rows.append(Wanted(SERVICE, {"name": access.service}, service, fixed=True, joins=joins))
     rows.append(Wanted(GROUP, own, {"policy": policies}))
     login = {"group": access.username, "address": sources, "disabled": "no"}
@@ -121,44 +121,44 @@ def _available_from(version: tuple[int, ...]) -> str:
     return "address" if version and version < (7, 24) else "available-from"
 
 
-def _of_dhcp(wish: DhcpWish) -> list[Wanted]:
+def _of_dhcp(spec: DhcpSpec) -> list[Wanted]:
     rows = []
-    if wish.ranges:
-        rows.append(Wanted(POOL, {"name": wish.pool}, {"ranges": ",".join(wish.ranges)}))
-    for code, value in wish.options:
-        name = wish.option_name(code)
+    if spec.ranges:
+        rows.append(Wanted(POOL, {"name": spec.pool}, {"ranges": ",".join(spec.ranges)}))
+    for code, value in spec.options:
+        name = spec.option_name(code)
         rows.append(Wanted(OPTION, {"name": name}, {"code": str(code), "value": value}))
     network = {
-        "gateway": wish.gateway,
-        "dns-server": ",".join(wish.dns_servers),
-        "ntp-server": ",".join(wish.ntp_servers),
-        "domain": wish.domain,
-        "dhcp-option": ",".join(wish.option_name(code) for code, _ in wish.options),
+        "gateway": spec.gateway,
+        "dns-server": ",".join(spec.dns_servers),
+        "ntp-server": ",".join(spec.ntp_servers),
+        "domain": spec.domain,
+        "dhcp-option": ",".join(spec.option_name(code) for code, _ in spec.options),
     }
-    rows.append(Wanted(NETWORK, {"address": str(wish.network)}, network))
+    rows.append(Wanted(NETWORK, {"address": str(spec.network)}, network))
     server = {
-        "interface": wish.interface,
-        "address-pool": wish.pool if wish.ranges else "static-only",
-        "lease-time": wish.lease_time,
+        "interface": spec.interface,
+        "address-pool": spec.pool if spec.ranges else "static-only",
+        "lease-time": spec.lease_time,
         "disabled": "no",
     }
-    rows.append(Wanted(SERVER, {"name": wish.server}, server))
+    rows.append(Wanted(SERVER, {"name": spec.server}, server))
     return rows
 
 
-def _of_garden(wish: SetupWish, access: Access) -> list[Wanted]:
+def _of_walled_garden(spec: SetupSpec, access: Access) -> list[Wanted]:
     """The rule that keeps suspended services from all but the garden."""
-    garden = f"{access.suspend_list}-garden"
-    open_to = [*wish.garden, *(dns for each in wish.dhcp for dns in each.dns_servers)]
+    walled_garden = f"{access.suspend_list}-garden"
+    open_to = [*spec.walled_garden, *(dns for each in spec.dhcp for dns in each.dns_servers)]
     rows = [
-        Wanted(ADDRESS_LIST, {"list": garden, "address": each}, {"disabled": "no"})
+        Wanted(ADDRESS_LIST, {"list": walled_garden, "address": each}, {"disabled": "no"})
         for each in dict.fromkeys(open_to)
     ]
     rule = {
         "chain": "forward",
         "action": "drop",
         "src-address-list": access.suspend_list,
-        "dst-address-list": f"!{garden}" if open_to else "",
+        "dst-address-list": f"!{walled_garden}" if open_to else "",
         "disabled": "no",
     }
     comment = f"Leasewire {access.installation}: suspended services"
@@ -277,59 +277,59 @@ class Problem(NamedTuple):
 
 
 def problems_of(
-    wish: SetupWish, access: Access, found: Rows, steps: Sequence[Step], seen_from: str
+    spec: SetupSpec, access: Access, found: Rows, steps: Sequence[Step], seen_from: str
 ) -> list[Problem]:
     """What a person has to do first, or should know.
 
     Args:
-        wish: of the inventory.
+        spec: of the inventory.
         access: likewise.
         found: of the router.
         steps: of the plan for it.
         seen_from: our address as the router sees it; empty: not known.
     """
-    problems = [problem for each in wish.dhcp for problem in _problems_of_server(each, found)]
-    problems += _problems_of_service(wish, access, found, steps)
-    if seen_from and not _within(seen_from, wish.manage_from):
+    problems = [problem for each in spec.dhcp for problem in _problems_of_server(each, found)]
+    problems += _problems_of_service(spec, access, found, steps)
+    if seen_from and not _within(seen_from, spec.manage_from):
         words = f"the router sees us as {seen_from}, which is not in manage_from"
         problems.append(Problem(f"{words}: we would be shut out", hinders=True))
     return problems
 
 
-def _problems_of_server(wish: DhcpWish, found: Rows) -> Iterator[Problem]:
-    if all(row.get("name") != wish.interface for row in found.get(INTERFACE, ())):
-        words = f"there is no interface {wish.interface} for {wish.server}: make it first"
+def _problems_of_server(spec: DhcpSpec, found: Rows) -> Iterator[Problem]:
+    if all(row.get("name") != spec.interface for row in found.get(INTERFACE, ())):
+        words = f"there is no interface {spec.interface} for {spec.server}: make it first"
         yield Problem(words, hinders=True)
         return
     for row in found.get(SERVER, ()):
         name = row.get("name", "")
-        same = row.get("interface") == wish.interface and row.get("disabled") != "true"
-        if same and name != wish.server:
-            words = f"interface {wish.interface} has the DHCP server {name} already"
+        same = row.get("interface") == spec.interface and row.get("disabled") != "true"
+        if same and name != spec.server:
+            words = f"interface {spec.interface} has the DHCP server {name} already"
             yield Problem(f"{words}: name it in the inventory", hinders=True)
     own = [row["address"] for row in found.get(ADDRESS, ()) if row.get("address")]
-    if not any(IPv4Interface(each).network.overlaps(wish.network) for each in own):
-        words = f"the router has no address in {wish.network}: {wish.server} needs {wish.gateway}"
-        yield Problem(f"{words} on {wish.interface}", hinders=False)
+    if not any(IPv4Interface(each).network.overlaps(spec.network) for each in own):
+        words = f"the router has no address in {spec.network}: {spec.server} needs {spec.gateway}"
+        yield Problem(f"{words} on {spec.interface}", hinders=False)
 
 
 def _problems_of_service(
-    wish: SetupWish, access: Access, found: Rows, steps: Sequence[Step]
+    spec: SetupSpec, access: Access, found: Rows, steps: Sequence[Step]
 ) -> Iterator[Problem]:
     """Who else uses the service, and what becomes of them."""
-    name, ours = access.service, ",".join(wish.manage_from)
+    name, ours = access.service, ",".join(spec.manage_from)
     step = next((each for each in steps if each.menu == SERVICE), None)
     for row in found.get(SERVICE, ()):
         off = normal.boolean(row.get("disabled", "")) == "yes"
         if row.get("name") != name or row.get("dynamic") == "true" or off:
             continue
         there = _list_of(row.get("address", "") or row.get("available-from", ""))
-        if not wish.manage_only:
+        if not spec.manage_only:
             if not there:
                 words = f"{name} is open to every address: manage_only = true in the inventory"
                 yield Problem(f"{words} restricts it to {ours}", hinders=False)
         elif step is not None and {"address", "available-from"} & step.fields.keys():
-            others = ", ".join(each for each in there if not _covered(each, wish.manage_from))
+            others = ", ".join(each for each in there if not _covered(each, spec.manage_from))
             if others or not there:
                 words = f"{name} is restricted to {ours}: {others or 'every other address'}"
                 yield Problem(f"{words} can no longer use it", hinders=False)

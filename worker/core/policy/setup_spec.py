@@ -6,7 +6,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class DhcpWish:
+class DhcpSpec:
     """One DHCP server with its network.
 
     Attributes:
@@ -43,20 +43,20 @@ class DhcpWish:
 
 
 @dataclass(frozen=True, slots=True)
-class SetupWish:
+class SetupSpec:
     """What a router's inventory wants of it.
 
     Attributes:
         manage_from: prefixes from which its API may be used, and our user may log in.
         dhcp: its servers.
-        garden: what suspended services may still reach, besides their DNS servers.
+        walled_garden: what suspended services may still reach, besides their DNS servers.
         manage_only: others may not use its API any more; else those who may still may.
         ping: let our user ping from the router, for `services verify`.
     """
 
     manage_from: tuple[str, ...]
-    dhcp: tuple[DhcpWish, ...] = ()
-    garden: tuple[str, ...] = ()
+    dhcp: tuple[DhcpSpec, ...] = ()
+    walled_garden: tuple[str, ...] = ()
     manage_only: bool = False
     ping: bool = False
 

@@ -96,7 +96,7 @@ class Note:
 
     Attributes:
         service_id: whom it is about.
-        kind: `tag-lost`, `surplus-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
+        kind: `tag-lost`, `duplicate-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
             `listed-by-others`, `suspend-mode`, `options-not-managed` or `rate-not-managed`.
         detail: one sentence that names the row.
     """
@@ -115,7 +115,7 @@ class Plan:
         reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
         waiting: the services that cannot go on, each with why.
         notes: what was noticed beside.
-        surplus: rows that look like a service's beside its own row. They are foreign:
+        duplicates: rows that look like a service's beside its own row. They are foreign:
             give them to the next plan of this session, which may not see it any more, as the
             service's own row was removed.
         listed: by service, what its own rows in address lists say.
@@ -125,7 +125,7 @@ class Plan:
     reason: str = "already-current"
     waiting: Mapping[str, Waiting] = field(default_factory=dict)
     notes: tuple[Note, ...] = ()
-    surplus: frozenset[RowKey] = frozenset()
+    duplicates: frozenset[RowKey] = frozenset()
     listed: Mapping[str, frozenset[ListPlace]] = field(default_factory=dict)
 
     def operations(self) -> Iterator[Operation]:

@@ -63,13 +63,13 @@ class PoolUse(NamedTuple):
         of = ", ".join(self.servers)
         return f"pool {self.name} of {of}: {self.used} of {self.size} addresses are in use"
 
-    def nearly_full(self, *, told: bool) -> bool:
+    def nearly_full(self, *, notified: bool) -> bool:
         """Whether somebody is to be told, or, where they were, is not yet to hear that it is over.
 
         Args:
-            told: an alert is open.
+            notified: an alert is open.
         """
-        return self.used >= self.size * (ENDS if told else BEGINS)
+        return self.used >= self.size * (ENDS if notified else BEGINS)
 
 
 def pools_in_use(found: Pools) -> Iterator[PoolUse]:

@@ -30,7 +30,7 @@ class RowIndex:
     Args:
         rows: of the read.
         installation: ours.
-        surplus: rows that are nobody's, whatever their tags say.
+        duplicates: rows that are nobody's, whatever their tags say.
         unknown: services that do not exist: a tag that names one is as good as none.
     """
 
@@ -38,7 +38,7 @@ class RowIndex:
         self,
         rows: Iterable[Lease],
         installation: str,
-        surplus: frozenset[RowKey] = frozenset(),
+        duplicates: frozenset[RowKey] = frozenset(),
         unknown: Collection[str] = (),
     ) -> None:
         self.tagged: _Rows = defaultdict(list)
@@ -52,13 +52,13 @@ class RowIndex:
                 self._dynamic_macs[row.mac].append(row)
                 self._dynamic_addresses[row.address].append(row)
             else:
-                self._add_static(row, installation, surplus, unknown)
+                self._add_static(row, installation, duplicates, unknown)
 
     def _add_static(
         self,
         row: Lease,
         installation: str,
-        surplus: frozenset[RowKey],
+        duplicates: frozenset[RowKey],
         unknown: Collection[str],
     ) -> None:
         mac, address = row.mac, row.address
@@ -66,7 +66,7 @@ class RowIndex:
             self._static_macs[mac].append(row)
         if is_host_address(address):
             self._static_addresses[address].append(row)
-        if row.radius or (surplus and row.key in surplus):
+        if row.radius or (duplicates and row.key in duplicates):
             return
         tag = parse_tag(row.comment)
         ours = tag is not None and tag.installation == installation

@@ -19,7 +19,7 @@ class Folded(NamedTuple):
     """What folding one event did.
 
     Attributes:
-        record: the record after it; only registers, `highest` and `heard_ms` may differ.
+        record: the record after it; only registers, `highest` and `last_event_ms` may differ.
         wrote: registers where the event was newer. Empty for an event folded before.
         changed: those of them that hold another value now.
         overtaken: registers where it came too late, each with the id of the event that holds it.
@@ -39,7 +39,7 @@ def fold(
     event: Event,
     version: Version,
     unmanaged: frozenset[str] = frozenset(),
-    heard_ms: int = 0,
+    last_event_ms: int = 0,
 ) -> Folded:
     """Fold one event into the record of the service that it names.
 
@@ -48,17 +48,17 @@ def fold(
         event: that takes effect now.
         version: of the event.
         unmanaged: registers that its source does not know.
-        heard_ms: when the event came, or the time of which it speaks.
+        last_event_ms: when the event came, or the time of which it speaks.
     """
     own, beside = writes_of(event, unmanaged)
     stated = NEVER if isinstance(event, Snapshot) else version
     said = {name: Register(value, version, event.id) for name, value in beside.items()}
     said |= {name: Register(value, version, event.id, stated) for name, value in own.items()}
-    return _fold(record, said, version, heard_ms)
+    return _fold(record, said, version, last_event_ms)
 
 
 def release(
-    record: ServiceRecord, scheduled: Scheduled, version: Version, heard_ms: int = 0
+    record: ServiceRecord, scheduled: Scheduled, version: Version, last_event_ms: int = 0
 ) -> Folded:
     """Fold an event whose time has come.
 
@@ -70,18 +70,18 @@ def release(
         record: of the service.
         scheduled: the event.
         version: under which it is released.
-        heard_ms: when that is.
+        last_event_ms: when that is.
     """
     event_id, accepted = scheduled.event_id, scheduled.version
     said = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
     for name, value in scheduled.own.items():
         stated = accepted if (name, value) == ("lifecycle", "cancelled") else NEVER
         said[name] = Register(value, version, event_id, stated)
-    return _fold(record, said, version, heard_ms)
+    return _fold(record, said, version, last_event_ms)
 
 
 def _fold(
-    record: ServiceRecord, said_of: Mapping[str, Register], highest: Version, heard_ms: int
+    record: ServiceRecord, said_of: Mapping[str, Register], highest: Version, last_event_ms: int
 ) -> Folded:
     registers = dict(record.registers)
     wrote: set[str] = set()
@@ -114,6 +114,6 @@ def _fold(
         record,
         registers=registers,
         highest=max(record.highest, highest),
-        heard_ms=max(record.heard_ms, heard_ms) if wrote else record.heard_ms,
+        last_event_ms=max(record.last_event_ms, last_event_ms) if wrote else record.last_event_ms,
     )
     return Folded(folded, frozenset(wrote), frozenset(changed), overtaken, frozenset(conflicts))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
 from contracts import names
-from worker.core.service.record import Outstanding
+from worker.core.service.record import PendingEvent
 from worker.core.storage_format import (
     UnknownFormatError,
     full_type,
@@ -207,7 +207,7 @@ class DeadLetter:
 
 
 def outcome_of(  # noqa: PLR0913 - the parts of one sentence
-    outstanding: Outstanding,
+    pending: PendingEvent,
     service_id: str,
     state: State,
     at_ms: int,
@@ -219,17 +219,17 @@ def outcome_of(  # noqa: PLR0913 - the parts of one sentence
 ) -> Outcome:
     """The next word on an event that a record still lists as outstanding."""
     return Outcome(
-        key=outstanding.key,
-        event_id=outstanding.event_id,
-        source=outstanding.source,
-        type=outstanding.type,
+        key=pending.key,
+        event_id=pending.event_id,
+        source=pending.source,
+        type=pending.type,
         service_id=service_id,
         state=state,
         reason=reason,
         detail=detail,
-        accepted_at_ms=outstanding.accepted_at_ms,
+        accepted_at_ms=pending.accepted_at_ms,
         at_ms=at_ms,
         router=router,
         effective_by=effective_by,
-        bulk=outstanding.lane == names.QUEUE_BULK,
+        bulk=pending.lane == names.QUEUE_BULK,
     )

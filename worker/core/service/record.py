@@ -54,7 +54,7 @@ class Register(NamedTuple):
     stated: Version = NEVER
 
 
-class Outstanding(NamedTuple):
+class PendingEvent(NamedTuple):
     """An event that was folded but is not yet seen on the router.
 
     Attributes:
@@ -105,9 +105,9 @@ class ServiceRecord:
         registers: by name; the ones nobody wrote are missing (see `value`).
         highest: the greatest version ever folded.
         placements: by router; one joins before anything is written there.
-        outstanding: accepted and not yet confirmed, in the order of acceptance.
+        pending: accepted and not yet confirmed, in the order of acceptance.
         schedule: events that are to take effect later.
-        heard_ms: when the newest event came that wrote something (for a row of a file, the time
+        last_event_ms: when the newest event came that wrote something (for a row of a file, the time
             it speaks of), by Redis's clock: a row that is older undoes nothing.
     """
 
@@ -117,9 +117,9 @@ class ServiceRecord:
     registers: Mapping[str, Register] = field(default_factory=dict)
     highest: Version = NEVER
     placements: Mapping[str, Placement] = field(default_factory=dict)
-    outstanding: tuple[Outstanding, ...] = ()
+    pending: tuple[PendingEvent, ...] = ()
     schedule: Schedule = NOTHING_SCHEDULED
-    heard_ms: int = 0
+    last_event_ms: int = 0
 
     def value(self, name: str) -> JsonValue:
         """What a register holds: its default while nobody wrote it."""
@@ -180,7 +180,7 @@ def place(record: ServiceRecord, router: str) -> ServiceRecord:
 class Settled(NamedTuple):
     """The end of an outstanding event; `by` is the id of the event that overtook it."""
 
-    outstanding: Outstanding
+    pending: PendingEvent
     outcome: Literal["applied", "superseded"]
     by: str | None
 
@@ -191,7 +191,7 @@ def settle(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
     An event is applied if a register that it wrote still carries its version (or if it had none
     to write), else superseded by the newest event that holds one of them.
     """
-    return replace(record, outstanding=()), _ends_of(record)
+    return replace(record, pending=()), _ends_of(record)
 
 
 def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
@@ -203,16 +203,16 @@ def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settle
     overtaken = tuple(end for end in ends if end.outcome == "superseded")
     if not overtaken:
         return record, ()
-    kept = tuple(end.outstanding for end in ends if end.outcome == "applied")
-    return replace(record, outstanding=kept), overtaken
+    kept = tuple(end.pending for end in ends if end.outcome == "applied")
+    return replace(record, pending=kept), overtaken
 
 
 def _ends_of(record: ServiceRecord) -> tuple[Settled, ...]:
-    return tuple(Settled(event, *_end_of(event, record)) for event in record.outstanding)
+    return tuple(Settled(event, *_end_of(event, record)) for event in record.pending)
 
 
 def _end_of(
-    event: Outstanding, record: ServiceRecord
+    event: PendingEvent, record: ServiceRecord
 ) -> tuple[Literal["applied", "superseded"], str | None]:
     holders = [record.registers[name] for name in event.registers]
     if not holders or any(holder.version == event.version for holder in holders):

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from worker.core.rows.rows import ListPlace
-from worker.core.service.record import DEFAULTS, Outstanding, Placement, Register, ServiceRecord
+from worker.core.service.record import DEFAULTS, PendingEvent, Placement, Register, ServiceRecord
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.service.version import NEVER, Version
 from worker.core.storage_format import UnknownFormatError, to_json
@@ -19,7 +19,7 @@ from worker.core.storage_format import UnknownFormatError, to_json
 RECORD_FORMAT: Final = 2
 """Number of the text format: raise it when an older reader would misread the new text."""
 
-LETTERS: Final[Mapping[str, str]] = {
+REGISTER_CODES: Final[Mapping[str, str]] = {
     "lifecycle": "l",
     "suspension": "u",
     "router": "r",
@@ -36,9 +36,9 @@ LETTERS: Final[Mapping[str, str]] = {
     "customer_id": "k",
 }
 """How texts name registers; no letter is ever given to another one."""
-_REGISTERS: Final = {letter: name for name, letter in LETTERS.items()}
-_SHORT: Final = {name: (letter, DEFAULTS[name]) for name, letter in LETTERS.items()}
-_SET_TO_DEFAULT: Final = {letter: (name, DEFAULTS[name]) for name, letter in LETTERS.items()}
+_REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
+_SHORT: Final = {name: (code, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
+_SET_TO_DEFAULT: Final = {code: (name, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _NO_DEFAULT: Final = object()
 """Of a register that has no letter: equal to no value."""
 _DEFAULT: Final = "-"
@@ -56,21 +56,21 @@ _USUAL: Final[Mapping[str, tuple[str, str]]] = {
 """Fields of a lease that mostly have one value: then this letter stands for it."""
 _STATIC: Final = len(("mode", "ipv4"))
 _NOWHERE: Final[frozenset[ListPlace]] = frozenset()
-_USUAL_BY_LETTER: Final = {letter: (name, value) for name, (letter, value) in _USUAL.items()}
-_AS_SET_BY_LETTER: Final = {letter: (name, of) for name, (letter, of) in _AS_SET.items()}
+_USUAL_BY_CODE: Final = {code: (name, value) for name, (code, value) in _USUAL.items()}
+_AS_SET_BY_CODE: Final = {code: (name, of) for name, (code, of) in _AS_SET.items()}
 
 
 def short_registers(names: Iterable[str]) -> str | list[str]:
     """Registers by their letters."""
     names = list(names)
-    if all(name in LETTERS for name in names):
-        return "".join(LETTERS[name] for name in names)
+    if all(name in REGISTER_CODES for name in names):
+        return "".join(REGISTER_CODES[name] for name in names)
     return names
 
 
 def registers_of(short: str | list[str]) -> list[str]:
     """The reverse of `short_registers`."""
-    return [_REGISTERS[letter] for letter in short] if isinstance(short, str) else short
+    return [_REGISTERS[code] for code in short] if isinstance(short, str) else short
 
 
 def record_to_json(record: ServiceRecord) -> str:
@@ -78,8 +78,8 @@ def record_to_json(record: ServiceRecord) -> str:
 
     `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
-    they say something `seen` (a time for each router), `highest`, `epoch`, `outstanding`,
-    `schedule` and `heard`. A lease is null, `letters` or `[letters, {its other fields}, its places
+    they say something `seen` (a time for each router), `highest`, `epoch`, `pending`,
+    `schedule` and `heard`. A lease is null, `codes` or `[letters, {its other fields}, its places
     in lists]`.
     """
     groups: dict[tuple[Version, str, Version], dict[str, Any]] = {}
@@ -92,13 +92,13 @@ def record_to_json(record: ServiceRecord) -> str:
             together = groups.setdefault((version, event, stated), {})
             last = version, event, stated
             highest = max(highest, version)
-        letter, default = _SHORT.get(name) or (name, _NO_DEFAULT)
+        code, default = _SHORT.get(name) or (name, _NO_DEFAULT)
         if value == default:
-            together[_DEFAULT] = together.get(_DEFAULT, "") + letter
+            together[_DEFAULT] = together.get(_DEFAULT, "") + code
         elif name == "address":
-            together[letter] = _static(value) or value
+            together[code] = _static(value) or value
         else:
-            together[letter] = value
+            together[code] = value
     text: dict[str, Any] = {
         "format": RECORD_FORMAT,
         "owner": record.owner,
@@ -119,8 +119,8 @@ def record_to_json(record: ServiceRecord) -> str:
     more = {
         "seen": any(seen) and seen,
         "epoch": record.epoch,
-        "outstanding": record.outstanding,
-        "heard": record.heard_ms,
+        "pending": record.pending,
+        "heard": record.last_event_ms,
     }
     return to_json(text | {name: value for name, value in more.items() if value})
 
@@ -142,13 +142,13 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         version = Version(*stamp)
         stated = Version(*other[0]) if other else version
         highest = max(highest, version)
-        for letter, value in values.items():
-            if letter == _DEFAULT:
+        for code, value in values.items():
+            if code == _DEFAULT:
                 for each in value:
                     name, default = _SET_TO_DEFAULT[each]
                     registers[name] = Register(default, version, event, stated)
             else:
-                name = _REGISTERS.get(letter, letter)
+                name = _REGISTERS.get(code, code)
                 said = _full_address(value) if name == "address" else value
                 registers[name] = Register(said, version, event, stated)
     return ServiceRecord(
@@ -163,9 +163,9 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
                 raw["at"].items(), raw.get("seen") or [0] * len(raw["at"]), strict=True
             )
         },
-        outstanding=tuple(_outstanding(fields) for fields in raw.get("outstanding", ())),
+        pending=tuple(_pending(fields) for fields in raw.get("pending", ())),
         schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
-        heard_ms=raw.get("heard", 0),
+        last_event_ms=raw.get("heard", 0),
     )
 
 
@@ -186,37 +186,37 @@ def _static(address: JsonValue) -> str:
 def _short_placement(at: Placement, registers: Mapping[str, Register]) -> str | list[Any] | None:
     if at.written is None and not at.listed:
         return None
-    letters, others = "", {}
+    codes, others = "", {}
     for name, value in (at.written or {}).items():
         usual = _USUAL.get(name)
         if usual and usual[1] == value:
-            letters += usual[0]
+            codes += usual[0]
         elif name in _AS_SET and value == _set_to(_AS_SET[name][1], registers):
-            letters += _AS_SET[name][0]
+            codes += _AS_SET[name][0]
         else:
             others[name] = value
-    short = None if at.written is None else letters
+    short = None if at.written is None else codes
     if at.listed:
         return [short, others, sorted(at.listed)]
     return [short, others] if others else short
 
 
 def _placement(short: str | list[Any] | None, registers: Mapping[str, Register]) -> Placement:
-    letters: str | None
-    letters, others, listed = None, {}, _NOWHERE
+    codes: str | None
+    codes, others, listed = None, {}, _NOWHERE
     if isinstance(short, list):
-        letters, others, *places = short
+        codes, others, *places = short
         listed = frozenset(ListPlace(*place) for each in places for place in each)
     else:
-        letters = short
-    if letters is None:
+        codes = short
+    if codes is None:
         return Placement(None, listed)
     written: dict[str, str] = {}
-    for letter in letters:
-        if letter in _USUAL_BY_LETTER:
-            name, value = _USUAL_BY_LETTER[letter]
+    for code in codes:
+        if code in _USUAL_BY_CODE:
+            name, value = _USUAL_BY_CODE[code]
         else:
-            name, register = _AS_SET_BY_LETTER[letter]
+            name, register = _AS_SET_BY_CODE[code]
             value = _set_to(register, registers) or ""
         written[name] = value
     written.update(others)
@@ -245,9 +245,9 @@ def _from_first_format(raw: Mapping[str, Any]) -> ServiceRecord:
         },
         highest=Version(*raw["highest"]),
         placements={router: _first_placement(at) for router, at in raw["placements"].items()},
-        outstanding=tuple(_outstanding(fields) for fields in raw["outstanding"]),
+        pending=tuple(_pending(fields) for fields in raw["pending"]),
         schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
-        heard_ms=raw.get("heard", 0),
+        last_event_ms=raw.get("heard", 0),
     )
 
 
@@ -256,6 +256,6 @@ def _first_placement(values: list[Any] | Mapping[str, str] | None) -> Placement:
     return Placement(written, frozenset(ListPlace(*place) for each in places for place in each))
 
 
-def _outstanding(fields: list[Any]) -> Outstanding:
-    read = Outstanding(*fields)
+def _pending(fields: list[Any]) -> PendingEvent:
+    read = PendingEvent(*fields)
     return read._replace(registers=tuple(read.registers), version=Version(*read.version))

@@ -17,7 +17,7 @@ local function braked_at(router, service)
 end
 
 -- Holds the mark of a service, if it has one; one held already comes under the wider `hold`.
-local function hold_mark(router, service, hold, stamp, now)
+local function hold_work_item(router, service, hold, stamp, now)
   local entry = braked_at(router, service)
   local score = score_of(router.due, service)
   if not (entry or score) then
@@ -95,18 +95,18 @@ local function brake(cut, limits, router, service, stamp, now)
   local weight = cut.is_suspension and 1 / limits.source_suspensions or 1
   local of_source = within_hour(losses.lost, now)
     + within_hour(losses.suspended, now) / limits.source_suspensions
-  local owned = redis.call('HGET', key.source(cut.source), 'services')
-  local most = math.max(limits.source_services, limits.source_percent * tonumber(owned or 0) / 100)
+  local ownership_changes = redis.call('HGET', key.source(cut.source), 'services')
+  local most = math.max(limits.source_services, limits.source_percent * tonumber(ownership_changes or 0) / 100)
   if of_source > most then
     local hold = 'source:' .. cut.source
-    local taken = hold_mark(router, service, hold, stamp, now)
+    local taken = hold_work_item(router, service, hold, stamp, now)
     if of_source - new * weight <= most then
       for _, each in ipairs({ losses.lost, losses.suspended }) do
         for _, member in ipairs(redis.call('ZRANGEBYSCORE', each, whole(now - RECENT_MS), '+inf')) do
           local other, name = string.match(member, '^([^@]*)@(.*)$')
           local there = router_named(name)
           if member ~= service .. '@' .. router.name and get(there.lost_by, other) then
-            taken = taken + hold_mark(there, other, hold, stamp, now)
+            taken = taken + hold_work_item(there, other, hold, stamp, now)
           end
         end
       end
@@ -118,12 +118,12 @@ local function brake(cut, limits, router, service, stamp, now)
     limits.router_percent * redis.call('SCARD', router.services) / 100)
   if here > most_here then
     local hold = 'router:' .. router.name
-    local taken = hold_mark(router, service, hold, stamp, now)
+    local taken = hold_work_item(router, service, hold, stamp, now)
     if here - new_here <= most_here then
       for _, other in ipairs(redis.call('ZRANGEBYSCORE', router.lost, whole(now - RECENT_MS),
         '+inf')) do
         if other ~= service and get(router.lost_by, other) then
-          taken = taken + hold_mark(router, other, hold, stamp, now)
+          taken = taken + hold_work_item(router, other, hold, stamp, now)
         end
       end
     end

@@ -90,7 +90,7 @@ local function wake_some(router, claim, last, stamp, now)
   for i, member in ipairs(found) do
     found[i] = string.sub(member, #all + 2)
     wait_no_more(router, claim, found[i])
-    mark(router, found[i], 0, now, stamp)
+    add_work(router, found[i], 0, now, stamp)
   end
   if #found == WOKEN_AT_ONCE then
     redis.call('ZADD', router.waiters, 0, 'p|' .. claim .. '|' .. found[#found])
@@ -208,7 +208,7 @@ local function request(router, service, wants, stamp, now)
 end
 
 -- The row stands only where it is wanted: weak claims go. Nobody waits for one: who asks gets it.
-local function drop_weak(router, service)
+local function drop_vacating(router, service)
   local held = read_held(router, service)
   local kept = {}
   for _, claim in ipairs(held) do

@@ -39,7 +39,7 @@ end
 
 -- Whether a word on an event says more than the time at which it was said, which is the third of
 -- an outcome's array.
-local function is_news(before, text)
+local function is_new(before, text)
   local function untimed(word)
     return (string.gsub(word, '^(%[%d+,"[%a-]+",)%-?%d+', '%1', 1))
   end
@@ -50,7 +50,7 @@ end
 local function say(service, said, now)
   local before = service and not said[4] and replace_word(service, said[1], said[2], now)
     or say_briefly(said[1], said[2], now)
-  if said[3] and is_news(before, said[2]) then
+  if said[3] and is_new(before, said[2]) then
     append(said[3], said[2], now)
   end
 end

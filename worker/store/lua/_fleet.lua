@@ -63,9 +63,9 @@ local function known_serial(name)
   return known and bound
 end
 
-local function survey_due(name, good_ms, now)
-  local surveyed = tonumber(redis.call('HGET', fleet.surveyed, name) or nil)
-  return not surveyed or surveyed + good_ms <= now
+local function full_read_due(name, good_ms, now)
+  local full_reads = tonumber(redis.call('HGET', fleet.full_reads, name) or nil)
+  return not full_reads or full_reads + good_ms <= now
 end
 
 -- Whoever holds the router stops at its next renewal, and nobody takes it while it may still write:
@@ -82,17 +82,17 @@ end
 -- The sweep looks at the router as soon as nobody can hold it any more, whatever it was parked for.
 local function unpark(router, at)
   if redis.call('HEXISTS', fleet.held, router.name) == 0 then
-    redis.call('DEL', router.rung)
+    redis.call('DEL', router.notified)
     redis.call('ZADD', key.routers_due, whole(at), router.name)
   end
 end
 
 -- Marks every service of which a row may exist on the router; returns how many.
-local function mark_all(router, priority, now, stamp)
+local function add_work_for_all(router, priority, now, stamp)
   local services = redis.call('SMEMBERS', router.services)
   fetch_scores(router.due, services)
   for _, service in ipairs(services) do
-    mark(router, service, priority, now, stamp)
+    add_work(router, service, priority, now, stamp)
   end
   return #services
 end

@@ -1,7 +1,7 @@
 -- Taking due marks. Needs `_claims` and `_notes`.
 
 -- What `service` holds, as it is stored, if it holds all of it strongly; false otherwise.
-local function held_strongly(router, service)
+local function is_held(router, service)
   local text = get(router.held, service)
   for _, claim in ipairs(text and cjson.decode(text) or {}) do
     local mine = read_claim(router, claim[1])[claim[2]]
@@ -27,19 +27,19 @@ end
 -- holds strongly, what its note in flight says was added or false}; at most `most`. Of priority 2 and
 -- 3, those of bulk, at most `most_bulk`, and none beside others: whoever is marked meanwhile waits
 -- for the whole batch.
-local function due_marks(router, most, most_bulk, now)
+local function due_work_items(router, most, most_bulk, now)
   write()
-  local found, marked = {}, redis.call('ZCARD', router.due)
+  local found, queued = {}, redis.call('ZCARD', router.due)
   for priority = 0, 3 do
     if priority == 2 then
       most = #found == 0 and math.min(most, most_bulk) or 0
     end
     local room = most - #found
-    if room > 0 and #found < marked then
+    if room > 0 and #found < queued then
       local low = priority * SPAN
       local services = redis.call(
         'ZRANGEBYSCORE', router.due, whole(low), whole(low + now), 'LIMIT', 0, room)
-      fetch(router.marks, services)
+      fetch(router.work_items, services)
       fetch(router.waiting, services)
       fetch(router.inflight, services)
       fetch_claims(router, services, {})
@@ -51,11 +51,11 @@ local function due_marks(router, most, most_bulk, now)
       for i, service in ipairs(services) do
         found[#found + 1] = {
           service,
-          get(router.marks, service),
+          get(router.work_items, service),
           whole(priority),
           records[i] and string.match(records[i], '^[^\n]*'),
           get(router.waiting, service),
-          held_strongly(router, service),
+          is_held(router, service),
           sent_of(router, service),
         }
       end

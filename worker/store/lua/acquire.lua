@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _claims _notes _fleet _take
+-- include: _time _many _writes _router _work_items _claims _in_flight _fleet _take
 -- Takes the lease on a router and its first batch of due marks.
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp for what this marks, 5 marks at the most,
 --       6 digest of the worker's policy (empty: it knows none), 7 that policy as it is to be stored
@@ -11,16 +11,16 @@
 -- or false, {marks}, a report was asked for 1|0, serial that it is known by or false, a survey is due
 -- 1|0, when it booted or false, {troubles}}.
 local router = router_named(ARGV[1])
-local lease_ms = tonumber(ARGV[3])
+local lock_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
 if redis.call('HEXISTS', fleet.held, router.name) == 1 then
-  redis.call('SET', router.rung, 'parked')
+  redis.call('SET', router.notified, 'circuit-open')
   redis.call('ZREM', key.routers_due, router.name)
   return false
 end
-local holder, rung, was = unpack(redis.call('MGET', router.lease, router.rung, router.state))
+local holder, notified, was = unpack(redis.call('MGET', router.lease, router.notified, router.state))
 -- What stands there may be ours: a client that heard no answer asks again.
-if rung == 'parked' or (holder and holder ~= ARGV[2]) then
+if notified == 'circuit-open' or (holder and holder ~= ARGV[2]) then
   return false
 end
 local now = now_ms()
@@ -34,7 +34,7 @@ if ARGV[6] ~= '' then
     state.since_ms = old.state == state.state and old.since_ms or now
     state.next_at_ms = now + wait
     redis.call('SET', router.state, cjson.encode(state))
-    redis.call('SET', router.rung, 'parked', 'PX', wait)
+    redis.call('SET', router.notified, 'circuit-open', 'PX', wait)
     redis.call('ZADD', key.routers_due, whole(now + wait), router.name)
     return { now, was }
   end
@@ -42,25 +42,25 @@ end
 local live = any_due(router, 0, 1, now)
 if ARGV[12] == '0' and not live and not was and any_due(router, 2, 3, now)
   and redis.call('SISMEMBER', key.reports.asked, router.name) == 0 then
-  redis.call('SET', router.rung, 'bulk', 'PX', RING_MS)
+  redis.call('SET', router.notified, 'bulk', 'PX', NOTIFIED_MS)
   return { now }
 end
-redis.call('SET', router.lease, ARGV[2], 'PX', lease_ms)
-redis.call('DEL', router.rung)
-look_at_notes(router, ARGV[2], lease_ms, ARGV[4], now)
+redis.call('SET', router.lease, ARGV[2], 'PX', lock_ms)
+redis.call('DEL', router.notified)
+look_at_notes(router, ARGV[2], lock_ms, ARGV[4], now)
 wake_more(router, ARGV[4], now)
-list_marked()
+list_queued()
 -- Should this holder die, the sweep looks when its lease has run out.
-redis.call('ZADD', key.routers_due, whole(now + lease_ms), router.name)
+redis.call('ZADD', key.routers_due, whole(now + lock_ms), router.name)
 local most_bulk = (ARGV[12] == '1' or not live) and tonumber(ARGV[11]) or 0
-local marks = due_marks(router, most, most_bulk, now)
+local work_items = due_work_items(router, most, most_bulk, now)
 return {
   now,
   was,
-  marks,
+  work_items,
   redis.call('SREM', key.reports.asked, router.name),
   known_serial(router.name),
-  survey_due(router.name, tonumber(ARGV[10]), now) and 1 or 0,
+  full_read_due(router.name, tonumber(ARGV[10]), now) and 1 or 0,
   redis.call('HGET', router.full_read, 'booted'),
   redis.call('HGETALL', router.troubles),
 }

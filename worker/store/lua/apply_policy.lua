@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _fleet
+-- include: _time _many _writes _router _work_items _fleet
 -- Applies a policy to a router and marks all its services, in one step: a pass under the former
 -- policy can confirm none of them.
 -- ARGV: 1 router, 2 the policy as it is stored, 3 stamp, 4 priority, 5 the action as JSON
@@ -11,8 +11,8 @@ local state = redis.call('GET', router.state)
 if state and cjson.decode(state).state == 'policy-changed' then
   redis.call('DEL', router.state)
 end
-local marked = mark_all(router, tonumber(ARGV[4]), now, ARGV[3])
-list_marked()
+local queued = add_work_for_all(router, tonumber(ARGV[4]), now, ARGV[3])
+list_queued()
 unpark(router, now + left)
 note_action(ARGV[5])
-return marked
+return queued

@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _call _ring _services
+-- include: _time _many _writes _router _work_items _notified _notify _services
 -- Lets all through that one limit of the brake holds, if it is just what a person was shown.
 -- ARGV: 1 JSON {hold, action: {…} as text, stamp, sources: whose losses are counted,
 --         marks: [{field, text, service, router, line}, …]}
@@ -12,10 +12,10 @@ for i = 2, #there, 2 do
     number = number + 1
   end
 end
-if number ~= #order.marks then
+if number ~= #order.work_items then
   return 0
 end
-for _, each in ipairs(order.marks) do
+for _, each in ipairs(order.work_items) do
   if get(key.braked, each.field) ~= each.text then
     return 0
   end
@@ -38,7 +38,7 @@ if is_of_source then
   end
 end
 local touched = {}
-for _, each in ipairs(order.marks) do
+for _, each in ipairs(order.work_items) do
   local router = router_named(each.router)
   let_through(router, each.service, now, order.stamp)
   touched[each.router] = true
@@ -53,5 +53,5 @@ for _, each in ipairs(order.marks) do
 end
 redis.call('LPUSH', key.actions, order.action)
 redis.call('LTRIM', key.actions, 0, ACTIONS - 1)
-ring(touched)
+notify(touched)
 return 1

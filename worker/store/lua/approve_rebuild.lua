@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _fleet
+-- include: _time _many _writes _router _work_items _fleet
 -- A person approves that many rows of ours are written again to a router; it is looked at at once.
 -- ARGV: 1 router, 2 until when (ms), 3 lifetime (s), 4 the action as JSON
 local router = router_named(ARGV[1])

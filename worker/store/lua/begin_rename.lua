@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _fleet
+-- include: _time _many _writes _router _work_items _fleet
 -- A router gets another name: what people said of it moves, events that say the former name are
 -- for the new one from now on. Its services are moved after, one by one. May be repeated.
 -- ARGV: 1 former name, 2 new name, 3 token that holds both, 4 the action as JSON
@@ -30,12 +30,12 @@ if serial then
 else
   forget_serials(old.name)
 end
-for _, hash in ipairs({ fleet.policies, fleet.surveyed, fleet.held }) do
+for _, hash in ipairs({ fleet.policies, fleet.full_reads, fleet.held }) do
   local said = redis.call('HGET', hash, old.name)
   if said then
     redis.call('HSET', hash, new.name, said)
     redis.call('HDEL', hash, old.name)
   end
 end
-redis.call('DEL', old.state, new.state, old.rung, new.rung)
+redis.call('DEL', old.state, new.state, old.notified, new.notified)
 return 1

@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _claims _services
+-- include: _time _many _writes _router _work_items _claims _services
 -- Asks for the claims of services on one router, as a pass does before it plans.
 -- ARGV: 1 router, 2 stamp, 3 JSON [[service, generation, [[claim, scope], …]], …]
 -- Returns JSON [[] granted | [[claim, holder], …] refused | false the record has changed, …].

@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _call _ring _claims _services _feed _letters _brake _sources
+-- include: _time _many _writes _router _work_items _notified _notify _claims _services _feed _dead_letters _brake _sources
 -- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
 -- ARGV: 1 JSON {stamp, generation: of the records that this writes, now_ms: by which ids are
 --         remembered, limits?: of the brake, alarm: see `_sources`, lane?: the flag of which goes when
@@ -20,7 +20,7 @@ local beside = key.beside(whole(math.floor(now / SEEN_MS)))
 
 -- What the loop below looks at, at once.
 local function fetch_wanted()
-  local wants, marked, names, ids, again = {}, {}, {}, {}, {}
+  local wants, queued, names, ids, again = {}, {}, {}, {}, {}
   for _, c in ipairs(order.commits) do
     if c.generation then
       ids[#ids + 1] = c.service
@@ -33,8 +33,8 @@ local function fetch_wanted()
         table.insert(wanted.claims, claim)
       end
     end
-    for _, each in ipairs(c.marks) do
-      table.insert(known_of(marked, each[1]), c.service)
+    for _, each in ipairs(c.work_items) do
+      table.insert(known_of(queued, each[1]), c.service)
     end
     for _, name in ipairs(c.names or {}) do
       names[#names + 1] = name
@@ -49,7 +49,7 @@ local function fetch_wanted()
   for name, wanted in pairs(wants) do
     fetch_claims(router_named(name), wanted.services, wanted.claims)
   end
-  for name, some in pairs(marked) do
+  for name, some in pairs(queued) do
     fetch_scores(router_named(name).due, some)
   end
 end
@@ -75,7 +75,7 @@ local function commit_event(event, service)
     put(beside, event.key, event.text)
     expire_later(beside, SEEN_S, true)
   end
-  if event.text and event.feed and is_news(before, event.text) then
+  if event.text and event.feed and is_new(before, event.text) then
     append(event.feed, event.text, now)
   end
   if event.content then
@@ -144,11 +144,11 @@ local function commit_service(c, service)
   for _, name in ipairs(c.places) do
     later('SADD', router_named(name).services, c.service)
   end
-  for _, each in ipairs(c.owned) do
+  for _, each in ipairs(c.ownership_changes) do
     count(key.source(each[1]), 'services', each[2])
   end
-  for _, each in ipairs(c.marks) do
-    mark(router_named(each[1]), c.service, each[2], now, order.stamp)
+  for _, each in ipairs(c.work_items) do
+    add_work(router_named(each[1]), c.service, each[2], now, order.stamp)
     if touched[each[1]] ~= true then
       touched[each[1]] = each[2] < 2 or 'bulk'
     end
@@ -179,7 +179,7 @@ local function commit_service(c, service)
   if c.lines then
     note_lines(c.service, c.lines)
   end
-  bury(c.letters, now)
+  add_dead_letters(c.dead_letters, now)
 end
 
 fetch_wanted()
@@ -207,8 +207,8 @@ if order.lane then
   local journal = key.journal(order.lane)
   drained = #redis.call('ZRANGEBYSCORE', journal.due, '-inf', whole(now), 'LIMIT', 0, 1) == 0
   if drained then
-    redis.call('DEL', journal.rung)
+    redis.call('DEL', journal.notified)
   end
 end
-ring(touched)
+notify(touched)
 return { results, braked, let_through_count, alarms, drained and 1 or 0 }

@@ -1,10 +1,10 @@
--- include: _time _many _writes _router _marks _notes _claims _services _feed _letters
+-- include: _time _many _writes _router _work_items _in_flight _claims _services _feed _dead_letters
 -- Ends the look at services: confirmed, postponed or given up. A mark is cleared or moved only if
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {generation: of the records that this
 --         writes, services: [{service, stamp, generation, text?, do: confirm|postpone|give-up,
 --         wait_ms?, gone?: no row is left here, unseen?: key of the event of which it may be said that
---         it is in use, unseen_ms?: when to look first, rest_note?, wrote?, waiting?,
+--         it is in use, awaiting_ms?: when to look first, rest_note?, wrote?, waiting?,
 --         events: [[event, text, feed or false, whether it changed nothing], …], lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
@@ -23,14 +23,14 @@ end
 fetch_scores(router.due, ids)
 if redis.call('GET', router.lease) ~= token then
   for i, service in ipairs(ids) do
-    mark(router, service, 0, now, ARGV[3])
+    add_work(router, service, 0, now, ARGV[3])
     results[i] = 0
   end
   return { 0, results }
 end
 fetch_services(ids)
 fetch_remembered(again, now)
-fetch(router.marks, ids)
+fetch(router.work_items, ids)
 fetch(router.inflight, ids)
 fetch_claims(router, ids, {})
 
@@ -62,19 +62,19 @@ local function conclude(s)
   end
   if s['do'] == 'confirm' then
     end_note(router, s.service, left)
-    drop_weak(router, s.service)
+    drop_vacating(router, s.service)
     if s.gone then
       later('SREM', router.services, s.service)
     end
     later('HDEL', key.dead_letters, member)
     later('ZREM', key.dead_letters_by_time, member)
   end
-  if s.unseen then
-    later('ZADD', key.unseen, whole(now + s.unseen_ms), member)
-    later('HSET', key.unseen_events, member, s.unseen)
+  if s.awaiting_device then
+    later('ZADD', key.awaiting_device, whole(now + s.awaiting_ms), member)
+    later('HSET', key.awaiting_events, member, s.awaiting_device)
   elseif s.gone then
-    later('ZREM', key.unseen, member)
-    later('HDEL', key.unseen_events, member)
+    later('ZREM', key.awaiting_device, member)
+    later('HDEL', key.awaiting_events, member)
   end
   for _, said in ipairs(s.events) do
     say(service.record and service, said, now)
@@ -85,11 +85,11 @@ local function conclude(s)
   if #s.lines > 0 then
     note_lines(s.service, s.lines)
   end
-  bury(s.letters, now)
+  add_dead_letters(s.dead_letters, now)
 end
 
 for i, s in ipairs(order.services) do
-  if services[s.service].generation ~= s.generation or get(router.marks, s.service) ~= s.stamp then
+  if services[s.service].generation ~= s.generation or get(router.work_items, s.service) ~= s.stamp then
     results[i] = 0
     owe_note(router, token, s.service)
   else

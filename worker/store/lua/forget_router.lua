@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _fleet
+-- include: _time _many _writes _router _work_items _fleet
 -- Forgets a router of which no service is left: the last step of retiring or renaming it.
 -- ARGV: 1 router, 2 token that holds it, 3 `1`: forget what it was called before too, 4 the action
 --       as JSON or empty, 5.. ids of its dead letters
@@ -13,7 +13,7 @@ for _, each in pairs(key.router(router.name)) do
 end
 redis.call('ZREM', key.routers_due, router.name)
 redis.call('ZREM', key.reports.due, router.name)
-for _, hash in ipairs({ fleet.policies, fleet.held, fleet.surveyed }) do
+for _, hash in ipairs({ fleet.policies, fleet.held, fleet.full_reads }) do
   redis.call('HDEL', hash, router.name)
 end
 forget_serials(router.name)

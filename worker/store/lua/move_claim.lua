@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _call _ring _claims _services
+-- include: _time _many _writes _router _work_items _notified _notify _claims _services
 -- Moves a claim, and all else that its new holder wants, from one service to another: the former
 -- holder waits for it from now on. Both are looked at.
 -- ARGV: 1 router, 2 stamp, 3 claim, 4 scope of the former holder, 5 former holder, 6 new holder,
@@ -24,10 +24,10 @@ if #refused > 0 then
   return cjson.encode({ moved = 0, refused = refused, changed = 0 })
 end
 for _, service in ipairs({ from, to }) do
-  mark(router, service, 0, now, ARGV[2])
+  add_work(router, service, 0, now, ARGV[2])
   note_lines(service, { ARGV[9] })
 end
 redis.call('LPUSH', key.actions, ARGV[9])
 redis.call('LTRIM', key.actions, 0, ACTIONS - 1)
-ring({ [router.name] = true })
+notify({ [router.name] = true })
 return cjson.encode({ moved = 1, refused = {}, changed = 0 })

@@ -1,11 +1,11 @@
--- include: _time _many _writes _router _marks _fleet
--- Lets go of a router that a person held; the sweep rings for it at once.
--- ARGV: 1 router, 2 the action as JSON
--- Returns 1, or 0 when nobody held it.
+-- include: _time _router
+-- Gives back a lease that was seized; the sweep looks at the router at once.
+-- ARGV: 1 router, 2 token
+-- Returns 1, or 0 when the lease is no longer ours.
 local router = router_named(ARGV[1])
-if redis.call('HDEL', fleet.held, router.name) == 0 then
+if redis.call('GET', router.lease) ~= ARGV[2] then
   return 0
 end
-unpark(router, now_ms())
-note_action(ARGV[2])
+redis.call('DEL', router.lease)
+redis.call('ZADD', key.routers_due, whole(now_ms()), router.name)
 return 1

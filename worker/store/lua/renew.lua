@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _notes
+-- include: _time _many _writes _router _work_items _in_flight
 -- Renews the lease of a holder, and notes the services that it is about to write.
 -- ARGV: 1 router, 2 token, 3 lease (ms), 4 how many of the services were taken by their marks (they
 --       come first; the others stand in their way), 5 JSON {service: [[MAC, address, server], …]}:
@@ -6,12 +6,12 @@
 -- Returns {1, {those taken that the brake holds by now}}, or {0, {}} when the lease is no longer
 -- ours (nothing is changed then). If the brake holds any, none is noted: the plan is another one.
 local router = router_named(ARGV[1])
-local lease_ms = tonumber(ARGV[3])
+local lock_ms = tonumber(ARGV[3])
 if redis.call('GET', router.lease) ~= ARGV[2] then
   return { 0, {} }
 end
-redis.call('PEXPIRE', router.lease, lease_ms)
-redis.call('ZADD', key.routers_due, whole(now_ms() + lease_ms), router.name)
+redis.call('PEXPIRE', router.lease, lock_ms)
+redis.call('ZADD', key.routers_due, whole(now_ms() + lock_ms), router.name)
 local braked = {}
 for i = 6, 5 + tonumber(ARGV[4]) do
   if is_braked(router, ARGV[i]) then

@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _fleet
+-- include: _time _many _writes _router _work_items _fleet
 -- Binds another serial to a router's name, and marks all its services: the new one is built anew.
 -- ARGV: 1 router, 2 serial, 3 stamp, 4 priority, 5 the action as JSON
 -- Returns {services marked}, or {-1, other names…} when the serial is theirs (nothing is changed).
@@ -9,11 +9,11 @@ if #others > 0 then
 end
 local now = now_ms()
 bind(ARGV[2], router.name)
-redis.call('HDEL', fleet.surveyed, router.name)
+redis.call('HDEL', fleet.full_reads, router.name)
 redis.call('DEL', router.state)
 local left = revoke(router)
-local marked = mark_all(router, tonumber(ARGV[4]), now, ARGV[3])
-list_marked()
+local queued = add_work_for_all(router, tonumber(ARGV[4]), now, ARGV[3])
+list_queued()
 unpark(router, now + left)
 note_action(ARGV[5])
-return { marked }
+return { queued }

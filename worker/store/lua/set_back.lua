@@ -1,9 +1,9 @@
--- include: _time _many _writes _router _marks _notes
+-- include: _time _many _writes _router _work_items _in_flight
 -- Redis's clock was set back: moments that were noted by the former one come later by as much, and
 -- flags live longer. Moves them, as if no time had gone by since the last sweep. A mark or a router
 -- may be looked at early for that; what must not happen early, a lease's end and the second look at
 -- writes in flight, is shortened to the longest that it can be.
--- ARGV: 1 JSON {last: when that was, lease_ms, release_ms: for how long a scheduled event is left
+-- ARGV: 1 JSON {last: when that was, lock_ms, release_ms: for how long a scheduled event is left
 --         to whoever took it, lanes: [[name, longest life of its flag (ms), for how long (ms) what a
 --         worker took is its own], …], canaries_ms: between two rounds of
 --         canaries, flag_ms: longest life of the other flags}
@@ -43,13 +43,13 @@ end
 
 local function move_router(name)
   local router = router_named(name)
-  shorten(router.lease, 2 * order.lease_ms) -- who takes one that another has waits for its end
-  end_sooner(router.rung)
+  shorten(router.lease, 2 * order.lock_ms) -- who takes one that another has waits for its end
+  end_sooner(router.notified)
   end_sooner(key.watched(name))
   for priority = 0, 3 do
     move(router.due, priority * SPAN, 1)
   end
-  local latest = now + 2 * order.lease_ms
+  local latest = now + 2 * order.lock_ms
   for _, service in ipairs(redis.call('HKEYS', router.inflight)) do
     local found = read_note(router, service)
     if found.look > latest then
@@ -72,18 +72,18 @@ for name in pairs(names) do
 end
 -- Of what is scheduled only that is near which somebody took and did not release: it is taken anew.
 move(key.schedule, 0, 1, order.last + 2 * order.release_ms)
-for _, moments in ipairs({ key.routers_due, key.reports.due, key.alerts_untold, key.unseen,
+for _, moments in ipairs({ key.routers_due, key.reports.due, key.alerts_not_notified, key.awaiting_device,
   key.manifests, key.workers, key.sources_known }) do
   move(moments, 0, 1)
 end
 redis.call('DEL', key.canaries)
 shorten(key.canary_claim, order.canaries_ms)
-for _, flag in ipairs({ key.upkeep, key.alert_look, key.telling, key.reports.look }) do
+for _, flag in ipairs({ key.maintenance, key.alert_look, key.notifications, key.reports.look }) do
   shorten(flag, order.flag_ms)
 end
 for _, lane in ipairs(order.lanes) do
   local journal = key.journal(lane[1])
-  shorten(journal.rung, lane[2])
+  shorten(journal.notified, lane[2])
   move(journal.due, 0, lane[3])
 end
 redis.call('SET', key.sweep, whole(now))

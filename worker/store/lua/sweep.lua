@@ -1,4 +1,4 @@
--- include: _time _many _router _call
+-- include: _time _many _router _notified
 -- What was left behind: journal entries that waited too long, routers with due marks and no
 -- holder. It must not feed on itself: bounded a round, what it rings for it moves on, and while
 -- messages wait that nobody takes it sends no more of them.
@@ -21,9 +21,9 @@ for i = 7, #ARGV do
   local late = redis.call('ZCOUNT', journal.due, '-inf', before) > 0
   -- Whoever takes a message of a lane takes what its journal holds: one is enough.
   if late and redis.call('LLEN', journal.queue) == 0
-    and redis.call('SET', journal.rung, '1', 'NX', 'PX', tonumber(ARGV[5])) then
+    and redis.call('SET', journal.notified, '1', 'NX', 'PX', tonumber(ARGV[5])) then
     lanes[#lanes + 1] = ARGV[i]
-    call_for_lane(ARGV[i])
+    notify_lane(ARGV[i])
   end
 end
 local rings = {}
@@ -35,10 +35,10 @@ if redis.call('LLEN', key.queue('routers')) < redis.call('ZCARD', key.routers_du
     local router = router_named(name)
     redis.call('ZADD', key.routers_due, whole(now + tonumber(ARGV[4])), name)
     if redis.call('EXISTS', router.lease) == 0
-      and redis.call('SET', router.rung, '1', 'NX', 'PX', tonumber(ARGV[6])) then
+      and redis.call('SET', router.notified, '1', 'NX', 'PX', tonumber(ARGV[6])) then
       rings[#rings + 1] = name
     end
   end
-  call_for_routers(rings)
+  notify_routers(rings)
 end
 return { lanes, rings }

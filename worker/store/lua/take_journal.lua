@@ -76,8 +76,8 @@ if not again and (#taken > 0 or #carried > 0) then
 end
 local full = #due >= most
 if full then
-  redis.call('SET', journal.rung, '1', 'PX', tonumber(ARGV[5]))
+  redis.call('SET', journal.notified, '1', 'PX', tonumber(ARGV[5]))
 elseif #taken == 0 then
-  redis.call('DEL', journal.rung)
+  redis.call('DEL', journal.notified)
 end
 return { full and 1 or 0, carried, taken, now, redis.call('HGETALL', key.fleet.aliases) }

@@ -10,8 +10,8 @@ from typing import Final, Literal
 from worker.core.rows.operations import Add, MakeStatic, Plan, Remove, Set
 from worker.core.rows.rows import LEASES, MenuPath
 
-Kind = Literal["changed", "untagged", "missing", "surplus", "disabled", "copied", "hindered"]
-_NOTED: Final[Mapping[str, Kind]] = {"disabled-by-hand": "disabled", "surplus-row": "copied"}
+Kind = Literal["changed", "untagged", "missing", "duplicates", "disabled", "copied"]
+_NOTED: Final[Mapping[str, Kind]] = {"disabled-by-hand": "disabled", "duplicate-row": "copied"}
 _OF_THE_MAC: Final = "client-id"
 """Goes with the MAC that it belongs to, and is no difference of its own."""
 
@@ -23,8 +23,8 @@ class Difference:
     Attributes:
         service_id: whose row it is.
         kind: `changed` (a field has another value), `untagged` (our tag is gone), `missing` (the
-            row is gone), `surplus` (a row that should not be there), `disabled` (switched off),
-            `copied` (another row has the service's tag too) or `hindered` (why it cannot be put
+            row is gone), `duplicates` (a row that should not be there), `disabled` (switched off),
+            `copied` (another row has the service's tag too) or `missing` (why it cannot be put
             right stands in `found`).
         menu: of the row.
         field: which; empty where it is the whole row.
@@ -42,7 +42,7 @@ class Difference:
     @property
     def mendable(self) -> bool:
         """Whether a pass puts it right: what people switched off or copied is left to them."""
-        return self.kind not in ("disabled", "copied", "hindered")
+        return self.kind not in ("disabled", "copied", "missing")
 
 
 def differences(plan: Plan) -> list[Difference]:
@@ -66,7 +66,7 @@ def _found(plan: Plan) -> Iterator[Difference]:
                 leased.add(row_id)
                 yield Difference(service, "missing", menu, "", "a static row", in_words(was))
             case Remove(was=was):
-                yield Difference(service, "surplus", menu, "", "", in_words(was))
+                yield Difference(service, "duplicates", menu, "", "", in_words(was))
             case Set(row_id=row_id, fields=fields, was=was):
                 for name in (fields.keys() - {_OF_THE_MAC}) if row_id not in leased else ():
                     kind: Kind = "untagged" if name == "comment" else "changed"
@@ -83,7 +83,7 @@ def _found(plan: Plan) -> Iterator[Difference]:
             field, wanted = ("disabled", "no") if off else ("", "")
             yield Difference(note.service_id, kind, LEASES, field, wanted, shown)
     for service, why in plan.waiting.items():
-        yield Difference(service, "hindered", LEASES, "", "", f"{why.reason}: {why.detail}")
+        yield Difference(service, "missing", LEASES, "", "", f"{why.reason}: {why.detail}")
 
 
 def in_words(fields: Mapping[str, str]) -> str:

@@ -24,4 +24,4 @@ if serial ~= '' then
     redis.call('HSET', fleet.serials, name, serial)
   end
 end
-return { 'ok', survey_due(name, tonumber(ARGV[3]), now_ms()) and 1 or 0 }
+return { 'ok', full_read_due(name, tonumber(ARGV[3]), now_ms()) and 1 or 0 }

@@ -8,10 +8,10 @@ local now = now_ms()
 alert.since_ms = now
 if old then
   local before = cjson.decode(old)
-  alert.since_ms, alert.told = before.since_ms, before.told
+  alert.since_ms, alert.notified = before.since_ms, before.notified
 end
-if not alert.told then
-  redis.call('ZADD', key.alerts_untold, 'NX', whole(now + tonumber(ARGV[3])), ARGV[1])
+if not alert.notified then
+  redis.call('ZADD', key.alerts_not_notified, 'NX', whole(now + tonumber(ARGV[3])), ARGV[1])
 end
 redis.call('HSET', key.alerts, ARGV[1], cjson.encode(alert))
 return old and 0 or 1

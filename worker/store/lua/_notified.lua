@@ -15,7 +15,7 @@ local function message_of(queue, arguments)
   return (string.gsub(message, '"@body@"', function() return body end))
 end
 
-local function call_for_routers(names)
+local function notify_routers(names)
   local messages = {}
   for i, name in ipairs(names) do
     messages[i] = message_of('routers', '[' .. cjson.encode(name) .. ']')
@@ -23,6 +23,6 @@ local function call_for_routers(names)
   call_many('LPUSH', key.queue('routers'), messages)
 end
 
-local function call_for_lane(lane)
+local function notify_lane(lane)
   redis.call('LPUSH', key.queue(lane), message_of(lane, '[[], "' .. lane .. '"]'))
 end

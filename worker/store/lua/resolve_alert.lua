@@ -7,8 +7,8 @@ if not old then
   return 0
 end
 redis.call('HDEL', key.alerts, ARGV[1])
-redis.call('ZREM', key.alerts_untold, ARGV[1])
-if cjson.decode(old).told then
+redis.call('ZREM', key.alerts_not_notified, ARGV[1])
+if cjson.decode(old).notified then
   redis.call('XADD', key.alert_changes, 'MAXLEN', '~', ARGV[3], '*',
     'what', 'ended', 'alert', old, 'text', ARGV[2], 'at_ms', whole(now_ms()))
 end

@@ -24,7 +24,7 @@ class Tagged(NamedTuple):
     row: Row
 
 
-class Census(NamedTuple):
+class RowOwners(NamedTuple):
     """What one read of a router shows.
 
     Attributes:
@@ -73,13 +73,13 @@ def tagged_rows(rows: Iterable[Row], installation: str) -> Iterator[Tagged]:
             yield Tagged(tag.service_id, row)
 
 
-def census(
+def row_owners(
     rows: Sequence[Row],
     tagged: Sequence[Tagged],
     placed: Sequence[Wanted],
     known: Collection[str],
     installation: str,
-) -> Census:
+) -> RowOwners:
     """Count the rows of one read of a router.
 
     Args:
@@ -99,7 +99,7 @@ def census(
     unknown = [each for each in tagged if each.service_id not in known]
     found = _without_tag(lost, rows, installation, {each.service_id for each in unknown})
     untagged = {own.row.key for own in found.values() if own.row is not None}
-    return Census(
+    return RowOwners(
         tagged,
         [each for each in unknown if each.row.key not in untagged],
         [each for each in tagged if each.service_id in known and each.service_id not in services],

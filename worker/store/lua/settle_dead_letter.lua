@@ -4,15 +4,15 @@
 --       that, 6 its group, empty: it has none
 -- Returns 1, or 0 when it is gone or another one by now (nothing is changed).
 local ACTIONS = 500
-local id, service, letters = ARGV[1], ARGV[4], key.letters(ARGV[6])
+local id, service, dead_letters = ARGV[1], ARGV[4], key.dead_letters_of(ARGV[6])
 if redis.call('HGET', key.dead_letters, id) ~= ARGV[2] then
   return 0
 end
 redis.call('HDEL', key.dead_letters, id)
 redis.call('ZREM', key.dead_letters_by_time, id)
-redis.call('ZREM', letters, id)
-if redis.call('EXISTS', letters) == 0 then -- all of it is dealt with
-  redis.call('HDEL', key.letters_gone, ARGV[6])
+redis.call('ZREM', dead_letters, id)
+if redis.call('EXISTS', dead_letters) == 0 then -- all of it is dealt with
+  redis.call('HDEL', key.dead_letters_gone, ARGV[6])
 end
 redis.call('LPUSH', key.actions, ARGV[3])
 redis.call('LTRIM', key.actions, 0, ACTIONS - 1)

@@ -89,7 +89,7 @@ end
 -- Notes of others than `token`: their services are marked now, and once more after twice the
 -- lease; the note stays till then. Notes of a second look that is due: marked.
 -- Returns when the next second look is due, or nil.
-local function look_at_notes(router, token, lease_ms, stamp, now)
+local function look_at_notes(router, token, lock_ms, stamp, now)
   local next_look = nil
   if not router.noted then -- no script looks at them and adds to them
     router.noted = redis.call('HKEYS', router.inflight)
@@ -99,13 +99,13 @@ local function look_at_notes(router, token, lease_ms, stamp, now)
     local found = read_note(router, service)
     local look = found.look
     if found.token ~= '' and found.token ~= token then
-      look = now + 2 * lease_ms
+      look = now + 2 * lock_ms
       write_note(router, service, '', look, found.sent)
-      mark(router, service, 0, now, stamp)
+      add_work(router, service, 0, now, stamp)
     elseif look > LOOK_NOW and look <= now then
       look = LOOK_NOW
       write_note(router, service, found.token, look, found.sent)
-      mark(router, service, 0, now, stamp)
+      add_work(router, service, 0, now, stamp)
     end
     if look > LOOK_NOW and (not next_look or look < next_look) then
       next_look = look

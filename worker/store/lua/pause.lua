@@ -1,11 +1,11 @@
--- include: _time _many _writes _router _marks _fleet
+-- include: _time _many _writes _router _work_items _fleet
 -- A person holds a router: no worker writes to it until it is released; its marks stay.
 -- ARGV: 1 router, 2 who, when and why as JSON, 3 the action as JSON
 -- Returns in how many ms no worker can be at it any more.
 local router = router_named(ARGV[1])
 redis.call('HSET', fleet.held, router.name, ARGV[2])
 local left = revoke(router)
-redis.call('SET', router.rung, 'parked')
+redis.call('SET', router.notified, 'circuit-open')
 redis.call('ZREM', key.routers_due, router.name)
 note_action(ARGV[3])
 return left

@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _notes _call _ring
+-- include: _time _many _writes _router _work_items _in_flight _notified _notify
 -- Marks services of one router to be looked at.
 -- ARGV: 1 router, 2 stamp, 3 priority, 4 in how many ms, 5 whether rows of which no record tells
 --       may be there 1|0, 6.. services
@@ -12,6 +12,6 @@ for _, service in ipairs(services) do
   if ARGV[5] == '1' then
     note_closely(router, service)
   end
-  mark(router, service, priority, due, ARGV[2])
+  add_work(router, service, priority, due, ARGV[2])
 end
-return delay == 0 and ring({ [router.name] = true }) or 0
+return delay == 0 and notify({ [router.name] = true }) or 0

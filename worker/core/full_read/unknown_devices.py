@@ -22,7 +22,7 @@ NAMED: Final = 20
 """More unknown devices on one router are one alert."""
 
 
-class Stray(NamedTuple):
+class UnknownDevice(NamedTuple):
     """A device to be told of; kind, subject and words of the alert."""
 
     kind: AlertKind
@@ -57,7 +57,7 @@ def blocked(rows: Sequence[SeenRow], policy: RouterPolicy) -> list[tuple[str, Se
 
 def judge_blocked(
     router: str, row: SeenRow, record: ServiceRecord, seen: Observation, now_ms: int
-) -> Stray | None:
+) -> UnknownDevice | None:
     """What it means that a device is bound to the blocked row of its service.
 
     A block ends no lease: the router only answers no more. So for one lease time after the
@@ -74,11 +74,11 @@ def judge_blocked(
         return None  # the row is to be unblocked: a pass is to look at it
     longest_s = max(seen.lease_times_s.values(), default=0)
     lease_s = row.lease_time_s or seen.lease_times_s.get(row.lease.server, longest_s)
-    if now_ms - record.heard_ms <= lease_s * 1000:
+    if now_ms - record.last_event_ms <= lease_s * 1000:
         return None
     device = f"device {row.active_mac} is bound to {row.active_address} on router {router}"
     words = f"service {record.service_id} is {record.status} and blocked, and its {device}"
-    return Stray(
+    return UnknownDevice(
         "ended-service-bound",
         f"{router} {row.active_mac}",
         f"{words} for longer than a lease of {lease_s // 60} min",
@@ -87,7 +87,7 @@ def judge_blocked(
 
 def judge(
     router: str, row: SeenRow, services: Sequence[ServiceRecord], *, active_elsewhere: bool
-) -> Stray | None:
+) -> UnknownDevice | None:
     """What a dynamic lease means.
 
     Args:
@@ -99,30 +99,30 @@ def judge(
     mac = row.active_mac
     where = f"device {mac} has {row.active_address} on router {router} ({row.lease.server})"
     if not services:
-        return Stray(
+        return UnknownDevice(
             "rogue-device", f"{router} {mac}", f"{where} by a dynamic lease: no service has it"
         )
     for record in services:
         if record.status in ("active", "incomplete"):
             if active_elsewhere and record.router != router:
                 words = f"{where}, and is active on {record.router}, where service"
-                return Stray(
+                return UnknownDevice(
                     "mac-on-two-routers", f"{router} {mac}", f"{words} {record.service_id} is"
                 )
             return None
     record = services[0]
     words = f"service {record.service_id} is {record.status}, and its {where} all the same"
-    return Stray("ended-service-bound", f"{router} {mac}", words)
+    return UnknownDevice("ended-service-bound", f"{router} {mac}", words)
 
 
-def grouped(router: str, strays: Sequence[Stray]) -> list[Stray]:
+def grouped(router: str, unknown_devices: Sequence[UnknownDevice]) -> list[UnknownDevice]:
     """Many unknown devices on a router are one alert."""
-    rogues = [each for each in strays if each.kind == "rogue-device"]
+    rogues = [each for each in unknown_devices if each.kind == "rogue-device"]
     if len(rogues) <= NAMED:
-        return list(strays)
+        return list(unknown_devices)
     words = f"{len(rogues)} devices on router {router} have dynamic leases, and no service has them"
-    rest = [each for each in strays if each.kind != "rogue-device"]
+    rest = [each for each in unknown_devices if each.kind != "rogue-device"]
     return [
-        Stray("rogue-device", router, f"{words}: see `leasewire routers leases {router}`"),
+        UnknownDevice("rogue-device", router, f"{words}: see `leasewire routers leases {router}`"),
         *rest,
     ]

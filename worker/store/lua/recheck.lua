@@ -1,4 +1,4 @@
--- include: _time _many _writes _router _marks _notes _fleet
+-- include: _time _many _writes _router _work_items _in_flight _fleet
 -- A person has services of a router looked at, at once, whatever it was parked for.
 -- ARGV: 1 router, 2 stamp, 3 priority, 4 the action as JSON, 5.. services
 -- Returns how many services were marked.
@@ -9,7 +9,7 @@ fetch(router.inflight, services)
 fetch_scores(router.due, services)
 for _, service in ipairs(services) do
   note_closely(router, service)
-  mark(router, service, tonumber(ARGV[3]), now, ARGV[2])
+  add_work(router, service, tonumber(ARGV[3]), now, ARGV[2])
 end
 unpark(router, now)
 note_action(ARGV[4])

@@ -1,48 +1,48 @@
 -- Dead letters: one a cause, and of events the newest alone; and the words on refused events.
-local LETTERS_MOST = 1000
-local LETTERS_BYTES = 2097152
-local LETTER_LARGE = LETTERS_BYTES / LETTERS_MOST
+local DEAD_LETTERS_MOST = 1000
+local DEAD_LETTERS_BYTES = 2097152
+local DEAD_LETTER_LARGE = DEAD_LETTERS_BYTES / DEAD_LETTERS_MOST
 local REFUSED_MOST = 1000
 local REFUSED_STEP = 50
 local REFUSED_S = 86400
 
 -- Lets the oldest letters of a group go that are too many or too large. What is of another group by
 -- now was buried anew, and stays.
-local function trim_letters(group, newest)
-  local letters = key.letters(group)
-  local left, bytes = redis.call('ZCARD', letters), 0
-  if #newest > LETTER_LARGE then -- small ones alone are few bytes, as they are few
-    for _, id in ipairs(redis.call('ZRANGE', letters, 0, -1)) do
+local function trim_dead_letters(group, newest)
+  local dead_letters = key.dead_letters_of(group)
+  local left, bytes = redis.call('ZCARD', dead_letters), 0
+  if #newest > DEAD_LETTER_LARGE then -- small ones alone are few bytes, as they are few
+    for _, id in ipairs(redis.call('ZRANGE', dead_letters, 0, -1)) do
       bytes = bytes + redis.call('HSTRLEN', key.dead_letters, id)
     end
   end
-  while left > LETTERS_MOST or (bytes > LETTERS_BYTES and left > 1) do
-    local id = redis.call('ZPOPMIN', letters)[1]
+  while left > DEAD_LETTERS_MOST or (bytes > DEAD_LETTERS_BYTES and left > 1) do
+    local id = redis.call('ZPOPMIN', dead_letters)[1]
     local text = redis.call('HGET', key.dead_letters, id)
     left = left - 1
     if text then
       bytes = bytes - #text
-      local is_json, letter = pcall(cjson.decode, text)
-      if not is_json or (letter.source or '') .. '|' .. letter.reason == group then
+      local is_json, dead_letter = pcall(cjson.decode, text)
+      if not is_json or (dead_letter.source or '') .. '|' .. dead_letter.reason == group then
         redis.call('HDEL', key.dead_letters, id)
         redis.call('ZREM', key.dead_letters_by_time, id)
-        redis.call('HINCRBY', key.letters_gone, group, 1)
+        redis.call('HINCRBY', key.dead_letters_gone, group, 1)
       end
     end
   end
 end
 
 -- Keeps letters, each {id, text, group, nil or '' for none}; of a group the newest.
-local function bury(letters, now)
-  for _, letter in ipairs(letters) do
-    local group = letter[3]
-    redis.call('HSET', key.dead_letters, letter[1], letter[2])
-    redis.call('ZADD', key.dead_letters_by_time, whole(now), letter[1])
+local function add_dead_letters(dead_letters, now)
+  for _, dead_letter in ipairs(dead_letters) do
+    local group = dead_letter[3]
+    redis.call('HSET', key.dead_letters, dead_letter[1], dead_letter[2])
+    redis.call('ZADD', key.dead_letters_by_time, whole(now), dead_letter[1])
     if group and group ~= '' then
-      local last = redis.call('ZREVRANGE', key.letters(group), 0, 0, 'WITHSCORES')[2]
+      local last = redis.call('ZREVRANGE', key.dead_letters_of(group), 0, 0, 'WITHSCORES')[2]
       local after = last and tonumber(last) + 1 or 0 -- many are buried in one millisecond
-      redis.call('ZADD', key.letters(group), whole(math.max(now * 1000, after)), letter[1])
-      trim_letters(group, letter[2])
+      redis.call('ZADD', key.dead_letters_of(group), whole(math.max(now * 1000, after)), dead_letter[1])
+      trim_dead_letters(group, dead_letter[2])
     end
   end
 end

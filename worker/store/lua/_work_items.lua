@@ -1,7 +1,7 @@
 -- Marking. A mark's score is priority * SPAN + due, so that one sorted set gives the marks by
 -- priority and, within it, by time. Marking is never without the due index of the routers.
 local SPAN = 1e13
-local RING_MS = 10000
+local NOTIFIED_MS = 10000
 
 local any_braked
 
@@ -19,15 +19,15 @@ end
 local to_list = {}
 
 -- Lists the routers of what was marked, so that the sweep looks at them (`scripts.py` calls it).
-local function list_marked()
+local function list_queued()
   local found, flags, listed = {}, {}, {}
   for router in pairs(to_list) do
     found[#found + 1] = router
-    flags[#flags + 1] = router.rung
+    flags[#flags + 1] = router.notified
   end
   for i, flag in ipairs(get_many(flags)) do
     -- A parked router waits for its time: a mark must not wake it earlier.
-    if flag ~= 'parked' then
+    if flag ~= 'circuit-open' then
       listed[#listed + 1] = whole(to_list[found[i]])
       listed[#listed + 1] = found[i].name
     end
@@ -41,8 +41,8 @@ end
 
 -- Marks `service` at `router`: keeps the higher priority and the earlier time, renews the stamp.
 -- A mark that the brake holds stays held: it is not due until it is let through.
-local function mark(router, service, priority, due, stamp)
-  put(router.marks, service, stamp)
+local function add_work(router, service, priority, due, stamp)
+  put(router.work_items, service, stamp)
   if is_braked(router, service) then
     return
   end
@@ -58,7 +58,7 @@ end
 
 local function unmark(router, service)
   put_score(router.due, service, false)
-  put(router.marks, service, false)
+  put(router.work_items, service, false)
   if is_any_braked() then
     put(key.braked, service .. '@' .. router.name, false)
   end
@@ -82,6 +82,6 @@ local function let_through(router, service, now, stamp)
   let_through_count = let_through_count + 1
   put(key.braked, held, false)
   put(router.waiting, service, false)
-  mark(router, service, cjson.decode(text).priority, now, stamp)
+  add_work(router, service, cjson.decode(text).priority, now, stamp)
   return true
 end

@@ -21,7 +21,7 @@ from contracts import (
 from contracts.document import read_document
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document
 from worker.core.service.outcome import DeadLetter, Outcome
-from worker.intake.report import Subject
+from worker.intake.report import EventRef
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
 from worker.store.records import EventCommit, ServiceCommit, short_hash
@@ -60,7 +60,7 @@ class Intake:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class CheckedEvent:
     """An event that may be folded, with what its commit needs.
 
     Attributes:
@@ -75,7 +75,7 @@ class Admitted:
     """
 
     event: Event
-    subject: Subject
+    subject: EventRef
     source: SourceConfig
     revision: int | None
     digest: str
@@ -115,7 +115,7 @@ class ManifestPart(NamedTuple):
         return self.intake.lane
 
 
-class NotAdmitted(NamedTuple):
+class NotAccepted(NamedTuple):
     """Why an event is not folded: one word, one sentence, and what that makes of it."""
 
     reason: str
@@ -123,7 +123,7 @@ class NotAdmitted(NamedTuple):
     state: Literal["rejected", "failed", "expired"] = "rejected"
 
 
-ID_REUSED: Final = NotAdmitted("event-id-reused", "this id was used for other content")
+ID_REUSED: Final = NotAccepted("event-id-reused", "this id was used for other content")
 
 
 class NotYet(NamedTuple):
@@ -135,7 +135,7 @@ class NotYet(NamedTuple):
 
 def admit(
     intake: Intake, sources: Mapping[str, SourceConfig], now_ms: int, own_ms: int = 0
-) -> Admitted | ManifestPart | NotAdmitted | NotYet:
+) -> CheckedEvent | ManifestPart | NotAccepted | NotYet:
     """Read an event and see whether it may be folded.
 
     Args:
@@ -146,18 +146,18 @@ def admit(
     """
     if intake.attempts > MAX_ATTEMPTS:
         detail = f"its folding was begun {intake.attempts - 1} times and never ended"
-        return NotAdmitted("poison", detail, "failed")
+        return NotAccepted("poison", detail, "failed")
     try:
         document, problems = read_document(text_of(intake.raw))
         event = parse_document(document, problems, strict=False)
     except ContractViolation as violation:
         codes = {problem.code for problem in violation.problems}
         reason = "unsupported-type" if "unsupported-type" in codes else "invalid-event"
-        return NotAdmitted(reason, str(violation))
+        return NotAccepted(reason, str(violation))
     source = sources.get(event.source)
     if source is None:
         detail = f"no source {event.source!r} in the inventory: add it under [sources]"
-        return NotAdmitted("source-not-allowed", detail)
+        return NotAccepted("source-not-allowed", detail)
     if isinstance(event, Manifest):
         return _manifest(event, intake, now_ms, max(now_ms, own_ms))
     refusal = _outside(event, source, sources) or _against_time(
@@ -169,7 +169,7 @@ def admit(
     if source.order == "times":
         revision = microseconds(event.time)
     effective_at = event.data.effective_at
-    subject = Subject(
+    subject = EventRef(
         intake.key,
         event.id,
         event.source,
@@ -180,7 +180,7 @@ def admit(
         actor=_word(document.get("actor"), 64) if "override" in source.scopes else "",
     )
     said = hashes(document)
-    return Admitted(
+    return CheckedEvent(
         event=event,
         subject=subject,
         source=source,
@@ -194,7 +194,7 @@ def admit(
 
 def _outside(
     event: Event, source: SourceConfig, sources: Mapping[str, SourceConfig]
-) -> NotAdmitted | None:
+) -> NotAccepted | None:
     """What an isolated source may not speak of; the words tell nothing of other sources."""
     if "override" in source.scopes or not source.isolated:
         return None
@@ -203,19 +203,19 @@ def _outside(
         source.services or any(each.names(service_id) for each in sources.values())
     ):
         detail = "its source may not use this service id: see `services` under [sources]"
-        return NotAdmitted("service-not-allowed", detail)
+        return NotAccepted("service-not-allowed", detail)
     block = event.data.service
     places = (block.access if block else None, getattr(event.data, "access", None))
     routers = {place.router for place in places if place is not None}
     if source.routers and not routers <= source.routers:
         detail = "its source may not use this router: see `routers` under [sources]"
-        return NotAdmitted("router-not-allowed", detail)
+        return NotAccepted("router-not-allowed", detail)
     return None
 
 
 def _manifest(
     event: Manifest, intake: Intake, now_ms: int, latest_ms: int
-) -> ManifestPart | NotAdmitted | NotYet:
+) -> ManifestPart | NotAccepted | NotYet:
     # Nothing can be known of what is yet to come; but by the clock of its source it is over.
     why = _ahead(event.source, {"taken_at": event.data.taken_at}, now_ms, latest_ms)
     return why or ManifestPart(event, intake, content_hash(object_of(intake.raw)), [])
@@ -228,21 +228,21 @@ def microseconds(moment: datetime) -> int:
 
 def _ahead(
     source: str, times: Mapping[str, datetime | None], now_ms: int, latest_ms: int
-) -> NotAdmitted | NotYet | None:
+) -> NotAccepted | NotYet | None:
     now = _EPOCH + timedelta(milliseconds=now_ms)
     for name, moment in times.items():
         if moment is not None and moment > now + MAX_CLOCK_SKEW:
             latest = _EPOCH + timedelta(milliseconds=latest_ms)
             if moment > latest + MOST_AHEAD:
                 detail = f"its {name} is more than a day in the future: mend the clock or the date"
-                return NotAdmitted("time-in-future", detail)
+                return NotAccepted("time-in-future", detail)
             return NotYet(source, microseconds(moment - MAX_CLOCK_SKEW) // 1000 + 1)
     return None
 
 
 def _against_time(
     event: Event, order: Order, now_ms: int, latest_ms: int
-) -> NotAdmitted | NotYet | None:
+) -> NotAccepted | NotYet | None:
     times = {
         # It would win over all that is said until then.
         "time": event.time if order == "times" else None,
@@ -255,17 +255,17 @@ def _against_time(
     now = _EPOCH + timedelta(milliseconds=now_ms)
     expiry = event.expirytime
     if expiry is not None and expiry.timestamp() * 1000 <= now_ms:
-        return NotAdmitted("expired", "its expirytime had passed", "expired")
+        return NotAccepted("expired", "its expirytime had passed", "expired")
     effective_at = event.data.effective_at
     if effective_at is not None and effective_at > now + HORIZON:
         detail = f"its effective_at is more than {HORIZON.days} days ahead"
-        return NotAdmitted("beyond-horizon", detail)
+        return NotAccepted("beyond-horizon", detail)
     return None
 
 
 def refusal(
     intake: Intake,
-    why: NotAdmitted,
+    why: NotAccepted,
     now_ms: int,
     sources: Collection[str],
     seen: str | None = None,
@@ -300,7 +300,7 @@ def refusal(
         detail=why.detail,
         at_ms=now_ms,
     )
-    letter = DeadLetter(
+    dead_letter = DeadLetter(
         id=f"{intake.key}.{content}" if seen else intake.key,
         kind="event",
         reason=why.reason,
@@ -324,13 +324,13 @@ def refusal(
         intake.lane,
         why.state,
         None if seen else outcome,
-        stranger=not known,
+        unknown_source=not known,
         refused=None if seen else known,
     )
     return ServiceCommit(
         service_id="",
         events=[event],
-        letters=[] if why.state == "expired" else [letter],
+        dead_letters=[] if why.state == "expired" else [dead_letter],
     )
 
 
