@@ -25,7 +25,7 @@ def noop(sent_s: float = 0, noted_in: str = "") -> None:
             file.write(f"{time.time() - sent_s}\n")
 
 
-def let_through() -> None:
+def approve() -> None:
     """Else the queues' guard would set these messages aside as none of ours."""
     transport._MUST_BE = tuple(  # type: ignore[misc]  # noqa: SLF001 - our own task beside theirs
         (name, _or_noop(check) if name == "headers.task" else check, words)
@@ -38,5 +38,5 @@ def _or_noop(check: Callable[[object], bool]) -> Callable[[object], bool]:
 
 
 if __name__ == "__main__":
-    let_through()
+    approve()
     sys.exit(main())

@@ -83,4 +83,4 @@ def journal_notified(prefix: str, lane: Lane) -> str:
     Kind: string "1". Lifetime: `NOTIFIED_LIFETIME_MS`. Set by whoever rings (the publisher, the
     worker that took a full batch, the sweep); cleared by the worker that finds the journal empty.
     """
-    return f"{prefix}journal:{lane}:rung"
+    return f"{prefix}journal:{lane}:notified"

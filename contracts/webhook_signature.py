@@ -25,12 +25,12 @@ class SignatureRefused(Exception):  # noqa: N818 - says what happened
     """The request is not signed as its key asks.
 
     Attributes:
-        code: `bad-signature`, or `replay` when only its time is wrong.
+        code: `bad-signature`, or `retry` when only its time is wrong.
         words: what is wrong and what to do.
     """
 
-    def __init__(self, code: Literal["bad-signature", "replay"], words: str) -> None:
-        self.code: Literal["bad-signature", "replay"] = code
+    def __init__(self, code: Literal["bad-signature", "retry"], words: str) -> None:
+        self.code: Literal["bad-signature", "retry"] = code
         self.words = words
         super().__init__(code, words)
 
@@ -88,7 +88,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
         raise SignatureRefused("bad-signature", words)
     if abs(now_s - int(stamped)) > TOLERANCE_S:
         words = f"was signed more than {TOLERANCE_S} s from now: sign again at each attempt"
-        raise SignatureRefused("replay", words)
+        raise SignatureRefused("retry", words)
     return webhook_id
 
 

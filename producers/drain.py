@@ -17,7 +17,7 @@ from producers.transport import Transport, deliver
 
 log = logging.getLogger("leasewire.spool")
 
-LOOK_EVERY_S: Final = 0.5
+CHECK_EVERY_S: Final = 0.5
 """Between looks at an empty spool that another process may add to, or that it drains."""
 
 
@@ -69,7 +69,7 @@ class Drain:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                self._emptied.wait(min(left, LOOK_EVERY_S))
+                self._emptied.wait(min(left, CHECK_EVERY_S))
         return True
 
     def _run(self) -> None:
@@ -82,7 +82,7 @@ class Drain:
                 log.exception("spool.drain_failed")
                 wait_s = self._failed(PublishFailed(repr(error)))
             if wait_s is None:
-                self._added.wait(LOOK_EVERY_S)
+                self._added.wait(CHECK_EVERY_S)
                 self._added.clear()
             else:
                 self._stopping.wait(wait_s)

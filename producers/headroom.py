@@ -12,7 +12,7 @@ from typing import Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
-LOOK_EVERY_S: Final = 1.0
+CHECK_EVERY_S: Final = 1.0
 """A look is one short command: once a second is nothing, once an event would be a round trip."""
 
 
@@ -35,7 +35,7 @@ class Headroom:
     def share(self) -> float:
         """Used memory as a share of maxmemory, else of the host's; 0 where we may not know."""
         now = self._clock()
-        if self._looked_at is None or now - self._looked_at >= LOOK_EVERY_S:
+        if self._looked_at is None or now - self._looked_at >= CHECK_EVERY_S:
             self._share = self._look()
             self._looked_at = now
         return self._share

@@ -34,9 +34,7 @@ TRANSPORT: Final = os.environ.get("E2E_TRANSPORT", "api-ssl")
 MENU: Final = {"lease": LEASES, "mac-server": MAC_ENTRIES}[os.environ.get("E2E_ENTRIES", "lease")]
 """Where the entries are kept where a test does not say it."""
 in_leases: Final = pytest.mark.skipif(MENU != LEASES, reason="about what only leases have")
-over_tls: Final = pytest.mark.skipif(
-    TRANSPORT == "api", reason="plain: no certificate is shown"
-)
+over_tls: Final = pytest.mark.skipif(TRANSPORT == "api", reason="plain: no certificate is shown")
 in_any_version: Final = pytest.mark.skipif(TRANSPORT == "rest", reason="version 6 has no REST")
 SERVER = "dhcp-vlan-32"
 PREFIX = "lw:"

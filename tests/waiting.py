@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-_LOOK_EVERY_S: Final = 0.05
+_CHECK_EVERY_S: Final = 0.05
 """Whoever waits must take no processor time from what is waited for."""
 
 
@@ -14,4 +14,4 @@ def eventually(holds: Callable[[], object], what: str, *, within_s: float = 10.0
     while not holds():
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within_s} s: {what}")
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_CHECK_EVERY_S)

@@ -42,7 +42,7 @@ _SHORTEST_MAC: Final = len("0:0:5e:0:0:1")
 _OCTETS_OF_A_MAC: Final = 6
 _OWN_HOST: Final = socket.gethostname().casefold()
 """Containers are named by 12 hexadecimal digits, as a MAC may be written."""
-_CELERYS_WORD_ON_EACH_TASK: Final = ("celery.worker.strategy", "celery.app.trace")
+_CELERYS_LINE_ON_EACH_TASK: Final = ("celery.worker.strategy", "celery.app.trace")
 """`received` and `succeeded`: ours says more of each event and each pass."""
 _SHORTEST_SECRET: Final = 4
 
@@ -118,7 +118,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root.addHandler(handler)
     root.setLevel(settings.log_level)
     if settings.log_level == "INFO":
-        for name in _CELERYS_WORD_ON_EACH_TASK:
+        for name in _CELERYS_LINE_ON_EACH_TASK:
             logging.getLogger(name).setLevel(logging.WARNING)
     # At DEBUG it writes every word it sends, the password of a login among them.
     logging.getLogger("librouteros").setLevel(logging.INFO)

@@ -112,7 +112,7 @@ class Access:
             The `webhook-id`; None for a request that is not signed and need not be.
 
         Raises:
-            Refused: `bad-signature` or `replay`.
+            Refused: `bad-signature` or `retry`.
         """
         if not key.signature_required and "webhook-signature" not in headers:
             return None

@@ -208,7 +208,7 @@ SCHEMAS: Final[Json] = {
     ),
     "DeadLetters": _object("dead_letters", dead_letters=_list(ref("DeadLetter"))),
     "HeldService": _object("service router kind", "event source mac address becomes"),
-    "Hold": _object(
+    "Approval": _object(
         "id digest scope name since count kinds services",
         about="Services that would lose their entries, held until a person decides",
         since={"type": ["string", "null"], "format": "date-time"},
@@ -216,7 +216,7 @@ SCHEMAS: Final[Json] = {
         kinds={"type": "object", "additionalProperties": _COUNT},
         services=_list(ref("HeldService")),
     ),
-    "Holds": _object("holds", holds=_list(ref("Hold"))),
+    "Approvals": _object("approvals", holds=_list(ref("Approval"))),
     "Done": _object("id status"),
     "Health": _object("status"),
     "SchemaList": _object("schemas", schemas=_list(_object("type url"))),
@@ -317,7 +317,7 @@ _LETTER: Final[Json] = {
     "attempts": 3,
     "at": "2026-11-24T09:15:02.120Z",
 }
-_HOLD: Final[Json] = {
+_APPROVAL: Final[Json] = {
     "id": "source:urn:isp:bss:example",
     "digest": "5c1b1a5e",
     "scope": "source",
@@ -348,7 +348,7 @@ EXAMPLES: Final[Json] = {
     "ServicePage": {"services": [_LINE], "next": "2048"},
     "HistoryPage": {"service": "SVC-1001", "lines": [_HISTORY]},
     "DeadLetters": {"dead_letters": [_LETTER]},
-    "Holds": {"holds": [_HOLD]},
+    "Approvals": {"approvals": [_APPROVAL]},
     "Done": {"id": "SVC-1001@tower-7", "status": "replayed"},
     "Health": {"status": "ready"},
     "SchemaList": {"schemas": [{"type": _TYPE, "url": f"/v1/schemas/{_TYPE}"}]},

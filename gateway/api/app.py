@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH, QUEUE_BULK, QUEUE_EVENTS, Lane
 from gateway.api.access import Access
 from gateway.api.api_keys import ApiKey, ApiKeys
+from gateway.api.approval_routes import ApprovalRoutes
 from gateway.api.awaited import Awaited
 from gateway.api.document import complete
 from gateway.api.event_routes import EventRoutes
 from gateway.api.gate import Gate
-from gateway.api.hold_routes import HoldRoutes
 from gateway.api.hook_routes import HookRoutes
 from gateway.api.intake import Intake
 from gateway.api.json_response import ShownJson
@@ -122,7 +122,7 @@ def make_app(  # noqa: PLR0913 - what the gateway stands on
         ServiceRoutes(access, records),
         OutcomeRoutes(access, records),
     )
-    operating = (OpsRoutes(access, records), HoldRoutes(access, records))
+    operating = (OpsRoutes(access, records), ApprovalRoutes(access, records))
     for part in (events, *reading, *operating):
         app.include_router(part.router(), dependencies=named)
     openapi_document = app.openapi()

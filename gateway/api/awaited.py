@@ -9,7 +9,7 @@ from typing import Final
 
 from gateway.api.ports import Document, ReadFailed
 
-LOOK_EVERY_S: Final = 0.05
+CHECK_EVERY_S: Final = 0.05
 """A look costs Redis two commands; a router needs longer for a row."""
 MOST_S: Final = 30.0
 """As long a caller may wait; proxies give up after a minute."""
@@ -52,7 +52,7 @@ class Awaited:
                 for future in self._wanted.get(key, ()):
                     if not future.done():
                         future.set_result(outcome)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(CHECK_EVERY_S)
 
     def _forget(self, key: str, future: asyncio.Future[Document]) -> None:
         waiting = self._wanted[key]

@@ -44,9 +44,9 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
         "replayDeadLetter", "Done", "202"
     ),
     ("post", "/v1/dead-letters/{dead_letter_id}/discard"): _Operation("discardDeadLetter", "Done"),
-    ("get", "/v1/holds"): _Operation("listHolds", "Holds"),
-    ("post", "/v1/holds/{hold_id}/approve"): _Operation("approveHold", "Done", "202"),
-    ("post", "/v1/holds/{hold_id}/reject"): _Operation("rejectHold", "Done", "202"),
+    ("get", "/v1/approvals"): _Operation("listApprovals", "Approvals"),
+    ("post", "/v1/approvals/{approval_id}/approve"): _Operation("approve", "Done", "202"),
+    ("post", "/v1/approvals/{approval_id}/reject"): _Operation("reject", "Done", "202"),
     ("post", "/v1/hooks/{adapter}/{endpoint_id}"): _Operation("postHook"),
     ("get", "/v1/hooks/{adapter}/{endpoint_id}"): _Operation("probeHook"),
 }

@@ -27,7 +27,7 @@ _MOST_BUCKETS: Final = 10_000
 SOURCES_SHARE: Final = 0.5
 """Of the depth that one source may hold: the backlog of one must not close intake for all."""
 _SAMPLE: Final = 200
-_LOOK_EVERY_S: Final = 1.0
+_CHECK_EVERY_S: Final = 1.0
 
 
 class Limited(Protocol):
@@ -121,7 +121,7 @@ class Depth:
         share = self._limit * SOURCES_SHARE
         if self._lane != QUEUE_EVENTS or self._depth < share * REOPENS:
             self._crowding = frozenset()
-        elif monotonic() - self._looked_at >= _LOOK_EVERY_S:
+        elif monotonic() - self._looked_at >= _CHECK_EVERY_S:
             self._looked_at = monotonic()
             held = self._held_by_sources()
             self._crowding = frozenset(

@@ -36,7 +36,7 @@ class OpsRoutes:
         router.get("/v1/dead-letters", summary="What could go no further")(self.dead_letters)
         router.post(
             "/v1/dead-letters/{dead_letter_id}/replay", status_code=202, summary="Try one again"
-        )(self.replay)
+        )(self.retry)
         router.post("/v1/dead-letters/{dead_letter_id}/discard", summary="Take one away for good")(
             self.discard
         )
@@ -53,9 +53,9 @@ class OpsRoutes:
         found = await asyncio.to_thread(self._records.dead_letters, reason, most)
         return {"dead_letters": found}
 
-    async def replay(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
+    async def retry(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
         """An event goes into the journal as it came; a service is looked at again."""
-        return await self._settle(request, self._records.replay, dead_letter_id, "replayed")
+        return await self._settle(request, self._records.retry, dead_letter_id, "replayed")
 
     async def discard(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
         """The event or failure is given up; the service's history says by whom."""

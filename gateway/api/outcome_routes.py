@@ -12,7 +12,7 @@ from gateway.api.api_keys import Scope
 from gateway.api.ports import CursorTooOld, Document, OutcomePage, Records
 from gateway.api.problems import Refused
 
-LOOK_EVERY_S: Final = 0.25
+CHECK_EVERY_S: Final = 0.25
 """Between looks for those who wait: each is a round trip to Redis."""
 MOST_S: Final = 30
 """As long a caller may wait; proxies give up after a minute."""
@@ -76,7 +76,7 @@ class OutcomeRoutes:
                 cursor, left_s = page.cursor, deadline - monotonic()
                 if page.events or left_s <= 0:
                     break
-                await asyncio.sleep(min(LOOK_EVERY_S, left_s))
+                await asyncio.sleep(min(CHECK_EVERY_S, left_s))
                 await self._access.identify(request)  # it may have been revoked meanwhile
         found: dict[str, Any] = {"outcomes": page.events, "next": page.cursor, "more": page.more}
         return found

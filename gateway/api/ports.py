@@ -97,7 +97,7 @@ class Records(Protocol):
     def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
         """Dead letters, the newest first."""
 
-    def replay(self, dead_letter_id: str, actor: str) -> str | None:
+    def retry(self, dead_letter_id: str, actor: str) -> str | None:
         """Try a dead letter again.
 
         Returns:
@@ -105,13 +105,13 @@ class Records(Protocol):
         """
 
     def discard(self, dead_letter_id: str, actor: str) -> str | None:
-        """Take a dead letter away for good; answers as `replay` does."""
+        """Take a dead letter away for good; answers as `retry` does."""
 
     def holds(self) -> Sequence[Document]:
         """What the brake holds, by limit, each with the digest of its list."""
 
-    def approve(self, hold_id: str, digest: str, actor: str) -> str | None:
-        """Let a list through, if it is the one of the digest; answers as `replay` does."""
+    def approve(self, approval_id: str, digest: str, actor: str) -> str | None:
+        """Let a list through, if it is the one of the digest; answers as `retry` does."""
 
-    def reject(self, hold_id: str, digest: str, actor: str) -> str | None:
-        """Undo what a list says, if it is the one of the digest; answers as `replay` does."""
+    def reject(self, approval_id: str, digest: str, actor: str) -> str | None:
+        """Undo what a list says, if it is the one of the digest; answers as `retry` does."""

@@ -19,7 +19,7 @@ log = structlog.get_logger("hooks")
 
 AT_ONCE: Final = 8
 """Requests to vendors at a time; a BSS is often a small machine."""
-LOOK_EVERY_S: Final = 0.2
+CHECK_EVERY_S: Final = 0.2
 _REDIS_DOWN_S: Final = 2.0
 _STOP_S: Final = 40.0
 
@@ -32,13 +32,13 @@ class HookReader:
     Args:
         inbox: what is to be done.
         work: does it.
-        look_every_s: how often to look for more.
+        check_every_s: how often to look for more.
     """
 
-    def __init__(self, inbox: Inbox, work: Work, look_every_s: float = LOOK_EVERY_S) -> None:
+    def __init__(self, inbox: Inbox, work: Work, check_every_s: float = CHECK_EVERY_S) -> None:
         self._inbox = inbox
         self._work = work
-        self._look_every_s = look_every_s
+        self._check_every_s = check_every_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hooks", daemon=True)
 
@@ -60,7 +60,7 @@ class HookReader:
         with ThreadPoolExecutor(AT_ONCE, "hooks") as pool:
             while not self._stopping.is_set():
                 busy = {each for each in busy if not each.done()}
-                wait_s = self._look_every_s
+                wait_s = self._check_every_s
                 try:
                     free = AT_ONCE - len(busy)
                     if free:

@@ -36,7 +36,7 @@ from producers.publisher import Publisher
 log = structlog.get_logger("hooks")
 
 INCOMPLETE: Final = "mapping-incomplete"
-MOST_LOOKS: Final = 4
+MOST_ITEMS: Final = 4
 """Of something that the vendor says it has not: it may not have committed yet."""
 MOST_BUGS: Final = 5
 _FIRST_MS: Final = 1_000
@@ -101,7 +101,7 @@ class Work:
         except Incomplete as error:
             self._add_dead_letter(posted, INCOMPLETE, error.missing, error.service_id)
         except NotThere:
-            if posted.attempts < MOST_LOOKS:
+            if posted.attempts < MOST_ITEMS:
                 self._inbox.later(posted, _wait_ms(posted.attempts))
             else:
                 words = "the vendor has no webhook event of this uuid: somebody else sent it?"
@@ -132,7 +132,7 @@ class Work:
         except Incomplete as error:
             self._give_up(reading, INCOMPLETE, error.missing, error.service_id)
         except NotThere:
-            if reading.attempts < MOST_LOOKS:
+            if reading.attempts < MOST_ITEMS:
                 self._later(reading, "is not there", _wait_ms(reading.attempts))
             else:
                 self._give_up(reading, "not-at-vendor", "the vendor has no such service")

@@ -145,7 +145,7 @@ class Deliveries:
         texts = cast("list[str | None]", self._redis.hmget(self._dead, ids)) if ids else []
         return [Undelivered.from_json(text) for text in texts if text]
 
-    def replay(self, ids: Sequence[str], now_ms: int, action: str) -> int:
+    def retry(self, ids: Sequence[str], now_ms: int, action: str) -> int:
         """Try undelivered ones again, at once and for as long as new ones; returns how many.
 
         Args:

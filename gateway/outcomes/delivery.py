@@ -31,7 +31,7 @@ REST_CAP_S: Final = 300.0
 """A target that is back is found within five minutes."""
 AGAIN_S: Final = (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 43_200)
 """Until an item that was refused is tried again; the last for all that follow."""
-LOOK_EVERY_S: Final = 0.25
+CHECK_EVERY_S: Final = 0.25
 PAGE: Final = 100
 
 
@@ -105,7 +105,7 @@ class Courier:
                 return rest_s
             if not await asyncio.to_thread(self._deliveries.hold, self._token):
                 return REST_FIRST_S
-        return 0 if page else LOOK_EVERY_S
+        return 0 if page else CHECK_EVERY_S
 
     def _next(self) -> list[FeedEvent]:
         """The next items of the feed, and what was missed said."""
@@ -190,7 +190,7 @@ class Courier:
             target=self._target.name,
             id=item.id,
             reason=words,
-            advice=f"`leasewire outcomes failed {self._target.name}`, then `replay`",
+            advice=f"`leasewire outcomes failed {self._target.name}`, then `retry`",
         )
 
     def _well(self) -> None:

@@ -123,8 +123,8 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
         routers = sorted(named | context.inventory.routers.keys())
         for router in routers:
             services = [each.record.service_id for each in store.views.router_services(router)]
-            store.fleet.look_again(router, services, "restore", reason, actor)
-            store.fleet.hold(router, reason, actor)
+            store.fleet.recheck(router, services, "restore", reason, actor)
+            store.fleet.pause(router, reason, actor)
     return routers
 
 

@@ -183,7 +183,7 @@ class StoreRecords:
                 found = list(islice(reversed(those), most))
         return [dead_letter_document(each) for each in found]
 
-    def replay(self, dead_letter_id: str, actor: str) -> str | None:
+    def retry(self, dead_letter_id: str, actor: str) -> str | None:
         """See `Records`."""
         with _read_errors():
             dead_letter = self._store.views.dead_letter(dead_letter_id)
@@ -204,21 +204,21 @@ class StoreRecords:
     def holds(self) -> Sequence[Document]:
         """See `Records`."""
         with _read_errors():
-            found = brake_list.holds(self._store, brake.policies_of(self._context))
+            found = brake_list.approvals(self._store, brake.policies_of(self._context))
         return [brake.document_of(each) for each in found]
 
-    def approve(self, hold_id: str, digest: str, actor: str) -> str | None:
+    def approve(self, approval_id: str, digest: str, actor: str) -> str | None:
         """See `Records`."""
         with _read_errors():
-            return _words_of(brake.approve_hold(self._context, hold_id, digest, actor))
+            return _words_of(brake.approve_shown(self._context, approval_id, digest, actor))
 
-    def reject(self, hold_id: str, digest: str, actor: str) -> str | None:
+    def reject(self, approval_id: str, digest: str, actor: str) -> str | None:
         """See `Records`."""
         policies = brake.policies_of(self._context)
         with _read_errors():
-            seen = brake_list.look_up(self._store, policies, hold_id, digest)
-            if seen.what == "done" and seen.hold is not None:
-                brake.reject_hold(self._context, self._publisher, seen.hold, actor)
+            seen = brake_list.look_up(self._store, policies, approval_id, digest)
+            if seen.what == "done" and seen.scope is not None:
+                brake.reject_shown(self._context, self._publisher, seen.scope, actor)
         return _words_of(seen)
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import typer
 
-_LOOK_EVERY_S = 0.2
+_CHECK_EVERY_S = 0.2
 
 
 class Running(Protocol):
@@ -25,7 +25,7 @@ def run_until_stopped(service: Running, stopping: threading.Event) -> None:
     Raises:
         typer.Exit: 1: the service ended by itself.
     """
-    while service.running and not stopping.wait(_LOOK_EVERY_S):
+    while service.running and not stopping.wait(_CHECK_EVERY_S):
         pass
     if not stopping.is_set():
         raise typer.Exit(1)

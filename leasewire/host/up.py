@@ -33,7 +33,7 @@ from worker.watching.apprise_sender import check_installed
 log = structlog.get_logger()
 
 _LOCK: Final = "up.lock"
-_LOOK_EVERY_S: Final = 0.2
+_CHECK_EVERY_S: Final = 0.2
 _LAB_PORT: Final = 8728
 """Of the first inventory's router."""
 _SIZE: Final = re.compile(r"[1-9][0-9]{0,18}([kmg]b?)?", re.IGNORECASE)
@@ -177,7 +177,7 @@ def supervise(
                 log.error("part.ended", part=ended[0], advice="all ends: start it anew")
                 typer.echo(f"The {ended[0]} ended by itself; the log says why.", err=True)
                 return 1
-            stopping.wait(_LOOK_EVERY_S)
+            stopping.wait(_CHECK_EVERY_S)
         return 0
     finally:
         supervisor.stop()

@@ -31,7 +31,7 @@ from worker.watching.periodic_thread import Rounds
 app = typer.Typer(no_args_is_help=True, help="What is wrong now, who is told, what is muted.")
 
 _BAD_INPUT: Final = 2
-_LOOK_EVERY_S: Final = 0.2
+_CHECK_EVERY_S: Final = 0.2
 _DISMISSED: Final = "revision-conflict"
 _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS: Final = 90 * 86_400_000
@@ -234,7 +234,7 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     with asked_to_stop() as stopping:
         thread.start()
         typer.echo(f"Alerts are told to {', '.join(context.inventory.alerts)}.")
-        while not stopping.wait(_LOOK_EVERY_S):
+        while not stopping.wait(_CHECK_EVERY_S):
             pass
         thread.stop()
     typer.echo("The delivery has stopped.")

@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         match urlsplit(self.path).path:
             case "/metrics":
-                self._tell_figures()
+                self._send_figures()
             case "/healthz":
                 self._say(HTTPStatus.OK, b"alive\n")
             case "/":
@@ -174,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         return is_this_host(host)
 
-    def _tell_figures(self) -> None:
+    def _send_figures(self) -> None:
         encode, kind = choose_encoder(self.headers.get("Accept", ""))
         try:
             body = encode(self.server.registry)

@@ -119,7 +119,7 @@ class FiguresReader:
                 name for name, each in inventory.routers.items() if each.policy.mode == "observe"
             ),
             alerts=store.alerts.open(),
-            holds=store.brake.holds(),
+            holds=store.brake.approvals(),
             sources={name: store.sources.view(name) for name in inventory.sources},
             deliveries=[self._delivery(*each) for each in self._targets],
             workers_seen=store.views.workers_seen(),

@@ -366,7 +366,7 @@ def _deliveries(figures: Figures) -> Iterator[Metric]:
     )
     yield _gauges(
         "leasewire_outcome_delivery_undelivered",
-        "Outcomes that were given up: `leasewire outcomes failed TARGET`, and `replay`.",
+        "Outcomes that were given up: `leasewire outcomes failed TARGET`, and `retry`.",
         ("target",),
         {(each.target,): each.undelivered for each in each_of},
     )

@@ -46,7 +46,7 @@ def status_command(
         health_figures = reader.read(context.inventory.routers, store.records.now_ms())
         kinds = reader.memory_by_kind() if memory else {}
     except StoreUnavailable as error:
-        _tell_unavailable(error, as_json=as_json)
+        _log_unavailable(error, as_json=as_json)
         raise typer.Exit(CRITICAL) from error
     findings = assess(health_figures, context.settings.waiting_alert_s)
     document = document_of(health_figures, findings, kinds)
@@ -112,7 +112,7 @@ def _reasons(reasons: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _tell_unavailable(error: StoreUnavailable, *, as_json: bool) -> None:
+def _log_unavailable(error: StoreUnavailable, *, as_json: bool) -> None:
     advice = error.advice
     detail = f"Redis does not serve us: {error}"
     if isinstance(error, StoreRefused):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
-from worker.core.full_read.adoption import SORTS, SortedRow
 
 from contracts.names import QUEUE_BULK
 from leasewire.actor import ActorOption, actor_of
@@ -20,11 +19,12 @@ from leasewire.routers.policy import NameArgument, router_of
 from leasewire.sources.standard_input import as_file
 from producers.stamp import Stamped
 from worker.admin.adoption import Adopted, Adoption
+from worker.core.full_read.adoption import SORTS, SortedRow
 from worker.routeros.sessions import Sessions
 
 Choice = Literal["adopt", "skip"]
 _FOLDED_AFTER_S: Final = 120.0
-_LOOK_EVERY_S: Final = 0.2
+_CHECK_EVERY_S: Final = 0.2
 _SHOWN: Final = 50
 
 
@@ -93,14 +93,14 @@ def adopt_command(  # noqa: PLR0913 - each is an option
         typer.echo("Say --disabled adopt, or --disabled skip, which leaves them alone.", err=True)
         raise typer.Exit(2)
     _publish(context, name, events)
-    with at_router(context, name) as (session, hold):
+    with at_router(context, name) as (session, lock):
         found = adoption.sort(session)
         chosen = [
             each
             for each in found
             if each.sort == "adopt" and (disabled == "adopt" or not each.row.disabled)
         ]
-        done = adoption.apply(session, hold, chosen, who)
+        done = adoption.apply(session, lock, chosen, who)
         found = adoption.sort(session)
     _show(name, found, done, everything=everything, as_json=as_json)
     if done.refused:
@@ -122,7 +122,7 @@ def _publish(context: Context, router: str, events: list[Stamped]) -> None:
         while (left := len(context.store.views.journaled(keys))) and time.monotonic() < ends:
             bar.update(len(keys) - left - shown)
             shown = len(keys) - left
-            time.sleep(_LOOK_EVERY_S)  # workers take them in
+            time.sleep(_CHECK_EVERY_S)  # workers take them in
         bar.update(len(keys) - left - shown)
     if left:
         typer.echo(

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from leasewire.context import Context
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import admit
 from worker.ports import RouterSession
 from worker.routeros.sessions import Sessions
@@ -16,20 +16,20 @@ _LOCK_MS: Final = 60_000
 
 
 @contextmanager
-def at_router(context: Context, router: str) -> Iterator[tuple[RouterSession, Hold]]:
+def at_router(context: Context, router: str) -> Iterator[tuple[RouterSession, RouterLock]]:
     """Hold a router and a session with it while the block runs; marks are looked at afterwards.
 
     Raises:
         RouterBlocked: it is not the router of that name, or refuses us.
         RouterUnreachable: it cannot be reached.
     """
-    fleet, token = context.store.fleet, secrets.token_hex(8)
+    fleet, lock_id = context.store.fleet, secrets.token_hex(8)
     # Whoever is at the router stops at its next renewal, but may write until its lease is over.
-    time.sleep(fleet.seize(router, token, _LOCK_MS) / 1000)
+    time.sleep(fleet.seize(router, lock_id, _LOCK_MS) / 1000)
     try:
-        hold = Hold(context.store.routers, router, token, time.monotonic)
+        lock = RouterLock(context.store.routers, router, lock_id, time.monotonic)
         with closing(Sessions(context.inventory, context.settings).open(router)) as session:
             admit(context.store, session, router)
-            yield session, hold
+            yield session, lock
     finally:
-        fleet.let_go(router, token)
+        fleet.release(router, lock_id)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from worker.core.full_read.drift import Difference
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
@@ -21,6 +20,7 @@ from leasewire.printing import (
 from leasewire.routers.plan import Seen, look_at
 from leasewire.routers.policy import router_of
 from worker.convergence.full_read import FullRead
+from worker.core.full_read.drift import Difference
 from worker.errors import RouterBlocked, RouterUnreachable
 
 RouterArgument = Annotated[
@@ -93,7 +93,7 @@ def reconcile_command(
         if apply and services:
             detail = f"{len(services)} services differ"
             fleet = context.store.fleet
-            fleet.look_again(router, services, "reconcile", detail, actor_of(actor))
+            fleet.recheck(router, services, "reconcile", detail, actor_of(actor))
         document |= {"applied": apply, "reconcile": services}
         if not as_json:
             _print_reconciled(router, services, {"put right": mendable, "left": rest}, apply=apply)

@@ -9,7 +9,7 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.preview import WOULD_CHANGE, ApplyOption
 from leasewire.printing import JsonOption, print_json
-from leasewire.routers.plan import document_of, exit_code, look_at, print_seen
+from leasewire.routers.plan import document_of, exit_code, look_at, print_rows
 from leasewire.routers.policy import NameArgument, router_of
 from worker.convergence.full_read import FullRead
 from worker.core.policy.applied_policy import AppliedPolicy
@@ -51,7 +51,7 @@ def manage_command(
     seen = look_at(context, [name])[name]
     document: dict[str, Any] = document_of(config, seen)
     if not as_json:
-        print_seen(name, seen)
+        print_rows(name, seen)
     failed = exit_code([seen]) if not isinstance(seen, FullRead) else 0
     notified = 'take `mode = "observe"` out of the inventory, and restart the workers, first'
     ready = config.policy.mode == "manage"
@@ -105,7 +105,7 @@ def rebuild_command(
     if as_json:
         print_json(document)
     else:
-        print_seen(name, seen)
+        print_rows(name, seen)
         if services and not not_written:
             typer.echo(f"{name}: approved; {len(services)} services are written now")
         elif services:

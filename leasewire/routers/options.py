@@ -11,7 +11,7 @@ from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_json
 from leasewire.routers.at_router import at_router
 from leasewire.routers.policy import router_of
-from worker.convergence.option_collection import Collected, collect_options, look_for_unnamed
+from worker.convergence.option_collection import Collected, collect_options, find_unnamed
 from worker.routeros.sessions import Sessions
 
 app = typer.Typer(no_args_is_help=True, help="DHCP options that services share.")
@@ -44,12 +44,12 @@ def collect(
     installation = context.inventory.installation
     if not apply:
         with closing(Sessions(context.inventory, context.settings).open(router)) as session:
-            found = look_for_unnamed(context.store, session, router, installation)
+            found = find_unnamed(context.store, session, router, installation)
         going = [row.option for row in found.collect]
         _tell(Collected(going, (), sorted(found.unnamed - set(going))), "would go", as_json=as_json)
         end_preview(changes=bool(found.unnamed))
-    with at_router(context, router) as (session, hold):
-        done = collect_options(context.store, session, hold, installation, actor_of(actor))
+    with at_router(context, router) as (session, lock):
+        done = collect_options(context.store, session, lock, installation, actor_of(actor))
     _tell(done, "removed", as_json=as_json)
     if done.refused:
         raise typer.Exit(1)

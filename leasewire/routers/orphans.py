@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
-from worker.core.full_read.drift import in_words
-from worker.core.full_read.row_owners import Tagged
 
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
@@ -17,6 +15,8 @@ from leasewire.routers.plan import exit_code, look_at
 from leasewire.routers.policy import NameArgument, router_of
 from worker.admin.orphans import Removed, remove_orphans
 from worker.convergence.full_read import FullRead, read_fully
+from worker.core.full_read.drift import in_words
+from worker.core.full_read.row_owners import Tagged
 
 app = typer.Typer(
     no_args_is_help=True, help="Rows with our tag of services of which nothing is known."
@@ -78,9 +78,9 @@ def remove_command(  # noqa: PLR0913 - each is an option
     """
     context = Context(inventory)
     policy = router_of(context, name).policy
-    with at_router(context, name) as (session, hold):
+    with at_router(context, name) as (session, lock):
         read = read_fully(
-            context.store, session, name, policy.held_in(session.entries), hold.progress
+            context.store, session, name, policy.held_in(session.entries), lock.progress
         )
         chosen = [
             each
@@ -93,15 +93,15 @@ def remove_command(  # noqa: PLR0913 - each is an option
             raise typer.Exit(2)
         done = Removed((), ())
         if apply and chosen:
-            done = remove_orphans(context.store, session, hold, chosen, actor_of(actor))
-    _tell_removed(name, chosen, done, applied=apply, as_json=as_json)
+            done = remove_orphans(context.store, session, lock, chosen, actor_of(actor))
+    _show_removed(name, chosen, done, applied=apply, as_json=as_json)
     if not apply:
         end_preview(changes=bool(chosen))
     if done.refused:
         raise typer.Exit(1)
 
 
-def _tell_removed(
+def _show_removed(
     name: str, chosen: Sequence[Tagged], done: Removed, *, applied: bool, as_json: bool
 ) -> None:
     if as_json:

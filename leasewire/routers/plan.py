@@ -51,7 +51,7 @@ def plan_command(
         print_json({"routers": [document_of(routers[name], seen) for name, seen in found.items()]})
     else:
         for name, seen in found.items():
-            print_seen(name, seen)
+            print_rows(name, seen)
     raise typer.Exit(exit_code(list(found.values())))
 
 
@@ -137,7 +137,7 @@ def _operation(operation: Operation, phase: int) -> dict[str, Any]:
             return document | {"do": "remove", "row": row, "was": dict(was)}
 
 
-def print_seen(name: str, seen: Seen) -> None:
+def print_rows(name: str, seen: Seen) -> None:
     """What was seen of a router, for people."""
     if not isinstance(seen, FullRead):
         typer.secho(clean(seen), err=True, fg="red")

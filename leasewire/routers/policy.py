@@ -17,7 +17,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from leasewire.routers.plan import document_of, exit_code, look_at, print_seen
+from leasewire.routers.plan import document_of, exit_code, look_at, print_rows
 from worker.core.policy.applied_policy import AppliedPolicy, Change
 from worker.inventory import RouterConfig
 from worker.routeros.sessions import Sessions
@@ -70,7 +70,7 @@ def apply_command(
         typer.echo("The applied policies are those of the inventory.")
     for name in () if as_json else changes:
         _print_changes(name, changes[name], first=name not in stored)
-        print_seen(name, seen[name])
+        print_rows(name, seen[name])
     if changes:
         raise typer.Exit(exit_code(list(seen.values())) or WOULD_CHANGE)
 
@@ -162,7 +162,7 @@ def replace_command(
     typer.echo(f"{name}: bound; {queued} services are looked at")
 
 
-def hold_command(
+def pause_command(
     name: NameArgument,
     *,
     reason: Annotated[str, typer.Option(help="Why; `routers list` shows it.")],
@@ -175,12 +175,12 @@ def hold_command(
     """
     context = Context(inventory)
     router_of(context, name)
-    left_ms = context.store.fleet.hold(name, reason, actor_of(actor))
+    left_ms = context.store.fleet.pause(name, reason, actor_of(actor))
     ends = f"; a pass under way ends within {left_ms / 1000:.0f} s" if left_ms else ""
     typer.echo(f"{name}: held{ends}")
 
 
-def release_command(
+def resume_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="As `routers list` shows it.")],
     *,
     actor: ActorOption = None,
@@ -189,7 +189,7 @@ def release_command(
 
     Example: leasewire routers release tower-7
     """
-    if not Context().store.fleet.release(name, actor_of(actor)):
+    if not Context().store.fleet.resume(name, actor_of(actor)):
         typer.echo(f"Nobody holds router {name}.", err=True)
         raise typer.Exit(1)
     typer.echo(f"{name}: released")

@@ -28,7 +28,7 @@ from worker.errors import StoreUnavailable
 from worker.inventory import RouterConfig
 from worker.routeros.check import check_router
 from worker.routeros.sessions import Sessions
-from worker.store.router_admin import Held
+from worker.store.router_admin import Pause
 from worker.store.views import RouterView
 
 app = typer.Typer(
@@ -39,8 +39,8 @@ app.command("apply")(policy.apply_command)
 app.command("manage")(mode.manage_command)
 app.command("rebuild")(mode.rebuild_command)
 app.command("replace")(policy.replace_command)
-app.command("hold")(policy.hold_command)
-app.command("release")(policy.release_command)
+app.command("hold")(policy.pause_command)
+app.command("release")(policy.resume_command)
 app.command("actions")(policy.actions_command)
 app.command("retire")(names.retire_command)
 app.command("rename")(names.rename_command)
@@ -64,7 +64,7 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
     context = Context(inventory)
     configs = context.inventory.routers  # its mistakes are told even where Redis is away
     views, fleet = context.store.views, context.store.fleet
-    held, applied, contacted = fleet.held(), fleet.policies(), fleet.contacted()
+    held, applied, contacted = fleet.paused(), fleet.policies(), fleet.contacted()
     routers = [
         document_of(
             config,
@@ -223,7 +223,7 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
 
 def _reached(context: Context, view: RouterView, contacted: frozenset[str]) -> RouterView:
     """No state is kept of a router that is up, nor of one that nobody reached."""
-    reached = view.name in contacted or context.store.troubles.knows_setup(view.name)
+    reached = view.name in contacted or context.store.memory.knows_setup(view.name)
     return view if reached or view.state != RouterState() else view._replace(state=NEW)
 
 
@@ -240,7 +240,7 @@ def _shown_state(router: dict[str, Any]) -> str:
 
 
 def document_of(
-    config: RouterConfig, view: RouterView, held: Held | None, applied: AppliedPolicy | None
+    config: RouterConfig, view: RouterView, held: Pause | None, applied: AppliedPolicy | None
 ) -> dict[str, Any]:
     """A router's line for programs."""
     differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest

@@ -20,10 +20,10 @@ from leasewire.printing import (
 )
 from producers.publisher import Publisher
 from worker.admin import brake_list
-from worker.admin.brake_list import Decided, Hold
+from worker.admin.brake_list import Approval, Decided
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.normal import seconds
-from worker.store.brake import Expected
+from worker.store.brake import Announcement
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2
@@ -43,7 +43,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(
-    hold_id: Annotated[
+    approval_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="All services of this one.")
     ] = None,
     *,
@@ -61,21 +61,21 @@ def list_(
     now_ms = context.store.records.now_ms()
     found = [
         each
-        for each in brake_list.holds(context.store, policies_of(context))
-        if hold_id in (None, each.id)
+        for each in brake_list.approvals(context.store, policies_of(context))
+        if approval_id in (None, each.id)
     ]
-    if hold_id is not None and not found:
-        _fail(f"Nothing is held under {hold_id}; see `{_SHOW_ALL}`.")
-    announced = context.store.brake.expected(now_ms)
+    if approval_id is not None and not found:
+        _fail(f"Nothing is held under {approval_id}; see `{_SHOW_ALL}`.")
+    announced = context.store.brake.announced(now_ms)
     if as_json:
         documents = [document_of(each) for each in found]
-        print_json({"holds": documents, "expected": [_expected(each) for each in announced]})
+        print_json({"approvals": documents, "expected": [_expected(each) for each in announced]})
         return
     for each in found:
-        _print(each, all_of_it=hold_id is not None)
+        _print(each, all_of_it=approval_id is not None)
     if not found:
         typer.echo("Nothing is held.")
-    if announced and hold_id is None:
+    if announced and approval_id is None:
         typer.echo("\nAnnounced, and not held:")
         columns = ("scope", "name", "services", "used", "until", "by", "reason")
         rows = ([_expected(each).get(column) for column in columns] for each in announced)
@@ -84,7 +84,7 @@ def list_(
 
 @app.command()
 def approve(
-    hold_id: IdArgument,
+    approval_id: IdArgument,
     *,
     digest: DigestOption,
     actor: ActorOption = None,
@@ -97,13 +97,13 @@ def approve(
     Example: leasewire brake approve 3f9a1c20 --digest 91b2c0d4e5f6
     """
     context = Context(inventory)
-    hold = _decided(approve_hold(context, hold_id, digest, actor_of(actor)), hold_id)
-    typer.echo(f"{len(hold.services)} services go on: {_kinds(hold)}.")
+    scope = _decided(approve_shown(context, approval_id, digest, actor_of(actor)), approval_id)
+    typer.echo(f"{len(scope.services)} services go on: {_kinds(scope)}.")
 
 
 @app.command()
 def reject(
-    hold_id: IdArgument,
+    approval_id: IdArgument,
     *,
     digest: DigestOption,
     actor: ActorOption = None,
@@ -117,11 +117,11 @@ def reject(
     Example: leasewire brake reject 3f9a1c20 --digest 91b2c0d4e5f6
     """
     context = Context(inventory)
-    hold = _decided(
-        brake_list.look_up(context.store, policies_of(context), hold_id, digest), hold_id
+    scope = _decided(
+        brake_list.look_up(context.store, policies_of(context), approval_id, digest), approval_id
     )
     with context.publisher() as publisher:
-        published = reject_hold(context, publisher, hold, actor_of(actor))
+        published = reject_shown(context, publisher, scope, actor_of(actor))
     typer.echo(f"{published} services are restored, and keep their entries.")
 
 
@@ -161,8 +161,8 @@ def expect(  # noqa: PLR0913 - as many options
     if router is not None and router not in context.inventory.routers:
         _fail(f"There is no router {router} in the inventory.", BAD_INPUT)
     now_ms = context.store.records.now_ms()
-    announced = Expected(
-        hold=f"source:{source}" if source is not None else f"router:{router}",
+    announced = Announcement(
+        scope=f"source:{source}" if source is not None else f"router:{router}",
         services=services,
         used=0,
         from_ms=now_ms,
@@ -178,21 +178,21 @@ def expect(  # noqa: PLR0913 - as many options
         typer.echo("The announcement is withdrawn.")
 
 
-def approve_hold(context: Context, hold_id: str, digest: str, actor: str) -> Decided:
+def approve_shown(context: Context, approval_id: str, digest: str, actor: str) -> Decided:
     """Let a list through, if it is the one of the digest."""
-    return brake_list.approve(context.store, policies_of(context), hold_id, digest, actor)
+    return brake_list.approve(context.store, policies_of(context), approval_id, digest, actor)
 
 
-def reject_hold(context: Context, publisher: Publisher, hold: Hold, actor: str) -> int:
+def reject_shown(context: Context, publisher: Publisher, scope: Approval, actor: str) -> int:
     """Publish what restores the services of a list; returns how many.
 
     Raises:
         PublishFailed: nothing, or not all, was written to the journal; rejecting again is harmless.
     """
-    events = brake_list.restoring_events(hold, actor)
+    events = brake_list.restoring_events(scope, actor)
     publisher.publish(events)
     now_ms = context.store.records.now_ms()
-    context.store.brake.note_rejected(hold.hold, len(events), actor, now_ms)
+    context.store.brake.note_rejected(scope.scope, len(events), actor, now_ms)
     return len(events)
 
 
@@ -201,16 +201,16 @@ def policies_of(context: Context) -> Mapping[str, RouterPolicy]:
     return {name: config.policy for name, config in context.inventory.routers.items()}
 
 
-def document_of(hold: Hold) -> dict[str, Any]:
+def document_of(scope: Approval) -> dict[str, Any]:
     """A list for programs."""
     return {
-        "id": hold.id,
-        "digest": hold.digest,
-        "scope": hold.scope,
-        "name": hold.name,
-        "since": utc_time(hold.since_ms),
-        "count": len(hold.services),
-        "kinds": hold.kinds,
+        "id": scope.id,
+        "digest": scope.digest,
+        "scope": scope.scope,
+        "name": scope.name,
+        "since": utc_time(scope.since_ms),
+        "count": len(scope.services),
+        "kinds": scope.kinds,
         "services": [
             without_nothing(
                 {
@@ -224,20 +224,20 @@ def document_of(hold: Hold) -> dict[str, Any]:
                     "becomes": each.becomes,
                 }
             )
-            for each in hold.services
+            for each in scope.services
         ],
     }
 
 
-def _decided(done: Decided, hold_id: str) -> Hold:
-    if done.what == "unknown" or done.hold is None:
-        _fail(f"Nothing is held under {hold_id}; see `{_SHOW_ALL}`.")
+def _decided(done: Decided, approval_id: str) -> Approval:
+    if done.what == "unknown" or done.scope is None:
+        _fail(f"Nothing is held under {approval_id}; see `{_SHOW_ALL}`.")
     if done.what == "changed":
         _fail(
-            f"Nothing was done: the list is another one by now, with digest {done.hold.digest}; "
-            f"look at it with `{_SHOW_ALL} {hold_id}`."
+            f"Nothing was done: the list is another one by now, with digest {done.scope.digest}; "
+            f"look at it with `{_SHOW_ALL} {approval_id}`."
         )
-    return done.hold
+    return done.scope
 
 
 def _end(now_ms: int, until: str | None, for_: str | None) -> int:
@@ -256,8 +256,8 @@ def _end(now_ms: int, until: str | None, for_: str | None) -> int:
     return end_ms
 
 
-def _expected(each: Expected) -> dict[str, Any]:
-    scope, _, name = each.hold.partition(":")
+def _expected(each: Announcement) -> dict[str, Any]:
+    scope, _, name = each.scope.partition(":")
     return without_nothing(
         {
             "scope": scope,
@@ -270,15 +270,15 @@ def _expected(each: Expected) -> dict[str, Any]:
     ) | {"used": each.used}
 
 
-def _print(hold: Hold, *, all_of_it: bool) -> None:
-    document = document_of(hold)
+def _print(scope: Approval, *, all_of_it: bool) -> None:
+    document = document_of(scope)
     print_fields(
         [
-            ("hold", hold.id),
-            ("limit of", f"{hold.scope} {hold.name}"),
-            ("since", local_time(utc_time(hold.since_ms))),
-            ("services", f"{len(hold.services)}: {_kinds(hold)}"),
-            ("digest", hold.digest),
+            ("scope", scope.id),
+            ("limit of", f"{scope.scope} {scope.name}"),
+            ("since", local_time(utc_time(scope.since_ms))),
+            ("services", f"{len(scope.services)}: {_kinds(scope)}"),
+            ("digest", scope.digest),
         ]
     )
     columns = ("service", "router", "kind", "mac", "address", "becomes", "event")
@@ -286,17 +286,17 @@ def _print(hold: Hold, *, all_of_it: bool) -> None:
     if not all_of_it:
         shown = shown[:_SHOWN]
     print_table(columns, ([each.get(name) for name in columns] for each in shown), "")
-    if len(shown) < len(hold.services):
-        more = len(hold.services) - len(shown)
-        typer.echo(clean(f"… and {more} more: `{_SHOW_ALL} {hold.id}`"))
+    if len(shown) < len(scope.services):
+        more = len(scope.services) - len(shown)
+        typer.echo(clean(f"… and {more} more: `{_SHOW_ALL} {scope.id}`"))
     typer.echo(
-        f"Let them go: leasewire brake approve {hold.id} --digest {hold.digest}\n"
-        f"Undo them:   leasewire brake reject {hold.id} --digest {hold.digest}\n"
+        f"Let them go: leasewire brake approve {scope.id} --digest {scope.digest}\n"
+        f"Undo them:   leasewire brake reject {scope.id} --digest {scope.digest}\n"
     )
 
 
-def _kinds(hold: Hold) -> str:
-    return ", ".join(f"{number} {kind}" for kind, number in hold.kinds.items())
+def _kinds(scope: Approval) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in scope.kinds.items())
 
 
 def _fail(words: str, code: int = FAILED) -> NoReturn:

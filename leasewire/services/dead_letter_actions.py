@@ -30,14 +30,14 @@ from worker.core.service.outcome import DeadLetter, Outcome
 
 FAILED: Final = 1
 BAD_INPUT: Final = 2
-_LOOK_EVERY_S: Final = 0.1
+_CHECK_EVERY_S: Final = 0.1
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID…")]
 ReasonOption = Annotated[str | None, typer.Option(help="All with this reason.", show_default=False)]
 AllOption = Annotated[bool, typer.Option("--all", help="All there are.")]
 
 
-def replay(  # noqa: PLR0913 - as many options
+def retry(  # noqa: PLR0913 - as many options
     ids: IdsArgument = None,
     *,
     reason: ReasonOption = None,
@@ -236,7 +236,7 @@ def _outcomes(
                 del open_[outcome.key]
         if not open_ or time.monotonic() >= deadline:
             break
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_CHECK_EVERY_S)
     safe = "in the journal; no worker has taken it yet"
     return said | {dead_letter.id: safe for dead_letter in open_.values()}
 

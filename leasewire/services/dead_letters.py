@@ -23,7 +23,7 @@ from worker.core.service.outcome import DeadLetter
 app = typer.Typer(no_args_is_help=True, help="Events and services that could go no further.")
 
 
-app.command()(dead_letter_actions.replay)
+app.command()(dead_letter_actions.retry)
 app.command()(dead_letter_actions.edit)
 app.command()(dead_letter_actions.discard)
 

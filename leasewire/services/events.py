@@ -27,7 +27,7 @@ from worker.store.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="What became of events.")
 
-_LOOK_EVERY_S: Final = 0.25
+_CHECK_EVERY_S: Final = 0.25
 _PAGE: Final = 500
 
 
@@ -107,7 +107,7 @@ def follow(
                 typer.echo(json.dumps(document) if as_json else clean(_line(document)))
             cursor = page.cursor
             if not page.more:
-                time.sleep(_LOOK_EVERY_S)  # the pace of looking
+                time.sleep(_CHECK_EVERY_S)  # the pace of looking
 
 
 def _line(document: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from worker.core.service.outcome import FINAL
 from worker.errors import StoreUnavailable
 from worker.store.store import Store
 
-_LOOK_EVERY_S: Final = 1.0
+_CHECK_EVERY_S: Final = 1.0
 
 
 class Line(NamedTuple):
@@ -130,4 +130,4 @@ def _new_lines(store: Store, service_id: str) -> Iterator[Line | None]:
             yield from (line for line in lines if line.key not in shown)
             # What is no longer kept cannot come again: as many keys as there are lines.
             shown = {line.key for line in lines}
-        time.sleep(_LOOK_EVERY_S)  # the pace of looking, not a wait for anything
+        time.sleep(_CHECK_EVERY_S)  # the pace of looking, not a wait for anything

@@ -18,7 +18,7 @@ from worker.store.claims import HeldClaim
 from worker.store.store import Store
 
 FAILED: Final = 1
-_LOOK_EVERY_S: Final = 0.1
+_CHECK_EVERY_S: Final = 0.1
 
 
 def restore_command(
@@ -60,7 +60,7 @@ def restore_command(
         receipt = publisher.publish([event])[0]
     deadline = time.monotonic() + wait
     while not (said := store.views.outcomes([receipt.event_key])) and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_CHECK_EVERY_S)
     state = said[0].state if said else "in the journal; no worker has taken it yet"
     if as_json:
         print_json({"service": service_id, "event": receipt.event_id, "state": state})

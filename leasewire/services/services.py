@@ -154,7 +154,7 @@ class Listing:
         if router is None or address is None or record.status not in ("active", "suspended"):
             return None
         if router not in self._setups:
-            self._setups[router] = self._store.troubles.setup(router)
+            self._setups[router] = self._store.memory.setup(router)
         return self._setups[router].misfit(record.service_id, address)
 
     def _at(self, record: ServiceRecord, router: str) -> AtRouter:

@@ -26,7 +26,7 @@ _AHEAD: Final = 20_000
 """Rows in the journal at the most: Redis is to hold records, not the file."""
 _TIME_LIMIT_S: Final = 60.0
 """As long no row may be taken in before somebody should look at the workers."""
-_LOOK_EVERY_S: Final = 0.05
+_CHECK_EVERY_S: Final = 0.05
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class _Following:
         while not holds():
             if time.monotonic() - self._moved_at > _TIME_LIMIT_S:
                 return False
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_CHECK_EVERY_S)
             self._collect(done, advance)
         return True
 

@@ -73,10 +73,10 @@ def import_command(  # noqa: PLR0913 - as many options
         with file.publisher:
             if not apply:
                 found = preview(context, file)
-                tell_preview(file, *found, as_json=as_json)
+                show_preview(file, *found, as_json=as_json)
                 end_preview(changes=would_change(found[0]))
             done = apply_events(context, file, file.events(), actor_of(actor), total=file.rows)
-        tell_done(file, done, as_json=as_json)
+        show_done(file, done, as_json=as_json)
 
 
 def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Previewed], list[str]]:
@@ -103,7 +103,7 @@ def would_change(counts: Mapping[str, int]) -> bool:
     return any(counts[name] for name in _CHANGING)
 
 
-def tell_preview(
+def show_preview(
     file: ServiceFile,
     counts: Counter[str],
     changes: Sequence[Previewed],
@@ -140,7 +140,7 @@ def tell_preview(
     typer.echo(f"\n{_summary(file, counts)}\nNothing was imported: add --apply to do so.")
 
 
-def tell_done(file: ServiceFile, done: Done, *, as_json: bool, **more: object) -> None:
+def show_done(file: ServiceFile, done: Done, *, as_json: bool, **more: object) -> None:
     """Show what became of the rows; ends with another exit code when it is not over."""
     again = "Run the same command again to go on: what is imported stays as it is."
     if as_json:

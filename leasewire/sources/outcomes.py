@@ -123,7 +123,7 @@ def failed(
 
 
 @app.command()
-def replay(  # noqa: PLR0913 - as many options
+def retry(  # noqa: PLR0913 - as many options
     target: TargetArgument,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…")] = None,
     *,
@@ -145,7 +145,7 @@ def replay(  # noqa: PLR0913 - as many options
     wanted = [each.id for each in deliveries.dead()] if everything else list(ids or ())
     now_ms = context.store.records.now_ms()
     action = {"at_ms": now_ms, "by": actor_of(actor), "what": "replayed", "target": target}
-    done = deliveries.replay(wanted, now_ms, json.dumps(action | {"ids": wanted[:100]}))
+    done = deliveries.retry(wanted, now_ms, json.dumps(action | {"ids": wanted[:100]}))
     if as_json:
         print_json({"target": target, "replayed": done})
     else:

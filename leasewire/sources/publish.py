@@ -33,7 +33,7 @@ OUT_OF_REACH: Final = 3
 _ROWS: Final = 20
 
 NOT_APPLIED: Final = 1
-_LOOK_EVERY_S: Final = 0.1
+_CHECK_EVERY_S: Final = 0.1
 _AT_ONCE: Final = 500
 
 WaitOption = Annotated[
@@ -209,7 +209,7 @@ def _wait(context: Context, receipts: Sequence[Receipt], wait_s: float) -> dict[
             advance(before - len(open_))
             if not open_ or time.monotonic() >= deadline:
                 break
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_CHECK_EVERY_S)
     return said
 
 

@@ -20,7 +20,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_table, utc_time
 from leasewire.sources.import_apply import apply_events
-from leasewire.sources.import_services import preview, tell_done, tell_preview, would_change
+from leasewire.sources.import_services import preview, show_done, show_preview, would_change
 from leasewire.sources.service_file import (
     AsOfOption,
     FormatOption,
@@ -38,7 +38,7 @@ FAILED: Final = 1
 OUT_OF_REACH: Final = 3
 _SHOWN: Final = 10
 _TIME_LIMIT_S: Final = 60.0
-_LOOK_EVERY_S: Final = 0.1
+_CHECK_EVERY_S: Final = 0.1
 
 
 class Missing(StrEnum):
@@ -90,7 +90,7 @@ def resync_command(  # noqa: PLR0913 - as many options
         with file.publisher:
             if not apply:
                 found = preview(context, file)
-                tell_preview(file, *found, as_json=as_json, missing=gone)
+                show_preview(file, *found, as_json=as_json, missing=gone)
                 if not as_json:
                     typer.echo()
                     _print_missing(gone, missing, show_all=show_all, done=False)
@@ -99,10 +99,10 @@ def resync_command(  # noqa: PLR0913 - as many options
             who = actor_of(actor)
             done = apply_events(context, file, file.events(), who, total=file.rows)
             if done.interrupted or done.stalled:
-                tell_done(file, done, as_json=as_json)
+                show_done(file, done, as_json=as_json)
             parts = list(_parts(file, missing, routers, who))
             outcome = _send(context, file, parts)
-            tell_done(file, done, as_json=as_json, missing=gone, manifest=outcome.detail)
+            show_done(file, done, as_json=as_json, missing=gone, manifest=outcome.detail)
         if not as_json:
             _print_missing(gone, missing, show_all=show_all, done=True)
             typer.echo(clean(f"The manifest: {outcome.detail}"))
@@ -155,7 +155,7 @@ def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) 
         if time.monotonic() > deadline:
             words = "The manifest is safe in the journal, and no worker takes it: is one running?"
             end(FAILED, words, "Run the same command again to see what became of it.")
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_CHECK_EVERY_S)
 
 
 def _print_missing(gone: Sequence[str], missing: Missing, *, show_all: bool, done: bool) -> None:

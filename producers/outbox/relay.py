@@ -24,7 +24,7 @@ from producers.stamp import Stamped, stamp
 
 log = logging.getLogger("leasewire.sources.outbox")
 
-LOOK_EVERY_S: Final = 0.5
+CHECK_EVERY_S: Final = 0.5
 """Between looks at an empty outbox: one query over an index with nothing in it."""
 MOST_WAITED_S: Final = 60.0
 """Longest wait of a relay that is to end by itself."""
@@ -188,7 +188,7 @@ class OutboxRelay:
             else:
                 failures = 0
                 if not (done.published or done.refused):
-                    stopping.wait(LOOK_EVERY_S)
+                    stopping.wait(CHECK_EVERY_S)
 
     def _batch(self, database: Connection) -> Relayed:
         stamped: dict[int, Stamped] = {}

@@ -106,14 +106,14 @@ def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
     assert leasewire("alerts", "dismiss", "revision-conflict", "urn:other").code == 1
     dismissed = leasewire("alerts", "dismiss", "revision-conflict", SOURCE, "--actor", "ann")
     assert dismissed.code == 0
-    store.client.delete(store.keys.alert_look)
+    store.client.delete(store.keys.alert_check)
     backlogs.look()
     assert leasewire("alerts", "list").code == 0
     (action,) = store.client.lrange(store.keys.actions, 0, -1)
     assert "alert dismissed" in action
     assert "ann" in action
     world.say(mac_changed("SVC-1", mac(4), revision=2))
-    store.client.delete(store.keys.alert_look)
+    store.client.delete(store.keys.alert_check)
     backlogs.look()
     assert leasewire("alerts", "list").code == 1
 

@@ -76,7 +76,7 @@ def test_a_full_pool_with_such_a_name_is_reported_and_holds_up_nobody(small):
     small.say(change)
     small.drain("R1")
     assert small.outcome(change).startswith("applied")
-    assert not small.client.exists(small.block("R1").lease)
+    assert not small.client.exists(small.block("R1").lock)
     assert small.store.full_reads.last("R1") is not None
     (alert,) = small.store.alerts.open()
     assert (alert.kind, alert.router) == ("pool-nearly-full", "R1")

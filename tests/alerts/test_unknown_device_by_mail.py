@@ -19,7 +19,7 @@ def test_one_mail_comes(short_directory):
         with Installation(short_directory, tables=table, environ_more=fast) as place:
             place.start_workers("routers")
             place.control["R1"].device(mac(7), server=SERVER)
-            not_notified = f"{PREFIX}alerts:untold"
+            not_notified = f"{PREFIX}alerts:not-notified"
             eventually(lambda: place.client.zcard(not_notified), "it is seen", within_s=20)
             place.client.zadd(not_notified, {f"rogue-device|R1 {mac(7)}": 1})  # 15 s go by
             eventually(lambda: inbox.mails, "a mail", within_s=20)

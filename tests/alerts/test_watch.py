@@ -3,12 +3,12 @@
 from typing import ClassVar
 
 import pytest
-from worker.core.full_read.unknown_devices import NAMED
 
 from leasewire.context import Context
 from tests.builders import activated, cancelled, event, ipv4, mac
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
+from worker.core.full_read.unknown_devices import NAMED
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import RouterUnreachable
 from worker.routeros.sessions import Sessions

@@ -7,7 +7,7 @@ from tests.brake.floor import ipv4, mac
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
 from worker.admin import brake_list
-from worker.store.brake import Expected
+from worker.store.brake import Announcement
 
 pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]
 
@@ -50,15 +50,17 @@ def test_a_mistake_is_held_and_undone_and_an_announced_run_goes_through(here):
     assert len(held(here)) == 35 - (80 - len(here.rows(busy)) - len(here.rows(small)))
 
     stood = here.rows(small)
-    for hold in brake_list.holds(here.store, {}):
-        here.publisher.publish(brake_list.restoring_events(hold, "anna"))
+    for scope in brake_list.holds(here.store, {}):
+        here.publisher.publish(brake_list.restoring_events(scope, "anna"))
     here.wait_until_settled()
     assert here.rows(small) == stood
     assert held(here) == set()
 
     run = services[busy][30:]
     now_ms = here.store.records.now_ms()
-    announced = Expected(f"source:{builders.SOURCE}", len(run), 0, now_ms, now_ms + 60_000, "anna")
+    announced = Announcement(
+        f"source:{builders.SOURCE}", len(run), 0, now_ms, now_ms + 60_000, "anna"
+    )
     here.store.brake.expect(announced, now_ms)
     here.publisher.publish([builders.suspended(service, revision=3) for service in run])
     eventually(

@@ -341,9 +341,7 @@ def test_a_pool_that_looks_like_an_address_is_refused(pool, strict):
     assert problem.code == "pool-like-address"
 
 
-@pytest.mark.parametrize(
-    "pool", ["10.0.0", "10.0.0.1-10.0.0.9", "10.0.0.0/24", "pool 10.0.0.1"]
-)
+@pytest.mark.parametrize("pool", ["10.0.0", "10.0.0.1-10.0.0.9", "10.0.0.0/24", "pool 10.0.0.1"])
 def test_a_pool_may_have_digits_in_its_name(pool):
     raw = copy.deepcopy(ACTIVATED)
     raw["data"]["service"]["address"] = {"mode": "pool", "pool": pool}

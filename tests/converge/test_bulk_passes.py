@@ -131,9 +131,9 @@ def test_a_bulk_pass_beside_live_events_takes_few_at_once(world, say):
         def __getattr__(self, name):
             return getattr(world.context.store.routers, name)
 
-        def conclude(self, router, token, ends):
+        def conclude(self, router, lock_id, ends):
             sizes.append(len(ends))
-            return world.context.store.routers.conclude(router, token, ends)
+            return world.context.store.routers.conclude(router, lock_id, ends)
 
     store = replace(world.context.store, routers=Noting())
     converge = replace(world.converge, store=store, bulk=Bulk())
@@ -150,10 +150,10 @@ def test_a_bulk_pass_beside_live_events_takes_few_at_once(world, say):
 
 
 def test_bulk_passes_step_back_while_live_events_come():
-    now, looks, later, order = [100.0], [0], [], []
+    now, items, later, order = [100.0], [0], [], []
 
     def clock():
-        looks[0] += 1
+        items[0] += 1
         return now[0]
 
     bulk = Bulk(later.append, clock)
@@ -176,8 +176,8 @@ def test_bulk_passes_step_back_while_live_events_come():
     bulk.live_came()
     now[0] += (IDLE_S + IDLE_BESIDE_LIVE_S) / 2
     threads.append(works_on("R2"))
-    before = looks[0]
-    eventually(lambda: looks[0] > before + 5, "it has looked whether it may begin")
+    before = items[0]
+    eventually(lambda: items[0] > before + 5, "it has looked whether it may begin")
     assert order == ["R1"]
     now[0] += IDLE_BESIDE_LIVE_S
     eventually(lambda: order == ["R1", "R2"], "another begins in the end")

@@ -52,7 +52,7 @@ def passes(small, most=20):
             return number
         hurry(small)
         small.converge.run("R1")
-        assert not small.client.exists(small.block("R1").lease)
+        assert not small.client.exists(small.block("R1").lock)
     return most
 
 
@@ -86,8 +86,8 @@ def is_written(_session, _hold, made, *_):
     return any(each.service_id == BAD for each in made.operations())
 
 
-def is_confirmed(look, *_):
-    return look.work_item.service_id == BAD
+def is_confirmed(item, *_):
+    return item.work_item.service_id == BAD
 
 
 def is_concluded(_self, _router, _token, ends):
@@ -116,7 +116,7 @@ def test_the_service_that_makes_passes_fail_is_found_and_the_others_go_on(
     assert (state(small).state, state(small).cause) == ("blocked", "internal-error")
     assert "KeyError: 'no such thing'" in state(small).words
     assert alerts(small) == [("router-blocked", "R1")]
-    assert not small.client.exists(small.block("R1").lease)
+    assert not small.client.exists(small.block("R1").lock)
     passes(small)
     for service, event in events.items():
         if service != BAD:
@@ -140,7 +140,7 @@ def test_services_that_are_given_up_try_anew_with_their_next_event(small, monkey
     passes(small)
     assert small.outcome(change).startswith("applied")
     assert small.rows("R1")[0]["mac-address"] == mac(8)
-    left = small.client.hkeys(small.store.keys.router("R1").troubles)
+    left = small.client.hkeys(small.store.keys.router("R1").memory)
     assert {*left} <= {"setup", "misfits"}
 
 
@@ -172,7 +172,7 @@ def test_what_is_no_services_fault_is_tried_again_and_gives_nobody_up(small, mon
         small.converge.run("R1")
         assert state(small).cause == "internal-error"
         assert state(small).attempts == attempt
-        assert not small.client.exists(small.block("R1").lease)
+        assert not small.client.exists(small.block("R1").lock)
     monkeypatch.undo()
     passes(small)
     assert small.outcome(event).startswith("applied")
@@ -183,11 +183,11 @@ def test_what_is_no_services_fault_is_tried_again_and_gives_nobody_up(small, mon
 def test_a_router_whose_troubles_cannot_be_read_is_free_again(small):
     event = activated()
     small.say(event)
-    small.client.hset(small.store.keys.router("R1").troubles, "lacks:pool", "not a time")
+    small.client.hset(small.store.keys.router("R1").memory, "lacks:pool", "not a time")
     small.converge.run("R1")
     assert state(small).cause == "internal-error"
-    assert not small.client.exists(small.block("R1").lease)
-    small.client.delete(small.store.keys.router("R1").troubles)
+    assert not small.client.exists(small.block("R1").lock)
+    small.client.delete(small.store.keys.router("R1").memory)
     passes(small)
     assert small.outcome(event).startswith("applied")
     assert alerts(small) == []
@@ -268,7 +268,7 @@ def test_another_pass_of_this_process_is_no_fault_of_the_router(small):
     small.converge.run("R1")
     assert (state(small).state, alerts(small)) == ("up", [])
     block = small.block("R1")
-    assert not small.client.exists(block.lease)
+    assert not small.client.exists(block.lock)
     assert 0 < small.client.pttl(block.notified) <= 500
     small.sessions.give_back("R1", session)
     passes(small)
@@ -299,7 +299,7 @@ def test_a_newer_record_is_left_alone_and_its_neighbours_go_on(small):
     small.converge.run("R1")
     assert small.outcome(change).startswith("applied")
     assert (state(small).state, alerts(small)) == ("up", [])
-    assert not small.client.exists(small.block("R1").lease)
+    assert not small.client.exists(small.block("R1").lock)
     # it waits a moment, for a worker that can read it
     assert small.store.views.router_waiting("R1")["SVC-A"]["reason"] == "newer-version"
     wait_ms = next(iter(small.client.zrange(small.block("R1").due, 0, -1, withscores=True)))[1]

@@ -48,7 +48,7 @@ class Late:
             self._world.r["R1"].run(command, dict(word[1:].split("=", 1) for word in words))
 
 
-def look_again(world):
+def recheck(world):
     """The router is tried again, and then the second look is due."""
     for ms in (LEASE_MS, 2 * LEASE_MS):
         let_pass(world.store, ms)
@@ -103,7 +103,7 @@ def resume_before_the_row_lands(world):
 
 def test_a_list_row_that_lands_late_is_removed_by_the_second_look(walled_garden):
     resume_before_the_row_lands(walled_garden)
-    look_again(walled_garden)
+    recheck(walled_garden)
     assert listed(walled_garden) == []
     assert walled_garden.client.hgetall(walled_garden.block("R1").inflight) == {}
 
@@ -111,7 +111,7 @@ def test_a_list_row_that_lands_late_is_removed_by_the_second_look(walled_garden)
 def test_a_list_row_that_landed_while_its_service_was_cancelled_is_removed(walled_garden):
     resume_before_the_row_lands(walled_garden)
     walled_garden.say(builders.cancelled("SVC-1", revision=4))
-    look_again(walled_garden)
+    recheck(walled_garden)
     assert listed(walled_garden) == []
     walled_garden.say(activated("SVC-2", 1))
     walled_garden.drain()
@@ -131,7 +131,7 @@ def test_a_list_row_of_which_redis_knows_nothing_is_reported_and_mended(walled_g
     walled_garden.r["R1"].add_row(LISTS, row)
     found = report(walled_garden)
     assert [(each["kind"], each["menu"]) for each in found] == [("duplicates", LISTS)]
-    walled_garden.store.fleet.look_again("R1", ["SVC-1"], "reconcile", "", "ann")
+    walled_garden.store.fleet.recheck("R1", ["SVC-1"], "reconcile", "", "ann")
     walled_garden.drain("R1")
     assert listed(walled_garden) == []
     assert report(walled_garden) == []
@@ -184,7 +184,7 @@ def changed(number, ipv4=None):
 def test_a_lease_that_lands_late_is_removed_by_the_second_look(here):
     add_late(here, activated("SVC-1", 1), changed(2)).land()
     assert len(leases(here)) == 2
-    look_again(here)
+    recheck(here)
     assert leases(here) == [(builders.mac(2), builders.ipv4(2))]
     assert here.client.hgetall(here.block("R1").inflight) == {}
 
@@ -224,7 +224,7 @@ def test_copies_made_by_hand_are_left_alone(here):
     router.add_row(LEASES, off | {"comment": comment, "disabled": "yes"})
     copies = [row for row in here.rows("R1") if row[".id"] != own[".id"]]
     late.land()
-    look_again(here)
+    recheck(here)
     assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies
     here.store.routers.work_item("R1", ["SVC-1"])
     here.drain("R1")

@@ -48,7 +48,7 @@ class Passes:
         return [(each.service_id, each.reason) for each in self.here.store.views.dead_letters()]
 
     def slow(self):
-        return known_of(self.here.client.hgetall(self.here.store.keys.router("R1").troubles)).slow
+        return known_of(self.here.client.hgetall(self.here.store.keys.router("R1").memory)).slow
 
 
 @pytest.fixture

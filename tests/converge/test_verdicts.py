@@ -58,8 +58,8 @@ class Passes:
         said = [(r.levelname, r.msg) for r in self.caplog.records if isinstance(r.msg, dict)]
         return [fields | {"level": level} for level, fields in said]
 
-    def troubles(self):
-        return known_of(self.store.client.hgetall(self.store.keys.router("R1").troubles))
+    def memory(self):
+        return known_of(self.store.client.hgetall(self.store.keys.router("R1").memory))
 
     def state(self, event):
         key = event_key(event["source"], event["id"])
@@ -107,9 +107,7 @@ def test_a_refused_service_is_given_up_and_the_others_go_on(world, passes):
     assert "SVC-3" not in passes.store.views.router_queued("R1")
 
 
-@pytest.mark.parametrize(
-    "words", ["invalid value for argument address", "the moon is too full"]
-)
+@pytest.mark.parametrize("words", ["invalid value for argument address", "the moon is too full"])
 def test_many_refused_with_the_same_words_block_the_router(world, passes, words):
     world.r1.set_faults(**refusing(words))
     events = [activated(n) for n in range(1, 21)]
@@ -152,9 +150,7 @@ def test_a_mass_is_seen_over_the_batches_of_a_pass(world, world_with):
     assert passes.dead_letters() == {}
 
 
-@pytest.mark.parametrize(
-    "words", ["invalid value for argument address", "the moon is too full"]
-)
+@pytest.mark.parametrize("words", ["invalid value for argument address", "the moon is too full"])
 def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, words):
     """They block it, as nothing else shows that it takes writes; then the first probe shows it."""
     world.say(*(activated(n) for n in range(1, 41)))
@@ -238,7 +234,7 @@ def test_who_ends_the_connection_is_found_alone_and_given_up(world, passes):
     passes.run(2)
     assert passes.rows() == {f"SVC-{n}" for n in range(2, 41)}  # it is left alone
     assert {passes.state(event) for event in events[1:]} == {"applied"}
-    assert passes.troubles().suspects == {}
+    assert passes.memory().suspects == {}
 
 
 def remove_row_of(router, service):
@@ -253,7 +249,7 @@ def test_a_connection_that_is_lost_once_harms_nobody(world, passes):
     passes.run(3)
     assert len(passes.rows()) == 40
     assert passes.dead_letters() == {}
-    assert passes.troubles().suspects == {}
+    assert passes.memory().suspects == {}
 
 
 def test_a_missing_server_is_told_once_and_waited_for(world, passes):
@@ -273,7 +269,7 @@ def test_a_missing_server_is_told_once_and_waited_for(world, passes):
     assert len(passes.rows()) == 31
     assert {passes.state(event) for event in events} == {"applied"}
     assert len(named(logs, "router.lacks_no_more")) == 1
-    assert passes.troubles().missing == {}
+    assert passes.memory().missing == {}
 
 
 def test_a_missing_pool_is_waited_for(world, passes):

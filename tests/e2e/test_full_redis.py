@@ -6,7 +6,7 @@ import time
 import pytest
 
 from producers.errors import PublishFailed
-from producers.headroom import LOOK_EVERY_S
+from producers.headroom import CHECK_EVERY_S
 from tests import builders
 from tests.installation import SERVER, Installation, in_leases
 from tests.waiting import eventually
@@ -32,7 +32,7 @@ def unchanged(here):
 
 def refused(here, event):
     """Whether publishing is refused, once the publisher has looked again."""
-    time.sleep(LOOK_EVERY_S)  # how long it may go by what it saw last
+    time.sleep(CHECK_EVERY_S)  # how long it may go by what it saw last
     try:
         here.publisher.publish([event])
     except PublishFailed as error:

@@ -40,7 +40,7 @@ def test_eight_times_full_and_all_is_applied():
             due = names.journal_due(here.prefix, "events")
             for key in here.client.zrange(due, 0, -1):  # what a worker took is given back
                 here.client.zadd(due, {key: here.store.records.now_ms()})
-            here.client.delete(here.block("R1").lease)
+            here.client.delete(here.block("R1").lock)
         assert not all(ran), "it was full at least once"
         assert {*here.client.hvals(here.store.keys.attempts)} <= {"1"}, "no event is blamed"
         here.say()

@@ -68,7 +68,7 @@ def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backl
         here.publisher.publish([activated(n) for n in range(1, 151)])
         eventually(lambda: len(here.rows("R1")) >= 10, "the backlog is being written", within_s=20)
         assert here.leasewire("routers", "hold", "R1", "--reason", "test").returncode == 0
-        lease = here.store.keys.router("R1").lease
+        lease = here.store.keys.router("R1").lock
         eventually(
             lambda: not here.client.exists(lease), "nobody can be at it any more", within_s=10
         )

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from worker.convergence.batch import Rounds
-from worker.convergence.conclude import Look, confirmed
-from worker.convergence.router_lock import Hold
+from worker.convergence.conclude import BatchItem, confirmed
+from worker.convergence.router_lock import RouterLock
 from worker.core.entry.entry import Claim
 from worker.core.rows.operations import Plan
 from worker.routeros import transport
@@ -38,11 +38,11 @@ def dies_before_write() -> None:
     """Nothing is broken, but the worker is killed at the worst moment."""
     write = Rounds._write
 
-    def dying(self: Rounds, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+    def dying(self: Rounds, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
         if random.random() < _DIES:
-            self._hold.begin_writing(looks.keys(), frozenset())
+            self._hold.begin_writing(items.keys(), frozenset())
             os.kill(os.getpid(), signal.SIGKILL)
-        return write(self, looks, made)
+        return write(self, items, made)
 
     Rounds._write = dying
 
@@ -71,9 +71,9 @@ def confirm_before_write() -> None:
     no_notes()
     write = Rounds._write
 
-    def broken(self: Rounds, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
-        self._conclude([confirmed(look, self._now_ms) for look in looks.values()])
-        write(self, looks, made)
+    def broken(self: Rounds, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
+        self._conclude([confirmed(item, self._now_ms) for item in items.values()])
+        write(self, items, made)
         return {}
 
     Rounds._write = broken
@@ -129,8 +129,10 @@ def plain_close() -> None:
 
 def no_notes() -> None:
     """Nobody notes what may be under way."""
-    begin = Hold.begin_writing
-    Hold.begin_writing = lambda self, _services, _taken, _adds=None: begin(self, (), frozenset())
+    begin = RouterLock.begin_writing
+    RouterLock.begin_writing = lambda self, _services, _taken, _adds=None: begin(
+        self, (), frozenset()
+    )
 
 
 def _rewrite(script: str, old: str, new: str) -> None:

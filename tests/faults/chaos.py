@@ -210,14 +210,14 @@ class Chaos(Harness):
     def unleash(self, rng: random.Random, scale: Scale) -> None:
         """Publish what arrives and let things go wrong; at the end all faults are over."""
         arriving = self.arriving
-        began, sent, next_fault, next_look = time.monotonic(), 0, 0.5, 1.0
+        began, sent, next_fault, next_check = time.monotonic(), 0, 0.5, 1.0
         while (elapsed := time.monotonic() - began) < scale.seconds or sent < len(arriving):
             if next_fault <= elapsed < scale.seconds:
                 self._begin_fault(rng)
                 next_fault += rng.expovariate(scale.faults_a_second)
-            if next_look <= elapsed:
+            if next_check <= elapsed:
                 self._see_alerts()
-                next_look += 1
+                next_check += 1
             self._fire()
             self.start_ended()
             if self._pending and self._publish(self._pending[:100], again=True):
@@ -319,7 +319,7 @@ class Chaos(Harness):
             known = dead_letter.reason in ("connection-lost", "does-not-stick", "internal-error")
             if known and dead_letter.service_id != odd_worker.CURSED:
                 self.counts["dead letters tried again"] += 1
-                self.leasewire("dead-letters", "replay", dead_letter.id)
+                self.leasewire("dead-letters", "retry", dead_letter.id)
 
     def _remove_copies(self, router: str, service: str) -> None:
         for row in self.rows(router).get(service, []):
@@ -412,7 +412,7 @@ class Chaos(Harness):
         while True:
             self.start_ended()
             # else it may be a minute until the next looks
-            self.client.delete(self.store.keys.alert_look, looked)
+            self.client.delete(self.store.keys.alert_check, looked)
             open_now = {alert.name: alert for alert in self.store.alerts.open()}
             kinds = {alert.kind for alert in open_now.values()}
             wrong = [

@@ -19,9 +19,9 @@ _FLAGS: Final[tuple[Callable[[Store], str], ...]] = (
     lambda store: store.keys.sweep,
     lambda store: store.keys.maintenance,
     lambda store: store.keys.canary_claim,
-    lambda store: store.keys.alert_look,
+    lambda store: store.keys.alert_check,
     lambda store: store.keys.notifications,
-    lambda store: store.keys.reports.look,
+    lambda store: store.keys.reports.item,
 )
 
 

@@ -208,16 +208,16 @@ def lands_late(menu: str) -> Fault:
             return None
         link.catch(f"{menu}/add".encode(), "late")
 
-        def look(left: int) -> None:
+        def item(left: int) -> None:
             if link.caught.is_set():
                 chaos.counts["added rows held back"] += 1
                 chaos.later(waits_s, link.release)
             elif left:
-                chaos.later(0.2, lambda: look(left - 1))
+                chaos.later(0.2, lambda: item(left - 1))
             else:
                 link.release()
 
-        look(40)
+        item(40)
         return None
 
     return begin

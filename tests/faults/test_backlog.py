@@ -64,7 +64,7 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
             within_s=60 * TIMES,
         )
         listed = here.leasewire("routers", "list").stdout if TIMES > 1 else ""
-        here.store.fleet.hold("R1", "to look at the plan first", "tests")
+        here.store.fleet.pause("R1", "to look at the plan first", "tests")
         router.power_on()
         wanted = {each: row_of(entry) for each, entry in here.expected(events)["R1"].items()}
         differ = {s for s in before.keys() | wanted.keys() if before.get(s) != wanted.get(s)}
@@ -79,7 +79,7 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
 
         work_item = max((each["seq"] for each in router.journal()), default=0)
         began = time.monotonic()
-        here.store.fleet.release("R1", "tests")
+        here.store.fleet.resume("R1", "tests")
         here.wait_until_settled(60 * TIMES)
         took_s = time.monotonic() - began
         written = [w for w in router.journal(work_item) if w["command"].startswith(LEASES)]

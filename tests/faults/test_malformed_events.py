@@ -10,13 +10,13 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from worker.intake.checks import key_of
 
 from contracts import ContractViolation, names, parse_event
 from producers.errors import BatchViolation
 from tests import builders, strategies
 from tests.installation import PREFIX, Installation
 from tests.waiting import eventually
+from worker.intake.checks import key_of
 from worker.runtime.celery_app import make_app
 from worker.settings import Settings
 

@@ -8,11 +8,11 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from worker.intake.checks import Intake, admit, key_of
 
 from contracts import event_key
 from tests.builders import SOURCE, activated, cancelled, event, mac, mac_changed, snapshot
 from tests.worker.desk import OTHER, SOURCES, Desk
+from worker.intake.checks import Intake, admit, key_of
 from worker.intake.manifest import Manifests
 from worker.store.store import open_store
 

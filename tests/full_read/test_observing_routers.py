@@ -136,11 +136,11 @@ def test_adopting_ends_a_difference_that_was_only_the_tag(edited, world, leasewi
     assert sync(leasewire) == "observed: differs"
     [found] = world.r1.rows(LEASES)
     world.r1.set_row(LEASES, found[".id"], {"comment": "leasewire:acme:SVC-1 cust-1"})
-    world.context.store.fleet.look_again("R1", ["SVC-1"], "adopt", "1 row", "ann")
+    world.context.store.fleet.recheck("R1", ["SVC-1"], "adopt", "1 row", "ann")
     converge.run("R1")
     assert sync(leasewire) == "observed"
     world.r1.set_row(LEASES, found[".id"], {"address": address(9)})
-    world.context.store.fleet.look_again("R1", ["SVC-1"], "adopt", "1 row", "ann")
+    world.context.store.fleet.recheck("R1", ["SVC-1"], "adopt", "1 row", "ann")
     converge.run("R1")
     assert sync(leasewire) == "observed: differs"
 

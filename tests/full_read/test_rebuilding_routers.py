@@ -156,7 +156,7 @@ def test_an_approval_says_why_nothing_is_written(world, leasewire):
     assert "no worker that writes to routers is running" in done.err
     assert leasewire(*rebuild, "--json").document["not_written"]
     here(world)
-    world.context.store.fleet.hold("R1", "upgrade", "ada")
+    world.context.store.fleet.pause("R1", "upgrade", "ada")
     done = leasewire(*rebuild)
     assert done.code == 1
     assert "it is held (by ada: upgrade): `leasewire routers release R1`" in done.err

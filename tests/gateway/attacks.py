@@ -242,21 +242,21 @@ def openapi_for_four(at: Target) -> Seen:
 ATTACKS: Final[Sequence[Attack]] = (
     Attack(
         "1 approve",
-        "60 MiB of `[],` without a key, /v1/holds/x/approve",
+        "60 MiB of `[],` without a key, /v1/approvals/x/approve",
         "400 after 9.8 s, 1.7 GiB",
-        large_body("/v1/holds/x/approve", _DEEP),
+        large_body("/v1/approvals/x/approve", _DEEP),
     ),
     Attack(
         "1 reject",
-        "the same, /v1/holds/x/reject",
+        "the same, /v1/approvals/x/reject",
         "the same",
-        large_body("/v1/holds/x/reject", _DEEP),
+        large_body("/v1/approvals/x/reject", _DEEP),
     ),
     Attack(
         "1 spaces",
         "400 MiB of spaces without a key",
         "930 MiB kept",
-        large_body("/v1/holds/x/approve", b" " * (400 * _MIB)),
+        large_body("/v1/approvals/x/approve", b" " * (400 * _MIB)),
     ),
     Attack(
         "2 endless",

@@ -28,7 +28,7 @@ FLOODS: Final = {
     "nothing": b"",
     "half a head": b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
     "half a body at a webhook": _HALF_BODY.format("/v1/hooks/generic/billing").encode(),
-    "half a body at a decision": _HALF_BODY.format("/v1/holds/x/approve").encode(),
+    "half a body at a decision": _HALF_BODY.format("/v1/approvals/x/approve").encode(),
 }
 MOST: Final = 3000
 _SECONDS: Final = 4.0

@@ -60,9 +60,9 @@ def test_two_mib_without_a_key_are_refused_within_a_second_on_every_route(gatewa
 
 def test_a_body_that_is_too_large_is_refused_by_its_length_alone(gateway):
     client = gateway.client("ops")
-    for path in ("/v1/holds/x/approve", "/v1/dead-letters/x/replay"):
+    for path in ("/v1/approvals/x/approve", "/v1/dead-letters/x/replay"):
         refusal(client.post(path, content=b" " * 100_000), 413, "too-large")
-    in_pieces = client.post("/v1/holds/x/approve", content=iter([b" " * 100_000]))
+    in_pieces = client.post("/v1/approvals/x/approve", content=iter([b" " * 100_000]))
     refusal(in_pieces, 413, "too-large")
 
 
@@ -76,11 +76,19 @@ def test_what_is_refused_is_logged_with_who_asked(gateway):
     made = gateway.key("read")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     with structlog.testing.capture_logs() as lines:
-        gateway.client_of(made.token).get("/v1/holds")
-        gateway.client_of("lw_x_y").get("/v1/holds")
+        gateway.client_of(made.token).get("/v1/approvals")
+        gateway.client_of("lw_x_y").get("/v1/approvals")
     known, unknown = [line for line in lines if line["event"] == "request.refused"]
-    assert (known["key"], known["peer"], known["path"]) == (made.key.id, "127.0.0.1", "/v1/holds")
-    assert (unknown["key"], unknown["peer"], unknown["path"]) == (None, "127.0.0.1", "/v1/holds")
+    assert (known["key"], known["peer"], known["path"]) == (
+        made.key.id,
+        "127.0.0.1",
+        "/v1/approvals",
+    )
+    assert (unknown["key"], unknown["peer"], unknown["path"]) == (
+        None,
+        "127.0.0.1",
+        "/v1/approvals",
+    )
 
 
 def test_a_caller_that_goes_away_is_no_bug(gateway, caplog):

@@ -140,7 +140,7 @@ HALVES = (
     b"",
     b"GET /healthz HTTP/1.1\r\nHost: x\r\n",
     b"POST /v1/hooks/generic/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
-    b"POST /v1/holds/x/approve HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
+    b"POST /v1/approvals/x/approve HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{",
 )
 """What says nothing whole, of which anybody can open thousands."""
 
@@ -234,7 +234,7 @@ def test_who_waits_for_an_answer_is_not_turned_away_for_who_is_idle(gateway, mon
     with ExitStack() as those:
         polls = [those.enter_context(caller(gateway, poll.encode())) for _ in range(3)]
         assert httpx.get(f"{gateway.url}/healthz").is_success  # theirs were read before
-        idle = b"POST /v1/holds/x/approve HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n{"
+        idle = b"POST /v1/approvals/x/approve HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n{"
         for _ in range(30):
             those.enter_context(caller(gateway, idle))
         assert all(heard(each).startswith(b"HTTP/1.1 200 ") for each in polls)

@@ -120,12 +120,12 @@ def test_answers_have_no_field_that_the_document_does_not_name(gateway, document
         "ServicePage": client.get("/v1/services"),
         "HistoryPage": client.get("/v1/services/SVC-1/events"),
         "DeadLetters": client.get("/v1/dead-letters"),
-        "Holds": client.get("/v1/holds"),
+        "Approvals": client.get("/v1/approvals"),
         "SchemaList": client.get("/v1/schemas"),
         "Problem": post(client, {**event, "data": {}}),
     }
     for name, answer in asked.items():
-        assert any(value for value in answer.json().values()) or name == "Holds", name
+        assert any(value for value in answer.json().values()) or name == "Approvals", name
         validator(document, name, closed=True).validate(answer.json())
     validator(document, "Event", closed=True).validate(journaled.json())
 

@@ -21,15 +21,15 @@ def floor(gateway):
 
 def test_approval_names_the_digest_of_the_list(gateway, floor):
     client = gateway.client(Scope.OPS)
-    answer = client.get("/v1/holds").json()
-    validator(client.get("/openapi.json").json(), "Holds", closed=True).validate(answer)
-    (hold,) = answer["holds"]
+    answer = client.get("/v1/approvals").json()
+    validator(client.get("/openapi.json").json(), "Approvals", closed=True).validate(answer)
+    (hold,) = answer["approvals"]
     assert hold["kinds"] == {"cancelled": 8}
     assert {each["service"] for each in hold["services"]} == set(IDS)
-    path = f"/v1/holds/{hold['id']}/approve"
+    path = f"/v1/approvals/{hold['id']}/approve"
     refusal(client.post(path, json={"digest": "0" * 12}), 409, "conflict")
     refusal(client.post(path, json={}), 400, "malformed")
-    refusal(client.post("/v1/holds/nothing/approve", json={"digest": "0"}), 404, "not-found")
+    refusal(client.post("/v1/approvals/nothing/approve", json={"digest": "0"}), 404, "not-found")
     assert floor.held() == set(IDS)
     answer = client.post(path, json={"digest": hold["digest"]})
     assert (answer.status_code, answer.json()["status"]) == (202, "approved")
@@ -40,15 +40,15 @@ def test_approval_names_the_digest_of_the_list(gateway, floor):
 
 def test_a_rejection_restores_each_service(gateway, floor):
     client = gateway.client(Scope.OPS)
-    (hold,) = client.get("/v1/holds").json()["holds"]
-    answer = client.post(f"/v1/holds/{hold['id']}/reject", json={"digest": hold["digest"]})
+    (hold,) = client.get("/v1/approvals").json()["approvals"]
+    answer = client.post(f"/v1/approvals/{hold['id']}/reject", json={"digest": hold["digest"]})
     assert (answer.status_code, answer.json()["status"]) == (202, "rejected")
     floor.send()
     assert floor.held() == set()
     assert floor.record("S3").status == "active"
-    assert client.get("/v1/holds").json() == {"holds": []}
+    assert client.get("/v1/approvals").json() == {"approvals": []}
 
 
 def test_it_is_for_operators_alone(gateway):
-    refusal(gateway.client().get("/v1/holds"), 403, "scope-missing")
-    refusal(gateway.client_of("").get("/v1/holds"), 401, "unauthorized")
+    refusal(gateway.client().get("/v1/approvals"), 403, "scope-missing")
+    refusal(gateway.client_of("").get("/v1/approvals"), 401, "unauthorized")

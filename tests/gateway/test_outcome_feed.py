@@ -112,7 +112,7 @@ def test_a_cursor_that_is_too_old_is_told_so(gateway):
     client = gateway.client()
     cursor = asked(client)["next"]
     say(gateway, 2)
-    gateway.store.feed.let_old_go(gateway.store.records.now_ms() + 40 * 86_400_000)
+    gateway.store.feed.trim(gateway.store.records.now_ms() + 40 * 86_400_000)
     answer = client.get("/v1/outcomes", params={"cursor": cursor})
     document = refusal(answer, 410, "cursor-too-old")
     assert "/v1/services/" in document["detail"]

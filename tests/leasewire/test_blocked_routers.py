@@ -49,7 +49,7 @@ def test_a_check_says_that_a_router_is_held_or_has_another_policy(world, leasewi
     assert checked.code == 1
     assert "policy-changed" in checked.out
     assert "routers apply R1" in checked.out
-    world.context.store.fleet.hold("R1", "upgrade", "ada")
+    world.context.store.fleet.pause("R1", "upgrade", "ada")
     checked = leasewire("routers", "check", "R1")
     assert checked.code == 1
     assert "✗ held: by ada: upgrade" in checked.out

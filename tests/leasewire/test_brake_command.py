@@ -11,7 +11,7 @@ from tests import builders
 from worker.convergence.batch import PassStatistics, Rounds
 from worker.convergence.conclude import TimeLimits
 from worker.convergence.faults import Faults
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import Approval
 from worker.core.entry.brake import BrakeLimits
 from worker.routeros.sessions import Sessions
 
@@ -57,17 +57,21 @@ def rows(world):
 
 
 def the_hold(leasewire):
-    (found,) = leasewire("brake", "list", "--json").document["holds"]
+    (found,) = leasewire("brake", "list", "--json").document["approvals"]
     return found
 
 
 def test_what_is_held_is_shown_everywhere_and_not_written(braked, leasewire):
     passes(braked)
     assert sorted(rows(braked)) == IDS
-    hold = the_hold(leasewire)
-    assert (hold["scope"], hold["name"], hold["kinds"]) == ("router", "R1", {"cancelled": NUMBER})
-    assert hold["services"][0]["mac"] == builders.mac(1)
-    assert hold["services"][0]["becomes"] == "cancelled"
+    scope = the_hold(leasewire)
+    assert (scope["scope"], scope["name"], scope["kinds"]) == (
+        "router",
+        "R1",
+        {"cancelled": NUMBER},
+    )
+    assert scope["services"][0]["mac"] == builders.mac(1)
+    assert scope["services"][0]["becomes"] == "cancelled"
     for words in (
         leasewire("brake", "list").out,
         leasewire("why", "SVC-3").out,
@@ -97,18 +101,18 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
     assert len(acquired.work_items) == 5
     world.say(builders.cancelled(IDS[5], revision=2))
     with closing(Sessions(world.context.inventory, world.context.settings).open("R1")) as session:
-        hold = Hold(store.routers, "R1", "token", time.monotonic)
+        scope = Approval(store.routers, "R1", "token", time.monotonic)
         time_limits = TimeLimits(recheck_ms=60_000, alert_ms=3_600_000)
         held_in = policy.held_in(session.entries)
         rounds = Rounds(
             store,
             session,
             held_in,
-            hold,
+            scope,
             statistics=PassStatistics(),
             time_limits=time_limits,
-            known=acquired.troubles,
-            faults=Faults(store, hold, {}, time_limits),
+            known=acquired.memory,
+            faults=Faults(store, scope, {}, time_limits),
             was_read=int,
         )
         rounds.run(acquired.work_items, acquired.now_ms)
@@ -117,14 +121,14 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
 
 
 def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
-    hold = the_hold(leasewire)
+    scope = the_hold(leasewire)
     braked.say(builders.resumed("SVC-1", revision=3, service=None))
     braked.say(
         builders.snapshot(
             "SVC-2", server=None, mac=builders.mac(3), ipv4="223.203.225.12", revision=3
         )
     )
-    late = leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    late = leasewire("brake", "approve", scope["id"], "--digest", scope["digest"])
     assert late.code == 1
     assert "another one by now" in late.err
     passes(braked)
@@ -136,15 +140,15 @@ def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
     assert (done.code, done.err) == (0, "")
     passes(braked)
     assert sorted(rows(braked)) == ["SVC-2"]
-    assert leasewire("brake", "list", "--json").document["holds"] == []
+    assert leasewire("brake", "list", "--json").document["approvals"] == []
     assert braked.context.store.alerts.open() == []
     history = leasewire("services", "events", "SVC-4", "--json").document["lines"]
     assert [each["actor"] for each in history if each["what"] == "brake-approved"] == ["anna"]
 
 
 def test_after_an_approval_the_hour_begins_anew(braked, leasewire):
-    hold = the_hold(leasewire)
-    done = leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    scope = the_hold(leasewire)
+    done = leasewire("brake", "approve", scope["id"], "--digest", scope["digest"])
     assert done.code == 0, done.err
     store = braked.context.store
     assert not store.client.exists(store.keys.router("R1").lost)
@@ -153,8 +157,8 @@ def test_after_an_approval_the_hour_begins_anew(braked, leasewire):
 
 def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
     before = rows(braked)
-    hold = the_hold(leasewire)
-    done = leasewire("brake", "reject", hold["id"], "--digest", hold["digest"], "--actor", "anna")
+    scope = the_hold(leasewire)
+    done = leasewire("brake", "reject", scope["id"], "--digest", scope["digest"], "--actor", "anna")
     assert (done.code, done.err) == (0, "")
     braked.accept.run([], "events")
     store = braked.context.store
@@ -169,8 +173,8 @@ def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
 
 
 def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
-    hold = the_hold(leasewire)
-    done = leasewire("brake", "approve", hold["id"], "--digest", hold["digest"])
+    scope = the_hold(leasewire)
+    done = leasewire("brake", "approve", scope["id"], "--digest", scope["digest"])
     assert done.code == 0, done.err
     passes(braked)
     braked.say(
@@ -185,7 +189,7 @@ def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
     said = leasewire("brake", "expect", "--router", "R1", "--services", "7", "--for", "2h")
     assert said.code == 0
     braked.say(*(builders.suspended(s, revision=4) for s in IDS))
-    assert leasewire("brake", "list", "--json").document["holds"] == []
+    assert leasewire("brake", "list", "--json").document["approvals"] == []
     (announced,) = leasewire("brake", "list", "--json").document["expected"]
     assert (announced["services"], announced["used"]) == (7, 7)
     passes(braked)

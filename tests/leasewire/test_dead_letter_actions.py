@@ -51,7 +51,7 @@ def test_a_replayed_event_has_its_old_id_and_its_letter_goes(world, leasewire):
     world.accept = replace(world.accept, sources={})  # its source is not configured yet
     world.say(event)
     (dead_letter,) = dead_letters(leasewire)
-    replayed = leasewire("dead-letters", "replay", dead_letter["id"], "--wait", "0", "--json")
+    replayed = leasewire("dead-letters", "retry", dead_letter["id"], "--wait", "0", "--json")
     assert replayed.document["replayed"][0]["detail"].startswith("in the journal")
     assert dead_letters(leasewire) == []
     world.accept = replace(world.accept, sources=world.context.inventory.sources)
@@ -113,7 +113,7 @@ def test_a_refused_service_is_tried_again_and_its_events_apply(world, leasewire)
     assert "invalid value" in dead_letter["detail"]
     assert outcome(world, event).state == "failed"
     world.r1.clear_faults()
-    assert leasewire("dead-letters", "replay", "--all").code == 0
+    assert leasewire("dead-letters", "retry", "--all").code == 0
     world.converge.run("R1")
     assert len([r for r in world.r1.rows(LEASES) if "SVC-1" in r.get("comment", "")]) == 1
     assert outcome(world, event).state == "applied"

@@ -186,7 +186,7 @@ class Hostile:
             1,
         )
         Deliveries(small.client, small.prefix, "billing").note_failing(WORDS, now_ms, now_ms)
-        small.store.fleet.hold("R2", WORDS, WORDS)
+        small.store.fleet.pause("R2", WORDS, WORDS)
         return [*(each["id"] for each in (*events, *hostile) if "id" in each)]
 
     def file(self, name, text):
@@ -417,7 +417,7 @@ def test_no_get_route_shows_it_as_it_is(hostile):
     assert heard == {
         "/v1/dead-letters",
         "/v1/events/{event_id}",
-        "/v1/holds",
+        "/v1/approvals",
         "/v1/outcomes",
         "/v1/services",
         "/v1/services/{service_id}",

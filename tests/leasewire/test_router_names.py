@@ -147,7 +147,7 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     assert store.fleet.aliases() == {"R1": "TOWER"}
     assert leasewire("routers", "rename", "--forget", "R1", "--apply", "--actor", "ada").code == 0
     assert store.fleet.aliases() == {}
-    store.client.delete(store.keys.alert_look)
+    store.client.delete(store.keys.alert_check)
     backlogs.look()
     assert store.alerts.open() == []
     (action, _) = leasewire("routers", "actions", "--json").document["actions"]

@@ -129,10 +129,10 @@ def test_hold_takes_the_lease_from_a_pass_under_way(world):
     world.say(service(1))
     store = world.context.store
     assert store.routers.acquire("R1", "pass", 10).work_items
-    assert 0 < store.fleet.hold("R1", "stop", "bob") <= store.routers.lock_ms
+    assert 0 < store.fleet.pause("R1", "stop", "bob") <= store.routers.lock_ms
     assert not store.routers.renew("R1", "pass", ["SVC-1"])
     assert store.client.zscore(store.keys.routers_due, "R1") is None, "it costs no message"
-    store.fleet.release("R1", "bob")
+    store.fleet.resume("R1", "bob")
     assert store.routers.acquire("R1", "next", 10) is None, "the pass may be writing still"
 
 

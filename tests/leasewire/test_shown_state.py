@@ -153,7 +153,7 @@ def test_a_router_is_shown_probing_and_draining(world, leasewire):
     assert "draining" in leasewire("routers", "list").out
     (r1, _) = leasewire("routers", "list", "--json").document["routers"]
     assert (r1["state"], r1["drained"], r1["away_since"]) == ("up", 40, "1970-01-01T00:00:01.000Z")
-    assert world.context.store.client.exists(block.lease)
+    assert world.context.store.client.exists(block.lock)
 
 
 def test_dead_letter_shows_what_is_wrong_and_the_event_as_it_came(world, leasewire):

@@ -110,7 +110,7 @@ def test_router_blocked(world, why):
 
 
 def test_router_held_by_a_person(world, why, leasewire):
-    world.context.store.fleet.hold("R1", "upgrade tonight", "ada")
+    world.context.store.fleet.pause("R1", "upgrade tonight", "ada")
     applied(world, A)
     answer = why("SVC-A")
     assert answer["code"] == "router-held"

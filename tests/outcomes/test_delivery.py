@@ -124,7 +124,7 @@ def test_after_three_days_it_is_kept_for_a_person_who_has_it_tried_again(post, r
         (dead,) = post.deliveries().dead()
         assert (dead.tries, dead.words) == (2, "answered 400")
         receiver.answers = lambda event: (200, {})
-        assert post.deliveries().replay([dead.id], post.clock(), "{}") == 1
+        assert post.deliveries().retry([dead.id], post.clock(), "{}") == 1
         eventually(lambda: receiver.events() == ["e-1"], "it came")
     assert post.deliveries().dead() == []
 
@@ -144,7 +144,7 @@ def test_who_was_away_for_longer_than_anything_is_kept_is_told_so(post, receiver
     deliveries = post.deliveries()
     deliveries.cursor(post.store.feed.last())
     post.say(1)
-    post.store.feed.let_old_go(post.store.records.now_ms() + KEPT_MS + 1_000)
+    post.store.feed.trim(post.store.records.now_ms() + KEPT_MS + 1_000)
     post.say(2)
     with post.delivering(post.target(receiver.port, secret)):
         eventually(lambda: len(receiver.taken) == 2, "both came")

@@ -58,16 +58,16 @@ def test_what_failed_is_listed_and_tried_again_in_a_persons_name(run, deliveries
     assert [each["event"] for each in listed] == ["e-1", "e-2", "e-3"]
     assert "answered 500" in run("failed", "billing").stdout
 
-    assert run("replay", "billing", "outcome-2-0", "--actor", "ada").exit_code == 0
+    assert run("retry", "billing", "outcome-2-0", "--actor", "ada").exit_code == 0
     assert [each.id for each in deliveries.dead()] == ["outcome-1-0", "outcome-3-0"]
     assert deliveries.due(10**15).tries == 0
     action = json.loads(client.lindex(f"{prefix}webhook:actions", 0))
     assert (action["by"], action["ids"]) == ("ada", ["outcome-2-0"])
 
-    answer = run("replay", "billing", "outcome-9-0")
+    answer = run("retry", "billing", "outcome-9-0")
     assert answer.exit_code == 1
     assert "0 of 1" in answer.stdout
-    assert run("replay", "billing", "--all").exit_code == 0
+    assert run("retry", "billing", "--all").exit_code == 0
     assert "Nothing failed." in run("failed", "billing").stdout
 
 
@@ -92,7 +92,7 @@ def test_targets_tell_how_they_are_doing(run, deliveries):
 
 @pytest.mark.parametrize("arguments", [(), ("outcome-1-0", "--all")])
 def test_what_to_replay_must_be_said(run, arguments):
-    answer = run("replay", "billing", *arguments)
+    answer = run("retry", "billing", *arguments)
     assert answer.exit_code == 2
     assert "--all" in answer.output
 

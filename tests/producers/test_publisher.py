@@ -10,7 +10,7 @@ from contracts import event_key, parse_event
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_notified
 from producers.connection import open_publisher
 from producers.errors import BatchViolation, KeyRefused, PublishFailed
-from producers.headroom import LOOK_EVERY_S, Headroom
+from producers.headroom import CHECK_EVERY_S, Headroom
 from producers.journal_transport import CeleryTransport
 from producers.publisher import Publisher
 from producers.transport import MAX_MESSAGE_BYTES
@@ -316,7 +316,7 @@ def test_from_80_percent_on_nothing_is_taken_in_until_there_is_room_again(own_va
 
         def publish_at(share, number):
             client.config_set("maxmemory", int(client.info("memory")["used_memory"] / share))
-            seconds[0] += LOOK_EVERY_S
+            seconds[0] += CHECK_EVERY_S
             return publisher.publish([mac_changed(number)])
 
         for number in range(100):  # in small parts: buffers must be nothing beside it

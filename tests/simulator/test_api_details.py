@@ -204,9 +204,7 @@ def test_who_is_logged_in_is_shown(sim, connect):
     ]
 
 
-@pytest.mark.parametrize(
-    ("version", "name"), [("7.19.6", "request-logout"), ("7.20.8", "remove")]
-)
+@pytest.mark.parametrize(("version", "name"), [("7.19.6", "request-logout"), ("7.20.8", "remove")])
 def test_a_session_can_be_ended_from_another(connect, version, name):
     with running(version=version) as sim:
         raw, other = connect(sim), connect(sim)

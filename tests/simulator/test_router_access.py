@@ -76,9 +76,7 @@ def test_a_service_that_is_off_refuses_and_its_sessions_stay(sim, connect):
     connect(sim)
 
 
-@pytest.mark.parametrize(
-    ("version", "name"), [("7.18.2", "address"), ("7.24", "available-from")]
-)
+@pytest.mark.parametrize(("version", "name"), [("7.18.2", "address"), ("7.24", "available-from")])
 def test_a_service_for_other_addresses_opens_and_closes_unserved(connect, version, name):
     with running(version=version) as sim:
         sim.router.set_row("/ip/service", "api", {name: "10.0.0.0/8,192.0.2.1"})

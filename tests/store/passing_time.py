@@ -11,7 +11,7 @@ def let_pass(store, ms, routers=("R1",)):
     flags = [names.journal_notified(keys.prefix, lane) for lane in names.LANES]
     for router in routers:
         block = keys.router(router)
-        flags += [block.lease, block.notified]
+        flags += [block.lock, block.notified]
         times.append(block.due)
         for service, note in client.hgetall(block.inflight).items():
             token, look, sent = note.split("|", 2)
@@ -35,7 +35,13 @@ def set_back(store, ms, routers=("R1",)):
         keys.manifests,
         keys.schedule,
     ]
-    flags = [keys.canary_claim, keys.maintenance, keys.alert_look, keys.notifications, reports_look]
+    flags = [
+        keys.canary_claim,
+        keys.maintenance,
+        keys.alert_check,
+        keys.notifications,
+        reports_look,
+    ]
     _move(store.client, times, [*flags, *(keys.watched(each) for each in routers)], -ms)
     for queue, at_ms in store.client.hgetall(keys.canaries).items():
         store.client.hset(keys.canaries, queue, int(at_ms) + ms)

@@ -74,9 +74,9 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
     client.zadd(prefix + "schedule", {"a": 1.5, "b": 3 * 10**13 + 1_700_000_000_123})
     client.xadd(prefix + "feed", {"outcome": "é"}, "5-1")
     client.xadd(prefix + "feed", {"outcome": "b", "more": ""}, "7-0")
-    client.set(prefix + "router:R1:lease", "token", px=7_000_000)
+    client.set(prefix + "router:R1:lock", "token", px=7_000_000)
     client.zadd(prefix + "workers", {"events@h:1": 1_700_000_000_123})
-    client.set(prefix + "journal:events:rung", "1", px=2_000)
+    client.set(prefix + "journal:events:notified", "1", px=2_000)
     file = tmp_path / "backup.gz"
     count = write(file, HEAD, copy(plain, Keys(prefix), ignore))
     assert file.stat().st_mode & 0o777 == 0o600
@@ -97,7 +97,7 @@ def test_every_kind_of_key_comes_back_as_it_was_and_what_was_true_then_alone_doe
         "b": 3 * 10**13 + 1_700_000_000_123,
     }
     assert client.xrange(other + "feed") == client.xrange(prefix + "feed")
-    gone = ("record:gone", "router:R1:lease", "workers", "journal:events:rung")
+    gone = ("record:gone", "router:R1:lock", "workers", "journal:events:notified")
     assert not client.exists(*(other + name for name in gone))
     assert client.hgetall(other + "journal:events") == {"waits": "here"}, "what waits is kept"
     assert client.execute_command("DUMP", other + "events", NEVER_DECODE=True) == (

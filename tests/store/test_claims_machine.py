@@ -179,9 +179,9 @@ class ClaimsMachine(RuleBasedStateMachine):
         return sorted(s for s, (_, _, answer) in self.looks.items() if answer is not None)
 
     def ask_for(self, service):
-        work_item, stamp, _ = self.looks[service]
+        work_item, work_version, _ = self.looks[service]
         if work_item.held == self.wanted_when_taken[service]:  # a pass does not ask for what it has
-            self.looks[service] = work_item, stamp, []
+            self.looks[service] = work_item, work_version, []
             return
         answer = self.real.ask(work_item, self.model.wants[service])
         if work_item.stored.generation != self.generation[service]:
@@ -189,11 +189,11 @@ class ClaimsMachine(RuleBasedStateMachine):
             del self.looks[service]
         else:
             assert set(answer) == self.model.ask(service)
-            self.looks[service] = work_item, stamp, answer
+            self.looks[service] = work_item, work_version, answer
 
     def conclude_for(self, service):
-        work_item, stamp, answer = self.looks.pop(service)
-        stands = (work_item.stored.generation, stamp) == (
+        work_item, work_version, answer = self.looks.pop(service)
+        stands = (work_item.stored.generation, work_version) == (
             self.generation[service],
             self.stamps[service],
         )
@@ -249,9 +249,7 @@ class ClaimsMachine(RuleBasedStateMachine):
         assert weak == {}
 
 
-@pytest.mark.parametrize(
-    "valkey", ["unix"], indirect=True
-)  # it is about scripts, and takes long
+@pytest.mark.parametrize("valkey", ["unix"], indirect=True)  # it is about scripts, and takes long
 def test_claims_hold_in_every_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (ClaimsMachine,), {"client": client}),

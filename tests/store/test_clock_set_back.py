@@ -81,10 +81,10 @@ def test_marks_are_due_as_before(store, sweep, priority):
 def test_what_a_person_holds_is_due_once_it_is_released(store, sweep):
     sweep()
     store.routers.work_item("R1", ["S"])
-    store.fleet.hold("R1", "new firmware", "bob")
+    store.fleet.pause("R1", "new firmware", "bob")
     set_back(store, HOURS_MS)
     sweep()
-    store.fleet.release("R1", "bob")
+    store.fleet.resume("R1", "bob")
     assert notified(store) == ["R1"]
     assert due(store) == ["S"]
 
@@ -107,7 +107,7 @@ def test_a_worker_that_holds_a_router_goes_on(store, sweep):
     set_back(store, HOURS_MS)
     sweep()
     assert store.routers.renew("R1", "alive", ["S"])
-    assert store.client.pttl(store.keys.router("R1").lease) <= LEASE_MS
+    assert store.client.pttl(store.keys.router("R1").lock) <= LEASE_MS
     assert store.routers.acquire("R1", "another", 500) is None
 
 
@@ -186,7 +186,7 @@ def test_what_is_done_now_and_then_is_done_again(store, sweep, sent):
     reports_look, reports_due, _ = keys.reports
     for flag in (
         keys.maintenance,
-        keys.alert_look,
+        keys.alert_check,
         keys.notifications,
         reports_look,
         keys.canary_claim,

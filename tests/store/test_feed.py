@@ -132,7 +132,7 @@ def test_old_items_go_and_the_cursor_of_a_quiet_source_stays_good(store, client,
     first = store.feed.read([BSS], None, 9).cursor
     say(outcome(2), outcome(3, source=OTHER))
     quiet = store.feed.read([BSS], first, 9).cursor
-    store.feed.let_old_go(store.records.now_ms() + KEPT_MS + 1_000)
+    store.feed.trim(store.records.now_ms() + KEPT_MS + 1_000)
     assert not client.exists(store.keys.feed(f"live:{BSS}"))
     with pytest.raises(CursorTooOldError):
         store.feed.read([BSS], first, 9)
@@ -207,5 +207,5 @@ def test_what_was_let_go_of_strangers_is_said_to_strangers_alone(store, client, 
     with pytest.raises(CursorTooOldError):
         store.feed.read(["urn:isp:typo"], f"{STEP - 1}-0", 9, unknown_sources=True)
     assert store.feed.read([BSS], f"{STEP - 1}-0", 9).items
-    store.feed.let_old_go(store.records.now_ms() + KEPT_MS + 1_000)
+    store.feed.trim(store.records.now_ms() + KEPT_MS + 1_000)
     assert not client.exists(store.keys.feed("unknown_sources"))

@@ -30,8 +30,8 @@ def names_of(work_items):
     return [work_item.service_id for work_item in work_items]
 
 
-def take(routers, token="aa", most=500):  # noqa: S107 - a lease's token
-    acquired = routers.acquire("R1", token, most)
+def take(routers, lock_id="aa", most=500):
+    acquired = routers.acquire("R1", lock_id, most)
     assert isinstance(acquired, Acquired)
     return {work_item.service_id: work_item for work_item in acquired.work_items}
 

@@ -101,9 +101,9 @@ class MarksMachine(RuleBasedStateMachine):
     def holds(self):
         return self.holder if self.lease_until > self.now else None
 
-    def look_at_notes(self, token):
+    def check_in_flight(self, lock_id):
         for name, (holder, look) in list(self.notes.items()):
-            if holder not in (None, token):
+            if holder not in (None, lock_id):
                 self.notes[name] = [None, self.now + 2 * LEASE_S]
                 self.work_item([name])
             elif look != NOW and look <= self.now:
@@ -158,46 +158,46 @@ class MarksMachine(RuleBasedStateMachine):
 
     @rule(who=whom)
     def a_worker_comes(self, who):
-        worker, token = self.index_of(who), secrets.token_hex(4)
-        acquired = self.routers.acquire("R1", token, 500)
+        worker, lock_id = self.index_of(who), secrets.token_hex(4)
+        acquired = self.routers.acquire("R1", lock_id, 500)
         if self.holds() is not None or self.parked_until > self.now:
             assert acquired is None
             return
-        self.tokens[worker], self.taken[worker] = token, {}
-        self.holder, self.lease_until, self.rung_until = token, self.now + LEASE_S, 0
-        self.look_at_notes(token)
+        self.tokens[worker], self.taken[worker] = lock_id, {}
+        self.holder, self.lease_until, self.rung_until = lock_id, self.now + LEASE_S, 0
+        self.check_in_flight(lock_id)
         self.take(worker, acquired.work_items)
 
     @rule(who=whom, most=st.sampled_from([500, 500, 0]))
     def a_worker_goes_on(self, who, most):
         worker = self.index_of(who)
-        token = self.tokens[worker]
-        batch = self.routers.next_batch("R1", token, most)
-        if self.holds() != token:
+        lock_id = self.tokens[worker]
+        batch = self.routers.next_batch("R1", lock_id, most)
+        if self.holds() != lock_id:
             assert not batch.held
             assert not self.called()
             return
-        self.look_at_notes(token)
+        self.check_in_flight(lock_id)
         if most and self.due():
             self.lease_until = self.now + LEASE_S
             assert batch.held
             self.take(worker, batch.work_items)
         else:
             self.holder = None
-            self.look_at_notes("nobody")
+            self.check_in_flight("nobody")
             assert not batch.held
             assert batch.more == bool(self.due())
             assert self.called() == (batch.more and self.rings())
 
     @rule(who=whom, names=some)
     def a_worker_writes(self, who, names):
-        token = self.tokens[self.index_of(who)]
-        held = self.routers.renew("R1", token, names)
-        assert held == (self.holds() == token)
+        lock_id = self.tokens[self.index_of(who)]
+        held = self.routers.renew("R1", lock_id, names)
+        assert held == (self.holds() == lock_id)
         if held:
             self.lease_until = self.now + LEASE_S
             for name in names:
-                self.notes[name] = [token, self.notes.get(name, [None, NEVER])[1]]
+                self.notes[name] = [lock_id, self.notes.get(name, [None, NEVER])[1]]
 
     @rule(who=whom, name=services)
     def a_worker_joins_a_service(self, who, name):
@@ -227,24 +227,24 @@ class MarksMachine(RuleBasedStateMachine):
         if not self.taken[worker]:
             worker = 1 - worker
         name = data.draw(st.sampled_from(sorted(self.taken[worker])))
-        work_item, stamp, generation = self.taken[worker].pop(name)
+        work_item, work_version, generation = self.taken[worker].pop(name)
         record = ServiceRecord(name) if writes else None
         end = Conclusion(work_item, do, record=record, wait_ms=700_000, wrote=wrote)
-        token = self.tokens[worker]
-        done = self.routers.conclude("R1", token, [end])
-        if self.holds() != token:
+        lock_id = self.tokens[worker]
+        done = self.routers.conclude("R1", lock_id, [end])
+        if self.holds() != lock_id:
             assert done is None
             self.work_item([name])
             return
-        stands = name in self.work_items and self.work_items[name][2] == stamp
+        stands = name in self.work_items and self.work_items[name][2] == work_version
         stands = stands and self.generation[name] == generation
         assert done == [stands]
         holder, look = self.notes.get(name, (None, NEVER))
-        if holder == token and stands and not wrote and look == NEVER:
+        if holder == lock_id and stands and not wrote and look == NEVER:
             del self.notes[name]
-        elif holder == token and stands and not wrote:
+        elif holder == lock_id and stands and not wrote:
             self.notes[name] = [None, look]
-        elif holder == token:  # a look is owed: no record says what was written
+        elif holder == lock_id:  # a look is owed: no record says what was written
             self.notes[name] = [None, NOW if look == NEVER else look]
         if stands:
             if do == "confirm" and self.notes.get(name) == [None, NOW]:
@@ -258,9 +258,9 @@ class MarksMachine(RuleBasedStateMachine):
 
     @rule(who=whom, wait=st.sampled_from([300, 3000]))
     def a_worker_parks(self, who, wait):
-        token = self.tokens[self.index_of(who)]
-        until = self.routers.open_circuit("R1", token, wait * 1000, RouterState("unreachable"))
-        if self.holds() == token:
+        lock_id = self.tokens[self.index_of(who)]
+        until = self.routers.open_circuit("R1", lock_id, wait * 1000, RouterState("unreachable"))
+        if self.holds() == lock_id:
             assert until
             self.holder, self.rung_until, self.parked_until = None, 0, self.now + wait
         else:
@@ -308,8 +308,8 @@ class MarksMachine(RuleBasedStateMachine):
         self.every_mark_is_there({n: [s // 10**13, clock(s % 10**13)] for n, s in scores}, stamps)
         self.the_notes_are_as_they_should_be(
             {
-                name: [token or None, {"0": NEVER, "1": NOW}.get(look) or clock(int(look))]
-                for name, (token, look, _) in ((n, note.split("|")) for n, note in notes.items())
+                name: [lock_id or None, {"0": NEVER, "1": NOW}.get(look) or clock(int(look))]
+                for name, (lock_id, look, _) in ((n, note.split("|")) for n, note in notes.items())
             }
         )
         self.the_sweep_looks_in_time(None if looks_at is None else clock(looks_at))
@@ -368,9 +368,7 @@ class MarksMachine(RuleBasedStateMachine):
         assert self.client.zscore(self.store.keys.routers_due, "R1") is None
 
 
-@pytest.mark.parametrize(
-    "valkey", ["unix"], indirect=True
-)  # it is about scripts, and takes long
+@pytest.mark.parametrize("valkey", ["unix"], indirect=True)  # it is about scripts, and takes long
 def test_no_mark_is_lost_in_any_interleaving(client):
     run_state_machine_as_test(
         type("Bound", (MarksMachine,), {"client": client}),

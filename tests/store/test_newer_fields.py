@@ -8,10 +8,10 @@ from worker.core.alerting.health_figures import Sample
 from worker.core.alerting.notifications import Notice
 from worker.core.service.conflicts import Conflict
 from worker.core.storage_format import known_part
-from worker.store.brake import Expected
+from worker.store.brake import Announcement
 from worker.store.full_reads import Report
 from worker.store.manifests import Part
-from worker.store.router_admin import Action, Held
+from worker.store.router_admin import Action, Pause
 from worker.store.router_memory import Suspect, known_of
 
 OF_TEXT = "more"
@@ -32,15 +32,15 @@ def test_values_in_a_row(value):
     assert known_part(type(value), [*json.loads(json.dumps(value)), OF_TEXT]) == value
 
 
-@pytest.mark.parametrize("value", [Held("me", "why", 1)], ids=["Held"])
+@pytest.mark.parametrize("value", [Pause("me", "why", 1)], ids=["Pause"])
 def test_values_by_name(value):
     assert known_part(type(value), value._asdict() | {OF_TEXT: 1}) == value
 
 
 def test_a_dataclass():
-    expected = Expected("router:R1", 3, 1, 1, 2, "me", "why")
-    fields = {name: getattr(expected, name) for name in Expected.__match_args__}
-    assert known_part(Expected, fields | {OF_TEXT: 1}) == expected
+    expected = Announcement("router:R1", 3, 1, 1, 2, "me", "why")
+    fields = {name: getattr(expected, name) for name in Announcement.__match_args__}
+    assert known_part(Announcement, fields | {OF_TEXT: 1}) == expected
 
 
 def test_troubles_of_a_router():

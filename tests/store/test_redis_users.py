@@ -202,7 +202,7 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
         ("SET", "lw:record:x", "x"),
         ("XADD", "lw:feed:live:x", "*", "a", "b"),
         ("HSET", "lw:router:R1:claims", "x", "y"),
-        ("SET", "lw:router:R1:lease", "x"),
+        ("SET", "lw:router:R1:lock", "x"),
         ("HDEL", "lw:router:R1:inflight", "x"),
         ("HSET", "lw:routers:held", "R1", "x"),
         ("HSET", "lw:seen:1", "x", "y"),
@@ -283,7 +283,7 @@ def test_a_delivery_may_read_the_feed_and_keep_how_far_it_is(server, as_user):
             eventually(lambda: post.deliveries().state()["dead"] == "1", "it is kept")
             receiver.answers = lambda _: (200, {})
             (undelivered,) = post.deliveries().dead()
-            assert post.deliveries().replay([undelivered.id], post.clock(), "{}") == 1
+            assert post.deliveries().retry([undelivered.id], post.clock(), "{}") == 1
             eventually(lambda: "e-2" in receiver.events(), "it is tried again")
         assert admin.acl_log() == []
 
@@ -303,7 +303,7 @@ def context_of(user, server, folder, monkeypatch):
 def use_all(client):
     """Ask all that the gateway describes."""
     paths = client.get("/openapi.json").json()["paths"]
-    (hold,) = client.get("/v1/holds").json()["holds"]
+    (hold,) = client.get("/v1/approvals").json()["holds"]
     dead_letters = client.get("/v1/dead-letters").json()["dead_letters"]
     service, first, second = sorted(
         (each["id"] for each in dead_letters), key=lambda each: "@" not in each
@@ -318,8 +318,8 @@ def use_all(client):
         (f"/v1/dead-letters/{first}/replay", None),
         (f"/v1/dead-letters/{second}/discard", None),
         # Undone first: approved afterwards, as no worker has folded what undoes it.
-        (f"/v1/holds/{hold['id']}/reject", digest),
-        (f"/v1/holds/{hold['id']}/approve", digest),
+        (f"/v1/approvals/{hold['id']}/reject", digest),
+        (f"/v1/approvals/{hold['id']}/approve", digest),
     ]
     for path, body in posts:
         answer = client.post(path, json=body)

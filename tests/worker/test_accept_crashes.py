@@ -194,9 +194,7 @@ def test_no_depth_of_nesting_is_too_deep_to_be_refused(desk):
     assert desk.counters == {"rejected": 2 * len(depths)}
 
 
-@pytest.mark.parametrize(
-    "arguments", [{}, {"args": [1]}, {"args": ["\ud800"], "kwargs": {"a": 1}}]
-)
+@pytest.mark.parametrize("arguments", [{}, {"args": [1]}, {"args": ["\ud800"], "kwargs": {"a": 1}}])
 def test_a_message_with_other_arguments_becomes_a_dead_letter(desk, arguments):
     desk.accept.refuse_message(arguments)
     (dead_letter,) = desk.dead_letters.values()

@@ -139,7 +139,7 @@ class Here:
         self.store.client.delete(self.block.notified)
         self.converge.run("R1")
 
-    def replay(self):
+    def retry(self):
         """Have who was given up looked at again, as `dead-letters replay` does."""
         failed = [dead_letter.service_id for dead_letter in self.store.views.dead_letters()]
         self.store.routers.work_item("R1", failed)
@@ -258,7 +258,7 @@ def notify(here, size, shift):
 
 def comes_to_rest(here, size, turn):
     here.router.lost_after = None
-    here.replay()
+    here.retry()
     for _ in range(3 * size):
         here.pass_()
         if not here.queued():

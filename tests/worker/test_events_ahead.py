@@ -25,7 +25,7 @@ def ahead(desk, seconds, make=activated, **more):
 
 
 def alerts(desk):
-    desk.store.client.delete(desk.store.keys.alert_look)
+    desk.store.client.delete(desk.store.keys.alert_check)
     Backlogs(desk.store, 3_600_000).look()
     return {(each.kind, each.subject): each.text for each in desk.store.alerts.open()}
 

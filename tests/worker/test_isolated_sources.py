@@ -229,6 +229,6 @@ def test_no_get_route_tells_a_source_anything_of_another(start):
     for (path, query, name), answer in refused.items():
         assert answer == nothing[path, query], f"that there is {name} is told by {path}"
     # Of operators alone; and of webhooks, of which there is none here.
-    dark = {"/v1/dead-letters", "/v1/holds", "/v1/hooks/{adapter}/{endpoint_id}"}
+    dark = {"/v1/dead-letters", "/v1/approvals", "/v1/hooks/{adapter}/{endpoint_id}"}
     assert {path for path, count in asked.items() if not count} == dark
     assert refused

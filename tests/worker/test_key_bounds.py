@@ -24,25 +24,25 @@ TIMES, OPERATOR, STRANGER = "urn:isp:times", "urn:isp:noc", "urn:nobody"
 SERVICES, ROUTERS, SOURCES = 60, 3, 4
 
 LIMITS = {
-    "alerts:look": MINUTE,
-    "alerts:telling": MINUTE,
+    "alerts:check": MINUTE,
+    "alerts:notifier": MINUTE,
     "alerts:watched:*": DAY,
     "brake:source:*:lost": 2 * HOUR,
     "brake:source:*:suspended": 2 * HOUR,
     "canaries:claim": 10,
     "gateway:probe": 1,
     "import:*": 40 * DAY,
-    "journal:*:rung": 2,
+    "journal:*:notified": 2,
     "manifest:*": 3 * HOUR,
     "beside:*": 40 * DAY,
     "brief:*": 3 * HOUR,
     "refused": DAY,
     "refused:*": DAY,
     "router:*:full-read": 40 * DAY,
-    "router:*:lease": MINUTE,
+    "router:*:lock": MINUTE,
     "router:*:lost": 2 * HOUR,
     "router:*:lost-by": 2 * HOUR,
-    "router:*:troubles": 7 * DAY,
+    "router:*:memory": 7 * DAY,
     "routers:reports:look": 2,
     "seen:*": 40 * DAY,
     "sign:*": DAY,
@@ -58,11 +58,11 @@ SIZES = {
     "alerts": 100,
     "alerts:changes": 10_100,
     "alerts:mutes": 100,
-    "alerts:told:*": 100,
-    "alerts:untold": 100,
+    "alerts:notified:*": 100,
+    "alerts:not-notified": 100,
     "attempts": SERVICES,
     "attempts:left": SERVICES,
-    "brake:expected": ROUTERS + SOURCES,
+    "brake:announced": ROUTERS + SOURCES,
     "brake:held": SERVICES * ROUTERS,
     "bulk": 10,
     "canaries": 3,
@@ -100,8 +100,8 @@ SIZES = {
     "router:*:due": SERVICES,
     "router:*:held": SERVICES,
     "router:*:inflight": SERVICES,
-    "router:*:marks": SERVICES,
-    "router:*:rung": 1,
+    "router:*:work-items": SERVICES,
+    "router:*:notified": 1,
     "router:*:services": SERVICES,
     "router:*:state": 1,
     "router:*:waiters": 4 * SERVICES,
@@ -216,12 +216,12 @@ def work(here):
         here.store.client.sadd(here.store.keys.reports.asked, "R1")
         here.drain()
         sweep.once()
-        here.client.delete(here.store.keys.alert_look, here.store.keys.canary_claim)
+        here.client.delete(here.store.keys.alert_check, here.store.keys.canary_claim)
         here.client.decrby(here.store.keys.sweep, 2000)
         sweep.once()
     here.store.notifications.claim("somebody")
     here.store.notifications.claim_watch(["R1"], 1, 20_000)
-    here.store.fleet.hold("R2", "new firmware", "bob")
+    here.store.fleet.pause("R2", "new firmware", "bob")
     here.say(builders.mac_changed("SVC-3", builders.mac(203), revision=8))
     assert here.store.routers.acquire("R1", "token", 10) is not None
     here.store.routers.renew("R1", "token", ["SVC-3"])
@@ -241,7 +241,7 @@ def test_no_key_grows_without_end():
         assert kinds >= {
             *("record:*", "history:*", "refused:*", "refused", "seen:*", "counters", "workers"),
             *("journal:*", "journal:*:due", "feed:live:*", "feed:bulk:*", "dead", "source:*"),
-            *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lease"),
+            *("router:*:waiters", "router:*:waiting", "router:*:inflight", "router:*:lock"),
             *(
                 "schedule",
                 "awaiting_device",

@@ -51,7 +51,7 @@ def next_round(store, maintenance):
     """A round of canaries after so much time."""
 
     def go(after_ms=0):
-        store.client.delete(store.keys.canary_claim, store.keys.alert_look)
+        store.client.delete(store.keys.canary_claim, store.keys.alert_check)
         for queue, at_ms in store.client.hgetall(store.keys.canaries).items():
             store.client.hset(store.keys.canaries, queue, int(at_ms) - after_ms)
         with structlog.testing.capture_logs() as logs:
@@ -117,7 +117,7 @@ def test_an_alert_that_its_worker_could_not_end_is_ended(store, next_round):
         store.routers.acquire(router, "aa", 1)
     store.routers.open_circuit("R1", "aa", 1000, RouterState("unreachable"))
     store.routers.note_state("R2", "aa", RouterState())
-    store.fleet.hold("R3", "a new mast", "anna")
+    store.fleet.pause("R3", "a new mast", "anna")
     next_round()
     assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]
     let_pass(store, 1000)
@@ -307,4 +307,4 @@ def test_one_worker_looks_for_what_piles_up_once_a_minute(store, maintenance, ne
     store.client.delete(store.keys.canary_claim)
     maintenance.look()
     assert store.alerts.open() == []
-    assert 0 < store.client.pttl(store.keys.alert_look) <= 60_000
+    assert 0 < store.client.pttl(store.keys.alert_check) <= 60_000

@@ -21,7 +21,7 @@ class Paper(PaperDesk):
 
     def look(self, router):
         entry = wanted_entries(self.record, POLICIES).get(router, Entry("SVC-1", None))
-        work_item = WorkItem("SVC-1", "stamp", 0, self.stored)
+        work_item = WorkItem("SVC-1", "work_version", 0, self.stored)
         return Look(work_item, router, entry, None)
 
     def confirm(self, router):

@@ -255,7 +255,7 @@ def test_two_workers_stamp_an_operators_word_once(store):
 def test_a_source_that_only_a_newer_inventory_has_is_left_to_a_worker_that_has_it(store):
     older = Desk(store, {SOURCE: SOURCES[SOURCE]})
     newer = Desk(store)
-    store.sources.tell_known(SOURCES)
+    store.sources.save_known(SOURCES)
     carried, published = activated(source=OTHER), activated("SVC-2", source=OTHER, mac=mac(2))
     older.publish(published)
     older.send(carried)
@@ -271,6 +271,6 @@ def test_a_source_that_only_a_newer_inventory_has_is_left_to_a_worker_that_has_i
     late = mac_changed(source=OTHER, revision=2)
     older.send(late)
     assert older.state(late) == "rejected: source-not-allowed"
-    store.sources.tell_known([SOURCE])
+    store.sources.save_known([SOURCE])
     known = store.client.zrange(store.keys.sources_known, 0, -1)
     assert set(known) == SOURCES.keys() - {OTHER}

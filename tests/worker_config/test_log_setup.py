@@ -167,9 +167,7 @@ def test_masking_can_be_switched_off(lines):
     assert records(stream)[0]["mac"] == MAC
 
 
-@pytest.mark.parametrize(
-    "secret", ["hunter2", 'qu"ote\\d', "pässwörd", "pa\udcffss", "l1\nl2"]
-)
+@pytest.mark.parametrize("secret", ["hunter2", 'qu"ote\\d', "pässwörd", "pa\udcffss", "l1\nl2"])
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_no_known_secret_passes(lines, secret, log_format):
     hide_secret(secret)
@@ -239,9 +237,7 @@ def test_celery_gets_the_same_pipeline(lines):
     assert records(stream)[0]["event"] == "hello"
 
 
-@pytest.mark.parametrize(
-    "where", ["", "import threading; threading.Thread(target=fail).start()"]
-)
+@pytest.mark.parametrize("where", ["", "import threading; threading.Thread(target=fail).start()"])
 def test_a_crash_is_a_line_without_secrets_too(where):
     code = f"""
 from worker.log_setup import configure_logging, hide_secret

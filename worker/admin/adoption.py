@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.core.entry.entry import wanted_entries
 from worker.core.full_read.adoption import Known, SortedRow, sort_rows
 from worker.core.policy.policy import RouterPolicy
@@ -76,13 +76,13 @@ class Adoption:
         return Known(entries, elsewhere, records.keys())
 
     def apply(
-        self, session: RouterSession, hold: Hold, rows: Sequence[SortedRow], actor: str
+        self, session: RouterSession, lock: RouterLock, rows: Sequence[SortedRow], actor: str
     ) -> Adopted:
         """Put our tag in front of the comments of rows, and have their services looked at.
 
         Args:
             session: to the router.
-            hold: its lease, so that no pass is there meanwhile.
+            lock: its lease, so that no pass is there meanwhile.
             rows: of a `sort` under this lease; those that are to be adopted.
             actor: who wants it.
 
@@ -94,9 +94,9 @@ class Adoption:
         refused: list[tuple[str, str]] = []
         for start in range(0, len(rows), _TAGGED_AT_ONCE):
             some = rows[start : start + _TAGGED_AT_ONCE]
-            hold.renew()
+            lock.renew()
             written = session.write(
-                [self._tagging(n, each) for n, each in enumerate(some, start + 1)], hold.progress
+                [self._tagging(n, each) for n, each in enumerate(some, start + 1)], lock.progress
             )
             for each, result in zip(some, written, strict=True):
                 if result.refusal is None:
@@ -105,7 +105,7 @@ class Adoption:
                     refused.append((each.service_id, result.refusal.words))
         if tagged:
             detail = f"{len(tagged)} rows"
-            self.store.fleet.look_again(self.router, tagged, "adopt", detail, actor)
+            self.store.fleet.recheck(self.router, tagged, "adopt", detail, actor)
         return Adopted(tagged, refused)
 
     def _tagging(self, number: int, each: SortedRow) -> Set:

@@ -63,31 +63,31 @@ class HeldService(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Approval:
     """All that one limit holds.
 
     Attributes:
-        hold: `router:NAME` or `source:URI`.
+        scope: `router:NAME` or `source:URI`.
         services: the list, by router and service.
     """
 
-    hold: str
+    scope: str
     services: tuple[HeldService, ...]
 
     @property
     def id(self) -> str:
         """A short name that stays the same."""
-        return hashlib.sha256(self.hold.encode()).hexdigest()[:8]
+        return hashlib.sha256(self.scope.encode()).hexdigest()[:8]
 
     @property
-    def scope(self) -> str:
+    def kind(self) -> str:
         """`router` or `source`: whose limit was passed."""
-        return self.hold.partition(":")[0]
+        return self.scope.partition(":")[0]
 
     @property
     def name(self) -> str:
         """The router or the source."""
-        return self.hold.partition(":")[2]
+        return self.scope.partition(":")[2]
 
     @property
     def since_ms(self) -> int:
@@ -109,9 +109,9 @@ class Hold:
         return hashlib.sha256(repr(sorted(said)).encode()).hexdigest()[:_DIGITS]
 
 
-def holds(store: Store, policies: Mapping[str, RouterPolicy]) -> list[Hold]:
+def approvals(store: Store, policies: Mapping[str, RouterPolicy]) -> list[Approval]:
     """All that is held now, by the limits that were passed."""
-    by_hold: dict[str, list[HeldService]] = {}
+    by_scope: dict[str, list[HeldService]] = {}
     work_items = store.brake.held()
     for start in range(0, len(work_items), _PAGE):
         page = work_items[start : start + _PAGE]
@@ -120,13 +120,13 @@ def holds(store: Store, policies: Mapping[str, RouterPolicy]) -> list[Hold]:
             record = records[work_item.service_id].record
             loss = loss_of(record, policies)
             kind = loss.kind if loss and loss.router == work_item.router else None
-            by_hold.setdefault(work_item.hold, []).append(HeldService(work_item, record, kind))
+            by_scope.setdefault(work_item.scope, []).append(HeldService(work_item, record, kind))
     return [
-        Hold(
+        Approval(
             name,
             tuple(sorted(each, key=lambda one: (one.work_item.router, one.work_item.service_id))),
         )
-        for name, each in sorted(by_hold.items())
+        for name, each in sorted(by_scope.items())
     ]
 
 
@@ -134,34 +134,34 @@ class Decided(NamedTuple):
     """What came of a decision; `changed`: the list is not the one that was shown, look again."""
 
     what: Literal["done", "changed", "unknown"]
-    hold: Hold | None = None
+    scope: Approval | None = None
 
 
 def look_up(
-    store: Store, policies: Mapping[str, RouterPolicy], hold_id: str, digest: str
+    store: Store, policies: Mapping[str, RouterPolicy], approval_id: str, digest: str
 ) -> Decided:
     """The list of that id, if it is still the one of the digest."""
-    found = next((each for each in holds(store, policies) if each.id == hold_id), None)
+    found = next((each for each in approvals(store, policies) if each.id == approval_id), None)
     if found is None:
         return Decided("unknown")
     return Decided("done" if found.digest == digest else "changed", found)
 
 
 def approve(
-    store: Store, policies: Mapping[str, RouterPolicy], hold_id: str, digest: str, actor: str
+    store: Store, policies: Mapping[str, RouterPolicy], approval_id: str, digest: str, actor: str
 ) -> Decided:
     """Let a list through as it was shown."""
-    seen = look_up(store, policies, hold_id, digest)
-    if seen.what != "done" or seen.hold is None:
+    seen = look_up(store, policies, approval_id, digest)
+    if seen.what != "done" or seen.scope is None:
         return seen
-    work_items = [each.work_item for each in seen.hold.services]
-    if not store.brake.approve(seen.hold.hold, work_items, actor, store.records.now_ms()):
-        return Decided("changed", seen.hold)
-    store.alerts.end("brake", seen.hold.hold, f"approved by {actor}")
-    return Decided("done", seen.hold)
+    work_items = [each.work_item for each in seen.scope.services]
+    if not store.brake.approve(seen.scope.scope, work_items, actor, store.records.now_ms()):
+        return Decided("changed", seen.scope)
+    store.alerts.end("brake", seen.scope.scope, f"approved by {actor}")
+    return Decided("done", seen.scope)
 
 
-def restoring_events(hold: Hold, actor: str) -> list[dict[str, object]]:
+def restoring_events(scope: Approval, actor: str) -> list[dict[str, object]]:
     """What a rejection publishes: for each service that it is again as its router has it."""
     return [
         restoring_event(
@@ -171,6 +171,6 @@ def restoring_events(hold: Hold, actor: str) -> list[dict[str, object]]:
             reason="brake-rejected",
             written=each.written,
         )
-        for each in hold.services
+        for each in scope.services
         if each.kind is not None
     ]

@@ -199,9 +199,7 @@ class Diagnosis:
             queued=bool(view) and name in view.queued if view else False,
             why=Why(why["reason"], why["detail"], why["since_ms"]) if why else None,
             holders=self._holders(name, record.service_id, entry) if waits and entry else (),
-            misfit=self.store.troubles.setup(name).misfit(
-                record.service_id, entry.fields["address"]
-            )
+            misfit=self.store.memory.setup(name).misfit(record.service_id, entry.fields["address"])
             if entry and entry.fields
             else None,
             seen=seen if isinstance(seen, Observation) else None,

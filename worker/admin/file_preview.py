@@ -125,7 +125,7 @@ class FilePreview:
         if address is None:
             return
         if router not in self._setups:
-            self._setups[router] = self._store.troubles.setup(router)
+            self._setups[router] = self._store.memory.setup(router)
         setup = self._setups[router]
         taken, misfit = setup.taken(address), setup.misfit(service_id, address)
         if taken is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.core.full_read.row_owners import Tagged
 from worker.core.rows.operations import Remove
 from worker.ports import RouterSession
@@ -18,14 +18,14 @@ class Removed(NamedTuple):
 
 
 def remove_orphans(
-    store: Store, session: RouterSession, hold: Hold, orphans: Sequence[Tagged], actor: str
+    store: Store, session: RouterSession, lock: RouterLock, orphans: Sequence[Tagged], actor: str
 ) -> Removed:
     """Remove orphans, and have the router looked at anew, should they have blocked it.
 
     Args:
         store: the store.
         session: to the router.
-        hold: its lease.
+        lock: its lease.
         orphans: of a read under this lease.
         actor: who wants it.
 
@@ -34,12 +34,12 @@ def remove_orphans(
     """
     gone: list[Tagged] = []
     refused: list[tuple[Tagged, str]] = []
-    hold.renew()
+    lock.renew()
     removals = [
         Remove(n, each.service_id, each.row.id, dict(each.row.fields), menu=each.row.menu)
         for n, each in enumerate(orphans, 1)
     ]
-    for each, result in zip(orphans, session.write(removals, hold.progress), strict=True):
+    for each, result in zip(orphans, session.write(removals, lock.progress), strict=True):
         if result.refusal is None:
             gone.append(each)
         else:
@@ -47,5 +47,5 @@ def remove_orphans(
     if gone:
         names = sorted({each.service_id for each in gone})
         detail = f"{len(gone)} rows: {', '.join(names)[:500]}"
-        store.fleet.look_again(hold.router, (), "remove-orphans", detail, actor)
+        store.fleet.recheck(lock.router, (), "remove-orphans", detail, actor)
     return Removed(gone, refused)

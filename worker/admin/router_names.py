@@ -90,11 +90,11 @@ class RouterNames:
         """
         if wanting := standing(self.store, router).wanting:
             raise NameInUseError(f"{len(wanting)} services want router {router}")
-        with self._seized(router) as token:
+        with self._seized(router) as lock_id:
             placed = self._placed(router)
             for some in _by(_AT_A_TIME, placed):
-                self._end_placements(router, token, some, _wants)
-            if not self.store.fleet.forget(router, token, self._dead_letters(router), self.actor):
+                self._end_placements(router, lock_id, some, _wants)
+            if not self.store.fleet.forget(router, lock_id, self._dead_letters(router), self.actor):
                 raise NameInUseError(f"a service came to router {router} meanwhile; try again")
         return len(placed)
 
@@ -118,8 +118,8 @@ class RouterNames:
                 f"the brake holds {len(braked)} services on router {old}, which another name would "
                 "let through: decide on them first, see `leasewire brake list`"
             )
-        with self._seized(old, new) as token:
-            match self.store.fleet.begin_rename(old, new, token, self.actor):
+        with self._seized(old, new) as lock_id:
+            match self.store.fleet.begin_rename(old, new, lock_id, self.actor):
                 case "lost":
                     raise LockLost(old)
                 case "other-serial":
@@ -135,28 +135,28 @@ class RouterNames:
                 found = [each for each in self.store.views.services() if _says(each.record, old)]
                 if not found:
                     break
-                moved |= self._move(found, old, new, policies[new], token)
+                moved |= self._move(found, old, new, policies[new], lock_id)
             for some in _by(_AT_A_TIME, self._placed(old)):
-                self._end_placements(old, token, some, _says)
-            if not self.store.fleet.forget(old, token, self._dead_letters(old)):
+                self._end_placements(old, lock_id, some, _says)
+            if not self.store.fleet.forget(old, lock_id, self._dead_letters(old)):
                 raise NameInUseError(f"a service came to router {old} meanwhile; try again")
         return len(moved)
 
     @contextmanager
     def _seized(self, *routers: str) -> Iterator[str]:
-        token = secrets.token_hex(8)
+        lock_id = secrets.token_hex(8)
         # Whoever was at a router stops at its next renewal, but may write until its lease is over.
-        wait_ms = [self.store.fleet.seize(router, token, 2 * _LOCK_MS) for router in routers]
+        wait_ms = [self.store.fleet.seize(router, lock_id, 2 * _LOCK_MS) for router in routers]
         self.pause(max(wait_ms) / 1000)
         try:
-            yield token
+            yield lock_id
         finally:
             for router in routers:
-                self.store.fleet.let_go(router, token)
+                self.store.fleet.release(router, lock_id)
 
-    def _renew(self, token: str, *routers: str) -> None:
+    def _renew(self, lock_id: str, *routers: str) -> None:
         for router in routers:
-            if not self.store.routers.renew(router, token):
+            if not self.store.routers.renew(router, lock_id):
                 raise LockLost(router)
 
     def _placed(self, router: str) -> list[str]:
@@ -171,11 +171,11 @@ class RouterNames:
     def _end_placements(
         self,
         router: str,
-        token: str,
+        lock_id: str,
         services: Sequence[str],
         stays: Callable[[ServiceRecord, str], bool],
     ) -> None:
-        self._renew(token, router)
+        self._renew(lock_id, router)
         now_ms = self.store.records.now_ms()
         work_items = self.store.routers.join(router, services)
         ends = [
@@ -183,7 +183,7 @@ class RouterNames:
             for work_item in work_items
             if not stays(work_item.stored.record, router)
         ]
-        if self.store.routers.conclude(router, token, ends) is None:
+        if self.store.routers.conclude(router, lock_id, ends) is None:
             raise LockLost(router)
 
     def _without(self, work_item: WorkItem, router: str, now_ms: int) -> Conclusion:
@@ -216,7 +216,7 @@ class RouterNames:
         )
 
     def _move(
-        self, found: Sequence[Stored], old: str, new: str, policy: RouterPolicy, token: str
+        self, found: Sequence[Stored], old: str, new: str, policy: RouterPolicy, lock_id: str
     ) -> set[str]:
         """Commit records under the new name; returns those that went through."""
         claims = self.store.views.router_claims(old)
@@ -226,7 +226,7 @@ class RouterNames:
         ordered = sorted(found, key=lambda each: each.record.service_id not in holders)
         moved: set[str] = set()
         for some in _by(_AT_A_TIME, ordered):
-            self._renew(token, old, new)
+            self._renew(lock_id, old, new)
             now_ms = self.store.records.now_ms()
             commits = []
             for stored in some:

@@ -8,7 +8,7 @@ import structlog
 
 from worker.convergence.conclude import (
     WARNINGS,
-    Look,
+    BatchItem,
     TimeLimits,
     confirmed,
     failed,
@@ -22,8 +22,8 @@ from worker.convergence.gather import Gathering
 from worker.convergence.observe import observe
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
-from worker.convergence.router_lock import Hold
-from worker.convergence.safety_checks import look_through
+from worker.convergence.router_lock import RouterLock
+from worker.convergence.safety_checks import check_rows
 from worker.convergence.writing import Answers, in_words, write
 from worker.core.full_read.row_owners import FEW
 from worker.core.plan.in_flight import added_leases, to_note
@@ -78,10 +78,10 @@ class Rounds:
         store: the store.
         session: to the router; whoever made it closes it when this raises.
         policy: of the router.
-        hold: the lease.
+        lock: the lease.
         statistics: counts what is done.
         time_limits: how long things may wait.
-        known: troubles of earlier passes.
+        known: memory of earlier passes.
         faults: who may have made a pass fail.
         was_read: called whenever rows of the router were read.
         after_many: the router was blocked as it refused many: who is refused still though others
@@ -93,7 +93,7 @@ class Rounds:
         store: Store,
         session: RouterSession,
         policy: RouterPolicy,
-        hold: Hold,
+        lock: RouterLock,
         *,
         statistics: PassStatistics,
         time_limits: TimeLimits,
@@ -105,28 +105,28 @@ class Rounds:
         self._store = store
         self._session = session
         self._policy = policy
-        self._hold = hold
+        self._hold = lock
         self._statistics = statistics
         self._time_limits = time_limits
         self._was_read = was_read
         self._after_many = after_many
-        self._router = hold.router
+        self._router = lock.router
         self._now_ms = 0
         self._duplicates: frozenset[RowKey] = frozenset()
-        self._culprits = Culprits(store.troubles, self._router, known.suspects)
-        self._prerequisites = MissingPrerequisites(store.troubles, self._router, session, known)
+        self._culprits = Culprits(store.memory, self._router, known.suspects)
+        self._prerequisites = MissingPrerequisites(store.memory, self._router, session, known)
         self._faults = faults
         self._refusals = Refusals()
         self._gathering = Gathering(
             store,
             session,
             policy,
-            hold,
+            lock,
             prerequisites=self._prerequisites,
             refusals=self._refusals,
             faults=faults,
         )
-        self._in_flight: dict[str, Look] = {}
+        self._in_flight: dict[str, BatchItem] = {}
         self._wrote: set[str] = set()
         self._slow = known.slow
         if self._slow:
@@ -151,8 +151,8 @@ class Rounds:
                     observe(self._gathering, self._prerequisites, self._policy, some, now_ms)
                 )
                 continue
-            for looks in self._culprits.apart(self._gathering.looks(some)):
-                self._work(self._postpone_missing(self._gathering.claim(looks)))
+            for items in self._culprits.apart(self._gathering.items(some)):
+                self._work(self._postpone_missing(self._gathering.claim(items)))
         mass = self._refusals.mass(lambda: self._store.views.router(self._router).services)
         if mass is not None:
             words, count = mass
@@ -181,22 +181,22 @@ class Rounds:
     def wait_longer(self) -> None:
         """From the next pass on the router has twice the time to answer a write."""
         self._slow = min(self._slow + 1, MOST_SLOW)
-        self._store.troubles.note_slow(self._router, self._slow)
+        self._store.memory.note_slow(self._router, self._slow)
 
     def settle(self) -> None:
         """Give up what was refused for a reason of its own; to be called when a pass ends."""
         ends = []
         refused = self._refusals.take()
-        self._faults.begin([each.look.work_item for each in refused])
-        for look, _, words, known in refused:
-            before = look.before or {}
+        self._faults.begin([each.item.work_item for each in refused])
+        for item, _, words, known in refused:
+            before = item.before or {}
             tries = int(before.get("tries", 0)) + 1
             # After a mass refusal: others get through by now.
             alone = self._after_many and bool(before.get("refused"))
             if known or alone or tries >= MAX_UNKNOWN:
-                ends.append(self._give_up(look, "operation-refused", words))
+                ends.append(self._give_up(item, "operation-refused", words))
             else:
-                ends.append(self._wait(look, Waiting("router-says", words), tries))
+                ends.append(self._wait(item, Waiting("router-says", words), tries))
         self._conclude(ends)
         self._prerequisites.end()
 
@@ -216,10 +216,10 @@ class Rounds:
         lost = self._culprits.lost(self._in_flight.keys())
         sure = {who: times for who, times in lost.items() if self._culprits.is_to_blame(who)}
         for service_id, times in sure.items():
-            look, detail = self._in_flight[service_id], f"the connection was lost {times} times"
+            item, detail = self._in_flight[service_id], f"the connection was lost {times} times"
             self._statistics.failed += 1
             detail += " while it alone was written"
-            ends.append(failed(look, "connection-lost", detail, self._now_ms, rest_note=True))
+            ends.append(failed(item, "connection-lost", detail, self._now_ms, rest_note=True))
         self._conclude(ends)
         return len(sure) < len(lost)
 
@@ -233,117 +233,117 @@ class Rounds:
             Whether it is lost.
         """
         written = sorted(self._in_flight)
-        if not written or self._store.routers.renew(self._router, self._hold.token):
+        if not written or self._store.routers.renew(self._router, self._hold.lock_id):
             return False
         self._store.routers.work_item(self._router, written)
         return True
 
-    def _postpone_missing(self, looks: dict[str, Look]) -> dict[str, Look]:
+    def _postpone_missing(self, items: dict[str, BatchItem]) -> dict[str, BatchItem]:
         """Let those wait for which the router lacks something; warn of, or refuse, misfits."""
         ends, left = [], {}
-        for service_id, look in looks.items():
-            missing = self._prerequisites.of(look)
+        for service_id, item in items.items():
+            missing = self._prerequisites.of(item)
             if missing is not None:
-                ends.append(self._wait(look, missing))
-            elif look.warning is not None and self._policy.on_misfit == "refuse":
-                ends.append(self._give_up(look, look.warning.kind, look.warning.detail))
+                ends.append(self._wait(item, missing))
+            elif item.warning is not None and self._policy.on_misfit == "refuse":
+                ends.append(self._give_up(item, item.warning.kind, item.warning.detail))
             else:
-                left[service_id] = look
+                left[service_id] = item
         self._prerequisites.tell(self._now_ms)
         self._conclude(ends)
         return left
 
-    def _work(self, looks: dict[str, Look]) -> None:
-        while looks:
-            before = len(looks)
-            looks, rows, unknown = self._gathering.close(looks)
+    def _work(self, items: dict[str, BatchItem]) -> None:
+        while items:
+            before = len(items)
+            items, rows, unknown = self._gathering.close(items)
             self._was_read()
-            self._statistics.services += len(looks) - before
-            wanted = [self._gathering.wanted(look) for look in looks.values()]
+            self._statistics.services += len(items) - before
+            wanted = [self._gathering.wanted(item) for item in items.values()]
             made = plan(wanted, rows, self._policy, self._duplicates, unknown)
             self._duplicates = made.duplicates
-            self._failed_check(looks, made)
-            self._tell(made, looks)
-            looks = self._end_what_is_done(looks, made)
-            looks = self._remember(looks, made)
+            self._failed_check(items, made)
+            self._tell(made, items)
+            items = self._end_what_is_done(items, made)
+            items = self._remember(items, made)
             braked: frozenset[str] = frozenset()
-            if looks:
-                braked = self._hold.begin_writing(looks.keys(), self._taken, added_leases(made))
+            if items:
+                braked = self._hold.begin_writing(items.keys(), self._taken, added_leases(made))
             if braked:  # since it was taken: planned anew without it, and its mark stays held
                 self._taken -= braked
-                looks = {name: look for name, look in looks.items() if name not in braked}
-            elif looks:
-                looks = self._write(looks, made)
+                items = {name: item for name, item in items.items() if name not in braked}
+            elif items:
+                items = self._write(items, made)
 
-    def _failed_check(self, looks: Mapping[str, Look], made: Plan) -> None:
+    def _failed_check(self, items: Mapping[str, BatchItem], made: Plan) -> None:
         """Look at all rows first where our rows are gone, or were written by somebody else.
 
         Where fewer than half of them are there; or where several services of which nothing was
         written here have one already that is to become another.
         """
-        placed = {name for name, look in looks.items() if look.written and not look.wrote}
+        placed = {name for name, item in items.items() if item.written and not item.wrote}
         made_anew = {each.service_id for each in made.operations() if is_new_row(each)}
         new = {
             name
-            for name, look in looks.items()
-            if look.written is None and look.work_item.sent is None and not look.wrote
+            for name, item in items.items()
+            if item.written is None and item.work_item.sent is None and not item.wrote
         }
         few_gone = len(placed & made_anew) * 2 <= len(placed)
         few_of_others = len(new & moved_rows(made) - made_anew) <= FEW
         if self._sure or (few_gone and few_of_others):
             return
         self._sure = True
-        look_through(self._store, self._session, self._policy, self._hold)
+        check_rows(self._store, self._session, self._policy, self._hold)
         self._now_ms = self._store.records.now_ms()  # what is confirmed was seen after that
 
-    def _end_what_is_done(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+    def _end_what_is_done(self, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
         """Confirm what needs no write, postpone what waits; returns those to be written."""
         busy = {operation.service_id for operation in made.operations()}
         ends: list[Conclusion] = []
-        left: dict[str, Look] = {}
-        for service_id, look in looks.items():
+        left: dict[str, BatchItem] = {}
+        for service_id, item in items.items():
             why = made.waiting.get(service_id)
             if why is not None and service_id not in busy:
-                ends.append((self._step_aside if look.gives_way else self._wait)(look, why))
-            elif service_id not in busy and (off := switched_off(look)) is not None:
-                ends.append(self._wait(look, off))
+                ends.append((self._step_aside if item.gives_way else self._wait)(item, why))
+            elif service_id not in busy and (off := switched_off(item)) is not None:
+                ends.append(self._wait(item, off))
             elif service_id not in busy:
-                ends.append(confirmed(look, self._now_ms, made.listed[service_id]))
-            elif why is None and look.writes >= MAX_WRITES:
-                ends.append(self._does_not_stick(look, made))
+                ends.append(confirmed(item, self._now_ms, made.listed[service_id]))
+            elif why is None and item.writes >= MAX_WRITES:
+                ends.append(self._does_not_stick(item, made))
             else:
-                left[service_id] = look
+                left[service_id] = item
         self._conclude(ends)
         return left
 
-    def _remember(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+    def _remember(self, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
         """Note what comes to be ours before it is written, where a tag alone does not say it."""
-        known = {each: Placement(look.written, look.listed) for each, look in looks.items()}
+        known = {each: Placement(item.written, item.listed) for each, item in items.items()}
         noted = to_note(made, known)
         commits = []
         for service_id, at in noted.items():
-            stored = looks[service_id].work_item.stored
+            stored = items[service_id].work_item.stored
             placements = {**stored.record.placements, self._router: at}
             record = replace(stored.record, placements=placements)
             commits.append(ServiceCommit(service_id, stored.generation, record))
         result = self._store.records.commit(commits, self._now_ms)
-        left = dict(looks)
+        left = dict(items)
         for commit, through in zip(commits, result.done, strict=True):
-            look = left.pop(commit.service_id)
+            item = left.pop(commit.service_id)
             if through and commit.record is not None:
                 stored = Stored(result.generation, commit.record)
-                look.work_item = look.work_item._replace(stored=stored)
-                look.written, look.listed, _ = noted[commit.service_id]
-                left[commit.service_id] = look
+                item.work_item = item.work_item._replace(stored=stored)
+                item.written, item.listed, _ = noted[commit.service_id]
+                left[commit.service_id] = item
             # else something was said of it meanwhile: its mark stands, and is taken again
         return left
 
-    def _write(self, looks: dict[str, Look], made: Plan) -> dict[str, Look]:
+    def _write(self, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
         """Write what was planned; returns those that are to be read back."""
-        self._in_flight |= looks
+        self._in_flight |= items
         answers = Answers()
         try:
-            write(self._session, self._hold, made, looks.keys(), answers)
+            write(self._session, self._hold, made, items.keys(), answers)
         finally:
             self._statistics.operations += answers.operations
             self._statistics.refused += len(answers.refused)
@@ -351,23 +351,23 @@ class Rounds:
             self._wrote |= answers.applied.keys()
             self._culprits.answered(answers.applied.keys())
             for service_id, applied in answers.applied.items():
-                looks[service_id].wrote += [in_words(each) for each in applied]
-                looks[service_id].touched |= {each.menu for each in applied}
-        return self._after_writing(looks, answers)
+                items[service_id].wrote += [in_words(each) for each in applied]
+                items[service_id].touched |= {each.menu for each in applied}
+        return self._after_writing(items, answers)
 
-    def _after_writing(self, looks: dict[str, Look], answers: Answers) -> dict[str, Look]:
+    def _after_writing(self, items: dict[str, BatchItem], answers: Answers) -> dict[str, BatchItem]:
         ends: list[Conclusion] = []
-        left: dict[str, Look] = {}
+        left: dict[str, BatchItem] = {}
         refused, so_far = answers.refused, len(self._refusals)
-        for service_id, look in sorted(looks.items(), key=lambda each: each[0] not in refused):
+        for service_id, item in sorted(items.items(), key=lambda each: each[0] not in refused):
             result = refused.get(service_id)
             refusal = result.refusal if result is not None else None
             if result is None or refusal is None:
                 # An operation that was not sent for another's sake counts as an old read, unless
                 # that one gives way from now on.
-                look.writes += service_id in answers.applied
+                item.writes += service_id in answers.applied
                 gives_way = len(self._refusals) > so_far
-                look.stale += service_id not in answers.applied and not gives_way
+                item.stale += service_id not in answers.applied and not gives_way
             else:
                 log.warning(
                     "operation.refused",
@@ -377,28 +377,30 @@ class Rounds:
                     kind=refusal.kind,
                     reason=refusal.words,
                 )
-                end = self._after_refusal(look, result.operation.menu, refusal)
+                end = self._after_refusal(item, result.operation.menu, refusal)
                 if end is not None:
                     ends.append(end)
                     continue
-            if look.stale >= MAX_STALE:
+            if item.stale >= MAX_STALE:
                 words = refusal.words if refusal else "a row in the way"
                 why = Waiting("row-in-the-way", f"three reads in a row were old: {words}")
-                ends.append(self._wait(look, why))
+                ends.append(self._wait(item, why))
             else:
-                left[service_id] = look
+                left[service_id] = item
         self._prerequisites.tell(self._now_ms)
         self._conclude(ends)
         return left
 
-    def _after_refusal(self, look: Look, menu: MenuPath, refusal: Refusal) -> Conclusion | None:
+    def _after_refusal(
+        self, item: BatchItem, menu: MenuPath, refusal: Refusal
+    ) -> Conclusion | None:
         """What a refusal means for the service; None: read and plan again."""
         match refusal.kind:
             case "stale":
-                look.stale += 1
+                item.stale += 1
                 return None
             case "waiting":
-                return self._wait(look, self._prerequisites.notified(look, refusal.words))
+                return self._wait(item, self._prerequisites.notified(item, refusal.words))
             case "not-permitted":
                 raise RouterBlocked(
                     self._router,
@@ -408,32 +410,32 @@ class Rounds:
                 )
             case "refused" | "unknown-words":
                 known = refusal.kind == "refused"
-                self._refusals.hold_back(Refused(look, menu, refusal.words, known))
-                return held_back(look, refusal.words, self._now_ms, HELD_BACK_MS)
+                self._refusals.hold_back(Refused(item, menu, refusal.words, known))
+                return held_back(item, refusal.words, self._now_ms, HELD_BACK_MS)
 
-    def _wait(self, look: Look, why: Waiting, tries: int = 0) -> Conclusion:
+    def _wait(self, item: BatchItem, why: Waiting, tries: int = 0) -> Conclusion:
         self._statistics.waiting += 1
-        return waiting(look, why, self._now_ms, self._time_limits, tries)
+        return waiting(item, why, self._now_ms, self._time_limits, tries)
 
-    def _step_aside(self, look: Look, why: Waiting) -> Conclusion:
+    def _step_aside(self, item: BatchItem, why: Waiting) -> Conclusion:
         """Who gave way is looked at once more for its own sake, unless it was so in this pass."""
-        wait_ms = HELD_BACK_MS if self._refusals.gave_way(look) else 1
-        return held_back(look, why.detail, self._now_ms, wait_ms)
+        wait_ms = HELD_BACK_MS if self._refusals.gave_way(item) else 1
+        return held_back(item, why.detail, self._now_ms, wait_ms)
 
-    def _give_up(self, look: Look, reason: str, detail: str) -> Conclusion:
+    def _give_up(self, item: BatchItem, reason: str, detail: str) -> Conclusion:
         self._statistics.failed += 1
-        return failed(look, reason, detail, self._now_ms)
+        return failed(item, reason, detail, self._now_ms)
 
-    def _does_not_stick(self, look: Look, made: Plan) -> Conclusion:
-        mine = [o for o in made.operations() if o.service_id == look.work_item.service_id]
+    def _does_not_stick(self, item: BatchItem, made: Plan) -> Conclusion:
+        mine = [o for o in made.operations() if o.service_id == item.work_item.service_id]
         detail = "written twice and still not so: " + "; ".join(in_words(each) for each in mine)
-        return self._give_up(look, "does-not-stick", detail)
+        return self._give_up(item, "does-not-stick", detail)
 
     def _conclude(self, ends: Sequence[Conclusion]) -> None:
         for start in range(0, len(ends), CONCLUDED_A_CALL):
             self._hold.progress()
             chunk = ends[start : start + CONCLUDED_A_CALL]
-            if self._store.routers.conclude(self._router, self._hold.token, chunk) is None:
+            if self._store.routers.conclude(self._router, self._hold.lock_id, chunk) is None:
                 raise LockLost(self._router)
         concluded = {end.work_item.service_id for end in ends}
         for service_id in concluded:
@@ -441,11 +443,11 @@ class Rounds:
         self._culprits.clear(concluded)
         self._faults.clear(concluded)
 
-    def _tell(self, made: Plan, looks: Mapping[str, Look]) -> None:
+    def _tell(self, made: Plan, items: Mapping[str, BatchItem]) -> None:
         for note in made.notes:
-            look = looks.get(note.service_id)
-            if look is not None and note.kind in WARNINGS and look.entry.fields is not None:
-                look.warning = note
+            item = items.get(note.service_id)
+            if item is not None and note.kind in WARNINGS and item.entry.fields is not None:
+                item.warning = note
             log.warning(
                 "plan.note",
                 router=self._router,

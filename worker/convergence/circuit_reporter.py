@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from worker.convergence.concurrency import Place
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AWAY, AlertKind
 from worker.core.policy import circuit
 from worker.core.policy.circuit import (
@@ -39,19 +39,19 @@ class CircuitReporter:
 
     Args:
         store: the store.
-        hold: the lease.
+        lock: the lease.
         place: the slot that the pass is in.
         acquired: what is known of it so far.
         back_off: how long it is left alone.
     """
 
     def __init__(
-        self, store: Store, hold: Hold, place: Place, acquired: Acquired, back_off: BackOff
+        self, store: Store, lock: RouterLock, place: Place, acquired: Acquired, back_off: BackOff
     ) -> None:
         was = acquired.state
         self._store = store
-        self._hold = hold
-        self._router = hold.router
+        self._hold = lock
+        self._router = lock.router
         self._place = place
         self._back_off = back_off
         self.state = was
@@ -66,7 +66,7 @@ class CircuitReporter:
         if was.state == "up":
             return
         now_ms = self._store.records.now_ms()
-        self._tell_back()
+        self._log_recovery()
         self._note(circuit.answered(was, now_ms) if was.open else _WELL)
         log.info(
             "router.recovered",
@@ -193,7 +193,7 @@ class CircuitReporter:
             next_in_s=round(wait_s, 1),
         )
 
-    def _tell_back(self) -> None:
+    def _log_recovery(self) -> None:
         """Whoever was told of the outage is told of its end when what waited is drained."""
         for kind in AWAY:
             alert = self._store.alerts.find(kind, self._router)
@@ -205,12 +205,12 @@ class CircuitReporter:
         return f"{words} ({queued} services wait to be looked at)"
 
     def _note(self, state: RouterState) -> None:
-        self._store.routers.note_state(self._router, self._hold.token, state)
+        self._store.routers.note_state(self._router, self._hold.lock_id, state)
         self.state = state
 
     def _open_circuit(self, state: RouterState, wait_s: float) -> None:
         self._store.routers.open_circuit(
-            self._router, self._hold.token, round(wait_s * 1000), state
+            self._router, self._hold.lock_id, round(wait_s * 1000), state
         )
         self.state = state
 

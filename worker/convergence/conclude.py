@@ -48,7 +48,7 @@ class TimeLimits(NamedTuple):
 
 
 @dataclass(slots=True)
-class Look:
+class BatchItem:
     """One service of a batch while a pass looks at it.
 
     Attributes:
@@ -82,75 +82,77 @@ class Look:
     gives_way: bool = False
 
 
-def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset()) -> Conclusion:
+def confirmed(
+    item: BatchItem, now_ms: int, listed: frozenset[ListPlace] = frozenset()
+) -> Conclusion:
     """The rows are as wanted: say so of every event that this ends.
 
     Args:
-        look: at the service.
+        item: at the service.
         now_ms: Redis's time.
         listed: what its own rows in address lists say.
     """
-    record = look.work_item.stored.record
-    gone = look.entry.is_over
-    placements = placements_after(look, listed, now_ms)
+    record = item.work_item.stored.record
+    gone = item.entry.is_over
+    placements = placements_after(item, listed, now_ms)
     after = replace(record, placements=placements)
     # Who has an entry here wants this router.
-    wanted = wanted_router(record) if gone else look.router
+    wanted = wanted_router(record) if gone else item.router
     settled: tuple[Settled, ...] = ()
     # A move is applied when the new router confirms; what is left on the old one is cleaned after.
-    if wanted == look.router or (wanted is None and not placements):
+    if wanted == item.router or (wanted is None and not placements):
         after, settled = settle(after)
-    warning = look.warning
-    left = sorted(placements.keys() - {look.router}) if wanted else []
+    warning = item.warning
+    left = sorted(placements.keys() - {item.router}) if wanted else []
     remarks = [warning.detail] if warning else []
     remarks += [f"still to clean on {', '.join(left)}"] if left else []
     # They changed nothing, and their rows were there.
-    idle = () if look.wrote else (end for end in settled if not end.pending.registers)
+    idle = () if item.wrote else (end for end in settled if not end.pending.registers)
     unchanged = dict.fromkeys(idle, UNCHANGED)
     outcomes = [
         outcome_of(
             end.pending,
-            look.work_item.service_id,
+            item.work_item.service_id,
             end.outcome,
             now_ms,
             reason="" if end.by else warning.kind if warning else unchanged.get(end, ""),
             detail=f"by {end.by}" if end.by else "; ".join(remarks),
-            router=look.router,
+            router=item.router,
             effective_by=""
             if end.by
-            else effective_by(look.entry, end.pending.registers, look.touched),
+            else effective_by(item.entry, end.pending.registers, item.touched),
         )
         for end in settled
     ]
-    if look.before is not None and look.before.get("notified"):
+    if item.before is not None and item.before.get("notified"):
         log.info(
             "service.waited_long",
-            service_id=look.work_item.service_id,
-            router=look.router,
-            reason=look.before["reason"],
-            waited_s=(now_ms - look.before["since_ms"]) // 1000,
+            service_id=item.work_item.service_id,
+            router=item.router,
+            reason=item.before["reason"],
+            waited_s=(now_ms - item.before["since_ms"]) // 1000,
         )
     brief = frozenset(end.pending.key for end in unchanged)
     counts: dict[str, int] = {}
     for end in settled:
         counts[end.outcome] = counts.get(end.outcome, 0) + 1
     lines = []
-    if look.wrote or len(unchanged) < len(outcomes):
+    if item.wrote or len(unchanged) < len(outcomes):
         line = {
-            "router": look.router,
-            "wrote": look.wrote,
+            "router": item.router,
+            "wrote": item.wrote,
             "applied": [outcome.event_id for outcome in outcomes if outcome.state == "applied"],
         }
         lines = [line_to_json(now_ms, "removed" if gone else "in sync", line)]
         log.info(
             "service.converged",
-            service_id=look.work_item.service_id,
-            router=look.router,
-            operations=len(look.wrote),
+            service_id=item.work_item.service_id,
+            router=item.router,
+            operations=len(item.wrote),
             events=[outcome.event_id for outcome in outcomes],
         )
     return Conclusion(
-        look.work_item,
+        item.work_item,
         "confirm",
         record=after if after != record else None,
         gone=gone,
@@ -158,43 +160,45 @@ def confirmed(look: Look, now_ms: int, listed: frozenset[ListPlace] = frozenset(
         lines=lines,
         counts=counts,
         awaiting_device=_awaiting_device(
-            look, [each for each in outcomes if each.key not in brief]
+            item, [each for each in outcomes if each.key not in brief]
         ),
         brief=brief,
     )
 
 
-def _awaiting_device(look: Look, outcomes: Sequence[Outcome]) -> Outcome | None:
+def _awaiting_device(item: BatchItem, outcomes: Sequence[Outcome]) -> Outcome | None:
     """The event of which it is worth saying that the device came to have its address."""
-    if look.entry.fields is None or look.work_item.stored.record.status != "active":
+    if item.entry.fields is None or item.work_item.stored.record.status != "active":
         return None
     return next((each for each in reversed(outcomes) if each.state == "applied"), None)
 
 
-def placements_after(look: Look, listed: frozenset[ListPlace], now_ms: int) -> dict[str, Placement]:
+def placements_after(
+    item: BatchItem, listed: frozenset[ListPlace], now_ms: int
+) -> dict[str, Placement]:
     """The placements of a service whose rows on a router are as wanted now."""
-    placements = dict(look.work_item.stored.record.placements)
-    if look.entry.is_over:
-        placements.pop(look.router, None)
-    elif look.router in placements:
-        placements[look.router] = Placement(look.entry.fields, listed, now_ms)
+    placements = dict(item.work_item.stored.record.placements)
+    if item.entry.is_over:
+        placements.pop(item.router, None)
+    elif item.router in placements:
+        placements[item.router] = Placement(item.entry.fields, listed, now_ms)
     return placements
 
 
 def waiting(
-    look: Look, why: Waiting, now_ms: int, time_limits: TimeLimits, tries: int = 0
+    item: BatchItem, why: Waiting, now_ms: int, time_limits: TimeLimits, tries: int = 0
 ) -> Conclusion:
     """Postpone a service; said anew only when the reason is another than before.
 
     Args:
-        look: at it.
+        item: at it.
         why: nothing can be written for it now.
         now_ms: Redis's time.
         time_limits: how long it may wait.
         tries: how often the router said words that we do not know; each doubles the wait.
     """
-    work_item, router, reason, detail = look.work_item, look.router, why.reason, why.detail
-    before = look.before or {}
+    work_item, router, reason, detail = item.work_item, item.router, why.reason, why.detail
+    before = item.before or {}
     same = (before.get("reason"), before.get("detail")) == (reason, detail)
     # A holder that is suspended meanwhile is another detail of the same wait.
     since_ms = before["since_ms"] if before.get("reason") == reason else now_ms
@@ -242,46 +246,46 @@ def waiting(
         waiting=json.dumps(now_waiting | {"notified": notified}),
         wait_ms=max(wait_ms, 1),
         lines=lines,
-        wrote=bool(look.wrote),
+        wrote=bool(item.wrote),
     )
 
 
-def switched_off(look: Look) -> Waiting | None:
+def switched_off(item: BatchItem) -> Waiting | None:
     """Why an event that puts a service into use is not applied yet though the fields are right.
 
     Other events are: what they say stands in the row, and its outcome says that it is off.
     """
-    warning = look.warning
+    warning = item.warning
     if warning is None or warning.kind != SWITCHED_OFF:
         return None
-    ending = events_at(look.work_item.stored.record, look.router)
+    ending = events_at(item.work_item.stored.record, item.router)
     if not any(short_type(each.type) in _INTO_USE for each in ending):
         return None
     return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
 
 
-def held_back(look: Look, words: str, now_ms: int, wait_ms: int) -> Conclusion:
+def held_back(item: BatchItem, words: str, now_ms: int, wait_ms: int) -> Conclusion:
     """Put a service aside whose write was refused, until it is known how many were."""
-    before = look.before or {"since_ms": now_ms}
+    before = item.before or {"since_ms": now_ms}
     kept = {"reason": "router-says", "detail": words, "tries": 0} | dict(before)
     kept["refused"] = True  # which no other end says
     return Conclusion(
-        look.work_item,
+        item.work_item,
         "postpone",
         waiting=json.dumps(kept),
         wait_ms=wait_ms,
-        wrote=bool(look.wrote),
+        wrote=bool(item.wrote),
     )
 
 
 def failed(
-    look: Look, reason: str, detail: str, now_ms: int, *, rest_note: bool = False
+    item: BatchItem, reason: str, detail: str, now_ms: int, *, rest_note: bool = False
 ) -> Conclusion:
     """Dead-letter a service with the router's own words; its next event tries anew.
 
     Its events stay outstanding: should a later try succeed, they are applied after all.
     """
-    work_item, router = look.work_item, look.router
+    work_item, router = item.work_item, item.router
     record = work_item.stored.record
     dead_letter = DeadLetter(
         id=f"{work_item.service_id}@{router}",
@@ -322,7 +326,7 @@ def failed(
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
         rest_note=rest_note,
-        wrote=bool(look.wrote),
+        wrote=bool(item.wrote),
     )
 
 

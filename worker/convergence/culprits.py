@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from worker.convergence.conclude import Look
-from worker.store.router_memory import Suspect, Troubles
+from worker.convergence.conclude import BatchItem
+from worker.store.router_memory import RouterMemory, Suspect
 
 MAX_LOST_ALONE: Final = 3
 """Connections lost while a service was the only one in flight: then it is given up."""
@@ -16,29 +16,29 @@ class Culprits:
     """Of one router, during one pass.
 
     Args:
-        troubles: remembers them for the next pass.
+        memory: remembers them for the next pass.
         router: its name.
         known: from earlier passes.
     """
 
-    def __init__(self, troubles: Troubles, router: str, known: Mapping[str, Suspect]) -> None:
-        self._troubles = troubles
+    def __init__(self, memory: RouterMemory, router: str, known: Mapping[str, Suspect]) -> None:
+        self._memory = memory
         self._router = router
         self._known = dict(known)
 
-    def apart(self, looks: Sequence[Look]) -> Iterator[list[Look]]:
+    def apart(self, items: Sequence[BatchItem]) -> Iterator[list[BatchItem]]:
         """First all together that give no cause for suspicion, then the others in small groups."""
-        groups: dict[int, list[Look]] = {}
-        for look in looks:
-            suspect = self._known.get(look.work_item.service_id)
-            most = suspect.most if suspect else len(looks)
-            if (look.before or {}).get("tries"):  # refused in words that we do not know: alone
+        groups: dict[int, list[BatchItem]] = {}
+        for item in items:
+            suspect = self._known.get(item.work_item.service_id)
+            most = suspect.most if suspect else len(items)
+            if (item.before or {}).get("tries"):  # refused in words that we do not know: alone
                 most = 1
-            groups.setdefault(most, []).append(look)
+            groups.setdefault(most, []).append(item)
         for most in sorted(groups, reverse=True):
             # Who was lost less often is tried first: if it is answered, it was the other.
             group = sorted(
-                groups[most], key=lambda look: self.failed_check(look.work_item.service_id)
+                groups[most], key=lambda item: self.failed_check(item.work_item.service_id)
             )
             for start in range(0, len(group), most):
                 yield group[start : start + most]
@@ -56,7 +56,7 @@ class Culprits:
             if not each.answered and any(other != who for other in service_ids)
         }
         self._known |= others
-        self._troubles.note_suspects(self._router, others)
+        self._memory.note_suspects(self._router, others)
 
     def is_to_blame(self, service_id: str) -> bool:
         """Whether it is not the router: a write of another was answered since it was first lost."""
@@ -72,10 +72,10 @@ class Culprits:
                 most=min(most, before.most), alone=before.alone + alone
             )
         noted = {service_id: self._known[service_id] for service_id in in_flight}
-        self._troubles.note_suspects(self._router, noted)
+        self._memory.note_suspects(self._router, noted)
         return {who: each.alone for who, each in noted.items() if each.alone >= MAX_LOST_ALONE}
 
     def clear(self, service_ids: Collection[str]) -> None:
         """All that was written for them was answered, or they are given up."""
         cleared = [each for each in service_ids if self._known.pop(each, None) is not None]
-        self._troubles.forget_suspects(self._router, cleared)
+        self._memory.forget_suspects(self._router, cleared)

@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 
 from worker.convergence.full_read import FullRead, read_fully
-from worker.convergence.option_collection import collect_options, look_for_unnamed
-from worker.convergence.router_lock import Hold
+from worker.convergence.option_collection import collect_options, find_unnamed
+from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import TABLE_NOT_READ, postpone
 from worker.core.alerting.alerts import AlertKind
 from worker.core.policy.policy import RouterPolicy
@@ -34,7 +34,7 @@ _NAMED: Final = 3
 
 
 def make_report(
-    store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold, every_ms: int
+    store: Store, session: RouterSession, policy: RouterPolicy, lock: RouterLock, every_ms: int
 ) -> None:
     """Read a held router fully, keep what it shows, and tell of drift.
 
@@ -42,10 +42,10 @@ def make_report(
         LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
         Postponed: its table takes too long; a report is tried again after `every_ms`.
     """
-    router, policy = hold.router, policy.held_in(session.entries)
-    hold.renew()
+    router, policy = lock.router, policy.held_in(session.entries)
+    lock.renew()
     try:
-        found = read_fully(store, session, router, policy, hold.progress)
+        found = read_fully(store, session, router, policy, lock.progress)
     except ReadTooLong as error:
         store.full_reads.postpone(router, store.records.now_ms() + every_ms)
         raise postpone(store, error) from error
@@ -64,8 +64,8 @@ def make_report(
         store.alerts.begin("drift", router, _in_words(router, found))
     else:
         store.alerts.end("drift", router, "all is as it was written")
-    _tell_certificate(store, session, router)
-    _tell_pools(store, session, hold)
+    _check_certificate(store, session, router)
+    _check_pools(store, session, lock)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:
         store.full_reads.rebuilt(router)
     auto = policy.reconcile == "auto" and policy.mode == "manage"
@@ -74,13 +74,13 @@ def make_report(
         store.routers.work_item(router, mendable, BULK, closely=True)
     if found.options and session.entries == "lease":
         if auto:
-            collect_options(store, session, hold, policy.installation, "leasewire")
+            collect_options(store, session, lock, policy.installation, "leasewire")
         else:
-            seen = look_for_unnamed(store, session, router, policy.installation)
-            store.troubles.set_unnamed_options(router, seen.unnamed)
+            seen = find_unnamed(store, session, router, policy.installation)
+            store.memory.set_unnamed_options(router, seen.unnamed)
 
 
-def _tell_certificate(store: Store, session: RouterSession, router: str) -> None:
+def _check_certificate(store: Store, session: RouterSession, router: str) -> None:
     """Sessions last an hour at the most, so this is the certificate of an hour ago or newer."""
     ends_ms, now_ms = session.certificate_ends_ms, store.records.now_ms()
     date = datetime.fromtimestamp(ends_ms / 1000, UTC).strftime("%Y-%m-%d")
@@ -92,8 +92,8 @@ def _tell_certificate(store: Store, session: RouterSession, router: str) -> None
         store.alerts.end("certificate-expiring", router, words)
 
 
-def _tell_pools(store: Store, session: RouterSession, hold: Hold) -> None:
-    router, pools = hold.router, session.read_pools(hold.progress)
+def _check_pools(store: Store, session: RouterSession, lock: RouterLock) -> None:
+    router, pools = lock.router, session.read_pools(lock.progress)
     if pools is None:
         return
     uses = list(pools_in_use(pools))

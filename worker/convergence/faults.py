@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import structlog
 
-from worker.convergence.conclude import Look, TimeLimits, failed, waiting
-from worker.convergence.router_lock import Hold
+from worker.convergence.conclude import BatchItem, TimeLimits, failed, waiting
+from worker.convergence.router_lock import RouterLock
 from worker.core.entry.entry import Entry
 from worker.core.policy.circuit import INTERNAL_ERROR
 from worker.core.rows.operations import Waiting
@@ -44,16 +44,16 @@ class Faults:
 
     Args:
         store: remembers who is suspected for the next pass.
-        hold: the lease.
+        lock: the lease.
         known: from earlier passes.
         time_limits: how long services may wait.
     """
 
     def __init__(
-        self, store: Store, hold: Hold, known: Mapping[str, Suspect], time_limits: TimeLimits
+        self, store: Store, lock: RouterLock, known: Mapping[str, Suspect], time_limits: TimeLimits
     ) -> None:
         self._store = store
-        self._hold = hold
+        self._hold = lock
         self._known = dict(known)
         self._time_limits = time_limits
         self._at_work: dict[str, WorkItem] = {}
@@ -101,7 +101,7 @@ class Faults:
         for service_id in service_ids:
             self._at_work.pop(service_id, None)
         cleared = [each for each in service_ids if self._known.pop(each, None) is not None]
-        self._store.troubles.forget_faults(self._hold.router, cleared)
+        self._store.memory.forget_faults(self._hold.router, cleared)
 
     def failed(self, error: Exception) -> None:
         """The pass ends with what nobody expected: remember who was at work, or give it up."""
@@ -111,7 +111,7 @@ class Faults:
             before = self._known.get(service_id, Suspect(most, 0))
             self._known[service_id] = Suspect(min(most, before.most), before.alone + alone)
         noted = {service_id: self._known[service_id] for service_id in self._at_work}
-        self._store.troubles.note_faults(self._hold.router, noted)
+        self._store.memory.note_faults(self._hold.router, noted)
         if not alone:
             return
         ((service_id, work_item),) = self._at_work.items()
@@ -121,29 +121,29 @@ class Faults:
             self._conclude([self._again(work_item, words, now_ms)])
             return
         detail = f"{words} (a bug: please report it; the log has the traceback)"
-        look = _look(self._hold.router, work_item)
+        item = _item(self._hold.router, work_item)
         # Should its events be what is broken, nothing is said of them.
         for end in (failed, _without_events):
             try:
-                self._conclude([_unsure(end(look, INTERNAL_ERROR, detail, now_ms))])
+                self._conclude([_unsure(end(item, INTERNAL_ERROR, detail, now_ms))])
             except StoreUnavailable:
                 raise
             except Exception:
-                log.exception("service.not_given_up", service_id=service_id, router=look.router)
+                log.exception("service.not_given_up", service_id=service_id, router=item.router)
             else:
                 return
 
     def _set_aside(self, work_item: WorkItem, now_ms: int) -> Conclusion:
         error = work_item.unread
-        look = _look(self._hold.router, work_item)
+        item = _item(self._hold.router, work_item)
         if isinstance(error, UnknownFormatError):
             why = Waiting("newer-version", str(error))
-            return replace(waiting(look, why, now_ms, self._time_limits), wait_ms=NEWER_MS)
+            return replace(waiting(item, why, now_ms, self._time_limits), wait_ms=NEWER_MS)
         detail = f"its record cannot be read: {in_a_line(error)}"
         log.error(
             "record.unreadable", service_id=work_item.service_id, reason=detail, exc_info=error
         )
-        return failed(look, INTERNAL_ERROR, detail, now_ms)
+        return failed(item, INTERNAL_ERROR, detail, now_ms)
 
     def _again(self, work_item: WorkItem, words: str, now_ms: int) -> Conclusion:
         why: dict[str, Any] = {"reason": INTERNAL_ERROR, "detail": words, "since_ms": now_ms}
@@ -152,7 +152,7 @@ class Faults:
         return _unsure(Conclusion(work_item, "postpone", waiting=json.dumps(why), wait_ms=AGAIN_MS))
 
     def _conclude(self, ends: Sequence[Conclusion]) -> None:
-        self._store.routers.conclude(self._hold.router, self._hold.token, ends)
+        self._store.routers.conclude(self._hold.router, self._hold.lock_id, ends)
 
 
 def _unsure(end: Conclusion) -> Conclusion:
@@ -160,21 +160,23 @@ def _unsure(end: Conclusion) -> Conclusion:
     return replace(end, wrote=True)
 
 
-def _look(router: str, work_item: WorkItem) -> Look:
-    return Look(work_item, router, Entry(work_item.service_id, None), None, before=work_item.before)
+def _item(router: str, work_item: WorkItem) -> BatchItem:
+    return BatchItem(
+        work_item, router, Entry(work_item.service_id, None), None, before=work_item.before
+    )
 
 
-def _without_events(look: Look, reason: str, detail: str, now_ms: int) -> Conclusion:
+def _without_events(item: BatchItem, reason: str, detail: str, now_ms: int) -> Conclusion:
     """Give a service up as `failed` does, and say nothing of its events."""
-    service_id = look.work_item.service_id
+    service_id = item.work_item.service_id
     dead_letter = DeadLetter(
-        id=f"{service_id}@{look.router}",
+        id=f"{service_id}@{item.router}",
         kind="service",
         reason=reason,
         detail=detail,
         service_id=service_id,
-        router=look.router,
+        router=item.router,
         at_ms=now_ms,
     )
     why = json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms})
-    return Conclusion(look.work_item, "give-up", waiting=why, dead_letters=[dead_letter])
+    return Conclusion(item.work_item, "give-up", waiting=why, dead_letters=[dead_letter])

@@ -76,7 +76,7 @@ def read_fully(
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
         misfits += [misfit] if misfit else []
         if service_id in braked:
-            missing = Waiting(HELD, f"by the limit of {braked[service_id].hold}")
+            missing = Waiting(HELD, f"by the limit of {braked[service_id].scope}")
         if missing is not None:
             one = replace(one, entry=replace(one.entry, missing=missing))
         wanted.append(one)

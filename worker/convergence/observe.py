@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import structlog
 
-from worker.convergence.conclude import Look, events_at, placements_after
+from worker.convergence.conclude import BatchItem, events_at, placements_after
 from worker.convergence.gather import Gathering
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import in_words
@@ -29,16 +29,16 @@ def observe(
     now_ms: int,
 ) -> list[Conclusion]:
     """Plan for the services of a batch and clear their marks: their events end as `observed`."""
-    looks, rows, unknown = gathering.close(gathering.claim(gathering.looks(work_items)))
-    for look in looks.values():
-        look.refused = look.refused or prerequisites.of(look)
-    wanted = [gathering.wanted(look) for look in looks.values()]
+    items, rows, unknown = gathering.close(gathering.claim(gathering.items(work_items)))
+    for item in items.values():
+        item.refused = item.refused or prerequisites.of(item)
+    wanted = [gathering.wanted(item) for item in items.values()]
     made = plan(wanted, rows, policy, unknown=unknown)
-    return [_observed(look, made, now_ms) for look in looks.values()]
+    return [_observed(item, made, now_ms) for item in items.values()]
 
 
-def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
-    service_id, record = look.work_item.service_id, look.work_item.stored.record
+def _observed(item: BatchItem, made: Plan, now_ms: int) -> Conclusion:
+    service_id, record = item.work_item.service_id, item.work_item.stored.record
     why = made.waiting.get(service_id)
     would = [in_words(each) for each in made.operations() if each.service_id == service_id]
     if why is not None:
@@ -49,11 +49,11 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
         reason, detail = "already-current", ""
     after = record
     if why is None and not would:
-        after = replace(record, placements=placements_after(look, made.listed[service_id], now_ms))
-    elif look.router in record.placements:  # which may have been right at an earlier look
-        differs = record.placements[look.router]._replace(seen_ms=0)
-        after = replace(record, placements={**record.placements, look.router: differs})
-    ending = events_at(record, look.router)
+        after = replace(record, placements=placements_after(item, made.listed[service_id], now_ms))
+    elif item.router in record.placements:  # which may have been right at an earlier look
+        differs = record.placements[item.router]._replace(seen_ms=0)
+        after = replace(record, placements={**record.placements, item.router: differs})
+    ending = events_at(record, item.router)
     outcomes = []
     if ending:
         after, settled = settle(after)
@@ -65,17 +65,17 @@ def _observed(look: Look, made: Plan, now_ms: int) -> Conclusion:
                 now_ms,
                 reason="" if end.by else reason,
                 detail=f"by {end.by}" if end.by else detail,
-                router=look.router,
+                router=item.router,
             )
             for end in settled
         ]
-    line = {"router": look.router, "reason": reason, "detail": detail}
-    log.info("service.observed", service_id=service_id, router=look.router, reason=reason)
+    line = {"router": item.router, "reason": reason, "detail": detail}
+    log.info("service.observed", service_id=service_id, router=item.router, reason=reason)
     return Conclusion(
-        look.work_item,
+        item.work_item,
         "confirm",
         record=after if after != record else None,
-        gone=look.router not in after.placements,
+        gone=item.router not in after.placements,
         outcomes=outcomes,
         lines=[line_to_json(now_ms, "observed", line)] if outcomes else [],
         counts=Counter(outcome.state for outcome in outcomes),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.core.entry.dhcp_options import Sighting, collectable
 from worker.core.rows.operations import Remove
 from worker.core.rows.rows import OPTIONS, DhcpOption
@@ -33,39 +33,37 @@ class Collected(NamedTuple):
     unnamed: Sequence[str]
 
 
-def look_for_unnamed(
-    store: Store, session: RouterSession, router: str, installation: str
-) -> Sighting:
+def find_unnamed(store: Store, session: RouterSession, router: str, installation: str) -> Sighting:
     """Look which option rows nobody names, and which of them nobody named before either."""
     # Rows first: one that comes to be between the two reads is not looked for.
     rows = session.read_rows(OPTIONS, None, lambda: None)
     named = session.read_named_options()
     options = [row for row in rows if isinstance(row, DhcpOption)]
-    return collectable(options, named, store.troubles.unnamed_options(router), installation)
+    return collectable(options, named, store.memory.unnamed_options(router), installation)
 
 
 def collect_options(
-    store: Store, session: RouterSession, hold: Hold, installation: str, actor: str
+    store: Store, session: RouterSession, lock: RouterLock, installation: str, actor: str
 ) -> Collected:
     """Remove what is to go, and remember what nobody named at this look.
 
     Args:
         store: the store.
         session: to the router.
-        hold: its lease, so that no pass adds rows meanwhile.
+        lock: its lease, so that no pass adds rows meanwhile.
         installation: ours.
         actor: who wants it.
 
     Raises:
         LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
     """
-    found = look_for_unnamed(store, session, hold.router, installation)
+    found = find_unnamed(store, session, lock.router, installation)
     removals = [
         Remove(number, "", row.id, dict(row.fields), menu=OPTIONS)
         for number, row in enumerate(found.collect, 1)
     ]
-    hold.renew()
-    results = session.write(removals, hold.progress) if removals else []
+    lock.renew()
+    results = session.write(removals, lock.progress) if removals else []
     removed, refused = [], []
     for row, result in zip(found.collect, results, strict=True):
         if result.refusal is None:
@@ -73,6 +71,6 @@ def collect_options(
         else:
             refused.append((row.option, result.refusal.words))
     left = found.unnamed - set(removed)
-    store.troubles.set_unnamed_options(hold.router, left)
-    log.info("options.collected", router=hold.router, removed=removed, refused=refused, actor=actor)
+    store.memory.set_unnamed_options(lock.router, left)
+    log.info("options.collected", router=lock.router, removed=removed, refused=refused, actor=actor)
     return Collected(removed, refused, sorted(left - {name for name, _ in refused}))

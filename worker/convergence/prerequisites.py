@@ -4,12 +4,12 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.conclude import Look
+from worker.convergence.conclude import BatchItem
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Entry
 from worker.core.rows.operations import Waiting
 from worker.ports import RouterSession
-from worker.store.router_memory import Known, Troubles
+from worker.store.router_memory import Known, RouterMemory
 
 log = structlog.get_logger()
 
@@ -41,16 +41,16 @@ class MissingPrerequisites:
     """Of one router, during one pass.
 
     Args:
-        troubles: what earlier passes told of.
+        memory: what earlier passes told of.
         router: its name.
         session: reads what the router's DHCP is set up with.
         known: what earlier passes told of and saw.
     """
 
     def __init__(
-        self, troubles: Troubles, router: str, session: RouterSession, known: Known
+        self, memory: RouterMemory, router: str, session: RouterSession, known: Known
     ) -> None:
-        self._troubles = troubles
+        self._memory = memory
         self._router = router
         self._session = session
         self._notified = dict(known.missing)
@@ -65,20 +65,20 @@ class MissingPrerequisites:
         self._setup = session.read_setup(fresh=False)
         self._remember()
         if self._notified:
-            self._look_again()
+            self._recheck()
 
-    def of(self, look: Look) -> Waiting | None:
+    def of(self, item: BatchItem) -> Waiting | None:
         """Why the service must wait for the router; notes a misfit as the look's warning."""
-        fields, service = look.entry.fields, look.work_item.service_id
+        fields, service = item.entry.fields, item.work_item.service_id
         if fields is None:
             self._misfits.pop(service, None)
             return None
-        missing = lacking(look.entry, self._setup, self._session)
+        missing = lacking(item.entry, self._setup, self._session)
         misfit = self._setup.misfit(service, fields["address"])
         if (missing or misfit) and not self._is_fresh:
-            self._look_again()
-            return self.of(look)
-        look.warning = misfit
+            self._recheck()
+            return self.of(item)
+        item.warning = misfit
         if misfit is None:
             self._misfits.pop(service, None)
         elif len(self._misfits) < _MISFITS_KEPT:
@@ -87,16 +87,16 @@ class MissingPrerequisites:
             return missing
         if missing:
             return self._wait_for(missing.detail)
-        if look.before is not None and look.before["reason"] == _REASON:
-            self._over.add(look.before["detail"])
+        if item.before is not None and item.before["reason"] == _REASON:
+            self._over.add(item.before["detail"])
         return None
 
-    def notified(self, look: Look, words: str) -> Waiting:
+    def notified(self, item: BatchItem, words: str) -> Waiting:
         """The router itself said that something is not there: what was read may be old."""
         if not self._was_doubted:
             self._was_doubted = True
-            self._look_again()
-        return self.of(look) or self._wait_for(words)
+            self._recheck()
+        return self.of(item) or self._wait_for(words)
 
     def tell(self, now_ms: int) -> None:
         """One line for each thing that was found to be lacking, unless it was told of lately."""
@@ -110,7 +110,7 @@ class MissingPrerequisites:
                     advice=_ADVICE,
                 )
                 self._notified[what] = now_ms
-                self._troubles.note_missing(self._router, {what: now_ms})
+                self._memory.note_missing(self._router, {what: now_ms})
         self._found.clear()
 
     def end(self) -> None:
@@ -119,16 +119,16 @@ class MissingPrerequisites:
         for what in over:
             log.info("router.lacks_no_more", router=self._router, reason=what)
             del self._notified[what]
-        self._troubles.forget_missing(self._router, over)
+        self._memory.forget_missing(self._router, over)
         if self._misfits != self._known_misfits:
-            self._troubles.note_misfits(self._router, self._misfits)
+            self._memory.note_misfits(self._router, self._misfits)
 
     def _wait_for(self, words: str) -> Waiting:
         self._lacking.add(words)
         self._found[words] = self._found.get(words, 0) + 1
         return Waiting(_REASON, words)
 
-    def _look_again(self) -> None:
+    def _recheck(self) -> None:
         self._setup = self._session.read_setup(fresh=True)
         self._is_fresh = True
         self._remember()
@@ -136,5 +136,5 @@ class MissingPrerequisites:
     def _remember(self) -> None:
         text = self._setup.to_text()
         if text != self._remembered:
-            self._troubles.note_setup(self._router, text)
+            self._memory.note_setup(self._router, text)
             self._remembered = text

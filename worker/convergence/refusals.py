@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from worker.convergence.conclude import TRIED_IN_VAIN, Look
+from worker.convergence.conclude import TRIED_IN_VAIN, BatchItem
 from worker.core.rows.operations import Operation, Remove, Waiting
 from worker.core.rows.rows import MenuPath
 
@@ -25,7 +25,7 @@ takes speaks for as many that are refused: of a probe, that these are wrong them
 class Refused(NamedTuple):
     """One service whose write was refused; `known`: in words that say that it can never work."""
 
-    look: Look
+    item: BatchItem
     menu: MenuPath
     words: str
     known: bool
@@ -43,29 +43,29 @@ class Refusals:
 
     def hold_back(self, refused: Refused) -> None:
         """Keep one until it is clear whose fault it is."""
-        service_id = refused.look.work_item.service_id
+        service_id = refused.item.work_item.service_id
         if service_id in self._held_back:  # it is looked at again, for the sake of others
-            refused.look.before = self._held_back[service_id].look.before
+            refused.item.before = self._held_back[service_id].item.before
         self._held_back[service_id] = refused
 
-    def why_not(self, look: Look) -> Waiting | None:
+    def why_not(self, item: BatchItem) -> Waiting | None:
         """Why a service is not tried for the sake of those in whose way its row is.
 
         Its write would be refused again while they wait for it: its row is to give way instead.
         """
-        held_back = self._held_back.get(look.work_item.service_id)
+        held_back = self._held_back.get(item.work_item.service_id)
         if held_back is not None:
             return Waiting("router-says", held_back.words)
-        before = look.before or {}
+        before = item.before or {}
         if before.get("reason") in TRIED_IN_VAIN:
             return Waiting(before["reason"], before["detail"])
         return None
 
-    def gave_way(self, look: Look) -> bool:
+    def gave_way(self, item: BatchItem) -> bool:
         """Whether one that gave way was refused in this pass: then its newest look is kept."""
-        held_back = self._held_back.get(look.work_item.service_id)
+        held_back = self._held_back.get(item.work_item.service_id)
         if held_back is not None:
-            self.hold_back(held_back._replace(look=look))
+            self.hold_back(held_back._replace(item=item))
         return held_back is not None
 
     def went_through(self, applied: Mapping[str, Sequence[Operation]]) -> None:

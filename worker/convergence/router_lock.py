@@ -10,21 +10,21 @@ from worker.store.routers import Routers
 _RENEWALS_A_LOCK = 4
 
 
-class Hold:
+class RouterLock:
     """The lease of one worker on one router.
 
     Args:
         routers: the store's side.
         router: its name.
-        token: random, of this pass alone.
+        lock_id: random, of this pass alone.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, routers: Routers, router: str, token: str, clock: Callable[[], float]
+        self, routers: Routers, router: str, lock_id: str, clock: Callable[[], float]
     ) -> None:
         self.router = router
-        self.token = token
+        self.lock_id = lock_id
         self._routers = routers
         self._clock = clock
         self._renewed = clock()
@@ -69,7 +69,7 @@ class Hold:
         began = self._clock()
         ours = taken & set(services)
         others = [each for each in services if each not in ours]
-        braked = self._routers.begin_writing(self.router, self.token, ours, others, adds)
+        braked = self._routers.begin_writing(self.router, self.lock_id, ours, others, adds)
         if braked is None:
             raise LockLost(self.router)
         self._renewed = began

@@ -17,12 +17,12 @@ from worker.compute_gate import ComputeGate
 from worker.convergence.batch import PassStatistics, Rounds
 from worker.convergence.bulk import Bulk
 from worker.convergence.circuit_reporter import CircuitReporter
-from worker.convergence.conclude import Look, TimeLimits, confirmed, waiting
+from worker.convergence.conclude import BatchItem, TimeLimits, confirmed, waiting
 from worker.convergence.concurrency import ConcurrencyLimiter, Place
 from worker.convergence.drift_report import make_report
 from worker.convergence.faults import NEWER_MS, Faults
 from worker.convergence.refusals import MASS_REFUSAL, PROBE
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
 from worker.core.entry.entry import Entry, wanted_router
 from worker.core.policy.applied_policy import AppliedPolicy
@@ -76,7 +76,7 @@ class _Pass(NamedTuple):
     """What one pass works with, from the moment that the router is ours."""
 
     acquired: Acquired
-    hold: Hold
+    lock: RouterLock
     circuit: CircuitReporter
     statistics: PassStatistics
     faults: Faults
@@ -133,15 +133,15 @@ class Converge:
             return self._take_and_work(router, place, is_bulk=is_bulk)
 
     def _take_and_work(self, router: str, place: Place, *, is_bulk: bool) -> bool:
-        token = secrets.token_hex(8)
+        lock_id = secrets.token_hex(8)
         began = self.clock()
         policy = self.policies.get(router)
         applied = AppliedPolicy.of(policy, "first use") if policy else None
-        hold = Hold(self.store.routers, router, token, self.clock)
+        lock = RouterLock(self.store.routers, router, lock_id, self.clock)
         try:
             acquired = self.store.routers.acquire(
                 router,
-                token,
+                lock_id,
                 self.limits.batch_services,
                 applied,
                 with_bulk=is_bulk,
@@ -151,27 +151,27 @@ class Converge:
             raise
         except Exception as error:  # noqa: BLE001 - the router is ours, whatever cannot be read
             acquired = unread(self.store.views.router(router).state)
-            CircuitReporter(self.store, hold, place, acquired, self.limits.back_off).failed_here(
+            CircuitReporter(self.store, lock, place, acquired, self.limits.back_off).failed_here(
                 error
             )
             return False
         if isinstance(acquired, PolicyDiffers):
-            self._tell_policy_differs(router, acquired)
+            self._log_policy_differs(router, acquired)
             return False
         if not isinstance(acquired, Acquired):
             return acquired is BULK_ALONE
         if acquired.work_items and not is_bulk:
             self.bulk.live_came()
-        circuit = CircuitReporter(self.store, hold, place, acquired, self.limits.back_off)
+        circuit = CircuitReporter(self.store, lock, place, acquired, self.limits.back_off)
         statistics = PassStatistics()
-        faults = Faults(self.store, hold, acquired.troubles.faults, self.limits.time_limits)
+        faults = Faults(self.store, lock, acquired.memory.faults, self.limits.time_limits)
         try:
-            self._work_or_tell(_Pass(acquired, hold, circuit, statistics, faults, began, is_bulk))
+            self._work_or_log(_Pass(acquired, lock, circuit, statistics, faults, began, is_bulk))
         except StoreUnavailable:
             raise
         except UnknownFormatError as error:
             log.warning("router.left_to_newer", router=router, reason=str(error))
-            self._let_go(hold, NEWER_MS)
+            self._release(lock, NEWER_MS)
         except Exception as error:  # noqa: BLE001 - a bug must not hold a router with its services
             try:
                 faults.failed(error)
@@ -184,46 +184,46 @@ class Converge:
             )
         return False
 
-    def _work_or_tell(self, one: _Pass) -> None:
-        hold, circuit = one.hold, one.circuit
+    def _work_or_log(self, one: _Pass) -> None:
+        lock, circuit = one.lock, one.circuit
         try:
-            if hold.router in self.policies:
+            if lock.router in self.policies:
                 self._converge(one)
             else:
                 self._postpone_unknown(one)
         except LockLost:
-            log.warning("router.lock_lost", router=hold.router)
+            log.warning("router.lock_lost", router=lock.router)
         except RouterBusy:
-            log.warning("router.busy", router=hold.router)
-            self._let_go(hold, POSTPONE_MS)
+            log.warning("router.busy", router=lock.router)
+            self._release(lock, POSTPONE_MS)
         except Postponed:
-            self._let_go(hold, round(RECOVERY_S * 1000))
+            self._release(lock, round(RECOVERY_S * 1000))
         except RouterBlocked as error:
             circuit.blocked(error)
         except RouterUnreachable as error:
             circuit.unreachable(error)
 
-    def _let_go(self, hold: Hold, wait_ms: int) -> None:
+    def _release(self, lock: RouterLock, wait_ms: int) -> None:
         """Give the router back as it was, for somebody to come again in a moment."""
-        self.store.fleet.let_go(hold.router, hold.token)
-        self.store.routers.postpone(hold.router, wait_ms)
+        self.store.fleet.release(lock.router, lock.lock_id)
+        self.store.routers.postpone(lock.router, wait_ms)
 
     def _converge(self, one: _Pass) -> None:
-        acquired, hold, circuit = one.acquired, one.hold, one.circuit
-        router = hold.router
+        acquired, lock, circuit = one.acquired, one.lock, one.circuit
+        router = lock.router
         work_items = one.faults.readable(acquired.work_items, acquired.now_ms)
         if not work_items and not circuit.state.open and not acquired.asked:
-            batch = self.store.routers.next_batch(router, hold.token, 0, circuit.after())
+            batch = self.store.routers.next_batch(router, lock.lock_id, 0, circuit.after())
             if not batch.more:
                 circuit.drained()
             return
         session = self.sessions.open(router)
         try:
-            looked = make_sure(self.store, session, self.policies[router], hold, acquired)
-            if acquired.asked and not self._reported(session, hold):
+            looked = make_sure(self.store, session, self.policies[router], lock, acquired)
+            if acquired.asked and not self._reported(session, lock):
                 session.close()  # nobody knows what it was about to answer
                 session = self.sessions.open(router)
-                looked |= make_sure(self.store, session, self.policies[router], hold, acquired)
+                looked |= make_sure(self.store, session, self.policies[router], lock, acquired)
             if looked or acquired.asked:  # what is confirmed now was seen after that
                 now_ms = self.store.records.now_ms()
                 one = one._replace(acquired=acquired._replace(now_ms=now_ms))
@@ -233,11 +233,11 @@ class Converge:
             raise
         self.sessions.give_back(router, session)
 
-    def _reported(self, session: RouterSession, hold: Hold) -> bool:
+    def _reported(self, session: RouterSession, lock: RouterLock) -> bool:
         """Make the report; where that fails by a bug, the services go on."""
-        router, every_ms = hold.router, self.limits.report_every_ms
+        router, every_ms = lock.router, self.limits.report_every_ms
         try:
-            make_report(self.store, session, self.policies[router], hold, every_ms)
+            make_report(self.store, session, self.policies[router], lock, every_ms)
         except UnknownFormatError as error:  # a newer worker reports it
             log.warning("router.left_to_newer", router=router, reason=str(error))
         except LeasewireError:
@@ -248,8 +248,8 @@ class Converge:
         return True
 
     def _work(self, session: RouterSession, work_items: list[WorkItem], one: _Pass) -> None:
-        acquired, hold, circuit, statistics = one.acquired, one.hold, one.circuit, one.statistics
-        router, limits = hold.router, self.limits
+        acquired, lock, circuit, statistics = one.acquired, one.lock, one.circuit, one.statistics
+        router, limits = lock.router, self.limits
         # A router that refused so many, or with which a pass failed, is up again only when a few
         # got through, one that took no writes when it takes one; others when they are read. A probe
         # looks at a few services.
@@ -260,10 +260,10 @@ class Converge:
             self.store,
             session,
             self.policies[router].held_in(session.entries),
-            hold,
+            lock,
             statistics=statistics,
             time_limits=limits.time_limits,
-            known=acquired.troubles,
+            known=acquired.memory,
             faults=one.faults,
             was_read=(lambda: None) if refused_many or took_none else circuit.answered,
             after_many=circuit.state.cause == MASS_REFUSAL,
@@ -286,7 +286,7 @@ class Converge:
                 most = limits.batch_services if in_time else 0
                 batch = self.store.routers.next_batch(
                     router,
-                    hold.token,
+                    lock.lock_id,
                     most,
                     circuit.after(),
                     most_bulk=self.bulk.most() if one.is_bulk else 0,
@@ -304,7 +304,7 @@ class Converge:
         if not batch.more:
             circuit.drained()
 
-    def _tell_policy_differs(self, router: str, found: PolicyDiffers) -> None:
+    def _log_policy_differs(self, router: str, found: PolicyDiffers) -> None:
         if found.state.state != "policy-changed":  # told once
             log.error(
                 "router.policy_changed",
@@ -318,10 +318,10 @@ class Converge:
         Of a name that nobody ever knew, a typing error, nothing was ever written: who does not
         want it any more has no row there.
         """
-        acquired, hold = one.acquired, one.hold
-        was_known = self.store.fleet.knows(hold.router)
+        acquired, lock = one.acquired, one.lock
+        was_known = self.store.fleet.knows(lock.router)
         detail = (
-            f"router {hold.router!r} is not in the inventory that the workers read: add it and "
+            f"router {lock.router!r} is not in the inventory that the workers read: add it and "
             "restart them, or correct the event"
         )
         before = [
@@ -332,20 +332,20 @@ class Converge:
         waits = 0
         for work_item in acquired.work_items:
             entry = Entry(work_item.service_id, None)
-            look = Look(work_item, hold.router, entry, None, before=work_item.before)
+            item = BatchItem(work_item, lock.router, entry, None, before=work_item.before)
             if (
                 not was_known
                 and work_item.unread is None
-                and _leaves_nothing(work_item.stored.record, hold.router)
+                and _leaves_nothing(work_item.stored.record, lock.router)
             ):
-                ends.append(confirmed(look, acquired.now_ms))
+                ends.append(confirmed(item, acquired.now_ms))
             else:
-                ends.append(waiting(look, why, acquired.now_ms, time_limits))
+                ends.append(waiting(item, why, acquired.now_ms, time_limits))
                 waits += 1
-        self.store.routers.conclude(hold.router, hold.token, ends)
+        self.store.routers.conclude(lock.router, lock.lock_id, ends)
         if len(before) < waits:  # told when more wait than before
-            log.warning("router.unknown", router=hold.router, services=waits)
-        self.store.routers.next_batch(hold.router, hold.token, 0)
+            log.warning("router.unknown", router=lock.router, services=waits)
+        self.store.routers.next_batch(lock.router, lock.lock_id, 0)
 
 
 def _leaves_nothing(record: ServiceRecord, router: str) -> bool:

@@ -10,7 +10,7 @@ import structlog
 
 from worker.convergence.circuit_reporter import REBUILD
 from worker.convergence.full_read import read_fully
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AlertKind
 from worker.core.full_read.row_owners import RowOwners, row_owners, tagged_rows
 from worker.core.plan.planner import wanted_at
@@ -31,7 +31,7 @@ _RESTART_MS: Final = 60_000
 
 
 def make_sure(
-    store: Store, session: RouterSession, policy: RouterPolicy, hold: Hold, acquired: Acquired
+    store: Store, session: RouterSession, policy: RouterPolicy, lock: RouterLock, acquired: Acquired
 ) -> bool:
     """Refuse a router that may not be ours to write to.
 
@@ -51,19 +51,19 @@ def make_sure(
     if session.serial and session.serial == acquired.serial:
         due = acquired.full_read_due
     else:
-        due = admit(store, session, hold.router)
+        due = admit(store, session, lock.router)
     if policy.mode == "observe":
         return False
     booted = restarted(acquired, session.uptime_s)
     if not (due or booted):
         return False
     try:
-        look_through(store, session, policy, hold, compare=booted)
+        check_rows(store, session, policy, lock, compare=booted)
     except ReadTooLong as error:
         if booted or acquired.booted_ms is None:
             raise
         due_ms = store.records.now_ms() + _AGAIN_MS
-        store.full_reads.looked_through(hold.router, due_ms - FULL_READ_GOOD_MS, None)
+        store.full_reads.rows_checked(lock.router, due_ms - FULL_READ_GOOD_MS, None)
         raise postpone(store, error) from error
     return True
 
@@ -118,11 +118,11 @@ def other_serial(router: str, bound: str, seen: str) -> RouterBlocked:
     )
 
 
-def look_through(
+def check_rows(
     store: Store,
     session: RouterSession,
     policy: RouterPolicy,
-    hold: Hold,
+    lock: RouterLock,
     *,
     compare: bool = False,
 ) -> None:
@@ -136,9 +136,9 @@ def look_through(
         RouterBlocked: `orphans`, `rows-of-another` or `rebuild`.
         RouterUnreachable: it could not be read.
     """
-    router = hold.router
-    hold.renew()
-    rows = session.read_leases(None, hold.progress)
+    router = lock.router
+    lock.renew()
+    rows = session.read_leases(None, lock.progress)
     held_in = policy.held_in(session.entries)
     placed = {
         each.record.service_id: wanted_at(router, each.record, held_in)
@@ -162,12 +162,12 @@ def look_through(
         log.warning("router.rows_gone", router=router, services=len(found.gone))
         store.routers.work_item(router, found.gone)
     if compare:
-        drift = read_fully(store, session, router, held_in, hold.progress).drift
+        drift = read_fully(store, session, router, held_in, lock.progress).drift
         differing = sorted({each.service_id for each in drift if each.mendable})
         if differing:
             log.warning("router.rows_differ", router=router, services=len(differing))
             store.routers.work_item(router, differing, BULK, closely=True)
-    store.full_reads.looked_through(router, now_ms, session.uptime_s)
+    store.full_reads.rows_checked(router, now_ms, session.uptime_s)
     store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from worker.convergence.router_lock import Hold
+from worker.convergence.router_lock import RouterLock
 from worker.core.rows.operations import Add, MakeStatic, Operation, Plan, Remove, Set
 from worker.core.rows.rows import LEASES, OPTIONS
 from worker.ports import RouterSession, Written
@@ -25,7 +25,11 @@ class Answers:
 
 
 def write(
-    session: RouterSession, hold: Hold, made: Plan, services: Collection[str], answers: Answers
+    session: RouterSession,
+    lock: RouterLock,
+    made: Plan,
+    services: Collection[str],
+    answers: Answers,
 ) -> None:
     """Send what may be sent, into `answers`, which is of use also when this raises.
 
@@ -50,8 +54,8 @@ def write(
                 answers.refused.setdefault(each.service_id, shared[number])
         if not ready:
             continue
-        hold.progress()
-        for result in session.write(ready, hold.progress):
+        lock.progress()
+        for result in session.write(ready, lock.progress):
             service_id = result.operation.service_id
             answers.operations += 1
             if result.refusal is None:

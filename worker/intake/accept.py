@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from contracts import names
-from worker.core.entry.brake import HELD_WORDS, BrakeLimits
+from worker.core.entry.brake import HELD_MESSAGE, BrakeLimits
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.former_names import former_only, with_present_names
 from worker.core.storage_format import UnknownFormatError
@@ -168,17 +168,17 @@ class Accept:
             left = [service for service in left if service not in through]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
 
-    def _tell_brake(self, result: Committed) -> None:
+    def _log_brake(self, result: Committed) -> None:
         for hold, taken in result.braked.items():
             log.error("brake.held", hold=hold, services=taken, advice="see `leasewire brake list`")
-            self.store.alerts.begin("brake", hold, HELD_WORDS)
+            self.store.alerts.begin("brake", hold, HELD_MESSAGE)
         if result.let_go:
-            left = self.store.brake.holds()
+            left = self.store.brake.approvals()
             for alert in self.store.alerts.open():
                 if alert.kind == "brake" and alert.subject not in left:
                     self.store.alerts.end("brake", alert.subject, "nothing is held any more")
 
-    def _tell_sources(self, crossings: Sequence[Crossing]) -> None:
+    def _log_sources(self, crossings: Sequence[Crossing]) -> None:
         for crossing in crossings:
             if crossing.up:
                 log.error(
@@ -369,9 +369,9 @@ class Accept:
         result = self.store.records.commit(commits, now_ms, self.limits, lane)
         through = [each for each, done in zip(foldings, result.done, strict=True) if done]
         for each in through:
-            each.tell()
-        self._tell_sources(result.crossings)
-        self._tell_brake(result)
+            each.write_logs()
+        self._log_sources(result.crossings)
+        self._log_brake(result)
         return _Through([each.service_id for each in through], result.drained)
 
 

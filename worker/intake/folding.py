@@ -126,9 +126,9 @@ class Folding:
             return Cut(None)
         return Cut(self._loss, self._cut_by, new=self._loss_before is None)
 
-    def tell(self) -> None:
+    def write_logs(self) -> None:
         """Log what was committed: only now is it true."""
-        self._report.tell()
+        self._report.write_logs()
 
     def _accept(self, each: CheckedEvent) -> None:
         """See whether the source may speak of the service, and under which version."""
@@ -165,7 +165,9 @@ class Folding:
         if each.as_of_ms and self._record.last_event_ms > each.as_of_ms:
             came = f"an event that came at {_moment(self._record.last_event_ms)} is newer"
             detail = f"{came} than {_moment(each.as_of_ms)}, of which the file speaks"
-            self._say(each, "superseded", "superseded", reason="newer-than-file", detail=detail)
+            self._set_outcome(
+                each, "superseded", "superseded", reason="newer-than-file", detail=detail
+            )
             return
         own, beside = writes_of(each.event, each.source.unmanaged)
         latest = datetime.fromtimestamp(self._now_ms / 1000, UTC) + MAX_CLOCK_SKEW
@@ -191,17 +193,17 @@ class Folding:
         self._record = folded.record
         self._note_cut(of)
         if not folded.wrote:
-            self._tell_late(each, version, folded, before)
+            self._log_late(each, version, folded, before)
         elif self._changes_nothing(before, folded):
             self._leave(of, "unchanged", version, each.content if stamped else None, brief=True)
         else:
             self._expect(of, version, folded.wrote)
-            self._say(each, "accepted", "accepted")
+            self._set_outcome(each, "accepted", "accepted")
             otherwise = sorted(differing(before, each.event) & folded.wrote)
             more = {"previous_differs": otherwise} if otherwise else {}
             self._report.line(of, "accepted", changed=sorted(folded.changed), **more)
             if otherwise:
-                self._report.note("event.previous_differs", of, registers=otherwise)
+                self._report.add_log("event.previous_differs", of, registers=otherwise)
         if folded.conflicts:
             disputed = tuple(sorted(folded.conflicts))
             conflict = Conflict(self.service_id, disputed, version.rank)
@@ -209,10 +211,10 @@ class Folding:
             registers = ", ".join(disputed)
             self._report.line(of, "revision-conflict", registers=registers)
             advice = "two events of one revision disagree: look at the source's counter"
-            self._report.note("event.revision_conflict", of, registers=registers, advice=advice)
+            self._report.add_log("event.revision_conflict", of, registers=registers, advice=advice)
         self._supersede(of)
 
-    def _tell_late(
+    def _log_late(
         self, each: CheckedEvent, version: Version, folded: Folded, before: ServiceRecord
     ) -> None:
         """The event wrote nothing: it had been said, or newer ones hold all that it says."""
@@ -224,12 +226,12 @@ class Folding:
             self._report.again(of, "duplicate")
         elif same is not None:
             detail = f"event {same} said the same under the same revision"
-            self._report.say(of, "duplicate", "duplicate", detail=detail, brief=True)
+            self._report.set_outcome(of, "duplicate", "duplicate", detail=detail, brief=True)
         elif says_nothing_new(before, each.event, each.source.unmanaged):
             detail = f"by {holders}, with the same content"
-            self._report.say(of, "unchanged", "superseded", detail=detail, brief=True)
+            self._report.set_outcome(of, "unchanged", "superseded", detail=detail, brief=True)
         else:
-            self._say(each, "superseded", "superseded", detail=f"by {holders}")
+            self._set_outcome(each, "superseded", "superseded", detail=f"by {holders}")
             self._report.line(of, "superseded", by=holders)
 
     def _note_cut(self, of: EventRef) -> None:
@@ -257,11 +259,11 @@ class Folding:
         self._record, end = keep(self._record, scheduled, self._now_ms)
         if end is None:
             moment = _moment(of.effective_at_ms)
-            self._say(each, "scheduled", "scheduled", detail=f"takes effect at {moment}")
+            self._set_outcome(each, "scheduled", "scheduled", detail=f"takes effect at {moment}")
             self._report.line(of, "scheduled", effective_at=moment)
         else:
             reason = "withdrawn" if end.how == "withdrawn" else ""
-            self._say(each, "superseded", "superseded", reason=reason, detail=_by(end))
+            self._set_outcome(each, "superseded", "superseded", reason=reason, detail=_by(end))
             self._report.line(of, end.how, by=end.by)
 
     def _release(self, scheduled: Scheduled) -> None:
@@ -278,14 +280,14 @@ class Folding:
             self._leave(of, "released", version)
         else:
             self._expect(of, version, folded.wrote & scheduled.own.keys())
-            self._report.say(of, "released", "accepted", router=router)
+            self._report.set_outcome(of, "released", "accepted", router=router)
         self._report.line(of, "released", changed=sorted(folded.changed))
         self._supersede(of)
 
     def _withdraw(self, each: CheckedEvent, event_ids: Sequence[str]) -> None:
         before, of = self._record.schedule, each.subject
         self._record, ends = withdraw(self._record, event_ids, each.event.id, self._now_ms)
-        self._tell_ended(before, ends)
+        self._log_ended(before, ends)
         withdrawn = {end.event_id for end in ends if end.key}
         to_come = {end.event_id for end in ends if not end.key}
         too_late = {event_id: "" for event_id in event_ids if event_id not in withdrawn | to_come}
@@ -296,7 +298,7 @@ class Folding:
             "left as it was": [f"{event_id} ({how})" for event_id, how in too_late.items()],
         }
         detail = "; ".join(f"{what}: {', '.join(ids)}" for what, ids in said.items() if ids)
-        self._say(each, "applied", "applied", detail=detail)
+        self._set_outcome(each, "applied", "applied", detail=detail)
         self._report.line(of, "withdrawal", events=", ".join(event_ids))
 
     def _supersede(self, of: EventRef) -> None:
@@ -305,9 +307,9 @@ class Folding:
         if not before.pending:
             return
         self._record, ends = supersede(self._record, of.event_id, self._now_ms)
-        self._tell_ended(before, ends)
+        self._log_ended(before, ends)
 
-    def _tell_ended(self, before: Schedule, ends: Sequence[Ended]) -> None:
+    def _log_ended(self, before: Schedule, ends: Sequence[Ended]) -> None:
         waited = {each.key: each for each in before.pending}
         for end in ends:
             if end.key:
@@ -338,9 +340,11 @@ class Folding:
         at = self._record.placements.get(router)
         if at is not None and self._last_read(router) > at.seen_ms:
             self._expect(of, version, frozenset(), names.QUEUE_BULK)
-            self._report.say(of, count, "accepted", router=router, content=content, brief=brief)
+            self._report.set_outcome(
+                of, count, "accepted", router=router, content=content, brief=brief
+            )
         else:
-            self._report.say(
+            self._report.set_outcome(
                 *(of, count, "applied"),
                 reason=UNCHANGED,
                 router=router,
@@ -384,11 +388,11 @@ class Folding:
             self._report.correct(of, end.outcome, reason, detail)
         return record
 
-    def _say(
+    def _set_outcome(
         self, each: CheckedEvent, count: str, state: State, *, reason: str = "", detail: str = ""
     ) -> None:
         """The word on an event that came, and that is remembered."""
-        self._report.say(
+        self._report.set_outcome(
             each.subject,
             count,
             state,
@@ -407,7 +411,7 @@ class Folding:
             self._report.reject_beside(of, reason, detail)
         else:
             # It is not remembered: after a person put things right it may be sent again.
-            self._report.say(of, "rejected", "rejected", reason=reason, detail=detail)
+            self._report.set_outcome(of, "rejected", "rejected", reason=reason, detail=detail)
 
 
 def _routers_of(record: ServiceRecord) -> set[str]:

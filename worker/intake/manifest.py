@@ -77,7 +77,9 @@ class Manifests:
         kept = Part(part.key, part.event.id, services)
         parts = self._store.manifests.keep(_name(part), data.part, kept, now_ms)
         if not set(range(1, data.parts + 1)) <= parts.keys():
-            self._say(part, "accepted", f"{len(parts)} of {data.parts} parts are here", now_ms)
+            self._set_outcome(
+                part, "accepted", f"{len(parts)} of {data.parts} parts are here", now_ms
+            )
             return []
         listed = {service for each in parts.values() for service in each.services}
         taken_at_ms = (data.taken_at - _EPOCH) // _MILLISECOND
@@ -95,7 +97,7 @@ class Manifests:
     def conclude(self, part: ManifestPart, now_ms: int) -> None:
         """All that follows from a manifest is folded."""
         if part.said:
-            self._say(part, "applied", part.said[-1], now_ms)
+            self._set_outcome(part, "applied", part.said[-1], now_ms)
             self._store.manifests.forget(_name(part))
 
     def expire(self, now_ms: int) -> None:
@@ -119,7 +121,7 @@ class Manifests:
             self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
             self._store.manifests.forget(name)
 
-    def _say(self, part: ManifestPart, state: State, detail: str, now_ms: int) -> None:
+    def _set_outcome(self, part: ManifestPart, state: State, detail: str, now_ms: int) -> None:
         event = part.event
         outcome = Outcome(
             key=part.key,

@@ -111,7 +111,7 @@ class Report:
         """What is said anew of events that came earlier."""
         return list(self._later.values())
 
-    def say(  # noqa: PLR0913 - the parts of one sentence
+    def set_outcome(  # noqa: PLR0913 - the parts of one sentence
         self,
         of: EventRef,
         count: str,
@@ -144,18 +144,18 @@ class Report:
         self._said[of.key] = EventCommit(
             *(of.key, of.lane, count, outcome, content), listed=not brief, refused=refused
         )
-        self.note(f"event.{count}", of, reason=reason, detail=detail)
+        self.add_log(f"event.{count}", of, reason=reason, detail=detail)
 
     def again(self, of: EventRef, count: str) -> None:
         """An event came of which the word that was said stands."""
         self._again.append(EventCommit(of.key, of.lane, count))
-        self.note(f"event.{count}", of)
+        self.add_log(f"event.{count}", of)
 
     def reject_beside(self, of: EventRef, reason: str, detail: str) -> None:
         """Another event of an id came: the word on the first stands, the source hears of it."""
         outcome = self._outcome(of, "rejected", reason, detail, "")
         self._again.append(EventCommit(of.key, of.lane, "rejected", outcome, beside=True))
-        self.note("event.rejected", of, reason=reason, detail=detail)
+        self.add_log("event.rejected", of, reason=reason, detail=detail)
 
     def correct(self, of: EventRef, state: State, reason: str = "", detail: str = "") -> None:
         """Say something further of an event, of this commit or of an earlier one."""
@@ -193,11 +193,11 @@ class Report:
             line["actor"] = of.actor
         self.lines.append(line_to_json(self.now_ms, what, line | more))
 
-    def note(self, name: str, of: EventRef, **more: object) -> None:
+    def add_log(self, name: str, of: EventRef, **more: object) -> None:
         """A line of the log, once the commit is through."""
         self._log.append((name, of, more))
 
-    def tell(self) -> None:
+    def write_logs(self) -> None:
         """Log what was committed: only now is it true."""
         for name, of, more in self._log:
             level = logging.WARNING if name in _WARNINGS else logging.INFO

@@ -34,7 +34,7 @@ from worker.routeros.parallel_read import RowObserver
 from worker.routeros.sessions import Sessions
 from worker.runtime.celery_app import guard_queues, make_app
 from worker.runtime.sweep import Sweep
-from worker.runtime.tasks import canary_sender, guarded, register, release_due, tell_unavailable
+from worker.runtime.tasks import canary_sender, guarded, log_unavailable, register, release_due
 from worker.runtime.waking import arriving
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings, environment
@@ -156,7 +156,7 @@ def run(
     def look() -> None:
         has_come()
         maintenance.look()
-        store.sources.tell_known(inventory.sources)
+        store.sources.save_known(inventory.sources)
         store.full_reads.ask(policies, report_every_ms)
 
     bulk_threads = ThreadPoolExecutor(settings.router_threads, "bulk")
@@ -293,7 +293,7 @@ def _wait_for(
             if refused and outdated is None:
                 raise
             if notified is not type(error):
-                tell_unavailable(error, "start", "waiting for Redis")
+                log_unavailable(error, "start", "waiting for Redis")
             notified = type(error)
             if orphaned() or (refused and outdated is not None and outdated()):
                 return False

@@ -13,7 +13,7 @@ import structlog
 
 from worker.core.storage_format import UnknownFormatError
 from worker.errors import StoreRefused, StoreUnavailable
-from worker.runtime.tasks import tell_unavailable
+from worker.runtime.tasks import log_unavailable
 from worker.store.heartbeat import Seen
 from worker.store.store import Store
 
@@ -95,11 +95,11 @@ class Sweep:
             self._came_back = seen
         if self._came_back is not None:  # also that of a round in which Redis went away again
             self._check()
-            self._look_again(rolled_back=self._came_back is Seen.ROLLED_BACK)
+            self._recheck(rolled_back=self._came_back is Seen.ROLLED_BACK)
             self._came_back = None
         self._store.routers.forget_concluded()
 
-    def _look_again(self, *, rolled_back: bool) -> None:
+    def _recheck(self, *, rolled_back: bool) -> None:
         """Redis may lack what this worker concluded last: routers are as that says, records not.
 
         Of services that it does not know any more the rows stay: the BSS has to say them again.
@@ -153,7 +153,7 @@ class Sweep:
             self._notified = None
         except StoreUnavailable as error:
             if self._notified is not type(error):
-                tell_unavailable(error, "sweep")
+                log_unavailable(error, "sweep")
             self._notified = type(error)
             if isinstance(error, StoreRefused) and self._outdated():
                 log.warning("worker.outdated", advice="the password is another: it is read anew")

@@ -116,7 +116,7 @@ def _arguments(
     return [], None
 
 
-def tell_unavailable(error: StoreUnavailable, task: str, advice: str = "") -> None:
+def log_unavailable(error: StoreUnavailable, task: str, advice: str = "") -> None:
     """Log that the store does not serve us; loudly, where only a person can mend it.
 
     Args:
@@ -141,7 +141,7 @@ def guarded(name: str, task: Callable[..., None]) -> Callable[..., None]:
         try:
             task(*args, **kwargs)
         except StoreUnavailable as error:
-            tell_unavailable(error, name)
+            log_unavailable(error, name)
         except Exception:
             log.exception("task.failed", task=name, advice="a bug: please report this traceback")
 

@@ -26,7 +26,7 @@ def arriving(store: Store, worker: str, routers: Iterable[str]) -> Callable[[], 
         while to_wake:
             wake_unknown(store, to_wake[-1:])
             to_wake.pop()
-        store.views.tell_inventory(worker, read_ms)
+        store.views.save_inventory(worker, read_ms)
 
     return tell
 

@@ -58,7 +58,7 @@ class Watchdog:
         self._lock = threading.Lock()
         self._running = 0
         self._last_sign: float | None = None
-        self._last_look = clock()
+        self._last_check = clock()
 
     def start(self) -> None:
         """Watch from the moment when the worker says that it is ready until it is told to end."""
@@ -71,7 +71,7 @@ class Watchdog:
     def look(self) -> None:
         """End the process if it fell silent."""
         now = self._clock()
-        paused, self._last_look = now - self._last_look > _PAUSED_S, now
+        paused, self._last_check = now - self._last_check > _PAUSED_S, now
         with self._lock:
             if self._last_sign is None:
                 return

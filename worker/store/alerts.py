@@ -16,7 +16,7 @@ from worker.store.scripts import Scripts
 
 CHANGES_KEPT: Final = 10_000
 _NOTIFIED_AT_ONCE: Final = 500
-_LOOK_MS: Final = 60_000
+_CHECK_MS: Final = 60_000
 
 
 class AlertChange(NamedTuple):
@@ -58,9 +58,7 @@ class Alerts:
         """
         alert = Alert(kind, subject, text, 0)
         notified_after_ms = KINDS[kind].notified_after_s * 1000
-        return bool(
-            self._scripts.run("open_alert", alert.name, alert.to_json(), notified_after_ms)
-        )
+        return bool(self._scripts.run("open_alert", alert.name, alert.to_json(), notified_after_ms))
 
     def end(self, kind: AlertKind, subject: str, text: str = "") -> bool:
         """End an alert; False when it was not open."""
@@ -117,9 +115,9 @@ class Alerts:
             pipe.hset(self._keys.alerts, name, json.dumps({**json.loads(text), "notified": False}))
         pipe.execute()
 
-    def may_look(self) -> bool:
+    def may_check(self) -> bool:
         """Whether nobody looked for what piles up within the last minute; then we do."""
-        return bool(self._client.set(self._keys.alert_look, "1", nx=True, px=_LOOK_MS))
+        return bool(self._client.set(self._keys.alert_check, "1", nx=True, px=_CHECK_MS))
 
     def changes(self, most: int = 100) -> list[AlertChange]:
         """The last changes, newest first."""

@@ -15,7 +15,7 @@ from worker.store.keys import Keys
 from worker.store.records import feed_of
 from worker.store.scripts import Scripts
 
-LOOK_MS: Final = 120_000
+CHECK_MS: Final = 120_000
 """Nobody else looks meanwhile: more than looking at a router takes."""
 
 
@@ -43,8 +43,8 @@ class AwaitingDevice:
         self._keys = keys
 
     def take(self, most: int) -> Taken:
-        """Take those that are due, for `LOOK_MS`."""
-        now_ms, *found = self._scripts.run("take_awaiting", most, LOOK_MS)
+        """Take those that are due, for `CHECK_MS`."""
+        now_ms, *found = self._scripts.run("take_awaiting", most, CHECK_MS)
         each = zip(found[::3], found[1::3], found[2::3], strict=True)
         return Taken(
             int(now_ms),
@@ -71,7 +71,7 @@ class AwaitingDevice:
                 order.append([each.member, each.event, notified.to_json(), feed])
         self._scripts.run("set_online", json.dumps(order))
 
-    def look_later(self, due: Sequence[tuple[AwaitingService, int]]) -> None:
+    def check_later(self, due: Sequence[tuple[AwaitingService, int]]) -> None:
         """Look at them again at a time (ms)."""
         if due:
             self._client.zadd(self._keys.awaiting_device, {e.member: at for e, at in due}, xx=True)

@@ -199,7 +199,7 @@ def _passing(keys: Keys, key: str, kind: str, left_ms: int) -> bool:
     """Whether a key says what is true only now: locks, flags, what was lately seen, connections."""
     name = key.removeprefix(keys.prefix)
     short = kind == "string" and 0 < left_ms <= _PASSING_MS
-    ours = key in (keys.workers, keys.sweep) or name.endswith((":lease", ":surveyed"))
+    ours = key in (keys.workers, keys.sweep) or name.endswith((":lock", ":full-reads"))
     return short or ours or name.startswith("_kombu.")
 
 

@@ -25,7 +25,7 @@ class WorkItem(NamedTuple):
 
     Attributes:
         service_id: its id.
-        stamp: must still stand at the end.
+        work_version: must still stand at the end.
         priority: 0 first, 3 last.
         stored: its record.
         before: {reason, detail, since_ms, …} if it was not in sync at its last look.
@@ -36,7 +36,7 @@ class WorkItem(NamedTuple):
     """
 
     service_id: str
-    stamp: str
+    work_version: str
     priority: int
     stored: Stored
     before: Mapping[str, Any] | None = None
@@ -57,7 +57,7 @@ class Acquired(NamedTuple):
         serial: that it is known by, and no other router; None: it must be looked at more closely.
         full_read_due: its rows were not looked through for a day.
         booted_ms: when, as its last survey found; None: that is not known.
-        troubles: what is remembered of it.
+        memory: what is remembered of it.
     """
 
     now_ms: int
@@ -68,7 +68,7 @@ class Acquired(NamedTuple):
     serial: str | None
     full_read_due: bool
     booted_ms: int | None
-    troubles: Known
+    memory: Known
 
 
 def unread(state: RouterState) -> Acquired:
@@ -82,7 +82,7 @@ def unread(state: RouterState) -> Acquired:
         serial=None,
         full_read_due=False,
         booted_ms=None,
-        troubles=Known({}, {}),
+        memory=Known({}, {}),
     )
 
 
@@ -168,7 +168,7 @@ def work_items_of(raw: Sequence[Sequence[Any]]) -> list[WorkItem]:
 
 def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
     service: str,
-    stamp: str,
+    work_version: str,
     priority: str,
     text: str | None,
     waiting: str | None,
@@ -178,7 +178,7 @@ def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
     try:
         return WorkItem(
             service,
-            stamp,
+            work_version,
             int(priority),
             decode_stored(service, text),
             before=json.loads(waiting) if waiting else None,
@@ -188,7 +188,7 @@ def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
     except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its service
         generation = generation_of(text)
         stored = Stored(generation, ServiceRecord(service))
-        return WorkItem(service, stamp, int(priority), stored, unread=error)
+        return WorkItem(service, work_version, int(priority), stored, unread=error)
 
 
 def sent_of(note: str | None) -> frozenset[Identity] | None:

@@ -23,7 +23,7 @@ class HeldWorkItem(NamedTuple):
     Attributes:
         service_id: of the service.
         router: where its working entry would go away.
-        hold: the limit that was passed: `router:NAME` or `source:URI`.
+        scope: the limit that was passed: `router:NAME` or `source:URI`.
         source: of the event that would take the entry away.
         at_ms: since when.
         text: as it is kept; whatever is said of the service changes it.
@@ -31,18 +31,18 @@ class HeldWorkItem(NamedTuple):
 
     service_id: str
     router: str
-    hold: str
+    scope: str
     source: str
     at_ms: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class Announcement:
     """Losses that a person announced: they are neither counted nor held.
 
     Attributes:
-        hold: whose: `router:NAME` or `source:URI`.
+        scope: whose: `router:NAME` or `source:URI`.
         services: how many.
         used: of them came so far.
         from_ms: from when on.
@@ -51,7 +51,7 @@ class Expected:
         reason: why.
     """
 
-    hold: str
+    scope: str
     services: int
     used: int
     from_ms: int
@@ -73,11 +73,11 @@ class Brake:
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.braked))
         return sorted(_work_item(field, text) for field, text in raw.items())
 
-    def holds(self) -> dict[str, int]:
+    def approvals(self) -> dict[str, int]:
         """How many marks each limit holds."""
         found: dict[str, int] = {}
         for work_item in self.held():
-            found[work_item.hold] = found.get(work_item.hold, 0) + 1
+            found[work_item.scope] = found.get(work_item.scope, 0) + 1
         return found
 
     def held_at(self, router: str, service_ids: Collection[str]) -> dict[str, HeldWorkItem]:
@@ -91,11 +91,11 @@ class Brake:
         )
         return {work_item.service_id: work_item for work_item in work_items}
 
-    def approve(self, hold: str, work_items: Sequence[HeldWorkItem], by: str, now_ms: int) -> bool:
+    def approve(self, scope: str, work_items: Sequence[HeldWorkItem], by: str, now_ms: int) -> bool:
         """Let all marks of a hold through.
 
         Args:
-            hold: the limit.
+            scope: the limit.
             work_items: all that it holds, as they were shown.
             by: the person who approves.
             now_ms: Redis's time.
@@ -103,14 +103,14 @@ class Brake:
         Returns:
             False when the list has changed meanwhile: nothing is let through.
         """
-        scope, _, name = hold.partition(":")
+        scope, _, name = scope.partition(":")
         sources = {name} if scope == "source" else {work_item.source for work_item in work_items}
-        line = {"actor": by, "hold": hold}
-        action = {"at_ms": now_ms, "what": "brake approved", "by": by, "hold": hold}
+        line = {"actor": by, "scope": scope}
+        action = {"at_ms": now_ms, "what": "brake approved", "by": by, "scope": scope}
         order: dict[str, Any] = {
-            "hold": hold,
+            "scope": scope,
             "action": json.dumps(action | {"services": len(work_items)}),
-            "stamp": new_work_version(),
+            "work_version": new_work_version(),
             "sources": sorted(sources),
             "work_items": [
                 {
@@ -127,26 +127,26 @@ class Brake:
         }
         return bool(self._scripts.run("approve_brake", json.dumps(order)))
 
-    def note_rejected(self, hold: str, services: int, by: str, now_ms: int) -> None:
+    def note_rejected(self, scope: str, services: int, by: str, now_ms: int) -> None:
         """Keep among the actions that a person rejected what a limit holds."""
-        action = {"at_ms": now_ms, "what": "brake rejected", "by": by, "hold": hold}
+        action = {"at_ms": now_ms, "what": "brake rejected", "by": by, "scope": scope}
         self._note(action | {"services": services})
 
-    def expect(self, expected: Expected, now_ms: int) -> None:
+    def expect(self, announced: Announcement, now_ms: int) -> None:
         """Announce losses; what was announced of the same source or router before ends."""
-        self._client.hset(self._keys.expected, expected.hold, json.dumps(asdict(expected)))
-        action = {"at_ms": now_ms, "what": "brake expects", "by": expected.by}
-        self._note(action | {"hold": expected.hold, "services": expected.services})
+        self._client.hset(self._keys.announced, announced.scope, json.dumps(asdict(announced)))
+        action = {"at_ms": now_ms, "what": "brake expects", "by": announced.by}
+        self._note(action | {"scope": announced.scope, "services": announced.services})
 
-    def expected(self, now_ms: int) -> list[Expected]:
+    def announced(self, now_ms: int) -> list[Announcement]:
         """What is announced, and not over."""
-        raw = cast("dict[str, str]", self._client.hgetall(self._keys.expected))
+        raw = cast("dict[str, str]", self._client.hgetall(self._keys.announced))
         found = sorted(
-            (known_part(Expected, json.loads(text)) for text in raw.values()), key=_by_hold
+            (known_part(Announcement, json.loads(text)) for text in raw.values()), key=_by_scope
         )
-        over = [each.hold for each in found if each.until_ms <= now_ms]
+        over = [each.scope for each in found if each.until_ms <= now_ms]
         if over:
-            self._client.hdel(self._keys.expected, *over)
+            self._client.hdel(self._keys.announced, *over)
         return [each for each in found if each.until_ms > now_ms]
 
     def _note(self, action: dict[str, object]) -> None:
@@ -156,13 +156,13 @@ class Brake:
         pipe.execute()
 
 
-def _by_hold(expected: Expected) -> str:
-    return expected.hold
+def _by_scope(announced: Announcement) -> str:
+    return announced.scope
 
 
 def _work_item(field: str, text: str) -> HeldWorkItem:
     service_id, _, router = field.partition("@")
     entry = json.loads(text)
     return HeldWorkItem(
-        service_id, router, entry["hold"], entry["source"], int(entry["at_ms"]), text
+        service_id, router, entry["scope"], entry["source"], int(entry["at_ms"]), text
     )

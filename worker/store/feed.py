@@ -108,7 +108,7 @@ class Feed:
         # Not the last item's: the cursor of a source that is quiet must not grow old.
         return FeedPage(ours, max(last or START, after, key=position), more=False)
 
-    def let_old_go(self, now_ms: int) -> None:
+    def trim(self, now_ms: int) -> None:
         """Let the items go that are too old."""
         self._scripts.run("trim_feeds", now_ms - KEPT_MS)
 

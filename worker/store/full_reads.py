@@ -25,7 +25,7 @@ LOOKED: Final = "looked"
 """Another one: when its table was last looked through (ms)."""
 POOLS: Final = "pools"
 """Another one: [[pool, addresses in use, all of them], …] as JSON, as that report found them."""
-_LOOK_EVERY_MS: Final = 2_000
+_CHECK_EVERY_MS: Final = 2_000
 _AT_ONCE: Final = 5
 """Reports asked for at one look: they are no reason to keep events waiting."""
 _AGAIN_MS: Final = 60_000
@@ -46,7 +46,7 @@ class FullReads:
         self._scripts = scripts
         self._keys = keys
 
-    def looked_through(self, router: str, now_ms: int, uptime_s: int | None) -> None:
+    def rows_checked(self, router: str, now_ms: int, uptime_s: int | None) -> None:
         """Nothing speaks against writing to the router; an approval to rebuild it is used up."""
         key = self._keys.router(router).full_read
         pipe = self._client.pipeline()
@@ -88,7 +88,7 @@ class FullReads:
         """
         asked = self._scripts.run(
             "ask_reports",
-            *(_LOOK_EVERY_MS, every_ms, _AT_ONCE, _AGAIN_MS),
+            *(_CHECK_EVERY_MS, every_ms, _AT_ONCE, _AGAIN_MS),
             *(each for name in routers for each in (name, _share(name))),
         )
         return int(asked or 0)

@@ -29,22 +29,22 @@ SEEN_PERIODS = 5
 UNKNOWN_SOURCES = "unknown_sources"
 """The feed of all sources that nobody knows."""
 DEAD_LETTERS_MOST = 1000
-"""Of one group of dead letters; `lua/_letters.lua` has it too."""
+"""Of one group of dead letters; `lua/_dead_letters.lua` has it too."""
 
 
 class RouterKeys(NamedTuple):
     """The keys of one router.
 
     Attributes:
-        due: service -> priority * 10^13 + due (ms): the marks in the order to take.
-        work_items: service -> stamp; every marking renews it.
-        lease: with a time limit: token of the worker that holds the router.
-        notified: with a time limit: `1` a message is pending, `circuit_open` must not be rung, `bulk` a bulk
-            pass waits for its turn.
-        inflight: service -> `token|second look (ms)|leases added`: writes that may be under way,
-            as `lua/_notes.lua` has it.
-        claims: claim key -> {scope: [service, strong]} as JSON.
-        held: service -> [[claim key, scope], …] as JSON: what it holds, strong or weak.
+        due: service -> priority * 10^13 + due (ms): the work items in the order to take.
+        work_items: service -> work version; each new reason to check the service renews it.
+        lock: with a time limit: id of the pass that has the router.
+        notified: with a time limit: `1` a message is pending, `circuit-open` must not be notified,
+            `bulk` a bulk pass waits for its turn.
+        inflight: service -> `lock id|second check (ms)|leases added`: writes that may be under way,
+            as `lua/_in_flight.lua` has it.
+        claims: claim key -> {scope: [service, held]} as JSON.
+        held: service -> [[claim key, scope], …] as JSON: its claims, held or vacating.
         waiters: by name: who waits for which claim (`lua/_claims.lua`); what it wants.
         services: services of which a row may exist here.
         waiting: service -> {reason, detail, since} as JSON: why it is not in sync.
@@ -52,14 +52,14 @@ class RouterKeys(NamedTuple):
         lost: service -> when it lost its working entry (ms). Lives two hours.
         lost_by: service -> source of the event that took its entry, while it may be held for it.
             Lives two hours.
-        troubles: what passes remember of what a router lacks, and of services to suspect. Lives a
+        memory: what passes remember of what a router lacks, and of services to suspect. Lives a
             week from its last change.
         full_read: when it booted, an approved rebuild, the last report, its pools. Lives 40 days.
     """
 
     due: SortedSet
     work_items: Hash
-    lease: String
+    lock: String
     notified: String
     inflight: Hash
     claims: Hash
@@ -70,7 +70,7 @@ class RouterKeys(NamedTuple):
     state: String
     lost: SortedSet
     lost_by: Hash
-    troubles: Hash
+    memory: Hash
     full_read: Hash
 
 
@@ -79,7 +79,7 @@ class FleetKeys(NamedTuple):
 
     Attributes:
         policies: router -> `digest|[policy, by, when (ms)]`: the policy that was applied.
-        held: router -> {by, reason, at_ms} as JSON: nothing is written to it.
+        paused: router -> {by, reason, at_ms} as JSON: nothing is written to it.
         aliases: former name -> the router's name now: events may still say the former one.
         serials: router -> serial number or system id that is bound to its name.
         serials_seen: router -> the one that was seen last.
@@ -89,7 +89,7 @@ class FleetKeys(NamedTuple):
     """
 
     policies: Hash
-    held: Hash
+    paused: Hash
     aliases: Hash
     serials: Hash
     serials_seen: Hash
@@ -230,23 +230,23 @@ class Keys:
 
     What the brake holds until a person decides, or nothing is to go away any more.
     """
-    expected = Key("hash", "brake:expected")
+    announced = Key("hash", "brake:announced")
     """Hold -> losses that a person announced, as JSON; each until its time is over."""
     alerts = Key("hash", "alerts")
     """`kind|subject` -> alert as JSON: what is wrong now; its end deletes it."""
-    alerts_not_notified = Key("zset", "alerts:untold")
+    alerts_not_notified = Key("zset", "alerts:not-notified")
     """`kind|subject` -> when the open alert is told (ms), if it lasts."""
     alert_changes = Key("stream", "alerts:changes")
     """What somebody is told of; about the last 10,000."""
-    alert_look = Key("string", "alerts:look")
+    alert_check = Key("string", "alerts:check")
     """With a time limit of a minute: somebody looked for what piles up."""
     alert_mutes = Key("hash", "alerts:mutes")
     """`kind|subject` -> who wants to hear nothing of it, and until when, as JSON."""
-    notifications = Key("string", "alerts:telling")
+    notifications = Key("string", "alerts:notifier")
     """With a time limit of a minute: who tells people of alerts."""
     watched = KeyByName("string", "alerts:watched:")
     """With a time limit: the dynamic leases of a router were looked at lately."""
-    notified = KeyByName("hash", "alerts:told:")
+    notified = KeyByName("hash", "alerts:notified:")
     """`kind|subject` -> when a target was told of that alert, as JSON.
 
     `through|kind|subject`: it is told through its root, or waits for that.

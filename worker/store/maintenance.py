@@ -48,7 +48,7 @@ class StoreMaintenance:
         self.sample(now_ms)
         self.forget_cancelled(now_ms)
         self.forget_attempts(now_ms)
-        self._feed.let_old_go(now_ms)
+        self._feed.trim(now_ms)
         return True
 
     def sample(self, now_ms: int) -> None:

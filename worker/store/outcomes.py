@@ -13,7 +13,7 @@ from worker.store.records import ask_seen, services_of, words_of
 HOUR_MS: Final = 3_600_000
 
 
-def latest_words(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> list[Outcome]:
+def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> list[Outcome]:
     """The latest word on each event that the store knows of, in the order of the keys.
 
     Args:

@@ -67,7 +67,7 @@ def purge(store: Store, service_id: str, actor: str) -> dict[str, int]:
             events.add(key)
             client.zrem(due, key)
             gone["journal"] += int(client.hdel(body, key))
-    gone["outcomes"] = _leave_words(store, service_id, events, now_ms)
+    gone["outcomes"] = _leave_outcomes(store, service_id, events, now_ms)
     gone["feeds"] = _leave_feeds(store, service_id)
     if not Scripts(client, keys.prefix).run("forget", service_id, stored.generation):
         raise NotPurgedError(f"something was said of {service_id} meanwhile: look at it again")
@@ -85,7 +85,7 @@ def _journaled(client: redis.Redis, body: str, service_id: str) -> Iterator[str]
             yield str(key)
 
 
-def _leave_words(store: Store, service_id: str, events: set[str], now_ms: int) -> int:
+def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int) -> int:
     """Take the words on refused events away, and the service's name from those that it had.
 
     Returns:

@@ -215,7 +215,7 @@ class Records:
         for start in range(0, len(commits), COMMITS_PER_CALL):
             part = commits[start : start + COMMITS_PER_CALL]
             order: dict[str, Any] = {
-                "stamp": new_work_version(),
+                "work_version": new_work_version(),
                 "generation": generation,
                 "now_ms": now_ms,
                 "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
@@ -234,8 +234,8 @@ class Records:
             ]
             let_go += int(freed)
             done += [bool(each) for each in results]
-            for hold, taken in zip(held[::2], held[1::2], strict=True):
-                braked[hold] = braked.get(hold, 0) + int(taken)
+            for scope, taken in zip(held[::2], held[1::2], strict=True):
+                braked[scope] = braked.get(scope, 0) + int(taken)
         return Committed(done, braked, let_go, crossings, drained, generation)
 
 
@@ -251,7 +251,7 @@ def _order_of(c: ServiceCommit) -> dict[str, Any]:
             for dead_letter in c.dead_letters
         ],
         "events": [_event_order(event) for event in c.events],
-        "outcomes": [word_order(each) for each in c.outcomes],
+        "outcomes": [outcome_order(each) for each in c.outcomes],
         "counts": list(c.counts.items()),
         "heard": [
             [each.source, count, count if each.superseded else 0] for each, count in c.heard.items()
@@ -388,7 +388,7 @@ def feed_of(outcome: Outcome, *, bulk: bool = False) -> str | None:
     return feed_name(outcome.source, bulk=bulk or outcome.bulk)
 
 
-def word_order(outcome: Outcome) -> list[str | bool]:
+def outcome_order(outcome: Outcome) -> list[str | bool]:
     """The word on an event as scripts take it: its key, the text, its feed if it has one."""
     return [outcome.key, outcome.to_json(), feed_of(outcome) or False]
 

@@ -23,7 +23,7 @@ FULL_READ_GOOD_MS: Final = 86_400_000
 """A router's whole table is looked through for orphans once a day: cheap beside its other reads."""
 
 
-class Held(NamedTuple):
+class Pause(NamedTuple):
     """Who holds a router, why and since when (ms): nothing is written to it."""
 
     by: str
@@ -71,11 +71,11 @@ class Fleet:
             for name, text in self._hash(self._fleet.policies).items()
         }
 
-    def held(self) -> dict[str, Held]:
+    def paused(self) -> dict[str, Pause]:
         """The routers that people hold."""
         return {
-            name: known_part(Held, json.loads(text))
-            for name, text in self._hash(self._fleet.held).items()
+            name: known_part(Pause, json.loads(text))
+            for name, text in self._hash(self._fleet.paused).items()
         }
 
     def aliases(self) -> dict[str, str]:
@@ -141,7 +141,7 @@ class Fleet:
             )
         )
 
-    def look_again(
+    def recheck(
         self, router: str, services: Sequence[str], what: str, detail: str, actor: str
     ) -> int:
         """Mark services of a router for a person, who has it looked at at once; returns how many.
@@ -178,28 +178,28 @@ class Fleet:
             pipe.ltrim(self._fleet.actions, 0, _ACTIONS_KEPT - 1)
             pipe.execute()
 
-    def hold(self, router: str, reason: str, actor: str) -> int:
+    def pause(self, router: str, reason: str, actor: str) -> int:
         """Let no worker write to a router; returns in how many ms none can be at it any more."""
-        held = Held(actor, reason, self._now_ms())
-        action = self._action(actor, "hold", router, reason, held.at_ms)
-        return int(self._scripts.run("pause", router, json.dumps(held._asdict()), action))
+        pause = Pause(actor, reason, self._now_ms())
+        action = self._action(actor, "pause", router, reason, pause.at_ms)
+        return int(self._scripts.run("pause", router, json.dumps(pause._asdict()), action))
 
-    def release(self, router: str, actor: str) -> bool:
+    def resume(self, router: str, actor: str) -> bool:
         """Let workers write again; False when nobody held it."""
-        action = self._action(actor, "release", router, "")
+        action = self._action(actor, "resume", router, "")
         return bool(self._scripts.run("resume", router, action))
 
-    def seize(self, router: str, token: str, lock_ms: int) -> int:
+    def seize(self, router: str, lock_id: str, lock_ms: int) -> int:
         """Take a router's lease from whoever has it.
 
         Returns:
             For how many ms the former holder may still write: the lease is good from then on.
         """
-        return int(self._scripts.run("seize", router, token, lock_ms))
+        return int(self._scripts.run("seize", router, lock_id, lock_ms))
 
-    def let_go(self, router: str, token: str) -> None:
+    def release(self, router: str, lock_id: str) -> None:
         """Give a seized lease back."""
-        self._scripts.run("release", router, token)
+        self._scripts.run("release", router, lock_id)
 
     def priorities(self, router: str) -> dict[str, int]:
         """The priority of each service that is marked at a router."""
@@ -210,38 +210,40 @@ class Fleet:
         return {service: int(score // _SPAN) for service, score in work_items}
 
     def begin_rename(
-        self, old: str, new: str, token: str, actor: str
+        self, old: str, new: str, lock_id: str, actor: str
     ) -> Literal["done", "lost", "other-serial"]:
         """Move all that people said of a router to its new name; may be repeated.
 
         Args:
             old: its former name; events may go on to say it.
             new: its name from now on.
-            token: holds the leases of both.
+            lock_id: holds the leases of both.
             actor: who renames it.
         """
         answer = self._scripts.run(
-            "begin_rename", old, new, token, self._action(actor, "rename", old, f"to {new}")
+            "begin_rename", old, new, lock_id, self._action(actor, "rename", old, f"to {new}")
         )
         if int(answer) < 0:
             return "other-serial"
         return "done" if answer else "lost"
 
     def forget(
-        self, router: str, token: str, dead_letters: Sequence[str], retired_by: str | None = None
+        self, router: str, lock_id: str, dead_letters: Sequence[str], retired_by: str | None = None
     ) -> bool:
         """Forget a router of which no service is left; False when the lease is lost or one came.
 
         Args:
             router: its name.
-            token: holds its lease.
+            lock_id: holds its lease.
             dead_letters: ids of the dead letters of services there.
             retired_by: the router is gone for good, and its former names with it; None: it has
                 another name now.
         """
         action = "" if retired_by is None else self._action(retired_by, "retire", router, "")
         gone = "0" if retired_by is None else "1"
-        return bool(self._scripts.run("forget_router", router, token, gone, action, *dead_letters))
+        return bool(
+            self._scripts.run("forget_router", router, lock_id, gone, action, *dead_letters)
+        )
 
     def _hash(self, key: str) -> dict[str, str]:
         return cast("dict[str, str]", self._client.hgetall(key))

@@ -19,8 +19,8 @@ from worker.store.views import (
     PRIORITIES,
     ask_due_counts,
     ask_first_work_items,
-    held_state,
     oldest_due,
+    paused_state,
 )
 
 _PAGE: Final = 500
@@ -104,7 +104,7 @@ def read_routers(
         names: of the routers.
         now_ms: Redis's time.
     """
-    held, contacted = fleet.held(), fleet.contacted()
+    held, contacted = fleet.paused(), fleet.contacted()
     found: list[RouterFigures] = []
     full_reads = cast("dict[str, str]", client.hgetall(keys.fleet.full_reads))
     for start in range(0, len(names), _PAGE):
@@ -113,13 +113,13 @@ def read_routers(
         for name in page:
             block = keys.router(name)
             pipe.get(block.state)
-            pipe.exists(block.lease)
+            pipe.exists(block.lock)
             pipe.scard(block.services)
             pipe.hlen(block.work_items)
             pipe.zcard(block.due)
             pipe.hgetall(block.waiting)
             pipe.hmget(keys.router(name).full_read, REPORTED, POOLS)
-            pipe.hmget(keys.router(name).troubles, MISFITS, SETUP)
+            pipe.hmget(keys.router(name).memory, MISFITS, SETUP)
             ask_due_counts(pipe, block.due, now_ms)
             ask_first_work_items(pipe, block.due)
         answers = iter(pipe.execute())
@@ -129,13 +129,15 @@ def read_routers(
             hold, stamps = held.get(each.name), next(queued) if each.why else []
             waiting = [
                 Waits(why["reason"], why["since_ms"])
-                for why, stamp in zip(map(json.loads, each.why.values()), stamps, strict=True)
-                if stamp
+                for why, work_version in zip(
+                    map(json.loads, each.why.values()), stamps, strict=True
+                )
+                if work_version
             ]
             found.append(
                 RouterFigures(
                     each.name,
-                    held_state(hold) if hold else each.known_state(contacted),
+                    paused_state(hold) if hold else each.known_state(contacted),
                     each.busy,
                     each.services,
                     each.queued,

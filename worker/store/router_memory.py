@@ -81,7 +81,7 @@ def _culprits(raw: Mapping[str, str], prefix: str) -> dict[str, Suspect]:
     }
 
 
-class Troubles:
+class RouterMemory:
     """One hash a router; it goes a week after its last change."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
@@ -124,12 +124,12 @@ class Troubles:
 
     def setup(self, router: str) -> DhcpSetup:
         """As it was last remembered; nothing is known where it was not."""
-        text = self._client.hget(self._keys.router(router).troubles, SETUP)
+        text = self._client.hget(self._keys.router(router).memory, SETUP)
         return DhcpSetup.from_text(cast("str", text)) if text else DhcpSetup()
 
     def knows_setup(self, router: str) -> bool:
         """Whether a worker read its DHCP setup."""
-        return bool(self._client.hexists(self._keys.router(router).troubles, SETUP))
+        return bool(self._client.hexists(self._keys.router(router).memory, SETUP))
 
     def note_misfits(self, router: str, misfits: Mapping[str, str]) -> None:
         """Remember whose address no device can use, and why."""
@@ -147,11 +147,11 @@ class Troubles:
         self._set(router, dict.fromkeys((_UNNAMED + each for each in options), "1"))
 
     def _all(self, router: str) -> dict[str, str]:
-        return cast("dict[str, str]", self._client.hgetall(self._keys.router(router).troubles))
+        return cast("dict[str, str]", self._client.hgetall(self._keys.router(router).memory))
 
     def _set(self, router: str, fields: Mapping[str, str]) -> None:
         if fields:
-            key = self._keys.router(router).troubles
+            key = self._keys.router(router).memory
             pipe = self._client.pipeline()
             for name, value in fields.items():
                 pipe.hset(key, name, value)
@@ -160,4 +160,4 @@ class Troubles:
 
     def _drop(self, router: str, fields: Collection[str]) -> None:
         if fields:
-            self._client.hdel(self._keys.router(router).troubles, *fields)
+            self._client.hdel(self._keys.router(router).memory, *fields)

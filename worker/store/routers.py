@@ -28,7 +28,7 @@ from worker.store.batches import (
     work_items_of,
 )
 from worker.store.keys import Keys
-from worker.store.records import decode_stored, new_generation, new_work_version, word_order
+from worker.store.records import decode_stored, new_generation, new_work_version, outcome_order
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
 from worker.store.scripts import Scripts
@@ -75,7 +75,7 @@ class Routers:
     def acquire(  # noqa: PLR0913 - what a pass begins with
         self,
         router: str,
-        token: str,
+        lock_id: str,
         most: int,
         policy: AppliedPolicy | None = None,
         *,
@@ -86,7 +86,7 @@ class Routers:
 
         Args:
             router: its name.
-            token: random, of this pass alone.
+            lock_id: random, of this pass alone.
             most: marks.
             policy: the worker's; stored where none was applied yet. None: it knows none.
             with_bulk: bulk marks are taken too; else they are left alone.
@@ -103,7 +103,7 @@ class Routers:
         offered = (policy.digest, policy.to_text()) if policy else ("", "")
         answer = self._scripts.run(
             "acquire",
-            *(router, token, self.lock_ms, new_work_version(), most),
+            *(router, lock_id, self.lock_ms, new_work_version(), most),
             *(*offered, waits.to_json(), POLICY_RECHECK_MS, FULL_READ_GOOD_MS, most_bulk),
             int(with_bulk),
             again=True,
@@ -117,7 +117,7 @@ class Routers:
         was = RouterState.from_json(state)
         if not rest:
             return PolicyDiffers(int(now_ms), was)
-        raw, asked, serial, full_read_due, booted, troubles = rest
+        raw, asked, serial, full_read_due, booted, memory = rest
         work_items = work_items_of(raw)
         return Acquired(
             int(now_ms),
@@ -128,13 +128,13 @@ class Routers:
             serial=serial,
             full_read_due=bool(full_read_due),
             booted_ms=None if booted is None else int(booted),
-            troubles=known_of(dict(zip(troubles[::2], troubles[1::2], strict=True))),
+            memory=known_of(dict(zip(memory[::2], memory[1::2], strict=True))),
         )
 
     def next_batch(
         self,
         router: str,
-        token: str,
+        lock_id: str,
         most: int,
         states: tuple[RouterState, RouterState] | None = None,
         *,
@@ -144,7 +144,7 @@ class Routers:
 
         Args:
             router: its name.
-            token: holds its lease.
+            lock_id: holds its lease.
             most: marks.
             states: noted with the release, when nothing is due and when there is more; None: the
                 state stays.
@@ -153,7 +153,7 @@ class Routers:
         texts = [state.to_json() for state in states] if states else ["", ""]
         held, now_ms, raw, more = self._scripts.run(
             "next_batch",
-            *(router, token, self.lock_ms, new_work_version(), most),
+            *(router, lock_id, self.lock_ms, new_work_version(), most),
             *texts,
             most_bulk,
         )
@@ -161,14 +161,14 @@ class Routers:
         full = is_full(work_items, most, most_bulk)
         return Batch(int(held) == 1, int(now_ms), work_items, bool(more), full)
 
-    def renew(self, router: str, token: str, in_flight: Collection[str] = ()) -> bool:
+    def renew(self, router: str, lock_id: str, in_flight: Collection[str] = ()) -> bool:
         """Renew the lease and note services as in flight; False when the lease is lost."""
-        return self.begin_writing(router, token, (), in_flight) is not None
+        return self.begin_writing(router, lock_id, (), in_flight) is not None
 
     def begin_writing(
         self,
         router: str,
-        token: str,
+        lock_id: str,
         taken: Collection[str],
         others: Collection[str],
         adds: Mapping[str, Sequence[Identity]] | None = None,
@@ -177,7 +177,7 @@ class Routers:
 
         Args:
             router: its name.
-            token: holds its lease.
+            lock_id: holds its lease.
             taken: services that were taken by their marks.
             others: services that stand in the way of these, whatever the brake says.
             adds: service -> leases that are about to be added for it.
@@ -188,19 +188,19 @@ class Routers:
         """
         ours, braked = self._scripts.run(
             "renew",
-            *(router, token, self.lock_ms, len(taken), json.dumps(adds or {})),
+            *(router, lock_id, self.lock_ms, len(taken), json.dumps(adds or {})),
             *sorted(taken),
             *sorted(others),
         )
         return frozenset(braked) if ours else None
 
-    def open_circuit(self, router: str, token: str, wait_ms: int, state: RouterState) -> int:
+    def open_circuit(self, router: str, lock_id: str, wait_ms: int, state: RouterState) -> int:
         """Release a router that is to be left alone; returns when it is tried next (ms), or 0."""
-        return int(self._scripts.run("open_circuit", router, token, wait_ms, state.to_json()))
+        return int(self._scripts.run("open_circuit", router, lock_id, wait_ms, state.to_json()))
 
-    def note_state(self, router: str, token: str, state: RouterState) -> bool:
+    def note_state(self, router: str, lock_id: str, state: RouterState) -> bool:
         """Note how a held router is doing; False when the lease is lost."""
-        return bool(self._scripts.run("note_state", router, token, state.to_json()))
+        return bool(self._scripts.run("note_state", router, lock_id, state.to_json()))
 
     def postpone(self, router: str, wait_ms: int) -> None:
         """Let nobody look for a moment at a router that nobody holds; its marks stay."""
@@ -224,7 +224,7 @@ class Routers:
             for each in json.loads(answer)
         ]
 
-    def conclude(self, router: str, token: str, ends: Sequence[Conclusion]) -> list[bool] | None:
+    def conclude(self, router: str, lock_id: str, ends: Sequence[Conclusion]) -> list[bool] | None:
         """End the look at services; None when the lease was lost (all are marked again then).
 
         Returns:
@@ -235,7 +235,7 @@ class Routers:
             return []
         order = {"generation": new_generation(), "services": [_order_of(end) for end in ends]}
         held, results = self._scripts.run(
-            "conclude", router, token, new_work_version(), to_json(order)
+            "conclude", router, lock_id, new_work_version(), to_json(order)
         )
         if held:
             now_s = time.monotonic()
@@ -290,8 +290,8 @@ class Routers:
 
         Marked first and read after: what is committed in between renews the stamp.
         """
-        stamp = new_work_version()
-        self._scripts.run("add_work", router, stamp, 0, 0, 0, *service_ids)
+        work_version = new_work_version()
+        self._scripts.run("add_work", router, work_version, 0, 0, 0, *service_ids)
         pipe = self._client.pipeline(transaction=False)
         pipe.mget([self._keys.record(each) for each in service_ids])
         pipe.hmget(self._keys.router(router).waiting, list(service_ids))
@@ -300,7 +300,7 @@ class Routers:
         return [
             WorkItem(
                 service,
-                stamp,
+                work_version,
                 0,
                 decode_stored(service, text),
                 why and json.loads(why),
@@ -328,14 +328,14 @@ class Routers:
 def _order_of(end: Conclusion) -> dict[str, Any]:
     order: dict[str, Any] = {
         "service": end.work_item.service_id,
-        "stamp": end.work_item.stamp,
+        "work_version": end.work_item.work_version,
         "generation": end.work_item.stored.generation,
         "do": end.do,
         "wait_ms": end.wait_ms,
         "gone": end.gone,
         "rest_note": end.rest_note,
         "wrote": end.wrote,
-        "events": [[*word_order(each), each.key in end.brief] for each in end.outcomes],
+        "events": [[*outcome_order(each), each.key in end.brief] for each in end.outcomes],
         "dead_letters": [
             [dead_letter.id, dead_letter.to_json()] for dead_letter in end.dead_letters
         ],

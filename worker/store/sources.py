@@ -63,7 +63,7 @@ class Sources:
         self._client = client
         self._keys = keys
 
-    def tell_known(self, sources: Iterable[str]) -> None:
+    def save_known(self, sources: Iterable[str]) -> None:
         """A living worker has these in its inventory; called each second."""
         known = self._keys.sources_known
         now_ms = redis_now_ms(self._client)

@@ -27,7 +27,7 @@ from worker.store.manifests import Manifests
 from worker.store.notifications import Notifications
 from worker.store.records import Records
 from worker.store.router_admin import Fleet
-from worker.store.router_memory import Troubles
+from worker.store.router_memory import RouterMemory
 from worker.store.routers import Routers
 from worker.store.schedule import ScheduleIndex
 from worker.store.scripts import Scripts
@@ -51,7 +51,7 @@ class Store:
     fleet: Fleet
     views: Views
     maintenance: StoreMaintenance
-    troubles: Troubles
+    memory: RouterMemory
     full_reads: FullReads
     claims: Claims
     dead_letters: Letters
@@ -158,7 +158,7 @@ def open_store(plain: redis.Redis, prefix: str, lock_ms: int = 30_000) -> Store:
         fleet=Fleet(client, scripts, keys),
         views=Views(client, keys),
         maintenance=StoreMaintenance(client, scripts, keys, records, feed),
-        troubles=Troubles(client, keys),
+        memory=RouterMemory(client, keys),
         full_reads=FullReads(client, scripts, keys),
         claims=Claims(client, scripts, keys),
         dead_letters=Letters(client, scripts, keys),

@@ -14,14 +14,14 @@ from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.storage_format import known_part
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
-from worker.store.outcomes import latest_words
+from worker.store.outcomes import latest_outcomes
 from worker.store.records import (
     Stored,
     decode_stored,
     unreadable_left_out,
     words_of,
 )
-from worker.store.router_admin import Held
+from worker.store.router_admin import Pause
 
 _PAGE = 500
 _SPAN: Final = 10**13
@@ -75,7 +75,7 @@ class Views:
 
     def outcomes(self, event_keys: Sequence[str]) -> list[Outcome]:
         """The latest word on each event that the store knows of."""
-        return latest_words(self._client, self._keys, list(dict.fromkeys(event_keys)))
+        return latest_outcomes(self._client, self._keys, list(dict.fromkeys(event_keys)))
 
     def journaled(self, event_keys: Sequence[str]) -> dict[str, names.Lane]:
         """Which of the events are in a journal still, and in which lane's."""
@@ -158,13 +158,13 @@ class Views:
         pipe.scard(block.services)
         pipe.zcard(block.due)
         pipe.hlen(block.waiting)
-        pipe.exists(block.lease)
-        pipe.hget(self._keys.fleet.held, name)
+        pipe.exists(block.lock)
+        pipe.hget(self._keys.fleet.paused, name)
         pipe.time()
         ask_first_work_items(pipe, block.due)
         state, services, queued, waiting, held, by_person, now, *firsts = pipe.execute()
-        hold = known_part(Held, json.loads(by_person)) if by_person else None
-        known = held_state(hold) if hold else RouterState.from_json(state)
+        hold = known_part(Pause, json.loads(by_person)) if by_person else None
+        known = paused_state(hold) if hold else RouterState.from_json(state)
         oldest_ms = oldest_due(firsts, now[0] * 1000 + now[1] // 1000)
         return RouterView(name, known, services, queued, waiting, bool(held), oldest_ms)
 
@@ -231,7 +231,7 @@ class Views:
         pipe.zremrangebyscore(workers, "-inf", now_ms - SEEN_MS)
         pipe.execute()
 
-    def tell_inventory(self, worker: str, read_ms: int) -> None:
+    def save_inventory(self, worker: str, read_ms: int) -> None:
         """A living worker read its inventory then; called each second."""
         self._client.set(self._keys.inventory_of(worker), str(read_ms), px=_INVENTORY_MS)
 
@@ -313,6 +313,6 @@ def literal(text: str) -> str:
     return "".join(f"\\{c}" if c in "*?[]\\" else c for c in text)
 
 
-def held_state(held: Held) -> RouterState:
+def paused_state(held: Pause) -> RouterState:
     """The state of a router that a person holds, whatever it was before."""
     return RouterState("held", since_ms=held.at_ms, words=f"by {held.by}: {held.reason}")

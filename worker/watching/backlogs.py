@@ -46,7 +46,7 @@ class Backlogs:
 
     def look(self) -> None:
         """One round; nothing, when another worker had one within the minute."""
-        if not self._store.alerts.may_look():
+        if not self._store.alerts.may_check():
             return
         health_figures = self._health_figures.read((), self._store.records.now_ms())
         conflicts = self._store.conflicts.open(health_figures.now_ms)
@@ -97,7 +97,7 @@ class Backlogs:
         share, depth = health_figures.redis.share, health_figures.journal[QUEUE_EVENTS].depth
         if share is not None and share >= INTAKE_ENDS:
             found["memory"] = (
-                f"{share:.0%} of {health_figures.redis.ceiling_words} is used by Redis: from "
+                f"{share:.0%} of {health_figures.redis.ceiling_text} is used by Redis: from "
                 f"{INTAKE_ENDS:.0%} on no events are taken in; see `leasewire status --memory`"
             )
         notified = self._store.alerts.find("intake-full", "journal") is not None

@@ -17,7 +17,7 @@ from worker.store.store import Store
 
 MOST: Final = 500
 """Services of one round: a query of some tens of kilobytes."""
-FIRST_LOOK_MS: Final = 30_000
+FIRST_CHECK_MS: Final = 30_000
 FORGET_MS: Final = 7 * 86_400_000
 """Who did not connect for a week is no news of this event any more."""
 
@@ -78,10 +78,10 @@ class InUse:
                 seen.append((each, f"the device has {held[0].active_address}"))
             else:
                 # The longer it is not seen, the rarer the looks: 14 of them in a week.
-                age_ms = max(now_ms - each.outcome.at_ms, FIRST_LOOK_MS)
+                age_ms = max(now_ms - each.outcome.at_ms, FIRST_CHECK_MS)
                 later.append((each, now_ms + age_ms))
         self.store.awaiting_device.set_online(seen, now_ms)
-        self.store.awaiting_device.look_later(later)
+        self.store.awaiting_device.check_later(later)
 
 
 def _is_held(row: SeenRow, fields: Mapping[str, str]) -> bool:

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from worker.core.alerting.alerts import AWAY
-from worker.core.entry.brake import HELD_WORDS
+from worker.core.entry.brake import HELD_MESSAGE
 from worker.core.full_read.unknown_devices import KINDS_OF_WATCH
 from worker.core.policy.policy import RouterPolicy
 from worker.store.store import Store
@@ -50,9 +50,9 @@ class Maintenance:
         queues = self._store.canaries.to_send()
         if queues is None:
             return
-        self._tell_silent()
+        self._check_canaries()
         self._end_left_behind()
-        self._tell_held()
+        self._check_brake()
         self._backlogs.look()
         for queue in queues:
             self._send_canary(queue)
@@ -62,7 +62,7 @@ class Maintenance:
         self._store.canaries.arrived(queue)
         self._store.alerts.end("worker-silent", queue, "messages are taken again")
 
-    def _tell_silent(self) -> None:
+    def _check_canaries(self) -> None:
         for queue, waiting_ms in self._store.canaries.waiting_ms().items():
             if waiting_ms > SILENT_MS:
                 words = f"nobody takes messages from the queue {queue} for {waiting_ms // 1000} s"
@@ -91,12 +91,12 @@ class Maintenance:
                 if not state.open and not state.away_since_ms and state.state != "held":
                     self._store.alerts.end(alert.kind, alert.subject)
 
-    def _tell_held(self) -> None:
+    def _check_brake(self) -> None:
         """Tell of what the brake holds as it is: whoever held it, or let it go, may have died."""
         # In this order: what a person decides on meanwhile is not begun anew.
         known = {each.subject: each for each in self._store.alerts.open() if each.kind == "brake"}
-        held = self._store.brake.holds().keys()
+        held = self._store.brake.approvals().keys()
         for hold in held - {subject for subject, each in known.items() if each.notified}:
-            self._store.alerts.begin("brake", hold, HELD_WORDS)
+            self._store.alerts.begin("brake", hold, HELD_MESSAGE)
         for hold in known.keys() - held:
             self._store.alerts.end("brake", hold, "nothing is held any more")

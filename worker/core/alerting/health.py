@@ -94,7 +94,7 @@ def _redis(health_figures: HealthFigures) -> Iterator[Finding]:
 
 def _memory(health_figures: HealthFigures) -> Iterator[Finding]:
     share, days = health_figures.redis.share, health_figures.redis.days_left
-    of = health_figures.redis.ceiling_words
+    of = health_figures.redis.ceiling_text
     if not health_figures.redis.limit:
         words = f"Redis has no maxmemory: only {INTAKE_ENDS:.0%} of its host's memory ends intake"
         yield Finding(

@@ -51,7 +51,7 @@ class RedisFigures:
         return self.limit or self.host
 
     @property
-    def ceiling_words(self) -> str:
+    def ceiling_text(self) -> str:
         """What `ceiling` is."""
         return "maxmemory" if self.limit else "the host's memory"
 

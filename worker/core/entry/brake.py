@@ -12,7 +12,7 @@ LossKind = Literal["cancelled", "suspended", "replaced"]
 
 HELD: Final = "held-by-brake"
 """The reason for which a held service waits."""
-HELD_WORDS: Final = (
+HELD_MESSAGE: Final = (
     "more services than usual lose their entries; held until a person decides: "
     "see `leasewire brake list`"
 )

@@ -76,8 +76,8 @@ def sort_rows(rows: Iterable[Lease], known: Known, installation: str) -> list[So
     """
     sorting = _Sorting(known, installation)
     static = [row for row in rows if not row.dynamic]
-    found = [sorting.first_look(row) for row in static]
-    return sorting.second_look(found)
+    found = [sorting.first_check(row) for row in static]
+    return sorting.second_check(found)
 
 
 class _Sorting:
@@ -93,7 +93,7 @@ class _Sorting:
                 if is_host_address(place["address"]):
                     self._addresses.setdefault(place["address"], service_id)
 
-    def first_look(self, row: Lease) -> SortedRow:
+    def first_check(self, row: Lease) -> SortedRow:
         """By what the row itself says."""
         tag = parse_tag(row.comment)
         if tag is not None and tag.installation == self._installation:
@@ -129,7 +129,7 @@ class _Sorting:
         found = ((name, value, row.fields.get(name, "")) for name, value in wanted.items())
         return [Differing(*each) for each in found if each[1] != each[2]]
 
-    def second_look(self, found: Sequence[SortedRow]) -> list[SortedRow]:
+    def second_check(self, found: Sequence[SortedRow]) -> list[SortedRow]:
         """By what the other rows of the same service are."""
         own = {each.service_id: each.row for each in found if each.sort == "ours"}
         rivals: dict[str, list[Lease]] = defaultdict(list)

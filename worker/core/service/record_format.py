@@ -138,8 +138,8 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         raise UnknownFormatError("record", raw.get("format"), RECORD_FORMAT)
     registers: dict[str, Register] = {}
     highest = NEVER
-    for stamp, event, values, *other in raw["set"]:
-        version = Version(*stamp)
+    for work_version, event, values, *other in raw["set"]:
+        version = Version(*work_version)
         stated = Version(*other[0]) if other else version
         highest = max(highest, version)
         for code, value in values.items():
@@ -238,8 +238,8 @@ def _from_first_format(raw: Mapping[str, Any]) -> ServiceRecord:
         epoch=raw.get("epoch", 0),
         registers={
             name: Register(value, version, event, stated)
-            for stamp, event, values, *other in raw["registers"]
-            for version in [Version(*stamp)]
+            for work_version, event, values, *other in raw["registers"]
+            for version in [Version(*work_version)]
             for stated in [Version(*other[0]) if other else version]
             for name, value in values.items()
         },

@@ -1,6 +1,6 @@
 -- The brake. Losses of working entries are counted in sliding hours, by router and by the source of
 -- the event; from the one on that passes a limit marks are held: out of the due marks, listed in one
--- hash, `service@router` -> {hold, source, at_ms, stamp, priority} as JSON. `hold` names the limit:
+-- hash, `service@router` -> {hold, source, at_ms, stamp, priority} as JSON. `scope` names the limit:
 -- `router:NAME` or `source:URI`. The stamp is renewed by whatever is said of the service.
 local HOUR_MS = 3600000
 local RECENT_MS = 60000
@@ -16,8 +16,8 @@ local function braked_at(router, service)
   return text and cjson.decode(text)
 end
 
--- Holds the mark of a service, if it has one; one held already comes under the wider `hold`.
-local function hold_work_item(router, service, hold, stamp, now)
+-- Holds the mark of a service, if it has one; one held already comes under the wider `scope`.
+local function hold_work_item(router, service, scope, work_version, now)
   local entry = braked_at(router, service)
   local score = score_of(router.due, service)
   if not (entry or score) then
@@ -29,11 +29,11 @@ local function hold_work_item(router, service, hold, stamp, now)
     put_score(router.due, service, false)
     put(router.waiting, service, cjson.encode({
       reason = 'held-by-brake',
-      detail = 'more services than usual lose their entries (' .. hold .. ')',
+      detail = 'more services than usual lose their entries (' .. scope .. ')',
       since_ms = now,
     }))
   end
-  entry.hold, entry.stamp = hold, stamp
+  entry.scope, entry.work_version = scope, work_version
   put_braked(router, service, entry)
   return 1
 end
@@ -59,29 +59,29 @@ local function forget_old(router, now)
 end
 
 -- Takes one off what was announced for `scope`; false when nothing, or no more, was.
-local function was_expected(scope, now)
-  local text = get(key.expected, scope)
+local function was_announced(scope, now)
+  local text = get(key.announced, scope)
   local found = text and cjson.decode(text)
   if not found or found.until_ms <= now or found.from_ms > now or found.used >= found.services then
     return false
   end
   found.used = found.used + 1
-  put(key.expected, scope, cjson.encode(found))
+  put(key.announced, scope, cjson.encode(found))
   return true
 end
 
 -- What a commit says to the brake (`cut` of its order); returns the hold and how many it took, or nil.
-local function brake(cut, limits, router, service, stamp, now)
+local function brake(cut, limits, router, service, work_version, now)
   local entry = braked_at(router, service)
   if entry then
-    entry.stamp = stamp
+    entry.work_version = work_version
     put_braked(router, service, entry)
     return nil
   end
   if not (cut.new and limits) then
     return nil
   end
-  if was_expected('source:' .. cut.source, now) or was_expected('router:' .. router.name, now) then
+  if was_announced('source:' .. cut.source, now) or was_announced('router:' .. router.name, now) then
     return nil
   end
   write() -- what is counted below, others of this commit may have changed
@@ -98,36 +98,36 @@ local function brake(cut, limits, router, service, stamp, now)
   local ownership_changes = redis.call('HGET', key.source(cut.source), 'services')
   local most = math.max(limits.source_services, limits.source_percent * tonumber(ownership_changes or 0) / 100)
   if of_source > most then
-    local hold = 'source:' .. cut.source
-    local taken = hold_work_item(router, service, hold, stamp, now)
+    local scope = 'source:' .. cut.source
+    local taken = hold_work_item(router, service, scope, work_version, now)
     if of_source - new * weight <= most then
       for _, each in ipairs({ losses.lost, losses.suspended }) do
         for _, member in ipairs(redis.call('ZRANGEBYSCORE', each, whole(now - RECENT_MS), '+inf')) do
           local other, name = string.match(member, '^([^@]*)@(.*)$')
           local there = router_named(name)
           if member ~= service .. '@' .. router.name and get(there.lost_by, other) then
-            taken = taken + hold_work_item(there, other, hold, stamp, now)
+            taken = taken + hold_work_item(there, other, scope, work_version, now)
           end
         end
       end
     end
-    return hold, taken
+    return scope, taken
   end
   local here = within_hour(router.lost, now)
   local most_here = math.max(limits.router_services,
     limits.router_percent * redis.call('SCARD', router.services) / 100)
   if here > most_here then
-    local hold = 'router:' .. router.name
-    local taken = hold_work_item(router, service, hold, stamp, now)
+    local scope = 'router:' .. router.name
+    local taken = hold_work_item(router, service, scope, work_version, now)
     if here - new_here <= most_here then
       for _, other in ipairs(redis.call('ZRANGEBYSCORE', router.lost, whole(now - RECENT_MS),
         '+inf')) do
         if other ~= service and get(router.lost_by, other) then
-          taken = taken + hold_work_item(router, other, hold, stamp, now)
+          taken = taken + hold_work_item(router, other, scope, work_version, now)
         end
       end
     end
-    return hold, taken
+    return scope, taken
   end
   return nil
 end

@@ -82,7 +82,7 @@ local function wait_no_more(router, claim, service)
 end
 
 -- Wakes some of those who wait for a claim, from the one behind `last` on (nil: the first).
-local function wake_some(router, claim, last, stamp, now)
+local function wake_some(router, claim, last, work_version, now)
   local all = 'k|' .. claim
   local found = redis.call('ZRANGEBYLEX', router.waiters,
     last and '(' .. all .. '|' .. last or '[' .. all .. '|', '(' .. all .. '}',
@@ -90,7 +90,7 @@ local function wake_some(router, claim, last, stamp, now)
   for i, member in ipairs(found) do
     found[i] = string.sub(member, #all + 2)
     wait_no_more(router, claim, found[i])
-    add_work(router, found[i], 0, now, stamp)
+    add_work(router, found[i], 0, now, work_version)
   end
   if #found == WOKEN_AT_ONCE then
     redis.call('ZADD', router.waiters, 0, 'p|' .. claim .. '|' .. found[#found])
@@ -99,22 +99,22 @@ local function wake_some(router, claim, last, stamp, now)
 end
 
 -- Whoever waits for a claim is looked at again. Returns whether anybody did.
-local function wake(router, claim, stamp, now)
+local function wake(router, claim, work_version, now)
   if not is_waited_at(router) then
     return false
   end
   redis.call('ZREMRANGEBYLEX', router.waiters, '[p|' .. claim .. '|', '(p|' .. claim .. '}')
-  return wake_some(router, claim, nil, stamp, now)
+  return wake_some(router, claim, nil, work_version, now)
 end
 
 -- Wakes the next of those who were too many to be woken at once.
-local function wake_more(router, stamp, now)
+local function wake_more(router, work_version, now)
   local member = is_waited_at(router)
     and redis.call('ZRANGEBYLEX', router.waiters, '[p|', '(p}', 'LIMIT', 0, 1)[1]
   if member then
     redis.call('ZREM', router.waiters, member)
     local claim, last = string.match(member, '^p|(.*)|([^|]*)$')
-    wake_some(router, claim, last, stamp, now)
+    wake_some(router, claim, last, work_version, now)
   end
 end
 
@@ -137,7 +137,7 @@ local function wait_for_these(router, service, wants)
 end
 
 -- What `service` no longer wants becomes weak, and is not waited for. Returns whether anybody was woken.
-local function weaken(router, service, wants, stamp, now)
+local function weaken(router, service, wants, work_version, now)
   local woken = false
   wait_for_these(router, service, wants)
   for _, claim in ipairs(read_held(router, service)) do
@@ -147,7 +147,7 @@ local function weaken(router, service, wants, stamp, now)
       if mine and mine[1] == service and mine[2] == 1 then
         mine[2] = 0
         write_claim(router, claim[1], holders)
-        woken = wake(router, claim[1], stamp, now) or woken
+        woken = wake(router, claim[1], work_version, now) or woken
       end
     end
   end
@@ -157,7 +157,7 @@ end
 -- All of `wants` for `service`, or none. Returns {{key, holder}, …}: who refuses; empty = granted.
 -- Whoever gives up a weak claim is let through the brake, for its row is in the way: it is the MAC
 -- or address of another now. Not so for a service that is held itself.
-local function request(router, service, wants, stamp, now)
+local function request(router, service, wants, work_version, now)
   local refused = {}
   local taken_from = {}
   for _, claim in ipairs(wants) do
@@ -180,7 +180,7 @@ local function request(router, service, wants, stamp, now)
   for _, taken in ipairs(taken_from) do
     if free then
       put(router.lost_by, taken[3], false) -- it counts, and is not held afterwards
-      let_through(router, taken[3], now, stamp)
+      approve(router, taken[3], now, work_version)
     end
     local holders = read_claim(router, taken[1])
     holders[taken[2]] = nil

@@ -7,7 +7,7 @@ local FEED_STEP = 100
 
 -- Lets the oldest items go, up to and with `id`; which was the last to go is kept, so that a reader
 -- who missed some can be told.
-local function let_items_go(feed, id)
+local function trim_items(feed, id)
   local ms, seq = string.match(id, '^(%d+)-(%d+)$')
   redis.call('XTRIM', feed, 'MINID', ms .. '-' .. whole(tonumber(seq) + 1))
   redis.call('HSET', key.feed_gone, feed, id)
@@ -32,7 +32,7 @@ local function append(name, text, now)
     redis.call('HSETNX', key.feed_gone, feed, '0-0')
   elseif length + 1 >= FEED_MOST + FEED_STEP then
     local oldest = redis.call('XRANGE', feed, '-', '+', 'COUNT', FEED_STEP)
-    let_items_go(feed, oldest[FEED_STEP][1])
+    trim_items(feed, oldest[FEED_STEP][1])
     lengths[feed] = nil
   end
 end
@@ -40,16 +40,16 @@ end
 -- Whether a word on an event says more than the time at which it was said, which is the third of
 -- an outcome's array.
 local function is_new(before, text)
-  local function untimed(word)
-    return (string.gsub(word, '^(%[%d+,"[%a-]+",)%-?%d+', '%1', 1))
+  local function untimed(outcome)
+    return (string.gsub(outcome, '^(%[%d+,"[%a-]+",)%-?%d+', '%1', 1))
   end
   return not before or untimed(before) ~= untimed(text)
 end
 
 -- Says the word on an event of a service, `said` = {event, text, feed or false, brief?}.
 local function say(service, said, now)
-  local before = service and not said[4] and replace_word(service, said[1], said[2], now)
-    or say_briefly(said[1], said[2], now)
+  local before = service and not said[4] and replace_outcome(service, said[1], said[2], now)
+    or remember_briefly(said[1], said[2], now)
   if said[3] and is_new(before, said[2]) then
     append(said[3], said[2], now)
   end

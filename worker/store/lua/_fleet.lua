@@ -2,7 +2,7 @@
 local ACTIONS = 500
 local fleet = key.fleet
 
-local function note_action(text)
+local function log_action(text)
   redis.call('LPUSH', fleet.actions, text)
   redis.call('LTRIM', fleet.actions, 0, ACTIONS - 1)
 end
@@ -71,28 +71,28 @@ end
 -- Whoever holds the router stops at its next renewal, and nobody takes it while it may still write:
 -- the lease goes to nobody for the time it had left. Returns that time (ms).
 local function revoke(router)
-  local left = redis.call('PTTL', router.lease)
+  local left = redis.call('PTTL', router.lock)
   if left <= 0 then
     return 0
   end
-  redis.call('SET', router.lease, 'revoked', 'PX', left)
+  redis.call('SET', router.lock, 'revoked', 'PX', left)
   return left
 end
 
 -- The sweep looks at the router as soon as nobody can hold it any more, whatever it was parked for.
-local function unpark(router, at)
-  if redis.call('HEXISTS', fleet.held, router.name) == 0 then
+local function close_circuit(router, at)
+  if redis.call('HEXISTS', fleet.paused, router.name) == 0 then
     redis.call('DEL', router.notified)
     redis.call('ZADD', key.routers_due, whole(at), router.name)
   end
 end
 
 -- Marks every service of which a row may exist on the router; returns how many.
-local function add_work_for_all(router, priority, now, stamp)
+local function add_work_for_all(router, priority, now, work_version)
   local services = redis.call('SMEMBERS', router.services)
   fetch_scores(router.due, services)
   for _, service in ipairs(services) do
-    add_work(router, service, priority, now, stamp)
+    add_work(router, service, priority, now, work_version)
   end
   return #services
 end

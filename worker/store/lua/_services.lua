@@ -58,7 +58,7 @@ local function find_line(lines, event)
 end
 
 -- The word on an event of a service, in its text.
-local function word_in(text, event)
+local function outcome_in(text, event)
   local _, at, last = find_line(text or '', event)
   return at and string.sub(text, at, last)
 end
@@ -100,7 +100,7 @@ local function note_scheduled(event, before, text, service)
 end
 
 -- Puts the word on an event into its service, first among its events. Returns the word before.
-local function put_word(service, event, text)
+local function put_outcome(service, event, text)
   local lines = service.lines
   local first, at, last = find_line(lines, event)
   local before = first and string.sub(lines, at, last)
@@ -112,7 +112,7 @@ local function put_word(service, event, text)
 end
 
 -- Puts another word in the place of the one on an event. Returns that, or nil where there is none.
-local function replace_word(service, event, text, now)
+local function replace_outcome(service, event, text, now)
   local lines = service.lines
   local first, at, last = find_line(lines, event)
   if first then
@@ -127,7 +127,7 @@ end
 
 -- Keeps the word on an event that is none of the last ones of its service, for an hour or two. Returns
 -- the word before.
-local function say_briefly(event, text, now)
+local function remember_briefly(event, text, now)
   local brief = key.brief(whole(math.floor(now / BRIEF_MS)))
   local before = get(brief, event)
   put(brief, event, text)
@@ -145,7 +145,7 @@ local function without_old(lines, now)
     if number <= RECENT or OPEN[state_in(text)] then
       kept[#kept + 1] = line
     else
-      say_briefly(event, text, now)
+      remember_briefly(event, text, now)
     end
   end
   return table.concat(kept)

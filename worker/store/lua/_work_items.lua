@@ -41,8 +41,8 @@ end
 
 -- Marks `service` at `router`: keeps the higher priority and the earlier time, renews the stamp.
 -- A mark that the brake holds stays held: it is not due until it is let through.
-local function add_work(router, service, priority, due, stamp)
-  put(router.work_items, service, stamp)
+local function add_work(router, service, priority, due, work_version)
+  put(router.work_items, service, work_version)
   if is_braked(router, service) then
     return
   end
@@ -56,7 +56,7 @@ local function add_work(router, service, priority, due, stamp)
   to_list[router] = math.min(due, to_list[router] or due)
 end
 
-local function unmark(router, service)
+local function remove_work(router, service)
   put_score(router.due, service, false)
   put(router.work_items, service, false)
   if is_any_braked() then
@@ -70,18 +70,18 @@ local function uncount(router, service)
   put(router.lost_by, service, false)
 end
 
-local let_through_count = 0
+local approved_count = 0
 
 -- Lets a held mark go on: it is due now. Returns whether it was held.
-local function let_through(router, service, now, stamp)
+local function approve(router, service, now, work_version)
   local held = service .. '@' .. router.name
   local text = is_any_braked() and get(key.braked, held)
   if not text then
     return false
   end
-  let_through_count = let_through_count + 1
+  approved_count = approved_count + 1
   put(key.braked, held, false)
   put(router.waiting, service, false)
-  add_work(router, service, cjson.decode(text).priority, now, stamp)
+  add_work(router, service, cjson.decode(text).priority, now, work_version)
   return true
 end

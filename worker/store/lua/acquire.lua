@@ -9,16 +9,16 @@
 -- its applied policy is another one, {now} when nothing but bulk is due and this is no bulk pass
 -- (who is out of order, or of whom a report is asked for, takes it all the same), else {now, state
 -- or false, {marks}, a report was asked for 1|0, serial that it is known by or false, a survey is due
--- 1|0, when it booted or false, {troubles}}.
+-- 1|0, when it booted or false, {memory}}.
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
-if redis.call('HEXISTS', fleet.held, router.name) == 1 then
+if redis.call('HEXISTS', fleet.paused, router.name) == 1 then
   redis.call('SET', router.notified, 'circuit-open')
   redis.call('ZREM', key.routers_due, router.name)
   return false
 end
-local holder, notified, was = unpack(redis.call('MGET', router.lease, router.notified, router.state))
+local holder, notified, was = unpack(redis.call('MGET', router.lock, router.notified, router.state))
 -- What stands there may be ours: a client that heard no answer asks again.
 if notified == 'circuit-open' or (holder and holder ~= ARGV[2]) then
   return false
@@ -45,9 +45,9 @@ if ARGV[12] == '0' and not live and not was and any_due(router, 2, 3, now)
   redis.call('SET', router.notified, 'bulk', 'PX', NOTIFIED_MS)
   return { now }
 end
-redis.call('SET', router.lease, ARGV[2], 'PX', lock_ms)
+redis.call('SET', router.lock, ARGV[2], 'PX', lock_ms)
 redis.call('DEL', router.notified)
-look_at_notes(router, ARGV[2], lock_ms, ARGV[4], now)
+check_in_flight(router, ARGV[2], lock_ms, ARGV[4], now)
 wake_more(router, ARGV[4], now)
 list_queued()
 -- Should this holder die, the sweep looks when its lease has run out.
@@ -62,5 +62,5 @@ return {
   known_serial(router.name),
   full_read_due(router.name, tonumber(ARGV[10]), now) and 1 or 0,
   redis.call('HGET', router.full_read, 'booted'),
-  redis.call('HGETALL', router.troubles),
+  redis.call('HGETALL', router.memory),
 }

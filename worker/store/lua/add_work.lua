@@ -10,7 +10,7 @@ local services = { unpack(ARGV, 6) }
 fetch_scores(router.due, services)
 for _, service in ipairs(services) do
   if ARGV[5] == '1' then
-    note_closely(router, service)
+    check_closely(router, service)
   end
   add_work(router, service, priority, due, ARGV[2])
 end

@@ -8,7 +8,7 @@ local order = cjson.decode(ARGV[1])
 local there = redis.call('HGETALL', key.braked)
 local number = 0
 for i = 2, #there, 2 do
-  if cjson.decode(there[i]).hold == order.hold then
+  if cjson.decode(there[i]).scope == order.scope then
     number = number + 1
   end
 end
@@ -27,7 +27,7 @@ for _, source in ipairs(order.sources) do
 end
 local now = now_ms()
 -- A person has looked: what was counted so far was right, and the hour begins anew.
-local is_of_source = string.match(order.hold, '^source:') ~= nil
+local is_of_source = string.match(order.scope, '^source:') ~= nil
 if is_of_source then
   for _, each in ipairs(losses) do
     for _, member in ipairs(redis.call('ZRANGE', each, 0, -1)) do
@@ -40,7 +40,7 @@ end
 local touched = {}
 for _, each in ipairs(order.work_items) do
   local router = router_named(each.router)
-  let_through(router, each.service, now, order.stamp)
+  approve(router, each.service, now, order.work_version)
   touched[each.router] = true
   uncount(router, each.service)
   if not is_of_source then

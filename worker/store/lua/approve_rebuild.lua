@@ -4,6 +4,6 @@
 local router = router_named(ARGV[1])
 redis.call('HSET', router.full_read, 'approved', ARGV[2])
 redis.call('EXPIRE', router.full_read, tonumber(ARGV[3]))
-unpark(router, now_ms())
-note_action(ARGV[4])
+close_circuit(router, now_ms())
+log_action(ARGV[4])
 return 1

@@ -5,7 +5,7 @@
 --       5.. routers, each followed by its share (0…1) of the time until its first report
 -- Returns how many were asked for, or false when somebody looked just now.
 local reports = key.reports
-if not redis.call('SET', reports.look, '1', 'NX', 'PX', tonumber(ARGV[1])) then
+if not redis.call('SET', reports.check_at, '1', 'NX', 'PX', tonumber(ARGV[1])) then
   return false
 end
 local now, every = now_ms(), tonumber(ARGV[2])
@@ -20,7 +20,7 @@ for _, name in ipairs(due) do
   if known[name] then
     redis.call('ZADD', reports.due, whole(now + tonumber(ARGV[4])), name)
     if redis.call('GET', router_named(name).notified) ~= 'circuit-open'
-      and redis.call('HEXISTS', key.fleet.held, name) == 0 then
+      and redis.call('HEXISTS', key.fleet.paused, name) == 0 then
       redis.call('SADD', reports.asked, name)
       redis.call('ZADD', key.routers_due, 'LT', whole(now), name)
       asked = asked + 1

@@ -21,7 +21,7 @@ if redis.call('HGET', fleet.aliases, old.name) ~= new.name then
     end
   end
   redis.call('HSET', fleet.aliases, old.name, new.name)
-  note_action(ARGV[4])
+  log_action(ARGV[4])
 end
 redis.call('HDEL', fleet.aliases, new.name)
 if serial then
@@ -30,7 +30,7 @@ if serial then
 else
   forget_serials(old.name)
 end
-for _, hash in ipairs({ fleet.policies, fleet.full_reads, fleet.held }) do
+for _, hash in ipairs({ fleet.policies, fleet.full_reads, fleet.paused }) do
   local said = redis.call('HGET', hash, old.name)
   if said then
     redis.call('HSET', hash, new.name, said)

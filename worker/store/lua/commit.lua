@@ -67,9 +67,9 @@ local function commit_event(event, service)
   if event.refused then
     before = note_refused(event.refused, event.key, event.text)
   elseif event.said == 'brief' then
-    before = say_briefly(event.key, event.text, now)
+    before = remember_briefly(event.key, event.text, now)
   elseif event.said and service then
-    before = put_word(service, event.key, event.text)
+    before = put_outcome(service, event.key, event.text)
   elseif event.said then
     before = get(beside, event.key)
     put(beside, event.key, event.text)
@@ -91,7 +91,7 @@ local function ask_brake(c)
   for _, name in ipairs(c.places) do
     if name ~= c.cut.router then
       local router = router_named(name)
-      if let_through(router, c.service, now, order.stamp) then
+      if approve(router, c.service, now, order.work_version) then
         uncount(router, c.service)
         touched[name] = true
       else
@@ -100,10 +100,10 @@ local function ask_brake(c)
     end
   end
   if c.cut.router then
-    local hold, taken = brake(c.cut, order.limits, router_named(c.cut.router), c.service,
-      order.stamp, now)
-    if hold and taken > 0 then
-      braked[#braked + 1] = hold
+    local scope, taken = brake(c.cut, order.limits, router_named(c.cut.router), c.service,
+      order.work_version, now)
+    if scope and taken > 0 then
+      braked[#braked + 1] = scope
       braked[#braked + 1] = taken
     end
   end
@@ -148,7 +148,7 @@ local function commit_service(c, service)
     count(key.source(each[1]), 'services', each[2])
   end
   for _, each in ipairs(c.work_items) do
-    add_work(router_named(each[1]), c.service, each[2], now, order.stamp)
+    add_work(router_named(each[1]), c.service, each[2], now, order.work_version)
     if touched[each[1]] ~= true then
       touched[each[1]] = each[2] < 2 or 'bulk'
     end
@@ -158,10 +158,10 @@ local function commit_service(c, service)
   end
   for _, each in ipairs(c.claims) do
     local router = router_named(each[1])
-    if weaken(router, c.service, each[2], order.stamp, now) then
+    if weaken(router, c.service, each[2], order.work_version, now) then
       touched[each[1]] = true
     end
-    request(router, c.service, each[2], order.stamp, now)
+    request(router, c.service, each[2], order.work_version, now)
   end
   for _, said in ipairs(c.outcomes) do
     say(service, said, now)
@@ -211,4 +211,4 @@ if order.lane then
   end
 end
 notify(touched)
-return { results, braked, let_through_count, alarms, drained and 1 or 0 }
+return { results, braked, approved_count, alarms, drained and 1 or 0 }

@@ -4,13 +4,13 @@
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {generation: of the records that this
 --         writes, services: [{service, stamp, generation, text?, do: confirm|postpone|give-up,
 --         wait_ms?, gone?: no row is left here, unseen?: key of the event of which it may be said that
---         it is in use, awaiting_ms?: when to look first, rest_note?, wrote?, waiting?,
+--         it is in use, awaiting_ms?: when to look first, rest_check?, wrote?, waiting?,
 --         events: [[event, text, feed or false, whether it changed nothing], …], lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is
 -- cleared and every service is marked again.
 local router = router_named(ARGV[1])
-local token = ARGV[2]
+local lock_id = ARGV[2]
 local now = now_ms()
 local order = cjson.decode(ARGV[4])
 local ids, results, again = {}, {}, {}
@@ -21,7 +21,7 @@ for i, s in ipairs(order.services) do
   end
 end
 fetch_scores(router.due, ids)
-if redis.call('GET', router.lease) ~= token then
+if redis.call('GET', router.lock) ~= lock_id then
   for i, service in ipairs(ids) do
     add_work(router, service, 0, now, ARGV[3])
     results[i] = 0
@@ -38,9 +38,9 @@ local function conclude(s)
   local member = s.service .. '@' .. router.name
   local left
   if s.wrote then
-    owe_note(router, token, s.service)
+    owe_check(router, lock_id, s.service)
   else
-    left = clear_note(router, token, s.service)
+    left = clear_in_flight(router, lock_id, s.service)
   end
   local service = services[s.service]
   if s.text then
@@ -50,18 +50,18 @@ local function conclude(s)
   -- The brake holds it since it was taken: so it stays, and goes on to say so.
   local braked = s['do'] == 'postpone' and not score
   if s['do'] ~= 'postpone' then
-    unmark(router, s.service)
+    remove_work(router, s.service)
   elseif score then
     put_score(router.due, s.service, math.floor(score / SPAN) * SPAN + now + s.wait_ms)
   end
-  if s.rest_note then
-    rest_note(router, s.service)
+  if s.rest_check then
+    rest_check(router, s.service)
   end
   if not braked then
     put(router.waiting, s.service, s.waiting or false)
   end
   if s['do'] == 'confirm' then
-    end_note(router, s.service, left)
+    end_check(router, s.service, left)
     drop_vacating(router, s.service)
     if s.gone then
       later('SREM', router.services, s.service)
@@ -89,9 +89,9 @@ local function conclude(s)
 end
 
 for i, s in ipairs(order.services) do
-  if services[s.service].generation ~= s.generation or get(router.work_items, s.service) ~= s.stamp then
+  if services[s.service].generation ~= s.generation or get(router.work_items, s.service) ~= s.work_version then
     results[i] = 0
-    owe_note(router, token, s.service)
+    owe_check(router, lock_id, s.service)
   else
     results[i] = 1
     conclude(s)

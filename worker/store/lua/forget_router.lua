@@ -4,7 +4,7 @@
 --       as JSON or empty, 5.. ids of its dead letters
 -- Returns 1; 0 when the lease is lost or a service came meanwhile (nothing is changed).
 local router = router_named(ARGV[1])
-if redis.call('GET', router.lease) ~= ARGV[2] or redis.call('SCARD', router.services) > 0
+if redis.call('GET', router.lock) ~= ARGV[2] or redis.call('SCARD', router.services) > 0
   or redis.call('ZCARD', router.due) > 0 then
   return 0
 end
@@ -13,7 +13,7 @@ for _, each in pairs(key.router(router.name)) do
 end
 redis.call('ZREM', key.routers_due, router.name)
 redis.call('ZREM', key.reports.due, router.name)
-for _, hash in ipairs({ fleet.policies, fleet.held, fleet.full_reads }) do
+for _, hash in ipairs({ fleet.policies, fleet.paused, fleet.full_reads }) do
   redis.call('HDEL', hash, router.name)
 end
 forget_serials(router.name)
@@ -30,6 +30,6 @@ for i = 5, #ARGV do
   redis.call('ZREM', key.dead_letters_by_time, ARGV[i])
 end
 if ARGV[4] ~= '' then
-  note_action(ARGV[4])
+  log_action(ARGV[4])
 end
 return 1

@@ -9,25 +9,25 @@ local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
 local now = now_ms()
-if redis.call('GET', router.lease) ~= ARGV[2] then
+if redis.call('GET', router.lock) ~= ARGV[2] then
   return { -1, now, {}, 0 }
 end
-look_at_notes(router, ARGV[2], lock_ms, ARGV[4], now)
+check_in_flight(router, ARGV[2], lock_ms, ARGV[4], now)
 wake_more(router, ARGV[4], now)
 list_queued()
 local work_items = due_work_items(router, most, tonumber(ARGV[8]), now)
 if #work_items > 0 then
-  redis.call('PEXPIRE', router.lease, lock_ms)
+  redis.call('PEXPIRE', router.lock, lock_ms)
   redis.call('ZADD', key.routers_due, whole(now + lock_ms), router.name)
   return { 1, now, work_items, 0 }
 end
-redis.call('DEL', router.lease)
+redis.call('DEL', router.lock)
 -- What this holder itself leaves unanswered is looked at like what a lost one left.
-local next_look = look_at_notes(router, '', lock_ms, ARGV[4], now)
+local next_check = check_in_flight(router, '', lock_ms, ARGV[4], now)
 list_queued()
 local first = first_due(router)
-if next_look and (not first or next_look < first) then
-  first = next_look
+if next_check and (not first or next_check < first) then
+  first = next_check
 end
 if first then
   redis.call('ZADD', key.routers_due, whole(math.max(first, now)), router.name)

@@ -6,11 +6,11 @@
 local router = router_named(ARGV[1])
 local wait = math.max(tonumber(ARGV[3]), 1)
 local state = cjson.decode(ARGV[4])
-if redis.call('GET', router.lease) ~= ARGV[2] then
+if redis.call('GET', router.lock) ~= ARGV[2] then
   return 0
 end
 local next_at = now_ms() + wait
-redis.call('DEL', router.lease)
+redis.call('DEL', router.lock)
 redis.call('SET', router.notified, 'circuit-open', 'PX', wait)
 redis.call('ZADD', key.routers_due, whole(next_at), router.name)
 state.next_at_ms = next_at

@@ -3,9 +3,9 @@
 -- ARGV: 1 router, 2 who, when and why as JSON, 3 the action as JSON
 -- Returns in how many ms no worker can be at it any more.
 local router = router_named(ARGV[1])
-redis.call('HSET', fleet.held, router.name, ARGV[2])
+redis.call('HSET', fleet.paused, router.name, ARGV[2])
 local left = revoke(router)
 redis.call('SET', router.notified, 'circuit-open')
 redis.call('ZREM', key.routers_due, router.name)
-note_action(ARGV[3])
+log_action(ARGV[3])
 return left

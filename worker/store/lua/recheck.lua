@@ -8,9 +8,9 @@ local services = { unpack(ARGV, 5) }
 fetch(router.inflight, services)
 fetch_scores(router.due, services)
 for _, service in ipairs(services) do
-  note_closely(router, service)
+  check_closely(router, service)
   add_work(router, service, tonumber(ARGV[3]), now, ARGV[2])
 end
-unpark(router, now)
-note_action(ARGV[4])
+close_circuit(router, now)
+log_action(ARGV[4])
 return #services

@@ -3,9 +3,9 @@
 -- ARGV: 1 router, 2 token
 -- Returns 1, or 0 when the lease is no longer ours.
 local router = router_named(ARGV[1])
-if redis.call('GET', router.lease) ~= ARGV[2] then
+if redis.call('GET', router.lock) ~= ARGV[2] then
   return 0
 end
-redis.call('DEL', router.lease)
+redis.call('DEL', router.lock)
 redis.call('ZADD', key.routers_due, whole(now_ms()), router.name)
 return 1

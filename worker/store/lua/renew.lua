@@ -7,10 +7,10 @@
 -- ours (nothing is changed then). If the brake holds any, none is noted: the plan is another one.
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
-if redis.call('GET', router.lease) ~= ARGV[2] then
+if redis.call('GET', router.lock) ~= ARGV[2] then
   return { 0, {} }
 end
-redis.call('PEXPIRE', router.lease, lock_ms)
+redis.call('PEXPIRE', router.lock, lock_ms)
 redis.call('ZADD', key.routers_due, whole(now_ms() + lock_ms), router.name)
 local braked = {}
 for i = 6, 5 + tonumber(ARGV[4]) do
@@ -21,6 +21,6 @@ end
 local sent = cjson.decode(ARGV[5])
 fetch(router.inflight, { unpack(ARGV, 6) })
 for i = 6, #braked == 0 and #ARGV or 0 do
-  note(router, ARGV[2], ARGV[i], sent[ARGV[i]])
+  write_begins(router, ARGV[2], ARGV[i], sent[ARGV[i]])
 end
 return { 1, braked }

@@ -14,6 +14,6 @@ redis.call('DEL', router.state)
 local left = revoke(router)
 local queued = add_work_for_all(router, tonumber(ARGV[4]), now, ARGV[3])
 list_queued()
-unpark(router, now + left)
-note_action(ARGV[5])
+close_circuit(router, now + left)
+log_action(ARGV[5])
 return { queued }

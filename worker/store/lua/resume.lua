@@ -3,9 +3,9 @@
 -- ARGV: 1 router, 2 the action as JSON
 -- Returns 1, or 0 when nobody held it.
 local router = router_named(ARGV[1])
-if redis.call('HDEL', fleet.held, router.name) == 0 then
+if redis.call('HDEL', fleet.paused, router.name) == 0 then
   return 0
 end
-unpark(router, now_ms())
-note_action(ARGV[2])
+close_circuit(router, now_ms())
+log_action(ARGV[2])
 return 1

@@ -43,7 +43,7 @@ end
 
 local function move_router(name)
   local router = router_named(name)
-  shorten(router.lease, 2 * order.lock_ms) -- who takes one that another has waits for its end
+  shorten(router.lock, 2 * order.lock_ms) -- who takes one that another has waits for its end
   end_sooner(router.notified)
   end_sooner(key.watched(name))
   for priority = 0, 3 do
@@ -51,9 +51,9 @@ local function move_router(name)
   end
   local latest = now + 2 * order.lock_ms
   for _, service in ipairs(redis.call('HKEYS', router.inflight)) do
-    local found = read_note(router, service)
-    if found.look > latest then
-      write_note(router, service, found.token, latest, found.sent)
+    local found = read_in_flight(router, service)
+    if found.check_at > latest then
+      write_in_flight(router, service, found.lock_id, latest, found.sent)
     end
   end
 end
@@ -64,7 +64,7 @@ for _, each in ipairs({ key.routers_due, key.reports.due }) do
     names[name] = true
   end
 end
-for _, name in ipairs(redis.call('HKEYS', key.fleet.held)) do
+for _, name in ipairs(redis.call('HKEYS', key.fleet.paused)) do
   names[name] = true
 end
 for name in pairs(names) do
@@ -78,7 +78,7 @@ for _, moments in ipairs({ key.routers_due, key.reports.due, key.alerts_not_noti
 end
 redis.call('DEL', key.canaries)
 shorten(key.canary_claim, order.canaries_ms)
-for _, flag in ipairs({ key.maintenance, key.alert_look, key.notifications, key.reports.look }) do
+for _, flag in ipairs({ key.maintenance, key.alert_check, key.notifications, key.reports.check_at }) do
   shorten(flag, order.flag_ms)
 end
 for _, lane in ipairs(order.lanes) do

@@ -34,7 +34,7 @@ if redis.call('LLEN', key.queue('routers')) < redis.call('ZCARD', key.routers_du
   for _, name in ipairs(due) do
     local router = router_named(name)
     redis.call('ZADD', key.routers_due, whole(now + tonumber(ARGV[4])), name)
-    if redis.call('EXISTS', router.lease) == 0
+    if redis.call('EXISTS', router.lock) == 0
       and redis.call('SET', router.notified, '1', 'NX', 'PX', tonumber(ARGV[6])) then
       rings[#rings + 1] = name
     end

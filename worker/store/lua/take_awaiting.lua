@@ -10,7 +10,7 @@ local due = redis.call('ZRANGEBYSCORE', key.awaiting_device, '-inf', whole(now),
 for _, member in ipairs(due) do
   local event = redis.call('HGET', key.awaiting_events, member)
   local service = redis.call('GET', key.record(string.match(member, '^[^@]*')))
-  local text = event and service and word_in(service, event)
+  local text = event and service and outcome_in(service, event)
   if text then
     redis.call('ZADD', key.awaiting_device, whole(now + tonumber(ARGV[2])), member)
     found[#found + 1] = member

@@ -4,7 +4,7 @@
 for _, feed in ipairs(redis.call('HKEYS', key.feed_gone)) do
   local newest = redis.call('XREVRANGE', feed, ARGV[1], '-', 'COUNT', 1)
   if newest[1] then
-    let_items_go(feed, newest[1][1])
+    trim_items(feed, newest[1][1])
   end
   if redis.call('XLEN', feed) == 0 then
     redis.call('DEL', feed)

@@ -14,7 +14,7 @@ from gateway.api.gate import SMALL_BYTES, read_body
 from gateway.api.ports import Document, Records
 from gateway.api.problems import Refused
 
-HoldId = Annotated[str, Path(description="As the list names it")]
+ApprovalId = Annotated[str, Path(description="As the list names it")]
 
 
 class Decision(BaseModel):
@@ -33,7 +33,7 @@ _BODY: Final[dict[str, Any]] = {
 """Read by the routes themselves: FastAPI would read and parse it before they are asked."""
 
 
-class HoldRoutes:
+class ApprovalRoutes:
     """Lists, approves and rejects.
 
     Args:
@@ -51,13 +51,13 @@ class HoldRoutes:
             tags=["operations"],
             responses=openapi.responses(None, *openapi.READING, "conflict"),
         )
-        router.get("/v1/holds", summary="What the brake holds")(self.holds)
+        router.get("/v1/approvals", summary="What the brake holds")(self.holds)
         for name, do, summary in (
             ("approve", self.approve, "Let a list through"),
             ("reject", self.reject, "Undo a list"),
         ):
             router.post(
-                f"/v1/holds/{{hold_id}}/{name}",
+                f"/v1/approvals/{{approval_id}}/{name}",
                 status_code=202,
                 summary=summary,
                 responses=openapi.responses(None, "too-large"),
@@ -68,31 +68,31 @@ class HoldRoutes:
     async def holds(self, request: Request) -> Document:
         """Services that would lose their entries, by the limit that was passed, with digests."""
         await self._access.reader(request, Scope.OPS)
-        return {"holds": await asyncio.to_thread(self._records.holds)}
+        return {"approvals": await asyncio.to_thread(self._records.holds)}
 
-    async def approve(self, request: Request, hold_id: HoldId) -> Document:
+    async def approve(self, request: Request, approval_id: ApprovalId) -> Document:
         """The services lose their entries now; only just the list of the digest."""
-        return await self._decide(request, self._records.approve, hold_id, "approved")
+        return await self._decide(request, self._records.approve, approval_id, "approved")
 
-    async def reject(self, request: Request, hold_id: HoldId) -> Document:
+    async def reject(self, request: Request, approval_id: ApprovalId) -> Document:
         """The services are again as their routers have them: a snapshot of each is published."""
-        return await self._decide(request, self._records.reject, hold_id, "rejected")
+        return await self._decide(request, self._records.reject, approval_id, "rejected")
 
     async def _decide(
         self,
         request: Request,
         action: Callable[[str, str, str], str | None],
-        hold_id: str,
+        approval_id: str,
         done: str,
     ) -> Document:
         key = await self._access.reader(request, Scope.OPS)
         decision = _decision(await read_body(request, SMALL_BYTES))
-        why_not = await asyncio.to_thread(action, hold_id, decision.digest, key.actor)
+        why_not = await asyncio.to_thread(action, approval_id, decision.digest, key.actor)
         if why_not is None:
             raise Refused("not-found", "nothing is held under this id")
         if why_not:
             raise Refused("conflict", why_not)
-        return {"id": hold_id, "status": done}
+        return {"id": approval_id, "status": done}
 
 
 def _decision(body: bytes) -> Decision:
