@@ -28,8 +28,8 @@ def noop(sent_s: float = 0, noted_in: str = "") -> None:
 def approve() -> None:
     """Else the queues' guard would set these messages aside as none of ours."""
     transport._MUST_BE = tuple(  # type: ignore[misc]  # noqa: SLF001 - our own task beside theirs
-        (name, _or_noop(check) if name == "headers.task" else check, words)
-        for name, check, words in transport._MUST_BE  # noqa: SLF001
+        (name, _or_noop(check) if name == "headers.task" else check, message)
+        for name, check, message in transport._MUST_BE  # noqa: SLF001
     )
 
 

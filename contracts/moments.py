@@ -56,8 +56,8 @@ def _of_parts(parts: dict[str, str | None]) -> str:
     if parts.get("one"):
         first, other = int(parts["one"] or 0), int(parts["other"] or 0)
         if first <= 12 and other <= 12 and first != other:  # noqa: PLR2004 - months of a year
-            words = "which of the two is the month nobody can tell"
-            return f"{words}: {_wanted(EXAMPLE)}"
+            message = "which of the two is the month nobody can tell"
+            return f"{message}: {_wanted(EXAMPLE)}"
         month, day = (other, first) if first > 12 else (first, other)  # noqa: PLR2004 - as above
     else:
         month, day = int(parts["month"] or 0), int(parts["day"] or 0)

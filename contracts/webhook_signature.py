@@ -26,13 +26,13 @@ class SignatureRefused(Exception):  # noqa: N818 - says what happened
 
     Attributes:
         code: `bad-signature`, or `retry` when only its time is wrong.
-        words: what is wrong and what to do.
+        message: what is wrong and what to do.
     """
 
-    def __init__(self, code: Literal["bad-signature", "retry"], words: str) -> None:
+    def __init__(self, code: Literal["bad-signature", "retry"], message: str) -> None:
         self.code: Literal["bad-signature", "retry"] = code
-        self.words = words
-        super().__init__(code, words)
+        self.message = message
+        super().__init__(code, message)
 
 
 def new_secret() -> str:
@@ -74,8 +74,8 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
     stamped = headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "")
     if not (webhook_id and stamped and given):
-        words = "send the headers webhook-id, webhook-timestamp and webhook-signature"
-        raise SignatureRefused("bad-signature", words)
+        message = "send the headers webhook-id, webhook-timestamp and webhook-signature"
+        raise SignatureRefused("bad-signature", message)
     if "." in webhook_id:  # what is signed, id.timestamp.body, could be cut elsewhere
         raise SignatureRefused("bad-signature", "webhook-id must hold no full stop")
     if not (stamped.isascii() and stamped.isdecimal() and len(stamped) <= _DIGITS):
@@ -84,11 +84,11 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
     # Every candidate is compared, each in constant time: how long it takes tells nothing.
     matches = [hmac.compare_digest(wanted, _bytes(each)) for each in given.split(" ")]
     if not any(matches):
-        words = "no signature fits: sign id.timestamp.body with the secret of this key"
-        raise SignatureRefused("bad-signature", words)
+        message = "no signature fits: sign id.timestamp.body with the secret of this key"
+        raise SignatureRefused("bad-signature", message)
     if abs(now_s - int(stamped)) > TOLERANCE_S:
-        words = f"was signed more than {TOLERANCE_S} s from now: sign again at each attempt"
-        raise SignatureRefused("retry", words)
+        message = f"was signed more than {TOLERANCE_S} s from now: sign again at each attempt"
+        raise SignatureRefused("retry", message)
     return webhook_id
 
 

@@ -121,7 +121,7 @@ def main() -> None:
     except ConfigurationError as error:
         _end(BAD_INPUT, *error.problems)
     except StoreRefused as error:
-        _end(BAD_INPUT, *refusal(error.words, error.advice))
+        _end(BAD_INPUT, *refusal(error.message, error.advice))
     except KeyRefused as error:
         _end(BAD_INPUT, *refusal(str(error.__cause__ or error), error.reason.partition(" (")[0]))
     except StoreUnavailable as error:

@@ -107,7 +107,7 @@ class Context:
     def report_failed_checks(self) -> None:
         """Log what is unsafe about the way to Redis, for what runs on."""
         for failed_check in self.settings.doubts:
-            log.warning("setting.unsafe", words=failed_check)
+            log.warning("setting.unsafe", message=failed_check)
 
     def check_login(self) -> None:
         """Make sure that Redis lets us in, where it can be reached: for who waits for it.
@@ -133,7 +133,7 @@ def redis_in_use() -> str:
     return load_settings().redis_url
 
 
-def refusal(words: str, advice: str) -> list[str]:
+def refusal(message: str, advice: str) -> list[str]:
     """What to tell a person when that Redis refuses us; see `Settings.refusal`."""
     if environment().get(_REDIS_URL):
         origin = _REDIS_URL
@@ -141,4 +141,4 @@ def refusal(words: str, advice: str) -> list[str]:
         origin = f"of `leasewire up` in ./{DATA}; {_REDIS_URL} is not set"
     else:
         origin = f"the default; {_REDIS_URL} is not set"
-    return load_settings().refusal(words, advice, origin)
+    return load_settings().refusal(message, advice, origin)

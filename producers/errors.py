@@ -77,13 +77,13 @@ class BatchRefused(Exception):  # noqa: N818 - says what happened
 
     Attributes:
         problems: index in the batch -> why; empty when the answer names none.
-        words: of the whole answer.
+        message: of the whole answer.
     """
 
-    def __init__(self, words: str, problems: Mapping[int, str]) -> None:
-        self.words = words
+    def __init__(self, message: str, problems: Mapping[int, str]) -> None:
+        self.message = message
         self.problems = dict(problems)
-        super().__init__(words, self.problems)
+        super().__init__(message, self.problems)
 
 
 class EventsRefused(Exception):  # noqa: N818 - says what happened
@@ -100,4 +100,6 @@ class EventsRefused(Exception):  # noqa: N818 - says what happened
         super().__init__(self.refused, self.receipts)
 
     def __str__(self) -> str:
-        return "; ".join(f"event {event_id}: {words}" for event_id, words in self.refused.items())
+        return "; ".join(
+            f"event {event_id}: {message}" for event_id, message in self.refused.items()
+        )

@@ -36,7 +36,7 @@ class NotAnEvent(Exception):  # noqa: N818 - says what it is
         super().__init__(problems)
 
     def __str__(self) -> str:
-        return "; ".join(f"{name} {words}" for name, words in self.problems.items())
+        return "; ".join(f"{name} {message}" for name, message in self.problems.items())
 
 
 def event_of(fields: Fields) -> Said:
@@ -122,9 +122,9 @@ def _block(given: Fields) -> Said:
     if suspended:
         block |= _suspension(given)
     if "dns_servers" in given:
-        block["dns_servers"] = _words(given["dns_servers"])
+        block["dns_servers"] = _message(given["dns_servers"])
     if "options" in given:
-        block["options"] = [_option(each) for each in _words(given["options"])]
+        block["options"] = [_option(each) for each in _message(given["options"])]
     return block | _some(given, ["label"])
 
 
@@ -149,7 +149,7 @@ def _suspension(given: Fields) -> Said:
     return {"suspension": said} if said else {}
 
 
-def _words(value: object) -> list[str]:
+def _message(value: object) -> list[str]:
     return re.split(r"[ ,]+", str(value).strip(" ,"))
 
 

@@ -93,8 +93,8 @@ class HttpTransport:
             params = {} if lane == QUEUE_EVENTS else {"lane": lane}
             answer = self._client.post("/v1/events", params=params, content=body, headers=headers)
         except httpx.HTTPError as error:
-            words = f"the gateway {self._client.base_url} cannot be reached, or did not answer"
-            raise PublishFailed(f"{words}: {error}") from error
+            message = f"the gateway {self._client.base_url} cannot be reached, or did not answer"
+            raise PublishFailed(f"{message}: {error}") from error
         if answer.status_code not in (HTTPStatus.OK, HTTPStatus.ACCEPTED):
             raise self._refusal(answer)
         return _receipts(answer, events)
@@ -114,15 +114,15 @@ class HttpTransport:
         code = answer.status_code
         problem = _json_object(answer)
         detail = str(problem.get("detail") or answer.reason_phrase)[:_WORDS_SHOWN]
-        words = f"the gateway answers {code}: {detail}"
+        message = f"the gateway answers {code}: {detail}"
         errors = _by_index(problem)
         if code == HTTPStatus.UNAUTHORIZED or (code == HTTPStatus.FORBIDDEN and not errors):
-            return KeyRefused(f"{words}; mend the key, its scopes or this host's clock")
+            return KeyRefused(f"{message}; mend the key, its scopes or this host's clock")
         if code in _OF_THE_EVENTS:
-            return BatchRefused(words, errors)
+            return BatchRefused(message, errors)
         if answer.is_redirect or code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-            words += f"; is {self._client.base_url} the gateway's URL?"
-        return PublishFailed(words, retry_after_s=self._retry_after_s(answer))
+            message += f"; is {self._client.base_url} the gateway's URL?"
+        return PublishFailed(message, retry_after_s=self._retry_after_s(answer))
 
     def _retry_after_s(self, answer: httpx.Response) -> float | None:
         said = answer.headers.get("Retry-After", "").strip()
@@ -141,8 +141,8 @@ def _receipts(answer: httpx.Response, events: Sequence[Stamped]) -> list[Receipt
     given = _json_object(answer).get("receipts")
     ids = [each.get("id") for each in given if isinstance(each, dict)] if given else []
     if not isinstance(given, list) or ids != [each.id for each in events]:
-        words = f"the gateway answers {answer.status_code} without a receipt for each event"
-        raise PublishFailed(f"{words}; is it a gateway of Leasewire?")
+        message = f"the gateway answers {answer.status_code} without a receipt for each event"
+        raise PublishFailed(f"{message}; is it a gateway of Leasewire?")
     return [
         Receipt(
             event_id=each.id,
@@ -169,9 +169,11 @@ def _by_index(problem: Mapping[str, Any]) -> dict[int, str]:
     errors = problem.get("errors")
     for each in errors if isinstance(errors, list) else []:
         if isinstance(each, dict) and isinstance(each.get("index"), int):
-            words = f"{each.get('pointer', '')} {each.get('message', '')} [{each.get('code', '')}]"
+            message = (
+                f"{each.get('pointer', '')} {each.get('message', '')} [{each.get('code', '')}]"
+            )
             before = f"{found[each['index']]}; " if each["index"] in found else ""
-            found[each["index"]] = f"{before}{words.strip()}"[:_WORDS_SHOWN]
+            found[each["index"]] = f"{before}{message.strip()}"[:_WORDS_SHOWN]
     return found
 
 

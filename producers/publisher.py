@@ -95,7 +95,7 @@ class Publisher:
             raise done.failure
         if done.refused:
             ids = {each.key: each.id for each in stamped}
-            refused = {ids[key]: words for key, words in done.refused.items()}
+            refused = {ids[key]: message for key, message in done.refused.items()}
             raise EventsRefused(refused, receipts)
         return receipts
 

@@ -93,8 +93,8 @@ class Spool:
                 self._path, timeout=30, isolation_level=None, check_same_thread=False
             )
         except OSError as error:
-            words = f"the spool {self._path} cannot be opened: {error.strerror}"
-            raise SpoolFailed(words) from error
+            message = f"the spool {self._path} cannot be opened: {error.strerror}"
+            raise SpoolFailed(message) from error
         try:
             with _notified():
                 self._database.execute("PRAGMA journal_mode=WAL")

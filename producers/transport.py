@@ -80,10 +80,10 @@ def _send(transport: Transport, batch: Sequence[Stamped], lane: Lane, done: Deli
         done.failure, receipts = failure, failure.receipts
     except BatchRefused as refusal:
         receipts = ()
-        named = {i: words for i, words in refusal.problems.items() if 0 <= i < len(batch)}
+        named = {i: message for i, message in refusal.problems.items() if 0 <= i < len(batch)}
         if not named and len(batch) == 1:
-            named = {0: refusal.words}
-        done.refused |= {batch[index].key: words for index, words in named.items()}
+            named = {0: refusal.message}
+        done.refused |= {batch[index].key: message for index, message in named.items()}
         rest = [each for index, each in enumerate(batch) if index not in named]
         # An answer that names nobody is narrowed down by halves.
         half = len(rest) if named else len(rest) // 2

@@ -275,8 +275,8 @@ class Installation:
             journal = self.store.journal.depth("events")
             blocks = {r: self.store.keys.router(r) for r in self.control}
             notes = {r: self.client.hgetall(block.inflight) for r, block in blocks.items()}
-            words = f"{error}: journal {journal}, {left}, waiting {waiting}, in flight {notes}"
-            raise AssertionError(words) from None
+            message = f"{error}: journal {journal}, {left}, waiting {waiting}, in flight {notes}"
+            raise AssertionError(message) from None
 
     def _end_workers(self) -> None:
         for worker in self.workers:

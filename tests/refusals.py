@@ -6,4 +6,4 @@ NO_MENU = "no such command prefix"
 
 def refused(router) -> dict[str, int]:
     """How often it said which words, besides those to each login."""
-    return {words: count for words, count in router.refusals().items() if words != NO_MENU}
+    return {message: count for message, count in router.refusals().items() if message != NO_MENU}

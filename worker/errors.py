@@ -14,7 +14,7 @@ class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by wha
 
     Attributes:
         router: its name in the inventory.
-        words: what went wrong, in the words of whoever said so.
+        message: what went wrong, in the words of whoever said so.
         cause: `takes-no-writes`, or nothing; more hangs on it than when it is tried next.
         failed: a request over REST was left before its answer: let the router rest, as it may
             give that answer, or its status, to the next request.
@@ -22,10 +22,10 @@ class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by wha
 
     failed = False
 
-    def __init__(self, router: str, words: str, cause: str = "") -> None:
-        super().__init__(f"router {router} is out of reach: {words}")
+    def __init__(self, router: str, message: str, cause: str = "") -> None:
+        super().__init__(f"router {router} is out of reach: {message}")
         self.router = router
-        self.words = words
+        self.message = message
         self.cause = cause
 
 
@@ -56,15 +56,15 @@ class RouterBlocked(LeasewireError):  # noqa: N818
             `certificate-invalid`, `identity-mismatch`, `serial-mismatch`, `serial-shared`,
             `orphans`, `rows-of-another`, `rebuild`, `not-permitted`,
             `credentials-missing`, `mass-refusal` or, by no fault of its own, `internal-error`.
-        words: the router's own words, or what was expected and seen.
+        message: the router's own words, or what was expected and seen.
         advice: what the person is to do.
     """
 
-    def __init__(self, router: str, cause: str, words: str, advice: str) -> None:
-        super().__init__(f"router {router} is blocked ({cause}): {words}. {advice}")
+    def __init__(self, router: str, cause: str, message: str, advice: str) -> None:
+        super().__init__(f"router {router} is blocked ({cause}): {message}. {advice}")
         self.router = router
         self.cause = cause
-        self.words = words
+        self.message = message
         self.advice = advice
 
 
@@ -75,8 +75,8 @@ class StoreUnavailable(LeasewireError):  # noqa: N818
         advice: what a person is to do.
     """
 
-    def __init__(self, words: str = "", advice: str = "") -> None:
-        super().__init__(words)
+    def __init__(self, message: str = "", advice: str = "") -> None:
+        super().__init__(message)
         start = "start it (`leasewire up` brings one along)"
         self.advice = advice or f"{start}, or name another in LEASEWIRE_REDIS_URL"
 
@@ -88,13 +88,13 @@ class StoreRefused(StoreUnavailable):
     Redis that is away: nothing is lost meanwhile.
 
     Attributes:
-        words: Redis's own.
+        message: Redis's own.
         advice: what the person is to do.
     """
 
-    def __init__(self, words: str, advice: str) -> None:
-        super().__init__(f"it refuses us: {words}", advice)
-        self.words = words
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(f"it refuses us: {message}", advice)
+        self.message = message
 
 
 class LockLost(LeasewireError):  # noqa: N818

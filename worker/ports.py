@@ -46,11 +46,11 @@ class Refusal(NamedTuple):
         kind: `stale` (our read was old: read and plan again), `waiting` (a server, pool or option
             is not there), `refused` (this can never work as it is), `not-permitted` (the user may
             not), `unknown-words` (a text we do not know).
-        words: the router's own words.
+        message: the router's own words.
     """
 
     kind: Literal["stale", "waiting", "refused", "not-permitted", "unknown-words"]
-    words: str
+    message: str
 
 
 class Written(NamedTuple):

@@ -275,11 +275,11 @@ class Settings(BaseModel):
             ca_file=str(self.redis_ca_file) if self.redis_ca_file else None,
         )
 
-    def refusal(self, words: str, advice: str, origin: str = f"{PREFIX}REDIS_URL") -> list[str]:
+    def refusal(self, message: str, advice: str, origin: str = f"{PREFIX}REDIS_URL") -> list[str]:
         """What to tell a person when Redis refuses us, a line each; no secret.
 
         Args:
-            words: Redis's own.
+            message: Redis's own.
             advice: what to do.
             origin: where `redis_url` was taken from.
         """
@@ -292,7 +292,7 @@ class Settings(BaseModel):
             else f"no password ({names[1]} is not set)"
         )
         return [
-            f"Redis at {self.redis_url} ({origin}) refuses us: {words}",
+            f"Redis at {self.redis_url} ({origin}) refuses us: {message}",
             f"We log in as {who} with {how}.",
             f"What to do: {advice}.",
         ]

@@ -119,4 +119,4 @@ class Access:
         try:
             return verify(key.signing_secret, headers, body, self._clock().timestamp())
         except SignatureRefused as error:
-            raise Refused(error.code, error.words) from None
+            raise Refused(error.code, error.message) from None

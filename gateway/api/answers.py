@@ -36,8 +36,8 @@ def _object(required: str, optional: str = "", *, about: str = "", **properties:
     return shape | ({"description": about} if about else {})
 
 
-def _says(words: str, shape: Json = _TEXT) -> Json:
-    return shape | {"description": words}
+def _says(message: str, shape: Json = _TEXT) -> Json:
+    return shape | {"description": message}
 
 
 SCHEMAS: Final[Json] = {

@@ -99,5 +99,5 @@ def _decision(body: bytes) -> Decision:
     try:
         return Decision.model_validate_json(body)
     except ValidationError:
-        words = 'the body is JSON: {"digest": "…"}, the digest of the list that was shown'
-        raise Refused("malformed", words) from None
+        message = 'the body is JSON: {"digest": "…"}, the digest of the list that was shown'
+        raise Refused("malformed", message) from None

@@ -65,8 +65,8 @@ def _open_files() -> int:
     return _ENOUGH_FILES if now == resource.RLIM_INFINITY else now
 
 
-def _answer(kind: Kind, words: str) -> bytes:
-    refused = Refused(kind, words)
+def _answer(kind: Kind, message: str) -> bytes:
+    refused = Refused(kind, message)
     body = json.dumps(refused.document("")).encode()
     head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
     lines = [STATUS_LINE[refused.status], head.encode(), b"connection: close\r\n\r\n", body]

@@ -44,8 +44,8 @@ def media_type(headers: Mapping[str, str]) -> str:
     charset = parameters.strip().lower().replace('"', "")
     plain = headers.get("content-encoding", "identity").strip().lower() == "identity"
     if kind not in {STRUCTURED, BATCHED, PLAIN} or charset not in {"", "charset=utf-8"}:
-        words = f"send {STRUCTURED}, {BATCHED} or {PLAIN}, in UTF-8"
-        raise Refused("unsupported-media-type", words)
+        message = f"send {STRUCTURED}, {BATCHED} or {PLAIN}, in UTF-8"
+        raise Refused("unsupported-media-type", message)
     if not plain:
         raise Refused("unsupported-media-type", "send the body without a content-encoding")
     return kind

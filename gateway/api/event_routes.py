@@ -156,8 +156,8 @@ class EventRoutes:
                 message = "may speak of services of others: this needs a key with scope override"
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
         if errors:
-            words = "the key does not speak for every source; nothing was taken in"
-            raise Refused("source-not-allowed", words, errors)
+            message = "the key does not speak for every source; nothing was taken in"
+            raise Refused("source-not-allowed", message, errors)
 
     def _with_actor(self, events: list[Stamped], key: ApiKey) -> list[Stamped]:
         """Name the key as the actor of what overrides: no key signs with somebody else's name."""

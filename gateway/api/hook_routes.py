@@ -93,7 +93,7 @@ class HookRoutes:
             check_signature(hook, request.headers, body, self._clock().timestamp())
         except SignatureRefused as error:
             self._unknown_sources.spend(_Unknown(hook.name, request.client))
-            raise Refused(error.code, error.words) from None
+            raise Refused(error.code, error.message) from None
         # Not before: else whoever knows the path could use the rate of its sender up.
         self._rates.spend(hook)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -155,7 +155,7 @@ class Intake:
     def _write(self, events: Sequence[Stamped]) -> _Written:
         try:
             if not self._depth.room():
-                return _Written({}, failure=self._depth.words)
+                return _Written({}, failure=self._depth.message)
             crowding = self._depth.crowding()
             events = [each for each in events if each.source not in crowding]
             known = self._known([each.key for each in events])
@@ -174,11 +174,11 @@ class Intake:
         except PublishFailed as error:
             # What was written before it failed is safe, and is said to be.
             done = {receipt.event_key: receipt for receipt in error.receipts}
-            return _Written(done, failure=_words(error))
+            return _Written(done, failure=_message(error))
         except (RedisError, ReadFailed) as error:
             return _Written({}, failure=notified(error))
         done = {receipt.event_key: receipt for receipt in receipts}
-        return _Written(done, known, self._depth.words_for_sources)
+        return _Written(done, known, self._depth.message_for_sources)
 
 
 def _is_another(event: Stamped, known: Mapping[str, str]) -> bool:
@@ -187,6 +187,6 @@ def _is_another(event: Stamped, known: Mapping[str, str]) -> bool:
     return bool(digest) and not content_hash(event.event).startswith(digest)
 
 
-def _words(error: PublishFailed) -> str:
+def _message(error: PublishFailed) -> str:
     """What went wrong, without the address of our Redis, which is not the caller's affair."""
     return error.reason.partition(" (")[0]

@@ -68,8 +68,8 @@ class Rates:
         if left <= 0:
             self._buckets[bucket] = (left, now)
             wait_s = max(1, math.ceil(-left / key.rate))
-            words = f"this sender may hand in {key.rate:g} a second: wait {wait_s} s"
-            raise Refused("rate-limited", words, retry_after_s=wait_s)
+            message = f"this sender may hand in {key.rate:g} a second: wait {wait_s} s"
+            raise Refused("rate-limited", message, retry_after_s=wait_s)
         self._buckets[bucket] = (left - events, now)
 
 
@@ -151,18 +151,18 @@ class Depth:
     def why_not_ready(self) -> str:
         """Why nothing can be taken in now; empty when it can."""
         try:
-            return "" if self.look() else self.words
+            return "" if self.look() else self.message
         except RedisError as error:
-            words = notified(error)
-            return words if refuses_us(error) else f"{words}: {type(error).__name__}"
+            message = notified(error)
+            return message if refuses_us(error) else f"{message}: {type(error).__name__}"
 
     @property
-    def words_for_sources(self) -> str:
+    def message_for_sources(self) -> str:
         """What to say to a source that crowds others."""
         return f"half of the events that may wait in the journal of {self._lane} are of this source"
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """What to say when there is no room."""
         more = f"the journal of {self._lane} holds {self._limit} events or more"
         return f"{more}: the workers must drain it first"

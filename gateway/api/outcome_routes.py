@@ -87,8 +87,8 @@ class OutcomeRoutes:
                 self._records.outcomes, sources, cursor, most, latest=cursor == LATEST
             )
         except CursorTooOld:
-            words = (
+            message = (
                 "some of what came after this cursor is not kept any more: GET /v1/services/{id} "
                 "says what is; begin anew without a cursor"
             )
-            raise Refused("cursor-too-old", words) from None
+            raise Refused("cursor-too-old", message) from None

@@ -175,10 +175,10 @@ def _link(schema: Json) -> str:
     if schema.get("type") == "array":
         return f"list of {_link(schema['items'])}"
     kinds = schema.get("type", "any" if "const" not in schema else json.dumps(schema["const"]))
-    words = " or ".join(kinds) if isinstance(kinds, list) else kinds
+    message = " or ".join(kinds) if isinstance(kinds, list) else kinds
     if "enum" in schema:
-        words = ", ".join(str(each) for each in schema["enum"])
-    return escape(f"{words}, {schema['format']}" if "format" in schema else words)
+        message = ", ".join(str(each) for each in schema["enum"])
+    return escape(f"{message}, {schema['format']}" if "format" in schema else message)
 
 
 def _page(title: str, body: str) -> str:

@@ -145,5 +145,5 @@ def of_events(errors: Iterable[tuple[int, Problem]]) -> Refused:
         kind = "unsupported-type"
     elif codes == {"event-id-reused"}:
         kind = "event-id-reused"
-    words = f"{len(found)} problems" if len(found) > 1 else "1 problem"
-    return Refused(kind, f"{words}, listed in errors; nothing was taken in", found)
+    message = f"{len(found)} problems" if len(found) > 1 else "1 problem"
+    return Refused(kind, f"{message}, listed in errors; nothing was taken in", found)

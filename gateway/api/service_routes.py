@@ -16,7 +16,7 @@ _LARGEST_CURSOR: Final = 2**64 - 1
 
 Status = Literal["incomplete", "active", "suspended", "cancelled"]
 Sync = Literal[
-    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit-open", "failed"
+    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit_open", "failed"
 ]
 
 

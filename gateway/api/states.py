@@ -12,34 +12,34 @@ class State(NamedTuple):
 
     Attributes:
         final: nothing more comes of the event by itself.
-        words: what it means.
+        message: what it means.
     """
 
     final: bool
-    words: str
+    message: str
 
 
 EVENT_STATES: Final[Mapping[str, State]] = {
-    "journaled": State(final=False, words="safe in the journal, not looked at yet"),
-    "scheduled": State(final=False, words="taken in; takes effect at `effective_at`"),
-    "accepted": State(final=False, words="taken in; a router is to be written"),
+    "journaled": State(final=False, message="safe in the journal, not looked at yet"),
+    "scheduled": State(final=False, message="taken in; takes effect at `effective_at`"),
+    "accepted": State(final=False, message="taken in; a router is to be written"),
     "waiting": State(
-        final=False, words="cannot go on now, `reason` says why; it goes on by itself"
+        final=False, message="cannot go on now, `reason` says why; it goes on by itself"
     ),
-    "applied": State(final=True, words="written to the router and read back, or already there"),
+    "applied": State(final=True, message="written to the router and read back, or already there"),
     "observed": State(
-        final=True, words="taken in; its router is only observed, so nothing was written"
+        final=True, message="taken in; its router is only observed, so nothing was written"
     ),
-    "superseded": State(final=True, words="a newer event took its place"),
-    "duplicate": State(final=True, words="an event of the same content was taken in before"),
-    "rejected": State(final=True, words="refused, `reason` says why; send a new event"),
+    "superseded": State(final=True, message="a newer event took its place"),
+    "duplicate": State(final=True, message="an event of the same content was taken in before"),
+    "rejected": State(final=True, message="refused, `reason` says why; send a new event"),
     "failed": State(
-        final=True, words="a router refuses it; final unless a person replays its dead letter"
+        final=True, message="a router refuses it; final unless a person replays its dead letter"
     ),
-    "expired": State(final=True, words="its `expirytime` had passed when it was looked at"),
+    "expired": State(final=True, message="its `expirytime` had passed when it was looked at"),
     "in-use": State(
         final=True,
-        words="in the feed and webhooks alone, after `applied`: the device was seen with its "
+        message="in the feed and webhooks alone, after `applied`: the device was seen with its "
         "address; the event itself stays `applied`",
     ),
 }
@@ -57,7 +57,7 @@ SYNCS: Final[Mapping[str, str]] = {
     "observed: differs": "nothing is written to the router, and it was not as it is to be",
     "pending": "a worker will look at it",
     "waiting": "cannot go on, `reason` says why; it is looked at again by itself",
-    "circuit-open": "the router is out of reach or refuses us",
+    "circuit_open": "the router is out of reach or refuses us",
     "failed": "given up until its next event or until a person acts",
 }
 
@@ -65,11 +65,11 @@ SYNCS: Final[Mapping[str, str]] = {
 def list_of_events() -> str:
     """The states of events as a list in Markdown, each marked as final or not."""
     return "\n".join(
-        f"- `{name}` ({'final' if state.final else 'not final'}): {state.words}"
+        f"- `{name}` ({'final' if state.final else 'not final'}): {state.message}"
         for name, state in EVENT_STATES.items()
     )
 
 
 def list_of(states: Mapping[str, str]) -> str:
     """Other states as a list in Markdown."""
-    return "\n".join(f"- `{name}`: {words}" for name, words in states.items())
+    return "\n".join(f"- `{name}`: {message}" for name, message in states.items())

@@ -113,7 +113,7 @@ def load_hooks(
     for name, table in tables.items():
         found = _Reader(path, str(name), environ, on_secret)
         hook = found.hook(table, sources)
-        problems += [f"{path}: hooks.{name}{words}" for words in found.problems]
+        problems += [f"{path}: hooks.{name}{message}" for message in found.problems]
         if hook is not None:
             hooks[str(name)] = hook
     paths = [hook.path for hook in hooks.values()]
@@ -147,10 +147,10 @@ class _Reader:
             for found in error.errors(include_input=False):
                 # Pydantic names the chosen adapter as if it were a step.
                 place = [str(part) for part in found["loc"]][1:]
-                words = found["msg"]
+                message = found["msg"]
                 if found["type"].startswith("union_tag"):
-                    place, words = ["adapter"], "must be uisp, splynx or generic"
-                self.problems.append(f".{'.'.join(place)}: {words}")
+                    place, message = ["adapter"], "must be uisp, splynx or generic"
+                self.problems.append(f".{'.'.join(place)}: {message}")
             return None
         self.problems += _problems_between_keys(settings, sources)
         signature = None if isinstance(settings, Uisp) else settings.signature

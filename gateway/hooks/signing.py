@@ -37,5 +37,5 @@ def check_signature(hook: Hook, headers: Mapping[str, str], body: bytes, now_s: 
         wanted = digest.hex() if hexadecimal else base64.b64encode(digest).decode()
         given = given.strip().lower() if hexadecimal else given.strip()
     if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "surrogateescape")):
-        words = f"the header {signature.header} does not fit: is it signed with another secret?"
-        raise SignatureRefused("bad-signature", words)
+        message = f"the header {signature.header} does not fit: is it signed with another secret?"
+        raise SignatureRefused("bad-signature", message)

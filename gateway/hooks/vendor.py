@@ -23,14 +23,14 @@ class VendorFailed(Exception):  # noqa: N818 - says what happened
     """The vendor's API did not give what was asked for; ask again later.
 
     Attributes:
-        words: what happened.
+        message: what happened.
         refused: it does not let us in: a person must act.
     """
 
-    def __init__(self, words: str, *, refused: bool = False) -> None:
-        self.words = words
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        self.message = message
         self.refused = refused
-        super().__init__(words)
+        super().__init__(message)
 
 
 class NotThere(Exception):  # noqa: N818 - says what it is

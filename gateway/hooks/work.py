@@ -104,8 +104,8 @@ class Work:
             if posted.attempts < MOST_ITEMS:
                 self._inbox.later(posted, _wait_ms(posted.attempts))
             else:
-                words = "the vendor has no webhook event of this uuid: somebody else sent it?"
-                self._add_dead_letter(posted, "not-confirmed", words)
+                message = "the vendor has no webhook event of this uuid: somebody else sent it?"
+                self._add_dead_letter(posted, "not-confirmed", message)
         except (VendorFailed, PublishFailed) as error:
             log.warning("hook.delayed", hook=posted.hook, reason=str(error))
             self._inbox.later(posted, _wait_of(error, posted.attempts))
@@ -124,8 +124,8 @@ class Work:
         """Read one service at the vendor, and say what it is now."""
         hook, api = self._hooks.get(reading.hook), self._apis.get(reading.hook)
         if hook is None or api is None:
-            words = f"hooks.{reading.hook}: is not in hooks.toml any more"
-            self._give_up(reading, INCOMPLETE, words)
+            message = f"hooks.{reading.hook}: is not in hooks.toml any more"
+            self._give_up(reading, INCOMPLETE, message)
             return
         try:
             self._read_and_say(hook, api, reading)
@@ -231,8 +231,8 @@ class Work:
         except NotAnEvent as error:
             raise Incomplete(str(error), service_id) from None
         except BatchViolation as violation:
-            words = "; ".join(_words(problem) for _, problem in violation.problems)
-            raise Incomplete(words, service_id) from None
+            message = "; ".join(_message(problem) for _, problem in violation.problems)
+            raise Incomplete(message, service_id) from None
 
     def _add_dead_letter(
         self, posted: Posted, reason: str, detail: str, service_id: str = ""
@@ -307,7 +307,7 @@ def _object(document: object) -> dict[str, Any]:
     return document
 
 
-def _words(problem: Problem) -> str:
+def _message(problem: Problem) -> str:
     return f"{field_at(problem.pointer) or problem.pointer} {problem.message}"
 
 

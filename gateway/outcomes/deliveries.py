@@ -25,13 +25,13 @@ class Undelivered:
         event: the CloudEvent.
         first_ms: when it was tried first, or replayed.
         tries: how often it was tried.
-        words: what the last answer was.
+        message: what the last answer was.
     """
 
     event: dict[str, Any]
     first_ms: int
     tries: int = 0
-    words: str = ""
+    message: str = ""
 
     @property
     def id(self) -> str:
@@ -168,16 +168,16 @@ class Deliveries:
             pipe.execute()
         return len(found)
 
-    def note_failing(self, words: str, since_ms: int, next_ms: int) -> None:
+    def note_failing(self, message: str, since_ms: int, next_ms: int) -> None:
         """The target does not take what it is sent."""
-        fields: dict[str, str | int] = {"words": words, "failing_since": since_ms}
+        fields: dict[str, str | int] = {"message": message, "failing_since": since_ms}
         fields["next_at"] = next_ms
         for name, value in fields.items():
             self._redis.hset(self._state, name, value)
 
     def note_well(self) -> None:
         """The target takes what it is sent."""
-        self._redis.hdel(self._state, "words", "failing_since", "next_at")
+        self._redis.hdel(self._state, "message", "failing_since", "next_at")
 
     def state(self) -> dict[str, str]:
         """How it is doing; see `redis_keys.state`, with counts of what waits and what is dead."""

@@ -147,8 +147,8 @@ class Courier:
         now_ms = self._clock_ms()
         item = Undelivered(each.event, now_ms)
         if self._failures and now_ms - each.at_ms > GIVE_UP_MS:
-            words = "the target was away for three days"
-            await asyncio.to_thread(self._give_up, item, words, each.cursor)
+            message = "the target was away for three days"
+            await asyncio.to_thread(self._give_up, item, message, each.cursor)
             return 0
         answer = await poster.post(each.event, now_ms // 1000)
         if answer.verdict == "taken":
@@ -158,7 +158,7 @@ class Courier:
         rest_s = await asyncio.to_thread(self._ill, answer)
         full = await asyncio.to_thread(self._deliveries.waiting) >= ASIDE_MOST
         if answer.verdict == "refused" and not full:
-            tried = Undelivered(each.event, now_ms, 1, answer.words)
+            tried = Undelivered(each.event, now_ms, 1, answer.message)
             due_ms = now_ms + _again_ms(1)
             await asyncio.to_thread(self._deliveries.set_aside, tried, due_ms, each.cursor)
         return rest_s
@@ -175,21 +175,21 @@ class Courier:
         rest_s = await asyncio.to_thread(self._ill, answer) if away else REST_FIRST_S
         tries = item.tries + 1
         if now_ms - item.first_ms > GIVE_UP_MS:
-            await asyncio.to_thread(self._give_up, item, answer.words, None)
+            await asyncio.to_thread(self._give_up, item, answer.message, None)
             return rest_s
-        tried = Undelivered(item.event, item.first_ms, tries, answer.words)
+        tried = Undelivered(item.event, item.first_ms, tries, answer.message)
         due_ms = now_ms + max(_again_ms(tries), round(rest_s * 1000))
         await asyncio.to_thread(self._deliveries.set_aside, tried, due_ms)
         return rest_s
 
-    def _give_up(self, item: Undelivered, words: str, cursor: str | None) -> None:
-        dead = Undelivered(item.event, item.first_ms, item.tries + 1, words)
+    def _give_up(self, item: Undelivered, message: str, cursor: str | None) -> None:
+        dead = Undelivered(item.event, item.first_ms, item.tries + 1, message)
         self._deliveries.give_up(dead, self._clock_ms(), cursor)
         log.error(
             "outcome.undelivered",
             target=self._target.name,
             id=item.id,
-            reason=words,
+            reason=message,
             advice=f"`leasewire outcomes failed {self._target.name}`, then `retry`",
         )
 
@@ -204,12 +204,12 @@ class Courier:
         now_ms = self._clock_ms()
         if not self._failures:
             self._failing_since = now_ms
-            log.warning("target.failing", target=self._target.name, reason=answer.words)
+            log.warning("target.failing", target=self._target.name, reason=answer.message)
         rest_s = min(REST_FIRST_S * 2.0 ** min(self._failures, 20), REST_CAP_S)
         rest_s = max(rest_s * random.uniform(0.5, 1), answer.rest_s)  # noqa: S311 - no secret
         self._failures += 1
         next_ms = now_ms + round(rest_s * 1000)
-        self._deliveries.note_failing(answer.words, self._failing_since, next_ms)
+        self._deliveries.note_failing(answer.message, self._failing_since, next_ms)
         return rest_s
 
     async def _rest(self, seconds: float) -> None:

@@ -28,12 +28,12 @@ class Answer(NamedTuple):
     Attributes:
         verdict: `taken`; `away`: the target could not be reached or wants rest; `refused`: it
             answered, and did not take this item.
-        words: how it was answered, or why not; without the URL, which may hold a secret.
+        message: how it was answered, or why not; without the URL, which may hold a secret.
         rest_s: as long the target asked for rest; 0: it did not.
     """
 
     verdict: Literal["taken", "away", "refused"]
-    words: str = ""
+    message: str = ""
     rest_s: float = 0
 
 
@@ -94,14 +94,14 @@ class Poster:
 
 def _answer_of(answer: httpx.Response) -> Answer:
     status = answer.status_code
-    words = f"answered {status}"
+    message = f"answered {status}"
     if answer.is_success:
-        return Answer("taken", words)
+        return Answer("taken", message)
     if answer.is_redirect:
-        words += ": redirects are not followed"
+        message += ": redirects are not followed"
     rest = answer.headers.get("retry-after", "")
     rest_s = min(float(rest), _LONGEST_REST_S) if rest.isascii() and rest.isdecimal() else 0.0
-    return Answer("away" if status in _AWAY else "refused", words, rest_s)
+    return Answer("away" if status in _AWAY else "refused", message, rest_s)
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -24,7 +24,7 @@ def holder(prefix: str, target: str) -> str:
 
 
 def state(prefix: str, target: str) -> str:
-    """Hash: how it is doing: `delivered`, `last_at`, `failing_since`, `words`, `next_at`."""
+    """Hash: how it is doing: `delivered`, `last_at`, `failing_since`, `message`, `next_at`."""
     return f"{prefix}webhook:{target}:state"
 
 

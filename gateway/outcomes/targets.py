@@ -173,7 +173,7 @@ def _line(found: Mapping[str, object]) -> str:
     place = found["loc"]
     assert isinstance(place, tuple)  # noqa: S101 - pydantic's own
     where = ".".join(str(part) for part in place if part != "[key]")
-    words = str(found["msg"]).removeprefix("Value error, ")
+    message = str(found["msg"]).removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":
-        words = "is no key"
-    return f"{where}: {words}"
+        message = "is no key"
+    return f"{where}: {message}"

@@ -186,10 +186,10 @@ class Story:
             text=True,
             check=False,
         )
-        words = (plan.stdout + plan.stderr).strip()
+        message = (plan.stdout + plan.stderr).strip()
         self._say("$ leasewire plan")
-        typer.echo(f"  {words}")
-        self._check("the plan is empty", (plan.returncode, words), (0, words))
+        typer.echo(f"  {message}")
+        self._check("the plan is empty", (plan.returncode, message), (0, message))
 
     # What the BSS does.
 
@@ -246,8 +246,8 @@ class Story:
         def states() -> dict[str, str]:
             return {one.event_id: one.state for one in self._stage.store.views.outcomes(keys)}
 
-        words = (f"{self._published[event_id]} {state}" for event_id, state in expected.items())
-        self._wait(f"outcome: {', '.join(words)}", states, expected.__eq__)
+        message = (f"{self._published[event_id]} {state}" for event_id, state in expected.items())
+        self._wait(f"outcome: {', '.join(message)}", states, expected.__eq__)
 
     def _wait(self, what: str, look: Callable[[], Any], holds: Callable[[Any], bool]) -> None:
         deadline = time.monotonic() + self._deadline_s
@@ -268,11 +268,11 @@ class Story:
         self.checks += 1
         typer.secho(f"  ✓ {what}", fg="green")
 
-    def _say(self, words: str) -> None:
-        typer.secho(f"\n{words}", bold=True)
+    def _say(self, message: str) -> None:
+        typer.secho(f"\n{message}", bold=True)
 
-    def _table(self, words: str) -> None:
-        typer.echo(f"\n{words}")
+    def _table(self, message: str) -> None:
+        typer.echo(f"\n{message}")
         columns = ("address", "mac-address", "server", "block-access", "comment")
         rows: list[Sequence[object]] = [
             [row.get(name, "") for name in columns] for row in self._rows()

@@ -120,9 +120,9 @@ class EmbeddedServer:
                     if probe.ping():
                         return
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    words = log.read_text(errors="replace")[-2000:]
+                    message = log.read_text(errors="replace")[-2000:]
                     self.kill()
-                    raise RuntimeError(f"the embedded Valkey did not start:\n{words}")
+                    raise RuntimeError(f"the embedded Valkey did not start:\n{message}")
                 time.sleep(_POLL_S)
 
     def end_orphan(self) -> None:

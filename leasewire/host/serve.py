@@ -210,7 +210,7 @@ class StoreRecords:
     def approve(self, approval_id: str, digest: str, actor: str) -> str | None:
         """See `Records`."""
         with _read_errors():
-            return _words_of(brake.approve_shown(self._context, approval_id, digest, actor))
+            return _message_of(brake.approve_shown(self._context, approval_id, digest, actor))
 
     def reject(self, approval_id: str, digest: str, actor: str) -> str | None:
         """See `Records`."""
@@ -219,7 +219,7 @@ class StoreRecords:
             seen = brake_list.look_up(self._store, policies, approval_id, digest)
             if seen.what == "done" and seen.scope is not None:
                 brake.reject_shown(self._context, self._publisher, seen.scope, actor)
-        return _words_of(seen)
+        return _message_of(seen)
 
 
 def _is_wanted(record: ServiceRecord, wanted: ServiceFilter) -> bool:
@@ -227,7 +227,7 @@ def _is_wanted(record: ServiceRecord, wanted: ServiceFilter) -> bool:
     return mine and wanted.status in (None, record.status)
 
 
-def _words_of(done: Decided) -> str | None:
+def _message_of(done: Decided) -> str | None:
     if done.what == "unknown":
         return None
     return "" if done.what == "done" else "the list is another one by now: look at it again"

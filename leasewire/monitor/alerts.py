@@ -203,8 +203,10 @@ def dismiss(
     Example: leasewire alerts dismiss revision-conflict urn:isp:bss
     """
     if kind != _DISMISSED:
-        words = f"ends by itself when it is mended; only {_DISMISSED} is dismissed. To hear nothing"
-        raise ConfigurationError([f"{clean(kind)} {words} of it: leasewire alerts mute"])
+        message = (
+            f"ends by itself when it is mended; only {_DISMISSED} is dismissed. To hear nothing"
+        )
+        raise ConfigurationError([f"{clean(kind)} {message} of it: leasewire alerts mute"])
     store, who = Context(inventory).store, actor_of(actor)
     known = store.conflicts.dismiss(subject)
     if not store.alerts.end(_DISMISSED, subject, f"dismissed by {who}") and not known:

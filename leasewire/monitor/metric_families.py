@@ -419,20 +419,20 @@ def _yes(value: bool) -> str:  # noqa: FBT001 - turns one into a word
     return "yes" if value else "no"
 
 
-def _gauge(name: str, words: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, words, value=float(value))
+def _gauge(name: str, message: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, message, value=float(value))
 
 
 def _gauges(
-    name: str, words: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]
+    name: str, message: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]
 ) -> Metric:
-    return _filled(GaugeMetricFamily(name, words, labels=tuple(labels)), values)
+    return _filled(GaugeMetricFamily(name, message, labels=tuple(labels)), values)
 
 
 def _counters(
-    name: str, words: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]
+    name: str, message: str, labels: Iterable[str], values: Mapping[tuple[str, ...], float]
 ) -> Metric:
-    return _filled(CounterMetricFamily(name, words, labels=tuple(labels)), values)
+    return _filled(CounterMetricFamily(name, message, labels=tuple(labels)), values)
 
 
 def _filled(

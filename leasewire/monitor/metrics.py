@@ -77,8 +77,8 @@ def exporting(context: Context, address: Address) -> Iterator["MetricsServer"]:
     try:
         server = MetricsServer(reader, address.host, address.port)
     except (OSError, UnicodeError) as error:  # a host that is no name at all makes the latter
-        words = getattr(error, "strerror", None) or str(error)
-        problem = f"--bind {address.host} port {address.port} cannot be listened on: {words}"
+        message = getattr(error, "strerror", None) or str(error)
+        problem = f"--bind {address.host} port {address.port} cannot be listened on: {message}"
         raise ConfigurationError([problem]) from error
     with server:
         yield server

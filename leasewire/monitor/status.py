@@ -116,7 +116,7 @@ def _log_unavailable(error: StoreUnavailable, *, as_json: bool) -> None:
     advice = error.advice
     detail = f"Redis does not serve us: {error}"
     if isinstance(error, StoreRefused):
-        url, login, _ = refusal(error.words, error.advice)
+        url, login, _ = refusal(error.message, error.advice)
         detail, advice = f"{url}. {login.removesuffix('.')}", error.advice
     finding = Finding("critical", "redis", detail, advice)
     if as_json:
@@ -126,8 +126,8 @@ def _log_unavailable(error: StoreUnavailable, *, as_json: bool) -> None:
 
 
 def _print_finding(finding: Mapping[str, str]) -> None:
-    words = f"{finding['level']}: {finding['what']}: {finding['detail']}"
-    typer.secho(clean(words), fg=_COLOURS[finding["level"]], bold=True)
+    message = f"{finding['level']}: {finding['what']}: {finding['detail']}"
+    typer.secho(clean(message), fg=_COLOURS[finding["level"]], bold=True)
     typer.echo(f"  {clean(finding['advice'])}.")
 
 
@@ -140,7 +140,7 @@ def _print(document: dict[str, Any]) -> None:
     work_items = document["work_items"]
     print_fields(
         [
-            ("Redis", _redis_words(document["redis"])),
+            ("Redis", _redis_message(document["redis"])),
             ("workers", ", ".join(document["workers"]) or "none"),
             ("queues", _pairs(document["queues"])),
             *(
@@ -163,7 +163,7 @@ def _print(document: dict[str, Any]) -> None:
         )
 
 
-def _redis_words(redis: Mapping[str, Any]) -> str:
+def _redis_message(redis: Mapping[str, Any]) -> str:
     used = f"{redis['used_bytes'] / 1_000_000:.1f} MB"
     limit = redis.get("maxmemory_bytes")
     share = f"of {limit / 1_000_000:.1f} MB ({redis['used_share']:.0%})" if limit else "of no limit"

@@ -163,8 +163,8 @@ def _show(
         return
     if done is not None:
         typer.echo(f"{router}: {len(done.tagged)} rows are ours now")
-        for service, words in done.refused:
-            typer.secho(f"{service}: refused: {clean(words)}", fg="red", err=True)
+        for service, message in done.refused:
+            typer.secho(f"{service}: refused: {clean(message)}", fg="red", err=True)
     sorts = ", ".join(f"{counts[sort]} {name}" for sort, name in SORTS.items())
     more = f" ({differing} differ from what the BSS says)" if differing else ""
     typer.secho(f"{router}: {sorts}{more}", bold=True)

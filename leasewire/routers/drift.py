@@ -153,10 +153,13 @@ def _show_last(context: Context, name: str | None, *, as_json: bool) -> None:
 def document_of(router: str, seen: Seen) -> dict[str, Any]:
     """What a full read found, for programs."""
     match seen:
-        case RouterBlocked(cause=cause, words=words, advice=advice):
-            return {"router": router, "error": {"cause": cause, "words": words, "advice": advice}}
-        case RouterUnreachable(words=words):
-            return {"router": router, "error": {"cause": "unreachable", "words": words}}
+        case RouterBlocked(cause=cause, message=message, advice=advice):
+            return {
+                "router": router,
+                "error": {"cause": cause, "message": message, "advice": advice},
+            }
+        case RouterUnreachable(message=message):
+            return {"router": router, "error": {"cause": "unreachable", "message": message}}
         case FullRead(
             services=services, rows=rows, pending=pending, drift=drift, row_owners=counted
         ):

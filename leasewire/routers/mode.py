@@ -130,7 +130,7 @@ def _why_not(context: Context, config: RouterConfig) -> str:
     if config.policy.mode == "observe" or (applied is not None and applied.observes):
         return f"it is only observed: `leasewire routers manage {name}`"
     if state.state == "held":
-        return f"it is held ({state.words}): `leasewire routers release {name}`"
+        return f"it is held ({state.message}): `leasewire routers release {name}`"
     if applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest:
         return f"its policy is not the applied one: `leasewire routers apply {name}`"
     if state.state == "blocked" and state.cause not in _APPROVED:

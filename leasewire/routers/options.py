@@ -67,8 +67,8 @@ def _tell(done: Collected, word: str, *, as_json: bool) -> None:
         return
     for name in done.removed:
         typer.echo(f"{clean(name)}: {word}")
-    for name, words in done.refused:
-        typer.secho(f"{clean(name)}: refused: {clean(words)}", fg="red")
+    for name, message in done.refused:
+        typer.secho(f"{clean(name)}: refused: {clean(message)}", fg="red")
     for name in done.unnamed:
         typer.echo(f"{clean(name)}: nobody names it; it goes at the next look, should it stay so")
     if not (done.removed or done.refused or done.unnamed):

@@ -15,7 +15,7 @@ from leasewire.routers.plan import exit_code, look_at
 from leasewire.routers.policy import NameArgument, router_of
 from worker.admin.orphans import Removed, remove_orphans
 from worker.convergence.full_read import FullRead, read_fully
-from worker.core.full_read.drift import in_words
+from worker.core.full_read.drift import describe
 from worker.core.full_read.row_owners import Tagged
 
 app = typer.Typer(
@@ -106,19 +106,19 @@ def _show_removed(
 ) -> None:
     if as_json:
         word, rows = ("removed", done.gone) if applied else ("would_go", chosen)
-        refused = [_document(name, each) | {"words": words} for each, words in done.refused]
+        refused = [_document(name, each) | {"message": message} for each, message in done.refused]
         print_json({word: [_document(name, each) for each in rows], "refused": refused})
         return
     _print((name, each) for each in (done.gone if applied else chosen))
-    for each, words in done.refused:
-        typer.secho(f"{each.service_id}: refused: {clean(words)}", fg="red", err=True)
+    for each, message in done.refused:
+        typer.secho(f"{each.service_id}: refused: {clean(message)}", fg="red", err=True)
     if chosen:
         typer.echo(f"{name}: {len(done.gone)} rows removed" if applied else "--apply removes them")
 
 
 def _print(found: Iterable[tuple[str, Tagged]]) -> None:
     rows = (
-        (router, each.service_id, each.row.menu, in_words(each.row.fields), each.row.comment)
+        (router, each.service_id, each.row.menu, describe(each.row.fields), each.row.comment)
         for router, each in found
     )
     print_table(_COLUMNS, rows, "No orphans.")

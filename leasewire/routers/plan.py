@@ -90,11 +90,11 @@ def exit_code(found: Sequence[Seen]) -> int:
 def document_of(config: RouterConfig, seen: Seen) -> dict[str, Any]:
     """What was seen of a router, for programs."""
     match seen:
-        case RouterBlocked(cause=cause, words=words, advice=advice):
-            error = {"cause": cause, "words": words, "advice": advice}
+        case RouterBlocked(cause=cause, message=message, advice=advice):
+            error = {"cause": cause, "message": message, "advice": advice}
             return {"router": config.name, "error": error}
-        case RouterUnreachable(words=words):
-            return {"router": config.name, "error": {"cause": "unreachable", "words": words}}
+        case RouterUnreachable(message=message):
+            return {"router": config.name, "error": {"cause": "unreachable", "message": message}}
         case FullRead(plan=plan, services=services, rows=rows, row_owners=counted):
             return {
                 "router": config.name,
@@ -163,8 +163,8 @@ def print_rows(name: str, seen: Seen) -> None:
             if orphans == 1
             else "rows with our tag are of services"
         )
-        words = f"! {orphans} {are} that nobody knows: `leasewire orphans list {name}`"
-        typer.secho(words, fg=_COLOURS["!"])
+        message = f"! {orphans} {are} that nobody knows: `leasewire orphans list {name}`"
+        typer.secho(message, fg=_COLOURS["!"])
 
 
 def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -174,16 +174,16 @@ def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
         by_service.setdefault(operation.service_id, []).append(operation)
     for service, operations in sorted(by_service.items()):
         for operation in operations:
-            work_item, words = _in_words(operation)
+            work_item, message = _describe(operation)
             where = "" if operation.menu == LEASES else f"{operation.menu}: "
-            yield work_item, f"{service}: {where}{words}"
+            yield work_item, f"{service}: {where}{message}"
     for service, why in sorted(plan.waiting.items()):
         yield "?", f"{service}: waits ({why.reason}): {why.detail}"
     for note in plan.notes:
         yield "!", f"{note.service_id}: {note.kind}: {note.detail}"
 
 
-def _in_words(operation: Operation) -> tuple[str, str]:
+def _describe(operation: Operation) -> tuple[str, str]:
     match operation:
         case Add(fields=fields):
             return "+", f"add {_pairs(fields)}"

@@ -91,7 +91,7 @@ def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> 
                 local_time(each.get("oldest_due")),
                 each["waiting"],
                 local_time(each.get("next_try_at")),
-                each.get("words"),
+                each.get("message"),
             )
             for each in routers
         ),
@@ -146,25 +146,25 @@ def _as_workers_see_it(context: Context, name: str) -> Iterator[CheckLine]:
             each for each in store.alerts.open() if each.router == name and each.kind in AWAY
         ]
     except StoreUnavailable as error:
-        words = f"Redis does not say what the workers know of it: {error}"
-        yield CheckLine("warn", "workers", words, "`leasewire status` says more")
+        message = f"Redis does not say what the workers know of it: {error}"
+        yield CheckLine("warn", "workers", message, "`leasewire status` says more")
         return
     match state.state:
         case "blocked":
-            texts = (each.text.partition(f"{state.words}. ")[2] for each in notified)
+            texts = (each.text.partition(f"{state.message}. ")[2] for each in notified)
             advice = next((text for text in texts if text), "see `leasewire alerts list`")
-            yield CheckLine("fail", state.cause, state.words, advice.removesuffix("."))
+            yield CheckLine("fail", state.cause, state.message, advice.removesuffix("."))
         case "held":
             advice = f"`leasewire routers release {name}` lets workers write to it again"
-            yield CheckLine("fail", "held", state.words, advice)
+            yield CheckLine("fail", "held", state.message, advice)
         case "policy-changed":
             advice = f"`leasewire routers apply {name}` shows what the new policy changes"
-            yield CheckLine("fail", "policy-changed", state.words, advice)
+            yield CheckLine("fail", "policy-changed", state.message, advice)
         case "unreachable":
-            words = f"it was out of reach since {local_time(utc_time(state.since_ms))}"
+            message = f"it was out of reach since {local_time(utc_time(state.since_ms))}"
             again = local_time(utc_time(state.next_at_ms))
             advice = f"It is tried again by itself, next {again}"
-            yield CheckLine("warn", "workers", f"{words}: {state.words}", advice)
+            yield CheckLine("warn", "workers", f"{message}: {state.message}", advice)
         case "up" | "new" | "unknown":
             pass
 
@@ -264,6 +264,6 @@ def document_of(
             "backlog": view.queued,
             "oldest_due": utc_time(view.oldest_ms),
             "waiting": view.waiting,
-            "words": view.state.words,
+            "message": view.state.message,
         }
     )

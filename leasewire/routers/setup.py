@@ -135,7 +135,7 @@ def setup_command(  # noqa: PLR0913 - each is an option
         print_json({"router": name, "done": [_document(each) for each in done], "fingerprint": pin})
         return
     for problem in problems:
-        typer.secho(f"! {clean(problem.words)}", fg="yellow")
+        typer.secho(f"! {clean(problem.message)}", fg="yellow")
     made = f"{counted(len(done), 'change')} made" if done else "nothing to do"
     typer.echo(f"{name}: {made}")
     over = "over TLS" if pin else "over the plain API"
@@ -269,7 +269,7 @@ def _shows_certificate(first: RouterConfig, settings: Settings) -> bool:
         return bool(pin_of(first, settings))
     except RouterUnreachable as error:
         # A router that does not even refuse is away.
-        return error.words.startswith("connecting to") and "refused" not in error.words
+        return error.message.startswith("connecting to") and "refused" not in error.message
     except RouterBlocked:
         return False
 
@@ -298,7 +298,7 @@ def _show(name: str, steps: list[Step], problems: list[Problem], *, as_json: boo
         return
     for problem in problems:
         sign, colour = ("✗", "red") if problem.hinders else ("!", "yellow")
-        typer.secho(f"{sign} {clean(problem.words)}", fg=colour)
+        typer.secho(f"{sign} {clean(problem.message)}", fg=colour)
     rows = [(each.verb, each.menu, each.name, _changes(each)) for each in steps]
     print_table(("command", "menu", "row", "fields"), rows, f"{name}: nothing to do.")
     if steps and not any(problem.hinders for problem in problems):

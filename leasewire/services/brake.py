@@ -299,6 +299,6 @@ def _kinds(scope: Approval) -> str:
     return ", ".join(f"{number} {kind}" for kind, number in scope.kinds.items())
 
 
-def _fail(words: str, code: int = FAILED) -> NoReturn:
-    typer.echo(words, err=True)
+def _fail(message: str, code: int = FAILED) -> NoReturn:
+    typer.echo(message, err=True)
     raise typer.Exit(code)

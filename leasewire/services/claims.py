@@ -145,6 +145,6 @@ def _print(claims: list[HeldClaim], *, as_json: bool) -> None:
     )
 
 
-def _fail(words: str, code: int = FAILED) -> NoReturn:
-    typer.echo(words, err=True)
+def _fail(message: str, code: int = FAILED) -> NoReturn:
+    typer.echo(message, err=True)
     raise typer.Exit(code)

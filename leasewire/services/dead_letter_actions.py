@@ -63,8 +63,12 @@ def retry(  # noqa: PLR0913 - as many options
         ]
     said = _outcomes(context, done, wait)
     documents = [
-        {"id": dead_letter.id, "done": not words, "detail": words or said.get(dead_letter.id, "")}
-        for dead_letter, words in done
+        {
+            "id": dead_letter.id,
+            "done": not message,
+            "detail": message or said.get(dead_letter.id, ""),
+        }
+        for dead_letter, message in done
     ]
     _tell(documents, "replayed", as_json=as_json)
 
@@ -219,8 +223,8 @@ def _outcomes(
     """What became of replayed events, by letter, as far as it is known in time."""
     open_ = {
         dead_letter.event_keys[0]: dead_letter
-        for dead_letter, words in done
-        if not words and dead_letter.kind == "event" and dead_letter.event_keys
+        for dead_letter, message in done
+        if not message and dead_letter.kind == "event" and dead_letter.event_keys
     }
     said = {
         dead_letter.id: "looked at again at its router"
@@ -232,7 +236,7 @@ def _outcomes(
         for outcome in context.store.views.outcomes(list(open_)):
             dead_letter = open_[outcome.key]
             if outcome.at_ms > dead_letter.at_ms:
-                said[dead_letter.id] = _words(outcome)
+                said[dead_letter.id] = _message(outcome)
                 del open_[outcome.key]
         if not open_ or time.monotonic() >= deadline:
             break
@@ -241,7 +245,7 @@ def _outcomes(
     return said | {dead_letter.id: safe for dead_letter in open_.values()}
 
 
-def _words(outcome: Outcome) -> str:
+def _message(outcome: Outcome) -> str:
     more = " ".join(part for part in (outcome.reason, outcome.detail) if part)
     return f"{outcome.state}: {more}" if more else outcome.state
 
@@ -295,6 +299,6 @@ def _tell(documents: Sequence[dict[str, Any]], what: str, *, as_json: bool) -> N
         raise typer.Exit(FAILED)
 
 
-def _fail(words: str, code: int = FAILED) -> NoReturn:
-    typer.echo(words, err=True)
+def _fail(message: str, code: int = FAILED) -> NoReturn:
+    typer.echo(message, err=True)
     raise typer.Exit(code)

@@ -69,7 +69,7 @@ def list_(
         )
     else:
         print_table(
-            ("count", "reason", "words", "oldest", "newest", "one of them"),
+            ("count", "reason", "message", "oldest", "newest", "one of them"),
             (
                 (
                     *(group.get(name) for name in ("count", "reason", "detail")),
@@ -81,8 +81,8 @@ def list_(
             "No dead letters.",
         )
     for one in gone:
-        words = f"{one['count']} more ({one['reason']}) of {one['source'] or 'unknown sources'}"
-        typer.echo(clean(f"{words} went: of a source and reason the newest are kept."))
+        message = f"{one['count']} more ({one['reason']}) of {one['source'] or 'unknown sources'}"
+        typer.echo(clean(f"{message} went: of a source and reason the newest are kept."))
 
 
 def _groups(dead_letters: Sequence[DeadLetter]) -> list[dict[str, Any]]:

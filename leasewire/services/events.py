@@ -112,8 +112,8 @@ def follow(
 
 def _line(document: dict[str, Any]) -> str:
     names = ("service", "event", "state", "router", "reason", "detail")
-    words = [str(document[name]) for name in names if name in document]
-    return "  ".join([local_time(document["at"]), *words])
+    message = [str(document[name]) for name in names if name in document]
+    return "  ".join([local_time(document["at"]), *message])
 
 
 def find(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:
@@ -163,7 +163,7 @@ def document_of(outcome: Outcome, circuit_open: RouterState | None = None) -> di
         "detail": outcome.detail,
         "router": outcome.router,
         "effective_at": utc_time(outcome.effective_at_ms),
-        "effective_by": effect.words_of(outcome.effective_by),
+        "effective_by": effect.describe(outcome.effective_by),
         "effective": _effective(outcome),
         "accepted_at": utc_time(outcome.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
@@ -173,7 +173,7 @@ def document_of(outcome: Outcome, circuit_open: RouterState | None = None) -> di
             "state": circuit_open.state,
             "since": utc_time(circuit_open.since_ms),
             "next_try_at": utc_time(circuit_open.next_at_ms),
-            "words": circuit_open.words,
+            "message": circuit_open.message,
         }
     return without_nothing(document)
 
@@ -206,7 +206,7 @@ def _print(document: dict[str, Any]) -> None:
     if circuit_open:
         typer.echo(
             f"Router {document['router']} is {circuit_open['state']} since "
-            f"{local_time(circuit_open['since'])}: {clean(circuit_open['words'])}\n"
+            f"{local_time(circuit_open['since'])}: {clean(circuit_open['message'])}\n"
             f"Nothing is lost: it is tried again by itself, next at "
             f"{local_time(circuit_open['next_try_at'])}."
         )

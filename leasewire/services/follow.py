@@ -18,7 +18,7 @@ from leasewire.printing import (
     utc_time,
     without_nothing,
 )
-from leasewire.services.why import words_of
+from leasewire.services.why import describe
 from worker.core.service.outcome import FINAL
 from worker.errors import StoreUnavailable
 from worker.store.store import Store
@@ -75,7 +75,7 @@ def events_command(
         print_json({"service": service_id, "lines": [line.document() for line in lines]})
     else:
         rows = (
-            (local_time(utc_time(each.at_ms)), each.what, words_of(each.more)) for each in lines
+            (local_time(utc_time(each.at_ms)), each.what, describe(each.more)) for each in lines
         )
         print_table(("at", "what happened", ""), rows, f"Nothing is known of {service_id}.")
     if not lines:
@@ -114,7 +114,7 @@ def _follow(store: Store, service_id: str, *, as_json: bool) -> None:
             typer.echo(json.dumps(line.document()))
         else:
             at = local_time(utc_time(line.at_ms))
-            typer.echo(clean(f"{at}  {line.what}  {words_of(line.more)}").rstrip())
+            typer.echo(clean(f"{at}  {line.what}  {describe(line.more)}").rstrip())
         sys.stdout.flush()
 
 

@@ -50,11 +50,11 @@ def restore_command(
     taken = holders(store, record, router, config.policy)
     if taken:
         others = store.records.read([each.holder for each in taken])
-        words = "; ".join(
+        message = "; ".join(
             f"{each.key} is held by service {each.holder} ({others[each.holder].record.status})"
             for each in taken
         )
-        _fail(f"Nothing was done: on router {router} {words}.")
+        _fail(f"Nothing was done: on router {router} {message}.")
     event = restoring_event(record, source=CLI_SOURCE, actor=actor_of(actor), reason="restored")
     with context.publisher() as publisher:
         receipt = publisher.publish([event])[0]
@@ -88,6 +88,6 @@ def holders(
     ]
 
 
-def _fail(words: str) -> NoReturn:
-    typer.echo(clean(words), err=True)
+def _fail(message: str) -> NoReturn:
+    typer.echo(clean(message), err=True)
     raise typer.Exit(FAILED)

@@ -34,7 +34,7 @@ from worker.store.views import ServiceView
 app = typer.Typer(no_args_is_help=True, help="Services, and whether their routers have them.")
 
 Sync = Literal[
-    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit-open", "failed"
+    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit_open", "failed"
 ]
 
 
@@ -45,8 +45,8 @@ class AtRouter(NamedTuple):
         sync: `in_sync` (nothing is left to do), `observed` or `observed: differs` (nothing is
             written there, and when it was last looked at all was, or was not, as it is to be),
             `pending` (a pass will look), `waiting` (it
-            cannot go on, `why` says why, it is looked at again by itself), `circuit_open` (the router
-            is out of reach or refuses us), `failed` (given up until its next event).
+            cannot go on, `why` says why, it is checked again by itself), `circuit_open` (the
+            router is out of reach or refuses us), `failed` (given up until its next event).
         why: {reason, detail, since_ms} of the last look that did not end in sync.
     """
 
@@ -74,8 +74,8 @@ def sync_at(
     if not queued:
         return AtRouter("failed" if why else "in_sync", why or {})
     if state.state != "up":
-        circuit_open = {"reason": state.cause or state.state, "detail": state.words}
-        return AtRouter("circuit-open", circuit_open | {"since_ms": state.since_ms})
+        circuit_open = {"reason": state.cause or state.state, "detail": state.message}
+        return AtRouter("circuit_open", circuit_open | {"since_ms": state.since_ms})
     return AtRouter("waiting" if why else "pending", why or {})
 
 
@@ -130,7 +130,7 @@ class Listing:
         looks = [self._at(record, name) for name in record.placements]
         # What says most about why a service is not in sync stands for all of its routers.
         order: tuple[Sync, ...] = (
-            *("failed", "waiting", "circuit-open", "pending"),
+            *("failed", "waiting", "circuit_open", "pending"),
             *("observed: differs", "observed", "in_sync"),
         )
         worst = min(looks, key=lambda look: order.index(look.sync), default=None)

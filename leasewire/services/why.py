@@ -111,7 +111,7 @@ def print_answer(answer: Answer) -> None:
     print_table(
         ("at", "what happened", ""),
         (
-            (local_time(utc_time(at_ms)), what, words_of(more))
+            (local_time(utc_time(at_ms)), what, describe(more))
             for at_ms, what, more in timeline(answer)
         ),
         "Nothing has happened yet.",
@@ -141,7 +141,7 @@ def timeline(answer: Answer) -> Iterator[tuple[int, str, dict[str, Any]]]:
         yield coming.at_ms, "to take effect", more
 
 
-def words_of(more: Mapping[str, Any]) -> str:
+def describe(more: Mapping[str, Any]) -> str:
     """The rest of a line in words."""
     parts = []
     for name, value in more.items():

@@ -128,13 +128,13 @@ def show_preview(
             | {"applied": False, "changes": said, "warnings": list(warnings), **more}
         )
         return
-    rows = [(each.service_id, each.effect, _words(each)) for each in changes[:_SHOWN]]
+    rows = [(each.service_id, each.effect, _message(each)) for each in changes[:_SHOWN]]
     print_table(("service", "effect", "what"), rows, "No row would change anything.")
     left = sum(counts.values()) - sum(counts[name] for name in _NOTHING) - len(rows)
     if left > 0:
         typer.echo(f"… and {left:,} more.")
-    for words in warnings[:_SHOWN]:
-        typer.secho(clean(f"! {words}"), fg="yellow")
+    for message in warnings[:_SHOWN]:
+        typer.secho(clean(f"! {message}"), fg="yellow")
     if len(warnings) > _SHOWN:
         typer.echo(f"… and {len(warnings) - _SHOWN:,} more warnings; --json has them.")
     typer.echo(f"\n{_summary(file, counts)}\nNothing was imported: add --apply to do so.")
@@ -153,8 +153,8 @@ def show_done(file: ServiceFile, done: Done, *, as_json: bool, **more: object) -
     if done.interrupted:
         end(INTERRUPTED, f"Interrupted after {done.published} of {file.rows} rows. {again}")
     if done.stalled:
-        words = "rows are safe in the journal, and no worker takes them: is one running?"
-        end(FAILED, f"{done.published} of {file.rows} {words} {again}")
+        message = "rows are safe in the journal, and no worker takes them: is one running?"
+        end(FAILED, f"{done.published} of {file.rows} {message} {again}")
     if done.counts["refused"]:
         raise typer.Exit(FAILED)
 
@@ -182,7 +182,7 @@ _NOTHING: Final = ("unchanged", "already_imported")
 _CHANGING: Final = ("new", "changed", "refused")
 
 
-def _words(each: Previewed) -> str:
+def _message(each: Previewed) -> str:
     if each.detail:
         return each.detail
     said = (f"{name}: {_short(old)} → {_short(new)}" for name, (old, new) in each.changes.items())

@@ -146,8 +146,8 @@ def _warn_of_unknown(context: Context, sources: Sequence[str]) -> None:
         return
     for each in sources:
         if each not in known:
-            words = "its events are refused until it is"
-            typer.echo(f"Warning: {each} is in no [sources] of {path}: {words}.", err=True)
+            message = "its events are refused until it is"
+            typer.echo(f"Warning: {each} is in no [sources] of {path}: {message}.", err=True)
 
 
 def _keys(context: Context | None = None) -> ApiKeys:

@@ -92,7 +92,7 @@ def targets_command(*, as_json: JsonOption = False, inventory: InventoryOption =
     if as_json:
         print_json({"targets": found})
         return
-    columns = ("target", "state", "delivered", "last_at", "retried", "failed", "words")
+    columns = ("target", "state", "delivered", "last_at", "retried", "failed", "message")
     times = {"last_at", "next_at"}
     print_table(
         columns,
@@ -118,7 +118,7 @@ def failed(
     if as_json:
         print_json({"failed": dead})
         return
-    columns = ("id", "service", "event", "state", "tries", "words")
+    columns = ("id", "service", "event", "state", "tries", "message")
     print_table(columns, ([each.get(c) for c in columns] for each in dead), "Nothing failed.")
 
 
@@ -177,10 +177,10 @@ def trial_command(
     answer = asyncio.run(_posted(found, event, moment // 1000))
     taken = answer.verdict == "taken"
     if as_json:
-        said = {"target": target, "id": event["id"], "taken": taken, "answer": answer.words}
+        said = {"target": target, "id": event["id"], "taken": taken, "answer": answer.message}
         print_json(said)
     else:
-        typer.echo(f"{target}: {event['id']} was {'' if taken else 'not '}taken: {answer.words}")
+        typer.echo(f"{target}: {event['id']} was {'' if taken else 'not '}taken: {answer.message}")
     if not taken:
         raise typer.Exit(1)
 
@@ -310,7 +310,7 @@ def _document(target: Target, state: dict[str, str]) -> dict[str, Any]:
             "state": "failing" if failing else "well" if "last_at" in state else "nothing yet",
             "failing_since": utc_time(int(state.get("failing_since", 0))),
             "next_at": utc_time(int(state.get("next_at", 0))),
-            "words": state.get("words", ""),
+            "message": state.get("message", ""),
             "delivered": int(state.get("delivered", 0)),
             "last_at": utc_time(int(state.get("last_at", 0))),
             "retried": int(state["aside"]),
@@ -329,6 +329,6 @@ def _failed_document(each: Undelivered) -> dict[str, Any]:
         "state": data.get("state"),
         "tries": each.tries,
         "first_at": datetime.fromtimestamp(each.first_ms / 1000, UTC).isoformat(),
-        "words": each.words,
+        "message": each.message,
         "body": each.event,
     }

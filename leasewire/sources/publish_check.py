@@ -29,22 +29,24 @@ def look_at(context: Context, stamped: Sequence[Stamped], *, named: bool) -> Non
     path = context.settings.inventory
     sources = {str(each.event["source"]) for each in stamped} - found.sources.keys()
     if sources:
-        words = (
+        message = (
             f"{', '.join(sorted(sources))} is not in [sources] of {path}: nothing was published."
         )
-        typer.echo(clean(words), err=True)
+        typer.echo(clean(message), err=True)
         raise typer.Exit(BAD_INPUT)
     counting = {name for name, each in found.sources.items() if each.order == "revisions"}
     operators = {name for name, each in found.sources.items() if "override" in each.scopes}
     without = [each for each in stamped if _misses_revision(each, counting - operators)]
     if without:
-        words = f"! {counted(len(without), 'event')} without data.revision, as {without[0].id}: of"
-        words = f"{words} a source that counts revisions such events are rejected"
-        typer.secho(clean(words), fg="yellow", err=True)
+        message = (
+            f"! {counted(len(without), 'event')} without data.revision, as {without[0].id}: of"
+        )
+        message = f"{message} a source that counts revisions such events are rejected"
+        typer.secho(clean(message), fg="yellow", err=True)
     routers = {name for each in stamped if (name := _router(each.event))} - found.routers.keys()
     for name in sorted(routers):
-        words = f"! router {name} is not in {path}: its services wait until it is there"
-        typer.secho(clean(words), fg="yellow", err=True)
+        message = f"! router {name} is not in {path}: its services wait until it is there"
+        typer.secho(clean(message), fg="yellow", err=True)
 
 
 def _misses_revision(stamped: Stamped, counting: AbstractSet[str]) -> bool:

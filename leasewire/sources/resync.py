@@ -153,8 +153,8 @@ def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) 
             if outcome.state != "accepted":
                 end(FAILED, f"The manifest was {outcome.state}: {outcome.reason} {outcome.detail}")
         if time.monotonic() > deadline:
-            words = "The manifest is safe in the journal, and no worker takes it: is one running?"
-            end(FAILED, words, "Run the same command again to see what became of it.")
+            message = "The manifest is safe in the journal, and no worker takes it: is one running?"
+            end(FAILED, message, "Run the same command again to see what became of it.")
         time.sleep(_CHECK_EVERY_S)
 
 

@@ -113,7 +113,7 @@ class ServiceFile:
             self.rows += 1
             advance(1)
             where = f"{self.path}:{row.line}:"
-            yield from (f"{where} {words}" for words in row.problems)
+            yield from (f"{where} {message}" for message in row.problems)
             if row.problems:
                 continue
             try:
@@ -126,8 +126,8 @@ class ServiceFile:
             data: Any = stamped.event["data"]
             at = first.setdefault(data["service_id"], row.line)
             if at != row.line and "revision" not in data:
-                words = f"the service of line {at} again; give one row, or revisions"
-                yield f"{where} service_id is {words}"
+                message = f"the service of line {at} again; give one row, or revisions"
+                yield f"{where} service_id is {message}"
         self.services = set(first)
         if not self.rows:
             yield f"{self.path}: has no row"

@@ -122,8 +122,8 @@ def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text
 
 def _of_cells(line: int, names: list[str], cells: list[str]) -> Row:
     if len(cells) != len(names):
-        words = f"has {len(cells)} cells, the heading {len(names)}; quote cells that hold a comma"
-        return Row(line, {}, (words,))
+        message = f"has {len(cells)} cells, the heading {len(names)}; quote cells that hold a comma"
+        return Row(line, {}, (message,))
     fields = dict(zip(names, map(unescape, cells), strict=True))
     problems = [
         f"{name} was turned into a number by a spreadsheet; give its column the format text"
@@ -135,7 +135,7 @@ def _of_cells(line: int, names: list[str], cells: list[str]) -> Row:
     try:
         return Row(line, event_of(fields))
     except NotAnEvent as error:
-        return Row(line, {}, tuple(f"{name} {words}" for name, words in error.problems.items()))
+        return Row(line, {}, tuple(f"{name} {message}" for name, message in error.problems.items()))
 
 
 def _of_objects(lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file

@@ -199,26 +199,26 @@ class OutboxRelay:
                 stamped[row.position] = stamp(row.body, row.created_at)
             except ContractViolation as violation:
                 refused[row.position] = "; ".join(map(str, violation.problems))
-        failure, words = None, {}
+        failure, message = None, {}
         try:
             receipts: Sequence[Receipt] = self._publisher.write(list(stamped.values()))
         except EventsRefused as error:
-            receipts, words = error.receipts, error.refused
+            receipts, message = error.receipts, error.refused
         except PublishFailed as error:
             receipts, failure = error.receipts, error
         taken = {each.event_key for each in receipts if not each.id_reused}
-        words |= {each.event_id: _REUSED for each in receipts if each.id_reused}
+        message |= {each.event_id: _REUSED for each in receipts if each.id_reused}
         published = [position for position, each in stamped.items() if each.key in taken]
         if published:
             database.execute(_PUBLISHED, {"positions": published})
         refused |= {
-            position: words[each.id]
+            position: message[each.id]
             for position, each in stamped.items()
-            if each.key not in taken and each.id in words
+            if each.key not in taken and each.id in message
         }
         for position, why in refused.items():
             log.warning("outbox.row_refused %s: %s", position, why)
-            database.execute(_REFUSED, {"position": position, "words": why})
+            database.execute(_REFUSED, {"position": position, "message": why})
         return Relayed(len(published), len(refused), failure)
 
     def _remove_old(self, database: Connection) -> None:
@@ -246,10 +246,10 @@ class OutboxRelay:
                     raise AnotherRelay("another relay empties this outbox; one at a time may")
                 yield database
         except SQLAlchemyError as error:
-            raise DatabaseFailed(_words(error)) from error
+            raise DatabaseFailed(_message(error)) from error
 
 
-def _words(error: SQLAlchemyError) -> str:
+def _message(error: SQLAlchemyError) -> str:
     """What the database says, without the statement, and what to do where that is known."""
     said = " ".join(str(getattr(error, "orig", None) or error).split())
     if "leasewire_outbox" in said and "does not exist" in said:

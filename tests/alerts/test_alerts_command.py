@@ -119,14 +119,14 @@ def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
 
 
 def test_bad_input_is_told(world, leasewire):
-    for words in (
+    for message in (
         ("mute", "drfit", "--for", "2h"),
         ("mute", "drift", "--for", "2"),
         ("mute", "drift", "--for", "99d"),
         ("test",),
         ("deliver",),
     ):
-        assert leasewire("alerts", *words).code == 2
+        assert leasewire("alerts", *message).code == 2
     path = world.context.settings.inventory
     path.write_text(path.read_text() + "\n[alerts.mail]\nseverity = 'critical'\n")
     answer = leasewire("alerts", "test")

@@ -80,9 +80,9 @@ def test_one_mail_names_both_and_what_outlasts_its_root_is_a_mail(place, inbox):
     eventually(lambda: noted(place, NOTED).at_ms, "it waits for its root", within_s=20)
     assert inbox.mails == []
     lasts(place, ROOT)
-    title, words = mails(inbox, 1)
+    title, message = mails(inbox, 1)
     assert title == "Leasewire tests: critical: router-down R1"
-    assert "out of reach behind it: 1 router: R2" in words
+    assert "out of reach behind it: 1 router: R2" in message
     shown = json.loads(place.leasewire("alerts", "list", "--json").stdout)["alerts"]
     assert {each["subject"]: each.get("follows") for each in shown} == {
         "R1": None,
@@ -91,13 +91,13 @@ def test_one_mail_names_both_and_what_outlasts_its_root_is_a_mail(place, inbox):
 
     place.control["R1"].power_on()
     goes_by(place, ROOT, SETTLE_MS)
-    title, words = mails(inbox, 2)
+    title, message = mails(inbox, 2)
     assert title == "Leasewire tests: resolved: router-down R1"
-    assert "behind it and still out of reach: 1 router: R2" in words
+    assert "behind it and still out of reach: 1 router: R2" in message
     goes_by(place, NOTED, GRACE_MS)
-    title, words = mails(inbox, 3)
+    title, message = mails(inbox, 3)
     assert title == "Leasewire tests: critical: router-down R2"
-    assert "R1" not in words
+    assert "R1" not in message
 
     place.control["R2"].power_on()
     goes_by(place, CONSEQUENCE, SETTLE_MS)
@@ -122,8 +122,8 @@ def test_both_back_is_one_mail(place, inbox):
         router.power_on()
     eventually(lambda: not place.store.alerts.open(), "both are back", within_s=20)
     goes_by(place, ROOT, SETTLE_MS)
-    title, words = mails(inbox, 2)
+    title, message = mails(inbox, 2)
     assert title == "Leasewire tests: resolved: router-down R1"
-    assert "R2" not in words
+    assert "R2" not in message
     eventually(lambda: not noted(place, NOTED).at_ms, "nothing is left to tell", within_s=20)
     assert len(inbox.mails) == 2

@@ -46,9 +46,9 @@ def test_an_alert_is_begun_found_and_ended_whatever_its_words(store):
 
 def test_a_router_is_parked_whatever_its_words(store):
     assert store.routers.acquire("R1", "token", 1) is not None
-    state = RouterState("unreachable", words=odd("ошибка"))
+    state = RouterState("unreachable", message=odd("ошибка"))
     assert store.routers.open_circuit("R1", "token", 1_000, state)
-    assert "\\udcee" in store.views.router("R1").state.words
+    assert "\\udcee" in store.views.router("R1").state.message
 
 
 def test_a_wait_has_printable_words():

@@ -67,75 +67,75 @@ def test_the_root_is_the_first_that_is_down_on_the_way():
 
 
 def test_one_message_names_the_root_and_what_is_behind_it(mailbox):
-    words = mailbox.hears([*down("R3", "R2", "R1")])
-    assert words.startswith("Leasewire acme: critical: router-down R1\n")
-    assert "out of reach behind it: 2 routers: R3, R2" in words
+    message = mailbox.hears([*down("R3", "R2", "R1")])
+    assert message.startswith("Leasewire acme: critical: router-down R1\n")
+    assert "out of reach behind it: 2 routers: R3, R2" in message
     assert mailbox.hears(down("R1", "R2", "R3", "R4"), 2 * QUIET_MS) == ""
 
 
 def test_many_are_a_few_names_and_a_number():
     names = [f"S{n}" for n in range(9)]
     alerts = with_roots(down("R1", *names), dict.fromkeys(names, "R1"))
-    words = body_of(notices_of(alerts, {}, [], NOW))
-    assert "out of reach behind it: 9 routers: S0, S1, S2, S3, S4 and 4 more" in words
+    message = body_of(notices_of(alerts, {}, [], NOW))
+    assert "out of reach behind it: 9 routers: S0, S1, S2, S3, S4 and 4 more" in message
 
 
 def test_it_waits_for_a_root_that_is_found_down_later_than_itself(mailbox):
     assert mailbox.hears([*down("R2"), *down("R1", notified=False)]) == ""
-    words = mailbox.hears(down("R2", "R1"), LASTS_MS)
-    assert words.startswith("Leasewire acme: critical: router-down R1\n")
-    assert "behind it: 1 router: R2" in words
+    message = mailbox.hears(down("R2", "R1"), LASTS_MS)
+    assert message.startswith("Leasewire acme: critical: router-down R1\n")
+    assert "behind it: 1 router: R2" in message
 
 
 def test_one_that_has_not_lasted_yet_is_named_too(mailbox):
-    words = mailbox.hears([*down("R1"), *down("R2", notified=False)])
-    assert "behind it: 1 router: R2" in words
+    message = mailbox.hears([*down("R1"), *down("R2", notified=False)])
+    assert "behind it: 1 router: R2" in message
 
 
 def test_one_that_was_told_by_itself_is_not_told_again_with_its_root(mailbox):
     assert "router-down R2" in mailbox.hears(down("R2"))
-    words = mailbox.hears(down("R2", "R1"), MINUTE)
-    assert words.startswith("Leasewire acme: critical: router-down R1\n")
-    assert "R2" not in words
+    message = mailbox.hears(down("R2", "R1"), MINUTE)
+    assert message.startswith("Leasewire acme: critical: router-down R1\n")
+    assert "R2" not in message
 
 
 def test_both_back_is_one_message(mailbox):
     mailbox.hears(down("R1", "R2"))
     assert mailbox.hears([], MINUTE) == ""
-    words = mailbox.hears([], SETTLE_MS)
-    assert words.startswith("Leasewire acme: resolved: router-down R1\n")
-    assert "R2" not in words
+    message = mailbox.hears([], SETTLE_MS)
+    assert message.startswith("Leasewire acme: resolved: router-down R1\n")
+    assert "R2" not in message
     assert mailbox.notified.keys() == {"router-down|R1"}
 
 
 def test_one_that_outlasts_its_root_is_told_after_a_grace(mailbox):
     mailbox.hears(down("R1", "R2"))
     assert mailbox.hears(down("R2"), MINUTE) == ""
-    words = mailbox.hears(down("R2"), SETTLE_MS)
-    assert words.startswith("Leasewire acme: resolved: router-down R1\n")
-    assert "behind it and still out of reach: 1 router: R2" in words
-    assert "in 10 minutes" in words
+    message = mailbox.hears(down("R2"), SETTLE_MS)
+    assert message.startswith("Leasewire acme: resolved: router-down R1\n")
+    assert "behind it and still out of reach: 1 router: R2" in message
+    assert "in 10 minutes" in message
     assert mailbox.hears(down("R2"), GRACE_MS - SETTLE_MS - 1) == ""
     assert mailbox.hears(down("R2"), 1).startswith("Leasewire acme: critical: router-down R2\n")
     assert mailbox.hears([], MINUTE) == ""
-    words = mailbox.hears([], SETTLE_MS)
-    assert words.startswith("Leasewire acme: resolved: router-down R2\n")
+    message = mailbox.hears([], SETTLE_MS)
+    assert message.startswith("Leasewire acme: resolved: router-down R2\n")
 
 
 def test_the_one_between_becomes_the_root_when_the_first_is_back(mailbox):
     mailbox.hears(down("R1", "R2", "R3"))
     mailbox.hears(down("R2", "R3"), MINUTE)
     mailbox.hears(down("R2", "R3"), SETTLE_MS)
-    words = mailbox.hears(down("R2", "R3"), GRACE_MS)
-    assert words.startswith("Leasewire acme: critical: router-down R2\n")
-    assert "behind it: 1 router: R3" in words
+    message = mailbox.hears(down("R2", "R3"), GRACE_MS)
+    assert message.startswith("Leasewire acme: critical: router-down R2\n")
+    assert "behind it: 1 router: R3" in message
 
 
 def test_what_was_told_with_one_root_is_not_told_with_the_next(mailbox):
     assert "behind it: 1 router: R3" in mailbox.hears(down("R2", "R3"))
-    words = mailbox.hears(down("R1", "R2", "R3"), MINUTE)
-    assert words.startswith("Leasewire acme: critical: router-down R1\n")
-    assert "R3" not in words
+    message = mailbox.hears(down("R1", "R2", "R3"), MINUTE)
+    assert message.startswith("Leasewire acme: critical: router-down R1\n")
+    assert "R3" not in message
 
 
 def test_a_root_that_comes_and_goes_unsaid_delays_it_for_the_grace_only(mailbox):

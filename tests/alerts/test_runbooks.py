@@ -31,13 +31,13 @@ def test_it_says_what_to_look_at_and_what_to_do(title, page):
     assert text.index("\n## Look\n") < text.index("\n## Do\n")
     said = COMMAND.findall(text)
     assert said
-    for words in said:
+    for message in said:
         command = typer.main.get_command(app)
-        rest = words.split()
+        rest = message.split()
         while hasattr(command, "commands"):
-            assert rest[0] in command.commands, words
+            assert rest[0] in command.commands, message
             command = command.commands[rest.pop(0)]
         known = {each for option in command.params for each in option.opts}
-        assert {word for word in rest if word.startswith("--")} <= known, words
+        assert {word for word in rest if word.startswith("--")} <= known, message
         needed = [p for p in command.params if p.param_type_name == "argument" and p.required]
-        assert len([word for word in rest if not word.startswith("--")]) >= len(needed), words
+        assert len([word for word in rest if not word.startswith("--")]) >= len(needed), message

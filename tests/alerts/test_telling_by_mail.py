@@ -48,15 +48,15 @@ def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
     assert tell.once(now_ms + QUIET_MS) == 0
     (mail,) = inbox.mails
     assert mail["EventRef"] == "Leasewire acme: critical: router-down tower-7"
-    words = mail.get_body().get_content()
-    assert "no route to it" in words
-    assert "`leasewire runbook router-down`" in words
+    message = mail.get_body().get_content()
+    assert "no route to it" in message
+    assert "`leasewire runbook router-down`" in message
     store.alerts.end("router-down", "tower-7")
     tell.once(now_ms + QUIET_MS)
     assert tell.once(now_ms + QUIET_MS + SETTLE_MS) == 1
     assert inbox.titles[1:] == ["Leasewire acme: resolved: router-down tower-7"]
-    words = inbox.mails[1].get_body().get_content()
-    assert "resolved after 1h: router-down tower-7 (it was: no route to it)" in words
+    message = inbox.mails[1].get_body().get_content()
+    assert "resolved after 1h: router-down tower-7 (it was: no route to it)" in message
 
 
 def test_mail_that_was_not_taken_comes_later(store, tell, inbox):

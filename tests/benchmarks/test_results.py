@@ -62,12 +62,12 @@ def test_keys_are_sorted_by_the_names_of_the_key_table():
 
 
 @pytest.mark.parametrize(
-    ("busy", "words"),
+    ("busy", "message"),
     [
         ({"valkey": 0.4, "publisher": 0.2, "simulator": 0.2, "events": 1.0}, "2 processors"),
         ({"valkey": 0.9, "publisher": 0.2, "simulator": 0.1, "events": 0.1}, "valkey"),
         ({"valkey": 0.3, "publisher": 0.2, "simulator": 0.1, "events": 0.1}, "waiting"),
     ],
 )
-def test_what_limits_more_processes(busy, words):
-    assert words in scale_out.limit(busy, 2)
+def test_what_limits_more_processes(busy, message):
+    assert message in scale_out.limit(busy, 2)

@@ -34,12 +34,12 @@ class _Comparison:
             old = {word: value for word, value in old.items() if word == "default"}
             old["anyOf"] = [form]
         yield from self._alternatives(old, new, place)
-        yield from self._words(old, new, place)
+        yield from self._message(old, new, place)
         yield from self._fields(old, new, place)
         if "items" in old and "items" in new:
             yield from self.at(old["items"], new["items"], f"{place}[]")
 
-    def _words(self, old, new, place):
+    def _message(self, old, new, place):
         for word in sorted((old.keys() | new.keys()) - MEANINGLESS - STRUCTURE):
             before, after = old.get(word), new.get(word)
             if before == after:

@@ -208,9 +208,9 @@ OF_UTC = " in UTC, or with your own offset, such as +01:00, for Z"
 def test_a_date_of_another_form_is_answered_with_the_same_in_ours(given, wanted):
     with pytest.raises(ValueError, match="is not a time") as refused:
         parse_time(given)
-    words = str(refused.value)
-    assert words == f"is not a time; write RFC 3339 with offset, like {wanted}"
-    assert parse_time(re.search(r"like (\S+)", words)[1])
+    message = str(refused.value)
+    assert message == f"is not a time; write RFC 3339 with offset, like {wanted}"
+    assert parse_time(re.search(r"like (\S+)", message)[1])
 
 
 @pytest.mark.parametrize(

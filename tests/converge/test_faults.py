@@ -114,7 +114,7 @@ def test_the_service_that_makes_passes_fail_is_found_and_the_others_go_on(
     small.converge.run("R1")
     # told at once, and the router is free
     assert (state(small).state, state(small).cause) == ("blocked", "internal-error")
-    assert "KeyError: 'no such thing'" in state(small).words
+    assert "KeyError: 'no such thing'" in state(small).message
     assert alerts(small) == [("router-blocked", "R1")]
     assert not small.client.exists(small.block("R1").lock)
     passes(small)

@@ -44,8 +44,8 @@ class Late:
         assert self._commands
 
     def land(self):
-        for command, *words in self._commands:
-            self._world.r["R1"].run(command, dict(word[1:].split("=", 1) for word in words))
+        for command, *message in self._commands:
+            self._world.r["R1"].run(command, dict(word[1:].split("=", 1) for word in message))
 
 
 def recheck(world):

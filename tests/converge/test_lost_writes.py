@@ -69,7 +69,7 @@ def test_a_router_slower_than_the_deadline_takes_all_writes_in_the_end(passes, s
     assert passes.dead_letters() == []
     away = [each for each in passes.states if each.open]
     assert {each.cause for each in away} == {TAKES_NO_WRITES}
-    assert "takes no writes" in away[0].words
+    assert "takes no writes" in away[0].message
     assert passes.states[-1].state == "up"
     assert here.store.alerts.open() == []
     assert 1 <= passes.slow() <= 2  # a write that was given up may keep it busy at the first

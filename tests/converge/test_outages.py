@@ -69,8 +69,8 @@ def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, cap
     passes.run(5)
     assert len(passes.rows()) == 25
     assert notified(passes) == [("begun", "router-down"), ("ended", "router-down")]
-    words = passes.store.alerts.changes()[0].text
-    assert "25 services looked at, 25 writes" in words
+    message = passes.store.alerts.changes()[0].text
+    assert "25 services looked at, 25 writes" in message
     assert passes.store.alerts.open() == []
 
 
@@ -137,8 +137,8 @@ def test_a_few_refused_while_it_is_probed_are_given_up_all_the_same(world, passe
     world.say(activated(1), activated(2))
     passes.run()
     world.r1.power_on()
-    words = "invalid value for argument address"
-    world.r1.set_faults(**refusing(words, address(1)))
+    message = "invalid value for argument address"
+    world.r1.set_faults(**refusing(message, address(1)))
     passes.run()
     assert sorted(passes.dead_letters()) == ["SVC-1"]
     assert state(passes).state == "up"

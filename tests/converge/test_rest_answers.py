@@ -123,7 +123,7 @@ def test_after_a_request_that_was_given_up_the_router_is_left_alone(world, passe
     world.r1.set_faults(service_ms_by_command={f"{LEASES}/print": 2_000})
     world.say(builders.suspended("SVC-1", "block", revision=2))
     passes.run()
-    assert "no answer in time" in state(passes).words
+    assert "no answer in time" in state(passes).message
     assert 2_500 < wait_ms(passes) <= 3_500
 
 

@@ -95,27 +95,27 @@ def passes(world_with):
 
 
 def test_a_refused_service_is_given_up_and_the_others_go_on(world, passes):
-    words = "invalid value for argument address"
-    world.r1.set_faults(**refusing(words, address(3)))
+    message = "invalid value for argument address"
+    world.r1.set_faults(**refusing(message, address(3)))
     events = [activated(n) for n in range(1, 8)]
     world.say(*events)
     passes.run()
     assert passes.rows() == {f"SVC-{n}" for n in (1, 2, 4, 5, 6, 7)}
     (dead_letter,) = passes.dead_letters().values()
-    assert (dead_letter.service_id, dead_letter.detail) == ("SVC-3", words)
+    assert (dead_letter.service_id, dead_letter.detail) == ("SVC-3", message)
     assert passes.state(events[2]) == "failed: operation-refused"
     assert "SVC-3" not in passes.store.views.router_queued("R1")
 
 
-@pytest.mark.parametrize("words", ["invalid value for argument address", "the moon is too full"])
-def test_many_refused_with_the_same_words_block_the_router(world, passes, words):
-    world.r1.set_faults(**refusing(words))
+@pytest.mark.parametrize("message", ["invalid value for argument address", "the moon is too full"])
+def test_many_refused_with_the_same_words_block_the_router(world, passes, message):
+    world.r1.set_faults(**refusing(message))
     events = [activated(n) for n in range(1, 21)]
     world.say(*events)
     logs = passes.run(4)
     state = passes.store.views.router("R1").state
     assert (state.state, state.cause) == ("blocked", "mass-refusal")
-    assert words in state.words
+    assert message in state.message
     assert passes.dead_letters() == {}
     assert {passes.state(event) for event in events} == {"accepted"}
     assert named(logs, "router.recovered") == []
@@ -150,13 +150,13 @@ def test_a_mass_is_seen_over_the_batches_of_a_pass(world, world_with):
     assert passes.dead_letters() == {}
 
 
-@pytest.mark.parametrize("words", ["invalid value for argument address", "the moon is too full"])
-def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, words):
+@pytest.mark.parametrize("message", ["invalid value for argument address", "the moon is too full"])
+def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, message):
     """They block it, as nothing else shows that it takes writes; then the first probe shows it."""
     world.say(*(activated(n) for n in range(1, 41)))
     passes.run()
     world.r1.set_faults(
-        refuse_values=[refusing(words, address(n))["refuse_values"][0] for n in range(50, 56)]
+        refuse_values=[refusing(message, address(n))["refuse_values"][0] for n in range(50, 56)]
     )
     wrong = [activated(n) for n in range(50, 56)]
     world.say(*wrong)
@@ -172,8 +172,8 @@ def test_six_wrong_services_do_not_starve_the_others_of_a_router(world, passes, 
 
 
 def test_a_few_wrong_among_many_that_get_through_are_no_mass(world, passes):
-    words = "invalid value for argument address"
-    faults = [refusing(words, address(n))["refuse_values"][0] for n in range(1, 9)]
+    message = "invalid value for argument address"
+    faults = [refusing(message, address(n))["refuse_values"][0] for n in range(1, 9)]
     world.r1.set_faults(refuse_values=faults)
     world.say(*(activated(n) for n in range(1, 12)))
     passes.run()

@@ -71,12 +71,12 @@ class _PlainTable:
     """The rows of a menu in which only some fields together must be of one row."""
 
     def __init__(
-        self, kind: type[Row], unique: tuple[str, ...], words: str, rows: Iterable[Row]
+        self, kind: type[Row], unique: tuple[str, ...], message: str, rows: Iterable[Row]
     ) -> None:
         self.rows = {row.id: row for row in rows if isinstance(row, kind)}
         self._kind = kind
         self._unique = unique
-        self._words = words
+        self._message = message
         self._next = max((int(each[1:], 16) for each in self.rows), default=0) + 1
 
     def apply(self, operation: Operation) -> None:
@@ -98,7 +98,7 @@ class _PlainTable:
             if other.id != row.id and all(
                 other.fields[name] == row.fields[name] for name in self._unique
             ):
-                raise OperationRefusedError(self._words)
+                raise OperationRefusedError(self._message)
         self.rows[row.id] = row
 
 

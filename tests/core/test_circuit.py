@@ -8,7 +8,7 @@ from worker.core.policy.circuit import BackOff, RouterState
 
 NOW = 1_795_944_000_000
 
-DOWN = RouterState("unreachable", since_ms=100, attempts=1, words="no route", away_since_ms=100)
+DOWN = RouterState("unreachable", since_ms=100, attempts=1, message="no route", away_since_ms=100)
 shares = st.floats(0, 1, exclude_max=True)
 
 
@@ -16,7 +16,7 @@ def test_failures_open_it_and_are_counted():
     first = circuit.failed(RouterState(), "no route", 100)
     assert first == DOWN
     second = circuit.failed(first, "timed out", 200)
-    assert (second.attempts, second.since_ms, second.words) == (2, 100, "timed out")
+    assert (second.attempts, second.since_ms, second.message) == (2, 100, "timed out")
     assert first.circuit(busy=False) == "open"
     assert first.circuit(busy=True) == "half-open"
 
@@ -79,7 +79,7 @@ def test_a_refused_login_counts_when_it_is_refused_again_seconds_later():
     well = RouterState()
     assert circuit.doubts_refusal(well, NOW)
     once = circuit.refused_once(well, "Unauthorized", NOW)
-    assert (once.state, once.words, once.refused_ms) == ("up", "Unauthorized", NOW)
+    assert (once.state, once.message, once.refused_ms) == ("up", "Unauthorized", NOW)
     assert RouterState.from_json(once.to_json()) == once
     assert circuit.doubts_refusal(once, NOW + 2_999)
     assert circuit.refused_once(once, "Unauthorized", NOW + 2_999).refused_ms == NOW

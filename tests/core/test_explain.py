@@ -103,7 +103,7 @@ SITUATIONS = {
     ),
     "unknown router": (at(known=False), "unknown-router", ["router R1, which is not in"]),
     "router down": (
-        at(state="unreachable", since_ms=7, next_at_ms=8, words="refused", queued=True),
+        at(state="unreachable", since_ms=7, next_at_ms=8, message="refused", queued=True),
         "router-unreachable",
         ["since <7> (refused)", "nothing is written", "next <8>"],
     ),
@@ -113,17 +113,17 @@ SITUATIONS = {
         ["as last written"],
     ),
     "router blocked": (
-        at(state="blocked", cause="login-refused", words="bad password", queued=True),
+        at(state="blocked", cause="login-refused", message="bad password", queued=True),
         "router-blocked",
         ["login-refused: bad password", "until a person acts"],
     ),
     "router with another policy": (
-        at(state="policy-changed", words="apply it", queued=True),
+        at(state="policy-changed", message="apply it", queued=True),
         "router-policy-changed",
         ["is policy-changed", "apply it"],
     ),
     "router held": (
-        at(state="held", since_ms=7, words="by ada: upgrade", queued=True),
+        at(state="held", since_ms=7, message="by ada: upgrade", queued=True),
         "router-held",
         ["is held since <7> (by ada: upgrade)", "nothing is written"],
     ),
@@ -140,7 +140,7 @@ SITUATIONS = {
     "claim held": (
         at(
             queued=True,
-            why=Why("claim-held", "words", 7),
+            why=Why("claim-held", "message", 7),
             holders=[Holder(f"mac:{mac(1)}", "SVC-2", "suspended", "waiting", "for a row")],
         ),
         "claim-held",

@@ -41,10 +41,10 @@ def test_other_values_stay_other(form, one, other):
     assert form(one) != form(other)
 
 
-@pytest.mark.parametrize("words", ["never", "", "as fast as it goes", "'10.0.0.1'"])
-def test_what_is_of_no_known_form_is_left_as_it_is(words):
+@pytest.mark.parametrize("message", ["never", "", "as fast as it goes", "'10.0.0.1'"])
+def test_what_is_of_no_known_form_is_left_as_it_is(message):
     for form in (normal.rate_limit, normal.duration, normal.hexadecimal):
-        assert form(words) == words
+        assert form(message) == message
 
 
 numbers = st.builds("{}{}".format, st.integers(0, 10**9), st.sampled_from(["", "k", "M"]))

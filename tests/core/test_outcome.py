@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.entry.effect import AT_ONCE, words_of
+from worker.core.entry.effect import AT_ONCE, outcomes_of
 from worker.core.service.outcome import Outcome, State
 from worker.core.storage_format import UnknownFormatError, full_type, short_type
 
@@ -84,7 +84,7 @@ def test_a_type_is_kept_short_and_never_taken_for_another(full, short):
 
 
 @pytest.mark.parametrize(
-    ("short", "words"),
+    ("short", "message"),
     [
         (AT_ONCE, "at the router at once"),
         ("lease 30m", "by the end of its lease time of 30m"),
@@ -94,5 +94,5 @@ def test_a_type_is_kept_short_and_never_taken_for_another(full, short):
         ("", ""),
     ],
 )
-def test_from_when_it_acts_is_put_into_words(short, words):
-    assert words_of(short).endswith(words)
+def test_from_when_it_acts_is_put_into_words(short, message):
+    assert outcomes_of(short).endswith(message)

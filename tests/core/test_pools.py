@@ -19,7 +19,7 @@ def test_a_pool_counts_with_those_behind_it():
     pools = {"a": Pool(10, 10, "b"), "b": Pool(90, 5), "c": Pool(4, 4)}
     found = list(pools_in_use(Pools(pools, {"lan": "a", "guests": "a"})))
     assert found == [PoolUse("a", ["guests", "lan"], 15, 100)]
-    assert "pool a of guests, lan: 15 of 100 addresses" in found[0].in_words
+    assert "pool a of guests, lan: 15 of 100 addresses" in found[0].describe
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_service_moves_on_and_back_while_its_routers_are_down(short_directory)
         assert answer["R2"] == (True, "in_sync")
         assert answer["R1"][0] is False
         eventually(
-            lambda: shown(here, "SVC-1")["R1"] == (False, "circuit-open"),
+            lambda: shown(here, "SVC-1")["R1"] == (False, "circuit_open"),
             "R1 to be cleaned",
             within_s=20,
         )
@@ -70,8 +70,8 @@ def test_a_service_moves_on_and_back_while_its_routers_are_down(short_directory)
             lambda: (
                 shown(here, "SVC-1")
                 == {
-                    "R1": (False, "circuit-open"),
-                    "R2": (False, "circuit-open"),
+                    "R1": (False, "circuit_open"),
+                    "R2": (False, "circuit_open"),
                     "R3": (True, "in_sync"),
                 }
             ),

@@ -392,7 +392,8 @@ class Chaos(Harness):
         """Dead letters but of the service that no worker can plan, and of abandoned manifests."""
         expected = (odd_worker.CURSED, "internal-error")
         return [
-            f"dead letter {dead_letter.reason} of {dead_letter.service_id or dead_letter.id}: {dead_letter.detail!a}"
+            f"dead letter {dead_letter.reason} of {dead_letter.service_id or dead_letter.id}: "
+            f"{dead_letter.detail!a}"
             for dead_letter in self.store.views.dead_letters()
             if (dead_letter.service_id, dead_letter.reason) != expected
             and not self._abandons(dead_letter)

@@ -75,15 +75,15 @@ class Link:
         for flow in self._flows:
             flow.late_until = until
 
-    def catch(self, words: bytes, how: str) -> None:
+    def catch(self, message: bytes, how: str) -> None:
         """Hold the next command with these words, on plain connections, until `release`.
 
         Args:
-            words: of the command.
+            message: of the command.
             how: `stall` its connection, or deliver it `late`.
         """
         self.caught.clear()
-        self._trap, self.traps = (words, how), True
+        self._trap, self.traps = (message, how), True
 
     def release(self) -> None:
         """What was caught goes on, and nothing more is caught."""

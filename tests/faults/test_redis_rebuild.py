@@ -41,9 +41,9 @@ def test_a_lost_redis_is_built_anew_from_snapshots_without_a_write(short_directo
             "too many orphans",
             within_s=20,
         )
-        words = here.store.views.router("R1").state.words
-        assert "11 of 12 rows" in words
-        assert "services that this Redis does not know" in words
+        message = here.store.views.router("R1").state.message
+        assert "11 of 12 rows" in message
+        assert "services that this Redis does not know" in message
         assert here.rows("R1") == before
 
         here.publisher.publish([builders.snapshot(f"SVC-{n}", **block(n)) for n in services])

@@ -78,8 +78,8 @@ def wait_until_rotated(here, turn):
     except AssertionError as error:
         views = here.store.views
         said = [line for line in here.log_text().splitlines() if '"debug"' not in line]
-        words = f"{error}: {views.router('R1')}, {views.router_waiting('R1')}"
-        raise AssertionError("\n".join([words, *said[-40:]])) from None
+        message = f"{error}: {views.router('R1')}, {views.router_waiting('R1')}"
+        raise AssertionError("\n".join([message, *said[-40:]])) from None
 
 
 def rotated(here, turn):

@@ -58,7 +58,7 @@ def test_nothing_is_done_unless_every_row_is_right(office):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("none.csv",), "cannot be read"),
         ((), "Name a file"),
@@ -72,13 +72,13 @@ def test_nothing_is_done_unless_every_row_is_right(office):
         (("s.csv", "--as-of", "2999-01-01T00:00:00Z"), "yet to come"),
     ],
 )
-def test_wrong_input_is_told(office, arguments, words):
+def test_wrong_input_is_told(office, arguments, message):
     office.file("s.csv", HEAD + row(1))
     head = "event,service_id,effective_at\n"
     office.file("dated.csv", f"{head}cancelled,S-1,31.12.2026\n")
     refused = office.run("import", *arguments)
     assert refused.code == 2
-    assert words in refused.err
+    assert message in refused.err
 
 
 def test_what_came_after_the_file_was_made_stands(office):
@@ -133,9 +133,9 @@ def test_interrupted_and_run_again(office):
     looks = looks_at_the_journal(office)
     eventually(lambda: looks_at_the_journal(office) > looks, "it knows so, and waits")
     process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=20)
+    _, message = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "Interrupted after 600 of 600 rows. Run the same command again" in words
+    assert "Interrupted after 600 of 600 rows. Run the same command again" in message
     office.start_worker()
     done = office.run("import", path, "--apply", "--json")
     assert done.code == 0
@@ -172,10 +172,10 @@ def test_the_preview_counts_as_the_import_does(office):
     # It waits from now on: no worker writes to R1.
     assert office.run("import", office.file("one.csv", HEAD + row(2)), "--apply").code == 0
     path = office.file("s.csv", HEAD + "".join(map(row, range(1, 5))))
-    words = "2 new, 1 changed, 1 unchanged"
-    assert words in office.run("import", path).out
+    message = "2 new, 1 changed, 1 unchanged"
+    assert message in office.run("import", path).out
     done = office.run("import", path, "--apply")
-    assert (done.code, words in done.out) == (0, True)
+    assert (done.code, message in done.out) == (0, True)
     again = office.run("import", path)
     assert "4 already imported" in again.out
     assert "No row would change anything." in again.out
@@ -208,14 +208,14 @@ def test_what_two_rows_both_want_and_unknown_routers_stand_in_the_preview(office
         f"! S-1 and S-3 both want address {address(1)} on router R1: one waits",
     ]
     warnings = office.run("import", path, "--json").document["warnings"]
-    assert [f"! {words}" for words in warnings] == said
+    assert [f"! {message}" for message in warnings] == said
 
 
 def test_a_table_of_tabs_is_said_to_be_one(office):
     path = office.file("s.csv", HEAD.replace(",", "\t") + row(1).replace(",", "\t"))
     shown = office.run("import", path)
-    words = "its columns are separated by tabs; save it with commas"
-    assert (shown.code, words in shown.err) == (2, True)
+    message = "its columns are separated by tabs; save it with commas"
+    assert (shown.code, message in shown.err) == (2, True)
 
 
 def test_a_preview_at_a_terminal_shows_how_far_it_is(office):

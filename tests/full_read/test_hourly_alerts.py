@@ -40,8 +40,8 @@ def test_a_pool_is_told_from_nine_tenths_on_until_it_is_under_eight(world, repor
     notified = {("pool-nearly-full", "R1 pool-vlan-32")}
     assert report() == notified
     (alert,) = world.context.store.alerts.open()
-    words = "router R1, pool pool-vlan-32 of dhcp-vlan-32: 9 of 10 addresses are in use"
-    assert alert.text == words
+    message = "router R1, pool pool-vlan-32 of dhcp-vlan-32: 9 of 10 addresses are in use"
+    assert alert.text == message
     world.r1.device_release(mac(9), server=SERVER)
     assert report() == notified  # four fifths
     world.r1.device_release(mac(8), server=SERVER)

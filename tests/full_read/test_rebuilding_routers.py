@@ -70,7 +70,7 @@ def test_many_rows_that_are_gone_wait_for_a_person(world, leasewire):
     world.say(mac_changed("SVC-20", mac(200)))
     world.converge.run("R1")
     assert (state(world).state, state(world).cause) == ("blocked", "rebuild")
-    assert "15 of 20 rows" in state(world).words
+    assert "15 of 20 rows" in state(world).message
     alerts = world.context.store.alerts
     assert [each.kind for each in alerts.open()] == ["rebuild"]
     shown = leasewire("routers", "rebuild", "R1")

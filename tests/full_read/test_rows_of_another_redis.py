@@ -82,8 +82,8 @@ def test_at_the_first_contact(here, copy):
     copy.say(*others())
     assert copy.state == ("blocked", "rows-of-another")
     assert rows(here) == before
-    words = copy.store.views.router("R1").state.words
-    assert words.startswith("7 services that this Redis never wrote have other rows there")
+    message = copy.store.views.router("R1").state.message
+    assert message.startswith("7 services that this Redis never wrote have other rows there")
 
 
 def test_in_the_middle_of_a_day(here, copy):
@@ -120,8 +120,8 @@ def test_a_few_are_set_right(here, copy):
 
 def test_rows_that_we_wrote_are_ours_though_what_follows_them_is_refused():
     with SmallInstallation(1, defaults='suspend_list = "susp"') as world:
-        words = {"menu": LISTS, "field": "list", "value": "*", "text": "no space left"}
-        world.r["R1"].set_faults(refuse_values=[words])
+        message = {"menu": LISTS, "field": "list", "value": "*", "text": "no space left"}
+        world.r["R1"].set_faults(refuse_values=[message])
         world.say(*(activated(f"SVC-{n}", n) for n in SERVICES))
         world.say(*(builders.suspended(f"SVC-{n}", "walled_garden", revision=2) for n in SERVICES))
         world.drain()

@@ -35,7 +35,7 @@ _WAIT_S: Final = 15
 class Seen(NamedTuple):
     """What came."""
 
-    words: str
+    message: str
     refused: bool
 
 
@@ -141,8 +141,8 @@ def letters_of_others(at: Target) -> Seen:
         )
         last = client.get(asked[0], headers=asked[1])
     size = len(at.command("dead-letters", "list", "--json"))
-    words = f"{sorted(answers)}, {last.json()['reason']}, letters of {size // 1000} kB in all"
-    return Seen(f"{words}, B named: {B in last.text}", size < 3 * _MIB and B not in last.text)
+    message = f"{sorted(answers)}, {last.json()['reason']}, letters of {size // 1000} kB in all"
+    return Seen(f"{message}, B named: {B in last.text}", size < 3 * _MIB and B not in last.text)
 
 
 def wrong_tokens(at: Target) -> Seen:
@@ -322,7 +322,7 @@ def main() -> None:
         for attack in ATTACKS:
             seen, took = tried(attack, at)
             held = held and seen.refused
-            cells = [*attack[:3], seen.words, f"{took:.2f}", "yes" if seen.refused else "**no**"]
+            cells = [*attack[:3], seen.message, f"{took:.2f}", "yes" if seen.refused else "**no**"]
             show(f"| {' | '.join(cells)} | {at.most_memory_kb // 1024} |", flush=True)
         held = held and at.most_memory_kb < MEMORY_KB
     sys.exit(not held)

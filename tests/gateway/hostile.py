@@ -50,10 +50,10 @@ class Target:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
-    def command(self, *words: str) -> str:
+    def command(self, *message: str) -> str:
         """What `leasewire` says in this installation."""
         return subprocess.run(
-            [sys.executable, "-m", "leasewire", *words],
+            [sys.executable, "-m", "leasewire", *message],
             env=environ_of(self.here),
             cwd=self.here.directory,
             check=True,

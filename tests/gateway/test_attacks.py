@@ -24,5 +24,5 @@ def attacked(tmp_path_factory):
 @pytest.mark.parametrize("attack", ATTACKS, ids=[each.name for each in ATTACKS])
 def test_an_attack_is_refused(attacked, attack):
     seen, _ = tried(attack, attacked)
-    assert seen.refused, seen.words
+    assert seen.refused, seen.message
     assert attacked.most_memory_kb < MEMORY_KB

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 
 from gateway.api.states import EVENT_STATES, STATUSES, SYNCS
+from leasewire.services.services import Sync
 from tests import builders
 from tests.gateway.asking import post
 from tests.gateway.test_outcome_feed import say
@@ -99,8 +100,6 @@ def test_every_state_is_told_as_final_or_not(document):
 
 
 def test_states_of_services_are_those_that_there_are():
-    from leasewire.services.services import Sync
-
     assert set(SYNCS) == set(get_args(Sync))
     assert set(STATUSES) == set(get_args(Status))
 
@@ -134,4 +133,4 @@ def test_the_readme_marks_the_states_as_the_document_does():
     text = README.read_text()
     for name, state in EVENT_STATES.items():
         work_item = "yes" if state.final else "no"
-        assert f"| `{name}` | {work_item} | {state.words} |" in text
+        assert f"| `{name}` | {work_item} | {state.message} |" in text

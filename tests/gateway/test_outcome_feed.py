@@ -83,8 +83,8 @@ def test_a_key_hears_of_its_own_sources_only(gateway):
 
 def test_a_wait_beyond_its_bounds_is_answered_with_them(gateway):
     answer = gateway.client().get("/v1/outcomes", params={"wait": 9999})
-    words = "wait: Input should be less than or equal to 30"
-    assert words in refusal(answer, 400, "malformed")["detail"]
+    message = "wait: Input should be less than or equal to 30"
+    assert message in refusal(answer, 400, "malformed")["detail"]
 
 
 def test_who_waits_is_answered_when_something_is_said(gateway):

@@ -111,12 +111,12 @@ def test_splynx_services():
     assert splynx.read_service(pooled, OF_SPLYNX).fields["pool"] == "customers"
     deleted = splynx.read_service(splynx_service(7, deleted="1"), OF_SPLYNX)
     assert deleted.fields["event"] == "cancelled"
-    for change, words in (
+    for change, message in (
         ({"status": "hidden"}, "status: 'hidden'"),
         ({"router_id": 3}, "router: 3"),
         ({"taking_ipv4": 2, "ipv4_pool_id": 1}, "pool: 1"),
     ):
-        with pytest.raises(Incomplete, match=words):
+        with pytest.raises(Incomplete, match=message):
             splynx.read_service(splynx_service(7, **change), OF_SPLYNX)
 
 

@@ -72,13 +72,13 @@ def test_what_is_held_is_shown_everywhere_and_not_written(braked, leasewire):
     )
     assert scope["services"][0]["mac"] == builders.mac(1)
     assert scope["services"][0]["becomes"] == "cancelled"
-    for words in (
+    for message in (
         leasewire("brake", "list").out,
         leasewire("why", "SVC-3").out,
         leasewire("services", "show", "SVC-3").out,
         leasewire("plan", "R1").out,
     ):
-        assert "brake" in words
+        assert "brake" in message
     assert leasewire("plan", "R1").code == 0
     status = leasewire("status", "--json").document
     assert {"brake"} <= {each["what"] for each in status["findings"]}
@@ -197,7 +197,7 @@ def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "message"),
     [
         (["--router", "R1", "--services", "7"], "--until or --for"),
         (["--router", "R1", "--services", "7", "--for", "soon"], "must be a time"),
@@ -206,10 +206,10 @@ def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
         (["--services", "7", "--for", "2h"], "--source or --router"),
     ],
 )
-def test_an_announcement_that_cannot_be_is_refused(world, leasewire, options, words):
+def test_an_announcement_that_cannot_be_is_refused(world, leasewire, options, message):
     said = leasewire("brake", "expect", *options)
     assert said.code == 2
-    assert words in said.err
+    assert message in said.err
     assert leasewire("brake", "list", "--json").document["expected"] == []
 
 

@@ -159,10 +159,10 @@ def test_each_process_has_a_login_of_its_own_and_the_password_of_no_other():
 
 def test_valkey_lets_in_who_has_a_login_and_nobody_when_it_has_no_users():
     valkey = SERVICES["valkey"]
-    words = valkey["command"]
-    assert words[words.index("--aclfile") + 1] == "/run/leasewire/redis/users.acl"
+    message = valkey["command"]
+    assert message[message.index("--aclfile") + 1] == "/run/leasewire/redis/users.acl"
     # Where there is no password at all, it refuses whatever comes from outside of its container.
-    assert "--protected-mode" not in words
+    assert "--protected-mode" not in message
     assert valkey["depends_on"]["logins"] == {
         "condition": "service_completed_successfully",
         "restart": True,  # it reads the users anew when a newer version brings others

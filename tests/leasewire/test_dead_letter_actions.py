@@ -102,8 +102,8 @@ def test_an_overtaken_event_says_by_which(world, leasewire):
 
 
 def test_a_refused_service_is_tried_again_and_its_events_apply(world, leasewire):
-    words = "invalid value for argument address"
-    refused = {"menu": LEASES, "field": "address", "value": "*", "text": words}
+    message = "invalid value for argument address"
+    refused = {"menu": LEASES, "field": "address", "value": "*", "text": message}
     world.r1.set_faults(refuse_values=[refused])
     event = builders.activated("SVC-1", router="R1", server=None)
     world.say(event)

@@ -49,11 +49,11 @@ def test_documents_hold_commands():
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_command_of_a_document_is_understood(arguments):
-    command, words = typer.main.get_command(app), list(arguments)
+    command, message = typer.main.get_command(app), list(arguments)
     while hasattr(command, "commands"):
-        command = command.commands[words.pop(0)]
+        command = command.commands[message.pop(0)]
     # Parses options and arguments, and runs nothing.
-    command.make_context(command.name, words)
+    command.make_context(command.name, message)
 
 
 def commands_below(command, name):

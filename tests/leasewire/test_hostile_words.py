@@ -302,8 +302,8 @@ TOLD = [f"SVC-{n}" for n in (1, 2, 3, 5, 30, 31, 33, 34, 35)]
 """Fine; suspended; cancelled some day; refused; in the way of another, of us; on no good router."""
 
 
-def one(words):
-    return [(each,) for each in words]
+def one(message):
+    return [(each,) for each in message]
 
 
 WRITES = {

@@ -50,13 +50,13 @@ def test_the_routers_own_address_is_never_written(world, leasewire):
 
 @pytest.mark.parametrize("options", [(), ("--offline",)])
 def test_why_says_that_no_device_can_use_an_address(three, leasewire, options):
-    for service, code, words in (
+    for service, code, message in (
         ("SVC-1", "address-outside-networks", "10.9.9.9 is in none of the router's DHCP networks"),
         ("SVC-2", "address-not-a-hosts", "is the broadcast address of 223.203.225.0/24"),
     ):
         [answer] = leasewire("why", service, "--json", *options).document["answers"]
         assert answer["code"] == code
-        assert words in answer["sentence"]
+        assert message in answer["sentence"]
         assert answer["advice"]
 
 
@@ -101,4 +101,4 @@ def test_the_preview_of_a_file_says_it(three, leasewire, tmp_path):
     assert f"! SVC-6: waits: {OWN} is the router's own address on vlan-32" in shown.out
     assert "! SVC-7" not in shown.out
     document = leasewire("import", str(file), "--json").document
-    assert [words[:5] for words in document["warnings"]] == ["SVC-5", "SVC-6"]
+    assert [message[:5] for message in document["warnings"]] == ["SVC-5", "SVC-6"]

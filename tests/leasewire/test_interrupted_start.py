@@ -30,6 +30,6 @@ def test_an_interrupt_during_the_imports_leaves_no_traceback():
     )
     assert process.stdout.readline() == "importing\n"
     process.send_signal(signal.SIGINT)
-    _, words = process.communicate(timeout=20)
-    assert words == ""
+    _, message = process.communicate(timeout=20)
+    assert message == ""
     assert process.returncode == -signal.SIGINT

@@ -127,11 +127,11 @@ def test_each_command_that_previews_is_here():
 
 def test_a_preview_ends_with_2_where_something_would_change(leasewire, changing):
     calls = {
-        name: tuple(changing if word == "LETTER" else word for word in words)
-        for name, words in CHANGING.items()
+        name: tuple(changing if word == "LETTER" else word for word in message)
+        for name, message in CHANGING.items()
     }
     assert codes(leasewire, calls) == dict.fromkeys(CHANGING, 2)
-    as_json = {name: (*words, "--json") for name, words in calls.items() if has_json(name)}
+    as_json = {name: (*message, "--json") for name, message in calls.items() if has_json(name)}
     assert codes(leasewire, as_json) == dict.fromkeys(as_json, 2)
 
 
@@ -145,10 +145,10 @@ def has_json(name):
 
 
 def test_the_meaning_stands_in_each_help_and_in_the_documents():
-    words = "the exit code is 2 where something would, else 0"
+    message = "the exit code is 2 where something would, else 0"
     for name, each in previewed().items():
         [option] = [option for option in each.params if "--apply" in option.opts]
-        assert words in option.help, name
+        assert message in option.help, name
     for document in ("README.md", "docs/operations.md", "docs/decisions/0089-previews.md"):
         said = re.search(r"preview[^.]*\b2\b[^.]*something\s+would\s+change", text_of(document))
         assert said, document

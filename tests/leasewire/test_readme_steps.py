@@ -49,7 +49,7 @@ def test_from_a_clone_to_the_first_event_are_eight_commands_at_most():
     assert "curl" in typed[-1]
     assert len(typed) <= MOST
     alone = [shlex.split(command) for command in typed]
-    assert not [words for words in alone if {"&&", ";", "|"} & set(words)]
+    assert not [message for message in alone if {"&&", ";", "|"} & set(message)]
 
 
 @pytest.mark.redis
@@ -110,14 +110,14 @@ def own_network(stack):
     return holder.pid
 
 
-def said_until(process, words):
+def said_until(process, message):
     """What a process says up to a line with these words."""
     late = threading.Timer(ENDS_S, process.kill)
     late.start()
     said = []
     for line in process.stdout:
         said.append(line)
-        if words in line:
+        if message in line:
             break
     else:
         pytest.fail("".join(said))

@@ -52,7 +52,7 @@ def test_changed_policy_writes_nothing_until_it_is_applied(world, edited, leasew
     assert servers(world.r2) == ["dhcp-vlan-32"]
     (shown, _) = leasewire("routers", "list", "--json").document["routers"]
     assert shown["state"] == "policy-changed"
-    assert "leasewire routers apply R1" in shown["words"]
+    assert "leasewire routers apply R1" in shown["message"]
 
     dry = leasewire("routers", "apply")
     assert dry.code == 2
@@ -107,7 +107,7 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     assert store.views.router("R1").queued == 5
     (shown, other) = leasewire("routers", "list", "--json").document["routers"]
     assert (shown["state"], shown["held_by"]) == ("held", "bob")
-    assert shown["words"] == "by bob: new firmware"
+    assert shown["message"] == "by bob: new firmware"
     assert shown["since"]
     assert other["state"] == "new"
     assert "router R1 is held" in leasewire("why", "SVC-2").out
@@ -192,7 +192,7 @@ def test_two_names_of_one_router_block_both_until_one_goes(world, edited, leasew
     converge.run("R2")
     for name, other in (("R1", "AGAIN"), ("AGAIN", "R1")):
         assert (state(world, name).state, state(world, name).cause) == ("blocked", "serial-shared")
-        assert other in state(world, name).words
+        assert other in state(world, name).message
     assert world.r1.journal() == before
     assert len(ours(world.r2)) == 1
     # The second name goes: its service is cancelled, nothing wants it.
@@ -238,7 +238,7 @@ def test_staging_with_an_empty_redis_writes_nothing(world):
     assert world.r1.journal() == before
     assert world.r1.rows(LEASES) == rows
     assert (state(world).state, state(world).cause) == ("blocked", "orphans")
-    assert "20 of 20" in state(world).words
+    assert "20 of 20" in state(world).message
     # What the BSS says again is no orphan any more: it goes on by itself.
     for number in range(20):
         given = {"ipv4": f"100.64.0.{number + 1}", "mac": f"00:00:5E:00:52:{number:02X}"}

@@ -112,7 +112,7 @@ def test_moved_service_is_still_to_clean_on_the_router_that_is_down(world, lease
     world.converge.run("R2")
     service = leasewire("services", "show", "SVC-A", "--json").document
     at = {each["router"]: each for each in service["routers"]}
-    assert (at["R1"]["wanted"], at["R1"]["sync"]) == (False, "circuit-open")
+    assert (at["R1"]["wanted"], at["R1"]["sync"]) == (False, "circuit_open")
     assert (at["R2"]["wanted"], at["R2"]["sync"]) == (True, "in_sync")
     assert "to clean" in leasewire("services", "show", "SVC-A").out
 
@@ -132,7 +132,7 @@ def test_routers_are_listed_with_state_backlog_and_last_words(world, leasewire):
     r1, r2 = leasewire("routers", "list", "--json").document["routers"]
     assert (r1["router"], r1["state"], r1["services"], r1["backlog"]) == ("R1", "unreachable", 1, 1)
     assert (r1["circuit"], r1["attempts"]) == ("open", 1)
-    assert "refused" in r1["words"]
+    assert "refused" in r1["message"]
     assert r1["oldest_due"] <= r1["since"] <= r1["next_try_at"]
     assert (r2["router"], r2["state"], r2["circuit"], r2["backlog"]) == ("R2", "new", "closed", 0)
     assert not {"since", "oldest_due", "next_try_at"} & r2.keys()
@@ -187,8 +187,8 @@ def test_cancelled_service_is_listed_on_no_router(world, leasewire):
         (False, "up", {"reason": "operation-refused"}, "failed"),
         (True, "up", None, "pending"),
         (True, "up", {"reason": "foreign-row"}, "waiting"),
-        (True, "unreachable", None, "circuit-open"),
-        (True, "blocked", {"reason": "foreign-row"}, "circuit-open"),
+        (True, "unreachable", None, "circuit_open"),
+        (True, "blocked", {"reason": "foreign-row"}, "circuit_open"),
     ],
 )
 def test_sync_follows_from_mark_reason_and_router(queued, state, why, expected):

@@ -211,10 +211,10 @@ def test_a_redis_that_is_out_of_reach_is_critical(world, leasewire, monkeypatch)
 
 def test_every_threshold_is_in_the_help(leasewire):
     shown = leasewire("status", "--help").out
-    for words in (
+    for message in (
         "80% of maxmemory",
         "exit 2",
         "more than 600 s",
         "LEASEWIRE_WAITING_ALERT_S (an hour unless set)",
     ):
-        assert words in shown
+        assert message in shown

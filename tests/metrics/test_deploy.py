@@ -98,10 +98,10 @@ def test_the_rules_say_what_to_do_and_there_are_few_of_them():
         assert rule.keys() == {"alert", "expr", "for", "labels", "annotations"}
         assert re.fullmatch(r"[0-9]+m", rule["for"])
         assert rule["labels"] == {"severity": "critical"}
-        words = rule["annotations"]["description"]
-        pages = re.findall(r"`leasewire runbook ([\w-]+)`", words)
+        message = rule["annotations"]["description"]
+        pages = re.findall(r"`leasewire runbook ([\w-]+)`", message)
         assert all((DEPLOY / "runbooks" / f"{page}.md").is_file() for page in pages)
-        assert "`leasewire " in words
+        assert "`leasewire " in message
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
     assert config["rule_files"] == ["leasewire-rules.yml"]
     (job,) = config["scrape_configs"]

@@ -38,11 +38,11 @@ class Post:
 
     def say(self, *numbers, state="applied", source=BSS):
         now_ms = self.store.records.now_ms()
-        words = [
+        message = [
             Outcome(f"{source}{n}", f"e-{n}", source, "t", f"SVC-{n}", state, at_ms=now_ms)
             for n in numbers
         ]
-        self.store.records.commit([ServiceCommit("", outcomes=words)], now_ms)
+        self.store.records.commit([ServiceCommit("", outcomes=message)], now_ms)
 
     def deliveries(self, name="bss"):
         return Deliveries(self.client, self.prefix, name)

@@ -66,8 +66,8 @@ def test_a_dead_target_holds_up_nobody_and_gets_all_in_order_when_it_is_back(pos
         with post.delivering(dead, post.target(well.port, secret, "well")):
             post.say(1, 2, 3)
             eventually(lambda: len(well.taken) == 3, "the other target has them")
-            eventually(lambda: "words" in post.deliveries("dead").state(), "it is failing")
-    assert "no answer within" in post.deliveries("dead").state()["words"]
+            eventually(lambda: "message" in post.deliveries("dead").state(), "it is failing")
+    assert "no answer within" in post.deliveries("dead").state()["message"]
     with Receiver(secret) as back:
         with post.delivering(post.target(back.port, secret, "dead")):
             eventually(lambda: len(back.taken) == 3, "all came in the end")
@@ -83,7 +83,7 @@ def test_an_answer_that_trickles_in_is_given_up(post, secret):
             peer, _ = server.accept()
             with peer:
                 peer.sendall(b"HTTP/1.1 2")
-                eventually(lambda: "words" in post.deliveries().state(), "it is given up")
+                eventually(lambda: "message" in post.deliveries().state(), "it is given up")
 
 
 @pytest.mark.parametrize("status", [400, 500, 301])
@@ -122,7 +122,7 @@ def test_after_three_days_it_is_kept_for_a_person_who_has_it_tried_again(post, r
         post.clock.ahead_ms += GIVE_UP_MS + 60_000
         eventually(lambda: post.deliveries().state()["dead"] == "1", "it is given up")
         (dead,) = post.deliveries().dead()
-        assert (dead.tries, dead.words) == (2, "answered 400")
+        assert (dead.tries, dead.message) == (2, "answered 400")
         receiver.answers = lambda event: (200, {})
         assert post.deliveries().retry([dead.id], post.clock(), "{}") == 1
         eventually(lambda: receiver.events() == ["e-1"], "it came")
@@ -134,7 +134,7 @@ def test_a_target_that_is_away_for_three_days_loses_nothing_in_silence(post, sec
         port = closed.getsockname()[1]
     with post.delivering(post.target(port, secret)):
         post.say(1, 2)
-        eventually(lambda: "words" in post.deliveries().state(), "it is failing")
+        eventually(lambda: "message" in post.deliveries().state(), "it is failing")
         post.clock.ahead_ms += GIVE_UP_MS + 60_000
         eventually(lambda: post.deliveries().state()["dead"] == "2", "both are kept")
     assert [each.event["data"]["event"] for each in post.deliveries().dead()] == ["e-1", "e-2"]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.redis
     ],
 )
 def test_only_who_is_vouched_for_gets_anything(post, secret, tmp_path, case):
-    of, named, words = case
+    of, named, message = case
     certificate = make_certificate("bss", of, time.time())
     ca_file = tmp_path / "bss.pem"
     ca_file.write_text(certificate.pem)
@@ -35,12 +35,12 @@ def test_only_who_is_vouched_for_gets_anything(post, secret, tmp_path, case):
         )
         with post.delivering(target):
             post.say(1)
-            if words:
-                eventually(lambda: "words" in post.deliveries().state(), "it is refused")
+            if message:
+                eventually(lambda: "message" in post.deliveries().state(), "it is refused")
             else:
                 eventually(lambda: receiver.taken, "it came")
-        assert words in post.deliveries().state().get("words", "")
-        assert bool(receiver.attempts) == (not words)
+        assert message in post.deliveries().state().get("message", "")
+        assert bool(receiver.attempts) == (not message)
 
 
 def test_an_authority_as_openssl_makes_it_is_taken(post, secret, short_directory):

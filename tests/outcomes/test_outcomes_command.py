@@ -86,7 +86,11 @@ def test_targets_tell_how_they_are_doing(run, deliveries):
     deliveries.go_on("5-0", delivered_ms=1_764_000_000_000)
     deliveries.note_failing("answered 503", 1_764_000_000_000, 1_764_000_005_000)
     (target,) = json.loads(run("targets", "--json").stdout)["targets"]
-    assert (target["state"], target["delivered"], target["words"]) == ("failing", 1, "answered 503")
+    assert (target["state"], target["delivered"], target["message"]) == (
+        "failing",
+        1,
+        "answered 503",
+    )
     assert "failing" in run("targets").stdout
 
 

@@ -65,7 +65,7 @@ def test_who_sends_nothing_reads_no_secret(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "words"),
+    ("old", "new", "message"),
     [
         ("https://bss", "http://bss", "must begin with https://"),
         ("https://bss.example.net", "https://u:p@bss.example.net", "no user and no password"),
@@ -81,9 +81,9 @@ def test_who_sends_nothing_reads_no_secret(tmp_path):
         ("secret_env", 'ca_file = "gone.pem"\nsecret_env', "there is no file"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, words):
+def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, message):
     found = problems(tmp_path, GOOD.replace(old, new))
-    assert any(words in each for each in found), found
+    assert any(message in each for each in found), found
     assert all("outcomes.toml" in each for each in found)
 
 

@@ -185,7 +185,7 @@ def test_an_answer_that_is_none_leaves_a_question(answer, words):
             with pytest.raises(RouterUnreachable) as raised:
                 use(session)
             assert type(raised.value) is expected
-            assert words in raised.value.words
+            assert words in raised.value.message
             assert session.closed
 
 
@@ -207,7 +207,7 @@ def test_a_router_that_lets_us_in_no_more_calls_a_person(status, words):
         session = session_on(connection)
         with pytest.raises(RouterBlocked) as raised:
             session.write([add(1), add(2)], nothing)
-        assert (raised.value.cause, raised.value.words) == ("login-refused", words)
+        assert (raised.value.cause, raised.value.message) == ("login-refused", words)
         assert session.closed
 
 

@@ -57,5 +57,5 @@ def test_what_is_written_is_found(log_into, version, transport):
 def test_a_version_without_rest_calls_a_person(log_into):
     with running(version="6.48.6", rest_port=0) as sim, pytest.raises(RouterBlocked) as raised:
         log_into(sim.router, "rest")
-    assert raised.value.words == "it has no REST (status 404)"
+    assert raised.value.message == "it has no REST (status 404)"
     assert "transport api-ssl" in raised.value.advice

@@ -32,8 +32,8 @@ def test_another_certificate_blocks_before_anything_is_sent(log_into, router, tr
     router.new_certificate()
     error = blocked(log_into, config)
     assert error.cause == "certificate-mismatch"
-    assert router.fingerprint_sha256 in error.words.replace(":", "")
-    assert "another one is pinned" in error.words
+    assert router.fingerprint_sha256 in error.message.replace(":", "")
+    assert "another one is pinned" in error.message
     assert router.counters() == {}
 
 
@@ -66,7 +66,7 @@ def test_another_authority_or_name_blocks_before_anything_is_sent(
     ):
         error = blocked(log_into, config_for(router, transport, fingerprint=None, **changes))
         assert error.cause == "certificate-invalid"
-        assert words in error.words
+        assert words in error.message
     assert router.counters() == {}
 
 
@@ -78,7 +78,7 @@ def test_a_broken_ca_file_blocks(log_into, router, transport, tmp_path, content)
         log_into, config_for(router, transport, fingerprint=None, ca_file=tmp_path / "ca.pem")
     )
     assert error.cause == "certificate-invalid"
-    assert str(tmp_path / "ca.pem") in error.words
+    assert str(tmp_path / "ca.pem") in error.message
 
 
 def test_a_service_without_a_certificate_blocks(log_into, transport):
@@ -117,7 +117,7 @@ def test_the_wrong_service_on_a_port_is_out_of_reach(log_into, router, transport
 def test_another_router_blocks_before_any_write(log_into, router, transport, expected, cause):
     error = blocked(log_into, config_for(router, transport, **expected))
     assert error.cause == cause
-    assert (router.identity if "identity" in cause else router.serial) in error.words
+    assert (router.identity if "identity" in cause else router.serial) in error.message
     if transport != "rest":  # which keeps logins
         eventually(lambda: not router.sessions(), "its session is gone")
     assert router.journal() == []
@@ -142,4 +142,4 @@ def test_the_port_of_the_plain_api_is_said_to_be_one(log_into, router):
     config = config_for(router, "api-ssl", port=router.api_port)
     with pytest.raises(RouterUnreachable) as caught:
         log_into(config)
-    assert "is this the port of the API without TLS" in caught.value.words
+    assert "is this the port of the API without TLS" in caught.value.message

@@ -45,7 +45,7 @@ def test_a_router_without_power(log_into, router, transport):
     router.power_off()
     with raises_in_time(RouterUnreachable, 1) as raised:
         log_into(router, transport)
-    assert raised.value.words == (
+    assert raised.value.message == (
         f"connecting to {router.host}:{port_of(router, transport)}: Connection refused"
     )
 
@@ -54,7 +54,7 @@ def test_a_router_that_accepts_and_says_nothing(log_into, router, transport):
     router.set_faults(hang_on_connect=True)
     with raises_in_time(RouterUnreachable, 3) as raised:
         log_into(router, transport)
-    assert "no answer in time" in raised.value.words
+    assert "no answer in time" in raised.value.message
 
 
 def test_a_peer_that_says_nothing_to_tls(log_into):
@@ -64,7 +64,7 @@ def test_a_peer_that_says_nothing_to_tls(log_into):
 
     with peer(answer) as silent, raises_in_time(RouterUnreachable, 2) as raised:
         log_into(silent, connect_timeout_s=0.3)
-    assert raised.value.words.startswith("TLS with ")
+    assert raised.value.message.startswith("TLS with ")
 
 
 def test_a_router_that_falls_silent_in_use(log_into, router, transport):
@@ -128,7 +128,7 @@ def test_a_login_answered_byte_by_byte(log_into):
 
     with peer(answer) as slow, raises_in_time(RouterUnreachable, 2) as raised:
         log_into(slow, "api", first_reply_timeout_s=0.3)
-    assert "no answer in time" in raised.value.words
+    assert "no answer in time" in raised.value.message
 
 
 def test_bytes_without_end_that_say_nothing_end(log_into):
@@ -142,7 +142,7 @@ def test_bytes_without_end_that_say_nothing_end(log_into):
 
     with peer(answer) as flood, raises_in_time(RouterUnreachable, 3) as raised:
         log_into(flood, "api", first_reply_timeout_s=0.3)
-    assert "no answer in time" in raised.value.words
+    assert "no answer in time" in raised.value.message
 
 
 def test_rows_without_end_end(log_into):
@@ -180,7 +180,7 @@ def test_an_answer_out_of_turn_ends_the_session(log_into, said, words):
         session = log_into(odd, "api")
         with raises_in_time(OutcomeUnknown, 2) as raised:
             session.write([add(1)], nothing)
-    assert words in raised.value.words
+    assert words in raised.value.message
 
 
 def test_a_tagged_word_that_is_no_reply_ends_the_session(log_into):
@@ -193,7 +193,7 @@ def test_a_tagged_word_that_is_no_reply_ends_the_session(log_into):
         session = log_into(odd, "api")
         with raises_in_time(RouterUnreachable, 2) as raised:
             session.read_leases(None, nothing)
-    assert "'!well' is no reply" in raised.value.words
+    assert "'!well' is no reply" in raised.value.message
 
 
 def test_a_row_without_an_id_ends_the_session(log_into):
@@ -209,7 +209,7 @@ def test_a_row_without_an_id_ends_the_session(log_into):
         with raises_in_time(RouterUnreachable, 2) as raised:
             session.read_leases(None, nothing)
         assert session.closed
-    assert "a row without .id" in raised.value.words
+    assert "a row without .id" in raised.value.message
 
 
 def test_closing_is_a_reset(log_into):
@@ -239,7 +239,7 @@ def test_a_refused_login_blocks_and_does_nothing_else(log_into, router, transpor
     with raises_in_time(RouterBlocked, 2) as raised:
         log_into(config)
     assert raised.value.cause == "login-refused"
-    assert raised.value.words == (
+    assert raised.value.message == (
         "Unauthorized" if transport == "rest" else "invalid user name or password (6)"
     )
     assert "leasewire" in raised.value.advice
@@ -298,14 +298,14 @@ def test_a_router_that_wants_the_old_login_says_so(log_into):
     with peer(answer) as old, raises_in_time(RouterBlocked, 2) as raised:
         log_into(old, "api")
     assert raised.value.cause == "login-refused"
-    assert "before 6.43" in raised.value.words
+    assert "before 6.43" in raised.value.message
 
 
 def test_a_name_that_nobody_knows(log_into, router):
     for host in ("router.invalid", "a..b", "x" * 70 + ".invalid"):
         with raises_in_time(RouterUnreachable, 2) as raised:
             log_into(config_for(router, host=host))
-        assert raised.value.words.startswith(f"connecting to {host}:")
+        assert raised.value.message.startswith(f"connecting to {host}:")
 
 
 def test_a_name_is_looked_up(log_into, router):
@@ -320,4 +320,4 @@ def test_an_identity_that_is_not_told(log_into):
 
     with peer(answer) as mute, raises_in_time(RouterUnreachable, 2) as raised:
         log_into(mute, "api", first_reply_timeout_s=0.3)
-    assert raised.value.words == "reading identity: no answer in time"
+    assert raised.value.message == "reading identity: no answer in time"

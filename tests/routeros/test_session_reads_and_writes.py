@@ -67,7 +67,7 @@ def test_each_refusal_is_with_its_operation_whatever_the_order(log_into, transpo
         Refusal("stale", "failure: already have static lease for this client"),
         Refusal("stale", "failure: already have static lease with this IP address"),
         Refusal("waiting", "input does not match any value of server"),
-        Refusal("refused", refusals[4].words),
+        Refusal("refused", refusals[4].message),
         Refusal("stale", f"no such item ({'Not Found' if transport == 'rest' else 4})"),
         Refusal("refused", "unknown parameter no-such-field"),
         None,

@@ -67,7 +67,7 @@ def test_only_a_bad_login_needs_a_person(words, cause):
     refused = refused_login("R1", "leasewire", [words])
     assert refused.cause == cause
     assert isinstance(refused, RouterBlocked) == bool(cause)
-    assert refused.words.endswith(words)
+    assert refused.message.endswith(words)
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_foreign_errors_are_told_in_words(error, words):
     writing = verdict("R1", "writing", error, writing=True)
     assert type(reading) is RouterUnreachable
     assert type(writing) is OutcomeUnknown
-    assert reading.words.startswith(f"reading leases: {words}")
+    assert reading.message.startswith(f"reading leases: {words}")
     assert writing.router == "R1"

@@ -24,9 +24,9 @@ def paste(router, script):
 
 
 def _run(router, line):
-    words = line.removeprefix("/").split(" ")
-    at = next(i for i, word in enumerate(words) if word in _VERBS)
-    menu, verb, rest = "/" + "/".join(words[:at]), words[at], " ".join(words[at + 1 :])
+    message = line.removeprefix("/").split(" ")
+    at = next(i for i, word in enumerate(message) if word in _VERBS)
+    menu, verb, rest = "/" + "/".join(message[:at]), message[at], " ".join(message[at + 1 :])
     found = _FIND.match(rest)
     if found:
         comment = _plain(found[1])

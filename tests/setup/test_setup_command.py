@@ -115,10 +115,10 @@ def test_who_may_use_the_service_already_still_may(inventory, setup, router, sta
 def test_who_would_be_shut_out_of_the_service_is_said(inventory, setup, router, stands):
     inventory(spec=WISH.replace("garden", "manage_only = true\ngarden"))
     router.set_row(SERVICE, "api-ssl", {"address": stands})
-    words = f"! api-ssl is restricted to 127.0.0.0/8: {stands or 'every other address'} can no"
-    assert words in setup().out
+    message = f"! api-ssl is restricted to 127.0.0.0/8: {stands or 'every other address'} can no"
+    assert message in setup().out
     done = setup("--apply")
-    assert (done.code, words in done.out) == (0, True)
+    assert (done.code, message in done.out) == (0, True)
     assert service(router)["address"] == "127.0.0.0/8"
     again = setup()
     assert (again.code, "restricted" in again.out) == (0, False)

@@ -66,8 +66,8 @@ def take(found, step):
         return
     for name, value in step.fields.items():
         if name == "policy":
-            words = set(row[name].split(",")) | set(value.split(","))
-            kept = {w for w in words if w[:1] != "!" and f"!{w}" not in value.split(",")}
+            message = set(row[name].split(",")) | set(value.split(","))
+            kept = {w for w in message if w[:1] != "!" and f"!{w}" not in value.split(",")}
             row[name] = ",".join(kept)
         else:
             row[name] = value
@@ -132,7 +132,7 @@ def test_a_certificate_in_use_is_not_replaced_without_a_word():
     row = {".id": "*8", "name": "api-ssl", "certificate": "theirs", "address": "192.0.2.0/24"}
     found = fresh() | {SERVICE: [row]}
     steps = plan_setup(WANTED, found)
-    said = [each.words for each in problems_of(WISH, ACCESS, found, steps, "")]
+    said = [each.message for each in problems_of(WISH, ACCESS, found, steps, "")]
     assert "api-ssl gets another certificate: clients that pin theirs refuse the new one" in said
     kept = wanted_rows(WISH, ACCESS, version=(7, 18), certificate=False)
     assert not any("certificate" in step.fields for step in plan_setup(kept, found))

@@ -122,10 +122,10 @@ def broken(tmp_path):
 
 
 def test_a_file_that_is_no_whole_backup_is_refused_with_the_reason(tmp_path):
-    for words, content in broken(tmp_path):
+    for message, content in broken(tmp_path):
         file = tmp_path / "broken.gz"
         file.write_bytes(content)
-        with pytest.raises(BackupError, match=words):
+        with pytest.raises(BackupError, match=message):
             check(file)
 
 

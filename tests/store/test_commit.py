@@ -245,15 +245,15 @@ def test_a_key_of_another_kind_stops_the_commit_before_its_first_write(store, cl
 
 
 def test_of_those_that_fall_off_the_list_the_open_ones_keep_their_outcome(store):
-    words = [outcome("ended", "applied"), outcome("open", "waiting")]
-    words += [outcome(f"e{n}", "applied") for n in range(20)]
-    said = [EventCommit(each.key, LANE, "accepted", each) for each in words]
+    message = [outcome("ended", "applied"), outcome("open", "waiting")]
+    message += [outcome(f"e{n}", "applied") for n in range(20)]
+    said = [EventCommit(each.key, LANE, "accepted", each) for each in message]
     commit = ServiceCommit("SVC-1", record=ServiceRecord("SVC-1"), events=said)
     store.records.commit([commit], store.records.now_ms())
     kept = [each.key for each in store.views.service("SVC-1", []).events]
     assert kept == [*(f"e{n}" for n in reversed(range(20))), "open"]
     # Whoever waits for the last word may not have read it yet.
-    assert store.views.outcomes(["ended", "open"]) == words[:2]
+    assert store.views.outcomes(["ended", "open"]) == message[:2]
 
 
 @given(

@@ -85,12 +85,12 @@ def test_one_cursor_reads_all_feeds_without_gap_or_repetition(valkey_server, sai
         client.flushall()
         store, cursor, found, wanted = open_store(client, "p:"), None, [], []
         for number, together in enumerate(said):
-            words = [
+            message = [
                 outcome(f"{number}.{i}", source=source, bulk=bulk)
                 for i, (source, bulk) in enumerate(together)
             ]
-            store.records.commit([ServiceCommit("", outcomes=words)], store.records.now_ms())
-            wanted += [word.event_id for word in words]
+            store.records.commit([ServiceCommit("", outcomes=message)], store.records.now_ms())
+            wanted += [word.event_id for word in message]
             page = store.feed.read([BSS, OTHER], cursor, most)
             found, cursor = found + page.items, page.cursor
         while page := store.feed.read([BSS, OTHER], cursor, most).items if said else []:
@@ -145,8 +145,8 @@ def test_old_items_go_and_the_cursor_of_a_quiet_source_stays_good(store, client,
 def refuse(store):
     """Say of events of sources that nobody knows that they are refused."""
 
-    def refuse(*words):
-        events = [EventCommit(w.key, None, "rejected", w, unknown_source=True) for w in words]
+    def refuse(*message):
+        events = [EventCommit(w.key, None, "rejected", w, unknown_source=True) for w in message]
         store.records.commit([ServiceCommit("", events=events)], store.records.now_ms())
 
     return refuse

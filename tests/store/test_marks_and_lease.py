@@ -294,7 +294,7 @@ def test_what_is_said_after_the_join_stays_marked(store, routers):
 def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     routers.work_item("R1", ["S"])
     take(routers)
-    down = RouterState("unreachable", since_ms=5, attempts=3, words="no route")
+    down = RouterState("unreachable", since_ms=5, attempts=3, message="no route")
     until = routers.open_circuit("R1", "aa", HOUR_MS, down)
     assert until == pytest.approx(store.records.now_ms() + HOUR_MS, abs=1000)
     assert not routers.work_item("R1", ["T"])
@@ -308,7 +308,7 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     assert swept(store) == ["R1"]
     acquired = routers.acquire("R1", "bb", 500)
     assert sorted(names_of(acquired.work_items)) == ["S", "T"]
-    assert (acquired.state.attempts, acquired.state.words) == (3, "no route")
+    assert (acquired.state.attempts, acquired.state.message) == (3, "no route")
     assert routers.note_state("R1", "bb", RouterState())
     assert store.views.router("R1").state == RouterState()
 

@@ -41,7 +41,7 @@ def add_dead_letter(store, *dead_letters):
 
 
 def dead_letter(id_, reason="not-owner", **given):
-    return DeadLetter(id_, "event", reason, "words", source=SOURCE, **given)
+    return DeadLetter(id_, "event", reason, "message", source=SOURCE, **given)
 
 
 def test_of_a_source_and_reason_the_newest_letters_are_kept_and_the_rest_is_counted(desk, store):
@@ -103,7 +103,7 @@ def test_a_letter_that_was_buried_for_another_reason_stays(store):
 
 def test_services_are_kept_however_many(store):
     many = [
-        DeadLetter(f"SVC-{n}@R1", "service", "operation-refused", "words") for n in range(1_100)
+        DeadLetter(f"SVC-{n}@R1", "service", "operation-refused", "message") for n in range(1_100)
     ]
     add_dead_letter(store, *many)
     assert len(list(store.dead_letters.all())) == len(many)

@@ -74,8 +74,8 @@ def test_all_parts_work_over_tls_with_no_more_rights_than_those_of_deploy(short_
             assert receipt.notified, "the publisher may also put messages into the queues"
         eventually(lambda: here.rows("R1"), "the row", within_s=20)
         said = [
-            here.leasewire(*words.split())
-            for words in (
+            here.leasewire(*message.split())
+            for message in (
                 "publish suspended --service SVC-1",
                 "status",
                 "plan",

@@ -68,8 +68,8 @@ def test_it_keeps_no_other_event_waiting(desk):
 def test_each_source_of_such_events_is_told_of_until_none_waits(desk, store):
     event = ahead(desk, 3600)
     desk.send(event, ahead(desk, 3700, mac_changed, mac=mac(2)))
-    words = alerts(desk)[("time-in-future", TIMES)]
-    assert words.startswith("2 events wait, more than 5 minutes ahead of Redis's clock")
+    message = alerts(desk)[("time-in-future", TIMES)]
+    assert message.startswith("2 events wait, more than 5 minutes ahead of Redis's clock")
     for key in (names.journal_body, names.journal_due):
         store.client.delete(key(store.keys.prefix, "events"))
     assert alerts(desk) == {}

@@ -109,10 +109,10 @@ def test_ids_of_another_cannot_be_squatted(start):
     here = start(of_b=REVISIONS + '\nservices = ["b-*", "SVC-B7"]')
     squat = [activated(name, n, source=A) for n, name in enumerate(("b-1", "SVC-B7", "x-1"), 1)]
     here.say(*squat)
-    words = [here.outcome(each) for each in squat]
-    assert all(each.startswith("rejected: service-not-allowed") for each in words[:2])
-    assert words[2].startswith("accepted")
-    assert all(B not in each for each in words)
+    message = [here.outcome(each) for each in squat]
+    assert all(each.startswith("rejected: service-not-allowed") for each in message[:2])
+    assert message[2].startswith("accepted")
+    assert all(B not in each for each in message)
     theirs = [activated("b-1", 5, source=B), activated("x-2", 6, source=B)]
     here.say(*theirs)
     here.drain()

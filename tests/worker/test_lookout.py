@@ -137,7 +137,7 @@ def test_alerts_of_a_router_that_the_inventory_lost_end(store, next_round):
     for kind, each in alerts.KINDS.items():
         subjects = ("R1", "GONE", "GONE 00:00:5E:00:53:01") if each.of_router else ("GONE",)
         for subject in subjects:
-            store.alerts.begin(kind, subject, "words")
+            store.alerts.begin(kind, subject, "message")
     store.alerts.begin("rogue-device", "R9 00:00:5E:00:53:01", "watched while it was managed")
     store.alerts.begin("drift", "R9", "observed routers are read fully too")
     next_round()
@@ -150,7 +150,7 @@ def test_alerts_of_a_router_that_the_inventory_lost_end(store, next_round):
 
 
 def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
-    store.alerts.begin("drift", "R1", "words")
+    store.alerts.begin("drift", "R1", "message")
     newer = store.alerts.find("drift", "R1").to_json().replace('"drift"', '"of-tomorrow"')
     name = "of-tomorrow|R1"
     store.client.hset(store.keys.alerts, name, newer)
@@ -182,8 +182,8 @@ def test_dead_letters_are_told_of_while_there_are_any(store, next_round):
     next_round()
     (alert,) = store.alerts.open()
     assert (alert.kind, alert.subject) == ("dead-letters", "")
-    words = "2 dead letters (2 invalid-event; 2 of urn:isp:bss:test)"
-    assert alert.text == f"{words}: see `leasewire dead-letters list`"
+    message = "2 dead letters (2 invalid-event; 2 of urn:isp:bss:test)"
+    assert alert.text == f"{message}: see `leasewire dead-letters list`"
     for dead_letter in store.dead_letters.all():
         store.dead_letters.settle(dead_letter, "discarded", "anna", 1)
     next_round()
@@ -205,12 +205,12 @@ def test_events_that_disagree_are_told_of_by_source_until_newer_ones_came(store,
     for number in (1, 2):
         desk.send(builders.mac_changed(f"S{number}", mac(20 + number), revision=2))
     next_round()
-    words = "it said different things under one revision of S1 (mac), S2 (mac): see"
-    assert conflicts(store)[builders.SOURCE].startswith(words)
+    message = "it said different things under one revision of S1 (mac), S2 (mac): see"
+    assert conflicts(store)[builders.SOURCE].startswith(message)
     desk.send(builders.event("suspended", "S1", revision=3))  # which says nothing of its MAC
     desk.send(builders.mac_changed("S2", mac(30), revision=3))
     next_round()
-    assert conflicts(store)[builders.SOURCE].startswith(words.replace(", S2 (mac)", ""))
+    assert conflicts(store)[builders.SOURCE].startswith(message.replace(", S2 (mac)", ""))
     desk.send(builders.cancelled("S1", revision=4))
     next_round()
     assert conflicts(store) == {}

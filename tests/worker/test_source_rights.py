@@ -77,14 +77,14 @@ def said(raw, moment, number):
 @given(
     before=st.lists(st.sampled_from(OWNER), max_size=4),
     earlier=st.sampled_from([None, *WORDS]),
-    words=st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS)),
+    message=st.tuples(st.sampled_from(WORDS), st.sampled_from(WORDS)),
     moments=st.lists(SECONDS, min_size=3, max_size=3, unique=True).map(sorted),
 )
 def test_the_words_of_operators_go_by_their_times_whichever_is_folded_first(
-    before, earlier, words, moments
+    before, earlier, message, moments
 ):
     events = [*before, *([said(earlier, moments[0], 0)] if earlier else [])]
-    first, second = (said(each, moments[n], n) for n, each in enumerate(words, 1))
+    first, second = (said(each, moments[n], n) for n, each in enumerate(message, 1))
     ends = []
     for order in ([first, second], [second, first], [second, first, second]):
         desk = PaperDesk()

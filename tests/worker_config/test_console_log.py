@@ -15,7 +15,7 @@ def test_hostile_words_of_a_router_move_no_cursor(quiet_logging):
     stream = io.StringIO()
     configure_logging(Settings(log_format="console"), stream)
     log = structlog.get_logger("routers")
-    log.warning("router.blocked", words=HOSTILE, more=[HOSTILE], a={"b": HOSTILE})
+    log.warning("router.blocked", message=HOSTILE, more=[HOSTILE], a={"b": HOSTILE})
     log.error("router.failed", exc_info=ValueError(HOSTILE))
     logging.getLogger("celery").error(HOSTILE)
     said = stream.getvalue()

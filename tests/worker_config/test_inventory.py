@@ -291,7 +291,7 @@ def test_a_missing_password_blocks_that_router(tmp_path, keys):
     with pytest.raises(RouterBlocked) as raised:
         router.password()
     assert raised.value.cause == "credentials-missing"
-    assert "none" in raised.value.words.lower()
+    assert "none" in raised.value.message.lower()
 
 
 def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):

@@ -119,8 +119,8 @@ def test_no_spelling_of_a_mac_passes(lines, spelling):
     assert "~" in stream.getvalue()
 
 
-def fail(words):
-    raise OSError(words)
+def fail(message):
+    raise OSError(message)
 
 
 class Path:

@@ -24,7 +24,7 @@ def doubts(secret, url, **more):
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("redis://127.0.0.1/0", ""),
         ("redis://[::1]:6379/0", ""),
@@ -37,25 +37,25 @@ def doubts(secret, url, **more):
         ("rediss://192.0.2.1/0?ssl_cert_reqs=optional", "ssl_cert_reqs"),
     ],
 )
-def test_the_way_to_redis(secret, url, words):
+def test_the_way_to_redis(secret, url, message):
     found = doubts(secret, url)
-    assert len(found) == bool(words)
-    assert all(words in each and "aSecret" not in each for each in found)
+    assert len(found) == bool(message)
+    assert all(message in each and "aSecret" not in each for each in found)
 
 
 def test_a_network_that_somebody_trusts_by_name_is_no_doubt(secret):
     trusted = {"REDIS_TRUSTED_NETWORK": "true"}
     assert doubts(secret, "redis://valkey/0", **trusted) == []
-    (words,) = doubts(secret, "redis://valkey/0", REDIS_TRUSTED_NETWORK="false")
-    assert "LEASEWIRE_REDIS_TRUSTED_NETWORK" in words
-    (words,) = doubts(secret, "rediss://valkey/0?ssl_cert_reqs=none", **trusted)
-    assert "ssl_cert_reqs" in words
+    (message,) = doubts(secret, "redis://valkey/0", REDIS_TRUSTED_NETWORK="false")
+    assert "LEASEWIRE_REDIS_TRUSTED_NETWORK" in message
+    (message,) = doubts(secret, "rediss://valkey/0?ssl_cert_reqs=none", **trusted)
+    assert "ssl_cert_reqs" in message
 
 
 def test_a_password_that_every_user_may_read(secret):
     secret.chmod(0o644)
-    (words,) = doubts(secret, "unix:///run/redis.sock")
-    assert str(secret) in words
+    (message,) = doubts(secret, "unix:///run/redis.sock")
+    assert str(secret) in message
 
 
 @pytest.mark.router

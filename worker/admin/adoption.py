@@ -71,8 +71,8 @@ class Adoption:
             elif mac is not None and record.status == "cancelled":
                 elsewhere[str(mac)] = f"its MAC is that of {service_id}, which is cancelled"
             elif mac is not None:
-                words = f"its MAC is that of {service_id}, which router {record.router} serves"
-                elsewhere[str(mac)] = words
+                message = f"its MAC is that of {service_id}, which router {record.router} serves"
+                elsewhere[str(mac)] = message
         return Known(entries, elsewhere, records.keys())
 
     def apply(
@@ -102,7 +102,7 @@ class Adoption:
                 if result.refusal is None:
                     tagged.append(each.service_id)
                 else:
-                    refused.append((each.service_id, result.refusal.words))
+                    refused.append((each.service_id, result.refusal.message))
         if tagged:
             detail = f"{len(tagged)} rows"
             self.store.fleet.recheck(self.router, tagged, "adopt", detail, actor)

@@ -192,7 +192,7 @@ class Diagnosis:
             since_ms=state.since_ms,
             next_at_ms=state.next_at_ms,
             cause=state.cause,
-            words=state.words,
+            message=state.message,
             wants=entry.fields if entry else None,
             written=placement.written if placement else None,
             written_at_ms=_written_at(name, view),
@@ -226,8 +226,8 @@ class Diagnosis:
             why = view.waiting.get(router, {}) if view else {}
             queued = view is not None and router in view.queued
             sync = ("waiting" if why else "pending") if queued else "failed" if why else "in_sync"
-            words = str(why.get("detail", ""))
-            found.append(Holder(claim, holder, records[holder].record.status, sync, words))
+            message = str(why.get("detail", ""))
+            found.append(Holder(claim, holder, records[holder].record.status, sync, message))
         return found
 
 

@@ -131,8 +131,8 @@ class FilePreview:
         if taken is not None:
             self.warnings.append(f"{service_id}: waits: {taken.detail} ({router})")
         elif misfit is not None:
-            words = f"{misfit.detail} ({router}): no device can use it"
-            self.warnings.append(f"{service_id}: {words}")
+            message = f"{misfit.detail} ({router}): no device can use it"
+            self.warnings.append(f"{service_id}: {message}")
 
 
 def _effect(said: Sequence[EventCommit]) -> tuple[Effect, str]:

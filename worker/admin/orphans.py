@@ -43,7 +43,7 @@ def remove_orphans(
         if result.refusal is None:
             gone.append(each)
         else:
-            refused.append((each, result.refusal.words))
+            refused.append((each, result.refusal.message))
     if gone:
         names = sorted({each.service_id for each in gone})
         detail = f"{len(gone)} rows: {', '.join(names)[:500]}"

@@ -24,7 +24,7 @@ from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import check_rows
-from worker.convergence.writing import Answers, in_words, write
+from worker.convergence.writing import Answers, describe, write
 from worker.core.full_read.row_owners import FEW
 from worker.core.plan.in_flight import added_leases, to_note
 from worker.core.plan.planner import plan
@@ -155,11 +155,11 @@ class Rounds:
                 self._work(self._postpone_missing(self._gathering.claim(items)))
         mass = self._refusals.mass(lambda: self._store.views.router(self._router).services)
         if mass is not None:
-            words, count = mass
+            message, count = mass
             raise RouterBlocked(
                 self._router,
                 MASS_REFUSAL,
-                f"{count} services were refused with the same words: {words}",
+                f"{count} services were refused with the same words: {message}",
                 "So many at once are hardly wrong themselves: see what the router lacks or forbids,"
                 " or what its policy asks for. A few services are tried now and then; all go on "
                 "when they get through",
@@ -188,15 +188,15 @@ class Rounds:
         ends = []
         refused = self._refusals.take()
         self._faults.begin([each.item.work_item for each in refused])
-        for item, _, words, known in refused:
+        for item, _, message, known in refused:
             before = item.before or {}
             tries = int(before.get("tries", 0)) + 1
             # After a mass refusal: others get through by now.
             alone = self._after_many and bool(before.get("refused"))
             if known or alone or tries >= MAX_UNKNOWN:
-                ends.append(self._give_up(item, "operation-refused", words))
+                ends.append(self._give_up(item, "operation-refused", message))
             else:
-                ends.append(self._wait(item, Waiting("router-says", words), tries))
+                ends.append(self._wait(item, Waiting("router-says", message), tries))
         self._conclude(ends)
         self._prerequisites.end()
 
@@ -351,7 +351,7 @@ class Rounds:
             self._wrote |= answers.applied.keys()
             self._culprits.answered(answers.applied.keys())
             for service_id, applied in answers.applied.items():
-                items[service_id].wrote += [in_words(each) for each in applied]
+                items[service_id].wrote += [describe(each) for each in applied]
                 items[service_id].touched |= {each.menu for each in applied}
         return self._after_writing(items, answers)
 
@@ -373,17 +373,17 @@ class Rounds:
                     "operation.refused",
                     router=self._router,
                     service_id=service_id,
-                    operation=in_words(result.operation),
+                    operation=describe(result.operation),
                     kind=refusal.kind,
-                    reason=refusal.words,
+                    reason=refusal.message,
                 )
                 end = self._after_refusal(item, result.operation.menu, refusal)
                 if end is not None:
                     ends.append(end)
                     continue
             if item.stale >= MAX_STALE:
-                words = refusal.words if refusal else "a row in the way"
-                why = Waiting("row-in-the-way", f"three reads in a row were old: {words}")
+                message = refusal.message if refusal else "a row in the way"
+                why = Waiting("row-in-the-way", f"three reads in a row were old: {message}")
                 ends.append(self._wait(item, why))
             else:
                 left[service_id] = item
@@ -400,18 +400,18 @@ class Rounds:
                 item.stale += 1
                 return None
             case "waiting":
-                return self._wait(item, self._prerequisites.notified(item, refusal.words))
+                return self._wait(item, self._prerequisites.notified(item, refusal.message))
             case "not-permitted":
                 raise RouterBlocked(
                     self._router,
                     "not-permitted",
-                    refusal.words,
+                    refusal.message,
                     "give our user's group the policies read, write and api",
                 )
             case "refused" | "unknown-words":
                 known = refusal.kind == "refused"
-                self._refusals.hold_back(Refused(item, menu, refusal.words, known))
-                return held_back(item, refusal.words, self._now_ms, HELD_BACK_MS)
+                self._refusals.hold_back(Refused(item, menu, refusal.message, known))
+                return held_back(item, refusal.message, self._now_ms, HELD_BACK_MS)
 
     def _wait(self, item: BatchItem, why: Waiting, tries: int = 0) -> Conclusion:
         self._statistics.waiting += 1
@@ -428,7 +428,7 @@ class Rounds:
 
     def _does_not_stick(self, item: BatchItem, made: Plan) -> Conclusion:
         mine = [o for o in made.operations() if o.service_id == item.work_item.service_id]
-        detail = "written twice and still not so: " + "; ".join(in_words(each) for each in mine)
+        detail = "written twice and still not so: " + "; ".join(describe(each) for each in mine)
         return self._give_up(item, "does-not-stick", detail)
 
     def _conclude(self, ends: Sequence[Conclusion]) -> None:

@@ -110,16 +110,16 @@ class CircuitReporter:
             self._lost_write(error)
             return
         now_ms = self._store.records.now_ms()
-        state = circuit.failed(self.state, error.words, now_ms, error.cause)
+        state = circuit.failed(self.state, error.message, now_ms, error.cause)
         wait_s = self._wait_s(error, self._back_off.unreachable_s(state.attempts, _share()))
         if self.state.state == "blocked":
             self._store.alerts.end("router-blocked", self._router, "out of reach now")
-        self._store.alerts.begin("router-down", self._router, self._in_words(error.words))
+        self._store.alerts.begin("router-down", self._router, self._describe(error.message))
         self._open_circuit(state, wait_s)
         log.warning(
             "router.circuit_opened" if state.attempts == 1 else "router.unreachable",
             router=self._router,
-            reason=error.words,
+            reason=error.message,
             attempt=state.attempts,
             next_in_s=round(wait_s, 1),
         )
@@ -143,15 +143,15 @@ class CircuitReporter:
             and self._let_in
             and circuit.doubts_refusal(self.state, now_ms)
         ):
-            self._open_circuit(circuit.refused_once(self.state, error.words, now_ms), RECOVERY_S)
-            log.warning("router.refusal_doubted", router=self._router, reason=error.words)
+            self._open_circuit(circuit.refused_once(self.state, error.message, now_ms), RECOVERY_S)
+            log.warning("router.refusal_doubted", router=self._router, reason=error.message)
             return
-        state = circuit.refused(self.state, error.cause, error.words, now_ms)
+        state = circuit.refused(self.state, error.cause, error.message, now_ms)
         if self.state.state == "unreachable":
             self._store.alerts.end("router-down", self._router, "it answers, and refuses us")
-        words = self._in_words(f"{error.cause}: {error.words}. {error.advice}")
+        message = self._describe(f"{error.cause}: {error.message}. {error.advice}")
         kind: AlertKind = "rebuild" if error.cause == REBUILD else "router-blocked"
-        self._store.alerts.begin(kind, self._router, words)
+        self._store.alerts.begin(kind, self._router, message)
         by_us = error.cause == INTERNAL_ERROR  # whose fault it is is found out by trying again soon
         attempts, share = state.attempts, _share()
         back_off = self._back_off
@@ -163,7 +163,7 @@ class CircuitReporter:
             "router.blocked",
             router=self._router,
             cause=error.cause,
-            reason=error.words,
+            reason=error.message,
             advice=error.advice,
         )
 
@@ -180,7 +180,7 @@ class CircuitReporter:
             log.error("router.pass_failed", router=self._router, advice=advice, exc_info=error)
 
     def _lost_write(self, error: OutcomeUnknown) -> None:
-        state = circuit.lost_write(self.state, error.words)
+        state = circuit.lost_write(self.state, error.message)
         wait_s = self._wait_s(error, self._back_off.lost_write_s(state.attempts, _share()))
         if state.open:  # it had refused many, and is not known to be better
             wait_s = self._back_off.refused_s(_share())
@@ -188,7 +188,7 @@ class CircuitReporter:
         log.warning(
             "router.write_lost",
             router=self._router,
-            reason=error.words,
+            reason=error.message,
             attempt=state.attempts,
             next_in_s=round(wait_s, 1),
         )
@@ -200,9 +200,9 @@ class CircuitReporter:
             if alert is not None and not alert.notified:
                 self._store.alerts.end(kind, self._router)
 
-    def _in_words(self, words: str) -> str:
+    def _describe(self, message: str) -> str:
         queued = self._store.views.router(self._router).queued
-        return f"{words} ({queued} services wait to be looked at)"
+        return f"{message} ({queued} services wait to be looked at)"
 
     def _note(self, state: RouterState) -> None:
         self._store.routers.note_state(self._router, self._hold.lock_id, state)

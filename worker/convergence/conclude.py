@@ -264,10 +264,10 @@ def switched_off(item: BatchItem) -> Waiting | None:
     return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
 
 
-def held_back(item: BatchItem, words: str, now_ms: int, wait_ms: int) -> Conclusion:
+def held_back(item: BatchItem, message: str, now_ms: int, wait_ms: int) -> Conclusion:
     """Put a service aside whose write was refused, until it is known how many were."""
     before = item.before or {"since_ms": now_ms}
-    kept = {"reason": "router-says", "detail": words, "tries": 0} | dict(before)
+    kept = {"reason": "router-says", "detail": message, "tries": 0} | dict(before)
     kept["refused"] = True  # which no other end says
     return Conclusion(
         item.work_item,

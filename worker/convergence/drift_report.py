@@ -61,7 +61,7 @@ def make_report(
     store.full_reads.save(router, Report(store.records.now_ms(), document), every_ms)
     log.info("router.reported", router=router, drift=len(found.drift), rows=found.rows)
     if found.drift:
-        store.alerts.begin("drift", router, _in_words(router, found))
+        store.alerts.begin("drift", router, _describe(router, found))
     else:
         store.alerts.end("drift", router, "all is as it was written")
     _check_certificate(store, session, router)
@@ -85,11 +85,11 @@ def _check_certificate(store: Store, session: RouterSession, router: str) -> Non
     ends_ms, now_ms = session.certificate_ends_ms, store.records.now_ms()
     date = datetime.fromtimestamp(ends_ms / 1000, UTC).strftime("%Y-%m-%d")
     if ends_ms and ends_ms - now_ms <= CERTIFICATE_WARNS_MS:
-        words = f"the certificate of router {router} {'ends' if ends_ms > now_ms else 'ended'}"
-        store.alerts.begin("certificate-expiring", router, f"{words} on {date}")
+        message = f"the certificate of router {router} {'ends' if ends_ms > now_ms else 'ended'}"
+        store.alerts.begin("certificate-expiring", router, f"{message} on {date}")
     else:
-        words = f"it shows one that ends on {date}" if ends_ms else "it shows none any more"
-        store.alerts.end("certificate-expiring", router, words)
+        message = f"it shows one that ends on {date}" if ends_ms else "it shows none any more"
+        store.alerts.end("certificate-expiring", router, message)
 
 
 def _check_pools(store: Store, session: RouterSession, lock: RouterLock) -> None:
@@ -103,12 +103,12 @@ def _check_pools(store: Store, session: RouterSession, lock: RouterLock) -> None
     for use in uses:
         alert: tuple[AlertKind, str] = ("pool-nearly-full", f"{router} {use.name}")
         if use.nearly_full(notified=alert in notified):
-            found[alert] = f"router {router}, {use.in_words}"
-    words = "less of it is in use, or no DHCP server gives from it"
-    store.alerts.settle(found, {"pool-nearly-full": words}, router)
+            found[alert] = f"router {router}, {use.describe}"
+    message = "less of it is in use, or no DHCP server gives from it"
+    store.alerts.settle(found, {"pool-nearly-full": message}, router)
 
 
-def _in_words(router: str, found: FullRead) -> str:
+def _describe(router: str, found: FullRead) -> str:
     services = sorted({each.service_id for each in found.drift})
     more = ", …" if len(services) > _NAMED else ""
     return (

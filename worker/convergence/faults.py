@@ -115,12 +115,12 @@ class Faults:
         if not alone:
             return
         ((service_id, work_item),) = self._at_work.items()
-        now_ms, words = self._store.records.now_ms(), in_a_line(error)
+        now_ms, message = self._store.records.now_ms(), in_a_line(error)
         failed_before = sum(each.alone >= MAX_ALONE for each in self._known.values())
         if noted[service_id].alone < MAX_ALONE or failed_before > MOST_FAILED:
-            self._conclude([self._again(work_item, words, now_ms)])
+            self._conclude([self._again(work_item, message, now_ms)])
             return
-        detail = f"{words} (a bug: please report it; the log has the traceback)"
+        detail = f"{message} (a bug: please report it; the log has the traceback)"
         item = _item(self._hold.router, work_item)
         # Should its events be what is broken, nothing is said of them.
         for end in (failed, _without_events):
@@ -145,8 +145,8 @@ class Faults:
         )
         return failed(item, INTERNAL_ERROR, detail, now_ms)
 
-    def _again(self, work_item: WorkItem, words: str, now_ms: int) -> Conclusion:
-        why: dict[str, Any] = {"reason": INTERNAL_ERROR, "detail": words, "since_ms": now_ms}
+    def _again(self, work_item: WorkItem, message: str, now_ms: int) -> Conclusion:
+        why: dict[str, Any] = {"reason": INTERNAL_ERROR, "detail": message, "since_ms": now_ms}
         if work_item.before is not None and work_item.before.get("reason") == INTERNAL_ERROR:
             why["since_ms"] = work_item.before["since_ms"]
         return _unsure(Conclusion(work_item, "postpone", waiting=json.dumps(why), wait_ms=AGAIN_MS))

@@ -11,7 +11,7 @@ from worker.convergence.prerequisites import lacking
 from worker.core.entry.brake import HELD
 from worker.core.entry.dhcp_options import is_ours
 from worker.core.entry.entry import claims_of
-from worker.core.full_read.drift import Difference, differences, in_words
+from worker.core.full_read.drift import Difference, describe, differences
 from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
@@ -111,7 +111,7 @@ def read_fully(
 def _duplicates(left: Tagged) -> Difference:
     """A row of a service that has nothing on this router: as a restored backup brings it back."""
     row = left.row
-    return Difference(left.service_id, "duplicates", row.menu, "", "", in_words(row.fields))
+    return Difference(left.service_id, "duplicates", row.menu, "", "", describe(row.fields))
 
 
 def _pending(store: Store, router: str) -> frozenset[str]:
@@ -154,5 +154,5 @@ def _claimed(one: Wanted, claims: Mapping[str, Mapping[str, tuple[str, bool]]]) 
     if not refused:
         return one
     refused.sort(key=itemgetter(0))
-    words = "; ".join(f"{key} is held by service {holder}" for key, holder in refused)
-    return replace(one, granted=False, refused_because=Waiting("claim-held", words))
+    message = "; ".join(f"{key} is held by service {holder}" for key, holder in refused)
+    return replace(one, granted=False, refused_because=Waiting("claim-held", message))

@@ -9,7 +9,7 @@ import structlog
 from worker.convergence.conclude import BatchItem, events_at, placements_after
 from worker.convergence.gather import Gathering
 from worker.convergence.prerequisites import MissingPrerequisites
-from worker.convergence.writing import in_words
+from worker.convergence.writing import describe
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Plan
@@ -40,7 +40,7 @@ def observe(
 def _observed(item: BatchItem, made: Plan, now_ms: int) -> Conclusion:
     service_id, record = item.work_item.service_id, item.work_item.stored.record
     why = made.waiting.get(service_id)
-    would = [in_words(each) for each in made.operations() if each.service_id == service_id]
+    would = [describe(each) for each in made.operations() if each.service_id == service_id]
     if why is not None:
         reason, detail = why.reason, why.detail
     elif would:

@@ -69,7 +69,7 @@ def collect_options(
         if result.refusal is None:
             removed.append(row.option)
         else:
-            refused.append((row.option, result.refusal.words))
+            refused.append((row.option, result.refusal.message))
     left = found.unnamed - set(removed)
     store.memory.set_unnamed_options(lock.router, left)
     log.info("options.collected", router=lock.router, removed=removed, refused=refused, actor=actor)

@@ -91,12 +91,12 @@ class MissingPrerequisites:
             self._over.add(item.before["detail"])
         return None
 
-    def notified(self, item: BatchItem, words: str) -> Waiting:
+    def notified(self, item: BatchItem, message: str) -> Waiting:
         """The router itself said that something is not there: what was read may be old."""
         if not self._was_doubted:
             self._was_doubted = True
             self._recheck()
-        return self.of(item) or self._wait_for(words)
+        return self.of(item) or self._wait_for(message)
 
     def tell(self, now_ms: int) -> None:
         """One line for each thing that was found to be lacking, unless it was told of lately."""
@@ -123,10 +123,10 @@ class MissingPrerequisites:
         if self._misfits != self._known_misfits:
             self._memory.note_misfits(self._router, self._misfits)
 
-    def _wait_for(self, words: str) -> Waiting:
-        self._lacking.add(words)
-        self._found[words] = self._found.get(words, 0) + 1
-        return Waiting(_REASON, words)
+    def _wait_for(self, message: str) -> Waiting:
+        self._lacking.add(message)
+        self._found[message] = self._found.get(message, 0) + 1
+        return Waiting(_REASON, message)
 
     def _recheck(self) -> None:
         self._setup = self._session.read_setup(fresh=True)

@@ -27,7 +27,7 @@ class Refused(NamedTuple):
 
     item: BatchItem
     menu: MenuPath
-    words: str
+    message: str
     known: bool
 
 
@@ -55,7 +55,7 @@ class Refusals:
         """
         held_back = self._held_back.get(item.work_item.service_id)
         if held_back is not None:
-            return Waiting("router-says", held_back.words)
+            return Waiting("router-says", held_back.message)
         before = item.before or {}
         if before.get("reason") in TRIED_IN_VAIN:
             return Waiting(before["reason"], before["detail"])
@@ -81,11 +81,11 @@ class Refusals:
         Args:
             services: how many the router has; asked only where it matters.
         """
-        counted = Counter((each.menu, each.words) for each in self._held_back.values())
-        for (menu, words), count in counted.items():
+        counted = Counter((each.menu, each.message) for each in self._held_back.values())
+        for (menu, message), count in counted.items():
             is_many = count > max(MASS_MORE_THAN, PROBE * len(self._through.get(menu, ())))
             if is_many and count > services() * MASS_SHARE:
-                return words, count
+                return message, count
         return None
 
     def take(self) -> list[Refused]:

@@ -365,5 +365,5 @@ def _of_the_router(
     if not (takes_none or in_vain):
         return None
     rounds.wait_longer()
-    words = f"takes no writes: several in a row got no answer ({error.words})"
-    return RouterUnreachable(error.router, words, TAKES_NO_WRITES)
+    message = f"takes no writes: several in a row got no answer ({error.message})"
+    return RouterUnreachable(error.router, message, TAKES_NO_WRITES)

@@ -46,7 +46,7 @@ def make_sure(
         RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans`, `rows-of-another` or
             `rebuild`: nothing was written.
         RouterUnreachable: it could not be read.
-        Postponed: its table takes too long, and was looked through before: that is tried once an hour.
+        Postponed: its table takes too long, and was read before: that is tried once an hour.
     """
     if session.serial and session.serial == acquired.serial:
         due = acquired.full_read_due
@@ -70,10 +70,10 @@ def make_sure(
 
 def postpone(store: Store, error: ReadTooLong) -> Postponed:
     """Tell that a router's table cannot be read whole; queries of rows go on."""
-    words = f"{error.words}: raise LEASEWIRE_READ_TIMEOUT_S; until then nobody sees what is "
-    store.alerts.begin(TABLE_NOT_READ, error.router, words + "changed or removed there by hand")
-    log.warning("router.table_not_read", router=error.router, reason=error.words)
-    return Postponed(error.words)
+    message = f"{error.message}: raise LEASEWIRE_READ_TIMEOUT_S; until then nobody sees what is "
+    store.alerts.begin(TABLE_NOT_READ, error.router, message + "changed or removed there by hand")
+    log.warning("router.table_not_read", router=error.router, reason=error.message)
+    return Postponed(error.message)
 
 
 def restarted(acquired: Acquired, uptime_s: int | None) -> bool:

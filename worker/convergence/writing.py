@@ -67,13 +67,13 @@ def write(
                     shared[result.operation.number] = result
 
 
-def in_words(operation: Operation) -> str:
+def describe(operation: Operation) -> str:
     """An operation in a few words, for history and log."""
     where = "" if operation.menu == LEASES else f"{operation.menu} "
-    return where + _in_words(operation)
+    return where + _describe(operation)
 
 
-def _in_words(operation: Operation) -> str:
+def _describe(operation: Operation) -> str:
     match operation:
         case Add(fields=fields):
             return f"add {_pairs(fields)}"

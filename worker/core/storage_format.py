@@ -31,8 +31,8 @@ def printable(text: str) -> str:
 
 def in_a_line(error: BaseException | None) -> str:
     """What was raised, for people."""
-    words = " ".join(f"{type(error).__name__}: {error}".split())
-    return printable(words)[:_LONGEST]
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    return printable(message)[:_LONGEST]
 
 
 def known_part(kind: Callable[..., _Kept], values: Sequence[Any] | Mapping[str, Any]) -> _Kept:

@@ -285,15 +285,15 @@ def refusal(
     if seen == content:  # it comes again, too late or from a source that has gone since
         again = EventCommit(intake.key, intake.lane, "duplicate")
         return ServiceCommit("", events=[again])
-    words = {name: _word(raw.get(name), 256) for name in ("id", "source", "type")}
-    known = words["source"] if words["source"] in sources else ""
+    message = {name: _word(raw.get(name), 256) for name in ("id", "source", "type")}
+    known = message["source"] if message["source"] in sources else ""
     data = raw.get("data")
     service_id = _word(data.get("service_id"), 64) if isinstance(data, dict) else ""
     outcome = Outcome(
         key=intake.key,
-        event_id=words["id"],
-        source=words["source"],
-        type=words["type"],
+        event_id=message["id"],
+        source=message["source"],
+        type=message["type"],
         service_id=service_id,
         state=why.state,
         reason=why.reason,
@@ -314,7 +314,7 @@ def refusal(
     )
     log.warning(
         _LOGGED_AS[why.state],
-        event_id=words["id"],
+        event_id=message["id"],
         service_id=service_id,
         reason=why.reason,
         detail=why.detail,

@@ -234,8 +234,8 @@ def _problems_between_keys(
     for name, keys in own.items():
         if isinstance(keys, dict):
             merged = content["routers"][name]
-            for words in _problems_of_router(keys, merged, folder, pin_needed=pin_needed):
-                yield f"routers.{name}{words}".replace("NAME", name)
+            for message in _problems_of_router(keys, merged, folder, pin_needed=pin_needed):
+                yield f"routers.{name}{message}".replace("NAME", name)
             port = merged.get("port", DEFAULT_PORT.get(merged.get("transport", "api-ssl")))
             first = at.setdefault((merged.get("host"), port), name)
             if first != name:

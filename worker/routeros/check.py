@@ -51,9 +51,9 @@ def check_router(config: RouterConfig, settings: Settings, now: datetime) -> lis
         for line in _look(config, settings, now):
             lines.append(line)  # noqa: PERF402 - what was seen before a failure counts
     except RouterBlocked as error:
-        lines.append(CheckLine("fail", error.cause, error.words, error.advice))
+        lines.append(CheckLine("fail", error.cause, error.message, error.advice))
     except RouterUnreachable as error:
-        lines.append(CheckLine("fail", "connection", error.words, _REACH_ADVICE))
+        lines.append(CheckLine("fail", "connection", error.message, _REACH_ADVICE))
     return lines
 
 

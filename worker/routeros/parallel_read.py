@@ -42,4 +42,4 @@ class RowObserver:
             with closing(open_session(self._routers[router], self._settings)) as session:
                 return session.observe(query)
         except (RouterUnreachable, RouterBlocked) as error:
-            return error.words
+            return error.message

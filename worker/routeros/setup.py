@@ -30,7 +30,7 @@ class StepRefused(LeasewireError):  # noqa: N818 - says what happened
     def __init__(self, router: str, step: Step, words: str) -> None:
         super().__init__(f"router {router} refuses {step.verb} of {step.menu} {step.name}: {words}")
         self.step = step
-        self.words = words
+        self.message = words
 
 
 class SetupSession:

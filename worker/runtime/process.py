@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = Settings.load(environment())
         configure_logging(settings)
         for failed_check in settings.doubts:
-            log.warning("setting.unsafe", words=failed_check)
+            log.warning("setting.unsafe", message=failed_check)
         pool = [*("-P", options.pool), *("-c", str(options.concurrency or 1))]
         try:
             return run(
@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
                 again=options.again,
             )
         except StoreRefused as error:
-            raise ConfigurationError(settings.refusal(error.words, error.advice)) from error
+            raise ConfigurationError(settings.refusal(error.message, error.advice)) from error
     except ConfigurationError as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")

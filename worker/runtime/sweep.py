@@ -115,21 +115,21 @@ class Sweep:
         if queued or unknown or rolled_back:
             log.warning("redis.came_back", rolled_back=rolled_back, queued=queued, unknown=unknown)
         if rolled_back:
-            words = (
+            message = (
                 "Redis lost what was written to it last: let the BSS send the events of the last "
                 "minutes again; services that were finished within them are looked at once more"
             )
-            self._store.alerts.begin("redis-rolled-back", "", words)
+            self._store.alerts.begin("redis-rolled-back", "", message)
 
     def _set_back(self, from_ms: int) -> None:
         by_s = (from_ms - self._store.records.now_ms()) // 1000
-        words = (
+        message = (
             f"the clock of Redis's host went back by {by_s} s: work goes on as if no time had gone "
             "by; see that NTP runs there, and whether another server took over"
         )
-        self._store.alerts.begin("clock-went-back", "", words)  # first: whoever does this may die
+        self._store.alerts.begin("clock-went-back", "", message)  # first: whoever does this may die
         if self._store.clock.set_back(from_ms):
-            log.error("clock.went_back", seconds=by_s, advice=words)
+            log.error("clock.went_back", seconds=by_s, advice=message)
 
     def _run(self) -> None:
         try:

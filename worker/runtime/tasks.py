@@ -125,7 +125,7 @@ def log_unavailable(error: StoreUnavailable, task: str, advice: str = "") -> Non
         advice: what is done about one that is away.
     """
     if isinstance(error, StoreRefused):
-        log.error("store.refused", task=task, reason=error.words, advice=error.advice)
+        log.error("store.refused", task=task, reason=error.message, advice=error.advice)
     else:
         more = {"advice": advice} if advice else {}
         log.warning("store.unavailable", task=task, reason=str(error), **more)

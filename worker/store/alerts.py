@@ -78,16 +78,16 @@ class Alerts:
             ends: the kinds; what is open and was not found ends with these words.
             router: only what is about this router; empty: all.
         """
-        found = {(k, printable(of)): printable(words) for (k, of), words in found.items()}
+        found = {(k, printable(of)): printable(message) for (k, of), message in found.items()}
         known = {
             (each.kind, each.subject): each
             for each in self.open()
             if each.kind in ends and router in ("", each.router)
         }
-        for (kind, subject), words in found.items():
+        for (kind, subject), message in found.items():
             alert = known.get((kind, subject))
-            if alert is None or not alert.notified or alert.text != words:
-                self.begin(kind, subject, words)
+            if alert is None or not alert.notified or alert.text != message:
+                self.begin(kind, subject, message)
         for kind, subject in known.keys() - found.keys():
             self.end(kind, subject, ends[kind])
 

@@ -46,8 +46,8 @@ def store_errors() -> Iterator[None]:
     except _LOGIN as error:
         advice = "mend what does not fit: the user, the file of the password, or either in Redis"
         blocked_by = getattr(error, "status_code", None) == "NOAUTH"
-        words = "it lets nobody in without a password" if blocked_by else str(error)
-        raise StoreRefused(words, advice) from error
+        message = "it lets nobody in without a password" if blocked_by else str(error)
+        raise StoreRefused(message, advice) from error
     except (
         exceptions.ConnectionError,
         exceptions.TimeoutError,

@@ -66,7 +66,7 @@ class Feed:
             unknown_sources: nobody knows some of the sources: what was refused for it is read too.
 
         Raises:
-            CursorTooOldError: some items after the cursor have been let go; with `unknown_sources` they
+            CursorTooOldError: some items after the cursor are gone; with `unknown_sources` they
                 may have been another one's.
         """
         page = self._page(sources, cursor, most, unknown_sources=unknown_sources)

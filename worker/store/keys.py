@@ -39,7 +39,7 @@ class RouterKeys(NamedTuple):
         due: service -> priority * 10^13 + due (ms): the work items in the order to take.
         work_items: service -> work version; each new reason to check the service renews it.
         lock: with a time limit: id of the pass that has the router.
-        notified: with a time limit: `1` a message is pending, `circuit-open` must not be notified,
+        notified: with a time limit: `1` a message is pending, `circuit_open` must not be notified,
             `bulk` a bulk pass waits for its turn.
         inflight: service -> `lock id|second check (ms)|leases added`: writes that may be under way,
             as `lua/_in_flight.lua` has it.

@@ -8,7 +8,7 @@ import redis
 from worker.core.service.outcome import FINAL, Outcome
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys, periods
-from worker.store.records import ask_seen, services_of, words_of
+from worker.store.records import ask_seen, outcomes_of, services_of
 
 HOUR_MS: Final = 3_600_000
 
@@ -42,7 +42,7 @@ def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> l
     for service in ids:
         pipe.get(keys.record(service))
     texts = pipe.execute()
-    lines = dict(zip(ids, map(words_of, texts[len(sources) :]), strict=True))
+    lines = dict(zip(ids, map(outcomes_of, texts[len(sources) :]), strict=True))
     found = {
         # What was refused once may have been mended and sent again.
         **_latest(wanted, texts[: len(sources)]),
@@ -55,8 +55,8 @@ def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> l
 def _latest(wanted: Sequence[str], answers: Iterable[Sequence[str | None]]) -> dict[str, str]:
     """Of several words on an event the final one: after it nothing is said. Else the first."""
     found: dict[str, str] = {}
-    for words in answers:
-        for key, text in zip(wanted, words, strict=True):
+    for message in answers:
+        for key, text in zip(wanted, message, strict=True):
             if text and (key not in found or Outcome.from_json(text).state in FINAL):
                 found[key] = text
     return found

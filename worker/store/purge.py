@@ -15,7 +15,7 @@ from worker.core.service.outcome import Outcome
 from worker.errors import LeasewireError
 from worker.store.keys import periods
 from worker.store.maintenance import TOMBSTONE_MS
-from worker.store.records import words_of
+from worker.store.records import outcomes_of
 from worker.store.scripts import Scripts
 from worker.store.store import Store
 
@@ -93,7 +93,7 @@ def _leave_outcomes(store: Store, service_id: str, events: set[str], now_ms: int
     """
     client, keys = store.client, store.keys
     text = cast("str | None", client.get(keys.record(service_id)))
-    left = len(words_of(text))
+    left = len(outcomes_of(text))
     for source in cast("set[str]", client.smembers(keys.refused_sources)):
         left += int(client.hdel(keys.refused(source), *events)) if events else 0
     for period in periods(now_ms):

@@ -337,7 +337,7 @@ def _remembered(
     return found
 
 
-def words_of(text: str | None) -> dict[str, str]:
+def outcomes_of(text: str | None) -> dict[str, str]:
     """Event -> the word on it as JSON, newest first, of a service's text."""
     _, *lines = (text or "").split("\n")
     return {line[:at]: line[at:] for line in lines if (at := line.find("[")) > 0}

@@ -97,7 +97,7 @@ class Routers:
         """
         waits = RouterState(
             "policy-changed",
-            words=f"the inventory's policy is not the applied one: `leasewire routers apply "
+            message=f"the inventory's policy is not the applied one: `leasewire routers apply "
             f"{router}` shows what it changes; or start this worker with the right inventory",
         )
         offered = (policy.digest, policy.to_text()) if policy else ("", "")

@@ -18,8 +18,8 @@ from worker.store.outcomes import latest_outcomes
 from worker.store.records import (
     Stored,
     decode_stored,
+    outcomes_of,
     unreadable_left_out,
-    words_of,
 )
 from worker.store.router_admin import Pause
 
@@ -144,7 +144,7 @@ class Views:
                 waiting[router] = json.loads(why)
         return ServiceView(
             decode_stored(service_id, text),
-            [Outcome.from_json(word, key) for key, word in words_of(text).items()],
+            [Outcome.from_json(word, key) for key, word in outcomes_of(text).items()],
             [line_from_json(line) for line in cast("list[str]", history)],
             waiting,
             queued,
@@ -315,4 +315,4 @@ def literal(text: str) -> str:
 
 def paused_state(held: Pause) -> RouterState:
     """The state of a router that a person holds, whatever it was before."""
-    return RouterState("held", since_ms=held.at_ms, words=f"by {held.by}: {held.reason}")
+    return RouterState("held", since_ms=held.at_ms, message=f"by {held.by}: {held.reason}")

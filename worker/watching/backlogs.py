@@ -59,7 +59,11 @@ class Backlogs:
             "router-name-reused": self._reused(),
         }
         self._store.alerts.settle(
-            {(kind, subject): words for kind, of in found.items() for subject, words in of.items()},
+            {
+                (kind, subject): message
+                for kind, of in found.items()
+                for subject, message in of.items()
+            },
             _ENDS,
         )
 
@@ -67,7 +71,8 @@ class Backlogs:
         """By reason; what the brake holds has an alert of its own."""
         return {
             reason: f"{_many(each.number, 'service waits', 'services wait')} ({reason}), the first "
-            f"for {(health_figures.now_ms - each.oldest_ms) // 60_000} min: see `leasewire services list`, "
+            f"for {(health_figures.now_ms - each.oldest_ms) // 60_000} min: "
+            "see `leasewire services list`, "
             "and `leasewire why SERVICE` of one"
             for reason, each in health_figures.waiting.items()
             if reason != HELD and health_figures.now_ms - each.oldest_ms >= self._waiting_ms
@@ -116,15 +121,15 @@ def _dead(health_figures: HealthFigures) -> dict[str, str]:
     by_count = sorted(
         health_figures.dead_letters.items(), key=lambda each: (-each[1].number, each[0])
     )
-    words = ", ".join(f"{each.number} {reason}" for reason, each in by_count[:_MOST_REASONS])
+    message = ", ".join(f"{each.number} {reason}" for reason, each in by_count[:_MOST_REASONS])
     if len(by_count) > _MOST_REASONS:
-        words += f" and {len(by_count) - _MOST_REASONS} causes more"
+        message += f" and {len(by_count) - _MOST_REASONS} causes more"
     count = sum(each.number for each in health_figures.dead_letters.values())
     dead_letters = _many(count, "dead letter", "dead letters")
     of = sorted(health_figures.dead_sources.items(), key=lambda each: (-each[1], each[0]))
     named = ", ".join(f"{n} of {s or 'unknown sources'}" for s, n in of[:_MOST_NAMED])
     named = f"; {named}" if named else ""
-    return {"": f"{dead_letters} ({words}{named}): see `leasewire dead-letters list`"}
+    return {"": f"{dead_letters} ({message}{named}): see `leasewire dead-letters list`"}
 
 
 def _disagreeing(count: int, first: Sequence[Conflict]) -> str:

@@ -65,8 +65,8 @@ class Maintenance:
     def _check_canaries(self) -> None:
         for queue, waiting_ms in self._store.canaries.waiting_ms().items():
             if waiting_ms > SILENT_MS:
-                words = f"nobody takes messages from the queue {queue} for {waiting_ms // 1000} s"
-                self._store.alerts.begin("worker-silent", queue, words)
+                message = f"nobody takes messages from the queue {queue} for {waiting_ms // 1000} s"
+                self._store.alerts.begin("worker-silent", queue, message)
 
     def _end_left_behind(self) -> None:
         """End what nobody else would: of routers that are gone, not watched, or up again.
@@ -81,8 +81,8 @@ class Maintenance:
                 continue
             policy = self._policies.get(alert.router)
             if alert.router and policy is None:
-                words = "the inventory has no such router any more"
-                self._store.alerts.end(alert.kind, alert.subject, words)
+                message = "the inventory has no such router any more"
+                self._store.alerts.end(alert.kind, alert.subject, message)
             elif policy and policy.mode != "manage" and alert.kind in KINDS_OF_WATCH:
                 self._store.alerts.end(alert.kind, alert.subject, "its devices are watched no more")
             elif alert.kind in AWAY:

@@ -40,7 +40,7 @@ class KindOfAlert(NamedTuple):
 
     Attributes:
         severity: how bad.
-        notified_after_s: it must last so long before anybody is told; one that ends sooner is silent.
+        notified_after_s: how long it must last before it is notified.
         runbook: file in `deploy/runbooks/` that says what to do.
         of_router: its subject begins with a router's name, and what follows it is behind a blank.
     """

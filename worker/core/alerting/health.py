@@ -82,53 +82,53 @@ def assess(health_figures: HealthFigures, waiting_warns_s: float) -> list[Findin
 def _redis(health_figures: HealthFigures) -> Iterator[Finding]:
     redis = health_figures.redis
     if not redis.appendonly:
-        words = "Redis keeps no append-only file: a restart loses everything"
-        yield Finding("critical", "redis", words, "set appendonly yes")
+        message = "Redis keeps no append-only file: a restart loses everything"
+        yield Finding("critical", "redis", message, "set appendonly yes")
     elif not redis.written:
-        words = "Redis cannot write its append-only file"
-        yield Finding("critical", "redis", words, "make room on its disk; see its log")
+        message = "Redis cannot write its append-only file"
+        yield Finding("critical", "redis", message, "make room on its disk; see its log")
     if redis.policy not in ("noeviction", ""):
-        words = f"Redis may evict keys (maxmemory-policy {redis.policy})"
-        yield Finding("critical", "redis", words, "set maxmemory-policy noeviction")
+        message = f"Redis may evict keys (maxmemory-policy {redis.policy})"
+        yield Finding("critical", "redis", message, "set maxmemory-policy noeviction")
 
 
 def _memory(health_figures: HealthFigures) -> Iterator[Finding]:
     share, days = health_figures.redis.share, health_figures.redis.days_left
     of = health_figures.redis.ceiling_text
     if not health_figures.redis.limit:
-        words = f"Redis has no maxmemory: only {INTAKE_ENDS:.0%} of its host's memory ends intake"
+        message = f"Redis has no maxmemory: only {INTAKE_ENDS:.0%} of its host's memory ends intake"
         yield Finding(
-            *("warning", "memory", f"{words}, and the system may end Redis before"),
+            *("warning", "memory", f"{message}, and the system may end Redis before"),
             "set maxmemory to about half of the memory that Redis may use",
         )
     if share is None:
         return
     advice = "raise maxmemory; `leasewire status --memory` shows what takes it"
     if share >= INTAKE_ENDS:
-        words = f"{share:.0%} of {of} is used: from {INTAKE_ENDS:.0%} on intake is refused"
-        yield Finding("critical", "memory", words, advice)
+        message = f"{share:.0%} of {of} is used: from {INTAKE_ENDS:.0%} on intake is refused"
+        yield Finding("critical", "memory", message, advice)
     elif days is not None and days < DAYS_WARN and share >= DAYS_COUNT_FROM:
         level: Level = "critical" if days < DAYS_CRITICAL else "warning"
-        words = f"{days:.1f} days until intake is refused, at the rate of the last hours"
-        yield Finding(level, "memory", f"{words} (under {DAYS_WARN:g})", advice)
+        message = f"{days:.1f} days until intake is refused, at the rate of the last hours"
+        yield Finding(level, "memory", f"{message} (under {DAYS_WARN:g})", advice)
     elif share >= MEMORY_WARNS:
-        words = f"{share:.0%} of {of} is used ({MEMORY_WARNS:.0%} or more)"
-        yield Finding("warning", "memory", words, advice)
+        message = f"{share:.0%} of {of} is used ({MEMORY_WARNS:.0%} or more)"
+        yield Finding("warning", "memory", message, advice)
 
 
 def _workers(health_figures: HealthFigures) -> Iterator[Finding]:
     kinds = {name.partition("@")[0] for name in health_figures.workers}
     for kind, does in (("events", "folds events"), ("routers", "writes to routers")):
         if kind not in kinds:
-            words = f"no worker that {does} gave a sign of life in 15 s"
-            yield Finding("critical", "workers", words, "start `leasewire worker`; see its log")
+            message = f"no worker that {does} gave a sign of life in 15 s"
+            yield Finding("critical", "workers", message, "start `leasewire worker`; see its log")
     late = {
         q: ms // 1000 for q, ms in health_figures.canaries.items() if ms > CANARY_CRITICAL_S * 1000
     }
     if late and kinds >= {"events", "routers"}:
         queue, late_s = max(late.items(), key=lambda each: each[1])
-        words = f"nobody takes messages from {queue} for {late_s} s (over {CANARY_CRITICAL_S} s)"
-        yield Finding("critical", "workers", words, "see the workers' log; restart them")
+        message = f"nobody takes messages from {queue} for {late_s} s (over {CANARY_CRITICAL_S} s)"
+        yield Finding("critical", "workers", message, "see the workers' log; restart them")
 
 
 def _journal(health_figures: HealthFigures) -> Iterator[Finding]:
@@ -136,9 +136,11 @@ def _journal(health_figures: HealthFigures) -> Iterator[Finding]:
         late_s = _age_s(health_figures, journal.oldest_ms)
         if late_s > JOURNAL_WARNS_S:
             level: Level = "critical" if late_s > JOURNAL_CRITICAL_S else "warning"
-            words = f"{journal.depth} in the journal of {lane}, the oldest due for {late_s} s"
+            message = f"{journal.depth} in the journal of {lane}, the oldest due for {late_s} s"
             limit = f"(over {JOURNAL_CRITICAL_S if level == 'critical' else JOURNAL_WARNS_S} s)"
-            yield Finding(level, "journal", f"{words} {limit}", "see the log of the events workers")
+            yield Finding(
+                level, "journal", f"{message} {limit}", "see the log of the events workers"
+            )
 
 
 def _work_items(health_figures: HealthFigures) -> Iterator[Finding]:
@@ -152,16 +154,18 @@ def _work_items(health_figures: HealthFigures) -> Iterator[Finding]:
         level: Level = "critical" if late_s > WORK_CRITICAL_S else "warning"
         count = sum(each > WORK_WARNS_S for each, _ in late)
         limit = WORK_CRITICAL_S if level == "critical" else WORK_WARNS_S
-        words = f"{name} has a service due for {late_s} s (over {limit} s), {count} routers so"
-        yield Finding(level, "work_items", words, "see the log of the routers workers; start more")
+        message = f"{name} has a service due for {late_s} s (over {limit} s), {count} routers so"
+        yield Finding(
+            level, "work_items", message, "see the log of the routers workers; start more"
+        )
 
 
 def _routers(health_figures: HealthFigures) -> Iterator[Finding]:
     down = [each for each in health_figures.routers if each.state not in ("up", "new", "unknown")]
     advice = "see `leasewire routers list`, `leasewire routers check NAME`"
     if len(down) > 1 and len(down) > MOST_ROUTERS * len(health_figures.routers):
-        words = f"{len(down)} of {len(health_figures.routers)} routers are not up"
-        yield Finding("critical", "routers", f"{words} (over {MOST_ROUTERS:.0%})", advice)
+        message = f"{len(down)} of {len(health_figures.routers)} routers are not up"
+        yield Finding("critical", "routers", f"{message} (over {MOST_ROUTERS:.0%})", advice)
     unreachable = [
         f"{router.name} for {_age_s(health_figures, router.since_ms)} s"
         for router in sorted(down, key=lambda router: router.since_ms)
@@ -169,26 +173,26 @@ def _routers(health_figures: HealthFigures) -> Iterator[Finding]:
     ]
     if unreachable:
         count = "1 router is" if len(unreachable) == 1 else f"{len(unreachable)} routers are"
-        words = f"{count} unreachable: {_some(unreachable)}"
-        yield Finding("warning", "routers", words, advice)
+        message = f"{count} unreachable: {_some(unreachable)}"
+        yield Finding("warning", "routers", message, advice)
     stuck = [f"{each.name} ({each.state})" for each in down if each.state != "unreachable"]
     if stuck:
-        words = f"{len(stuck)} wait for a person: {_some(stuck)}"
-        yield Finding("warning", "routers", words, advice)
+        message = f"{len(stuck)} wait for a person: {_some(stuck)}"
+        yield Finding("warning", "routers", message, advice)
 
 
 def _dead(health_figures: HealthFigures) -> Iterator[Finding]:
     count = sum(each.number for each in health_figures.dead_letters.values())
     if count:
-        words = f"{count} dead letters: {_some(sorted(health_figures.dead_letters))}"
-        yield Finding("warning", "dead", words, "see `leasewire dead-letters list`")
+        message = f"{count} dead letters: {_some(sorted(health_figures.dead_letters))}"
+        yield Finding("warning", "dead", message, "see `leasewire dead-letters list`")
 
 
 def _brake(health_figures: HealthFigures) -> Iterator[Finding]:
     held = health_figures.waiting.get(HELD)
     if held is not None:
-        words = f"{held.number} services would lose their entries, more than usual: they are held"
-        yield Finding("critical", "brake", words, "see `leasewire brake list`")
+        message = f"{held.number} services would lose their entries, more than usual: they are held"
+        yield Finding("critical", "brake", message, "see `leasewire brake list`")
 
 
 def _alerts(health_figures: HealthFigures) -> Iterator[Finding]:
@@ -198,10 +202,10 @@ def _alerts(health_figures: HealthFigures) -> Iterator[Finding]:
         by_kind[alert.kind].append(alert)
     for kind, alerts in by_kind.items():
         first, more = alerts[0], len(alerts) - 1
-        words = f"{kind} {first.subject}".strip() + f": {first.text}"
-        words += f" (and {more} more of this kind)" if more else ""
+        message = f"{kind} {first.subject}".strip() + f": {first.text}"
+        message += f" (and {more} more of this kind)" if more else ""
         advice = f"see `leasewire alerts list` and `leasewire runbook {first.runbook}`"
-        yield Finding(first.severity, "alerts", words, advice)
+        yield Finding(first.severity, "alerts", message, advice)
 
 
 def _addresses(health_figures: HealthFigures) -> Iterator[Finding]:
@@ -209,14 +213,14 @@ def _addresses(health_figures: HealthFigures) -> Iterator[Finding]:
         f"{service} on {each.name}" for each in health_figures.routers for service in each.misfits
     ]
     if found:
-        words = (
+        message = (
             "1 service has an address"
             if len(found) == 1
             else f"{len(found)} services have addresses"
         )
         advice = "see `leasewire why SERVICE`, `leasewire services list`"
         yield Finding(
-            "warning", "addresses", f"{words} that no device can use: {_some(found)}", advice
+            "warning", "addresses", f"{message} that no device can use: {_some(found)}", advice
         )
 
 
@@ -228,8 +232,10 @@ def _waiting(health_figures: HealthFigures, warns_s: float) -> Iterator[Finding]
     }
     if late:
         count = sum(each.number for each in late.values())
-        words = f"{count} services wait, some for more than {warns_s:g} s: {_some(sorted(late))}"
-        yield Finding("warning", "waiting", words, "see `leasewire services list`, `leasewire why`")
+        message = f"{count} services wait, some for more than {warns_s:g} s: {_some(sorted(late))}"
+        yield Finding(
+            "warning", "waiting", message, "see `leasewire services list`, `leasewire why`"
+        )
 
 
 def _age_s(health_figures: HealthFigures, since_ms: int) -> int:

@@ -179,7 +179,7 @@ def _through(
 ) -> Notice | None:
     """How an alert is told through its root; None: it is told by itself.
 
-    What is noted is a `Notice` under a name of its own that is over from the start, of which earlier
+    What is noted is a `Notice` under a name of its own, over from the start, of which earlier
     versions say nothing: `at_ms` since when, `text` the root's name, `gone_ms` since when nobody
     hears of it through an open root.
 

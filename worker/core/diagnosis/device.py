@@ -19,7 +19,7 @@ class Judgement(NamedTuple):
     """A word for programs, words for people, advice; all empty: nothing to say."""
 
     code: str = ""
-    words: str = ""
+    message: str = ""
     advice: str = ""
 
 
@@ -33,17 +33,17 @@ def judge_row(facts: Facts, at: AtRouter) -> Judgement:
     advice = f"`leasewire plan {at.name}` shows what is to be written"
     if not rows:
         after = ", though it was written and read back: somebody removed it, or the router"
-        words = f"router {at.name} has no row of it{after if at.written else ' yet'}"
-        return Judgement("row-missing", words, advice)
+        message = f"router {at.name} has no row of it{after if at.written else ' yet'}"
+        return Judgement("row-missing", message, advice)
     if any(each.lease.disabled for each in rows):
-        words = f"its row on router {at.name} was switched off by hand"
-        return Judgement("row-disabled", words, f"enable it there; {advice}")
+        message = f"its row on router {at.name} was switched off by hand"
+        return Judgement("row-disabled", message, f"enable it there; {advice}")
     differing = [
         f"{name} is {found}, not {value}" for name, found, value in _differing(rows, at.wants)
     ]
     if differing:
-        words = f"its row on router {at.name} was changed by hand: {', '.join(differing)}"
-        return Judgement("row-differs", words, advice)
+        message = f"its row on router {at.name} was changed by hand: {', '.join(differing)}"
+        return Judgement("row-differs", message, advice)
     return Judgement()
 
 
@@ -51,9 +51,9 @@ def judge_address(at: AtRouter) -> Judgement:
     """Whether a device could use the address at all, which RouterOS does not ask."""
     if at.misfit is None:
         return Judgement()
-    words = f"{at.misfit.detail} ({at.name}): no device can use it"
+    message = f"{at.misfit.detail} ({at.name}): no device can use it"
     advice = "have the BSS send another address, or add its network in /ip/dhcp-server/network"
-    return Judgement(at.misfit.kind, words, advice)
+    return Judgement(at.misfit.kind, message, advice)
 
 
 def _judge_observed(
@@ -61,18 +61,18 @@ def _judge_observed(
 ) -> Judgement:
     """Where nothing is written, nobody undid it either."""
     advice = f"`leasewire plan {at.name}` shows what would be written there, or what is in the way"
-    words = f"router {at.name} is only observed"
+    message = f"router {at.name} is only observed"
     if not rows:
         service, row = facts.record.service_id, f"{wants['address']} for {wants['mac-address']}"
-        words = f"{words}, and has no row with the tag of {service} ({row})"
-        return Judgement("observed-differs", words, advice)
+        message = f"{message}, and has no row with the tag of {service} ({row})"
+        return Judgement("observed-differs", message, advice)
     differing = [
         f"{name} is {found}, and would be set to {value}"
         for name, found, value in _differing(rows, wants)
     ]
     differing += ["its row is switched off"] if any(each.lease.disabled for each in rows) else []
     if differing:
-        return Judgement("observed-differs", f"{words}: {', '.join(differing)}", advice)
+        return Judgement("observed-differs", f"{message}: {', '.join(differing)}", advice)
     return Judgement()
 
 
@@ -133,11 +133,11 @@ class _Look(NamedTuple):
         server = row.lease.server
         return row.lease_time_s or self.seen.lease_times_s.get(server, 0)
 
-    def moves(self, words: str, row: SeenRow) -> str:
+    def moves(self, message: str, row: SeenRow) -> str:
         """That this ends with the device's next request, and by when where that is known."""
         ends = self.ends(row)
         until = f" until {ends} at the latest" if ends else ""
-        return f"{words}{until}: it moves at its next request, within the lease time"
+        return f"{message}{until}: it moves at its next request, within the lease time"
 
 
 def _bound(look: _Look) -> Judgement:
@@ -146,37 +146,37 @@ def _bound(look: _Look) -> Judgement:
             row.active_address == look.address or not is_host_address(look.address)
         ):
             ends = f", until {look.ends(row)} if it does not renew" if look.ends(row) else ""
-            words = f"device {look.mac} has {row.active_address} on router {look.at.name}{ends}"
-            return Judgement("all-well", f"all is well: {words}")
+            message = f"device {look.mac} has {row.active_address} on router {look.at.name}{ends}"
+            return Judgement("all-well", f"all is well: {message}")
     return Judgement()
 
 
 def _bound_where_observed(look: _Look) -> Judgement:
     """With whosever row; nothing that is written will move it."""
     for row in look.held():
-        words = f"device {look.mac} has {row.active_address} on router {look.at.name}"
+        message = f"device {look.mac} has {row.active_address} on router {look.at.name}"
         if row.active_address == look.address or (
             row in look.own and not is_host_address(look.address)
         ):
-            return Judgement("all-well", f"all is well: {words}, which is only observed")
-        return Judgement("observed-differs", f"{words}, which is only observed")
+            return Judgement("all-well", f"all is well: {message}, which is only observed")
+        return Judgement("observed-differs", f"{message}, which is only observed")
     return Judgement()
 
 
 def _old_lease(look: _Look) -> Judgement:
     for row in look.held():
-        words = f"its device {look.mac} is still on its old lease {row.active_address}"
-        return Judgement("old-lease", look.moves(words, row))
+        message = f"its device {look.mac} is still on its old lease {row.active_address}"
+        return Judgement("old-lease", look.moves(message, row))
     return Judgement()
 
 
 def _former_device(look: _Look) -> Judgement:
     for row in look.own:
         if row.active_mac and row.active_mac != look.mac:
-            words = f"its row is still held by the former device {row.active_mac}"
+            message = f"its row is still held by the former device {row.active_mac}"
             return Judgement(
                 "former-device",
-                look.moves(words, row),
+                look.moves(message, row),
                 f"is the new device {look.mac} connected?",
             )
     return Judgement()
@@ -185,16 +185,16 @@ def _former_device(look: _Look) -> Judgement:
 def _address_in_use(look: _Look) -> Judgement:
     for row in look.seen.rows:
         if is_host_address(look.address) and row.active_address == look.address:
-            words = f"its address {look.address} is still used by device {row.active_mac}"
-            return Judgement("address-in-use", look.moves(words, row))
+            message = f"its address {look.address} is still used by device {row.active_mac}"
+            return Judgement("address-in-use", look.moves(message, row))
     return Judgement()
 
 
 def _silent(look: _Look) -> Judgement:
     """Nobody holds the row; a lease that the router no longer shows may still run."""
     if not look.own:
-        words = f"its device {look.mac} holds no lease on router {look.at.name}, nor has it a row"
-        return Judgement("no-row", f"{words} there")
+        message = f"its device {look.mac} holds no lease on router {look.at.name}, nor has it a row"
+        return Judgement("no-row", f"{message} there")
     lease = look.own[0].lease
     stands = f"router {look.at.name} has its row ({lease.address} for {lease.mac})"
     since = look.at.written_at_ms
@@ -208,8 +208,8 @@ def _silent(look: _Look) -> Judgement:
             f"be on an older lease until {look.when(ends_ms)} at the latest",
         )
     asked = any(row.last_seen_s is not None for row in look.own)
-    words = "holds no lease now" if asked else "has never asked for an address"
-    return Judgement("device-silent", f"{stands}, but the device {words}", advice)
+    message = "holds no lease now" if asked else "has never asked for an address"
+    return Judgement("device-silent", f"{stands}, but the device {message}", advice)
 
 
 def own_rows(facts: Facts, seen: Observation) -> list[SeenRow]:

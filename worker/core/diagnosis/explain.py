@@ -37,15 +37,15 @@ def explain(facts: Facts, when: When) -> Explanation:
     service = facts.record.service_id
     if at is None:  # the status alone says that there is nothing to serve
         missing = lacking(facts.record)
-        words = f"{service} is to be served by no router{': ' if missing else ''}{missing}"
-        return Explanation("on-no-router", words)
-    for code, words, advice in (
+        message = f"{service} is to be served by no router{': ' if missing else ''}{missing}"
+        return Explanation("on-no-router", message)
+    for code, message, advice in (
         judge_row(facts, at),
         judge_address(at),
         judge_device(facts, at, when),
     ):
         if code:
-            return Explanation(code, f"{service}: {words}", advice)
+            return Explanation(code, f"{service}: {message}", advice)
     return _awaiting_device(service, at)
 
 
@@ -87,8 +87,8 @@ def _cancelled(facts: Facts, _: When) -> Explanation | None:
         return None
     by = record.registers["lifecycle"].event
     left = f"; a row may still stand on {', '.join(facts.to_clean)}" if facts.to_clean else ""
-    words = f"{record.service_id} was cancelled by event {by}: it is to have no address{left}"
-    return Explanation("cancelled", words)
+    message = f"{record.service_id} was cancelled by event {by}: it is to have no address{left}"
+    return Explanation("cancelled", message)
 
 
 def _incomplete(facts: Facts, when: When) -> Explanation | None:
@@ -151,8 +151,8 @@ def _router(facts: Facts, when: When) -> Explanation | None:
     what = f"for {service} " + (
         "nothing is written to it" if at.queued else f"{awaiting_device} unseen since then"
     )
-    words = ": ".join(part for part in (at.cause, at.words) if part)
-    said = f" ({words})" if words else ""
+    message = ": ".join(part for part in (at.cause, at.message) if part)
+    said = f" ({message})" if message else ""
     if at.state == "unreachable":
         return Explanation(
             "router-unreachable",
@@ -180,16 +180,18 @@ def _waiting(facts: Facts, when: When) -> Explanation | None:
             f"correct the value: the next event tries anew; see `leasewire dead-letters show "
             f"{dead_letter}`",
         )
-    words, advice = _WAITS.get(why.reason, _wait_other)(at, why)
-    return Explanation(why.reason, f"{service} waits at router {at.name} {since}: {words}", advice)
+    message, advice = _WAITS.get(why.reason, _wait_other)(at, why)
+    return Explanation(
+        why.reason, f"{service} waits at router {at.name} {since}: {message}", advice
+    )
 
 
 def _wait_claim(at: AtRouter, why: Why) -> tuple[str, str]:
     if not at.holders:
         return why.detail, "it goes on by itself"
-    words = "; ".join(_holds(each) for each in at.holders)
+    message = "; ".join(_holds(each) for each in at.holders)
     holder = at.holders[0].service_id
-    return words, f"it goes on by itself when {holder} lets go; see `leasewire why {holder}`"
+    return message, f"it goes on by itself when {holder} lets go; see `leasewire why {holder}`"
 
 
 def _holds(holder: Holder) -> str:
@@ -249,13 +251,13 @@ def _suspended(facts: Facts, when: When) -> Explanation | None:
     register = record.registers["suspension"]
     reason = register.value.get("reason_code") if isinstance(register.value, dict) else None
     because = f", reason {reason}" if reason else ""
-    words = f"{record.service_id} is suspended by event {register.event}{because}"
+    message = f"{record.service_id} is suspended by event {register.event}{because}"
     if at is not None and at.queued:
-        words = f"{words}; router {at.name} is still to be written"
+        message = f"{message}; router {at.name} is still to be written"
     elif at is not None and (at.wants or {}).get("block-access") == "yes":
         renewed = until_renewed(facts, at, when)
-        words += f"; its device has its lease until {renewed} at the latest" if renewed else ""
-    return Explanation("suspended", words, "the BSS must send service.resumed")
+        message += f"; its device has its lease until {renewed} at the latest" if renewed else ""
+    return Explanation("suspended", message, "the BSS must send service.resumed")
 
 
 def _pending(facts: Facts, when: When) -> Explanation | None:
@@ -294,17 +296,19 @@ def _awaiting_device(service: str, at: AtRouter) -> Explanation:
 
 
 def _awaiting_where_observed(service: str, at: AtRouter) -> Explanation:
-    words = f"router {at.name} is only observed"
+    message = f"router {at.name} is only observed"
     last = "as it is to be" if at.is_right else "not as it is to be"
-    words = f"{service}: {words}: when it was last looked at, the row there was {last}"
+    message = f"{service}: {message}: when it was last looked at, the row there was {last}"
     if at.silence:
         advice = f"`leasewire routers check {at.name}` says what to do"
         return Explanation(
-            "router-silent", f"{words}; it does not answer now: {at.silence}", advice
+            "router-silent", f"{message}; it does not answer now: {at.silence}", advice
         )
     if at.is_right:
-        return Explanation("all-well", words)
-    return Explanation("observed-differs", words, f"`leasewire plan {at.name}` shows what differs")
+        return Explanation("all-well", message)
+    return Explanation(
+        "observed-differs", message, f"`leasewire plan {at.name}` shows what differs"
+    )
 
 
 def short_type(type_: str) -> str:

@@ -37,14 +37,16 @@ def explain_unknown(
     unasked = f"; {len(silent)} could not be asked ({', '.join(sorted(silent))})" if silent else ""
     if not rows:
         asked = f"and {len(seen)} routers that were asked have no row of it" if seen else ""
-        words = ", ".join(part for part in ("no event of it waits", asked) if part)
+        message = ", ".join(part for part in ("no event of it waits", asked) if part)
         return Explanation(
-            "unknown", f"nothing is known of {subject}: no service has it, {words}{unasked}", advice
+            "unknown",
+            f"nothing is known of {subject}: no service has it, {message}{unasked}",
+            advice,
         )
-    words = "; ".join(f"router {router} has {_row(row, installation)}" for router, row in rows)
+    message = "; ".join(f"router {router} has {_row(row, installation)}" for router, row in rows)
     orphan = any(_is_ours(row, installation) for _, row in rows)
     code = "orphan-row" if orphan else "not-ours"
-    return Explanation(code, f"no service has {subject}, but {words}{unasked}", advice)
+    return Explanation(code, f"no service has {subject}, but {message}{unasked}", advice)
 
 
 def _row(row: SeenRow, installation: str) -> str:

@@ -37,7 +37,7 @@ class Holder(NamedTuple):
         claim: `mac:…` or `address:…`.
         service_id: the holder.
         status: its own.
-        sync: how far the router is with it: `in_sync`, `pending`, `waiting`, `circuit_open`, `failed`.
+        sync: `in_sync`, `pending`, `waiting`, `circuit_open` or `failed`.
         why: what it waits for itself, in words; empty when it waits for nothing.
     """
 
@@ -69,7 +69,7 @@ class AtRouter:
         since_ms: when that began.
         next_at_ms: when it is tried again; 0: not by itself.
         cause: a word for it.
-        words: the router's, or those of who put it so.
+        message: the router's, or those of who put it so.
         wants: the row that is to stand there; None: none.
         written: the row that was last written and read back; None: none.
         written_at_ms: when that was; 0: not known.
@@ -89,7 +89,7 @@ class AtRouter:
     since_ms: int = 0
     next_at_ms: int = 0
     cause: str = ""
-    words: str = ""
+    message: str = ""
     wants: Mapping[str, str] | None = None
     written: Mapping[str, str] | None = None
     written_at_ms: int = 0

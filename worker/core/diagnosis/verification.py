@@ -41,8 +41,8 @@ def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]
     """
     home = facts.home
     if facts.record.status != "active":
-        words = f"the service is {facts.record.status}: its device is not to be online"
-        yield CheckLine("fail", "service", words, "`leasewire services show` says by which event")
+        message = f"the service is {facts.record.status}: its device is not to be online"
+        yield CheckLine("fail", "service", message, "`leasewire services show` says by which event")
         return
     yield CheckLine("ok", "service", "the service is active")
     if home is None or home.wants is None:
@@ -59,60 +59,62 @@ def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]
     yield _row(facts, home)
     misfit = judge_address(home)
     if misfit.code:
-        yield CheckLine("fail", "address", misfit.words, misfit.advice)
+        yield CheckLine("fail", "address", misfit.message, misfit.advice)
     yield _device(facts, home, when)
     if probe is not None:
         yield _ping(home, probe)
         yield _log(home, probe)
     if facts.to_clean:
-        words = f"a row may still stand on {', '.join(facts.to_clean)}"
-        yield CheckLine("warn", "former-router", words, "it goes by itself when that is reached")
+        message = f"a row may still stand on {', '.join(facts.to_clean)}"
+        yield CheckLine("warn", "former-router", message, "it goes by itself when that is reached")
 
 
 def _row(facts: Facts, home: AtRouter) -> CheckLine:
     found = judge_row(facts, home)
     if found.code == "row-missing" and home.why is not None:
-        words = f"{found.words}: {home.why.reason}: {home.why.detail}"
-        return CheckLine("fail", "row", words, "`leasewire why` says who has to act")
+        message = f"{found.message}: {home.why.reason}: {home.why.detail}"
+        return CheckLine("fail", "row", message, "`leasewire why` says who has to act")
     if found.code:
-        return CheckLine("fail", "row", found.words, found.advice)
+        return CheckLine("fail", "row", found.message, found.advice)
     if home.observed:
-        words = f"the row on {home.name}, which is only observed, is as it is to be"
-        return CheckLine("ok", "row", words)
+        message = f"the row on {home.name}, which is only observed, is as it is to be"
+        return CheckLine("ok", "row", message)
     if home.queued:
-        words = f"the row on {home.name} is as it was written, and is to be looked at again"
-        return CheckLine("warn", "row", words, "a worker does that; `leasewire why` if it does not")
+        message = f"the row on {home.name} is as it was written, and is to be looked at again"
+        return CheckLine(
+            "warn", "row", message, "a worker does that; `leasewire why` if it does not"
+        )
     return CheckLine("ok", "row", f"the row on {home.name} is as it is to be")
 
 
 def _device(facts: Facts, home: AtRouter, when: When) -> CheckLine:
     found = judge_device(facts, home, when)
     if found.code == "all-well":
-        return CheckLine("ok", "device", found.words.removeprefix("all is well: "))
+        return CheckLine("ok", "device", found.message.removeprefix("all is well: "))
     if not found.code:
-        words = "this router's menu does not say which device is bound"
-        return CheckLine("warn", "device", words, "look at its leases on the router")
+        message = "this router's menu does not say which device is bound"
+        return CheckLine("warn", "device", message, "look at its leases on the router")
     advice = found.advice or "wait until then, or restart it"
     moves = found.code in ("old-lease", "device-not-moved")
-    return CheckLine("warn" if moves else "fail", "device", found.words, advice)
+    return CheckLine("warn" if moves else "fail", "device", found.message, advice)
 
 
 def _ping(home: AtRouter, probe: Probe) -> CheckLine:
     if probe.refusal:
-        words = f"{home.name} did not ping: {probe.refusal}"
-        return CheckLine("warn", "ping", words, "our group there may be given the policy test")
-    words = f"{probe.received} of {probe.sent} pings from {home.name} were answered"
+        message = f"{home.name} did not ping: {probe.refusal}"
+        return CheckLine("warn", "ping", message, "our group there may be given the policy test")
+    message = f"{probe.received} of {probe.sent} pings from {home.name} were answered"
     if probe.received == probe.sent:
-        return CheckLine("ok", "ping", words)
+        return CheckLine("ok", "ping", message)
     advice = "a device may refuse pings; else look at the line, and at firewalls between"
-    return CheckLine("warn", "ping", words, advice)
+    return CheckLine("warn", "ping", message, advice)
 
 
 def _log(home: AtRouter, probe: Probe) -> CheckLine:
     if probe.log is None:
-        words = f"{home.name} does not show its log"
-        return CheckLine("warn", "log", words, "our group there needs the policy read")
+        message = f"{home.name} does not show its log"
+        return CheckLine("warn", "log", message, "our group there needs the policy read")
     if not probe.log:
-        words = f"the log of {home.name} has no DHCP line about it"
-        return CheckLine("ok", "log", f"{words}: it keeps few, and none after a restart")
+        message = f"the log of {home.name} has no DHCP line about it"
+        return CheckLine("ok", "log", f"{message}: it keeps few, and none after a restart")
     return CheckLine("ok", "log", " | ".join(probe.log))

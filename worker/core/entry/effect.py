@@ -39,7 +39,7 @@ def effective_by(entry: Entry, registers: Collection[str], touched: Collection[M
     return _SERVER + fields.get("server", ANY_SERVER)
 
 
-def words_of(short: str) -> str:
+def describe(short: str) -> str:
     """What `effective_by` says as a sentence; other words, such as an older version's, stay."""
     if short == AT_ONCE:
         return "at the router at once"

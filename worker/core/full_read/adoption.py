@@ -112,10 +112,10 @@ class _Sorting:
         by_address = None if row.radius else self._addresses.get(row.address)
         candidates = {*by_mac, *([by_address] if by_address else [])}
         if len(candidates) > 1:
-            words = f"its MAC is that of {', '.join(sorted(by_mac))}"
+            message = f"its MAC is that of {', '.join(sorted(by_mac))}"
             if by_address is not None and by_address not in by_mac:
-                words += f", its address that of {by_address}"
-            return SortedRow(row, "conflict", words)
+                message += f", its address that of {by_address}"
+            return SortedRow(row, "conflict", message)
         if candidates:
             (service_id,) = candidates
             return SortedRow(row, "adopt", "", service_id, self._differing(row, service_id))
@@ -150,8 +150,8 @@ class _Sorting:
         others = [row for row in rivals[service_id] if row is not each.row]
         on = [row for row in others if not row.disabled]
         if each.row.disabled and len(on) == 1:
-            words = f"switched off; {service_id} has another: {on[0].name}"
-            return replace(nobodys, sort="foreign", reason=words)
+            message = f"switched off; {service_id} has another: {on[0].name}"
+            return replace(nobodys, sort="foreign", reason=message)
         if on or (others and each.row.disabled):
             names = "; ".join(row.name for row in on or others)
             return replace(nobodys, reason=f"{service_id} has more than one row: also {names}")

@@ -61,12 +61,12 @@ def _found(plan: Plan) -> Iterator[Difference]:
         service, menu = operation.service_id, operation.menu
         match operation:
             case Add(fields=fields):
-                yield Difference(service, "missing", menu, "", in_words(fields), "")
+                yield Difference(service, "missing", menu, "", describe(fields), "")
             case MakeStatic(row_id=row_id, was=was):
                 leased.add(row_id)
-                yield Difference(service, "missing", menu, "", "a static row", in_words(was))
+                yield Difference(service, "missing", menu, "", "a static row", describe(was))
             case Remove(was=was):
-                yield Difference(service, "duplicates", menu, "", "", in_words(was))
+                yield Difference(service, "duplicates", menu, "", "", describe(was))
             case Set(row_id=row_id, fields=fields, was=was):
                 for name in (fields.keys() - {_OF_THE_MAC}) if row_id not in leased else ():
                     kind: Kind = "untagged" if name == "comment" else "changed"
@@ -86,6 +86,6 @@ def _found(plan: Plan) -> Iterator[Difference]:
         yield Difference(service, "missing", LEASES, "", "", f"{why.reason}: {why.detail}")
 
 
-def in_words(fields: Mapping[str, str]) -> str:
+def describe(fields: Mapping[str, str]) -> str:
     """The fields of a row that say something."""
     return " ".join(f"{name}={value}" for name, value in fields.items() if value)

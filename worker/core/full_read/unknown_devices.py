@@ -77,11 +77,11 @@ def judge_blocked(
     if now_ms - record.last_event_ms <= lease_s * 1000:
         return None
     device = f"device {row.active_mac} is bound to {row.active_address} on router {router}"
-    words = f"service {record.service_id} is {record.status} and blocked, and its {device}"
+    message = f"service {record.service_id} is {record.status} and blocked, and its {device}"
     return UnknownDevice(
         "ended-service-bound",
         f"{router} {row.active_mac}",
-        f"{words} for longer than a lease of {lease_s // 60} min",
+        f"{message} for longer than a lease of {lease_s // 60} min",
     )
 
 
@@ -105,14 +105,14 @@ def judge(
     for record in services:
         if record.status in ("active", "incomplete"):
             if active_elsewhere and record.router != router:
-                words = f"{where}, and is active on {record.router}, where service"
+                message = f"{where}, and is active on {record.router}, where service"
                 return UnknownDevice(
-                    "mac-on-two-routers", f"{router} {mac}", f"{words} {record.service_id} is"
+                    "mac-on-two-routers", f"{router} {mac}", f"{message} {record.service_id} is"
                 )
             return None
     record = services[0]
-    words = f"service {record.service_id} is {record.status}, and its {where} all the same"
-    return UnknownDevice("ended-service-bound", f"{router} {mac}", words)
+    message = f"service {record.service_id} is {record.status}, and its {where} all the same"
+    return UnknownDevice("ended-service-bound", f"{router} {mac}", message)
 
 
 def grouped(router: str, unknown_devices: Sequence[UnknownDevice]) -> list[UnknownDevice]:
@@ -120,9 +120,13 @@ def grouped(router: str, unknown_devices: Sequence[UnknownDevice]) -> list[Unkno
     rogues = [each for each in unknown_devices if each.kind == "rogue-device"]
     if len(rogues) <= NAMED:
         return list(unknown_devices)
-    words = f"{len(rogues)} devices on router {router} have dynamic leases, and no service has them"
+    message = (
+        f"{len(rogues)} devices on router {router} have dynamic leases, and no service has them"
+    )
     rest = [each for each in unknown_devices if each.kind != "rogue-device"]
     return [
-        UnknownDevice("rogue-device", router, f"{words}: see `leasewire routers leases {router}`"),
+        UnknownDevice(
+            "rogue-device", router, f"{message}: see `leasewire routers leases {router}`"
+        ),
         *rest,
     ]

@@ -48,7 +48,7 @@ class RouterState:
         next_at_ms: when the next attempt is due.
         cause: a word for a blocked router, such as `login-refused`; of one out of reach
             `takes-no-writes`, or nothing.
-        words: the last words of the router or of the network.
+        message: the last words of the router or of the network.
         away_since_ms: since when it was not worked on; kept until what waited for it is drained.
         drained: services looked at since it is back.
         written: writes since it is back.
@@ -62,7 +62,7 @@ class RouterState:
     attempts: int = 0
     next_at_ms: int = 0
     cause: str = ""
-    words: str = ""
+    message: str = ""
     away_since_ms: int = 0
     drained: int = 0
     written: int = 0
@@ -79,7 +79,7 @@ class RouterState:
     def to_json(self) -> str:
         """One line of JSON without what is as in a router that is well: `{}` for one that is."""
         said = {each.name: getattr(self, each.name) for each in fields(self)}
-        said["words"] = printable(self.words)
+        said["message"] = printable(self.message)
         return json.dumps({k: v for k, v in said.items() if v != getattr(_WELL, k)})
 
     @property
@@ -137,14 +137,14 @@ class BackOff(NamedTuple):
         return min(LOST_WRITES_CAP_S, self.unreachable_s(attempts, share))
 
 
-def failed(was: RouterState, words: str, now_ms: int, cause: str = "") -> RouterState:
+def failed(was: RouterState, message: str, now_ms: int, cause: str = "") -> RouterState:
     """It could not be connected to, logged in to or read; or takes no writes, as `cause` says."""
-    return _away(was, RouterState("unreachable", cause=cause, words=words), now_ms)
+    return _away(was, RouterState("unreachable", cause=cause, message=message), now_ms)
 
 
-def refused(was: RouterState, cause: str, words: str, now_ms: int) -> RouterState:
+def refused(was: RouterState, cause: str, message: str, now_ms: int) -> RouterState:
     """It refuses us, or may be another router."""
-    return _away(was, RouterState("blocked", cause=cause, words=words), now_ms)
+    return _away(was, RouterState("blocked", cause=cause, message=message), now_ms)
 
 
 def doubts_refusal(was: RouterState, now_ms: int) -> bool:
@@ -157,15 +157,15 @@ def doubts_refusal(was: RouterState, now_ms: int) -> bool:
     return not 0 < was.refused_ms <= now_ms - _DOUBTED_MS
 
 
-def refused_once(was: RouterState, words: str, now_ms: int) -> RouterState:
+def refused_once(was: RouterState, message: str, now_ms: int) -> RouterState:
     """It refused a login that had worked before: nothing follows but another look."""
     since_ms = was.refused_ms if 0 < was.refused_ms <= now_ms else now_ms
-    return replace(was, words=words, refused_ms=since_ms)
+    return replace(was, message=message, refused_ms=since_ms)
 
 
-def lost_write(was: RouterState, words: str) -> RouterState:
+def lost_write(was: RouterState, message: str) -> RouterState:
     """The answer to a write was lost: the circuit stays closed."""
-    return replace(was, attempts=was.attempts + 1, words=words)
+    return replace(was, attempts=was.attempts + 1, message=message)
 
 
 def answered_a_write(was: RouterState) -> RouterState:
@@ -194,7 +194,7 @@ def answered(was: RouterState, now_ms: int) -> RouterState:
 
 def draining(was: RouterState) -> RouterState:
     """A pass went well and something is due still."""
-    return replace(was, attempts=0, words="") if was.away_since_ms else _WELL
+    return replace(was, attempts=0, message="") if was.away_since_ms else _WELL
 
 
 def _away(was: RouterState, now: RouterState, now_ms: int) -> RouterState:

@@ -142,9 +142,9 @@ def _clock(seen: RouterSettings) -> Iterator[CheckLine]:
         return
     off_s = round((time - seen.now).total_seconds())
     if abs(off_s) > CLOCK_OFF_S:
-        words = f"its clock is {duration(str(abs(off_s)))} {'ahead' if off_s > 0 else 'behind'}"
+        message = f"its clock is {duration(str(abs(off_s)))} {'ahead' if off_s > 0 else 'behind'}"
         advice = "Set up /system/ntp/client: times in its log and certificates are told by it"
-        yield CheckLine("warn", "clock", words, advice)
+        yield CheckLine("warn", "clock", message, advice)
     else:
         yield CheckLine("ok", "clock", f"within {abs(off_s)} s of ours")
 

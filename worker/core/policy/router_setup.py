@@ -272,7 +272,7 @@ def _revoking(name: str, wanted: str, before: str) -> str:
 class Problem(NamedTuple):
     """What keeps a plan from working (`hinders`), or what a person should know."""
 
-    words: str
+    message: str
     hinders: bool
 
 
@@ -291,26 +291,26 @@ def problems_of(
     problems = [problem for each in spec.dhcp for problem in _problems_of_server(each, found)]
     problems += _problems_of_service(spec, access, found, steps)
     if seen_from and not _within(seen_from, spec.manage_from):
-        words = f"the router sees us as {seen_from}, which is not in manage_from"
-        problems.append(Problem(f"{words}: we would be shut out", hinders=True))
+        message = f"the router sees us as {seen_from}, which is not in manage_from"
+        problems.append(Problem(f"{message}: we would be shut out", hinders=True))
     return problems
 
 
 def _problems_of_server(spec: DhcpSpec, found: Rows) -> Iterator[Problem]:
     if all(row.get("name") != spec.interface for row in found.get(INTERFACE, ())):
-        words = f"there is no interface {spec.interface} for {spec.server}: make it first"
-        yield Problem(words, hinders=True)
+        message = f"there is no interface {spec.interface} for {spec.server}: make it first"
+        yield Problem(message, hinders=True)
         return
     for row in found.get(SERVER, ()):
         name = row.get("name", "")
         same = row.get("interface") == spec.interface and row.get("disabled") != "true"
         if same and name != spec.server:
-            words = f"interface {spec.interface} has the DHCP server {name} already"
-            yield Problem(f"{words}: name it in the inventory", hinders=True)
+            message = f"interface {spec.interface} has the DHCP server {name} already"
+            yield Problem(f"{message}: name it in the inventory", hinders=True)
     own = [row["address"] for row in found.get(ADDRESS, ()) if row.get("address")]
     if not any(IPv4Interface(each).network.overlaps(spec.network) for each in own):
-        words = f"the router has no address in {spec.network}: {spec.server} needs {spec.gateway}"
-        yield Problem(f"{words} on {spec.interface}", hinders=False)
+        message = f"the router has no address in {spec.network}: {spec.server} needs {spec.gateway}"
+        yield Problem(f"{message} on {spec.interface}", hinders=False)
 
 
 def _problems_of_service(
@@ -326,17 +326,19 @@ def _problems_of_service(
         there = _list_of(row.get("address", "") or row.get("available-from", ""))
         if not spec.manage_only:
             if not there:
-                words = f"{name} is open to every address: manage_only = true in the inventory"
-                yield Problem(f"{words} restricts it to {ours}", hinders=False)
+                message = f"{name} is open to every address: manage_only = true in the inventory"
+                yield Problem(f"{message} restricts it to {ours}", hinders=False)
         elif step is not None and {"address", "available-from"} & step.fields.keys():
             others = ", ".join(each for each in there if not _covered(each, spec.manage_from))
             if others or not there:
-                words = f"{name} is restricted to {ours}: {others or 'every other address'}"
-                yield Problem(f"{words} can no longer use it", hinders=False)
+                message = f"{name} is restricted to {ours}: {others or 'every other address'}"
+                yield Problem(f"{message} can no longer use it", hinders=False)
         before = step.before.get("certificate", "none") if step is not None else "none"
         if before not in ("", "none"):
-            words = f"{name} gets another certificate: clients that pin {before} refuse the new one"
-            yield Problem(words, hinders=False)
+            message = (
+                f"{name} gets another certificate: clients that pin {before} refuse the new one"
+            )
+            yield Problem(message, hinders=False)
 
 
 def _within(address: str, prefixes: Sequence[str]) -> bool:

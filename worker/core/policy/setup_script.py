@@ -30,10 +30,10 @@ def script_of(wanted: Sequence[Wanted], access: Access, password: str) -> Iterat
             # An empty router has its API open to every address, and REST switched off.
             kept = each.joins if access.service != "www-ssl" else ""
             fields = {k: v for k, v in each.fields.items() if k != kept}
-            yield f"/{path} set {name}{_words(fields)}"
+            yield f"/{path} set {name}{_message(fields)}"
             continue
         fields = {k: v for k, v in {**each.key, **each.fields, **once}.items() if v}
-        yield f"/{path} add {_words(fields)}"
+        yield f"/{path} add {_message(fields)}"
         if each.menu == CERTIFICATE:
             yield f"/{path} sign {quoted(each.key['name'])}"
         if each.menu == FILTER:
@@ -42,7 +42,7 @@ def script_of(wanted: Sequence[Wanted], access: Access, password: str) -> Iterat
             yield f":do {{/{path} move {find} 0}} on-error={{}}"
 
 
-def _words(fields: Mapping[str, str]) -> str:
+def _message(fields: Mapping[str, str]) -> str:
     return " ".join(f"{name}={quoted(value)}" for name, value in fields.items())
 
 

@@ -58,7 +58,7 @@ class PoolUse(NamedTuple):
     size: int
 
     @property
-    def in_words(self) -> str:
+    def describe(self) -> str:
         """One sentence's part."""
         of = ", ".join(self.servers)
         return f"pool {self.name} of {of}: {self.used} of {self.size} addresses are in use"

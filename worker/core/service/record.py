@@ -107,7 +107,7 @@ class ServiceRecord:
         placements: by router; one joins before anything is written there.
         pending: accepted and not yet confirmed, in the order of acceptance.
         schedule: events that are to take effect later.
-        last_event_ms: when the newest event came that wrote something (for a row of a file, the time
+        last_event_ms: when the newest event came that wrote something (of a file's row, the time
             it speaks of), by Redis's clock: a row that is older undoes nothing.
     """
 

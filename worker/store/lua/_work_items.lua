@@ -27,7 +27,7 @@ local function list_queued()
   end
   for i, flag in ipairs(get_many(flags)) do
     -- A parked router waits for its time: a mark must not wake it earlier.
-    if flag ~= 'circuit-open' then
+    if flag ~= 'circuit_open' then
       listed[#listed + 1] = whole(to_list[found[i]])
       listed[#listed + 1] = found[i].name
     end

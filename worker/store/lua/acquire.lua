@@ -14,13 +14,13 @@ local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
 if redis.call('HEXISTS', fleet.paused, router.name) == 1 then
-  redis.call('SET', router.notified, 'circuit-open')
+  redis.call('SET', router.notified, 'circuit_open')
   redis.call('ZREM', key.routers_due, router.name)
   return false
 end
 local holder, notified, was = unpack(redis.call('MGET', router.lock, router.notified, router.state))
 -- What stands there may be ours: a client that heard no answer asks again.
-if notified == 'circuit-open' or (holder and holder ~= ARGV[2]) then
+if notified == 'circuit_open' or (holder and holder ~= ARGV[2]) then
   return false
 end
 local now = now_ms()
@@ -34,7 +34,7 @@ if ARGV[6] ~= '' then
     state.since_ms = old.state == state.state and old.since_ms or now
     state.next_at_ms = now + wait
     redis.call('SET', router.state, cjson.encode(state))
-    redis.call('SET', router.notified, 'circuit-open', 'PX', wait)
+    redis.call('SET', router.notified, 'circuit_open', 'PX', wait)
     redis.call('ZADD', key.routers_due, whole(now + wait), router.name)
     return { now, was }
   end

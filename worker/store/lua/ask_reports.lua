@@ -19,7 +19,7 @@ local due = redis.call('ZRANGEBYSCORE', reports.due, '-inf', whole(now), 'LIMIT'
 for _, name in ipairs(due) do
   if known[name] then
     redis.call('ZADD', reports.due, whole(now + tonumber(ARGV[4])), name)
-    if redis.call('GET', router_named(name).notified) ~= 'circuit-open'
+    if redis.call('GET', router_named(name).notified) ~= 'circuit_open'
       and redis.call('HEXISTS', key.fleet.paused, name) == 0 then
       redis.call('SADD', reports.asked, name)
       redis.call('ZADD', key.routers_due, 'LT', whole(now), name)

@@ -11,7 +11,7 @@ if redis.call('GET', router.lock) ~= ARGV[2] then
 end
 local next_at = now_ms() + wait
 redis.call('DEL', router.lock)
-redis.call('SET', router.notified, 'circuit-open', 'PX', wait)
+redis.call('SET', router.notified, 'circuit_open', 'PX', wait)
 redis.call('ZADD', key.routers_due, whole(next_at), router.name)
 state.next_at_ms = next_at
 redis.call('SET', router.state, cjson.encode(state))

@@ -5,7 +5,7 @@
 local router = router_named(ARGV[1])
 redis.call('HSET', fleet.paused, router.name, ARGV[2])
 local left = revoke(router)
-redis.call('SET', router.notified, 'circuit-open')
+redis.call('SET', router.notified, 'circuit_open')
 redis.call('ZREM', key.routers_due, router.name)
 log_action(ARGV[3])
 return left

@@ -4,7 +4,7 @@
 -- Returns 1, or 0 when it is held, parked or has nothing to do.
 local router = router_named(ARGV[1])
 local wait = tonumber(ARGV[2])
-if redis.call('EXISTS', router.lock) == 1 or redis.call('GET', router.notified) == 'circuit-open'
+if redis.call('EXISTS', router.lock) == 1 or redis.call('GET', router.notified) == 'circuit_open'
   or not redis.call('ZSCORE', key.routers_due, router.name) then
   return 0
 end
