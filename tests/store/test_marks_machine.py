@@ -49,7 +49,7 @@ def generation_of(store, service):
 class MarksMachine(RuleBasedStateMachine):
     """Two workers, of which any may fall asleep past its lease and go on afterwards.
 
-    `work_items` is service -> [priority, due, version]; each reason makes a new version, only a check
+    `work_items` is service -> [priority, due, version]; each reason makes a new one, only a check
     that began after it may end it. `notes` is service -> [holder or None, second look or NEVER, or
     NOW while the mark for it stands].
     """
