@@ -61,4 +61,4 @@ def write_first(path: Path) -> Path:
 
 
 def _text() -> str:
-    return (files("leasewire") / "first_inventory.toml").read_text(encoding="utf-8")
+    return (files("leasewire.host") / "first_inventory.toml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`leasewire dead-letters replay|edit|discard`: what a person does about dead letters.
+"""`leasewire dead-letters retry|edit|discard`: what a person does about dead letters.
 
 Each letter is dealt with wholly or not at all; one that fails leaves the others alone. An event is
 in the journal before its letter goes, so a crash in between leaves a letter too many, never an
@@ -52,7 +52,7 @@ def retry(  # noqa: PLR0913 - as many options
 
     An event that newer ones have overtaken meanwhile ends as superseded, and says by which.
 
-    Examples: leasewire dead-letters replay SVC-1001@tower-7; leasewire dead-letters replay
+    Examples: leasewire dead-letters retry SVC-1001@tower-7; leasewire dead-letters retry
     --reason source-not-allowed
     """
     context = Context()

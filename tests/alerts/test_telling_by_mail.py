@@ -47,7 +47,7 @@ def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
     assert tell.once(now_ms) == 1
     assert tell.once(now_ms + QUIET_MS) == 0
     (mail,) = inbox.mails
-    assert mail["EventRef"] == "Leasewire acme: critical: router-down tower-7"
+    assert mail["Subject"] == "Leasewire acme: critical: router-down tower-7"
     message = mail.get_body().get_content()
     assert "no route to it" in message
     assert "`leasewire runbook router-down`" in message

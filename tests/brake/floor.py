@@ -3,7 +3,7 @@
 from contracts import names
 from tests import builders
 from tests.worker.desk import SOURCES, Desk
-from worker.convergence.conclude import Look, confirmed
+from worker.convergence.conclude import BatchItem, confirmed
 from worker.core.entry.brake import BrakeLimits
 from worker.core.entry.entry import wanted_entries
 from worker.core.policy.policy import RouterPolicy
@@ -70,7 +70,7 @@ class Floor(Desk):
             self.store.client.delete(self.store.keys.router(router).notified)
             acquired = self.store.routers.acquire(router, "pass", 500)
             ends = [
-                confirmed(Look(work_item, router, entry, None), acquired.now_ms)
+                confirmed(BatchItem(work_item, router, entry, None), acquired.now_ms)
                 for work_item in acquired.work_items
                 for entry in [wanted_entries(work_item.stored.record, self.policies)[router]]
             ]

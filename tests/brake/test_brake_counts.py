@@ -70,7 +70,7 @@ def test_a_source_that_cancels_over_all_routers_is_held(store):
     wrong = [f"{router}-{i}" for i in range(3) for router in routers]
     floor.cancel(*wrong)
     assert floor.held() == set(wrong)
-    assert set(store.brake.holds()) == {f"source:{builders.SOURCE}"}
+    assert set(store.brake.approvals()) == {f"source:{builders.SOURCE}"}
 
 
 def test_four_suspensions_count_for_a_source_as_one_cancellation(store):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.entry.effect import AT_ONCE, outcomes_of
+from worker.core.entry.effect import AT_ONCE, describe
 from worker.core.service.outcome import Outcome, State
 from worker.core.storage_format import UnknownFormatError, full_type, short_type
 
@@ -95,4 +95,4 @@ def test_a_type_is_kept_short_and_never_taken_for_another(full, short):
     ],
 )
 def test_from_when_it_acts_is_put_into_words(short, message):
-    assert outcomes_of(short).endswith(message)
+    assert describe(short).endswith(message)

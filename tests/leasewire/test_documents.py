@@ -111,7 +111,7 @@ ACTS = {
     "alerts dismiss",
     "alerts mute",
     "alerts unmute",
-    "dead-letters replay",
+    "dead-letters retry",
     "outcomes replay",
     "restore",
     "services restore",

@@ -319,7 +319,7 @@ WRITES = {
     ),
     *("alerts deliver", "alerts test", "alerts mute", "alerts unmute", "alerts dismiss"),
     *("keys create", "keys revoke", "services restore", "routers hold", "routers release"),
-    *("dead-letters replay", "brake approve", "brake reject", "brake expect"),
+    *("dead-letters retry", "brake approve", "brake reject", "brake expect"),
 }
 """They run on, or act at once: what they do is shown by those that read. And `publish EVENT`."""
 SILENT = {

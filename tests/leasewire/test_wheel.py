@@ -37,7 +37,7 @@ def test_a_wheel_holds_every_file_of_the_packages(tmp_path):
         "contracts/examples/v1/leasewire.service.activated.v1.json",
         "worker/store/lua/commit.lua",
         "producers/lua/publish.lua",
-        "leasewire/first_inventory.toml",
+        "leasewire/host/first_inventory.toml",
         "leasewire/files/runbooks/router-down.md",
         "leasewire/files/redis/users.acl",
         "leasewire/files/systemd/leasewire-metrics.service",

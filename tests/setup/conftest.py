@@ -12,7 +12,7 @@ OURS = 'our "secret" pa$$word'
 WISH = """
 [routers.R1.setup]
 manage_from = ["127.0.0.0/8"]
-garden = ["198.51.100.80"]
+walled_garden = ["198.51.100.80"]
 [[routers.R1.setup.dhcp]]
 server = "dhcp-customers"
 interface = "ether2"

@@ -161,7 +161,12 @@ def test_sources_that_nobody_knows_share_one_feed_and_see_their_own_of_it(
 ):
     say(outcome(0))
     refuse(*(outcome(n, "rejected", source=f"urn:isp:typo-{n}") for n in range(300)))
-    assert feeds(client, prefix) == {"feed:last", "feed:gone", f"feed:live:{BSS}", "feed:strangers"}
+    assert feeds(client, prefix) == {
+        "feed:last",
+        "feed:gone",
+        f"feed:live:{BSS}",
+        "feed:unknown_sources",
+    }
     assert client.hkeys(store.keys.feed_gone) == [
         store.keys.feed(f"live:{BSS}"),
         store.keys.feed("unknown_sources"),

@@ -303,7 +303,7 @@ def context_of(user, server, folder, monkeypatch):
 def use_all(client):
     """Ask all that the gateway describes."""
     paths = client.get("/openapi.json").json()["paths"]
-    (hold,) = client.get("/v1/approvals").json()["holds"]
+    (hold,) = client.get("/v1/approvals").json()["approvals"]
     dead_letters = client.get("/v1/dead-letters").json()["dead_letters"]
     service, first, second = sorted(
         (each["id"] for each in dead_letters), key=lambda each: "@" not in each

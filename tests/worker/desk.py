@@ -5,7 +5,7 @@ import json
 from contracts import event_key, names
 from tests import builders
 from tests.calls import calls
-from worker.convergence.conclude import Look, confirmed
+from worker.convergence.conclude import BatchItem, confirmed
 from worker.core.entry.entry import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
@@ -71,7 +71,7 @@ class Desk:
         ends = []
         for work_item in acquired.work_items:
             entry = wanted_entries(work_item.stored.record, POLICIES)[router]
-            ends.append(confirmed(Look(work_item, router, entry, None), acquired.now_ms))
+            ends.append(confirmed(BatchItem(work_item, router, entry, None), acquired.now_ms))
         done = self.store.routers.conclude(router, "pass", ends)
         assert done == [True] * len(ends)
         assert not self.store.routers.next_batch(router, "pass", 0).held

@@ -302,7 +302,7 @@ def test_bad_input_makes_no_feed_of_its_own(store, client, prefix):
     desk.send(*(activated(f"S{n}", mac="no MAC", source=f"urn:typo:{n}") for n in range(20, 40)))
     desk.send(activated("S40", mac="no MAC"))
     names = {key.removeprefix(prefix) for key in client.scan_iter(f"{prefix}feed:*")}
-    assert names == {"feed:last", "feed:gone", "feed:strangers", f"feed:live:{SOURCE}"}
+    assert names == {"feed:last", "feed:gone", "feed:unknown_sources", f"feed:live:{SOURCE}"}
     for number, reason in ((7, "source-not-allowed"), (27, "invalid-event")):
         (item,) = store.feed.read([f"urn:typo:{number}"], None, 9, unknown_sources=True).items
         assert (item.outcome.service_id, item.outcome.reason) == (f"S{number}", reason)

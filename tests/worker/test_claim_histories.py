@@ -140,7 +140,7 @@ class Here:
         self.converge.run("R1")
 
     def retry(self):
-        """Have who was given up looked at again, as `dead-letters replay` does."""
+        """Have who was given up looked at again, as `dead-letters retry` does."""
         failed = [dead_letter.service_id for dead_letter in self.store.views.dead_letters()]
         self.store.routers.work_item("R1", failed)
 

@@ -78,7 +78,7 @@ SIZES = {
     "feed:gone": 2 * SOURCES + 1,
     "feed:last": 1,
     "feed:live:*": 50_100,
-    "feed:strangers": 50_100,
+    "feed:unknown_sources": 50_100,
     "gateway:hash-secret": 1,
     "gateway:keys": 100,
     "gateway:keys:used": 100,

@@ -5,7 +5,7 @@ import pytest
 from tests.builders import activated, cancelled, event
 from tests.worker.desk import POLICIES
 from tests.worker.paper_desk import NOON, PaperDesk
-from worker.convergence.conclude import Look, TimeLimits, confirmed, failed, waiting
+from worker.convergence.conclude import BatchItem, TimeLimits, confirmed, failed, waiting
 from worker.core.entry.entry import Entry, wanted_entries
 from worker.core.rows.operations import Waiting
 from worker.store.batches import WorkItem
@@ -22,7 +22,7 @@ class Paper(PaperDesk):
     def look(self, router):
         entry = wanted_entries(self.record, POLICIES).get(router, Entry("SVC-1", None))
         work_item = WorkItem("SVC-1", "work_version", 0, self.stored)
-        return Look(work_item, router, entry, None)
+        return BatchItem(work_item, router, entry, None)
 
     def confirm(self, router):
         end = confirmed(self.look(router), NOON)

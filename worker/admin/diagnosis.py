@@ -23,7 +23,7 @@ from worker.store.finder import Finder
 from worker.store.store import Store
 from worker.store.views import ServiceView
 
-Look = Callable[[Mapping[str, LeaseQuery]], Mapping[str, Observation | str]]
+ReadRouters = Callable[[Mapping[str, LeaseQuery]], Mapping[str, Observation | str]]
 """Asks routers; where one does not answer, why, in words."""
 
 DEAD_LETTERS_SEARCHED: Final = 2_000
@@ -60,7 +60,7 @@ class Diagnosis:
     policies: Mapping[str, RouterPolicy]
     installation: str
     when: Callable[[int], str]
-    look: Look | None = None
+    look: ReadRouters | None = None
 
     def ask(self, subject: str) -> list[Answer]:
         """Answer for every service that has, wants or had what is asked for; at least one."""

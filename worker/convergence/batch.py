@@ -219,7 +219,7 @@ class Rounds:
             item, detail = self._in_flight[service_id], f"the connection was lost {times} times"
             self._statistics.failed += 1
             detail += " while it alone was written"
-            ends.append(failed(item, "connection-lost", detail, self._now_ms, rest_note=True))
+            ends.append(failed(item, "connection-lost", detail, self._now_ms, rest_check=True))
         self._conclude(ends)
         return len(sure) < len(lost)
 

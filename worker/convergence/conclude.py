@@ -279,7 +279,7 @@ def held_back(item: BatchItem, message: str, now_ms: int, wait_ms: int) -> Concl
 
 
 def failed(
-    item: BatchItem, reason: str, detail: str, now_ms: int, *, rest_note: bool = False
+    item: BatchItem, reason: str, detail: str, now_ms: int, *, rest_check: bool = False
 ) -> Conclusion:
     """Dead-letter a service with the router's own words; its next event tries anew.
 
@@ -325,7 +325,7 @@ def failed(
         dead_letters=[dead_letter],
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
-        rest_note=rest_note,
+        rest_check=rest_check,
         wrote=bool(item.wrote),
     )
 

@@ -78,8 +78,8 @@ def checked(entry: bytes, queue: str) -> bytes:
     except (ValueError, RecursionError) as error:
         raise BrokenMessageError(f"is no JSON that can be read ({type(error).__name__})") from error
     problems = [
-        f"{path} must be {message}"
-        for path, check, message in _MUST_BE
+        f"{path} must be {wanted}"
+        for path, check, wanted in _MUST_BE
         if not check(_at(message, path.split(".")))
     ]
     problem = "; ".join(problems) or _problem_of_body(message)

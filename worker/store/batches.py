@@ -138,7 +138,7 @@ class Conclusion:
         dead_letters: dead letters.
         lines: history.
         counts: counters that go up.
-        rest_note: with `give-up`, what may be under way is looked at with the next look for another
+        rest_check: with `give-up`, what may be under way is looked at with the next look for another
             reason, and is none itself.
         wrote: something was, or may have been, written for it, and no record says so.
         brief: keys of the events that changed nothing: the word on them lives for an hour.
@@ -155,7 +155,7 @@ class Conclusion:
     dead_letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    rest_note: bool = False
+    rest_check: bool = False
     wrote: bool = False
     awaiting_device: Outcome | None = None
     brief: frozenset[str] = frozenset()

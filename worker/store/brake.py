@@ -103,8 +103,8 @@ class Brake:
         Returns:
             False when the list has changed meanwhile: nothing is let through.
         """
-        scope, _, name = scope.partition(":")
-        sources = {name} if scope == "source" else {work_item.source for work_item in work_items}
+        kind, _, name = scope.partition(":")
+        sources = {name} if kind == "source" else {work_item.source for work_item in work_items}
         line = {"actor": by, "scope": scope}
         action = {"at_ms": now_ms, "what": "brake approved", "by": by, "scope": scope}
         order: dict[str, Any] = {

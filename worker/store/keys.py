@@ -102,12 +102,12 @@ class ReportKeys(NamedTuple):
     """Whose reports are to be made.
 
     Attributes:
-        look: with a time limit of seconds: one look at a time.
+        check: with a time limit of seconds: one check at a time.
         due: router -> when its next report is due (ms).
         asked: routers of which a pass is to make a report.
     """
 
-    look: String
+    check: String
     due: SortedSet
     asked: Set
 
@@ -271,7 +271,7 @@ class Keys:
     def reports(self) -> ReportKeys:
         """Whose reports are to be made."""
         base = f"{self.prefix}routers:reports"
-        return ReportKeys(look=base + ":look", due=base, asked=base + ":asked")
+        return ReportKeys(check=base + ":check", due=base, asked=base + ":asked")
 
     maintenance = Key("string", "maintenance")
     """With a time limit of a minute: one upkeep a minute."""

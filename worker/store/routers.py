@@ -333,7 +333,7 @@ def _order_of(end: Conclusion) -> dict[str, Any]:
         "do": end.do,
         "wait_ms": end.wait_ms,
         "gone": end.gone,
-        "rest_note": end.rest_note,
+        "rest_check": end.rest_check,
         "wrote": end.wrote,
         "events": [[*outcome_order(each), each.key in end.brief] for each in end.outcomes],
         "dead_letters": [

@@ -8,7 +8,7 @@ local function notify(touched)
   local names, flags, notified = {}, {}, {}
   for name in pairs(touched) do
     names[#names + 1] = name
-    flags[#flags + 1] = router_named(name).lease
+    flags[#flags + 1] = router_named(name).lock
     flags[#flags + 1] = router_named(name).notified
   end
   list_queued()

@@ -5,7 +5,7 @@
 --       5.. routers, each followed by its share (0…1) of the time until its first report
 -- Returns how many were asked for, or false when somebody looked just now.
 local reports = key.reports
-if not redis.call('SET', reports.check_at, '1', 'NX', 'PX', tonumber(ARGV[1])) then
+if not redis.call('SET', reports.check, '1', 'NX', 'PX', tonumber(ARGV[1])) then
   return false
 end
 local now, every = now_ms(), tonumber(ARGV[2])

@@ -78,7 +78,7 @@ for _, moments in ipairs({ key.routers_due, key.reports.due, key.alerts_not_noti
 end
 redis.call('DEL', key.canaries)
 shorten(key.canary_claim, order.canaries_ms)
-for _, flag in ipairs({ key.maintenance, key.alert_check, key.notifications, key.reports.check_at }) do
+for _, flag in ipairs({ key.maintenance, key.alert_check, key.notifications, key.reports.check }) do
   shorten(flag, order.flag_ms)
 end
 for _, lane in ipairs(order.lanes) do
