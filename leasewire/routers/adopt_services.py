@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from worker.core.full_read.adoption import SortedRow
-
 from contracts import Manifest, parse_event, version_hash
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
@@ -13,6 +11,7 @@ from producers.fields import event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
 from producers.stamp import Stamped
+from worker.core.full_read.adoption import SortedRow
 from worker.core.rows.ownership import parse_tag
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC, Lease, is_host_address
 from worker.core.service.fold import fold

@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 
-from worker.intake.checks import Intake, NotYet, admit, key_of
-
 from tests.builders import activated, cancelled, mac, mac_changed, snapshot
 from tests.worker.desk import OPERATOR, SOURCES
 from tests.worker.paper_desk import PaperDesk
+from worker.intake.checks import Intake, NotYet, admit, key_of
 
 AT = int(datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp() * 1000)
 MINUTE = 60_000

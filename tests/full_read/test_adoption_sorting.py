@@ -2,10 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from worker.core.full_read.adoption import Known, sort_rows
 
 from tests.builders import ipv4, lease, mac
 from worker.core.entry.entry import Entry
+from worker.core.full_read.adoption import Known, sort_rows
 
 
 def entry(service_id, number, server="dhcp1", address=None):

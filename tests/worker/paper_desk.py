@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime
 
-from worker.intake.checks import CheckedEvent, Intake, admit, key_of
-
 from tests.builders import SOURCE
 from tests.worker.desk import POLICIES, SOURCES
 from worker.core.service.history import line_from_json
 from worker.core.service.record import ServiceRecord
+from worker.intake.checks import CheckedEvent, Intake, admit, key_of
 from worker.intake.folding import Folding
 from worker.store.records import Stored, short_hash
 

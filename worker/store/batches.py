@@ -138,8 +138,8 @@ class Conclusion:
         dead_letters: dead letters.
         lines: history.
         counts: counters that go up.
-        rest_check: with `give-up`, what may be under way is looked at with the next look for another
-            reason, and is none itself.
+        rest_check: with `give-up`, what may be under way is checked with the next check for
+            another reason, and is none itself.
         wrote: something was, or may have been, written for it, and no record says so.
         brief: keys of the events that changed nothing: the word on them lives for an hour.
         awaiting_device: the event of which it is to be said when its device is seen in use.
