@@ -118,7 +118,9 @@ def setup_command(  # noqa: PLR0913 - each is an option
         for line in script_of(wanted, access, config.password().get_secret_value()):
             typer.echo(line)
         return
-    first, password = _first_contact(config, bootstrap_user, bootstrap_port, plain=bootstrap_plain)
+    first, password = _first_connection(
+        config, bootstrap_user, bootstrap_port, plain=bootstrap_plain
+    )
     run = _Run(context, config, config.setup, access)
     with closing(_session(first, password, context.settings)) as session:
         steps, problems = run.plan(session)
@@ -236,7 +238,7 @@ def _access(config: RouterConfig) -> Access:
     )
 
 
-def _first_contact(
+def _first_connection(
     config: RouterConfig, user: str | None, port: int | None, *, plain: bool
 ) -> tuple[RouterConfig, str]:
     """How to get in at first, and the password."""

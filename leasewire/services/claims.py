@@ -32,7 +32,9 @@ def list_(
     as_json: JsonOption = False,
     inventory: InventoryOption = None,
 ) -> None:
-    """List claims: who holds what on which router. A weak one is no longer wanted by its holder.
+    """List claims: which service holds which MAC or address on which router.
+
+    A vacating claim is no longer wanted by its holder; only its old row is left.
 
     Example: leasewire claims list --router tower-7 --waited-for
     """

@@ -196,7 +196,7 @@ def show(
     """Show all that is known of a service.
 
     Why its customer has no address, or that all is well; what it is (each value with the event
-    that set it), how far its routers are with it (in_sync, pending, waiting, parked, failed; where
+    that set it), how far its routers are with it (in_sync, pending, waiting, failed; where
     nothing is written, observed or observed: differs), who has what it waits for, its last events
     and what happened to it.
 

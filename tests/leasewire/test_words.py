@@ -1,0 +1,99 @@
+"""Retired words do not come back: one thing has one word (docs/glossary.md)."""
+
+from fnmatch import fnmatch
+
+import pytest
+
+from tests.leasewire.retired_words import PACKAGES, ROOT, Name, names_of
+
+RETIRED = {
+    "admission": "check",
+    "admitted": "accepted",
+    "asks": "blocked_by",
+    "bell": "notification",
+    "bury": "dead-letter",
+    "buried": "dead-lettered",
+    "census": "full read",
+    "first contact": "safety checks",
+    "giver": "blocker",
+    "hindered": "missing prerequisite",
+    "hindrance": "missing prerequisite",
+    "inquiry": "row observer, diagnosis",
+    "lookout": "maintenance",
+    "looking": "row observer",
+    "marking": "work item",
+    "marks": "work items",
+    "news": "notices",
+    "onlooker": "row observer",
+    "outages": "circuit",
+    "outstanding": "pending",
+    "park": "open the circuit",
+    "parked": "circuit open",
+    "patience": "time limits",
+    "rang": "notified",
+    "replay": "retry",
+    "ring": "notify",
+    "rung": "notified",
+    "shortcomings": "missing prerequisites",
+    "stranger": "unknown source",
+    "strangers": "unknown sources",
+    "strays": "unknown devices, foreign rows",
+    "strong": "held",
+    "surplus": "duplicate",
+    "survey": "full read",
+    "surveyed": "full read",
+    "tally": "statistics",
+    "telling": "notification",
+    "unseen": "awaiting device",
+    "untold": "not notified",
+    "upkeep": "maintenance",
+    "vitals": "health figures",
+    "weak": "vacating",
+    "wish": "spec",
+}
+"""Retired word, or words in a row -> what to say."""
+
+ORDINARY = frozenset({"asks", "looking", "marks", "news", "replay", "ring", "strong", "wish"})
+"""Retired as names; a help text may have them as ordinary words."""
+
+ALLOWED: dict[str, tuple[str, ...]] = {}
+"""Retired word -> files where it is a word of RouterOS, Celery or Python."""
+
+
+def is_retired(name: Name, word: str) -> bool:
+    """Whether a name holds a word, or some words in a row."""
+    if name.kind == "help" and word in ORDINARY:
+        return False
+    parts, wanted = name.parts, word.split()
+    starts = range(len(parts) - len(wanted) + 1)
+    return any(parts[at : at + len(wanted)] == wanted for at in starts) and not any(
+        fnmatch(name.file, pattern) for pattern in ALLOWED.get(word, ())
+    )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_retired_word_in_names_log_events_keys_and_help(package):
+    files = sorted((ROOT / package).rglob("*.py"))
+    names = [name for path in files for name in names_of(path)]
+    assert names
+    found = [
+        f"{name.file}:{name.line}: {name.kind} {name.text!r}: say {instead!r} in place of {word!r}"
+        for name in names
+        for word, instead in RETIRED.items()
+        if is_retired(name, word)
+    ]
+    assert not found, "\n".join(["", *found])
+
+
+def test_a_word_is_found_in_every_way_of_writing_it(tmp_path):
+    source = tmp_path / "sample.py"
+    source.write_text(
+        "class ParkedRouter:\n    def is_parked(self, parked_since): self.parked = 1\n"
+        'log.info("router.parked", parked=1)\nlog.info("spool.parked, again in %s", 1)\n'
+        'DOCUMENT = {"parked-since": 1}\n'
+        'Option("--parked", help="Parked ones.")\n'
+        'def sparked():\n    """Parked."""\n'
+    )
+    found = [name.kind for name in names_of(source, tmp_path) if is_retired(name, "parked")]
+    expected = ["argument", "class", "function", "help", "key", "log event", "log event"]
+    assert sorted(found) == [*expected, "option", "variable"]
