@@ -46,7 +46,7 @@ BUGS: Final[dict[str, Bug]] = {
     "a pool named like an address stops its router": Bug(
         [
             Change(
-                "worker/core/entry/entry.py",
+                "worker/core/rows/rows.py",
                 "return address != NO_ADDRESS and _is_ipv4(address) is not None",
                 "return address != NO_ADDRESS and address.count('.') == 3",
             )
@@ -82,7 +82,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/gather.py",
-                "closely = has_walled_garden and look.mark.sent is not None",
+                "closely = has_walled_garden and item.work_item.sent is not None",
                 "closely = False",
             )
         ],
@@ -122,8 +122,8 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "marks = rounds.least_doubted(marks)[:few]",
-                "marks = marks[:few]",
+                "work_items = rounds.least_doubted(work_items)[:few]",
+                "work_items = work_items[:few]",
             ),
             Change(
                 "worker/convergence/refusals.py",
@@ -165,8 +165,8 @@ BUGS: Final[dict[str, Bug]] = {
             ),
             Change(
                 "worker/convergence/gather.py",
-                "return Closed(looks, read, frozenset(unknown))",
-                "return Closed(looks, read, frozenset())",
+                "return Closed(items, read, frozenset(unknown))",
+                "return Closed(items, read, frozenset())",
             ),
         ],
         "tests/converge/test_edited_comments.py",
@@ -201,9 +201,9 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/intake/folding.py",
-                "        if lacks:\n            for each in record.outstanding:",
+                "        if missing:\n            for each in record.pending:",
                 "        if record.status == 'incomplete':\n"
-                "            for each in record.outstanding:",
+                "            for each in record.pending:",
             )
         ],
         "tests/worker/test_source_rights.py",
@@ -258,7 +258,7 @@ BUGS: Final[dict[str, Bug]] = {
     "events are refused while Redis's clock is behind": Bug(
         [
             Change(
-                "worker/intake/admission.py",
+                "worker/intake/checks.py",
                 "if moment > latest + MOST_AHEAD:",
                 "if True:",
             )
@@ -271,7 +271,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "                outages.failed_here(error)\n        finally:",
+                "                circuit.failed_here(error)\n        finally:",
                 "                pass\n        finally:",
             ),
         ],
@@ -351,7 +351,7 @@ BUGS: Final[dict[str, Bug]] = {
     "refused events are kept without end": Bug(
         [
             Change(
-                "worker/store/lua/_letters.lua",
+                "worker/store/lua/_dead_letters.lua",
                 "local DEAD_LETTERS_MOST = 1000",
                 "local DEAD_LETTERS_MOST = 1000000",
             ),
@@ -363,7 +363,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/batch.py",
-                "elif service_id not in busy and (off := switched_off(look)) is not None:",
+                "elif service_id not in busy and (off := switched_off(item)) is not None:",
                 "elif (off := None) is not None:",
             ),
         ],
@@ -417,8 +417,8 @@ BUGS: Final[dict[str, Bug]] = {
     "the queue of routers grows while nobody takes": Bug(
         [
             Change(
-                "worker/store/lua/_ring.lua",
-                "#rung < room",
+                "worker/store/lua/_notify.lua",
+                "#notified < room",
                 "true",
             ),
         ],
@@ -451,7 +451,7 @@ BUGS: Final[dict[str, Bug]] = {
     "manifests of a clock that is ahead are refused": Bug(
         [
             Change(
-                "worker/intake/admission.py",
+                "worker/intake/checks.py",
                 "    return why or ManifestPart(",
                 "    if event.data.taken_at.timestamp() * 1000 > now_ms:\n"
                 '        why = NotAccepted("time-in-future", "")\n'

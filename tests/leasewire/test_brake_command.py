@@ -11,7 +11,7 @@ from tests import builders
 from worker.convergence.batch import PassStatistics, Rounds
 from worker.convergence.conclude import TimeLimits
 from worker.convergence.faults import Faults
-from worker.convergence.router_lock import Approval
+from worker.convergence.router_lock import RouterLock
 from worker.core.entry.brake import BrakeLimits
 from worker.routeros.sessions import Sessions
 
@@ -101,18 +101,18 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
     assert len(acquired.work_items) == 5
     world.say(builders.cancelled(IDS[5], revision=2))
     with closing(Sessions(world.context.inventory, world.context.settings).open("R1")) as session:
-        scope = Approval(store.routers, "R1", "token", time.monotonic)
+        lock = RouterLock(store.routers, "R1", "token", time.monotonic)
         time_limits = TimeLimits(recheck_ms=60_000, alert_ms=3_600_000)
         held_in = policy.held_in(session.entries)
         rounds = Rounds(
             store,
             session,
             held_in,
-            scope,
+            lock,
             statistics=PassStatistics(),
             time_limits=time_limits,
             known=acquired.memory,
-            faults=Faults(store, scope, {}, time_limits),
+            faults=Faults(store, lock, {}, time_limits),
             was_read=int,
         )
         rounds.run(acquired.work_items, acquired.now_ms)

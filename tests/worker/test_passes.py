@@ -5,7 +5,7 @@ import pytest
 from tests.builders import activated, ipv4, lease, mac, mac_changed
 from tests.worker.memory_router import MemoryRouter
 from worker.convergence.router_pass import Converge
-from worker.core.entry.effect import outcomes_of
+from worker.core.entry.effect import describe
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import OPTIONS
 
@@ -58,7 +58,7 @@ def test_what_changes_a_lease_says_from_when_it_acts_and_what_changes_nothing_do
     desk.send(change)
     converge(desk, router)
     until = "at the latest by the end of the lease time of DHCP server dhcp1"
-    said = outcomes_of(desk.outcome(change).effective_by)
+    said = describe(desk.outcome(change).effective_by)
     assert said == f"from the device's next renewal, {until}"
     again = mac_changed(mac=mac(2), revision=3)
     desk.send(again)

@@ -59,7 +59,7 @@ class Outcome:
         router: the router that the word is about; empty when it is about none.
         effective_at_ms: when a scheduled event takes effect; 0 for others.
         effective_by: of an applied event that changed a router: from when it acts there, as
-            `effect.effective_by` says it; `effect.outcomes_of` makes a sentence of it.
+            `effect.effective_by` says it; `effect.describe` makes a sentence of it.
         bulk: it came in with many others, and is told of in a feed of theirs.
     """
 
