@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from worker.compute_gate import Turn
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Operation
@@ -155,8 +156,12 @@ class RouterSession(Protocol):
 class RouterSessions(Protocol):
     """Opens sessions, keeps idle ones a while: at most one a router and process."""
 
-    def open(self, router: str) -> RouterSession:
-        """An idle session, else a new connection, logged in and identified.
+    def open(self, router: str, turn: Turn | None = None) -> RouterSession:
+        """Take an idle session, else connect, log in and identify the router.
+
+        Args:
+            router: its name.
+            turn: of the pass at the compute gate; others compute while the session waits.
 
         Raises:
             RouterUnreachable: no connection, no login answer.

@@ -11,7 +11,7 @@ from producers.connection import open_publisher
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.waiting import eventually
-from worker.compute_gate import ComputeGate, outside_gate
+from worker.compute_gate import ComputeGate
 from worker.convergence.bulk import (
     IDLE_BESIDE_LIVE_S,
     IDLE_S,
@@ -106,7 +106,7 @@ def test_a_batch_is_full_that_might_have_had_more(store):
 def test_a_worker_that_ends_begins_no_more_of_them():
     later, passes = [], []
     bulk = Bulk(later.append)
-    bulk.add("R1", passes.append)
+    bulk.add("R1", lambda router, _: passes.append(router))
     bulk.end()
     later.pop()()
     assert passes == []
@@ -159,14 +159,14 @@ def test_bulk_passes_step_back_while_live_events_come():
     bulk = Bulk(later.append, clock)
     waiting, answered = threading.Event(), threading.Event()
 
-    def asks_a_router(name):
+    def asks_a_router(name, turn):
         order.append(name)
-        with outside_gate():
+        with turn.outside():
             waiting.set()
             assert answered.wait(LONG_S)
 
     def works_on(name):
-        bulk.add(name, asks_a_router if name == "R1" else order.append)
+        bulk.add(name, asks_a_router if name == "R1" else lambda name, _: order.append(name))
         thread = threading.Thread(target=later.pop())
         thread.start()
         return thread
@@ -195,14 +195,14 @@ def test_who_has_begun_goes_on_before_others_begin():
     begun, answered, ending = threading.Event(), threading.Event(), threading.Event()
 
     def asks_a_router():
-        with gate.taken():
+        with gate.turn() as turn:
             begun.set()
-            with outside_gate():
+            with turn.outside():
                 assert answered.wait(LONG_S)
             order.append("goes on")
 
     def computes(name):
-        with gate.taken():
+        with gate.turn():
             order.append(name)
             assert ending.wait(LONG_S)
 
@@ -227,13 +227,13 @@ def test_one_computes_at_a_time():
 
     def works():
         for _ in range(20):
-            with gate.taken():
+            with gate.turn() as turn:
                 with lock:
                     now[0] += 1
                     most[0] = max(most[0], now[0])
                 with lock:
                     now[0] -= 1
-                with outside_gate():
+                with turn.outside():
                     pass
 
     threads = [threading.Thread(target=works) for _ in range(8)]

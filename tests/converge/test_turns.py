@@ -4,7 +4,7 @@ import threading
 import time
 
 from tests.waiting import eventually
-from worker.compute_gate import LITTLE_S, ComputeGate, outside_gate
+from worker.compute_gate import LITTLE_S, ComputeGate
 from worker.convergence.router_pass import NEXT_AFTER_S
 
 SLICE_S = LITTLE_S / 2
@@ -33,12 +33,12 @@ class Hot:
             thread.join(LONG_S)
 
     def _work(self):
-        with self.gate.taken():
+        with self.gate.turn() as turn:
             while not self._ends.is_set():
                 time.sleep(0.001)  # whoever else wants to stand in line can
                 self.now += SLICE_S
                 self.slices += 1
-                with outside_gate():
+                with turn.outside():
                     pass
 
     def slices_until_done(self, times_out):
@@ -47,9 +47,9 @@ class Hot:
         done = threading.Event()
 
         def one_pass():
-            with self.gate.taken():
+            with self.gate.turn() as turn:
                 for _ in range(times_out):
-                    with outside_gate():
+                    with turn.outside():
                         pass
             done.set()
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from worker.compute_gate import ComputeGate
+from worker.compute_gate import ComputeGate, Turn
 from worker.store.batches import MOST_BULK
 
 IDLE_S: Final = 0.003
@@ -47,7 +47,7 @@ class Bulk:
         self._waiting: set[str] = set()
         self._ends = False
 
-    def add(self, router: str, one_pass: Callable[[str], None]) -> None:
+    def add(self, router: str, one_pass: Callable[[str, Turn], None]) -> None:
         """Have `one_pass` of a router run when it is its turn, unless it waits for it already."""
         with self._lock:
             if router in self._waiting:
@@ -55,12 +55,12 @@ class Bulk:
             self._waiting.add(router)
         self._start(lambda: self._run(router, one_pass))
 
-    def _run(self, router: str, one_pass: Callable[[str], None]) -> None:
-        with self._gate.taken():
+    def _run(self, router: str, one_pass: Callable[[str, Turn], None]) -> None:
+        with self._gate.turn() as turn:
             with self._lock:
                 self._waiting.discard(router)
             if not self._ends:
-                one_pass(router)
+                one_pass(router, turn)
 
     def live_came(self) -> None:
         """A live event was worked on: bulk passes step back for a moment."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from worker.compute_gate import ComputeGate
+from worker.compute_gate import ComputeGate, Turn
 from worker.convergence.batch import PassStatistics, Rounds
 from worker.convergence.bulk import Bulk
 from worker.convergence.circuit_reporter import CircuitReporter
@@ -80,6 +80,7 @@ class _Pass(NamedTuple):
     circuit: CircuitReporter
     statistics: PassStatistics
     faults: Faults
+    turn: Turn
     began: float
     is_bulk: bool
 
@@ -116,23 +117,23 @@ class Converge:
         of which it is not known that they answer: then it is put off for a moment. Bulk marks
         alone are left to a bulk pass.
         """
-        with self.gate.taken():
-            left = self._run(router, is_bulk=False)
+        with self.gate.turn() as turn:
+            left = self._run(router, turn, is_bulk=False)
         if left:
             self.bulk.add(router, self._run_bulk)
 
-    def _run_bulk(self, router: str) -> None:
-        self._run(router, is_bulk=True)
+    def _run_bulk(self, router: str, turn: Turn) -> None:
+        self._run(router, turn, is_bulk=True)
 
-    def _run(self, router: str, *, is_bulk: bool) -> bool:
+    def _run(self, router: str, turn: Turn, *, is_bulk: bool) -> bool:
         """Returns whether nothing but bulk is due, which a pass that is not for it leaves alone."""
         with self.slots.take(router) as place:
             if place is None:
                 self.store.routers.postpone(router, POSTPONE_MS)
                 return False
-            return self._take_and_work(router, place, is_bulk=is_bulk)
+            return self._take_and_work(router, place, turn, is_bulk=is_bulk)
 
-    def _take_and_work(self, router: str, place: Place, *, is_bulk: bool) -> bool:
+    def _take_and_work(self, router: str, place: Place, turn: Turn, *, is_bulk: bool) -> bool:
         lock_id = secrets.token_hex(8)
         began = self.clock()
         policy = self.policies.get(router)
@@ -166,7 +167,9 @@ class Converge:
         statistics = PassStatistics()
         faults = Faults(self.store, lock, acquired.memory.faults, self.limits.time_limits)
         try:
-            self._work_or_log(_Pass(acquired, lock, circuit, statistics, faults, began, is_bulk))
+            self._work_or_log(
+                _Pass(acquired, lock, circuit, statistics, faults, turn, began, is_bulk)
+            )
         except StoreUnavailable:
             raise
         except UnknownFormatError as error:
@@ -217,12 +220,12 @@ class Converge:
             if not batch.more:
                 circuit.drained()
             return
-        session = self.sessions.open(router)
+        session = self.sessions.open(router, one.turn)
         try:
             looked = make_sure(self.store, session, self.policies[router], lock, acquired)
             if acquired.asked and not self._reported(session, lock):
                 session.close()  # nobody knows what it was about to answer
-                session = self.sessions.open(router)
+                session = self.sessions.open(router, one.turn)
                 looked |= make_sure(self.store, session, self.policies[router], lock, acquired)
             if looked or acquired.asked:  # what is confirmed now was seen after that
                 now_ms = self.store.records.now_ms()

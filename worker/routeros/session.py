@@ -5,6 +5,7 @@ from functools import partial
 from time import monotonic
 from typing import Final, Literal, NamedTuple, TypeVar
 
+from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.rows.normal import seconds
@@ -47,13 +48,24 @@ class Identity(NamedTuple):
 
 
 class Session:
-    """See `worker.ports.RouterSession`; `opened_s`: when it was opened, by `time.monotonic`."""
+    """One logged-in session; see `worker.ports.RouterSession`.
+
+    Attributes:
+        opened_s: when it was opened, by `time.monotonic`.
+        gate: has the turn of the pass that uses it.
+    """
 
     def __init__(
-        self, router: str, connection: Connection, who: Identity, settings: Settings
+        self,
+        router: str,
+        connection: Connection,
+        who: Identity,
+        settings: Settings,
+        gate: GateSlot | None = None,
     ) -> None:
         self.identity, self.version, self.serial, self.entries, self._uptime_s = who
         self.opened_s = monotonic()
+        self.gate = gate or GateSlot()
         self._router = router
         self._connection = connection
         self._settings = settings
@@ -200,15 +212,20 @@ class Session:
         return self._connection.rests_until
 
 
-def open_session(config: RouterConfig, settings: Settings) -> Session:
+def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None = None) -> Session:
     """Connect, log in, and make sure that this is the router that the inventory means.
+
+    Args:
+        config: of the router.
+        settings: of the process.
+        gate: has the turn of the pass that opens the session; others compute while it waits.
 
     Raises:
         RouterUnreachable: no connection, no login answer.
         RouterBlocked: password, certificate, login, identity, serial or permission.
     """
     password = config.password().get_secret_value()
-    connection = connect(config, settings)
+    connection = connect(config, settings, gate)
     try:
         log_in(connection, config, password, settings)
         who = identify(connection, settings, config.policy.entries)
@@ -216,10 +233,10 @@ def open_session(config: RouterConfig, settings: Settings) -> Session:
     except BaseException:
         connection.close()
         raise
-    return Session(config.name, connection, who, settings)
+    return Session(config.name, connection, who, settings, gate)
 
 
-def connect(config: RouterConfig, settings: Settings) -> Connection:
+def connect(config: RouterConfig, settings: Settings, gate: GateSlot | None = None) -> Connection:
     """Connect as the inventory says, without logging in.
 
     Raises:
@@ -227,7 +244,7 @@ def connect(config: RouterConfig, settings: Settings) -> Connection:
         RouterBlocked: certificate.
     """
     opening = partial(
-        open_transport, config, settings.connect_timeout_s, settings.command_timeout_s
+        open_transport, config, settings.connect_timeout_s, settings.command_timeout_s, gate
     )
     if config.transport == "rest":
         return RestConnection(config.name, config.host, opening)

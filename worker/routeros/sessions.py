@@ -4,6 +4,7 @@ import threading
 from time import monotonic
 from typing import Final, NamedTuple
 
+from worker.compute_gate import GateSlot, Turn
 from worker.errors import RouterBusy, RouterUnreachable
 from worker.inventory import Inventory
 from worker.ports import RouterSession
@@ -30,7 +31,7 @@ class Sessions:
         self._idle: dict[str, _Idle] = {}
         self._in_use: dict[str, Session | None] = {}  # None while it is being opened
 
-    def open(self, router: str) -> RouterSession:
+    def open(self, router: str, turn: Turn | None = None) -> RouterSession:
         """See `worker.ports.RouterSessions`; KeyError for a router that is not in the inventory.
 
         Raises:
@@ -51,9 +52,10 @@ class Sessions:
             session = self._take_idle(router)
             self._in_use[router] = session
         if session is not None:
+            session.gate.turn = turn
             return session
         try:
-            session = open_session(config, self._settings)
+            session = open_session(config, self._settings, GateSlot(turn))
         except BaseException:
             with self._lock:
                 del self._in_use[router]
@@ -70,6 +72,7 @@ class Sessions:
                 session.close()
                 return
             del self._in_use[router]
+            used.gate.turn = None
             until = min(monotonic() + self._settings.idle_session_s, used.opened_s + MOST_S)
             self._idle[router] = _Idle(used, until)
             self._close_expired()

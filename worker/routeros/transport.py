@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import Any, Final
 
-from worker.compute_gate import outside_gate
+from worker.compute_gate import GateSlot
 from worker.inventory import RouterConfig
 from worker.routeros.certificates import ends_ms
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
@@ -29,17 +29,28 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 class Transport:
     """A connected socket. Not for two threads at once.
 
+    Args:
+        sock: connected.
+        fingerprint: see below.
+        certificate_ends_ms: see below.
+        gate: of the session; others compute while this waits for the router.
+
     Attributes:
         fingerprint: SHA-256 of the certificate that the router showed, hex; empty without TLS.
         certificate_ends_ms: until when that is valid (ms since 1970); 0: not known.
     """
 
     def __init__(
-        self, sock: socket.socket, fingerprint: str = "", certificate_ends_ms: int = 0
+        self,
+        sock: socket.socket,
+        fingerprint: str = "",
+        certificate_ends_ms: int = 0,
+        gate: GateSlot | None = None,
     ) -> None:
         self.fingerprint = fingerprint
         self.certificate_ends_ms = certificate_ends_ms
         self._sock = sock
+        self._gate = gate or GateSlot()
         self._end: Exception | None = None
         sock.settimeout(0)
         self._poll = select.poll()
@@ -69,7 +80,7 @@ class Transport:
             if remaining_s <= 0:
                 raise TimeoutError
             self._poll.modify(self._sock, events)
-            with outside_gate():
+            with self._gate.outside():
                 self._poll.poll(remaining_s * 1000)
 
     def _receive(self) -> tuple[bytes, int]:
@@ -117,7 +128,12 @@ class Transport:
 
 
 def open_transport(
-    config: RouterConfig, timeout_s: float, user_timeout_s: float, *, trust: bool = False
+    config: RouterConfig,
+    timeout_s: float,
+    user_timeout_s: float,
+    gate: GateSlot | None = None,
+    *,
+    trust: bool = False,
 ) -> Transport:
     """Connect, and over TLS make sure that it is the right router before anything is sent.
 
@@ -125,17 +141,19 @@ def open_transport(
         config: the router.
         timeout_s: for looking the name up, connecting and the TLS handshake together.
         user_timeout_s: how long sent bytes may stay unacknowledged before the kernel gives up.
+        gate: of the session; others compute while this waits.
         trust: only its certificate is wanted: let any pass, and send nothing.
 
     Raises:
         RouterUnreachable: no connection.
         RouterBlocked: the certificate is not the one that it should be, or nobody vouches for it.
     """
+    gate = gate or GateSlot()
     context = None if config.transport == "api" else _context(config)
     deadline = monotonic() + timeout_s
     doing = f"connecting to {config.host}:{config.port}"
     try:
-        with outside_gate(), ExitStack() as undo:
+        with gate.outside(), ExitStack() as undo:
             sock = undo.enter_context(_connect(config.host, config.port, deadline, user_timeout_s))
             fingerprint, until_ms = "", 0
             if context:
@@ -151,7 +169,7 @@ def open_transport(
                 fingerprint, until_ms = hashlib.sha256(shown).hexdigest(), ends_ms(shown)
                 if not (trust or config.ca_file) and fingerprint != config.fingerprint:
                     raise other_certificate(config.name, config.fingerprint, fingerprint)
-            transport = Transport(sock, fingerprint, until_ms)
+            transport = Transport(sock, fingerprint, until_ms, gate)
             undo.pop_all()
             return transport
     except (*FOREIGN, ValueError) as error:  # the last: a host that can be no name
