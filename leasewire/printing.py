@@ -6,8 +6,8 @@ What a router, a BSS or a file said is printed as text and never as markup or te
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from datetime import datetime
+from typing import Annotated, Final
 
 import typer
 from rich import box
@@ -77,16 +77,3 @@ def local_time(moment: str | None) -> str:
     if not moment:
         return ""
     return datetime.fromisoformat(moment).astimezone().isoformat(sep=" ", timespec="seconds")
-
-
-def utc_time(ms: int) -> str | None:
-    """Milliseconds since 1970 as RFC 3339 in UTC, for programs; None for none."""
-    if not ms:
-        return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")
-
-
-def without_nothing(document: dict[str, Any]) -> dict[str, Any]:
-    """The fields that say something: absent means none."""
-    return {name: value for name, value in document.items() if value not in (None, "", [], {})}

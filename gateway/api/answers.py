@@ -72,7 +72,7 @@ SCHEMAS: Final[Json] = {
     ),
     "RouterState": _object(
         "state",
-        "since next_try_at words",
+        "since next_try_at message",
         about="Why the router that an event waits for cannot be written",
         since=_TIME,
         next_try_at=_TIME,
@@ -164,7 +164,7 @@ SCHEMAS: Final[Json] = {
         "additionalProperties": True,
     },
     "Service": _object(
-        "service status owner registers routers outstanding scheduled events history",
+        "service status owner registers routers pending scheduled events history",
         about="All that is known of a service",
         status=ref("ServiceStatus"),
         owner=_says("The source whose service it is"),
@@ -216,7 +216,7 @@ SCHEMAS: Final[Json] = {
         kinds={"type": "object", "additionalProperties": _COUNT},
         services=_list(ref("HeldService")),
     ),
-    "Approvals": _object("approvals", holds=_list(ref("Approval"))),
+    "Approvals": _object("approvals", approvals=_list(ref("Approval"))),
     "Done": _object("id status"),
     "Health": _object("status"),
     "SchemaList": _object("schemas", schemas=_list(_object("type url"))),

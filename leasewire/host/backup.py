@@ -12,9 +12,9 @@ from leasewire.context import Context, InventoryOption
 from leasewire.host.backup_file import BackupError, Head, check, entries, write
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.up import only_one, running
-from leasewire.printing import utc_time
 from leasewire.progress import progress_bar
 from leasewire.sources.standard_input import as_file
+from worker.admin.json_fields import utc_time
 from worker.store.backup import UNDER_WAY, copy, put_back
 
 

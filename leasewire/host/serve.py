@@ -7,26 +7,26 @@ from itertools import islice
 from typing import Final
 
 from contracts.names import BULK_DEPTH
+from gateway import dead_letters
 from gateway.api.app import make_app
 from gateway.api.limits import Depth
 from gateway.api.ports import CursorTooOld, Document, OutcomePage, ReadFailed, ServiceFilter
 from gateway.api.server import GatewayServer
 from leasewire.context import Context
-from leasewire.services import brake
-from leasewire.services.dead_letter_actions import retry_dead_letter
-from leasewire.services.dead_letters import document_of as dead_letter_document
-from leasewire.services.events import document_of as event_document
-from leasewire.services.events import find
-from leasewire.services.follow import lines_of
-from leasewire.services.services import Listing
-from leasewire.services.services import document_of as service_document
 from leasewire.sources.hooks import hooks_of, reading
-from leasewire.sources.outcomes import event_of
 from producers.errors import PublishFailed
 from producers.publisher import Publisher
-from worker.admin import brake_list
-from worker.admin.brake_list import Decided
-from worker.core.service.outcome import FINAL
+from worker.admin import approvals
+from worker.admin.approvals import Decision
+from worker.admin.documents import (
+    approval_document,
+    dead_letter_document,
+    final_events,
+    find_events,
+    outcome_cloudevent,
+)
+from worker.admin.service_documents import ServiceList, history_of, service_document
+from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.store.connection import connect
@@ -107,17 +107,13 @@ class StoreRecords:
         An outcome of an event that is in the journal still is of an earlier one of its id; only
         what is read after the journal was looked at counts.
         """
-        views = self._store.views
         with _read_errors():
-            keys = [each.key for each in views.outcomes(event_keys) if each.state in FINAL]
-            journaled = views.journaled(keys)
-            outcomes = views.outcomes([key for key in keys if key not in journaled])
-        return {each.key: event_document(each) for each in outcomes if each.state in FINAL}
+            return final_events(self._store, event_keys)
 
     def event(self, event_id: str, sources: Sequence[str]) -> Document | None:
         """See `Records`."""
         with _read_errors():
-            found = find(self._store, event_id, sources)
+            found = find_events(self._store, event_id, sources)
         return found[0] if found else None
 
     def services(
@@ -140,8 +136,8 @@ class StoreRecords:
 
     def _lines(self, records: Sequence[ServiceRecord]) -> Iterator[Document]:
         if records:
-            listing = Listing(self._store, records)
-            yield from (listing.document_of(each) | {"owner": each.owner} for each in records)
+            listing = ServiceList(self._store, records)
+            yield from (listing.document(each) | {"owner": each.owner} for each in records)
 
     def service(self, service_id: str) -> Document | None:
         """See `Records`."""
@@ -153,7 +149,7 @@ class StoreRecords:
     def history(self, service_id: str) -> Sequence[Document]:
         """See `Records`."""
         with _read_errors():
-            lines = lines_of(self._store, service_id)
+            lines = history_of(self._store, service_id)
         return [line.document() for line in reversed(lines)]
 
     def outcomes(
@@ -170,7 +166,7 @@ class StoreRecords:
             except CursorTooOldError:
                 raise CursorTooOld from None
         installation = self._context.inventory.installation
-        events = [event_of(item, installation) for item in page.items]
+        events = [outcome_cloudevent(item, installation) for item in page.items]
         return OutcomePage(events, page.cursor, page.more)
 
     def dead_letters(self, reason: str | None, most: int) -> Sequence[Document]:
@@ -189,7 +185,7 @@ class StoreRecords:
             dead_letter = self._store.views.dead_letter(dead_letter_id)
             if dead_letter is None:
                 return None
-            return retry_dead_letter(self._context, self._publisher, dead_letter, actor)
+            return dead_letters.retry(self._store, self._publisher, dead_letter, actor)
 
     def discard(self, dead_letter_id: str, actor: str) -> str | None:
         """See `Records`."""
@@ -197,29 +193,29 @@ class StoreRecords:
             dead_letter = self._store.views.dead_letter(dead_letter_id)
             if dead_letter is None:
                 return None
-            now_ms = self._store.records.now_ms()
-            done = self._store.dead_letters.settle(dead_letter, "discarded", actor, now_ms)
-        return "" if done else "it failed anew, or was dealt with, meanwhile: look at it again"
+            return dead_letters.discard(self._store, dead_letter, actor)
 
     def holds(self) -> Sequence[Document]:
         """See `Records`."""
         with _read_errors():
-            found = brake_list.approvals(self._store, brake.policies_of(self._context))
-        return [brake.document_of(each) for each in found]
+            found = approvals.approvals(self._store, self._policies())
+        return [approval_document(each) for each in found]
 
     def approve(self, approval_id: str, digest: str, actor: str) -> str | None:
         """See `Records`."""
         with _read_errors():
-            return _message_of(brake.approve_shown(self._context, approval_id, digest, actor))
+            done = approvals.approve(self._store, self._policies(), approval_id, digest, actor)
+        return _message_of(done)
 
     def reject(self, approval_id: str, digest: str, actor: str) -> str | None:
         """See `Records`."""
-        policies = brake.policies_of(self._context)
+        publish, policies = self._publisher.publish, self._policies()
         with _read_errors():
-            seen = brake_list.look_up(self._store, policies, approval_id, digest)
-            if seen.what == "done" and seen.scope is not None:
-                brake.reject_shown(self._context, self._publisher, seen.scope, actor)
-        return _message_of(seen)
+            done = approvals.reject(self._store, policies, approval_id, digest, actor, publish)
+        return _message_of(done)
+
+    def _policies(self) -> dict[str, RouterPolicy]:
+        return {name: config.policy for name, config in self._context.inventory.routers.items()}
 
 
 def _is_wanted(record: ServiceRecord, wanted: ServiceFilter) -> bool:
@@ -227,10 +223,10 @@ def _is_wanted(record: ServiceRecord, wanted: ServiceFilter) -> bool:
     return mine and wanted.status in (None, record.status)
 
 
-def _message_of(done: Decided) -> str | None:
-    if done.what == "unknown":
+def _message_of(done: Decision) -> str | None:
+    if done.result == "unknown":
         return None
-    return "" if done.what == "done" else "the list is another one by now: look at it again"
+    return "" if done.result == "done" else "the list is another one by now: look at it again"
 
 
 @contextmanager

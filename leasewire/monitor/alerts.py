@@ -10,15 +10,8 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
+from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import KINDS, Alert, with_roots
 from worker.core.alerting.notifications import ANY, Mute, was_notified
 from worker.errors import ConfigurationError
@@ -129,7 +122,7 @@ def try_command(
         title = f"Leasewire {context.inventory.installation}: test"
         results.append({"target": name, "problem": send(known[name], title, body)})
     if as_json:
-        print_json({"targets": [without_nothing(each) for each in results]})
+        print_json({"targets": [without_empty(each) for each in results]})
     else:
         rows = ([each["target"], each["problem"] or "taken"] for each in results)
         print_table(("target", "result"), rows, "")
@@ -295,7 +288,7 @@ def _milliseconds(text: str) -> int:
 
 def _document(alert: Alert, mutes: Sequence[Mute], now_ms: int) -> dict[str, Any]:
     muted = [mute for mute in mutes if mute.covers(alert, now_ms)]
-    return without_nothing(
+    return without_empty(
         {
             "since": utc_time(alert.since_ms),
             "severity": alert.severity,

@@ -7,16 +7,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.context import Context, InventoryOption, refusal
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_fields,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, clean, local_time, print_fields, print_json, print_table
+from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.health import THRESHOLDS, Finding, assess
 from worker.core.alerting.health_figures import HealthFigures
 from worker.errors import StoreRefused, StoreUnavailable
@@ -74,7 +66,7 @@ def document_of(
     return {
         "level": findings[0].level if findings else "ok",
         "findings": [finding._asdict() for finding in findings],
-        "redis": without_nothing(
+        "redis": without_empty(
             {
                 "server": redis.server,
                 "appendonly": redis.appendonly,
@@ -87,10 +79,10 @@ def document_of(
         "workers": list(health_figures.workers),
         "queues": dict(health_figures.queues),
         "journal": {
-            lane: without_nothing({"depth": each.depth, "oldest_due": utc_time(each.oldest_ms)})
+            lane: without_empty({"depth": each.depth, "oldest_due": utc_time(each.oldest_ms)})
             for lane, each in health_figures.journal.items()
         },
-        "work_items": without_nothing(
+        "work_items": without_empty(
             {
                 "services": sum(router.queued for router in health_figures.routers),
                 "oldest_due": utc_time(oldest.oldest_ms) if oldest else None,
@@ -107,7 +99,7 @@ def document_of(
 
 def _reasons(reasons: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        reason: without_nothing({"count": each.number, "oldest": utc_time(each.oldest_ms)})
+        reason: without_empty({"count": each.number, "oldest": utc_time(each.oldest_ms)})
         for reason, each in sorted(reasons.items(), key=lambda item: -item[1].number)
     }
 

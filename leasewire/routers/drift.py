@@ -8,17 +8,10 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.preview import WOULD_CHANGE, ApplyOption
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    counted,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-)
+from leasewire.printing import JsonOption, clean, counted, local_time, print_json, print_table
 from leasewire.routers.plan import Seen, look_at
 from leasewire.routers.policy import router_of
+from worker.admin.json_fields import utc_time
 from worker.convergence.full_read import FullRead
 from worker.core.full_read.drift import Difference
 from worker.errors import RouterBlocked, RouterUnreachable

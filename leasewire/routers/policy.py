@@ -8,16 +8,9 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.preview import WOULD_CHANGE, ApplyOption, end_preview
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
 from leasewire.routers.plan import document_of, exit_code, look_at, print_rows
+from worker.admin.json_fields import utc_time, without_empty
 from worker.core.policy.applied_policy import AppliedPolicy, Change
 from worker.inventory import RouterConfig
 from worker.routeros.sessions import Sessions
@@ -201,7 +194,7 @@ def actions_command(*, as_json: JsonOption = False) -> None:
     Example: leasewire routers actions
     """
     actions = [
-        without_nothing(each._asdict() | {"at": utc_time(each.at_ms), "at_ms": None})
+        without_empty(each._asdict() | {"at": utc_time(each.at_ms), "at_ms": None})
         for each in Context().store.fleet.actions()
     ]
     if as_json:

@@ -8,16 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
 from leasewire.routers import mode, names, policy, setup
+from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import AWAY
 from worker.core.policy.applied_policy import AppliedPolicy
 from worker.core.policy.circuit import NEW, RouterState
@@ -125,7 +118,7 @@ def check(
     now = datetime.now(UTC)  # noqa: TID251 - this is the composition root
     lines = [*check_router(config, context.settings, now), *_as_workers_see_it(context, name)]
     if as_json:
-        print_json({"router": name, "checks": [without_nothing(each._asdict()) for each in lines]})
+        print_json({"router": name, "checks": [without_empty(each._asdict()) for each in lines]})
     else:
         for each in lines:
             sign, colour = _SIGNS[each.level]
@@ -207,7 +200,7 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
     tag = parse_tag(row.comment)
     ours = tag is not None and tag.installation == installation and not row.dynamic
     kind = "radius" if row.radius else "dynamic" if row.dynamic else "static"
-    return without_nothing(
+    return without_empty(
         {
             "address": row.address,
             "mac": row.mac,
@@ -244,7 +237,7 @@ def document_of(
 ) -> dict[str, Any]:
     """A router's line for programs."""
     differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
-    return without_nothing(
+    return without_empty(
         {
             "router": config.name,
             "host": f"{config.host}:{config.port}",

@@ -8,19 +8,11 @@ import typer
 from contracts.values import parse_time
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_fields,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
-from producers.publisher import Publisher
-from worker.admin import brake_list
-from worker.admin.brake_list import Approval, Decided
+from leasewire.printing import JsonOption, clean, local_time, print_fields, print_json, print_table
+from worker.admin import approvals
+from worker.admin.approvals import Approval, Decision
+from worker.admin.documents import approval_document
+from worker.admin.json_fields import utc_time, without_empty
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.normal import seconds
 from worker.store.brake import Announcement
@@ -61,15 +53,15 @@ def list_(
     now_ms = context.store.records.now_ms()
     found = [
         each
-        for each in brake_list.approvals(context.store, policies_of(context))
+        for each in approvals.approvals(context.store, policies_of(context))
         if approval_id in (None, each.id)
     ]
     if approval_id is not None and not found:
         _fail(f"Nothing is held under {approval_id}; see `{_SHOW_ALL}`.")
     announced = context.store.brake.announced(now_ms)
     if as_json:
-        documents = [document_of(each) for each in found]
-        print_json({"approvals": documents, "expected": [_expected(each) for each in announced]})
+        documents = [approval_document(each) for each in found]
+        print_json({"approvals": documents, "announced": [_expected(each) for each in announced]})
         return
     for each in found:
         _print(each, all_of_it=approval_id is not None)
@@ -97,7 +89,10 @@ def approve(
     Example: leasewire brake approve 3f9a1c20 --digest 91b2c0d4e5f6
     """
     context = Context(inventory)
-    scope = _decided(approve_shown(context, approval_id, digest, actor_of(actor)), approval_id)
+    decision = approvals.approve(
+        context.store, policies_of(context), approval_id, digest, actor_of(actor)
+    )
+    scope = _decided(decision, approval_id)
     typer.echo(f"{len(scope.services)} services go on: {_kinds(scope)}.")
 
 
@@ -117,12 +112,18 @@ def reject(
     Example: leasewire brake reject 3f9a1c20 --digest 91b2c0d4e5f6
     """
     context = Context(inventory)
-    scope = _decided(
-        brake_list.look_up(context.store, policies_of(context), approval_id, digest), approval_id
-    )
     with context.publisher() as publisher:
-        published = reject_shown(context, publisher, scope, actor_of(actor))
-    typer.echo(f"{published} services are restored, and keep their entries.")
+        decision = approvals.reject(
+            context.store,
+            policies_of(context),
+            approval_id,
+            digest,
+            actor_of(actor),
+            publisher.publish,
+        )
+    scope = _decided(decision, approval_id)
+    restored = sum(held.kind is not None for held in scope.services)
+    typer.echo(f"{restored} services are restored and keep their entries.")
 
 
 @app.command()
@@ -178,66 +179,20 @@ def expect(  # noqa: PLR0913 - as many options
         typer.echo("The announcement is withdrawn.")
 
 
-def approve_shown(context: Context, approval_id: str, digest: str, actor: str) -> Decided:
-    """Let a list through, if it is the one of the digest."""
-    return brake_list.approve(context.store, policies_of(context), approval_id, digest, actor)
-
-
-def reject_shown(context: Context, publisher: Publisher, scope: Approval, actor: str) -> int:
-    """Publish what restores the services of a list; returns how many.
-
-    Raises:
-        PublishFailed: nothing, or not all, was written to the journal; rejecting again is harmless.
-    """
-    events = brake_list.restoring_events(scope, actor)
-    publisher.publish(events)
-    now_ms = context.store.records.now_ms()
-    context.store.brake.note_rejected(scope.scope, len(events), actor, now_ms)
-    return len(events)
-
-
 def policies_of(context: Context) -> Mapping[str, RouterPolicy]:
     """The policies of the inventory, by router."""
     return {name: config.policy for name, config in context.inventory.routers.items()}
 
 
-def document_of(scope: Approval) -> dict[str, Any]:
-    """A list for programs."""
-    return {
-        "id": scope.id,
-        "digest": scope.digest,
-        "scope": scope.scope,
-        "name": scope.name,
-        "since": utc_time(scope.since_ms),
-        "count": len(scope.services),
-        "kinds": scope.kinds,
-        "services": [
-            without_nothing(
-                {
-                    "service": each.work_item.service_id,
-                    "router": each.work_item.router,
-                    "kind": each.kind or "undone",
-                    "event": each.event,
-                    "source": each.work_item.source,
-                    "mac": each.written.get("mac-address"),
-                    "address": each.written.get("address"),
-                    "becomes": each.becomes,
-                }
-            )
-            for each in scope.services
-        ],
-    }
-
-
-def _decided(done: Decided, approval_id: str) -> Approval:
-    if done.what == "unknown" or done.scope is None:
+def _decided(done: Decision, approval_id: str) -> Approval:
+    if done.result == "unknown" or done.approval is None:
         _fail(f"Nothing is held under {approval_id}; see `{_SHOW_ALL}`.")
-    if done.what == "changed":
+    if done.result == "changed":
         _fail(
-            f"Nothing was done: the list is another one by now, with digest {done.scope.digest}; "
-            f"look at it with `{_SHOW_ALL} {approval_id}`."
+            f"Nothing was done: the list has changed. Its digest is now {done.approval.digest}; "
+            f"see `{_SHOW_ALL} {approval_id}`."
         )
-    return done.scope
+    return done.approval
 
 
 def _end(now_ms: int, until: str | None, for_: str | None) -> int:
@@ -258,7 +213,7 @@ def _end(now_ms: int, until: str | None, for_: str | None) -> int:
 
 def _expected(each: Announcement) -> dict[str, Any]:
     scope, _, name = each.scope.partition(":")
-    return without_nothing(
+    return without_empty(
         {
             "scope": scope,
             "name": name,
@@ -271,7 +226,7 @@ def _expected(each: Announcement) -> dict[str, Any]:
 
 
 def _print(scope: Approval, *, all_of_it: bool) -> None:
-    document = document_of(scope)
+    document = approval_document(scope)
     print_fields(
         [
             ("scope", scope.id),

@@ -18,14 +18,11 @@ import typer
 
 from contracts import content_hash
 from contracts.identity import NAMESPACE
-from gateway.hooks.inbox import Inbox, take_again
+from gateway import dead_letters
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context
 from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, print_json
-from producers.errors import BatchViolation
-from producers.publisher import Publisher
-from producers.stamp import Stamped
 from worker.core.service.outcome import DeadLetter, Outcome
 
 FAILED: Final = 1
@@ -58,7 +55,10 @@ def retry(  # noqa: PLR0913 - as many options
     context = Context()
     with context.publisher() as publisher:
         done = [
-            (dead_letter, retry_dead_letter(context, publisher, dead_letter, actor_of(actor)))
+            (
+                dead_letter,
+                dead_letters.retry(context.store, publisher, dead_letter, actor_of(actor)),
+            )
             for dead_letter in _chosen(context, ids, reason, everything=everything)
         ]
     said = _outcomes(context, done, wait)
@@ -70,7 +70,7 @@ def retry(  # noqa: PLR0913 - as many options
         }
         for dead_letter, message in done
     ]
-    _tell(documents, "replayed", as_json=as_json)
+    _tell(documents, "retried", as_json=as_json)
 
 
 def _text_of(file: Path) -> str:
@@ -117,7 +117,7 @@ def edit(  # noqa: PLR0913 - as many options
     # The same correction twice is the same event, should this be repeated after a failure.
     document["id"] = str(uuid5(NAMESPACE, f"{dead_letter.id}|{content_hash(document)}"))
     with context.publisher() as publisher:
-        stamped = _checked(publisher, document)
+        stamped = dead_letters.checked(publisher, document)
         if isinstance(stamped, str):
             _fail(f"It is not right yet: {stamped}", BAD_INPUT)
         if apply:
@@ -156,15 +156,13 @@ def discard(  # noqa: PLR0913 - as many options
     Example: leasewire dead-letters discard --reason invalid-event --yes
     """
     context = Context()
-    dead_letters = list(_chosen(context, ids, reason, everything=everything))
-    if dead_letters and not yes:
-        typer.confirm(f"Discard {len(dead_letters)} dead letters for good?", abort=True, err=True)
-    who, now_ms = actor_of(actor), context.store.records.now_ms()
+    chosen = list(_chosen(context, ids, reason, everything=everything))
+    if chosen and not yes:
+        typer.confirm(f"Discard {len(chosen)} dead letters for good?", abort=True, err=True)
     documents = []
-    for dead_letter in dead_letters:
-        done = context.store.dead_letters.settle(dead_letter, "discarded", who, now_ms)
-        detail = "" if done else "it failed anew meanwhile: look at it again"
-        documents.append({"id": dead_letter.id, "done": done, "detail": detail})
+    for dead_letter in chosen:
+        detail = dead_letters.discard(context.store, dead_letter, actor_of(actor))
+        documents.append({"id": dead_letter.id, "done": not detail, "detail": detail})
     _tell(documents, "discarded", as_json=as_json)
 
 
@@ -183,38 +181,6 @@ def _chosen(
     for dead_letter in context.store.dead_letters.all():
         if reason is None or dead_letter.reason == reason:
             yield dead_letter
-
-
-def retry_dead_letter(
-    context: Context, publisher: Publisher, dead_letter: DeadLetter, who: str
-) -> str:
-    """Try one again; returns why it cannot be, or nothing.
-
-    Raises:
-        PublishFailed: the event could not be written to the journal; its letter stays.
-    """
-    store, now_ms = context.store, context.store.records.now_ms()
-    if dead_letter.kind == "service":
-        store.routers.work_item(dead_letter.router, [dead_letter.service_id])
-        # The letter goes when the service is in sync; should it fail again, it is another letter.
-        done = store.dead_letters.settle(
-            dead_letter, "replayed", who, now_ms, router=dead_letter.router
-        )
-        return "" if done else "it failed anew, or was dealt with, meanwhile"
-    if dead_letter.kind == "hook":
-        why_not = take_again(Inbox(store.client, context.settings.key_prefix), dead_letter.body)
-        if why_not:
-            return why_not
-        done = store.dead_letters.settle(dead_letter, "replayed", who, now_ms)
-        return "" if done else "it failed anew, or was dealt with, meanwhile"
-    if dead_letter.reason == "event-id-reused":
-        return "its id is that of another event: `dead-letters edit` gives it a new one"
-    stamped = _checked(publisher, dead_letter.body)
-    if isinstance(stamped, str):
-        return f"it is still wrong, so `dead-letters edit` it: {stamped}"
-    publisher.write([stamped])
-    store.dead_letters.settle(dead_letter, "replayed", who, now_ms, event=stamped.id)
-    return ""
 
 
 def _outcomes(
@@ -248,14 +214,6 @@ def _outcomes(
 def _message(outcome: Outcome) -> str:
     more = " ".join(part for part in (outcome.reason, outcome.detail) if part)
     return f"{outcome.state}: {more}" if more else outcome.state
-
-
-def _checked(publisher: Publisher, event: dict[str, Any] | str) -> Stamped | str:
-    """The event ready to be published, or all that is wrong with it."""
-    try:
-        return publisher.check([event])[0]
-    except BatchViolation as violation:
-        return str(violation)
 
 
 def _event_of(text: str) -> dict[str, Any]:

@@ -7,17 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from leasewire.context import Context
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_fields,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, clean, local_time, print_fields, print_json, print_table
 from leasewire.services import dead_letter_actions
+from worker.admin.documents import dead_letter_document
+from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import DeadLetter
 
 app = typer.Typer(no_args_is_help=True, help="Events and services that could go no further.")
@@ -52,7 +45,7 @@ def list_(
         for source, _, why in [group.rpartition("|")]
         if reason is None or why == reason
     ]
-    dead_letters = [document_of(dead_letter) for dead_letter in reversed(found[-most:])]
+    dead_letters = [dead_letter_document(dead_letter) for dead_letter in reversed(found[-most:])]
     groups = _groups(found)
     if as_json:
         print_json({"groups": groups, "dead_letters": dead_letters, "gone": gone})
@@ -121,7 +114,7 @@ def show(
     if dead_letter is None:
         typer.echo(f"There is no dead letter {dead_letter_id}; see `dead-letters list`.", err=True)
         raise typer.Exit(1)
-    document = document_of(dead_letter)
+    document = dead_letter_document(dead_letter)
     if as_json:
         print_json(document)
         return
@@ -131,25 +124,3 @@ def show(
     if body is not None:
         typer.echo("\nThe event as it came:")
         typer.echo(json.dumps(body, indent=2))
-
-
-def document_of(dead_letter: DeadLetter) -> dict[str, Any]:
-    """A dead letter for programs; `body` is the event's JSON, or its text where it is none."""
-    try:
-        body = json.loads(dead_letter.body) if dead_letter.body else None
-    except (ValueError, RecursionError):
-        body = dead_letter.body
-    return without_nothing(
-        {
-            "id": dead_letter.id,
-            "kind": dead_letter.kind,
-            "reason": dead_letter.reason,
-            "detail": dead_letter.detail,
-            "service": dead_letter.service_id,
-            "router": dead_letter.router,
-            "source": dead_letter.source,
-            "attempts": dead_letter.attempts,
-            "at": utc_time(dead_letter.at_ms),
-            "body": body,
-        }
-    )

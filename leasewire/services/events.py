@@ -2,26 +2,15 @@
 
 import json
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
 import typer
 
-from contracts import event_key
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_fields,
-    print_json,
-    utc_time,
-    without_nothing,
-)
-from worker.core.entry import effect
-from worker.core.policy.circuit import RouterState
-from worker.core.service.outcome import FINAL, Outcome
+from leasewire.printing import JsonOption, clean, local_time, print_fields, print_json
+from worker.admin.documents import event_document, find_events
+from worker.admin.json_fields import utc_time, without_empty
 from worker.store.feed import CursorTooOldError
 from worker.store.store import Store
 
@@ -52,7 +41,9 @@ def show(
     """
     context = Context(inventory)
     sources = [source] if source else list(context.inventory.sources)
-    found = find(context.store, event_id, sources) or _refused(context.store, event_id, source)
+    found = find_events(context.store, event_id, sources) or _refused(
+        context.store, event_id, source
+    )
     if not found:
         typer.echo(
             f"No event {event_id} of {', '.join(sources)} is known.\nThe outcomes of the last 20 "
@@ -103,7 +94,7 @@ def follow(
                 typer.echo("Some were let go before they were read; on with the oldest.", err=True)
                 page = feed.read(sources, None, _PAGE, unknown_sources=unknown_sources)
             for item in page.items:
-                document = document_of(item.outcome)
+                document = event_document(item.outcome)
                 typer.echo(json.dumps(document) if as_json else clean(_line(document)))
             cursor = page.cursor
             if not page.more:
@@ -114,23 +105,6 @@ def _line(document: dict[str, Any]) -> str:
     names = ("service", "event", "state", "router", "reason", "detail")
     message = [str(document[name]) for name in names if name in document]
     return "  ".join([local_time(document["at"]), *message])
-
-
-def find(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:
-    """The events of that id, one a source, as documents."""
-    keys = {event_key(source, event_id): source for source in sources}
-    # The journal first: an event leaves it in the step that makes its outcome.
-    journaled = store.views.journaled(list(keys))
-    outcomes = {outcome.key: outcome for outcome in store.views.outcomes(list(keys))}
-    found = []
-    for key, source in keys.items():
-        if key in outcomes:
-            found.append(document_of(outcomes[key], _circuit_open(store, outcomes[key])))
-        elif key in journaled:
-            state = {"event": event_id, "source": source, "state": "journaled"}
-            hint = "" if store.views.workers() else "no worker runs: start `leasewire worker`"
-            found.append(without_nothing(state | {"lane": journaled[key], "detail": hint}))
-    return found
 
 
 def _refused(store: Store, event_id: str, source: str | None) -> list[dict[str, Any]]:
@@ -147,52 +121,8 @@ def _refused(store: Store, event_id: str, source: str | None) -> list[dict[str, 
             state = {"event": event_id, "source": body.get("source"), "state": "rejected"}
             state |= {"reason": dead_letter.reason, "detail": dead_letter.detail}
             at = {"at": utc_time(dead_letter.at_ms), "dead_letter": dead_letter.id}
-            found.append(without_nothing(state | at))
+            found.append(without_empty(state | at))
     return found
-
-
-def document_of(outcome: Outcome, circuit_open: RouterState | None = None) -> dict[str, Any]:
-    """An outcome for programs."""
-    document: dict[str, Any] = {
-        "event": outcome.event_id,
-        "source": outcome.source,
-        "type": outcome.type,
-        "service": outcome.service_id,
-        "state": outcome.state,
-        "reason": outcome.reason,
-        "detail": outcome.detail,
-        "router": outcome.router,
-        "effective_at": utc_time(outcome.effective_at_ms),
-        "effective_by": effect.describe(outcome.effective_by),
-        "effective": _effective(outcome),
-        "accepted_at": utc_time(outcome.accepted_at_ms),
-        "at": utc_time(outcome.at_ms),
-    }
-    if circuit_open is not None:
-        document["router_state"] = {
-            "state": circuit_open.state,
-            "since": utc_time(circuit_open.since_ms),
-            "next_try_at": utc_time(circuit_open.next_at_ms),
-            "message": circuit_open.message,
-        }
-    return without_nothing(document)
-
-
-def _effective(outcome: Outcome) -> dict[str, Any] | None:
-    """What `effective_by` says, as data; `at` in RFC 3339."""
-    data = effect.data_of(outcome.effective_by, outcome.at_ms)
-    if data is None:
-        return None
-    latest = utc_time(data.pop("at_ms", 0))
-    return data | ({"at": latest} if latest else {})
-
-
-def _circuit_open(store: Store, outcome: Outcome) -> RouterState | None:
-    """The state of the router that the event waits for, where that is why it waits."""
-    if outcome.state in FINAL or not outcome.router:
-        return None
-    state = store.views.router(outcome.router).state
-    return None if state.state == "up" else state
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -4,50 +4,19 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final
 
 import typer
 
 from leasewire.context import Context
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
 from leasewire.services.why import describe
-from worker.core.service.outcome import FINAL
+from worker.admin.json_fields import utc_time
+from worker.admin.service_documents import HistoryEntry, history_of
 from worker.errors import StoreUnavailable
 from worker.store.store import Store
 
 _CHECK_EVERY_S: Final = 1.0
-
-
-class Line(NamedTuple):
-    """Something that happened.
-
-    Attributes:
-        at_ms: when, in milliseconds since 1970.
-        what: such as `accepted`, `in sync`, `event applied`.
-        more: the rest, by name.
-    """
-
-    at_ms: int
-    what: str
-    more: dict[str, Any]
-
-    @property
-    def key(self) -> str:
-        """Names the line: what a service waits for is said anew each minute, and shown once."""
-        again = self.what in ("event waiting", "event accepted")
-        return json.dumps([0 if again else self.at_ms, self.what, self.more])
-
-    def document(self) -> dict[str, Any]:
-        """For programs."""
-        return without_nothing({"at": utc_time(self.at_ms), "what": self.what, **self.more})
 
 
 def events_command(
@@ -70,9 +39,9 @@ def events_command(
             _follow(store, service_id, as_json=as_json)
         except KeyboardInterrupt:
             return
-    lines = lines_of(store, service_id)
+    lines = history_of(store, service_id)
     if as_json:
-        print_json({"service": service_id, "lines": [line.document() for line in lines]})
+        print_json({"service": service_id, "history": [line.document() for line in lines]})
     else:
         rows = (
             (local_time(utc_time(each.at_ms)), each.what, describe(each.more)) for each in lines
@@ -80,25 +49,6 @@ def events_command(
         print_table(("at", "what happened", ""), rows, f"Nothing is known of {service_id}.")
     if not lines:
         raise typer.Exit(1)
-
-
-def lines_of(store: Store, service_id: str) -> list[Line]:
-    """The history of a service and the latest word on each of its events, the oldest first."""
-    view = store.views.service(service_id, ())
-    if view is None:
-        return []
-    lines = [Line(each.pop("at_ms"), each.pop("what"), each) for each in map(dict, view.history)]
-    for outcome in view.events:
-        more = {
-            "event": outcome.event_id,
-            "type": outcome.type,
-            "router": outcome.router,
-            "reason": outcome.reason,
-            "detail": outcome.detail,
-        }
-        if outcome.state in FINAL or outcome.reason:  # that it was accepted, the history says
-            lines.append(Line(outcome.at_ms, f"event {outcome.state}", without_nothing(more)))
-    return sorted(lines, key=lambda line: line.at_ms)
 
 
 def _follow(store: Store, service_id: str, *, as_json: bool) -> None:
@@ -118,12 +68,12 @@ def _follow(store: Store, service_id: str, *, as_json: bool) -> None:
         sys.stdout.flush()
 
 
-def _new_lines(store: Store, service_id: str) -> Iterator[Line | None]:
+def _new_lines(store: Store, service_id: str) -> Iterator[HistoryEntry | None]:
     """Lines as they come, for ever; None: Redis cannot be reached just now."""
     shown: set[str] = set()
     while True:
         try:
-            lines = lines_of(store, service_id)
+            lines = history_of(store, service_id)
         except StoreUnavailable:
             yield None
         else:

@@ -5,16 +5,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.context import Context
-from leasewire.printing import (
-    JsonOption,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
-from worker.core.service.record import ServiceRecord
-from worker.core.service.schedule import Ended, Scheduled
+from leasewire.printing import JsonOption, local_time, print_json, print_table
+from worker.admin.documents import scheduled_documents
+from worker.admin.json_fields import without_empty
 
 app = typer.Typer(no_args_is_help=True, help="Events that are to take effect later.")
 
@@ -46,11 +39,11 @@ def list_(
     found = [
         {"service": stored.record.service_id, "customer": stored.record.value("customer_id")} | each
         for stored in store.views.services()
-        for each in documents_of(stored.record, now_ms)
+        for each in scheduled_documents(stored.record, now_ms)
         if each["at_ms"] <= until_ms
     ]
     found.sort(key=lambda each: (each["at_ms"], each["service"]))
-    entries = [without_nothing({k: v for k, v in e.items() if k != "at_ms"}) for e in found]
+    entries = [without_empty({k: v for k, v in e.items() if k != "at_ms"}) for e in found]
     if as_json:
         print_json({"scheduled": entries})
         return
@@ -61,17 +54,6 @@ def list_(
     )
 
 
-def documents_of(record: ServiceRecord, now_ms: int) -> list[dict[str, Any]]:
-    """What of a service is to take effect, or would have, by time; with `at_ms` beside."""
-    found = [_pending(each) for each in record.schedule.pending]
-    found += [
-        _ended(each)
-        for each in record.schedule.ended
-        if each.how != "released" and each.at_ms > now_ms
-    ]
-    return sorted(found, key=lambda each: int(each["at_ms"]))
-
-
 def row_of(document: dict[str, Any]) -> tuple[object, ...]:
     """The cells of one, under `COLUMNS`."""
     return (
@@ -79,29 +61,3 @@ def row_of(document: dict[str, Any]) -> tuple[object, ...]:
         "cut off" if document.get("cuts_off") else "",
         *(document.get(name) for name in ("event", "type", "state", "by")),
     )
-
-
-def _pending(each: Scheduled) -> dict[str, Any]:
-    cuts_off = each.own.get("lifecycle") == "cancelled" or each.own.get("suspension") is not None
-    return {
-        "at_ms": each.at_ms,
-        "effective_at": utc_time(each.at_ms),
-        "event": each.event_id,
-        "type": each.type,
-        "source": each.source,
-        "state": "scheduled",
-        "cuts_off": cuts_off or None,
-        "accepted_at": utc_time(each.accepted_at_ms),
-    }
-
-
-def _ended(each: Ended) -> dict[str, Any]:
-    return {
-        "at_ms": each.at_ms,
-        "effective_at": utc_time(each.at_ms),
-        "event": each.event_id,
-        "type": each.type,
-        "state": each.how,
-        "by": each.by,
-        "at": utc_time(each.ended_at_ms),
-    }

@@ -1,7 +1,6 @@
 """`leasewire services`: what is known of a service, and whether its routers have it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
@@ -12,71 +11,17 @@ from leasewire.printing import (
     print_fields,
     print_json,
     print_table,
-    utc_time,
-    without_nothing,
 )
 from leasewire.services import follow, purge, restore, verify
-from leasewire.services.events import document_of as event_document
 from leasewire.services.schedule import COLUMNS as SCHEDULE
-from leasewire.services.schedule import documents_of as scheduled_documents
 from leasewire.services.schedule import row_of as scheduled_row
 from leasewire.services.why import diagnosis
 from leasewire.services.why import document_of as why_document
-from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import address_field
-from worker.core.policy.circuit import RouterState
-from worker.core.rows.operations import Note
-from worker.core.service.record import DEFAULTS, Placement, ServiceRecord, Status
+from worker.admin.service_documents import ServiceList, service_document
+from worker.core.service.record import Status
 from worker.errors import ConfigurationError
-from worker.store.store import Store
-from worker.store.views import ServiceView
 
 app = typer.Typer(no_args_is_help=True, help="Services, and whether their routers have them.")
-
-Sync = Literal[
-    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit_open", "failed"
-]
-
-
-class AtRouter(NamedTuple):
-    """How far a router is with one service.
-
-    Attributes:
-        sync: `in_sync` (nothing is left to do), `observed` or `observed: differs` (nothing is
-            written there, and when it was last looked at all was, or was not, as it is to be),
-            `pending` (a pass will look), `waiting` (it
-            cannot go on, `why` says why, it is checked again by itself), `circuit_open` (the
-            router is out of reach or refuses us), `failed` (given up until its next event).
-        why: {reason, detail, since_ms} of the last look that did not end in sync.
-    """
-
-    sync: Sync
-    why: Mapping[str, Any]
-
-
-def sync_at(
-    state: RouterState,
-    why: Mapping[str, Any] | None,
-    *,
-    queued: bool,
-    observed: Placement | None = None,
-) -> AtRouter:
-    """How far a router is with a service, from the router's state and the service's mark there.
-
-    Args:
-        state: the router's.
-        why: its last look did not end in sync.
-        queued: it is to be looked at.
-        observed: where the service has it, if nothing is written to the router.
-    """
-    if not queued and not why and observed is not None:
-        return AtRouter("observed" if observed.seen_ms else "observed: differs", {})
-    if not queued:
-        return AtRouter("failed" if why else "in_sync", why or {})
-    if state.state != "up":
-        circuit_open = {"reason": state.cause or state.state, "detail": state.message}
-        return AtRouter("circuit_open", circuit_open | {"since_ms": state.since_ms})
-    return AtRouter("waiting" if why else "pending", why or {})
 
 
 @app.command("list")
@@ -97,10 +42,8 @@ def list_(
     store = Context().store
     stored = store.views.services() if router is None else store.views.router_services(router)
     records = sorted((each.record for each in stored), key=lambda record: record.service_id)
-    listing = Listing(store)
-    services = [
-        listing.document_of(record) for record in records if status in (None, record.status)
-    ]
+    listing = ServiceList(store)
+    services = [listing.document(record) for record in records if status in (None, record.status)]
     if as_json:
         print_json({"services": services})
         return
@@ -108,73 +51,6 @@ def list_(
     print_table(
         columns, ([each.get(name) for name in columns] for each in services), "No services."
     )
-
-
-class Listing:
-    """Tells services in a line each; asks each router once for all of them.
-
-    Args:
-        store: has them.
-        page: the services that will be told, where they are few: only of them routers are asked.
-    """
-
-    def __init__(self, store: Store, page: Sequence[ServiceRecord] | None = None) -> None:
-        self._store = store
-        self._page = page
-        self._observed = observed_routers(store)
-        self._setups: dict[str, DhcpSetup] = {}
-        self._routers: dict[str, tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]] = {}
-
-    def document_of(self, record: ServiceRecord) -> dict[str, Any]:
-        """A service in short, for programs."""
-        looks = [self._at(record, name) for name in record.placements]
-        # What says most about why a service is not in sync stands for all of its routers.
-        order: tuple[Sync, ...] = (
-            *("failed", "waiting", "circuit_open", "pending"),
-            *("observed: differs", "observed", "in_sync"),
-        )
-        worst = min(looks, key=lambda look: order.index(look.sync), default=None)
-        note = self._misfit(record)
-        return without_nothing(
-            {
-                "service": record.service_id,
-                "status": record.status,
-                "router": record.router,
-                "mac": record.value("mac"),
-                "address": address_of(record),
-                "sync": worst and worst.sync,
-                "reason": (worst and worst.why.get("reason")) or (note and note.kind),
-                "detail": (worst and worst.why.get("detail")) or (note and note.detail),
-            }
-        )
-
-    def _misfit(self, record: ServiceRecord) -> Note | None:
-        """Why no device can use the address of a service that is in use."""
-        router, address = record.router, address_field(record.value("address"))
-        if router is None or address is None or record.status not in ("active", "suspended"):
-            return None
-        if router not in self._setups:
-            self._setups[router] = self._store.memory.setup(router)
-        return self._setups[router].misfit(record.service_id, address)
-
-    def _at(self, record: ServiceRecord, router: str) -> AtRouter:
-        if router not in self._routers:
-            views = self._store.views
-            if self._page is None:
-                state = views.router(router).state
-                seen = (state, views.router_waiting(router), views.router_queued(router))
-            else:
-                ids = [each.service_id for each in self._page if router in each.placements]
-                seen = views.looks_at(router, ids)
-            self._routers[router] = seen
-        state, waiting, queued = self._routers[router]
-        service = record.service_id
-        return sync_at(
-            state,
-            waiting.get(service),
-            queued=service in queued,
-            observed=record.placements[router] if router in self._observed else None,
-        )
 
 
 app.command("events")(follow.events_command)
@@ -214,7 +90,7 @@ def show(
     except ConfigurationError as error:
         answer = {}
         typer.echo(f"Why it is so cannot be told without the inventory: {error}", err=True)
-    document = document_of(view, store) | {
+    document = service_document(view, store) | {
         "why": {name: answer.get(name, "") for name in ("code", "sentence", "advice")},
         "waits_for": answer.get("waits_for", []),
         "rows": answer.get("rows", []),
@@ -223,75 +99,6 @@ def show(
         print_json(document)
     else:
         _print(document)
-
-
-def document_of(view: ServiceView, store: Store) -> dict[str, Any]:
-    """All that is known of a service, for programs."""
-    record = view.stored.record
-    routers, observed = [], observed_routers(store)
-    for name, placement in record.placements.items():
-        look = sync_at(
-            store.views.router(name).state,
-            view.waiting.get(name),
-            queued=name in view.queued,
-            observed=placement if name in observed else None,
-        )
-        wanted = name == record.router and record.status in ("active", "suspended")
-        routers.append(
-            without_nothing(
-                {
-                    "router": name,
-                    "wanted": wanted,
-                    "sync": look.sync,
-                    "reason": look.why.get("reason"),
-                    "detail": look.why.get("detail"),
-                    "since": utc_time(look.why.get("since_ms", 0)),
-                    "written": dict(placement.written) if placement.written else None,
-                }
-            )
-        )
-    return {
-        "service": record.service_id,
-        "status": record.status,
-        "owner": record.owner,
-        "registers": {
-            name: {
-                "value": record.registers[name].value,
-                "event": record.registers[name].event,
-                "revision": record.registers[name].version.revision,
-            }
-            for name in DEFAULTS
-            if name in record.registers
-        },
-        "routers": routers,
-        "pending": [each.event_id for each in record.pending],
-        "scheduled": [
-            without_nothing({name: value for name, value in each.items() if name != "at_ms"})
-            for each in scheduled_documents(record, store.records.now_ms())
-        ],
-        "events": [event_document(outcome) for outcome in view.events],
-        "history": [
-            {"at": utc_time(line["at_ms"])} | {k: v for k, v in line.items() if k != "at_ms"}
-            for line in view.history
-        ],
-    }
-
-
-def observed_routers(store: Store) -> frozenset[str]:
-    """The routers to which nothing is written, by the policies that were applied."""
-    policies = store.fleet.policies()
-    return frozenset(name for name, applied in policies.items() if applied.observes)
-
-
-def address_of(record: ServiceRecord) -> str | None:
-    """The address that a service is to have, or the pool that gives it one."""
-    match record.value("address"):
-        case {"mode": "static", "ipv4": str(address)}:
-            return address
-        case {"mode": "pool", "pool": str(pool)}:
-            return f"pool {pool}"
-        case _:
-            return None
 
 
 def _print(document: dict[str, Any]) -> None:

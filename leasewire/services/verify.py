@@ -6,15 +6,9 @@ from typing import Annotated
 import typer
 
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import (
-    JsonOption,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, local_time, print_json, print_table
 from leasewire.services.why import diagnosis
+from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import Facts
 from worker.core.diagnosis.verification import Probe, active_address, verify
 from worker.routeros.session import open_session
@@ -42,7 +36,7 @@ def verify_command(
         raise typer.Exit(1)
     lines = list(verify(facts, _probe(context, facts), lambda ms: local_time(utc_time(ms))))
     if as_json:
-        checks = [without_nothing(each._asdict()) for each in lines]
+        checks = [without_empty(each._asdict()) for each in lines]
         print_json({"service": service_id, "checks": checks})
     else:
         print_table(("", "what", "seen", "what to do"), lines, "")

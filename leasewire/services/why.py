@@ -6,16 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import (
-    JsonOption,
-    clean,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
 from worker.admin.diagnosis import Answer, Diagnosis
+from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.explain import short_type
 from worker.core.diagnosis.facts import AtRouter
 from worker.core.rows.observed import SeenRow
@@ -71,18 +64,18 @@ def document_of(answer: Answer) -> dict[str, Any]:
     facts = answer.facts
     document = answer.explanation._asdict()
     if facts is None:
-        return without_nothing(document)
+        return without_empty(document)
     holders = [holder._asdict() for at in facts.at for holder in at.holders]
-    return without_nothing(
+    return without_empty(
         {
             "service": facts.record.service_id,
             "status": facts.record.status,
             **document,
-            "waits_for": [without_nothing(each) for each in holders],
+            "waits_for": [without_empty(each) for each in holders],
             "to_clean": facts.to_clean,
             "rows": [row for at in facts.at for row in _rows(at)],
             "timeline": [
-                without_nothing({"at": utc_time(at_ms), "what": what, **more})
+                without_empty({"at": utc_time(at_ms), "what": what, **more})
                 for at_ms, what, more in timeline(answer)
             ],
         }
@@ -169,7 +162,7 @@ def _bound(at: AtRouter, row: SeenRow) -> dict[str, Any]:
 def _rows(at: AtRouter) -> Iterator[dict[str, Any]]:
     for row in at.seen.rows if at.seen is not None else ():
         lease = row.lease
-        yield without_nothing(
+        yield without_empty(
             {
                 "router": at.name,
                 "row": f"{lease.address} {lease.mac} {lease.server}",

@@ -22,8 +22,9 @@ from gateway.hooks.vendor import VendorApi
 from gateway.hooks.verdicts import Incomplete, Say
 from gateway.hooks.work import Work, body_of
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, print_json, print_table, utc_time
+from leasewire.printing import JsonOption, clean, print_json, print_table
 from producers.fields import NotAnEvent, event_of
+from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import DeadLetter
 from worker.errors import ConfigurationError
 from worker.log_setup import hide_secret

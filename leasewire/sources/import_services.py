@@ -13,7 +13,7 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.preview import ApplyOption, end_preview
-from leasewire.printing import JsonOption, clean, counted, print_json, print_table, utc_time
+from leasewire.printing import JsonOption, clean, counted, print_json, print_table
 from leasewire.progress import progress_bar
 from leasewire.sources.import_apply import Done, apply_events, batches, file_preview
 from leasewire.sources.service_file import (
@@ -28,6 +28,7 @@ from leasewire.sources.service_file import (
 from leasewire.sources.standard_input import as_file
 from producers.files.writing import template
 from worker.admin.file_preview import Previewed
+from worker.admin.json_fields import utc_time
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130

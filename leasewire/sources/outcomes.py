@@ -14,26 +14,20 @@ import typer
 from redis import RedisError
 
 from contracts.webhook_signature import new_secret
-from gateway.outcomes.cloudevent import outcome_event, trial_event
+from gateway.outcomes.cloudevent import trial_event
 from gateway.outcomes.deliveries import Deliveries, Undelivered
 from gateway.outcomes.feed import CursorTooOld, FeedEvent
 from gateway.outcomes.targets import Target, TargetsError, load_targets
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.printing import (
-    JsonOption,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
-from leasewire.services.events import document_of
+from leasewire.printing import JsonOption, local_time, print_json, print_table
+from worker.admin.documents import outcome_cloudevent
+from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError, StoreUnavailable
 from worker.log_setup import configure_logging, hide_secret
 from worker.settings import environment
-from worker.store.feed import CursorTooOldError, FeedItem, position
+from worker.store.feed import CursorTooOldError, position
 from worker.store.store import Store
 
 if TYPE_CHECKING:
@@ -194,11 +188,6 @@ def secret() -> None:
     typer.echo(new_secret())
 
 
-def event_of(item: FeedItem, installation: str) -> dict[str, Any]:
-    """An item of the feed as everybody outside gets it."""
-    return outcome_event(item.id, installation, document_of(item.outcome))
-
-
 def targets_of(context: Context, *, signing: bool = True) -> list[Target]:
     """The targets of `outcomes.toml`, which stands beside the inventory.
 
@@ -280,7 +269,7 @@ class StoreFeed:
         except CursorTooOldError:
             raise CursorTooOld from None
         return [
-            FeedEvent(item.id, position(item.id)[0], event_of(item, self._installation))
+            FeedEvent(item.id, position(item.id)[0], outcome_cloudevent(item, self._installation))
             for item in page.items
         ]
 
@@ -302,7 +291,7 @@ def _named(context: Context, name: str) -> None:
 
 def _document(target: Target, state: dict[str, str]) -> dict[str, Any]:
     failing = "failing_since" in state
-    return without_nothing(
+    return without_empty(
         {
             "target": target.name,
             "url": urlsplit(target.url)._replace(query="").geturl(),  # keys stand there

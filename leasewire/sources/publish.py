@@ -20,12 +20,12 @@ from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.progress import Advance, progress_bar
-from leasewire.services.events import document_of
 from leasewire.sources.publish_check import look_at
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from producers.stamp import Stamped
+from worker.admin.documents import event_document
 from worker.core.service.outcome import FINAL, Outcome
 
 BAD_INPUT: Final = 2
@@ -246,7 +246,7 @@ def _show_receipts(
         if waited:
             for document, receipt in zip(documents, receipts, strict=True):
                 outcome = said.get(receipt.event_key)
-                document["outcome"] = document_of(outcome) if outcome else None
+                document["outcome"] = event_document(outcome) if outcome else None
         print_json({"receipts": documents})
         return
     _table(stamped, [_state(receipt, said) for receipt in receipts])

@@ -18,7 +18,7 @@ from contracts.manifest import MOST_SERVICES
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.preview import ApplyOption, end_preview
-from leasewire.printing import JsonOption, clean, print_table, utc_time
+from leasewire.printing import JsonOption, clean, print_table
 from leasewire.sources.import_apply import apply_events
 from leasewire.sources.import_services import preview, show_done, show_preview, would_change
 from leasewire.sources.service_file import (
@@ -31,6 +31,7 @@ from leasewire.sources.service_file import (
 )
 from leasewire.sources.standard_input import as_file
 from producers.errors import PublishFailed
+from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import Outcome
 from worker.intake.manifest import missing_of
 

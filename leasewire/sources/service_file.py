@@ -11,7 +11,7 @@ import typer
 
 from contracts.values import parse_time
 from leasewire.context import Context
-from leasewire.printing import clean, utc_time
+from leasewire.printing import clean
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.export import Format
 from producers.errors import BatchViolation
@@ -19,6 +19,7 @@ from producers.fields import field_at
 from producers.files.reading import FileBroken, Row, digest_of, lines_of, rows_of
 from producers.publisher import Publisher
 from producers.stamp import Stamped
+from worker.admin.json_fields import utc_time
 from worker.store.imports import Import, Imports
 
 BAD_INPUT: Final = 2

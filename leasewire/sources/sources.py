@@ -8,14 +8,8 @@ import typer
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.preview import ApplyOption, end_preview
-from leasewire.printing import (
-    JsonOption,
-    local_time,
-    print_json,
-    print_table,
-    utc_time,
-    without_nothing,
-)
+from leasewire.printing import JsonOption, local_time, print_json, print_table
+from worker.admin.json_fields import utc_time, without_empty
 from worker.admin.sources import SourceChanges, ownership_changes
 from worker.inventory import Inventory, SourceConfig
 from worker.store.sources import SourceView
@@ -86,7 +80,7 @@ def _document(
         "superseded": view.superseded,
         "superseded_percent": round(100 * view.superseded / view.events) if view.events else 0,
     }
-    return without_nothing(document) | numbers
+    return without_empty(document) | numbers
 
 
 @app.command()
@@ -162,7 +156,7 @@ def transfer(  # noqa: PLR0913 - the options of one command
     store = context.store
     records = [each.record for each in ownership_changes(store, source, service or None)]
     changes = [
-        without_nothing(
+        without_empty(
             {
                 "service": record.service_id,
                 "status": record.status,

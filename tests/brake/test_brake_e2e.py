@@ -6,7 +6,7 @@ from tests import builders
 from tests.brake.floor import ipv4, mac
 from tests.installation import SERVER, Installation
 from tests.waiting import eventually
-from worker.admin import brake_list
+from worker.admin import approvals
 from worker.store.brake import Announcement
 
 pytestmark = [pytest.mark.redis, pytest.mark.router, pytest.mark.e2e]
@@ -50,8 +50,11 @@ def test_a_mistake_is_held_and_undone_and_an_announced_run_goes_through(here):
     assert len(held(here)) == 35 - (80 - len(here.rows(busy)) - len(here.rows(small)))
 
     stood = here.rows(small)
-    for scope in brake_list.holds(here.store, {}):
-        here.publisher.publish(brake_list.restoring_events(scope, "anna"))
+    for held_list in approvals.approvals(here.store, {}):
+        decision = approvals.reject(
+            here.store, {}, held_list.id, held_list.digest, "anna", here.publisher.publish
+        )
+        assert decision.result == "done"
     here.wait_until_settled()
     assert here.rows(small) == stood
     assert held(here) == set()

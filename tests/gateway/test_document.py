@@ -9,11 +9,11 @@ import jsonschema
 import pytest
 
 from gateway.api.states import EVENT_STATES, STATUSES, SYNCS
-from leasewire.services.services import Sync
 from tests import builders
 from tests.gateway.asking import post
 from tests.gateway.test_outcome_feed import say
 from tests.gateway.test_reading import fold
+from worker.admin.service_documents import Sync
 from worker.core.service.outcome import FINAL
 from worker.core.service.outcome import State as OutcomeState
 from worker.core.service.record import Status

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from gateway.dead_letters import retry
 from gateway.hooks import inbox as inbox_module
 from gateway.hooks.inbox import Inbox, Keys, Posted
 from leasewire.context import Context
 from leasewire.host.serve import serving
-from leasewire.services.dead_letter_actions import retry_dead_letter
 from tests.hooks.conftest import PATH, Desk
 from tests.hooks.vendors import uisp_event
 from tests.waiting import eventually
@@ -90,4 +90,4 @@ def test_a_dead_letter_stays_while_the_inbox_has_no_room(desk, monkeypatch):
     dead_letter = DeadLetter("hook-1", "hook", "mapping-incomplete", "x", body=body, at_ms=1)
     monkeypatch.setattr(inbox_module, "MOST_WAITING", 0)
     with desk.context.publisher() as publisher:
-        assert "wait" in retry_dead_letter(desk.context, publisher, dead_letter, "ann")
+        assert "wait" in retry(desk.context.store, publisher, dead_letter, "ann")

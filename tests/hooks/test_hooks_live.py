@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from gateway.dead_letters import retry
 from tests.hooks.conftest import PATH
 from tests.hooks.vendors import splynx_event, splynx_service, uisp_event, uisp_service
 from tests.waiting import eventually
@@ -133,10 +134,8 @@ def test_what_is_missing_is_said_and_goes_on_when_it_was_mended(desk):
     assert dead_letter.service_id == "U-2002"
     desk.wait()
     desk.vendor.documents[A_UISP] = uisp_service(2002)
-    from leasewire.services.dead_letter_actions import retry_dead_letter  # noqa: PLC0415 - only here
-
     with desk.context.publisher() as publisher:
-        assert retry_dead_letter(desk.context, publisher, dead_letter, "ann") == ""
+        assert retry(desk.context.store, publisher, dead_letter, "ann") == ""
     assert desk.record("U-2002").status == "active"
     assert not desk.dead_letters()
 

@@ -27,7 +27,7 @@ from tests.leasewire.test_documents import commands_below
 from tests.outcomes.receiver import Receiver
 from tests.routeros.peers import peer
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
-from worker.admin import brake_list
+from worker.admin import approvals
 from worker.core.service.outcome import DeadLetter
 from worker.store.records import ServiceCommit
 from worker.watching.unknown_devices import Watch
@@ -237,8 +237,8 @@ def asked_of(here):
     dead_letters = {each.id: each.body for each in here.small.store.dead_letters.all()}
     events = [each for each, body in dead_letters.items() if "SVC-94" in body]
     claims = [builders.mac(1), builders.ipv4(1)]
-    holds = [each.id for each in brake_list.holds(here.small.store, here.small.policies)]
-    assert holds
+    held = [each.id for each in approvals.approvals(here.small.store, here.small.policies)]
+    assert held
     as_of = ("--as-of", "2026-11-29T09:00:00Z", "--source", BSS)
     return {
         "health": [()],
@@ -294,7 +294,7 @@ def asked_of(here):
         "claims list": [()],
         "claims show": [*one(claims)],
         "claims move": [(builders.mac(1), "--router", "R1", "--from", "SVC-1", "--to", "SVC-31")],
-        "brake list": [(), *one(holds)],
+        "brake list": [(), *one(held)],
     }
 
 

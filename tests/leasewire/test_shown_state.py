@@ -5,9 +5,9 @@ import socket
 import pytest
 
 from leasewire.printing import clean
-from leasewire.services.services import sync_at
 from tests.builders import activated, cancelled, event, ipv4, mac, mac_changed, snapshot, suspended
 from tests.leasewire.conftest import LEASES
+from worker.admin.service_documents import sync_status
 from worker.core.policy.circuit import RouterState
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -192,7 +192,7 @@ def test_cancelled_service_is_listed_on_no_router(world, leasewire):
     ],
 )
 def test_sync_follows_from_mark_reason_and_router(queued, state, why, expected):
-    assert sync_at(RouterState(state), why, queued=queued).sync == expected
+    assert sync_status(RouterState(state), why, queued=queued).sync == expected
 
 
 def test_what_others_wrote_cannot_steer_the_terminal():

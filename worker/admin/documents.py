@@ -1,0 +1,198 @@
+"""JSON documents of events, dead letters and approvals: the same for commands and gateway."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from contracts import event_key
+from worker.admin.approvals import Approval
+from worker.admin.json_fields import utc_time, without_empty
+from worker.core.entry import effect
+from worker.core.policy.circuit import RouterState
+from worker.core.service.outcome import FINAL, DeadLetter, Outcome
+from worker.core.service.record import ServiceRecord
+from worker.store.feed import FeedItem
+from worker.store.store import Store
+
+OUTCOME_TYPE: Final = "leasewire.outcome.{state}.v1"
+
+
+def event_document(outcome: Outcome, router_state: RouterState | None = None) -> dict[str, Any]:
+    """An event and its outcome; `router_state` is why its router cannot be written now."""
+    document: dict[str, Any] = {
+        "event": outcome.event_id,
+        "source": outcome.source,
+        "type": outcome.type,
+        "service": outcome.service_id,
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "router": outcome.router,
+        "effective_at": utc_time(outcome.effective_at_ms),
+        "effective_by": effect.describe(outcome.effective_by),
+        "effective": _effective(outcome),
+        "accepted_at": utc_time(outcome.accepted_at_ms),
+        "at": utc_time(outcome.at_ms),
+    }
+    if router_state is not None:
+        document["router_state"] = {
+            "state": router_state.state,
+            "since": utc_time(router_state.since_ms),
+            "next_try_at": utc_time(router_state.next_at_ms),
+            "message": router_state.message,
+        }
+    return without_empty(document)
+
+
+def _effective(outcome: Outcome) -> dict[str, Any] | None:
+    """`effective_by` as data, with its time in RFC 3339."""
+    data = effect.data_of(outcome.effective_by, outcome.at_ms)
+    if data is None:
+        return None
+    latest = utc_time(data.pop("at_ms", 0))
+    return data | ({"at": latest} if latest else {})
+
+
+def find_events(store: Store, event_id: str, sources: Sequence[str]) -> list[dict[str, Any]]:
+    """The events with this id, at most one for each source."""
+    keys = {event_key(source, event_id): source for source in sources}
+    # The journal first: an event leaves it in the step that makes its outcome.
+    journaled = store.views.journaled(list(keys))
+    outcomes = {outcome.key: outcome for outcome in store.views.outcomes(list(keys))}
+    found = []
+    for key, source in keys.items():
+        if key in outcomes:
+            outcome = outcomes[key]
+            found.append(event_document(outcome, _open_circuit(store, outcome)))
+        elif key in journaled:
+            hint = "" if store.views.workers() else "no worker is running: start `leasewire worker`"
+            document = {"event": event_id, "source": source, "state": "journaled"}
+            found.append(without_empty(document | {"lane": journaled[key], "detail": hint}))
+    return found
+
+
+def _open_circuit(store: Store, outcome: Outcome) -> RouterState | None:
+    """The state of the router that a pending event waits for, unless the router is up."""
+    if outcome.state in FINAL or not outcome.router:
+        return None
+    state = store.views.router(outcome.router).state
+    return None if state.state == "up" else state
+
+
+def final_events(store: Store, event_keys: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+    """Those of the events whose outcome is final, by event key.
+
+    While an event is in the journal, a final outcome under its key is of an earlier event with the
+    same id, so only outcomes that are read after the journal count.
+    """
+    views = store.views
+    final = [outcome.key for outcome in views.outcomes(event_keys) if outcome.state in FINAL]
+    journaled = views.journaled(final)
+    outcomes = views.outcomes([key for key in final if key not in journaled])
+    return {outcome.key: event_document(outcome) for outcome in outcomes if outcome.state in FINAL}
+
+
+def outcome_cloudevent(item: FeedItem, installation: str) -> dict[str, Any]:
+    """An item of the outcome feed as a CloudEvent, as the API and the webhooks give it.
+
+    Args:
+        item: its id is unique in the installation.
+        installation: id of the installation.
+    """
+    document = event_document(item.outcome)
+    return {
+        "specversion": "1.0",
+        "id": f"outcome-{item.id}",
+        "source": f"urn:leasewire:{installation}",
+        "type": OUTCOME_TYPE.format(state=document["state"]),
+        **({"subject": f"service/{document['service']}"} if "service" in document else {}),
+        "time": document["at"],
+        "datacontenttype": "application/json",
+        "data": document,
+    }
+
+
+def dead_letter_document(dead_letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter; `body` is the event's JSON, or its text if it is not JSON."""
+    try:
+        body = json.loads(dead_letter.body) if dead_letter.body else None
+    except (ValueError, RecursionError):
+        body = dead_letter.body
+    return without_empty(
+        {
+            "id": dead_letter.id,
+            "kind": dead_letter.kind,
+            "reason": dead_letter.reason,
+            "detail": dead_letter.detail,
+            "service": dead_letter.service_id,
+            "router": dead_letter.router,
+            "source": dead_letter.source,
+            "attempts": dead_letter.attempts,
+            "at": utc_time(dead_letter.at_ms),
+            "body": body,
+        }
+    )
+
+
+def approval_document(approval: Approval) -> dict[str, Any]:
+    """The services that the brake holds for one source or router."""
+    return {
+        "id": approval.id,
+        "digest": approval.digest,
+        "scope": approval.kind,
+        "name": approval.name,
+        "since": utc_time(approval.since_ms),
+        "count": len(approval.services),
+        "kinds": approval.kinds,
+        "services": [
+            without_empty(
+                {
+                    "service": held.work_item.service_id,
+                    "router": held.work_item.router,
+                    "kind": held.kind or "undone",
+                    "event": held.event,
+                    "source": held.work_item.source,
+                    "mac": held.written.get("mac-address"),
+                    "address": held.written.get("address"),
+                    "becomes": held.becomes,
+                }
+            )
+            for held in approval.services
+        ],
+    }
+
+
+def scheduled_documents(record: ServiceRecord, now_ms: int) -> list[dict[str, Any]]:
+    """The scheduled events of a service by time, and those that were to take effect later.
+
+    Each has its time in `at_ms` too, for sorting.
+    """
+    found: list[dict[str, Any]] = [
+        {
+            "at_ms": scheduled.at_ms,
+            "effective_at": utc_time(scheduled.at_ms),
+            "event": scheduled.event_id,
+            "type": scheduled.type,
+            "source": scheduled.source,
+            "state": "scheduled",
+            "cuts_off": scheduled.own.get("lifecycle") == "cancelled"
+            or scheduled.own.get("suspension") is not None
+            or None,
+            "accepted_at": utc_time(scheduled.accepted_at_ms),
+        }
+        for scheduled in record.schedule.pending
+    ]
+    found += [
+        {
+            "at_ms": ended.at_ms,
+            "effective_at": utc_time(ended.at_ms),
+            "event": ended.event_id,
+            "type": ended.type,
+            "state": ended.how,
+            "by": ended.by,
+            "at": utc_time(ended.ended_at_ms),
+        }
+        for ended in record.schedule.ended
+        if ended.how != "released" and ended.at_ms > now_ms
+    ]
+    return sorted(found, key=lambda document: int(document["at_ms"]))

@@ -1,0 +1,240 @@
+"""JSON documents of services and their history: the same for commands and gateway."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from worker.admin.documents import event_document, scheduled_documents
+from worker.admin.json_fields import utc_time, without_empty
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.entry import address_field
+from worker.core.policy.circuit import RouterState
+from worker.core.rows.operations import Note
+from worker.core.service.outcome import FINAL
+from worker.core.service.record import DEFAULTS, Placement, ServiceRecord
+from worker.store.store import Store
+from worker.store.views import ServiceView
+
+Sync = Literal[
+    "in_sync", "observed", "observed: differs", "pending", "waiting", "circuit_open", "failed"
+]
+
+
+class SyncStatus(NamedTuple):
+    """Whether a router has what a service should have there.
+
+    Attributes:
+        sync: `in_sync` (nothing to do), `observed` or `observed: differs` (nothing is written to
+            this router; at its last check it had, or had not, what it should), `pending` (a pass
+            will check it), `waiting` (blocked for the reason in `why`; rechecked periodically),
+            `circuit_open` (the router is unreachable or blocked), `failed` (until the next event).
+        why: {reason, detail, since_ms} of the last check that did not end in sync.
+    """
+
+    sync: Sync
+    why: Mapping[str, Any]
+
+
+def sync_status(
+    state: RouterState,
+    why: Mapping[str, Any] | None,
+    *,
+    queued: bool,
+    observed: Placement | None = None,
+) -> SyncStatus:
+    """The sync status of a service on a router.
+
+    Args:
+        state: of the router.
+        why: the service's last check there did not end in sync, and this is why.
+        queued: the service has a work item there.
+        observed: the service's placement, if nothing is written to this router.
+    """
+    if not queued and not why and observed is not None:
+        return SyncStatus("observed" if observed.seen_ms else "observed: differs", {})
+    if not queued:
+        return SyncStatus("failed" if why else "in_sync", why or {})
+    if state.state != "up":
+        circuit_open = {"reason": state.cause or state.state, "detail": state.message}
+        return SyncStatus("circuit_open", circuit_open | {"since_ms": state.since_ms})
+    return SyncStatus("waiting" if why else "pending", why or {})
+
+
+class ServiceList:
+    """Makes the short documents of services; reads each router once for all of them.
+
+    Args:
+        store: the store.
+        page: the services that will be asked for, if they are few: only they are read of routers.
+    """
+
+    def __init__(self, store: Store, page: Sequence[ServiceRecord] | None = None) -> None:
+        self._store = store
+        self._page = page
+        self._observed = _observed_routers(store)
+        self._setups: dict[str, DhcpSetup] = {}
+        self._routers: dict[str, tuple[RouterState, dict[str, dict[str, Any]], frozenset[str]]] = {}
+
+    def document(self, record: ServiceRecord) -> dict[str, Any]:
+        """A service in short."""
+        found = [self._status(record, router) for router in record.placements]
+        # The status that says most about why a service is not in sync stands for all its routers.
+        order: tuple[Sync, ...] = (
+            *("failed", "waiting", "circuit_open", "pending"),
+            *("observed: differs", "observed", "in_sync"),
+        )
+        worst = min(found, key=lambda status: order.index(status.sync), default=None)
+        note = self._misfit(record)
+        return without_empty(
+            {
+                "service": record.service_id,
+                "status": record.status,
+                "router": record.router,
+                "mac": record.value("mac"),
+                "address": address_of(record),
+                "sync": worst and worst.sync,
+                "reason": (worst and worst.why.get("reason")) or (note and note.kind),
+                "detail": (worst and worst.why.get("detail")) or (note and note.detail),
+            }
+        )
+
+    def _misfit(self, record: ServiceRecord) -> Note | None:
+        """Why no device can use the address of this active or suspended service."""
+        router, address = record.router, address_field(record.value("address"))
+        if router is None or address is None or record.status not in ("active", "suspended"):
+            return None
+        if router not in self._setups:
+            self._setups[router] = self._store.memory.setup(router)
+        return self._setups[router].misfit(record.service_id, address)
+
+    def _status(self, record: ServiceRecord, router: str) -> SyncStatus:
+        if router not in self._routers:
+            views = self._store.views
+            if self._page is None:
+                state = views.router(router).state
+                read = (state, views.router_waiting(router), views.router_queued(router))
+            else:
+                ids = [listed.service_id for listed in self._page if router in listed.placements]
+                read = views.looks_at(router, ids)
+            self._routers[router] = read
+        state, waiting, queued = self._routers[router]
+        service = record.service_id
+        return sync_status(
+            state,
+            waiting.get(service),
+            queued=service in queued,
+            observed=record.placements[router] if router in self._observed else None,
+        )
+
+
+def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
+    """All that is known of a service."""
+    record = view.stored.record
+    routers, observed = [], _observed_routers(store)
+    for name, placement in record.placements.items():
+        status = sync_status(
+            store.views.router(name).state,
+            view.waiting.get(name),
+            queued=name in view.queued,
+            observed=placement if name in observed else None,
+        )
+        document = {
+            "router": name,
+            "wanted": name == record.router and record.status in ("active", "suspended"),
+            "sync": status.sync,
+            "reason": status.why.get("reason"),
+            "detail": status.why.get("detail"),
+            "since": utc_time(status.why.get("since_ms", 0)),
+            "written": dict(placement.written) if placement.written else None,
+        }
+        routers.append(without_empty(document))
+    scheduled = scheduled_documents(record, store.records.now_ms())
+    return {
+        "service": record.service_id,
+        "status": record.status,
+        "owner": record.owner,
+        "registers": {
+            name: {
+                "value": record.registers[name].value,
+                "event": record.registers[name].event,
+                "revision": record.registers[name].version.revision,
+            }
+            for name in DEFAULTS
+            if name in record.registers
+        },
+        "routers": routers,
+        "pending": [pending.event_id for pending in record.pending],
+        "scheduled": [without_empty(_without_ms(document)) for document in scheduled],
+        "events": [event_document(outcome) for outcome in view.events],
+        "history": [
+            {"at": utc_time(entry["at_ms"])} | _without_ms(entry) for entry in view.history
+        ],
+    }
+
+
+def _without_ms(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name != "at_ms"}
+
+
+def _observed_routers(store: Store) -> frozenset[str]:
+    """The routers in observe mode, by the policies that were applied."""
+    policies = store.fleet.policies()
+    return frozenset(name for name, applied in policies.items() if applied.observes)
+
+
+def address_of(record: ServiceRecord) -> str | None:
+    """The address that a service should have, or the pool that it comes from."""
+    match record.value("address"):
+        case {"mode": "static", "ipv4": str(address)}:
+            return address
+        case {"mode": "pool", "pool": str(pool)}:
+            return f"pool {pool}"
+        case _:
+            return None
+
+
+class HistoryEntry(NamedTuple):
+    """Something that happened to a service or one of its events.
+
+    Attributes:
+        at_ms: when, in milliseconds since 1970.
+        what: such as `accepted`, `in sync`, `event applied`.
+        more: further fields.
+    """
+
+    at_ms: int
+    what: str
+    more: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Names the entry. What a service waits for is recorded every minute but is one entry."""
+        repeated = self.what in ("event waiting", "event accepted")
+        return json.dumps([0 if repeated else self.at_ms, self.what, self.more])
+
+    def document(self) -> dict[str, Any]:
+        """The entry for programs."""
+        return without_empty({"at": utc_time(self.at_ms), "what": self.what, **self.more})
+
+
+def history_of(store: Store, service_id: str) -> list[HistoryEntry]:
+    """The history of a service with the latest outcome of each of its events, oldest first."""
+    view = store.views.service(service_id, ())
+    if view is None:
+        return []
+    entries = [
+        HistoryEntry(entry.pop("at_ms"), entry.pop("what"), entry)
+        for entry in map(dict, view.history)
+    ]
+    for outcome in view.events:
+        if outcome.state in FINAL or outcome.reason:  # the history has that it was accepted
+            more = {
+                "event": outcome.event_id,
+                "type": outcome.type,
+                "router": outcome.router,
+                "reason": outcome.reason,
+                "detail": outcome.detail,
+            }
+            what = f"event {outcome.state}"
+            entries.append(HistoryEntry(outcome.at_ms, what, without_empty(more)))
+    return sorted(entries, key=lambda entry: entry.at_ms)
