@@ -25,12 +25,12 @@ class SignatureRefused(Exception):  # noqa: N818 - says what happened
     """The request is not signed as its key asks.
 
     Attributes:
-        code: `bad-signature`, or `retry` when only its time is wrong.
+        code: `bad-signature`, or `bad-timestamp` when only its time is wrong.
         message: what is wrong and what to do.
     """
 
-    def __init__(self, code: Literal["bad-signature", "retry"], message: str) -> None:
-        self.code: Literal["bad-signature", "retry"] = code
+    def __init__(self, code: Literal["bad-signature", "bad-timestamp"], message: str) -> None:
+        self.code: Literal["bad-signature", "bad-timestamp"] = code
         self.message = message
         super().__init__(code, message)
 
@@ -88,7 +88,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
         raise SignatureRefused("bad-signature", message)
     if abs(now_s - int(stamped)) > TOLERANCE_S:
         message = f"was signed more than {TOLERANCE_S} s from now: sign again at each attempt"
-        raise SignatureRefused("retry", message)
+        raise SignatureRefused("bad-timestamp", message)
     return webhook_id
 
 

@@ -112,7 +112,7 @@ class Access:
             The `webhook-id`; None for a request that is not signed and need not be.
 
         Raises:
-            Refused: `bad-signature` or `retry`.
+            Refused: `bad-signature` or `bad-timestamp`.
         """
         if not key.signature_required and "webhook-signature" not in headers:
             return None

@@ -349,7 +349,7 @@ EXAMPLES: Final[Json] = {
     "HistoryPage": {"service": "SVC-1001", "lines": [_HISTORY]},
     "DeadLetters": {"dead_letters": [_LETTER]},
     "Approvals": {"approvals": [_APPROVAL]},
-    "Done": {"id": "SVC-1001@tower-7", "status": "replayed"},
+    "Done": {"id": "SVC-1001@tower-7", "status": "retried"},
     "Health": {"status": "ready"},
     "SchemaList": {"schemas": [{"type": _TYPE, "url": f"/v1/schemas/{_TYPE}"}]},
 }

@@ -40,13 +40,13 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ("get", "/v1/services/{service_id}/events"): _Operation("getServiceHistory", "HistoryPage"),
     ("get", "/v1/outcomes"): _Operation("followOutcomes", "OutcomePage"),
     ("get", "/v1/dead-letters"): _Operation("listDeadLetters", "DeadLetters"),
-    ("post", "/v1/dead-letters/{dead_letter_id}/replay"): _Operation(
-        "replayDeadLetter", "Done", "202"
+    ("post", "/v1/dead-letters/{dead_letter_id}/retry"): _Operation(
+        "retryDeadLetter", "Done", "202"
     ),
     ("post", "/v1/dead-letters/{dead_letter_id}/discard"): _Operation("discardDeadLetter", "Done"),
     ("get", "/v1/approvals"): _Operation("listApprovals", "Approvals"),
-    ("post", "/v1/approvals/{approval_id}/approve"): _Operation("approve", "Done", "202"),
-    ("post", "/v1/approvals/{approval_id}/reject"): _Operation("reject", "Done", "202"),
+    ("post", "/v1/approvals/{approval_id}/approve"): _Operation("approveHeldServices", "Done", "202"),
+    ("post", "/v1/approvals/{approval_id}/reject"): _Operation("rejectHeldServices", "Done", "202"),
     ("post", "/v1/hooks/{adapter}/{endpoint_id}"): _Operation("postHook"),
     ("get", "/v1/hooks/{adapter}/{endpoint_id}"): _Operation("probeHook"),
 }

@@ -75,7 +75,7 @@ class HookRoutes:
             path,
             summary="Hand in a webhook in its sender's own format",
             responses=openapi.responses(
-                taken, "bad-signature", "retry", "not-found", "too-large", "rate-limited"
+                taken, "bad-signature", "bad-timestamp", "not-found", "too-large", "rate-limited"
             )
             | openapi.responses(None, "overloaded"),
             openapi_extra={"requestBody": {"content": {"*/*": {"schema": {}}}}},

@@ -13,7 +13,7 @@ PUBLISHING: Final[tuple[Kind, ...]] = (
     "malformed",
     "unauthorized",
     "bad-signature",
-    "retry",
+    "bad-timestamp",
     "too-large",
     "unsupported-media-type",
     "invalid-event",

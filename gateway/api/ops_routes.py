@@ -35,7 +35,7 @@ class OpsRoutes:
         )
         router.get("/v1/dead-letters", summary="What could go no further")(self.dead_letters)
         router.post(
-            "/v1/dead-letters/{dead_letter_id}/replay", status_code=202, summary="Try one again"
+            "/v1/dead-letters/{dead_letter_id}/retry", status_code=202, summary="Try one again"
         )(self.retry)
         router.post("/v1/dead-letters/{dead_letter_id}/discard", summary="Take one away for good")(
             self.discard
@@ -55,7 +55,7 @@ class OpsRoutes:
 
     async def retry(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
         """An event goes into the journal as it came; a service is looked at again."""
-        return await self._settle(request, self._records.retry, dead_letter_id, "replayed")
+        return await self._settle(request, self._records.retry, dead_letter_id, "retried")
 
     async def discard(self, request: Request, dead_letter_id: DeadLetterId) -> Document:
         """The event or failure is given up; the service's history says by whom."""

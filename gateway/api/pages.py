@@ -33,7 +33,7 @@ ADVICE: Final[Mapping[Kind, str]] = {
     "event-id-reused": "Give each event an id of its own: this one stands for another content.",
     "unauthorized": "Send `Authorization: Bearer` and a key of `leasewire keys create`.",
     "bad-signature": "Sign `id.timestamp.body` with the signing secret of the key.",
-    "retry": "Sign at each attempt anew, and let the clock of the sender be right.",
+    "bad-timestamp": "Sign at each attempt anew, and let the clock of the sender be right.",
     "source-not-allowed": "Use a key of this source.",
     "scope-missing": "Use a key with the scope that the detail names.",
     "not-found": "Check the address and the id; others' services are not told of.",

@@ -34,7 +34,7 @@ EVENT_STATES: Final[Mapping[str, State]] = {
     "duplicate": State(final=True, message="an event of the same content was taken in before"),
     "rejected": State(final=True, message="refused, `reason` says why; send a new event"),
     "failed": State(
-        final=True, message="a router refuses it; final unless a person replays its dead letter"
+        final=True, message="a router refuses it; final unless a person retries its dead letter"
     ),
     "expired": State(final=True, message="its `expirytime` had passed when it was looked at"),
     "in-use": State(

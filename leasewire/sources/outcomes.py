@@ -128,7 +128,7 @@ def retry(  # noqa: PLR0913 - as many options
 ) -> None:
     """Try again what a target did not take, at once and for three more days.
 
-    Example: leasewire outcomes replay billing --all
+    Example: leasewire outcomes retry billing --all
     """
     if bool(ids) == everything:
         typer.echo("Name the ids, as `outcomes failed` lists them, or --all.", err=True)
@@ -138,10 +138,10 @@ def retry(  # noqa: PLR0913 - as many options
     deliveries = _deliveries(context, target)
     wanted = [each.id for each in deliveries.dead()] if everything else list(ids or ())
     now_ms = context.store.records.now_ms()
-    action = {"at_ms": now_ms, "by": actor_of(actor), "what": "replayed", "target": target}
+    action = {"at_ms": now_ms, "by": actor_of(actor), "what": "retried", "target": target}
     done = deliveries.retry(wanted, now_ms, json.dumps(action | {"ids": wanted[:100]}))
     if as_json:
-        print_json({"target": target, "replayed": done})
+        print_json({"target": target, "retried": done})
     else:
         typer.echo(f"{done} of {len(wanted)} are tried again.")
     if done < len(wanted):

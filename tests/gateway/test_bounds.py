@@ -60,7 +60,7 @@ def test_two_mib_without_a_key_are_refused_within_a_second_on_every_route(gatewa
 
 def test_a_body_that_is_too_large_is_refused_by_its_length_alone(gateway):
     client = gateway.client("ops")
-    for path in ("/v1/approvals/x/approve", "/v1/dead-letters/x/replay"):
+    for path in ("/v1/approvals/x/approve", "/v1/dead-letters/x/retry"):
         refusal(client.post(path, content=b" " * 100_000), 413, "too-large")
     in_pieces = client.post("/v1/approvals/x/approve", content=iter([b" " * 100_000]))
     refusal(in_pieces, 413, "too-large")

@@ -20,7 +20,7 @@ from worker.core.service.record import Status
 
 pytestmark = pytest.mark.redis
 
-README = Path(__file__).parents[2] / "producers" / "gateway" / "README.md"
+README = Path(__file__).parents[2] / "gateway" / "api" / "README.md"
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 
 

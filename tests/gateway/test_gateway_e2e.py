@@ -92,7 +92,7 @@ def test_a_posted_event_is_applied_and_its_status_says_so(short_directory):
         assert process.stdout.read() == "The gateway has stopped.\n"
 
 
-def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
+def test_dead_letters_are_retried_and_discarded_over_http(short_directory):
     with Installation(short_directory) as here, running_gateway(here) as (_, url):
         here.start_workers("events")
         with httpx.Client(base_url=url, headers=key_of(here), timeout=30) as client:
@@ -121,13 +121,13 @@ def test_dead_letters_are_replayed_and_discarded_over_http(short_directory):
                 dead_letters()["event-id-reused"],
                 dead_letters()["source-not-allowed"],
             )
-            answer = client.post(f"/v1/dead-letters/{reused['id']}/replay")
+            answer = client.post(f"/v1/dead-letters/{reused['id']}/retry")
             assert answer.status_code == 409
             assert "edit" in answer.json()["detail"]
-            assert client.post("/v1/dead-letters/none/replay").status_code == 404
+            assert client.post("/v1/dead-letters/none/retry").status_code == 404
 
-            answer = client.post(f"/v1/dead-letters/{refused['id']}/replay")
-            assert (answer.status_code, answer.json()["status"]) == (202, "replayed")
+            answer = client.post(f"/v1/dead-letters/{refused['id']}/retry")
+            assert (answer.status_code, answer.json()["status"]) == (202, "retried")
             eventually(
                 lambda: dead_letters().get("source-not-allowed", refused)["at"] > refused["at"],
                 "it is refused once more",

@@ -86,7 +86,7 @@ def test_a_long_history_comes_in_pages(gateway):
 def test_dead_letters_need_the_scope_ops(gateway):
     for client in (gateway.client(), gateway.client("override")):
         refusal(client.get("/v1/dead-letters"), 403, "scope-missing")
-        refusal(client.post("/v1/dead-letters/x/replay"), 403, "scope-missing")
+        refusal(client.post("/v1/dead-letters/x/retry"), 403, "scope-missing")
         refusal(client.post("/v1/dead-letters/x/discard"), 403, "scope-missing")
     refusal(gateway.client_of("").get("/v1/dead-letters"), 401, "unauthorized")
 

@@ -51,14 +51,14 @@ def test_a_replayed_event_has_its_old_id_and_its_letter_goes(world, leasewire):
     world.accept = replace(world.accept, sources={})  # its source is not configured yet
     world.say(event)
     (dead_letter,) = dead_letters(leasewire)
-    replayed = leasewire("dead-letters", "retry", dead_letter["id"], "--wait", "0", "--json")
-    assert replayed.document["replayed"][0]["detail"].startswith("in the journal")
+    retried = leasewire("dead-letters", "retry", dead_letter["id"], "--wait", "0", "--json")
+    assert retried.document["retried"][0]["detail"].startswith("in the journal")
     assert dead_letters(leasewire) == []
     world.accept = replace(world.accept, sources=world.context.inventory.sources)
     drain(world)
     assert outcome(world, event).state == "accepted"
     (action,) = world.context.store.dead_letters.actions()
-    assert (action["what"], action["dead_letter"]) == ("replayed", dead_letter["id"])
+    assert (action["what"], action["dead_letter"]) == ("retried", dead_letter["id"])
     assert action["by"]
 
 
@@ -66,7 +66,7 @@ def test_what_fails_anew_while_it_is_replayed_stays(world, leasewire):
     world.say(*unknown_sources(1))
     (old,) = world.context.store.dead_letters.all()
     world.say(*unknown_sources(1))  # the same again: a newer letter under the same id
-    assert not world.context.store.dead_letters.settle(old, "replayed", "me", 1)
+    assert not world.context.store.dead_letters.settle(old, "retried", "me", 1)
     assert len(dead_letters(leasewire)) == 1
 
 

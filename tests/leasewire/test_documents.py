@@ -112,7 +112,7 @@ ACTS = {
     "alerts mute",
     "alerts unmute",
     "dead-letters retry",
-    "outcomes replay",
+    "outcomes retry",
     "restore",
     "services restore",
 }

@@ -315,7 +315,7 @@ WRITES = {
         "redis-logins",
         "outbox relay",
         "outcomes deliver",
-        "outcomes replay",
+        "outcomes retry",
     ),
     *("alerts deliver", "alerts test", "alerts mute", "alerts unmute", "alerts dismiss"),
     *("keys create", "keys revoke", "services restore", "routers hold", "routers release"),

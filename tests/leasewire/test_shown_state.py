@@ -31,7 +31,7 @@ def test_event_in_the_journal_is_journaled_and_the_missing_worker_is_named(world
         publisher.publish([A])
     (found,) = leasewire("events", "show", "a1", "--json").document["events"]
     assert (found["state"], found["lane"]) == ("journaled", "events")
-    assert "no worker runs" in found["detail"]
+    assert "no worker is running" in found["detail"]
     world.context.store.views.sign_of_life("w1")
     (found,) = leasewire("events", "show", "a1", "--json").document["events"]
     assert "detail" not in found

@@ -314,8 +314,8 @@ def use_all(client):
         ("/v1/validate", event),
         ("/v1/events", event),
         ("/v1/events?lane=bulk", builders.activated("SVC-8", id_="e-8", revision=1)),
-        (f"/v1/dead-letters/{service}/replay", None),
-        (f"/v1/dead-letters/{first}/replay", None),
+        (f"/v1/dead-letters/{service}/retry", None),
+        (f"/v1/dead-letters/{first}/retry", None),
         (f"/v1/dead-letters/{second}/discard", None),
         # Undone first: approved afterwards, as no worker has folded what undoes it.
         (f"/v1/approvals/{hold['id']}/reject", digest),

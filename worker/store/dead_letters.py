@@ -38,7 +38,7 @@ class Letters:
 
         Args:
             dead_letter: as it was read.
-            what: `replayed`, `edited`, `discarded`, or `mended` by what came after it.
+            what: `retried`, `edited`, `discarded`, or `mended` by what came after it.
             by: who.
             at_ms: Redis's time.
             more: further fields of the service's history line.
