@@ -45,7 +45,9 @@ _OPERATIONS: Final[Mapping[tuple[str, str], _Operation]] = {
     ),
     ("post", "/v1/dead-letters/{dead_letter_id}/discard"): _Operation("discardDeadLetter", "Done"),
     ("get", "/v1/approvals"): _Operation("listApprovals", "Approvals"),
-    ("post", "/v1/approvals/{approval_id}/approve"): _Operation("approveHeldServices", "Done", "202"),
+    ("post", "/v1/approvals/{approval_id}/approve"): _Operation(
+        "approveHeldServices", "Done", "202"
+    ),
     ("post", "/v1/approvals/{approval_id}/reject"): _Operation("rejectHeldServices", "Done", "202"),
     ("post", "/v1/hooks/{adapter}/{endpoint_id}"): _Operation("postHook"),
     ("get", "/v1/hooks/{adapter}/{endpoint_id}"): _Operation("probeHook"),

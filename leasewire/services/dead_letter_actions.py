@@ -103,7 +103,8 @@ def edit(  # noqa: PLR0913 - as many options
         _fail(f"There is no dead letter {dead_letter_id}; see `dead-letters list`.")
     if dead_letter.kind != "event":
         _fail(
-            "It is no event: publish one that corrects the service, or correct hooks.toml and retry it"
+            "Only events can be edited: publish an event that corrects the service, "
+            "or correct hooks.toml and retry it."
         )
     if (file is None) == (not set_):
         _fail("Say what to change: --set POINTER=VALUE, or --file.", BAD_INPUT)
