@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gateway.hooks.inbox import Inbox, take_again
+from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.publisher import Publisher
-from producers.stamp import Stamped
 from worker.core.service.outcome import DeadLetter
 from worker.store.store import Store
 
@@ -54,7 +54,7 @@ def discard(store: Store, dead_letter: DeadLetter, actor: str) -> str:
     return "" if done else _CHANGED
 
 
-def checked(publisher: Publisher, event: Mapping[str, Any] | str) -> Stamped | str:
+def checked(publisher: Publisher, event: Mapping[str, Any] | str) -> CompleteEvent | str:
     """The event ready to be published, or everything that is wrong with it."""
     try:
         return publisher.check([event])[0]

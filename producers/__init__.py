@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from producers.async_publisher import AsyncPublisher
     from producers.http_transport import HttpTransport
-    from producers.journal_transport import CeleryTransport
+    from producers.journal_transport import JournalTransport
     from producers.publisher import Publisher
     from producers.spool import Spool
 
-__all__ = ["AsyncPublisher", "CeleryTransport", "HttpTransport", "Publisher", "Spool"]
+__all__ = ["AsyncPublisher", "HttpTransport", "JournalTransport", "Publisher", "Spool"]
 
 _MODULES: Final = {
     "AsyncPublisher": "producers.async_publisher",
-    "CeleryTransport": "producers.journal_transport",
+    "JournalTransport": "producers.journal_transport",
     "HttpTransport": "producers.http_transport",
     "Publisher": "producers.publisher",
     "Spool": "producers.spool",

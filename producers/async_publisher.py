@@ -5,13 +5,13 @@ or in Redis, and those block. For more than some hundred events a second publish
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Self, TypeVar
 
-from contracts import Event
 from contracts.names import QUEUE_EVENTS, Lane
+from producers.complete import GivenEvent
 from producers.errors import Receipt
 from producers.publisher import Publisher
 
@@ -33,7 +33,7 @@ class AsyncPublisher:
 
     async def publish(
         self,
-        events: Iterable[Mapping[str, object] | str | bytes | Event],
+        events: Iterable[GivenEvent],
         *,
         lane: Lane = QUEUE_EVENTS,
     ) -> list[Receipt]:

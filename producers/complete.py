@@ -5,7 +5,7 @@ Pure; the time comes in.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic_core import to_json as encode
 
@@ -21,10 +21,13 @@ from contracts import (
 from contracts.document import MAX_EVENT_BYTES, read_document
 from contracts.envelope import Attributes
 
-_TO_COME = "to-come"
+GivenEvent = Mapping[str, object] | str | bytes | Event
+"""An event as a caller may give it: a mapping, JSON text, or a model of the contract."""
+
+_TO_COME: Final = "to-come"
 
 
-class Stamped(NamedTuple):
+class CompleteEvent(NamedTuple):
     """An event ready to be sent: complete, in normal form.
 
     Attributes:
@@ -48,7 +51,9 @@ class Stamped(NamedTuple):
         return str(self.event["source"])
 
 
-def stamp(given: Mapping[str, object] | str | bytes | Event, now: datetime) -> Stamped:
+def complete_event(
+    given: Mapping[str, object] | str | bytes | Event, now: datetime
+) -> CompleteEvent:
     """Fill in what is missing, check the event strictly and write it in normal form.
 
     `specversion` and `datacontenttype` have one value; `subject` follows from the service,
@@ -78,4 +83,4 @@ def stamp(given: Mapping[str, object] | str | bytes | Event, now: datetime) -> S
     if len(body) > MAX_EVENT_BYTES:
         message = f"is larger than {MAX_EVENT_BYTES} bytes when complete; send less in one event"
         raise ContractViolation([Problem("", "too-large", message)])
-    return Stamped(event_key(str(event["source"]), str(event["id"])), event, body.decode())
+    return CompleteEvent(event_key(str(event["source"]), str(event["id"])), event, body.decode())

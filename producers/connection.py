@@ -11,7 +11,7 @@ from redis.retry import Retry
 from contracts.broker import RedisLogin
 from contracts.names import DEFAULT_PREFIX
 from producers.authorities import REDIS_OPTIONS
-from producers.journal_transport import CeleryTransport
+from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 
 
@@ -44,4 +44,4 @@ def open_publisher(
         # Over within a second when nobody listens: whoever publishes can wait better than we.
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.3), 3),
     )
-    return Publisher(CeleryTransport(client, prefix=prefix), clock=clock)
+    return Publisher(JournalTransport(client, prefix=prefix), clock=clock)

@@ -18,8 +18,8 @@ import httpx
 from contracts.identity import NAMESPACE
 from contracts.names import QUEUE_EVENTS, Lane
 from contracts.webhook_signature import sign
+from producers.complete import CompleteEvent
 from producers.errors import BatchRefused, KeyRefused, PublishFailed, Receipt
-from producers.stamp import Stamped
 
 _ONE: Final = "application/cloudevents+json"
 _BATCH: Final = "application/cloudevents-batch+json"
@@ -76,7 +76,7 @@ class HttpTransport:
         """Close the connections, for good."""
         self._client.close()
 
-    def send(self, events: Sequence[Stamped], lane: Lane) -> list[Receipt]:
+    def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         """Post a batch; see `Transport`.
 
         Raises:
@@ -99,7 +99,9 @@ class HttpTransport:
             raise self._refusal(answer)
         return _receipts(answer, events)
 
-    def _signature(self, secret: str, events: Sequence[Stamped], body: bytes) -> Mapping[str, str]:
+    def _signature(
+        self, secret: str, events: Sequence[CompleteEvent], body: bytes
+    ) -> Mapping[str, str]:
         # A retry keeps the id, so a batch's follows from what is in it.
         together = str(uuid5(NAMESPACE, "|".join(each.key for each in events)))
         webhook_id = events[0].id if len(events) == 1 else together
@@ -136,7 +138,7 @@ class HttpTransport:
         return max(0.0, (aware - datetime.fromtimestamp(self._clock(), UTC)).total_seconds())
 
 
-def _receipts(answer: httpx.Response, events: Sequence[Stamped]) -> list[Receipt]:
+def _receipts(answer: httpx.Response, events: Sequence[CompleteEvent]) -> list[Receipt]:
     """Read the receipts; an answer that is not the gateway's is none."""
     given = _json_object(answer).get("receipts")
     ids = [each.get("id") for each in given if isinstance(each, dict)] if given else []

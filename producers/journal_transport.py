@@ -26,13 +26,13 @@ from contracts.names import (
     journal_notified,
     queue_key,
 )
+from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.headroom import Headroom
 from producers.redis_failure import refuses_us, what_to_do
-from producers.stamp import Stamped
 
 
-class CeleryTransport:
+class JournalTransport:
     """A transport (`producers/transport.py`) to Redis: the journal, and Celery's queues.
 
     Args:
@@ -51,7 +51,7 @@ class CeleryTransport:
         """Close the connections; sending again opens new ones."""
         self._redis.close()
 
-    def send(self, events: Sequence[Stamped], lane: Lane) -> list[Receipt]:
+    def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         """Write a batch to the journal; see `Transport`.
 
         Raises:
@@ -67,7 +67,7 @@ class CeleryTransport:
             kind = KeyRefused if refuses_us(error) else PublishFailed
             raise kind(f"{what_to_do(error)}, and publish again ({error})") from error
 
-    def _write(self, chunk: Sequence[Stamped], lane: Lane) -> list[Receipt]:
+    def _write(self, chunk: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         prefix = self._prefix
         pairs = [part for each in chunk for part in (each.key, each.body)]
         notified, there = self._script(
@@ -94,7 +94,7 @@ class CeleryTransport:
         ]
 
 
-def _reused(chunk: Sequence[Stamped], there: Sequence[Any]) -> set[str]:
+def _reused(chunk: Sequence[CompleteEvent], there: Sequence[Any]) -> set[str]:
     """Find the events whose id another event in the journal has."""
     contents = {each.key: content_hash(each.event) for each in chunk} if there else {}
     reused = set()

@@ -4,17 +4,17 @@
 while the way in is down, on this host's disk.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Self
 
-from contracts import ContractViolation, Event, Problem, content_hash
+from contracts import ContractViolation, Problem, content_hash
 from contracts.names import QUEUE_EVENTS, Lane
 from producers.backoff import Backoff
+from producers.complete import CompleteEvent, GivenEvent, complete_event
 from producers.drain import Drain
 from producers.errors import BatchViolation, EventsRefused, KeyRefused, Receipt, SpoolFailed
 from producers.spool import Spool
-from producers.stamp import Stamped, stamp
 from producers.transport import Delivered, Transport, deliver
 
 
@@ -22,7 +22,7 @@ class Publisher:
     """Publishes events; may be used by several threads, not across a fork.
 
     Args:
-        transport: the way in: `HttpTransport`, or `CeleryTransport` beside the workers' Redis.
+        transport: the way in: `HttpTransport`, or `JournalTransport` beside the workers' Redis.
         clock: gives the time, aware.
         spool: keeps events while the way in is down, and hands them in afterwards, in order. It
             cannot help a process that dies between its commit and `publish`: an outbox can.
@@ -58,11 +58,11 @@ class Publisher:
 
     def publish(
         self,
-        events: Iterable[Mapping[str, object] | str | bytes | Event],
+        events: Iterable[GivenEvent],
         *,
         lane: Lane = QUEUE_EVENTS,
     ) -> list[Receipt]:
-        """Make events safe; see `producers.stamp.stamp` for what may be left out of them.
+        """Make events safe; see `complete_event` for what may be left out of them.
 
         Args:
             events: one or any number; JSON text, mappings or models.
@@ -78,9 +78,9 @@ class Publisher:
         """
         return self.write(self.check(events), lane=lane)
 
-    def write(self, stamped: Sequence[Stamped], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
+    def write(self, events: Sequence[CompleteEvent], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
         """Make safe what `check` gave; see `publish`."""
-        unique = list({each.key: each for each in stamped}.values())
+        unique = list({each.key: each for each in events}.values())
         done = Delivered()
         if self._drain is not None:
             self._drain.refuse_where_refused()
@@ -89,29 +89,29 @@ class Publisher:
             done = deliver(self._transport, unique, lane)
         if self._spool is not None and self._drain is not None:
             done = self._spooled(self._spool, self._drain, unique, lane, done)
-        receipts = [done.receipts[each.key] for each in stamped if each.key in done.receipts]
+        receipts = [done.receipts[each.key] for each in events if each.key in done.receipts]
         if done.failure is not None:
             done.failure.receipts = tuple(done.receipts.values())
             raise done.failure
         if done.refused:
-            ids = {each.key: each.id for each in stamped}
+            ids = {each.key: each.id for each in events}
             refused = {ids[key]: message for key, message in done.refused.items()}
             raise EventsRefused(refused, receipts)
         return receipts
 
-    def check(self, events: Iterable[Mapping[str, object] | str | bytes | Event]) -> list[Stamped]:
+    def check(self, events: Iterable[GivenEvent]) -> list[CompleteEvent]:
         """Validate and complete events as `publish` does, and write nothing.
 
         Raises:
             BatchViolation: with every problem of every event.
         """
         now = self._clock()
-        stamped: list[Stamped] = []
-        named: dict[str, Stamped] = {}
+        completed: list[CompleteEvent] = []
+        named: dict[str, CompleteEvent] = {}
         problems: list[tuple[int, Problem]] = []
         for index, given in enumerate(events):
             try:
-                each = stamp(given, now)
+                each = complete_event(given, now)
             except ContractViolation as violation:
                 problems.extend((index, problem) for problem in violation.problems)
                 continue
@@ -119,17 +119,22 @@ class Publisher:
             if first is not each and content_hash(first.event) != content_hash(each.event):
                 message = "is the id of another event of this call; give each event its own"
                 problems.append((index, Problem("/id", "event-id-reused", message)))
-            stamped.append(each)
+            completed.append(each)
         if problems:
             raise BatchViolation(problems)
-        return stamped
+        return completed
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the spool is empty; False when it is not in time. True without a spool."""
         return self._drain is None or self._drain.wait_until_empty(timeout_s)
 
     def _spooled(
-        self, spool: Spool, drain: Drain, events: Sequence[Stamped], lane: Lane, done: Delivered
+        self,
+        spool: Spool,
+        drain: Drain,
+        events: Sequence[CompleteEvent],
+        lane: Lane,
+        done: Delivered,
     ) -> Delivered:
         """Spool what the transport did not take, and keep what it will never take."""
         rest = [e for e in events if e.key not in done.receipts and e.key not in done.refused]

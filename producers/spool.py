@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 from contracts import content_hash
 from contracts.document import read_document
 from contracts.names import LANES, MAX_EVENTS_PER_MESSAGE, Lane
+from producers.complete import CompleteEvent
 from producers.errors import SpoolFailed
-from producers.stamp import Stamped
 
 DAY_S: Final = 86_400
 _SCHEMA: Final = """
@@ -42,7 +42,7 @@ class Spooled(NamedTuple):
     """Events of one lane, the oldest of the spool."""
 
     lane: Lane
-    events: list[Stamped]
+    events: list[CompleteEvent]
 
 
 class Dead(NamedTuple):
@@ -114,7 +114,7 @@ class Spool:
         with self._reading() as database:
             return int(database.execute("SELECT count(*) FROM spooled").fetchone()[0])
 
-    def add(self, events: Sequence[Stamped], lane: Lane) -> list[Stamped]:
+    def add(self, events: Sequence[CompleteEvent], lane: Lane) -> list[CompleteEvent]:
         """Put events behind those that wait; all of them, or none.
 
         Returns:
@@ -149,7 +149,7 @@ class Spool:
             return None
         first = rows[0][0]
         same = takewhile(lambda row: row[0] == first, rows)
-        events = [Stamped(key, read_document(body)[0], body) for _, key, body in same]
+        events = [CompleteEvent(key, read_document(body)[0], body) for _, key, body in same]
         return Spooled(next(lane for lane in LANES if lane == first), events)
 
     def remove(self, keys: Sequence[str]) -> None:
@@ -158,7 +158,7 @@ class Spool:
             database.executemany("DELETE FROM spooled WHERE key = ?", [(key,) for key in keys])
 
     def add_dead_letter(
-        self, events: Sequence[Stamped], lane: Lane, reasons: Mapping[str, str]
+        self, events: Sequence[CompleteEvent], lane: Lane, reasons: Mapping[str, str]
     ) -> None:
         """Put events into the dead table, out of those that wait.
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from contracts.names import MAX_EVENTS_PER_MESSAGE, Lane
+from producers.complete import CompleteEvent
 from producers.errors import BatchRefused, PublishFailed, Receipt
-from producers.stamp import Stamped
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 """Of events in one batch, its brackets and commas included: one must not hold up the others."""
@@ -18,7 +18,7 @@ MAX_MESSAGE_BYTES: Final = 1024 * 1024
 class Transport(Protocol):
     """A way to the intake journal; used by several threads."""
 
-    def send(self, events: Sequence[Stamped], lane: Lane) -> list[Receipt]:
+    def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         """Hand in a batch of at most 500 events and `MAX_MESSAGE_BYTES`, each with its own key.
 
         Returns:
@@ -48,7 +48,7 @@ class Delivered:
     failure: PublishFailed | None = None
 
 
-def deliver(transport: Transport, events: Iterable[Stamped], lane: Lane) -> Delivered:
+def deliver(transport: Transport, events: Iterable[CompleteEvent], lane: Lane) -> Delivered:
     """Send events in order, in batches; what is refused for ever holds up nothing else."""
     done = Delivered()
     for batch in batches(events):
@@ -56,9 +56,9 @@ def deliver(transport: Transport, events: Iterable[Stamped], lane: Lane) -> Deli
     return done
 
 
-def batches(events: Iterable[Stamped]) -> Iterator[list[Stamped]]:
+def batches(events: Iterable[CompleteEvent]) -> Iterator[list[CompleteEvent]]:
     """Cut events into batches that a transport takes."""
-    batch: list[Stamped] = []
+    batch: list[CompleteEvent] = []
     size = 2
     for each in events:
         length = len(each.body.encode()) + 1
@@ -71,7 +71,9 @@ def batches(events: Iterable[Stamped]) -> Iterator[list[Stamped]]:
         yield batch
 
 
-def _send(transport: Transport, batch: Sequence[Stamped], lane: Lane, done: Delivered) -> None:
+def _send(
+    transport: Transport, batch: Sequence[CompleteEvent], lane: Lane, done: Delivered
+) -> None:
     if done.failure is not None or not batch:
         return
     try:

@@ -19,9 +19,9 @@ from gateway.api.intake import Intake, Taken
 from gateway.api.json_response import ShownJson
 from gateway.api.ports import Document
 from gateway.api.problems import Refused, of_events
+from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.publisher import Publisher
-from producers.stamp import Stamped
 
 _CHECKED_AT_ONCE: Final = 10
 """So many hold up other callers for half a millisecond (measured: 45 to 60 µs each); more go to a
@@ -120,7 +120,7 @@ class EventRoutes:
 
     async def _read(
         self, request: Request, key: ApiKey, lane: Lane = QUEUE_EVENTS
-    ) -> list[Stamped]:
+    ) -> list[CompleteEvent]:
         """Everything between a known caller and events that are right."""
         kind = media_type(request.headers)
         body = await read_body(request, largest(kind))
@@ -133,7 +133,7 @@ class EventRoutes:
             raise Refused("bad-signature", "webhook-id must be the id of the event")
         return events
 
-    def _checked(self, given: Sequence[Given]) -> list[Stamped]:
+    def _checked(self, given: Sequence[Given]) -> list[CompleteEvent]:
         problems = [found for i, each in enumerate(given) for found in problems_of(each, i)]
         try:
             events = self._publisher.check(given)
@@ -146,7 +146,7 @@ class EventRoutes:
             raise of_events(problems)
         return events
 
-    def _check_sources(self, events: Sequence[Stamped], key: ApiKey) -> None:
+    def _check_sources(self, events: Sequence[CompleteEvent], key: ApiKey) -> None:
         errors, overriding = [], self._overriding()
         for index, each in enumerate(events):
             if each.source not in key.sources:
@@ -159,7 +159,7 @@ class EventRoutes:
             message = "the key does not speak for every source; nothing was taken in"
             raise Refused("source-not-allowed", message, errors)
 
-    def _with_actor(self, events: list[Stamped], key: ApiKey) -> list[Stamped]:
+    def _with_actor(self, events: list[CompleteEvent], key: ApiKey) -> list[CompleteEvent]:
         """Name the key as the actor of what overrides: no key signs with somebody else's name."""
         overriding = self._overriding()
         if not any(each.source in overriding for each in events):

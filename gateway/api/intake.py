@@ -18,9 +18,9 @@ from gateway.api.limits import Depth
 from gateway.api.ports import ReadFailed
 from gateway.api.problems import overloaded
 from gateway.api.redis_failure import notified
+from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
-from producers.stamp import Stamped
 
 GATHER_S: Final = 0.005
 """As long an event waits for company: nothing beside the time until a router has it."""
@@ -54,7 +54,7 @@ class _Written(NamedTuple):
 class _Submission:
     """The events of one request, and who waits for them."""
 
-    events: Sequence[Stamped]
+    events: Sequence[CompleteEvent]
     written: asyncio.Future[_Written]
 
 
@@ -88,7 +88,7 @@ class Intake:
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, f"intake-{lane}")
 
-    async def take(self, events: Sequence[Stamped]) -> list[Taken]:
+    async def take(self, events: Sequence[CompleteEvent]) -> list[Taken]:
         """Write events to the journal, together with those of other requests.
 
         Raises:
@@ -152,7 +152,7 @@ class Intake:
         self._waiting = later
         return together
 
-    def _write(self, events: Sequence[Stamped]) -> _Written:
+    def _write(self, events: Sequence[CompleteEvent]) -> _Written:
         try:
             if not self._depth.room():
                 return _Written({}, failure=self._depth.message)
@@ -181,7 +181,7 @@ class Intake:
         return _Written(done, known, self._depth.message_for_sources)
 
 
-def _is_another(event: Stamped, known: Mapping[str, str]) -> bool:
+def _is_another(event: CompleteEvent, known: Mapping[str, str]) -> bool:
     """Whether its id is that of an event with other content, which was folded."""
     digest = known.get(event.key, "")
     return bool(digest) and not content_hash(event.event).startswith(digest)

@@ -216,8 +216,8 @@ class Story:
                 "data": {"service_id": service_id, "revision": self._revision, **data},
             }
             # Completed with its time and id once, as a BSS keeps it until it is published.
-            (stamped,) = self._stage.publisher.check([event])
-            self._last = stamped.event
+            (completed,) = self._stage.publisher.check([event])
+            self._last = completed.event
         (receipt,) = self._stage.publisher.publish([self._last])
         self._published[receipt.event_id] = f"{name} {service_id}"
         typer.echo(f"  publish {name} {service_id}")

@@ -17,7 +17,7 @@ from leasewire.routers.adopt_services import events_of_file, events_of_rows, fol
 from leasewire.routers.at_router import at_router
 from leasewire.routers.policy import NameArgument, router_of
 from leasewire.sources.standard_input import as_file
-from producers.stamp import Stamped
+from producers.complete import CompleteEvent
 from worker.admin.adoption import Adopted, Adoption
 from worker.core.full_read.adoption import SORTS, SortedRow
 from worker.routeros.sessions import Sessions
@@ -107,7 +107,7 @@ def adopt_command(  # noqa: PLR0913 - each is an option
         raise typer.Exit(1)
 
 
-def _publish(context: Context, router: str, events: list[Stamped]) -> None:
+def _publish(context: Context, router: str, events: list[CompleteEvent]) -> None:
     """Publish the events of this router's services, and wait until they are taken in."""
     here = {r.service_id for r in folded(context.store, events) if r.router == router}
     ours = [each for each in events if _service(each) in here]
@@ -137,8 +137,8 @@ def _stderr() -> Any:  # noqa: ANN401 - as Typer has it
     return typer.get_text_stream("stderr")
 
 
-def _service(stamped: Stamped) -> str:
-    return str(stamped.event["subject"]).removeprefix("service/")
+def _service(completed: CompleteEvent) -> str:
+    return str(completed.event["subject"]).removeprefix("service/")
 
 
 def _show(

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts import Manifest, parse_event, version_hash
+from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.event_input import BrokenText, find_events
 from producers.fields import event_of
 from producers.files.reading import CSV, FileBroken, rows_of
 from producers.publisher import Publisher
-from producers.stamp import Stamped
 from worker.core.full_read.adoption import SortedRow
 from worker.core.rows.ownership import parse_tag
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC, Lease, is_host_address
@@ -23,7 +23,7 @@ from worker.store.store import Store
 _LONGEST_LABEL: Final = 64
 
 
-def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[Stamped]:
+def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[CompleteEvent]:
     """The events of a BSS's export, complete and checked.
 
     Args:
@@ -69,7 +69,7 @@ def _of_table(path: Path, actor: str) -> list[tuple[int, str | Mapping[str, Any]
 
 def events_of_rows(
     rows: Iterable[SortedRow], router: str, publisher: Publisher, actor: str
-) -> list[Stamped]:
+) -> list[CompleteEvent]:
     """A service for each row of nobody that can be one, named after the router and the address.
 
     A row whose access is blocked becomes a suspended service. What a row has besides MAC, address
@@ -105,7 +105,7 @@ def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
     return event_of(fields) | {"source": CLI_SOURCE, "actor": actor}
 
 
-def folded(store: Store, events: Sequence[Stamped]) -> list[ServiceRecord]:
+def folded(store: Store, events: Sequence[CompleteEvent]) -> list[ServiceRecord]:
     """The records as they will be once the events are taken in; nothing is stored."""
     read = [(parse_event(each.event), version_hash(each.event)) for each in events]
     said = [(event, hashed) for event, hashed in read if not isinstance(event, Manifest)]

@@ -118,20 +118,20 @@ def edit(  # noqa: PLR0913 - as many options
     # The same correction twice is the same event, should this be repeated after a failure.
     document["id"] = str(uuid5(NAMESPACE, f"{dead_letter.id}|{content_hash(document)}"))
     with context.publisher() as publisher:
-        stamped = dead_letters.checked(publisher, document)
-        if isinstance(stamped, str):
-            _fail(f"It is not right yet: {stamped}", BAD_INPUT)
+        completed = dead_letters.checked(publisher, document)
+        if isinstance(completed, str):
+            _fail(f"It is not right yet: {completed}", BAD_INPUT)
         if apply:
-            publisher.write([stamped])
+            publisher.write([completed])
             now_ms = context.store.records.now_ms()
             context.store.dead_letters.settle(
-                dead_letter, "edited", actor_of(actor), now_ms, event=stamped.id
+                dead_letter, "edited", actor_of(actor), now_ms, event=completed.id
             )
     if as_json:
-        print_json({"id": dead_letter.id, "event": stamped.event, "published": apply})
+        print_json({"id": dead_letter.id, "event": completed.event, "published": apply})
     else:
-        _print_edited(old, stamped.event)
-        done = f"Published as {stamped.id}."
+        _print_edited(old, completed.event)
+        done = f"Published as {completed.id}."
         typer.echo(done if apply else "\nNothing was published: add --apply to do so.")
     if not apply:
         end_preview(changes=True)

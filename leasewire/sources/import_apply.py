@@ -14,8 +14,8 @@ from contracts import names
 from leasewire.context import Context
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.service_file import ServiceFile, end
+from producers.complete import CompleteEvent
 from producers.errors import PublishFailed
-from producers.stamp import Stamped
 from worker.admin.file_preview import Effect, FilePreview
 from worker.core.service.outcome import UNCHANGED, Outcome
 from worker.store.imports import Import, Imports
@@ -40,7 +40,7 @@ class Done:
 
 
 def apply_events(
-    context: Context, file: ServiceFile, events: Iterable[Stamped], actor: str, *, total: int
+    context: Context, file: ServiceFile, events: Iterable[CompleteEvent], actor: str, *, total: int
 ) -> Done:
     """Publish events on the lane for imports and follow what becomes of them."""
     store = context.store
@@ -53,7 +53,7 @@ def apply_events(
                 if not following.wait_until(lambda: following.rows <= _AHEAD, done, advance):
                     done.stalled = True
                     return done
-                expected = desk.effects([stamped.event for stamped in batch])
+                expected = desk.effects([completed.event for completed in batch])
                 file.publisher.write(batch, lane=names.QUEUE_BULK)
                 done.published += len(batch)
                 following.add({each.key: expected.get(each.key, "changed") for each in batch})
@@ -127,7 +127,7 @@ def _effect(outcome: Outcome | None, expected: Effect, since_ms: int) -> Effect:
     return expected
 
 
-def batches(events: Iterable[Stamped]) -> Iterator[list[Stamped]]:
+def batches(events: Iterable[CompleteEvent]) -> Iterator[list[CompleteEvent]]:
     """Events, as many at a time as a message holds."""
     left = iter(events)
     while batch := list(islice(left, names.MAX_EVENTS_PER_MESSAGE)):

@@ -87,7 +87,7 @@ def preview(context: Context, file: ServiceFile) -> tuple[Counter[str], list[Pre
     kept: list[Previewed] = []
     with progress_bar("comparing", file.rows) as advance:
         for batch in batches(file.events()):
-            for each in desk.of([stamped.event for stamped in batch]):
+            for each in desk.of([completed.event for completed in batch]):
                 counts[each.effect] += len(each.keys)
                 if each.effect not in _NOTHING and len(kept) < _KEPT:
                     kept.append(each)

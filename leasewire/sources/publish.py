@@ -22,9 +22,9 @@ from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.publish_check import look_at
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
+from producers.complete import CompleteEvent
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
-from producers.stamp import Stamped
 from worker.admin.documents import event_document
 from worker.core.service.outcome import FINAL, Outcome
 
@@ -149,12 +149,12 @@ def send(  # noqa: PLR0913 - as many options
     with context.publisher() as publisher:
         try:
             with progress_bar("checking", len(events)) as advance:
-                stamped = publisher.check(_counted(events, advance))
-            look_at(context, stamped, named=inventory is not None)
+                completed = publisher.check(_counted(events, advance))
+            look_at(context, completed, named=inventory is not None)
             if dry_run:
-                _show_checked(stamped, as_json=as_json)
+                _show_checked(completed, as_json=as_json)
                 return
-            receipts = publisher.write(stamped, lane=lane)
+            receipts = publisher.write(completed, lane=lane)
         except BatchViolation as violation:
             _end(BAD_INPUT, *(_line(events[index], p) for index, p in violation.problems))
         except KeyRefused:
@@ -162,7 +162,7 @@ def send(  # noqa: PLR0913 - as many options
         except PublishFailed as error:
             _end(OUT_OF_REACH, str(error))
     said = _wait(context, receipts, wait_s) if wait_s else {}
-    _show_receipts(stamped, receipts, said, waited=bool(wait_s), as_json=as_json)
+    _show_receipts(completed, receipts, said, waited=bool(wait_s), as_json=as_json)
     reused = [
         f"{given.where}: /id is the id of another event that was not yet taken in; this one was "
         "not published. Give it an id of its own [event-id-reused]"
@@ -226,15 +226,15 @@ def _end(code: int, *lines: str) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _show_checked(stamped: Sequence[Stamped], *, as_json: bool) -> None:
+def _show_checked(completed: Sequence[CompleteEvent], *, as_json: bool) -> None:
     if as_json:
-        print_json({"events": [each.event for each in stamped]})
+        print_json({"events": [each.event for each in completed]})
         return
-    _table(stamped, ["valid (dry run)"] * len(stamped))
+    _table(completed, ["valid (dry run)"] * len(completed))
 
 
 def _show_receipts(
-    stamped: Sequence[Stamped],
+    completed: Sequence[CompleteEvent],
     receipts: Sequence[Receipt],
     said: Mapping[str, Outcome],
     *,
@@ -242,23 +242,23 @@ def _show_receipts(
     as_json: bool,
 ) -> None:
     if as_json:
-        documents = [_document(*pair) for pair in zip(stamped, receipts, strict=True)]
+        documents = [_document(*pair) for pair in zip(completed, receipts, strict=True)]
         if waited:
             for document, receipt in zip(documents, receipts, strict=True):
                 outcome = said.get(receipt.event_key)
                 document["outcome"] = event_document(outcome) if outcome else None
         print_json({"receipts": documents})
         return
-    _table(stamped, [_state(receipt, said) for receipt in receipts])
+    _table(completed, [_state(receipt, said) for receipt in receipts])
     typer.echo(f"\nWhat became of it: leasewire events show {receipts[0].event_id}")
 
 
-def _document(stamped: Stamped, receipt: Receipt) -> dict[str, object]:
+def _document(completed: CompleteEvent, receipt: Receipt) -> dict[str, object]:
     return {
         "event": receipt.event_id,
         "source": receipt.source,
-        "type": stamped.event["type"],
-        "service": _service(stamped),
+        "type": completed.event["type"],
+        "service": _service(completed),
         "published": not receipt.id_reused,
         "message_sent": receipt.notified,
     }
@@ -273,18 +273,18 @@ def _state(receipt: Receipt, said: Mapping[str, Outcome]) -> str:
     return "published" if receipt.notified else "published; the workers were called before"
 
 
-def _table(stamped: Sequence[Stamped], states: Sequence[str]) -> None:
+def _table(completed: Sequence[CompleteEvent], states: Sequence[str]) -> None:
     rows = [
         (each.id, str(each.event["type"]).split(".")[2], _service(each), state)
-        for each, state in zip(stamped, states, strict=True)
+        for each, state in zip(completed, states, strict=True)
     ]
     print_table(("event", "type", "service", "state"), rows[:_ROWS], "No events.")
     if len(rows) > _ROWS:
         typer.echo(f"… and {len(rows) - _ROWS} more ({len(rows)} in all); --json lists them.")
 
 
-def _service(stamped: Stamped) -> str:
-    return str(stamped.event["subject"]).removeprefix("service/")
+def _service(completed: CompleteEvent) -> str:
+    return str(completed.event["subject"]).removeprefix("service/")
 
 
 def _send_one(  # noqa: PLR0913 - as many options

@@ -14,11 +14,11 @@ from leasewire.context import Context
 from leasewire.printing import clean
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.export import Format
+from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.fields import field_at
 from producers.files.reading import FileBroken, Row, digest_of, lines_of, rows_of
 from producers.publisher import Publisher
-from producers.stamp import Stamped
 from worker.admin.json_fields import utc_time
 from worker.store.imports import Import, Imports
 
@@ -87,7 +87,7 @@ class ServiceFile:
             )
         return file
 
-    def events(self) -> Iterator[Stamped]:
+    def events(self) -> Iterator[CompleteEvent]:
         """The events of its rows."""
         for row in rows_of(self.path):
             yield self._stamp(row)
@@ -103,7 +103,7 @@ class ServiceFile:
             "data": dict(data),
         }
 
-    def _stamp(self, row: Row) -> Stamped:
+    def _stamp(self, row: Row) -> CompleteEvent:
         kind = str(row.event["type"]).split(".")[2]
         return self.publisher.check([self.event(row.event["data"], kind)])[0]
 
@@ -118,13 +118,13 @@ class ServiceFile:
             if row.problems:
                 continue
             try:
-                stamped = self._stamp(row)
+                completed = self._stamp(row)
             except BatchViolation as violation:
                 for _, problem in violation.problems:
                     place = field_at(problem.pointer) or problem.pointer or "row"
                     yield f"{where} {place} {problem.message}"
                 continue
-            data: Any = stamped.event["data"]
+            data: Any = completed.event["data"]
             at = first.setdefault(data["service_id"], row.line)
             if at != row.line and "revision" not in data:
                 message = f"the service of line {at} again; give one row, or revisions"

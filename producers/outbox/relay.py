@@ -18,9 +18,9 @@ from sqlalchemy.pool import NullPool
 from contracts import ContractViolation
 from contracts.names import MAX_EVENTS_PER_MESSAGE
 from producers.backoff import Backoff
+from producers.complete import CompleteEvent, complete_event
 from producers.errors import EventsRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
-from producers.stamp import Stamped, stamp
 
 log = logging.getLogger("leasewire.sources.outbox")
 
@@ -42,7 +42,7 @@ _PUBLISHED: Final = text(
     "UPDATE leasewire_outbox SET published_at = now() WHERE position = ANY(:positions)"
 )
 _REFUSED: Final = text(
-    "UPDATE leasewire_outbox SET refused_at = now(), refusal = :words WHERE position = :position"
+    "UPDATE leasewire_outbox SET refused_at = now(), refusal = :message WHERE position = :position"
 )
 _REUSED: Final = "its id is that of another event; give it its own"
 _REMOVE: Final = text(
@@ -191,29 +191,29 @@ class OutboxRelay:
                     stopping.wait(CHECK_EVERY_S)
 
     def _batch(self, database: Connection) -> Relayed:
-        stamped: dict[int, Stamped] = {}
+        completed: dict[int, CompleteEvent] = {}
         refused: dict[int, str] = {}
         for row in database.execute(_OPEN, {"most": MAX_EVENTS_PER_MESSAGE}):
             try:
                 # What has no time of its own is of when the row was written, at each attempt.
-                stamped[row.position] = stamp(row.body, row.created_at)
+                completed[row.position] = complete_event(row.body, row.created_at)
             except ContractViolation as violation:
                 refused[row.position] = "; ".join(map(str, violation.problems))
         failure, message = None, {}
         try:
-            receipts: Sequence[Receipt] = self._publisher.write(list(stamped.values()))
+            receipts: Sequence[Receipt] = self._publisher.write(list(completed.values()))
         except EventsRefused as error:
             receipts, message = error.receipts, error.refused
         except PublishFailed as error:
             receipts, failure = error.receipts, error
         taken = {each.event_key for each in receipts if not each.id_reused}
         message |= {each.event_id: _REUSED for each in receipts if each.id_reused}
-        published = [position for position, each in stamped.items() if each.key in taken]
+        published = [position for position, each in completed.items() if each.key in taken]
         if published:
             database.execute(_PUBLISHED, {"positions": published})
         refused |= {
             position: message[each.id]
-            for position, each in stamped.items()
+            for position, each in completed.items()
             if each.key not in taken and each.id in message
         }
         for position, why in refused.items():

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from gateway.api.api_keys import ApiKeys, Scope
-from producers.journal_transport import CeleryTransport
+from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from tests import builders
 from tests.gateway.asking import BATCH
@@ -109,7 +109,7 @@ def test_dead_letters_are_retried_and_discarded_over_http(short_directory):
             other = activated(10, id_="e-1")
             assert client.post("/v1/events", json=other).status_code == 422
             # Who speaks to Redis finds out later.
-            transport = CeleryTransport(here.client, prefix=PREFIX)
+            transport = JournalTransport(here.client, prefix=PREFIX)
             Publisher(transport, clock=lambda: datetime.now(UTC)).publish([other])
             unknown_source = activated(11, source=STRANGER)
             answer = client.post("/v1/events", json=unknown_source, headers={"Prefer": "wait=20"})

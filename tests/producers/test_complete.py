@@ -5,7 +5,7 @@ import pytest
 
 from contracts import ContractViolation, event_key, parse_event
 from contracts.document import MAX_EVENT_BYTES
-from producers.stamp import stamp
+from producers.complete import complete_event
 
 NOW = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
 BARE = {
@@ -16,60 +16,60 @@ BARE = {
 
 
 def test_what_follows_from_the_rest_is_filled_in():
-    stamped = stamp(BARE, NOW)
-    assert stamped.event == {
+    completed = complete_event(BARE, NOW)
+    assert completed.event == {
         **BARE,
         "specversion": "1.0",
         "datacontenttype": "application/json",
         "subject": "service/SVC-1",
         "time": "2026-11-24T10:00:00Z",
-        "id": stamped.id,
+        "id": completed.id,
         "data": BARE["data"] | {"mac": "00:00:5E:00:53:02"},
     }
-    assert stamped.key == event_key(stamped.source, stamped.id)
-    assert json.loads(stamped.body) == stamped.event
+    assert completed.key == event_key(completed.source, completed.id)
+    assert json.loads(completed.body) == completed.event
 
 
 def test_what_is_given_is_kept():
-    given = stamp(BARE, NOW).event | {
+    given = complete_event(BARE, NOW).event | {
         "id": "mine",
         "time": "2026-11-24T09:00:00Z",
         "traceparent": "00-x",
         "comexample": True,
     }
-    assert stamp(given, NOW).event == given
+    assert complete_event(given, NOW).event == given
 
 
 def test_models_text_and_bytes_are_taken_as_well():
-    event = stamp(BARE, NOW).event
-    assert stamp(parse_event(event), NOW).event == event
-    assert stamp(json.dumps(event), NOW).event == event
-    assert stamp(json.dumps(event).encode(), NOW).event == event
+    event = complete_event(BARE, NOW).event
+    assert complete_event(parse_event(event), NOW).event == event
+    assert complete_event(json.dumps(event), NOW).event == event
+    assert complete_event(json.dumps(event).encode(), NOW).event == event
 
 
 def test_a_second_attempt_gets_the_same_id_when_there_is_a_revision():
     spelt_otherwise = BARE | {"data": BARE["data"] | {"mac": "00005E005302"}}
     later = NOW + timedelta(hours=1)
-    assert stamp(BARE, NOW).id == stamp(spelt_otherwise, later).id
+    assert complete_event(BARE, NOW).id == complete_event(spelt_otherwise, later).id
 
 
 def test_without_a_revision_the_id_follows_the_normal_form_and_the_time():
     data = {"service_id": "SVC-1", "mac": "00-00-5e-00-53-02"}
-    one = stamp(BARE | {"data": data}, NOW)
-    same = stamp(BARE | {"data": data | {"mac": "00005E005302"}}, NOW)
-    later = stamp(BARE | {"data": data}, NOW + timedelta(seconds=1))
+    one = complete_event(BARE | {"data": data}, NOW)
+    same = complete_event(BARE | {"data": data | {"mac": "00005E005302"}}, NOW)
+    later = complete_event(BARE | {"data": data}, NOW + timedelta(seconds=1))
     assert one.id == same.id != later.id
 
 
 def test_a_key_that_stands_twice_is_still_seen():
     text = json.dumps(BARE).replace('"revision": 2', '"revision": 2, "revision": 3')
     with pytest.raises(ContractViolation, match="duplicate-key"):
-        stamp(text, NOW)
+        complete_event(text, NOW)
 
 
 def test_what_cannot_be_derived_is_missing():
     with pytest.raises(ContractViolation) as raised:
-        stamp({"type": BARE["type"], "data": {}}, NOW)
+        complete_event({"type": BARE["type"], "data": {}}, NOW)
     assert {(p.pointer, p.code) for p in raised.value.problems} == {
         ("/source", "missing"),
         ("/subject", "missing"),
@@ -80,12 +80,12 @@ def test_what_cannot_be_derived_is_missing():
 
 def test_null_does_not_count_as_left_out():
     with pytest.raises(ContractViolation, match="/id must be text"):
-        stamp(BARE | {"id": None}, NOW)
+        complete_event(BARE | {"id": None}, NOW)
 
 
 def test_an_event_ahead_of_the_clock_or_too_large_when_complete_is_refused():
     with pytest.raises(ContractViolation, match="time-in-future"):
-        stamp(BARE | {"time": "2026-11-24T11:00:00Z"}, NOW)
+        complete_event(BARE | {"time": "2026-11-24T11:00:00Z"}, NOW)
     room = MAX_EVENT_BYTES - len(json.dumps(BARE | {"x": ""}, separators=(",", ":")))
     with pytest.raises(ContractViolation, match="when complete"):
-        stamp(BARE | {"x": "y" * room}, NOW)
+        complete_event(BARE | {"x": "y" * room}, NOW)

@@ -11,7 +11,7 @@ from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_noti
 from producers.connection import open_publisher
 from producers.errors import BatchViolation, KeyRefused, PublishFailed
 from producers.headroom import CHECK_EVERY_S, Headroom
-from producers.journal_transport import CeleryTransport
+from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.transport import MAX_MESSAGE_BYTES
 from tests.celery_client import stock_app
@@ -189,7 +189,7 @@ def test_an_event_in_the_journal_is_left_as_it_is(publisher, lane):
 @pytest.mark.parametrize("decode", [True, False])
 def test_an_id_reused_for_another_event_is_reported_and_not_sent(valkey, lane, prefix, decode):
     client = redis.Redis.from_url(valkey.url, decode_responses=decode)
-    with Publisher(CeleryTransport(client, prefix=prefix), clock=lambda: NOW) as publisher:
+    with Publisher(JournalTransport(client, prefix=prefix), clock=lambda: NOW) as publisher:
         publisher.publish([mac_changed(1)])
         receive(valkey, prefix)
         lane.end_ring()
@@ -296,7 +296,7 @@ def test_a_redis_that_refuses_writes_is_told_apart_and_nothing_is_half_done(
     own_valkey, prefix, breaks, said
 ):
     client = own_valkey.client()
-    with Publisher(CeleryTransport(client, prefix=prefix), clock=lambda: NOW) as publisher:
+    with Publisher(JournalTransport(client, prefix=prefix), clock=lambda: NOW) as publisher:
         client.ping()
         breaks(own_valkey, client)
         with pytest.raises(PublishFailed, match=said):

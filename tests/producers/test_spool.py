@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from producers import Spool
+from producers.complete import complete_event
 from producers.errors import SpoolFailed
-from producers.stamp import stamp
 from tests import builders
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
 def event(number, **changes):
-    return stamp(builders.mac_changed("S1", id_=f"e{number}", **changes), NOW)
+    return complete_event(builders.mac_changed("S1", id_=f"e{number}", **changes), NOW)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_full_spool_takes_all_of_a_call_or_nothing(spool):
 
 def test_an_event_waits_once_and_another_under_its_id_is_told(spool):
     spool.add([event(1)], "events")
-    same = stamp(event(1).event | {"traceparent": "00-x"}, NOW)
+    same = complete_event(event(1).event | {"traceparent": "00-x"}, NOW)
     assert spool.add([same], "events") == []
     other = event(1, mac=builders.mac(9))
     assert spool.add([other], "events") == [other]

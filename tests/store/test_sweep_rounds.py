@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from contracts import names
-from producers.journal_transport import CeleryTransport
+from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from tests.builders import mac, mac_changed, snapshot
 from tests.calls import calls, lose_calls
@@ -133,7 +133,7 @@ def test_a_night_without_routers_workers_leaves_as_many_messages_as_routers(stor
 
 @pytest.mark.parametrize("lane", names.LANES)
 def test_a_night_without_events_workers_leaves_two_messages_of_a_lane(store, lane):
-    transport = CeleryTransport(store.client, prefix=store.keys.prefix)
+    transport = JournalTransport(store.client, prefix=store.keys.prefix)
     publisher = Publisher(transport, clock=lambda: datetime.now(UTC))
     for n in range(1, 21):
         let_pass(store, 60_000)
