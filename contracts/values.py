@@ -175,7 +175,7 @@ Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 """A machine word of an open list: a reason, a plan."""
 
 # Python, Rust and ECMA 262 read such escapes alike; none of them knows all of `\p{Cf}`.
-_AWAITING_DEVICE: Final = (
+_INVISIBLE: Final = (
     r"\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
     r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 )
@@ -192,7 +192,7 @@ def _shown(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(pattern=rf"^[^{_AWAITING_DEVICE}]{{1,64}}$"), AfterValidator(_shown)]
+Name = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,64}}$"), AfterValidator(_shown)]
 """One line of 1 to 64 characters: what RouterOS or an operator calls something."""
 
 _like_ipv4: Final = re.compile(r"\d+(?:\.\d+){3}").fullmatch
@@ -213,9 +213,7 @@ PoolName = Annotated[
 ]
 """What RouterOS calls an address pool; it stands where an address may stand as well."""
 
-AgentId = Annotated[
-    str, Field(pattern=rf"^[^{_AWAITING_DEVICE}]{{1,255}}$"), AfterValidator(_shown)
-]
+AgentId = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,255}}$"), AfterValidator(_shown)]
 """What an access node adds to a device's requests (DHCP option 82)."""
 
 Revision = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]

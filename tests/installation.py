@@ -40,7 +40,7 @@ SERVER = "dhcp-vlan-32"
 PREFIX = "lw:"
 PASSWORD = "never-to-be-seen-7f3a"
 SETTINGS = {
-    "LEASEWIRE_ROUTER_LEASE_S": "4",
+    "LEASEWIRE_ROUTER_LOCK_S": "4",
     "LEASEWIRE_COMMAND_TIMEOUT_S": "2",
     "LEASEWIRE_CONNECT_TIMEOUT_S": "2",
     "LEASEWIRE_BACKOFF_FIRST_S": "0.2",
@@ -50,7 +50,7 @@ SETTINGS = {
     "LEASEWIRE_LOG_FORMAT": "json",
     "LEASEWIRE_LOG_LEVEL": "DEBUG",
     # Looks of their own at routers, with a login: tests that count logins are not about them.
-    "LEASEWIRE_IN_USE_EVERY_S": "3600",
+    "LEASEWIRE_DEVICE_ONLINE_EVERY_S": "3600",
     "LEASEWIRE_WATCH_EVERY_S": "3600",
 }
 

@@ -112,7 +112,7 @@ class Settings(BaseModel):
     """Between two full reads of a router that say what was changed there by hand."""
     alerts_every_s: Seconds = 5
     """Between two rounds of telling people of alerts: what begins meanwhile is one message."""
-    in_use_every_s: Seconds = 5
+    device_online_every_s: Seconds = 5
     """Between two rounds of looking which devices have the address that was applied for them."""
     watch_every_s: Seconds = 20
     """Between two looks at a router's leases. An unknown device is told within a minute: this, 15 s

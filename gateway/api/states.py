@@ -37,7 +37,7 @@ EVENT_STATES: Final[Mapping[str, State]] = {
         final=True, message="a router refuses it; final unless a person retries its dead letter"
     ),
     "expired": State(final=True, message="its `expirytime` had passed when it was looked at"),
-    "in-use": State(
+    "device-online": State(
         final=True,
         message="in the feed and webhooks alone, after `applied`: the device was seen with its "
         "address; the event itself stays `applied`",

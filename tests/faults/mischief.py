@@ -20,7 +20,7 @@ Undo = Callable[[], None] | None
 Fault = Callable[["OnEstate", random.Random, str, float], Undo]
 
 LEASE_S: Final = 4.0
-"""LEASEWIRE_ROUTER_LEASE_S of tests/installation.py."""
+"""LEASEWIRE_ROUTER_LOCK_S of tests/installation.py."""
 SERVICE_MS: Final = 20.0
 """Time of a write, so that faults meet writes under way."""
 

@@ -21,7 +21,7 @@ pytestmark = [
 
 PRINT, SET = f"{LEASES}/print".encode(), f"{LEASES}/set".encode()
 TIMES = {
-    "LEASEWIRE_ROUTER_LEASE_S": "2",
+    "LEASEWIRE_ROUTER_LOCK_S": "2",
     "LEASEWIRE_COMMAND_TIMEOUT_S": "1",
     "LEASEWIRE_BACKOFF_CAP_S": "0.2",
 }

@@ -93,7 +93,7 @@ def test_every_state_is_told_as_final_or_not(document):
     states = document["components"]["schemas"]["EventState"]
     assert set(states["enum"]) == {*get_args(OutcomeState), "journaled"}
     final = {name for name, state in EVENT_STATES.items() if state.final}
-    assert final == {*FINAL, "in-use"}
+    assert final == {*FINAL, "device-online"}
     for name, state in EVENT_STATES.items():
         work_item = "final" if state.final else "not final"
         assert f"- `{name}` ({work_item})" in states["description"]

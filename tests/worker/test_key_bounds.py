@@ -128,7 +128,7 @@ SIZES = {
     "unacked": 256 * 4,
     "unacked_index": 256 * 4,
     "awaiting_device": SERVICES * ROUTERS,
-    "unseen:events": SERVICES * ROUTERS,
+    "awaiting_device:events": SERVICES * ROUTERS,
     "webhook:*:aside": 1_000,
     "webhook:*:aside:due": 1_000,
     "webhook:*:cursor": 1,

@@ -42,7 +42,7 @@ def test_every_mistake_is_told_at_once():
                 "LEASEWIRE_WRITE_WINDOW": "0",
                 "LEASEWIRE_CONNECT_TIMEOUT_S": "soon",
                 "LEASEWIRE_LOG_FORMAT": "xml",
-                "LEASEWIRE_ROUTER_LEASE_S": "10",
+                "LEASEWIRE_ROUTER_LOCK_S": "10",
                 "LEASEWIRE_COMMAND_TIMEOUT_S": "6",
                 "LEASEWIRE_BACKOFF_CAP_S": "0.5",
                 "LEASEWIRE_KEY_PREFIX": "with space",

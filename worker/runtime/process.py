@@ -42,7 +42,7 @@ from worker.store.connection import connect
 from worker.store.store import Store, open_store
 from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import send
-from worker.watching.device_online import InUse
+from worker.watching.device_online import DeviceOnlineCheck
 from worker.watching.maintenance import Maintenance
 from worker.watching.periodic_thread import Rounds
 from worker.watching.unknown_devices import ROUND_S, Watch
@@ -229,13 +229,13 @@ def _rounds(
 ) -> list[Rounds]:
     """What a worker of routers does now and then beside its tasks; not started yet."""
     policies = {router: config.policy for router, config in inventory.routers.items()}
-    in_use = InUse(store, RowObserver(inventory, settings).look)
+    check = DeviceOnlineCheck(store, RowObserver(inventory, settings).look)
     targets = list(inventory.alerts.values())
     tell = AlertNotifier(store, targets, inventory.installation, send, name, inventory.behind)
     every_s, ignoring = settings.watch_every_s, inventory.ignoring
     watch = Watch(store, watching, policies, every_s, ignoring=ignoring)
     return [
-        Rounds("in-use", in_use.once, settings.in_use_every_s),
+        Rounds("device-online", check.once, settings.device_online_every_s),
         Rounds("notifications", tell.once, settings.alerts_every_s),
         Rounds("watch", watch.once, ROUND_S),
     ]

@@ -60,7 +60,7 @@ class AwaitingDevice:
             # Not a word on the event, whose outcome stays `applied`: of the feed alone.
             notified = replace(
                 each.outcome,
-                state="in-use",
+                state="device-online",
                 detail=detail,
                 reason="",
                 effective_by="",

@@ -405,7 +405,7 @@ class Keys:
 
     A member goes when it was seen, when the service is gone, and after a week.
     """
-    awaiting_events = Key("hash", "unseen:events")
+    awaiting_events = Key("hash", "awaiting_device:events")
     """`service@router` -> key of the event that was applied there last; as above."""
 
     # Of one router.

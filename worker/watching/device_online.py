@@ -26,7 +26,7 @@ Look = Callable[[Mapping[str, LeaseQuery]], Mapping[str, Observation | str]]
 
 
 @dataclass(frozen=True, slots=True)
-class InUse:
+class DeviceOnlineCheck:
     """Looks for devices.
 
     Attributes:

@@ -46,7 +46,7 @@ def explain(facts: Facts, when: When) -> Explanation:
     ):
         if code:
             return Explanation(code, f"{service}: {message}", advice)
-    return _awaiting_device(service, at)
+    return _in_sync(service, at)
 
 
 def _journal(facts: Facts, when: When) -> Explanation | None:
@@ -147,9 +147,9 @@ def _router(facts: Facts, when: When) -> Explanation | None:
     if not at.queued and at.state not in ("unreachable", "blocked"):
         return None  # it works, and nothing is to be written to it
     since = f"since {when(at.since_ms)}" if at.since_ms else "now"
-    awaiting_device = "its row is" if at.observed else "the row is as last written,"
+    row = "its row is" if at.observed else "the row is as last written,"
     what = f"for {service} " + (
-        "nothing is written to it" if at.queued else f"{awaiting_device} unseen since then"
+        "nothing is written to it" if at.queued else f"{row} not read since then"
     )
     message = ": ".join(part for part in (at.cause, at.message) if part)
     said = f" ({message})" if message else ""
@@ -277,7 +277,7 @@ def _pending(facts: Facts, when: When) -> Explanation | None:
     )
 
 
-def _awaiting_device(service: str, at: AtRouter) -> Explanation:
+def _in_sync(service: str, at: AtRouter) -> Explanation:
     if at.observed:
         return _awaiting_where_observed(service, at)
     row = at.wants or {}

@@ -28,7 +28,7 @@ State = Literal[
     "failed",
     "expired",
     "observed",
-    "in-use",
+    "device-online",
 ]
 FINAL: frozenset[State] = frozenset(
     {"applied", "superseded", "duplicate", "rejected", "failed", "expired", "observed"}
@@ -50,8 +50,8 @@ class Outcome:
         source: who published it.
         type: the event's type.
         service_id: the service it names; empty when the event was too broken to say.
-        state: where it stands; `applied` means written and read back. `in-use` is said in the
-            feed alone: the device was seen with its address.
+        state: where it stands; `applied` means written and read back. `device-online`
+            stands in the feed alone: the device was seen with its address.
         reason: one word for programs, such as `already-current` or `foreign-row`.
         detail: one sentence for people.
         accepted_at_ms: when it was folded, by Redis's clock, in milliseconds since 1970.

@@ -3,8 +3,8 @@
 -- its stamp is the one that was taken: whatever was marked during the pass stays marked.
 -- ARGV: 1 router, 2 token, 3 stamp for what this marks, 4 JSON {generation: of the records that this
 --         writes, services: [{service, stamp, generation, text?, do: confirm|postpone|give-up,
---         wait_ms?, gone?: no row is left here, unseen?: key of the event of which it may be said that
---         it is in use, awaiting_ms?: when to look first, rest_check?, wrote?, waiting?,
+--         wait_ms?, gone?: no row is left here, awaiting_device?: key of the event that is reported again
+--         when its device is online, awaiting_ms?: until the first check, rest_check?, wrote?, waiting?,
 --         events: [[event, text, feed or false, whether it changed nothing], …], lines, letters,
 --         counts: [[name, n], …]}, …]}
 -- Returns {lease 1|0, {[1 done | 0 changed meanwhile], …}}. With the lease lost nothing is

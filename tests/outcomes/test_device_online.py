@@ -8,7 +8,7 @@ from tests.waiting import eventually
 from worker.inventory import load_inventory
 from worker.routeros.parallel_read import RowObserver
 from worker.settings import Settings
-from worker.watching.device_online import InUse
+from worker.watching.device_online import DeviceOnlineCheck
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 
@@ -20,17 +20,17 @@ def test_a_device_that_has_its_address_is_told_of_once(short_directory):
         here.start_workers("events", "routers")
         environ = here.environ
         inventory = load_inventory(short_directory / "routers.toml", environ=environ)
-        in_use = InUse(here.store, RowObserver(inventory, Settings.load(environ)).look)
+        check = DeviceOnlineCheck(here.store, RowObserver(inventory, Settings.load(environ)).look)
         awaiting_device = here.store.keys.awaiting_device
 
         def look_now():
             for member in here.client.zrange(awaiting_device, 0, -1):
                 here.client.zadd(awaiting_device, {member: 1})
-            return in_use.once()
+            return check.once()
 
         def notified():
             items = here.store.feed.read([builders.SOURCE], None, 100).items
-            return [each.outcome for each in items if each.outcome.state == "in-use"]
+            return [each.outcome for each in items if each.outcome.state == "device-online"]
 
         first = builders.activated("SVC-1", server=SERVER, mac=MAC, ipv4="223.203.225.9")
         second = builders.activated("SVC-2", server=SERVER, mac=OTHER, ipv4="223.203.225.8")
