@@ -1,8 +1,8 @@
-"""Ways in: whatever says that something happened to a service. Imports the contract only.
-
-What a BSS written in Python needs has its names here, each loaded when first asked for:
+"""Client library: publishes events to Leasewire. It imports the contract only.
 
     from producers import HttpTransport, Publisher, Spool
+
+Each name is loaded when it is first used.
 """
 
 from importlib import import_module
@@ -19,15 +19,15 @@ __all__ = ["AsyncPublisher", "HttpTransport", "JournalTransport", "Publisher", "
 
 _MODULES: Final = {
     "AsyncPublisher": "producers.async_publisher",
-    "JournalTransport": "producers.journal_transport",
     "HttpTransport": "producers.http_transport",
+    "JournalTransport": "producers.journal_transport",
     "Publisher": "producers.publisher",
     "Spool": "producers.spool",
 }
 
 
 def __getattr__(name: str) -> object:
-    # Celery and httpx take a good part of a second; a command needs one of them, or neither.
+    # Importing redis and httpx takes a good part of a second; most commands need one or neither.
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_MODULES[name]), name)

@@ -1,7 +1,7 @@
 """The publisher for programs on an event loop.
 
-Its calls run one after the other in a thread of their own: what makes an event safe ends on a disk
-or in Redis, and those block. For more than some hundred events a second publish several at once.
+All calls run in one thread, one after the other, because writing to the disk and to Redis blocks.
+To publish more than a few hundred events a second, pass several in one call.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class AsyncPublisher:
-    """Does what a `Publisher` does, without holding up the event loop.
+    """Does what a `Publisher` does, without blocking the event loop.
 
-    A call that is cancelled may still publish its events; to publish them again does no harm.
+    A cancelled call may still publish its events; publishing them again does no harm.
 
     Args:
-        publisher: does the work; closed with this.
+        publisher: does the work; closed together with this.
     """
 
     def __init__(self, publisher: Publisher) -> None:
@@ -32,20 +32,17 @@ class AsyncPublisher:
         self._thread = ThreadPoolExecutor(1, "publisher")
 
     async def publish(
-        self,
-        events: Iterable[GivenEvent],
-        *,
-        lane: Lane = QUEUE_EVENTS,
+        self, events: Iterable[GivenEvent], *, lane: Lane = QUEUE_EVENTS
     ) -> list[Receipt]:
-        """See `Publisher.publish`."""
+        """Publish events as `Publisher.publish` does."""
         return await self._run(partial(self._publisher.publish, list(events), lane=lane))
 
     async def flush(self, timeout_s: float) -> bool:
-        """See `Publisher.flush`; publishing waits meanwhile."""
+        """Wait until the spool is empty, as `Publisher.flush` does; publishing waits meanwhile."""
         return await self._run(partial(self._publisher.flush, timeout_s))
 
     async def close(self) -> None:
-        """Close the publisher when what was asked of it is done."""
+        """Close the publisher after the calls that were made before."""
         await self._run(self._publisher.close)
         self._thread.shutdown()
 

@@ -1,7 +1,4 @@
-"""Completes events as callers give them: what follows from the rest need not be said.
-
-Pure; the time comes in.
-"""
+"""Completes events: fills in what follows from the rest, checks them and writes the normal form."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -24,14 +21,15 @@ from contracts.envelope import Attributes
 GivenEvent = Mapping[str, object] | str | bytes | Event
 """An event as a caller may give it: a mapping, JSON text, or a model of the contract."""
 
-_TO_COME: Final = "to-come"
+_ID_LATER: Final = "id-later"
+"""Stands for the id while the event is checked; the id follows from the checked content."""
 
 
 class CompleteEvent(NamedTuple):
-    """An event ready to be sent: complete, in normal form.
+    """An event ready to be sent: complete, valid, in normal form.
 
     Attributes:
-        key: its name in the store.
+        key: its key in the store.
         event: the JSON object.
         body: the same as text.
     """
@@ -42,23 +40,21 @@ class CompleteEvent(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Its id."""
+        """The event's id."""
         return str(self.event["id"])
 
     @property
     def source(self) -> str:
-        """Who says it."""
+        """The event's source."""
         return str(self.event["source"])
 
 
-def complete_event(
-    given: Mapping[str, object] | str | bytes | Event, now: datetime
-) -> CompleteEvent:
+def complete_event(given: GivenEvent, now: datetime) -> CompleteEvent:
     """Fill in what is missing, check the event strictly and write it in normal form.
 
-    `specversion` and `datacontenttype` have one value; `subject` follows from the service,
-    `time` is now, and `id` follows from the content (`contracts.deterministic_id`): to be able to
-    publish again after a failure, give an id, or a revision, or the time.
+    `specversion` and `datacontenttype` have one possible value, `subject` follows from the service,
+    `time` is now, and `id` follows from the content (`contracts.deterministic_id`). To be able to
+    publish again after a failure, give an id, a revision or the time.
 
     Raises:
         ContractViolation: with every problem.
@@ -75,7 +71,7 @@ def complete_event(
     elif "subject" not in document and isinstance(data, dict) and "manifest_id" in data:
         document["subject"] = f"inventory/{data['manifest_id']}"
     has_id = "id" in document
-    document.setdefault("id", _TO_COME)
+    document.setdefault("id", _ID_LATER)
     event = to_json(parse_document(document, problems, now=now))
     if not has_id:
         event["id"] = deterministic_id(event)

@@ -1,4 +1,4 @@
-"""Connections for who only publishes."""
+"""Connects a publisher to the workers' Redis."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +10,7 @@ from redis.retry import Retry
 
 from contracts.broker import RedisLogin
 from contracts.names import DEFAULT_PREFIX
-from producers.authorities import REDIS_OPTIONS
+from producers.endpoints import REDIS_OPTIONS
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 
@@ -22,15 +22,15 @@ def open_publisher(
     prefix: str = DEFAULT_PREFIX,
     **login: Unpack[RedisLogin],
 ) -> Publisher:
-    """Make a publisher with connections of its own; nothing is connected until it publishes.
+    """Make a publisher with its own connections. It connects when it first publishes.
 
     Args:
         redis_url: `redis://`, `rediss://` or `unix://`, without user and password.
-        clock: gives the time, aware.
-        prefix: before every key; the workers' must be the same.
-        login: user, password and authority, where there are such.
+        clock: returns the time, with a time zone.
+        prefix: first part of every key; must be the workers' `LEASEWIRE_KEY_PREFIX`.
+        login: user, password and certificate authority, where they are needed.
     """
-    # A Unix socket knows no keepalive, and redis-py refuses to be told of it.
+    # redis-py rejects the keepalive option for Unix sockets.
     tcp_only = {} if redis_url.startswith("unix:") else {"socket_keepalive": True}
     client = Redis.from_url(
         redis_url,
@@ -41,7 +41,7 @@ def open_publisher(
         socket_connect_timeout=5,
         **tcp_only,
         **({"ssl_ca_certs": login["ca_file"], **REDIS_OPTIONS} if login.get("ca_file") else {}),
-        # Over within a second when nobody listens: whoever publishes can wait better than we.
+        # Gives up within a second when nothing listens: the caller can wait better than we can.
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.3), 3),
     )
     return Publisher(JournalTransport(client, prefix=prefix), clock=clock)

@@ -1,4 +1,4 @@
-"""What can go wrong when events are published."""
+"""What publishing returns and raises."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ from contracts import Problem
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """That an event is safe: in the intake journal, or `spooled` on this host's disk.
+    """Confirms that an event is safe: in the intake journal, or in the spool on this host's disk.
 
     Attributes:
-        event_id: its id, the one it was given here included.
-        source: who says it; (source, id) names the event.
-        event_key: its name in the store.
-        notified: a message that calls a worker was sent; else the pending one, or a sweep, does.
-            Over HTTP that is the gateway's affair, and False.
-        id_reused: it is *not* in the journal: another event with this id still is, and stays.
-        journaled_before: an equal event is in the journal since an earlier call.
-        spooled: it is not in the journal yet: the way in is down, or serves earlier events first.
+        event_id: id of the event, also where it was filled in.
+        source: source of the event; source and id together name an event.
+        event_key: key of the event in the store.
+        notified: this call sent a message that wakes a worker. False when one was pending already,
+            and always over HTTP, where the gateway does it.
+        id_reused: the event is *not* in the journal, because another event with this id is.
+        journaled_before: an equal event has been in the journal since an earlier call.
+        spooled: the event is not in the journal yet: the gateway or Redis is unavailable, or
+            earlier events are still in the spool.
     """
 
     event_id: str
@@ -31,7 +32,7 @@ class Receipt:
 
 
 class BatchViolation(Exception):  # noqa: N818 - named like ContractViolation
-    """Some events of a call break the contract; none of them was published."""
+    """Some events of a call violate the contract; no event of the call was published."""
 
     def __init__(self, problems: Iterable[tuple[int, Problem]]) -> None:
         """Take each problem with the index of its event in the call."""
@@ -43,12 +44,12 @@ class BatchViolation(Exception):  # noqa: N818 - named like ContractViolation
 
 
 class PublishFailed(Exception):  # noqa: N818 - says what happened
-    """The events were not taken; publish the same call again when its cause is mended.
+    """The events were not taken. Publish the same call again when the cause is repaired.
 
     Attributes:
         reason: what happened and what to do.
-        receipts: of the events that were written before it did; to write them again does no harm.
-        retry_after_s: how long whoever refused asks to be left alone; None if it did not say.
+        receipts: of the events that were written before; writing them again does no harm.
+        retry_after_s: the wait that the other side asked for, if any.
     """
 
     def __init__(
@@ -65,19 +66,19 @@ class PublishFailed(Exception):  # noqa: N818 - says what happened
 
 
 class KeyRefused(PublishFailed):
-    """The gateway or Redis does not let us in: the events are fine, a person must act."""
+    """The gateway or Redis refuses our key or login. The events are fine; a person must act."""
 
 
 class SpoolFailed(PublishFailed):
-    """The way in is down, and the spool is full or cannot be written: nothing holds the event."""
+    """The event is nowhere: the transport failed, and the spool is full or cannot be written."""
 
 
 class BatchRefused(Exception):  # noqa: N818 - says what happened
-    """What a transport raises: events of one batch will never be taken; none of it was.
+    """Raised by a transport: some events of a batch will never be taken; none was taken.
 
     Attributes:
-        problems: index in the batch -> why; empty when the answer names none.
-        message: of the whole answer.
+        problems: reason by index in the batch; empty when the answer names no event.
+        message: the whole answer.
     """
 
     def __init__(self, message: str, problems: Mapping[int, str]) -> None:
@@ -87,11 +88,11 @@ class BatchRefused(Exception):  # noqa: N818 - says what happened
 
 
 class EventsRefused(Exception):  # noqa: N818 - says what happened
-    """Some events will never be taken as they are; the others of the call were.
+    """Some events of a call will never be taken; the others are safe.
 
     Attributes:
-        refused: id of each -> why.
-        receipts: of the others.
+        refused: reason by event id.
+        receipts: of the other events.
     """
 
     def __init__(self, refused: Mapping[str, str], receipts: Sequence[Receipt]) -> None:
@@ -100,6 +101,4 @@ class EventsRefused(Exception):  # noqa: N818 - says what happened
         super().__init__(self.refused, self.receipts)
 
     def __str__(self) -> str:
-        return "; ".join(
-            f"event {event_id}: {message}" for event_id, message in self.refused.items()
-        )
+        return "; ".join(f"event {event_id}: {reason}" for event_id, reason in self.refused.items())

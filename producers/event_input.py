@@ -1,7 +1,6 @@
-"""Finds the events in a text: one JSON object, a JSON array of them, or one a line (NDJSON).
+"""Splits a text into events: one JSON object, a JSON array, or one object a line (NDJSON).
 
-Each event's own text is kept, so that the contract's reader sees it as it was written, repeated
-keys too.
+Each event keeps its own text, so that the contract reads it as it was written, with repeated keys.
 """
 
 import json
@@ -13,30 +12,30 @@ _SPACE: Final = " \t\r\n"
 
 
 class Found(NamedTuple):
-    """One event's text, and the line on which it starts, from 1."""
+    """The text of one event, and the line on which it starts, from 1."""
 
     line: int
     text: str
 
 
 class BrokenText(Exception):  # noqa: N818 - says what it is
-    """The text is none of the three forms; where and why is said."""
+    """The text has none of the three forms; the message says where and why."""
 
 
 def find_events(text: str) -> list[Found]:
-    """Find the events of a text in order.
+    """Split a text into events, in order.
 
-    NDJSON is a text of which the first line with something on it is an object by itself. There a
-    broken line spoils no other: it is found as an event, for the contract to refuse.
+    A text is NDJSON if its first non-empty line is an object by itself. A broken line of NDJSON
+    does not affect the others: it is returned like an event, and the contract refuses it.
 
     Raises:
-        BrokenText: an array whose items cannot be told apart, or a text with nothing in it.
+        BrokenText: the text is empty, or is an array whose items cannot be separated.
     """
     if not text.strip():
         raise BrokenText("holds no event: give a JSON object, a JSON array or an object a line")
     if text.lstrip()[0] == "[":
         return list(items_of(text))
-    # Not splitlines: JSON texts may hold the other line ends that it knows.
+    # Not splitlines: JSON strings may hold other characters that it takes for line ends.
     split = enumerate(text.split("\n"), 1)
     lines = [Found(number, line.strip("\r")) for number, line in split if line.strip()]
     first = lines[0].text.strip()
@@ -46,10 +45,10 @@ def find_events(text: str) -> list[Found]:
 
 
 def items_of(text: str) -> Iterator[Found]:
-    """Find the items of a JSON array, each when it is asked for: a caller can stop early.
+    """Yield the items of a JSON array, one at a time.
 
     Raises:
-        BrokenText: there is none, or the next item cannot be told apart.
+        BrokenText: the array is empty, or the next item cannot be separated.
     """
     position = _skip(text, text.index("[") + 1)
     if text[position : position + 1] == "]":
@@ -60,7 +59,7 @@ def items_of(text: str) -> Iterator[Found]:
         except json.JSONDecodeError as error:
             raise _broken(error.lineno, error.colno, error.msg) from None
         except (RecursionError, ValueError):
-            end = len(text)  # too deep, or a number too long: the contract says so
+            end = len(text)  # too deep, or a number too long: the contract reports it
         yield Found(text.count("\n", 0, position) + 1, text[position:end])
         position = _skip(text, end)
         follows = text[position : position + 1]
@@ -79,4 +78,4 @@ def _skip(text: str, position: int) -> int:
 
 
 def _broken(line: int, column: int, why: str) -> BrokenText:
-    return BrokenText(f"is no JSON array (line {line}, column {column}: {why}); mend it")
+    return BrokenText(f"is no JSON array (line {line}, column {column}: {why}); correct it")

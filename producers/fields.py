@@ -1,7 +1,6 @@
-"""An event as flat fields, the form that tables and other systems have: made into ours.
+"""Makes events from flat fields, the form of tables and of other systems.
 
-Pure. Values are checked by the contract, which names a place in the event: `field_at` says which
-field that is.
+The contract checks the values. It reports a JSON pointer into the event; `field_at` returns its field.
 """
 
 import re
@@ -13,22 +12,22 @@ FIELDS: Final = (
     *("pool", "plan", "down_kbps", "up_kbps", "suspension_mode", "reason_code", "effective_at"),
     *("serial", "circuit_id", "remote_id", "dns_servers", "options", "label"),
 )
-"""All there are, in the order in which a table shows them."""
-POLICYS_MODE: Final = "default"
-"""As `suspension_mode`: suspended as the router's policy says."""
+"""All fields, in the order of a table."""
+POLICY_MODE: Final = "default"
+"""Value of `suspension_mode`: as the router's policy says."""
 
 _OF_EVERY: Final = frozenset({"event", "service_id", "customer_id", "revision", "effective_at"})
 _NUMBERS: Final = frozenset({"revision", "down_kbps", "up_kbps"})
 _DEVICE: Final = ("mac", "serial", "circuit_id", "remote_id")
 Fields = Mapping[str, object]
-Said = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 class NotAnEvent(Exception):  # noqa: N818 - says what it is
-    """The fields make no event.
+    """The fields do not make an event.
 
     Attributes:
-        problems: field -> what is wrong and what to do.
+        problems: what is wrong and what to do, by field.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -39,15 +38,15 @@ class NotAnEvent(Exception):  # noqa: N818 - says what it is
         return "; ".join(f"{name} {message}" for name, message in self.problems.items())
 
 
-def event_of(fields: Fields) -> Said:
-    """Make `type` and `data` of an event; the envelope is the caller's.
+def event_of(fields: Fields) -> JsonObject:
+    """Make `type` and `data` of an event; the caller adds the envelope.
 
     Args:
-        fields: of `FIELDS`, empty ones are none. `event` names the type, such as `mac_changed`;
-            without it the fields are a snapshot. Numbers may be text.
+        fields: some of `FIELDS`; empty values count as missing. `event` is the type, such as
+            `mac_changed`; without it the event is a snapshot. Numbers may be text.
 
     Raises:
-        NotAnEvent: with everything that is missing or has no place.
+        NotAnEvent: with every field that is missing or not allowed.
     """
     given = {name: value for name, value in fields.items() if value not in (None, "")}
     kind = str(given.get("event", "snapshot"))
@@ -58,9 +57,9 @@ def event_of(fields: Fields) -> Said:
     if "ipv4" in problems and "pool" in given:
         del problems["ipv4"]
     for name in given.keys() - _OF_EVERY - set(needed) - set(allowed):
-        problems[name] = f"has no place in {kind}; leave it empty"
+        problems[name] = f"is not allowed in {kind}; leave it empty"
     if {"ipv4", "pool"} <= given.keys():
-        problems["pool"] = "stands beside ipv4; give one of them"
+        problems["pool"] = "is given together with ipv4; give one of them"
     for name in _NUMBERS & given.keys():
         given[name] = _number(given[name])
     if problems:
@@ -70,15 +69,15 @@ def event_of(fields: Fields) -> Said:
 
 
 def fields_of(kind: str) -> frozenset[str]:
-    """The fields that an event may have."""
+    """Return the fields that an event of this kind may have."""
     _, needed, allowed = _KINDS[kind]
     return _OF_EVERY | {*needed, *allowed}
 
 
 def field_at(pointer: str) -> str:
-    """The field that a place in an event stands for, such as `mac` for `/data/service/device/mac`.
+    """Return the field for a JSON pointer, such as `mac` for `/data/service/device/mac`.
 
-    Empty where it is none of them.
+    Empty if there is none.
     """
     steps = [step for step in pointer.split("/") if step and not step.isdigit()]
     for step in reversed(steps):
@@ -105,13 +104,13 @@ def _number(value: object) -> object:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else value  # noqa: PLR2004
 
 
-def _some(given: Fields, names: Iterable[str]) -> Said:
+def _some(given: Fields, names: Iterable[str]) -> JsonObject:
     return {name: given[name] for name in names if name in given}
 
 
-def _block(given: Fields) -> Said:
+def _block(given: Fields) -> JsonObject:
     suspended = bool(given.keys() & set(_SUSPENDED))
-    block: Said = {
+    block: JsonObject = {
         "status": "suspended" if suspended else "active",
         "access": _access(given),
         "device": _some(given, _DEVICE),
@@ -122,47 +121,47 @@ def _block(given: Fields) -> Said:
     if suspended:
         block |= _suspension(given)
     if "dns_servers" in given:
-        block["dns_servers"] = _message(given["dns_servers"])
+        block["dns_servers"] = _list(given["dns_servers"])
     if "options" in given:
-        block["options"] = [_option(each) for each in _message(given["options"])]
+        block["options"] = [_option(option) for option in _list(given["options"])]
     return block | _some(given, ["label"])
 
 
-def _access(given: Fields) -> Said:
+def _access(given: Fields) -> JsonObject:
     return _some(given, ("router", "dhcp_server"))
 
 
-def _address(given: Fields) -> Said:
+def _address(given: Fields) -> JsonObject:
     if "pool" in given:
         return {"mode": "pool", "pool": given["pool"]}
     return {"mode": "static", "ipv4": given.get("ipv4")}
 
 
-def _plan(given: Fields) -> Said:
+def _plan(given: Fields) -> JsonObject:
     return {"code": given["plan"], **_some(given, ("down_kbps", "up_kbps"))}
 
 
-def _suspension(given: Fields) -> Said:
-    mode = given.get("suspension_mode", POLICYS_MODE)
-    said = {} if mode == POLICYS_MODE else {"mode": mode}
-    said |= _some(given, ["reason_code"])
-    return {"suspension": said} if said else {}
+def _suspension(given: Fields) -> JsonObject:
+    mode = given.get("suspension_mode", POLICY_MODE)
+    suspension = {} if mode == POLICY_MODE else {"mode": mode}
+    suspension |= _some(given, ["reason_code"])
+    return {"suspension": suspension} if suspension else {}
 
 
-def _message(value: object) -> list[str]:
+def _list(value: object) -> list[str]:
     return re.split(r"[ ,]+", str(value).strip(" ,"))
 
 
-def _option(text: str) -> Said:
+def _option(text: str) -> JsonObject:
     code, _, digits = text.partition("=")
     return {"code": _number(code), "hex": digits}
 
 
-def _reason(given: Fields) -> Said:
+def _reason(given: Fields) -> JsonObject:
     return {"reason": {"code": given["reason_code"]}} if "reason_code" in given else {}
 
 
-def _moved(given: Fields) -> Said:
+def _moved(given: Fields) -> JsonObject:
     address = {"address": _address(given)} if given.keys() & {"ipv4", "pool"} else {}
     return {"access": _access(given)} | address
 
@@ -173,7 +172,9 @@ _LISTS: Final = ("dns_servers", "options", "label")
 _SUSPENDED: Final = ("suspension_mode", "reason_code")
 _RATES: Final = ("down_kbps", "up_kbps")
 
-_KINDS: Final[dict[str, tuple[Callable[[Fields], Said], tuple[str, ...], tuple[str, ...]]]] = {
+_KINDS: Final[
+    dict[str, tuple[Callable[[Fields], JsonObject], tuple[str, ...], tuple[str, ...]]]
+] = {
     "snapshot": (
         lambda given: {"service": _block(given)},
         _WHOLE,
@@ -189,4 +190,4 @@ _KINDS: Final[dict[str, tuple[Callable[[Fields], Said], tuple[str, ...], tuple[s
     "plan_changed": (lambda given: {"plan": _plan(given)}, ("plan",), _RATES),
     "moved": (_moved, ("router",), ("dhcp_server", "ipv4", "pool")),
 }
-"""Event -> how its data is made, which fields it needs, and which more it may have."""
+"""Event -> function that makes its data, required fields, optional fields."""

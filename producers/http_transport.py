@@ -1,14 +1,10 @@
-"""Hands events to the gateway over HTTP: the way in for who has no access to our Redis.
-
-Codes and signature as the gateway has them (`gateway/api`).
-"""
+"""Sends events to the gateway over HTTP, for publishers without access to the workers' Redis."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Any, Final
 from uuid import uuid5
@@ -19,11 +15,12 @@ from contracts.identity import NAMESPACE
 from contracts.names import QUEUE_EVENTS, Lane
 from contracts.webhook_signature import sign
 from producers.complete import CompleteEvent
+from producers.endpoints import is_this_host
 from producers.errors import BatchRefused, KeyRefused, PublishFailed, Receipt
 
-_ONE: Final = "application/cloudevents+json"
+_SINGLE: Final = "application/cloudevents+json"
 _BATCH: Final = "application/cloudevents-batch+json"
-_OF_THE_EVENTS: Final = frozenset(
+_REFUSING_EVENTS: Final = frozenset(
     {
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.FORBIDDEN,
@@ -32,21 +29,21 @@ _OF_THE_EVENTS: Final = frozenset(
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
-"""Codes that say: never, as it is. All others but 200 and 202 may be over later."""
-_WORDS_SHOWN: Final = 300
+"""Status codes of events that will never be taken. Others, except 200 and 202, may be temporary."""
+_DETAIL_SHOWN: Final = 300
 
 
 class HttpTransport:
-    """A transport (`producers/transport.py`) to a gateway.
+    """A `Transport` to the gateway.
 
     Args:
-        url: of the gateway, as `https://provisioning.example`; plain HTTP to this host only.
+        url: of the gateway, such as `https://provisioning.example`; plain HTTP to this host only.
         key: an API key with the scope `publish`.
-        signing_secret: `whsec_…` of that key, where it signs.
-        timeout_s: longest silence of the gateway, and longest connecting.
-        ssl: who is trusted, where the system's store does not know.
+        signing_secret: `whsec_…` of that key, if its requests must be signed.
+        timeout_s: for connecting, and for each answer.
+        ssl: whom to trust, if the system does not know the gateway's authority.
         plain: allow plain HTTP to other hosts, as in a private network of containers.
-        clock: seconds since 1970: each attempt is signed with its own time.
+        clock: seconds since 1970; each attempt is signed with the current time.
     """
 
     def __init__(  # noqa: PLR0913 - each may be left out
@@ -61,8 +58,10 @@ class HttpTransport:
         clock: Callable[[], float] = time.time,
     ) -> None:
         base = httpx.URL(url)
-        if base.scheme != "https" and not (base.scheme == "http" and (plain or _is_here(base))):
-            raise ValueError(f"{url}: the key must not travel in plain: give an https:// URL")
+        if base.scheme != "https" and not (
+            base.scheme == "http" and (plain or is_this_host(base.host))
+        ):
+            raise ValueError(f"{url}: the key must not be sent unencrypted: give an https:// URL")
         self._secret = signing_secret
         self._clock = clock
         self._client = httpx.Client(
@@ -73,20 +72,22 @@ class HttpTransport:
         )
 
     def close(self) -> None:
-        """Close the connections, for good."""
+        """Close the connections; this transport cannot be used again."""
         self._client.close()
 
     def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
-        """Post a batch; see `Transport`.
+        """Post a batch.
 
         Raises:
             BatchRefused: the gateway will never take it.
-            KeyRefused: the gateway does not let this key in, or its scope or signature.
-            PublishFailed: it did not answer, or asks to come again.
+            KeyRefused: the gateway refuses the key, its scope or the signature.
+            PublishFailed: the gateway did not answer, or asks to try again later.
         """
         single = len(events) == 1
-        body = (events[0].body if single else f"[{','.join(e.body for e in events)}]").encode()
-        headers = {"Content-Type": _ONE if single else _BATCH}
+        body = (
+            events[0].body if single else f"[{','.join(event.body for event in events)}]"
+        ).encode()
+        headers = {"Content-Type": _SINGLE if single else _BATCH}
         if self._secret is not None:
             headers |= self._signature(self._secret, events, body)
         try:
@@ -102,9 +103,9 @@ class HttpTransport:
     def _signature(
         self, secret: str, events: Sequence[CompleteEvent], body: bytes
     ) -> Mapping[str, str]:
-        # A retry keeps the id, so a batch's follows from what is in it.
-        together = str(uuid5(NAMESPACE, "|".join(each.key for each in events)))
-        webhook_id = events[0].id if len(events) == 1 else together
+        # A retry must have the same id, so a batch's id follows from its events.
+        batch_id = str(uuid5(NAMESPACE, "|".join(event.key for event in events)))
+        webhook_id = events[0].id if len(events) == 1 else batch_id
         now = int(self._clock())
         return {
             "webhook-id": webhook_id,
@@ -115,23 +116,23 @@ class HttpTransport:
     def _refusal(self, answer: httpx.Response) -> PublishFailed | BatchRefused:
         code = answer.status_code
         problem = _json_object(answer)
-        detail = str(problem.get("detail") or answer.reason_phrase)[:_WORDS_SHOWN]
+        detail = str(problem.get("detail") or answer.reason_phrase)[:_DETAIL_SHOWN]
         message = f"the gateway answers {code}: {detail}"
         errors = _by_index(problem)
         if code == HTTPStatus.UNAUTHORIZED or (code == HTTPStatus.FORBIDDEN and not errors):
-            return KeyRefused(f"{message}; mend the key, its scopes or this host's clock")
-        if code in _OF_THE_EVENTS:
+            return KeyRefused(f"{message}; correct the key, its scopes or this host's clock")
+        if code in _REFUSING_EVENTS:
             return BatchRefused(message, errors)
         if answer.is_redirect or code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
             message += f"; is {self._client.base_url} the gateway's URL?"
         return PublishFailed(message, retry_after_s=self._retry_after_s(answer))
 
     def _retry_after_s(self, answer: httpx.Response) -> float | None:
-        said = answer.headers.get("Retry-After", "").strip()
-        if said.isascii() and said.isdecimal():
-            return float(said)
+        value = answer.headers.get("Retry-After", "").strip()
+        if value.isascii() and value.isdecimal():
+            return float(value)
         try:
-            moment = parsedate_to_datetime(said)
+            moment = parsedate_to_datetime(value)
         except ValueError:
             return None
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -139,21 +140,21 @@ class HttpTransport:
 
 
 def _receipts(answer: httpx.Response, events: Sequence[CompleteEvent]) -> list[Receipt]:
-    """Read the receipts; an answer that is not the gateway's is none."""
-    given = _json_object(answer).get("receipts")
-    ids = [each.get("id") for each in given if isinstance(each, dict)] if given else []
-    if not isinstance(given, list) or ids != [each.id for each in events]:
+    """Read the receipts; raise PublishFailed if the answer is not a Leasewire gateway's."""
+    receipts = _json_object(answer).get("receipts") or []
+    ids = [receipt.get("id") for receipt in receipts if isinstance(receipt, dict)]
+    if not isinstance(receipts, list) or ids != [event.id for event in events]:
         message = f"the gateway answers {answer.status_code} without a receipt for each event"
         raise PublishFailed(f"{message}; is it a gateway of Leasewire?")
     return [
         Receipt(
-            event_id=each.id,
-            source=each.source,
-            event_key=each.key,
+            event_id=event.id,
+            source=event.source,
+            event_key=event.key,
             id_reused=receipt.get("reason") == "event-id-reused",
             journaled_before=receipt.get("duplicate") is True,
         )
-        for each, receipt in zip(events, given, strict=True)
+        for event, receipt in zip(events, receipts, strict=True)
     ]
 
 
@@ -166,21 +167,14 @@ def _json_object(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _by_index(problem: Mapping[str, Any]) -> dict[int, str]:
-    """The problems of a problem document, by the event they are of."""
+    """Return the errors of a problem document by the index of their event."""
     found: dict[int, str] = {}
     errors = problem.get("errors")
-    for each in errors if isinstance(errors, list) else []:
-        if isinstance(each, dict) and isinstance(each.get("index"), int):
+    for error in errors if isinstance(errors, list) else []:
+        if isinstance(error, dict) and isinstance(error.get("index"), int):
             message = (
-                f"{each.get('pointer', '')} {each.get('message', '')} [{each.get('code', '')}]"
+                f"{error.get('pointer', '')} {error.get('message', '')} [{error.get('code', '')}]"
             )
-            before = f"{found[each['index']]}; " if each["index"] in found else ""
-            found[each["index"]] = f"{before}{message.strip()}"[:_WORDS_SHOWN]
+            before = f"{found[error['index']]}; " if error["index"] in found else ""
+            found[error["index"]] = f"{before}{message.strip()}"[:_DETAIL_SHOWN]
     return found
-
-
-def _is_here(url: httpx.URL) -> bool:
-    try:
-        return ip_address(url.host).is_loopback
-    except ValueError:
-        return url.host == "localhost"

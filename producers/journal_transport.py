@@ -1,16 +1,28 @@
-"""Writes events to the intake journal itself, and rings: for who may speak to Redis.
+"""Writes events directly into the intake journal in Redis.
 
 `send` returning means that the events are in the journal, which keeps them until a worker has
-committed them. The Celery message that rings goes out in the same step; it is only the fast path:
-workers look into the journal by themselves.
+committed them. The same step sends a Celery message that wakes a worker. A lost message delays an
+event and loses nothing, because the sweep looks into the journal too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    AuthorizationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from contracts import content_hash
 from contracts.document import read_document
@@ -28,16 +40,62 @@ from contracts.names import (
 )
 from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
-from producers.headroom import Headroom
-from producers.redis_failure import refuses_us, what_to_do
+
+CHECK_EVERY_S: Final = 1.0
+"""Asking Redis for its memory once a second costs nothing; once an event, a round trip each."""
+
+_LOGIN: Final = (AuthenticationError, AuthorizationError, AuthenticationWrongNumberOfArgsError)
+_DENIED: Final = "ACL failure in script"
+"""How a script reports a forbidden command; every other command reports NOPERM."""
+
+
+class Headroom:
+    """Measures whether Redis has room for more events, at most once a second.
+
+    Folding an event needs memory too (a record, an outcome, a line of history): from `INTAKE_ENDS`
+    of maxmemory on no more events are taken, and the rest of the memory is the workers'. Where
+    maxmemory is not set, the memory of Redis's host is the limit.
+
+    Args:
+        redis: the server.
+        clock: monotonic seconds.
+
+    Attributes:
+        limit: what `share` is a share of; empty before the first call.
+    """
+
+    def __init__(self, redis: Redis, clock: Callable[[], float] = monotonic) -> None:
+        self._redis = redis
+        self._clock = clock
+        self._measured_at: float | None = None
+        self._share = 0.0
+        self.limit = ""
+
+    def share(self) -> float:
+        """Return used memory as a share of the limit; 0 where we may not ask."""
+        now = self._clock()
+        if self._measured_at is None or now - self._measured_at >= CHECK_EVERY_S:
+            self._share = self._measure()
+            self._measured_at = now
+        return self._share
+
+    def _measure(self) -> float:
+        try:
+            info = self._redis.info("memory")
+        except ResponseError:
+            return 0.0  # our user may not ask: Redis itself refuses writes when it is full
+        limit, self.limit = int(info.get("maxmemory", 0)), "its maxmemory"
+        if not limit:  # the system kills a Redis that takes all memory, again and again
+            limit, self.limit = int(info.get("total_system_memory", 0)), "its host's memory"
+        return int(info["used_memory"]) / limit if limit else 0.0
 
 
 class JournalTransport:
-    """A transport (`producers/transport.py`) to Redis: the journal, and Celery's queues.
+    """A `Transport` to the journal and Celery's queues in Redis.
 
     Args:
-        redis: where both are.
-        prefix: before every key; the workers' must be the same.
+        redis: holds both.
+        prefix: first part of every key; must be the workers' `LEASEWIRE_KEY_PREFIX`.
     """
 
     def __init__(self, redis: Redis, *, prefix: str = DEFAULT_PREFIX) -> None:
@@ -52,11 +110,11 @@ class JournalTransport:
         self._redis.close()
 
     def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
-        """Write a batch to the journal; see `Transport`.
+        """Write a batch into the journal.
 
         Raises:
-            KeyRefused: Redis refuses our login, or forbids it what is needed.
-            PublishFailed: Redis did not take the events, or is too full for more (`headroom.py`).
+            KeyRefused: Redis refuses our login, or does not permit a command that we need.
+            PublishFailed: Redis did not take the events, or is too full for more.
         """
         try:
             share = self._headroom.share()
@@ -65,12 +123,12 @@ class JournalTransport:
             return self._write(events, lane)
         except RedisError as error:
             kind = KeyRefused if refuses_us(error) else PublishFailed
-            raise kind(f"{what_to_do(error)}, and publish again ({error})") from error
+            raise kind(f"{advice_for(error)}, and publish again ({error})") from error
 
-    def _write(self, chunk: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
+    def _write(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
         prefix = self._prefix
-        pairs = [part for each in chunk for part in (each.key, each.body)]
-        notified, there = self._script(
+        pairs = [part for event in events for part in (event.key, event.body)]
+        notified, found = self._script(
             keys=[
                 journal_body(prefix, lane),
                 journal_due(prefix, lane),
@@ -79,29 +137,31 @@ class JournalTransport:
             ],
             args=[NOTIFIED_LIFETIME_MS, lane, envelope(TASK_ACCEPT, lane), *pairs],
         )
-        before = {_text(key) for key in there[::2]}
-        reused = _reused(chunk, there)
+        journaled_before = {_text(key) for key in found[::2]}
+        reused = _with_reused_id(events, found)
         return [
             Receipt(
-                event_id=each.id,
-                source=each.source,
-                event_key=each.key,
-                notified=bool(notified) and each.key not in reused,
-                id_reused=each.key in reused,
-                journaled_before=each.key in before - reused,
+                event_id=event.id,
+                source=event.source,
+                event_key=event.key,
+                notified=bool(notified) and event.key not in reused,
+                id_reused=event.key in reused,
+                journaled_before=event.key in journaled_before - reused,
             )
-            for each in chunk
+            for event in events
         ]
 
 
-def _reused(chunk: Sequence[CompleteEvent], there: Sequence[Any]) -> set[str]:
-    """Find the events whose id another event in the journal has."""
-    contents = {each.key: content_hash(each.event) for each in chunk} if there else {}
-    reused = set()
-    for key, body in zip(there[::2], there[1::2], strict=True):
-        if content_hash(read_document(body)[0]) != contents[_text(key)]:
-            reused.add(_text(key))
-    return reused
+def _with_reused_id(events: Sequence[CompleteEvent], found: Sequence[Any]) -> set[str]:
+    """Return the keys whose event in the journal has another content.
+
+    Args:
+        events: of the batch.
+        found: key and body of those that were in the journal before, alternating.
+    """
+    contents = {event.key: content_hash(event.event) for event in events} if found else {}
+    bodies = zip(map(_text, found[::2]), found[1::2], strict=True)
+    return {key for key, body in bodies if content_hash(read_document(body)[0]) != contents[key]}
 
 
 def _text(reply: str | bytes) -> str:
@@ -110,7 +170,35 @@ def _text(reply: str | bytes) -> str:
 
 def _too_full(share: float, limit: str) -> str:
     return (
-        f"Redis uses {share:.0%} of {limit}: from {INTAKE_ENDS:.0%} on nothing is taken in, "
-        "so that the workers can drain what there is. See `leasewire status`; raise maxmemory, or "
-        "wait until it is drained, and publish again"
+        f"Redis uses {share:.0%} of {limit}: from {INTAKE_ENDS:.0%} on no events are taken, so "
+        "that the workers can drain what is there. See `leasewire status`; raise maxmemory, or "
+        "wait until the workers have drained it, and publish again"
     )
+
+
+def refuses_us(error: RedisError) -> bool:
+    """Whether only a person can repair it: the login or its rights are wrong."""
+    return isinstance(error, (*_LOGIN, NoPermissionError)) or str(error).startswith(_DENIED)
+
+
+def advice_for(error: RedisError) -> str:
+    """Say what is wrong and what to do."""
+    match error:
+        case _ if isinstance(error, _LOGIN):
+            advice = "Redis refuses the login: correct user and password"
+        case _ if refuses_us(error):
+            advice = (
+                "Redis does not permit its user a command that is needed: give it the rights of "
+                "deploy/redis/users.acl (see `leasewire deploy-files`)"
+            )
+        case RedisConnectionError() | RedisTimeoutError():
+            advice = "Redis cannot be reached: start it, or correct its URL"
+        case OutOfMemoryError():
+            advice = "Redis is full: raise maxmemory, or let the workers drain it"
+        case ReadOnlyError():
+            advice = "this Redis is a read-only replica: give the URL of the primary"
+        case _ if str(error).startswith("MISCONF"):
+            advice = "Redis cannot write to its disk: free some space there"
+        case _:
+            advice = "Redis refuses the write"
+    return advice

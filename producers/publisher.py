@@ -1,7 +1,7 @@
-"""The one way out: check events, complete them, and hand them to a transport or the spool.
+"""Publishes events: checks and completes them, then sends them or puts them into the spool.
 
-`publish` returning means that the events are safe: in the intake journal, or, with a spool and
-while the way in is down, on this host's disk.
+`publish` returning means that the events are safe: in the intake journal, or, while the gateway or
+Redis is unavailable, in the spool on this host's disk.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,23 +10,22 @@ from typing import Self
 
 from contracts import ContractViolation, Problem, content_hash
 from contracts.names import QUEUE_EVENTS, Lane
-from producers.backoff import Backoff
 from producers.complete import CompleteEvent, GivenEvent, complete_event
 from producers.drain import Drain
 from producers.errors import BatchViolation, EventsRefused, KeyRefused, Receipt, SpoolFailed
 from producers.spool import Spool
-from producers.transport import Delivered, Transport, deliver
+from producers.transport import Backoff, Delivered, Transport, deliver
 
 
 class Publisher:
-    """Publishes events; may be used by several threads, not across a fork.
+    """Publishes events. Several threads may use one; make a new one after a fork.
 
     Args:
-        transport: the way in: `HttpTransport`, or `JournalTransport` beside the workers' Redis.
-        clock: gives the time, aware.
-        spool: keeps events while the way in is down, and hands them in afterwards, in order. It
-            cannot help a process that dies between its commit and `publish`: an outbox can.
-        backoff: waits of the spool.
+        transport: `HttpTransport`, or `JournalTransport` next to the workers' Redis.
+        clock: returns the time, with a time zone.
+        spool: keeps events while the transport fails, and sends them later, in order. It cannot
+            help a process that dies between its commit and `publish`; an outbox can.
+        backoff: waits between attempts to send what is in the spool.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class Publisher:
         self._drain = Drain(spool, transport, backoff or Backoff()) if spool else None
 
     def close(self) -> None:
-        """Close the connections and the spool; what is in it is handed in by its next user."""
+        """Close connections and spool; the next user of the spool file sends what is in it."""
         if self._drain is not None:
             self._drain.close()
         if self._spool is not None:
@@ -56,16 +55,11 @@ class Publisher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def publish(
-        self,
-        events: Iterable[GivenEvent],
-        *,
-        lane: Lane = QUEUE_EVENTS,
-    ) -> list[Receipt]:
-        """Make events safe; see `complete_event` for what may be left out of them.
+    def publish(self, events: Iterable[GivenEvent], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
+        """Publish events; `complete_event` says which of their attributes may be left out.
 
         Args:
-            events: one or any number; JSON text, mappings or models.
+            events: any number of mappings, JSON texts or models.
             lane: `bulk` for imports and resyncs, which wait for live events.
 
         Returns:
@@ -73,62 +67,62 @@ class Publisher:
 
         Raises:
             BatchViolation: with every problem of every event; nothing was published.
-            EventsRefused: the other side will never take some of them; the others are safe.
-            PublishFailed: nobody holds those it has no receipts of; publish the call again.
+            EventsRefused: some events will never be taken; the others are safe.
+            PublishFailed: events without a receipt are nowhere; publish the call again.
         """
         return self.write(self.check(events), lane=lane)
 
-    def write(self, events: Sequence[CompleteEvent], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
-        """Make safe what `check` gave; see `publish`."""
-        unique = list({each.key: each for each in events}.values())
-        done = Delivered()
-        if self._drain is not None:
-            self._drain.refuse_where_refused()
-        # Whatever came before goes in before: behind a spooled event everything is spooled.
-        if self._spool is None or not self._spool.depth():
-            done = deliver(self._transport, unique, lane)
-        if self._spool is not None and self._drain is not None:
-            done = self._spooled(self._spool, self._drain, unique, lane, done)
-        receipts = [done.receipts[each.key] for each in events if each.key in done.receipts]
-        if done.failure is not None:
-            done.failure.receipts = tuple(done.receipts.values())
-            raise done.failure
-        if done.refused:
-            ids = {each.key: each.id for each in events}
-            refused = {ids[key]: message for key, message in done.refused.items()}
-            raise EventsRefused(refused, receipts)
-        return receipts
-
     def check(self, events: Iterable[GivenEvent]) -> list[CompleteEvent]:
-        """Validate and complete events as `publish` does, and write nothing.
+        """Check and complete events as `publish` does, without publishing them.
 
         Raises:
             BatchViolation: with every problem of every event.
         """
         now = self._clock()
-        completed: list[CompleteEvent] = []
-        named: dict[str, CompleteEvent] = {}
+        complete: list[CompleteEvent] = []
+        first_of_key: dict[str, CompleteEvent] = {}
         problems: list[tuple[int, Problem]] = []
         for index, given in enumerate(events):
             try:
-                each = complete_event(given, now)
+                event = complete_event(given, now)
             except ContractViolation as violation:
                 problems.extend((index, problem) for problem in violation.problems)
                 continue
-            first = named.setdefault(each.key, each)
-            if first is not each and content_hash(first.event) != content_hash(each.event):
+            first = first_of_key.setdefault(event.key, event)
+            if first is not event and content_hash(first.event) != content_hash(event.event):
                 message = "is the id of another event of this call; give each event its own"
                 problems.append((index, Problem("/id", "event-id-reused", message)))
-            completed.append(each)
+            complete.append(event)
         if problems:
             raise BatchViolation(problems)
-        return completed
+        return complete
+
+    def write(self, events: Sequence[CompleteEvent], *, lane: Lane = QUEUE_EVENTS) -> list[Receipt]:
+        """Publish events that `check` returned; returns and raises as `publish` does."""
+        unique = list({event.key: event for event in events}.values())
+        done = Delivered()
+        if self._drain is not None:
+            self._drain.raise_if_refused()
+        # Order: while the spool holds events, new events go into the spool behind them.
+        if self._spool is None or not self._spool.depth():
+            done = deliver(self._transport, unique, lane)
+        if self._spool is not None and self._drain is not None:
+            done = self._spool_rest(self._spool, self._drain, unique, lane, done)
+        receipts = [done.receipts[event.key] for event in events if event.key in done.receipts]
+        if done.failure is not None:
+            done.failure.receipts = tuple(done.receipts.values())
+            raise done.failure
+        if done.refused:
+            ids = {event.key: event.id for event in events}
+            refused = {ids[key]: reason for key, reason in done.refused.items()}
+            raise EventsRefused(refused, receipts)
+        return receipts
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the spool is empty; False when it is not in time. True without a spool."""
+        """Wait until the spool is empty; False if it is not in time. True without a spool."""
         return self._drain is None or self._drain.wait_until_empty(timeout_s)
 
-    def _spooled(
+    def _spool_rest(
         self,
         spool: Spool,
         drain: Drain,
@@ -136,31 +130,33 @@ class Publisher:
         lane: Lane,
         done: Delivered,
     ) -> Delivered:
-        """Spool what the transport did not take, and keep what it will never take."""
-        rest = [e for e in events if e.key not in done.receipts and e.key not in done.refused]
+        """Spool what the transport did not take; keep what it refused as dead events."""
         if isinstance(done.failure, KeyRefused):
-            return done  # nobody need wait for it: the caller hears of it
-        failure = None
+            return done  # a person must act, so the caller gets the error at once
+        rest = [
+            event
+            for event in events
+            if event.key not in done.receipts and event.key not in done.refused
+        ]
+        refused = [event for event in events if event.key in done.refused]
         reused: set[str] = set()
         try:
-            dead_lettered = [each for each in events if each.key in done.refused]
-            if dead_lettered:
-                spool.add_dead_letter(dead_lettered, lane, done.refused)
+            if refused:
+                spool.add_dead(refused, lane, done.refused)
             if rest:
-                reused = {each.key for each in spool.add(rest, lane)}
+                reused = {event.key for event in spool.add(rest, lane)}
         except SpoolFailed as error:
-            way_in = f"{done.failure.reason}; " if done.failure else ""
-            failure = SpoolFailed(f"{way_in}{error.reason}")
-        else:
-            drain.wake()
-            done.receipts |= {
-                each.key: Receipt(
-                    event_id=each.id,
-                    source=each.source,
-                    event_key=each.key,
-                    spooled=each.key not in reused,
-                    id_reused=each.key in reused,
-                )
-                for each in rest
-            }
-        return Delivered(done.receipts, done.refused, failure)
+            cause = f"{done.failure.reason}; " if done.failure else ""
+            return Delivered(done.receipts, done.refused, SpoolFailed(f"{cause}{error.reason}"))
+        drain.wake()
+        done.receipts |= {
+            event.key: Receipt(
+                event_id=event.id,
+                source=event.source,
+                event_key=event.key,
+                spooled=event.key not in reused,
+                id_reused=event.key in reused,
+            )
+            for event in rest
+        }
+        return Delivered(done.receipts, done.refused)

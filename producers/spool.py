@@ -1,6 +1,6 @@
-"""Events on this host's disk while the way in is down: an SQLite file, in the order of arrival.
+"""Keeps events on this host's disk while they cannot be sent: an SQLite file, in order of arrival.
 
-Processes may share a file. `synchronous=FULL`: what was added is there after a power cut.
+Several processes may share a file. `synchronous=FULL`: what was added survives a power cut.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ from producers.errors import SpoolFailed
 DAY_S: Final = 86_400
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS spooled (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, -- the order; never given twice
+    position INTEGER PRIMARY KEY AUTOINCREMENT, -- the order; never used twice
     source TEXT NOT NULL, id TEXT NOT NULL,
     key TEXT NOT NULL, lane TEXT NOT NULL, body TEXT NOT NULL,
     spooled_at REAL NOT NULL, -- seconds since 1970
@@ -39,20 +39,20 @@ CREATE TABLE IF NOT EXISTS dead (
 
 
 class Spooled(NamedTuple):
-    """Events of one lane, the oldest of the spool."""
+    """The oldest events of a spool, of one lane."""
 
     lane: Lane
     events: list[CompleteEvent]
 
 
 class Dead(NamedTuple):
-    """An event that was not taken and is not tried again by itself.
+    """An event that was refused or waited too long; it is not sent again by itself.
 
     Attributes:
-        source: who said it.
-        id: its id there.
+        source: source of the event.
+        id: id of the event.
         body: the event as JSON text.
-        reason: why.
+        reason: why it is dead.
     """
 
     source: str
@@ -62,12 +62,12 @@ class Dead(NamedTuple):
 
 
 class Spool:
-    """A bounded spool.
+    """A spool with a limit.
 
     Args:
-        path: of the file; it and what is beside it are made, for this user only.
-        max_events: waiting and dead together; with so many, adding raises.
-        max_age_s: an event that waited longer is dead: the BSS has moved on.
+        path: of the SQLite file; created with its folder, readable by this user only.
+        max_events: limit for waiting and dead events together; adding more raises.
+        max_age_s: an event that waits longer becomes dead: the BSS has moved on.
         clock: seconds since 1970.
     """
 
@@ -87,7 +87,7 @@ class Spool:
         self._process = os.getpid()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Before SQLite makes it: an event holds addresses of customers.
+            # Before SQLite creates it with other rights: events hold customers' addresses.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             self._database = sqlite3.connect(
                 self._path, timeout=30, isolation_level=None, check_same_thread=False
@@ -96,7 +96,7 @@ class Spool:
             message = f"the spool {self._path} cannot be opened: {error.strerror}"
             raise SpoolFailed(message) from error
         try:
-            with _notified():
+            with _mapped_errors():
                 self._database.execute("PRAGMA journal_mode=WAL")
                 self._database.execute("PRAGMA synchronous=FULL")
                 self._database.executescript(_SCHEMA)
@@ -105,41 +105,42 @@ class Spool:
             raise
 
     def close(self) -> None:
-        """Close the file; what is in it stays."""
+        """Close the file; its events stay."""
         with self._lock:
             self._database.close()
 
     def depth(self) -> int:
-        """Events that wait."""
+        """Count the waiting events."""
         with self._reading() as database:
             return int(database.execute("SELECT count(*) FROM spooled").fetchone()[0])
 
     def add(self, events: Sequence[CompleteEvent], lane: Lane) -> list[CompleteEvent]:
-        """Put events behind those that wait; all of them, or none.
+        """Add events behind the waiting ones; all of them, or none.
 
         Returns:
-            Those not added: the spool holds another event under their source and id.
+            Events that were not added, because the spool holds another event with their source
+            and id.
 
         Raises:
-            SpoolFailed: it is full, or cannot be written.
+            SpoolFailed: the spool is full or cannot be written.
         """
         reused = []
         with self._writing() as database:
-            for each in events:
-                row = (each.source, each.id, each.key, lane, each.body, self._clock())
+            for event in events:
+                row = (event.source, event.id, event.key, lane, event.body, self._clock())
                 find = "SELECT body FROM spooled WHERE source = ? AND id = ?"
-                there = database.execute(find, row[:2]).fetchone()
-                if there is None:
+                found = database.execute(find, row[:2]).fetchone()
+                if found is None:
                     columns = "source, id, key, lane, body, spooled_at"
                     insert = f"INSERT INTO spooled ({columns}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
                     database.execute(insert, row)
-                elif content_hash(read_document(there[0])[0]) != content_hash(each.event):
-                    reused.append(each)
-            self._check_bound(database)
+                elif content_hash(read_document(found[0])[0]) != content_hash(event.event):
+                    reused.append(event)
+            self._check_limit(database)
         return reused
 
     def oldest(self) -> Spooled | None:
-        """The oldest events, of one lane, as many as go into a batch; None when none waits."""
+        """Return the oldest events, of one lane, at most a batch; None when none waits."""
         with self._reading() as database:
             rows = database.execute(
                 "SELECT lane, key, body FROM spooled ORDER BY position LIMIT ?",
@@ -153,32 +154,32 @@ class Spool:
         return Spooled(next(lane for lane in LANES if lane == first), events)
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget events that are in the journal."""
+        """Remove events that are in the journal."""
         with self._writing() as database:
             database.executemany("DELETE FROM spooled WHERE key = ?", [(key,) for key in keys])
 
-    def add_dead_letter(
+    def add_dead(
         self, events: Sequence[CompleteEvent], lane: Lane, reasons: Mapping[str, str]
     ) -> None:
-        """Put events into the dead table, out of those that wait.
+        """Make events dead; they no longer wait.
 
         Args:
-            events: whichever.
-            lane: theirs.
-            reasons: event key -> why.
+            events: waiting or new.
+            lane: their lane.
+            reasons: reason by event key.
         """
         now = self._clock()
         with self._writing() as database:
-            for each in events:
-                database.execute("DELETE FROM spooled WHERE key = ?", [each.key])
+            for event in events:
+                database.execute("DELETE FROM spooled WHERE key = ?", [event.key])
                 database.execute(
                     "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [each.source, each.id, each.key, lane, each.body, reasons[each.key], now],
+                    [event.source, event.id, event.key, lane, event.body, reasons[event.key], now],
                 )
-            self._check_bound(database)
+            self._check_limit(database)
 
-    def dead_letter_old(self) -> int:
-        """Put events that waited too long into the dead table; tells how many."""
+    def expire(self) -> int:
+        """Make events dead that waited too long; returns how many."""
         now = self._clock()
         reason = f"waited longer than {self._max_age_s / DAY_S:g} days"
         with self._writing() as database:
@@ -191,13 +192,13 @@ class Spool:
             return database.execute(f"DELETE {old}", [oldest]).rowcount
 
     def dead(self) -> list[Dead]:
-        """The dead events, the longest dead first."""
+        """List the dead events, the longest dead first."""
         with self._reading() as database:
             rows = database.execute("SELECT source, id, body, reason FROM dead ORDER BY died_at")
             return [Dead(*row) for row in rows]
 
     def revive(self) -> int:
-        """Let every dead event wait again, behind the others; tells how many."""
+        """Let all dead events wait again, behind the others; returns how many."""
         with self._writing() as database:
             database.execute(
                 "INSERT OR IGNORE INTO spooled (source, id, key, lane, body, spooled_at) "
@@ -207,27 +208,27 @@ class Spool:
             return database.execute("DELETE FROM dead").rowcount
 
     def discard(self, source: str, event_id: str) -> bool:
-        """Forget a dead event; False when there is none."""
+        """Remove a dead event; False if there is none."""
         with self._writing() as database:
             where = "DELETE FROM dead WHERE source = ? AND id = ?"
             return database.execute(where, [source, event_id]).rowcount > 0
 
     @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """True in the block for one process only: whoever drains keeps the order."""
+    def exclusive(self) -> Iterator[bool]:
+        """Lock the spool for draining; yields False while another process has the lock."""
         with open(f"{self._path}.drain", "a", opener=_for_this_user) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
             else:
-                yield True  # closing lets go
+                yield True  # closing the file releases the lock
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if os.getpid() != self._process:
             raise SpoolFailed("the spool was opened before a fork: open it in each process")
-        with self._lock, _notified():
+        with self._lock, _mapped_errors():
             yield self._database
 
     @contextmanager
@@ -242,19 +243,19 @@ class Spool:
                     database.execute("ROLLBACK")
                 raise
 
-    def _check_bound(self, database: sqlite3.Connection) -> None:
+    def _check_limit(self, database: sqlite3.Connection) -> None:
         count = "SELECT (SELECT count(*) FROM spooled) + (SELECT count(*) FROM dead)"
         with closing(database.execute(count)) as found:
-            held = int(found.fetchone()[0])
-        if held > self._max_events:
+            stored = int(found.fetchone()[0])
+        if stored > self._max_events:
             raise SpoolFailed(
                 f"the spool {self._path} is full: it holds at most {self._max_events} events; "
-                "mend the way in, discard dead events, or give it more room"
+                "repair the connection, discard dead events, or raise max_events"
             )
 
 
 @contextmanager
-def _notified() -> Iterator[None]:
+def _mapped_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:

@@ -1,8 +1,9 @@
-"""What a transport does, and how a number of events goes through one.
+"""What a transport does, how events are sent in batches, and how long to wait after a failure.
 
-`celery_transport.py` and `http_transport.py` are the transports.
+The transports are `JournalTransport` (Redis) and `HttpTransport` (the gateway).
 """
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -12,35 +13,60 @@ from producers.complete import CompleteEvent
 from producers.errors import BatchRefused, PublishFailed, Receipt
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
-"""Of events in one batch, its brackets and commas included: one must not hold up the others."""
+"""Size of one batch with its brackets and commas: a larger one would delay everybody else."""
+_LONGEST_RETRY_AFTER_S: Final = 3_600.0
 
 
 class Transport(Protocol):
-    """A way to the intake journal; used by several threads."""
+    """Brings events to the intake journal. Several threads may use one transport."""
 
     def send(self, events: Sequence[CompleteEvent], lane: Lane) -> list[Receipt]:
-        """Hand in a batch of at most 500 events and `MAX_MESSAGE_BYTES`, each with its own key.
+        """Send one batch: at most 500 events and `MAX_MESSAGE_BYTES`, all with different keys.
 
         Returns:
-            A receipt for each, in order: what it says of an event is final.
+            A receipt for each event, in order. It is final.
 
         Raises:
-            BatchRefused: some of them will never be taken; none was.
-            PublishFailed: they may be sent again; those it has receipts of were taken.
+            BatchRefused: some of the events will never be taken; none was taken.
+            PublishFailed: the events may be sent again; those with a receipt were taken.
         """
 
     def close(self) -> None:
-        """Close its connections; sending again opens new ones."""
+        """Close the connections; sending again opens new ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waits that double, with jitter, so that many callers do not return at the same moment.
+
+    Attributes:
+        first_s: shortest wait, and the first one.
+        cap_s: longest wait.
+    """
+
+    first_s: float = 1.0
+    cap_s: float = 300.0
+
+    def wait_s(self, failures: int, retry_after_s: float | None = None) -> float:
+        """Return the next wait.
+
+        Args:
+            failures: in a row, from 1.
+            retry_after_s: what `Retry-After` asked for; respected up to one hour.
+        """
+        longest = min(self.cap_s, self.first_s * 2 ** min(failures - 1, 30))
+        wait_s = random.uniform(self.first_s, longest)  # noqa: S311 - no secret depends on it
+        return max(wait_s, min(retry_after_s or 0.0, _LONGEST_RETRY_AFTER_S))
 
 
 @dataclass(slots=True)
 class Delivered:
-    """What became of events.
+    """What happened to the events of a call.
 
     Attributes:
-        receipts: by event key.
-        refused: event key -> why it will never be taken.
-        failure: why the others were not sent, or not answered.
+        receipts: receipt by event key.
+        refused: reason by event key, for events that will never be taken.
+        failure: why the other events were not sent or not answered.
     """
 
     receipts: dict[str, Receipt] = field(default_factory=dict)
@@ -49,7 +75,7 @@ class Delivered:
 
 
 def deliver(transport: Transport, events: Iterable[CompleteEvent], lane: Lane) -> Delivered:
-    """Send events in order, in batches; what is refused for ever holds up nothing else."""
+    """Send events in order, in batches. A refused event does not stop the others."""
     done = Delivered()
     for batch in batches(events):
         _send(transport, batch, lane, done)
@@ -57,15 +83,15 @@ def deliver(transport: Transport, events: Iterable[CompleteEvent], lane: Lane) -
 
 
 def batches(events: Iterable[CompleteEvent]) -> Iterator[list[CompleteEvent]]:
-    """Cut events into batches that a transport takes."""
+    """Split events into batches that a transport takes."""
     batch: list[CompleteEvent] = []
     size = 2
-    for each in events:
-        length = len(each.body.encode()) + 1
+    for event in events:
+        length = len(event.body.encode()) + 1
         if batch and (len(batch) == MAX_EVENTS_PER_MESSAGE or size + length > MAX_MESSAGE_BYTES):
             yield batch
             batch, size = [], 2
-        batch.append(each)
+        batch.append(event)
         size += length
     if batch:
         yield batch
@@ -82,13 +108,13 @@ def _send(
         done.failure, receipts = failure, failure.receipts
     except BatchRefused as refusal:
         receipts = ()
-        named = {i: message for i, message in refusal.problems.items() if 0 <= i < len(batch)}
-        if not named and len(batch) == 1:
-            named = {0: refusal.message}
-        done.refused |= {batch[index].key: message for index, message in named.items()}
-        rest = [each for index, each in enumerate(batch) if index not in named]
-        # An answer that names nobody is narrowed down by halves.
-        half = len(rest) if named else len(rest) // 2
+        reasons = {i: reason for i, reason in refusal.problems.items() if 0 <= i < len(batch)}
+        if not reasons and len(batch) == 1:
+            reasons = {0: refusal.message}
+        done.refused |= {batch[index].key: reason for index, reason in reasons.items()}
+        rest = [event for index, event in enumerate(batch) if index not in reasons]
+        # An answer that names no event: find it by sending half as many at a time.
+        half = len(rest) if reasons else len(rest) // 2
         _send(transport, rest[:half], lane, done)
         _send(transport, rest[half:], lane, done)
     done.receipts |= {receipt.event_key: receipt for receipt in receipts}

@@ -18,7 +18,7 @@ from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, Lane, journal_body
 from gateway.api.problems import Refused
 from gateway.api.redis_failure import notified
 from gateway.api.redis_keys import probe
-from producers.redis_failure import refuses_us
+from producers.journal_transport import refuses_us
 
 _MOST_BUCKETS: Final = 10_000
 """Strangers are told apart by their addresses, of which there is no end."""

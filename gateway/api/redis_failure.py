@@ -3,7 +3,7 @@
 import structlog
 from redis.exceptions import RedisError
 
-from producers.redis_failure import refuses_us, what_to_do
+from producers.journal_transport import refuses_us, advice_for
 
 log = structlog.get_logger("gateway")
 
@@ -11,7 +11,7 @@ log = structlog.get_logger("gateway")
 def notified(error: Exception) -> str:
     """Log it, and give the words for a caller, without the address of our Redis."""
     if isinstance(error, RedisError) and refuses_us(error):
-        log.error("store.refused", reason=str(error), advice=what_to_do(error))
+        log.error("store.refused", reason=str(error), advice=advice_for(error))
         return "Redis refuses this gateway: whoever runs it must mend its login there"
     log.warning("store.unreachable", error=type(error).__name__, reason=str(error))
     return "Redis does not answer"

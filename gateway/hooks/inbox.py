@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 
 from contracts.names import INTAKE_ENDS
-from producers.headroom import Headroom
+from producers.journal_transport import Headroom
 
 OURS_MS: Final = 60_000
 """As long a webhook or a reading belongs to one reader: far longer than a reading takes."""

@@ -22,7 +22,7 @@ from gateway.hooks.verdicts import (
     Verdict,
     known,
 )
-from producers.fields import POLICYS_MODE
+from producers.fields import POLICY_MODE
 
 _STATIC: Final = "1"
 _POOL: Final = "2"
@@ -78,7 +78,7 @@ def read_service(service: Document, settings: Splynx) -> State:
     if service.get("tariff_id"):
         fields["plan"] = str(service["tariff_id"])
     if status == "suspended":
-        fields["suspension_mode"] = POLICYS_MODE
+        fields["suspension_mode"] = POLICY_MODE
     return Say(fields, {})
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 from contracts.values import RouterName
-from producers.urls import safe_url
+from producers.endpoints import safe_url
 
 EventName = Literal[
     "activated",

@@ -25,7 +25,7 @@ from gateway.hooks.verdicts import (
     Verdict,
     known,
 )
-from producers.fields import POLICYS_MODE
+from producers.fields import POLICY_MODE
 
 _UUID: Final = re.compile(r"[0-9a-fA-F-]{16,64}")
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -107,7 +107,7 @@ def read_service(service: Document, settings: Uisp) -> State:
         fields["router"] = known(settings.routers, fields["router"], "router", "routers")
     usual = {"router": settings.router, "dhcp_server": settings.dhcp_server}
     if status == "suspended":
-        usual["suspension_mode"] = POLICYS_MODE
+        usual["suspension_mode"] = POLICY_MODE
     return Say({name: value for name, value in usual.items() if value} | fields, {})
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from gateway.hooks.config import Hook
 from gateway.hooks.tables import Api, Generic, Splynx
-from producers.authorities import trusting
+from producers.endpoints import trusting
 
 MOST_BYTES: Final = 4 * 1024 * 1024
 _REFUSED: Final = frozenset({401, 403})

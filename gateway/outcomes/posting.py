@@ -13,7 +13,7 @@ import httpx
 
 from contracts.webhook_signature import sign
 from gateway.outcomes.targets import Target
-from producers.authorities import trusting
+from producers.endpoints import trusting
 from producers.files.cells import printable
 
 MEDIA_TYPE: Final = "application/cloudevents+json"

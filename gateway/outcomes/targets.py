@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from contracts.webhook_signature import PREFIX
-from producers.urls import safe_url
+from producers.endpoints import safe_url
 
 _SHORTEST_SECRET: Final = 24  # bytes, as Standard Webhooks asks
 

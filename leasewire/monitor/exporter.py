@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 from leasewire.monitor.figures import Figures
 from leasewire.monitor.metric_families import families
-from producers.urls import is_this_host
+from producers.endpoints import is_this_host
 from worker.errors import StoreUnavailable
 
 log = structlog.get_logger("metrics")

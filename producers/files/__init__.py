@@ -1,1 +1,1 @@
-"""Services in files: tables (CSV) and one JSON object a line (NDJSON), in and out."""
+"""Reads and writes services in CSV and NDJSON files."""

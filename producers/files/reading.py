@@ -1,7 +1,4 @@
-"""Reads a file of services: each row becomes an event, or says what is wrong with it.
-
-A file is read as it streams by, whatever its size.
-"""
+"""Reads a file of services row by row: each row becomes an event or a list of problems."""
 
 import csv
 import hashlib
@@ -11,48 +8,46 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from contracts.document import MAX_EVENT_BYTES
-from producers.fields import FIELDS, NotAnEvent, event_of
-from producers.files.cells import is_spoilt, unescape
+from producers.fields import FIELDS, JsonObject, NotAnEvent, event_of
+from producers.files.cells import unescape, was_made_a_number
 
 CSV: Final = ".csv"
 NDJSON: Final = (".ndjson", ".jsonl")
 _TEXTS: Final = frozenset({"mac", "service_id", "customer_id", "serial"})
 """Fields that a spreadsheet may take for numbers."""
 
-Said = dict[str, Any]
-
 
 class FileBroken(Exception):  # noqa: N818 - says what it is
-    """Nothing can be read of the file; where and why is said."""
+    """The file cannot be read; the message says where and why."""
 
 
 class Row(NamedTuple):
     """One row.
 
     Attributes:
-        line: on which it begins, from 1.
-        event: `type` and `data`; empty when something is wrong.
-        problems: what is wrong, each with its column.
+        line: on which the row begins, from 1.
+        event: `type` and `data`; empty if there are problems.
+        problems: each with its column.
     """
 
     line: int
-    event: Said
+    event: JsonObject
     problems: tuple[str, ...] = ()
 
 
 def rows_of(path: Path, kind: str = "") -> Iterator[Row]:
-    """The rows of a file.
+    """Yield the rows of a file.
 
     Args:
         path: of the file.
-        kind: `.csv`, `.ndjson` or `.jsonl`; else as its name says.
+        kind: `.csv`, `.ndjson` or `.jsonl`; default: the ending of the name.
 
     Raises:
-        FileBroken: it cannot be read, or has no heading.
+        FileBroken: the file cannot be read or has no header.
     """
     kind = kind or path.suffix.lower()
     if kind != CSV and kind not in NDJSON:
-        raise FileBroken(f"{path}: is neither .csv nor .ndjson; give it the name of what it is")
+        raise FileBroken(f"{path}: is neither .csv nor .ndjson; rename it to what it is")
     try:
         with path.open(encoding="utf-8-sig", newline="" if kind == CSV else None) as lines:
             yield from _of_table(path, lines) if kind == CSV else _of_objects(lines)
@@ -63,10 +58,10 @@ def rows_of(path: Path, kind: str = "") -> Iterator[Row]:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file: the same content is the same import.
+    """Return the SHA-256 of a file: the same content is the same import.
 
     Raises:
-        FileBroken: it cannot be read.
+        FileBroken: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -76,10 +71,10 @@ def digest_of(path: Path) -> str:
 
 
 def lines_of(path: Path) -> int:
-    """How many lines a file has, for who waits for it to be read.
+    """Count the lines of a file, for a progress bar.
 
     Raises:
-        FileBroken: it cannot be read.
+        FileBroken: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -91,9 +86,7 @@ def lines_of(path: Path) -> int:
 def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text file
     first = lines.readline()
     if not first.strip():
-        raise FileBroken(
-            f"{path}: is empty; `leasewire import --template` shows what belongs there"
-        )
+        raise FileBroken(f"{path}: is empty; `leasewire import --template` prints an example")
     if "\t" in first and "," not in first and ";" not in first:
         raise FileBroken(f"{path}:1: its columns are separated by tabs; save it with commas")
     delimiter = ";" if ";" in first and "," not in first else ","
@@ -102,7 +95,7 @@ def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text
     twice = {name for name in names if names.count(name) > 1}
     if unknown or twice or "service_id" not in names:
         wrong = [f"unknown column {name or '(empty)'}" for name in unknown]
-        wrong += [f"column {name} stands there twice" for name in sorted(twice - set(unknown))]
+        wrong += [f"column {name} is there twice" for name in sorted(twice - set(unknown))]
         wrong += [] if "service_id" in names else ["service_id is missing"]
         known = ", ".join(FIELDS)
         raise FileBroken(f"{path}:1: {'; '.join(wrong)}. The columns are {known}")
@@ -122,13 +115,15 @@ def _of_table(path: Path, lines: Any) -> Iterator[Row]:  # noqa: ANN401 - a text
 
 def _of_cells(line: int, names: list[str], cells: list[str]) -> Row:
     if len(cells) != len(names):
-        message = f"has {len(cells)} cells, the heading {len(names)}; quote cells that hold a comma"
+        message = (
+            f"has {len(cells)} cells, the header has {len(names)}; quote cells that hold a comma"
+        )
         return Row(line, {}, (message,))
     fields = dict(zip(names, map(unescape, cells), strict=True))
     problems = [
         f"{name} was turned into a number by a spreadsheet; give its column the format text"
         for name in sorted(_TEXTS & fields.keys())
-        if is_spoilt(fields[name])
+        if was_made_a_number(fields[name])
     ]
     if problems:
         return Row(line, {}, tuple(problems))

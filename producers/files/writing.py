@@ -1,4 +1,4 @@
-"""Writes services as files have them. Pure."""
+"""Writes services as rows of CSV and NDJSON files."""
 
 import csv
 import io
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from producers.fields import FIELDS, POLICYS_MODE
+from producers.fields import FIELDS, POLICY_MODE
 from producers.files.cells import escape, printable
 
 _EXAMPLES: Final = (
@@ -32,27 +32,27 @@ _EXAMPLES: Final = (
 
 
 def heading() -> str:
-    """The first line of a CSV file."""
+    """Return the header of a CSV file."""
     return _line(FIELDS)
 
 
 def csv_row(fields: Mapping[str, object]) -> str:
-    """One line of a CSV file, of fields as `producers.fields` has them."""
+    """Return one CSV line with these `producers.fields.FIELDS`."""
     return _line([escape(printable(str(fields.get(name, "") or ""))) for name in FIELDS])
 
 
 def template() -> str:
-    """A file to begin with."""
+    """Return an example of a CSV file."""
     return heading() + "".join(map(csv_row, _EXAMPLES))
 
 
 def ndjson_row(data: Mapping[str, object]) -> str:
-    """One line of NDJSON: the data of a snapshot."""
+    """Return one NDJSON line with the data of a snapshot."""
     return printable(json.dumps(data, separators=(",", ":"), ensure_ascii=False)) + "\n"
 
 
 def flat_fields(data: Mapping[str, Any]) -> dict[str, object]:
-    """The flat fields of a snapshot's data: the reverse of `producers.fields.event_of`."""
+    """Return the flat fields of a snapshot's data; the reverse of `producers.fields.event_of`."""
     block = data["service"]
     plan, address, suspension = (block.get(part) or {} for part in _PARTS)
     fields: dict[str, object] = {
@@ -70,7 +70,7 @@ def flat_fields(data: Mapping[str, Any]) -> dict[str, object]:
         "label": block.get("label"),
     }
     if block["status"] == "suspended":
-        fields["suspension_mode"] = suspension.get("mode") or POLICYS_MODE
+        fields["suspension_mode"] = suspension.get("mode") or POLICY_MODE
         fields["reason_code"] = suspension.get("reason_code")
     return fields
 

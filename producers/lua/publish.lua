@@ -1,33 +1,41 @@
--- Writes events into one lane of the intake journal; unless a message of that lane is pending, one
--- that makes a worker look there goes into its queue in the same step.
--- KEYS: 1 journal body, 2 journal due, 3 rung flag, 4 Celery queue of the lane
--- ARGV: 1 lifetime of the flag (ms), 2 name of the lane, 3 envelope of the message
---       (contracts/message.py), then for each event its key and its JSON text
--- Returns {rung, {key, body, key, body, …}}: 1 when a message was sent, and the events that were in
--- the journal already, as they are there. Those are left as they are.
-redis.call('ZCARD', KEYS[2]) -- a key of another kind fails here, before the first write
-local queued = redis.call('LLEN', KEYS[4]) -- the same
+-- Writes events into one lane of the intake journal. Unless a notification of the lane is pending, it
+-- also puts a Celery message into the lane's queue, which wakes a worker.
+-- KEYS: 1 journal body, 2 journal due, 3 notified flag, 4 Celery queue of the lane
+-- ARGV: 1 lifetime of the flag (ms), 2 lane, 3 envelope of the message (contracts/message.py), then
+--       key and JSON text of each event
+-- Returns {1 if a message was sent else 0, {key, body, key, body, …}}: the events that were in the
+-- journal before, as they are there. They stay as they are.
+local bodies, due, notified_flag, queue = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local flag_lifetime_ms, lane, envelope, first_event = ARGV[1], ARGV[2], ARGV[3], 4
+
+-- A key of another type must fail here, before the first write.
+redis.call('ZCARD', due)
+local queue_length = redis.call('LLEN', queue)
+
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local there = {}
-for i = 4, #ARGV, 2 do
-  if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) == 1 then
-    -- Due already, as a worker may look within this millisecond. The fraction keeps the order of one
-    -- call, in which operators' words count.
-    redis.call('ZADD', KEYS[2], string.format('%.4f', now - 1 + i / 2048), ARGV[i])
+local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+local journaled_before = {}
+for i = first_event, #ARGV, 2 do
+  local event_key, body = ARGV[i], ARGV[i + 1]
+  if redis.call('HSETNX', bodies, event_key, body) == 1 then
+    -- Due at once: a worker may look within this millisecond. The fraction keeps the order of the
+    -- call, which decides between events of operators.
+    redis.call('ZADD', due, string.format('%.4f', now_ms - 1 + i / 2048), event_key)
   else
-    there[#there + 1] = ARGV[i]
-    there[#there + 1] = redis.call('HGET', KEYS[1], ARGV[i])
+    journaled_before[#journaled_before + 1] = event_key
+    journaled_before[#journaled_before + 1] = redis.call('HGET', bodies, event_key)
   end
 end
--- Whoever takes a message of the lane looks into the journal. Two may stand there, as one may be a
--- canary, which the workers send; more would pile up while nobody takes any.
-local notified = queued < 2 and redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[1])
+
+-- Any message of the lane makes a worker look into the journal. Two may be in the queue, because one
+-- may be a canary of the workers. More would pile up while no worker takes any.
+local notified = queue_length < 2
+  and redis.call('SET', notified_flag, '1', 'NX', 'PX', flag_lifetime_ms)
 if notified then
-  local body = cjson.encode('[[[], "' .. ARGV[2] .. '"], {}, {}]')
-  local id = redis.sha1hex(ARGV[4] .. time[1] .. '.' .. time[2])
-  local message = string.gsub(ARGV[3], '@id@', id)
-  message = string.gsub(message, '"@body@"', function() return body end)
-  redis.call('LPUSH', KEYS[4], message)
+  local arguments = cjson.encode('[[[], "' .. lane .. '"], {}, {}]')
+  local id = redis.sha1hex(envelope .. time[1] .. '.' .. time[2])
+  local message = string.gsub(envelope, '@id@', id)
+  message = string.gsub(message, '"@body@"', function() return arguments end)
+  redis.call('LPUSH', queue, message)
 end
-return { notified and 1 or 0, there }
+return { notified and 1 or 0, journaled_before }

@@ -1,1 +1,1 @@
-"""Events out of a BSS's own database: its table, and the relay that empties it."""
+"""The outbox table in a BSS's own database, and the relay that publishes its rows."""

@@ -1,7 +1,6 @@
-"""Publishes the rows of an outbox in order, and marks them: at least once.
+"""Publishes the rows of an outbox table in order, at least once, and updates their state.
 
-One relay at a time, by an advisory lock of the database, so that the order holds; others wait for
-it to go away.
+An advisory lock of the database keeps the order: one relay works at a time, the others stand by.
 """
 
 import logging
@@ -17,18 +16,18 @@ from sqlalchemy.pool import NullPool
 
 from contracts import ContractViolation
 from contracts.names import MAX_EVENTS_PER_MESSAGE
-from producers.backoff import Backoff
 from producers.complete import CompleteEvent, complete_event
 from producers.errors import EventsRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
+from producers.transport import Backoff
 
 log = logging.getLogger("leasewire.sources.outbox")
 
 CHECK_EVERY_S: Final = 0.5
-"""Between looks at an empty outbox: one query over an index with nothing in it."""
+"""How often an empty outbox is checked: one query on an empty index."""
 MOST_WAITED_S: Final = 60.0
-"""Longest wait of a relay that is to end by itself."""
-_LOCK: Final = 0x6C77_6F75_7462_6F78  # "lwoutbox": one relay a database
+"""Longest wait of `run_once`."""
+_LOCK: Final = 0x6C77_6F75_7462_6F78  # "lwoutbox": one relay for each database
 _REMOVED_AT_ONCE: Final = 10_000
 
 _OPEN: Final = text(
@@ -52,20 +51,20 @@ _REMOVE: Final = text(
 
 
 class DatabaseFailed(Exception):  # noqa: N818 - says what happened
-    """The database cannot be used; says why, and what to do."""
+    """The database cannot be used; the message says why and what to do."""
 
 
 class AnotherRelay(Exception):  # noqa: N818 - says what happened
-    """Another relay empties this outbox."""
+    """Another relay is publishing this outbox."""
 
 
 class Relayed(NamedTuple):
-    """What became of rows.
+    """What happened to rows.
 
     Attributes:
-        published: rows that are in the journal.
-        refused: rows that are marked as refused.
-        failure: why the others wait.
+        published: number of rows whose events are in the journal.
+        refused: number of rows set to refused.
+        failure: why the other rows wait.
     """
 
     published: int = 0
@@ -74,18 +73,18 @@ class Relayed(NamedTuple):
 
 
 def ddl() -> str:
-    """The SQL that makes the table, for PostgreSQL."""
+    """Return the SQL that creates the table in PostgreSQL."""
     return (files("producers.outbox") / "postgresql.sql").read_text(encoding="utf-8")
 
 
 def open_database(url: str) -> Engine:
-    """Make an engine; nothing is connected yet.
+    """Create an engine. It connects when it is first used.
 
     Args:
         url: `postgresql://USER@HOST/DATABASE`, without a password: libpq finds it by itself.
 
     Raises:
-        ValueError: the URL is none, or holds a password.
+        ValueError: the URL is invalid or holds a password.
     """
     try:
         parsed = make_url(url)
@@ -97,19 +96,19 @@ def open_database(url: str) -> Engine:
         raise ValueError("must hold no password: put it into ~/.pgpass, which libpq reads")
     parsed = parsed.set(drivername="postgresql+psycopg")
     options = {"connect_timeout": 10, "application_name": "leasewire-outbox"}
-    # Each statement by itself: nothing is held open while events are published.
+    # Autocommit: no transaction stays open while events are published.
     return create_engine(
         parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=options
     )
 
 
 class OutboxRelay:
-    """Empties one outbox.
+    """Publishes the rows of one outbox.
 
     Args:
-        engine: of `open_database`.
-        publisher: without a spool: the outbox is one.
-        keep_days: published rows are removed after so many; 0: never.
+        engine: made by `open_database`.
+        publisher: has no spool, because the outbox is one.
+        keep_days: published rows are deleted after this time; 0: never.
         backoff: waits after failures.
     """
 
@@ -127,7 +126,7 @@ class OutboxRelay:
         self._backoff = backoff or Backoff()
 
     def run(self, stopping: Event) -> None:
-        """Publish rows as they come until asked to stop; outlives the database and the way in."""
+        """Publish rows as they arrive, until stopped; outlive failures of database and transport."""
         failures = 0
         while not stopping.is_set():
             try:
@@ -136,89 +135,90 @@ class OutboxRelay:
                     self._remove_old(database)
                     self._publish_until(stopping, database)
             except AnotherRelay:
-                log.info("outbox.another_relay_works")
+                log.info("outbox.standby: another relay is active")
                 stopping.wait(self._backoff.wait_s(1))
             except DatabaseFailed as error:
                 failures += 1
-                log.warning("outbox.database_is_down: %s", error)
+                log.warning("outbox.database_unavailable: %s", error)
                 stopping.wait(self._backoff.wait_s(failures))
 
-    def run_once(self, stopping: Event, tell: Callable[[int, int], None]) -> Relayed:
-        """Publish what is there now, or until asked to stop.
+    def run_once(self, stopping: Event, report: Callable[[int, int], None]) -> Relayed:
+        """Publish the rows that are there now, and return.
 
         Args:
-            stopping: ends it after the batch in hand.
-            tell: is given the rows done and those there were at first, after each batch.
+            stopping: when set, return after the current batch.
+            report: called after each batch with the rows done and the rows found at the start.
 
         Raises:
-            AnotherRelay: another one is at it.
+            AnotherRelay: another relay is active.
             DatabaseFailed: the database cannot be used.
         """
         done, failed = Relayed(), False
         with self._locked() as database:
             total = int(database.execute(_COUNT).scalar_one())
             while not stopping.is_set() and done.published + done.refused < total:
-                tell(done.published + done.refused, total)
-                now = self._batch(database)
+                report(done.published + done.refused, total)
+                batch = self._publish_batch(database)
                 done = Relayed(
-                    done.published + now.published, done.refused + now.refused, now.failure
+                    done.published + batch.published, done.refused + batch.refused, batch.failure
                 )
-                if now.failure is not None:
-                    wait_s = now.failure.retry_after_s
-                    # Who asks for a moment, as a rate does, gets it; once in vain is enough.
+                if batch.failure is not None:
+                    wait_s = batch.failure.retry_after_s
+                    # A rate limit asks for a wait: wait once, and give up at the second failure.
                     if wait_s is None or failed:
                         break
                     stopping.wait(min(wait_s, MOST_WAITED_S))
-                elif not (now.published or now.refused):
+                elif not (batch.published or batch.refused):
                     break
-                failed = now.failure is not None
-            tell(done.published + done.refused, total)
+                failed = batch.failure is not None
+            report(done.published + done.refused, total)
             self._remove_old(database)
         return done
 
     def _publish_until(self, stopping: Event, database: Connection) -> None:
         failures = 0
         while not stopping.is_set():
-            done = self._batch(database)
+            done = self._publish_batch(database)
             if done.failure is not None:
                 failures += 1
                 wait_s = self._backoff.wait_s(failures, done.failure.retry_after_s)
-                log.warning("outbox.way_in_is_down, next try in %.1f s: %s", wait_s, done.failure)
+                log.warning("outbox.disconnected, next try in %.1f s: %s", wait_s, done.failure)
                 stopping.wait(wait_s)
             else:
                 failures = 0
                 if not (done.published or done.refused):
                     stopping.wait(CHECK_EVERY_S)
 
-    def _batch(self, database: Connection) -> Relayed:
-        completed: dict[int, CompleteEvent] = {}
+    def _publish_batch(self, database: Connection) -> Relayed:
+        events: dict[int, CompleteEvent] = {}
         refused: dict[int, str] = {}
         for row in database.execute(_OPEN, {"most": MAX_EVENTS_PER_MESSAGE}):
             try:
-                # What has no time of its own is of when the row was written, at each attempt.
-                completed[row.position] = complete_event(row.body, row.created_at)
+                # An event without a time has the time of its row, the same at each attempt.
+                events[row.position] = complete_event(row.body, row.created_at)
             except ContractViolation as violation:
                 refused[row.position] = "; ".join(map(str, violation.problems))
-        failure, message = None, {}
+        failure: PublishFailed | None = None
+        reasons: dict[str, str] = {}
         try:
-            receipts: Sequence[Receipt] = self._publisher.write(list(completed.values()))
+            receipts: Sequence[Receipt] = self._publisher.write(list(events.values()))
         except EventsRefused as error:
-            receipts, message = error.receipts, error.refused
+            receipts, reasons = error.receipts, error.refused
         except PublishFailed as error:
             receipts, failure = error.receipts, error
-        taken = {each.event_key for each in receipts if not each.id_reused}
-        message |= {each.event_id: _REUSED for each in receipts if each.id_reused}
-        published = [position for position, each in completed.items() if each.key in taken]
+        taken = {receipt.event_key for receipt in receipts if not receipt.id_reused}
+        reasons |= {receipt.event_id: _REUSED for receipt in receipts if receipt.id_reused}
+        published = [position for position, event in events.items() if event.key in taken]
         if published:
             database.execute(_PUBLISHED, {"positions": published})
         refused |= {
-            position: message[each.id]
-            for position, each in completed.items()
-            if each.key not in taken and each.id in message
+            position: reasons[event.id]
+            for position, event in events.items()
+            if event.key not in taken and event.id in reasons
         }
-        for position, why in refused.items():
-            log.warning("outbox.row_refused %s: %s", position, why)
-            database.execute(_REFUSED, {"position": position, "message": why})
+        for position, reason in refused.items():
+            log.warning("outbox.row_refused %s: %s", position, reason)
+            database.execute(_REFUSED, {"position": position, "message": reason})
         return Relayed(len(published), len(refused), failure)
 
     def _remove_old(self, database: Connection) -> None:
@@ -230,28 +230,28 @@ class OutboxRelay:
 
     @contextmanager
     def _locked(self) -> Iterator[Connection]:
-        """A connection that holds the lock; it goes with the connection, whatever ends it.
+        """Yield a connection that holds the lock, which ends with the connection.
 
         Raises:
-            AnotherRelay: another connection holds it.
+            AnotherRelay: another connection holds the lock.
             DatabaseFailed: the database cannot be used.
         """
         try:
             with self._engine.connect() as database:
-                # A relay whose host is gone must not hold the lock for hours.
+                # The lock of a relay whose host disappeared must end after a minute, not hours.
                 for name, value in (("idle", 30), ("interval", 10), ("count", 3)):
                     database.execute(text(f"SET tcp_keepalives_{name} = {value}"))
                 took = database.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LOCK})
                 if not took.scalar_one():
-                    raise AnotherRelay("another relay empties this outbox; one at a time may")
+                    raise AnotherRelay("another relay is active; only one may publish this outbox")
                 yield database
         except SQLAlchemyError as error:
             raise DatabaseFailed(_message(error)) from error
 
 
 def _message(error: SQLAlchemyError) -> str:
-    """What the database says, without the statement, and what to do where that is known."""
-    said = " ".join(str(getattr(error, "orig", None) or error).split())
-    if "leasewire_outbox" in said and "does not exist" in said:
-        return f"{said}; make the table: leasewire outbox ddl | psql …"
-    return said
+    """Return the database's message without the statement, and what to do if that is known."""
+    message = " ".join(str(getattr(error, "orig", None) or error).split())
+    if "leasewire_outbox" in message and "does not exist" in message:
+        return f"{message}; create the table: leasewire outbox ddl | psql …"
+    return message

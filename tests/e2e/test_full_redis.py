@@ -6,7 +6,7 @@ import time
 import pytest
 
 from producers.errors import PublishFailed
-from producers.headroom import CHECK_EVERY_S
+from producers.journal_transport import CHECK_EVERY_S
 from tests import builders
 from tests.installation import SERVER, Installation, in_leases
 from tests.waiting import eventually
@@ -47,7 +47,7 @@ def test_intake_ends_at_80_percent_while_the_workers_drain(short_directory):
         here.publisher.publish([activated(n) for n in range(1, SERVICES + 1)])
         used = here.client.info("memory")["used_memory"]
         here.client.config_set("maxmemory", int(used / 0.82))
-        assert "of its maxmemory: from 80% on nothing is taken in" in refused(here, activated(200))
+        assert "of its maxmemory: from 80% on no events are taken" in refused(here, activated(200))
         status = here.leasewire("status")
         assert status.returncode == 2
         assert "from 80% on intake is refused" in status.stdout

@@ -208,7 +208,7 @@ def test_a_full_disk_is_told_and_all_goes_on_when_there_is_room(short_directory,
             except OSError:
                 pass
         eventually(lambda: "MISCONF" in refused(), "Redis takes no writes", within_s=20)
-        with pytest.raises(PublishFailed, match="cannot write to its disk: make room there"):
+        with pytest.raises(PublishFailed, match="cannot write to its disk: free some space there"):
             here.publisher.publish([activated(3)])
         ballast.unlink()
         eventually(lambda: not refused(), "Redis takes writes again", within_s=20)

@@ -66,7 +66,7 @@ def test_lines_are_numbered_as_an_editor_does(tmp_path):
     assert (first.line, first.problems) == (2, ())
     assert (second.line, second.problems) == (5, ("mac is missing", "ipv4 is missing"))
     assert third.line == 6
-    assert third.problems[0].startswith("has 2 cells, the heading 5")
+    assert third.problems[0].startswith("has 2 cells, the header has 5")
 
 
 def test_what_spreadsheets_do_is_known(tmp_path):
@@ -80,7 +80,7 @@ def test_what_spreadsheets_do_is_known(tmp_path):
 
 def test_a_file_that_cannot_be_read_says_why(tmp_path):
     assert "unknown column color" in broken(tmp_path, "service_id,color\n")
-    assert "column mac stands there twice; service_id is missing" in broken(tmp_path, "mac,mac\n")
+    assert "column mac is there twice; service_id is missing" in broken(tmp_path, "mac,mac\n")
     assert "is empty" in broken(tmp_path, "")
     assert "neither .csv nor .ndjson" in broken(tmp_path, "x", "s.txt")
     (tmp_path / "latin.csv").write_bytes("service_id,label\nA,é\n".encode("latin-1"))

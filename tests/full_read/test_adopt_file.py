@@ -45,4 +45,4 @@ def test_a_table_is_read_as_import_reads_it_whatever_its_name(read, store):
     assert record.value("label") == "=SUM(A1)"
     with pytest.raises(ConfigurationError) as refused:
         read(text + f"SVC-2;R1;{mac(2)}\n")
-    assert ":3: has 3 cells, the heading 5" in refused.value.problems[0]
+    assert ":3: has 3 cells, the header has 5" in refused.value.problems[0]

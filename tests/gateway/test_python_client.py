@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from producers import HttpTransport, Publisher, Spool
-from producers.backoff import Backoff
+from producers.transport import Backoff
 from producers.errors import EventsRefused
 from tests import builders
 from tests.waiting import eventually

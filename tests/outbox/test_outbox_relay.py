@@ -12,10 +12,10 @@ import pytest
 
 from contracts.names import journal_body
 from producers import HttpTransport, Publisher
-from producers.backoff import Backoff
+from producers.transport import Backoff
 from producers.outbox.relay import AnotherRelay, OutboxRelay, ddl, open_database
 from tests import builders
-from tests.producers.way_in import WayIn
+from tests.producers.fake_gateway import FakeGateway
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.redis
@@ -28,18 +28,18 @@ def event(number, **changes):
 
 
 @pytest.fixture
-def way_in():
-    with WayIn() as way_in:
-        yield way_in
+def gateway():
+    with FakeGateway() as gateway:
+        yield gateway
 
 
 @pytest.fixture
-def relay_of(way_in):
+def relay_of(gateway):
     """Makes relays of an outbox to the way in."""
     publishers = []
 
     def make(outbox, **more):
-        transport = HttpTransport(way_in.url, "key", timeout_s=5)
+        transport = HttpTransport(gateway.url, "key", timeout_s=5)
         publishers.append(Publisher(transport, clock=lambda: datetime.now(UTC)))
         return OutboxRelay(open_database(outbox.url), publishers[-1], backoff=FAST, **more)
 
@@ -86,86 +86,86 @@ def test_a_row_that_names_no_event_is_refused_by_the_database(outbox, without):
         outbox.add(broken)
 
 
-def test_rows_are_published_in_their_order_and_marked(outbox, relay_of, way_in):
+def test_rows_are_published_in_their_order_and_marked(outbox, relay_of, gateway):
     outbox.add(*(event(n) for n in range(1, 1202)))
     notified = []
     relay = relay_of(outbox)
     done = relay.run_once(threading.Event(), lambda *at: notified.append(at))
     assert (done.published, done.refused, done.failure) == (1201, 0, None)
-    assert [i for _, i in way_in.taken] == [f"e{n}" for n in range(1, 1202)]
+    assert [i for _, i in gateway.taken] == [f"e{n}" for n in range(1, 1202)]
     assert outbox.open() == []
     assert notified == [(0, 1201), (500, 1201), (1000, 1201), (1201, 1201)]
     assert once(relay).published == 0
-    assert len(way_in.requests) == 3
+    assert len(gateway.requests) == 3
 
 
-def test_an_event_without_a_time_is_of_when_its_row_was_written(outbox, relay_of, way_in):
+def test_an_event_without_a_time_is_of_when_its_row_was_written(outbox, relay_of, gateway):
     given = event(1)
     for name in ("time", "specversion", "subject", "datacontenttype"):
         del given[name]
     outbox.add(given)
     outbox.sql("UPDATE leasewire_outbox SET created_at = '2026-11-24 12:00+02'")
     assert once(relay_of(outbox)).published == 1
-    assert b'"time":"2026-11-24T10:00:00Z"' in way_in.requests[0][1]
+    assert b'"time":"2026-11-24T10:00:00Z"' in gateway.requests[0][1]
 
 
-def test_what_is_refused_is_marked_with_the_reason_and_holds_up_nothing(outbox, relay_of, way_in):
-    way_in.never = {"e2"}
+def test_what_is_refused_is_marked_with_the_reason_and_holds_up_nothing(outbox, relay_of, gateway):
+    gateway.never = {"e2"}
     broken = event(3)
     broken["data"] = broken["data"] | {"mac": "nonsense"}
     outbox.add(event(1), event(2), broken, event(4))
     done = once(relay_of(outbox))
     assert (done.published, done.refused) == (2, 2)
-    assert way_in.ids() == ["e1", "e4"]
+    assert gateway.ids() == ["e1", "e4"]
     refused = outbox.refused()
     assert refused["e2"].startswith("/id no")
     assert refused["e3"].startswith("/data/mac is not a MAC")
-    way_in.never = set()
+    gateway.never = set()
     outbox.sql("UPDATE leasewire_outbox SET refused_at = NULL WHERE id = 'e2'")
     assert once(relay_of(outbox)).published == 1
 
 
-def test_one_relay_at_a_time_and_the_other_takes_over(outbox, relay_of, way_in):
+def test_one_relay_at_a_time_and_the_other_takes_over(outbox, relay_of, gateway):
     with Running(relay_of(outbox)) as first:
         outbox.add(event(1))
-        eventually(lambda: way_in.ids() == ["e1"], "relayed")
+        eventually(lambda: gateway.ids() == ["e1"], "relayed")
         with pytest.raises(AnotherRelay, match="one at a time"):
             once(relay_of(outbox))
         with Running(relay_of(outbox)):
             first.stopping.set()
             first.thread.join()
             outbox.add(event(2))
-            eventually(lambda: way_in.ids() == ["e1", "e2"], "the second took over")
+            eventually(lambda: gateway.ids() == ["e1", "e2"], "the second took over")
 
 
-def test_rows_wait_while_the_way_in_or_the_database_is_away(outbox, relay_of, way_in):
+def test_rows_wait_while_the_way_in_or_the_database_is_away(outbox, relay_of, gateway):
     with Running(relay_of(outbox)):
-        way_in.mode = "down"
+        gateway.mode = "down"
         outbox.add(*(event(n) for n in range(1, 4)))
-        eventually(lambda: len(way_in.requests) > 1, "tried again")
+        eventually(lambda: len(gateway.requests) > 1, "tried again")
         assert len(outbox.open()) == 3
-        way_in.mode = "deaf"
-        eventually(lambda: way_in.taken, "taken, and not answered")
+        gateway.mode = "deaf"
+        eventually(lambda: gateway.taken, "taken, and not answered")
         assert len(outbox.open()) == 3
-        way_in.mode = "up"
+        gateway.mode = "up"
         eventually(lambda: outbox.open() == [], "queued")
         killing = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
         ours = f"{killing} AND application_name = 'leasewire-outbox'"
         assert outbox.sql(ours, outbox.name) == [(True,)]
         outbox.add(event(4))
         eventually(lambda: outbox.open() == [], "connected again")
-    assert way_in.ids() == ["e1", "e2", "e3", "e4"]
+    assert gateway.ids() == ["e1", "e2", "e3", "e4"]
 
 
-def test_a_relay_that_is_to_end_waits_once_where_it_is_asked_to(outbox, relay_of, way_in):
+def test_a_relay_that_is_to_end_waits_once_where_it_is_asked_to(outbox, relay_of, gateway):
     outbox.add(*(event(n) for n in range(1, 1002)))
-    way_in.mode, way_in.retry_after = "busy", "1"
+    gateway.mode, gateway.retry_after = "busy", "1"
     done = once(relay_of(outbox))
-    assert (done.published, len(way_in.requests)) == (0, 2)
+    assert (done.published, len(gateway.requests)) == (0, 2)
     assert "busy" in str(done.failure)
 
     def let_in(rows, _):
-        way_in.mode = "up" if rows != 500 or len(way_in.requests) > 3 else "busy"
+        gateway.mode = "up" if rows != 500 or len(gateway.requests) > 3 else "busy"
 
     done = relay_of(outbox).run_once(threading.Event(), let_in)
     assert (done.published, done.failure) == (1001, None)
@@ -239,7 +239,7 @@ def test_the_command_relays_into_the_journal_until_it_is_stopped(outbox, command
 def test_what_is_missing_is_said_and_the_exit_code_tells(outbox, command):
     outbox.sql("DROP TABLE leasewire_outbox")
     process = command("relay", "--database", outbox.url, "--once")
-    assert "make the table: leasewire outbox ddl" in process.communicate()[0]
+    assert "create the table: leasewire outbox ddl" in process.communicate()[0]
     assert process.returncode == 3
     process = command(
         "relay", "--database", outbox.url, "--once", "--gateway", "http://127.0.0.1:1"

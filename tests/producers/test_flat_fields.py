@@ -59,7 +59,7 @@ def test_everything_that_is_wrong_is_said_at_once():
     assert set(said.value.problems) == {"router", "mac", "ipv4"}
     with pytest.raises(NotAnEvent, match="event must be one of"):
         event_of({"event": "exploded"})
-    with pytest.raises(NotAnEvent, match="pool stands beside ipv4"):
+    with pytest.raises(NotAnEvent, match="pool is given together with ipv4"):
         event_of(WHOLE | {"pool": "p"})
 
 

@@ -10,7 +10,7 @@ from contracts import event_key, parse_event
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_notified
 from producers.connection import open_publisher
 from producers.errors import BatchViolation, KeyRefused, PublishFailed
-from producers.headroom import CHECK_EVERY_S, Headroom
+from producers.journal_transport import CHECK_EVERY_S, Headroom
 from producers.journal_transport import JournalTransport
 from producers.publisher import Publisher
 from producers.transport import MAX_MESSAGE_BYTES
@@ -287,7 +287,7 @@ def disk_gone(server, client):
 @pytest.mark.parametrize(
     ("breaks", "said"),
     [
-        (full, "nothing is taken in"),
+        (full, "no events are taken"),
         (read_only, "read-only replica"),
         (disk_gone, "write to its disk"),
     ],

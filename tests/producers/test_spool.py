@@ -56,10 +56,12 @@ def test_a_batch_ends_where_the_lane_changes(spool):
 
 def test_a_full_spool_takes_all_of_a_call_or_nothing(spool):
     spool.add([event(1), event(2)], "events")
-    with pytest.raises(SpoolFailed, match="is full: it holds at most 3 events; mend the way in"):
+    with pytest.raises(
+        SpoolFailed, match="is full: it holds at most 3 events; repair the connection"
+    ):
         spool.add([event(3), event(4)], "events")
     assert ids(spool) == ["e1", "e2"]
-    spool.add_dead_letter([event(1)], "events", {event(1).key: "why"})
+    spool.add_dead([event(1)], "events", {event(1).key: "why"})
     with pytest.raises(SpoolFailed, match="is full"):
         spool.add([event(3), event(4)], "events")
     assert spool.discard(builders.SOURCE, "e1")
@@ -81,7 +83,7 @@ def test_an_event_that_waited_too_long_is_dead_and_can_be_revived(path):
     spool.add([event(1)], "bulk")
     seconds[0] = 11.0
     spool.add([event(2)], "bulk")
-    assert spool.dead_letter_old() == 1
+    assert spool.expire() == 1
     (dead,) = spool.dead()
     assert (dead.id, dead.body) == ("e1", event(1).body)
     assert dead.reason.startswith("waited longer than")
@@ -93,7 +95,7 @@ def test_an_event_that_waited_too_long_is_dead_and_can_be_revived(path):
 
 def test_its_files_are_for_this_user_only(spool, path):
     spool.add([event(1)], "events")
-    with spool.alone():
+    with spool.exclusive():
         files = list(path.parent.iterdir())
         assert len(files) == 4
         assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
@@ -110,9 +112,9 @@ def test_what_was_added_is_on_the_disk(spool, path):
 
 def test_one_of_several_processes_drains(spool, path):
     other = Spool(path)
-    with spool.alone() as first, other.alone() as second:
+    with spool.exclusive() as first, other.exclusive() as second:
         assert (first, second) == (True, False)
-    with other.alone() as second:
+    with other.exclusive() as second:
         assert second
     other.close()
 

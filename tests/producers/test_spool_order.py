@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from producers import HttpTransport, Publisher, Spool
-from producers.backoff import Backoff
+from producers.transport import Backoff
 from producers.errors import EventsRefused, KeyRefused
 from tests import builders
-from tests.producers.way_in import WayIn
+from tests.producers.fake_gateway import FakeGateway
 
 pytestmark = pytest.mark.redis  # a socket, at least
 
@@ -28,14 +28,14 @@ class Publishing(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.directory = Path(tempfile.mkdtemp(prefix="lw-"))
-        self.way_in = WayIn()
+        self.gateway = FakeGateway()
         self.number = 0
         self.said = defaultdict(list)
         self.dead = set()
         self.start()
 
     def start(self):
-        transport = HttpTransport(self.way_in.url, "key", timeout_s=5)
+        transport = HttpTransport(self.gateway.url, "key", timeout_s=5)
         self.spool = Spool(self.directory / "spool")
         self.publisher = Publisher(
             transport, clock=lambda: datetime.now(UTC), spool=self.spool, backoff=FAST
@@ -51,10 +51,10 @@ class Publishing(RuleBasedStateMachine):
         mode=st.sampled_from(["up", "up", "down", "deaf", "busy", "locked"]),
     )
     def publish(self, services, never, mode):
-        self.way_in.mode = mode
+        self.gateway.mode = mode
         events = [self.event(service) for service in services]
         if never < len(events):
-            self.way_in.never.add(events[never]["id"])
+            self.gateway.never.add(events[never]["id"])
             self.dead.add(events[never]["id"])
         try:
             self.publisher.publish(events)
@@ -73,14 +73,14 @@ class Publishing(RuleBasedStateMachine):
 
     @rule(named=st.booleans())
     def name(self, named):
-        self.way_in.named = named
+        self.gateway.named = named
 
     @rule()
     def drain(self):
-        self.way_in.mode = "up"
+        self.gateway.mode = "up"
         assert self.publisher.flush(20)
         for subject, ids in self.said.items():
-            assert self.way_in.ids(subject) == ids
+            assert self.gateway.ids(subject) == ids
 
     def teardown(self):
         try:
@@ -90,7 +90,7 @@ class Publishing(RuleBasedStateMachine):
             assert self.spool.depth() == 0
         finally:
             self.publisher.close()
-            self.way_in.close()
+            self.gateway.close()
             shutil.rmtree(self.directory)
 
 

@@ -5,7 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-class WayIn:
+class FakeGateway:
     """What it took, and how it answers.
 
     Attributes:
@@ -26,7 +26,7 @@ class WayIn:
         self.named = True
         self.requests = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.way_in = self
+        self._server.gateway = self
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -53,27 +53,27 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self):
-        way_in = self.server.way_in
+        gateway = self.server.gateway
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        way_in.requests.append((self.headers, body))
+        gateway.requests.append((self.headers, body))
         given = json.loads(body)
         events = given if isinstance(given, list) else [given]
-        never = [i for i, each in enumerate(events) if each["id"] in way_in.never]
-        match way_in.mode:
+        never = [i for i, each in enumerate(events) if each["id"] in gateway.never]
+        match gateway.mode:
             case "down":
                 self.close_connection = True
             case "busy":
-                self._answer(503, {"detail": "busy"}, {"Retry-After": way_in.retry_after})
+                self._answer(503, {"detail": "busy"}, {"Retry-After": gateway.retry_after})
             case "locked":
                 self._answer(401, {"detail": "no such key"})
             case "other":
                 self._answer(202, "welcome")
             case _ if never:
                 errors = [{"index": i, "pointer": "/id", "message": "no"} for i in never]
-                problem = {"detail": "refused", "errors": errors if way_in.named else []}
+                problem = {"detail": "refused", "errors": errors if gateway.named else []}
                 self._answer(422, problem)
             case mode:
-                way_in.taken += [(each["subject"], each["id"]) for each in events]
+                gateway.taken += [(each["subject"], each["id"]) for each in events]
                 if mode == "deaf":
                     self.close_connection = True
                 else:
