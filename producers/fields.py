@@ -1,6 +1,6 @@
 """Makes events from flat fields, the form of tables and of other systems.
 
-The contract checks the values. It reports a JSON pointer into the event; `field_at` returns its field.
+The contract checks the values. It reports a JSON pointer; `field_at` returns its field.
 """
 
 import re

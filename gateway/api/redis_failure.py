@@ -3,7 +3,7 @@
 import structlog
 from redis.exceptions import RedisError
 
-from producers.journal_transport import refuses_us, advice_for
+from producers.journal_transport import advice_for, refuses_us
 
 log = structlog.get_logger("gateway")
 

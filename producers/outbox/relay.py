@@ -126,7 +126,7 @@ class OutboxRelay:
         self._backoff = backoff or Backoff()
 
     def run(self, stopping: Event) -> None:
-        """Publish rows as they arrive, until stopped; outlive failures of database and transport."""
+        """Publish rows as they arrive, until stopped; go on after failures."""
         failures = 0
         while not stopping.is_set():
             try:

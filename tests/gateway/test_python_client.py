@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from producers import HttpTransport, Publisher, Spool
-from producers.transport import Backoff
 from producers.errors import EventsRefused
+from producers.transport import Backoff
 from tests import builders
 from tests.waiting import eventually
 

@@ -12,8 +12,8 @@ import pytest
 
 from contracts.names import journal_body
 from producers import HttpTransport, Publisher
-from producers.transport import Backoff
 from producers.outbox.relay import AnotherRelay, OutboxRelay, ddl, open_database
+from producers.transport import Backoff
 from tests import builders
 from tests.producers.fake_gateway import FakeGateway
 from tests.waiting import eventually
@@ -129,7 +129,7 @@ def test_one_relay_at_a_time_and_the_other_takes_over(outbox, relay_of, gateway)
     with Running(relay_of(outbox)) as first:
         outbox.add(event(1))
         eventually(lambda: gateway.ids() == ["e1"], "relayed")
-        with pytest.raises(AnotherRelay, match="one at a time"):
+        with pytest.raises(AnotherRelay, match="another relay is active"):
             once(relay_of(outbox))
         with Running(relay_of(outbox)):
             first.stopping.set()

@@ -9,8 +9,8 @@ import pytest
 
 from contracts.webhook_signature import new_secret, verify
 from producers import AsyncPublisher, HttpTransport, Publisher, Spool
-from producers.transport import Backoff
 from producers.errors import EventsRefused, KeyRefused, PublishFailed, SpoolFailed
+from producers.transport import Backoff
 from tests import builders
 from tests.producers.fake_gateway import FakeGateway
 from tests.waiting import eventually
@@ -140,7 +140,7 @@ def test_a_date_to_retry_after_counts_from_now(publisher_of, gateway):
 def test_a_refused_key_raises_and_keeps_what_was_spooled(publisher_of, gateway):
     publisher = publisher_of(spool=True)
     gateway.mode = "locked"
-    with pytest.raises(KeyRefused, match=r"401: no such key; mend the key") as raised:
+    with pytest.raises(KeyRefused, match=r"401: no such key; correct the key") as raised:
         publisher.publish([event(1)])
     assert "lwk_secret" not in repr(raised.value)
     gateway.mode = "down"
@@ -177,7 +177,7 @@ def test_what_is_no_gateway_is_not_believed(publisher_of, gateway):
 
 @pytest.mark.parametrize("url", ["http://gateway.example", "http://192.0.2.1:8080", "gateway"])
 def test_a_key_does_not_travel_in_plain(url):
-    with pytest.raises(ValueError, match="must not travel in plain: give an https:// URL"):
+    with pytest.raises(ValueError, match="must not be sent unencrypted: give an https:// URL"):
         HttpTransport(url, "key")
 
 

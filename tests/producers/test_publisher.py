@@ -10,8 +10,7 @@ from contracts import event_key, parse_event
 from contracts.names import TASK_ACCEPT, journal_body, journal_due, journal_notified
 from producers.connection import open_publisher
 from producers.errors import BatchViolation, KeyRefused, PublishFailed
-from producers.journal_transport import CHECK_EVERY_S, Headroom
-from producers.journal_transport import JournalTransport
+from producers.journal_transport import CHECK_EVERY_S, Headroom, JournalTransport
 from producers.publisher import Publisher
 from producers.transport import MAX_MESSAGE_BYTES
 from tests.celery_client import stock_app
@@ -337,7 +336,7 @@ class FullHost:
 
 def test_without_maxmemory_the_hosts_memory_ends_intake(publisher, lane):
     publisher._transport._headroom = Headroom(FullHost())  # noqa: SLF001 - a host cannot be filled
-    with pytest.raises(PublishFailed, match="uses 85% of its host's memory: from 80% on nothing"):
+    with pytest.raises(PublishFailed, match="uses 85% of its host's memory: from 80% on no events"):
         publisher.publish([mac_changed(1)])
 
 

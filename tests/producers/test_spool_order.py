@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from producers import HttpTransport, Publisher, Spool
-from producers.transport import Backoff
 from producers.errors import EventsRefused, KeyRefused
+from producers.transport import Backoff
 from tests import builders
 from tests.producers.fake_gateway import FakeGateway
 
