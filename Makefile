@@ -8,7 +8,7 @@ CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot lint fmt schemas lock clean
+.PHONY: help demo lab test restarts test-fast e2e-all chaos floods attacks bench bench-large bench-plot lint fmt schemas docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -80,6 +80,11 @@ fmt: $(READY) ## format and mend what can be mended
 
 schemas: $(READY) ## write contracts/schemas/ from the models
 	$(BIN)/python -m contracts.schemas
+
+docs: $(READY) ## write docs/reference/ from the code, and build the site of the documents in build/docs
+	$(BIN)/python -m docs.generate
+	$(BIN)/sphinx-build -q -W --keep-going -b dirhtml -c docs -d build/doctrees . build/docs
+	@echo "See build/docs/docs/index.html"
 
 lock: $(READY) ## pin every dependency with hashes (no index is named in the result)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade --extra gateway --extra alerts --extra metrics --extra outbox pyproject.toml -o requirements.lock

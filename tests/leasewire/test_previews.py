@@ -149,6 +149,6 @@ def test_the_meaning_stands_in_each_help_and_in_the_documents():
     for name, each in previewed().items():
         [option] = [option for option in each.params if "--apply" in option.opts]
         assert message in option.help, name
-    for document in ("README.md", "docs/operations.md", "docs/decisions/0089-previews.md"):
+    for document in ("docs/reference/exit-codes.md", "docs/decisions/0089-previews.md"):
         said = re.search(r"preview[^.]*\b2\b[^.]*something\s+would\s+change", text_of(document))
         assert said, document

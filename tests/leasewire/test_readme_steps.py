@@ -19,7 +19,7 @@ from tests.namespaces import Lab, need_namespaces
 from tests.needs import missing
 
 MOST = 8
-HEADING = "## From a clone to the first event over HTTP"
+HEADING = "## First use"
 ADDRESS = "ADDRESS-OF-THIS-REPOSITORY"
 ENDS_S = 60
 

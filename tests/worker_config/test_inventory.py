@@ -350,8 +350,10 @@ def test_a_plan_with_a_broken_rate_is_told(tmp_path):
     assert line.startswith("plans.HOME.rate_limit: must be a rate")
 
 
-def test_the_readmes_policy_is_one(tmp_path):
-    readme = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
-    (example,) = [part for part in readme.split("```")[1::2] if "[plans.HOME-50]" in part]
+def test_the_policy_of_the_guide_is_one(tmp_path):
+    guide = Path(__file__).parents[2] / "docs" / "how-to" / "connect-a-router.md"
+    (example,) = [
+        part for part in guide.read_text("utf-8").split("```")[1::2] if "[plans.HOME-50]" in part
+    ]
     policy = load_inventory(write(tmp_path, SMALL + example.removeprefix("toml")))
     assert policy.routers["tower-7"].policy.plans == {"HOME-50": "10M/50M"}

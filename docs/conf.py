@@ -1,0 +1,22 @@
+"""How Sphinx makes the site of the documents, see `make docs`; it reads the whole repository."""
+
+project = "Leasewire"
+extensions = ["myst_parser"]
+root_doc = "docs/index"
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "contracts/README.md",
+    "deploy/runbooks/*.md",
+    "docs/**/*.md",
+    "gateway/*/README.md",
+    "producers/README.md",
+    "simulator/README.md",
+]
+exclude_patterns = [".venv*", "build", "lab", "**/node_modules"]
+myst_heading_anchors = 4
+html_theme = "furo"
+html_title = "Leasewire"
+html_copy_source = False
