@@ -10,6 +10,7 @@ include_patterns = [
     "SECURITY.md",
     "contracts/README.md",
     "deploy/runbooks/*.md",
+    "docs/*.md",
     "docs/**/*.md",
     "gateway/*/README.md",
     "producers/README.md",
