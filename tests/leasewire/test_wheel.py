@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "producers", "worker", "simulator", "leasewire")
+PACKAGES = ("contracts", "producers", "worker", "gateway", "simulator", "leasewire")
 FILES = ("pyproject.toml", "README.md", "LICENSE")
 
 

@@ -1,6 +1,6 @@
 """Each kind of key in Redis has a time limit, or something that bounds how much is in it.
 
-A kind that is not in the table here fails, and so does one that `docs/reference/redis-keys.md` does not name.
+A kind that is not in the table here, or not in `docs/reference/redis-keys.md`, fails.
 """
 
 import re
@@ -43,7 +43,7 @@ LIMITS = {
     "router:*:lost": 2 * HOUR,
     "router:*:lost-by": 2 * HOUR,
     "router:*:memory": 7 * DAY,
-    "routers:reports:look": 2,
+    "routers:reports:check": 2,
     "seen:*": 40 * DAY,
     "sign:*": DAY,
     "inventory:*": MINUTE,
@@ -110,14 +110,14 @@ SIZES = {
     "routers:actions": 500,
     "routers:aliases": ROUTERS,
     "routers:due": ROUTERS,
-    "routers:held": ROUTERS,
+    "routers:paused": ROUTERS,
     "routers:policies": ROUTERS,
     "routers:reports": ROUTERS,
     "routers:reports:asked": ROUTERS,
     "routers:serial-names": ROUTERS,
     "routers:serials": ROUTERS,
     "routers:serials-seen": ROUTERS,
-    "routers:surveyed": ROUTERS,
+    "routers:full-reads": ROUTERS,
     "samples": 72,
     "schedule": SERVICES,
     "scheduled": 50 * SERVICES,
@@ -245,7 +245,7 @@ def test_no_key_grows_without_end():
             *(
                 "schedule",
                 "awaiting_device",
-                "routers:held",
+                "routers:paused",
                 "sweep",
                 "alerts",
                 "canaries",
@@ -262,7 +262,7 @@ def test_a_kind_that_nobody_bounded_is_found(store, prefix, name):
 
 
 def test_a_key_that_lost_its_time_limit_is_found(store, prefix):
-    store.client.set(f"{prefix}upkeep", "1")
+    store.client.set(f"{prefix}maintenance", "1")
     (problem,), _ = problems_of(store.client, prefix)
     assert "lives for -1 s" in problem
 
