@@ -28,7 +28,7 @@ def test_each_kind_has_one_and_so_have_those_that_we_do_not_know():
 def test_it_says_what_to_look_at_and_what_to_do(title, page):
     text = (RUNBOOKS / page).read_text()
     assert text.startswith(f"# {title}\n")
-    assert text.index("\n## Look\n") < text.index("\n## Do\n")
+    assert text.index("\n## Check\n") < text.index("\n## Fix\n")
     said = COMMAND.findall(text)
     assert said
     for message in said:
