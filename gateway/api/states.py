@@ -20,23 +20,23 @@ class State(NamedTuple):
 
 
 EVENT_STATES: Final[Mapping[str, State]] = {
-    "journaled": State(final=False, message="safe in the journal, not looked at yet"),
-    "scheduled": State(final=False, message="taken in; takes effect at `effective_at`"),
-    "accepted": State(final=False, message="taken in; a router is to be written"),
+    "journaled": State(final=False, message="safe in the journal, not folded yet"),
+    "scheduled": State(final=False, message="accepted; takes effect at `effective_at`"),
+    "accepted": State(final=False, message="accepted; a router is to be written"),
     "waiting": State(
         final=False, message="cannot go on now, `reason` says why; it goes on by itself"
     ),
     "applied": State(final=True, message="written to the router and read back, or already there"),
     "observed": State(
-        final=True, message="taken in; its router is only observed, so nothing was written"
+        final=True, message="accepted; its router is only observed, so nothing was written"
     ),
     "superseded": State(final=True, message="a newer event took its place"),
-    "duplicate": State(final=True, message="an event of the same content was taken in before"),
+    "duplicate": State(final=True, message="an event of the same content was accepted before"),
     "rejected": State(final=True, message="refused, `reason` says why; send a new event"),
     "failed": State(
-        final=True, message="a router refuses it; final unless a person retries its dead letter"
+        final=True, message="the router refuses it; final unless a person retries its dead letter"
     ),
-    "expired": State(final=True, message="its `expirytime` had passed when it was looked at"),
+    "expired": State(final=True, message="its `expirytime` had passed before it was folded"),
     "device-online": State(
         final=True,
         message="in the feed and webhooks alone, after `applied`: the device was seen with its "
