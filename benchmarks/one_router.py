@@ -25,9 +25,9 @@ from tests.installation import LEASES, PASSWORD
 from tests.waiting import eventually
 from worker.convergence.full_read import read_fully
 from worker.convergence.router_pass import Converge, PassLimits
+from worker.core.rows.menus import MENUS
 from worker.inventory.file import load_inventory
 from worker.log_setup import configure_logging
-from worker.routeros.menus import MENUS
 from worker.routeros.sessions import Sessions
 from worker.runtime.process import COLLECT_AFTER
 from worker.settings import Settings

@@ -25,11 +25,11 @@ from worker.core.policy.router_setup import (
 )
 from worker.core.policy.setup_script import script_of
 from worker.core.policy.setup_spec import Access, SetupSpec
+from worker.core.rows.menus import version_of
 from worker.errors import RouterBlocked, RouterUnreachable, StoreUnavailable
 from worker.inventory import RouterConfig
 from worker.inventory.config import DEFAULT_PORT
 from worker.log_setup import hide_secret
-from worker.routeros.menus import version_of
 from worker.routeros.setup import SetupSession, StepRefused, pin_of, pinned, prove
 from worker.settings import Settings
 

@@ -8,7 +8,7 @@ from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from tests.store.passing_time import let_pass
 from worker.errors import OutcomeUnknown
-from worker.routeros.lease_entries import command_for
+from worker.routeros.rows import command_for
 from worker.routeros.session import Session
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

@@ -4,7 +4,7 @@ import pytest
 
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
-from worker.core.entry.concerned import BULK
+from worker.core.entry.wanted import BULK
 from worker.routeros.session import Session
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

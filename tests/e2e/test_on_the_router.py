@@ -6,7 +6,7 @@ from tests import builders
 from tests.installation import LEASES, SERVER, Installation, in_any_version, in_leases
 from tests.refusals import refused
 from tests.waiting import eventually
-from worker.core.entry.effect import outcomes_of
+from worker.store.records import outcomes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router, in_leases]
 

@@ -16,6 +16,7 @@ from tests.faults.estate import foreign_rows
 from tests.installation import INSTALLATION, LEASES, Installation, Worker
 from worker.core.entry.entry import Entry, wanted_entries
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.menus import LEASE, OPTION
 from worker.core.rows.ownership import parse_tag, tag_text
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -29,8 +30,7 @@ from worker.core.service.fold import fold
 from worker.core.service.outcome import FINAL
 from worker.core.service.record import ServiceRecord
 from worker.inventory import load_inventory
-from worker.routeros.lease_entries import values_of
-from worker.routeros.menus import LEASE, OPTION
+from worker.routeros.rows import values_of
 
 
 @dataclass

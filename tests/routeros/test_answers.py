@@ -10,8 +10,8 @@ from tests.routeros.peers import LEASE
 from worker.core.rows.rows import ADDRESS_LISTS
 from worker.ports import LeaseQuery, Term
 from worker.routeros.answers import make_sure
-from worker.routeros.lease_entries import prints, row_prints
 from worker.routeros.lease_holders import observing_commands, watching_commands
+from worker.routeros.rows import prints, row_prints
 
 (ALL,) = prints(None, 10)
 ID = {".id": "*1"}

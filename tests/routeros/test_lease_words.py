@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set
 from worker.core.rows.rows import Lease
 from worker.ports import LeaseQuery
-from worker.routeros.lease_entries import command_for, leases, prints
+from worker.routeros.rows import command_for, leases, prints
 
 PATH = "/ip/dhcp-server/lease"
 MAC = "00:00:5E:00:53:01"

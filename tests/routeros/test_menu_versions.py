@@ -3,7 +3,7 @@
 import pytest
 
 from simulator.schema import parse_version, recorded_versions, schema_of
-from worker.routeros.menus import MENUS, lacking, version_of
+from worker.core.rows.menus import MENUS, lacking, version_of
 
 READ_ONLY = {"dynamic", "radius"}
 VERSIONS = ["6.48.6", *recorded_versions()]

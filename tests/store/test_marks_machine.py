@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 from contracts.names import QUEUE_ROUTERS
 from tests.calls import take_calls
 from tests.store.passing_time import let_pass
-from worker.core.entry.concerned import BULK
+from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
 from worker.core.service.record import Placement, ServiceRecord
 from worker.store.batches import Conclusion

@@ -6,12 +6,12 @@ A pass never reads these fields: they change with every request of a device.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from worker.core.rows.menus import LEASE
 from worker.core.rows.normal import mac, seconds
 from worker.core.rows.observed import Observation, SeenRow
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
-from worker.routeros.lease_entries import any_of, leases
-from worker.routeros.menus import LEASE
+from worker.routeros.rows import any_of, leases
 
 _SEEN: Final = (
     *("status", "active-mac-address", "active-address"),

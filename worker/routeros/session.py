@@ -8,6 +8,8 @@ from typing import Final, Literal, NamedTuple, TypeVar
 from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
 from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.entry.kinds.mac_server import PROBE, entry_command, entry_prints, mac_entries
+from worker.core.rows.menus import lacking
 from worker.core.rows.normal import seconds
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.operations import Operation
@@ -19,14 +21,12 @@ from worker.ports import LeaseQuery, Term, Written
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.failures import no_mac_server, old_login, refusal, refused_login
-from worker.routeros.lease_entries import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
-from worker.routeros.mac_server import PROBE, entry_command, entry_prints, mac_entries
-from worker.routeros.menus import lacking
 from worker.routeros.option_users import USER_PRINTS, named_options
 from worker.routeros.ping import probe_commands, probed
 from worker.routeros.pools import POOL_PRINTS, pools_of
 from worker.routeros.rest_connection import RestConnection
+from worker.routeros.rows import command_for, leases, prints, row_prints, rows_of
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
 from worker.settings import Settings

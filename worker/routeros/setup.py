@@ -8,10 +8,10 @@ from contextlib import closing
 from dataclasses import replace
 
 from worker.core.policy.router_setup import CERTIFICATE, MAC_SERVER, MENUS, Rows, Step
+from worker.core.rows.menus import version_of
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
 from worker.routeros.connection import Command, Connection, Pace, Reply
-from worker.routeros.menus import version_of
 from worker.routeros.session import compare, connect, identify, log_in
 from worker.routeros.transport import open_transport
 from worker.settings import Settings

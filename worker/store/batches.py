@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple
 
-from worker.core.entry.concerned import BULK
 from worker.core.entry.entry import Claim
+from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome

@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from pydantic import JsonValue
 
 from worker.core.entry.dhcp_options import OptionFields, option_rows
+from worker.core.entry.kinds.lease import suspending
 from worker.core.entry.plan_rates import rate_of
-from worker.core.entry.suspension import suspending
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import (

@@ -74,7 +74,7 @@ class Row:
 
     Attributes:
         id: RouterOS's `.id`, such as `*1A`; never stored.
-        fields: RouterOS's names to values in the normal form of `worker/routeros/menus.py`
+        fields: RouterOS's names to values in the normal form of `worker/core/rows/menus.py`
             (MAC upper case with colons, `yes`/`no`, server `all` where RouterOS leaves the key
             out, `""` or the default where a key is absent).
         comment: as the router keeps it; bytes that are not UTF-8 are surrogate-escaped.

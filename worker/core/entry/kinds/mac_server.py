@@ -10,18 +10,18 @@ from dataclasses import replace
 from typing import Final
 
 from worker.core.rows import normal
+from worker.core.rows.menus import Field, Menu
 from worker.core.rows.operations import Add, Operation
 from worker.core.rows.rows import ANY_SERVER, LEASES, Lease
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
-from worker.routeros.lease_entries import (
+from worker.routeros.rows import (
     command_for,
     each_once,
     lease_terms,
     menu_prints,
     values_of,
 )
-from worker.routeros.menus import Field, Menu
 
 _GUIDE: Final = "the guide that this project started from"
 
@@ -43,7 +43,7 @@ PROBE: Final[Command] = (
 
 
 def entry_prints(query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
-    """The commands that together read all entries that match; see `lease_entries.prints`."""
+    """The commands that together read all entries that match; see `rows.prints`."""
     return menu_prints(MAC_ENTRY, lease_terms(query), terms_per_print)
 
 

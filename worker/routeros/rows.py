@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
+from worker.core.rows.menus import LEASE, MENUS, Menu
 from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
 from worker.core.rows.rows import (
     ADDRESS_LISTS,
@@ -19,7 +20,6 @@ from worker.core.rows.rows import (
 )
 from worker.ports import LeaseQuery, Term
 from worker.routeros.connection import Command
-from worker.routeros.menus import LEASE, MENUS, Menu
 
 _ASKED: Final = ("mac-address", "address", "comment")
 _YES: Final = frozenset({"true", "yes"})
