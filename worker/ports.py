@@ -12,7 +12,7 @@ from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.rows.observed import Observation
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
-from worker.core.rows.rows import EntryMenu, Lease, MenuPath, Row
+from worker.core.rows.rows import Lease, MenuPath, Row
 
 
 class Term(NamedTuple):
@@ -89,8 +89,8 @@ class RouterSession(Protocol):
         """Until when the certificate that it showed is valid (ms since 1970); 0: not known."""
 
     @property
-    def entries(self) -> EntryMenu:
-        """Where the router holds our entries; in both they are read and written as leases."""
+    def entries(self) -> str:
+        """Name of the kind of entry that the router holds; all kinds are read as leases."""
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """Those of a menu's fields that the router's version does not have, in words."""

@@ -13,18 +13,19 @@ from leasewire.context import Context, InventoryOption
 from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, clean, counted, print_json, print_table
 from leasewire.routers.policy import NameArgument
+from worker.core.entry.wanted import possible_kinds
 from worker.core.policy.router_setup import (
     CERTIFICATE,
     SERVICE,
-    Problem,
     Rows,
-    Step,
+    SetupProblem,
+    SetupStep,
     plan_setup,
     problems_of,
     wanted_rows,
 )
 from worker.core.policy.setup_script import script_of
-from worker.core.policy.setup_spec import Access, SetupSpec
+from worker.core.policy.setup_spec import RouterAccess, SetupSpec
 from worker.core.rows.menus import version_of
 from worker.errors import RouterBlocked, RouterUnreachable, StoreUnavailable
 from worker.inventory import RouterConfig
@@ -110,10 +111,8 @@ def setup_command(  # noqa: PLR0913 - each is an option
             f"The inventory has no set-up for {name}, such as:",
             _EXAMPLE.format(name=name),
         )
-    access = _access(config)
+    access = _access(config, offline=script)
     if script:
-        # Offline nobody knows whether the router has that menu, and no RouterOS release has.
-        access = replace(access, mac_server=config.policy.entries == "mac-server")
         wanted = wanted_rows(config.setup, access, version=version_of(routeros), certificate=True)
         for line in script_of(wanted, access, config.password().get_secret_value()):
             typer.echo(line)
@@ -167,17 +166,17 @@ class _Run:
     """One set-up of one router."""
 
     def __init__(
-        self, context: Context, config: RouterConfig, spec: SetupSpec, access: Access
+        self, context: Context, config: RouterConfig, spec: SetupSpec, access: RouterAccess
     ) -> None:
         self._context = context
         self._settings = context.settings
         self._config = config
         self._spec = spec
         self._access = access
-        self.done: list[Step] = []
+        self.done: list[SetupStep] = []
 
-    def plan(self, session: SetupSession) -> tuple[list[Step], list[Problem]]:
-        found = session.read()
+    def plan(self, session: SetupSession) -> tuple[list[SetupStep], list[SetupProblem]]:
+        found = session.read(self._access.enable)
         version, needed = session.version, _certificate_needed(found, self._access)
         wanted = wanted_rows(self._spec, self._access, version=version, certificate=needed)
         steps = plan_setup(wanted, found)
@@ -185,7 +184,7 @@ class _Run:
         return steps, problems_of(self._spec, self._access, found, steps, seen_from)
 
     def apply(
-        self, session: SetupSession, first: RouterConfig, password: str, steps: list[Step]
+        self, session: SetupSession, first: RouterConfig, password: str, steps: list[SetupStep]
     ) -> None:
         """Write the steps; nothing secret in clear where it can be had over TLS."""
         if first.transport != "api" or self._config.transport == "api":
@@ -215,7 +214,7 @@ class _Run:
                 time.sleep(_TRY_AGAIN_S)
         return pin_of(self._config, self._settings)
 
-    def _write(self, session: SetupSession, steps: list[Step]) -> None:
+    def _write(self, session: SetupSession, steps: list[SetupStep]) -> None:
         ours = self._config.password().get_secret_value()
         try:
             for number, step in enumerate(session.apply(steps, ours), 1):
@@ -226,15 +225,21 @@ class _Run:
             _end(FAILED, str(error))
 
 
-def _access(config: RouterConfig) -> Access:
+def _access(config: RouterConfig, *, offline: bool) -> RouterAccess:
     service = _SERVICES[config.transport]
-    return Access(
+    return RouterAccess(
         installation=config.policy.installation,
         host=config.server_name or config.host,
         service=service,  # type: ignore[arg-type]  # one of the three
         username=config.username,
         suspend_list=config.policy.suspend_list,
-        mac_server=config.policy.entries != "lease",
+        enable={
+            menu: fields
+            for kind in possible_kinds(config.policy.entries)
+            # A script cannot ask whether the router has a menu that the inventory does not name.
+            if not offline or kind.name == config.policy.entries
+            for menu, fields in kind.enable.items()
+        },
     )
 
 
@@ -282,7 +287,7 @@ def _ask(user: str, name: str) -> str:
     return sys.stdin.readline().rstrip("\r\n")
 
 
-def _certificate_needed(found: Rows, access: Access) -> bool:
+def _certificate_needed(found: Rows, access: RouterAccess) -> bool:
     """Whether the service has no certificate, or one of ours, which is then looked after."""
     rows = [row for row in found.get(SERVICE, ()) if row.get("name") == access.service]
     own = f"leasewire-{access.service}"
@@ -293,7 +298,9 @@ def _certificate_needed(found: Rows, access: Access) -> bool:
     )
 
 
-def _show(name: str, steps: list[Step], problems: list[Problem], *, as_json: bool) -> None:
+def _show(
+    name: str, steps: list[SetupStep], problems: list[SetupProblem], *, as_json: bool
+) -> None:
     if as_json:
         said = [problem._asdict() for problem in problems]
         print_json({"router": name, "steps": [_document(s) for s in steps], "problems": said})
@@ -308,14 +315,14 @@ def _show(name: str, steps: list[Step], problems: list[Problem], *, as_json: boo
         typer.echo(f"\n{counted(len(steps), 'change')}. Run with --apply to make {them}.")
 
 
-def _changes(step: Step) -> str:
+def _changes(step: SetupStep) -> str:
     return " ".join(
         f"{name}={step.before[name]} -> {value}" if name in step.before else f"{name}={value}"
         for name, value in step.fields.items()
     )
 
 
-def _document(step: Step) -> dict[str, object]:
+def _document(step: SetupStep) -> dict[str, object]:
     return {
         "verb": step.verb,
         "menu": step.menu,

@@ -11,7 +11,8 @@ from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.preview import ApplyOption, end_preview
 from leasewire.printing import JsonOption, print_json, print_table
-from worker.core.entry.entry import Claim, Entry, claims_of, wanted_entries
+from worker.core.entry.entry import Claim, Entry, claims_of
+from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.rows import scopes_meet
 from worker.store.claims import HeldClaim
 

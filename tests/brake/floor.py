@@ -5,7 +5,7 @@ from tests import builders
 from tests.worker.desk import SOURCES, Desk
 from worker.convergence.conclude import BatchItem, confirmed
 from worker.core.entry.brake import BrakeLimits
-from worker.core.entry.entry import wanted_entries
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
 

@@ -9,7 +9,7 @@ from contracts import parse_event
 from tests import builders
 from tests.builders import version_of
 from worker.core.entry.brake import Loss, loss_of, ownership_change
-from worker.core.entry.entry import wanted_entries
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.fold import fold
 from worker.core.service.record import Placement, ServiceRecord

@@ -7,6 +7,7 @@ import pytest
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from tests.store.passing_time import let_pass
+from worker.core.entry.wanted import DEFAULT_KIND
 from worker.errors import OutcomeUnknown
 from worker.routeros.rows import command_for
 from worker.routeros.session import Session
@@ -32,7 +33,7 @@ class Late:
         def write(session, operations, progress):
             if self._commands or all(each.menu != self._menu for each in operations):
                 return real(session, operations, progress)
-            self._commands += [command_for(each) for each in operations]
+            self._commands += [command_for(operation, DEFAULT_KIND) for operation in operations]
             session.close()
             raise OutcomeUnknown("R1", "no answer in time")
 

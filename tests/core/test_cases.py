@@ -15,7 +15,8 @@ import pytest
 from contracts import parse_event
 from tests import builders
 from tests.core.simulate import Tables
-from worker.core.entry.entry import Entry, placeholder_mac, wanted_entries
+from worker.core.entry.entry import Entry, placeholder_mac
+from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, MakeStatic, Waiting

@@ -20,7 +20,8 @@ from tests.builders import (
     version_of,
 )
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import Claim, Entry, claims_of, wanted_entries
+from worker.core.entry.entry import Claim, Entry, claims_of
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC, is_host_address, scopes_meet
 from worker.core.service.fold import fold

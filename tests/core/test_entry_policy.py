@@ -8,8 +8,7 @@ from contracts import parse_event
 from tests import builders
 from tests.builders import activated, event, ipv4, suspended, version_of
 from worker.core.entry.dhcp_options import collectable, is_ours
-from worker.core.entry.entry import wanted_entries
-from worker.core.entry.wanted import in_sync
+from worker.core.entry.wanted import in_sync, wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
 from worker.core.service.fold import fold

@@ -4,8 +4,8 @@ import pytest
 
 from contracts import parse_event
 from tests.builders import activated, ipv4, mac, suspended, version_of
-from worker.core.entry.entry import Claim, claims_of, wanted_entries
-from worker.core.entry.wanted import placed, work_items_of
+from worker.core.entry.entry import Claim, claims_of
+from worker.core.entry.wanted import placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ANY_SERVER
 from worker.core.service.fold import fold

@@ -4,8 +4,7 @@ import pytest
 
 from contracts import parse_event
 from tests import builders
-from worker.core.entry.entry import wanted_entries
-from worker.core.entry.wanted import in_sync, work_items_of
+from worker.core.entry.wanted import in_sync, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.rows import ListPlace
 from worker.core.service.fold import fold

@@ -209,7 +209,7 @@ def test_what_a_version_lacks_lets_services_wait_and_is_not_refused(short_direct
         here.publisher.publish([with_dns])
         publish(here, activated("SVC-2", 2))
         eventually(lambda: here.outcome(with_dns).state == "waiting", "it waits", within_s=20)
-        assert "field force of /ip/dhcp-server/option (from RouterOS 7.1 on)" in (
+        assert "field force of /ip/dhcp-server/option (RouterOS 7.1 and later)" in (
             here.outcome(with_dns).detail
         )
         planned = here.leasewire("plan", "R1")

@@ -14,7 +14,8 @@ from contracts import event_key, parse_event
 from tests import builders
 from tests.faults.estate import foreign_rows
 from tests.installation import INSTALLATION, LEASES, Installation, Worker
-from worker.core.entry.entry import Entry, wanted_entries
+from worker.core.entry.entry import Entry
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.menus import LEASE, OPTION
 from worker.core.rows.ownership import parse_tag, tag_text

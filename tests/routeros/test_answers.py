@@ -7,13 +7,14 @@ from librouteros.exceptions import ProtocolError
 
 from simulator.query import compile_query, holds
 from tests.routeros.peers import LEASE
-from worker.core.rows.rows import ADDRESS_LISTS
+from worker.core.entry.wanted import DEFAULT_KIND
+from worker.core.rows.menus import ADDRESS_LIST
 from worker.ports import LeaseQuery, Term
 from worker.routeros.answers import make_sure
 from worker.routeros.lease_holders import observing_commands, watching_commands
-from worker.routeros.rows import prints, row_prints
+from worker.routeros.rows import entry_prints, menu_prints
 
-(ALL,) = prints(None, 10)
+(ALL,) = entry_prints(DEFAULT_KIND, None, 10)
 ID = {".id": "*1"}
 USER = {**ID, "name": "admin", "group": "full", "disabled": "false"}
 CLOCK = ("/system/clock/print",)
@@ -81,9 +82,9 @@ terms = st.lists(
     max_size=5,
 )
 commands = st.one_of(
-    queries.map(lambda query: prints(query, 3)),
+    queries.map(lambda query: entry_prints(DEFAULT_KIND, query, 3)),
     queries.map(observing_commands),
-    terms.map(lambda them: row_prints(ADDRESS_LISTS, them, 3)),
+    terms.map(lambda them: menu_prints(ADDRESS_LIST, them, 3)),
     st.just(watching_commands()),
 )
 rows = st.fixed_dictionaries(

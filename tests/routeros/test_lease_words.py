@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set
 from worker.core.rows.rows import Lease
 from worker.ports import LeaseQuery
-from worker.routeros.rows import command_for, leases, prints
+from worker.routeros.rows import command_for, entry_prints, entry_rows
 
 PATH = "/ip/dhcp-server/lease"
 MAC = "00:00:5E:00:53:01"
@@ -30,7 +31,7 @@ MAC = "00:00:5E:00:53:01"
 )
 def test_each_operation_is_one_sentence(operation, words):
     verb, *attributes = words
-    assert command_for(operation) == (f"{PATH}/{verb}", *attributes)
+    assert command_for(operation, DEFAULT_KIND) == (f"{PATH}/{verb}", *attributes)
 
 
 def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
@@ -52,7 +53,7 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
         "radius": "false",
         "last-seen": "never",
     }
-    assert leases([bare, full, full]) == [
+    assert entry_rows(DEFAULT_KIND, [bare, full, full]) == [
         Lease(
             "*1",
             {
@@ -88,7 +89,7 @@ def test_a_row_is_read_in_normal_form_and_what_is_left_out_is_the_default():
 
 
 def test_the_whole_table_is_one_print_of_what_is_needed():
-    ((command, fields),) = prints(None, 10)
+    ((command, fields),) = entry_prints(DEFAULT_KIND, None, 10)
     assert command == f"{PATH}/print"
     assert fields == (
         "=.proplist=.id,mac-address,address,server,client-id,block-access,rate-limit,lease-time,"
@@ -97,7 +98,7 @@ def test_the_whole_table_is_one_print_of_what_is_needed():
 
 
 def test_nothing_asked_is_nothing_sent():
-    assert prints(LeaseQuery(), 10) == []
+    assert entry_prints(DEFAULT_KIND, LeaseQuery(), 10) == []
 
 
 def test_what_is_expected_of_one_row_is_asked_in_one_sentence():
@@ -105,7 +106,7 @@ def test_what_is_expected_of_one_row_is_asked_in_one_sentence():
         [f"{name}-{number}" for number in range(6)] for name in ("mac", "address", "comment")
     )
     query = LeaseQuery([*macs, "other"], addresses, comments)
-    asked = [set(words) - {"?#|"} for _, _, *words in prints(query, 6)]
+    asked = [set(words) - {"?#|"} for _, _, *words in entry_prints(DEFAULT_KIND, query, 6)]
     assert asked == [
         {
             f"?={field}={name}-{number}"
@@ -127,7 +128,7 @@ def test_a_query_asks_for_each_term_once_in_bounded_sentences(
 ):
     query = LeaseQuery(macs, addresses, comments)
     asked = []
-    for _, _, *words in prints(query, terms_per_print):
+    for _, _, *words in entry_prints(DEFAULT_KIND, query, terms_per_print):
         terms = [word for word in words if word != "?#|"]
         assert 1 <= len(terms) <= terms_per_print
         depth = 0

@@ -54,7 +54,7 @@ def test_a_router_without_the_menu_is_asked_once_and_holds_leases(log_into, tran
         assert sum(sim.router.refusals().values()) <= 1
         with pytest.raises(RouterBlocked, match="does not answer") as raised:
             log_into(config(sim.router, transport, "mac-server"))
-        assert raised.value.cause == "no-mac-server"
+        assert raised.value.cause == "no-entry-menu"
         assert "lease" in raised.value.advice
 
 

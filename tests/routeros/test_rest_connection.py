@@ -16,7 +16,7 @@ from worker.errors import LockLost, OutcomeUnknown, RouterBlocked, RouterUnreach
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Pace
 from worker.routeros.rest_connection import RestConnection
-from worker.routeros.session import Identity, Session
+from worker.routeros.session import RouterIdentity, Session
 from worker.routeros.transport import Transport
 
 pytestmark = pytest.mark.router
@@ -71,7 +71,7 @@ def connected(answer):
 
 
 def session_on(connection: RestConnection, **changes) -> Session:
-    who = Identity("R", "7.18.2", "S")
+    who = RouterIdentity("R", "7.18.2", "S")
     return Session("R1", connection, who, settings(command_timeout_s=0.3, **changes))
 
 

@@ -11,7 +11,7 @@ from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Connection
-from worker.routeros.session import Identity, Session, identify, log_in
+from worker.routeros.session import RouterIdentity, Session, identify, log_in
 from worker.routeros.transport import Transport
 from worker.routeros.wire import encode_sentence
 
@@ -52,7 +52,7 @@ def talk(answer: bytes, use) -> object:
 
 
 def session_on(connection: Connection) -> Session:
-    return Session("R1", connection, Identity("R", "7.18.2", "S"), settings())
+    return Session("R1", connection, RouterIdentity("R", "7.18.2", "S"), settings())
 
 
 @given(answer=answers)

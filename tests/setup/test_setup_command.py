@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.redis, pytest.mark.router]
 
 SERVER, POOL, LEASE = "/ip/dhcp-server", "/ip/pool", "/ip/dhcp-server/lease"
 NETWORK, FILTER, SERVICE = "/ip/dhcp-server/network", "/ip/firewall/filter", "/ip/service"
-ALL = [menu for menu in MENUS if menu != "/ip/mac-server"] + [LEASE]
+ALL = [*MENUS, LEASE]
 
 
 def rows_of(router):

@@ -5,17 +5,17 @@ from ipaddress import IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.policy.router_setup import (
     FILTER,
     GROUP,
-    MAC_SERVER,
     SERVICE,
     plan_setup,
     problems_of,
     wanted_rows,
 )
 from worker.core.policy.setup_script import quoted
-from worker.core.policy.setup_spec import Access, DhcpSpec, SetupSpec
+from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
 
 WISH = SetupSpec(
     manage_from=("192.0.2.0/24", "198.51.100.7/32"),
@@ -33,7 +33,10 @@ WISH = SetupSpec(
     ),
     walled_garden=("198.51.100.80",),
 )
-ACCESS = Access("acme", "r1.example", "api-ssl", "leasewire", "suspended")
+(MAC_SERVER,) = MacServerEntry.enable
+ACCESS = RouterAccess(
+    "acme", "r1.example", "api-ssl", "leasewire", "suspended", MacServerEntry.enable
+)
 WANTED = wanted_rows(WISH, ACCESS, version=(7, 18), certificate=True)
 OTHERS = {
     FILTER: [{".id": "*1", "chain": "forward", "action": "accept", "comment": "theirs"}],

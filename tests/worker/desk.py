@@ -6,7 +6,7 @@ from contracts import event_key, names
 from tests import builders
 from tests.calls import calls
 from worker.convergence.conclude import BatchItem, confirmed
-from worker.core.entry.entry import wanted_entries
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept
 from worker.inventory.config import SourceConfig

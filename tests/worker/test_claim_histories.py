@@ -16,7 +16,8 @@ from tests import builders
 from tests.core.simulate import LeaseTable, OperationRefusedError
 from worker.convergence.router_pass import Converge
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import claims_of, wanted_entries
+from worker.core.entry.entry import claims_of
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.errors import OutcomeUnknown
 from worker.intake.accept import Accept

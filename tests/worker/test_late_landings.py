@@ -16,7 +16,7 @@ from tests.core.simulate import OperationRefusedError
 from tests.store.passing_time import let_pass
 from tests.worker.memory_router import MemoryRouter
 from worker.convergence.router_pass import Converge
-from worker.core.entry.entry import wanted_entries
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.ownership import parse_tag
 from worker.core.rows.rows import LEASES

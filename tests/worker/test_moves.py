@@ -6,7 +6,8 @@ from tests.builders import activated, cancelled, event
 from tests.worker.desk import POLICIES
 from tests.worker.paper_desk import NOON, PaperDesk
 from worker.convergence.conclude import BatchItem, TimeLimits, confirmed, failed, waiting
-from worker.core.entry.entry import Entry, wanted_entries
+from worker.core.entry.entry import Entry
+from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.operations import Waiting
 from worker.store.batches import WorkItem
 from worker.store.records import Stored

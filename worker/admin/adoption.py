@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from worker.convergence.router_lock import RouterLock
-from worker.core.entry.entry import wanted_entries
+from worker.core.entry.wanted import wanted_entries
 from worker.core.full_read.adoption import Known, SortedRow, sort_rows
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set

@@ -12,7 +12,8 @@ from contracts.values import Ipv4, Mac48
 from worker.core.diagnosis.explain import Explanation, explain
 from worker.core.diagnosis.explain_unknown import explain_unknown
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Scheduled, Why
-from worker.core.entry.entry import Entry, claims_of, wanted_entries
+from worker.core.entry.entry import Entry, claims_of
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.observed import Observation
 from worker.core.rows.ownership import parse_tag, tag_text

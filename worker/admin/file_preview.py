@@ -11,7 +11,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from contracts import names
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.entry import Claim, address_field, claims_of, wanted_entries, wanted_router
+from worker.core.entry.entry import Claim, address_field, claims_of, wanted_router
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.former_names import former_only, with_present_names
 from worker.core.service.record import DEFAULTS, ServiceRecord

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, TypeVar
 
 from pydantic import JsonValue
 
-from worker.core.entry.entry import claims_of, wanted_entries, wanted_router
+from worker.core.entry.entry import claims_of, wanted_router
+from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import outcome_of

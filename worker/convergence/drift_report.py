@@ -17,9 +17,11 @@ from worker.convergence.option_collection import collect_options, find_unnamed
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import TABLE_NOT_READ, postpone
 from worker.core.alerting.alerts import AlertKind
+from worker.core.entry.wanted import kind_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS
 from worker.core.rows.pools import pools_in_use
+from worker.core.rows.rows import OPTIONS
 from worker.errors import ReadTooLong
 from worker.ports import RouterSession
 from worker.store.full_reads import Report
@@ -72,7 +74,7 @@ def make_report(
     mendable = sorted({each.service_id for each in found.drift if each.mendable})
     if auto and mendable:
         store.routers.work_item(router, mendable, BULK, closely=True)
-    if found.options and session.entries == "lease":
+    if found.options and OPTIONS in kind_of(policy).uses:
         if auto:
             collect_options(store, session, lock, policy.installation, "leasewire")
         else:

@@ -11,6 +11,7 @@ from worker.convergence.prerequisites import lacking
 from worker.core.entry.brake import HELD
 from worker.core.entry.dhcp_options import is_ours
 from worker.core.entry.entry import claims_of
+from worker.core.entry.wanted import kind_of
 from worker.core.full_read.drift import Difference, describe, differences
 from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
 from worker.core.plan.planner import Wanted, plan, wanted_at
@@ -128,7 +129,7 @@ def _listed(
     lists = {place.list for one in wanted for place in one.listed | one.entry.listed}
     lists |= {policy.suspend_list} - {""}
     terms = [Term("list", each) for each in sorted(lists)]
-    if terms and policy.entries != "mac-server":
+    if terms and ADDRESS_LISTS in kind_of(policy).uses:
         yield from session.read_rows(ADDRESS_LISTS, terms, progress)
 
 

@@ -12,7 +12,8 @@ from worker.convergence.faults import Faults
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import Refusals
 from worker.convergence.router_lock import RouterLock
-from worker.core.entry.entry import Entry, claims_of, placeholder_mac, wanted_entries
+from worker.core.entry.entry import Entry, claims_of, placeholder_mac
+from worker.core.entry.wanted import kind_of, wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
@@ -148,7 +149,8 @@ class Gathering:
 
     def _list_terms(self, items: Iterable[BatchItem]) -> set[Term]:
         terms: set[Term] = set()
-        has_walled_garden = self._policy.suspend_list and self._policy.entries != "mac-server"
+        uses_lists = ADDRESS_LISTS in kind_of(self._policy).uses
+        has_walled_garden = uses_lists and self._policy.suspend_list
         for item in items:
             near = {place.address for place in item.listed | item.entry.listed}
             # Of a row that landed late no record tells.

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from contracts import ScheduleWithdrawn, names
 from contracts.parse import MAX_CLOCK_SKEW
 from worker.core.entry.brake import Cut, loss_of, ownership_change
-from worker.core.entry.entry import claims_of, lacking, wanted_entries
-from worker.core.entry.wanted import in_sync, placed, work_items_of
+from worker.core.entry.entry import claims_of, lacking
+from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.conflicts import Conflict
 from worker.core.service.fold import Folded, fold, release

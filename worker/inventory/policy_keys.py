@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from worker.core.entry.wanted import KINDS
 from worker.core.policy.policy import ManagedField, RouterPolicy, SuspendMode
 from worker.core.rows.normal import comma_list, duration, rate_limit, seconds
-from worker.core.rows.rows import EntryMenu
 
 _RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
 
@@ -26,10 +26,17 @@ def _time(value: str) -> str:
     return duration(value)
 
 
+def _entries(value: str) -> str:
+    if value != "auto" and value not in KINDS:
+        raise ValueError(f"must be auto or one of {', '.join(KINDS)}")
+    return value
+
+
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}$")]
 """One line: it may stand in a script that a router runs."""
 Rate = Annotated[str, AfterValidator(_rate)]
 Time = Annotated[str, AfterValidator(_time)]
+Entries = Annotated[str, AfterValidator(_entries)]
 ListName = Annotated[str, StringConstraints(pattern=r"^[^\s,]{1,64}$")]
 
 
@@ -60,7 +67,7 @@ class PolicyKeys(Table):
     lease_time: Time | None = None
     address_lists: list[ListName] = []
     force_options: bool = False
-    entries: EntryMenu | Literal["auto"] = "auto"
+    entries: Entries = "auto"
     mode: Literal["manage", "observe"] = "manage"
     reconcile: Literal["report", "auto"] = "report"
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from worker.core.entry.wanted import KINDS
 from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, RouterSettings, judge
 from worker.core.rows.ownership import parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
@@ -76,8 +77,9 @@ def _look(config: RouterConfig, settings: Settings, now: datetime) -> Iterator[C
         detail = f"{who.identity}, RouterOS {who.version}, serial {who.serial or 'not told'}"
         compare(config, who)
         yield CheckLine("ok", "router", detail)
-        if who.entries == "mac-server":
-            yield CheckLine("ok", "entries", "held in /ip/mac-server/entry, which it answers")
+        kind = KINDS[who.entries]
+        if kind.optional:
+            yield CheckLine("ok", "entries", f"held in {kind.menu.path}, which the router has")
         yield from judge(_settings(connection, config, settings, now))
         leases = Session(config.name, connection, who, settings).read_leases(None, lambda: None)
         tags = [parse_tag(lease.comment) for lease in leases if not lease.dynamic]

@@ -2,13 +2,14 @@
 
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from http.client import HTTPException, RemoteDisconnected
 from pathlib import Path
 from typing import Final, Literal
 
 from librouteros.exceptions import FatalError, LibRouterosError, ProtocolError
 
+from worker.core.entry.kind import EntryKind
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import Refusal
 
@@ -22,12 +23,8 @@ PERMISSION_ADVICE: Final = (
 
 # RouterOS has no error codes, only these texts; the first that is found decides.
 _KINDS: Final[tuple[tuple[str, Literal["stale", "waiting", "refused", "not-permitted"]], ...]] = (
-    # seen on 7.23.7
-    ("already have static lease", "stale"),
     # of an address list; seen on 7.23.7
     ("already have such entry", "stale"),
-    # of /ip/mac-server: in the guide's words
-    ("item with such MAC address already exists", "stale"),
     # `(4)` stands behind it on the API; seen from 6.x on
     ("no such item", "stale"),
     # seen on 7.24.4: the row was made static, or came back as a dynamic one, since our read
@@ -143,11 +140,18 @@ def _reason(error: ssl.SSLError) -> str:
     return getattr(error, "reason", None) or str(error)
 
 
-def refusal(traps: Sequence[str]) -> Refusal | None:
-    """What the router's words about one write mean; None when it did not complain."""
+def refusal(traps: Sequence[str], stale: Collection[str] = ()) -> Refusal | None:
+    """Return what the router's texts about one write mean; None when it did not complain.
+
+    Args:
+        traps: the router's texts.
+        stale: parts of texts that mean a stale read, for the kind of entry that was written.
+    """
     if not traps:
         return None
     words = "; ".join(traps)
+    if any(text in words for text in stale):
+        return Refusal("stale", words)
     for text, kind in _KINDS:
         if text in words:
             return Refusal(kind, words)
@@ -183,13 +187,10 @@ def refused_login(
     return refused_read(router, "logging in", traps)
 
 
-def no_mac_server(router: str) -> RouterBlocked:
-    """The verdict on a router that is to hold entries in a menu that it does not have."""
+def no_entry_menu(router: str, kind: EntryKind) -> RouterBlocked:
+    """The verdict on a router that lacks the menu for the kind of entry in the inventory."""
     return RouterBlocked(
-        router,
-        "no-mac-server",
-        "it does not answer /ip/mac-server/entry",
-        'No RouterOS release has that menu: let entries be "auto" or "lease" in the inventory',
+        router, "no-entry-menu", f"it does not answer {kind.menu.path}", kind.absent_advice
     )
 
 

@@ -1,4 +1,4 @@
-"""Who holds the rows of a router: queries and answers as words of the API.
+"""Which devices hold leases: queries and answers as words of the API.
 
 A pass never reads these fields: they change with every request of a device.
 """
@@ -6,12 +6,13 @@ A pass never reads these fields: they change with every request of a device.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from worker.core.entry.wanted import DEFAULT_KIND
 from worker.core.rows.menus import LEASE
 from worker.core.rows.normal import mac, seconds
 from worker.core.rows.observed import Observation, SeenRow
 from worker.ports import LeaseQuery
 from worker.routeros.connection import Command
-from worker.routeros.rows import any_of, leases
+from worker.routeros.rows import any_of, entry_rows
 
 _SEEN: Final = (
     *("status", "active-mac-address", "active-address"),
@@ -66,7 +67,7 @@ def observed(
             lease_time_s=seconds(row.get("lease-time", "")) or None,
         )
         for row in rows
-        for lease in leases([row])
+        for lease in entry_rows(DEFAULT_KIND, [row])
     ]
     times = {row.get("name", ""): seconds(row.get("lease-time", "")) for row in servers}
     return Observation(seen, {name: time_s for name, time_s in times.items() if time_s})

@@ -1,16 +1,14 @@
-"""Rows of the menus that we write, as words of the API and back: queries, rows, operations.
-
-Knows the menus as data and no connection.
-"""
+"""Rows as the API speaks of them: prints that read them, and the commands that write them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from worker.core.rows.menus import LEASE, MENUS, Menu
+from worker.core.entry.kind import EntryKind
+from worker.core.rows.menus import MENUS, Menu
 from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
 from worker.core.rows.rows import (
-    ADDRESS_LISTS,
+    LEASES,
     OPTIONS,
     DhcpOption,
     Lease,
@@ -25,41 +23,34 @@ _ASKED: Final = ("mac-address", "address", "comment")
 _YES: Final = frozenset({"true", "yes"})
 
 
-def prints(query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
-    """The commands that together read all leases that match; see `row_prints`.
+def entry_prints(kind: EntryKind, query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
+    """Return the prints that read all entries which match; see `menu_prints`.
 
     Args:
-        query: None is the whole table; an empty one needs no command.
-        terms_per_print: most conditions of one command.
+        kind: of the entries.
+        query: in lease form; None is the whole table.
+        terms_per_print: most conditions of one print.
     """
-    return menu_prints(LEASE, lease_terms(query), terms_per_print)
-
-
-def lease_terms(query: LeaseQuery | None) -> list[Term] | None:
-    """A query as conditions on one field each; None is the whole table."""
     if query is None:
-        return None
-    return [
-        Term(name, value)
+        return menu_prints(kind.menu, None, terms_per_print)
+    terms = [
+        Term(own_name, own_value)
         for together in zip_longest(query.macs, query.addresses, query.comments)
         for name, value in zip(_ASKED, together, strict=True)
         if value is not None
+        for own_name, own_value in kind.own_fields({name: value}).items()
     ]
-
-
-def row_prints(menu: MenuPath, terms: Sequence[Term] | None, terms_per_print: int) -> list[Command]:
-    """The commands that together read all rows that match any term; one may come more than once.
-
-    Args:
-        menu: whose rows.
-        terms: None is the whole table; an empty one needs no command.
-        terms_per_print: most conditions of one command.
-    """
-    return menu_prints(MENUS[menu], terms, terms_per_print)
+    return menu_prints(kind.menu, terms, terms_per_print)
 
 
 def menu_prints(menu: Menu, terms: Sequence[Term] | None, terms_per_print: int) -> list[Command]:
-    """See `row_prints`."""
+    """Return the prints that read all rows which match any term; a row may come more than once.
+
+    Args:
+        menu: of the rows.
+        terms: None is the whole table; without any there is no print.
+        terms_per_print: most conditions of one print.
+    """
     fields = ",".join((".id", *menu.fields))
     all_rows = (f"{menu.path}/print", f"=.proplist={fields}")
     if terms is None:
@@ -72,7 +63,7 @@ def menu_prints(menu: Menu, terms: Sequence[Term] | None, terms_per_print: int) 
 
 
 def any_of(terms: list[str]) -> list[str]:
-    """Words that match any of the terms.
+    """Return words that match any of the terms.
 
     One "or" stands behind each term but the first, so that the router's stack stays two deep.
     """
@@ -82,68 +73,69 @@ def any_of(terms: list[str]) -> list[str]:
     return words
 
 
-def leases(rows: Iterable[Mapping[str, str]]) -> list[Lease]:
-    """Leases as they came, each once."""
-    return [_lease(row) for row in each_once(rows)]
-
-
-def rows_of(menu: MenuPath, rows: Iterable[Mapping[str, str]]) -> list[Row]:
-    """Rows of any menu as they came, each once; see `leases`."""
-    return [_row(menu, row) for row in each_once(rows)]
-
-
-def each_once(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    """Rows by id, the latest of each."""
-    return list({row[".id"]: row for row in rows}.values())
-
-
-def _row(menu: MenuPath, row: Mapping[str, str]) -> Row:
-    if menu == OPTIONS:
-        return DhcpOption(row[".id"], values_of(MENUS[menu], row), row.get("comment", ""))
-    if menu == ADDRESS_LISTS:
-        return ListedAddress(
-            row[".id"],
-            values_of(MENUS[menu], row),
-            row.get("comment", ""),
-            dynamic=row.get("dynamic") in _YES,
-            disabled=row.get("disabled") in _YES,
+def entry_rows(kind: EntryKind, answers: Iterable[Mapping[str, str]]) -> list[Lease]:
+    """Return the entries of an answer in lease form, each once."""
+    return [
+        Lease(
+            answer[".id"],
+            kind.as_lease(values_of(kind.menu, answer)),
+            answer.get("comment", ""),
+            dynamic=answer.get("dynamic") in _YES,
+            disabled=answer.get("disabled") in _YES,
+            radius=answer.get("radius") in _YES,
         )
-    return _lease(row)
+        for answer in _each_once(answers)
+    ]
 
 
-def _lease(row: Mapping[str, str]) -> Lease:
-    return Lease(
-        row[".id"],
-        values_of(LEASE, row),
-        row.get("comment", ""),
-        dynamic=row.get("dynamic") in _YES,
-        disabled=row.get("disabled") in _YES,
-        radius=row.get("radius") in _YES,
+def menu_rows(menu: MenuPath, answers: Iterable[Mapping[str, str]]) -> list[Row]:
+    """Return the rows of a menu beside the entries, each once."""
+    return [_row(menu, answer) for answer in _each_once(answers)]
+
+
+def _each_once(answers: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """By id, the latest of each."""
+    return list({answer[".id"]: answer for answer in answers}.values())
+
+
+def _row(menu: MenuPath, answer: Mapping[str, str]) -> Row:
+    values, comment = values_of(MENUS[menu], answer), answer.get("comment", "")
+    if menu == OPTIONS:
+        return DhcpOption(answer[".id"], values, comment)
+    return ListedAddress(
+        answer[".id"],
+        values,
+        comment,
+        dynamic=answer.get("dynamic") in _YES,
+        disabled=answer.get("disabled") in _YES,
     )
 
 
-def values_of(menu: Menu, row: Mapping[str, str]) -> dict[str, str]:
-    """The fields of a row in normal form, but for its comment and its flags."""
+def values_of(menu: Menu, answer: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a row in normal form, without its comment and its flags."""
     values = dict(menu.defaults)
-    for name, value in row.items():
+    for name, value in answer.items():
         if name in values:
             values[name] = menu.fields[name].normal(value)
     return values
 
 
-def command_for(operation: Operation, path: str = "") -> Command:
-    """The sentence that carries one operation out.
+def command_for(operation: Operation, kind: EntryKind) -> Command:
+    """Return the command that carries one operation out.
 
     Args:
-        operation: what is to be done.
-        path: of another menu than the operation's own.
+        operation: in lease form where its menu is that of the leases.
+        kind: of the router's entries.
     """
-    menu = path or operation.menu
+    is_entry = operation.menu == LEASES
+    menu = kind.menu.path if is_entry else operation.menu
     match operation:
         case Add(fields=fields):
-            return (f"{menu}/add", *_attributes(fields))
+            own = kind.own_fields(fields) if is_entry else fields
+            return (f"{menu}/add", *_attributes(own))
         case Set(row_id=row_id, fields=fields):
-            return (f"{menu}/set", f"=.id={row_id}", *_attributes(fields))
+            own = kind.own_fields(fields) if is_entry else fields
+            return (f"{menu}/set", f"=.id={row_id}", *_attributes(own))
         case MakeStatic(row_id=row_id):
             return (f"{menu}/make-static", f"=numbers={row_id}")
         case Remove(row_id=row_id):

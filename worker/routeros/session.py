@@ -3,30 +3,37 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from time import monotonic
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from worker.compute_gate import GateSlot
 from worker.core.diagnosis.verification import Probe
 from worker.core.entry.dhcp_setup import DhcpSetup
-from worker.core.entry.kinds.mac_server import PROBE, entry_command, entry_prints, mac_entries
-from worker.core.rows.menus import lacking
+from worker.core.entry.kind import EntryKind
+from worker.core.entry.wanted import DEFAULT_KIND, KINDS, possible_kinds
+from worker.core.rows.menus import MENUS, lacking
 from worker.core.rows.normal import seconds
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.operations import Operation
 from worker.core.rows.pools import Pools
-from worker.core.rows.rows import EntryMenu, Lease, MenuPath, Row
+from worker.core.rows.rows import LEASES, NO_MAC, Lease, MenuPath, Row
 from worker.errors import ReadTooLong, RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Connection, Pace
-from worker.routeros.failures import no_mac_server, old_login, refusal, refused_login
+from worker.routeros.failures import no_entry_menu, old_login, refusal, refused_login
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.option_users import USER_PRINTS, named_options
 from worker.routeros.ping import probe_commands, probed
 from worker.routeros.pools import POOL_PRINTS, pools_of
 from worker.routeros.rest_connection import RestConnection
-from worker.routeros.rows import command_for, leases, prints, row_prints, rows_of
+from worker.routeros.rows import (
+    command_for,
+    entry_prints,
+    entry_rows,
+    menu_prints,
+    menu_rows,
+)
 from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
@@ -37,13 +44,13 @@ _PRINTS_IN_FLIGHT: Final = 4
 """Few, as each is long; more than one, so that the router need not wait for us between them."""
 
 
-class Identity(NamedTuple):
+class RouterIdentity(NamedTuple):
     """Who a router says it is; see `worker.ports.RouterSession`."""
 
     identity: str
     version: str
     serial: str
-    entries: EntryMenu = "lease"
+    entries: str = DEFAULT_KIND.name
     uptime_s: int | None = None
 
 
@@ -59,11 +66,12 @@ class Session:
         self,
         router: str,
         connection: Connection,
-        who: Identity,
+        who: RouterIdentity,
         settings: Settings,
         gate: GateSlot | None = None,
     ) -> None:
         self.identity, self.version, self.serial, self.entries, self._uptime_s = who
+        self._kind = KINDS[self.entries]
         self.opened_s = monotonic()
         self.gate = gate or GateSlot()
         self._router = router
@@ -84,17 +92,14 @@ class Session:
 
     def lacking(self, menu: MenuPath, names: Collection[str]) -> Sequence[str]:
         """See `worker.ports.RouterSession`."""
-        return lacking(menu, names, self.version)
+        return lacking(self._kind.menu if menu == LEASES else MENUS[menu], names, self.version)
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
         """See `worker.ports.RouterSession`."""
-        by_mac = self.entries == "mac-server"
-        commands = (entry_prints if by_mac else prints)(query, self._settings.read_terms_per_print)
+        commands = entry_prints(self._kind, query, self._settings.read_terms_per_print)
         ends_at = monotonic() + self._settings.read_timeout_s
         try:
-            return self._read(
-                "reading leases", commands, mac_entries if by_mac else leases, progress
-            )
+            return self._read("reading leases", commands, partial(entry_rows, self._kind), progress)
         except RouterUnreachable as error:
             late = isinstance(error.__cause__, TimeoutError) and monotonic() >= ends_at
             if query is None and late:
@@ -105,8 +110,8 @@ class Session:
         self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]
     ) -> list[Row]:
         """See `worker.ports.RouterSession`."""
-        commands = row_prints(menu, terms, self._settings.read_terms_per_print)
-        return self._read(f"reading {menu}", commands, partial(rows_of, menu), progress)
+        commands = menu_prints(MENUS[menu], terms, self._settings.read_terms_per_print)
+        return self._read(f"reading {menu}", commands, partial(menu_rows, menu), progress)
 
     def _read(
         self,
@@ -151,11 +156,10 @@ class Session:
             silence_s=self._write_s,
             total_s=self._write_s * len(operations),
         )
-        command = entry_command if self.entries == "mac-server" else command_for
-        commands = [command(operation) for operation in operations]
+        commands = [command_for(operation, self._kind) for operation in operations]
         replies = self._connection.run("writing", commands, pace, progress, writing=True)
         return [
-            Written(operation, refusal(reply.traps))
+            Written(operation, refusal(reply.traps, self._kind.stale))
             for operation, reply in zip(operations, replies, strict=True)
         ]
 
@@ -170,8 +174,8 @@ class Session:
         Raises:
             RouterUnreachable, RouterBlocked: as `read_leases`.
         """
-        if self.entries == "mac-server":  # that menu does not say who holds what
-            rows_alone = [SeenRow(each) for each in self.read_leases(query, lambda: None)]
+        if not self._kind.shows_devices:
+            rows_alone = [SeenRow(row) for row in self.read_leases(query, lambda: None)]
             return Observation(rows_alone, entries=self.entries)
         return self._observe("looking at leases", observing_commands(query))
 
@@ -266,15 +270,22 @@ def log_in(connection: Connection, config: RouterConfig, password: str, settings
 
 
 def identify(
-    connection: Connection, settings: Settings, entries: EntryMenu | Literal["auto"] = "lease"
-) -> Identity:
-    """Ask the router who it is, and unless told where it holds entries, in one round trip.
+    connection: Connection, settings: Settings, entries: str = DEFAULT_KIND.name
+) -> RouterIdentity:
+    """Ask the router who it is and which kind of entry it can hold, in one round trip.
+
+    Args:
+        connection: logged in.
+        settings: for the time limits.
+        entries: as the router's policy has it: the name of a kind, or `auto`.
 
     Raises:
         RouterUnreachable: it does not say.
         RouterBlocked: we may not ask.
     """
-    name, resource, board, license_, *probe = connection.run(
+    possible = possible_kinds(entries)
+    asked = [kind for kind in possible if kind.optional]
+    name, resource, board, license_, *probes = connection.run(
         "reading identity",
         [
             ("/system/identity/print", "=.proplist=name"),
@@ -282,22 +293,30 @@ def identify(
             # a CHR has no such menu, others no system id: a trap of either is an answer
             ("/system/routerboard/print", "=.proplist=serial-number"),
             ("/system/license/print", "=.proplist=system-id"),
-            *(() if entries == "lease" else (PROBE,)),
+            *(_probe(kind) for kind in asked),
         ],
         _first_pace(settings),
     )
+    there = [kind for kind, probe in zip(asked, probes, strict=True) if not probe.traps]
     version = _value(connection.rows("reading version", resource), "version")
-    return Identity(
+    return RouterIdentity(
         identity=_value(connection.rows("reading identity", name), "name"),
         version=version.partition(" ")[0],  # `7.23.7 (long-term)`
         serial=_value(board.rows, "serial-number") or _value(license_.rows, "system-id"),
         uptime_s=seconds(_value(resource.rows, "uptime")),
-        entries="lease" if not probe or probe[0].traps else "mac-server",
+        entries=(there[0] if there else DEFAULT_KIND).name,
     )
 
 
-def compare(config: RouterConfig, who: Identity) -> None:
-    """Refuse a router that is another one, or has another menu, than the inventory expects.
+def _probe(kind: EntryKind) -> Command:
+    """A print that a router with the kind's menu answers with no row, every other with a trap."""
+    none = kind.own_fields({"mac-address": NO_MAC})
+    terms = (f"?{name}={value}" for name, value in none.items())
+    return (f"{kind.menu.path}/print", "=.proplist=.id", *terms)
+
+
+def compare(config: RouterConfig, who: RouterIdentity) -> None:
+    """Refuse a router that is another one, or lacks a menu, that the inventory expects.
 
     Raises:
         RouterBlocked: before anything was written to it.
@@ -313,8 +332,9 @@ def compare(config: RouterConfig, who: Identity) -> None:
                 f"its {what} is {seen!r}, expected is {expected!r}",
                 f"If it is the right router, correct expect_{what} in the inventory",
             )
-    if config.policy.entries == "mac-server" != who.entries:
-        raise no_mac_server(config.name)
+    expected_kind = KINDS.get(config.policy.entries)
+    if expected_kind is not None and expected_kind.name != who.entries:
+        raise no_entry_menu(config.name, expected_kind)
 
 
 def _first_pace(settings: Settings) -> Pace:

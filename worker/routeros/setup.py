@@ -3,11 +3,11 @@
 What is to be written is decided in `worker/core/policy/router_setup.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-from worker.core.policy.router_setup import CERTIFICATE, MAC_SERVER, MENUS, Rows, Step
+from worker.core.policy.router_setup import CERTIFICATE, MENUS, Rows, SetupStep
 from worker.core.rows.menus import version_of
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
@@ -27,7 +27,7 @@ class StepRefused(LeasewireError):  # noqa: N818 - says what happened
         words: the router's own.
     """
 
-    def __init__(self, router: str, step: Step, words: str) -> None:
+    def __init__(self, router: str, step: SetupStep, words: str) -> None:
         super().__init__(f"router {router} refuses {step.verb} of {step.menu} {step.name}: {words}")
         self.step = step
         self.message = words
@@ -63,20 +63,23 @@ class SetupSession:
         """Close the connection."""
         self._connection.close()
 
-    def read(self) -> Rows:
-        """The rows of every menu that a set-up is about.
+    def read(self, optional: Collection[str] = ()) -> Rows:
+        """Read the rows of every menu that a set-up is about.
+
+        Args:
+            optional: more menus, which the router may not have.
 
         Raises:
             RouterUnreachable: the router does not answer.
             RouterBlocked: this user may not read one of them.
         """
         doing = "reading the set-up"
-        replies = self._run(doing, [(f"{menu}/print",) for menu in MENUS])
+        menus = [*MENUS, *optional]
+        replies = self._run(doing, [(f"{menu}/print",) for menu in menus])
         found = {}
-        for menu, reply in zip(MENUS, replies, strict=True):
-            if menu == MAC_SERVER and reply.traps:
-                continue
-            found[menu] = self._connection.rows(doing, reply)
+        for menu, reply in zip(menus, replies, strict=True):
+            if not (menu in optional and reply.traps):
+                found[menu] = self._connection.rows(doing, reply)
         return found
 
     def seen_from(self) -> str:
@@ -86,7 +89,7 @@ class SetupSession:
         seen = {row.get("address", "") for row in rows if row.get("name") == self._config.username}
         return seen.pop() if len(seen) == 1 else ""
 
-    def apply(self, steps: Sequence[Step], password: str) -> Iterator[Step]:
+    def apply(self, steps: Sequence[SetupStep], password: str) -> Iterator[SetupStep]:
         """Write steps in order; gives each when it is done.
 
         Args:
@@ -111,7 +114,7 @@ class SetupSession:
         return self._connection.run(doing, commands, pace, writing=writing)
 
 
-def _command(step: Step, password: str) -> Command:
+def _command(step: SetupStep, password: str) -> Command:
     if step.verb == "sign":
         return (f"{CERTIFICATE}/sign", f"=numbers={step.row_id or step.name}")
     secret = dict.fromkeys(step.secret, password)

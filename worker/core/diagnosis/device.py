@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from worker.core.diagnosis.facts import AtRouter, Facts
+from worker.core.entry.wanted import KINDS
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.ownership import parse_tag
 from worker.core.rows.rows import is_host_address
@@ -86,7 +87,7 @@ def _differing(rows: Iterable[SeenRow], wants: Mapping[str, str]) -> Iterator[tu
 
 def judge_device(facts: Facts, at: AtRouter, when: When) -> Judgement:
     """Whether the device is bound to the row, and to what else where it is not."""
-    if at.seen is None or at.wants is None or at.seen.entries == "mac-server":
+    if at.seen is None or at.wants is None or not KINDS[at.seen.entries].shows_devices:
         return Judgement()
     look = _Look(facts, at, at.wants, at.seen, own_rows(facts, at.seen), when)
     judges = (_bound, _old_lease, _former_device, _address_in_use)

@@ -4,14 +4,11 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from worker.core.entry.dhcp_options import OptionFields, option_rows
-from worker.core.entry.kinds.lease import suspending
-from worker.core.entry.plan_rates import rate_of
-from worker.core.policy.policy import RouterPolicy
+from worker.core.entry.dhcp_options import OptionFields
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import (
     ANY_SERVER,
@@ -23,8 +20,6 @@ from worker.core.rows.rows import (
     is_host_address,
 )
 from worker.core.service.record import ServiceRecord
-
-_LEFT_TO_OTHERS: Final = "the router's policy leaves dhcp-option to others"
 
 
 @lru_cache(maxsize=2048)  # of the services of a batch: each read of a round asks for it
@@ -81,113 +76,8 @@ class Entry:
         return needed
 
 
-def wanted_entries(
-    record: ServiceRecord, policies: Mapping[str, RouterPolicy]
-) -> Mapping[str, Entry]:
-    """The entries of one service, by router: present where it is served, absent elsewhere.
-
-    Args:
-        record: of the service.
-        policies: by router. The router that the service wants may be missing here: then it has no
-            entry, and stays as it is until someone names it.
-    """
-    wanted = wanted_router(record)
-    entries = {
-        router: Entry(record.service_id, None) for router in record.placements if router != wanted
-    }
-    policy = None if wanted is None else policies.get(wanted)
-    if wanted is not None and policy is not None:
-        by_mac = policy.entries == "mac-server"
-        entries[wanted] = (_mac_entry if by_mac else _present)(record, policy)
-    return entries
-
-
-def _mac_entry(record: ServiceRecord, policy: RouterPolicy) -> Entry:
-    """An entry of `/ip/mac-server/entry`, which meets every server; absent while suspended.
-
-    That menu has no other way to suspend, and of DHCP options it has DNS servers alone.
-    """
-    address, is_pool = str(address_field(record.value("address"))), _is_pool(record)
-    place = {
-        "mac-address": str(record.value("mac")),
-        "address": address,
-        "server": ANY_SERVER,
-    }
-    if isinstance(record.value("suspension"), dict):
-        note = ("suspend-mode", "suspended by removing its entry: /ip/mac-server has no other way")
-        return Entry(record.service_id, None, reserved=place, notes=(note,), is_pool=is_pool)
-    servers: Any = record.value("dns_servers") or []
-    managed = policy.manages("dhcp-option")
-    dns = {"dns-server": ",".join(str(each) for each in servers)} if managed else {}
-    missing = None
-    if is_pool:
-        detail = f"/ip/mac-server holds addresses, and none of pool {address}"
-        missing = Waiting("not-expressible", detail)
-    notes = []
-    if record.value("options"):
-        detail = "of DHCP options /ip/mac-server holds DNS servers alone"
-        notes.append(("options-not-managed", detail))
-    elif servers and not managed:
-        notes.append(("options-not-managed", _LEFT_TO_OTHERS))
-    if policy.manages("rate-limit") and rate_of(record, policy):
-        notes.append(("rate-not-managed", "/ip/mac-server holds no rate limits"))
-    label = str((record.value("label") if policy.label else None) or "")
-    return Entry(
-        record.service_id,
-        {**place, **dns},
-        label,
-        missing=missing,
-        notes=tuple(notes),
-        is_pool=is_pool,
-    )
-
-
-def _present(record: ServiceRecord, policy: RouterPolicy) -> Entry:
-    address, is_pool = str(address_field(record.value("address"))), _is_pool(record)
-    how = suspending(record, policy, own_address=not is_pool)
-    fields = {
-        "mac-address": str(record.value("mac")),
-        "address": address,
-        "server": str(record.value("dhcp_server") or policy.default_server),
-        "block-access": "yes" if how.mode == "block" else "no",
-    }
-    missing = None
-    if is_pool and is_host_address(address):
-        detail = f"RouterOS takes the pool's name {address} for an address: give it another name"
-        missing = Waiting("not-expressible", detail)
-    if policy.manages("rate-limit"):
-        rate = rate_of(record, policy)
-        if how.mode == "throttle":
-            fields["rate-limit"] = policy.throttle
-        elif isinstance(rate, Waiting):
-            missing = rate
-        else:
-            fields["rate-limit"] = rate
-    if policy.manages("lease-time"):
-        fields["lease-time"] = policy.lease_time
-    if policy.manages("address-lists"):
-        fields["address-lists"] = policy.address_lists
-    notes = [] if how.note is None else [how.note]
-    options = option_rows(record, policy)
-    if policy.manages("dhcp-option"):
-        fields["dhcp-option"] = ",".join(sorted(options))
-    elif options:
-        notes.append(("options-not-managed", _LEFT_TO_OTHERS))
-        options = {}
-    walled = how.mode == "walled_garden"
-    return Entry(
-        record.service_id,
-        fields,
-        label=str((record.value("label") if policy.label else None) or ""),
-        listed=frozenset({ListPlace(policy.suspend_list, address)} if walled else ()),
-        options=options,
-        missing=missing,
-        notes=tuple(notes),
-        is_pool=is_pool,
-    )
-
-
-def _is_pool(record: ServiceRecord) -> bool:
+def has_pool(record: ServiceRecord) -> bool:
+    """Return whether the service gets an address of a pool."""
     address = record.value("address")
     return isinstance(address, dict) and address["mode"] == "pool"
 

@@ -1,19 +1,62 @@
-"""Which routers a record concerns: where a pass must look, and whether any has to."""
+"""The entries that a service should have, and the routers that a pass must visit for them."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from worker.core.entry.entry import Entry, wanted_entries, wanted_router
+from worker.core.entry.entry import Entry, wanted_router
+from worker.core.entry.kind import EntryKind
+from worker.core.entry.kinds.lease import LeaseEntry
+from worker.core.entry.kinds.mac_server import MacServerEntry
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.record import Placement, ServiceRecord, place
+
+DEFAULT_KIND: Final[EntryKind] = LeaseEntry()
+KINDS: Final[dict[str, EntryKind]] = {kind.name: kind for kind in (DEFAULT_KIND, MacServerEntry())}
+"""By the name that the inventory uses. A new kind is a module in `kinds` and a name here."""
 
 REMOVAL: Final = 1
 BULK: Final = 2
 """Priorities: activations first (0), then removals (1), then both of the bulk lane (2, 3)."""
 
 
+def kind_of(policy: RouterPolicy) -> EntryKind:
+    """Return the kind that a policy names; the default while `auto` is not settled by a session."""
+    return KINDS.get(policy.entries, DEFAULT_KIND)
+
+
+def possible_kinds(entries: str) -> list[EntryKind]:
+    """Return the kinds that a router may have, the preferred ones first.
+
+    Args:
+        entries: of the router's policy: the name of a kind, or `auto`.
+    """
+    if entries in KINDS:
+        return [KINDS[entries]]
+    return [*(kind for kind in KINDS.values() if kind.in_auto), DEFAULT_KIND]
+
+
+def wanted_entries(
+    record: ServiceRecord, policies: Mapping[str, RouterPolicy]
+) -> Mapping[str, Entry]:
+    """Return the entries of one service by router: present where it is served, absent elsewhere.
+
+    Args:
+        record: of the service.
+        policies: by router. Without a policy for the router that the service wants, that router
+            has no entry in the answer and stays as it is.
+    """
+    wanted = wanted_router(record)
+    entries = {
+        router: Entry(record.service_id, None) for router in record.placements if router != wanted
+    }
+    policy = None if wanted is None else policies.get(wanted)
+    if wanted is not None and policy is not None:
+        entries[wanted] = kind_of(policy).wanted(record, policy)
+    return entries
+
+
 def placed(record: ServiceRecord) -> ServiceRecord:
-    """The record with the router that it wants among its placements, before any write there."""
+    """Return the record with the router that it wants among its placements, before any write."""
     router = wanted_router(record)
     return record if router is None else place(record, router)
 
@@ -21,12 +64,12 @@ def placed(record: ServiceRecord) -> ServiceRecord:
 def work_items_of(
     record: ServiceRecord, entries: Mapping[str, Entry], *, bulk: bool
 ) -> dict[str, int]:
-    """Where a pass must look: router -> priority.
+    """Return the routers that a pass must visit, each with its priority.
 
     Args:
         record: of the service, placed.
         entries: that are wanted for it, by router.
-        bulk: what changed it came by the bulk lane alone.
+        bulk: all changes came by the bulk lane.
     """
     work_items = {}
     for router, placement in record.placements.items():
@@ -41,7 +84,7 @@ def work_items_of(
 
 
 def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool:
-    """Whether each router was last seen to hold just what the service wants there."""
+    """Return whether each router was last read back with just what the service wants there."""
     record = placed(record)
     entries = wanted_entries(record, policies)
     return all(
@@ -50,10 +93,10 @@ def in_sync(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> bool
     )
 
 
-def _is_written(entry: Entry, at: Placement) -> bool:
-    """Whether what was read back last is just what is wanted; of what is hindered it is not."""
+def _is_written(entry: Entry, placement: Placement) -> bool:
+    """Whether the last read back is just what is wanted; never so while something is missing."""
     if entry.missing is not None:
         return False
-    if entry.fields is None or at.written is None:
-        return entry.fields is at.written
-    return entry.fields == at.written and entry.listed == at.listed
+    if entry.fields is None or placement.written is None:
+        return entry.fields is placement.written
+    return entry.fields == placement.written and entry.listed == placement.listed

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from worker.core.entry.entry import Entry, claims_of, wanted_entries
+from worker.core.entry.entry import Entry, claims_of
+from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.leases import Claimed, LeaseEnds
 from worker.core.plan.list_rows import Listings
 from worker.core.plan.member import Member

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from worker.core.rows.rows import EntryMenu
-
 SuspendMode = Literal["block", "walled_garden", "throttle"]
 ManagedField = Literal["rate-limit", "lease-time", "address-lists", "dhcp-option"]
 MANAGEABLE: Final[tuple[ManagedField, ...]] = (
@@ -40,9 +38,8 @@ class RouterPolicy:
         lease_time: of every lease; empty: the DHCP server's.
         address_lists: names, comma separated, of the lists that a device is in while it is bound.
         force_options: send DHCP options to devices that do not ask for them too (RouterOS 7.1).
-        entries: where entries are held; `auto`: in `/ip/mac-server/entry` where the router answers
-            that menu, which no RouterOS release has, else in leases. What `auto` comes to is known
-            from a session on: see `held_in`.
+        entries: name of the kind of entry that the router holds for us; `auto`: the first kind
+            meant for it whose menu the router has, else leases. A session finds out which.
         mode: `observe`: nothing is written to the router; what would be is said.
         reconcile: what becomes of what the hourly report finds: `report` tells, `auto` has it put
             right too.
@@ -62,13 +59,13 @@ class RouterPolicy:
     lease_time: str = ""
     address_lists: str = ""
     force_options: bool = False
-    entries: EntryMenu | Literal["auto"] = "auto"
+    entries: str = "auto"
     mode: Literal["manage", "observe"] = "manage"
     reconcile: Literal["report", "auto"] = "report"
 
-    def held_in(self, menu: EntryMenu) -> "RouterPolicy":
-        """The policy of a session, which knows where its router holds entries."""
-        return replace(self, entries=menu)
+    def held_in(self, entries: str) -> "RouterPolicy":
+        """Return the policy for a router whose kind of entry a session has found."""
+        return replace(self, entries=entries)
 
     def manages(self, name: ManagedField) -> bool:
         """Whether a field of our leases is ours to compare and to write."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 from typing import Final, Literal, NamedTuple
 
-from worker.core.policy.setup_spec import Access, DhcpSpec, SetupSpec
+from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
 from worker.core.rows import normal
 
 POOL: Final = "/ip/pool"
@@ -21,21 +21,20 @@ GROUP: Final = "/user/group"
 USER: Final = "/user"
 CERTIFICATE: Final = "/certificate"
 SERVICE: Final = "/ip/service"
-MAC_SERVER: Final = "/ip/mac-server"
 INTERFACE: Final = "/interface"
 ADDRESS: Final = "/ip/address"
 
 MENUS: Final = (
     *(POOL, OPTION, NETWORK, SERVER, ADDRESS_LIST, FILTER, GROUP, USER, CERTIFICATE, SERVICE),
-    *(MAC_SERVER, INTERFACE, ADDRESS),
+    *(INTERFACE, ADDRESS),
 )
-"""All that are read; the last two are looked at and never written."""
+"""All menus that are read; the last two are never written."""
 
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
 """A router's rows by menu, as read; a menu that it does not have is left out."""
 
 
-class Wanted(NamedTuple):
+class WantedRow(NamedTuple):
     """One row that is to be there.
 
     Attributes:
@@ -43,7 +42,8 @@ class Wanted(NamedTuple):
         key: fields by which it is found.
         fields: fields that are to have these values; all others are left alone.
         once: fields that are written when it is added, and never compared.
-        fixed: the router has it always: it is never added.
+        fixed: the router always has it: it is never added.
+        optional: it is left out where the router does not have the menu.
         joins: field of prefixes to which ours are added, so that nobody is shut out; "": none.
     """
 
@@ -52,11 +52,12 @@ class Wanted(NamedTuple):
     fields: Mapping[str, str]
     once: Mapping[str, str] = {}
     fixed: bool = False
+    optional: bool = False
     joins: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SetupStep:
     """One command.
 
     Attributes:
@@ -79,8 +80,8 @@ class Step:
 
 
 def wanted_rows(
-    spec: SetupSpec, access: Access, *, version: tuple[int, ...], certificate: bool
-) -> list[Wanted]:
+    spec: SetupSpec, access: RouterAccess, *, version: tuple[int, ...], certificate: bool
+) -> list[WantedRow]:
     """Every row that is to be there, in an order in which each may name those before it.
 
     Args:
@@ -99,7 +100,7 @@ def wanted_rows(
         name = f"leasewire-{access.service}"
         usage = "key-cert-sign,crl-sign,digital-signature,key-encipherment,tls-server"
         made = {"common-name": access.host, "key-usage": usage, "days-valid": "3650"}
-        rows.append(Wanted(CERTIFICATE, {"name": name}, {}, made))
+        rows.append(WantedRow(CERTIFICATE, {"name": name}, {}, made))
         service["certificate"] = name
         # As it had none, nobody used it who needs an older one.
         service["tls-version"] = "only-1.2"
@@ -107,12 +108,14 @@ def wanted_rows(
     policies += ",test" if spec.ping else ""
     own = {"name": access.username}
     joins = "" if spec.manage_only else by
-    rows.append(Wanted(SERVICE, {"name": access.service}, service, fixed=True, joins=joins))
-    rows.append(Wanted(GROUP, own, {"policy": policies}))
+    rows.append(WantedRow(SERVICE, {"name": access.service}, service, fixed=True, joins=joins))
+    rows.append(WantedRow(GROUP, own, {"policy": policies}))
     login = {"group": access.username, "address": sources, "disabled": "no"}
-    rows.append(Wanted(USER, own, login, {"password": ""}))
-    if access.mac_server:
-        rows.append(Wanted(MAC_SERVER, {}, {"enabled": "yes"}, fixed=True))
+    rows.append(WantedRow(USER, own, login, {"password": ""}))
+    rows += [
+        WantedRow(menu, {}, fields, fixed=True, optional=True)
+        for menu, fields in access.enable.items()
+    ]
     return rows
 
 
@@ -121,13 +124,13 @@ def _available_from(version: tuple[int, ...]) -> str:
     return "address" if version and version < (7, 24) else "available-from"
 
 
-def _of_dhcp(spec: DhcpSpec) -> list[Wanted]:
+def _of_dhcp(spec: DhcpSpec) -> list[WantedRow]:
     rows = []
     if spec.ranges:
-        rows.append(Wanted(POOL, {"name": spec.pool}, {"ranges": ",".join(spec.ranges)}))
+        rows.append(WantedRow(POOL, {"name": spec.pool}, {"ranges": ",".join(spec.ranges)}))
     for code, value in spec.options:
         name = spec.option_name(code)
-        rows.append(Wanted(OPTION, {"name": name}, {"code": str(code), "value": value}))
+        rows.append(WantedRow(OPTION, {"name": name}, {"code": str(code), "value": value}))
     network = {
         "gateway": spec.gateway,
         "dns-server": ",".join(spec.dns_servers),
@@ -135,23 +138,23 @@ def _of_dhcp(spec: DhcpSpec) -> list[Wanted]:
         "domain": spec.domain,
         "dhcp-option": ",".join(spec.option_name(code) for code, _ in spec.options),
     }
-    rows.append(Wanted(NETWORK, {"address": str(spec.network)}, network))
+    rows.append(WantedRow(NETWORK, {"address": str(spec.network)}, network))
     server = {
         "interface": spec.interface,
         "address-pool": spec.pool if spec.ranges else "static-only",
         "lease-time": spec.lease_time,
         "disabled": "no",
     }
-    rows.append(Wanted(SERVER, {"name": spec.server}, server))
+    rows.append(WantedRow(SERVER, {"name": spec.server}, server))
     return rows
 
 
-def _of_walled_garden(spec: SetupSpec, access: Access) -> list[Wanted]:
+def _of_walled_garden(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
     """The rule that keeps suspended services from all but the garden."""
     walled_garden = f"{access.suspend_list}-garden"
     open_to = [*spec.walled_garden, *(dns for each in spec.dhcp for dns in each.dns_servers)]
     rows = [
-        Wanted(ADDRESS_LIST, {"list": walled_garden, "address": each}, {"disabled": "no"})
+        WantedRow(ADDRESS_LIST, {"list": walled_garden, "address": each}, {"disabled": "no"})
         for each in dict.fromkeys(open_to)
     ]
     rule = {
@@ -162,15 +165,15 @@ def _of_walled_garden(spec: SetupSpec, access: Access) -> list[Wanted]:
         "disabled": "no",
     }
     comment = f"Leasewire {access.installation}: suspended services"
-    return [*rows, Wanted(FILTER, {"comment": comment}, rule)]
+    return [*rows, WantedRow(FILTER, {"comment": comment}, rule)]
 
 
-def plan_setup(wanted: Sequence[Wanted], found: Rows) -> list[Step]:
+def plan_setup(wanted: Sequence[WantedRow], found: Rows) -> list[SetupStep]:
     """The steps that bring a router's rows to what is wanted; none when all is there."""
     steps = []
     for each in wanted:
-        if each.menu == MAC_SERVER and MAC_SERVER not in found:
-            continue  # no RouterOS release has it
+        if each.optional and each.menu not in found:
+            continue
         here = [row for row in found.get(each.menu, ()) if row.get("dynamic") != "true"]
         row = next((row for row in here if _is(each.key, row)), None)
         name = " ".join(each.key.values())
@@ -184,13 +187,13 @@ def plan_setup(wanted: Sequence[Wanted], found: Rows) -> list[Step]:
             if differing:
                 before = {k: now[k] for k in differing}
                 fields = {k: _revoking(k, v, before[k]) for k, v in differing.items()}
-                steps.append(Step(each.menu, "set", name, fields, row.get(".id", ""), before))
+                steps.append(SetupStep(each.menu, "set", name, fields, row.get(".id", ""), before))
         if each.menu == CERTIFICATE and (row is None or not row.get("fingerprint")):
-            steps.append(Step(CERTIFICATE, "sign", name, row_id=(row or {}).get(".id", "")))
+            steps.append(SetupStep(CERTIFICATE, "sign", name, row_id=(row or {}).get(".id", "")))
     return steps
 
 
-def _joined(wanted: Wanted, row: Mapping[str, str]) -> Mapping[str, str]:
+def _joined(wanted: WantedRow, row: Mapping[str, str]) -> Mapping[str, str]:
     """The fields with ours added to what stands there; a list that is empty admits everybody."""
     if not wanted.joins:
         return wanted.fields
@@ -229,13 +232,13 @@ def _is_prefix(text: str) -> bool:
 
 
 def _adding(
-    wanted: Wanted, name: str, given: dict[str, str], here: Sequence[Mapping[str, str]]
-) -> Step:
+    wanted: WantedRow, name: str, given: dict[str, str], here: Sequence[Mapping[str, str]]
+) -> SetupStep:
     if wanted.menu == FILTER and here:
         given["place-before"] = here[0].get(".id", "")  # behind `accept` it would do nothing
     shown = {k: v for k, v in wanted.once.items() if k != "password"}
     secret = {k: v for k, v in wanted.once.items() if k == "password"}
-    return Step(wanted.menu, "add", name, given | shown, secret=secret)
+    return SetupStep(wanted.menu, "add", name, given | shown, secret=secret)
 
 
 def _is(key: Mapping[str, str], row: Mapping[str, str]) -> bool:
@@ -269,7 +272,7 @@ def _revoking(name: str, wanted: str, before: str) -> str:
     return ",".join([wanted, *(f"!{each}" for each in sorted(extra))])
 
 
-class Problem(NamedTuple):
+class SetupProblem(NamedTuple):
     """What keeps a plan from working (`hinders`), or what a person should know."""
 
     message: str
@@ -277,8 +280,8 @@ class Problem(NamedTuple):
 
 
 def problems_of(
-    spec: SetupSpec, access: Access, found: Rows, steps: Sequence[Step], seen_from: str
-) -> list[Problem]:
+    spec: SetupSpec, access: RouterAccess, found: Rows, steps: Sequence[SetupStep], seen_from: str
+) -> list[SetupProblem]:
     """What a person has to do first, or should know.
 
     Args:
@@ -292,30 +295,30 @@ def problems_of(
     problems += _problems_of_service(spec, access, found, steps)
     if seen_from and not _within(seen_from, spec.manage_from):
         message = f"the router sees us as {seen_from}, which is not in manage_from"
-        problems.append(Problem(f"{message}: we would be shut out", hinders=True))
+        problems.append(SetupProblem(f"{message}: we would be shut out", hinders=True))
     return problems
 
 
-def _problems_of_server(spec: DhcpSpec, found: Rows) -> Iterator[Problem]:
+def _problems_of_server(spec: DhcpSpec, found: Rows) -> Iterator[SetupProblem]:
     if all(row.get("name") != spec.interface for row in found.get(INTERFACE, ())):
         message = f"there is no interface {spec.interface} for {spec.server}: make it first"
-        yield Problem(message, hinders=True)
+        yield SetupProblem(message, hinders=True)
         return
     for row in found.get(SERVER, ()):
         name = row.get("name", "")
         same = row.get("interface") == spec.interface and row.get("disabled") != "true"
         if same and name != spec.server:
             message = f"interface {spec.interface} has the DHCP server {name} already"
-            yield Problem(f"{message}: name it in the inventory", hinders=True)
+            yield SetupProblem(f"{message}: name it in the inventory", hinders=True)
     own = [row["address"] for row in found.get(ADDRESS, ()) if row.get("address")]
     if not any(IPv4Interface(each).network.overlaps(spec.network) for each in own):
         message = f"the router has no address in {spec.network}: {spec.server} needs {spec.gateway}"
-        yield Problem(f"{message} on {spec.interface}", hinders=False)
+        yield SetupProblem(f"{message} on {spec.interface}", hinders=False)
 
 
 def _problems_of_service(
-    spec: SetupSpec, access: Access, found: Rows, steps: Sequence[Step]
-) -> Iterator[Problem]:
+    spec: SetupSpec, access: RouterAccess, found: Rows, steps: Sequence[SetupStep]
+) -> Iterator[SetupProblem]:
     """Who else uses the service, and what becomes of them."""
     name, ours = access.service, ",".join(spec.manage_from)
     step = next((each for each in steps if each.menu == SERVICE), None)
@@ -327,18 +330,18 @@ def _problems_of_service(
         if not spec.manage_only:
             if not there:
                 message = f"{name} is open to every address: manage_only = true in the inventory"
-                yield Problem(f"{message} restricts it to {ours}", hinders=False)
+                yield SetupProblem(f"{message} restricts it to {ours}", hinders=False)
         elif step is not None and {"address", "available-from"} & step.fields.keys():
             others = ", ".join(each for each in there if not _covered(each, spec.manage_from))
             if others or not there:
                 message = f"{name} is restricted to {ours}: {others or 'every other address'}"
-                yield Problem(f"{message} can no longer use it", hinders=False)
+                yield SetupProblem(f"{message} can no longer use it", hinders=False)
         before = step.before.get("certificate", "none") if step is not None else "none"
         if before not in ("", "none"):
             message = (
                 f"{name} gets another certificate: clients that pin {before} refuse the new one"
             )
-            yield Problem(message, hinders=False)
+            yield SetupProblem(message, hinders=False)
 
 
 def _within(address: str, prefixes: Sequence[str]) -> bool:

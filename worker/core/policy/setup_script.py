@@ -6,13 +6,13 @@ Both spellings of a path are understood from RouterOS 7 on, that with spaces by 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from worker.core.policy.router_setup import CERTIFICATE, FILTER, SERVICE, Wanted
-from worker.core.policy.setup_spec import Access
+from worker.core.policy.router_setup import CERTIFICATE, FILTER, SERVICE, WantedRow
+from worker.core.policy.setup_spec import RouterAccess
 
 _PLAIN = re.compile(r"[A-Za-z0-9._:/,-]+")
 
 
-def script_of(wanted: Sequence[Wanted], access: Access, password: str) -> Iterator[str]:
+def script_of(wanted: Sequence[WantedRow], access: RouterAccess, password: str) -> Iterator[str]:
     """The lines that set up a router which has none of it.
 
     Args:

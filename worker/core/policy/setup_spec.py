@@ -1,6 +1,7 @@
 """What a person wants a router to be set up with, as frozen values. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import Literal
 
@@ -62,8 +63,8 @@ class SetupSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """How we are to get in, and what suspends; from the rest of the inventory.
+class RouterAccess:
+    """How we log in and how services are suspended, from the rest of the inventory.
 
     Attributes:
         installation: our id.
@@ -71,7 +72,7 @@ class Access:
         service: `api-ssl`, `www-ssl` or `api`.
         username: ours; its group has the same name.
         suspend_list: address list of suspended services; empty: none.
-        mac_server: `/ip/mac-server` is to be switched on where the router has it.
+        enable: menu -> fields to be written where the router has that menu.
     """
 
     installation: str
@@ -79,4 +80,4 @@ class Access:
     service: Literal["api-ssl", "www-ssl", "api"]
     username: str
     suspend_list: str = ""
-    mac_server: bool = True
+    enable: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -1,14 +1,21 @@
-"""What we know of RouterOS's menus, as data: each field's normal form, default and source.
+"""RouterOS's menus as data: the normal form, the default and the source of each field.
 
-A new field or menu is a new line here.
+A new field is a new line here.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from functools import cache
 from typing import Final, NamedTuple
 
 from worker.core.rows import normal
-from worker.core.rows.rows import ADDRESS_LISTS, LEASES, OPTIONS, MenuPath
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    ANY_SERVER,
+    LEASES,
+    NO_ADDRESS,
+    NO_MAC,
+    OPTIONS,
+    MenuPath,
+)
 
 Version = tuple[int, ...]
 
@@ -41,17 +48,20 @@ class Menu(NamedTuple):
         path: RouterOS's.
         fields: by name.
         defaults: of its fields but for the comment and the flags, in the same order.
+        later: the fields that not every version has, with the first version that has each.
     """
 
     path: str
     fields: Mapping[str, Field]
     defaults: Mapping[str, str]
+    later: Mapping[str, Version]
 
     @classmethod
     def of(cls, path: str, *fields: Field) -> "Menu":
         """A menu with these fields."""
-        defaults = {each.name: each.default for each in fields if each.name not in _NO_VALUES}
-        return cls(path, {field.name: field for field in fields}, defaults)
+        defaults = {field.name: field.default for field in fields if field.name not in _NO_VALUES}
+        later = {field.name: field.since for field in fields if field.since}
+        return cls(path, {field.name: field for field in fields}, defaults, later)
 
 
 _LEASE_MANUAL: Final = "MikroTik manual, CLI reference, ip/dhcp-server/lease"
@@ -60,11 +70,11 @@ _LIST_MANUAL: Final = "MikroTik manual, CLI reference, ip/firewall/address-list"
 
 LEASE: Final = Menu.of(
     LEASES,
-    Field("mac-address", normal.mac, "00:00:00:00:00:00", _LEASE_MANUAL),
+    Field("mac-address", normal.mac, NO_MAC, _LEASE_MANUAL),
     # an address, 0.0.0.0 for the server's own pool, or the name of a pool
-    Field("address", normal.text, "0.0.0.0", _LEASE_MANUAL),  # noqa: S104 - nothing listens
+    Field("address", normal.text, NO_ADDRESS, _LEASE_MANUAL),
     # `all` is left out of every answer: seen on 7.23.7
-    Field("server", normal.text, "all", _LEASE_MANUAL),
+    Field("server", normal.text, ANY_SERVER, _LEASE_MANUAL),
     Field("client-id", normal.text, "", _LEASE_MANUAL),
     Field("block-access", normal.boolean, "no", _LEASE_MANUAL),
     Field("rate-limit", normal.rate_limit, "", _LEASE_MANUAL),
@@ -116,20 +126,12 @@ def version_of(text: str) -> Version:
     return tuple(numbers)
 
 
-def lacking(menu: MenuPath, names: Collection[str], version: str) -> list[str]:
-    """Those of the fields that a version does not have, in words; none of an unknown version."""
-    later = _later(menu, version)
-    if not later:
-        return []
-    return [later[name] for name in sorted(later.keys() & names)]
-
-
-@cache
-def _later(menu: MenuPath, version: str) -> Mapping[str, str]:
-    """The fields that a version does not have yet, in words; asked for each service of a router."""
-    number = version_of(version)
-    return {
-        name: f"field {name} of {menu} (from RouterOS {'.'.join(map(str, field.since))} on)"
-        for name, field in MENUS[menu].fields.items()
-        if number and number < field.since
-    }
+def lacking(menu: Menu, names: Collection[str], version: str) -> list[str]:
+    """Describe those of the fields that a version lacks; of an unknown version none."""
+    later = sorted(menu.later.keys() & names)
+    number = version_of(version) if later else ()
+    return [
+        f"field {name} of {menu.path} (RouterOS {'.'.join(map(str, menu.later[name]))} and later)"
+        for name in later
+        if number and number < menu.later[name]
+    ]

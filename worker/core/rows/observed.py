@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from worker.core.rows.rows import EntryMenu, Lease
+from worker.core.rows.rows import Lease
 
 
 class SeenRow(NamedTuple):
@@ -36,9 +36,9 @@ class Observation:
     Attributes:
         rows: they, with who holds them where the menu says it.
         lease_times_s: for how long each of its DHCP servers leases.
-        entries: in which menu the router holds our entries.
+        entries: name of the kind of entry that the router holds for us.
     """
 
     rows: Sequence[SeenRow] = ()
     lease_times_s: Mapping[str, int] = field(default_factory=dict)
-    entries: EntryMenu = "lease"
+    entries: str = "lease"

@@ -9,8 +9,6 @@ MenuPath = Literal["/ip/dhcp-server/lease", "/ip/dhcp-server/option", "/ip/firew
 LEASES: Final = "/ip/dhcp-server/lease"
 OPTIONS: Final = "/ip/dhcp-server/option"
 ADDRESS_LISTS: Final = "/ip/firewall/address-list"
-EntryMenu = Literal["lease", "mac-server"]
-"""Where a router holds our entries: `/ip/dhcp-server/lease`, or `/ip/mac-server/entry`."""
 ANY_SERVER: Final = "all"
 """RouterOS's name for every DHCP server of a router."""
 NO_MAC: Final = "00:00:00:00:00:00"

@@ -1,9 +1,15 @@
-"""How a service is suspended on a router, and what its lease and its lists hold for it."""
+"""Static leases of `/ip/dhcp-server/lease`: the kind of entry that every router has."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple, cast
 
+from worker.core.entry.dhcp_options import option_rows
+from worker.core.entry.entry import Entry, address_field, has_pool
+from worker.core.entry.kind import OPTIONS_LEFT_TO_OTHERS, EntryKind, label_of, rate_of
 from worker.core.policy.policy import RouterPolicy, SuspendMode
+from worker.core.rows.menus import LEASE
+from worker.core.rows.operations import Waiting
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, ListPlace, is_host_address
 from worker.core.service.record import ServiceRecord
 
 _NEEDS: Final[Mapping[SuspendMode, str]] = {
@@ -12,12 +18,69 @@ _NEEDS: Final[Mapping[SuspendMode, str]] = {
 }
 
 
+class LeaseEntry(EntryKind):
+    """A lease per service, with option rows and, while walled in, a row in an address list."""
+
+    name = "lease"
+    menu = LEASE
+    optional = False
+    uses = frozenset({OPTIONS, ADDRESS_LISTS})
+    shows_devices = True
+    # seen on 7.23.7
+    stale = ("already have static lease",)
+
+    def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
+        """See `EntryKind`."""
+        address, is_pool = str(address_field(record.value("address"))), has_pool(record)
+        how = suspending(record, policy, own_address=not is_pool)
+        fields = {
+            "mac-address": str(record.value("mac")),
+            "address": address,
+            "server": str(record.value("dhcp_server") or policy.default_server),
+            "block-access": "yes" if how.mode == "block" else "no",
+        }
+        missing = None
+        if is_pool and is_host_address(address):
+            detail = f"RouterOS takes the pool name {address} for an address: rename the pool"
+            missing = Waiting("not-expressible", detail)
+        if policy.manages("rate-limit"):
+            rate = rate_of(record, policy)
+            if how.mode == "throttle":
+                fields["rate-limit"] = policy.throttle
+            elif isinstance(rate, Waiting):
+                missing = rate
+            else:
+                fields["rate-limit"] = rate
+        if policy.manages("lease-time"):
+            fields["lease-time"] = policy.lease_time
+        if policy.manages("address-lists"):
+            fields["address-lists"] = policy.address_lists
+        notes = [] if how.note is None else [how.note]
+        options = option_rows(record, policy)
+        if policy.manages("dhcp-option"):
+            fields["dhcp-option"] = ",".join(sorted(options))
+        elif options:
+            notes.append(OPTIONS_LEFT_TO_OTHERS)
+            options = {}
+        walled = how.mode == "walled_garden"
+        return Entry(
+            record.service_id,
+            fields,
+            label_of(record, policy),
+            listed=frozenset({ListPlace(policy.suspend_list, address)} if walled else ()),
+            options=options,
+            missing=missing,
+            notes=tuple(notes),
+            is_pool=is_pool,
+        )
+
+
 class Suspending(NamedTuple):
-    """What is to be done.
+    """How a lease suspends its service.
 
     Attributes:
-        mode: how the service is suspended; None: it is not.
-        note: kind and sentence for a person, where it is not as the event asks.
+        mode: None: the service is not suspended.
+        note: kind and sentence for a person, where the mode is not the one asked for.
     """
 
     mode: SuspendMode | None
@@ -25,12 +88,12 @@ class Suspending(NamedTuple):
 
 
 def suspending(record: ServiceRecord, policy: RouterPolicy, *, own_address: bool) -> Suspending:
-    """Decide: the event's mode where the router can do it, else the policy's, else `block`.
+    """Choose the mode: the event's where the router can do it, else the policy's, else `block`.
 
     Args:
         record: of the service.
         policy: of the router.
-        own_address: its address is its own: a pool's is not known, and cannot be in a list.
+        own_address: the address is fixed. One of a pool is not known, so no list can name it.
     """
     held = record.value("suspension")
     if not isinstance(held, dict):

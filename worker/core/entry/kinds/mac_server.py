@@ -1,67 +1,91 @@
-"""Entries of `/ip/mac-server/entry`, as words of the API and back, in the form of leases.
+"""Entries of `/ip/mac-server/entry`.
 
-No RouterOS release has it; what is known of it is the guide that this project started from. An
-entry meets every DHCP server and serves its device, so as a lease its server is `all` and its
-`block-access` `no`.
+No RouterOS release has this menu; what is known of it comes from the guide that this project
+started from. An entry meets every DHCP server and holds a MAC, an address and DNS servers.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
+from worker.core.entry.entry import Entry, address_field, has_pool
+from worker.core.entry.kind import OPTIONS_LEFT_TO_OTHERS, EntryKind, label_of, rate_of
+from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
-from worker.core.rows.operations import Add, Operation
-from worker.core.rows.rows import ANY_SERVER, LEASES, Lease
-from worker.ports import LeaseQuery
-from worker.routeros.connection import Command
-from worker.routeros.rows import (
-    command_for,
-    each_once,
-    lease_terms,
-    menu_prints,
-    values_of,
-)
+from worker.core.rows.operations import Waiting
+from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, NO_MAC
+from worker.core.service.record import ServiceRecord
 
 _GUIDE: Final = "the guide that this project started from"
 
-MAC_ENTRY: Final = Menu.of(
-    "/ip/mac-server/entry",
-    Field("mac-address", normal.mac, "00:00:00:00:00:00", _GUIDE),
-    Field("address", normal.text, "0.0.0.0", _GUIDE),  # noqa: S104 - nothing listens
-    # in the order in which a device is to ask them
-    Field("dns-server", normal.text, "", _GUIDE),
-    Field("comment", normal.text, "", _GUIDE),
-)
 
-PROBE: Final[Command] = (
-    f"{MAC_ENTRY.path}/print",
-    "=.proplist=.id",
-    "?mac-address=00:00:00:00:00:00",
-)
-"""Answered, with no row, by a router that has the menu; with a trap by every other."""
+class MacServerEntry(EntryKind):
+    """An entry per service; a suspended service has none, as the menu cannot block a device."""
+
+    name = "mac-server"
+    menu = Menu.of(
+        "/ip/mac-server/entry",
+        Field("mac-address", normal.mac, NO_MAC, _GUIDE),
+        Field("address", normal.text, NO_ADDRESS, _GUIDE),
+        # in the order in which a device is to ask them
+        Field("dns-server", normal.text, "", _GUIDE),
+        Field("comment", normal.text, "", _GUIDE),
+    )
+    in_auto = True
+    absent_advice = (
+        'No RouterOS release has this menu: set entries to "auto" or "lease" in the inventory'
+    )
+    # in the guide's words
+    stale = ("item with such MAC address already exists",)
+    enable: ClassVar[Mapping[str, Mapping[str, str]]] = {"/ip/mac-server": {"enabled": "yes"}}
+
+    def wanted(self, record: ServiceRecord, policy: RouterPolicy) -> Entry:
+        """See `EntryKind`."""
+        address, is_pool = str(address_field(record.value("address"))), has_pool(record)
+        place = {
+            "mac-address": str(record.value("mac")),
+            "address": address,
+            "server": ANY_SERVER,
+        }
+        if isinstance(record.value("suspension"), dict):
+            detail = "suspended by removing its entry: /ip/mac-server cannot block a device"
+            notes = (("suspend-mode", detail),)
+            return Entry(record.service_id, None, reserved=place, notes=notes, is_pool=is_pool)
+        servers: Any = record.value("dns_servers") or []
+        managed = policy.manages("dhcp-option")
+        dns = {"dns-server": ",".join(str(server) for server in servers)} if managed else {}
+        missing = None
+        if is_pool:
+            detail = f"/ip/mac-server holds single addresses, not pool {address}"
+            missing = Waiting("not-expressible", detail)
+        return Entry(
+            record.service_id,
+            {**place, **dns},
+            label_of(record, policy),
+            missing=missing,
+            notes=tuple(_left_out(record, policy, has_dns=bool(servers))),
+            is_pool=is_pool,
+        )
+
+    def as_lease(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        return {"server": ANY_SERVER, "block-access": "no", **values}
+
+    def own_fields(self, fields: Mapping[str, str]) -> Mapping[str, str]:
+        """See `EntryKind`."""
+        return {name: value for name, value in fields.items() if name in self.menu.fields}
 
 
-def entry_prints(query: LeaseQuery | None, terms_per_print: int) -> list[Command]:
-    """The commands that together read all entries that match; see `rows.prints`."""
-    return menu_prints(MAC_ENTRY, lease_terms(query), terms_per_print)
-
-
-def mac_entries(rows: Iterable[Mapping[str, str]]) -> list[Lease]:
-    """Entries as they came, each once, as leases."""
-    return [_as_lease(row) for row in each_once(rows)]
-
-
-def _as_lease(row: Mapping[str, str]) -> Lease:
-    fields = {"server": ANY_SERVER, "block-access": "no", **values_of(MAC_ENTRY, row)}
-    return Lease(row[".id"], fields, row.get("comment", ""))
-
-
-def entry_command(operation: Operation) -> Command:
-    """The sentence that carries one operation out; other menus than the leases stay themselves."""
-    if operation.menu != LEASES:
-        return command_for(operation)
-    if isinstance(operation, Add):
-        known = {n: value for n, value in operation.fields.items() if n in MAC_ENTRY.fields}
-        operation = replace(operation, fields=known)
-    return command_for(operation, MAC_ENTRY.path)
+def _left_out(
+    record: ServiceRecord, policy: RouterPolicy, *, has_dns: bool
+) -> list[tuple[str, str]]:
+    """What the service has that the menu cannot hold, or that is not ours to write."""
+    notes = []
+    if record.value("options"):
+        detail = "of DHCP options /ip/mac-server holds DNS servers alone"
+        notes.append(("options-not-managed", detail))
+    elif has_dns and not policy.manages("dhcp-option"):
+        notes.append(OPTIONS_LEFT_TO_OTHERS)
+    if policy.manages("rate-limit") and rate_of(record, policy):
+        notes.append(("rate-not-managed", "/ip/mac-server holds no rate limits"))
+    return notes
