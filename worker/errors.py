@@ -23,7 +23,7 @@ class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by wha
     failed = False
 
     def __init__(self, router: str, message: str, cause: str = "") -> None:
-        super().__init__(f"router {router} is out of reach: {message}")
+        super().__init__(f"router {router} is unreachable: {message}")
         self.router = router
         self.message = message
         self.cause = cause

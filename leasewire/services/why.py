@@ -9,9 +9,9 @@ from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
 from worker.admin.diagnosis import Answer, Diagnosis
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.diagnosis.explain import short_type
 from worker.core.diagnosis.facts import AtRouter
 from worker.core.rows.observed import SeenRow
+from worker.core.storage_format import short_type
 from worker.routeros.parallel_read import RowObserver
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import ipv4, lease, mac
 from worker.core.diagnosis.explain import explain
-from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, Scheduled, Why
+from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, ScheduledEvent, Why
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.service.outcome import DeadLetter
 from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
@@ -57,7 +57,7 @@ OUTSTANDING = PendingEvent(
 )
 NEW = ServiceRecord("SVC-1", pending=(OUTSTANDING,))
 JOURNALED = Journaled("e7", "leasewire.service.moved.v1", NOW - 60_000)
-LATER = Scheduled("e8", "leasewire.service.activated.v1", NOW + 86_400_000)
+LATER = ScheduledEvent("e8", "leasewire.service.activated.v1", NOW + 86_400_000)
 REFUSED = DeadLetter("k1", "event", "invalid-event", "/data/mac is no MAC", "SVC-1")
 POOL = {**ROW, "address": "pool-1"}
 
@@ -73,12 +73,12 @@ SITUATIONS = {
     "in the journal": (
         replace(WELL, journaled=[JOURNALED]),
         "journaled",
-        ["e7 (moved)", f"<{NOW - 60_000}>", "workers are at it"],
+        ["e7 (moved)", f"<{NOW - 60_000}>", "workers are running"],
     ),
     "in the journal without workers": (
         replace(WELL, journaled=[JOURNALED, JOURNALED], workers=frozenset({"routers"})),
         "journaled",
-        ["and 1 more", "no worker that folds"],
+        ["and 1 more", "no worker for events"],
     ),
     "incomplete": (replace(WELL, record=NEW, at=[]), "incomplete", ["only mac_changed came"]),
     "nothing said": (
@@ -99,13 +99,13 @@ SITUATIONS = {
     "cancelled": (
         at(said(lifecycle="cancelled"), wants=None),
         "cancelled",
-        ["cancelled by event lifecycle-1", "still stand on R1"],
+        ["cancelled by event lifecycle-1", "still be on R1"],
     ),
-    "unknown router": (at(known=False), "unknown-router", ["router R1, which is not in"]),
+    "unknown router": (at(known=False), "unknown-router", ["router R1 is not in"]),
     "router down": (
         at(state="unreachable", since_ms=7, next_at_ms=8, message="refused", queued=True),
         "router-unreachable",
-        ["since <7> (refused)", "nothing is written", "next <8>"],
+        ["since <7> (refused)", "nothing is written for", "next try <8>"],
     ),
     "router down after the write": (
         at(state="unreachable", since_ms=7, next_at_ms=8),
@@ -125,7 +125,7 @@ SITUATIONS = {
     "router held": (
         at(state="held", since_ms=7, message="by ada: upgrade", queued=True),
         "router-held",
-        ["is held since <7> (by ada: upgrade)", "nothing is written"],
+        ["is held since <7> (by ada: upgrade)", "nothing is written for"],
     ),
     "router held, and nothing to write": (
         replace(seen(bound()), at=[replace(seen(bound()).at[0], state="held")]),
@@ -144,7 +144,7 @@ SITUATIONS = {
             holders=[Holder(f"mac:{mac(1)}", "SVC-2", "suspended", "waiting", "for a row")],
         ),
         "claim-held",
-        [f"MAC {mac(1)} is held by service SVC-2 (suspended, itself waiting (for a row))"],
+        [f"MAC {mac(1)} is held by service SVC-2 (suspended, waiting: for a row)"],
     ),
     "claim held, nobody named any more": (
         at(queued=True, why=Why("claim-held", "held by SVC-2", 7)),
@@ -159,7 +159,7 @@ SITUATIONS = {
     "unknown DHCP server": (
         at(queued=True, why=Why("waiting-for-router", "no such server", 7)),
         "waiting-for-router",
-        ["DHCP server is to be dhcp1", "no such server"],
+        ["DHCP server: dhcp1", "no such server"],
     ),
     "unknown words": (
         at(queued=True, why=Why("router-says", "boo", 7)),
@@ -169,7 +169,7 @@ SITUATIONS = {
     "given up": (
         at(why=Why("operation-refused", "failure: bad value", 7)),
         "refused",
-        ["refused what SVC-1 is to have", "failure: bad value"],
+        ["refused to write SVC-1", "failure: bad value"],
     ),
     "suspended": (
         at(said(suspension={"reason_code": "nonpayment"})),
@@ -179,12 +179,12 @@ SITUATIONS = {
     "suspended and not written": (
         at(said(suspension={}), queued=True),
         "suspended",
-        ["R1 is still to be written"],
+        ["R1 is not written yet"],
     ),
     "suspended by block-access, the device holds on": (
         seen(bound(), wants={**ROW, "block-access": "yes"}, record=said(suspension={})),
         "suspended",
-        [f"has its lease until <{NOW + 60_000}> at the latest"],
+        [f"keeps its lease until <{NOW + 60_000}> at the latest"],
     ),
     "pending": (
         at(replace(ACTIVE, pending=(OUTSTANDING,)), queued=True),
@@ -194,9 +194,9 @@ SITUATIONS = {
     "pending without workers": (
         replace(at(queued=True), workers=frozenset()),
         "pending",
-        ["no worker that writes to routers"],
+        ["no worker for routers"],
     ),
-    "row missing": (seen(bound(OTHER)), "row-missing", ["R1 has no row of it"]),
+    "row missing": (seen(bound(OTHER)), "row-missing", ["R1 has no row for it"]),
     "row of another installation": (
         seen(bound(lease("*1", service_id="SVC-1", installation="other"))),
         "row-missing",
@@ -205,7 +205,7 @@ SITUATIONS = {
     "row switched off": (
         seen(SeenRow(lease("*1", service_id="SVC-1", disabled=True))),
         "row-disabled",
-        ["switched off by hand"],
+        ["disabled by hand"],
     ),
     "row changed": (
         seen(SeenRow(lease("*1", service_id="SVC-1", address=ipv4(11)))),
@@ -250,7 +250,7 @@ SITUATIONS = {
     "seen before, free now": (
         seen(SeenRow(OWN, last_seen_s=99)),
         "device-silent",
-        ["holds no lease now"],
+        ["has no lease now"],
     ),
 }
 

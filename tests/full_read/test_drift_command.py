@@ -168,7 +168,7 @@ def test_every_router_is_read_and_an_unknown_one_refused(world, leasewire):
     shown = leasewire("drift")
     assert shown.code == 3
     assert "R1: 0 services" in shown.out
-    assert "router R2 is out of reach" in shown.err
+    assert "router R2 is unreachable" in shown.err
     assert leasewire("drift", "R9").code == 2
 
 

@@ -82,7 +82,7 @@ def test_every_router_is_planned_and_one_out_of_reach_decides_the_exit_code(worl
     shown = leasewire("plan")
     assert shown.code == 3
     assert "+ SVC-A: add" in shown.out
-    assert "router R2 is out of reach" in shown.err
+    assert "router R2 is unreachable" in shown.err
     first, second = leasewire("plan", "--json").document["routers"]
     assert len(first["operations"]) == 1
     assert second["error"]["cause"] == "unreachable"

@@ -6,6 +6,7 @@ import ssl
 import pytest
 from librouteros.exceptions import ConnectionClosed, FatalError, ProtocolError
 
+from worker.core.entry.wanted import DEFAULT_KIND
 from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.routeros.failures import FOREIGN, refusal, refused_login, refused_read, verdict
 
@@ -37,7 +38,7 @@ from worker.routeros.failures import FOREIGN, refusal, refused_login, refused_re
     ],
 )
 def test_each_known_text_has_its_kind_and_keeps_its_words(words, kind):
-    assert refusal([words]) == (kind, words)
+    assert refusal([words], DEFAULT_KIND.stale) == (kind, words)
 
 
 def test_no_complaint_is_no_refusal_and_several_are_told_together():

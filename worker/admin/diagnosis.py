@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.values import Ipv4, Mac48
-from worker.core.diagnosis.explain import Explanation, explain
+from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.explain_unknown import explain_unknown
-from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Scheduled, Why
+from worker.core.diagnosis.facts import AtRouter, Explanation, Facts, Holder, ScheduledEvent, Why
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
@@ -105,7 +105,8 @@ class Diagnosis:
                 entry for owner, entry in finder.journaled_naming(service_id) if owner == service_id
             ],
             scheduled=[
-                Scheduled(each.event_id, each.type, each.at_ms) for each in record.schedule.pending
+                ScheduledEvent(each.event_id, each.type, each.at_ms)
+                for each in record.schedule.pending
             ],
             dead_letters=finder.dead_letters_naming(service_id, dead_letters),
             inventories=self.store.views.inventories(),

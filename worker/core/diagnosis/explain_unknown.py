@@ -1,8 +1,8 @@
-"""The sentence about a MAC address, an IP address or an id that no service has."""
+"""Explains a MAC address, an IP address or an id that no service has."""
 
 from collections.abc import Mapping, Sequence
 
-from worker.core.diagnosis.explain import Explanation
+from worker.core.diagnosis.facts import Explanation
 from worker.core.rows.observed import Observation, SeenRow
 from worker.core.rows.ownership import parse_tag
 from worker.core.service.outcome import DeadLetter
@@ -15,7 +15,7 @@ def explain_unknown(
     dead_letters: Sequence[DeadLetter] = (),
     installation: str = "",
 ) -> Explanation:
-    """Say what is known of it.
+    """Return what is known of it.
 
     Args:
         subject: as it was asked for.
@@ -28,33 +28,29 @@ def explain_unknown(
         dead_letter = dead_letters[0]
         return Explanation(
             "rejected",
-            f"no service has {subject}: an event that names it was refused ({dead_letter.reason}): "
-            f"{dead_letter.detail}",
-            f"see `leasewire dead-letters show {dead_letter.id}`; correct it and send it anew",
+            f"no service has {subject}: an event that names it was rejected "
+            f"({dead_letter.reason}): {dead_letter.detail}",
+            f"see `leasewire dead-letters show {dead_letter.id}`, correct the event and send it",
         )
     rows = [(router, row) for router, found in seen.items() for row in found.rows]
-    advice = "if a customer is to have it, the BSS must send service.activated"
-    unasked = f"; {len(silent)} could not be asked ({', '.join(sorted(silent))})" if silent else ""
+    advice = "if a customer should have it, the BSS must send service.activated"
+    unasked = f"; {len(silent)} did not answer ({', '.join(sorted(silent))})" if silent else ""
     if not rows:
-        asked = f"and {len(seen)} routers that were asked have no row of it" if seen else ""
-        message = ", ".join(part for part in ("no event of it waits", asked) if part)
-        return Explanation(
-            "unknown",
-            f"nothing is known of {subject}: no service has it, {message}{unasked}",
-            advice,
-        )
-    message = "; ".join(f"router {router} has {_row(row, installation)}" for router, row in rows)
+        asked = f", no row on the {len(seen)} routers that were asked" if seen else ""
+        sentence = f"{subject} is unknown: no service has it, no event names it{asked}{unasked}"
+        return Explanation("unknown", sentence, advice)
+    found_rows = "; ".join(f"router {router} has {_row(row, installation)}" for router, row in rows)
     orphan = any(_is_ours(row, installation) for _, row in rows)
     code = "orphan-row" if orphan else "not-ours"
-    return Explanation(code, f"no service has {subject}, but {message}{unasked}", advice)
+    return Explanation(code, f"no service has {subject}, but {found_rows}{unasked}", advice)
 
 
 def _row(row: SeenRow, installation: str) -> str:
     if _is_ours(row, installation):
-        whose = ", tagged by us for a service of which nothing is known"
+        whose = ", an orphan: tagged by us for a service that does not exist"
     else:
-        whose = ", made by the router itself" if row.lease.dynamic else ", not ours"
-    held = f", held by {row.active_mac} as {row.active_address}" if row.active_address else ""
+        whose = ", a dynamic lease" if row.lease.dynamic else ", not ours"
+    held = f", used by {row.active_mac} as {row.active_address}" if row.active_address else ""
     return f"{row.lease.name}{whose}{held}"
 
 

@@ -1,9 +1,9 @@
-"""What is known when somebody asks why a customer has no address: gathered there, judged here.
+"""The facts from which `why` and `verify` judge one service, and the form of an explanation.
 
 Times are milliseconds since 1970, by Redis's clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,17 +13,34 @@ from worker.core.rows.operations import Note
 from worker.core.service.outcome import DeadLetter
 from worker.core.service.record import ServiceRecord
 
+When = Callable[[int], str]
+"""Writes a moment (ms since 1970) for a person."""
+
+
+class Explanation(NamedTuple):
+    """An answer.
+
+    Attributes:
+        code: one word for programs, such as `router-unreachable`; `all-well` when nothing is wrong.
+        sentence: for people.
+        advice: what somebody should do; empty when it continues by itself.
+    """
+
+    code: str
+    sentence: str
+    advice: str = ""
+
 
 class Journaled(NamedTuple):
-    """An event that is safe and not folded yet; `since_ms` is when somebody was to look at it."""
+    """An event in the journal, not folded yet; `since_ms` is when it was due."""
 
     event_id: str
     type: str
     since_ms: int
 
 
-class Scheduled(NamedTuple):
-    """An event that is to take effect later."""
+class ScheduledEvent(NamedTuple):
+    """An event that takes effect later."""
 
     event_id: str
     type: str
@@ -31,14 +48,14 @@ class Scheduled(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """Who has what a service waits for.
+    """The service that has the claim for which another one waits.
 
     Attributes:
         claim: `mac:…` or `address:…`.
         service_id: the holder.
         status: its own.
         sync: `in_sync`, `pending`, `waiting`, `circuit_open` or `failed`.
-        why: what it waits for itself, in words; empty when it waits for nothing.
+        why: what it waits for itself; empty when it waits for nothing.
     """
 
     claim: str
@@ -49,7 +66,7 @@ class Holder(NamedTuple):
 
 
 class Why(NamedTuple):
-    """Why the last look at a service did not end in sync."""
+    """Why the last check of a service did not end in sync."""
 
     reason: str
     detail: str
@@ -58,27 +75,27 @@ class Why(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtRouter:
-    """One router and the service.
+    """The service on one router.
 
     Attributes:
         name: the router's.
         known: whether the inventory names it.
         state: `up`, or why nothing is written to it; `held` by a person.
-        observed: its policy has nothing written to it, ever.
-        is_right: a pass last found there what is wanted.
-        since_ms: when that began.
+        observed: it is in observe mode: nothing is ever written to it.
+        is_right: the last pass found there what is wanted.
+        since_ms: when its state began.
         next_at_ms: when it is tried again; 0: not by itself.
-        cause: a word for it.
-        message: the router's, or those of who put it so.
-        wants: the row that is to stand there; None: none.
+        cause: one word for its state.
+        message: of the router, or of the person who caused its state.
+        wants: the row that the service should have there; None: none.
         written: the row that was last written and read back; None: none.
         written_at_ms: when that was; 0: not known.
-        queued: a pass is to look at it.
-        why: of its last look.
-        holders: who has what it asks for.
-        seen: what the router showed just now; None: it was not asked, or `silence` says why not.
+        queued: a pass will check it.
+        why: the reason for which it waits or failed.
+        holders: the services that have its claims.
+        seen: the rows that were read just now; None: the router was not asked or did not answer.
         misfit: why no device can use its address there; None: one can, or that is not known.
-        silence: why it could not be asked; empty when it was not.
+        silence: why the router did not answer.
     """
 
     name: str
@@ -103,18 +120,18 @@ class AtRouter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that the answer about one service is made of.
+    """What is known of one service when somebody asks.
 
     Attributes:
-        now_ms: when it was asked.
+        now_ms: the time of the question.
         installation: ours, for the tags of rows.
         record: of the service.
-        at: the router that is to serve it, and those on which a row may still stand.
+        at: its router, and those on which a row of it may still be.
         journaled: events of it that are not folded yet.
         scheduled: events of it that take effect later.
         dead_letters: its dead letters, the newest first.
         workers: kinds of worker that gave a sign of life: `events`, `routers`.
-        inventories: when those read the inventories that they have (ms), the oldest first.
+        inventories: when those workers read their inventories (ms), the oldest first.
     """
 
     now_ms: int
@@ -122,18 +139,18 @@ class Facts:
     record: ServiceRecord
     at: Sequence[AtRouter] = ()
     journaled: Sequence[Journaled] = ()
-    scheduled: Sequence[Scheduled] = ()
+    scheduled: Sequence[ScheduledEvent] = ()
     dead_letters: Sequence[DeadLetter] = ()
     workers: frozenset[str] = frozenset()
     inventories: Sequence[int] = ()
 
     @property
     def home(self) -> AtRouter | None:
-        """The router that is to serve it."""
-        return next((each for each in self.at if each.name == self.record.router), None)
+        """The router that the service wants."""
+        return next((at for at in self.at if at.name == self.record.router), None)
 
     @property
     def to_clean(self) -> list[str]:
-        """Routers on which a row may stand that is no longer wanted."""
+        """Routers on which a row may be that is no longer wanted."""
         wanted = wanted_router(self.record)
         return [name for name in self.record.placements if name != wanted]

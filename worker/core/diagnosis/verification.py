@@ -1,10 +1,10 @@
-"""Whether a customer is online, a line for each thing that must hold."""
+"""Checks whether a customer is online: one line for each thing that must hold."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from worker.core.diagnosis.device import When, judge_address, judge_device, judge_row
-from worker.core.diagnosis.facts import AtRouter, Facts
+from worker.core.diagnosis.device import judge_address, judge_device, judge_row
+from worker.core.diagnosis.facts import AtRouter, Facts, When
 from worker.core.policy.router_check import CheckLine
 
 
@@ -14,8 +14,8 @@ class Probe(NamedTuple):
     Attributes:
         sent: pings.
         received: answers to them.
-        refusal: why the router did not ping, in its words; empty: it did.
-        log: the last lines of its DHCP log about the device, the oldest first; None: not told.
+        refusal: why the router did not ping, as it says; empty: it did.
+        log: the last lines of its DHCP log about the device, the oldest first; None: it shows none.
     """
 
     sent: int = 0
@@ -25,24 +25,24 @@ class Probe(NamedTuple):
 
 
 def active_address(at: AtRouter) -> str:
-    """The address that the device of the service holds on the router; empty: none."""
+    """Return the address that the service's device has on the router; empty: none."""
     mac = (at.wants or {}).get("mac-address", "")
     rows = at.seen.rows if at.seen is not None else ()
     return next((row.active_address for row in rows if mac and row.active_mac == mac), "")
 
 
 def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]:
-    """Judge.
+    """Yield the lines of `services verify`.
 
     Args:
-        facts: of the service, with its routers asked.
+        facts: of the service, with the rows of its routers.
         probe: None: there was nothing to probe.
         when: writes a moment.
     """
     home = facts.home
     if facts.record.status != "active":
-        message = f"the service is {facts.record.status}: its device is not to be online"
-        yield CheckLine("fail", "service", message, "`leasewire services show` says by which event")
+        message = f"the service is {facts.record.status}: its device should not be online"
+        yield CheckLine("fail", "service", message, "`leasewire services show` names the event")
         return
     yield CheckLine("ok", "service", "the service is active")
     if home is None or home.wants is None:
@@ -52,69 +52,68 @@ def verify(facts: Facts, probe: Probe | None, when: When) -> Iterator[CheckLine]
         yield CheckLine(
             "fail",
             "router",
-            f"{home.name} could not be asked: {home.silence}",
-            f"`leasewire routers check {home.name}`",
+            f"{home.name} did not answer: {home.silence}",
+            f"run `leasewire routers check {home.name}`",
         )
         return
     yield _row(facts, home)
     misfit = judge_address(home)
-    if misfit.code:
-        yield CheckLine("fail", "address", misfit.message, misfit.advice)
+    if misfit is not None:
+        yield CheckLine("fail", "address", misfit.sentence, misfit.advice)
     yield _device(facts, home, when)
     if probe is not None:
         yield _ping(home, probe)
         yield _log(home, probe)
     if facts.to_clean:
-        message = f"a row may still stand on {', '.join(facts.to_clean)}"
-        yield CheckLine("warn", "former-router", message, "it goes by itself when that is reached")
+        message = f"an old row may still be on {', '.join(facts.to_clean)}"
+        advice = "it is removed when that router can be reached"
+        yield CheckLine("warn", "former-router", message, advice)
 
 
 def _row(facts: Facts, home: AtRouter) -> CheckLine:
     found = judge_row(facts, home)
-    if found.code == "row-missing" and home.why is not None:
-        message = f"{found.message}: {home.why.reason}: {home.why.detail}"
-        return CheckLine("fail", "row", message, "`leasewire why` says who has to act")
-    if found.code:
-        return CheckLine("fail", "row", found.message, found.advice)
+    if found is not None and found.code == "row-missing" and home.why is not None:
+        message = f"{found.sentence}: {home.why.reason}: {home.why.detail}"
+        return CheckLine("fail", "row", message, "`leasewire why` says what to do")
+    if found is not None:
+        return CheckLine("fail", "row", found.sentence, found.advice)
     if home.observed:
-        message = f"the row on {home.name}, which is only observed, is as it is to be"
+        message = f"the row on {home.name}, which is in observe mode, is as wanted"
         return CheckLine("ok", "row", message)
     if home.queued:
-        message = f"the row on {home.name} is as it was written, and is to be looked at again"
-        return CheckLine(
-            "warn", "row", message, "a worker does that; `leasewire why` if it does not"
-        )
-    return CheckLine("ok", "row", f"the row on {home.name} is as it is to be")
+        message = f"the row on {home.name} is as written; a worker will check it again"
+        return CheckLine("warn", "row", message, "if none does, see `leasewire why`")
+    return CheckLine("ok", "row", f"the row on {home.name} is as wanted")
 
 
 def _device(facts: Facts, home: AtRouter, when: When) -> CheckLine:
     found = judge_device(facts, home, when)
+    if found is None:
+        message = "this router's menu does not show which device is bound"
+        return CheckLine("warn", "device", message, "look at the leases on the router")
     if found.code == "all-well":
-        return CheckLine("ok", "device", found.message.removeprefix("all is well: "))
-    if not found.code:
-        message = "this router's menu does not say which device is bound"
-        return CheckLine("warn", "device", message, "look at its leases on the router")
-    advice = found.advice or "wait until then, or restart it"
+        return CheckLine("ok", "device", found.sentence.removeprefix("all is well: "))
+    advice = found.advice or "wait until then, or restart the device"
     moves = found.code in ("old-lease", "device-not-moved")
-    return CheckLine("warn" if moves else "fail", "device", found.message, advice)
+    return CheckLine("warn" if moves else "fail", "device", found.sentence, advice)
 
 
 def _ping(home: AtRouter, probe: Probe) -> CheckLine:
     if probe.refusal:
         message = f"{home.name} did not ping: {probe.refusal}"
-        return CheckLine("warn", "ping", message, "our group there may be given the policy test")
-    message = f"{probe.received} of {probe.sent} pings from {home.name} were answered"
+        return CheckLine("warn", "ping", message, "give our user group there the policy test")
+    message = f"the device answered {probe.received} of {probe.sent} pings from {home.name}"
     if probe.received == probe.sent:
         return CheckLine("ok", "ping", message)
-    advice = "a device may refuse pings; else look at the line, and at firewalls between"
+    advice = "some devices ignore pings; otherwise check the line and firewalls in between"
     return CheckLine("warn", "ping", message, advice)
 
 
 def _log(home: AtRouter, probe: Probe) -> CheckLine:
     if probe.log is None:
         message = f"{home.name} does not show its log"
-        return CheckLine("warn", "log", message, "our group there needs the policy read")
+        return CheckLine("warn", "log", message, "give our user group there the policy read")
     if not probe.log:
-        message = f"the log of {home.name} has no DHCP line about it"
-        return CheckLine("ok", "log", f"{message}: it keeps few, and none after a restart")
+        message = f"the log of {home.name} has no DHCP line about the device"
+        return CheckLine("ok", "log", f"{message} (it is short and lost at a restart)")
     return CheckLine("ok", "log", " | ".join(probe.log))
