@@ -82,7 +82,7 @@ def test_one_mail_names_both_and_what_outlasts_its_root_is_a_mail(place, inbox):
     lasts(place, ROOT)
     title, message = mails(inbox, 1)
     assert title == "Leasewire tests: critical: router-down R1"
-    assert "out of reach behind it: 1 router: R2" in message
+    assert "unreachable behind it: 1 router: R2" in message
     shown = json.loads(place.leasewire("alerts", "list", "--json").stdout)["alerts"]
     assert {each["subject"]: each.get("follows") for each in shown} == {
         "R1": None,
@@ -93,7 +93,7 @@ def test_one_mail_names_both_and_what_outlasts_its_root_is_a_mail(place, inbox):
     goes_by(place, ROOT, SETTLE_MS)
     title, message = mails(inbox, 2)
     assert title == "Leasewire tests: resolved: router-down R1"
-    assert "behind it and still out of reach: 1 router: R2" in message
+    assert "still unreachable behind it: 1 router: R2" in message
     goes_by(place, NOTED, GRACE_MS)
     title, message = mails(inbox, 3)
     assert title == "Leasewire tests: critical: router-down R2"

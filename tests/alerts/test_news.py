@@ -22,7 +22,7 @@ DOWN = Alert("router-down", "R1", "no answer", NOW, notified=True)
 
 
 def names(notices):
-    return [each.name for each in notices.begun], [name for name, _ in notices.over]
+    return [each.name for each in notices.opened], [name for name, _ in notices.resolved]
 
 
 def test_it_is_told_once_when_it_begins_and_once_when_it_is_over():
@@ -42,7 +42,7 @@ def test_one_that_comes_and_goes_is_told_at_most_once_an_hour():
     begun = 0
     for minute in range(1, 180):
         notices = notices_of([DOWN] if minute % 4 < 2 else [], notified, [], NOW + minute * 60_000)
-        begun += len(notices.begun)
+        begun += len(notices.opened)
         notified = notices.notified
     assert begun == 2
 

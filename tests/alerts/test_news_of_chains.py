@@ -69,7 +69,7 @@ def test_the_root_is_the_first_that_is_down_on_the_way():
 def test_one_message_names_the_root_and_what_is_behind_it(mailbox):
     message = mailbox.hears([*down("R3", "R2", "R1")])
     assert message.startswith("Leasewire acme: critical: router-down R1\n")
-    assert "out of reach behind it: 2 routers: R3, R2" in message
+    assert "unreachable behind it: 2 routers: R3, R2" in message
     assert mailbox.hears(down("R1", "R2", "R3", "R4"), 2 * QUIET_MS) == ""
 
 
@@ -77,7 +77,7 @@ def test_many_are_a_few_names_and_a_number():
     names = [f"S{n}" for n in range(9)]
     alerts = with_roots(down("R1", *names), dict.fromkeys(names, "R1"))
     message = body_of(notices_of(alerts, {}, [], NOW))
-    assert "out of reach behind it: 9 routers: S0, S1, S2, S3, S4 and 4 more" in message
+    assert "unreachable behind it: 9 routers: S0, S1, S2, S3, S4 and 4 more" in message
 
 
 def test_it_waits_for_a_root_that_is_found_down_later_than_itself(mailbox):
@@ -113,7 +113,7 @@ def test_one_that_outlasts_its_root_is_told_after_a_grace(mailbox):
     assert mailbox.hears(down("R2"), MINUTE) == ""
     message = mailbox.hears(down("R2"), SETTLE_MS)
     assert message.startswith("Leasewire acme: resolved: router-down R1\n")
-    assert "behind it and still out of reach: 1 router: R2" in message
+    assert "still unreachable behind it: 1 router: R2" in message
     assert "in 10 minutes" in message
     assert mailbox.hears(down("R2"), GRACE_MS - SETTLE_MS - 1) == ""
     assert mailbox.hears(down("R2"), 1).startswith("Leasewire acme: critical: router-down R2\n")
@@ -164,7 +164,7 @@ def test_what_is_noted_says_nothing_to_an_earlier_version(mailbox):
     """It lets go of what is over without a word."""
     mailbox.hears(down("R1", "R2"))
     noted = {name: each for name, each in mailbox.notified.items() if name.startswith("through|")}
-    assert [each.over for each in noted.values()] == [True]
+    assert [each.resolved for each in noted.values()] == [True]
     assert not set(noted) & {each.name for each in down("R1", "R2")}
 
 
@@ -185,10 +185,10 @@ def test_each_is_told_by_itself_or_through_its_root_and_never_both(rounds):
             lasted = {each for each in since if now_ms - since[each] >= LASTS_MS}
             alerts = [a for each in since for a in down(each, notified=each in lasted)]
             mailbox.hears(alerts)
-            begun = {each.subject for each in mailbox.notices.begun}
+            begun = {each.subject for each in mailbox.notices.opened}
             named = {
                 each: name.partition("|")[2]
-                for name, subjects in mailbox.notices.follow.items()
+                for name, subjects in mailbox.notices.behind.items()
                 for each in subjects
                 if name.partition("|")[2] in begun
             }
@@ -197,7 +197,7 @@ def test_each_is_told_by_itself_or_through_its_root_and_never_both(rounds):
             assert not (begun | named.keys()) & by_itself
             through = {each: root for each, root in through.items() if {each, root} <= since.keys()}
             assert not begun & through.keys()  # only what outlasts its root is told after all
-            over = {name.partition("|")[2] for name, _ in mailbox.notices.over}
+            over = {name.partition("|")[2] for name, _ in mailbox.notices.resolved}
             by_itself = (by_itself | begun) - over
             through |= named
             # whoever hears of neither it nor one on its way does so only for a while

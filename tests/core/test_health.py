@@ -9,7 +9,7 @@ from worker.core.alerting.health import assess
 from worker.core.alerting.health_figures import (
     HealthFigures,
     JournalFigures,
-    Reason,
+    ReasonCount,
     RedisFigures,
     RouterSummary,
     Sample,
@@ -125,12 +125,12 @@ SITUATIONS = {
         [("critical", "alerts"), ("warning", "alerts")],
     ),
     "dead letters": (
-        replace(WELL, dead_letters={"invalid-event": Reason(2, NOW)}),
+        replace(WELL, dead_letters={"invalid-event": ReasonCount(2, NOW)}),
         [("warning", "dead")],
     ),
-    "waiting": (replace(WELL, waiting={"foreign-row": Reason(1, ago(3_600))}), []),
+    "waiting": (replace(WELL, waiting={"foreign-row": ReasonCount(1, ago(3_600))}), []),
     "waiting long": (
-        replace(WELL, waiting={"foreign-row": Reason(1, ago(3_602))}),
+        replace(WELL, waiting={"foreign-row": ReasonCount(1, ago(3_602))}),
         [("warning", "waiting")],
     ),
 }
@@ -145,7 +145,7 @@ def test_each_threshold_has_its_finding(name):
 
 
 def test_the_critical_ones_come_first():
-    both = replace(WELL, workers=[], dead_letters={"poison": Reason(1, NOW)})
+    both = replace(WELL, workers=[], dead_letters={"poison": ReasonCount(1, NOW)})
     assert [each.level for each in assess(both, 3_600)] == ["critical", "critical", "warning"]
 
 

@@ -10,7 +10,7 @@ from worker.core.alerting.alerts import Alert
 from worker.core.alerting.health_figures import (
     HealthFigures,
     JournalFigures,
-    Reason,
+    ReasonCount,
     RedisFigures,
     Sample,
 )
@@ -59,9 +59,9 @@ class HealthReader:
             routers: what was read of them.
             now_ms: Redis's time.
         """
-        waiting: dict[str, Reason] = {}
+        waiting: dict[str, ReasonCount] = {}
         dead_letters = self._store.views.dead_letters(DEAD_LETTERS_READ)
-        dead: dict[str, Reason] = {}
+        dead: dict[str, ReasonCount] = {}
         _count(dead, ((dead_letter.reason, dead_letter.at_ms) for dead_letter in dead_letters))
         for router in routers:
             _count(waiting, router.waiting)
@@ -136,10 +136,10 @@ class HealthReader:
         return JournalFigures(depth, int(first[0][1]) if first else 0)
 
 
-def _count(reasons: dict[str, Reason], found: Iterable[tuple[str, int]]) -> None:
+def _count(reasons: dict[str, ReasonCount], found: Iterable[tuple[str, int]]) -> None:
     for reason, at_ms in found:
-        before = reasons.get(reason, Reason(0, at_ms))
-        reasons[reason] = Reason(before.number + 1, min(before.oldest_ms, at_ms))
+        before = reasons.get(reason, ReasonCount(0, at_ms))
+        reasons[reason] = ReasonCount(before.number + 1, min(before.oldest_ms, at_ms))
 
 
 def _kind(name: str) -> str:

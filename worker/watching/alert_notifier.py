@@ -73,8 +73,8 @@ class AlertNotifier:
                 log.info(
                     "alerts.delivered",
                     target=target.name,
-                    begun=len(notices.begun),
-                    over=len(notices.over),
+                    opened=len(notices.opened),
+                    resolved=len(notices.resolved),
                 )
             self._waits.pop(target.name, None)
             notifications.save_notified(target.name, notified, notices.notified)

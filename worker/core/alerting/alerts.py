@@ -1,6 +1,6 @@
-"""What somebody is told of without asking: the kinds of alerts, and one that is open.
+"""The kinds of alerts, and one open alert.
 
-Each kind says how long it must last before anybody is told, so that what mends itself wakes nobody.
+Each kind says how long it must last before it is notified, so that what recovers wakes nobody.
 """
 
 import json
@@ -35,14 +35,14 @@ AlertKind = Literal[
 ]
 
 
-class KindOfAlert(NamedTuple):
-    """A kind of alert.
+class AlertRule(NamedTuple):
+    """How alerts of one kind are treated.
 
     Attributes:
         severity: how bad.
         notified_after_s: how long it must last before it is notified.
         runbook: file in `deploy/runbooks/` that says what to do.
-        of_router: its subject begins with a router's name, and what follows it is behind a blank.
+        of_router: its subject begins with a router's name; the rest follows after a space.
     """
 
     severity: Severity
@@ -51,57 +51,57 @@ class KindOfAlert(NamedTuple):
     of_router: bool = False
 
 
-KINDS: Final[dict[AlertKind, KindOfAlert]] = {
+KINDS: Final[dict[AlertKind, AlertRule]] = {
     # a reboot takes half a minute, an upgrade two
-    "router-down": KindOfAlert("critical", 150, "router-down.md", of_router=True),
+    "router-down": AlertRule("critical", 150, "router-down.md", of_router=True),
     # a router that starts may refuse logins for some seconds
-    "router-blocked": KindOfAlert("critical", 60, "router-blocked.md", of_router=True),
+    "router-blocked": AlertRule("critical", 60, "router-blocked.md", of_router=True),
     # many at once are one message
-    "dead-letters": KindOfAlert("warning", 60, "dead-letters.md"),
-    "waiting-too-long": KindOfAlert("warning", 0, "waiting-too-long.md"),
-    "brake": KindOfAlert("critical", 0, "brake.md"),
-    "rebuild": KindOfAlert("critical", 0, "rebuild.md", of_router=True),
-    "pool-nearly-full": KindOfAlert("warning", 600, "pool-nearly-full.md", of_router=True),
-    "drift": KindOfAlert("warning", 0, "drift.md", of_router=True),
-    "certificate-expiring": KindOfAlert("warning", 0, "certificate-expiring.md", of_router=True),
-    "table-not-read": KindOfAlert("warning", 0, "table-not-read.md", of_router=True),
+    "dead-letters": AlertRule("warning", 60, "dead-letters.md"),
+    "waiting-too-long": AlertRule("warning", 0, "waiting-too-long.md"),
+    "brake": AlertRule("critical", 0, "brake.md"),
+    "rebuild": AlertRule("critical", 0, "rebuild.md", of_router=True),
+    "pool-nearly-full": AlertRule("warning", 600, "pool-nearly-full.md", of_router=True),
+    "drift": AlertRule("warning", 0, "drift.md", of_router=True),
+    "certificate-expiring": AlertRule("warning", 0, "certificate-expiring.md", of_router=True),
+    "table-not-read": AlertRule("warning", 0, "table-not-read.md", of_router=True),
     # a device that moves is seen on both until its old lease ends
-    "mac-on-two-routers": KindOfAlert("warning", 1800, "mac-on-two-routers.md", of_router=True),
+    "mac-on-two-routers": AlertRule("warning", 1800, "mac-on-two-routers.md", of_router=True),
     # its event may come a moment later
-    "rogue-device": KindOfAlert("warning", 15, "rogue-device.md", of_router=True),
+    "rogue-device": AlertRule("warning", 15, "rogue-device.md", of_router=True),
     # it stays bound until its lease time is over
-    "ended-service-bound": KindOfAlert("warning", 1800, "ended-service-bound.md", of_router=True),
-    "revision-conflict": KindOfAlert("warning", 0, "revision-conflict.md"),
+    "ended-service-bound": AlertRule("warning", 1800, "ended-service-bound.md", of_router=True),
+    "revision-conflict": AlertRule("warning", 0, "revision-conflict.md"),
     # while workers are restarted one after the other some have the older inventory
-    "router-name-reused": KindOfAlert("warning", 120, "router-name-reused.md"),
-    "intake-full": KindOfAlert("critical", 30, "intake-full.md"),
-    # a worker that ended is another within seconds
-    "worker-silent": KindOfAlert("critical", 30, "worker-silent.md"),
-    "clock-went-back": KindOfAlert("warning", 0, "clock-went-back.md"),
-    "redis-rolled-back": KindOfAlert("critical", 0, "redis-rolled-back.md"),
-    # found once a minute; a clock that is a little ahead is no news
-    "time-in-future": KindOfAlert("critical", 30, "time-in-future.md"),
+    "router-name-reused": AlertRule("warning", 120, "router-name-reused.md"),
+    "intake-full": AlertRule("critical", 30, "intake-full.md"),
+    # a worker that ended is replaced within seconds
+    "worker-silent": AlertRule("critical", 30, "worker-silent.md"),
+    "clock-went-back": AlertRule("warning", 0, "clock-went-back.md"),
+    "redis-rolled-back": AlertRule("critical", 0, "redis-rolled-back.md"),
+    # found once a minute; a clock that is a little ahead does not matter
+    "time-in-future": AlertRule("critical", 30, "time-in-future.md"),
 }
 
 AWAY: Final[tuple[AlertKind, ...]] = ("router-down", "router-blocked", "rebuild")
-"""What a router has while nothing can be written to it; it ends when its backlog is drained."""
+"""Alerts of a router that cannot be written to; resolved when its backlog is written."""
 _ROOT: Final[AlertKind] = "router-down"
-OTHER: Final = KindOfAlert("warning", 0, "other.md")
-"""What is taken of a kind that this version does not know: a newer worker began it."""
+OTHER: Final = AlertRule("warning", 0, "other.md")
+"""Stands for a kind that this version does not know: a newer worker opened the alert."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """Something that is wrong now.
+    """One open alert.
 
     Attributes:
-        kind: which; a key of `KINDS`, unless a newer worker began it.
+        kind: a key of `KINDS`, unless a newer worker opened it.
         subject: what it is about, such as a router's name; one alert a kind and subject.
         text: one sentence for people.
-        since_ms: when it began, by Redis's clock, in milliseconds since 1970.
-        root: name of the alert of which this is a consequence; empty: of none. `with_roots` finds
-            it whenever somebody looks: what is stored has none.
-        notified: whether it has lasted long enough to be told.
+        since_ms: when it opened, by Redis's clock, in milliseconds since 1970.
+        root: name of the alert of which this is a consequence; empty: of none. It is not stored:
+            `with_roots` finds it.
+        notified: whether it has lasted long enough to be notified.
     """
 
     kind: AlertKind
@@ -112,13 +112,13 @@ class Alert:
     notified: bool = False
 
     def __post_init__(self) -> None:
-        """Make the words printable: some are a router's own."""
+        """Make the texts printable: some come from a router."""
         for name in ("subject", "text"):
             object.__setattr__(self, name, printable(getattr(self, name)))
 
     @property
     def name(self) -> str:
-        """What it is called among the open ones; also what a `root` says."""
+        """The name among the open alerts, and of a `root`."""
         return alert_name(self.kind, self.subject)
 
     @property
@@ -128,43 +128,43 @@ class Alert:
 
     @property
     def runbook(self) -> str:
-        """What says what to do, by the name that `leasewire runbook` takes."""
+        """The page that says what to do, as `leasewire runbook` takes it."""
         return KINDS.get(self.kind, OTHER).runbook.removesuffix(".md")
 
     @property
     def router(self) -> str:
-        """The router that it is about; empty: it is about none."""
+        """The router that it is about; empty: none."""
         of_router = KINDS.get(self.kind, OTHER).of_router
         return self.subject.partition(" ")[0] if of_router else ""
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return one line of JSON."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "Alert":
-        """The reverse of `to_json`; unknown fields of a newer version are dropped."""
+        """Read `to_json`; unknown fields of a newer version are dropped."""
         known = {k: v for k, v in json.loads(text).items() if k in cls.__dataclass_fields__}
         return cls(**known)
 
 
 def alert_name(kind: AlertKind, subject: str) -> str:
-    """The name of an alert: its kind and its subject."""
+    """Return the name of an alert."""
     return printable(f"{kind}|{subject}")
 
 
 def with_roots(alerts: Iterable[Alert], behind: Mapping[str, str]) -> list[Alert]:
-    """Give each router that is down its root: the first one on the way to it that is down too.
+    """Give each router that is down its root: the first router on the way to it that is down too.
 
     Args:
         alerts: all that are open.
         behind: name of a router -> the one through which it is reached; no rings.
     """
     alerts = list(alerts)
-    down = {each.subject for each in alerts if each.kind == _ROOT}
+    down = {alert.subject for alert in alerts if alert.kind == _ROOT}
     return [
-        replace(each, root=_root_of(each.subject, behind, down)) if each.kind == _ROOT else each
-        for each in alerts
+        replace(alert, root=_root_of(alert.subject, behind, down)) if alert.kind == _ROOT else alert
+        for alert in alerts
     ]
 
 

@@ -1,4 +1,4 @@
-"""How an installation is doing, as numbers: read by the store, judged by `health.py`.
+"""The health of an installation as numbers: read by the store, judged by `health.py`.
 
 Times are milliseconds since 1970 by Redis's clock, memory is bytes.
 """
@@ -11,7 +11,7 @@ from contracts.names import INTAKE_ENDS
 from worker.core.alerting.alerts import Alert
 
 _ENOUGH_SAMPLES: Final = 12
-"""An hour of them: less says nothing about days."""
+"""An hour of samples: fewer say nothing about days."""
 
 
 class Sample(NamedTuple):
@@ -23,16 +23,16 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisFigures:
-    """The server.
+    """The Redis server.
 
     Attributes:
         server: its name and version.
         used: memory used.
         limit: maxmemory; 0: none is set.
         host: memory of its host; 0: it does not say.
-        policy: maxmemory-policy; empty where it may not be asked.
-        appendonly: whether an append-only file is kept.
-        written: whether its last write, and the last rewrite, went well.
+        policy: maxmemory-policy; empty where we may not ask.
+        appendonly: it keeps an append-only file.
+        written: the last write and the last rewrite of that file succeeded.
         samples: memory used in the last hours, the newest first.
     """
 
@@ -47,31 +47,31 @@ class RedisFigures:
 
     @property
     def ceiling(self) -> int:
-        """What may be used at the most: maxmemory, else the host's memory; 0: not known."""
+        """The most memory that it may use: maxmemory, else the host's memory; 0: not known."""
         return self.limit or self.host
 
     @property
     def ceiling_text(self) -> str:
-        """What `ceiling` is."""
+        """Name of the limit that `ceiling` is."""
         return "maxmemory" if self.limit else "the host's memory"
 
     @property
     def share(self) -> float | None:
-        """Used memory as a share of the ceiling; None: that is not known."""
+        """Used memory as a share of the ceiling; None: not known."""
         return self.used / self.ceiling if self.ceiling else None
 
     @property
     def days_left(self) -> float | None:
-        """Until intake ends, at the rate of the last hours; None: not known, or never."""
+        """Days until intake ends, at the rate of the last hours; None: not known, or never."""
         if not self.ceiling or len(self.samples) < _ENOUGH_SAMPLES:
             return None
-        days = [(each.at_ms - self.samples[0].at_ms) / 86_400_000 for each in self.samples]
+        days = [(sample.at_ms - self.samples[0].at_ms) / 86_400_000 for sample in self.samples]
         mean_day = sum(days) / len(days)
-        mean_used = sum(each.used for each in self.samples) / len(days)
+        mean_used = sum(sample.used for sample in self.samples) / len(days)
         spread = sum((day - mean_day) ** 2 for day in days)
         together = sum(
-            (day - mean_day) * (each.used - mean_used)
-            for day, each in zip(days, self.samples, strict=True)
+            (day - mean_day) * (sample.used - mean_used)
+            for day, sample in zip(days, self.samples, strict=True)
         )
         if not spread or together <= 0:
             return None
@@ -80,7 +80,7 @@ class RedisFigures:
 
 
 class JournalFigures(NamedTuple):
-    """A lane's journal: how many events, and when somebody was to look at the oldest (0: none)."""
+    """The journal of a lane: how many events, and since when the oldest is due (0: none)."""
 
     depth: int
     oldest_ms: int
@@ -91,12 +91,12 @@ class RouterSummary(NamedTuple):
 
     Attributes:
         name: as in the inventory.
-        state: `up`, `unreachable`, `blocked`, `policy-changed`, `held` by a person, `new`: nobody
-            reached it yet, or `unknown`: the inventory does not have it.
+        state: `up`, `unreachable`, `blocked`, `policy-changed`, `held` by a person, `new`: not
+            reached yet, or `unknown`: not in the inventory.
         since_ms: when that began.
-        busy: a worker is at it.
-        queued: services to be looked at.
-        oldest_ms: since when the oldest due mark is due; 0: none is.
+        busy: a worker has its lock.
+        queued: services to be checked.
+        oldest_ms: since when the oldest work item is due; 0: none is.
         misfits: services whose address no device can use.
     """
 
@@ -109,8 +109,8 @@ class RouterSummary(NamedTuple):
     misfits: Sequence[str] = ()
 
 
-class Reason(NamedTuple):
-    """How many wait, or are dead, for one reason, and since when the oldest."""
+class ReasonCount(NamedTuple):
+    """How many wait, or failed, for one reason, and since when the oldest."""
 
     number: int
     oldest_ms: int
@@ -118,19 +118,19 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthFigures:
-    """All of it.
+    """All figures of an installation.
 
     Attributes:
         now_ms: when it was read.
         redis: the server.
-        workers: names of those that gave a sign of life, `kind@host:pid`.
+        workers: names of those seen lately, `kind@host:pid`.
         queues: length of each Celery queue, and `unacked`.
         journal: by lane.
         routers: one each.
         dead_letters: by reason.
         waiting: by reason.
-        counters: what happened, how often.
-        canaries: queue -> for how long (ms) a message that was put in nobody took.
+        counters: how often each thing happened.
+        canaries: queue -> for how long (ms) its test message was not taken.
         alerts: open ones that are not muted, the oldest first.
         dead_sources: source -> how many events of it are dead letters; empty: of unknown ones.
     """
@@ -141,8 +141,8 @@ class HealthFigures:
     queues: Mapping[str, int]
     journal: Mapping[str, JournalFigures]
     routers: Sequence[RouterSummary]
-    dead_letters: Mapping[str, Reason]
-    waiting: Mapping[str, Reason]
+    dead_letters: Mapping[str, ReasonCount]
+    waiting: Mapping[str, ReasonCount]
     counters: Mapping[str, int]
     canaries: Mapping[str, int] = field(default_factory=dict)
     alerts: Sequence[Alert] = ()

@@ -1,7 +1,4 @@
-"""What of the open alerts is news to somebody who was told before.
-
-No clock and no store.
-"""
+"""Works out what to notify a target of: alerts that opened and alerts that were resolved."""
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -13,16 +10,16 @@ from worker.core.alerting.alerts import Alert
 from worker.core.rows.normal import duration
 
 QUIET_MS: Final = 3_600_000
-"""One kind and subject begins at most once in this time, however often it comes and goes."""
+"""An alert is notified at most once in this time, however often it opens."""
 SETTLE_MS: Final = 60_000
-"""An alert must be gone for so long before it is said to be over."""
+"""An alert must be closed for so long before it is notified as resolved."""
 ANY: Final = "any"
-"""A mute of this kind is one of every kind."""
+"""A mute of this kind mutes every kind."""
 GRACE_MS: Final = 600_000
-"""A consequence may outlast its root by so long before it is told by itself.
+"""A consequence may outlast its root by so long before it is notified by itself.
 
-A router is tried again within five minutes, and its alert ends when what waited for it is written.
-It waits no longer either for a root that comes and goes too fast to be told.
+A router is tried again within five minutes, and its alert is resolved when its backlog is written.
+It waits no longer either for a root that opens and closes too fast to be notified.
 """
 _NAMED: Final = 10
 _NAMED_BEHIND: Final = 5
@@ -30,14 +27,14 @@ _THROUGH: Final = "through|"
 
 
 class Mute(NamedTuple):
-    """What nobody wants to hear of for a while.
+    """Alerts that are not notified for a while.
 
     Attributes:
-        kind: of alerts, or `ANY`.
-        subject: of alerts; empty: every one.
-        until_ms: when it ends by itself.
-        by: who wanted that.
-        reason: in their words.
+        kind: of the alerts, or `ANY`.
+        subject: of the alerts; empty: every one.
+        until_ms: when the mute ends by itself.
+        by: who muted them.
+        reason: why.
     """
 
     kind: str
@@ -47,7 +44,7 @@ class Mute(NamedTuple):
     reason: str
 
     def covers(self, alert: Alert, now_ms: int) -> bool:
-        """Whether the alert is not to be told now."""
+        """Return whether the alert is muted now."""
         return (
             now_ms < self.until_ms
             and self.kind in (ANY, alert.kind)
@@ -56,118 +53,120 @@ class Mute(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """What somebody was told of an alert.
+    """What a target was notified of about one alert.
 
     Attributes:
-        at_ms: when they were told that it began.
+        at_ms: when it was notified.
         text: its sentence then.
-        gone_ms: when it was first seen to be gone; 0: it is open.
-        over: whether they were told that it is over, or need not be.
-        since_ms: when the alert began.
+        gone_ms: when it was first found closed; 0: it is open.
+        resolved: it was notified as resolved, or need not be.
+        since_ms: when the alert opened.
     """
 
     at_ms: int
     text: str
     gone_ms: int = 0
-    over: bool = False
+    resolved: bool = False
     since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """What is to be said, and what will have been told then.
+    """One notification to a target, and what it will have been notified of then.
 
     Attributes:
-        begun: alerts that are new to them.
-        over: (name, as told) of those that are over.
-        notified: by name, once the news is told.
-        follow: name of one of these -> what its consequences are about, which are not told by
-            themselves: of one that begins, what follows from it; of one that is over, what still
-            is open.
+        opened: alerts that are new to the target.
+        resolved: (name, notice) of those that are resolved.
+        notified: the target's notices by name, once this is sent.
+        behind: name of one of these -> the subjects of its consequences, which are not notified by
+            themselves: of an opened alert, what follows from it; of a resolved one, what is still
+            open.
     """
 
-    begun: Sequence[Alert]
-    over: Sequence[tuple[str, Notice]]
+    opened: Sequence[Alert]
+    resolved: Sequence[tuple[str, Notice]]
     notified: Mapping[str, Notice]
-    follow: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    behind: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to say."""
-        return not self.begun and not self.over
+        """Whether there is nothing to notify."""
+        return not self.opened and not self.resolved
 
 
 def notices_of(
     alerts: Sequence[Alert], notified: Mapping[str, Notice], mutes: Iterable[Mute], now_ms: int
 ) -> Notices:
-    """Compare what is open with what was told.
+    """Compare the open alerts with what a target was notified of.
 
     Args:
-        alerts: all that are open; those that have not lasted long enough are not told yet.
-        notified: by name of the alert.
-        mutes: those that are in force.
+        alerts: all that are open; those that have not lasted long enough are not notified yet.
+        notified: the target's notices, by name of the alert.
+        mutes: those in force.
         now_ms: milliseconds since 1970.
     """
     mutes = list(mutes)
-    muted = {each.name for each in alerts if any(mute.covers(each, now_ms) for mute in mutes)}
-    begun, after = _begun(alerts, notified, muted, now_ms)
-    over, settling = _over(notified, {each.name for each in alerts}, now_ms)
+    muted = {alert.name for alert in alerts if any(mute.covers(alert, now_ms) for mute in mutes)}
+    opened, after = _opened(alerts, notified, muted, now_ms)
+    resolved, settling = _resolved(notified, {alert.name for alert in alerts}, now_ms)
     after |= settling
-    said = {each.name for each in begun} | {name for name, _ in over}
-    follow = defaultdict(list)
+    named = {alert.name for alert in opened} | {name for name, _ in resolved}
+    behind = defaultdict(list)
     for alert in alerts:
         through = after.get(_THROUGH + alert.name)
-        if through is not None and through.text in said and alert.name not in muted:
-            follow[through.text].append(alert.subject)
-    return Notices(begun, over, after, follow)
+        if through is not None and through.text in named and alert.name not in muted:
+            behind[through.text].append(alert.subject)
+    return Notices(opened, resolved, after, behind)
 
 
-def _begun(
+def _opened(
     alerts: Sequence[Alert], notified: Mapping[str, Notice], muted: AbstractSet[str], now_ms: int
 ) -> tuple[list[Alert], dict[str, Notice]]:
-    """Those to tell of now, and what will have been told of all that are open."""
-    before = {each.name: notified[each.name] for each in alerts if each.name in notified}
-    heard = set(muted)
-    heard |= {name for name, it in before.items() if not it.over or _quiet(it, now_ms)}
+    """The alerts to notify now, and the notices then of all that are open."""
+    before = {alert.name: notified[alert.name] for alert in alerts if alert.name in notified}
+    known = set(muted)
+    known |= {
+        name for name, notice in before.items() if not notice.resolved or _quiet(notice, now_ms)
+    }
     after: dict[str, Notice] = {}
-    begun = []
-    for alert in sorted(alerts, key=lambda each: bool(each.root)):  # roots first
+    opened = []
+    for alert in sorted(alerts, key=lambda alert: bool(alert.root)):  # roots first
         was = before.get(alert.name)
-        if was is not None and not was.over:
+        if was is not None and not was.resolved:
             after[alert.name] = was._replace(gone_ms=0)
             continue
-        through = _through(alert, notified.get(_THROUGH + alert.name), heard, now_ms)
+        through = _through(alert, notified.get(_THROUGH + alert.name), known, now_ms)
         if through is not None:
             after[_THROUGH + alert.name] = through
         if was is not None and _quiet(was, now_ms):
             after[alert.name] = was
         elif alert.notified and through is None and alert.name not in muted:
             after[alert.name] = Notice(now_ms, alert.text, since_ms=alert.since_ms)
-            begun.append(alert)
-            heard.add(alert.name)
-    return begun, after
+            opened.append(alert)
+            known.add(alert.name)
+    return opened, after
 
 
-def _over(
+def _resolved(
     notified: Mapping[str, Notice], names: AbstractSet[str], now_ms: int
 ) -> tuple[list[tuple[str, Notice]], dict[str, Notice]]:
-    """Those to tell the end of, and what will have been told of all that are not open."""
-    over = []
+    """The resolved alerts to notify now, and the notices then of all that are not open."""
+    resolved = []
     after: dict[str, Notice] = {}
     for name in notified.keys() - names:
         before = notified[name]
         if name.startswith(_THROUGH):
             continue
-        if before.over:
+        if before.resolved:
             if _quiet(before, now_ms):
                 after[name] = before
             continue
         gone_ms = before.gone_ms or now_ms
-        is_over = now_ms - gone_ms >= SETTLE_MS
-        after[name] = before._replace(gone_ms=gone_ms, over=is_over)
-        if is_over:
-            over.append((name, after[name]))
-    return sorted(over), after
+        is_settled = now_ms - gone_ms >= SETTLE_MS
+        after[name] = before._replace(gone_ms=gone_ms, resolved=is_settled)
+        if is_settled:
+            resolved.append((name, after[name]))
+    return sorted(resolved), after
 
 
 def _quiet(before: Notice, now_ms: int) -> bool:
@@ -175,75 +174,74 @@ def _quiet(before: Notice, now_ms: int) -> bool:
 
 
 def _through(
-    alert: Alert, before: Notice | None, heard: Container[str], now_ms: int
+    alert: Alert, before: Notice | None, known: Container[str], now_ms: int
 ) -> Notice | None:
-    """How an alert is told through its root; None: it is told by itself.
+    """How an alert is notified through its root; None: it is notified by itself.
 
-    What is noted is a `Notice` under a name of its own, over from the start, of which earlier
-    versions say nothing: `at_ms` since when, `text` the root's name, `gone_ms` since when nobody
-    hears of it through an open root.
+    The answer is a `Notice` under a name of its own, resolved from the start: `at_ms` since when,
+    `text` the root's name, `gone_ms` since when no open root covers it.
 
     Args:
         alert: with its root.
-        before: what was noted in the last round.
-        heard: names of the open alerts that were told, or that nobody wants to hear of.
+        before: the answer of the last round.
+        known: names of the open alerts that were notified or are muted.
         now_ms: milliseconds since 1970.
     """
     if before is None:
         if not alert.root:
             return None
-        before = Notice(now_ms, alert.root, over=True)
-    # The root that was told goes before one on the way to it that is found down later.
+        before = Notice(now_ms, alert.root, resolved=True)
+    # The root that was notified goes before one on the way to it that is found down later.
     for root in (before.text, alert.root) if alert.root else ():
-        if root in heard:
+        if root in known:
             return before._replace(text=root, gone_ms=0)
     gone_ms = before.gone_ms or now_ms
     return before._replace(gone_ms=gone_ms) if now_ms - gone_ms < GRACE_MS else None
 
 
 def was_notified(alert: Alert, notified: Mapping[str, Notice]) -> bool:
-    """Whether they have had a message of an open alert, by itself or with its root's."""
+    """Return whether a target was notified of an open alert, by itself or through its root."""
     own, through = notified.get(alert.name), notified.get(_THROUGH + alert.name)
     if through is not None:
         root = notified.get(through.text)
-        return root is not None and not root.over
-    return own is not None and not own.over
+        return root is not None and not root.resolved
+    return own is not None and not own.resolved
 
 
 def title_of(notices: Notices, installation: str) -> str:
-    """One line for all the news."""
-    if len(notices.begun) == 1 and not notices.over:
-        alert = notices.begun[0]
+    """Return the title of a notification."""
+    if len(notices.opened) == 1 and not notices.resolved:
+        alert = notices.opened[0]
         return f"Leasewire {installation}: {alert.severity}: {alert.kind} {alert.subject}".strip()
-    if len(notices.over) == 1 and not notices.begun:
-        kind, _, subject = notices.over[0][0].partition("|")
+    if len(notices.resolved) == 1 and not notices.opened:
+        kind, _, subject = notices.resolved[0][0].partition("|")
         return f"Leasewire {installation}: resolved: {kind} {subject}".strip()
-    critical = sum(each.severity == "critical" for each in notices.begun)
+    critical = sum(alert.severity == "critical" for alert in notices.opened)
     named = f" ({critical} critical)" if critical else ""
     parts = [
-        *([f"{len(notices.begun)} alerts{named}"] if notices.begun else []),
-        *([f"{len(notices.over)} resolved"] if notices.over else []),
+        *([f"{len(notices.opened)} alerts{named}"] if notices.opened else []),
+        *([f"{len(notices.resolved)} resolved"] if notices.resolved else []),
     ]
     return f"Leasewire {installation}: {', '.join(parts)}"
 
 
 def body_of(notices: Notices) -> str:
-    """All the news, critical kinds first; of many of one kind the first ten are named."""
+    """Return the text of a notification: critical kinds first, the first ten of each kind."""
     lines: list[str] = []
-    for _, kind in sorted({(each.severity, each.kind) for each in notices.begun}):
-        alerts = [each for each in notices.begun if each.kind == kind]
-        lines += _of_kind(alerts, notices.follow)
-    for name, notified in notices.over[:_NAMED]:
+    for _, kind in sorted({(alert.severity, alert.kind) for alert in notices.opened}):
+        alerts = [alert for alert in notices.opened if alert.kind == kind]
+        lines += _of_kind(alerts, notices.behind)
+    for name, notified in notices.resolved[:_NAMED]:
         lasted = max(0, notified.gone_ms - notified.since_ms) // 1000 if notified.since_ms else 0
         after = f" after {duration(str(lasted))}" if lasted else ""
         lines.append(f"resolved{after}: {name.replace('|', ' ').strip()} (it was: {notified.text})")
-        if name in notices.follow:
+        if name in notices.behind:
             lines += [
-                f"  behind it and still out of reach: {_routers(notices.follow[name])}",
-                f"  what of this is so in {GRACE_MS // 60_000} minutes is told by itself",
+                f"  still unreachable behind it: {_routers(notices.behind[name])}",
+                f"  what is unreachable in {GRACE_MS // 60_000} minutes is notified by itself",
             ]
-    if len(notices.over) > _NAMED:
-        lines.append(f"and {len(notices.over) - _NAMED} others are resolved")
+    if len(notices.resolved) > _NAMED:
+        lines.append(f"and {len(notices.resolved) - _NAMED} others are resolved")
     return "\n".join(lines)
 
 
@@ -256,12 +254,12 @@ def _routers(names: Sequence[str]) -> str:
     )
 
 
-def _of_kind(alerts: Sequence[Alert], follow: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _of_kind(alerts: Sequence[Alert], behind: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for alert in alerts[:_NAMED]:
         subject = f" {alert.subject}" if alert.subject else ""
         yield f"{alert.severity}: {alert.kind}{subject}: {alert.text}"
-        if alert.name in follow:
-            yield f"  out of reach behind it: {_routers(follow[alert.name])}"
+        if alert.name in behind:
+            yield f"  unreachable behind it: {_routers(behind[alert.name])}"
     if len(alerts) > _NAMED:
         yield f"and {len(alerts) - _NAMED} more of {alerts[0].kind}: `leasewire alerts list`"
     yield f"  what to do: `leasewire runbook {alerts[0].runbook}`"
