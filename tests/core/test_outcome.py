@@ -1,7 +1,7 @@
-"""The text of an outcome: short, and read as it was said, by this version and in its first form."""
+"""The text of an outcome: short, and read as it was written."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -40,12 +40,6 @@ APPLIED = Outcome(
 @given(outcomes)
 def test_an_outcome_comes_back_from_text_as_it_was(outcome):
     assert Outcome.from_json(outcome.to_json(), outcome.key) == outcome
-
-
-@given(outcomes)
-def test_the_first_format_is_still_read(outcome):
-    old = {name: value for name, value in asdict(outcome).items() if value not in ("", 0)}
-    assert Outcome.from_json(json.dumps(old)) == outcome
 
 
 def test_an_outcome_is_small_and_can_be_read():

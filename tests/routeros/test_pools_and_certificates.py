@@ -8,10 +8,10 @@ from simulator.testing import running
 from tests.builders import mac
 from tests.routeros.peers import config_for, settings
 from worker.core.rows.pools import Pool
-from worker.routeros.certificates import ends_ms
 from worker.routeros.check import check_router
 from worker.routeros.connection import Reply
-from worker.routeros.pools import pools_of
+from worker.routeros.reads import pools_of
+from worker.routeros.transport import ends_ms
 
 pytestmark = pytest.mark.router
 

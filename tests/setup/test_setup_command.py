@@ -113,7 +113,7 @@ def test_who_may_use_the_service_already_still_may(inventory, setup, router, sta
 
 @pytest.mark.parametrize("stands", ["", "10.5.0.0/16"])
 def test_who_would_be_shut_out_of_the_service_is_said(inventory, setup, router, stands):
-    inventory(spec=WISH.replace("garden", "manage_only = true\ngarden"))
+    inventory(spec=WISH.replace("walled_garden", "manage_only = true\nwalled_garden"))
     router.set_row(SERVICE, "api-ssl", {"address": stands})
     message = f"! api-ssl is restricted to 127.0.0.0/8: {stands or 'every other address'} can no"
     assert message in setup().out

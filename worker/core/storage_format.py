@@ -1,7 +1,6 @@
-"""How texts that are kept in Redis are spelt: JSON as short as it may be and still be read.
+"""How texts are stored in Redis: JSON that is short and still readable.
 
-Each text tells its format: an array begins with its number; an object has it as `format`, or is of
-the first one.
+Each text names its format: an array begins with its number, an object has it as `format`.
 """
 
 import json
@@ -13,30 +12,30 @@ from worker.errors import LeasewireError
 _Kept = TypeVar("_Kept")
 
 _LONGEST: Final = 500
-"""Of what an error says."""
+"""Characters of an error that are kept."""
 _BEFORE: Final = "leasewire.service."
 _AFTER: Final = ".v1"
 
 to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-"""Writes values with no space between them. Bytes that a router gave (surrogates) survive."""
+"""Writes values without spaces. Bytes from a router that are not UTF-8 (surrogates) survive."""
 
 
 def printable(text: str) -> str:
-    """The text with an escape in place of each byte of a router that is no UTF-8 (a surrogate).
+    """Return the text with an escape for each byte of a router that is not UTF-8 (a surrogate).
 
-    People's words and names in Redis are kept so: neither Redis nor its scripts take such bytes.
+    Texts and names are stored so: neither Redis nor its scripts take such bytes.
     """
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def in_a_line(error: BaseException | None) -> str:
-    """What was raised, for people."""
+    """Describe an exception in one line."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     return printable(message)[:_LONGEST]
 
 
 def known_part(kind: Callable[..., _Kept], values: Sequence[Any] | Mapping[str, Any]) -> _Kept:
-    """One of the fields of which it was written; those that a newer version added are dropped.
+    """Make a value from the stored fields; those that a newer version added are dropped.
 
     Args:
         kind: a NamedTuple, or a dataclass where the values have names.
@@ -50,7 +49,7 @@ def known_part(kind: Callable[..., _Kept], values: Sequence[Any] | Mapping[str, 
 
 
 class UnknownFormatError(LeasewireError):
-    """A text was written by a version of Leasewire that this one cannot read."""
+    """A text was written by a newer version of Leasewire, in a format that this one cannot read."""
 
     def __init__(self, what: str, found: object, newest: int) -> None:
         super().__init__(
@@ -60,8 +59,24 @@ class UnknownFormatError(LeasewireError):
         self.found = found
 
 
+def check_format(what: str, raw: Any, newest: int) -> None:  # noqa: ANN401 - any value of JSON
+    """Make sure that a stored text has the one format that this version reads.
+
+    Args:
+        what: is stored.
+        raw: the text as JSON: an array or an object.
+        newest: number of the format.
+
+    Raises:
+        UnknownFormatError: it has another format.
+    """
+    found = raw.get("format") if isinstance(raw, dict) else raw[0]
+    if found != newest:
+        raise UnknownFormatError(what, found, newest)
+
+
 def short_type(type_: str) -> str:
-    """`resumed` of `leasewire.service.resumed.v1`; what has another form stays told apart."""
+    """Return `resumed` for `leasewire.service.resumed.v1`; other forms stay recognisable."""
     if type_.startswith(_BEFORE) and type_.endswith(_AFTER):
         short = type_[len(_BEFORE) : -len(_AFTER)]
         if short and "." not in short and short[0] != "=":
@@ -70,14 +85,14 @@ def short_type(type_: str) -> str:
 
 
 def full_type(short: str) -> str:
-    """The reverse of `short_type`."""
+    """Reverse `short_type`."""
     if not short or "." in short or short[0] == "=":
         return short[1:] if short[:1] == "=" else short
     return f"{_BEFORE}{short}{_AFTER}"
 
 
 def without_end(values: list[Any]) -> list[Any]:
-    """The list up to its last value that says something: no empty text, no 0, not false."""
+    """Remove the empty values at the end of a list: empty texts, 0 and false."""
     while values and not values[-1]:
         values.pop()
     return values

@@ -23,9 +23,16 @@ from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command, Connection, Pace
 from worker.routeros.failures import no_entry_menu, old_login, refusal, refused_login
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
-from worker.routeros.option_users import USER_PRINTS, named_options
-from worker.routeros.ping import probe_commands, probed
-from worker.routeros.pools import POOL_PRINTS, pools_of
+from worker.routeros.reads import (
+    POOL_PRINTS,
+    SETUP_PRINTS,
+    USER_PRINTS,
+    named_options,
+    pools_of,
+    probe_commands,
+    probed,
+    setup_of,
+)
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.rows import (
     command_for,
@@ -34,7 +41,6 @@ from worker.routeros.rows import (
     menu_prints,
     menu_rows,
 )
-from worker.routeros.setup_entries import SETUP_PRINTS, setup_of
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
 

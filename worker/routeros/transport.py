@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from worker.compute_gate import GateSlot
 from worker.inventory import RouterConfig
-from worker.routeros.certificates import ends_ms
 from worker.routeros.failures import FOREIGN, bad_ca_file, other_certificate, verdict
 
 _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
@@ -252,3 +251,18 @@ def _look_up(host: str, port: int, deadline: float) -> Sequence[_AddressInfo]:
     if isinstance(found, Exception):
         raise found
     return found
+
+
+def ends_ms(certificate: bytes) -> int:
+    """Return until when a certificate is valid, in milliseconds since 1970; 0: it cannot be read.
+
+    Args:
+        certificate: in DER; routers sign their own, and not all keep to the rules.
+    """
+    from cryptography import x509  # noqa: PLC0415 - 8 MB, which `events` processes do not need
+
+    try:
+        until = x509.load_der_x509_certificate(certificate).not_valid_after_utc
+    except ValueError:
+        return 0
+    return int(until.timestamp() * 1000)

@@ -1,21 +1,22 @@
-"""What became of an event, and the letter that is kept when it can go no further."""
+"""The outcome of an event, and the dead letter of an event or a service that failed."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from contracts import names
 from worker.core.service.record import PendingEvent
 from worker.core.storage_format import (
-    UnknownFormatError,
+    check_format,
     full_type,
+    known_part,
     short_type,
     to_json,
     without_end,
 )
 
 OUTCOME_FORMAT: Final = 2
-"""Number of an outcome's text format: an array that begins with it; the first was an object."""
+"""Number of the format, with which each stored outcome begins."""
 
 State = Literal[
     "accepted",
@@ -36,31 +37,31 @@ FINAL: frozenset[State] = frozenset(
 
 
 UNCHANGED: Final = "already-current"
-"""Reason of an event that changed nothing: it leaves a counter, and for an hour a word."""
+"""Reason of an event that changed nothing: it is counted, and its outcome kept for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The latest word on one event.
+    """The latest state of one event.
 
     Attributes:
         key: the event's name in the store (`contracts.event_key`); empty where it was read from a
-            feed, which tells no keys.
+            feed, which has no keys.
         event_id: the publisher's id.
         source: who published it.
         type: the event's type.
-        service_id: the service it names; empty when the event was too broken to say.
+        service_id: the service it names; empty when the event was too broken to name one.
         state: where it stands; `applied` means written and read back. `device-online`
             stands in the feed alone: the device was seen with its address.
         reason: one word for programs, such as `already-current` or `foreign-row`.
         detail: one sentence for people.
         accepted_at_ms: when it was folded, by Redis's clock, in milliseconds since 1970.
-        at_ms: when this word was said.
-        router: the router that the word is about; empty when it is about none.
+        at_ms: when it reached this state.
+        router: the router that the state is about; empty: none.
         effective_at_ms: when a scheduled event takes effect; 0 for others.
-        effective_by: of an applied event that changed a router: from when it acts there, as
-            `effect.effective_by` says it; `effect.describe` makes a sentence of it.
-        bulk: it came in with many others, and is told of in a feed of theirs.
+        effective_by: of an applied event that changed a router: from when it acts there, in the
+            short form of `effect.effective_by`.
+        bulk: it came by the bulk lane and stands in that lane's feed.
     """
 
     key: str
@@ -79,13 +80,13 @@ class Outcome:
     bulk: bool = False
 
     def to_json(self) -> str:
-        """One line of JSON, without the key, which is part of where it is kept.
+        """Write one line of JSON, without the key, which is part of where it is stored.
 
-        `[2, state, ms from accepted to this word, accepted_at_ms, type, event_id, source, service,
+        `[2, state, ms from accepted to this state, accepted_at_ms, type, event_id, source, service,
         router, effective_by, reason, detail, effective_at_ms, 1 if bulk]`, without what is empty at
         its end. Scripts read the state (`lua/_services.lua`) and pass over the time (`_feed.lua`).
         """
-        # This is said of every event several times: no copy of the fields, no names.
+        # Written several times for every event: no copy of the fields, no names.
         values: list[Any] = [
             OUTCOME_FORMAT,
             self.state,
@@ -106,20 +107,17 @@ class Outcome:
 
     @classmethod
     def from_json(cls, text: str | bytes, key: str = "") -> "Outcome":
-        """The reverse of `to_json`; what a newer version adds at the end is dropped.
+        """Read `to_json`; what a newer version adds at the end is dropped.
 
         Args:
-            text: as it is kept.
+            text: as it is stored.
             key: the event's name in the store, where that is known.
 
         Raises:
-            UnknownFormatError: it has another format number.
+            UnknownFormatError: it has another format.
         """
         raw = json.loads(text)
-        if isinstance(raw, dict):
-            return cls._from_names(raw, key)
-        if raw[0] != OUTCOME_FORMAT:
-            raise UnknownFormatError("outcome", raw[0], OUTCOME_FORMAT)
+        check_format("outcome", raw, OUTCOME_FORMAT)
         raw += _NOTHING[len(raw) :]
         state, after_ms, accepted_at_ms, type_, event_id, source, service_id = raw[1:8]
         router, by, reason, detail, effective_at_ms, bulk = raw[8:14]
@@ -140,13 +138,6 @@ class Outcome:
             bool(bulk),
         )
 
-    @classmethod
-    def _from_names(cls, raw: dict[str, Any], key: str) -> "Outcome":
-        """Read the first format."""
-        known = {k: v for k, v in raw.items() if k in cls.__dataclass_fields__}
-        needed = {"key": key, "event_id": "", "source": "", "type": "", "service_id": ""}
-        return cls(**needed | known)
-
 
 _NOTHING: Final = [0, "", 0, 0, *[""] * 8, 0, 0]
 """What a shorter array leaves out."""
@@ -154,20 +145,20 @@ _NOTHING: Final = [0, "", 0, 0, *[""] * 8, 0, 0]
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """What is kept of an event or a service that cannot go on by itself.
+    """What is kept of an event or a service that failed permanently.
 
     Attributes:
         id: its name: the event's key, or `service@router` for a refused write.
         kind: `event` (the whole event is in `body`), `service` (a write that was refused) or `hook`
             (a webhook that makes no event; `body` is what its reader needs to try again).
         reason: one word, such as `invalid-event`, `poison`, `operation-refused`.
-        detail: every problem, or the router's own words.
+        detail: every problem, or the router's own text.
         service_id: the service it is about, where known.
         router: the router that refused, where one did.
         body: the event as received, where it is one.
         event_keys: the events that cannot be applied because of it.
         attempts: how often it was tried.
-        at_ms: when it was given up, in milliseconds since 1970.
+        at_ms: when it failed, in milliseconds since 1970.
         source: who published the event; empty where the inventory does not know it.
     """
 
@@ -185,28 +176,24 @@ class DeadLetter:
 
     @property
     def group(self) -> str:
-        """Of which the newest are kept; empty: it is kept until somebody deals with it.
+        """Name of the group of which the newest are kept; empty: it is kept until it is settled.
 
-        Services are as many as they are; of broken events a source sends any number.
+        A source may send any number of broken events; services are limited by nature.
         """
         return "" if self.kind == "service" else f"{self.source}|{self.reason}"
 
     def to_json(self) -> str:
-        """One line of JSON; as earlier versions wrote it where no source is known."""
-        fields = asdict(self)
-        if not self.source:
-            del fields["source"]
-        return json.dumps(fields, separators=(",", ":"))
+        """Write one line of JSON."""
+        return to_json(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "DeadLetter":
-        """The reverse of `to_json`."""
-        known = {k: v for k, v in json.loads(text).items() if k in cls.__dataclass_fields__}
-        known["event_keys"] = tuple(known.get("event_keys", ()))
-        return cls(**known)
+        """Read `to_json`."""
+        letter = known_part(cls, json.loads(text))
+        return replace(letter, event_keys=tuple(letter.event_keys))
 
 
-def outcome_of(  # noqa: PLR0913 - the parts of one sentence
+def outcome_of(  # noqa: PLR0913 - the fields of one outcome
     pending: PendingEvent,
     service_id: str,
     state: State,
@@ -217,7 +204,7 @@ def outcome_of(  # noqa: PLR0913 - the parts of one sentence
     router: str = "",
     effective_by: str = "",
 ) -> Outcome:
-    """The next word on an event that a record still lists as outstanding."""
+    """Return the next outcome of an event that is still pending in its record."""
     return Outcome(
         key=pending.key,
         event_id=pending.event_id,

@@ -1,7 +1,6 @@
-"""The text of a service's record, as short as it may be and still be read by a person.
+"""The stored text of a service record: short, and still readable for a person.
 
-What changes here in a way that an older version would misread gets a new format number, and a
-reader of both.
+A change that an older version would misread gets a new format number.
 """
 
 import json
@@ -14,7 +13,7 @@ from worker.core.rows.rows import ListPlace
 from worker.core.service.record import DEFAULTS, PendingEvent, Placement, Register, ServiceRecord
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.service.version import NEVER, Version
-from worker.core.storage_format import UnknownFormatError, to_json
+from worker.core.storage_format import check_format, to_json
 
 RECORD_FORMAT: Final = 2
 """Number of the text format: raise it when an older reader would misread the new text."""
@@ -35,12 +34,12 @@ REGISTER_CODES: Final[Mapping[str, str]] = {
     "label": "b",
     "customer_id": "k",
 }
-"""How texts name registers; no letter is ever given to another one."""
+"""The letter of each register in stored texts; a letter is never reused."""
 _REGISTERS: Final = {code: name for name, code in REGISTER_CODES.items()}
 _SHORT: Final = {name: (code, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _SET_TO_DEFAULT: Final = {code: (name, DEFAULTS[name]) for name, code in REGISTER_CODES.items()}
 _NO_DEFAULT: Final = object()
-"""Of a register that has no letter: equal to no value."""
+"""Default of a register without a letter: equals no value."""
 _DEFAULT: Final = "-"
 """Before the letters of the registers that were set to their defaults."""
 _AS_SET: Final[Mapping[str, tuple[str, str]]] = {
@@ -48,12 +47,12 @@ _AS_SET: Final[Mapping[str, tuple[str, str]]] = {
     "address": ("a", "address"),
     "server": ("d", "dhcp_server"),
 }
-"""Fields of a lease that mostly are as a register says: its letter stands for them then."""
+"""Lease fields that usually equal a register: then this letter stands for them."""
 _USUAL: Final[Mapping[str, tuple[str, str]]] = {
     "block-access": ("b", "no"),
     "dhcp-option": ("o", ""),
 }
-"""Fields of a lease that mostly have one value: then this letter stands for it."""
+"""Lease fields that usually have one value: then this letter stands for it."""
 _STATIC: Final = len(("mode", "ipv4"))
 _NOWHERE: Final[frozenset[ListPlace]] = frozenset()
 _USUAL_BY_CODE: Final = {code: (name, value) for name, (code, value) in _USUAL.items()}
@@ -61,7 +60,7 @@ _AS_SET_BY_CODE: Final = {code: (name, of) for name, (code, of) in _AS_SET.items
 
 
 def short_registers(names: Iterable[str]) -> str | list[str]:
-    """Registers by their letters."""
+    """Return registers as letters."""
     names = list(names)
     if all(name in REGISTER_CODES for name in names):
         return "".join(REGISTER_CODES[name] for name in names)
@@ -69,16 +68,16 @@ def short_registers(names: Iterable[str]) -> str | list[str]:
 
 
 def registers_of(short: str | list[str]) -> list[str]:
-    """The reverse of `short_registers`."""
+    """Reverse `short_registers`."""
     return [_REGISTERS[code] for code in short] if isinstance(short, str) else short
 
 
 def record_to_json(record: ServiceRecord) -> str:
-    """Write a record as compact JSON, without the service's id, which is part of where it is kept.
+    """Write a record as compact JSON, without the service's id, which is part of its key.
 
     `{"format", "owner", "set": [[version, event, {letter of a register: value, "-": letters of
     those with their default}, stated if another version], …], "at": {router: lease}}`, and where
-    they say something `seen` (a time for each router), `highest`, `epoch`, `pending`,
+    not empty `seen` (a time for each router), `highest`, `epoch`, `pending`,
     `schedule` and `heard`. A lease is null, `codes` or `[letters, {its other fields}, its places
     in lists]`.
     """
@@ -87,7 +86,7 @@ def record_to_json(record: ServiceRecord) -> str:
     together: dict[str, Any] = {}
     highest = NEVER
     for name, (value, version, event, stated) in record.registers.items():
-        # Mostly the one before was set by the same event: no need then to find its group.
+        # Usually the register before was set by the same event, so its group is at hand.
         if version is not last[0] or event is not last[1] or stated is not last[2]:
             together = groups.setdefault((version, event, stated), {})
             last = version, event, stated
@@ -126,16 +125,13 @@ def record_to_json(record: ServiceRecord) -> str:
 
 
 def record_from_json(text: str, service_id: str) -> ServiceRecord:
-    """Read what `record_to_json` wrote, in this version or an earlier one.
+    """Read what `record_to_json` wrote.
 
     Raises:
-        UnknownFormatError: it has another format number.
+        UnknownFormatError: it has another format.
     """
     raw = json.loads(text)
-    if raw.get("format") == 1:
-        return _from_first_format(raw)
-    if raw.get("format") != RECORD_FORMAT:
-        raise UnknownFormatError("record", raw.get("format"), RECORD_FORMAT)
+    check_format("record", raw, RECORD_FORMAT)
     registers: dict[str, Register] = {}
     highest = NEVER
     for work_version, event, values, *other in raw["set"]:
@@ -144,13 +140,13 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
         highest = max(highest, version)
         for code, value in values.items():
             if code == _DEFAULT:
-                for each in value:
-                    name, default = _SET_TO_DEFAULT[each]
+                for letter in value:
+                    name, default = _SET_TO_DEFAULT[letter]
                     registers[name] = Register(default, version, event, stated)
             else:
                 name = _REGISTERS.get(code, code)
-                said = _full_address(value) if name == "address" else value
-                registers[name] = Register(said, version, event, stated)
+                full = _full_address(value) if name == "address" else value
+                registers[name] = Register(full, version, event, stated)
     return ServiceRecord(
         service_id=service_id,
         owner=raw["owner"],
@@ -170,13 +166,13 @@ def record_from_json(text: str, service_id: str) -> ServiceRecord:
 
 
 def _full_address(short: JsonValue) -> JsonValue:
-    """The reverse of `_static`, of what it did not shorten too."""
+    """Reverse `_static`, also for what it did not shorten."""
     return {"mode": "static", "ipv4": short} if isinstance(short, str) else short
 
 
 def _static(address: JsonValue) -> str:
-    """The address of a static one of which nothing else is said; empty for others."""
-    # No `match`: it takes four times as long, and this is asked with each record.
+    """The address of a plain static one; empty for others."""
+    # No `match`: it takes four times as long, and this runs for each record.
     if isinstance(address, dict) and len(address) == _STATIC and address.get("mode") == "static":
         ipv4 = address.get("ipv4")
         return ipv4 if isinstance(ipv4, str) else ""
@@ -205,8 +201,8 @@ def _placement(short: str | list[Any] | None, registers: Mapping[str, Register])
     codes: str | None
     codes, others, listed = None, {}, _NOWHERE
     if isinstance(short, list):
-        codes, others, *places = short
-        listed = frozenset(ListPlace(*place) for each in places for place in each)
+        codes, others, *more = short
+        listed = frozenset(ListPlace(*place) for places in more for place in places)
     else:
         codes = short
     if codes is None:
@@ -224,36 +220,11 @@ def _placement(short: str | list[Any] | None, registers: Mapping[str, Register])
 
 
 def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:
-    """What a register says as a field of a lease has it; None: nothing."""
+    """The value of a register as a lease field has it; None: no text."""
     value = registers[register].value if register in registers else None
     if register == "address":
         return _static(value) or None
     return value if isinstance(value, str) else None
-
-
-def _from_first_format(raw: Mapping[str, Any]) -> ServiceRecord:
-    return ServiceRecord(
-        service_id=raw["service"],
-        owner=raw["owner"],
-        epoch=raw.get("epoch", 0),
-        registers={
-            name: Register(value, version, event, stated)
-            for work_version, event, values, *other in raw["registers"]
-            for version in [Version(*work_version)]
-            for stated in [Version(*other[0]) if other else version]
-            for name, value in values.items()
-        },
-        highest=Version(*raw["highest"]),
-        placements={router: _first_placement(at) for router, at in raw["placements"].items()},
-        pending=tuple(_pending(fields) for fields in raw["pending"]),
-        schedule=Schedule.from_values(raw["schedule"]) if "schedule" in raw else NOTHING_SCHEDULED,
-        last_event_ms=raw.get("heard", 0),
-    )
-
-
-def _first_placement(values: list[Any] | Mapping[str, str] | None) -> Placement:
-    written, *places = values if isinstance(values, list) else (values,)
-    return Placement(written, frozenset(ListPlace(*place) for each in places for place in each))
 
 
 def _pending(fields: list[Any]) -> PendingEvent:

@@ -1,0 +1,163 @@
+"""What a session reads besides rows: the DHCP setup, pools, options in use, a ping and the log.
+
+Each part is its prints and the function that understands their answers.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+from worker.core.diagnosis.verification import Probe
+from worker.core.entry.dhcp_setup import DhcpSetup
+from worker.core.rows.pools import Pool, Pools
+from worker.core.rows.rows import is_host_address
+from worker.routeros.connection import Command, Reply
+
+SETUP_PRINTS: Final[tuple[Command, ...]] = (
+    ("/ip/dhcp-server/print", "=.proplist=name"),
+    ("/ip/pool/print", "=.proplist=name"),
+    ("/ip/dhcp-server/network/print", "=.proplist=address,gateway"),
+    ("/ip/address/print", "=.proplist=address,interface,disabled"),
+)
+
+
+def setup_of(replies: Sequence[Reply]) -> DhcpSetup:
+    """Understand the answers to `SETUP_PRINTS`; what the router refuses to show is not known."""
+    servers, pools, networks, addresses = replies
+    return DhcpSetup(
+        _names(servers),
+        _names(pools),
+        tuple(_networks(networks)),
+        _gateways(networks) | _own(addresses),
+    )
+
+
+def _names(reply: Reply) -> frozenset[str] | None:
+    return None if reply.traps else frozenset(row.get("name", "") for row in reply.rows)
+
+
+def _gateways(reply: Reply) -> dict[str, str]:
+    return {
+        gateway: f"the gateway of {row.get('address')}"
+        for row in reply.rows
+        for gateway in row.get("gateway", "").split(",")
+        if is_host_address(gateway)
+    }
+
+
+def _own(reply: Reply) -> dict[str, str]:
+    return {
+        row.get("address", "").partition("/")[0]: f"the router's own address on {on}"
+        for row in reply.rows
+        for on in [row.get("interface", "an interface")]
+        if row.get("disabled") != "true"
+    }
+
+
+def _networks(reply: Reply) -> list[IPv4Network]:
+    found = []
+    for row in reply.rows:
+        try:
+            found.append(IPv4Network(row.get("address", ""), strict=False))
+        except ValueError:
+            continue  # no known version prints another form
+    return found
+
+
+POOL_PRINTS: Final[tuple[Command, ...]] = (
+    ("/ip/pool/print", "=.proplist=name,ranges,next-pool"),
+    # Before 7.21 only this menu shows how many addresses of a pool are used.
+    ("/ip/pool/used/print", "=.proplist=pool"),
+    ("/ip/dhcp-server/print", "=.proplist=name,address-pool,disabled"),
+)
+_NONE: Final = ("none", "static-only")
+"""How RouterOS says: no next pool, and a server without a pool."""
+
+
+def pools_of(replies: Sequence[Reply]) -> Pools | None:
+    """Understand the answers to `POOL_PRINTS`; None where the router refuses one."""
+    if any(reply.traps for reply in replies):
+        return None
+    pools, used, servers = replies
+    count = Counter(row.get("pool", "") for row in used.rows)
+    return Pools(
+        {
+            row["name"]: Pool(size, count[row["name"]], _pool_named(row.get("next-pool", "")))
+            for row in pools.rows
+            if "name" in row and (size := _size(row.get("ranges", ""))) is not None
+        },
+        {
+            row["name"]: pool
+            for row in servers.rows
+            if (pool := _pool_named(row.get("address-pool", "")))
+            and "name" in row
+            and row.get("disabled") not in ("true", "yes")
+        },
+    )
+
+
+def _pool_named(text: str) -> str:
+    return "" if text in _NONE else text
+
+
+def _size(ranges: str) -> int | None:
+    """Count the addresses in `10.0.0.2-10.0.0.9,10.0.1.0/24`; None: another form."""
+    try:
+        return sum(_length(part) for part in ranges.split(","))
+    except ValueError:
+        return None
+
+
+def _length(part: str) -> int:
+    first, dash, last = part.partition("-")
+    if dash:
+        return int(IPv4Address(last)) - int(IPv4Address(first)) + 1
+    return IPv4Network(part, strict=False).num_addresses
+
+
+USER_PRINTS: Final[Sequence[Command]] = (
+    ("/ip/dhcp-server/lease/print", "=.proplist=dhcp-option"),
+    ("/ip/dhcp-server/network/print", "=.proplist=dhcp-option"),
+    # a server, network or lease that names a set names its options
+    ("/ip/dhcp-server/option/sets/print", "=.proplist=options"),
+)
+
+
+def named_options(rows: Iterable[Mapping[str, str]]) -> frozenset[str]:
+    """Return the options that the answers to `USER_PRINTS` name."""
+    lists = (row.get("dhcp-option", "") + "," + row.get("options", "") for row in rows)
+    return frozenset(name for names in lists for name in names.split(",") if name)
+
+
+PINGS: Final = 3
+_LINES: Final = 5
+
+
+def probe_commands(address: str) -> list[Command]:
+    """Ping a device a few times and read the DHCP lines of the log (by default 1,000 at most)."""
+    return [
+        ("/ping", f"=address={address}", f"=count={PINGS}"),
+        ("/log/print", "=.proplist=.id,time,topics,message", "?topics=dhcp,info"),
+    ]
+
+
+def probed(replies: Sequence[Reply], mac: str) -> Probe:
+    """Understand the answers to `probe_commands`."""
+    ping, log = replies
+    last = ping.rows[-1] if ping.rows else {}
+    lines = [
+        f"{row.get('time', '')} {row.get('message', '')}".strip()
+        for row in log.rows
+        if mac in row.get("message", "").upper()
+    ]
+    return Probe(
+        sent=_number(last.get("sent", "")),
+        received=_number(last.get("received", "")),
+        refusal="; ".join(ping.traps),
+        log=None if log.traps else tuple(lines[-_LINES:]),
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
