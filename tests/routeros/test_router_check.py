@@ -60,7 +60,7 @@ def test_a_router_in_order(router, transport):
     notified = {line.what: line.detail for line in lines}
     assert router.fingerprint_sha256 in notified["certificate"]
     assert notified["router"] == f"tower-7, RouterOS 7.18.2, serial {router.serial}"
-    assert notified["dhcp-server"] == f"{SERVER} is there"
+    assert notified["dhcp-server"] == f"{SERVER} is enabled"
     assert notified["leases"] == "4 in all, 3 of them static, 1 ours"
 
 
@@ -163,7 +163,7 @@ def test_a_long_lease_time_a_full_service_and_a_wrong_clock_are_told(router):
     notified = warnings(router)
     assert notified.keys() == {"lease-time", "sessions", "clock"}
     assert f"{SERVER} 1d" in notified["lease-time"]
-    assert "api-ssl takes 2" in notified["sessions"]
+    assert "api-ssl allows 2" in notified["sessions"]
     assert "behind" in notified["clock"]
     ours = RouterPolicy("acme", default_server=SERVER, lease_time="30m")
     assert "lease-time" not in warnings(router, policy=ours)

@@ -48,7 +48,7 @@ def test_a_plan_writes_nothing_and_shows_each_step(inventory, setup, router):
     assert shown.code == 2
     assert "13 changes. Run with --apply to make them." in shown.out
     assert "! the router has no address in 223.203.225.0/24" in shown.out
-    assert "! api-ssl is open to every address: manage_only = true" in shown.out
+    assert "! api-ssl stays open to every address; manage_only = true" in shown.out
     assert OURS not in shown.out + shown.err
     assert rows_of(router) == before
     document = json.loads(setup("--json").out)
@@ -115,7 +115,9 @@ def test_who_may_use_the_service_already_still_may(inventory, setup, router, sta
 def test_who_would_be_shut_out_of_the_service_is_said(inventory, setup, router, stands):
     inventory(spec=WISH.replace("walled_garden", "manage_only = true\nwalled_garden"))
     router.set_row(SERVICE, "api-ssl", {"address": stands})
-    message = f"! api-ssl is restricted to 127.0.0.0/8: {stands or 'every other address'} can no"
+    message = (
+        f"! api-ssl will be restricted to 127.0.0.0/8: {stands or 'every other address'} loses"
+    )
     assert message in setup().out
     done = setup("--apply")
     assert (done.code, message in done.out) == (0, True)
@@ -218,7 +220,7 @@ def test_what_is_in_the_way_is_said_and_nothing_is_written(inventory, setup, rou
 def test_another_server_on_the_interface_is_in_the_way(inventory, setup, router):
     router.add_row(SERVER, {"name": "theirs", "interface": "ether2"})
     shown = setup("--apply")
-    assert "interface ether2 has the DHCP server theirs already" in shown.out
+    assert "interface ether2 already has the DHCP server theirs" in shown.out
     assert shown.code == 2
     assert len(router.rows(SERVER)) == 1
 

@@ -136,6 +136,6 @@ def test_a_certificate_in_use_is_not_replaced_without_a_word():
     found = fresh() | {SERVICE: [row]}
     steps = plan_setup(WANTED, found)
     said = [each.message for each in problems_of(WISH, ACCESS, found, steps, "")]
-    assert "api-ssl gets another certificate: clients that pin theirs refuse the new one" in said
+    assert "api-ssl gets a new certificate: clients that pin theirs will refuse it" in said
     kept = wanted_rows(WISH, ACCESS, version=(7, 18), certificate=False)
     assert not any("certificate" in step.fields for step in plan_setup(kept, found))

@@ -1,7 +1,4 @@
-"""What a router's own settings mean for Leasewire and its customers: a line for each thing.
-
-Pure.
-"""
+"""Judges a router's own settings: one line for each thing that matters to Leasewire."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,30 +12,30 @@ from worker.core.rows.normal import duration, seconds
 
 Row = Mapping[str, str]
 Rows = Sequence[Row] | None
-"""As read, by menu; None: the router does not tell."""
+"""The rows of a menu; None: the router refuses to show them."""
 
 NEEDED: Final = frozenset({"read", "write", "api"})
 HARMLESS: Final = frozenset({"test"})
-"""Lets `services verify` ping, and nothing else that matters."""
+"""Lets `services verify` ping and does no harm."""
 CLOCK_OFF_S: Final = 300
 LEASE_TIME_WARNS_S: Final = 3_600
 SESSIONS_LEFT: Final = 3
-"""Fewer free ones, and a second worker or a person is shut out."""
+"""With fewer free sessions a second worker or a person may not get in."""
 
 CERTIFICATE_WARNS_MS: Final = 21 * 86_400_000
-"""A certificate that ends so soon is told of: time for a person who is on holiday to be back."""
+"""A certificate that expires sooner is a warning: three weeks outlast a holiday."""
 
 
 class CheckLine(NamedTuple):
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         level: `fail` keeps Leasewire from working with this router.
         what: `connection`, `certificate`, `login`, `router`, `policies`, `sessions`, `clock`,
             `dhcp-server`, `networks`, `overlaps`, `lease-time`, `leases`; `secret-file`; the cause
             of a `RouterBlocked` where it is one.
-        detail: what was seen.
-        advice: what to do about it; empty when all is well.
+        detail: what was found.
+        advice: what to do; empty when all is well.
     """
 
     level: Literal["ok", "warn", "fail"]
@@ -49,12 +46,12 @@ class CheckLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterSettings:
-    """What was read of a router.
+    """The settings of a router, as read.
 
     Attributes:
         username: ours.
-        service: that we come by: `api`, `api-ssl` or `www-ssl`.
-        policy: what we manage there.
+        service: that we use: `api`, `api-ssl` or `www-ssl`.
+        policy: of the router.
         now: our time, aware.
         users: rows of `/user` with our name.
         groups: of `/user/group`.
@@ -81,18 +78,18 @@ class RouterSettings:
 
 
 def judge(seen: RouterSettings) -> list[CheckLine]:
-    """All lines, in the order in which a person would look."""
+    """Return all lines, in the order in which a person would check."""
     return [line for judge_one in _JUDGES for line in judge_one(seen)]
 
 
 def _policies(seen: RouterSettings) -> Iterator[CheckLine]:
     if seen.users is None or seen.groups is None:
-        detail = "the router does not tell what our user may do"
-        yield CheckLine("warn", "policies", detail, "Look at its group in /user/group")
+        detail = "the router does not show the policies of our user"
+        yield CheckLine("warn", "policies", detail, "Check its group in /user/group")
         return
     if not seen.users:
-        detail = f"{seen.username} is no user of the router itself: RADIUS says what it may do"
-        yield CheckLine("warn", "policies", detail, "Make it a user of the router")
+        detail = f"{seen.username} is no local user: RADIUS gives it policies that we cannot read"
+        yield CheckLine("warn", "policies", detail, "Add it in /user")
         return
     name = seen.users[0].get("group", "")
     group = next((row for row in seen.groups if row.get("name") == name), {})
@@ -101,33 +98,33 @@ def _policies(seen: RouterSettings) -> Iterator[CheckLine]:
     if seen.policy.mode == "observe":
         needs.discard("write")
     allowed = ",".join(sorted(needs))
-    notified = f"group {name} of {seen.username}"
+    group_name = f"group {name} of {seen.username}"
     if needs - has:
         yield CheckLine(
             "fail",
             "policies",
-            f"{notified} lacks {', '.join(sorted(needs - has))}",
+            f"{group_name} lacks {', '.join(sorted(needs - has))}",
             f"/user/group/set {name} policy={','.join(sorted(needs - has))}",
         )
     if more := has - needs - HARMLESS:
         yield CheckLine(
             "warn",
             "policies",
-            f"{notified} may do more than it must: {', '.join(sorted(more))}",
+            f"{group_name} has more policies than needed: {', '.join(sorted(more))}",
             f"Give it a group of its own: /user/group/add name=leasewire policy={allowed}",
         )
     if not needs - has and not more:
-        yield CheckLine("ok", "policies", f"{notified} may do what it must, and no more")
+        yield CheckLine("ok", "policies", f"{group_name} has just the policies that it needs")
 
 
 def _sessions(seen: RouterSettings) -> Iterator[CheckLine]:
     fixed = [row for row in seen.services or () if row.get("dynamic") != "true"]
-    row = next((each for each in fixed if each.get("name") == seen.service), {})
+    row = next((row for row in fixed if row.get("name") == seen.service), {})
     if not row.get("max-sessions", "").isdecimal():
         return  # before 7.16 there is no such limit to read
     most = int(row["max-sessions"])
-    used = sum(each.get("via") in ("api", "rest-api") for each in seen.active or ())
-    detail = f"{used} sessions of programs are open, {seen.service} takes {most}"
+    used = sum(user.get("via") in ("api", "rest-api") for user in seen.active or ())
+    detail = f"{used} API sessions are open, {seen.service} allows {most}"
     if most - used < SESSIONS_LEFT:
         advice = f"/ip/service/set {seen.service} max-sessions={max(20, 2 * most)}"
         yield CheckLine("warn", "sessions", detail, advice)
@@ -143,14 +140,14 @@ def _clock(seen: RouterSettings) -> Iterator[CheckLine]:
     off_s = round((time - seen.now).total_seconds())
     if abs(off_s) > CLOCK_OFF_S:
         message = f"its clock is {duration(str(abs(off_s)))} {'ahead' if off_s > 0 else 'behind'}"
-        advice = "Set up /system/ntp/client: times in its log and certificates are told by it"
+        advice = "Set up /system/ntp/client: its log and its certificates depend on the clock"
         yield CheckLine("warn", "clock", message, advice)
     else:
         yield CheckLine("ok", "clock", f"within {abs(off_s)} s of ours")
 
 
 def clock_of(row: Row) -> datetime | None:
-    """The time of `/system/clock`; None where it is in no form that is known.
+    """Return the time of `/system/clock`; None where its form is not known.
 
     RouterOS writes `2026-11-24` from 7.10 on and `nov/24/2026` before, the offset as `+01:00`.
     """
@@ -168,28 +165,30 @@ def clock_of(row: Row) -> datetime | None:
 
 def _servers(seen: RouterSettings) -> Iterator[CheckLine]:
     if seen.servers is None:
-        yield CheckLine("warn", "dhcp-server", "the router does not tell its DHCP servers")
+        yield CheckLine("warn", "dhcp-server", "the router does not show its DHCP servers")
         return
     usable = [row.get("name", "") for row in _enabled(seen.servers)]
     wanted = seen.policy.default_server
     if wanted == "all" and usable:
         yield CheckLine("ok", "dhcp-server", f"found {', '.join(usable)}")
     elif wanted == "all":
-        yield CheckLine("warn", "dhcp-server", "none is enabled", "Set one up on this router")
+        yield CheckLine(
+            "warn", "dhcp-server", "no DHCP server is enabled", "Set one up on this router"
+        )
     elif wanted in usable:
-        yield CheckLine("ok", "dhcp-server", f"{wanted} is there")
+        yield CheckLine("ok", "dhcp-server", f"{wanted} is enabled")
     else:
         yield CheckLine(
             "fail",
             "dhcp-server",
-            f"{wanted} is not among the enabled ones: {', '.join(usable) or 'none'}",
-            "Correct dhcp_server in the inventory, or set that server up",
+            f"{wanted} is not enabled; enabled are: {', '.join(usable) or 'none'}",
+            "Correct dhcp_server in the inventory, or enable that server",
         )
     for row in _enabled(seen.servers):
         if row.get("invalid") == "true":
             name = row.get("name", "")
-            detail = f"{name} is invalid: it answers nobody"
-            yield CheckLine("warn", "dhcp-server", detail, f"Look at the interface of {name}")
+            detail = f"{name} is invalid: it answers no device"
+            yield CheckLine("warn", "dhcp-server", detail, f"Check the interface of {name}")
 
 
 def _networks(seen: RouterSettings) -> Iterator[CheckLine]:
@@ -215,8 +214,8 @@ def _networks(seen: RouterSettings) -> Iterator[CheckLine]:
         detail = f"pools of DHCP servers outside every network: {', '.join(outside)}"
         yield CheckLine("warn", "networks", detail, "Correct ranges of /ip/pool, or add a network")
     if not bare and not outside:
-        notified = (f"{network} by {row['gateway']}" for row, network in known)
-        yield CheckLine("ok", "networks", ", ".join(notified))
+        networks = (f"{network} by {row['gateway']}" for row, network in known)
+        yield CheckLine("ok", "networks", ", ".join(networks))
 
 
 def _overlaps(seen: RouterSettings) -> Iterator[CheckLine]:
@@ -238,7 +237,7 @@ def _overlaps(seen: RouterSettings) -> Iterator[CheckLine]:
         if len(names) > 1
     ]
     if found:
-        advice = "Which one a device gets is a matter of chance: keep one of them"
+        advice = "A device gets any of them by chance: keep one"
         yield CheckLine("warn", "overlaps", "; ".join(found), advice)
     elif networks:
         yield CheckLine("ok", "overlaps", "no networks, pools or DHCP servers overlap")
@@ -253,19 +252,19 @@ def _lease_time(seen: RouterSettings) -> Iterator[CheckLine]:
             for row in _enabled(seen.servers or ())
         }
     long = [
-        f"{name} {duration(str(each))}"
-        for name, each in times.items()
-        if each and each > LEASE_TIME_WARNS_S
+        f"{name} {duration(str(time_s))}"
+        for name, time_s in times.items()
+        if time_s and time_s > LEASE_TIME_WARNS_S
     ]
     if long:
         yield CheckLine(
             "warn",
             "lease-time",
-            f"another MAC or address, and a suspension by block-access, may take so long to reach "
-            f"a device: {', '.join(long)}",
+            "a change of MAC or address, and a suspension by block-access, may reach a device only "
+            f"after its lease time: {', '.join(long)}",
             "Set lease_time in the inventory, or lease-time of the DHCP server: 10m to 30m",
         )
-    elif shown := [f"{name} {duration(str(each))}" for name, each in times.items() if each]:
+    elif shown := [f"{name} {duration(str(time_s))}" for name, time_s in times.items() if time_s]:
         yield CheckLine("ok", "lease-time", ", ".join(shown))
 
 
@@ -281,7 +280,7 @@ def _network(row: Row) -> IPv4Network | None:
 
 
 def _ranges(pools: Sequence[Row]) -> list[tuple[str, IPv4Address, IPv4Address]]:
-    """Name, first and last address of each range; one of a form that is not known is left out."""
+    """Name, first and last address of each range, where its form is known."""
     found = []
     for row in pools:
         for part in row.get("ranges", "").split(","):

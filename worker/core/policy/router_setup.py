@@ -1,6 +1,6 @@
-"""What a router is to be set up with before services come to it, and what it lacks of that.
+"""Plans `routers setup`: the rows that a router should have, and the steps towards them.
 
-Pure. What the wish does not name is never in a step.
+Nothing that the spec does not name is ever in a step.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,20 +31,20 @@ MENUS: Final = (
 """All menus that are read; the last two are never written."""
 
 Rows = Mapping[str, Sequence[Mapping[str, str]]]
-"""A router's rows by menu, as read; a menu that it does not have is left out."""
+"""A router's rows by menu, as read; without the menus that it does not have."""
 
 
 class WantedRow(NamedTuple):
-    """One row that is to be there.
+    """One row that the router should have.
 
     Attributes:
-        menu: where.
+        menu: of the row.
         key: fields by which it is found.
-        fields: fields that are to have these values; all others are left alone.
+        fields: the values that it should have; all other fields are left alone.
         once: fields that are written when it is added, and never compared.
         fixed: the router always has it: it is never added.
         optional: it is left out where the router does not have the menu.
-        joins: field of prefixes to which ours are added, so that nobody is shut out; "": none.
+        joins: field of prefixes to which ours are added, so that nobody is locked out; "": none.
     """
 
     menu: str
@@ -58,16 +58,16 @@ class WantedRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SetupStep:
-    """One command.
+    """One command of a set-up.
 
     Attributes:
-        menu: where.
-        verb: `sign` is of certificates.
+        menu: of the command.
+        verb: `sign` is for certificates.
         name: of the row, for people.
         fields: what is written.
         row_id: of the row that is set; empty for `add`.
         before: what the fields have now.
-        secret: written too, and never shown.
+        secret: fields that are written too, and never shown.
     """
 
     menu: str
@@ -82,13 +82,13 @@ class SetupStep:
 def wanted_rows(
     spec: SetupSpec, access: RouterAccess, *, version: tuple[int, ...], certificate: bool
 ) -> list[WantedRow]:
-    """Every row that is to be there, in an order in which each may name those before it.
+    """Return all rows that the router should have; each may name those before it.
 
     Args:
         spec: of the inventory.
         access: likewise.
         version: of RouterOS, which renamed a field in 7.24; () counts as newer.
-        certificate: the service needs one of ours: it has none.
+        certificate: the service has none and needs one of ours.
     """
     rows = [row for each in spec.dhcp for row in _of_dhcp(each)]
     if access.suspend_list:
@@ -102,7 +102,7 @@ def wanted_rows(
         made = {"common-name": access.host, "key-usage": usage, "days-valid": "3650"}
         rows.append(WantedRow(CERTIFICATE, {"name": name}, {}, made))
         service["certificate"] = name
-        # As it had none, nobody used it who needs an older one.
+        # Without a certificate nobody used it, so nobody needs an older version of TLS.
         service["tls-version"] = "only-1.2"
     policies = "read,write,api" + (",rest-api" if access.service == "www-ssl" else "")
     policies += ",test" if spec.ping else ""
@@ -150,7 +150,7 @@ def _of_dhcp(spec: DhcpSpec) -> list[WantedRow]:
 
 
 def _of_walled_garden(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
-    """The rule that keeps suspended services from all but the garden."""
+    """The rule that lets suspended services reach the walled garden alone."""
     walled_garden = f"{access.suspend_list}-garden"
     open_to = [*spec.walled_garden, *(dns for each in spec.dhcp for dns in each.dns_servers)]
     rows = [
@@ -169,7 +169,7 @@ def _of_walled_garden(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
 
 
 def plan_setup(wanted: Sequence[WantedRow], found: Rows) -> list[SetupStep]:
-    """The steps that bring a router's rows to what is wanted; none when all is there."""
+    """Return the steps that make a router's rows as wanted; none when they are."""
     steps = []
     for each in wanted:
         if each.optional and each.menu not in found:
@@ -194,7 +194,7 @@ def plan_setup(wanted: Sequence[WantedRow], found: Rows) -> list[SetupStep]:
 
 
 def _joined(wanted: WantedRow, row: Mapping[str, str]) -> Mapping[str, str]:
-    """The fields with ours added to what stands there; a list that is empty admits everybody."""
+    """The fields, with our prefixes added to those of the row; an empty list admits everybody."""
     if not wanted.joins:
         return wanted.fields
     there = _list_of(row.get(wanted.joins, ""))
@@ -235,7 +235,7 @@ def _adding(
     wanted: WantedRow, name: str, given: dict[str, str], here: Sequence[Mapping[str, str]]
 ) -> SetupStep:
     if wanted.menu == FILTER and here:
-        given["place-before"] = here[0].get(".id", "")  # behind `accept` it would do nothing
+        given["place-before"] = here[0].get(".id", "")  # after an `accept` it would do nothing
     shown = {k: v for k, v in wanted.once.items() if k != "password"}
     secret = {k: v for k, v in wanted.once.items() if k == "password"}
     return SetupStep(wanted.menu, "add", name, given | shown, secret=secret)
@@ -265,7 +265,7 @@ def _normal(name: str, value: str) -> str:
 
 
 def _revoking(name: str, wanted: str, before: str) -> str:
-    """A value as `set` takes it: policies of a group are only added, unless revoked (MAN)."""
+    """A value as `set` takes it: it only adds policies to a group unless they are revoked."""
     if name != "policy":
         return wanted
     extra = set(_normal(name, before).split(",")) - set(wanted.split(",")) - {""}
@@ -273,7 +273,7 @@ def _revoking(name: str, wanted: str, before: str) -> str:
 
 
 class SetupProblem(NamedTuple):
-    """What keeps a plan from working (`hinders`), or what a person should know."""
+    """What stops a set-up (`hinders`), or what a person should know."""
 
     message: str
     hinders: bool
@@ -282,7 +282,7 @@ class SetupProblem(NamedTuple):
 def problems_of(
     spec: SetupSpec, access: RouterAccess, found: Rows, steps: Sequence[SetupStep], seen_from: str
 ) -> list[SetupProblem]:
-    """What a person has to do first, or should know.
+    """Return what a person must do first, or should know.
 
     Args:
         spec: of the inventory.
@@ -295,21 +295,21 @@ def problems_of(
     problems += _problems_of_service(spec, access, found, steps)
     if seen_from and not _within(seen_from, spec.manage_from):
         message = f"the router sees us as {seen_from}, which is not in manage_from"
-        problems.append(SetupProblem(f"{message}: we would be shut out", hinders=True))
+        problems.append(SetupProblem(f"{message}: it would lock us out", hinders=True))
     return problems
 
 
 def _problems_of_server(spec: DhcpSpec, found: Rows) -> Iterator[SetupProblem]:
     if all(row.get("name") != spec.interface for row in found.get(INTERFACE, ())):
-        message = f"there is no interface {spec.interface} for {spec.server}: make it first"
+        message = f"there is no interface {spec.interface} for {spec.server}: create it first"
         yield SetupProblem(message, hinders=True)
         return
     for row in found.get(SERVER, ()):
         name = row.get("name", "")
         same = row.get("interface") == spec.interface and row.get("disabled") != "true"
         if same and name != spec.server:
-            message = f"interface {spec.interface} has the DHCP server {name} already"
-            yield SetupProblem(f"{message}: name it in the inventory", hinders=True)
+            message = f"interface {spec.interface} already has the DHCP server {name}"
+            yield SetupProblem(f"{message}: use that name in the inventory", hinders=True)
     own = [row["address"] for row in found.get(ADDRESS, ()) if row.get("address")]
     if not any(IPv4Interface(each).network.overlaps(spec.network) for each in own):
         message = f"the router has no address in {spec.network}: {spec.server} needs {spec.gateway}"
@@ -319,7 +319,7 @@ def _problems_of_server(spec: DhcpSpec, found: Rows) -> Iterator[SetupProblem]:
 def _problems_of_service(
     spec: SetupSpec, access: RouterAccess, found: Rows, steps: Sequence[SetupStep]
 ) -> Iterator[SetupProblem]:
-    """Who else uses the service, and what becomes of them."""
+    """What the set-up means for others who use the service."""
     name, ours = access.service, ",".join(spec.manage_from)
     step = next((each for each in steps if each.menu == SERVICE), None)
     for row in found.get(SERVICE, ()):
@@ -329,18 +329,16 @@ def _problems_of_service(
         there = _list_of(row.get("address", "") or row.get("available-from", ""))
         if not spec.manage_only:
             if not there:
-                message = f"{name} is open to every address: manage_only = true in the inventory"
+                message = f"{name} stays open to every address; manage_only = true in the inventory"
                 yield SetupProblem(f"{message} restricts it to {ours}", hinders=False)
         elif step is not None and {"address", "available-from"} & step.fields.keys():
             others = ", ".join(each for each in there if not _covered(each, spec.manage_from))
             if others or not there:
-                message = f"{name} is restricted to {ours}: {others or 'every other address'}"
-                yield SetupProblem(f"{message} can no longer use it", hinders=False)
+                message = f"{name} will be restricted to {ours}: {others or 'every other address'}"
+                yield SetupProblem(f"{message} loses access", hinders=False)
         before = step.before.get("certificate", "none") if step is not None else "none"
         if before not in ("", "none"):
-            message = (
-                f"{name} gets another certificate: clients that pin {before} refuse the new one"
-            )
+            message = f"{name} gets a new certificate: clients that pin {before} will refuse it"
             yield SetupProblem(message, hinders=False)
 
 

@@ -1,6 +1,6 @@
-"""A set-up as a RouterOS script, for who rather pastes commands than lets us in. Pure.
+"""A set-up as a RouterOS script, for people who paste commands rather than let us log in.
 
-Both spellings of a path are understood from RouterOS 7 on, that with spaces by version 6 too.
+Paths are written with spaces, which RouterOS 6 understands too.
 """
 
 import re
@@ -13,7 +13,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._:/,-]+")
 
 
 def script_of(wanted: Sequence[WantedRow], access: RouterAccess, password: str) -> Iterator[str]:
-    """The lines that set up a router which has none of it.
+    """Yield the lines that set up a router which has none of it.
 
     Args:
         wanted: of `wanted_rows`.
@@ -21,13 +21,13 @@ def script_of(wanted: Sequence[WantedRow], access: RouterAccess, password: str) 
         password: of our user.
     """
     yield f"# Leasewire {access.installation}: sets up {access.host}."
-    yield f"# It holds the password of user {access.username}: let nobody else read it."
+    yield f"# It contains the password of user {access.username}: keep it private."
     for each in wanted:
         path = each.menu.replace("/", " ").strip()
         once = {k: password if k == "password" else v for k, v in each.once.items()}
         if each.fixed:
             name = f"{each.key['name']} " if each.menu == SERVICE else ""
-            # An empty router has its API open to every address, and REST switched off.
+            # On an empty router the API is open to every address and REST is disabled.
             kept = each.joins if access.service != "www-ssl" else ""
             fields = {k: v for k, v in each.fields.items() if k != kept}
             yield f"/{path} set {name}{_message(fields)}"
@@ -37,7 +37,7 @@ def script_of(wanted: Sequence[WantedRow], access: RouterAccess, password: str) 
         if each.menu == CERTIFICATE:
             yield f"/{path} sign {quoted(each.key['name'])}"
         if each.menu == FILTER:
-            # To the top; where it is the only rule the router would complain.
+            # To the top; the router complains where it is the only rule.
             find = f"[find comment={quoted(each.key['comment'])}]"
             yield f":do {{/{path} move {find} 0}} on-error={{}}"
 

@@ -1,4 +1,4 @@
-"""What a person wants a router to be set up with, as frozen values. Pure."""
+"""The DHCP setup spec of a router: what `routers setup` should create."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ class DhcpSpec:
 
     Attributes:
         server: its name.
-        interface: on which it is; must be there.
-        network: in which it gives addresses.
-        gateway: the router's address there.
+        interface: on which it runs; it must exist.
+        network: of its addresses.
+        gateway: the router's address in it.
         ranges: of the pool for devices without a service; empty: there is no pool.
         dns_servers, ntp_servers: addresses; empty: the router's own, or none.
         domain: empty: none.
-        lease_time: in normal form; a device moves to another address within it.
-        options: (code, value) in RouterOS's syntax, of every device.
+        lease_time: in normal form; a device takes a new address within it.
+        options: (code, value) in RouterOS's syntax, for every device.
     """
 
     server: str
@@ -45,7 +45,7 @@ class DhcpSpec:
 
 @dataclass(frozen=True, slots=True)
 class SetupSpec:
-    """What a router's inventory wants of it.
+    """The `setup` table of a router.
 
     Attributes:
         manage_from: prefixes from which its API may be used, and our user may log in.
