@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts import version_hash
 from contracts.values import parse_time
-from worker.core.rows.rows import DhcpOption, Lease, ListedAddress, ListPlace
+from worker.core.rows.rows import Lease, ListedAddress, ListPlace, OptionRow
 from worker.core.service.version import Version
 
 SOURCE = "urn:isp:bss:test"
@@ -168,6 +168,6 @@ def listed(  # noqa: PLR0913 - a row has as many fields
     return ListedAddress(id_, place._asdict(), text, dynamic=dynamic, disabled=disabled)
 
 
-def option(id_: str, *, name: str, code: str = "6", value: str = "0x00") -> DhcpOption:
+def option(id_: str, *, name: str, code: str = "6", value: str = "0x00") -> OptionRow:
     """A row of a DHCP option."""
-    return DhcpOption(id_, {"name": name, "code": code, "value": value, "force": "no"})
+    return OptionRow(id_, {"name": name, "code": code, "value": value, "force": "no"})

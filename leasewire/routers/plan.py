@@ -11,7 +11,7 @@ from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, counted, print_json
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.safety_checks import other_serial
-from worker.core.rows.operations import Add, MakeStatic, Operation, Plan, Remove, Set
+from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
@@ -167,7 +167,7 @@ def print_rows(name: str, seen: Seen) -> None:
         typer.secho(message, fg=_COLOURS["!"])
 
 
-def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
+def _lines(plan: WritePlan) -> Iterator[tuple[str, str]]:
     """Each service's operations together, in the order in which they would be written."""
     by_service: dict[str, list[Operation]] = {}
     for operation in plan.operations():

@@ -13,10 +13,10 @@ from worker.core.rows.rows import (
     ADDRESS_LISTS,
     NO_MAC,
     OPTIONS,
-    DhcpOption,
     Lease,
     ListedAddress,
     MenuPath,
+    OptionRow,
     Row,
     is_host_address,
     scopes_meet,
@@ -37,7 +37,7 @@ class Tables:
         self._leases = LeaseTable(row for row in held if isinstance(row, Lease))
         self._others: dict[MenuPath, _PlainTable] = {
             OPTIONS: _PlainTable(
-                DhcpOption, ("name",), "failure: option with such name already exists", held
+                OptionRow, ("name",), "failure: option with such name already exists", held
             ),
             ADDRESS_LISTS: _PlainTable(
                 ListedAddress, ("list", "address"), "failure: already have such entry", held

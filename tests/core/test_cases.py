@@ -20,7 +20,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, MakeStatic, Waiting
-from worker.core.rows.rows import LEASES, DhcpOption, Lease, ListedAddress, ListPlace
+from worker.core.rows.rows import LEASES, Lease, ListedAddress, ListPlace, OptionRow
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
 
@@ -31,7 +31,7 @@ EMPTY = ("client-id", "rate-limit", "lease-time", "address-lists", "dhcp-option"
 
 def row_of(raw):
     if "menu" in raw:
-        kind = {ListedAddress.menu: ListedAddress, DhcpOption.menu: DhcpOption}[raw["menu"]]
+        kind = {ListedAddress.menu: ListedAddress, OptionRow.menu: OptionRow}[raw["menu"]]
         fields = {name: raw[name] for name in raw.keys() - {"id", "menu", "comment", "dynamic"}}
         return kind(raw["id"], fields, raw.get("comment", ""), dynamic=raw.get("dynamic", False))
     fields = {**DEFAULTS, **dict.fromkeys(EMPTY, ""), **raw}

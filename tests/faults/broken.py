@@ -21,7 +21,7 @@ from worker.convergence.batch import Rounds
 from worker.convergence.conclude import BatchItem, confirmed
 from worker.convergence.router_lock import RouterLock
 from worker.core.entry.entry import Claim
-from worker.core.rows.operations import Plan
+from worker.core.rows.operations import WritePlan
 from worker.routeros import transport
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Command
@@ -38,7 +38,7 @@ def dies_before_write() -> None:
     """Nothing is broken, but the worker is killed at the worst moment."""
     write = Rounds._write
 
-    def dying(self: Rounds, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
+    def dying(self: Rounds, items: dict[str, BatchItem], made: WritePlan) -> dict[str, BatchItem]:
         if random.random() < _DIES:
             self._hold.begin_writing(items.keys(), frozenset())
             os.kill(os.getpid(), signal.SIGKILL)
@@ -71,7 +71,7 @@ def confirm_before_write() -> None:
     no_notes()
     write = Rounds._write
 
-    def broken(self: Rounds, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
+    def broken(self: Rounds, items: dict[str, BatchItem], made: WritePlan) -> dict[str, BatchItem]:
         self._conclude([confirmed(item, self._now_ms) for item in items.values()])
         write(self, items, made)
         return {}

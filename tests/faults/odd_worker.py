@@ -15,7 +15,7 @@ from typing import Any, Final
 from tests.faults.newer import be_newer
 from worker.convergence import batch as rounds
 from worker.core.plan.planner import Wanted
-from worker.core.rows.operations import Plan
+from worker.core.rows.operations import WritePlan
 from worker.intake.folding import Folding
 from worker.runtime import process
 
@@ -42,10 +42,10 @@ def _come_up(file: Path) -> None:
 
 def make_odd(file: Path) -> None:
     """Put exceptions between the parts."""
-    plan: Callable[..., Plan] = rounds.plan
+    plan: Callable[..., WritePlan] = rounds.plan
     fold = Folding.fold
 
-    def planning(wanted: Sequence[Wanted], *others: Any) -> Plan:
+    def planning(wanted: Sequence[Wanted], *others: Any) -> WritePlan:
         if any(each.entry.service_id == CURSED for each in wanted):
             raise OddError(f"{CURSED} cannot be planned")
         _come_up(file)

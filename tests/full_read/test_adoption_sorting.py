@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.builders import ipv4, lease, mac
 from worker.core.entry.entry import Entry
-from worker.core.full_read.adoption import Known, sort_rows
+from worker.core.full_read.adoption import KnownServices, sort_rows
 
 
 def entry(service_id, number, server="dhcp1", address=None):
@@ -19,7 +19,7 @@ def entry(service_id, number, server="dhcp1", address=None):
 
 
 A, B = entry("A", 1), entry("B", 2)
-KNOWN = Known({"A": A, "B": B}, {mac(9): "elsewhere"}, {"A", "B"})
+KNOWN = KnownServices({"A": A, "B": B}, {mac(9): "elsewhere"}, {"A", "B"})
 
 
 def sorts(*rows, known=KNOWN):
@@ -91,7 +91,7 @@ def test_no_service_is_given_two_rows_and_order_does_not_matter(found):
         for n, (m, a, tag, off) in enumerate(found)
     ]
     entries = {f"S{n}": entry(f"S{n}", n) for n in range(1, 4)}
-    known = Known(entries, {}, entries.keys())
+    known = KnownServices(entries, {}, entries.keys())
     result = sort_rows(rows, known, "acme")
     adopted = [each.service_id for each in result if each.sort == "adopt"]
     ours = {each.service_id for each in result if each.sort == "ours"}

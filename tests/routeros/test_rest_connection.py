@@ -17,7 +17,7 @@ from worker.ports import LeaseQuery
 from worker.routeros.connection import Pace
 from worker.routeros.rest_connection import RestConnection
 from worker.routeros.session import RouterIdentity, Session
-from worker.routeros.transport import Transport
+from worker.routeros.transport import RouterSocket
 
 pytestmark = pytest.mark.router
 
@@ -55,10 +55,10 @@ def response(content: object, status: str = "200 OK", *more: str) -> bytes:
 def connected(answer):
     """A connection without TLS to a router by hand, and every socket that it opened."""
     with peer(answer) as router:
-        opened: list[Transport] = []
+        opened: list[RouterSocket] = []
 
-        def connect() -> Transport:
-            opened.append(Transport(socket.create_connection((router.host, router.api_port))))
+        def connect() -> RouterSocket:
+            opened.append(RouterSocket(socket.create_connection((router.host, router.api_port))))
             return opened[-1]
 
         connection = RestConnection("R1", router.host, connect)
@@ -266,7 +266,7 @@ def test_bytes_that_are_there_too_late_are_none():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(response([]))
-        connection = RestConnection("R1", "192.0.2.1", lambda: Transport(ours))
+        connection = RestConnection("R1", "192.0.2.1", lambda: RouterSocket(ours))
         with pytest.raises(RouterUnreachable, match="no answer in time"):
             connection.run("reading", [("/ip/pool/print",)], Pace(1, 0, 0))
 
@@ -309,9 +309,9 @@ def test_any_bytes_are_a_result_or_a_verdict(answer):
         lambda session: session.write([add(1), add(2)], nothing),
     ):
         ours, theirs = socket.socketpair()
-        places = [Transport(ours)]
+        places = [RouterSocket(ours)]
 
-        def connect(places=places) -> Transport:
+        def connect(places=places) -> RouterSocket:
             if not places:
                 raise RouterUnreachable("R1", "gone")
             return places.pop()

@@ -12,7 +12,7 @@ from worker.ports import LeaseQuery
 from worker.routeros.api_connection import ApiConnection
 from worker.routeros.connection import Connection
 from worker.routeros.session import RouterIdentity, Session, identify, log_in
-from worker.routeros.transport import Transport
+from worker.routeros.transport import RouterSocket
 from worker.routeros.wire import encode_sentence
 
 words = st.sampled_from(
@@ -41,7 +41,7 @@ def talk(answer: bytes, use) -> object:
     with theirs, ours:
         theirs.sendall(answer)
         theirs.shutdown(socket.SHUT_WR)
-        connection = ApiConnection("R1", Transport(ours))
+        connection = ApiConnection("R1", RouterSocket(ours))
         started = time.monotonic()
         try:
             return use(connection)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from worker.convergence.router_lock import RouterLock
 from worker.core.entry.wanted import wanted_entries
-from worker.core.full_read.adoption import Known, SortedRow, sort_rows
+from worker.core.full_read.adoption import KnownServices, SortedRow, sort_rows
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Set
 from worker.core.rows.ownership import comment_for
@@ -58,7 +58,7 @@ class Adoption:
         rows = session.read_leases(None, lambda: None)
         return sort_rows(rows, self._known(to_come), self.policy.installation)
 
-    def _known(self, to_come: Iterable[ServiceRecord]) -> Known:
+    def _known(self, to_come: Iterable[ServiceRecord]) -> KnownServices:
         records = {each.record.service_id: each.record for each in self.store.views.services()}
         records |= {record.service_id: record for record in to_come}
         policies: Mapping[str, RouterPolicy] = {self.router: self.policy}
@@ -73,7 +73,7 @@ class Adoption:
             elif mac is not None:
                 message = f"its MAC is that of {service_id}, which router {record.router} serves"
                 elsewhere[str(mac)] = message
-        return Known(entries, elsewhere, records.keys())
+        return KnownServices(entries, elsewhere, records.keys())
 
     def apply(
         self, session: RouterSession, lock: RouterLock, rows: Sequence[SortedRow], actor: str

@@ -29,7 +29,7 @@ from worker.core.full_read.row_owners import FEW
 from worker.core.plan.in_flight import added_leases, to_note
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Plan, Waiting, is_new_row, moved_rows
+from worker.core.rows.operations import Waiting, WritePlan, is_new_row, moved_rows
 from worker.core.rows.rows import MenuPath, RowKey
 from worker.core.service.record import Placement
 from worker.errors import LockLost, RouterBlocked
@@ -275,7 +275,7 @@ class Rounds:
             elif items:
                 items = self._write(items, made)
 
-    def _failed_check(self, items: Mapping[str, BatchItem], made: Plan) -> None:
+    def _failed_check(self, items: Mapping[str, BatchItem], made: WritePlan) -> None:
         """Look at all rows first where our rows are gone, or were written by somebody else.
 
         Where fewer than half of them are there; or where several services of which nothing was
@@ -296,7 +296,9 @@ class Rounds:
         check_rows(self._store, self._session, self._policy, self._hold)
         self._now_ms = self._store.records.now_ms()  # what is confirmed was seen after that
 
-    def _end_what_is_done(self, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
+    def _end_what_is_done(
+        self, items: dict[str, BatchItem], made: WritePlan
+    ) -> dict[str, BatchItem]:
         """Confirm what needs no write, postpone what waits; returns those to be written."""
         busy = {operation.service_id for operation in made.operations()}
         ends: list[Conclusion] = []
@@ -316,7 +318,7 @@ class Rounds:
         self._conclude(ends)
         return left
 
-    def _remember(self, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
+    def _remember(self, items: dict[str, BatchItem], made: WritePlan) -> dict[str, BatchItem]:
         """Note what comes to be ours before it is written, where a tag alone does not say it."""
         known = {each: Placement(item.written, item.listed) for each, item in items.items()}
         noted = to_note(made, known)
@@ -338,7 +340,7 @@ class Rounds:
             # else something was said of it meanwhile: its mark stands, and is taken again
         return left
 
-    def _write(self, items: dict[str, BatchItem], made: Plan) -> dict[str, BatchItem]:
+    def _write(self, items: dict[str, BatchItem], made: WritePlan) -> dict[str, BatchItem]:
         """Write what was planned; returns those that are to be read back."""
         self._in_flight |= items
         answers = Answers()
@@ -426,7 +428,7 @@ class Rounds:
         self._statistics.failed += 1
         return failed(item, reason, detail, self._now_ms)
 
-    def _does_not_stick(self, item: BatchItem, made: Plan) -> Conclusion:
+    def _does_not_stick(self, item: BatchItem, made: WritePlan) -> Conclusion:
         mine = [o for o in made.operations() if o.service_id == item.work_item.service_id]
         detail = "written twice and still not so: " + "; ".join(describe(each) for each in mine)
         return self._give_up(item, "does-not-stick", detail)
@@ -443,7 +445,7 @@ class Rounds:
         self._culprits.clear(concluded)
         self._faults.clear(concluded)
 
-    def _tell(self, made: Plan, items: Mapping[str, BatchItem]) -> None:
+    def _tell(self, made: WritePlan, items: Mapping[str, BatchItem]) -> None:
         for note in made.notes:
             item = items.get(note.service_id)
             if item is not None and note.kind in WARNINGS and item.entry.fields is not None:

@@ -16,8 +16,8 @@ from worker.core.full_read.drift import Difference, describe, differences
 from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagged_rows
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Plan, Waiting
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, DhcpOption, Lease, Row, scopes_meet
+from worker.core.rows.operations import Waiting, WritePlan
+from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, OptionRow, Row, scopes_meet
 from worker.ports import RouterSession, Term
 from worker.store.store import Store
 
@@ -36,13 +36,13 @@ class FullRead:
         options: our option rows that no lease of this read names.
     """
 
-    plan: Plan
+    plan: WritePlan
     services: int
     rows: int
     pending: frozenset[str]
     drift: Sequence[Difference]
     row_owners: RowOwners
-    options: Sequence[DhcpOption]
+    options: Sequence[OptionRow]
 
 
 def read_fully(
@@ -135,9 +135,9 @@ def _listed(
 
 def _unnamed(
     options: Sequence[Row], leases: Sequence[Lease], installation: str
-) -> Sequence[DhcpOption]:
+) -> Sequence[OptionRow]:
     named = {name for row in leases for name in row.fields.get("dhcp-option", "").split(",")}
-    ours = (row for row in options if isinstance(row, DhcpOption))
+    ours = (row for row in options if isinstance(row, OptionRow))
     return [row for row in ours if is_ours(row.option, installation) and row.option not in named]
 
 

@@ -12,7 +12,7 @@ from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import describe
 from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Plan
+from worker.core.rows.operations import WritePlan
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import outcome_of
 from worker.core.service.record import settle
@@ -37,7 +37,7 @@ def observe(
     return [_observed(item, made, now_ms) for item in items.values()]
 
 
-def _observed(item: BatchItem, made: Plan, now_ms: int) -> Conclusion:
+def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     service_id, record = item.work_item.service_id, item.work_item.stored.record
     why = made.waiting.get(service_id)
     would = [describe(each) for each in made.operations() if each.service_id == service_id]

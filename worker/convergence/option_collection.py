@@ -12,7 +12,7 @@ import structlog
 from worker.convergence.router_lock import RouterLock
 from worker.core.entry.dhcp_options import Sighting, collectable
 from worker.core.rows.operations import Remove
-from worker.core.rows.rows import OPTIONS, DhcpOption
+from worker.core.rows.rows import OPTIONS, OptionRow
 from worker.ports import RouterSession
 from worker.store.store import Store
 
@@ -38,7 +38,7 @@ def find_unnamed(store: Store, session: RouterSession, router: str, installation
     # Rows first: one that comes to be between the two reads is not looked for.
     rows = session.read_rows(OPTIONS, None, lambda: None)
     named = session.read_named_options()
-    options = [row for row in rows if isinstance(row, DhcpOption)]
+    options = [row for row in rows if isinstance(row, OptionRow)]
     return collectable(options, named, store.memory.unnamed_options(router), installation)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from worker.convergence.router_lock import RouterLock
-from worker.core.rows.operations import Add, MakeStatic, Operation, Plan, Remove, Set
+from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES, OPTIONS
 from worker.ports import RouterSession, Written
 
@@ -27,7 +27,7 @@ class Answers:
 def write(
     session: RouterSession,
     lock: RouterLock,
-    made: Plan,
+    made: WritePlan,
     services: Collection[str],
     answers: Answers,
 ) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from worker.core.alerting.alerts import AlertKind, Severity
 from worker.errors import ConfigurationError
-from worker.inventory.policy_keys import Table, Text
+from worker.inventory.policy_keys import Text, TomlTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class AlertTarget:
         return SecretStr(found.strip())
 
 
-class AlertKeys(Table):
+class AlertKeys(TomlTable):
     """`[alerts.NAME]`; see `AlertTarget`."""
 
     url_env: Text | None = None

@@ -31,7 +31,7 @@ from worker.inventory.config import (
     SourceConfig,
     Transport,
 )
-from worker.inventory.policy_keys import PlanKeys, PolicyKeys, Table, Text, problems_of_policy
+from worker.inventory.policy_keys import PlanKeys, PolicyKeys, Text, TomlTable, problems_of_policy
 from worker.inventory.setup_keys import SetupKeys
 from worker.settings import environment
 
@@ -142,7 +142,7 @@ _OWN: Final = frozenset({"host", "behind"})
 """Keys that cannot be the same for all routers."""
 
 
-class _Installation(Table):
+class _Installation(TomlTable):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
@@ -152,7 +152,7 @@ def _known_register(name: str) -> str:
     return name
 
 
-class _Source(Table):
+class _Source(TomlTable):
     order: Order
     unmanaged: list[Annotated[str, AfterValidator(_known_register)]] = Field(default_factory=list)
     scopes: Annotated[list[Scope], Field(min_length=1)] | None = None
@@ -191,7 +191,7 @@ class _Router(PolicyKeys):
 _USUAL: Final = BrakeLimits()
 
 
-class _Brake(Table):
+class _Brake(TomlTable):
     """`[brake]`; see `worker.core.entry.brake.BrakeLimits`."""
 
     enabled: bool = True
@@ -205,7 +205,7 @@ class _Brake(Table):
         return BrakeLimits(**self.model_dump(exclude={"enabled"})) if self.enabled else None
 
 
-class _File(Table):
+class _File(TomlTable):
     installation: _Installation
     defaults: dict[str, Any] = Field(default_factory=dict)
     routers: dict[RouterName, _Router] = Field(default_factory=dict)
@@ -299,7 +299,7 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
         ):
             location = ["defaults", key, *rest]
     where, key = ".".join(location), location[-1]
-    known: dict[str, type[Table]] = {
+    known: dict[str, type[TomlTable]] = {
         "routers": _Router,
         "defaults": _Router,
         "sources": _Source,

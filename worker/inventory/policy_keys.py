@@ -40,19 +40,19 @@ Entries = Annotated[str, AfterValidator(_entries)]
 ListName = Annotated[str, StringConstraints(pattern=r"^[^\s,]{1,64}$")]
 
 
-class Table(BaseModel):
+class TomlTable(BaseModel):
     """A table of the file: any other key in it is a mistake."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class PlanKeys(Table):
+class PlanKeys(TomlTable):
     """`[plans.CODE]`: what a plan's code stands for on every router."""
 
     rate_limit: Rate
 
 
-class PolicyKeys(Table):
+class PolicyKeys(TomlTable):
     """Keys of a router, or of `[defaults]`; see `worker.core.policy.policy.RouterPolicy`."""
 
     dhcp_server: Text = "all"

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from worker.core.policy.setup_spec import DhcpSpec, SetupSpec
-from worker.inventory.policy_keys import Table, Time
+from worker.inventory.policy_keys import Time, TomlTable
 
 
 def _address(value: str) -> str:
@@ -41,14 +41,14 @@ Domain = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}$")]
 OptionValue = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
-class OptionKeys(Table):
+class OptionKeys(TomlTable):
     """One DHCP option; its value in RouterOS's syntax, as `'text'` or `0x0a0b`."""
 
     code: Annotated[int, Field(ge=1, le=254)]
     value: OptionValue
 
 
-class DhcpKeys(Table):
+class DhcpKeys(TomlTable):
     """`[[routers.NAME.setup.dhcp]]`; see `worker.core.policy.setup_spec.DhcpSpec`."""
 
     server: Name
@@ -87,7 +87,7 @@ class DhcpKeys(Table):
         )
 
 
-class SetupKeys(Table):
+class SetupKeys(TomlTable):
     """`[routers.NAME.setup]`; see `worker.core.policy.setup_spec.SetupSpec`."""
 
     manage_from: Annotated[list[Prefix], Field(min_length=1)]

@@ -8,7 +8,7 @@ from typing import Final
 from librouteros.exceptions import FatalError, ProtocolError
 
 from worker.routeros.connection import MOST_SHOWN, Command, Connection, Pace, Reply
-from worker.routeros.transport import Transport
+from worker.routeros.transport import RouterSocket
 from worker.routeros.wire import WORD_OVERHEAD, SentenceReader, encode_sentence
 
 _TAG: Final = ".tag"
@@ -24,7 +24,7 @@ _SHARE_REFILLED: Final = 4
 class ApiConnection(Connection):
     """See `Connection`."""
 
-    def __init__(self, router: str, transport: Transport) -> None:
+    def __init__(self, router: str, transport: RouterSocket) -> None:
         super().__init__(router, transport)
         self._reader = SentenceReader()
         self._out = bytearray()

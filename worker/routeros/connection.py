@@ -10,7 +10,7 @@ from worker.core.policy.circuit import RECOVERY_S
 from worker.errors import RouterUnreachable
 from worker.routeros.answers import make_sure
 from worker.routeros.failures import FOREIGN, refused_read, verdict
-from worker.routeros.transport import Transport
+from worker.routeros.transport import RouterSocket
 
 MOST_SHOWN: Final = 500
 """Characters of a router's words that an error holds at most."""
@@ -60,7 +60,7 @@ class Connection(ABC):
             given up whose answer might reach the next.
     """
 
-    def __init__(self, router: str, transport: Transport) -> None:
+    def __init__(self, router: str, transport: RouterSocket) -> None:
         self._router = router
         self._transport = transport
         self.closed = False
@@ -147,12 +147,12 @@ class Connection(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """See `Transport`."""
+        """See `RouterSocket`."""
         return self._transport.fingerprint
 
     @property
     def certificate_ends_ms(self) -> int:
-        """See `Transport`."""
+        """See `RouterSocket`."""
         return self._transport.certificate_ends_ms
 
     def is_quiet(self) -> bool:

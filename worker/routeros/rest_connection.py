@@ -13,7 +13,7 @@ from librouteros.exceptions import ProtocolError
 from worker.routeros.connection import Command, Connection, Pace, Reply
 from worker.routeros.failures import no_rest, refused_login
 from worker.routeros.rest_words import decode_response, encode_request
-from worker.routeros.transport import Transport
+from worker.routeros.transport import RouterSocket
 
 if TYPE_CHECKING:
     import socket
@@ -36,7 +36,7 @@ class RestConnection(Connection):
         connect: opens a connection, and makes sure that it is the right router.
     """
 
-    def __init__(self, router: str, host: str, connect: Callable[[], Transport]) -> None:
+    def __init__(self, router: str, host: str, connect: Callable[[], RouterSocket]) -> None:
         super().__init__(router, connect())
         self._connect = connect
         self._headers = {
@@ -99,7 +99,7 @@ class RestConnection(Connection):
 class _Stream:
     """Sends a request, and is the file that its response is read from; both end in time."""
 
-    def __init__(self, transport: Transport, out: bytearray, deadline: float) -> None:
+    def __init__(self, transport: RouterSocket, out: bytearray, deadline: float) -> None:
         self._transport = transport
         self._out = out
         self._deadline = deadline

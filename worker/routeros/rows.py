@@ -10,10 +10,10 @@ from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set
 from worker.core.rows.rows import (
     LEASES,
     OPTIONS,
-    DhcpOption,
     Lease,
     ListedAddress,
     MenuPath,
+    OptionRow,
     Row,
 )
 from worker.ports import LeaseQuery, Term
@@ -101,7 +101,7 @@ def _each_once(answers: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
 def _row(menu: MenuPath, answer: Mapping[str, str]) -> Row:
     values, comment = values_of(MENUS[menu], answer), answer.get("comment", "")
     if menu == OPTIONS:
-        return DhcpOption(answer[".id"], values, comment)
+        return OptionRow(answer[".id"], values, comment)
     return ListedAddress(
         answer[".id"],
         values,

@@ -25,7 +25,7 @@ _RECORDS: Final = 64
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
-class Transport:
+class RouterSocket:
     """A connected socket. Not for two threads at once.
 
     Args:
@@ -133,7 +133,7 @@ def open_transport(
     gate: GateSlot | None = None,
     *,
     trust: bool = False,
-) -> Transport:
+) -> RouterSocket:
     """Connect, and over TLS make sure that it is the right router before anything is sent.
 
     Args:
@@ -168,7 +168,7 @@ def open_transport(
                 fingerprint, until_ms = hashlib.sha256(shown).hexdigest(), ends_ms(shown)
                 if not (trust or config.ca_file) and fingerprint != config.fingerprint:
                     raise other_certificate(config.name, config.fingerprint, fingerprint)
-            transport = Transport(sock, fingerprint, until_ms, gate)
+            transport = RouterSocket(sock, fingerprint, until_ms, gate)
             undo.pop_all()
             return transport
     except (*FOREIGN, ValueError) as error:  # the last: a host that can be no name

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from typing import Any, Final, NamedTuple
 
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.rows import DhcpOption
+from worker.core.rows.rows import OptionRow
 from worker.core.service.record import ServiceRecord
 
 DNS_CODE: Final = 6
@@ -63,12 +63,12 @@ class Sighting(NamedTuple):
         unnamed: names that nobody names now: to be remembered for the next look.
     """
 
-    collect: Sequence[DhcpOption]
+    collect: Sequence[OptionRow]
     unnamed: frozenset[str]
 
 
 def collectable(
-    options: Iterable[DhcpOption],
+    options: Iterable[OptionRow],
     named: Collection[str],
     seen_before: Collection[str],
     installation: str,

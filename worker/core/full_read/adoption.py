@@ -51,7 +51,7 @@ class SortedRow:
     differs: Sequence[Differing] = ()
 
 
-class Known(NamedTuple):
+class KnownServices(NamedTuple):
     """The services that there are.
 
     Attributes:
@@ -66,7 +66,7 @@ class Known(NamedTuple):
     ids: Collection[str]
 
 
-def sort_rows(rows: Iterable[Lease], known: Known, installation: str) -> list[SortedRow]:
+def sort_rows(rows: Iterable[Lease], known: KnownServices, installation: str) -> list[SortedRow]:
     """Say of every static row whose it is, in the order of the rows.
 
     Args:
@@ -81,7 +81,7 @@ def sort_rows(rows: Iterable[Lease], known: Known, installation: str) -> list[So
 
 
 class _Sorting:
-    def __init__(self, known: Known, installation: str) -> None:
+    def __init__(self, known: KnownServices, installation: str) -> None:
         self._known = known
         self._installation = installation
         self._macs: dict[str, list[tuple[str, str]]] = defaultdict(list)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from worker.core.rows.operations import Add, MakeStatic, Plan, Remove, Set
+from worker.core.rows.operations import Add, MakeStatic, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES, MenuPath
 
 Kind = Literal["changed", "untagged", "missing", "duplicates", "disabled", "copied"]
@@ -45,7 +45,7 @@ class Difference:
         return self.kind not in ("disabled", "copied", "missing")
 
 
-def differences(plan: Plan) -> list[Difference]:
+def differences(plan: WritePlan) -> list[Difference]:
     """What a plan says that was changed; of services that are marked it is work to come instead.
 
     Args:
@@ -54,7 +54,7 @@ def differences(plan: Plan) -> list[Difference]:
     return sorted(_found(plan), key=lambda d: (d.service_id, d.menu, d.kind, d.field))
 
 
-def _found(plan: Plan) -> Iterator[Difference]:
+def _found(plan: WritePlan) -> Iterator[Difference]:
     sets: dict[tuple[MenuPath, str, str], Difference] = {}
     leased: set[str] = set()
     for operation in plan.operations():

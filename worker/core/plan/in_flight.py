@@ -8,12 +8,12 @@ it is no copy made by hand.
 
 from collections.abc import Mapping
 
-from worker.core.rows.operations import Add, MakeStatic, Plan
+from worker.core.rows.operations import Add, MakeStatic, WritePlan
 from worker.core.rows.rows import ADDRESS_LISTS, LEASES, Identity, ListPlace, identity_of
 from worker.core.service.record import Placement
 
 
-def to_note(made: Plan, known: Mapping[str, Placement]) -> dict[str, Placement]:
+def to_note(made: WritePlan, known: Mapping[str, Placement]) -> dict[str, Placement]:
     """By service, what its placement is to say before the plan is written; others have nothing.
 
     Args:
@@ -37,7 +37,7 @@ def to_note(made: Plan, known: Mapping[str, Placement]) -> dict[str, Placement]:
     return noted
 
 
-def added_leases(made: Plan) -> dict[str, list[Identity]]:
+def added_leases(made: WritePlan) -> dict[str, list[Identity]]:
     """The leases that a plan adds, by service: to be noted as in flight."""
     adds: dict[str, list[Identity]] = {}
     for operation in made.operations():

@@ -17,15 +17,15 @@ from worker.core.plan.own_row import OwnRow, find_own_row
 from worker.core.plan.phases import Draft, Step, fields_to_free, into_phases
 from worker.core.plan.shared_options import SharedOptions
 from worker.core.policy.policy import RouterPolicy
-from worker.core.rows.operations import Plan, Waiting
+from worker.core.rows.operations import Waiting, WritePlan
 from worker.core.rows.ownership import parse_tag
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
-    DhcpOption,
     Identity,
     Lease,
     ListedAddress,
     ListPlace,
+    OptionRow,
     Row,
     RowKey,
     identity_of,
@@ -72,7 +72,7 @@ def plan(
     policy: RouterPolicy,
     duplicates: frozenset[RowKey] = frozenset(),
     unknown: frozenset[str] = frozenset(),
-) -> Plan:
+) -> WritePlan:
     """Work out the writes that make one router's rows match the entries.
 
     Args:
@@ -168,10 +168,10 @@ class _Planning:
         self._draft = Draft()
         self._leases = LeaseEnds(self._index, policy, self._draft)
         self._listings = Listings(_listed(rows), policy, self._draft, duplicates, unknown)
-        options = (row for row in rows if isinstance(row, DhcpOption))
+        options = (row for row in rows if isinstance(row, OptionRow))
         self._options = SharedOptions(options, self._draft)
 
-    def result(self) -> Plan:
+    def result(self) -> WritePlan:
         self._find_who_goes_on()
         # Who gives way to whom?
         for member in self._members:
@@ -190,7 +190,7 @@ class _Planning:
         for member in self._members:
             self._listings.add(member)
         phases = into_phases(self._draft.steps)
-        return Plan(
+        return WritePlan(
             phases=phases,
             reason="writes" if phases else self._why_empty(),
             waiting={each.id: each.waiting for each in self._members if each.waiting is not None},

@@ -9,14 +9,14 @@ from worker.core.entry.dhcp_options import OptionFields
 from worker.core.plan.member import Member
 from worker.core.plan.phases import Draft, Step
 from worker.core.rows.operations import Add, Waiting
-from worker.core.rows.rows import OPTIONS, DhcpOption
+from worker.core.rows.rows import OPTIONS, OptionRow
 
 
 class SharedOptions:
     """The option rows of one read; a plan adds each that is missing once, whoever needs it."""
 
-    def __init__(self, rows: Iterable[DhcpOption], draft: Draft) -> None:
-        self._rows: dict[str, DhcpOption] = {}
+    def __init__(self, rows: Iterable[OptionRow], draft: Draft) -> None:
+        self._rows: dict[str, OptionRow] = {}
         for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
             self._rows.setdefault(row.option, row)
         self._draft = draft

@@ -107,7 +107,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WritePlan:
     """Phases of operations, in order; operations of one phase commute.
 
     Attributes:
@@ -134,7 +134,7 @@ class Plan:
             yield from phase
 
 
-def moved_rows(plan: Plan) -> frozenset[str]:
+def moved_rows(plan: WritePlan) -> frozenset[str]:
     """The services whose static lease is given another MAC, address or server."""
     return frozenset(
         each.service_id

@@ -127,7 +127,7 @@ class Lease(Row):
 
 
 @dataclass(frozen=True, slots=True)
-class DhcpOption(Row):
+class OptionRow(Row):
     """One row of `/ip/dhcp-server/option`: what leases name in their field `dhcp-option`."""
 
     menu: ClassVar[MenuPath] = OPTIONS
