@@ -106,7 +106,7 @@ def test_router_blocked(world, why):
     answer = why("SVC-A")
     assert answer["code"] == "router-blocked"
     assert "login-refused" in answer["sentence"]
-    assert answer["advice"] == "`leasewire routers check R1` says what to do"
+    assert answer["advice"] == "run `leasewire routers check R1`"
 
 
 def test_router_held_by_a_person(world, why, leasewire):
