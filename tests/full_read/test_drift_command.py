@@ -146,7 +146,7 @@ def test_row_of_a_service_that_ended_comes_back_with_an_old_backup(world, leasew
     world.converge.run("R1")
     world.r1.restore(backup)
     ((service, kind, *_),) = found(leasewire, "drift")
-    assert (service, kind) == ("SVC-2", "duplicates")
+    assert (service, kind) == ("SVC-2", "duplicate")
     assert leasewire("reconcile", "R1", "--apply").code == 0
     world.converge.run("R1")
     assert [row["comment"] for row in world.r1.rows(LEASES)] == [COMMENT.format(1)]

@@ -112,7 +112,7 @@ def read_fully(
 def _duplicates(left: Tagged) -> Difference:
     """A row of a service that has nothing on this router: as a restored backup brings it back."""
     row = left.row
-    return Difference(left.service_id, "duplicates", row.menu, "", "", describe(row.fields))
+    return Difference(left.service_id, "duplicate", row.menu, "", "", describe(row.fields))
 
 
 def _pending(store: Store, router: str) -> frozenset[str]:

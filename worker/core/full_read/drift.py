@@ -1,7 +1,4 @@
-"""What differs between a router and what was written there: by service, row and field.
-
-Pure, as the plan is.
-"""
+"""Lists what differs between a router and what was written there, by service, row and field."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,10 +7,10 @@ from typing import Final, Literal
 from worker.core.rows.operations import Add, MakeStatic, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES, MenuPath
 
-Kind = Literal["changed", "untagged", "missing", "duplicates", "disabled", "copied"]
+Kind = Literal["changed", "untagged", "missing", "duplicate", "disabled", "copied", "waiting"]
 _NOTED: Final[Mapping[str, Kind]] = {"disabled-by-hand": "disabled", "duplicate-row": "copied"}
 _OF_THE_MAC: Final = "client-id"
-"""Goes with the MAC that it belongs to, and is no difference of its own."""
+"""Changes with its MAC and is no difference of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +18,11 @@ class Difference:
     """One thing that is not as it was written.
 
     Attributes:
-        service_id: whose row it is.
+        service_id: the owner of the row.
         kind: `changed` (a field has another value), `untagged` (our tag is gone), `missing` (the
-            row is gone), `duplicates` (a row that should not be there), `disabled` (switched off),
-            `copied` (another row has the service's tag too) or `missing` (why it cannot be put
-            right stands in `found`).
+            row is gone), `duplicate` (a row that should not be there), `disabled` (by hand),
+            `copied` (another row has the service's tag too) or `waiting` (it cannot be put right
+            now; `found` says why).
         menu: of the row.
         field: which; empty where it is the whole row.
         wanted: its value as it should be; of a whole row its fields.
@@ -41,12 +38,12 @@ class Difference:
 
     @property
     def mendable(self) -> bool:
-        """Whether a pass puts it right: what people switched off or copied is left to them."""
-        return self.kind not in ("disabled", "copied", "missing")
+        """Whether a pass puts it right; what people disabled or copied is left to them."""
+        return self.kind not in ("disabled", "copied", "waiting")
 
 
 def differences(plan: WritePlan) -> list[Difference]:
-    """What a plan says that was changed; of services that are marked it is work to come instead.
+    """Return what was changed, by a plan; for services with a work item it is work to come.
 
     Args:
         plan: for all services of a router, from one read of it.
@@ -66,26 +63,26 @@ def _found(plan: WritePlan) -> Iterator[Difference]:
                 leased.add(row_id)
                 yield Difference(service, "missing", menu, "", "a static row", describe(was))
             case Remove(was=was):
-                yield Difference(service, "duplicates", menu, "", "", describe(was))
+                yield Difference(service, "duplicate", menu, "", "", describe(was))
             case Set(row_id=row_id, fields=fields, was=was):
                 for name in (fields.keys() - {_OF_THE_MAC}) if row_id not in leased else ():
                     kind: Kind = "untagged" if name == "comment" else "changed"
-                    # A ring is broken by a placeholder first: the last word is what is wanted.
+                    # A ring is broken by a placeholder first: the last value is the wanted one.
                     sets[menu, row_id, name] = Difference(
                         service, kind, menu, name, fields[name], was.get(name, "")
                     )
-    yield from (each for each in sets.values() if each.wanted != each.found)
+    yield from (difference for difference in sets.values() if difference.wanted != difference.found)
     for note in plan.notes:
         if note.kind in _NOTED:
             kind = _NOTED[note.kind]
-            off = kind == "disabled"
-            shown = "yes: " + note.detail if off else note.detail
-            field, wanted = ("disabled", "no") if off else ("", "")
+            disabled = kind == "disabled"
+            shown = "yes: " + note.detail if disabled else note.detail
+            field, wanted = ("disabled", "no") if disabled else ("", "")
             yield Difference(note.service_id, kind, LEASES, field, wanted, shown)
     for service, why in plan.waiting.items():
-        yield Difference(service, "missing", LEASES, "", "", f"{why.reason}: {why.detail}")
+        yield Difference(service, "waiting", LEASES, "", "", f"{why.reason}: {why.detail}")
 
 
 def describe(fields: Mapping[str, str]) -> str:
-    """The fields of a row that say something."""
+    """Return the fields of a row that are not empty, as text."""
     return " ".join(f"{name}={value}" for name, value in fields.items() if value)
