@@ -131,7 +131,7 @@ def test_a_list_row_of_which_redis_knows_nothing_is_reported_and_mended(walled_g
     row = {"list": "susp", "address": builders.ipv4(1), "comment": comment}
     walled_garden.r["R1"].add_row(LISTS, row)
     found = report(walled_garden)
-    assert [(each["kind"], each["menu"]) for each in found] == [("duplicates", LISTS)]
+    assert [(each["kind"], each["menu"]) for each in found] == [("duplicate", LISTS)]
     walled_garden.store.fleet.recheck("R1", ["SVC-1"], "reconcile", "", "ann")
     walled_garden.drain("R1")
     assert listed(walled_garden) == []

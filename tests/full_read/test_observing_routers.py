@@ -113,17 +113,22 @@ def test_nobody_is_told_that_a_row_was_written_where_nothing_is(edited, world, l
         offline = leasewire("why", service, "--offline")
         said[service] = why.out
         for text in (why.out, verified.out, offline.out):
-            for lie in ("written and read back", "by hand", "somebody removed", "as last written"):
+            for lie in (
+                "written and confirmed",
+                "by hand",
+                "lost by the router",
+                "as last written",
+            ):
                 assert lie not in text, (service, text)
             assert "has its row" not in text or service != "SVC-3", text
             assert "moves at its next request" not in text, (service, text)
-        assert "only observed" in why.out, why.out
-        assert "only observed" in offline.out, offline.out
+        assert "observe mode" in why.out, why.out
+        assert "observe mode" in offline.out, offline.out
         checks = leasewire("services", "verify", service, "--json").document["checks"]
         rows = [each["level"] for each in checks if each["what"] == "row"]
         assert rows == (["ok"] if service == "SVC-1" else ["fail"])
     assert "all is well" in said["SVC-1"]
-    assert f"address is {address(2)}, and would be set to {address(102)}" in said["SVC-2"]
+    assert f"address is {address(2)} and would become {address(102)}" in said["SVC-2"]
     assert "no row with the tag of SVC-3" in said["SVC-3"]
 
 
