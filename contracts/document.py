@@ -8,7 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from contracts.errors import ContractViolation, Problem
 
@@ -34,8 +34,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return repeated
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
-_encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
+"""Keeps which keys of an object were repeated."""
+encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def pointer(*path: str | int) -> str:
@@ -43,22 +44,35 @@ def pointer(*path: str | int) -> str:
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
-def read_document(
-    raw: bytes | str | Mapping[str, object],
-) -> tuple[dict[str, object], list[Problem]]:
+class Decoded(NamedTuple):
+    """JSON that `DECODER` has decoded already: its text and its value."""
+
+    text: str
+    value: object
+
+
+class Document(NamedTuple):
+    """An event's JSON object, made of JSON's own types only, and the problems found in it."""
+
+    value: dict[str, object]
+    problems: list[Problem]
+
+
+def read_document(raw: bytes | str | Mapping[str, object] | Decoded | Document) -> Document:
     """Read an event's JSON, or take a mapping as if it had been written as JSON.
 
-    Returns:
-        The object, made of JSON's own types only, and the problems found in it.
+    What was read or decoded before is not decoded again.
 
     Raises:
         ContractViolation: there is no object to look into.
     """
+    if isinstance(raw, Document):
+        return raw
     try:
-        text = _text(raw)
+        text = raw.text if isinstance(raw, Decoded) else _text(raw)
         if len(text.encode()) > MAX_EVENT_BYTES:
             _refuse("too-large", f"is larger than {MAX_EVENT_BYTES} bytes; send less in one event")
-        document = _DECODER.decode(text)
+        document = raw.value if isinstance(raw, Decoded) else DECODER.decode(text)
         if "\\u" in text:
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeError:
@@ -72,7 +86,7 @@ def read_document(
         _refuse("malformed-json", "cannot be written or read as JSON; use JSON's own types")
     if not isinstance(document, dict):
         _refuse("wrong-type", "must be a JSON object")
-    return document, list(_problems(document))
+    return Document(document, list(_problems(document)))
 
 
 def _text(raw: bytes | str | Mapping[str, object]) -> str:
@@ -82,7 +96,7 @@ def _text(raw: bytes | str | Mapping[str, object]) -> str:
         case str():
             return raw
         case _:
-            return _encode(dict(raw))
+            return encode(dict(raw))
 
 
 def _refuse(code: str, message: str) -> NoReturn:

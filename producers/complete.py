@@ -15,11 +15,11 @@ from contracts import (
     parse_document,
     to_json,
 )
-from contracts.document import MAX_EVENT_BYTES, read_document
+from contracts.document import MAX_EVENT_BYTES, Document, read_document
 from contracts.envelope import Attributes
 
-GivenEvent = Mapping[str, object] | str | bytes | Event
-"""An event as a caller may give it: a mapping, JSON text, or a model of the contract."""
+GivenEvent = Mapping[str, object] | str | bytes | Event | Document
+"""An event as a caller may give it: a mapping, JSON text, a model, or a document that was read."""
 
 _ID_LATER: Final = "id-later"
 """Stands for the id while the event is checked; the id follows from the checked content."""

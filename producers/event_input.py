@@ -7,15 +7,23 @@ import json
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-_DECODER: Final = json.JSONDecoder()
+from contracts.document import DECODER, Decoded
+
 _SPACE: Final = " \t\r\n"
 
 
 class Found(NamedTuple):
-    """The text of one event, and the line on which it starts, from 1."""
+    """One event's text.
+
+    Attributes:
+        line: on which it starts, from 1.
+        text: of the event.
+        decoded: the event, if it was decoded to find its end.
+    """
 
     line: int
     text: str
+    decoded: Decoded | None = None
 
 
 class BrokenText(Exception):  # noqa: N818 - says what it is
@@ -54,13 +62,15 @@ def items_of(text: str) -> Iterator[Found]:
     if text[position : position + 1] == "]":
         raise BrokenText("is an empty array: give at least one event")
     while True:
+        decoded = None
         try:
-            _, end = _DECODER.raw_decode(text, position)
+            value, end = DECODER.raw_decode(text, position)
+            decoded = Decoded(text[position:end], value)
         except json.JSONDecodeError as error:
             raise _broken(error.lineno, error.colno, error.msg) from None
         except (RecursionError, ValueError):
             end = len(text)  # too deep, or a number too long: the contract reports it
-        yield Found(text.count("\n", 0, position) + 1, text[position:end])
+        yield Found(text.count("\n", 0, position) + 1, text[position:end], decoded)
         position = _skip(text, end)
         follows = text[position : position + 1]
         if follows == "]" and not text[position + 1 :].strip(_SPACE):

@@ -1,7 +1,7 @@
-"""API keys: who may say or read what. Redis keeps only a keyed hash of each.
+"""API keys: who may publish and read what. Redis keeps only a keyed hash of each.
 
-A key is `lw_<id>_<secret>`: the id is no secret and names it in lists and logs. The signing secret
-of a key must be kept as it is: both sides compute with it.
+A key is `lw_<id>_<secret>`. The id is not secret and names the key in lists and logs. The signing
+secret is stored in plain text: both sides compute with it.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from gateway.api.redis_keys import api_keys, hash_secret, keys_used
 
 
 class Scope(StrEnum):
-    """What a key may do; see `ApiKey`."""
+    """What a key may do."""
 
     PUBLISH = "publish"
     READ = "read"
@@ -31,9 +31,9 @@ class Scope(StrEnum):
 
 
 DEFAULT_RATE: Final = 200.0
-"""Events a second: a whole small ISP; what a runaway loop sends beyond is told so."""
+"""Events a second: enough for a small ISP, too little for a runaway loop."""
 FRESH_S: Final = 1.0
-"""How old what we know of keys may be: a revoked key opens nothing a second later."""
+"""How long a key is cached: a revoked key is refused a second later."""
 
 _SCHEME: Final = "lw"
 
@@ -43,15 +43,16 @@ class ApiKey:
     """One key.
 
     Attributes:
-        id: names it.
-        name: whose it is, in words.
+        id: of the key.
+        name: its owner's display name.
         digest: keyed hash of its secret, hex.
-        sources: the sources it speaks for and reads events of.
-        scopes: `publish`; `read` events and services of its sources; `ops`: all of them, and
-            dead letters; `override`: may speak for a source that speaks of others' services.
+        sources: the sources that it publishes for and reads.
+        scopes: `publish`; `read` events and services of its sources; `ops`: read all sources,
+            settle dead letters and approvals; `override`: publish for sources that may override
+            services of other sources.
         rate: events and requests a second, in each gateway process.
         signature_required: requests that publish must be signed.
-        signing_secret: `whsec_…`; kept in every key, shown once.
+        signing_secret: `whsec_…`; stored in every key, shown once.
         created_at: RFC 3339.
     """
 
@@ -67,7 +68,7 @@ class ApiKey:
 
     @property
     def actor(self) -> str:
-        """Who acts, as histories say it."""
+        """The actor in histories."""
         return f"key {self.id} ({self.name})"
 
     def to_json(self) -> str:
@@ -90,14 +91,14 @@ class ApiKey:
 
 
 class NewKey(NamedTuple):
-    """A key just made: `token` can never be shown again."""
+    """A new key: `token` can never be shown again."""
 
     key: ApiKey
     token: str
 
 
-class _Known(NamedTuple):
-    """A key as it was read, the secret of its hash, and when (monotonic seconds)."""
+class _Cached(NamedTuple):
+    """A key, the secret of its hash, and when both were read (monotonic seconds)."""
 
     key: ApiKey
     hash_secret: bytes
@@ -117,8 +118,8 @@ class ApiKeys:
         self.prefix = prefix
         self._redis = redis
         self._clock = clock
-        self._noted: dict[str, str] = {}
-        self._known: dict[str, _Known] = {}
+        self._use_recorded: dict[str, str] = {}
+        self._cache: dict[str, _Cached] = {}
 
     def create(  # noqa: PLR0913 - a key has as many sides
         self,
@@ -130,10 +131,10 @@ class ApiKeys:
         rate: float = DEFAULT_RATE,
         signature_required: bool = False,
     ) -> NewKey:
-        """Make a key; see `ApiKey`.
+        """Make a key from the fields of `ApiKey`.
 
         Raises:
-            RedisError: it was not kept.
+            StoreUnavailable: it was not stored.
         """
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
         self._redis.set(hash_secret(self.prefix), secrets.token_hex(32), nx=True)
@@ -152,54 +153,54 @@ class ApiKeys:
         return NewKey(key, f"{_SCHEME}_{id_}_{secret}")
 
     def all(self) -> list[ApiKey]:
-        """Every key, the oldest first."""
+        """All keys, oldest first."""
         raw = cast("dict[str, str]", self._redis.hgetall(api_keys(self.prefix)))
         return sorted(map(ApiKey.from_json, raw.values()), key=lambda key: key.created_at)
 
     def revoke(self, id_: str) -> bool:
-        """Take a key away; False when there is none."""
+        """Delete a key; False: there is none with this id."""
         with self._redis.pipeline() as pipe:
             pipe.hdel(api_keys(self.prefix), id_)
             pipe.hdel(keys_used(self.prefix), id_)
             return bool(pipe.execute()[0])
 
     def used(self) -> dict[str, str]:
-        """By id, the hour in which a key was last used, in UTC; of one that never was: nothing."""
+        """Key id -> the hour when it was last used, in UTC; without keys that never were."""
         return cast("dict[str, str]", self._redis.hgetall(keys_used(self.prefix)))
 
-    def note_use(self, id_: str, now: datetime) -> None:
-        """Note that a key is used: one write an hour and gateway.
+    def record_use(self, id_: str, now: datetime) -> None:
+        """Record that a key is used: one write an hour for each gateway.
 
         Raises:
-            RedisError: it was not noted, and is not tried again within the hour.
+            StoreUnavailable: it was not recorded, and is not tried again within the hour.
         """
         hour = f"{now.astimezone(UTC):%Y-%m-%dT%H:00:00Z}"
-        if self._noted.get(id_) != hour:
-            self._noted[id_] = hour
+        if self._use_recorded.get(id_) != hour:
+            self._use_recorded[id_] = hour
             self._redis.hset(keys_used(self.prefix), id_, hour)
 
-    def remembered(self, token: str) -> ApiKey | None:
-        """The key that a token is, where Redis said so in the last second; asks nobody."""
+    def cached(self, token: str) -> ApiKey | None:
+        """The key of a token, if it was read in the last second; does not ask Redis."""
         id_, secret = _parts(token)
-        known = self._known.get(id_)
-        if known is None or self._clock() - known.at >= FRESH_S:
+        cached = self._cache.get(id_)
+        if cached is None or self._clock() - cached.at >= FRESH_S:
             return None
-        digest = _digest(known.hash_secret, secret)
-        return known.key if hmac.compare_digest(known.key.digest, digest) else None
+        digest = _digest(cached.hash_secret, secret)
+        return cached.key if hmac.compare_digest(cached.key.digest, digest) else None
 
     def find(self, token: str) -> ApiKey | None:
-        """The key that a token is, by what Redis says now; None: it is none.
+        """Read the key of a token from Redis; None: it is not a valid key.
 
         Raises:
-            RedisError: Redis does not say.
+            StoreUnavailable: it cannot be read.
         """
         id_, _ = _parts(token)
-        self._known.pop(id_, None)
+        self._cache.pop(id_, None)
         text = cast("str | None", self._redis.hget(api_keys(self.prefix), id_))
         if text is not None:
             hash_secret = self._read_hash_secret()
-            self._known[id_] = _Known(ApiKey.from_json(text), hash_secret, self._clock())
-        return self.remembered(token)
+            self._cache[id_] = _Cached(ApiKey.from_json(text), hash_secret, self._clock())
+        return self.cached(token)
 
     def _read_hash_secret(self) -> bytes:
         return bytes.fromhex(cast("str | None", self._redis.get(hash_secret(self.prefix))) or "")

@@ -1,22 +1,28 @@
-"""Finds the events in a request: CloudEvents 1.0 over HTTP, structured, binary or batched.
+"""Reads the events of a request: CloudEvents 1.0 over HTTP, structured, binary or batched.
 
-Pure. Each event's own text is kept where there is one, so that the contract's reader sees it as it
-was written.
+Pure. The body is decoded once.
 
 Source:
     CloudEvents 1.0.2, HTTP protocol binding, sections 3.1 to 3.3.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 from urllib.parse import unquote
 
 from contracts import ContractViolation, Problem
-from contracts.document import MAX_EVENT_BYTES, read_document
+from contracts.document import (
+    DECODER,
+    MAX_EVENT_BYTES,
+    Decoded,
+    Document,
+    encode,
+    read_document,
+)
 from contracts.names import MAX_EVENTS_PER_MESSAGE
 from gateway.api.problems import Refused
+from producers.complete import GivenEvent
 from producers.event_input import BrokenText, items_of
 
 STRUCTURED: Final = "application/cloudevents+json"
@@ -26,18 +32,19 @@ MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_EVENTS: Final = MAX_EVENTS_PER_MESSAGE
 
 _ATTRIBUTE: Final = "ce-"
-_NOT_FILLED_IN: Final = ("specversion", "id", "time")
-"""What other ways in fill in. Over HTTP an attempt is repeated by another process, or another day:
-a second guess would be another event."""
+_REQUIRED: Final = ("specversion", "id", "time")
+"""Filled in by other ways to publish. Over HTTP a request is repeated by another process or on
+another day: filled in again, it would be another event."""
 
-Given = Mapping[str, object] | str
+Given = Document | str
+"""An event that was read; its text if it could not be."""
 
 
 def media_type(headers: Mapping[str, str]) -> str:
     """The content's type, by lower-case header names.
 
     Raises:
-        Refused: it is none that is taken here.
+        Refused: it is not supported.
     """
     kind, _, parameters = headers.get("content-type", "").partition(";")
     kind = kind.strip().lower()
@@ -52,19 +59,19 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 
 def largest(kind: str) -> int:
-    """How many bytes a body of this type may have."""
+    """The most bytes that a body of this type may have."""
     return MAX_BATCH_BYTES if kind == BATCHED else MAX_EVENT_BYTES
 
 
 def events_in(headers: Mapping[str, str], body: bytes) -> list[Given]:
-    """Find the events of a request, in order; what each says is not looked at.
+    """Read the events of a request in order; their content is not checked.
 
     Args:
         headers: by lower-case name.
         body: the raw bytes.
 
     Raises:
-        Refused: nothing can be found in it, or too much.
+        Refused: there are no events in it, or too many.
     """
     kind = media_type(headers)
     try:
@@ -75,21 +82,26 @@ def events_in(headers: Mapping[str, str], body: bytes) -> list[Given]:
         return list(_batch(text))
     if kind == PLAIN and "ce-specversion" in headers:
         return [_binary(headers, text)]
-    return [text]
+    return [_read(text, None)]
 
 
-def problems_of(given: Given, index: int) -> Iterator[tuple[int, Problem]]:
-    """Tell what is missing that no one may guess; the rest is the contract's to judge."""
-    try:
-        document, _ = read_document(given)
-    except ContractViolation:
+def missing_fields(given: GivenEvent, index: int) -> Iterator[tuple[int, Problem]]:
+    """The missing fields that nobody may fill in; the contract checks the rest."""
+    if not isinstance(given, Document):
         return
-    for name in _NOT_FILLED_IN:
-        if name not in document:
+    for name in _REQUIRED:
+        if name not in given.value:
             yield index, Problem(f"/{name}", "missing", "is missing")
 
 
-def _batch(text: str) -> Iterator[str]:
+def _read(text: str, decoded: Decoded | None) -> Given:
+    try:
+        return read_document(decoded or text)
+    except ContractViolation:
+        return text
+
+
+def _batch(text: str) -> Iterator[Given]:
     if not text.lstrip().startswith("["):
         raise Refused("malformed", "a batch is a JSON array of events")
     try:
@@ -97,12 +109,13 @@ def _batch(text: str) -> Iterator[str]:
     except BrokenText as error:
         raise Refused("malformed", f"the batch {error}") from None
     if len(found) > MAX_BATCH_EVENTS:
-        raise Refused("too-large", f"a batch holds at most {MAX_BATCH_EVENTS} events: send several")
-    for each in found:
-        yield each.text
+        message = f"a batch has at most {MAX_BATCH_EVENTS} events: send several batches"
+        raise Refused("too-large", message)
+    for item in found:
+        yield _read(item.text, item.decoded)
 
 
-def _binary(headers: Mapping[str, str], text: str) -> Mapping[str, object]:
+def _binary(headers: Mapping[str, str], text: str) -> Given:
     event: dict[str, object] = {
         name.removeprefix(_ATTRIBUTE): _attribute(value)
         for name, value in headers.items()
@@ -110,14 +123,16 @@ def _binary(headers: Mapping[str, str], text: str) -> Mapping[str, object]:
     }
     event["datacontenttype"] = PLAIN
     try:
-        # By the strict reader, as an event's data: repeated keys and NaN are found there too.
-        document, problems = read_document(f'{{"data":{text}}}')
-        json.loads(text)  # no closing bracket in it may end what was opened here
+        # By the strict reader, as an event's data: it finds repeated keys and NaN.
+        data = read_document(Decoded(text, {"data": DECODER.decode(text)}))
     except (ContractViolation, ValueError, RecursionError):
         raise Refused("malformed", "the body of a binary event is the JSON of its data") from None
-    if problems:
-        raise Refused("malformed", f"the body {problems[0].message}: {problems[0].pointer}")
-    return event | {"data": document["data"]}
+    if data.problems:
+        problem = data.problems[0]
+        raise Refused("malformed", f"the body {problem.message}: {problem.pointer}")
+    event |= data.value
+    event_text = encode(event)
+    return _read(event_text, Decoded(event_text, event))
 
 
 def _attribute(value: str) -> str:

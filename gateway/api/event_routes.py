@@ -1,8 +1,8 @@
-"""`POST /v1/events` and `/v1/validate`: raw bytes in, a receipt for each event out."""
+"""`POST /v1/events` and `/v1/validate`: takes raw bytes, returns a receipt for each event."""
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -12,32 +12,32 @@ from contracts.names import QUEUE_EVENTS, Lane
 from gateway.api import openapi
 from gateway.api.access import Access
 from gateway.api.api_keys import ApiKey, Scope
-from gateway.api.awaited import Awaited
-from gateway.api.decode import BATCHED, Given, events_in, largest, media_type, problems_of
+from gateway.api.decode import BATCHED, events_in, largest, media_type, missing_fields
 from gateway.api.gate import read_body
-from gateway.api.intake import Intake, Taken
-from gateway.api.json_response import ShownJson
-from gateway.api.ports import Document
+from gateway.api.intake import Accepted, Intake
+from gateway.api.outcome_waiter import OutcomeWaiter
 from gateway.api.problems import Refused, of_events
-from producers.complete import CompleteEvent
+from gateway.api.responses import Document, PrintableJson
+from producers.complete import CompleteEvent, GivenEvent
 from producers.errors import BatchViolation
 from producers.publisher import Publisher
+from worker.inventory import Inventory
 
 _CHECKED_AT_ONCE: Final = 10
-"""So many hold up other callers for half a millisecond (measured: 45 to 60 µs each); more go to a
-thread."""
+"""So many delay other callers by half a millisecond (measured: 45 to 60 µs each). More events are
+checked in a thread."""
 _WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,4})\"?(?=[,;\s]|$)", re.IGNORECASE)
 
 
 class EventRoutes:
-    """The two ways to hand in events.
+    """Publishes and validates events.
 
     Args:
-        access: lets callers in.
+        access: checks keys.
         publisher: checks events.
-        intakes: take them, one a lane.
-        awaited: waits for what becomes of them.
-        overriding: gives sources that speak of services of others: only for keys with that scope.
+        intakes: write them to the journal, one a lane.
+        waiter: waits for their outcomes.
+        inventory: gives the inventory as it is now.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class EventRoutes:
         access: Access,
         publisher: Publisher,
         intakes: Mapping[Lane, Intake],
-        awaited: Awaited,
-        overriding: Callable[[], Collection[str]],
+        waiter: OutcomeWaiter,
+        inventory: Callable[[], Inventory],
     ) -> None:
         self._access = access
         self._publisher = publisher
         self._intakes = intakes
-        self._awaited = awaited
-        self._overriding = overriding
+        self._waiter = waiter
+        self._inventory = inventory
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -60,7 +60,7 @@ class EventRoutes:
         router.post(
             "/v1/events",
             status_code=202,
-            summary="Hand in one event or a batch",
+            summary="Publish one event or a batch",
             responses=openapi.responses(
                 openapi.RECEIPTS, *openapi.PUBLISHING, "source-not-allowed", "scope-missing"
             )
@@ -69,7 +69,7 @@ class EventRoutes:
         )(self.publish)
         router.post(
             "/v1/validate",
-            summary="Check events and do nothing",
+            summary="Validate events without publishing them",
             responses=openapi.responses(None, *openapi.PUBLISHING),
             openapi_extra=openapi.EVENTS_BODY,
         )(self.validate)
@@ -81,47 +81,49 @@ class EventRoutes:
         lane: Annotated[
             Lane,
             Query(
-                description="`bulk` for imports, which nobody waits for: workers serve them while "
-                "there are no live events. It has a rate and a depth of its own."
+                description="`bulk` for imports that nobody waits for: workers take them while "
+                "there are no live events. Each lane has its own rate and depth."
             ),
         ] = QUEUE_EVENTS,
-    ) -> ShownJson:
-        """Take in events: all of a request, or none.
+    ) -> PrintableJson:
+        """Accepts all events of a request, or none.
 
-        202 means: each is in the intake journal, and stays there until a worker has committed it.
-        It is not on a router yet; `status_url` says when it is. Repeat a request that was not
-        answered, with the same ids, as often as you like. With `Prefer: wait=5` the answer is
-        given when all is known of every event, at the latest after 5 s: then with 200.
+        202: every event is in the intake journal until a worker has committed it. It is not on a
+        router yet; ask `status_url` for its state. If you got no answer, repeat the request with
+        the same ids as often as you like. With `Prefer: wait=5` the answer waits up to 5 s for the
+        final outcome of every event, and is 200 if all are final.
         """
         key = await self._access.caller(request, Scope.PUBLISH)
         events = await self._read(request, key, lane)
         self._check_sources(events, key)
         events = self._with_actor(events, key)
-        taken = await self._intakes[lane].take(events)
-        reused = [(index, _REUSED) for index, each in enumerate(taken) if each.receipt.id_reused]
-        if len(reused) == len(taken):
+        accepted = await self._intakes[lane].accept(events)
+        reused = [
+            (index, _REUSED) for index, event in enumerate(accepted) if event.receipt.id_reused
+        ]
+        if len(reused) == len(accepted):
             raise of_events(reused)
         wait_s = _wait_s(request)
-        final = await self._wait(request, taken, wait_s)
-        receipts = [_receipt(each, key, final) for each in taken]
-        done = all(each["status"] != _OPEN for each in receipts)
-        answer = ShownJson({"receipts": receipts}, 200 if done else 202)
-        if len(taken) == 1:
+        final = await self._wait(request, accepted, wait_s)
+        receipts = [_receipt(event, key, final) for event in accepted]
+        done = all(receipt["status"] != _PENDING for receipt in receipts)
+        answer = PrintableJson({"receipts": receipts}, 200 if done else 202)
+        if len(accepted) == 1:
             answer.headers["Location"] = receipts[0]["status_url"]
         if wait_s:
             answer.headers["Preference-Applied"] = f"wait={wait_s}"
         return answer
 
-    async def validate(self, request: Request) -> ShownJson:
-        """Check events as `POST /v1/events` does; the answer shows them in normal form."""
+    async def validate(self, request: Request) -> PrintableJson:
+        """Validates events as `POST /v1/events` does, and returns them in normal form."""
         key = await self._access.caller(request)
         events = await self._read(request, key)
-        return ShownJson({"valid": True, "events": [each.event for each in events]})
+        return PrintableJson({"valid": True, "events": [event.event for event in events]})
 
     async def _read(
         self, request: Request, key: ApiKey, lane: Lane = QUEUE_EVENTS
     ) -> list[CompleteEvent]:
-        """Everything between a known caller and events that are right."""
+        """Read, count and check the events of a request whose key is known."""
         kind = media_type(request.headers)
         body = await read_body(request, largest(kind))
         webhook_id = self._access.check_signature(key, request.headers, body)
@@ -133,61 +135,66 @@ class EventRoutes:
             raise Refused("bad-signature", "webhook-id must be the id of the event")
         return events
 
-    def _checked(self, given: Sequence[Given]) -> list[CompleteEvent]:
-        problems = [found for i, each in enumerate(given) for found in problems_of(each, i)]
+    def _checked(self, given: Sequence[GivenEvent]) -> list[CompleteEvent]:
+        missing = [found for i, event in enumerate(given) for found in missing_fields(event, i)]
         try:
             events = self._publisher.check(given)
         except BatchViolation as violation:
-            said = {(index, problem.pointer) for index, problem in violation.problems}
-            missing = [each for each in problems if (each[0], each[1].pointer) not in said]
-            problems = sorted([*violation.problems, *missing], key=lambda found: found[0])
+            known = {(index, problem.pointer) for index, problem in violation.problems}
+            more = [found for found in missing if (found[0], found[1].pointer) not in known]
+            problems = sorted([*violation.problems, *more], key=lambda found: found[0])
             raise of_events(problems) from None
-        if problems:
-            raise of_events(problems)
+        if missing:
+            raise of_events(missing)
         return events
 
     def _check_sources(self, events: Sequence[CompleteEvent], key: ApiKey) -> None:
         errors, overriding = [], self._overriding()
-        for index, each in enumerate(events):
-            if each.source not in key.sources:
+        for index, event in enumerate(events):
+            if event.source not in key.sources:
                 message = "is not a source of this key"
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
-            elif each.source in overriding and Scope.OVERRIDE not in key.scopes:
-                message = "may speak of services of others: this needs a key with scope override"
+            elif event.source in overriding and Scope.OVERRIDE not in key.scopes:
+                message = "may override other sources: this needs a key with scope override"
                 errors.append((index, Problem("/source", "source-not-allowed", message)))
         if errors:
-            message = "the key does not speak for every source; nothing was taken in"
+            message = "the key may not publish for every source; nothing was accepted"
             raise Refused("source-not-allowed", message, errors)
 
+    def _overriding(self) -> frozenset[str]:
+        """The sources that may override services of other sources."""
+        sources = self._inventory().sources
+        return frozenset(name for name, source in sources.items() if "override" in source.scopes)
+
     def _with_actor(self, events: list[CompleteEvent], key: ApiKey) -> list[CompleteEvent]:
-        """Name the key as the actor of what overrides: no key signs with somebody else's name."""
+        """Name the key as the actor of overriding events: no key can give another name."""
         overriding = self._overriding()
-        if not any(each.source in overriding for each in events):
+        if not any(event.source in overriding for event in events):
             return events
         actor = {"actor": key.actor[:_MOST_ACTOR]}
         return self._checked(
-            [each.event | actor if each.source in overriding else each.event for each in events]
+            [event.event | actor if event.source in overriding else event.event for event in events]
         )
 
     async def _wait(
-        self, request: Request, taken: Sequence[Taken], wait_s: int
+        self, request: Request, accepted: Sequence[Accepted], wait_s: int
     ) -> Mapping[str, Document]:
-        keys = [each.receipt.event_key for each in taken if not each.receipt.id_reused]
+        keys = [event.receipt.event_key for event in accepted if not event.receipt.id_reused]
         with self._access.waiting(request) as may_wait:
             if not wait_s or not may_wait:
                 return {}
-            final = await self._awaited.final(keys, wait_s)
+            final = await self._waiter.final(keys, wait_s)
         try:
             await self._access.identify(request)
         except Refused:
-            return {}  # its key was revoked meanwhile: what came of it is told to nobody
+            return {}  # its key was revoked meanwhile
         return final
 
 
-_OPEN: Final = "accepted"
+_PENDING: Final = "accepted"
 _MOST_ACTOR: Final = 64
 """Characters that a history keeps."""
-_REUSED: Final = Problem("/id", "event-id-reused", "is the id of another event; give it its own")
+_REUSED: Final = Problem("/id", "event-id-reused", "is the id of another event; use a new id")
 
 
 def _wait_s(request: Request) -> int:
@@ -195,20 +202,20 @@ def _wait_s(request: Request) -> int:
     return int(found[1]) if found else 0
 
 
-def _receipt(taken: Taken, key: ApiKey, final: Mapping[str, Document]) -> dict[str, Any]:
-    receipt = taken.receipt
-    # An id names an event of one source only; who speaks for one source need not say which.
-    which = "" if len(key.sources) == 1 else f"?{openapi.source_query(receipt.source)}"
-    found: dict[str, Any] = {
+def _receipt(accepted: Accepted, key: ApiKey, final: Mapping[str, Document]) -> dict[str, Any]:
+    receipt = accepted.receipt
+    # An id is unique in its source only; a key of one source need not name it.
+    query = "" if len(key.sources) == 1 else f"?{openapi.source_query(receipt.source)}"
+    document: dict[str, Any] = {
         "id": receipt.event_id,
         "source": receipt.source,
-        "status": "rejected" if receipt.id_reused else _OPEN,
-        "duplicate": taken.duplicate,
-        "status_url": f"/v1/events/{receipt.event_id}{which}",
+        "status": "rejected" if receipt.id_reused else _PENDING,
+        "duplicate": accepted.duplicate,
+        "status_url": f"/v1/events/{receipt.event_id}{query}",
     }
     if receipt.id_reused:
-        found["reason"] = _REUSED.code
+        document["reason"] = _REUSED.code
     if receipt.event_key in final:
         outcome = final[receipt.event_key]
-        found |= {"status": outcome["state"], "outcome": outcome}
-    return found
+        document |= {"status": outcome["state"], "outcome": outcome}
+    return document

@@ -1,30 +1,28 @@
-"""What stands before every route: a key where one is needed, and a body that may be read.
+"""Checks the key and the size of the body before every route.
 
-A new route below `/v1/` is closed, and its body small, until it is named here.
+A new route below `/v1/` needs a key and takes a small body unless it is listed here.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 from fastapi import Request
-from fastapi.responses import Response
-from redis.exceptions import RedisError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.access import Access
 from gateway.api.decode import MAX_BATCH_BYTES
 from gateway.api.problems import Refused
+from gateway.api.responses import answer_failure
+from gateway.store_failures import STORE_FAILURES
 
 log = structlog.get_logger("gateway")
 
-Answer = Callable[[Request, Exception], Awaitable[Response]]
-
 HOOK_BYTES: Final = 256 * 1024
-"""Vendors send the whole entity, before and after; ours are some kilobytes."""
+"""Vendors send the whole entity, before and after the change."""
 SMALL_BYTES: Final = 4096
-"""A decision of a person."""
+"""An approval or rejection."""
 _LARGER: Final[Mapping[str, int]] = {
     "/v1/events": MAX_BATCH_BYTES,
     "/v1/validate": MAX_BATCH_BYTES,
@@ -32,25 +30,23 @@ _LARGER: Final[Mapping[str, int]] = {
 _KEYED: Final = "/v1/"
 _HOOKS: Final = "/v1/hooks/"
 _OPEN: Final = (_HOOKS, "/v1/schemas")
-"""Webhooks show themselves who they are; schemas are told to everybody."""
+"""Webhooks are signed or have a secret path; schemas are public."""
 
 
 class Gate:
     """ASGI middleware.
 
     Args:
-        app: what is behind it.
-        access: knows the keys; the key that was found is `request.state.key` behind it.
-        answer: makes the answer of what was raised.
+        app: the application.
+        access: finds keys; routes have the key in `request.state.key`.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, answer: Answer) -> None:
+    def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
-        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer it."""
+        """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -62,18 +58,18 @@ class Gate:
             # The server has checked that it is a number.
             if int(request.headers.get("content-length", 0)) > most:
                 raise _too_large(most)
-        except (Refused, RedisError) as error:
-            answer = await self._answer(request, error)
+        except (Refused, *STORE_FAILURES) as error:
+            answer = await answer_failure(request, error)
             await answer(scope, receive, send)
             return
         try:
             await self._app(scope, _counted(receive, most), send)
         except ClientDisconnect:
-            log.debug("request.failed", advice="the caller went away while it sent its body")
+            log.debug("request.failed", advice="the caller disconnected while it sent the body")
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The raw bytes of a request; no more of them are read than may be.
+    """The raw bytes of a request; at most `most` of them are read.
 
     Raises:
         Refused: `too-large`.
@@ -87,7 +83,7 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 def _counted(receive: Receive, most: int) -> Receive:
-    """Stop a body that is longer than it may be, whoever reads it."""
+    """Refuse a body that is too long, whoever reads it."""
     left = most
 
     async def counted() -> Message:

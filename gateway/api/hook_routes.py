@@ -1,7 +1,7 @@
-"""`/v1/hooks/…`: webhooks of BSS systems in their own format. Kept first, understood later.
+"""`/v1/hooks/…`: webhooks of BSS systems in their own format, stored first and processed later.
 
-The answer is the vendor's word for success as soon as the webhook is in Redis, whatever it says:
-a vendor cannot mend what it sent, and some switch a webhook off that they are refused.
+The answer is success as soon as the webhook is in Redis, whatever it contains: a vendor cannot
+correct what it sent, and some disable a webhook that is refused.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from gateway.hooks.uisp import named_in
 _OK: Final = 200
 
 Adapter = Annotated[str, Path(description="uisp, splynx or generic")]
-Endpoint = Annotated[str, Path(description="The hook's name, or the secret that stands for it")]
+Endpoint = Annotated[str, Path(description="The hook's name, or its secret path")]
 
 
-class _Unknown:
-    """Who posts to a hook what is not rightly signed; each has a rate of its own."""
+class _UnknownSender:
+    """A sender of badly signed webhooks; each address has its own rate."""
 
     rate = 5.0
 
@@ -41,11 +41,11 @@ class _Unknown:
 
 
 class HookRoutes:
-    """Takes webhooks in.
+    """Accepts webhooks.
 
     Args:
         hooks: by name.
-        inbox: keeps them.
+        inbox: stores them.
         rates: of the hooks.
         clock: gives the time, aware.
     """
@@ -60,7 +60,7 @@ class HookRoutes:
         self._hooks = hooks
         self._inbox = inbox
         self._rates = rates
-        self._unknown_sources = Rates()
+        self._unknown_rates = Rates()
         self._clock = clock
 
     def router(self) -> APIRouter:
@@ -68,12 +68,12 @@ class HookRoutes:
         router = APIRouter(tags=["webhooks"])
         path = "/v1/hooks/{adapter}/{endpoint_id}"
         taken: dict[int | str, dict[str, object]] = {
-            status: {"description": "Kept; what comes of it is found out afterwards"}
+            status: {"description": "Stored; it is processed later"}
             for status in (200, 201, 202, 204)
         }
         router.post(
             path,
-            summary="Hand in a webhook in its sender's own format",
+            summary="Send a webhook in the format of the BSS",
             responses=openapi.responses(
                 taken, "bad-signature", "bad-timestamp", "not-found", "too-large", "rate-limited"
             )
@@ -81,29 +81,29 @@ class HookRoutes:
             openapi_extra={"requestBody": {"content": {"*/*": {"schema": {}}}}},
         )(self.post)
         probe = openapi.responses(None, "not-found")
-        router.get(path, summary="Say whether there is such a webhook", responses=probe)(self.probe)
+        router.get(path, summary="Check whether a webhook exists", responses=probe)(self.probe)
         router.head(path, include_in_schema=False)(self.probe)
         return router
 
     async def post(self, request: Request, adapter: Adapter, endpoint_id: Endpoint) -> Response:
-        """Keep a webhook."""
+        """Stores a webhook; it is processed later."""
         hook = self._hook(adapter, endpoint_id)
         body = await read_body(request, HOOK_BYTES)
         try:
             check_signature(hook, request.headers, body, self._clock().timestamp())
         except SignatureRefused as error:
-            self._unknown_sources.spend(_Unknown(hook.name, request.client))
+            self._unknown_rates.spend(_UnknownSender(hook.name, request.client))
             raise Refused(error.code, error.message) from None
-        # Not before: else whoever knows the path could use the rate of its sender up.
+        # After the check: an unknown sender must not use up the rate of the hook.
         self._rates.spend(hook)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        why_not = await asyncio.to_thread(self._keep, hook, body, kind)
-        if why_not:
-            raise overloaded(why_not)
+        refusal = await asyncio.to_thread(self._store, hook, body, kind)
+        if refusal:
+            raise overloaded(refusal)
         settings = hook.settings
         return Response(status_code=settings.success if isinstance(settings, Generic) else _OK)
 
-    def _keep(self, hook: Hook, body: bytes, kind: str) -> str:
+    def _store(self, hook: Hook, body: bytes, kind: str) -> str:
         text = body.decode("utf-8", "backslashreplace")
         if isinstance(hook.settings, Uisp):
             text = named_in(text)
@@ -111,7 +111,7 @@ class HookRoutes:
         return self._inbox.put(Posted(name, hook.name, text, kind))
 
     async def probe(self, adapter: Adapter, endpoint_id: Endpoint) -> Response:
-        """Answer 200 where a webhook may be posted to."""
+        """Answers 200 if the webhook exists."""
         self._hook(adapter, endpoint_id)
         return Response()
 

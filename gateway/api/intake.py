@@ -1,7 +1,7 @@
-"""Gathers what arrives within some milliseconds into one write to the journal.
+"""Gathers the events of some milliseconds into one write to the journal.
 
-One thread writes, so that a slow Redis holds up the intake and nothing else; what waits for it is
-bounded.
+One thread writes, so that a slow Redis delays the intake and nothing else. The number of events
+that wait for it is bounded.
 """
 
 import asyncio
@@ -15,27 +15,26 @@ from redis.exceptions import RedisError
 from contracts import content_hash
 from contracts.names import MAX_EVENTS_PER_MESSAGE, QUEUE_EVENTS, Lane
 from gateway.api.limits import Depth
-from gateway.api.ports import ReadFailed
 from gateway.api.problems import overloaded
-from gateway.api.redis_failure import notified
+from gateway.store_failures import STORE_FAILURES, log_store_failure
 from producers.complete import CompleteEvent
 from producers.errors import KeyRefused, PublishFailed, Receipt
 from producers.publisher import Publisher
 
 GATHER_S: Final = 0.005
-"""As long an event waits for company: nothing beside the time until a router has it."""
+"""How long an event waits for others: nothing against the time until it is on a router."""
 MOST_WAITING: Final = 5_000
-"""Events that wait for the writing thread: about what it writes in a second."""
+"""Events that may wait for the writing thread: about what it writes in a second."""
 TIME_LIMIT_S: Final = 15.0
-"""As long a caller waits. What is written later was not promised, and may be sent again."""
+"""How long a caller waits. Events written after that were not promised, and may be sent again."""
 
 
-class Taken(NamedTuple):
+class Accepted(NamedTuple):
     """An event in the journal.
 
     Attributes:
         receipt: of the publisher.
-        duplicate: an event of its source and id came before.
+        duplicate: an event with this source and id came before.
     """
 
     receipt: Receipt
@@ -43,7 +42,13 @@ class Taken(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """What one write did: the receipts by event key, who came before, and why others have none."""
+    """The result of one write.
+
+    Attributes:
+        receipts: by event key.
+        known: keys of events that were folded before.
+        failure: why the other events have no receipt.
+    """
 
     receipts: Mapping[str, Receipt]
     known: Collection[str] = ()
@@ -52,35 +57,36 @@ class _Written(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class _Submission:
-    """The events of one request, and who waits for them."""
+    """The events of one request, and the future that its caller waits for."""
 
     events: Sequence[CompleteEvent]
     written: asyncio.Future[_Written]
 
 
 class Intake:
-    """Takes events of many requests; for one event loop.
+    """Writes the events of many requests to the journal of a lane; for one event loop.
 
     Args:
         publisher: writes them.
-        depth: says whether there is room.
-        known: says which events came before, and with what content (`Records.known`).
+        depth: whether the journal has room.
+        seen: gives those of the events that were folded before, each with the beginning of its
+            `content_hash`.
         gather_s: how long an event may wait for others.
-        lane: where it writes them: each lane has an intake, so that none waits for the other.
+        lane: each lane has its own intake, so that none waits for the other.
     """
 
     def __init__(
         self,
         publisher: Publisher,
         depth: Depth,
-        known: Callable[[Sequence[str]], Mapping[str, str]],
+        seen: Callable[[list[str]], Mapping[str, str]],
         *,
         gather_s: float = GATHER_S,
         lane: Lane = QUEUE_EVENTS,
     ) -> None:
         self._publisher = publisher
         self._depth = depth
-        self._known = known
+        self._seen = seen
         self._gather_s = gather_s
         self._lane = lane
         self._waiting: list[_Submission] = []
@@ -88,14 +94,14 @@ class Intake:
         self._writer: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, f"intake-{lane}")
 
-    async def take(self, events: Sequence[CompleteEvent]) -> list[Taken]:
+    async def accept(self, events: Sequence[CompleteEvent]) -> list[Accepted]:
         """Write events to the journal, together with those of other requests.
 
         Raises:
             Refused: `overloaded`. Some of them may be in the journal; none was promised.
         """
         if self._events_waiting >= MOST_WAITING:
-            raise overloaded("more arrives than Redis takes")
+            raise overloaded("more events arrive than Redis can take")
         future: asyncio.Future[_Written] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Submission(events, future))
         self._events_waiting += len(events)
@@ -105,13 +111,13 @@ class Intake:
             written = await asyncio.wait_for(asyncio.shield(future), TIME_LIMIT_S)
         except TimeoutError:
             raise overloaded("Redis takes too long") from None
-        receipts = [written.receipts.get(each.key) for each in events]
+        receipts = [written.receipts.get(event.key) for event in events]
         if not all(receipts):
             raise overloaded(written.failure)
         return [
-            Taken(each, each.journaled_before or each.event_key in written.known)
-            for each in receipts
-            if each
+            Accepted(receipt, receipt.journaled_before or receipt.event_key in written.known)
+            for receipt in receipts
+            if receipt
         ]
 
     async def close(self) -> None:
@@ -125,68 +131,68 @@ class Intake:
         while self._waiting:
             await asyncio.sleep(self._gather_s)
             together = self._next()
-            events = [event for each in together for event in each.events]
-            written = _Written({}, failure="the gateway has a bug; its log says more")
+            events = [event for submission in together for event in submission.events]
+            written = _Written({}, failure="internal error: see the gateway's log")
             try:
                 written = await loop.run_in_executor(self._thread, self._write, events)
             finally:
                 self._events_waiting -= len(events)
-                for each in together:
-                    each.written.set_result(written)
+                for submission in together:
+                    submission.written.set_result(written)
 
     def _next(self) -> list[_Submission]:
-        """Take as many as fit into one message.
+        """Take as many submissions as fit into one message.
 
-        Another event under an id that is there already waits for the next write, which tells.
+        An event with the id of another event of this write waits for the next write, which detects
+        it.
         """
         together: list[_Submission] = []
         bodies: dict[str, str] = {}
         later: list[_Submission] = []
-        for each in self._waiting:
-            full = together and len(bodies) + len(each.events) > MAX_EVENTS_PER_MESSAGE
-            if full or any(bodies.get(e.key, e.body) != e.body for e in each.events):
-                later.append(each)
+        for submission in self._waiting:
+            events = submission.events
+            full = together and len(bodies) + len(events) > MAX_EVENTS_PER_MESSAGE
+            if full or any(bodies.get(event.key, event.body) != event.body for event in events):
+                later.append(submission)
             else:
-                together.append(each)
-                bodies |= {event.key: event.body for event in each.events}
+                together.append(submission)
+                bodies |= {event.key: event.body for event in events}
         self._waiting = later
         return together
 
     def _write(self, events: Sequence[CompleteEvent]) -> _Written:
         try:
-            if not self._depth.room():
-                return _Written({}, failure=self._depth.message)
-            crowding = self._depth.crowding()
-            events = [each for each in events if each.source not in crowding]
-            known = self._known([each.key for each in events])
-            reused = {e.key for e in events if _is_another(e, known)}
-            fresh = [each for each in events if each.key not in reused]
+            if not self._depth.has_room():
+                return _Written({}, failure=self._depth.full_message)
+            crowding = self._depth.crowding_sources()
+            events = [event for event in events if event.source not in crowding]
+            seen = self._seen([event.key for event in events])
+            reused = {event.key for event in events if _is_another(event, seen)}
+            fresh = [event for event in events if event.key not in reused]
             receipts = self._publisher.write(fresh, lane=self._lane) if fresh else []
             receipts += [
-                Receipt(each.id, each.source, each.key, id_reused=True)
-                for each in events
-                if each.key in reused
+                Receipt(event.id, event.source, event.key, id_reused=True)
+                for event in events
+                if event.key in reused
             ]
         except KeyRefused as error:
             cause = error.__cause__ if isinstance(error.__cause__, RedisError) else error
-            done = {receipt.event_key: receipt for receipt in error.receipts}
-            return _Written(done, failure=notified(cause))
+            return _Written(_by_key(error.receipts), failure=log_store_failure(cause))
         except PublishFailed as error:
-            # What was written before it failed is safe, and is said to be.
-            done = {receipt.event_key: receipt for receipt in error.receipts}
-            return _Written(done, failure=_message(error))
-        except (RedisError, ReadFailed) as error:
-            return _Written({}, failure=notified(error))
-        done = {receipt.event_key: receipt for receipt in receipts}
-        return _Written(done, known, self._depth.message_for_sources)
+            # The reason without the address of our Redis, which is no business of the caller.
+            message = error.reason.partition(" (")[0]
+            # What was written before the failure is safe, and is reported as accepted.
+            return _Written(_by_key(error.receipts), failure=message)
+        except STORE_FAILURES as error:
+            return _Written({}, failure=log_store_failure(error))
+        return _Written(_by_key(receipts), seen, self._depth.crowding_message)
 
 
-def _is_another(event: CompleteEvent, known: Mapping[str, str]) -> bool:
-    """Whether its id is that of an event with other content, which was folded."""
-    digest = known.get(event.key, "")
+def _by_key(receipts: Sequence[Receipt]) -> dict[str, Receipt]:
+    return {receipt.event_key: receipt for receipt in receipts}
+
+
+def _is_another(event: CompleteEvent, seen: Mapping[str, str]) -> bool:
+    """Whether its id is that of a folded event with other content."""
+    digest = seen.get(event.key, "")
     return bool(digest) and not content_hash(event.event).startswith(digest)
-
-
-def _message(error: PublishFailed) -> str:
-    """What went wrong, without the address of our Redis, which is not the caller's affair."""
-    return error.reason.partition(" (")[0]

@@ -34,7 +34,7 @@ _AT_ONCE: Final = re.compile(rb"\n(?:expect|transfer-encoding):", re.IGNORECASE)
 """Who waits to be asked for its body, or does not say how long that is."""
 
 
-class Arrivals:
+class NewConnections:
     """Hands a connection over when its first request is there.
 
     Args:

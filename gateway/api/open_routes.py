@@ -1,9 +1,7 @@
-"""What everybody may ask: is it alive, is it ready, what do events look like."""
+"""Health and schemas: open to everybody."""
 
 import asyncio
-import hashlib
 import json
-from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated
 
@@ -14,13 +12,14 @@ from contracts.events import EVENT_TYPES
 from gateway.api import openapi
 from gateway.api.limits import Depth
 from gateway.api.problems import Refused, overloaded
+from gateway.api.responses import tagged
 
 
 class OpenRoutes:
-    """Health and schemas, without a key.
+    """Routes without a key.
 
     Args:
-        depth: says whether events are taken in.
+        depth: whether events are accepted.
     """
 
     def __init__(self, depth: Depth) -> None:
@@ -35,11 +34,13 @@ class OpenRoutes:
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter()
-        router.get("/healthz", tags=["health"], summary="The process is alive")(self.healthz)
+        router.get("/healthz", tags=["health"], summary="Check that the process is alive")(
+            self.healthz
+        )
         router.get(
             "/readyz",
             tags=["health"],
-            summary="Events are taken in",
+            summary="Check that events are accepted",
             responses=openapi.responses(None, "overloaded"),
         )(self.readyz)
         unchanged = openapi.UNCHANGED
@@ -52,43 +53,24 @@ class OpenRoutes:
         return router
 
     async def healthz(self) -> dict[str, str]:
-        """Touches nothing."""
+        """Always 200; nothing else is checked."""
         return {"status": "alive"}
 
     async def readyz(self) -> dict[str, str]:
-        """Redis takes writes, and the journal is not too deep."""
+        """200 if Redis takes writes and the journal has room."""
         why_not = await asyncio.to_thread(self._depth.why_not_ready)
         if why_not:
             raise overloaded(why_not)
         return {"status": "ready"}
 
     async def schemas(self, request: Request) -> Response:
-        """The event types that are taken in, each with the address of its JSON Schema."""
+        """The supported event types, each with the URL of its JSON Schema."""
         return tagged(request, self._list, "application/json")
 
     async def schema(
-        self, request: Request, event_type: Annotated[str, Path(description="As events say it")]
+        self, request: Request, event_type: Annotated[str, Path(description="`type` of the event")]
     ) -> Response:
         """The JSON Schema (2020-12) of one event type."""
         if event_type not in self._schemas:
-            raise Refused("not-found", "no such event type is known; see /v1/schemas")
+            raise Refused("not-found", "unknown event type; see /v1/schemas")
         return tagged(request, self._schemas[event_type], "application/schema+json")
-
-
-def tagged(request: Request, body: bytes, media_type: str) -> Response:
-    """The body under a tag that changes with it, or 304 to who has it."""
-    tag = _tag_of(body)
-    headers = {"ETag": tag, "Cache-Control": "no-cache"}
-    theirs = [
-        each.strip().removeprefix("W/")
-        for each in request.headers.get("if-none-match", "").split(",")
-    ]
-    if tag in theirs or "*" in theirs:
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type=media_type, headers=headers)
-
-
-@lru_cache(maxsize=64)
-def _tag_of(body: bytes) -> str:
-    """Of documents that stay as they are: a hash of 100 kB for whoever asks makes others wait."""
-    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'

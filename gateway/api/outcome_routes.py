@@ -1,6 +1,7 @@
-"""`GET /v1/outcomes`: what became of the events of a key's sources, to be followed."""
+"""`GET /v1/outcomes`: the outcome feed of a key's sources."""
 
 import asyncio
+from collections.abc import Callable
 from time import monotonic
 from typing import Annotated, Any, Final
 
@@ -9,34 +10,40 @@ from fastapi import APIRouter, Query, Request
 from gateway.api import openapi
 from gateway.api.access import Access
 from gateway.api.api_keys import Scope
-from gateway.api.ports import CursorTooOld, Document, OutcomePage, Records
 from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from worker.admin.documents import outcome_cloudevent
+from worker.inventory import Inventory
+from worker.store.feed import CursorTooOldError
+from worker.store.store import Store
 
 CHECK_EVERY_S: Final = 0.25
-"""Between looks for those who wait: each is a round trip to Redis."""
+"""How often the feed is read for a caller that waits: each read is a round trip to Redis."""
 MOST_S: Final = 30
-"""As long a caller may wait; proxies give up after a minute."""
+"""The longest wait: proxies give up after a minute."""
 LATEST: Final = "latest"
 
 
 class OutcomeRoutes:
-    """The feed.
+    """The outcome feed.
 
     Args:
-        access: lets callers in.
-        records: has the feed.
+        access: checks keys.
+        store: the store.
+        inventory: gives the inventory as it is now.
     """
 
-    def __init__(self, access: Access, records: Records) -> None:
+    def __init__(self, access: Access, store: Store, inventory: Callable[[], Inventory]) -> None:
         self._access = access
-        self._records = records
+        self._store = store
+        self._inventory = inventory
 
     def router(self) -> APIRouter:
         """The route."""
         kinds = [kind for kind in openapi.READING if kind != "not-found"]
         responses = openapi.responses(None, *kinds, "source-not-allowed", "cursor-too-old")
         router = APIRouter(tags=["state"], responses=responses)
-        router.get("/v1/outcomes", summary="Follow what becomes of events")(self.outcomes)
+        router.get("/v1/outcomes", summary="Follow outcomes")(self.outcomes)
         return router
 
     async def outcomes(
@@ -45,25 +52,25 @@ class OutcomeRoutes:
         cursor: Annotated[
             str | None,
             Query(
-                description="`next` of the answer before; `latest`: from now on; else from the "
-                "oldest that is kept",
+                description="`next` of the previous answer; `latest`: from now on; default: from "
+                "the oldest outcome that is kept",
                 pattern=r"^(latest|\d{1,15}-\d{1,15})$",
             ),
         ] = None,
         wait: Annotated[
-            int, Query(ge=0, le=MOST_S, description="Seconds to wait for something new")
+            int, Query(ge=0, le=MOST_S, description="Seconds to wait for a new outcome")
         ] = 0,
         most: Annotated[int, Query(ge=1, le=1000, description="How many")] = 100,
         source: Annotated[
-            str | None, Query(description="Of one source of the key; else of all of them")
+            str | None, Query(description="One source of the key; default: all of them")
         ] = None,
     ) -> Document:
-        """Each change of an event's outcome, in the order in which it was said, as CloudEvents.
+        """Each change of an event's outcome in order, as CloudEvents.
 
-        The same events that outcome webhooks carry, type `leasewire.outcome.<state>.v1`. Keep
-        `next` and ask on with it: at least what was said in the last days is there still. 410 says
-        that some of what came after the cursor is not: ask for the state of services, and begin
-        anew without a cursor. Of events that came in bulk less is kept.
+        The same CloudEvents as in outcome webhooks, of type `leasewire.outcome.<state>.v1`. Keep
+        `next` and continue with it: outcomes are kept for days, of bulk events fewer. 410 says that
+        outcomes after the cursor are no longer kept: read the state of your services, then start
+        without a cursor.
         """
         key = await self._access.reader(request, Scope.READ)
         if source is not None and source not in key.sources:
@@ -72,23 +79,25 @@ class OutcomeRoutes:
         with self._access.waiting(request) as may_wait:
             deadline = monotonic() + (wait if may_wait else 0)
             while True:
-                page = await self._page(sources, cursor, most)
-                cursor, left_s = page.cursor, deadline - monotonic()
-                if page.events or left_s <= 0:
-                    break
+                page = await asyncio.to_thread(self._page, sources, cursor, most)
+                cursor, left_s = page["next"], deadline - monotonic()
+                if page["outcomes"] or left_s <= 0:
+                    return page
                 await asyncio.sleep(min(CHECK_EVERY_S, left_s))
-                await self._access.identify(request)  # it may have been revoked meanwhile
-        found: dict[str, Any] = {"outcomes": page.events, "next": page.cursor, "more": page.more}
-        return found
+                await self._access.identify(request)  # the key may have been revoked
 
-    async def _page(self, sources: list[str], cursor: str | None, most: int) -> OutcomePage:
+    def _page(self, sources: list[str], cursor: str | None, most: int) -> dict[str, Any]:
+        feed, inventory = self._store.feed, self._inventory()
+        if cursor == LATEST:
+            return {"outcomes": [], "next": feed.last(), "more": False}
+        unknown_sources = not inventory.sources.keys() >= set(sources)
         try:
-            return await asyncio.to_thread(
-                self._records.outcomes, sources, cursor, most, latest=cursor == LATEST
-            )
-        except CursorTooOld:
+            page = feed.read(sources, cursor, most, unknown_sources=unknown_sources)
+        except CursorTooOldError:
             message = (
-                "some of what came after this cursor is not kept any more: GET /v1/services/{id} "
-                "says what is; begin anew without a cursor"
+                "outcomes after this cursor are no longer kept: read your services with "
+                "GET /v1/services/{id}, then start without a cursor"
             )
             raise Refused("cursor-too-old", message) from None
+        events = [outcome_cloudevent(item, inventory.installation) for item in page.items]
+        return {"outcomes": events, "next": page.cursor, "more": page.more}

@@ -1,4 +1,4 @@
-"""`/`, `/docs` and `/problems/…`: for a person in a browser. Needs no key."""
+"""`/`, `/docs` and `/problems/…`: pages for people, without a key."""
 
 import base64
 import hashlib
@@ -21,11 +21,11 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-"""A browser runs and loads nothing for these pages but their own style."""
+"""Browsers run and load nothing for these pages except their own style."""
 
 
 class PageRoutes:
-    """Pages that are made once.
+    """Pages that are rendered once.
 
     Args:
         document: the finished OpenAPI document.
@@ -40,14 +40,14 @@ class PageRoutes:
     def _docs(self) -> str:
         folder = files("gateway.api") / "samples"
         samples = {
-            each.name: each.read_text(encoding="utf-8")
-            for each in sorted(folder.iterdir(), key=lambda each: each.name)
-            if each.name.startswith("client.")
+            sample.name: sample.read_text(encoding="utf-8")
+            for sample in sorted(folder.iterdir(), key=lambda sample: sample.name)
+            if sample.name.startswith("client.")
         }
         return pages.docs(self._document, samples)
 
     def router(self) -> APIRouter:
-        """The routes; the document, which is for programs, does not name them."""
+        """The routes; the OpenAPI document does not list them."""
         router = APIRouter(include_in_schema=False)
         router.get("/")(self.front)
         router.get("/docs")(self.docs)
@@ -55,7 +55,7 @@ class PageRoutes:
         return router
 
     async def front(self) -> HTMLResponse:
-        """Where everything is."""
+        """Links to everything else."""
         return HTMLResponse(self._front, headers=HEADERS)
 
     async def docs(self) -> HTMLResponse:
@@ -63,8 +63,8 @@ class PageRoutes:
         return HTMLResponse(self._docs, headers=HEADERS)
 
     async def problem(self, kind: Annotated[str, Path()]) -> HTMLResponse:
-        """What a kind of problem means, and what to do."""
+        """The meaning of a problem kind, and what to do."""
         found = self._problems.get(kind)
         if found is None:
-            raise Refused("not-found", "there is no such problem; see /docs")
+            raise Refused("not-found", "unknown problem kind; see /docs")
         return HTMLResponse(found, headers=HEADERS)

@@ -1,4 +1,4 @@
-"""Pages for a person in a browser, made of the OpenAPI document: no script, nothing from elsewhere.
+"""HTML pages made of the OpenAPI document: no script, nothing from other servers.
 
 Pure. Every text is escaped; none of it comes from a caller.
 """
@@ -24,38 +24,38 @@ th,td{border-bottom:1px solid #8884;padding:.25rem .6rem .25rem 0;text-align:lef
 td{vertical-align:top}
 summary{cursor:pointer}
 """
-"""Nothing else of a page is let in: see `page_routes.py`."""
+"""The content security policy in `page_routes.py` allows nothing else."""
 
 ADVICE: Final[Mapping[Kind, str]] = {
-    "malformed": "Mend the request: the detail names what cannot be read.",
-    "invalid-event": "Mend the events that `errors` names; nothing was taken in.",
-    "unsupported-type": "Use a type that /v1/schemas lists.",
-    "event-id-reused": "Give each event an id of its own: this one stands for another content.",
-    "unauthorized": "Send `Authorization: Bearer` and a key of `leasewire keys create`.",
+    "malformed": "Correct the request as `detail` says.",
+    "invalid-event": "Correct the events that `errors` names; nothing was accepted.",
+    "unsupported-type": "Use a type listed at /v1/schemas.",
+    "event-id-reused": "Give each event its own id: another event has this one.",
+    "unauthorized": "Send `Authorization: Bearer` with a key from `leasewire keys create`.",
     "bad-signature": "Sign `id.timestamp.body` with the signing secret of the key.",
-    "bad-timestamp": "Sign at each attempt anew, and let the clock of the sender be right.",
-    "source-not-allowed": "Use a key of this source.",
-    "scope-missing": "Use a key with the scope that the detail names.",
-    "not-found": "Check the address and the id; others' services are not told of.",
-    "method-not-allowed": "The header `Allow` says which method is.",
-    "conflict": "Look at it again, and decide anew.",
-    "cursor-too-old": "Read the state of the services, then begin without a cursor.",
+    "bad-timestamp": "Sign each attempt again, and correct the clock of the sender.",
+    "source-not-allowed": "Use a key for this source.",
+    "scope-missing": "Use a key with the scope that `detail` names.",
+    "not-found": "Check the URL and the id; services of other sources are not shown.",
+    "method-not-allowed": "Use a method that the header `Allow` lists.",
+    "conflict": "Read it again, then decide again.",
+    "cursor-too-old": "Read the state of your services, then start without a cursor.",
     "too-large": "Send several smaller requests.",
-    "head-too-large": "Send fewer or shorter headers, and no long path.",
-    "too-slow": "Send the whole request within the time that the detail names; repeating is safe.",
-    "unsupported-media-type": "Send `application/cloudevents+json`, or another that is documented.",
-    "rate-limited": "Wait as long as `Retry-After` says; send the same again with the same id.",
-    "overloaded": "Wait as long as `Retry-After` says; send the same again with the same id.",
-    "internal": "Tell who runs the gateway: its log says more. Repeating is safe.",
+    "head-too-large": "Send fewer or shorter headers and a shorter path.",
+    "too-slow": "Send the whole request faster; repeating it is safe.",
+    "unsupported-media-type": "Send `application/cloudevents+json` or another documented type.",
+    "rate-limited": "Wait for `Retry-After` seconds, then send the same request with the same ids.",
+    "overloaded": "Wait for `Retry-After` seconds, then send the same request with the same ids.",
+    "internal": "Tell the operator of the gateway to read its log. Repeating the request is safe.",
 }
 _REF: Final = "#/components/schemas/"
 
 
 def front() -> str:
-    """What `/` shows: where everything is."""
+    """The page `/`: links to everything else."""
     return _page(
         "Leasewire",
-        "<h1>Leasewire</h1><p>The gateway takes in provisioning events over HTTP.</p><ul>"
+        "<h1>Leasewire</h1><p>The gateway accepts provisioning events over HTTP.</p><ul>"
         '<li><a href="/docs">Documentation for integrators</a></li>'
         '<li><a href="/openapi.json">OpenAPI document</a></li>'
         '<li><a href="/v1/schemas">JSON Schemas of the events</a></li>'
@@ -64,7 +64,7 @@ def front() -> str:
 
 
 def problem(kind: Kind) -> str:
-    """What `type` of a problem document leads to."""
+    """The page of a problem kind, to which `type` of a problem document links."""
     status, title = KINDS[kind]
     return _page(
         title,
@@ -74,7 +74,7 @@ def problem(kind: Kind) -> str:
 
 
 def docs(document: Json, samples: Mapping[str, str]) -> str:
-    """The page for integrators.
+    """The page `/docs`.
 
     Args:
         document: OpenAPI 3.1.
@@ -89,12 +89,12 @@ def docs(document: Json, samples: Mapping[str, str]) -> str:
     parts = [
         "<h1>Leasewire for integrators</h1>",
         _markdown(document["info"]["description"]),
-        '<p><a href="/openapi.json">OpenAPI document</a> for generators of clients; ',
+        '<p><a href="/openapi.json">OpenAPI document</a> for client generators; ',
         '<a href="/v1/schemas">JSON Schemas</a> of the events.</p><ul>',
         *(f'<li><a href="#{_slug(tag)}">{escape(tag)}</a></li>' for tag in by_tag),
         '<li><a href="#states">States of an event</a></li>',
         '<li><a href="#samples">Samples</a></li>',
-        '<li><a href="#problems">Problems</a></li><li><a href="#shapes">Shapes</a></li></ul>',
+        '<li><a href="#problems">Problems</a></li><li><a href="#shapes">Schemas</a></li></ul>',
         '<h2 id="states">States of an event</h2>',
         _markdown(schemas["EventState"]["description"]),
     ]
@@ -102,7 +102,7 @@ def docs(document: Json, samples: Mapping[str, str]) -> str:
         parts += [f'<h2 id="{_slug(tag)}">{escape(tag)}</h2>', *sections]
     parts.append('<h2 id="samples">Samples</h2>')
     parts += [_details(name, text) for name, text in samples.items()]
-    parts += ['<h2 id="problems">Problems</h2>', _problems(), '<h2 id="shapes">Shapes</h2>']
+    parts += ['<h2 id="problems">Problems</h2>', _problems(), '<h2 id="shapes">Schemas</h2>']
     parts += [_shape(name, schema) for name, schema in schemas.items()]
     return _page("Leasewire for integrators", "\n".join(parts))
 
@@ -115,11 +115,11 @@ def _operation(method: str, path: str, operation: Json) -> str:
     ]
     parameters = [
         (
-            f"<code>{escape(each['name'])}</code>",
-            each["in"] + (", required" if each.get("required") else ""),
-            _inline(each.get("description", "")),
+            f"<code>{escape(parameter['name'])}</code>",
+            parameter["in"] + (", required" if parameter.get("required") else ""),
+            _inline(parameter.get("description", "")),
         )
-        for each in operation.get("parameters", ())
+        for parameter in operation.get("parameters", ())
     ]
     if parameters:
         parts.append(_table(("Parameter", "in", ""), parameters))
@@ -128,10 +128,10 @@ def _operation(method: str, path: str, operation: Json) -> str:
             parts.append(_details(f"Request, {media_type}: {name}", _pretty(example["value"])))
     answers = []
     for status, answer in operation["responses"].items():
-        shapes = [_link(each["schema"]) for each in answer.get("content", {}).values()]
+        shapes = [_link(content["schema"]) for content in answer.get("content", {}).values()]
         headers = ", ".join(f"<code>{name}</code>" for name in answer.get("headers", {}))
         answers.append((status, _inline(answer["description"]), " ".join(shapes), headers))
-    parts.append(_table(("Status", "", "Shape", "Headers"), answers))
+    parts.append(_table(("Status", "", "Schema", "Headers"), answers))
     for status, answer in operation["responses"].items():
         parts += [
             _details(f"Answer {status}", _pretty(content["example"]))
@@ -159,16 +159,16 @@ def _shape(name: str, schema: Json) -> str:
     rows = [
         (
             f"<code>{escape(field)}</code>" + ("" if field in required else " (optional)"),
-            _link(said),
-            _inline(said.get("description", "")) if "$ref" not in said else "",
+            _link(field_schema),
+            _inline(field_schema.get("description", "")) if "$ref" not in field_schema else "",
         )
-        for field, said in schema.get("properties", {}).items()
+        for field, field_schema in schema.get("properties", {}).items()
     ]
     return head + (_table(("Field", "Type", ""), rows) if rows else "")
 
 
 def _link(schema: Json) -> str:
-    """A schema in short: the name of its component as a link, or its type."""
+    """A schema in short: a link to its component, or its type."""
     if "$ref" in schema:
         name = schema["$ref"].removeprefix(_REF)
         return f'<a href="#shape-{name}">{name}</a>'
@@ -177,7 +177,7 @@ def _link(schema: Json) -> str:
     kinds = schema.get("type", "any" if "const" not in schema else json.dumps(schema["const"]))
     message = " or ".join(kinds) if isinstance(kinds, list) else kinds
     if "enum" in schema:
-        message = ", ".join(str(each) for each in schema["enum"])
+        message = ", ".join(map(str, schema["enum"]))
     return escape(f"{message}, {schema['format']}" if "format" in schema else message)
 
 
@@ -190,20 +190,20 @@ def _page(title: str, body: str) -> str:
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of cells that are HTML already."""
-    lines = ["".join(f"<th>{escape(each)}</th>" for each in head)]
-    lines += ["".join(f"<td>{each}</td>" for each in row) for row in rows]
-    return "<table>" + "".join(f"<tr>{each}</tr>" for each in lines) + "</table>"
+    """A table; the cells are HTML already."""
+    lines = ["".join(f"<th>{escape(name)}</th>" for name in head)]
+    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
+    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
 def _details(title: str, text: str) -> str:
-    """Folded; opens without a script."""
+    """Folded text that opens without a script."""
     body = escape(text, quote=False)
     return f"<details><summary>{escape(title)}</summary><pre>{body}</pre></details>"
 
 
 def _markdown(text: str) -> str:
-    """Paragraphs, lists and code of the descriptions; no more of Markdown than they use."""
+    """Paragraphs, lists and code: all Markdown that the descriptions use."""
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip()):
         lines = block.splitlines()

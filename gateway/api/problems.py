@@ -1,6 +1,6 @@
-"""How the gateway says no: RFC 9457 problem documents, one kind a cause.
+"""Refusals as RFC 9457 problem documents, one kind for each cause.
 
-A title never holds what the caller sent.
+A title never contains what the caller sent.
 """
 
 import random
@@ -36,29 +36,29 @@ Kind = Literal[
 ]
 
 KINDS: Final[Mapping[Kind, tuple[HTTPStatus, str]]] = {
-    "malformed": (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
-    "invalid-event": (HTTPStatus.UNPROCESSABLE_ENTITY, "An event breaks the contract"),
-    "unsupported-type": (HTTPStatus.UNPROCESSABLE_ENTITY, "An event is of no type known here"),
-    "event-id-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "An id is that of another event"),
+    "malformed": (HTTPStatus.BAD_REQUEST, "Malformed request"),
+    "invalid-event": (HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid event"),
+    "unsupported-type": (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown event type"),
+    "event-id-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "Event id reused"),
     "unauthorized": (HTTPStatus.UNAUTHORIZED, "No valid API key"),
-    "bad-signature": (HTTPStatus.UNAUTHORIZED, "The signature does not fit"),
-    "bad-timestamp": (HTTPStatus.UNAUTHORIZED, "The signature is not of now"),
-    "source-not-allowed": (HTTPStatus.FORBIDDEN, "The key does not speak for this source"),
-    "scope-missing": (HTTPStatus.FORBIDDEN, "The key lacks a scope"),
-    "not-found": (HTTPStatus.NOT_FOUND, "Nothing is known under this address"),
-    "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "The method has no meaning here"),
-    "conflict": (HTTPStatus.CONFLICT, "It changed meanwhile, or cannot be done"),
-    "cursor-too-old": (HTTPStatus.GONE, "What came after the cursor is not kept any more"),
-    "too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request is too large"),
+    "bad-signature": (HTTPStatus.UNAUTHORIZED, "Wrong signature"),
+    "bad-timestamp": (HTTPStatus.UNAUTHORIZED, "Signature timestamp out of range"),
+    "source-not-allowed": (HTTPStatus.FORBIDDEN, "Source not allowed for this key"),
+    "scope-missing": (HTTPStatus.FORBIDDEN, "Missing scope"),
+    "not-found": (HTTPStatus.NOT_FOUND, "Not found"),
+    "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
+    "conflict": (HTTPStatus.CONFLICT, "Changed meanwhile, or not possible"),
+    "cursor-too-old": (HTTPStatus.GONE, "Outcomes after this cursor are no longer kept"),
+    "too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request too large"),
     "head-too-large": (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "The request's head is too large",
+        "Request head too large",
     ),
-    "too-slow": (HTTPStatus.REQUEST_TIMEOUT, "The request takes too long to arrive"),
-    "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This content is not taken"),
-    "rate-limited": (HTTPStatus.TOO_MANY_REQUESTS, "The key sends too much"),
-    "overloaded": (HTTPStatus.SERVICE_UNAVAILABLE, "Nothing can be taken in now"),
-    "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "The gateway has a bug"),
+    "too-slow": (HTTPStatus.REQUEST_TIMEOUT, "Request too slow"),
+    "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported content type"),
+    "rate-limited": (HTTPStatus.TOO_MANY_REQUESTS, "Rate limit exceeded"),
+    "overloaded": (HTTPStatus.SERVICE_UNAVAILABLE, "Temporarily overloaded"),
+    "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
 }
 """Kind -> status and title."""
 
@@ -66,13 +66,13 @@ _RETRY_S: Final = (5, 30)
 
 
 class Refused(Exception):  # noqa: N818 - says what happened
-    """The request is answered with a problem.
+    """The request is answered with a problem document.
 
     Attributes:
-        kind: which.
+        kind: of the problem.
         detail: what is wrong and what to do.
         errors: (index of the event in the request, problem).
-        retry_after_s: whole seconds to wait, where waiting helps.
+        retry_after_s: whole seconds to wait, if waiting helps.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Refused(Exception):  # noqa: N818 - says what happened
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the answer says besides."""
+        """Further headers of the answer."""
         headers = {}
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(self.retry_after_s)
@@ -104,7 +104,7 @@ class Refused(Exception):  # noqa: N818 - says what happened
         return headers
 
     def document(self, instance: str) -> dict[str, Any]:
-        """The problem document; `instance` is the path that was asked for."""
+        """The problem document; `instance` is the path of the request."""
         found: dict[str, Any] = {
             "type": f"/problems/{self.kind}",
             "title": KINDS[self.kind][1],
@@ -127,13 +127,13 @@ class Refused(Exception):  # noqa: N818 - says what happened
 
 
 def overloaded(detail: str) -> Refused:
-    """Not now, and not because of the caller: come again in 5 to 30 s, not all at once."""
+    """Not now, for no fault of the caller: retry in 5 to 30 s, spread over callers."""
     wait_s = random.randint(*_RETRY_S)  # noqa: S311 - spreads callers, keeps no secret
     return Refused("overloaded", detail, retry_after_s=wait_s)
 
 
 def of_events(errors: Iterable[tuple[int, Problem]]) -> Refused:
-    """What is wrong with the events of a request, as one answer."""
+    """All problems of the events of a request as one answer."""
     found = tuple(errors)
     codes = {problem.code for _, problem in found}
     kind: Kind = "invalid-event"
@@ -146,4 +146,4 @@ def of_events(errors: Iterable[tuple[int, Problem]]) -> Refused:
     elif codes == {"event-id-reused"}:
         kind = "event-id-reused"
     message = f"{len(found)} problems" if len(found) > 1 else "1 problem"
-    return Refused(kind, f"{message}, listed in errors; nothing was taken in", found)
+    return Refused(kind, f"{message}, listed in errors; nothing was accepted", found)

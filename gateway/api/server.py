@@ -1,4 +1,4 @@
-"""Runs the application on a socket, in a thread: whoever starts it keeps its own signals."""
+"""Runs the application on a socket in a thread, so that its process keeps its own signals."""
 
 import socket
 import threading
@@ -12,19 +12,19 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.api.connections import Connection, allow_open_files
-from gateway.api.new_connections import BACKLOG, Arrivals
+from gateway.api.new_connections import BACKLOG, NewConnections
 
 log = structlog.get_logger("gateway")
 
 STOP_S: Final = 20
-"""Requests under way may end when it is asked to stop; longer than one waits for Redis."""
+"""How long running requests may take at a stop: longer than they wait for Redis."""
 _START_S: Final = 30.0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, to which connections come by `Arrivals`."""
+    """uvicorn's server; its connections come through `NewConnections`."""
 
-    _arrivals: Sequence[Arrivals] = ()
+    _new_connections: Sequence[NewConnections] = ()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen."""
@@ -35,22 +35,22 @@ class _Server(uvicorn.Server):
             server_state=self.server_state,
             app_state=self.lifespan.state,
         )
-        self._arrivals = [Arrivals(each, make) for each in sockets or ()]
+        self._new_connections = [NewConnections(listener, make) for listener in sockets or ()]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let nobody in any more, and end."""
-        for each in self._arrivals:
-            each.close()
+        """Accept no more connections, and stop."""
+        for new_connections in self._new_connections:
+            new_connections.close()
         await super().shutdown(sockets)
 
 
 class GatewayServer:
-    """Listens from construction, answers inside of `with`.
+    """Listens from construction on, answers inside `with`.
 
     Args:
         app: the application.
         host: address to listen on.
-        port: 0 takes a free one.
+        port: 0 takes a free port.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -60,12 +60,12 @@ class GatewayServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         allow_open_files()
         self._socket = socket.create_server((host, port), family=family, backlog=BACKLOG)
-        # Connections take it over. Else the body of an answer waits 40 ms for the caller's system
-        # to acknowledge its head; asyncio sees to it only where a socket says that it is TCP.
+        # Connections inherit it. Else the body of an answer waits 40 ms until the caller's system
+        # acknowledges its head; asyncio sets it only on sockets whose protocol is given as TCP.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(
             app,
-            log_config=None,  # one pipeline for all logs, ours
+            log_config=None,  # all logs go through our own pipeline
             access_log=False,
             server_header=False,
             ws="none",
@@ -79,7 +79,7 @@ class GatewayServer:
 
     @property
     def url(self) -> str:
-        """Where it is, such as `http://127.0.0.1:8080`."""
+        """Its URL, such as `http://127.0.0.1:8080`."""
         host, port = self._socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -105,7 +105,7 @@ class GatewayServer:
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
-        except BaseException:  # SystemExit too: nobody else would hear of it in a thread
+        except BaseException:  # SystemExit too: nothing else reports it in a thread
             log.exception("gateway.failed")
         finally:
             self._ended.set()

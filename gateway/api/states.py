@@ -1,6 +1,6 @@
-"""The states of an event and of a service, each with what it means for who asks.
+"""The states of events and services with their meanings, for the documentation.
 
-The worker has the states; a test holds that none is missing here.
+A test checks that each state of the worker is here.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ class State(NamedTuple):
     """A state of an event.
 
     Attributes:
-        final: nothing more comes of the event by itself.
-        message: what it means.
+        final: it does not change by itself.
+        message: its meaning.
     """
 
     final: bool
@@ -20,50 +20,48 @@ class State(NamedTuple):
 
 
 EVENT_STATES: Final[Mapping[str, State]] = {
-    "journaled": State(final=False, message="safe in the journal, not folded yet"),
+    "journaled": State(final=False, message="in the journal, not folded yet"),
     "scheduled": State(final=False, message="accepted; takes effect at `effective_at`"),
-    "accepted": State(final=False, message="accepted; a router is to be written"),
-    "waiting": State(
-        final=False, message="cannot go on now, `reason` says why; it goes on by itself"
-    ),
+    "accepted": State(final=False, message="accepted; a router must be written"),
+    "waiting": State(final=False, message="blocked for now, see `reason`; continues by itself"),
     "applied": State(final=True, message="written to the router and read back, or already there"),
     "observed": State(
-        final=True, message="accepted; its router is only observed, so nothing was written"
+        final=True, message="accepted; its router is in observe mode, so nothing was written"
     ),
-    "superseded": State(final=True, message="a newer event took its place"),
-    "duplicate": State(final=True, message="an event of the same content was accepted before"),
-    "rejected": State(final=True, message="refused, `reason` says why; send a new event"),
+    "superseded": State(final=True, message="a newer event replaced it"),
+    "duplicate": State(final=True, message="an event with the same content was accepted before"),
+    "rejected": State(final=True, message="refused, see `reason`; send a new event"),
     "failed": State(
-        final=True, message="the router refuses it; final unless a person retries its dead letter"
+        final=True, message="a router refuses it; final unless its dead letter is retried"
     ),
-    "expired": State(final=True, message="its `expirytime` had passed before it was folded"),
+    "expired": State(final=True, message="its `expirytime` had passed when it was folded"),
     "device-online": State(
         final=True,
-        message="in the feed and webhooks alone, after `applied`: the device was seen with its "
-        "address; the event itself stays `applied`",
+        message="only in the feed and in webhooks, after `applied`: the device uses its address; "
+        "the event itself stays `applied`",
     ),
 }
 
 STATUSES: Final[Mapping[str, str]] = {
-    "incomplete": "something that a router needs to know was not said yet",
-    "active": "is to have access",
-    "suspended": "is to have none for now",
-    "cancelled": "is to be on no router any more",
+    "incomplete": "values that a router needs are missing",
+    "active": "has access",
+    "suspended": "has no access for now",
+    "cancelled": "removed from all routers",
 }
 
 SYNCS: Final[Mapping[str, str]] = {
-    "in_sync": "nothing is left to do",
-    "observed": "nothing is written to the router; when last looked at it was as it is to be",
-    "observed: differs": "nothing is written to the router, and it was not as it is to be",
-    "pending": "a worker will look at it",
-    "waiting": "cannot go on, `reason` says why; it is looked at again by itself",
-    "circuit_open": "the router is out of reach or refuses us",
-    "failed": "given up until its next event or until a person acts",
+    "in_sync": "nothing to do",
+    "observed": "the router is in observe mode; at its last check it had what it should",
+    "observed: differs": "the router is in observe mode; at its last check it differed",
+    "pending": "a worker will check it",
+    "waiting": "blocked, see `reason`; rechecked periodically",
+    "circuit_open": "the router is unreachable or refuses our login",
+    "failed": "failed until its next event or until a person acts",
 }
 
 
 def list_of_events() -> str:
-    """The states of events as a list in Markdown, each marked as final or not."""
+    """The states of events as a Markdown list, each marked as final or not."""
     return "\n".join(
         f"- `{name}` ({'final' if state.final else 'not final'}): {state.message}"
         for name, state in EVENT_STATES.items()
@@ -71,5 +69,5 @@ def list_of_events() -> str:
 
 
 def list_of(states: Mapping[str, str]) -> str:
-    """Other states as a list in Markdown."""
+    """Other states as a Markdown list."""
     return "\n".join(f"- `{name}`: {message}" for name, message in states.items())

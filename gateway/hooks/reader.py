@@ -1,24 +1,31 @@
-"""The thread of a gateway that works off webhooks; each gateway may run one.
+"""The thread of a gateway that processes webhooks; each gateway may run one.
 
-A vendor that is slow holds up a few threads, and no webhook.
+A slow vendor blocks a few threads, and no webhook.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import structlog
-from redis.exceptions import RedisError
 
+from gateway.hooks.config import Hook
 from gateway.hooks.inbox import Inbox
+from gateway.hooks.tables import Generic
+from gateway.hooks.vendor import VendorApi
 from gateway.hooks.work import Work
+from gateway.store_failures import STORE_FAILURES
+from producers.publisher import Publisher
+from worker.store.store import Store
 
 log = structlog.get_logger("hooks")
 
 AT_ONCE: Final = 8
-"""Requests to vendors at a time; a BSS is often a small machine."""
+"""Concurrent requests to vendors; a BSS is often a small machine."""
 CHECK_EVERY_S: Final = 0.2
 _REDIS_DOWN_S: Final = 2.0
 _STOP_S: Final = 40.0
@@ -27,12 +34,12 @@ Task = TypeVar("Task")
 
 
 class HookReader:
-    """Runs inside of `with`.
+    """Runs inside `with`.
 
     Args:
-        inbox: what is to be done.
-        work: does it.
-        check_every_s: how often to look for more.
+        inbox: has the webhooks.
+        work: processes them.
+        check_every_s: how often to check for more.
     """
 
     def __init__(self, inbox: Inbox, work: Work, check_every_s: float = CHECK_EVERY_S) -> None:
@@ -59,25 +66,23 @@ class HookReader:
         busy: set[Future[None]] = set()
         with ThreadPoolExecutor(AT_ONCE, "hooks") as pool:
             while not self._stopping.is_set():
-                busy = {each for each in busy if not each.done()}
+                busy = {future for future in busy if not future.done()}
                 wait_s = self._check_every_s
                 try:
                     free = AT_ONCE - len(busy)
                     if free:
                         busy |= {
-                            pool.submit(_safely(self._work.webhook, each))
-                            for each in self._inbox.take(free)
+                            pool.submit(_safely(self._work.webhook, posted))
+                            for posted in self._inbox.take(free)
                         }
                     free = AT_ONCE - len(busy)
                     if free:
                         busy |= {
-                            pool.submit(_safely(self._work.reread, each))
-                            for each in self._inbox.begin(free)
+                            pool.submit(_safely(self._work.reread, reading))
+                            for reading in self._inbox.begin(free)
                         }
-                except RedisError as failure:
-                    log.warning(
-                        "store.unreachable", error=type(failure).__name__, reason=str(failure)
-                    )
+                except STORE_FAILURES as failure:
+                    _log_unreachable(failure)
                     wait_s = _REDIS_DOWN_S
                 except Exception:
                     log.exception("hooks.failed", advice="a bug: please report")
@@ -86,12 +91,45 @@ class HookReader:
 
 
 def _safely(do: Callable[[Task], None], what: Task) -> Callable[[], None]:
-    """Redis may go away in the middle: what was taken comes back by itself after a minute."""
+    """Redis may fail in the middle: what was taken is taken again after a minute."""
 
     def run() -> None:
         try:
             do(what)
-        except RedisError as failure:
-            log.warning("store.unreachable", error=type(failure).__name__, reason=str(failure))
+        except STORE_FAILURES as failure:
+            _log_unreachable(failure)
 
     return run
+
+
+def _log_unreachable(failure: Exception) -> None:
+    log.warning("store.unreachable", error=type(failure).__name__, reason=str(failure))
+
+
+@contextmanager
+def processing_hooks(
+    hooks: Mapping[str, Hook], store: Store, publisher: Publisher, clock: Callable[[], datetime]
+) -> Iterator[None]:
+    """Process webhooks while the block runs; without hooks nothing runs.
+
+    Args:
+        hooks: by name.
+        store: has the webhooks, and takes dead letters.
+        publisher: used by nothing else.
+        clock: gives the time, aware.
+    """
+    if not hooks:
+        yield
+        return
+    with ExitStack() as stack:
+        apis = {}
+        for name, hook in hooks.items():
+            if not isinstance(hook.settings, Generic):
+                apis[name] = VendorApi(hook)
+                stack.callback(apis[name].close)
+        inbox = Inbox(store.client.plain, store.keys.prefix)
+        work = Work(
+            hooks=hooks, inbox=inbox, apis=apis, publisher=publisher, store=store, clock=clock
+        )
+        stack.enter_context(HookReader(inbox, work))
+        yield

@@ -1,4 +1,4 @@
-"""What one webhook, and one service that is to be read again, come to. No threads here.
+"""Processes one webhook, or rereads one service at the vendor. No threads here.
 
 Everything may happen twice: a process may die between any two lines.
 """
@@ -7,11 +7,10 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import structlog
-from redis.exceptions import RedisError
 
 from contracts import Problem
 from gateway.hooks import generic, splynx, uisp
@@ -29,15 +28,19 @@ from gateway.hooks.verdicts import (
     State,
     Verdict,
 )
+from gateway.store_failures import STORE_FAILURES
 from producers.errors import BatchViolation, PublishFailed
 from producers.fields import NotAnEvent, event_of, field_at
 from producers.publisher import Publisher
+from worker.core.service.outcome import DeadLetter
+from worker.store.records import ServiceCommit
+from worker.store.store import Store
 
 log = structlog.get_logger("hooks")
 
 INCOMPLETE: Final = "mapping-incomplete"
 MOST_ITEMS: Final = 4
-"""Of something that the vendor says it has not: it may not have committed yet."""
+"""Tries of something that the vendor does not have: it may not have committed yet."""
 MOST_BUGS: Final = 5
 _FIRST_MS: Final = 1_000
 _CAP_MS: Final = 300_000
@@ -47,27 +50,15 @@ _MOST_FIELDS: Final = 2_000
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
-class Letters(Protocol):
-    """Keeps what could not become an event; `leasewire/host/serve.py` has the store."""
-
-    def add_dead_letter(
-        self, dead_letter_id: str, reason: str, detail: str, service_id: str, body: str
-    ) -> None:
-        """Keep a dead letter; one of the same id is replaced."""
-
-    def mended(self, dead_letter_id: str) -> None:
-        """What a dead letter was about went well meanwhile; it goes, if there is one."""
-
-
 class Work:
-    """Works off webhooks and re-reads.
+    """Processes webhooks and rereads.
 
     Args:
         hooks: by name.
-        inbox: where they are kept.
-        apis: of the hooks that read.
-        publisher: of events; of this work alone.
-        dead_letters: for what cannot become an event.
+        inbox: has the webhooks.
+        apis: of the hooks that read at the vendor.
+        publisher: used by nothing else.
+        store: for dead letters.
         clock: gives the time, aware.
     """
 
@@ -78,22 +69,22 @@ class Work:
         inbox: Inbox,
         apis: Mapping[str, VendorApi],
         publisher: Publisher,
-        dead_letters: Letters,
+        store: Store,
         clock: Callable[[], datetime],
     ) -> None:
         self._hooks = hooks
         self._inbox = inbox
         self._apis = apis
         self._publisher = publisher
-        self._dead_letters = dead_letters
+        self._store = store
         self._clock = clock
 
     def webhook(self, posted: Posted) -> None:
-        """Deal with one webhook."""
+        """Process one webhook."""
         hook = self._hooks.get(posted.hook)
         if hook is None:
             self._add_dead_letter(
-                posted, INCOMPLETE, f"hooks.{posted.hook}: is not in hooks.toml any more"
+                posted, INCOMPLETE, f"hooks.{posted.hook}: is no longer in hooks.toml"
             )
             return
         try:
@@ -104,27 +95,29 @@ class Work:
             if posted.attempts < MOST_ITEMS:
                 self._inbox.later(posted, _wait_ms(posted.attempts))
             else:
-                message = "the vendor has no webhook event of this uuid: somebody else sent it?"
+                message = (
+                    "the vendor has no webhook event with this uuid: somebody else may have sent it"
+                )
                 self._add_dead_letter(posted, "not-confirmed", message)
         except (VendorFailed, PublishFailed) as error:
             log.warning("hook.delayed", hook=posted.hook, reason=str(error))
             self._inbox.later(posted, _wait_of(error, posted.attempts))
-        except RedisError:
-            raise  # it comes back by itself
+        except STORE_FAILURES:
+            raise  # it is taken again by itself
         except Exception as error:
             log.exception("hook.failed", hook=posted.hook)
             if posted.attempts < MOST_BUGS:
                 self._inbox.later(posted, _wait_ms(posted.attempts))
             else:
                 self._add_dead_letter(
-                    posted, "poison", f"cannot be worked on: {type(error).__name__}"
+                    posted, "poison", f"cannot be processed: {type(error).__name__}"
                 )
 
     def reread(self, reading: Reading) -> None:
-        """Read one service at the vendor, and say what it is now."""
+        """Read one service at the vendor, and publish its state."""
         hook, api = self._hooks.get(reading.hook), self._apis.get(reading.hook)
         if hook is None or api is None:
-            message = f"hooks.{reading.hook}: is not in hooks.toml any more"
+            message = f"hooks.{reading.hook}: is no longer in hooks.toml"
             self._give_up(reading, INCOMPLETE, message)
             return
         try:
@@ -138,23 +131,23 @@ class Work:
                 self._give_up(reading, "not-at-vendor", "the vendor has no such service")
         except (VendorFailed, PublishFailed) as error:
             self._later_of(reading, error)
-        except RedisError:
-            raise  # it comes back by itself
+        except STORE_FAILURES:
+            raise  # it is taken again by itself
         except Exception as error:
             log.exception("hook.failed", hook=reading.hook)
             if reading.attempts < MOST_BUGS:
                 self._later(reading, type(error).__name__, _wait_ms(reading.attempts))
             else:
-                self._give_up(reading, "poison", f"cannot be worked on: {type(error).__name__}")
+                self._give_up(reading, "poison", f"cannot be processed: {type(error).__name__}")
 
     def _read_and_say(self, hook: Hook, api: VendorApi, reading: Reading) -> None:
         state = self._state(hook, api, reading)
         if not self._inbox.is_ours(reading):
-            return  # ours took so long that somebody else reads; what they find has a later ticket
+            return  # ours took too long: another process reads it now, with a later ticket
         if isinstance(state, Say):
             self._say(hook, reading, state)
         if self._inbox.finish(reading):
-            self._dead_letters.mended(_dead_letter_of(reading))
+            self._settle_dead_letter(_dead_letter_of(reading))
         log.info("hook.read", hook=hook.name, service=reading.ref, ticket=reading.ticket)
 
     def _verdict(self, hook: Hook, posted: Posted) -> Verdict:
@@ -183,14 +176,14 @@ class Work:
             case RereadAll():
                 found = self._apis[hook.name].get(f"clients/services?clientId={verdict.customer}")
                 services = found if isinstance(found, list) else []
-                refs = [str(each["id"]) for each in services if isinstance(each, dict)]
+                refs = [str(service["id"]) for service in services if isinstance(service, dict)]
                 self._want(hook, posted, [(ref, verdict.vendor_id, False) for ref in refs])
             case Say():
                 envelope = {"source": hook.settings.source, **verdict.envelope}
                 self._publish(verdict, envelope)
                 self._inbox.done(posted)
             case ReadBack():
-                raise TypeError("is read back by now")
+                raise TypeError("was read back before")
 
     def _want(self, hook: Hook, posted: Posted, wanted: Sequence[tuple[str, str, bool]]) -> None:
         self._inbox.want(posted.id, hook.name, wanted, round(hook.settings.coalesce_s * 1000))
@@ -206,7 +199,7 @@ class Work:
                     path = f"admin/customers/customer/{customer}/internet-services--{ref}"
                     return splynx.read_service(_object(api.get(path)), hook.settings)
                 case Generic():
-                    raise TypeError("reads nothing")
+                    raise TypeError("this adapter reads nothing")
         except NotThere:
             if not reading.gone:
                 raise
@@ -215,7 +208,7 @@ class Work:
             return Say({"event": "cancelled", "service_id": service_id}, {})
 
     def _say(self, hook: Hook, reading: Reading, state: Say) -> None:
-        # A webhook that comes twice reads newer state, which must not come under an old id.
+        # A webhook that comes twice reads newer state, which needs a new id.
         envelope = {
             "id": f"{reading.vendor_id}:{reading.ticket}:{reading.ref.replace('/', '-')}",
             "source": hook.settings.source,
@@ -238,22 +231,37 @@ class Work:
         self, posted: Posted, reason: str, detail: str, service_id: str = ""
     ) -> None:
         body = json.dumps(posted._replace(attempts=0)._asdict())
-        self._dead_letters.add_dead_letter(f"hook-{posted.id}", reason, detail, service_id, body)
+        self._commit_dead_letter(f"hook-{posted.id}", reason, detail, service_id, body)
         log.warning("hook.dead_lettered", hook=posted.hook, reason=reason, detail=detail)
         self._inbox.done(posted)
 
     def _give_up(self, reading: Reading, reason: str, detail: str, service_id: str = "") -> None:
         body = json.dumps({"hook": reading.hook, "reread": reading.ref})
-        self._dead_letters.add_dead_letter(
-            _dead_letter_of(reading), reason, detail, service_id, body
-        )
+        self._commit_dead_letter(_dead_letter_of(reading), reason, detail, service_id, body)
         log.warning("hook.dead_lettered", hook=reading.hook, reason=reason, detail=detail)
         self._inbox.finish(reading)
+
+    def _commit_dead_letter(
+        self, dead_letter_id: str, reason: str, detail: str, service_id: str, body: str
+    ) -> None:
+        """Store a dead letter; one with the same id is replaced."""
+        now_ms = self._store.records.now_ms()
+        dead_letter = DeadLetter(
+            dead_letter_id, "hook", reason, detail, service_id=service_id, body=body, at_ms=now_ms
+        )
+        self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
+
+    def _settle_dead_letter(self, dead_letter_id: str) -> None:
+        """Delete the dead letter of a service that was read after all, if there is one."""
+        dead_letter = self._store.views.dead_letter(dead_letter_id)
+        if dead_letter is not None:
+            now_ms = self._store.records.now_ms()
+            self._store.dead_letters.settle(dead_letter, "mended", "leasewire", now_ms)
 
     def _later_of(self, reading: Reading, error: VendorFailed | PublishFailed) -> None:
         if isinstance(error, VendorFailed) and error.refused:
             log.error(
-                "hook.vendor_refuses_us", hook=reading.hook, advice="mend the key in hooks.toml"
+                "hook.vendor_refused", hook=reading.hook, advice="correct the key in hooks.toml"
             )
         self._later(reading, str(error), _wait_of(error, reading.attempts))
 
@@ -267,24 +275,24 @@ def _dead_letter_of(reading: Reading) -> str:
 
 
 def body_of(posted: Posted) -> dict[str, Any]:
-    """The JSON object of a body; a form becomes one.
+    """The JSON object of a body, or of a form.
 
     Raises:
-        Incomplete: it is none.
+        Incomplete: it has none.
     """
     if posted.content_type == _FORM:
         return _of_form(posted.body)
     try:
         body = json.loads(posted.body)
     except (ValueError, RecursionError):
-        raise Incomplete("the body is no JSON") from None
+        raise Incomplete("the body is not JSON") from None
     if not isinstance(body, dict):
-        raise Incomplete("the body is no JSON object")
+        raise Incomplete("the body is not a JSON object")
     return body
 
 
 def _of_form(text: str) -> dict[str, Any]:
-    """`a[b][c]=1` as PHP's forms mean it."""
+    """A form with fields such as `a[b][c]=1`, as PHP reads it."""
     found: dict[str, Any] = {}
     try:
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
@@ -303,7 +311,7 @@ def _of_form(text: str) -> dict[str, Any]:
 
 def _object(document: object) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise VendorFailed("answers something that is no JSON object")
+        raise VendorFailed("the answer is not a JSON object")
     return document
 
 

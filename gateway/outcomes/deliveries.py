@@ -1,7 +1,7 @@
-"""What Redis keeps of the delivery to one target: how far it is, what is tried again, what is lost.
+"""The state of the delivery to one target in Redis: its cursor, retries and failed outcomes.
 
-An item leaves one place in the step that puts it into the next, so that a process that is killed
-delivers something twice, never nothing.
+An outcome moves from one place to the next in one step: a process that is killed may deliver an
+outcome twice, but never loses one.
 """
 
 import json
@@ -14,7 +14,7 @@ from redis import Redis
 from gateway.outcomes import redis_keys
 
 HOLD_MS: Final = 30_000
-"""How long a target waits when the process that delivered to it was killed."""
+"""How long a target waits after the process that delivered to it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Undelivered:
 
     Attributes:
         event: the CloudEvent.
-        first_ms: when it was tried first, or replayed.
-        tries: how often it was tried.
-        message: what the last answer was.
+        first_ms: time of the first attempt, or of the retry by a person.
+        tries: number of attempts.
+        message: the last answer.
     """
 
     event: dict[str, Any]
@@ -35,7 +35,7 @@ class Undelivered:
 
     @property
     def id(self) -> str:
-        """Of the event: `outcome-…`."""
+        """Id of the CloudEvent: `outcome-…`."""
         return str(self.event["id"])
 
     def to_json(self) -> str:
@@ -70,7 +70,7 @@ class Deliveries:
         self._dead_times = redis_keys.dead_by_time(prefix, target)
 
     def hold(self, token: str) -> bool:
-        """Be the one that delivers to this target, for a while more; False: another is."""
+        """Deliver to this target for a while longer; False: another process does."""
         if self._redis.set(self._holder, token, nx=True, px=HOLD_MS):
             return True
         if self._redis.get(self._holder) != token:
@@ -78,17 +78,17 @@ class Deliveries:
         return bool(self._redis.pexpire(self._holder, HOLD_MS))
 
     def let_go(self, token: str) -> None:
-        """Let another deliver at once."""
+        """Let another process deliver at once."""
         if self._redis.get(self._holder) == token:
             self._redis.delete(self._holder)
 
     def cursor(self, first: str) -> str:
-        """How far the feed was dealt with; a target that is new begins at `first`."""
+        """The position in the feed; a new target starts at `first`."""
         self._redis.set(self._cursor, first, nx=True)
         return cast("str", self._redis.get(self._cursor))
 
     def go_on(self, cursor: str, delivered_ms: int = 0) -> None:
-        """Everything up to the cursor is dealt with; `delivered_ms`: it was taken, then."""
+        """Move the cursor; `delivered_ms`: when the target took an outcome."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.set(self._cursor, cursor)
             if delivered_ms:
@@ -97,7 +97,7 @@ class Deliveries:
             pipe.execute()
 
     def set_aside(self, item: Undelivered, due_ms: int, cursor: str | None = None) -> None:
-        """Try an item again later; with the cursor after it, where it comes from the feed."""
+        """Retry an outcome later; `cursor`: its position, if it comes from the feed."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(self._aside, item.id, item.to_json())
             pipe.zadd(self._due, {item.id: due_ms})
@@ -106,17 +106,17 @@ class Deliveries:
             pipe.execute()
 
     def due(self, now_ms: int) -> Undelivered | None:
-        """What is to be tried again now."""
+        """An outcome to retry now."""
         found = cast("list[str]", self._redis.zrangebyscore(self._due, "-inf", now_ms, 0, 1))
         text = cast("str | None", self._redis.hget(self._aside, found[0])) if found else None
         return Undelivered.from_json(text) if text else None
 
     def waiting(self) -> int:
-        """How many are tried again."""
+        """Number of outcomes that are retried."""
         return self._redis.hlen(self._aside)
 
     def taken(self, item: Undelivered, now_ms: int) -> None:
-        """The target took at last what it had refused."""
+        """The target took an outcome that it had refused."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hdel(self._aside, item.id)
             pipe.zrem(self._due, item.id)
@@ -125,7 +125,7 @@ class Deliveries:
             pipe.execute()
 
     def give_up(self, item: Undelivered, now_ms: int, cursor: str | None = None) -> None:
-        """Keep an item as undelivered, for a person; the oldest of too many go."""
+        """Keep an outcome as failed; the oldest of too many are dropped."""
         with self._redis.pipeline(transaction=True) as pipe:
             pipe.hdel(self._aside, item.id)
             pipe.zrem(self._due, item.id)
@@ -140,28 +140,28 @@ class Deliveries:
             self._redis.hdel(self._dead, *(id_ for id_, _ in gone))
 
     def dead(self) -> list[Undelivered]:
-        """What could not be delivered, the oldest first."""
+        """Failed outcomes, oldest first."""
         ids = cast("list[str]", self._redis.zrange(self._dead_times, 0, -1))
         texts = cast("list[str | None]", self._redis.hmget(self._dead, ids)) if ids else []
         return [Undelivered.from_json(text) for text in texts if text]
 
     def retry(self, ids: Sequence[str], now_ms: int, action: str) -> int:
-        """Try undelivered ones again, at once and for as long as new ones; returns how many.
+        """Retry failed outcomes at once, and as long as new ones; returns how many.
 
         Args:
-            ids: of them.
+            ids: of the outcomes.
             now_ms: the time.
-            action: who did it and what, as JSON.
+            action: what was done by whom, as JSON.
         """
         texts = cast("list[str | None]", self._redis.hmget(self._dead, list(ids))) if ids else []
         found = [Undelivered.from_json(text) for text in texts if text]
         with self._redis.pipeline(transaction=True) as pipe:
-            for each in found:
-                anew = replace(each, first_ms=now_ms, tries=0)
-                pipe.hset(self._aside, each.id, anew.to_json())
-                pipe.zadd(self._due, {each.id: now_ms})
-                pipe.hdel(self._dead, each.id)
-                pipe.zrem(self._dead_times, each.id)
+            for failed in found:
+                retried = replace(failed, first_ms=now_ms, tries=0)
+                pipe.hset(self._aside, failed.id, retried.to_json())
+                pipe.zadd(self._due, {failed.id: now_ms})
+                pipe.hdel(self._dead, failed.id)
+                pipe.zrem(self._dead_times, failed.id)
             if found:
                 pipe.lpush(redis_keys.actions(self._prefix), action)
                 pipe.ltrim(redis_keys.actions(self._prefix), 0, redis_keys.ACTIONS_MOST - 1)
@@ -169,18 +169,18 @@ class Deliveries:
         return len(found)
 
     def note_failing(self, message: str, since_ms: int, next_ms: int) -> None:
-        """The target does not take what it is sent."""
+        """The target does not take outcomes."""
         fields: dict[str, str | int] = {"message": message, "failing_since": since_ms}
         fields["next_at"] = next_ms
         for name, value in fields.items():
             self._redis.hset(self._state, name, value)
 
     def note_well(self) -> None:
-        """The target takes what it is sent."""
+        """The target takes outcomes."""
         self._redis.hdel(self._state, "message", "failing_since", "next_at")
 
     def state(self) -> dict[str, str]:
-        """How it is doing; see `redis_keys.state`, with counts of what waits and what is dead."""
+        """Its state with the numbers of retried and failed outcomes; see `redis_keys.state`."""
         found = cast("dict[str, str]", self._redis.hgetall(self._state))
         dead = self._redis.hlen(self._dead)
         cursor = cast("str | None", self._redis.get(self._cursor)) or ""

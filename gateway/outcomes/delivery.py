@@ -1,8 +1,8 @@
-"""Delivers outcomes to one target: in order where it can, for three days, without loss in silence.
+"""Delivers outcomes to one target: in order if possible, retried for three days, no silent loss.
 
-A target that is away holds back only its own outcomes, which wait in the feed. One that answers but
-does not take an item gets the next ones; that item is tried again later. What was not taken for
-three days is kept for a person.
+The outcomes of a target that is down wait in the feed; other targets are not affected. If a target
+answers but refuses an outcome, it gets the next ones, and that outcome is retried later. Outcomes
+that are not taken for three days are kept for a person.
 """
 
 import asyncio
@@ -10,17 +10,18 @@ import random
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 
-from gateway.outcomes.cloudevent import missed_event
 from gateway.outcomes.deliveries import Deliveries, Undelivered
-from gateway.outcomes.feed import CursorTooOld, Feed, FeedEvent, just_before
-from gateway.outcomes.posting import Answer, Poster
+from gateway.outcomes.posting import Answer, Poster, missed_event
 from gateway.outcomes.redis_keys import ASIDE_MOST
 from gateway.outcomes.targets import Target
+from gateway.store_failures import STORE_FAILURES
+from worker.admin.documents import outcome_cloudevent
+from worker.admin.json_fields import utc_time
+from worker.store.feed import CursorTooOldError, Feed, FeedItem, position
 
 log = structlog.get_logger()
 
@@ -30,21 +31,21 @@ REST_FIRST_S: Final = 1.0
 REST_CAP_S: Final = 300.0
 """A target that is back is found within five minutes."""
 AGAIN_S: Final = (5, 30, 300, 1_800, 7_200, 18_000, 36_000, 43_200)
-"""Until an item that was refused is tried again; the last for all that follow."""
+"""Waits between the retries of a refused outcome; the last one repeats."""
 CHECK_EVERY_S: Final = 0.25
 PAGE: Final = 100
 
 
 class Courier:
-    """One target.
+    """Delivers to one target.
 
     Args:
-        target: where to.
+        target: the receiver.
         deliveries: its state.
-        feed: what was said.
-        installation: whose.
-        clock_ms: milliseconds since 1970.
-        stopping: set when it is to end.
+        feed: the outcome feed.
+        installation: id of the installation.
+        clock_ms: gives milliseconds since 1970.
+        stopping: set to stop it.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with
@@ -70,7 +71,7 @@ class Courier:
         self._new_first = False
 
     async def run(self) -> None:
-        """Deliver until it is to end."""
+        """Deliver until stopped."""
         poster = Poster(self._target)
         notified = False
         try:
@@ -78,107 +79,104 @@ class Courier:
                 try:
                     rest_s = await self._round(poster)
                     notified = False
-                except self._feed.passing as error:
+                except STORE_FAILURES as error:
                     if not notified:
                         log.warning("store.unavailable", task="outcomes", reason=str(error))
                     notified, rest_s = True, REST_FIRST_S
                 await self._rest(rest_s)
-            with suppress(*self._feed.passing):  # it ends by itself in half a minute
+            with suppress(*STORE_FAILURES):  # it expires in half a minute
                 await asyncio.to_thread(self._deliveries.let_go, self._token)
         finally:
             await poster.close()
 
     async def _round(self, poster: Poster) -> float:
-        """One attempt, or a look for something to deliver; returns how long to rest (s)."""
+        """One attempt, or a check for something to deliver; returns how long to rest (s)."""
         if not await asyncio.to_thread(self._deliveries.hold, self._token):
             return REST_FIRST_S
         if not self._new_first:
             item = await asyncio.to_thread(self._deliveries.due, self._clock_ms())
             if item is not None:
-                self._new_first = True  # what was refused once must not hold up the rest
-                return await self._try_again(poster, item)
+                self._new_first = True  # a refused outcome must not delay the others
+                return await self._retry(poster, item)
         self._new_first = False
         page = await asyncio.to_thread(self._next)
-        for each in page:
-            rest_s = await self._deliver(poster, each)
+        for feed_item in page:
+            rest_s = await self._deliver(poster, feed_item)
             if rest_s or self._stopping.is_set():
                 return rest_s
             if not await asyncio.to_thread(self._deliveries.hold, self._token):
                 return REST_FIRST_S
         return 0 if page else CHECK_EVERY_S
 
-    def _next(self) -> list[FeedEvent]:
-        """The next items of the feed, and what was missed said."""
+    def _next(self) -> list[FeedItem]:
+        """The next items of the feed for this target."""
         last = self._feed.last()
         if last == self._seen:
             return []
         cursor = self._deliveries.cursor(last)
         try:
-            page = self._feed.read(self._target.sources, cursor, PAGE)
-        except CursorTooOld:
-            page = self._begin_anew(cursor, last)
-        wanted = [each for each in page if self._wants(each)]
+            page = self._feed.read(self._target.sources, cursor, PAGE).items
+        except CursorTooOldError:
+            page = self._skip_missed(cursor, last)
+        states = self._target.states
+        wanted = [item for item in page if not states or item.outcome.state in states]
         if not wanted:
-            # Nothing for it among them: none is looked at again.
-            self._deliveries.go_on(page[-1].cursor if page else last)
+            # None of them is read again.
+            self._deliveries.go_on(page[-1].id if page else last)
             self._seen = "" if page else last
         return wanted
 
-    def _begin_anew(self, cursor: str, last: str) -> list[FeedEvent]:
-        """Go on with the oldest items that are kept; the target is told that it missed some."""
+    def _skip_missed(self, cursor: str, last: str) -> list[FeedItem]:
+        """Continue with the oldest items that are kept, and tell the target that it missed some."""
         now_ms = self._clock_ms()
-        page = self._feed.read(self._target.sources, None, PAGE)
-        event = missed_event(cursor, self._installation, _utc(now_ms))
-        onward = just_before(page[0].cursor) if page else last
+        page = self._feed.read(self._target.sources, None, PAGE).items
+        event = missed_event(cursor, self._installation, utc_time(now_ms) or "")
+        onward = _just_before(page[0].id) if page else last
         self._deliveries.set_aside(Undelivered(event, now_ms), now_ms, onward)
         log.error(
             "outcomes.missed",
             target=self._target.name,
             cursor=cursor,
-            advice="it was away for longer than outcomes are kept: the BSS must read state",
+            advice="the target was down for longer than outcomes are kept: the BSS must read state",
         )
         return page
 
-    def _wants(self, each: FeedEvent) -> bool:
-        states = self._target.states
-        return not states or each.event["data"].get("state") in states
-
-    async def _deliver(self, poster: Poster, each: FeedEvent) -> float:
-        now_ms = self._clock_ms()
-        item = Undelivered(each.event, now_ms)
-        if self._failures and now_ms - each.at_ms > GIVE_UP_MS:
-            message = "the target was away for three days"
-            await asyncio.to_thread(self._give_up, item, message, each.cursor)
+    async def _deliver(self, poster: Poster, feed_item: FeedItem) -> float:
+        now_ms, cursor = self._clock_ms(), feed_item.id
+        event = outcome_cloudevent(feed_item, self._installation)
+        if self._failures and now_ms - position(cursor)[0] > GIVE_UP_MS:
+            message = "the target was down for three days"
+            await asyncio.to_thread(self._give_up, Undelivered(event, now_ms), message, cursor)
             return 0
-        answer = await poster.post(each.event, now_ms // 1000)
+        answer = await poster.post(event, now_ms // 1000)
         if answer.verdict == "taken":
-            await asyncio.to_thread(self._well)
-            await asyncio.to_thread(self._deliveries.go_on, each.cursor, now_ms)
+            await asyncio.to_thread(self._note_well)
+            await asyncio.to_thread(self._deliveries.go_on, cursor, now_ms)
             return 0
-        rest_s = await asyncio.to_thread(self._ill, answer)
+        rest_s = await asyncio.to_thread(self._note_failure, answer)
         full = await asyncio.to_thread(self._deliveries.waiting) >= ASIDE_MOST
         if answer.verdict == "refused" and not full:
-            tried = Undelivered(each.event, now_ms, 1, answer.message)
-            due_ms = now_ms + _again_ms(1)
-            await asyncio.to_thread(self._deliveries.set_aside, tried, due_ms, each.cursor)
+            tried = Undelivered(event, now_ms, 1, answer.message)
+            due_ms = now_ms + _retry_wait_ms(1)
+            await asyncio.to_thread(self._deliveries.set_aside, tried, due_ms, cursor)
         return rest_s
 
-    async def _try_again(self, poster: Poster, item: Undelivered) -> float:
+    async def _retry(self, poster: Poster, item: Undelivered) -> float:
         now_ms = self._clock_ms()
         answer = await poster.post(item.event, now_ms // 1000)
         if answer.verdict == "taken":
-            await asyncio.to_thread(self._well)
+            await asyncio.to_thread(self._note_well)
             await asyncio.to_thread(self._deliveries.taken, item, now_ms)
             return 0
-        # A target that refuses one item anew is well: that item has times of its own.
-        away = answer.verdict == "away"
-        rest_s = await asyncio.to_thread(self._ill, answer) if away else REST_FIRST_S
+        # A target that refuses one outcome again is well: that outcome has its own waits.
+        down = answer.verdict == "down"
+        rest_s = await asyncio.to_thread(self._note_failure, answer) if down else REST_FIRST_S
         tries = item.tries + 1
         if now_ms - item.first_ms > GIVE_UP_MS:
             await asyncio.to_thread(self._give_up, item, answer.message, None)
             return rest_s
         tried = Undelivered(item.event, item.first_ms, tries, answer.message)
-        due_ms = now_ms + max(_again_ms(tries), round(rest_s * 1000))
+        due_ms = now_ms + max(_retry_wait_ms(tries), round(rest_s * 1000))
         await asyncio.to_thread(self._deliveries.set_aside, tried, due_ms)
         return rest_s
 
@@ -193,14 +191,14 @@ class Courier:
             advice=f"`leasewire outcomes failed {self._target.name}`, then `retry`",
         )
 
-    def _well(self) -> None:
+    def _note_well(self) -> None:
         if self._failures:
             log.info("target.recovered", target=self._target.name, failures=self._failures)
             self._deliveries.note_well()
         self._failures = 0
 
-    def _ill(self, answer: Answer) -> float:
-        """Note a failure; returns how long to leave the target alone (s)."""
+    def _note_failure(self, answer: Answer) -> float:
+        """Record a failure; returns how long to rest (s)."""
         now_ms = self._clock_ms()
         if not self._failures:
             self._failing_since = now_ms
@@ -213,7 +211,7 @@ class Courier:
         return rest_s
 
     async def _rest(self, seconds: float) -> None:
-        """Wait, but not for longer than it may go on."""
+        """Wait, but stop at once when asked to."""
         if seconds <= 0:
             return
         deadline = asyncio.get_running_loop().time() + seconds
@@ -221,7 +219,7 @@ class Courier:
             try:
                 await asyncio.wait_for(self._stopping.wait(), min(left_s, 10.0))
             except TimeoutError:
-                # Held on: whoever takes a target over while it rests would ask it anew.
+                # Another process that took the target over now would not know that it must rest.
                 await self._hold_on()
             else:
                 return
@@ -229,16 +227,16 @@ class Courier:
     async def _hold_on(self) -> None:
         try:
             await asyncio.to_thread(self._deliveries.hold, self._token)
-        except self._feed.passing:
-            return  # the next round says so
+        except STORE_FAILURES:
+            return  # the next round reports it
 
 
-def _utc(at_ms: int) -> str:
-    """RFC 3339, in UTC."""
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _just_before(cursor: str) -> str:
+    """A cursor after which the item with this id comes first."""
+    ms, sequence = position(cursor)
+    return f"{ms}-{sequence - 1}" if sequence else f"{ms - 1}-{10**9}"
 
 
-def _again_ms(tries: int) -> int:
+def _retry_wait_ms(tries: int) -> int:
     seconds = AGAIN_S[min(tries, len(AGAIN_S)) - 1]
     return round(seconds * 1000 * random.uniform(0.8, 1.2))  # noqa: S311 - no secret

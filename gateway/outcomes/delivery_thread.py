@@ -1,4 +1,4 @@
-"""Runs the couriers of all targets, each beside the others, in a thread of its own."""
+"""Runs the couriers of all targets concurrently in one thread."""
 
 import asyncio
 import threading
@@ -13,14 +13,14 @@ from gateway.outcomes.delivery import Courier
 log = structlog.get_logger()
 
 STOP_S: Final = 20.0
-"""Attempts under way may end."""
+"""How long running attempts may take at a stop."""
 
 
 class Delivering:
-    """Delivers inside of `with`.
+    """Delivers inside `with`.
 
     Args:
-        couriers: makes them, given the event that ends them.
+        couriers: makes the couriers; its argument is the event that stops them.
     """
 
     def __init__(self, couriers: Callable[[asyncio.Event], Sequence[Courier]]) -> None:
@@ -63,7 +63,7 @@ class Delivering:
     async def _deliver(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._ready.set()
-        # One that ends by a bug ends all: whoever runs them sees it, and starts them anew.
+        # A courier that ends by a bug ends all: the process sees it, and starts them again.
         async with asyncio.TaskGroup() as group:
             for courier in self._couriers(self._stopping):
                 group.create_task(courier.run())

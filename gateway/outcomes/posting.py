@@ -1,6 +1,6 @@
-"""Posts one outcome to one target, signed, and says how it was answered.
+"""Posts one signed outcome to one target, and returns its answer.
 
-Nothing of an answer but its status is read: a target can neither hold us up nor lead us elsewhere.
+Only the status of an answer is read: a target can neither delay nor redirect us.
 """
 
 import asyncio
@@ -17,42 +17,46 @@ from producers.endpoints import trusting
 from producers.files.cells import printable
 
 MEDIA_TYPE: Final = "application/cloudevents+json"
-_AWAY: Final = frozenset({429, 502, 503, 504})
-"""Answers for a target that is not there, or wants less: the next item would fare alike."""
+TEST: Final = "leasewire.outcome.test.v1"
+"""Sent by a person to test a target; belongs to no event."""
+MISSED: Final = "leasewire.outcome.missed.v1"
+"""Some outcomes were dropped before they could be delivered: read the state of services."""
+_DOWN: Final = frozenset({429, 502, 503, 504})
+"""Answers of a target that is down or overloaded: the next outcome would fail too."""
 _LONGEST_REST_S: Final = 3600.0
 
 
 class Answer(NamedTuple):
-    """How an attempt ended.
+    """The result of an attempt.
 
     Attributes:
-        verdict: `taken`; `away`: the target could not be reached or wants rest; `refused`: it
-            answered, and did not take this item.
-        message: how it was answered, or why not; without the URL, which may hold a secret.
-        rest_s: as long the target asked for rest; 0: it did not.
+        verdict: `taken`; `down`: the target cannot be reached or asks us to wait; `refused`: it
+            answered, but did not take this outcome.
+        message: the answer or the failure; without the URL, which may contain a secret.
+        rest_s: how long the target asked us to wait; 0: it did not ask.
     """
 
-    verdict: Literal["taken", "away", "refused"]
+    verdict: Literal["taken", "down", "refused"]
     message: str = ""
     rest_s: float = 0
 
 
 class Poster:
-    """A client of one target; for one event loop. To be closed.
+    """An HTTP client of one target; for one event loop. Must be closed.
 
     Args:
-        target: where to.
+        target: the receiver.
     """
 
     def __init__(self, target: Target) -> None:
         if target.secret is None:
-            raise ValueError("a target without its secret is sent nothing")
+            raise ValueError("nothing is sent to a target without a secret")
         self._target = target
         self._secret: Final = target.secret
         self._client = httpx.AsyncClient(
             verify=trusting(target.ca_file),
             follow_redirects=False,
-            trust_env=False,  # no proxy and no password but those of the configuration: none
+            trust_env=False,  # no proxy and no password from the environment
             timeout=target.timeout_s,
             limits=httpx.Limits(max_connections=1),
         )
@@ -61,7 +65,7 @@ class Poster:
         """Make one attempt.
 
         Args:
-            event: the CloudEvent; its id is the webhook's, so that a receiver knows a repetition.
+            event: the CloudEvent; its id is the webhook's, so that a receiver detects repetitions.
             now_s: seconds since 1970, part of the signature.
         """
         body = printable(json.dumps(event, separators=(",", ":"), ensure_ascii=False)).encode()
@@ -74,7 +78,7 @@ class Poster:
             "webhook-signature": sign(self._secret.get_secret_value(), id_, now_s, body),
         }
         try:
-            # Of the whole: a limit on each read would let bytes that trickle in hold us for ever.
+            # Of the whole attempt: a limit on each read would let a slow answer hold us for ever.
             async with (
                 asyncio.timeout(self._target.timeout_s),
                 self._client.stream(
@@ -83,9 +87,9 @@ class Poster:
             ):
                 return _answer_of(answer)
         except TimeoutError:
-            return Answer("away", f"gave no answer within {self._target.timeout_s:g} s")
+            return Answer("down", f"gave no answer within {self._target.timeout_s:g} s")
         except httpx.HTTPError as error:
-            return Answer("away", f"cannot be reached: {_reason(error)}")
+            return Answer("down", f"cannot be reached: {_reason(error)}")
 
     async def close(self) -> None:
         """Close the connection."""
@@ -101,7 +105,7 @@ def _answer_of(answer: httpx.Response) -> Answer:
         message += ": redirects are not followed"
     rest = answer.headers.get("retry-after", "")
     rest_s = min(float(rest), _LONGEST_REST_S) if rest.isascii() and rest.isdecimal() else 0.0
-    return Answer("away" if status in _AWAY else "refused", message, rest_s)
+    return Answer("down" if status in _DOWN else "refused", message, rest_s)
 
 
 def _reason(error: httpx.HTTPError) -> str:
@@ -111,3 +115,44 @@ def _reason(error: httpx.HTTPError) -> str:
             return f"certificate: {cause.verify_message}"
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
+
+
+def missed_event(after: str, installation: str, time: str) -> dict[str, Any]:
+    """Says that outcomes after a cursor are no longer kept; `time` in RFC 3339."""
+    return {
+        "specversion": "1.0",
+        "id": f"missed-{after}",
+        "source": f"urn:leasewire:{installation}",
+        "type": MISSED,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": {
+            "detail": "outcomes after this cursor were dropped before they could be delivered: "
+            "read your services with GET /v1/services/{id}",
+            "cursor": after,
+        },
+    }
+
+
+def trial_event(token: str, installation: str, time: str, source: str) -> dict[str, Any]:
+    """A test outcome of no event.
+
+    Args:
+        token: makes its id unique.
+        installation: id of the installation.
+        time: in RFC 3339.
+        source: one of the target's.
+    """
+    return {
+        "specversion": "1.0",
+        "id": f"test-{token}",
+        "source": f"urn:leasewire:{installation}",
+        "type": TEST,
+        "time": time,
+        "datacontenttype": "application/json",
+        "data": {
+            "state": "test",
+            "source": source,
+            "detail": "sent by `leasewire outcomes test`: belongs to no event",
+        },
+    }

@@ -1,19 +1,27 @@
 """`leasewire gateway`: events over HTTP."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from contracts.names import BULK_DEPTH, INTAKE_DEPTH
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
+from leasewire.sources.hooks import hooks_of
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging
+from worker.store.connection import connect
+from worker.store.store import open_store
 
 if TYPE_CHECKING:
     from gateway.api.server import GatewayServer
+
+_TIME_LIMIT_S: Final = 5.0
+"""How long Redis may take to answer: callers wait for it, and are told to retry."""
 
 ListenOption = Annotated[
     str, typer.Option(help="Address to listen on. Beyond this host only behind a TLS proxy.")
@@ -28,44 +36,82 @@ def gateway_command(
     depth: Annotated[
         int,
         typer.Option(
-            help="Events in the journal from which on none is taken in, until 80 % of it.", min=1
+            help="Events in the journal at which intake closes; it reopens at 80 % of that.", min=1
         ),
     ] = INTAKE_DEPTH,
     bulk_depth: Annotated[
-        int, typer.Option(help="The same for events of the lane bulk.", min=1)
+        int, typer.Option(help="The same for the bulk lane.", min=1)
     ] = BULK_DEPTH,
     inventory: InventoryOption = None,
 ) -> None:
-    """Take events in over HTTP and tell what became of them, until SIGTERM or Ctrl-C.
+    """Run the HTTP gateway until SIGTERM or Ctrl-C: it accepts events and answers for their state.
 
-    Callers need a key: `leasewire keys create`. More gateways may run, on this host and others.
+    Callers need a key from `leasewire keys create`. Several gateways may run, on any hosts.
 
     Example: leasewire gateway --port 8080
     """
     context = Context(inventory)
     configure_logging(context.settings)
     context.report_failed_checks()
-    with asked_to_stop() as stopping, gateway(context, listen, port, depth, bulk_depth) as server:
+    with (
+        asked_to_stop() as stopping,
+        running_gateway(context, listen, port, depth, bulk_depth) as server,
+    ):
         typer.echo(f"The gateway listens on {server.url}; it describes itself at /openapi.json.")
         run_until_stopped(server, stopping)
     typer.echo("The gateway has stopped.")
 
 
-def gateway(
+@contextmanager
+def running_gateway(
     context: Context,
     host: str,
     port: int,
-    depth: int = INTAKE_DEPTH,
-    bulk_depth: int = BULK_DEPTH,
-) -> AbstractContextManager["GatewayServer"]:
-    """Run a gateway while the block runs; see `leasewire.host.serve.serving`.
+    depth_limit: int = INTAKE_DEPTH,
+    bulk_limit: int = BULK_DEPTH,
+) -> Iterator["GatewayServer"]:
+    """Run a gateway while the block runs.
 
     Raises:
-        ConfigurationError: what the extra `gateway` installs is missing.
+        ConfigurationError: the extra `gateway` is not installed, the address cannot be listened
+            on, or Redis does not keep its data.
+        StoreUnavailable: Redis cannot be reached, or refuses us.
     """
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:
         problem = "the gateway needs FastAPI and uvicorn: install `leasewire[gateway]`"
         raise ConfigurationError([problem])
-    from leasewire.host.serve import serving  # noqa: PLC0415 - an extra, and half a second for others
+    # Imported here: an optional extra, and half a second for other commands.
+    from gateway.api.app import make_app  # noqa: PLC0415 - see above
+    from gateway.api.limits import Depth  # noqa: PLC0415 - see above
+    from gateway.api.server import GatewayServer  # noqa: PLC0415 - see above
+    from gateway.hooks.reader import processing_hooks  # noqa: PLC0415 - see above
 
-    return serving(context, host, port, depth, bulk_depth)
+    def clock() -> datetime:
+        return datetime.now(UTC)  # noqa: TID251 - this is the composition root
+
+    settings = context.settings
+    with ExitStack() as stack:
+        client = stack.enter_context(
+            connect(settings.redis_url, **settings.redis_login, socket_timeout_s=_TIME_LIMIT_S)
+        )
+        store = open_store(client, settings.key_prefix)
+        store.check_server()
+        store.check_kinds(context.inventory.routers, context.inventory.sources)
+        Depth(store.client, settings.key_prefix).check_writes()
+        hooks = hooks_of(context)
+        app = make_app(
+            store=store,
+            inventory=lambda: context.inventory,
+            publisher=stack.enter_context(context.publisher()),
+            clock=clock,
+            depth_limit=depth_limit,
+            bulk_limit=bulk_limit,
+            hooks=hooks,
+        )
+        try:
+            server = GatewayServer(app, host, port)
+        except OSError as error:
+            raise ConfigurationError([f"{host} port {port}: {error.strerror}"]) from error
+        hook_publisher = stack.enter_context(context.publisher())
+        with server, processing_hooks(hooks, store, hook_publisher, clock):
+            yield server

@@ -17,7 +17,7 @@ import typer
 from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.first_inventory import write_first
-from leasewire.host.gateway import ListenOption, PortOption, gateway
+from leasewire.host.gateway import ListenOption, PortOption, running_gateway
 from leasewire.host.stopping import asked_to_stop
 from leasewire.host.worker import EventsOption, RoutersOption
 from leasewire.sources.outcomes import delivering, targets_of
@@ -123,7 +123,7 @@ def up_command(  # noqa: PLR0913 - as many options
         only_one(data),
         simulated_router(data) if lab else nullcontext(),
         running(server),
-        gateway(context, listen, port) if with_gateway or lab else nullcontext() as http,
+        running_gateway(context, listen, port) if with_gateway or lab else nullcontext() as http,
         delivering(context, targets) if targets else nullcontext() as outcomes,
     ):
         environ = environment_for(settings)

@@ -1,36 +1,24 @@
-"""`leasewire hooks`: webhooks of BSS systems; and their reader beside a gateway.
-
-`hooks.toml` stands beside the inventory.
-"""
+"""`leasewire hooks`: webhooks of BSS systems, from `hooks.toml` beside the inventory."""
 
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from redis import Redis
 
 from gateway.hooks import generic, splynx, uisp
 from gateway.hooks.config import Hook, HooksConfigError, load_hooks
 from gateway.hooks.inbox import Inbox, Posted
-from gateway.hooks.reader import HookReader
 from gateway.hooks.tables import Generic, Splynx
-from gateway.hooks.vendor import VendorApi
 from gateway.hooks.verdicts import Incomplete, Say
-from gateway.hooks.work import Work, body_of
+from gateway.hooks.work import body_of
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json, print_table
 from producers.fields import NotAnEvent, event_of
 from worker.admin.json_fields import utc_time
-from worker.core.service.outcome import DeadLetter
 from worker.errors import ConfigurationError
 from worker.log_setup import hide_secret
 from worker.settings import environment
-from worker.store.records import ServiceCommit
-from worker.store.store import Store
 
 FAILED: Final = 1
 _FILE: Final = "hooks.toml"
@@ -55,61 +43,6 @@ def hooks_of(context: Context) -> dict[str, Hook]:
         return load_hooks(path, sources=sources, environ=environment(), on_secret=hide_secret)
     except HooksConfigError as error:
         raise ConfigurationError(error.problems) from error
-
-
-@contextmanager
-def reading(context: Context, redis: Redis, hooks: Mapping[str, Hook]) -> Iterator[None]:
-    """Work webhooks off while the block runs.
-
-    Args:
-        context: has the store.
-        redis: decodes replies.
-        hooks: by name; without any nothing runs.
-    """
-    if not hooks:
-        yield
-        return
-    with ExitStack() as stack:
-        apis = {}
-        for name, hook in hooks.items():
-            if not isinstance(hook.settings, Generic):
-                apis[name] = VendorApi(hook)
-                stack.callback(apis[name].close)
-        inbox = Inbox(redis, context.settings.key_prefix)
-        work = Work(
-            hooks=hooks,
-            inbox=inbox,
-            apis=apis,
-            publisher=stack.enter_context(context.publisher()),
-            dead_letters=StoreLetters(context.store),
-            clock=lambda: datetime.now(UTC),  # noqa: TID251 - this is the composition root
-        )
-        stack.enter_context(HookReader(inbox, work))
-        yield
-
-
-class StoreLetters:
-    """The reader's `Letters` over the store."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def add_dead_letter(
-        self, dead_letter_id: str, reason: str, detail: str, service_id: str, body: str
-    ) -> None:
-        """See `Letters`."""
-        now_ms = self._store.records.now_ms()
-        dead_letter = DeadLetter(
-            dead_letter_id, "hook", reason, detail, service_id=service_id, body=body, at_ms=now_ms
-        )
-        self._store.records.commit([ServiceCommit("", dead_letters=[dead_letter])], now_ms)
-
-    def mended(self, dead_letter_id: str) -> None:
-        """See `Letters`."""
-        dead_letter = self._store.views.dead_letter(dead_letter_id)
-        if dead_letter is not None:
-            now_ms = self._store.records.now_ms()
-            self._store.dead_letters.settle(dead_letter, "mended", "leasewire", now_ms)
 
 
 @app.command("list")

@@ -11,24 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import typer
-from redis import RedisError
 
 from contracts.webhook_signature import new_secret
-from gateway.outcomes.cloudevent import trial_event
 from gateway.outcomes.deliveries import Deliveries, Undelivered
-from gateway.outcomes.feed import CursorTooOld, FeedEvent
 from gateway.outcomes.targets import Target, TargetsError, load_targets
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
 from leasewire.printing import JsonOption, local_time, print_json, print_table
-from worker.admin.documents import outcome_cloudevent
 from worker.admin.json_fields import utc_time, without_empty
-from worker.errors import ConfigurationError, StoreUnavailable
+from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging, hide_secret
 from worker.settings import environment
-from worker.store.feed import CursorTooOldError, position
-from worker.store.store import Store
 
 if TYPE_CHECKING:
     from gateway.outcomes.delivery import Courier
@@ -162,6 +156,9 @@ def trial_command(
     _named(context, target)
     (found,) = (each for each in targets_of(context) if each.name == target)
     moment = round(time.time() * 1000)
+    # Imported here: an HTTP client takes a while to import.
+    from gateway.outcomes.posting import trial_event  # noqa: PLC0415 - see above
+
     event = trial_event(
         secrets.token_hex(8),
         context.inventory.installation,
@@ -218,14 +215,13 @@ def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Deliver
     from gateway.outcomes.delivery_thread import Delivering  # noqa: PLC0415 - see above
 
     installation = context.inventory.installation
-    feed = StoreFeed(context.store, installation)
 
     def couriers(stopping: asyncio.Event) -> list["Courier"]:
         return [
             Courier(
                 target,
                 deliveries=_deliveries(context, target.name),
-                feed=feed,
+                feed=context.store.feed,
                 installation=installation,
                 clock_ms=lambda: round(time.time() * 1000),
                 stopping=stopping,
@@ -246,36 +242,6 @@ async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "Answer"
         return await poster.post(event, now_s)
     finally:
         await poster.close()
-
-
-class StoreFeed:
-    """The couriers' `Feed` over the store.
-
-    Args:
-        store: has it.
-        installation: whose.
-    """
-
-    passing = (StoreUnavailable, RedisError)
-
-    def __init__(self, store: Store, installation: str) -> None:
-        self._store = store
-        self._installation = installation
-
-    def read(self, sources: Sequence[str], cursor: str | None, most: int) -> list[FeedEvent]:
-        """See `Feed`."""
-        try:
-            page = self._store.feed.read(sources, cursor, most)
-        except CursorTooOldError:
-            raise CursorTooOld from None
-        return [
-            FeedEvent(item.id, position(item.id)[0], outcome_cloudevent(item, self._installation))
-            for item in page.items
-        ]
-
-    def last(self) -> str:
-        """See `Feed`."""
-        return self._store.feed.last()
 
 
 def _deliveries(context: Context, target: str) -> Deliveries:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from gateway.api.api_keys import ApiKeys
-from leasewire.host.serve import serving
+from leasewire.host.gateway import running_gateway
 
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
 BATCH = {"Content-Type": "application/cloudevents-batch+json"}
@@ -43,7 +43,7 @@ def asking(context, *scopes, sources):
     token = keys.create("a key", sources, scopes, rate=1e6, created_at=now).token
     headers = {"Authorization": f"Bearer {token}"}
     with (
-        serving(context, "127.0.0.1", 0, 1000) as server,
+        running_gateway(context, "127.0.0.1", 0, 1000) as server,
         httpx.Client(base_url=server.url, headers=headers, timeout=30) as client,
     ):
         yield client

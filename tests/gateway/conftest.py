@@ -8,7 +8,7 @@ import pytest
 
 from gateway.api.api_keys import ApiKeys, Scope
 from leasewire.context import Context
-from leasewire.host.serve import serving
+from leasewire.host.gateway import running_gateway
 from tests import builders
 
 INVENTORY = f"""\
@@ -69,7 +69,7 @@ def gateway_at(quiet_logging, tmp_path, monkeypatch, prefix):
     @contextmanager
     def start(redis_url, depth_limit=50_000, bulk_limit=50_000):
         context = Context(tmp_path / "routers.toml", redis_url=redis_url)
-        with serving(context, "127.0.0.1", 0, depth_limit, bulk_limit) as server:
+        with running_gateway(context, "127.0.0.1", 0, depth_limit, bulk_limit) as server:
             gateway = Gateway(server.url, context)
             yield gateway
             gateway.close()

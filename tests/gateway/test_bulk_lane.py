@@ -45,7 +45,7 @@ def test_a_full_bulk_lane_closes_nothing_else_until_it_is_drained_below_80_perce
         client = gateway.client()
         assert post_batch(client, events(0, 10), BULK).status_code == 202
         answer = post(client, events(10, 11)[0], BULK)
-        assert "journal of bulk holds 10" in refusal(answer, 503, "overloaded")["detail"]
+        assert "journal of bulk has 10" in refusal(answer, 503, "overloaded")["detail"]
         assert 5 <= int(answer.headers["retry-after"]) <= 30
         assert post(client, builders.mac_changed()).status_code == 202
         assert client.get("/readyz").json() == {"status": "ready"}

@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from cloudevents.core.bindings.http import (
@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import parse_event
-from contracts.document import read_document
 from gateway.api.decode import BATCHED, PLAIN, STRUCTURED, events_in
 from gateway.api.problems import Refused
+from producers.complete import complete_event
 from tests import builders
 
 
@@ -53,15 +53,45 @@ def test_the_sdk_reads_what_we_write():
 def test_attributes_in_headers_are_unquoted_and_decoded():
     headers = {"content-type": PLAIN, "ce-specversion": "1.0", "ce-x": '"Euro%20%E2%82%AC %2520"'}
     (event,) = events_in(headers, b'{"a":1}')
-    assert event["x"] == "Euro € %20"
-    assert event["data"] == {"a": 1}
+    assert event.value["x"] == "Euro € %20"
+    assert event.value["data"] == {"a": 1}
 
 
 def test_events_of_a_batch_keep_their_own_text():
     first = '{"a": 1, "a": 2}'
     found = events_in({"content-type": BATCHED}, f" [{first} ,\n{{}}]".encode())
-    assert found == [first, "{}"]
-    assert [each.code for each in read_document(found[0])[1]] == ["duplicate-key"]
+    assert [event.value for event in found] == [{"a": 2}, {}]
+    assert [[problem.code for problem in event.problems] for event in found] == [
+        ["duplicate-key"],
+        [],
+    ]
+
+
+EVENT = builders.mac_changed()
+ATTRIBUTES = {f"ce-{name}": value for name, value in EVENT.items() if name != "data"}
+THREE = [builders.mac_changed(f"SVC-{number}") for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "events"),
+    [
+        ({"content-type": STRUCTURED}, json.dumps(EVENT), 1),
+        ({"content-type": BATCHED}, json.dumps(THREE), 3),
+        ({"content-type": PLAIN} | ATTRIBUTES, json.dumps(EVENT["data"]), 1),
+    ],
+    ids=["structured", "batched", "binary"],
+)
+def test_each_event_is_decoded_once(monkeypatch, headers, body, events):
+    decode, decoded = json.JSONDecoder.raw_decode, []
+
+    def counting(*arguments, **more):
+        decoded.append(arguments)
+        return decode(*arguments, **more)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counting)
+    found = events_in(headers, body.encode())
+    assert len([complete_event(event, datetime.now(UTC)) for event in found]) == events
+    assert len(decoded) == events
 
 
 def test_repeated_keys_in_binary_data_are_refused():

@@ -38,7 +38,7 @@ def test_requests_of_some_milliseconds_are_one_script_and_one_message(
         async with asyncio.TaskGroup() as group:
             for number in range(20):
                 events = publisher.check([builders.mac_changed(f"SVC-{number}")])
-                group.create_task(intake.take(events))
+                group.create_task(intake.accept(events))
                 await asyncio.sleep(0)
         await intake.close()
 
@@ -57,7 +57,7 @@ def test_more_than_a_message_holds_is_written_in_several(publisher, client, pref
             publisher.check(builders.mac_changed(f"SVC-{n}") for n in range(first, first + 300))
             for first in (0, 300, 600)
         ]
-        taken = await asyncio.gather(*map(intake.take, batches))
+        taken = await asyncio.gather(*map(intake.accept, batches))
         await intake.close()
         return taken
 
@@ -74,14 +74,14 @@ def test_what_waits_for_a_slow_redis_is_bounded(publisher, client, prefix, store
         intake = Intake(publisher, Depth(client, prefix), lambda _keys: {})
         events = publisher.check(builders.mac_changed(f"SVC-{n}") for n in range(500))
         client.client_pause(500, all=False)
-        waiting = [asyncio.create_task(intake.take(events)) for _ in range(MOST_WAITING // 500)]
+        waiting = [asyncio.create_task(intake.accept(events)) for _ in range(MOST_WAITING // 500)]
         await asyncio.sleep(0)
         with pytest.raises(Refused) as refused:
-            await intake.take(events)
+            await intake.accept(events)
         assert refused.value.kind == "overloaded"
         taken = await asyncio.gather(*waiting)
         assert all(len(each) == 500 for each in taken)
-        await intake.take(events)
+        await intake.accept(events)
         await intake.close()
 
     asyncio.run(main())

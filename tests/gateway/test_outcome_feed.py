@@ -11,11 +11,11 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
 from gateway.api import connections
 from gateway.api.api_keys import Scope
-from leasewire.host.serve import StoreRecords
 from tests import builders
 from tests.gateway.asking import refusal
 from tests.worker.desk import Desk
 from worker.core.service.outcome import Outcome
+from worker.store.feed import Feed
 from worker.store.records import ServiceCommit
 
 pytestmark = pytest.mark.redis
@@ -146,13 +146,13 @@ def test_from_when_a_change_acts_is_data_beside_its_sentence(gateway):
 
 
 def test_a_poll_ends_when_its_key_is_revoked(gateway, monkeypatch):
-    made, looked, look = gateway.key("read"), threading.Event(), StoreRecords.outcomes
+    made, looked, read = gateway.key("read"), threading.Event(), Feed.read
 
     def noted(*arguments, **more):
         looked.set()
-        return look(*arguments, **more)
+        return read(*arguments, **more)
 
-    monkeypatch.setattr(StoreRecords, "outcomes", noted)
+    monkeypatch.setattr(Feed, "read", noted)
     with ThreadPoolExecutor(1) as pool:
         client = gateway.client_of(made.token)
         poll = pool.submit(client.get, "/v1/outcomes", params={"wait": 20})

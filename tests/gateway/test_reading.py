@@ -73,8 +73,8 @@ def test_a_long_history_comes_in_pages(gateway):
     client, lines, cursor = gateway.client(), [], "0"
     while cursor:
         page = client.get("/v1/services/SVC-1/events", params={"cursor": cursor}).json()
-        assert 0 < len(page["lines"]) <= 25
-        lines += page["lines"]
+        assert 0 < len(page["history"]) <= 25
+        lines += page["history"]
         cursor = page.get("next")
     moments = [line["at"] for line in lines]
     assert moments == sorted(moments, reverse=True)

@@ -224,7 +224,7 @@ def test_a_redis_that_refuses_the_gateway_is_told_callers_and_log(own_valkey, ga
             assert "refuses this gateway" in document["detail"]
         notified = [line for line in lines if line["event"] == "store.refused"]
         assert notified[0]["log_level"] == "error"
-        assert "correct user and password" in notified[0]["advice"]
+        assert "password" in notified[0]["advice"]
         admin.acl_setuser("default", enabled=True, nopass=True)
         assert post(client, builders.mac_changed()).status_code == 202
 

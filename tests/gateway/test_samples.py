@@ -13,9 +13,8 @@ import pytest
 
 from contracts import event_key
 from contracts.webhook_signature import new_secret, sign
-from gateway.api import awaited
+from gateway.api import outcome_waiter, state_routes
 from gateway.api.states import EVENT_STATES
-from leasewire.host.serve import StoreRecords
 from tests import builders
 from tests.gateway.test_reading import fold
 from worker.core.service.outcome import Outcome
@@ -50,15 +49,15 @@ def test_an_event_is_published_and_waited_for(gateway, command, environment, mon
     event, asked, look = (
         builders.activated("SVC-1", id_="e-1"),
         threading.Event(),
-        StoreRecords.event,
+        state_routes.find_events,
     )
 
     def noted(*arguments):
         asked.set()
         return look(*arguments)
 
-    monkeypatch.setattr(awaited, "MOST_S", 0.1)
-    monkeypatch.setattr(StoreRecords, "event", noted)
+    monkeypatch.setattr(outcome_waiter, "MOST_S", 0.1)
+    monkeypatch.setattr(state_routes, "find_events", noted)
     with subprocess.Popen(
         [*command, "publish"],
         stdin=subprocess.PIPE,

@@ -10,7 +10,7 @@ import pytest
 
 from contracts import names
 from leasewire.context import Context
-from leasewire.host.serve import serving
+from leasewire.host.gateway import running_gateway
 from tests.hooks.vendors import SPLYNX_MODEL, running_vendor
 from tests.waiting import eventually
 from worker.core.policy.policy import RouterPolicy
@@ -153,7 +153,7 @@ def environ(quiet_logging, prefix, monkeypatch):
 @pytest.fixture
 def desk(environ, valkey, folder, vendor):
     context = Context(folder / "routers.toml", redis_url=valkey.url)
-    with serving(context, "127.0.0.1", 0, 1000) as server:
+    with running_gateway(context, "127.0.0.1", 0, 1000) as server:
         desk = Desk(server.url, vendor, context)
         yield desk
         desk.client.close()

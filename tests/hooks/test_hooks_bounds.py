@@ -8,7 +8,7 @@ from gateway.dead_letters import retry
 from gateway.hooks import inbox as inbox_module
 from gateway.hooks.inbox import Inbox, Keys, Posted
 from leasewire.context import Context
-from leasewire.host.serve import serving
+from leasewire.host.gateway import running_gateway
 from tests.hooks.conftest import PATH, Desk
 from tests.hooks.vendors import uisp_event
 from tests.waiting import eventually
@@ -36,7 +36,7 @@ def test_who_signs_wrongly_locks_nobody_out(few_a_second, desk):
 
 def test_a_redis_that_is_nearly_full_takes_no_webhook(own_valkey, environ, folder, vendor):
     context = Context(folder / "routers.toml", redis_url=own_valkey.url)
-    with serving(context, "127.0.0.1", 0, 1000) as server:
+    with running_gateway(context, "127.0.0.1", 0, 1000) as server:
         desk = Desk(server.url, vendor, context)
         used = context.store.client.info("memory")["used_memory"]
         context.store.client.config_set("maxmemory", int(used / 0.85))

@@ -11,7 +11,6 @@ from gateway.outcomes.deliveries import Deliveries
 from gateway.outcomes.delivery import Courier
 from gateway.outcomes.delivery_thread import Delivering
 from gateway.outcomes.targets import Target
-from leasewire.sources.outcomes import StoreFeed
 from tests.outcomes.receiver import Receiver
 from worker.core.service.outcome import Outcome
 from worker.store.records import ServiceCommit
@@ -54,7 +53,6 @@ class Post:
 
     @contextmanager
     def delivering(self, *targets):
-        feed = StoreFeed(self.store, "acme")
         for target in targets:
             self.deliveries(target.name).cursor(self.store.feed.last())
         couriers = [
@@ -62,7 +60,7 @@ class Post:
                 lambda stopping, target=target: Courier(
                     target,
                     deliveries=self.deliveries(target.name),
-                    feed=feed,
+                    feed=self.store.feed,
                     installation="acme",
                     clock_ms=self.clock,
                     stopping=stopping,

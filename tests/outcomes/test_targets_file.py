@@ -60,7 +60,7 @@ def test_who_sends_nothing_reads_no_secret(tmp_path):
     known = frozenset({BSS})
     (target,) = load_targets(tmp_path / "outcomes.toml", sources=known, environ={}, signing=False)
     assert (target.name, target.secret) == ("billing", None)
-    with pytest.raises(ValueError, match="without its secret"):
+    with pytest.raises(ValueError, match="without a secret"):
         Poster(target)
 
 

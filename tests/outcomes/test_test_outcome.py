@@ -46,7 +46,7 @@ def test_a_receiver_that_takes_it_hears_a_signed_outcome_of_no_event(send, recei
     assert event["data"] == {
         "state": "test",
         "source": builders.SOURCE,
-        "detail": "sent by `leasewire outcomes test`: no event is meant",
+        "detail": "sent by `leasewire outcomes test`: belongs to no event",
     }
     again = send(receiver.port, "--json")
     said = json.loads(again.stdout)

@@ -13,7 +13,7 @@ from gateway.api.api_keys import ApiKeys, Scope
 from gateway.outcomes.delivery import GIVE_UP_MS
 from gateway.outcomes.redis_keys import DEAD_MOST
 from leasewire.context import Context
-from leasewire.host.serve import serving
+from leasewire.host.gateway import running_gateway
 from leasewire.monitor.metrics import Address, exporting
 from producers.connection import open_publisher
 from producers.errors import PublishFailed
@@ -232,7 +232,7 @@ def test_a_gateway_may_do_what_its_callers_may_ask_and_no_more(
         )
         admin.execute_command("ACL", "LOG", "RESET")
         with (
-            serving(context, "127.0.0.1", 0, 1000) as running,
+            running_gateway(context, "127.0.0.1", 0, 1000) as running,
             httpx.Client(
                 base_url=running.url,
                 headers={"Authorization": f"Bearer {made.token}"},

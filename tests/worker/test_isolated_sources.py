@@ -1,18 +1,17 @@
 """What a source is told of the services of others, and what of theirs it may take."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 
 from gateway.api.api_keys import Scope
 from gateway.api.states import STATUSES, SYNCS
 from leasewire.context import Context
-from leasewire.host.serve import StoreRecords
-from producers.connection import open_publisher
 from tests import builders
 from tests.gateway.asking import ask_all, asking
 from tests.small_installation import SmallInstallation, activated
+from worker.admin.documents import find_events, outcome_cloudevent
+from worker.admin.service_documents import history_of, service_document
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -38,14 +37,17 @@ def start(quiet_logging):
 def readable(here, source, events, services):
     """All that a key of a source may read, as text."""
     context = Context(here.inventory_path, redis_url=here.server.url)
-    with open_publisher(here.server.url, clock=lambda: datetime.now(UTC)) as publisher:
-        records = StoreRecords(context, publisher)
-        said = [*records.outcomes([source], None, 1000).events]
-        said += [records.event(each["id"], [source]) for each in events]
-        found = [records.service(each) for each in services]
-        for each in found:
-            if each is not None and each["owner"] == source:
-                said += [each, *records.history(each["service"])]
+    store = context.store
+    said = [
+        outcome_cloudevent(item, "acme") for item in store.feed.read([source], None, 1000).items
+    ]
+    said += [found for each in events for found in find_events(store, each["id"], [source])]
+    for service in services:
+        record = store.records.read([service])[service].record
+        view = store.views.service(service, record.placements)
+        if view is not None and record.owner == source:
+            said.append(service_document(view, store))
+            said += [entry.document() for entry in history_of(store, service)]
     context.store.client.close()
     assert said
     return [json.dumps(each) for each in said]

@@ -287,16 +287,16 @@ def test_a_full_journal_is_told_of_until_there_is_room(store, next_round):
     assert (alert.kind, alert.subject) == ("intake-full", "journal")
     # As long as the gateway: it opens again below 80 %, not with the first event that leaves.
     gateway = Depth(store.client, store.keys.prefix)
-    assert not gateway.room()
+    assert not gateway.has_room()
     first, rest = INTAKE_DEPTH // 5, INTAKE_DEPTH // 5 + 1
     store.client.hdel(body, *map(str, range(first)))
     next_round()
     assert store.alerts.open()
-    assert not gateway.room()
+    assert not gateway.has_room()
     store.client.hdel(body, str(rest))
     next_round()
     assert store.alerts.open() == []
-    assert gateway.room()
+    assert gateway.has_room()
     next_round()
     assert store.alerts.open() == []
 

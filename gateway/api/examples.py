@@ -1,0 +1,135 @@
+"""An example of each answer, for the OpenAPI document."""
+
+from typing import Any, Final
+
+from gateway.api.problems import Kind, Refused
+
+Json = dict[str, Any]
+
+_ID: Final = "order-88231"
+_SOURCE: Final = "urn:isp:bss:example"
+_TYPE: Final = "leasewire.service.activated.v1"
+_EVENT: Final[Json] = {
+    "event": _ID,
+    "source": _SOURCE,
+    "type": _TYPE,
+    "service": "SVC-1001",
+    "state": "applied",
+    "router": "tower-7",
+    "effective_by": "from the device's next renewal, at the latest by the end of its lease time "
+    "of 30m",
+    "effective": {
+        "kind": "lease-time",
+        "lease_time_s": 1800,
+        "at": "2026-11-24T09:45:02.120Z",
+    },
+    "accepted_at": "2026-11-24T09:15:01.870Z",
+    "at": "2026-11-24T09:15:02.120Z",
+}
+_OUTCOME: Final[Json] = {
+    "specversion": "1.0",
+    "id": "outcome-1795543483380-0",
+    "source": "urn:leasewire:acme",
+    "type": "leasewire.outcome.applied.v1",
+    "subject": "service/SVC-1001",
+    "time": "2026-11-24T09:15:02.120Z",
+    "datacontenttype": "application/json",
+    "data": _EVENT,
+}
+_RECEIPT: Final[Json] = {
+    "id": _ID,
+    "source": _SOURCE,
+    "status": "accepted",
+    "duplicate": False,
+    "status_url": f"/v1/events/{_ID}",
+}
+_MAC: Final = "00:00:5E:00:53:01"
+_ADDRESS: Final = "198.51.100.10"
+_SERVICE_LINE: Final[Json] = {
+    "service": "SVC-1001",
+    "status": "active",
+    "owner": _SOURCE,
+    "router": "tower-7",
+    "mac": _MAC,
+    "address": _ADDRESS,
+    "sync": "in_sync",
+}
+_HISTORY: Final[Json] = {
+    "at": "2026-11-24T09:15:02.120Z",
+    "what": "in sync",
+    "router": "tower-7",
+}
+_SERVICE: Final[Json] = {
+    "service": "SVC-1001",
+    "status": "active",
+    "owner": _SOURCE,
+    "registers": {"mac": {"value": _MAC, "event": _ID, "revision": 1}},
+    "routers": [
+        {
+            "router": "tower-7",
+            "wanted": True,
+            "sync": "in_sync",
+            "written": {"mac-address": _MAC, "address": _ADDRESS},
+        }
+    ],
+    "pending": [],
+    "scheduled": [],
+    "events": [_EVENT],
+    "history": [_HISTORY],
+}
+_DEAD_LETTER: Final[Json] = {
+    "id": "SVC-1001@tower-7",
+    "kind": "service",
+    "reason": "operation-refused",
+    "detail": "failure: already have static lease with this address",
+    "service": "SVC-1001",
+    "router": "tower-7",
+    "attempts": 3,
+    "at": "2026-11-24T09:15:02.120Z",
+}
+_APPROVAL: Final[Json] = {
+    "id": "3f9a1c20",
+    "digest": "5c1b1a5e",
+    "scope": "source",
+    "name": _SOURCE,
+    "since": "2026-11-24T09:15:02.120Z",
+    "count": 1,
+    "kinds": {"cancelled": 1},
+    "services": [{"service": "SVC-1001", "router": "tower-7", "kind": "cancelled"}],
+}
+EXAMPLES: Final[Json] = {
+    "Receipts": {"receipts": [_RECEIPT]},
+    "Valid": {
+        "valid": True,
+        "events": [
+            {
+                "specversion": "1.0",
+                "id": _ID,
+                "source": _SOURCE,
+                "type": _TYPE,
+                "time": "2026-11-24T09:15:00Z",
+                "data": {"service_id": "SVC-1001", "revision": 1, "service": {}},
+            }
+        ],
+    },
+    "Event": _EVENT,
+    "OutcomePage": {"outcomes": [_OUTCOME], "next": "1795543483380-0", "more": False},
+    "Service": _SERVICE,
+    "ServicePage": {"services": [_SERVICE_LINE], "next": "2048"},
+    "HistoryPage": {"service": "SVC-1001", "history": [_HISTORY]},
+    "DeadLetters": {"dead_letters": [_DEAD_LETTER]},
+    "Approvals": {"approvals": [_APPROVAL]},
+    "Done": {"id": "SVC-1001@tower-7", "status": "retried"},
+    "Health": {"status": "ready"},
+    "SchemaList": {"schemas": [{"type": _TYPE, "url": f"/v1/schemas/{_TYPE}"}]},
+}
+"""Component -> an example of it."""
+WAITED: Final[Json] = {
+    "receipts": [_RECEIPT | {"status": "applied", "outcome": _EVENT}],
+}
+"""The receipts of a request with `Prefer: wait`."""
+
+
+def problem_example(kind: Kind) -> Json:
+    """A problem document of a kind."""
+    return Refused(kind, "what is wrong, where, and what to do").document("/v1/events")

@@ -1,0 +1,242 @@
+"""JSON Schemas of the answers: components of the OpenAPI document.
+
+Answers may get new fields; the meaning of a field does not change.
+"""
+
+from typing import Any, Final
+
+from gateway.api.problems import KINDS
+from gateway.api.states import EVENT_STATES, STATUSES, SYNCS, list_of, list_of_events
+
+Json = dict[str, Any]
+
+_TEXT: Final[Json] = {"type": "string"}
+_TIME: Final[Json] = {"type": "string", "format": "date-time"}
+_COUNT: Final[Json] = {"type": "integer"}
+_YES_NO: Final[Json] = {"type": "boolean"}
+
+
+def ref(name: str) -> Json:
+    """A reference to a component."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _object(required: str, optional: str = "", *, about: str = "", **properties: Json) -> Json:
+    """An object with these properties; those without a schema are text."""
+    names = [*required.split(), *optional.split()]
+    shape: Json = {
+        "type": "object",
+        "required": required.split(),
+        "properties": {name: properties.get(name, _TEXT) for name in names},
+    }
+    return shape | ({"description": about} if about else {})
+
+
+def _described(description: str, shape: Json = _TEXT) -> Json:
+    return shape | {"description": description}
+
+
+SCHEMAS: Final[Json] = {
+    "EventState": {
+        "type": "string",
+        "enum": list(EVENT_STATES),
+        "description": "A final state does not change by itself.\n\n" + list_of_events(),
+    },
+    "ServiceStatus": {
+        "type": "string",
+        "enum": list(STATUSES),
+        "description": "The status that the BSS wants.\n\n" + list_of(STATUSES),
+    },
+    "Sync": {
+        "type": "string",
+        "enum": list(SYNCS),
+        "description": "Whether a router has what it should have for a service.\n\n"
+        + list_of(SYNCS),
+    },
+    "Effective": _object(
+        "kind",
+        "at lease_time_s server",
+        about="When an applied change takes effect: `effective_by` as data",
+        kind={
+            "type": "string",
+            "enum": ["at-once", "lease-time", "server-lease-time"],
+            "description": "at once; when the device renews, within the time of its lease; or "
+            "within the lease time of its DHCP server",
+        },
+        at=_described("The latest time when it takes effect; absent if not known", _TIME),
+        lease_time_s=_described("Seconds", _COUNT),
+        server=_described("The DHCP server whose lease time counts"),
+    ),
+    "RouterState": _object(
+        "state",
+        "since next_try_at message",
+        about="Why the router of a pending event cannot be written now",
+        since=_TIME,
+        next_try_at=_TIME,
+    ),
+    "Event": _object(
+        "event source state",
+        "type service reason detail router effective_at effective_by effective accepted_at at "
+        "lane router_state",
+        about="An event and its outcome",
+        event=_described("The id that its source set"),
+        state=ref("EventState"),
+        reason=_described("For programs, such as `already-current` or `foreign-row`"),
+        detail=_described("For people"),
+        effective_at=_described("When a scheduled event takes effect", _TIME),
+        effective_by=_described(
+            "When an applied change takes effect, as a sentence; see `effective`"
+        ),
+        effective=ref("Effective"),
+        accepted_at=_TIME,
+        at=_described("Time of the outcome", _TIME),
+        lane=_described("Lane of an event in the journal: `events` or `bulk`"),
+        router_state=ref("RouterState"),
+    ),
+    "Receipt": _object(
+        "id source status duplicate status_url",
+        "reason outcome",
+        status=_described(
+            "`accepted`: in the journal; with `Prefer: wait` the event's final state"
+        ),
+        duplicate=_described("An event with this id came before", _YES_NO),
+        status_url=_described("URL of the event and its outcome"),
+        outcome=ref("Event"),
+    ),
+    "Receipts": _object("receipts", receipts=_list(ref("Receipt"))),
+    "CloudEvent": {
+        "type": "object",
+        "description": "A CloudEvent 1.0; the JSON Schema of its type is at /v1/schemas/{type}",
+        "required": ["specversion", "id", "source", "type", "time", "data"],
+        "properties": dict.fromkeys(("specversion", "id", "source", "type", "time"), _TEXT)
+        | {"data": {"type": "object", "additionalProperties": True}},
+        "additionalProperties": True,
+    },
+    "Valid": _object(
+        "valid events",
+        valid={"const": True},
+        events=_described("In normal form", _list(ref("CloudEvent"))),
+    ),
+    "OutcomeEvent": _object(
+        "specversion id source type time datacontenttype data",
+        "subject",
+        about="A change of an event's outcome, as in outcome webhooks",
+        specversion={"const": "1.0"},
+        type=_described("`leasewire.outcome.<state>.v1`"),
+        subject=_described("`service/<id>`"),
+        time=_TIME,
+        data=ref("Event"),
+    ),
+    "OutcomePage": _object(
+        "outcomes next more",
+        outcomes=_list(ref("OutcomeEvent")),
+        next=_described("The `cursor` of the next request"),
+        more=_described("More are available now", _YES_NO),
+    ),
+    "Register": _object(
+        "value event revision",
+        about="A value of a service and the event that set it",
+        value={"description": "Text, object or list, as in the event's schema"},
+        revision={"type": ["integer", "null"]},
+    ),
+    "RouterSync": _object(
+        "router wanted sync",
+        "reason detail since written",
+        about="Whether a router has what it should have for a service",
+        wanted=_described("Whether the service should be on this router", _YES_NO),
+        sync=ref("Sync"),
+        since=_TIME,
+        written=_described(
+            "The fields of its row, as last written",
+            {"type": "object", "additionalProperties": True},
+        ),
+    ),
+    "ScheduledEvent": {
+        "type": "object",
+        "required": ["event", "effective_at"],
+        "properties": {"event": _TEXT, "type": _TEXT, "effective_at": _TIME},
+        "additionalProperties": True,
+    },
+    "HistoryEntry": {
+        "type": "object",
+        "description": "Something that happened; further fields depend on `what`",
+        "required": ["at", "what"],
+        "properties": {"at": _TIME, "what": _TEXT},
+        "additionalProperties": True,
+    },
+    "Service": _object(
+        "service status owner registers routers pending scheduled events history",
+        about="All that is known of a service",
+        status=ref("ServiceStatus"),
+        owner=_described("The source that owns it"),
+        registers={"type": "object", "additionalProperties": ref("Register")},
+        routers=_list(ref("RouterSync")),
+        pending=_described("Ids of its pending events", _list(_TEXT)),
+        scheduled=_list(ref("ScheduledEvent")),
+        events=_described("Its last events", _list(ref("Event"))),
+        history=_list(ref("HistoryEntry")),
+    ),
+    "ServiceSummary": _object(
+        "service status owner",
+        "router mac address sync reason detail",
+        about="A service in short",
+        status=ref("ServiceStatus"),
+        router=_described("The router that it should be on"),
+        address=_described("The address that it should have, or `pool NAME`"),
+        sync=ref("Sync"),
+        reason=_described("Why it is not in sync, for programs"),
+    ),
+    "ServicePage": _object(
+        "services",
+        "next",
+        services=_list(ref("ServiceSummary")),
+        next=_described("The `cursor` of the next page; absent on the last page"),
+    ),
+    "HistoryPage": _object(
+        "service history",
+        "next",
+        history=_list(ref("HistoryEntry")),
+        next=_described("The `cursor` of the next page; absent on the last page"),
+    ),
+    "DeadLetter": _object(
+        "id kind reason",
+        "detail service router source attempts at body",
+        about="An event, service or webhook that failed permanently",
+        kind={"type": "string", "enum": ["event", "service", "hook"]},
+        attempts=_COUNT,
+        at=_TIME,
+        body={"description": "The event or webhook as it came"},
+    ),
+    "DeadLetters": _object("dead_letters", dead_letters=_list(ref("DeadLetter"))),
+    "HeldService": _object("service router kind", "event source mac address becomes"),
+    "Approval": _object(
+        "id digest scope name since count kinds services",
+        about="Services that would lose their entries, held for approval",
+        since={"type": ["string", "null"], "format": "date-time"},
+        count=_COUNT,
+        kinds={"type": "object", "additionalProperties": _COUNT},
+        services=_list(ref("HeldService")),
+    ),
+    "Approvals": _object("approvals", approvals=_list(ref("Approval"))),
+    "Done": _object("id status"),
+    "Health": _object("status"),
+    "SchemaList": _object("schemas", schemas=_list(_object("type url"))),
+    "ProblemError": _object(
+        "index pointer code message",
+        index=_described("Index of the event in the request", _COUNT),
+        pointer=_described("JSON pointer into the event"),
+    ),
+    "Problem": _object(
+        "type title status detail instance code",
+        "errors",
+        about="RFC 9457; `type` is the URL of a page about this kind",
+        status=_COUNT,
+        code={"type": "string", "enum": list(KINDS)},
+        errors=_list(ref("ProblemError")),
+    ),
+}
+"""Component -> JSON Schema."""

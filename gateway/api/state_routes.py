@@ -1,0 +1,195 @@
+"""`GET` of events and services: for the sources of a key, or for all with scope `ops`."""
+
+import asyncio
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+from fastapi import APIRouter, Path, Query, Request
+
+from gateway.api import openapi
+from gateway.api.access import Access
+from gateway.api.api_keys import ApiKey, Scope
+from gateway.api.problems import Refused
+from gateway.api.responses import Document
+from worker.admin.documents import find_events
+from worker.admin.service_documents import ServiceList, Sync, history_of, service_document
+from worker.core.service.record import ServiceRecord
+from worker.store.store import Store
+
+MOST: Final = 500
+_HISTORY_PAGE: Final = 25
+_STEPS_A_PAGE: Final = 20
+"""What a page may cost Redis: with 500 keys a step some 10 ms."""
+_LARGEST_CURSOR: Final = 2**64 - 1
+
+ServiceId = Annotated[str, Path(description="The service's id in the BSS")]
+Status = Literal["incomplete", "active", "suspended", "cancelled"]
+
+
+class _Filter(NamedTuple):
+    """Which services are listed; None: all.
+
+    Attributes:
+        sources: services owned by one of these.
+        router: services that have, or may still have, a row on this router.
+        status: services with this status.
+        sync: services with this sync status.
+    """
+
+    sources: frozenset[str] | None
+    router: str | None
+    status: str | None
+    sync: str | None
+
+
+class StateRoutes:
+    """Events, services and their history.
+
+    Args:
+        access: checks keys.
+        store: the store.
+    """
+
+    def __init__(self, access: Access, store: Store) -> None:
+        self._access = access
+        self._store = store
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        one = APIRouter(tags=["state"], responses=openapi.responses(None, *openapi.READING))
+        one.get("/v1/events/{event_id}", summary="Get an event and its outcome")(self.event)
+        one.get("/v1/services/{service_id}", summary="Get a service")(self.service)
+        one.get("/v1/services/{service_id}/events", summary="Get the history of a service")(
+            self.history
+        )
+        kinds = [kind for kind in openapi.READING if kind != "not-found"]
+        router = APIRouter()
+        router.include_router(one)
+        router.get(
+            "/v1/services",
+            summary="List services",
+            tags=["state"],
+            responses=openapi.responses(None, *kinds),
+        )(self.services)
+        return router
+
+    async def event(
+        self,
+        request: Request,
+        event_id: Annotated[str, Path(description="The event's id, as its source set it")],
+        source: Annotated[
+            str | None, Query(description="The event's source; default: all sources of the key")
+        ] = None,
+    ) -> Document:
+        """An event and its outcome.
+
+        A final state does not change any more; `EventState` says which states are final. Outcomes
+        of the last 20 events of a service are kept for 31 days, outcomes of older events and of
+        events that changed nothing for an hour, outcomes of rejected events for a day.
+        """
+        key = await self._access.reader(request, Scope.READ, Scope.OPS)
+        if source is not None and source not in key.sources and Scope.OPS not in key.scopes:
+            raise Refused("source-not-allowed", "the key does not read events of this source")
+        sources = sorted(key.sources) if source is None else [source]
+        found = await asyncio.to_thread(find_events, self._store, event_id, sources)
+        if not found:
+            raise Refused("not-found", "no event with this id is known for these sources")
+        return found[0]
+
+    async def service(self, request: Request, service_id: ServiceId) -> Document:
+        """Registers with the events that set them, routers, and the last events of a service."""
+        key = await self._access.reader(request, Scope.READ, Scope.OPS)
+        return await self._service(service_id, key)
+
+    async def history(
+        self,
+        request: Request,
+        service_id: ServiceId,
+        cursor: Annotated[
+            str | None, Query(description="`next` of the previous page", pattern=r"^\d{1,6}$")
+        ] = None,
+    ) -> Document:
+        """The history of a service, newest first: its last 50 entries and 20 events.
+
+        Entries that are added between two pages move the pages.
+        """
+        key = await self._access.reader(request, Scope.READ, Scope.OPS)
+        await self._service(service_id, key)
+        oldest_first = await asyncio.to_thread(history_of, self._store, service_id)
+        entries = [entry.document() for entry in reversed(oldest_first)]
+        start = int(cursor or 0)
+        page: dict[str, Any] = {
+            "service": service_id,
+            "history": entries[start : start + _HISTORY_PAGE],
+        }
+        if start + _HISTORY_PAGE < len(entries):
+            page["next"] = str(start + _HISTORY_PAGE)
+        return page
+
+    async def services(  # noqa: PLR0913, PLR0917 - one for each part of the query
+        self,
+        request: Request,
+        cursor: Annotated[
+            str | None, Query(description="`next` of the previous page", pattern=r"^\d{1,20}$")
+        ] = None,
+        most: Annotated[
+            int, Query(ge=1, le=MOST, description="About how many; a page may have a few more")
+        ] = MOST,
+        router: Annotated[
+            str | None,
+            Query(
+                max_length=64,
+                description="Only services that have, or may still have, a row on this router",
+            ),
+        ] = None,
+        status: Annotated[Status | None, Query(description="Only with this status")] = None,
+        sync: Annotated[Sync | None, Query(description="Only with this sync status")] = None,
+    ) -> Document:
+        """Services that the key's sources own, in short; with scope `ops` of all sources.
+
+        The order is arbitrary. Continue with `cursor` while there is a `next`: a page reads a
+        bounded part of the store, so it may be empty and still have a `next`. A service that exists
+        all the time is listed at least once, some twice.
+        """
+        key = await self._access.reader(request, Scope.READ, Scope.OPS)
+        start = int(cursor or 0)
+        if start > _LARGEST_CURSOR:
+            raise Refused("malformed", "cursor is not a `next` of this list; start without one")
+        sources = None if Scope.OPS in key.scopes else key.sources
+        wanted = _Filter(sources, router, status, sync)
+        found, onward = await asyncio.to_thread(self._list, wanted, start, most)
+        page: dict[str, Any] = {"services": found}
+        if onward:
+            page["next"] = str(onward)
+        return page
+
+    def _list(self, wanted: _Filter, cursor: int, most: int) -> tuple[list[Document], int]:
+        """A page of services, and the cursor after it; 0: there are no more."""
+        found: dict[str, Document] = {}
+        for _ in range(_STEPS_A_PAGE):
+            stored, cursor = self._store.views.services_from(cursor, most, wanted.router)
+            records = [read.record for read in stored if _is_wanted(read.record, wanted)]
+            listing = ServiceList(self._store, records)
+            for record in records:
+                document = listing.document(record) | {"owner": record.owner}
+                if wanted.sync in (None, document.get("sync")):
+                    found[record.service_id] = document
+            if not cursor or len(found) >= most:
+                break
+        return list(found.values()), cursor
+
+    async def _service(self, service_id: str, key: ApiKey) -> Document:
+        found = await asyncio.to_thread(self._read, service_id)
+        if found is None or not (Scope.OPS in key.scopes or found.get("owner") in key.sources):
+            # The same answer for both: a key must not learn of services of other sources.
+            raise Refused("not-found", "no service with this id is known for the key's sources")
+        return found
+
+    def _read(self, service_id: str) -> Document | None:
+        record = self._store.records.read([service_id])[service_id].record
+        view = self._store.views.service(service_id, record.placements)
+        return service_document(view, self._store) if view else None
+
+
+def _is_wanted(record: ServiceRecord, wanted: _Filter) -> bool:
+    owned = wanted.sources is None or record.owner in wanted.sources
+    return owned and wanted.status in (None, record.status)
