@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, cast
 from redis import Redis
 
 from contracts.webhook_signature import new_secret
-from gateway.api.redis_keys import api_keys, hash_secret, keys_used
+from gateway.keys import GatewayKeys
 
 
 class Scope(StrEnum):
@@ -115,7 +115,7 @@ class ApiKeys:
     """
 
     def __init__(self, redis: Redis, prefix: str, clock: Callable[[], float] = monotonic) -> None:
-        self.prefix = prefix
+        self._keys = GatewayKeys(prefix)
         self._redis = redis
         self._clock = clock
         self._use_recorded: dict[str, str] = {}
@@ -137,7 +137,7 @@ class ApiKeys:
             StoreUnavailable: it was not stored.
         """
         id_, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        self._redis.set(hash_secret(self.prefix), secrets.token_hex(32), nx=True)
+        self._redis.set(self._keys.hash_secret, secrets.token_hex(32), nx=True)
         key = ApiKey(
             id=id_,
             name=name,
@@ -149,24 +149,24 @@ class ApiKeys:
             signing_secret=new_secret(),
             created_at=created_at,
         )
-        self._redis.hset(api_keys(self.prefix), id_, key.to_json())
+        self._redis.hset(self._keys.api_keys, id_, key.to_json())
         return NewKey(key, f"{_SCHEME}_{id_}_{secret}")
 
     def all(self) -> list[ApiKey]:
         """All keys, oldest first."""
-        raw = cast("dict[str, str]", self._redis.hgetall(api_keys(self.prefix)))
+        raw = cast("dict[str, str]", self._redis.hgetall(self._keys.api_keys))
         return sorted(map(ApiKey.from_json, raw.values()), key=lambda key: key.created_at)
 
     def revoke(self, id_: str) -> bool:
         """Delete a key; False: there is none with this id."""
         with self._redis.pipeline() as pipe:
-            pipe.hdel(api_keys(self.prefix), id_)
-            pipe.hdel(keys_used(self.prefix), id_)
+            pipe.hdel(self._keys.api_keys, id_)
+            pipe.hdel(self._keys.api_keys_used, id_)
             return bool(pipe.execute()[0])
 
     def used(self) -> dict[str, str]:
         """Key id -> the hour when it was last used, in UTC; without keys that never were."""
-        return cast("dict[str, str]", self._redis.hgetall(keys_used(self.prefix)))
+        return cast("dict[str, str]", self._redis.hgetall(self._keys.api_keys_used))
 
     def record_use(self, id_: str, now: datetime) -> None:
         """Record that a key is used: one write an hour for each gateway.
@@ -177,7 +177,7 @@ class ApiKeys:
         hour = f"{now.astimezone(UTC):%Y-%m-%dT%H:00:00Z}"
         if self._use_recorded.get(id_) != hour:
             self._use_recorded[id_] = hour
-            self._redis.hset(keys_used(self.prefix), id_, hour)
+            self._redis.hset(self._keys.api_keys_used, id_, hour)
 
     def cached(self, token: str) -> ApiKey | None:
         """The key of a token, if it was read in the last second; does not ask Redis."""
@@ -196,14 +196,14 @@ class ApiKeys:
         """
         id_, _ = _parts(token)
         self._cache.pop(id_, None)
-        text = cast("str | None", self._redis.hget(api_keys(self.prefix), id_))
+        text = cast("str | None", self._redis.hget(self._keys.api_keys, id_))
         if text is not None:
             hash_secret = self._read_hash_secret()
             self._cache[id_] = _Cached(ApiKey.from_json(text), hash_secret, self._clock())
         return self.cached(token)
 
     def _read_hash_secret(self) -> bytes:
-        return bytes.fromhex(cast("str | None", self._redis.get(hash_secret(self.prefix))) or "")
+        return bytes.fromhex(cast("str | None", self._redis.get(self._keys.hash_secret)) or "")
 
 
 def _parts(token: str) -> tuple[str, str]:

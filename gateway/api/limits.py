@@ -15,7 +15,7 @@ from redis import Redis
 from contracts.intake import REOPENS, is_closed
 from contracts.names import INTAKE_DEPTH, QUEUE_EVENTS, Lane, journal_body
 from gateway.api.problems import Refused
-from gateway.api.redis_keys import probe
+from gateway.keys import GatewayKeys
 from gateway.store_failures import STORE_FAILURES, is_refusal, log_store_failure
 
 _MOST_BUCKETS: Final = 10_000
@@ -140,7 +140,7 @@ class Depth:
         Raises:
             StoreUnavailable: Redis takes no writes.
         """
-        self._redis.set(probe(self._prefix), "1", px=1000)
+        self._redis.set(GatewayKeys(self._prefix).probe, "1", px=1000)
         return self.has_room()
 
     def why_not_ready(self) -> str:

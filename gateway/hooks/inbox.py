@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 
 from contracts.names import INTAKE_ENDS
+from gateway.keys import GatewayKeys
 from producers.journal_transport import Headroom
 
 OURS_MS: Final = 60_000
@@ -19,23 +20,6 @@ OURS_MS: Final = 60_000
 MOST_WAITING: Final = 50_000
 MOST_BYTES: Final = 64 * 1024 * 1024
 """Of all webhooks that wait, as they stand in Redis."""
-
-
-class Keys:
-    """The keys of webhooks; nothing else may spell them.
-
-    None has a time limit: an entry goes when it was dealt with, a ticket stays with its service.
-    """
-
-    def __init__(self, prefix: str) -> None:
-        base = f"{prefix}hooks:"
-        self.inbox = base + "inbox"  # hash: id -> webhook as it came, JSON
-        self.inbox_due = base + "inbox:due"  # sorted set: id -> when to look at it (ms)
-        self.inbox_bytes = base + "inbox:bytes"  # string: how many bytes the inbox holds, about
-        self.wanted = base + "wanted"  # hash: `hook|service` -> {stamp, since, attempts, …}
-        self.wanted_due = base + "wanted:due"  # sorted set: `hook|service` -> when to read it (ms)
-        self.reading = base + "reading"  # hash: `hook|service` -> token of who reads it
-        self.tickets = base + "tickets"  # hash: `hook|service` -> the last ticket
 
 
 class Posted(NamedTuple):
@@ -92,7 +76,7 @@ class Inbox:
 
     def __init__(self, redis: Redis, prefix: str) -> None:
         self._redis = redis
-        self._keys = Keys(prefix)
+        self._keys = GatewayKeys(prefix).hooks
         self._headroom = Headroom(redis)
         folder = files("gateway.hooks") / "lua"
         self._scripts = {

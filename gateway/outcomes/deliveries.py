@@ -11,8 +11,13 @@ from typing import Any, Final, cast
 
 from redis import Redis
 
-from gateway.outcomes import redis_keys
+from gateway.keys import GatewayKeys
 
+DEAD_MOST: Final = 10_000
+"""Failed outcomes that are kept for a target; the oldest are dropped."""
+ASIDE_MOST: Final = 1_000
+"""Refused outcomes of a target that are retried; with more of them its delivery stops."""
+_ACTIONS_MOST: Final = 500
 HOLD_MS: Final = 30_000
 """How long a target waits after the process that delivered to it was killed."""
 
@@ -60,89 +65,86 @@ class Deliveries:
 
     def __init__(self, redis: Redis, prefix: str, target: str) -> None:
         self._redis = redis
-        self._prefix = prefix
-        self._cursor = redis_keys.cursor(prefix, target)
-        self._holder = redis_keys.holder(prefix, target)
-        self._state = redis_keys.state(prefix, target)
-        self._aside = redis_keys.aside(prefix, target)
-        self._due = redis_keys.aside_due(prefix, target)
-        self._dead = redis_keys.dead(prefix, target)
-        self._dead_times = redis_keys.dead_by_time(prefix, target)
+        keys = GatewayKeys(prefix)
+        self._actions = keys.webhook_actions
+        self._keys = keys.target(target)
 
     def hold(self, token: str) -> bool:
         """Deliver to this target for a while longer; False: another process does."""
-        if self._redis.set(self._holder, token, nx=True, px=HOLD_MS):
+        if self._redis.set(self._keys.holder, token, nx=True, px=HOLD_MS):
             return True
-        if self._redis.get(self._holder) != token:
+        if self._redis.get(self._keys.holder) != token:
             return False
-        return bool(self._redis.pexpire(self._holder, HOLD_MS))
+        return bool(self._redis.pexpire(self._keys.holder, HOLD_MS))
 
     def let_go(self, token: str) -> None:
         """Let another process deliver at once."""
-        if self._redis.get(self._holder) == token:
-            self._redis.delete(self._holder)
+        if self._redis.get(self._keys.holder) == token:
+            self._redis.delete(self._keys.holder)
 
     def cursor(self, first: str) -> str:
         """The position in the feed; a new target starts at `first`."""
-        self._redis.set(self._cursor, first, nx=True)
-        return cast("str", self._redis.get(self._cursor))
+        self._redis.set(self._keys.cursor, first, nx=True)
+        return cast("str", self._redis.get(self._keys.cursor))
 
     def go_on(self, cursor: str, delivered_ms: int = 0) -> None:
         """Move the cursor; `delivered_ms`: when the target took an outcome."""
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.set(self._cursor, cursor)
+            pipe.set(self._keys.cursor, cursor)
             if delivered_ms:
-                pipe.hincrby(self._state, "delivered", 1)
-                pipe.hset(self._state, "last_at", delivered_ms)
+                pipe.hincrby(self._keys.state, "delivered", 1)
+                pipe.hset(self._keys.state, "last_at", delivered_ms)
             pipe.execute()
 
     def set_aside(self, item: Undelivered, due_ms: int, cursor: str | None = None) -> None:
         """Retry an outcome later; `cursor`: its position, if it comes from the feed."""
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hset(self._aside, item.id, item.to_json())
-            pipe.zadd(self._due, {item.id: due_ms})
+            pipe.hset(self._keys.aside, item.id, item.to_json())
+            pipe.zadd(self._keys.aside_due, {item.id: due_ms})
             if cursor is not None:
-                pipe.set(self._cursor, cursor)
+                pipe.set(self._keys.cursor, cursor)
             pipe.execute()
 
     def due(self, now_ms: int) -> Undelivered | None:
         """An outcome to retry now."""
-        found = cast("list[str]", self._redis.zrangebyscore(self._due, "-inf", now_ms, 0, 1))
-        text = cast("str | None", self._redis.hget(self._aside, found[0])) if found else None
+        found = cast(
+            "list[str]", self._redis.zrangebyscore(self._keys.aside_due, "-inf", now_ms, 0, 1)
+        )
+        text = cast("str | None", self._redis.hget(self._keys.aside, found[0])) if found else None
         return Undelivered.from_json(text) if text else None
 
     def waiting(self) -> int:
         """Number of outcomes that are retried."""
-        return self._redis.hlen(self._aside)
+        return self._redis.hlen(self._keys.aside)
 
     def taken(self, item: Undelivered, now_ms: int) -> None:
         """The target took an outcome that it had refused."""
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hdel(self._aside, item.id)
-            pipe.zrem(self._due, item.id)
-            pipe.hincrby(self._state, "delivered", 1)
-            pipe.hset(self._state, "last_at", now_ms)
+            pipe.hdel(self._keys.aside, item.id)
+            pipe.zrem(self._keys.aside_due, item.id)
+            pipe.hincrby(self._keys.state, "delivered", 1)
+            pipe.hset(self._keys.state, "last_at", now_ms)
             pipe.execute()
 
     def give_up(self, item: Undelivered, now_ms: int, cursor: str | None = None) -> None:
         """Keep an outcome as failed; the oldest of too many are dropped."""
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hdel(self._aside, item.id)
-            pipe.zrem(self._due, item.id)
-            pipe.hset(self._dead, item.id, item.to_json())
-            pipe.zadd(self._dead_times, {item.id: now_ms})
+            pipe.hdel(self._keys.aside, item.id)
+            pipe.zrem(self._keys.aside_due, item.id)
+            pipe.hset(self._keys.dead, item.id, item.to_json())
+            pipe.zadd(self._keys.dead_by_time, {item.id: now_ms})
             if cursor is not None:
-                pipe.set(self._cursor, cursor)
+                pipe.set(self._keys.cursor, cursor)
             pipe.execute()
-        left = self._redis.zcard(self._dead_times) - redis_keys.DEAD_MOST
+        left = self._redis.zcard(self._keys.dead_by_time) - DEAD_MOST
         if left > 0:
-            gone = cast("list[Any]", self._redis.zpopmin(self._dead_times, left))
-            self._redis.hdel(self._dead, *(id_ for id_, _ in gone))
+            gone = cast("list[Any]", self._redis.zpopmin(self._keys.dead_by_time, left))
+            self._redis.hdel(self._keys.dead, *(id_ for id_, _ in gone))
 
     def dead(self) -> list[Undelivered]:
         """Failed outcomes, oldest first."""
-        ids = cast("list[str]", self._redis.zrange(self._dead_times, 0, -1))
-        texts = cast("list[str | None]", self._redis.hmget(self._dead, ids)) if ids else []
+        ids = cast("list[str]", self._redis.zrange(self._keys.dead_by_time, 0, -1))
+        texts = cast("list[str | None]", self._redis.hmget(self._keys.dead, ids)) if ids else []
         return [Undelivered.from_json(text) for text in texts if text]
 
     def retry(self, ids: Sequence[str], now_ms: int, action: str) -> int:
@@ -153,18 +155,20 @@ class Deliveries:
             now_ms: the time.
             action: what was done by whom, as JSON.
         """
-        texts = cast("list[str | None]", self._redis.hmget(self._dead, list(ids))) if ids else []
+        texts = (
+            cast("list[str | None]", self._redis.hmget(self._keys.dead, list(ids))) if ids else []
+        )
         found = [Undelivered.from_json(text) for text in texts if text]
         with self._redis.pipeline(transaction=True) as pipe:
             for failed in found:
                 retried = replace(failed, first_ms=now_ms, tries=0)
-                pipe.hset(self._aside, failed.id, retried.to_json())
-                pipe.zadd(self._due, {failed.id: now_ms})
-                pipe.hdel(self._dead, failed.id)
-                pipe.zrem(self._dead_times, failed.id)
+                pipe.hset(self._keys.aside, failed.id, retried.to_json())
+                pipe.zadd(self._keys.aside_due, {failed.id: now_ms})
+                pipe.hdel(self._keys.dead, failed.id)
+                pipe.zrem(self._keys.dead_by_time, failed.id)
             if found:
-                pipe.lpush(redis_keys.actions(self._prefix), action)
-                pipe.ltrim(redis_keys.actions(self._prefix), 0, redis_keys.ACTIONS_MOST - 1)
+                pipe.lpush(self._actions, action)
+                pipe.ltrim(self._actions, 0, _ACTIONS_MOST - 1)
             pipe.execute()
         return len(found)
 
@@ -173,15 +177,15 @@ class Deliveries:
         fields: dict[str, str | int] = {"message": message, "failing_since": since_ms}
         fields["next_at"] = next_ms
         for name, value in fields.items():
-            self._redis.hset(self._state, name, value)
+            self._redis.hset(self._keys.state, name, value)
 
     def note_well(self) -> None:
         """The target takes outcomes."""
-        self._redis.hdel(self._state, "message", "failing_since", "next_at")
+        self._redis.hdel(self._keys.state, "message", "failing_since", "next_at")
 
     def state(self) -> dict[str, str]:
-        """Its state with the numbers of retried and failed outcomes; see `redis_keys.state`."""
-        found = cast("dict[str, str]", self._redis.hgetall(self._state))
-        dead = self._redis.hlen(self._dead)
-        cursor = cast("str | None", self._redis.get(self._cursor)) or ""
+        """Its state with the numbers of retried and failed outcomes."""
+        found = cast("dict[str, str]", self._redis.hgetall(self._keys.state))
+        dead = self._redis.hlen(self._keys.dead)
+        cursor = cast("str | None", self._redis.get(self._keys.cursor)) or ""
         return found | {"aside": str(self.waiting()), "dead": str(dead), "cursor": cursor}

@@ -14,9 +14,8 @@ from typing import Final
 
 import structlog
 
-from gateway.outcomes.deliveries import Deliveries, Undelivered
+from gateway.outcomes.deliveries import ASIDE_MOST, Deliveries, Undelivered
 from gateway.outcomes.posting import Answer, Poster, missed_event
-from gateway.outcomes.redis_keys import ASIDE_MOST
 from gateway.outcomes.targets import Target
 from gateway.store_failures import STORE_FAILURES
 from worker.admin.documents import outcome_cloudevent

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.api.redis_keys import api_keys, keys_used
+from gateway.keys import GatewayKeys
 from tests.command_line import run_command
 
 pytestmark = pytest.mark.redis
@@ -41,7 +41,7 @@ def test_it_is_the_hour_of_the_last_request(gateway, listed, monkeypatch, capsys
     assert "last used" in shown
     assert "never" in shown
     assert gateway.keys.revoke(used.key.id)
-    assert gateway.store.client.exists(keys_used(gateway.keys.prefix)) == 0
+    assert gateway.store.client.exists(GatewayKeys(gateway.store.keys.prefix).api_keys_used) == 0
 
 
 def test_many_requests_are_a_write_an_hour(gateway):
@@ -65,5 +65,5 @@ def test_a_redis_that_takes_no_note_refuses_nobody(own_valkey, gateway_at):
         client = gateway.client("read")
         admin.execute_command("ACL", "SETUSER", "default", "-hset")
         assert client.get("/v1/events/none").status_code == 404
-        assert admin.hlen(api_keys(gateway.keys.prefix)) == 1
-        assert admin.hlen(keys_used(gateway.keys.prefix)) == 0
+        assert admin.hlen(GatewayKeys(gateway.store.keys.prefix).api_keys) == 1
+        assert admin.hlen(GatewayKeys(gateway.store.keys.prefix).api_keys_used) == 0

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.hooks.inbox import Inbox, Keys, Posted
+from gateway.hooks.inbox import Inbox, Posted
+from gateway.keys import GatewayKeys
 
 pytestmark = pytest.mark.redis
 
@@ -18,7 +19,7 @@ def want(inbox, ref="5/7"):
 
 def let_time_pass(client, prefix):
     """The minute is over for which a reading is its reader's."""
-    client.zadd(Keys(prefix).wanted_due, {"splynx|5/7": 0}, xx=True)
+    client.zadd(GatewayKeys(prefix).hooks.wanted_due, {"splynx|5/7": 0}, xx=True)
 
 
 def test_a_service_is_read_by_one_at_a_time(inbox):
@@ -49,11 +50,13 @@ def test_tickets_grow_also_after_redis_forgot_them(inbox, client, prefix):
     want(inbox)
     (reading,) = inbox.begin(8)
     inbox.finish(reading)
-    client.delete(Keys(prefix).tickets)
+    client.delete(GatewayKeys(prefix).hooks.tickets)
     want(inbox)
     (again,) = inbox.begin(8)
     assert again.ticket >= reading.ticket
-    client.hset(Keys(prefix).tickets, "splynx|5/7", again.ticket + 10**9)  # a clock went back
+    client.hset(
+        GatewayKeys(prefix).hooks.tickets, "splynx|5/7", again.ticket + 10**9
+    )  # a clock went back
     inbox.finish(again)
     want(inbox)
     assert inbox.begin(8)[0].ticket == again.ticket + 10**9 + 1

@@ -6,7 +6,8 @@ import pytest
 
 from gateway.dead_letters import retry
 from gateway.hooks import inbox as inbox_module
-from gateway.hooks.inbox import Inbox, Keys, Posted
+from gateway.hooks.inbox import Inbox, Posted
+from gateway.keys import GatewayKeys
 from leasewire.context import Context
 from leasewire.host.gateway import running_gateway
 from tests.hooks.conftest import PATH, Desk
@@ -66,7 +67,7 @@ def test_the_inbox_is_bounded_in_bytes(client, prefix, monkeypatch):
     assert inbox.put(posted(9, "x" * 2_000)) == ""
     for each in (*kept, posted(9, ""), posted(10, "")):
         inbox.done(each)
-    assert not client.exists(Keys(prefix).inbox_bytes)
+    assert not client.exists(GatewayKeys(prefix).hooks.inbox_bytes)
 
 
 def test_of_what_nothing_signs_only_the_name_is_kept(desk):
@@ -76,7 +77,7 @@ def test_of_what_nothing_signs_only_the_name_is_kept(desk):
     desk.uisp(event)
     for body in (b"[" + b"1," * 50_000 + b"1]", b"x" * 100_000, b"\xff" * 1000):
         assert desk.client.post(f"/v1/hooks/uisp/{PATH}", content=body).status_code == 200
-    inbox = Keys(desk.context.settings.key_prefix).inbox
+    inbox = GatewayKeys(desk.context.settings.key_prefix).hooks.inbox
     # A webhook is set aside first, and leaves the inbox after that.
     eventually(lambda: desk.store.client.hlen(inbox) == 1, "what is no webhook leaves the inbox")
     kept = desk.store.client.hvals(inbox)

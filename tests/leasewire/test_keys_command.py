@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.api.redis_keys import api_keys
+from gateway.keys import GatewayKeys
 
 pytestmark = pytest.mark.redis
 
@@ -19,7 +19,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(leasewire, client, prefix):
     made = leasewire(*CREATE).document
     assert made["scopes"] == ["publish", "read"]
     secret = made["key"].split("_", 2)[2]
-    kept = client.hget(api_keys(prefix), made["id"])
+    kept = client.hget(GatewayKeys(prefix).api_keys, made["id"])
     assert secret not in kept
     (listed,) = leasewire("keys", "list", "--json").document["keys"]
     del made["key"], made["signing_secret"]

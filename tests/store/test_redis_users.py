@@ -10,8 +10,8 @@ import redis
 from contracts import event_key
 from contracts.webhook_signature import new_secret
 from gateway.api.api_keys import ApiKeys, Scope
+from gateway.outcomes.deliveries import DEAD_MOST
 from gateway.outcomes.delivery import GIVE_UP_MS
-from gateway.outcomes.redis_keys import DEAD_MOST
 from leasewire.context import Context
 from leasewire.host.gateway import running_gateway
 from leasewire.monitor.metrics import Address, exporting
