@@ -23,7 +23,6 @@ DOCUMENTS = [
         "deploy/runbooks/*.md",
     )
     for path in sorted(ROOT.glob(pattern))
-    if path.name != "CHANGELOG.md"  # of the time of each line
 ]
 
 
