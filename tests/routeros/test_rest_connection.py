@@ -154,13 +154,13 @@ REFUSED = {"error": 400, "message": "Bad Request", "detail": "Session closed"}
     [
         (response(REFUSED, "400 Bad Request"), "ended the session: Session closed"),
         (response({"error": 503}, "503 Service Unavailable"), "status 503"),
-        (response(b"<html>", "400 Bad Request"), "no JSON"),
-        (response([], "400 Bad Request"), "status 400 without an error's body"),
-        (response(b"<html>"), "no JSON"),
-        (response(b"[" * 100_000), "no JSON"),
-        (response(["text"]), "not made of texts"),
-        (response([{"comment": 5}]), "not made of texts"),
-        (response(5), "5 is no reply"),
+        (response(b"<html>", "400 Bad Request"), "not JSON"),
+        (response([], "400 Bad Request"), "status 400 without an error body"),
+        (response(b"<html>"), "not JSON"),
+        (response(b"[" * 100_000), "not JSON"),
+        (response(["text"]), "values that are not texts"),
+        (response([{"comment": 5}]), "values that are not texts"),
+        (response(5), "5 is not a reply"),
         (response([])[:-1], "no HTTP: IncompleteRead"),
         (response([])[:-2], "no HTTP: IncompleteRead"),
         (response([]) + b"H", "more came than the response"),
@@ -192,7 +192,7 @@ def test_an_answer_that_is_none_leaves_a_question(answer, words):
 def test_no_answer_to_a_read_is_not_an_empty_table():
     with (
         connected(answering(response(b""))) as (connection, _),
-        pytest.raises(RouterUnreachable, match="no JSON"),
+        pytest.raises(RouterUnreachable, match="not JSON"),
     ):
         session_on(connection).read_leases(None, nothing)
 

@@ -142,4 +142,4 @@ def test_the_port_of_the_plain_api_is_said_to_be_one(log_into, router):
     config = config_for(router, "api-ssl", port=router.api_port)
     with pytest.raises(RouterUnreachable) as caught:
         log_into(config)
-    assert "is this the port of the API without TLS" in caught.value.message
+    assert "check that this is the TLS port" in caught.value.message

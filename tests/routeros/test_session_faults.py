@@ -164,9 +164,12 @@ def test_rows_without_end_end(log_into):
     [
         (("!fatal", "session terminated on request"), "ended the session: session terminated"),
         (("!fatal",), "ended the session: without a reason"),
-        (("!done", ".tag=99"), "none of the RouterOS API: '!done' to no command of ours"),
-        (("!done",), "none of the RouterOS API: '!done' to no command of ours"),
-        (("HTTP/1.1 400 Bad Request",), "none of the RouterOS API"),
+        (
+            ("!done", ".tag=99"),
+            "not one of the RouterOS API: '!done' for a command",
+        ),
+        (("!done",), "not one of the RouterOS API: '!done' for a command"),
+        (("HTTP/1.1 400 Bad Request",), "not one of the RouterOS API"),
     ],
 )
 def test_an_answer_out_of_turn_ends_the_session(log_into, said, words):
@@ -193,7 +196,7 @@ def test_a_tagged_word_that_is_no_reply_ends_the_session(log_into):
         session = log_into(odd, "api")
         with raises_in_time(RouterUnreachable, 2) as raised:
             session.read_leases(None, nothing)
-    assert "'!well' is no reply" in raised.value.message
+    assert "'!well' is not a reply" in raised.value.message
 
 
 def test_a_row_without_an_id_ends_the_session(log_into):

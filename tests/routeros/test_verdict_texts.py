@@ -80,7 +80,7 @@ def test_only_a_bad_login_needs_a_person(words, cause):
         (socket.gaierror(-2, "Name or service not known"), "Name or service not known"),
         (EOFError(), "the router closed the connection"),
         (FatalError("not logged in"), "the router ended the session: not logged in"),
-        (ProtocolError("odd"), "the answer is none of the RouterOS API: odd"),
+        (ProtocolError("odd"), "the answer is not one of the RouterOS API: odd"),
         (ssl.SSLEOFError(8, "EOF occurred"), "TLS failed: "),
         (ConnectionClosed(), "ConnectionClosed"),
         (OSError(), "OSError"),

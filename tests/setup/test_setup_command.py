@@ -269,7 +269,7 @@ def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(
     inventory(spec=WISH.replace("0x0A0B", "no form"))
     refused = setup("--apply")
     assert refused.code == 1
-    assert "refuses add of /ip/dhcp-server/option dhcp-customers-43" in refused.err
+    assert "refused /ip/dhcp-server/option add dhcp-customers-43" in refused.err
     made = "4 of 13 changes; then it stopped"
     assert f"R1: {made}. Run it again to go on." in refused.err
     (action,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]

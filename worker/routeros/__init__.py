@@ -1,1 +1,1 @@
-"""The edge to routers: sessions, menus, and foreign errors turned into verdicts."""
+"""The edge to routers: transports, sessions, and foreign errors turned into our own."""

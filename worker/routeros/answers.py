@@ -1,8 +1,8 @@
-"""Whether the rows that came for a print can be its answer at all.
+"""Checks that rows can be the answer to the print that was sent.
 
 The API tags its answers; REST does not, and RouterOS 7.22.1 was seen to answer with another menu's
-rows for seconds after a boot. Taken for an empty table, or for rows of ours, such an answer makes a
-service done that is not.
+rows for seconds after a boot. Taken for an empty table, or for our rows, such an answer would
+confirm services that were not written.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,20 +20,20 @@ _SINGLE: Final[Mapping[str, frozenset[str]]] = {
     "/system/routerboard/print": _NOTHING,
     "/system/license/print": _NOTHING,
 }
-"""Menus with one row, which has no id: what it always has; where that is nothing, it may lack."""
+"""Menus with one row and no id: the fields it always has; without any, it may be missing."""
 
 Row = Mapping[str, str]
 _Test = Callable[[Row], bool]
 
 
 def make_sure(command: Sequence[str], rows: Sequence[Row]) -> None:
-    """Refuse rows that are not what a print asked for.
+    """Refuse rows that cannot answer a print.
 
-    They are, as far as can be told, if each has an id, no field that was not asked for, and
-    satisfies the query. No rows at all may always be the answer.
+    Each row must have an id, no field that was not asked for, and match the query. No rows at all
+    may always be the answer.
 
     Raises:
-        ProtocolError: they are another command's.
+        ProtocolError: they belong to another command.
     """
     menu, *words = command
     if not menu.endswith("/print"):
@@ -48,18 +48,18 @@ def make_sure(command: Sequence[str], rows: Sequence[Row]) -> None:
         if not always <= row.keys():
             raise ProtocolError(f"a row without {', '.join(always)} came for {menu}")
         if asked and not row.keys() <= asked and (more := _more(row, asked)):
-            raise ProtocolError(f"a row with {more} came for {menu}, which nobody asked for")
+            raise ProtocolError(f"a row with {more} came for {menu}, which was not asked for")
         if holds and not holds(row):
             raise ProtocolError(f"a row that was not asked for came for {menu}")
 
 
 def _more(row: Row, asked: Collection[str]) -> str:
-    """Fields that nobody asked for; those with a dot are the protocol's own."""
+    """The fields that were not asked for; those with a dot belong to the protocol."""
     return ", ".join(name for name in row if name not in asked and not name.startswith("."))[:100]
 
 
 def _test(query: Sequence[str], asked: Collection[str] | None) -> _Test | None:
-    """The query as RouterOS runs it, for the words that we use; None: rows do not tell."""
+    """The query as RouterOS evaluates it, for the words that we use; None: rows do not show it."""
     stack: list[tuple[dict[str, set[str]], list[_Test]]] = []  # any of these values, or tests
     for word in query:
         if not word.startswith("#"):
@@ -77,7 +77,7 @@ def _test(query: Sequence[str], asked: Collection[str] | None) -> _Test | None:
             else:
                 both = _any_of(left, tests), _any_of(right, others)
                 stack.append(({}, [_all_of(both)]))
-    return _all_of([_any_of(*each) for each in stack]) if stack else None
+    return _all_of([_any_of(*terms) for terms in stack]) if stack else None
 
 
 def _any_of(wanted: Mapping[str, Collection[str]], tests: Sequence[_Test]) -> _Test:

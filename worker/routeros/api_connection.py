@@ -1,4 +1,4 @@
-"""A connection over the RouterOS API: tagged sentences, a bounded number in flight."""
+"""A connection over the RouterOS API: tagged sentences, a limited number in flight."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,12 +13,12 @@ from worker.routeros.wire import WORD_OVERHEAD, SentenceReader, encode_sentence
 
 _TAG: Final = ".tag"
 LARGEST_ANSWER: Final = 256 << 20
-"""To one command, as it takes memory: about 64 MiB on the wire. The largest table that is known is
-100,000 leases, about 150 MB by this count."""
+"""Bytes of memory for the answer to one command, about 64 MiB on the wire. The largest known table,
+100,000 leases, takes about 150 MB by this count."""
 MOST_ROWS: Final = 250_000
 MOST_TRAPS: Final = 100
 _SHARE_REFILLED: Final = 4
-"""A quarter of the window is sent at once, so three quarters keep the router busy meanwhile."""
+"""A quarter of the window is sent at once; three quarters keep the router busy meanwhile."""
 
 
 class ApiConnection(Connection):
@@ -45,8 +45,8 @@ class ApiConnection(Connection):
         ends_at = monotonic() + pace.total_s
         low = pace.window - max(pace.window // _SHARE_REFILLED, 1)
         while waiting or in_flight:
-            # Refilled a share at a time: answers come one by one, and a sentence a send would cost
-            # more than the sentence.
+            # Refilled a share at a time: one send for each sentence would cost more than the
+            # sentence.
             while waiting and len(in_flight) <= low:
                 some = min(pace.window - len(in_flight), len(waiting))
                 for _ in range(some):
@@ -63,7 +63,7 @@ class ApiConnection(Connection):
         return tag
 
     def _receive(self, deadline: float) -> list[list[str]]:
-        """Wait for whole sentences: bytes alone are no reason to wait longer."""
+        """Wait for whole sentences; bytes alone do not extend the wait."""
         while not (sentences := self._reader.feed(self._transport.exchange(self._out, deadline))):
             if monotonic() >= deadline:
                 raise TimeoutError
@@ -71,7 +71,7 @@ class ApiConnection(Connection):
 
 
 def _take(sentence: list[str], in_flight: dict[str, Reply], came: dict[str, int]) -> None:
-    """Put one sentence where it belongs; a `!done` ends its command.
+    """Add one sentence to the reply of its command; `!done` ends the command.
 
     `came`: tag -> how much memory the answer takes so far.
     """
@@ -89,7 +89,7 @@ def _take(sentence: list[str], in_flight: dict[str, Reply], came: dict[str, int]
             tag = rest
     reply = in_flight.get(tag)
     if reply is None:
-        raise ProtocolError(f"{kind[:MOST_SHOWN]!r} to no command of ours")
+        raise ProtocolError(f"{kind[:MOST_SHOWN]!r} for a command that we did not send")
     came[tag] = came.get(tag, 0) + sum(map(len, words)) + WORD_OVERHEAD * len(words)
     _check_bounds(reply, came[tag])
     match kind:
@@ -103,11 +103,11 @@ def _take(sentence: list[str], in_flight: dict[str, Reply], came: dict[str, int]
             reply.done = values
             del in_flight[tag]
         case _:
-            raise ProtocolError(f"{kind[:MOST_SHOWN]!r} is no reply")
+            raise ProtocolError(f"{kind[:MOST_SHOWN]!r} is not a reply")
 
 
 def _check_bounds(reply: Reply, size: int) -> None:
-    """One router must not fill the memory of the process that serves all."""
+    """One router must not fill the memory of a process that serves all."""
     if size > LARGEST_ANSWER:
         raise ProtocolError(f"an answer that takes more than {LARGEST_ANSWER} bytes")
     for what, most, found in (

@@ -1,4 +1,4 @@
-"""Looks at one router as a person would before trusting it with customers; writes nothing."""
+"""Checks one router as a person would before giving it customers; writes nothing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -15,8 +15,8 @@ from worker.routeros.session import Session, compare, connect, identify, log_in
 from worker.settings import Settings
 
 _REACH_ADVICE: Final = (
-    "Check host and port in the inventory, that /ip/service has this service enabled there and "
-    "available from here, and the session limit"
+    "Check host and port in the inventory, and on the router that /ip/service has this service "
+    "enabled, available from here and below its session limit"
 )
 
 
@@ -29,11 +29,11 @@ _PRINTS: Final[Mapping[str, Command]] = {
     "networks": ("/ip/dhcp-server/network/print", "=.proplist=address,gateway"),
     "pools": ("/ip/pool/print", "=.proplist=name,ranges"),
 }
-"""By the field of `RouterSettings` that they fill; all fields where versions differ in them."""
+"""By the field of `RouterSettings` that they fill; without `.proplist` where versions differ."""
 
 
 def check_router(config: RouterConfig, settings: Settings, now: datetime) -> list[CheckLine]:
-    """Connect, log in and look around.
+    """Connect, log in and check.
 
     Args:
         config: may be without a pin (`load_inventory(…, allow_unpinned=True)`): then the
@@ -42,15 +42,15 @@ def check_router(config: RouterConfig, settings: Settings, now: datetime) -> lis
         now: the time, aware.
 
     Returns:
-        One line for each thing looked at, in order; none after one that hides the rest.
+        One line for each check, in order, up to one that makes the rest impossible.
     """
     lines: list[CheckLine] = []
     if config.is_exposed:
-        words = f"every user of this host may read {config.password_file}"
-        lines.append(CheckLine("warn", "secret-file", words, "chmod o= it"))
+        detail = f"every user of this host may read {config.password_file}"
+        lines.append(CheckLine("warn", "secret-file", detail, f"chmod o= {config.password_file}"))
     try:
-        for line in _look(config, settings, now):
-            lines.append(line)  # noqa: PERF402 - what was seen before a failure counts
+        for line in _checks(config, settings, now):
+            lines.append(line)  # noqa: PERF402 - lines before a failure count
     except RouterBlocked as error:
         lines.append(CheckLine("fail", error.cause, error.message, error.advice))
     except RouterUnreachable as error:
@@ -58,23 +58,23 @@ def check_router(config: RouterConfig, settings: Settings, now: datetime) -> lis
     return lines
 
 
-def _look(config: RouterConfig, settings: Settings, now: datetime) -> Iterator[CheckLine]:
+def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator[CheckLine]:
     with closing(connect(config, settings)) as connection:
         yield CheckLine("ok", "connection", f"{config.host}:{config.port} answers")
         if config.transport == "api":
             yield CheckLine(
                 "warn",
                 "certificate",
-                "the plain API shows none and sends the password in clear",
-                "Use transport api-ssl, or keep this to a network of your own",
+                "the plain API has no certificate and sends the password unencrypted",
+                "Use transport api-ssl, or use this only on a network of your own",
             )
         else:
-            by = "the authority vouches for it" if config.ca_file else "it is the pinned one"
+            by = "signed by the authority" if config.ca_file else "the pinned one"
             yield _certificate(connection, by, now)
         log_in(connection, config, config.password().get_secret_value(), settings)
         yield CheckLine("ok", "login", f"as {config.username}")
         who = identify(connection, settings, config.policy.entries)
-        detail = f"{who.identity}, RouterOS {who.version}, serial {who.serial or 'not told'}"
+        detail = f"{who.identity}, RouterOS {who.version}, serial {who.serial or 'not known'}"
         compare(config, who)
         yield CheckLine("ok", "router", detail)
         kind = KINDS[who.entries]
@@ -92,21 +92,21 @@ def _look(config: RouterConfig, settings: Settings, now: datetime) -> Iterator[C
 
 
 def _certificate(connection: Connection, by: str, now: datetime) -> CheckLine:
-    words = f"{by}; fingerprint {connection.fingerprint}"
+    detail = f"{by}; fingerprint {connection.fingerprint}"
     if not connection.certificate_ends_ms:
-        return CheckLine("ok", "certificate", words)
+        return CheckLine("ok", "certificate", detail)
     until = datetime.fromtimestamp(connection.certificate_ends_ms / 1000, UTC)
-    words = f"{words}; valid until {until:%Y-%m-%d}"
+    detail = f"{detail}; valid until {until:%Y-%m-%d}"
     if until - now > timedelta(milliseconds=CERTIFICATE_WARNS_MS):
-        return CheckLine("ok", "certificate", words)
+        return CheckLine("ok", "certificate", detail)
     advice = "Make a new one on the router; see `leasewire runbook certificate-expiring`"
-    return CheckLine("warn", "certificate", words, advice)
+    return CheckLine("warn", "certificate", detail, advice)
 
 
 def _settings(
     connection: Connection, config: RouterConfig, settings: Settings, now: datetime
 ) -> RouterSettings:
-    """What people set up on the router; what it refuses to tell is not known."""
+    """Read the router's settings; what it refuses to show is not known."""
     pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)
     mine = ("/user/print", "=.proplist=name,group", f"?name={config.username}")
     replies = connection.run("reading its settings", [mine, *_PRINTS.values()], pace)

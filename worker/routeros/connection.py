@@ -1,4 +1,4 @@
-"""Commands and replies on one connection, whichever transport carries them."""
+"""Commands and replies on one connection, over any transport."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -13,20 +13,20 @@ from worker.routeros.failures import FOREIGN, refused_read, verdict
 from worker.routeros.transport import RouterSocket
 
 MOST_SHOWN: Final = 500
-"""Characters of a router's words that an error holds at most."""
+"""Characters of a router's text that an error keeps."""
 
 Command = Sequence[str]
-"""A sentence's words without a tag: the command, its attributes, its query."""
+"""The words of a sentence without its tag: command, attributes, query."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """All that came for one command.
+    """The answer to one command.
 
     Attributes:
-        rows: of each `!re`, names to values, as text.
+        rows: name to value of each `!re`, as text.
         done: the same of `!done`, such as `ret`.
-        traps: messages of each `!trap`; a command that failed has at least one.
+        traps: the message of each `!trap`; a failed command has at least one.
     """
 
     rows: list[dict[str, str]] = field(default_factory=list)
@@ -35,12 +35,12 @@ class Reply:
 
 
 class Pace(NamedTuple):
-    """How fast commands are sent, and when a router is too slow.
+    """How many commands are sent at once, and when a router is too slow.
 
     Attributes:
         window: commands in flight at most.
-        silence_s: longest time without a sentence while something is in flight.
-        total_s: longest time for all of them, however steadily bytes trickle in.
+        silence_s: longest time without a sentence while a command is in flight.
+        total_s: longest time for all commands, even while bytes come in.
     """
 
     window: int
@@ -51,13 +51,13 @@ class Pace(NamedTuple):
 class Connection(ABC):
     """One connection to one router. Not for two threads at once.
 
-    After any error, also one that `progress` raises, it is reset: a late answer would be taken for
-    that of the next command.
+    After any error, also one raised by `progress`, it is reset: a late answer would be taken for
+    the answer to the next command.
 
     Attributes:
-        closed: it is of no more use.
-        rests_until: the router is to be left alone until then, by `time.monotonic`: a request was
-            given up whose answer might reach the next.
+        closed: it cannot be used any more.
+        rests_until: leave the router alone until then, by `time.monotonic`: the answer to an
+            abandoned request might reach the next one.
     """
 
     def __init__(self, router: str, transport: RouterSocket) -> None:
@@ -69,7 +69,7 @@ class Connection(ABC):
 
     @abstractmethod
     def log_in(self, username: str, password: str, pace: Pace) -> Reply:
-        """Make the router take what follows as this user's; the reply says whether it does.
+        """Log in; the reply says whether the router accepts the user.
 
         Raises:
             RouterUnreachable, RouterBlocked: see `run`.
@@ -93,16 +93,16 @@ class Connection(ABC):
         """Send commands and collect their replies, in the commands' order.
 
         Args:
-            doing: for the words of an error, as in `reading leases`.
-            commands: each a sentence.
-            pace: see there.
-            progress: called whenever something was answered.
-            writing: the commands change something, so a lost answer leaves a question.
+            doing: for error messages, such as `reading leases`.
+            commands: one sentence each.
+            pace: for the commands together.
+            progress: called after each answer.
+            writing: the commands change something, so a lost answer leaves the outcome unknown.
 
         Raises:
-            RouterUnreachable: the connection failed or an answer was late or no answer at all.
-            OutcomeUnknown: so, and `writing`.
-            RouterBlocked: the router does not let us in (any more).
+            RouterUnreachable: the connection failed, or an answer was late or malformed.
+            OutcomeUnknown: the same, while `writing`.
+            RouterBlocked: the router does not accept our login (any more).
         """
         if self.closed:
             raise RouterUnreachable(self._router, f"{doing}: the session is closed")
@@ -134,11 +134,11 @@ class Connection(ABC):
                 make_sure(command, reply.rows)
 
     def rows(self, doing: str, reply: Reply) -> list[dict[str, str]]:
-        """The rows of a print.
+        """Return the rows of a print.
 
         Raises:
             RouterUnreachable: the router refused it.
-            RouterBlocked: because we may not.
+            RouterBlocked: our user may not read them.
         """
         if reply.traps:
             self.close()
@@ -156,7 +156,7 @@ class Connection(ABC):
         return self._transport.certificate_ends_ms
 
     def is_quiet(self) -> bool:
-        """Whether nothing came since the last reply, the end of the connection included."""
+        """Return whether nothing came since the last reply, not even the end of the connection."""
         return not self.closed and self._transport.is_quiet()
 
     def close(self) -> None:

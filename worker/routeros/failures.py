@@ -1,4 +1,4 @@
-"""The one place where what went wrong on the way to a router becomes a verdict."""
+"""Turns what went wrong on the way to a router into our own errors; nothing else does."""
 
 import re
 import ssl
@@ -14,14 +14,14 @@ from worker.errors import OutcomeUnknown, RouterBlocked, RouterUnreachable
 from worker.ports import Refusal
 
 FOREIGN: Final = (LibRouterosError, HTTPException, OSError, EOFError)
-"""What sockets, TLS, librouteros's codec and the standard library's HTTP parser raise."""
+"""The errors of sockets, TLS, librouteros's codec and the standard library's HTTP parser."""
 
 PERMISSION_ADVICE: Final = (
     "Give the group of this user the policies read, write and api, with transport rest also "
     "rest-api (/user/group)"
 )
 
-# RouterOS has no error codes, only these texts; the first that is found decides.
+# RouterOS has no error codes, only these texts; the first one found decides.
 _KINDS: Final[tuple[tuple[str, Literal["stale", "waiting", "refused", "not-permitted"]], ...]] = (
     # of an address list; seen on 7.23.7
     ("already have such entry", "stale"),
@@ -41,31 +41,29 @@ _KINDS: Final[tuple[tuple[str, Literal["stale", "waiting", "refused", "not-permi
     ("missing =", "refused"),
 )
 
-# `(6)` stands behind the first from 6.43 on; the second is older; the third is REST's, whole.
+# `(6)` follows the first from 6.43 on; the second is older; the third is all that REST says.
 _BAD_LOGIN: Final = re.compile(
     r"invalid user name or password|cannot log in|^unauthorized$", re.IGNORECASE
 )
 
-# OpenSSL's reason for an alert that another try will not change: a service of RouterOS without a
-# certificate offers anonymous ciphers only.
+# OpenSSL's reasons that another try will not change: without a certificate a RouterOS service offers
+# only anonymous ciphers.
 _NO_COMMON_CIPHER: Final = re.compile("HANDSHAKE_FAILURE|NO_SHARED_CIPHER|NO_CIPHERS")
 _PLAIN: Final = re.compile("WRONG_VERSION_NUMBER|UNEXPECTED_EOF|RECORD_LAYER_FAILURE")
-"""What OpenSSL says where the other side does not speak TLS."""
-_PLAIN_PORT: Final = (
-    "; is this the port of the API without TLS, or has the service no certificate yet?"
-)
+"""OpenSSL's reasons where the other side does not speak TLS."""
+_PLAIN_PORT: Final = "; check that this is the TLS port and that the service has a certificate"
 
 
 def verdict(
     router: str, doing: str, error: Exception, *, writing: bool = False
 ) -> RouterUnreachable | RouterBlocked:
-    """What a foreign error means.
+    """Return the error of ours that a foreign one means.
 
     Args:
         router: its name.
-        doing: what we were at, as in `connecting to 192.0.2.1:8729`.
+        doing: the step that failed, such as `connecting to 192.0.2.1:8729`.
         error: one of `FOREIGN`.
-        writing: something was sent that may have been carried out.
+        writing: a command was sent that may have been carried out.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         return RouterBlocked(
@@ -87,12 +85,12 @@ def verdict(
         isinstance(error, ssl.SSLError) and _PLAIN.search(_reason(error))
     )
     hint = _PLAIN_PORT if silent and doing.startswith("TLS with") else ""
-    return kind(router, f"{doing}: {_words(error)}{hint}")
+    return kind(router, f"{doing}: {_describe(error)}{hint}")
 
 
 def other_certificate(router: str, pinned: str | None, seen: str) -> RouterBlocked:
-    """The verdict on a router that shows another certificate than the pinned one, or on no pin."""
-    known = "and another one is pinned" if pinned else "and none is pinned"
+    """Return the error for a certificate that is not the pinned one, or where none is pinned."""
+    known = "but another one is pinned" if pinned else "and none is pinned"
     return RouterBlocked(
         router,
         "certificate-mismatch" if pinned else "certificate-not-pinned",
@@ -103,40 +101,40 @@ def other_certificate(router: str, pinned: str | None, seen: str) -> RouterBlock
 
 
 def bad_ca_file(router: str, path: Path, error: OSError) -> RouterBlocked:
-    """The verdict when the certificates of the authority cannot be loaded."""
+    """Return the error for certificates of an authority that cannot be loaded."""
     return RouterBlocked(
         router,
         "certificate-invalid",
         f"{path}: {error.strerror or error}",
-        "Put the certificate of the authority there, as PEM",
+        "Put the certificate of the authority there, in PEM format",
     )
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     match error:
         case TimeoutError():
-            words = "no answer in time"
+            text = "no answer in time"
         case EOFError() | RemoteDisconnected():
-            words = "the router closed the connection"
+            text = "the router closed the connection"
         case ssl.SSLError():
-            words = f"TLS failed: {_reason(error)}"
+            text = f"TLS failed: {_reason(error)}"
         case FatalError():
-            words = f"the router ended the session: {error}"
+            text = f"the router ended the session: {error}"
         case ProtocolError():
-            words = f"the answer is none of the RouterOS API: {error}"
+            text = f"the answer is not one of the RouterOS API: {error}"
         case HTTPException():
-            words = f"the answer is no HTTP: {error!r:.500}"
+            text = f"the answer is not HTTP: {error!r:.500}"
         case OSError():
-            words = error.strerror or str(error)
+            text = error.strerror or str(error)
         case ValueError():
-            words = "that is no host name"
+            text = "this is not a host name"
         case _:
-            words = str(error)
-    return words or type(error).__name__
+            text = str(error)
+    return text or type(error).__name__
 
 
 def _reason(error: ssl.SSLError) -> str:
-    """OpenSSL's word for it, which an error made by Python's own code does not have."""
+    """OpenSSL's reason, which an error of Python's own code does not have."""
     return getattr(error, "reason", None) or str(error)
 
 
@@ -149,63 +147,63 @@ def refusal(traps: Sequence[str], stale: Collection[str] = ()) -> Refusal | None
     """
     if not traps:
         return None
-    words = "; ".join(traps)
-    if any(text in words for text in stale):
-        return Refusal("stale", words)
+    message = "; ".join(traps)
+    if any(text in message for text in stale):
+        return Refusal("stale", message)
     for text, kind in _KINDS:
-        if text in words:
-            return Refusal(kind, words)
-    return Refusal("unknown-words", words)
+        if text in message:
+            return Refusal(kind, message)
+    return Refusal("unknown-words", message)
 
 
 def refused_read(
     router: str, doing: str, traps: Sequence[str]
 ) -> RouterUnreachable | RouterBlocked:
-    """The verdict on a router that does not let us read."""
+    """Return the error for a refused read."""
     refused = refusal(traps)
-    words = f"{doing}: {'; '.join(traps)}"
+    message = f"{doing}: {'; '.join(traps)}"
     if refused and refused.kind == "not-permitted":
-        return RouterBlocked(router, "not-permitted", words, PERMISSION_ADVICE)
-    return RouterUnreachable(router, words)
+        return RouterBlocked(router, "not-permitted", message, PERMISSION_ADVICE)
+    return RouterUnreachable(router, message)
 
 
 def refused_login(
     router: str, username: str, traps: Sequence[str]
 ) -> RouterUnreachable | RouterBlocked:
-    """The verdict on a router that does not let us in.
+    """Return the error for a refused login.
 
-    Other words than those of a bad login, such as a RADIUS server's that is down, may pass.
+    A text that is not that of a bad login, such as of a RADIUS server that is down, is temporary.
     """
-    words = "; ".join(traps)
-    if _BAD_LOGIN.search(words):
+    message = "; ".join(traps)
+    if _BAD_LOGIN.search(message):
         return RouterBlocked(
             router,
             "login-refused",
-            words,
-            f"Check the password of user {username} and where the router lets it log in from",
+            message,
+            f"Check the password of user {username} and the addresses from which it may log in",
         )
     return refused_read(router, "logging in", traps)
 
 
 def no_entry_menu(router: str, kind: EntryKind) -> RouterBlocked:
-    """The verdict on a router that lacks the menu for the kind of entry in the inventory."""
+    """Return the error for a router that lacks the menu of the kind of entry in the inventory."""
     return RouterBlocked(
         router, "no-entry-menu", f"it does not answer {kind.menu.path}", kind.absent_advice
     )
 
 
 def old_login(router: str) -> RouterBlocked:
-    """The verdict on a router that asks for the login of RouterOS before 6.43."""
+    """Return the error for a router that wants the login of RouterOS before 6.43."""
     return RouterBlocked(
         router,
         "login-refused",
-        "it asks for the challenge login of RouterOS before 6.43, which we do not speak",
+        "it wants the challenge login of RouterOS before 6.43, which is not supported",
         "Update RouterOS on this router",
     )
 
 
 def no_rest(router: str, status: int) -> RouterBlocked:
-    """The verdict on a router that answers HTTPS and has no REST, or has it switched off."""
+    """Return the error for a router that answers HTTPS but has no REST, or has it disabled."""
     return RouterBlocked(
         router,
         "login-refused",

@@ -21,9 +21,9 @@ _SEEN: Final = (
 
 
 def watching_commands() -> list[Command]:
-    """The prints that answer: dynamic leases and blocked ones that are bound; and the servers.
+    """Return the prints of dynamic leases, of blocked ones that are bound, and of the servers.
 
-    Versions differ in how a query spells what is so.
+    Versions differ in how a query spells a flag.
     """
     dynamic = any_of(["?dynamic=true", "?dynamic=yes"])
     blocked = any_of(["?block-access=true", "?block-access=yes"])
@@ -31,15 +31,19 @@ def watching_commands() -> list[Command]:
 
 
 def observing_commands(query: LeaseQuery) -> list[Command]:
-    """The prints that answer: rows that match or are held by who matches, and the servers."""
+    """Return the prints of rows that match, or whose device matches, and of the servers."""
     terms = [
         *(
-            f"?={name}={each}"
+            f"?={name}={mac_address}"
             for name in ("mac-address", "active-mac-address")
-            for each in query.macs
+            for mac_address in query.macs
         ),
-        *(f"?={name}={each}" for name in ("address", "active-address") for each in query.addresses),
-        *(f"?=comment={each}" for each in query.comments),
+        *(
+            f"?={name}={value}"
+            for name in ("address", "active-address")
+            for value in query.addresses
+        ),
+        *(f"?=comment={comment}" for comment in query.comments),
     ]
     return _prints(any_of(terms))
 
@@ -55,7 +59,7 @@ def _prints(query: Sequence[str]) -> list[Command]:
 def observed(
     rows: Iterable[Mapping[str, str]], servers: Iterable[Mapping[str, str]]
 ) -> Observation:
-    """What came for those prints."""
+    """Understand the answers to those prints."""
     seen = [
         SeenRow(
             lease,

@@ -1,4 +1,4 @@
-"""Looks at many routers at once for whoever asks; writes nothing."""
+"""Reads rows of many routers at once; writes nothing."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +13,11 @@ from worker.routeros.session import open_session
 from worker.settings import Settings
 
 _AT_ONCE: Final = 32
-"""Routers asked at a time: one that is down costs its connect timeout."""
+"""Routers read at a time: one that is down costs its connect timeout."""
 
 
 class RowObserver:
-    """Opens a session of its own with each router, looks, and resets it.
+    """Opens its own session with each router, reads, and resets it.
 
     Args:
         inventory: the routers.
@@ -29,7 +29,7 @@ class RowObserver:
         self._settings = settings
 
     def look(self, queries: Mapping[str, LeaseQuery]) -> dict[str, Observation | str]:
-        """Ask routers of the inventory; where one does not answer, why, in words."""
+        """Read the rows of routers; of one that does not answer return why."""
         asked = [name for name in queries if name in self._routers]
         if not asked:
             return {}

@@ -1,4 +1,4 @@
-"""A connection over REST: HTTPS, one request after the other, as RouterOS serves one user's."""
+"""A connection over REST: HTTPS, one request at a time, as RouterOS serves a user."""
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import socket
 
 _CHUNK: Final = 1 << 14
-"""Bytes of a body after which whoever called is told that it goes on."""
+"""Bytes of a body after which `progress` is called."""
 _WAIT_S: Final = 1.0
-"""While nothing comes, whoever called is told so often that we wait still: leases need renewal."""
+"""How often `progress` is called while nothing comes: the router lock must be renewed."""
 _LARGEST_RESPONSE: Final = 64 << 20
-"""In bytes: over 200,000 leases. More is no router, and must not fill our memory."""
+"""In bytes: over 200,000 leases. A larger response must not fill our memory."""
 _WHO: Final = ("/system/identity/print", "=.proplist=name")
 
 
@@ -32,8 +32,8 @@ class RestConnection(Connection):
 
     Args:
         router: its name.
-        host: as the router is to be called in requests.
-        connect: opens a connection, and makes sure that it is the right router.
+        host: of the router, for requests.
+        connect: opens a connection and checks that it is the right router.
     """
 
     def __init__(self, router: str, host: str, connect: Callable[[], RouterSocket]) -> None:
@@ -49,8 +49,8 @@ class RestConnection(Connection):
     def log_in(self, username: str, password: str, pace: Pace) -> Reply:
         """Send name and password with each request from now on, and try them."""
         self._username = username
-        word = b64encode(f"{username}:{password}".encode("utf-8", "surrogateescape"))
-        self._headers["Authorization"] = f"Basic {word.decode()}"
+        login = b64encode(f"{username}:{password}".encode("utf-8", "surrogateescape"))
+        self._headers["Authorization"] = f"Basic {login.decode()}"
         (reply,) = self.run("logging in", [_WHO], pace)
         return reply
 
@@ -59,15 +59,15 @@ class RestConnection(Connection):
     ) -> Iterator[None]:
         ends_at = monotonic() + pace.total_s
         for command, reply in zip(commands, replies, strict=True):
-            if not self._kept:  # the router closed it, as HTTP lets it, after it had answered
+            if not self._kept:  # the router closed it after its answer, as HTTP allows
                 self._transport.close()
                 self._transport, self._kept = self._connect(), True
-            # nothing comes of a whole table before the router has put all of it together
+            # a whole table comes only when the router has put all of it together
             whole = command[0].endswith("/print") and not any(w.startswith("?") for w in command)
             deadline = ends_at if whole else min(monotonic() + pace.silence_s, ends_at)
             out = bytearray(encode_request(command, self._headers))
             stream = _Stream(self._transport, out, deadline)
-            # all that the standard library's parser wants of a socket is its `makefile`
+            # the parser of the standard library uses only `makefile` of a socket
             response = HTTPResponse(cast("socket.socket", stream), method="POST")
             self._owed = True
             while not stream.has_begun(_WAIT_S):
@@ -77,27 +77,26 @@ class RestConnection(Connection):
             while chunk := response.read(_CHUNK):
                 body += chunk
                 yield
-            if response.length:  # the parser takes a body that ends too soon for a whole one
+            if response.length:  # the parser accepts a body that ends too soon
                 raise IncompleteRead(b"", response.length)
             self._owed = False
             self._kept = not (response.will_close or out)
             if stream.left_over:
-                raise ProtocolError("more came than the response")
+                raise ProtocolError("more bytes came than the response has")
             answer = self._understood(command, response.status, bytes(body))
             reply.rows, reply.done, reply.traps = answer.rows, answer.done, answer.traps
             yield
 
     def _understood(self, command: Command, status: int, body: bytes) -> Reply:
         if status == HTTPStatus.UNAUTHORIZED:
-            words = HTTPStatus.UNAUTHORIZED.phrase
-            raise refused_login(self._router, self._username, [words])
+            raise refused_login(self._router, self._username, [HTTPStatus.UNAUTHORIZED.phrase])
         if status == HTTPStatus.FORBIDDEN or (status == HTTPStatus.NOT_FOUND and command == _WHO):
             raise no_rest(self._router, status)
         return decode_response(command, status, body)
 
 
 class _Stream:
-    """Sends a request, and is the file that its response is read from; both end in time."""
+    """Sends a request, and is the file from which the response is read; both have a deadline."""
 
     def __init__(self, transport: RouterSocket, out: bytearray, deadline: float) -> None:
         self._transport = transport
@@ -114,7 +113,7 @@ class _Stream:
         return bool(self._buffer)
 
     def has_begun(self, wait_s: float) -> bool:
-        """Wait so long for the first bytes; False while the router has time left to send them."""
+        """Wait for the first bytes; False when none came and the deadline is not over."""
         try:
             self._more(monotonic() + wait_s)
         except TimeoutError:
@@ -124,7 +123,7 @@ class _Stream:
         return True
 
     def readline(self, limit: int) -> bytes:
-        """A line of the head: the parser would take a head that is cut off for a whole one."""
+        """Read a line of the head; the parser alone would accept a head that is cut off."""
         while not (end := self._buffer.find(b"\n") + 1) and len(self._buffer) < limit:
             if not self._more():
                 raise EOFError
@@ -141,7 +140,7 @@ class _Stream:
         return taken
 
     def _more(self, until: float = inf) -> bool:
-        """Wait for more; False at the end. Bytes alone are no reason to wait longer."""
+        """Wait for more; False at the end. Bytes alone do not extend the deadline."""
         if monotonic() >= self._deadline:
             raise TimeoutError
         try:
@@ -155,6 +154,6 @@ class _Stream:
         return True
 
     def close(self) -> None:
-        """The connection goes on after the response."""
+        """Do nothing: the connection outlives the response."""
 
     flush = close

@@ -1,7 +1,7 @@
-"""Commands and replies of the API as REST has them: JSON bodies, statuses, and back.
+"""Commands and replies of the API in the form of REST: JSON bodies and statuses.
 
-Every command is a POST, which takes what a sentence takes, and whose refusals are told apart: of a
-PATCH, a missing permission looks like a missing row. Source: MikroTik manual, REST API; RouterOS
+Every command is a POST, which takes what a sentence takes and has distinct refusals: with PATCH a
+missing permission looks like a missing row. Source: MikroTik manual, REST API; RouterOS
 7.23.7.
 """
 
@@ -23,14 +23,18 @@ _REFUSALS: Final = frozenset(
     }
 )
 _NOT_RUN: Final = "Session closed"
-"""Said of a request that had to wait for one which ran for longer than a minute."""
+"""The answer to a request that waited for another one for more than a minute."""
 
 
 def encode_request(command: Command, headers: Mapping[str, str]) -> bytes:
-    """One request; `headers` are those of every request.
+    """Return one request.
+
+    Args:
+        command: to be carried.
+        headers: of every request.
 
     Raises:
-        UnicodeEncodeError: half a surrogate pair that stands for no byte.
+        UnicodeEncodeError: a surrogate that stands for no byte.
     """
     path, *words = command
     content: dict[str, Any] = {}
@@ -43,7 +47,7 @@ def encode_request(command: Command, headers: Mapping[str, str]) -> bytes:
             content[name] = value.split(",") if name == ".proplist" else value
     if query:
         content[".query"] = query
-    # bytes that are no UTF-8 stand in the text as surrogates, and go out as they came
+    # bytes that are not UTF-8 are surrogates in the text, and are sent unchanged
     body = json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogateescape")
     lines = (f"POST /rest{path} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers))
     head = "\r\n".join((*lines, f"Content-Length: {len(body)}", "", ""))
@@ -51,11 +55,11 @@ def encode_request(command: Command, headers: Mapping[str, str]) -> bytes:
 
 
 def decode_response(command: Command, status: int, body: bytes) -> Reply:
-    """What a response says of its command.
+    """Return what a response says about its command.
 
     Raises:
-        FatalError: the command was not run, or nobody knows.
-        ProtocolError: this is no answer of RouterOS's REST.
+        FatalError: the command was not run, as far as known.
+        ProtocolError: this is not an answer of RouterOS's REST.
     """
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return Reply(traps=[_refusal(status, body)])
@@ -67,7 +71,7 @@ def decode_response(command: Command, status: int, body: bytes) -> Reply:
         case list() as rows:
             return Reply(rows=[_texts(row) for row in rows])
         case other:
-            raise ProtocolError(f"{other!r:.{MOST_SHOWN}} is no reply")
+            raise ProtocolError(f"{other!r:.{MOST_SHOWN}} is not a reply")
 
 
 def _refusal(status: int, body: bytes) -> str:
@@ -75,23 +79,23 @@ def _refusal(status: int, body: bytes) -> str:
         raise ProtocolError(f"status {status}")
     content = _json(body)
     if not isinstance(content, dict) or "error" not in content:
-        raise ProtocolError(f"status {status} without an error's body")
-    words = str(content.get("detail") or content.get("message", ""))[:MOST_SHOWN]
-    if words == _NOT_RUN:
-        raise FatalError(words)
-    if status == HTTPStatus.NOT_FOUND:  # the one refusal that comes without the API's words
-        return f"no such item ({words})"
-    return words or f"status {status}"
+        raise ProtocolError(f"status {status} without an error body")
+    message = str(content.get("detail") or content.get("message", ""))[:MOST_SHOWN]
+    if message == _NOT_RUN:
+        raise FatalError(message)
+    if status == HTTPStatus.NOT_FOUND:  # the one refusal without the text of the API
+        return f"no such item ({message})"
+    return message or f"status {status}"
 
 
 def _json(body: bytes) -> object:
     try:
         return json.loads(body.decode("utf-8", "surrogateescape"))
     except (ValueError, RecursionError) as error:
-        raise ProtocolError("no JSON") from error
+        raise ProtocolError("the body is not JSON") from error
 
 
 def _texts(row: object) -> dict[str, str]:
     if not isinstance(row, dict) or not all(isinstance(value, str) for value in row.values()):
-        raise ProtocolError("a row that is not made of texts")
+        raise ProtocolError("a row with values that are not texts")
     return row

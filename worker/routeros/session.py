@@ -47,11 +47,11 @@ from worker.settings import Settings
 _T = TypeVar("_T")
 
 _PRINTS_IN_FLIGHT: Final = 4
-"""Few, as each is long; more than one, so that the router need not wait for us between them."""
+"""Few, as each is long; more than one, so that the router does not wait for us in between."""
 
 
 class RouterIdentity(NamedTuple):
-    """Who a router says it is; see `worker.ports.RouterSession`."""
+    """What a router says about itself; see `worker.ports.RouterSession`."""
 
     identity: str
     version: str
@@ -126,29 +126,23 @@ class Session:
         understood: Callable[[Iterable[Mapping[str, str]]], _T],
         progress: Callable[[], None],
     ) -> _T:
-        pace = Pace(
-            window=_PRINTS_IN_FLIGHT,
-            silence_s=self._settings.command_timeout_s,
-            total_s=self._settings.read_timeout_s,
-        )
+        pace = self._read_pace(_PRINTS_IN_FLIGHT)
         replies = self._connection.run(doing, commands, pace, progress)
         return understood(row for reply in replies for row in self._connection.rows(doing, reply))
+
+    def _read_pace(self, window: int) -> Pace:
+        return Pace(window, self._settings.command_timeout_s, self._settings.read_timeout_s)
 
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
         """See `worker.ports.RouterSession`."""
         if self._setup is None or fresh:
-            pace = Pace(
-                len(SETUP_PRINTS), self._settings.command_timeout_s, self._settings.read_timeout_s
-            )
-            doing = "reading the DHCP setup"
+            doing, pace = "reading the DHCP setup", self._read_pace(len(SETUP_PRINTS))
             self._setup = setup_of(self._connection.run(doing, SETUP_PRINTS, pace))
         return self._setup
 
     def read_pools(self, progress: Callable[[], None]) -> Pools | None:
         """See `worker.ports.RouterSession`."""
-        pace = Pace(
-            len(POOL_PRINTS), self._settings.command_timeout_s, self._settings.read_timeout_s
-        )
+        pace = self._read_pace(len(POOL_PRINTS))
         return pools_of(self._connection.run("reading pools", POOL_PRINTS, pace, progress))
 
     def read_named_options(self) -> frozenset[str]:
@@ -175,7 +169,7 @@ class Session:
         self._write_s = min(longer_s, self._settings.router_lock_s / 2)
 
     def observe(self, query: LeaseQuery) -> Observation:
-        """Read rows with who holds them; also rows held by the devices and addresses asked for.
+        """Read rows with the devices that hold them, also rows that the queried devices hold.
 
         Raises:
             RouterUnreachable, RouterBlocked: as `read_leases`.
@@ -183,24 +177,24 @@ class Session:
         if not self._kind.shows_devices:
             rows_alone = [SeenRow(row) for row in self.read_leases(query, lambda: None)]
             return Observation(rows_alone, entries=self.entries)
-        return self._observe("looking at leases", observing_commands(query))
+        return self._observe("observing leases", observing_commands(query))
 
     def read_watched(self) -> Observation:
         """See `worker.ports.RouterSession`."""
         return self._observe("watching leases", watching_commands())
 
     def _observe(self, doing: str, commands: Sequence[Command]) -> Observation:
-        pace = Pace(2, self._settings.command_timeout_s, self._settings.read_timeout_s)
+        pace = self._read_pace(2)
         rows, servers = self._connection.run(doing, commands, pace)
         return observed(self._connection.rows(doing, rows), self._connection.rows(doing, servers))
 
     def probe(self, address: str, mac: str) -> Probe:
-        """Ping a device from the router, and see what its log says of it.
+        """Ping a device from the router, and read what the router's log says about it.
 
         Raises:
             RouterUnreachable, RouterBlocked: as `read_leases`.
         """
-        pace = Pace(2, self._settings.command_timeout_s, self._settings.read_timeout_s)
+        pace = self._read_pace(2)
         return probed(self._connection.run("verifying", probe_commands(address), pace), mac)
 
     def close(self) -> None:
@@ -208,22 +202,22 @@ class Session:
         self._connection.close()
 
     def is_quiet(self) -> bool:
-        """Whether an idle session seems to be alive still."""
+        """Return whether an idle session still seems alive."""
         return self._connection.is_quiet()
 
     @property
     def closed(self) -> bool:
-        """Whether it is of no more use."""
+        """Whether it cannot be used any more."""
         return self._connection.closed
 
     @property
     def rests_until(self) -> float:
-        """Until when its router is to be left alone, by `time.monotonic`."""
+        """Until when to leave the router alone, by `time.monotonic`."""
         return self._connection.rests_until
 
 
 def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None = None) -> Session:
-    """Connect, log in, and make sure that this is the router that the inventory means.
+    """Connect, log in, and check that this is the router that the inventory means.
 
     Args:
         config: of the router.
@@ -265,8 +259,8 @@ def log_in(connection: Connection, config: RouterConfig, password: str, settings
     """Log in.
 
     Raises:
-        RouterUnreachable: no answer, or one that may be another tomorrow.
-        RouterBlocked: this user may not, or not this way.
+        RouterUnreachable: no answer, or a temporary one.
+        RouterBlocked: this user may not log in, or not this way.
     """
     reply = connection.log_in(config.username, password, _first_pace(settings))
     if reply.traps:
@@ -286,7 +280,7 @@ def identify(
         entries: as the router's policy has it: the name of a kind, or `auto`.
 
     Raises:
-        RouterUnreachable: it does not say.
+        RouterUnreachable: it does not answer.
         RouterBlocked: we may not ask.
     """
     possible = possible_kinds(entries)
@@ -296,7 +290,7 @@ def identify(
         [
             ("/system/identity/print", "=.proplist=name"),
             ("/system/resource/print", "=.proplist=version,uptime"),
-            # a CHR has no such menu, others no system id: a trap of either is an answer
+            # a CHR lacks the first menu, other boards the system id: a trap is an answer too
             ("/system/routerboard/print", "=.proplist=serial-number"),
             ("/system/license/print", "=.proplist=system-id"),
             *(_probe(kind) for kind in asked),

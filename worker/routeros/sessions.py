@@ -1,4 +1,4 @@
-"""Opens sessions and keeps idle ones a while: `worker.ports.RouterSessions`."""
+"""Opens sessions and keeps idle ones for a while: `worker.ports.RouterSessions`."""
 
 import threading
 from time import monotonic
@@ -12,8 +12,8 @@ from worker.routeros.session import Session, open_session
 from worker.settings import Settings
 
 MOST_S: Final = 3_600
-"""A session is kept no longer, however busy: certificate, password and identity are looked at anew
-with the next."""
+"""The age at which a session ends even if it is busy, so that certificate, password and identity
+are checked again."""
 
 
 class _Idle(NamedTuple):
@@ -22,7 +22,7 @@ class _Idle(NamedTuple):
 
 
 class Sessions:
-    """At most one session a router and process; may be used by many threads."""
+    """At most one session per router in a process; safe for many threads."""
 
     def __init__(self, inventory: Inventory, settings: Settings) -> None:
         self._routers = inventory.routers
@@ -36,7 +36,7 @@ class Sessions:
 
         Raises:
             RouterBusy: another thread has a session with this router.
-            RouterUnreachable: also where a request was given up just now.
+            RouterUnreachable: also where a request was abandoned just now.
         """
         config = self._routers[router]
         with self._lock:
@@ -45,7 +45,7 @@ class Sessions:
                 if used is None or not used.closed:
                     raise RouterBusy(router)
                 if used.rests_until > monotonic():
-                    resting = RouterUnreachable(router, "a request was given up a moment ago")
+                    resting = RouterUnreachable(router, "a request was abandoned a moment ago")
                     resting.failed = True
                     raise resting
             self._close_expired()
@@ -92,7 +92,7 @@ class Sessions:
             self._idle.pop(router).session.close()
 
     def close_all(self) -> None:
-        """Reset every connection, those in use too: for the end of the process."""
+        """Reset every connection, also those in use, at the end of the process."""
         with self._lock:
             for session in (
                 *(idle.session for idle in self._idle.values()),

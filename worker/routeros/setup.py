@@ -1,6 +1,6 @@
-"""Reads what a router is set up with, and writes the steps of a set-up: one command at a time.
+"""Reads the set-up of a router and writes the steps of `routers setup`, one command at a time.
 
-What is to be written is decided in `worker/core/policy/router_setup.py`.
+`worker/core/policy/router_setup.py` decides what is written.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -20,24 +20,25 @@ _ACTIVE = "/user/active"
 
 
 class StepRefused(LeasewireError):  # noqa: N818 - says what happened
-    """The router refused a step; those before it are done, those behind it are not.
+    """The router refused a step; the steps before it are done, the others are not.
 
     Attributes:
-        step: which.
-        words: the router's own.
+        step: that was refused.
+        message: the router's text.
     """
 
-    def __init__(self, router: str, step: SetupStep, words: str) -> None:
-        super().__init__(f"router {router} refuses {step.verb} of {step.menu} {step.name}: {words}")
+    def __init__(self, router: str, step: SetupStep, message: str) -> None:
+        command = f"{step.menu} {step.verb} {step.name}".strip()
+        super().__init__(f"router {router} refused {command}: {message}")
         self.step = step
-        self.message = words
+        self.message = message
 
 
 class SetupSession:
-    """A connection of somebody who may set routers up.
+    """A connection of a user who may set up routers.
 
     Args:
-        config: how to get in, and as whom.
+        config: of the router, with the user.
         password: of that user.
         settings: for the time limits.
 
@@ -83,22 +84,22 @@ class SetupSession:
         return found
 
     def seen_from(self) -> str:
-        """Our address as the router sees it, behind whatever translates it; empty: not told."""
-        (reply,) = self._run("looking who is here", [(f"{_ACTIVE}/print",)])
+        """Return our address as the router sees it, behind any NAT; empty: not known."""
+        (reply,) = self._run("reading active users", [(f"{_ACTIVE}/print",)])
         rows = [] if reply.traps else reply.rows
         seen = {row.get("address", "") for row in rows if row.get("name") == self._config.username}
         return seen.pop() if len(seen) == 1 else ""
 
     def apply(self, steps: Sequence[SetupStep], password: str) -> Iterator[SetupStep]:
-        """Write steps in order; gives each when it is done.
+        """Write steps in order; yields each when it is done.
 
         Args:
-            steps: of a plan for what `read` gave.
-            password: of our user, where one of them makes it.
+            steps: of a plan for what `read` returned.
+            password: of our user, for the step that creates it.
 
         Raises:
-            StepRefused: with the router's words; nothing behind it was written.
-            RouterUnreachable: the answer to a step was not seen.
+            StepRefused: with the router's text; no later step was written.
+            RouterUnreachable: the answer to a step was lost.
         """
         for step in steps:
             (reply,) = self._run("setting up", [_command(step, password)], writing=True)
@@ -109,7 +110,7 @@ class SetupSession:
     def _run(
         self, doing: str, commands: Sequence[Command], *, writing: bool = False
     ) -> list[Reply]:
-        # A key takes slow boards a minute to make.
+        # Slow boards need a minute to make a key.
         pace = Pace(4, self._settings.read_timeout_s, self._settings.read_timeout_s)
         return self._connection.run(doing, commands, pace, writing=writing)
 
@@ -124,10 +125,10 @@ def _command(step: SetupStep, password: str) -> Command:
 
 
 def pin_of(config: RouterConfig, settings: Settings) -> str:
-    """The fingerprint of the certificate that is shown now, whoever shows it.
+    """Return the fingerprint of the certificate that the router shows now, without checking it.
 
     Raises:
-        RouterUnreachable: nobody shows one.
+        RouterUnreachable: none is shown.
     """
     limits = settings.connect_timeout_s, settings.command_timeout_s
     with closing(open_transport(config, *limits, trust=True)) as transport:
@@ -135,10 +136,10 @@ def pin_of(config: RouterConfig, settings: Settings) -> str:
 
 
 def prove(config: RouterConfig, settings: Settings) -> str:
-    """Log in as our user, as the inventory says; gives the router's identity.
+    """Log in as our user, as the inventory says, and return the router's identity.
 
     Raises:
-        RouterUnreachable, RouterBlocked: it does not work.
+        RouterUnreachable, RouterBlocked: the login failed.
     """
     session = SetupSession(config, config.password().get_secret_value(), settings)
     session.close()
@@ -146,6 +147,6 @@ def prove(config: RouterConfig, settings: Settings) -> str:
 
 
 def pinned(config: RouterConfig, fingerprint: str) -> RouterConfig:
-    """The same router, known by this certificate unless the inventory says how it is known."""
+    """Pin this certificate, unless the inventory already pins one or names an authority."""
     known = config.fingerprint or config.ca_file
     return config if known else replace(config, fingerprint=fingerprint)

@@ -1,4 +1,4 @@
-"""One connection as bytes, plain or over TLS: every wait has an end, every close is a reset."""
+"""One connection as bytes, plain or over TLS: every wait has a deadline, every close is a reset."""
 
 import hashlib
 import ipaddress
@@ -21,7 +21,7 @@ _AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 _CHUNK: Final = 1 << 16
 _RECORDS: Final = 64
-"""Taken together at most: what is answered steadily must not keep from sending."""
+"""TLS records read at once at most: steady answers must not keep us from sending."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -56,17 +56,17 @@ class RouterSocket:
         self._poll.register(sock, select.POLLIN)
 
     def exchange(self, out: bytearray, deadline: float) -> bytes:
-        """Send what is in `out`, taking it from there, until something comes in; return that.
+        """Send from `out` until something comes in, and return that.
 
-        Writing and reading go together, so two full buffers cannot make both sides wait.
+        Writing and reading go together, so that two full buffers cannot make both sides wait.
 
         Args:
-            out: what is still to be sent.
+            out: bytes to send; what was sent is removed.
             deadline: on the clock `time.monotonic`.
 
         Raises:
             TimeoutError: nothing came in time.
-            EOFError: the other side closed.
+            EOFError: the router closed the connection.
             OSError: the connection broke.
         """
         while True:
@@ -83,9 +83,9 @@ class RouterSocket:
                 self._poll.poll(remaining_s * 1000)
 
     def _receive(self) -> tuple[bytes, int]:
-        """All that is there by now, and what to wait for besides when there is nothing.
+        """Return all that came by now, and what else to wait for when nothing did.
 
-        A record of TLS is often one answer alone: many of them are taken together.
+        A TLS record is often just one answer, so many are read together.
         """
         parts: list[bytes] = []
         while self._end is None and len(parts) < _RECORDS:
@@ -95,7 +95,7 @@ class RouterSocket:
                 break
             except ssl.SSLWantWriteError:
                 return b"".join(parts), select.POLLOUT
-            except OSError as error:  # a socket says it only once
+            except OSError as error:  # a socket reports it only once
                 self._end = error
             else:
                 if not part:
@@ -106,7 +106,7 @@ class RouterSocket:
         return b"".join(parts), 0
 
     def _send(self, out: bytearray) -> int:
-        """Send what goes now; return the event to wait for before the rest can go."""
+        """Send what can be sent now; return the event to wait for before the rest can be."""
         while out:
             try:
                 del out[: self._sock.send(out)]
@@ -117,12 +117,12 @@ class RouterSocket:
         return 0
 
     def is_quiet(self) -> bool:
-        """Whether nothing has come in, the end of the connection included."""
+        """Return whether nothing came in, not even the end of the connection."""
         self._poll.modify(self._sock, select.POLLIN)
         return not self._poll.poll(0)
 
     def close(self) -> None:
-        """Reset the connection: what is still under way will not land later."""
+        """Reset the connection, so that nothing under way lands later."""
         self._sock.close()
 
 
@@ -134,18 +134,18 @@ def open_transport(
     *,
     trust: bool = False,
 ) -> RouterSocket:
-    """Connect, and over TLS make sure that it is the right router before anything is sent.
+    """Connect, and over TLS check that it is the right router before anything is sent.
 
     Args:
         config: the router.
-        timeout_s: for looking the name up, connecting and the TLS handshake together.
+        timeout_s: for name lookup, connection and TLS handshake together.
         user_timeout_s: how long sent bytes may stay unacknowledged before the kernel gives up.
         gate: of the session; others compute while this waits.
-        trust: only its certificate is wanted: let any pass, and send nothing.
+        trust: accept any certificate; for reading it, as nothing is sent.
 
     Raises:
         RouterUnreachable: no connection.
-        RouterBlocked: the certificate is not the one that it should be, or nobody vouches for it.
+        RouterBlocked: the certificate is not the pinned one, or no authority signed it.
     """
     gate = gate or GateSlot()
     context = None if config.transport == "api" else _context(config)
@@ -157,7 +157,7 @@ def open_transport(
             fingerprint, until_ms = "", 0
             if context:
                 doing = f"TLS with {config.host}:{config.port}"
-                # the name is asked for only where a CA's word about it counts
+                # the name matters only where an authority signed the certificate
                 name = (config.server_name or config.host) if config.ca_file else None
                 sock = undo.enter_context(
                     context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
@@ -171,7 +171,7 @@ def open_transport(
             transport = RouterSocket(sock, fingerprint, until_ms, gate)
             undo.pop_all()
             return transport
-    except (*FOREIGN, ValueError) as error:  # the last: a host that can be no name
+    except (*FOREIGN, ValueError) as error:  # ValueError: not a valid host name
         raise verdict(config.name, doing, error) from error
 
 
@@ -194,7 +194,7 @@ def _context(config: RouterConfig) -> ssl.SSLContext:
 
 
 def _connect(host: str, port: int, deadline: float, user_timeout_s: float) -> socket.socket:
-    """The first address that answers; each one gets an even share of the time that is left."""
+    """Connect to the first address that answers; each gets an even share of the time left."""
     places = _look_up(host, port, deadline)
     for number, (family, *_, place) in enumerate(places, start=1):
         with ExitStack() as undo:
@@ -228,7 +228,7 @@ def _notice_a_dead_peer(sock: socket.socket, user_timeout_s: float) -> None:
 
 
 def _look_up(host: str, port: int, deadline: float) -> Sequence[_AddressInfo]:
-    """The addresses of a host. The system's look-up has no deadline, so a thread waits for it."""
+    """Look up the addresses of a host, in a thread, as the system's lookup has no deadline."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

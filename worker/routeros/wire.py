@@ -1,7 +1,7 @@
 """Words and sentences of the RouterOS API as bytes, on librouteros's length codec.
 
-Words are text in which bytes that are not UTF-8 are surrogate-escaped, so whatever a router holds
-goes back to it unchanged; no value is turned into anything else.
+Words are text in which bytes that are not UTF-8 are surrogate-escaped, so that a value goes back to
+the router unchanged.
 """
 
 from collections.abc import Iterable
@@ -11,19 +11,19 @@ from librouteros.exceptions import ProtocolError
 from librouteros.protocol import decode_length, determine_length, encode_length
 
 _LARGEST_SENTENCE: Final = 16 << 20
-"""In bytes of memory. RouterOS sends kilobytes; more is no router, and must not fill ours."""
+"""In bytes of memory. RouterOS sends kilobytes; more must not fill our memory."""
 WORD_OVERHEAD: Final = 64
 _LONG: Final = 0x80
-"""A shorter length is its own byte."""
+"""From this length on its code has more than one byte."""
 _LENGTHS: Final = [bytes((length,)) for length in range(_LONG)]
 
 
 def encode_sentence(words: Iterable[str]) -> bytes:
-    """The bytes of one sentence, its end included.
+    """Return the bytes of one sentence, including its end.
 
     Raises:
         ProtocolError: a word of 256 MiB or more.
-        UnicodeEncodeError: half a surrogate pair that stands for no byte.
+        UnicodeEncodeError: a surrogate that stands for no byte.
     """
     parts: list[bytes] = []
     for word in words:
@@ -39,7 +39,7 @@ def _from_latin(word: str) -> str:
 
 
 class SentenceReader:
-    """Puts sentences together from bytes as they come in, however they are cut."""
+    """Builds sentences from bytes as they come in, wherever they are cut."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -48,10 +48,10 @@ class SentenceReader:
         self._size = 0  # of these words in memory
 
     def feed(self, data: bytes) -> list[list[str]]:
-        """Take what came in; return the sentences that it completes, empty ones left out.
+        """Take bytes and return the sentences that they complete, without empty ones.
 
         Raises:
-            ProtocolError: the bytes are no sentences of the API.
+            ProtocolError: the bytes are not sentences of the API.
         """
         buffer = self._buffer
         buffer += data
