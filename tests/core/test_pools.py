@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.rows.pools import BEGINS, ENDS, Pool, Pools, PoolUse, pools_in_use
+from worker.core.rows.pools import OPENS, RESOLVES, Pool, Pools, PoolUse, pools_in_use
 
 NAMES = ["a", "b", "c", "d"]
 POOLS = st.dictionaries(
@@ -34,7 +34,7 @@ def test_a_pool_counts_with_those_behind_it():
 )
 def test_it_is_told_from_one_limit_on_and_until_another(used, notified, expected):
     assert PoolUse("a", ["lan"], used, 100).nearly_full(notified=notified) is expected
-    assert ENDS < BEGINS
+    assert RESOLVES < OPENS
 
 
 @given(POOLS, st.dictionaries(st.sampled_from(["lan", "guests"]), st.sampled_from(NAMES)))

@@ -161,12 +161,12 @@ REFUSED = {"error": 400, "message": "Bad Request", "detail": "Session closed"}
         (response(["text"]), "values that are not texts"),
         (response([{"comment": 5}]), "values that are not texts"),
         (response(5), "5 is not a reply"),
-        (response([])[:-1], "no HTTP: IncompleteRead"),
-        (response([])[:-2], "no HTTP: IncompleteRead"),
+        (response([])[:-1], "not HTTP: IncompleteRead"),
+        (response([])[:-2], "not HTTP: IncompleteRead"),
         (response([]) + b"H", "more came than the response"),
-        (b"SSH-2.0-ROSSSH\r\n", "no HTTP: BadStatusLine"),
+        (b"SSH-2.0-ROSSSH\r\n", "not HTTP: BadStatusLine"),
         (b"", "the router closed the connection"),
-        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, "no HTTP: HTTPException"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, "not HTTP: HTTPException"),
     ],
 )
 def test_an_answer_that_is_none_leaves_a_question(answer, words):

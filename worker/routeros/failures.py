@@ -46,7 +46,7 @@ _BAD_LOGIN: Final = re.compile(
     r"invalid user name or password|cannot log in|^unauthorized$", re.IGNORECASE
 )
 
-# OpenSSL's reasons that another try will not change: without a certificate a RouterOS service offers
+# OpenSSL's reasons that another try will not change: a service without a certificate offers
 # only anonymous ciphers.
 _NO_COMMON_CIPHER: Final = re.compile("HANDSHAKE_FAILURE|NO_SHARED_CIPHER|NO_CIPHERS")
 _PLAIN: Final = re.compile("WRONG_VERSION_NUMBER|UNEXPECTED_EOF|RECORD_LAYER_FAILURE")

@@ -1,1 +1,1 @@
-"""What one router may hold and how it is set up; its circuit."""
+"""What we manage on a router, how it is set up, and its circuit."""

@@ -1,4 +1,4 @@
-"""The policy that a person let act on a router: its digest, and what of it differs from another."""
+"""The policy that a person applied to a router: its digest, and how it differs from another."""
 
 import dataclasses
 import hashlib
@@ -16,7 +16,7 @@ _DEFAULTS: Final = {
 
 
 class Change(NamedTuple):
-    """One field of a policy that is to be another; values as JSON texts."""
+    """One field of a policy that changes; values as JSON texts."""
 
     field: str
     was: str
@@ -24,12 +24,12 @@ class Change(NamedTuple):
 
 
 class AppliedPolicy(NamedTuple):
-    """A policy as it is stored.
+    """A policy as stored.
 
     Attributes:
-        digest: names its content: equal digests write equal things.
-        fields: as compact JSON; a field that is as by default is left out, so that a version of
-            Leasewire which knows more fields reads the same digest.
+        digest: of its content: policies with equal digests write the same.
+        fields: as compact JSON without the defaults, so that a version of Leasewire with more
+            fields computes the same digest.
         by: who applied it.
         at_ms: when, by the store's clock.
     """
@@ -41,14 +41,14 @@ class AppliedPolicy(NamedTuple):
 
     @classmethod
     def of(cls, policy: RouterPolicy, by: str = "", at_ms: int = 0) -> Self:
-        """A policy of the inventory."""
+        """Return the applied form of a policy of the inventory."""
         values = {name: getattr(policy, name) for name in _DEFAULTS}
         given = {name: value for name, value in values.items() if value != _DEFAULTS[name]}
         text = json.dumps(given, sort_keys=True, separators=(",", ":"), default=_plain)
         return cls(hashlib.sha256(text.encode()).hexdigest()[:16], text, by, at_ms)
 
     def to_text(self) -> str:
-        """One line, the digest first: `acquire.lua` compares it."""
+        """Return one line, the digest first: `acquire.lua` compares it."""
         return f"{self.digest}|{json.dumps([self.fields, self.by, self.at_ms])}"
 
     @classmethod
@@ -59,11 +59,11 @@ class AppliedPolicy(NamedTuple):
 
     @property
     def observes(self) -> bool:
-        """Whether nothing is written under it."""
+        """Whether it is in observe mode."""
         return _text(json.loads(self.fields), "mode") == '"observe"'
 
     def changes_to(self, new: Self) -> list[Change]:
-        """The fields that differ, by name."""
+        """Return the fields that differ, by name."""
         before, after = json.loads(self.fields), json.loads(new.fields)
         found = []
         for name in sorted(before.keys() | after.keys()):
@@ -79,5 +79,5 @@ def _text(fields: dict[str, Any], name: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """What JSON has no kind for, in an order that does not depend on the run."""
+    """Return a value that JSON lacks as one that it has, in a fixed order."""
     return sorted(value) if isinstance(value, set | frozenset) else str(value)

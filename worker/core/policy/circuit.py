@@ -1,58 +1,58 @@
-"""The circuit of a router: what failures, refusals and answers make of it, and how long to wait.
+"""The circuit of a router: how failures, refusals and answers change it, and how long to wait.
 
-- closed, state `up`: worked on whenever something is due.
-- open, state `unreachable`: could not be connected to, logged in to or read; tried again by itself.
-- blocked, state `blocked`: refuses us, or may be another router; a person must act; tried rarely.
-- half-open, either of both when its time has come: one short probe looks at a few services.
+- closed, state `up`: passes run whenever something is due.
+- open, state `unreachable`: connection, login or read failed; tried again by itself.
+- open, state `blocked`: it refuses us, or may be another router; a person must act; tried rarely.
+- half-open, after either when its time has come: one short probe checks a few services.
 
-The first read that goes through closes it. A write whose answer was lost opens nothing: that may be
-one service's fault, and the next pass reads first anyway; only the next try is put off a little.
+The first successful read closes it. A write whose answer was lost does not open it: that may be the
+fault of one service, and the next pass reads first anyway; it only comes a little later.
 """
 
 import json
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple
 
-from worker.core.storage_format import printable
+from worker.core.storage_format import known_part, printable
 
 _LEAST_S: Final = 0.1
 LOST_WRITES_CAP_S: Final = 8.0
-"""Who ends the connection is found by trying: that must not take minutes."""
+"""The culprit search retries: that must not take minutes."""
 TAKES_NO_WRITES: Final = "takes-no-writes"
-"""Why a router that can be read is out of reach."""
+"""Cause for which a router that can be read is unreachable."""
 _MOST_LOST: Final = 3
-"""Writes without an answer in a row: then it is no service's fault."""
+"""After so many lost writes in a row no single service is at fault."""
 RECOVERY_S: Final = 3.2
-"""How long a router is left alone whose REST was left before its answer, or may have given us the
-status of another request: RouterOS 7.21.5 was seen to do that up to 2.4 s after an aborted one."""
+"""How long a router is left alone after an abandoned REST request, or one that may have got the
+status of another: RouterOS 7.21.5 was seen to mix them up to 2.4 s after an aborted one."""
 _DOUBTED_MS: Final = 3_000
 
 LOGIN_REFUSED: Final = "login-refused"
 
 INTERNAL_ERROR: Final = "internal-error"
-"""Why a router is blocked with which a pass failed, by no fault of its own; of letters, too."""
+"""Cause of a block, and of dead letters, that a bug of ours made."""
 
 Circuit = Literal["closed", "open", "half-open", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
 class RouterState:
-    """How a router is doing; one that is up and has nothing behind it has none stored.
+    """The state of a router; of one that is up and has no backlog nothing is stored.
 
     Attributes:
-        state: `up`, `unreachable`, `blocked`, `policy-changed`: a worker's inventory has another
-            policy for it than the applied one; never stored: `held` by a person, `new` (nobody
-            reached it yet), `unknown` (the inventory does not have it).
+        state: `up`, `unreachable`, `blocked`, `policy-changed`: the inventory of a worker
+            has another policy for it than the applied one; never stored: `held` by a person, `new`
+            (not reached yet), `unknown` (not in the inventory).
         since_ms: when this state began.
-        attempts: failed attempts in a row; of a router that is up: writes without an answer.
+        attempts: failed attempts in a row; of a router that is up: lost writes in a row.
         next_at_ms: when the next attempt is due.
-        cause: a word for a blocked router, such as `login-refused`; of one out of reach
+        cause: of a blocked router one word, such as `login-refused`; of an unreachable one
             `takes-no-writes`, or nothing.
-        message: the last words of the router or of the network.
-        away_since_ms: since when it was not worked on; kept until what waited for it is drained.
-        drained: services looked at since it is back.
+        message: the last message of the router or of the network.
+        away_since_ms: since when no pass worked; kept until its backlog is drained.
+        drained: services checked since it is back.
         written: writes since it is back.
-        refused_ms: when it first refused a login that had worked before; 0: it did not.
+        refused_ms: when it first refused a login that had worked before; 0: never.
     """
 
     state: Literal["up", "unreachable", "blocked", "policy-changed", "held", "new", "unknown"] = (
@@ -70,28 +70,27 @@ class RouterState:
 
     @classmethod
     def from_json(cls, text: str | None) -> "RouterState":
-        """Read what is stored; None is a router that is up."""
+        """Read the stored text; None is a router that is up."""
         if not text:
             return cls()
-        known = {k: v for k, v in json.loads(text).items() if k in cls.__dataclass_fields__}
-        return cls(**known)
+        return known_part(cls, json.loads(text))
 
     def to_json(self) -> str:
-        """One line of JSON without what is as in a router that is well: `{}` for one that is."""
-        said = {each.name: getattr(self, each.name) for each in fields(self)}
-        said["message"] = printable(self.message)
-        return json.dumps({k: v for k, v in said.items() if v != getattr(_WELL, k)})
+        """Return one line of JSON without the values of a healthy router: `{}` for one."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["message"] = printable(self.message)
+        return json.dumps({k: v for k, v in values.items() if v != getattr(_WELL, k)})
 
     @property
     def open(self) -> bool:
-        """Whether nothing but a probe goes to the router."""
+        """Whether only a probe may go to the router."""
         return self.state in {"unreachable", "blocked"}
 
     def circuit(self, *, busy: bool) -> Circuit:
-        """The circuit in the field's words.
+        """Return the state of the circuit.
 
         Args:
-            busy: a worker is at the router now; at one that is open that is the probe.
+            busy: a worker has the router's lock; while the circuit is open that is the probe.
         """
         if not self.open:
             return "closed"
@@ -106,12 +105,12 @@ UNKNOWN: Final = RouterState("unknown")
 
 
 class BackOff(NamedTuple):
-    """How long a router is left alone (s).
+    """How long to wait before the next try (s).
 
     Attributes:
         first_s: ceiling after the first failure; doubles.
-        cap_s: longest wait for a router that is out of reach.
-        blocked_s: longest wait for a router that refuses us.
+        cap_s: longest wait for an unreachable router.
+        blocked_s: longest wait for a blocked router.
     """
 
     first_s: float = 1.0
@@ -119,38 +118,38 @@ class BackOff(NamedTuple):
     blocked_s: float = 300.0
 
     def unreachable_s(self, attempts: int, share: float) -> float:
-        """Full jitter: anything up to the ceiling, so that routers do not come back in step.
+        """Return a wait with full jitter, so that routers do not come back in step.
 
         Args:
-            attempts: failures in a row, this one counted.
+            attempts: failures in a row, with this one.
             share: random, in [0, 1).
         """
         ceiling = min(self.cap_s, self.first_s * 2.0 ** min(attempts - 1, 30))
         return max(_LEAST_S, ceiling * share)
 
     def refused_s(self, share: float) -> float:
-        """Half of the longest wait to all of it: a person acts meanwhile."""
+        """Return half of the longest wait to all of it: a person must act anyway."""
         return max(_LEAST_S, self.blocked_s * (1 + share) / 2)
 
     def lost_write_s(self, attempts: int, share: float) -> float:
-        """As for one that is out of reach, and never long."""
+        """Return a wait as for an unreachable router, but a short one."""
         return min(LOST_WRITES_CAP_S, self.unreachable_s(attempts, share))
 
 
 def failed(was: RouterState, message: str, now_ms: int, cause: str = "") -> RouterState:
-    """It could not be connected to, logged in to or read; or takes no writes, as `cause` says."""
+    """Return the state after a failed connection, login or read; or, as `cause`, failed writes."""
     return _away(was, RouterState("unreachable", cause=cause, message=message), now_ms)
 
 
 def refused(was: RouterState, cause: str, message: str, now_ms: int) -> RouterState:
-    """It refuses us, or may be another router."""
+    """Return the state of a router that refuses us, or may be another one."""
     return _away(was, RouterState("blocked", cause=cause, message=message), now_ms)
 
 
 def doubts_refusal(was: RouterState, now_ms: int) -> bool:
-    """Whether a login that had worked before was refused for the first time.
+    """Return whether a login that had worked before was refused for the first time.
 
-    Over REST that may be the answer to another request. A second one, some seconds later, counts.
+    Over REST that may be the answer to another request. A second refusal, seconds later, counts.
     """
     if was.state == "blocked" and was.cause == LOGIN_REFUSED:
         return False
@@ -158,29 +157,29 @@ def doubts_refusal(was: RouterState, now_ms: int) -> bool:
 
 
 def refused_once(was: RouterState, message: str, now_ms: int) -> RouterState:
-    """It refused a login that had worked before: nothing follows but another look."""
+    """Return the state after a first refused login: it only has to be tried again."""
     since_ms = was.refused_ms if 0 < was.refused_ms <= now_ms else now_ms
     return replace(was, message=message, refused_ms=since_ms)
 
 
 def lost_write(was: RouterState, message: str) -> RouterState:
-    """The answer to a write was lost: the circuit stays closed."""
+    """Return the state after a lost write: the circuit stays closed."""
     return replace(was, attempts=was.attempts + 1, message=message)
 
 
 def answered_a_write(was: RouterState) -> RouterState:
-    """So writes that were lost before are not lost in a row with others."""
+    """Return the state after an answered write: earlier lost writes no longer count."""
     return was if was.open else replace(was, attempts=0)
 
 
 def takes_no_writes(was: RouterState) -> bool:
-    """Whether it is the router, when now another write was lost."""
+    """Return whether the router is at fault if one more write was lost."""
     lost_in_a_row = not was.open and was.attempts + 1 >= _MOST_LOST
     return lost_in_a_row or was.cause == TAKES_NO_WRITES
 
 
 def answered(was: RouterState, now_ms: int) -> RouterState:
-    """A read went through: closed, with what waited still to be drained."""
+    """Return the state after a successful read: closed, its backlog still to be drained."""
     if not was.open:
         return was
     return RouterState(
@@ -193,7 +192,7 @@ def answered(was: RouterState, now_ms: int) -> RouterState:
 
 
 def draining(was: RouterState) -> RouterState:
-    """A pass went well and something is due still."""
+    """Return the state after a good pass with more work due."""
     return replace(was, attempts=0, message="") if was.away_since_ms else _WELL
 
 

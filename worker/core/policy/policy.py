@@ -1,4 +1,4 @@
-"""What one router lets us manage, and how: built by the inventory, read by entry and planner."""
+"""The policy of a router: what we manage there, and how."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,36 +13,36 @@ MANAGEABLE: Final[tuple[ManagedField, ...]] = (
     "dhcp-option",
 )
 """Fields of a lease that a policy may leave to others. MAC, address, server and `block-access`
-are always ours: a service is made of them."""
+are always managed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouterPolicy:
-    """Rules of one router. Values of RouterOS's are in normal form (`normal.py`).
+    """Rules of one router. RouterOS values are in normal form (`normal.py`).
 
     Attributes:
-        installation: our installation's id; stands in every tag.
-        default_server: DHCP server of a service whose events name none; `all` meets every server.
+        installation: our installation's id, part of every tag.
+        default_server: DHCP server of a service whose events name none; `all` is every server.
         on_dynamic: what to do with a dynamic lease of the wanted MAC that has another address.
-        on_misfit: what to do with an address that is in none of the router's DHCP networks, or is
-            a network's own or its broadcast address: RouterOS takes it, and no device can use it.
-        label: write the service's label behind our tag in the comment of a new row.
-        suspend: how services are suspended whose events do not say it; None: `walled_garden`
-            where there is a list for it, else `block`.
+        on_misfit: what to do with an address outside the router's DHCP networks, or a network or
+            broadcast address: RouterOS accepts it, but no device can use it.
+        label: write the service's label after our tag in the comment of a new row.
+        suspend: how to suspend when the event does not say it; None: `walled_garden` where there
+            is a list for it, else `block`.
         suspend_list: address list of suspended services; empty: there is none.
         throttle: rate limit of suspended services; empty: there is none.
         manage: the fields that we manage; None: those for which this policy has values, and
-            `dhcp-option`, for which events have them.
-        plans: rate limits by plan code; empty: there is no catalogue, and codes mean nothing.
-        plan_rates: `events`: a rate that an event gives wins over the catalogue's.
-        lease_time: of every lease; empty: the DHCP server's.
-        address_lists: names, comma separated, of the lists that a device is in while it is bound.
-        force_options: send DHCP options to devices that do not ask for them too (RouterOS 7.1).
+            `dhcp-option`, whose values come with events.
+        plans: rate limits by plan code; empty: there is no catalogue, and codes are ignored.
+        plan_rates: `events`: a rate in an event wins over the catalogue.
+        lease_time: of every lease; empty: that of the DHCP server.
+        address_lists: names, comma separated, of the lists that a device joins while it is bound.
+        force_options: send DHCP options also to devices that do not ask for them (RouterOS 7.1).
         entries: name of the kind of entry that the router holds for us; `auto`: the first kind
             meant for it whose menu the router has, else leases. A session finds out which.
-        mode: `observe`: nothing is written to the router; what would be is said.
-        reconcile: what becomes of what the hourly report finds: `report` tells, `auto` has it put
-            right too.
+        mode: `observe`: nothing is written to the router, only reported.
+        reconcile: what happens to drift in the hourly report: `report`, or `auto` to put it right
+            as well.
     """
 
     installation: str
@@ -68,7 +68,7 @@ class RouterPolicy:
         return replace(self, entries=entries)
 
     def manages(self, name: ManagedField) -> bool:
-        """Whether a field of our leases is ours to compare and to write."""
+        """Return whether we compare and write a field of our leases."""
         if self.manage is not None:
             return name in self.manage
         match name:
@@ -83,11 +83,11 @@ class RouterPolicy:
 
     @property
     def suspends_by(self) -> SuspendMode:
-        """How a service is suspended whose events do not say it."""
+        """How a service is suspended when its events do not say it."""
         return self.suspend or ("walled_garden" if self.suspend_list else "block")
 
     def can_suspend_by(self, mode: SuspendMode) -> bool:
-        """Whether this router has what a way to suspend needs."""
+        """Return whether this router has what a way to suspend needs."""
         match mode:
             case "walled_garden":
                 return bool(self.suspend_list)

@@ -1,6 +1,6 @@
-"""The normal form of each kind of value: two spellings of one value are the same text in it.
+"""The normal form of each kind of value, in which two spellings of one value are the same text.
 
-RouterOS takes every normal form as it stands.
+RouterOS accepts every normal form.
 """
 
 import re
@@ -14,43 +14,43 @@ _BOOLEANS: Final = {"true": "yes", "false": "no"}
 _RATE: Final = re.compile(r"(\d+)([kKmMgG]?)")
 _RATE_UNITS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _PAIRS: Final = 4
-"""Rate, burst rate, burst threshold and burst time are pairs; what stands behind them is not."""
+"""Rate, burst rate, burst threshold and burst time are pairs; what follows them is not."""
 
 
 def text(value: str) -> str:
-    """Any text, as it is: `true` and `007` stay what they are."""
+    """Return any text unchanged, also `true` and `007`."""
     return value
 
 
 def mac(value: str) -> str:
-    """Upper case with colons; RouterOS takes other spellings but stores this one."""
+    """Return upper case with colons; RouterOS accepts other spellings but stores this one."""
     return value.replace("-", ":").upper()
 
 
 def boolean(value: str) -> str:
-    """`yes` or `no`: every version takes both spellings and answers with `true` or `false`."""
+    """Return `yes` or `no`: every version accepts both spellings and answers `true` or `false`."""
     return _BOOLEANS.get(value, value)
 
 
 def host(value: str) -> str:
-    """An address without the `/32` that some print behind it."""
+    """Return an address without the `/32` that some versions append."""
     return value.removesuffix("/32")
 
 
 def hexadecimal(value: str) -> str:
-    """Hex digits in lower case behind `0x`; other forms of a value stay what they are."""
+    """Return hex digits after `0x` in lower case; other values stay unchanged."""
     return value.lower() if value[:2].lower() == "0x" else value
 
 
 def comma_list(value: str) -> str:
-    """Names in alphabetical order, each once: their order means nothing to RouterOS."""
+    """Return names in alphabetical order, each once: RouterOS ignores their order."""
     if "," not in value:
         return value.strip()
     return ",".join(sorted({name.strip() for name in value.split(",")} - {""}))
 
 
 def seconds(value: str) -> int | None:
-    """A duration such as `1d5m57s`, `2d14:40:26` or `1800` in seconds; None for other words."""
+    """Return the seconds of `1d5m57s`, `2d14:40:26` or `1800`; None for another text."""
     if value.isascii() and value.isdecimal():
         return int(value)
     match = _DURATION.fullmatch(value) if value else None
@@ -62,7 +62,7 @@ def seconds(value: str) -> int | None:
 
 
 def duration(value: str) -> str:
-    """A duration with units, as RouterOS prints it: `30m` for `00:30:00` and for `1800s`."""
+    """Return a duration with units, as RouterOS prints it: `30m` for `00:30:00` and `1800s`."""
     left = seconds(value)
     if left is None:
         return value
@@ -75,10 +75,10 @@ def duration(value: str) -> str:
 
 
 def rate_limit(value: str) -> str:
-    """A lease's rate limit, each number with the greatest unit that keeps it whole.
+    """Return a lease's rate limit, each number with the greatest unit that keeps it whole.
 
-    `rx/tx`, where rx is what the client sends, and behind it bursts; tx is as rx where left out.
-    So `10M` and `10000000/10000k` are one.
+    It is `rx/tx`, where rx is what the client sends, followed by bursts; a missing tx equals rx.
+    So `10M` and `10000000/10000k` are the same.
     """
     words = value.split()
     return " ".join(_pair(word, doubled=place < _PAIRS) for place, word in enumerate(words))

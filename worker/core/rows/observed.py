@@ -1,4 +1,4 @@
-"""What devices do with the rows of a router, as seen when somebody asked: nothing plans by it."""
+"""Which devices use the rows of a router, as read for people and watchers; no plan uses it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from worker.core.rows.rows import Lease
 
 
 class SeenRow(NamedTuple):
-    """A row and who holds it.
+    """A row and the device that holds it.
 
     Attributes:
         lease: the row.
-        status: RouterOS's word: `bound`, `waiting`, `offered`, ….
-        active_mac: MAC of the device that holds it; empty when none does.
-        active_address: the address that this device has; empty when it has none.
-        expires_in_s: when its hold ends if it is not renewed; None where the router does not say.
+        status: of RouterOS: `bound`, `waiting`, `offered`, ….
+        active_mac: MAC of the device that holds it; empty: none does.
+        active_address: the address of this device; empty: it has none.
+        expires_in_s: when the lease ends unless it is renewed; None: not known.
         last_seen_s: how long ago a device asked; None: never.
-        lease_time_s: of this row alone; None: the server's.
+        lease_time_s: of this row alone; None: that of the server.
     """
 
     lease: Lease
@@ -34,8 +34,8 @@ class Observation:
     """Some rows of one router.
 
     Attributes:
-        rows: they, with who holds them where the menu says it.
-        lease_times_s: for how long each of its DHCP servers leases.
+        rows: with the devices that hold them, where the menu shows that.
+        lease_times_s: the lease time of each DHCP server.
         entries: name of the kind of entry that the router holds for us.
     """
 

@@ -1,4 +1,4 @@
-"""One write to a router each, and the plan that orders them."""
+"""The writes to a router, and the plan that orders them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ _IDENTITY: Final = frozenset({"mac-address", "address", "server"})
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Make a static row. `fields` holds all of them, `comment` included."""
+    """Make a static row; `fields` are all of them, including `comment`."""
 
     number: int
     service_id: str
@@ -23,7 +23,7 @@ class Add:
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Change the named fields of one static row; `was` is what they held when it was read."""
+    """Change fields of one static row; `was` are their values when it was read."""
 
     number: int
     service_id: str
@@ -38,9 +38,9 @@ class Set:
 class MakeStatic:
     """Turn a dynamic lease into a static one in place (same row, same address).
 
-    The row has no tag until the `Set` that needs this operation. So `was`, what it held when it
-    was read, must be stored as *last written* before this is sent: then a pass after a crash in
-    between knows the row for ours.
+    The row has no tag until the `Set` that needs this operation. So `was`, its fields when it was
+    read, must be stored as *last written* before this is sent: then a pass after a crash in
+    between recognises the row as ours.
     """
 
     number: int
@@ -53,7 +53,7 @@ class MakeStatic:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Delete a row of ours, or a dynamic one that our policy may drop; `was` says what it held."""
+    """Delete a row of ours, or a dynamic one that the policy lets us drop; `was` are its fields."""
 
     number: int
     service_id: str
@@ -64,17 +64,17 @@ class Remove:
 
 
 Operation = Add | Set | MakeStatic | Remove
-"""`number` is unique in a plan; `needs` names the operations without which this one must not go."""
+"""`number` is unique in a plan; `needs` are the operations that must succeed before this one."""
 
 
 def is_new_row(operation: Operation) -> bool:
-    """Whether it makes a static lease where the service has none."""
+    """Return whether it makes a static lease for a service that has none."""
     return operation.menu == LEASES and isinstance(operation, Add | MakeStatic)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Why nothing can be written for a service now, in a word and in a sentence.
+    """Why nothing can be written for a service now.
 
     Attributes:
         reason: `foreign-row`, `ambiguous-rows`, `row-in-the-way`, `dynamic-lease`, `claim-held`,
@@ -86,16 +86,16 @@ class Waiting:
     detail: str
 
     def __post_init__(self) -> None:
-        """Make the words printable: some are a router's own."""
+        """Make the text printable: parts come from a router."""
         object.__setattr__(self, "detail", printable(self.detail))
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something a person should know of, that stops nothing.
+    """Something that a person should know and that stops nothing.
 
     Attributes:
-        service_id: whom it is about.
+        service_id: that it is about.
         kind: `tag-lost`, `duplicate-row`, `late-row`, `disabled-by-hand`, `address-still-used-by`,
             `listed-by-others`, `suspend-mode`, `options-not-managed` or `rate-not-managed`.
         detail: one sentence that names the row.
@@ -113,12 +113,12 @@ class WritePlan:
     Attributes:
         phases: empty when nothing is to be written.
         reason: why it is empty (`already-current`, `waiting`, `nothing-wanted`), else `writes`.
-        waiting: the services that cannot go on, each with why.
-        notes: what was noticed beside.
-        duplicates: rows that look like a service's beside its own row. They are foreign:
-            give them to the next plan of this session, which may not see it any more, as the
-            service's own row was removed.
-        listed: by service, what its own rows in address lists say.
+        waiting: why each service that cannot continue waits.
+        notes: for people.
+        duplicates: rows that look like a service's own beside its row. They are foreign. The next
+            plan of this session needs them: it cannot see this any more if the service's own row
+            was removed.
+        listed: by service, the entries of its own rows in address lists.
     """
 
     phases: tuple[tuple[Operation, ...], ...] = ()
@@ -129,15 +129,15 @@ class WritePlan:
     listed: Mapping[str, frozenset[ListPlace]] = field(default_factory=dict)
 
     def operations(self) -> Iterator[Operation]:
-        """All operations, phase by phase."""
+        """Yield all operations, phase by phase."""
         for phase in self.phases:
             yield from phase
 
 
 def moved_rows(plan: WritePlan) -> frozenset[str]:
-    """The services whose static lease is given another MAC, address or server."""
+    """Return the services whose static lease gets another MAC, address or server."""
     return frozenset(
-        each.service_id
-        for each in plan.operations()
-        if isinstance(each, Set) and each.menu == LEASES and each.fields.keys() & _IDENTITY
+        write.service_id
+        for write in plan.operations()
+        if isinstance(write, Set) and write.menu == LEASES and write.fields.keys() & _IDENTITY
     )

@@ -1,7 +1,4 @@
-"""Address pools of a router: which of those that its DHCP servers give from are nearly full.
-
-No store and no router.
-"""
+"""The address pools of a router's DHCP servers, and which of them are nearly full."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +6,10 @@ from typing import Final, NamedTuple
 
 from worker.core.storage_format import printable
 
-BEGINS: Final = 0.9
-"""Share in use from which on somebody is told of a pool."""
-ENDS: Final = 0.8
-"""Share under which that is over: at the limit it would come and go with each device."""
+OPENS: Final = 0.9
+"""Share in use at which an alert opens."""
+RESOLVES: Final = 0.8
+"""Share below which it is resolved: near one limit it would open and close with each device."""
 
 
 class Pool(NamedTuple):
@@ -20,8 +17,8 @@ class Pool(NamedTuple):
 
     Attributes:
         size: addresses in its ranges.
-        used: those that clients hold now, as the router counts them.
-        next: name of the pool from which it goes on when it is full; empty: none.
+        used: those that clients have now, by the router's count.
+        next: name of the pool that is used when it is full; empty: none.
     """
 
     size: int
@@ -31,11 +28,11 @@ class Pool(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """As one read shows them.
+    """The pools and the DHCP servers of one read.
 
     Attributes:
         pools: by name.
-        servers: DHCP server -> name of the pool that it gives from; those alone that have one.
+        servers: DHCP server -> name of its pool, where it has one.
     """
 
     pools: Mapping[str, Pool] = field(default_factory=dict)
@@ -43,11 +40,11 @@ class Pools:
 
 
 class PoolUse(NamedTuple):
-    """How far a pool of DHCP servers is used, together with those from which it goes on.
+    """How much of a pool is used, together with its next pools.
 
     Attributes:
         name: of the pool.
-        servers: that give from it.
+        servers: the DHCP servers that use it.
         used: addresses in use.
         size: addresses in all.
     """
@@ -59,30 +56,30 @@ class PoolUse(NamedTuple):
 
     @property
     def describe(self) -> str:
-        """One sentence's part."""
+        """Part of a sentence."""
         of = ", ".join(self.servers)
         return f"pool {self.name} of {of}: {self.used} of {self.size} addresses are in use"
 
     def nearly_full(self, *, notified: bool) -> bool:
-        """Whether somebody is to be told, or, where they were, is not yet to hear that it is over.
+        """Return whether an alert should be open.
 
         Args:
-            notified: an alert is open.
+            notified: one is open already.
         """
-        return self.used >= self.size * (ENDS if notified else BEGINS)
+        return self.used >= self.size * (RESOLVES if notified else OPENS)
 
 
 def pools_in_use(found: Pools) -> Iterator[PoolUse]:
-    """Each pool that DHCP servers give from, by name; one without addresses is left out."""
+    """Yield each pool that DHCP servers use, by name, unless it has no addresses."""
     for name in sorted(set(found.servers.values()) & found.pools.keys()):
         chain: dict[str, Pool] = {}
         after = name
         while after in found.pools and after not in chain:
             chain[after] = found.pools[after]
             after = found.pools[after].next
-        size = sum(each.size for each in chain.values())
+        size = sum(pool.size for pool in chain.values())
         if size:
             servers = sorted(
-                printable(each) for each, pool in found.servers.items() if pool == name
+                printable(server) for server, pool in found.servers.items() if pool == name
             )
-            yield PoolUse(printable(name), servers, sum(each.used for each in chain.values()), size)
+            yield PoolUse(printable(name), servers, sum(pool.used for pool in chain.values()), size)

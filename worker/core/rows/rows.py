@@ -1,4 +1,4 @@
-"""What a router holds, as read. A row is good for the read that gave it, and no longer."""
+"""The rows of a router, as read. A row is valid only for the read that returned it."""
 
 import re
 from collections.abc import Mapping
@@ -10,28 +10,28 @@ LEASES: Final = "/ip/dhcp-server/lease"
 OPTIONS: Final = "/ip/dhcp-server/option"
 ADDRESS_LISTS: Final = "/ip/firewall/address-list"
 ANY_SERVER: Final = "all"
-"""RouterOS's name for every DHCP server of a router."""
+"""RouterOS's name for all DHCP servers of a router."""
 NO_MAC: Final = "00:00:00:00:00:00"
-"""A row with it is not matched by MAC address."""
+"""A row with it does not match by MAC address."""
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a field's value, no socket is bound to it
-"""A row with it gives an address of its server's own pool."""
+"""A row with it gives an address of its server's pool."""
 
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _is_ipv4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}").fullmatch
 
 
 def is_host_address(address: str) -> bool:
-    """Whether RouterOS takes a field `address` for one device's own: not `0.0.0.0`, no pool."""
+    """Return whether a field `address` is a single address: not `0.0.0.0`, not a pool."""
     return address != NO_ADDRESS and _is_ipv4(address) is not None
 
 
 def scopes_meet(a: str, b: str) -> bool:
-    """Whether claims of one key with these scopes exclude each other."""
+    """Return whether claims of one key with these scopes exclude each other."""
     return a == b or ANY_SERVER in (a, b)
 
 
 class Identity(NamedTuple):
-    """The fields by which a lease is known again, and of which RouterOS allows no duplicates."""
+    """The fields that identify a lease and that RouterOS allows once."""
 
     mac: str
     address: str
@@ -39,12 +39,12 @@ class Identity(NamedTuple):
 
 
 def identity_of(fields: Mapping[str, str]) -> Identity:
-    """The identity that stands in fields by RouterOS's names."""
+    """Return the identity in the fields of a row."""
     return Identity(fields["mac-address"], fields["address"], fields["server"])
 
 
 def is_same(fields: Mapping[str, str], others: Mapping[str, str]) -> bool:
-    """Whether these have one identity."""
+    """Return whether the fields have the same identity."""
     return (
         fields["address"] == others["address"]
         and fields["mac-address"] == others["mac-address"]
@@ -53,14 +53,14 @@ def is_same(fields: Mapping[str, str], others: Mapping[str, str]) -> bool:
 
 
 class ListPlace(NamedTuple):
-    """An address in an address list; RouterOS allows one row of each."""
+    """An address in an address list; RouterOS allows one row for each."""
 
     list: str
     address: str
 
 
 class RowKey(NamedTuple):
-    """Names a row of a router for as long as a read is good."""
+    """Names a row of a router while its read is valid."""
 
     menu: MenuPath
     id: str
@@ -76,9 +76,9 @@ class Row:
             (MAC upper case with colons, `yes`/`no`, server `all` where RouterOS leaves the key
             out, `""` or the default where a key is absent).
         comment: as the router keeps it; bytes that are not UTF-8 are surrogate-escaped.
-        dynamic: made by the router itself.
-        disabled: switched off by hand; such a lease leaves RouterOS's MAC index.
-        menu: where it stands.
+        dynamic: made by the router.
+        disabled: by hand; such a lease is not in RouterOS's MAC index.
+        menu: of the row.
     """
 
     menu: ClassVar[MenuPath]
@@ -91,13 +91,13 @@ class Row:
 
     @property
     def key(self) -> RowKey:
-        """What tells it from every other row of its read."""
+        """What identifies the row within its read."""
         return RowKey(self.menu, self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease(Row):
-    """One row of `/ip/dhcp-server/lease`; `radius`: handed out by RADIUS, never ours to touch."""
+    """One row of `/ip/dhcp-server/lease`; `radius`: made by RADIUS, so we never touch it."""
 
     menu: ClassVar[MenuPath] = LEASES
 
@@ -120,7 +120,7 @@ class Lease(Row):
 
     @property
     def name(self) -> str:
-        """The row in words for a person, without the part of the MAC that tells devices apart."""
+        """The row as text for a person, without the part of the MAC that identifies the device."""
         kind = "dynamic row" if self.dynamic else "row"
         comment = f", comment {self.comment!r}" if self.comment else ""
         return f"{kind} {self.address} ({self.mac[:8]}:**:**:** on {self.server}{comment})"
@@ -128,7 +128,7 @@ class Lease(Row):
 
 @dataclass(frozen=True, slots=True)
 class OptionRow(Row):
-    """One row of `/ip/dhcp-server/option`: what leases name in their field `dhcp-option`."""
+    """One row of `/ip/dhcp-server/option`, which leases name in their field `dhcp-option`."""
 
     menu: ClassVar[MenuPath] = OPTIONS
 
@@ -146,12 +146,12 @@ class ListedAddress(Row):
 
     @property
     def place(self) -> ListPlace:
-        """What it says."""
+        """The list and the address."""
         return ListPlace(self.fields["list"], self.fields["address"])
 
     @property
     def name(self) -> str:
-        """The row in words for a person."""
+        """The row as text for a person."""
         kind = "dynamic row" if self.dynamic else "row"
         comment = f" (comment {self.comment!r})" if self.comment else ""
         return f"{kind} {self.fields['address']} in address list {self.fields['list']}{comment}"
