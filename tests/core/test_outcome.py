@@ -80,7 +80,7 @@ def test_a_type_is_kept_short_and_never_taken_for_another(full, short):
 @pytest.mark.parametrize(
     ("short", "message"),
     [
-        (AT_ONCE, "at the router at once"),
+        (AT_ONCE, "at once, on the router"),
         ("lease 30m", "by the end of its lease time of 30m"),
         ("server all", "by the end of the lease time of its DHCP server"),
         ("server dhcp1", "by the end of the lease time of DHCP server dhcp1"),

@@ -59,7 +59,7 @@ def test_what_changes_a_lease_says_from_when_it_acts_and_what_changes_nothing_do
     converge(desk, router)
     until = "at the latest by the end of the lease time of DHCP server dhcp1"
     said = describe(desk.outcome(change).effective_by)
-    assert said == f"from the device's next renewal, {until}"
+    assert said == f"at the device's next renewal, {until}"
     again = mac_changed(mac=mac(2), revision=3)
     desk.send(again)
     converge(desk, router)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from worker.convergence.router_lock import RouterLock
-from worker.core.entry.dhcp_options import Sighting, collectable
+from worker.core.entry.dhcp_options import UnusedOptions, collectable
 from worker.core.rows.operations import Remove
 from worker.core.rows.rows import OPTIONS, OptionRow
 from worker.ports import RouterSession
@@ -33,7 +33,9 @@ class Collected(NamedTuple):
     unnamed: Sequence[str]
 
 
-def find_unnamed(store: Store, session: RouterSession, router: str, installation: str) -> Sighting:
+def find_unnamed(
+    store: Store, session: RouterSession, router: str, installation: str
+) -> UnusedOptions:
     """Look which option rows nobody names, and which of them nobody named before either."""
     # Rows first: one that comes to be between the two reads is not looked for.
     rows = session.read_rows(OPTIONS, None, lambda: None)

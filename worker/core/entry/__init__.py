@@ -1,1 +1,1 @@
-"""What a router should hold for a service."""
+"""The entry that a router should hold for a service, and the brake on losses."""

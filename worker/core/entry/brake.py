@@ -1,4 +1,4 @@
-"""The brake: which services lose their working entry, and how many may before a person is asked."""
+"""The brake: which services lose their working entry, and how many may without approval."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +11,15 @@ from worker.core.service.record import Placement, ServiceRecord
 LossKind = Literal["cancelled", "suspended", "replaced"]
 
 HELD: Final = "held-by-brake"
-"""The reason for which a held service waits."""
+"""Reason of a service that is held for approval."""
 HELD_MESSAGE: Final = (
-    "more services than usual lose their entries; held until a person decides: "
-    "see `leasewire brake list`"
+    "more services than usual lose their entries; held for approval: see `leasewire brake list`"
 )
-"""What people are told of a limit that was passed."""
+"""Message of an exceeded limit."""
 
 
 class Loss(NamedTuple):
-    """A working entry that is to go away: on which router, and what becomes of the service."""
+    """A working entry that will go away: on which router, and what happens to the service."""
 
     router: str
     kind: LossKind
@@ -28,14 +27,14 @@ class Loss(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BrakeLimits:
-    """How many services may lose their entry in an hour: a number or a share, whichever is more.
+    """How many services may lose their entry in an hour: a number or a share, whichever is greater.
 
     Attributes:
-        router_services: of one router.
-        router_percent: of its services.
-        source_services: by events of one source.
-        source_percent: of the services that the source owns.
-        source_suspensions: so many suspensions count for a source as one other loss.
+        router_services: number for one router.
+        router_percent: share of its services.
+        source_services: number by events of one source.
+        source_percent: share of the services that the source owns.
+        source_suspensions: for a source, so many suspensions count as one other loss.
     """
 
     router_services: int = 5
@@ -46,10 +45,10 @@ class BrakeLimits:
 
 
 def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss | None:
-    """Which working entry the router holds that is no longer wanted; None: none.
+    """Return the working entry that the service loses; None: it loses none.
 
-    An entry works when it was written and read back and suspends nobody. Moving away takes none:
-    what is left on the former router is cleaned.
+    An entry works when it was confirmed and suspends nobody. A move to another router is no loss:
+    the row on the former router is cleaned up.
 
     Args:
         record: of the service.
@@ -73,7 +72,7 @@ def loss_of(record: ServiceRecord, policies: Mapping[str, RouterPolicy]) -> Loss
 def _working(
     record: ServiceRecord, policies: Mapping[str, RouterPolicy]
 ) -> tuple[str, Mapping[str, str]] | None:
-    """The router that serves the device now, and the row there; the one wanted before others."""
+    """The router that serves the device now, and the row there; the wanted router comes first."""
     for router in sorted(record.placements, key=lambda name: name != record.router):
         at = record.placements[router]
         if at.written is not None:
@@ -89,12 +88,12 @@ def _works(at: Placement, policy: RouterPolicy | None) -> bool:
 
 
 class Cut(NamedTuple):
-    """What a commit says to the brake.
+    """What a commit tells the brake about its service.
 
     Attributes:
-        loss: of its service; None: it loses nothing, or no longer.
-        source: of the event that said so; empty without a loss.
-        new: the record before lost nothing, so it counts.
+        loss: None: it loses nothing, or no longer does.
+        source: of the event that causes the loss; empty without one.
+        new: the record before lost nothing, so the loss counts.
     """
 
     loss: Loss | None
@@ -103,7 +102,7 @@ class Cut(NamedTuple):
 
 
 def ownership_change(before: ServiceRecord, after: ServiceRecord) -> dict[str, int]:
-    """By how many the services change that each source owns and that are not cancelled."""
+    """Return by how many each source's services change that are not cancelled."""
     change: dict[str, int] = {}
     for record, by in ((before, -1), (after, 1)):
         if record.owner is not None and record.value("lifecycle") == "on":

@@ -1,4 +1,4 @@
-"""DHCP options of services as rows that services share: one row a value, named after it.
+"""DHCP options of services as rows that services share: one row per value, named after it.
 
 A row is never changed: another value is another row.
 """
@@ -20,14 +20,14 @@ OptionFields = Mapping[str, str]
 
 
 def option_rows(record: ServiceRecord, policy: RouterPolicy) -> dict[str, OptionFields]:
-    """The option rows that a service needs, by name. Its DNS servers win over an option 6."""
+    """Return the option rows that a service needs, by name; DNS servers win over an option 6."""
     servers: Any = record.value("dns_servers") or []
     options: Any = record.value("options") or []
     if not servers and not options:
         return {}
-    digits = {int(each["code"]): str(each["hex"]) for each in options}
+    digits = {int(option["code"]): str(option["hex"]) for option in options}
     if servers:
-        digits[DNS_CODE] = "".join(f"{int(IPv4Address(each)):08x}" for each in servers)
+        digits[DNS_CODE] = "".join(f"{int(IPv4Address(server)):08x}" for server in servers)
     rows: dict[str, OptionFields] = {}
     for code, value in sorted(digits.items()):
         is_dns = code == DNS_CODE and bool(servers)
@@ -45,22 +45,22 @@ def _fields(policy: RouterPolicy, kind: str, code: int, digits: str) -> dict[str
 
 
 def prefix_of(installation: str) -> str:
-    """How the names of all option rows of an installation begin; another's may begin so too."""
+    """Return how the names of an installation's option rows begin; others may begin so too."""
     return f"lw-{installation}-"
 
 
 def is_ours(name: str, installation: str) -> bool:
-    """Whether an option row's name is one that this installation gives."""
+    """Return whether an option row has a name that this installation gives."""
     rest = re.escape(prefix_of(installation))
     return re.fullmatch(rf"{rest}(dns|opt\d{{1,3}})-[0-9a-f]{{10}}", name) is not None
 
 
-class Sighting(NamedTuple):
-    """What a look for options that nobody names found.
+class UnusedOptions(NamedTuple):
+    """The option rows of ours that nothing on a router names.
 
     Attributes:
-        collect: rows that nobody named at the look before this either: to be removed.
-        unnamed: names that nobody names now: to be remembered for the next look.
+        collect: rows that were unused at the check before too: to be removed.
+        unnamed: names that are unused now: to be remembered for the next check.
     """
 
     collect: Sequence[OptionRow]
@@ -72,16 +72,16 @@ def collectable(
     named: Collection[str],
     seen_before: Collection[str],
     installation: str,
-) -> Sighting:
-    """Which of our option rows are to go: those that nothing of anybody named twice in a row.
+) -> UnusedOptions:
+    """Return our option rows that nothing named at two checks in a row.
 
     Args:
         options: all of a router.
         named: names of options in any lease, option set or network, ours or not.
-        seen_before: the names that nobody named at the last look.
+        seen_before: the names that were unused at the last check.
         installation: ours; rows of others are never collected.
     """
     ours = [row for row in options if is_ours(row.option, installation)]
     unnamed = {row.option: row for row in ours if row.option not in named}
     collect = [unnamed[name] for name in sorted(unnamed) if name in seen_before]
-    return Sighting(collect, frozenset(unnamed))
+    return UnusedOptions(collect, frozenset(unnamed))

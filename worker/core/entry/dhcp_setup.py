@@ -1,6 +1,6 @@
-"""What a router's DHCP is set up with: what a row may name, and where its address belongs.
+"""The DHCP setup of a router: what a row may name, and which addresses a device can use.
 
-People set these up on the router, or `routers setup` does; workers never write them.
+People or `routers setup` write it; workers never do.
 """
 
 import json
@@ -13,18 +13,18 @@ from worker.core.rows.operations import Note, Waiting
 from worker.core.rows.rows import ANY_SERVER, NO_ADDRESS, is_host_address
 
 _MOST_REMEMBERED: Final = 2_000
-"""Networks, and addresses, of a text: of a router with more nobody judges without asking it."""
+"""Networks, or addresses, that are stored; with more, addresses are judged only at the router."""
 
 
 @dataclass(frozen=True, slots=True)
 class DhcpSetup:
-    """As one read shows it.
+    """The setup, as one read shows it.
 
     Attributes:
-        servers: names of the DHCP servers; None: the router does not tell.
-        pools: names of the address pools; None likewise.
-        networks: the DHCP networks; empty where there are none or the router does not tell.
-        own: addresses that no device may have -> what they are, in words: the router's, and the
+        servers: names of the DHCP servers; None: not known.
+        pools: names of the address pools; None: not known.
+        networks: the DHCP networks; empty: none, or not known.
+        own: addresses that no device may have -> what they are: the router's own, and the
             gateways of its networks.
     """
 
@@ -34,25 +34,25 @@ class DhcpSetup:
     own: Mapping[str, str] = field(default_factory=dict)
 
     def to_text(self) -> str:
-        """What is needed to judge addresses while the router is not asked, as JSON."""
+        """Return what is needed to judge addresses without the router, as JSON."""
         if max(len(self.networks), len(self.own)) > _MOST_REMEMBERED:
             return json.dumps([[], {}])
-        return json.dumps([[str(each) for each in self.networks], dict(self.own)])
+        return json.dumps([[str(network) for network in self.networks], dict(self.own)])
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """Read what `to_text` wrote."""
         networks, own = json.loads(text)
-        return cls(networks=tuple(IPv4Network(each) for each in networks), own=own)
+        return cls(networks=tuple(IPv4Network(network) for network in networks), own=own)
 
     def taken(self, address: str) -> Waiting | None:
-        """Why an address is nobody's to have: a row with it would take a whole network down."""
+        """Return why no service may have an address: it would take a whole network down."""
         if address not in self.own:
             return None
         return Waiting("address-of-router", f"{address} is {self.own[address]}")
 
     def lacking(self, fields: Mapping[str, str]) -> tuple[str, ...]:
-        """What a row with these fields names and the router does not have, in words."""
+        """Return what a row with these fields names and the router does not have."""
         server, address = fields["server"], fields["address"]
         missing = []
         if self.servers is not None and server != ANY_SERVER and server not in self.servers:
@@ -63,9 +63,9 @@ class DhcpSetup:
         return tuple(missing)
 
     def misfit(self, service_id: str, address: str) -> Note | None:
-        """Why no device could use the address, though RouterOS takes it; None where it fits.
+        """Return why no device could use the address, though RouterOS accepts it; None: one can.
 
-        A router without a single network is not judged: it may only relay.
+        A router without networks is not judged: it may only relay.
         """
         if not self.networks or not is_host_address(address):
             return None

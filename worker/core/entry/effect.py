@@ -1,6 +1,6 @@
-"""From when a change acts that was written and read back.
+"""From when a confirmed change takes effect at the device.
 
-RouterOS tells devices nothing: a lease that was changed acts when its device asks the next time.
+RouterOS pushes nothing to devices: a changed lease takes effect at the device's next request.
 """
 
 from collections.abc import Collection
@@ -13,20 +13,20 @@ from worker.core.rows.rows import ADDRESS_LISTS, ANY_SERVER, MenuPath
 AT_ONCE: Final = "at-once"
 _LEASE: Final = "lease "
 _SERVER: Final = "server "
-_RENEWAL: Final = "from the device's next renewal, at the latest by the end of "
+_RENEWAL: Final = "at the device's next renewal, at the latest by the end of "
 
 
 def effective_by(entry: Entry, registers: Collection[str], touched: Collection[MenuPath]) -> str:
-    """From when an event acts, shortly, as outcomes keep it; empty where nothing was written.
+    """Return from when an event takes effect, in short form; empty where nothing was written.
 
     Args:
-        entry: what the router holds now.
-        registers: what the event wrote.
-        touched: the menus that were written for the service.
+        entry: on the router now.
+        registers: that the event wrote.
+        touched: menus that were written for the service.
 
     Returns:
-        `at-once`, or until when the device asks: `lease TIME` of its own lease time, `server NAME`
-        of that of its DHCP server, which is `all` where any may serve it.
+        `at-once`, or the time until the device asks again: `lease TIME` with the lease's own time,
+        `server NAME` for that of its DHCP server, which is `all` where any may serve it.
     """
     if not touched:
         return ""
@@ -40,9 +40,9 @@ def effective_by(entry: Entry, registers: Collection[str], touched: Collection[M
 
 
 def describe(short: str) -> str:
-    """What `effective_by` says as a sentence; other words, such as an older version's, stay."""
+    """Return a sentence for the short form of `effective_by`; an unknown form stays unchanged."""
     if short == AT_ONCE:
-        return "at the router at once"
+        return "at once, on the router"
     if short.startswith(_LEASE):
         return f"{_RENEWAL}its lease time of {short.removeprefix(_LEASE)}"
     if short.startswith(_SERVER):
@@ -53,16 +53,16 @@ def describe(short: str) -> str:
 
 
 def data_of(short: str, at_ms: int) -> dict[str, Any] | None:
-    """The same for programs; None where nothing is said, or by words of another version.
+    """Return the same for programs; None where the short form is empty or unknown.
 
     Args:
-        short: what `effective_by` gave.
-        at_ms: when the change was read back, in milliseconds since 1970.
+        short: of `effective_by`.
+        at_ms: when the change was confirmed, in milliseconds since 1970.
 
     Returns:
         `kind`: `at-once`, `lease-time` (of the lease) or `server-lease-time` (of the DHCP server,
-        named in `server` where it is one); `at_ms`: the latest moment from which it acts, where
-        the lease time is known; `lease_time_s`.
+        named in `server` where it is one); `at_ms`, where the lease time is known: the latest
+        moment at which it takes effect; `lease_time_s`.
     """
     kind, _, rest = short.partition(" ")
     if short == AT_ONCE:

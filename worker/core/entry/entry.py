@@ -1,4 +1,4 @@
-"""What a router must hold for a service: the fields of its lease, or absence; and the claims."""
+"""The entry of a service on a router, in the form of a lease, and its claims."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -22,11 +22,11 @@ from worker.core.rows.rows import (
 from worker.core.service.record import ServiceRecord
 
 
-@lru_cache(maxsize=2048)  # of the services of a batch: each read of a round asks for it
+@lru_cache(maxsize=2048)  # each read of a round needs those of the whole batch
 def placeholder_mac(service_id: str) -> str:
-    """A MAC of no device for the row of a service that must give its own up for a moment.
+    """Return a MAC of no device, for a row that must give up its own for a moment.
 
-    Locally administered, the same for each service whenever asked, another one for each service.
+    It is locally administered, always the same for a service, and another one for each service.
     """
     digits = hashlib.sha256(service_id.encode()).hexdigest()[:10].upper()
     return ":".join(["02", *(digits[i : i + 2] for i in range(0, 10, 2))])
@@ -37,17 +37,18 @@ class Entry:
     """The wanted state of one service on one router.
 
     Attributes:
-        service_id: whose entry it is.
-        fields: of its lease: RouterOS names to normal-form values of every field that the policy
-            manages (`mac-address`, `address`, `server`, `block-access`, …); None means absent.
-        label: text to put behind our tag when a row is made; never compared.
-        listed: the address lists in which its address is to stand.
-        options: the option rows that its lease names, by name; others share them.
+        service_id: of the service.
+        fields: of its row, in lease form: RouterOS names to normal-form values of every field that
+            the policy manages (`mac-address`, `address`, `server`, `block-access`, …); None: no
+            row.
+        label: text to put after our tag when a row is made; never compared.
+        listed: the address lists that should have its address.
+        options: the option rows that its row names, by name; services share them.
         missing: why nothing can be written towards it now.
-        notes: what a person should know of it: kinds and sentences.
-        reserved: without fields: the MAC, address and server that stay the service's own while it
+        notes: for people: kinds and sentences.
+        reserved: without fields: the MAC, address and server that stay reserved while the service
             is suspended by having no row.
-        is_pool: its field `address` names a pool, whatever that looks like.
+        is_pool: its field `address` names a pool, even if it looks like an address.
     """
 
     service_id: str
@@ -62,12 +63,12 @@ class Entry:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of the service is to be left on the router."""
+        """Whether nothing of the service should be left on the router."""
         return self.fields is None and self.reserved is None
 
     @property
     def needs(self) -> Mapping[MenuPath, Collection[str]]:
-        """The fields that a router must have, by menu; of menus without any nothing is said."""
+        """The fields that the router must support, by menu."""
         needed: dict[MenuPath, Collection[str]] = {}
         if self.fields:
             needed[LEASES] = self.fields.keys()
@@ -83,15 +84,15 @@ def has_pool(record: ServiceRecord) -> bool:
 
 
 def wanted_router(record: ServiceRecord) -> str | None:
-    """The router that is to hold a row of the service; None while there is nothing to write."""
+    """Return the router that should have a row of the service; None: nothing is to be written."""
     complete = record.value("mac") is not None and address_field(record.value("address"))
     return record.router if record.value("lifecycle") == "on" and complete else None
 
 
 def lacking(record: ServiceRecord) -> str:
-    """What was not said yet without which no router can serve it, in words; empty: nothing.
+    """Return what no event gave yet and a router needs; empty: nothing.
 
-    A source may leave registers to others (`unmanaged`), who have not spoken yet.
+    A source may leave registers to others (`unmanaged`), whose events have not come yet.
     """
     if record.value("lifecycle") == "cancelled":
         return ""
@@ -108,18 +109,18 @@ def lacking(record: ServiceRecord) -> str:
 
 
 def address_field(address: JsonValue) -> str | None:
-    """The `address` register as the field `address` holds it: an IPv4 address or a pool's name."""
+    """Return the `address` register as the field `address` has it: an IPv4 address or a pool."""
     if not isinstance(address, dict):
         return None
     return str(address["ipv4"] if address["mode"] == "static" else address["pool"])
 
 
 class Claim(NamedTuple):
-    """The sole right of one service to a MAC address or an IPv4 address on one router.
+    """A MAC or an IPv4 address that is reserved for one service on one router.
 
     Attributes:
         key: `mac:AA:BB:CC:DD:EE:FF` or `address:198.51.100.10`.
-        scope: the DHCP server of a MAC; `all` meets every server, and is the scope of addresses.
+        scope: the DHCP server of a MAC; `all`, also for addresses, is every server.
     """
 
     key: str
@@ -127,7 +128,7 @@ class Claim(NamedTuple):
 
 
 def claims_of(entry: Entry) -> frozenset[Claim]:
-    """What an entry needs for itself; nothing when it is over."""
+    """Return the claims of an entry; an entry that is over has none."""
     place = entry.fields if entry.fields is not None else entry.reserved
     if place is None:
         return frozenset()

@@ -1,1 +1,1 @@
-"""What a full read says of a whole router: owners, drift, adoption."""
+"""What a full read shows of a router: row owners, drift, adoption, unknown devices."""

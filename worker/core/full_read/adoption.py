@@ -1,7 +1,7 @@
-"""Which static rows of a router that is in use are those of our services, and which are not.
+"""Sorts the static rows of a router that was in use before: ours, to be adopted, or foreign.
 
-Pure. A row is adopted by its MAC or its address, as the BSS knows them; whatever points at two
-services, or at two rows, is left to a person.
+A row is adopted by its MAC or its address, as the BSS knows them. What points at two services, or
+at two rows, is left to a person.
 """
 
 from collections import defaultdict
@@ -20,11 +20,11 @@ SORTS: Final[Mapping[Sort, str]] = {
     "conflict": "conflict",
     "foreign": "foreign",
 }
-"""What each is called in front of people."""
+"""The name of each sort for people."""
 
 
 class Differing(NamedTuple):
-    """A field of a row that is to be adopted, and what it will be set to."""
+    """A field of an adopted row that will be changed."""
 
     field: str
     wanted: str
@@ -33,13 +33,13 @@ class Differing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SortedRow:
-    """One static row, and whose it is.
+    """One static row and its owner.
 
     Attributes:
         row: as read.
         sort: `ours` (it has our tag), `adopt` (it is the row of a service and lacks the tag),
             `conflict` (a person must decide) or `foreign` (of no service of ours).
-        reason: why, in a sentence; empty where there is nothing to say.
+        reason: one sentence; may be empty.
         service_id: of `ours` and `adopt`.
         differs: of `adopt`, what a pass would change after it.
     """
@@ -52,13 +52,13 @@ class SortedRow:
 
 
 class KnownServices(NamedTuple):
-    """The services that there are.
+    """The services of the installation, seen from one router.
 
     Attributes:
-        entries: by id, of those that this router is to hold.
-        elsewhere: MAC -> a sentence about the service that has it and has no business here: it is
-            on another router, or cancelled.
-        ids: all ids of which something is known.
+        entries: by service id, those that this router should have.
+        elsewhere: MAC -> a sentence about its service, which does not belong here: it is on
+            another router, or cancelled.
+        ids: all known service ids.
     """
 
     entries: Mapping[str, Entry]
@@ -67,10 +67,10 @@ class KnownServices(NamedTuple):
 
 
 def sort_rows(rows: Iterable[Lease], known: KnownServices, installation: str) -> list[SortedRow]:
-    """Say of every static row whose it is, in the order of the rows.
+    """Sort every static row, in the order of the rows.
 
     Args:
-        rows: all leases of one read; dynamic ones are left out.
+        rows: all leases of one read; dynamic ones are ignored.
         known: the services.
         installation: ours.
     """
@@ -94,13 +94,13 @@ class _Sorting:
                     self._addresses.setdefault(place["address"], service_id)
 
     def first_check(self, row: Lease) -> SortedRow:
-        """By what the row itself says."""
+        """Sort a row by itself."""
         tag = parse_tag(row.comment)
         if tag is not None and tag.installation == self._installation:
             orphan = "" if tag.service_id in self._known.ids else "no such service: an orphan"
             return SortedRow(row, "ours", orphan, tag.service_id)
         if tag is not None:
-            return SortedRow(row, "foreign", f"it is of installation {tag.installation}")
+            return SortedRow(row, "foreign", f"it belongs to installation {tag.installation}")
         return self._untagged(row)
 
     def _untagged(self, row: Lease) -> SortedRow:
@@ -127,32 +127,32 @@ class _Sorting:
     def _differing(self, row: Lease, service_id: str) -> Sequence[Differing]:
         wanted = self._known.entries[service_id].fields or {}
         found = ((name, value, row.fields.get(name, "")) for name, value in wanted.items())
-        return [Differing(*each) for each in found if each[1] != each[2]]
+        return [Differing(name, value, held) for name, value, held in found if value != held]
 
     def second_check(self, found: Sequence[SortedRow]) -> list[SortedRow]:
-        """By what the other rows of the same service are."""
-        own = {each.service_id: each.row for each in found if each.sort == "ours"}
+        """Sort the rows again, now that all rows of each service are known."""
+        own = {row.service_id: row.row for row in found if row.sort == "ours"}
         rivals: dict[str, list[Lease]] = defaultdict(list)
-        for each in found:
-            if each.sort == "adopt":
-                rivals[each.service_id].append(each.row)
-        return [self._settled(each, own, rivals) for each in found]
+        for row in found:
+            if row.sort == "adopt":
+                rivals[row.service_id].append(row.row)
+        return [self._settled(row, own, rivals) for row in found]
 
     def _settled(
-        self, each: SortedRow, own: Mapping[str, Lease], rivals: Mapping[str, Sequence[Lease]]
+        self, found: SortedRow, own: Mapping[str, Lease], rivals: Mapping[str, Sequence[Lease]]
     ) -> SortedRow:
-        if each.sort != "adopt":
-            return each
-        service_id = each.service_id
-        nobodys = replace(each, sort="conflict", service_id="", differs=())
+        if found.sort != "adopt":
+            return found
+        service_id = found.service_id
+        conflict = replace(found, sort="conflict", service_id="", differs=())
         if service_id in own:
-            return replace(nobodys, reason=f"{service_id} has a row: {own[service_id].name}")
-        others = [row for row in rivals[service_id] if row is not each.row]
-        on = [row for row in others if not row.disabled]
-        if each.row.disabled and len(on) == 1:
-            message = f"switched off; {service_id} has another: {on[0].name}"
-            return replace(nobodys, sort="foreign", reason=message)
-        if on or (others and each.row.disabled):
-            names = "; ".join(row.name for row in on or others)
-            return replace(nobodys, reason=f"{service_id} has more than one row: also {names}")
-        return replace(each, reason="switched off" if each.row.disabled else "")
+            return replace(conflict, reason=f"{service_id} has a row: {own[service_id].name}")
+        others = [row for row in rivals[service_id] if row is not found.row]
+        enabled = [row for row in others if not row.disabled]
+        if found.row.disabled and len(enabled) == 1:
+            message = f"disabled; {service_id} has another row: {enabled[0].name}"
+            return replace(conflict, sort="foreign", reason=message)
+        if enabled or (others and found.row.disabled):
+            names = "; ".join(row.name for row in enabled or others)
+            return replace(conflict, reason=f"{service_id} has more than one row: also {names}")
+        return replace(found, reason="disabled" if found.row.disabled else "")

@@ -1,7 +1,4 @@
-"""Devices that hold leases: which of them nobody knows, and which should hold none.
-
-No store and no router.
-"""
+"""Judges devices that hold leases: unknown devices, and devices of ended services."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -19,11 +16,11 @@ KINDS_OF_WATCH: Final[tuple[AlertKind, ...]] = (
     "mac-on-two-routers",
 )
 NAMED: Final = 20
-"""More unknown devices on one router are one alert."""
+"""More unknown devices on one router make one alert together."""
 
 
 class UnknownDevice(NamedTuple):
-    """A device to be told of; kind, subject and words of the alert."""
+    """A device that needs an alert: its kind, subject and text."""
 
     kind: AlertKind
     subject: str
@@ -31,7 +28,7 @@ class UnknownDevice(NamedTuple):
 
 
 def watched(rows: Sequence[SeenRow], policy: RouterPolicy) -> dict[str, SeenRow]:
-    """By MAC: dynamic leases that devices hold, of our DHCP server and not RADIUS's."""
+    """Return by MAC the bound dynamic leases of our DHCP server, except those of RADIUS."""
     return {
         row.active_mac: row
         for row in rows
@@ -44,7 +41,7 @@ def watched(rows: Sequence[SeenRow], policy: RouterPolicy) -> dict[str, SeenRow]
 
 
 def blocked(rows: Sequence[SeenRow], policy: RouterPolicy) -> list[tuple[str, SeenRow]]:
-    """The services that our rows keep from a lease, and whose device holds it all the same."""
+    """Return the blocked services whose device is bound all the same, with their rows."""
     found = []
     for row in rows:
         tag = None if row.lease.dynamic else parse_tag(row.lease.comment)
@@ -58,10 +55,10 @@ def blocked(rows: Sequence[SeenRow], policy: RouterPolicy) -> list[tuple[str, Se
 def judge_blocked(
     router: str, row: SeenRow, record: ServiceRecord, seen: Observation, now_ms: int
 ) -> UnknownDevice | None:
-    """What it means that a device is bound to the blocked row of its service.
+    """Judge a device that is bound to the blocked row of its service.
 
-    A block ends no lease: the router only answers no more. So for one lease time after the
-    service's last event its device may be bound as before.
+    A block does not end a lease, the router only stops answering. So the device may stay bound for
+    one lease time after the service's last event.
 
     Args:
         router: where it is.
@@ -71,7 +68,7 @@ def judge_blocked(
         now_ms: milliseconds since 1970.
     """
     if record.status not in ("suspended", "cancelled"):
-        return None  # the row is to be unblocked: a pass is to look at it
+        return None  # a pass will unblock the row
     longest_s = max(seen.lease_times_s.values(), default=0)
     lease_s = row.lease_time_s or seen.lease_times_s.get(row.lease.server, longest_s)
     if now_ms - record.last_event_ms <= lease_s * 1000:
@@ -88,19 +85,19 @@ def judge_blocked(
 def judge(
     router: str, row: SeenRow, services: Sequence[ServiceRecord], *, active_elsewhere: bool
 ) -> UnknownDevice | None:
-    """What a dynamic lease means.
+    """Judge a dynamic lease.
 
     Args:
         router: where it is.
         row: the lease.
         services: those with this MAC now.
-        active_elsewhere: whether the device is active on the router of its service besides.
+        active_elsewhere: the device is active on the router of its service too.
     """
     mac = row.active_mac
     where = f"device {mac} has {row.active_address} on router {router} ({row.lease.server})"
     if not services:
         return UnknownDevice(
-            "rogue-device", f"{router} {mac}", f"{where} by a dynamic lease: no service has it"
+            "rogue-device", f"{router} {mac}", f"{where} by a dynamic lease, but no service has it"
         )
     for record in services:
         if record.status in ("active", "incomplete"):
@@ -111,19 +108,17 @@ def judge(
                 )
             return None
     record = services[0]
-    message = f"service {record.service_id} is {record.status}, and its {where} all the same"
+    message = f"service {record.service_id} is {record.status}, but its {where}"
     return UnknownDevice("ended-service-bound", f"{router} {mac}", message)
 
 
 def grouped(router: str, unknown_devices: Sequence[UnknownDevice]) -> list[UnknownDevice]:
-    """Many unknown devices on a router are one alert."""
-    rogues = [each for each in unknown_devices if each.kind == "rogue-device"]
+    """Merge many unknown devices of a router into one alert."""
+    rogues = [device for device in unknown_devices if device.kind == "rogue-device"]
     if len(rogues) <= NAMED:
         return list(unknown_devices)
-    message = (
-        f"{len(rogues)} devices on router {router} have dynamic leases, and no service has them"
-    )
-    rest = [each for each in unknown_devices if each.kind != "rogue-device"]
+    message = f"{len(rogues)} devices on router {router} have dynamic leases but no service"
+    rest = [device for device in unknown_devices if device.kind != "rogue-device"]
     return [
         UnknownDevice(
             "rogue-device", router, f"{message}: see `leasewire routers leases {router}`"
