@@ -16,7 +16,7 @@ _EVENT: Final[Json] = {
     "service": "SVC-1001",
     "state": "applied",
     "router": "tower-7",
-    "effective_by": "from the device's next renewal, at the latest by the end of its lease time "
+    "effective_by": "at the device's next renewal, at the latest by the end of its lease time "
     "of 30m",
     "effective": {
         "kind": "lease-time",
