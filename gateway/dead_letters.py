@@ -7,7 +7,7 @@ many, never an event too few. Retried once more, the event is a duplicate.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.hooks.inbox import Inbox, take_again
+from gateway.hooks.inbox import Inbox, retry_dead_letter
 from producers.complete import CompleteEvent
 from producers.errors import BatchViolation
 from producers.publisher import Publisher
@@ -31,7 +31,7 @@ def retry(store: Store, publisher: Publisher, dead_letter: DeadLetter, actor: st
         # If the service fails again, it gets a new dead letter.
         return _settle(store, dead_letter, actor, router=dead_letter.router)
     if dead_letter.kind == "hook":
-        refusal = take_again(Inbox(store.client, store.keys.prefix), dead_letter.body)
+        refusal = retry_dead_letter(Inbox(store.client, store.keys.prefix), dead_letter.body)
         return refusal or _settle(store, dead_letter, actor)
     if dead_letter.reason == "event-id-reused":
         return "another event has its id: give it a new one with `dead-letters edit`"

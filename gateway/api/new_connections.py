@@ -1,8 +1,8 @@
-"""Connections whose first request is not there yet: each costs a descriptor, and no more.
+"""Connections without a complete first request: each costs only a descriptor.
 
 asyncio and uvicorn make some twenty objects for a connection, and start the application for half a
-body; who opens thousands that say nothing whole made everybody wait for that. Here the kernel keeps
-what they send, and beyond the bound who came first goes.
+body. Thousands of connections without a complete request would delay all others. Here the kernel
+keeps what they send, and beyond the limit the oldest is closed.
 """
 
 import asyncio
@@ -20,25 +20,25 @@ from gateway.api import connections
 log = structlog.get_logger("gateway")
 
 BACKLOG: Final = 4096
-"""Connections that the kernel keeps for us, if it may. Where it has no room, it is silent, and a
-caller asks again after a second."""
+"""Connections that the kernel may queue. If its queue is full, it does not answer, and the caller
+tries again after a second."""
 MOST_BYTES: Final = 8192
-"""A request that is longer is handed over with its head, or what there is of it."""
+"""A longer request is handed over with its head, or what has arrived of it."""
 _AT_A_TIME: Final = 64
-"""So many are let in before others have their turn: some milliseconds."""
+"""So many are accepted before other work gets its turn: some milliseconds."""
 _PAUSE_S: Final = 1.0
 _ADVICE: Final = "no descriptor is left: raise the limit of open files (ulimit -n, LimitNOFILE)"
 _END: Final = re.compile(rb"\r?\n\r?\n")
 _LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*(\d{1,6})[ \t]*\r?\n", re.IGNORECASE)
 _AT_ONCE: Final = re.compile(rb"\n(?:expect|transfer-encoding):", re.IGNORECASE)
-"""Who waits to be asked for its body, or does not say how long that is."""
+"""The caller waits to be asked for the body, or does not say how long it is."""
 
 
 class NewConnections:
-    """Hands a connection over when its first request is there.
+    """Hands a connection over when its first request has arrived.
 
     Args:
-        listener: that they come in by; it becomes non-blocking.
+        listener: accepts the connections; it becomes non-blocking.
         make: makes the protocol of a connection.
     """
 
@@ -47,16 +47,16 @@ class NewConnections:
         self._make = make
         self._loop = asyncio.get_running_loop()
         self._since: dict[socket.socket, float] = {}
-        """Those that wait, the oldest first."""
+        """Waiting connections, oldest first."""
         self._wanted: dict[socket.socket, int] = {}
-        """How many bytes make another look worth it, where it is more than one."""
+        """How many bytes must have arrived before the next check, if more than one."""
         self._handed_over: set[asyncio.Task[object]] = set()
         listener.setblocking(False)  # noqa: FBT003 - the name of the method says what it is
         self._begin()
         self._pause = self._late = self._loop.call_later(connections.HEAD_S, self._end_late_ones)
 
     def close(self) -> None:
-        """Let nobody in any more, and hang up on who sent nothing whole."""
+        """Accept no more connections, and close those without a complete request."""
         self._late.cancel()
         self._pause.cancel()
         self._loop.remove_reader(self._listener)
@@ -85,12 +85,12 @@ class NewConnections:
                 self._hang_up(next(iter(self._since)))
 
     def _look(self, caller: socket.socket) -> None:
-        """See whether the request is there, and leave it where it is."""
+        """Check whether the request has arrived, and leave it in the kernel."""
         try:
             sent = caller.recv(MOST_BYTES, socket.MSG_PEEK)
         except OSError:
             sent = b""
-        if len(sent) < self._wanted.get(caller, 1):  # the system woke us for its end
+        if len(sent) < self._wanted.get(caller, 1):  # woken because the caller closed it
             self._hang_up(caller)
             return
         wanted = _bytes_wanted(sent)
@@ -110,7 +110,7 @@ class NewConnections:
                 next_s = since + connections.HEAD_S - now
                 break
             with suppress(OSError):
-                if caller.recv(MOST_BYTES):  # what is not read would take the answer with it
+                if caller.recv(MOST_BYTES):  # unread bytes would discard the answer
                     caller.send(connections.TOO_SLOW)
             self._hang_up(caller)
         self._late = self._loop.call_later(next_s, self._end_late_ones)
@@ -126,9 +126,9 @@ class NewConnections:
 
 
 def _bytes_wanted(sent: bytes) -> int:
-    """How many bytes there must be before it is worth another look; 0 when it can be handed over.
+    """How many bytes must have arrived before the next check; 0: hand the connection over.
 
-    What is no head is handed over too: it is answered at once.
+    Bytes that are not a head are handed over too: they are answered at once.
     """
     end = _END.search(sent)
     if end is None:

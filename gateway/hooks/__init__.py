@@ -1,1 +1,1 @@
-"""Webhooks of BSS systems, in each vendor's own format: mapped, or read again at the vendor."""
+"""Webhooks of BSS systems, in each vendor's own format: mapped to events, or read at the vendor."""

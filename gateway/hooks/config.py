@@ -1,6 +1,6 @@
-"""`hooks.toml`: the webhooks that are taken in, and how each is read.
+"""`hooks.toml`: the webhooks that are accepted, and how each is read.
 
-No secret stands in the file: each is in a variable or in a file of its own.
+Secrets are not in this file: each is in a variable or in its own file.
 """
 
 import hmac
@@ -20,7 +20,7 @@ _SHORTEST_PATH_SECRET: Final = 20
 
 
 class HooksConfigError(Exception):
-    """`hooks.toml` cannot be used; `problems` has a line for every mistake."""
+    """`hooks.toml` is invalid; `problems` has a line for every mistake."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -32,12 +32,12 @@ class Hook:
     """One webhook.
 
     Attributes:
-        name: as people call it.
-        settings: what the file says.
-        folder: of the file: others that it names are relative to it.
-        endpoint_id: last part of its path; a secret, where nothing is signed.
-        signing_secret: None where nothing is signed.
-        api_secret: None where nothing is read again.
+        name: of the hook.
+        settings: its table in the file.
+        folder: of the file; paths in it are relative to this folder.
+        endpoint_id: last part of its URL; a secret if nothing is signed.
+        signing_secret: None if nothing is signed.
+        api_secret: None if nothing is read at the vendor.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Hook:
 
     @property
     def id(self) -> str:
-        """For the limit of its rate."""
+        """Name of its rate limit."""
         return f"hook {self.name}"
 
     @property
@@ -59,18 +59,18 @@ class Hook:
 
     @property
     def signature(self) -> Signature | None:
-        """How it is signed."""
+        """How requests are signed."""
         return None if isinstance(self.settings, Uisp) else self.settings.signature
 
     @property
     def path(self) -> str:
-        """Where the vendor posts to."""
+        """The path that the vendor posts to."""
         endpoint = self.endpoint_id.get_secret_value()
         return f"/v1/hooks/{self.settings.adapter}/{endpoint}"
 
 
 def find_hook(hooks: Mapping[str, Hook], adapter: str, endpoint_id: str) -> Hook | None:
-    """The hook of a path. Every candidate is compared: how long it takes tells nothing."""
+    """The hook of a path. All hooks are compared, so that the time reveals nothing."""
     found = None
     for hook in hooks.values():
         secret = hook.endpoint_id.get_secret_value().encode()
@@ -92,9 +92,9 @@ def load_hooks(
 
     Args:
         path: of `hooks.toml`.
-        sources: source -> `revisions` or `times`, as the inventory has them.
-        environ: where secrets are looked up.
-        on_secret: told each secret, so that logs leave it out.
+        sources: source -> `revisions` or `times`, from the inventory.
+        environ: variables that may have secrets.
+        on_secret: called with each secret, so that logs leave it out.
 
     Raises:
         HooksConfigError: with every mistake.
@@ -106,7 +106,9 @@ def load_hooks(
     except ValueError as error:
         raise HooksConfigError([f"{path}: is not valid TOML: {error}"]) from None
     tables = content.pop("hooks", {})
-    problems = [f"{path}: {name}: is no key; a hook is a table [hooks.NAME]" for name in content]
+    problems = [
+        f"{path}: {name}: is not a key here; a hook is a table [hooks.NAME]" for name in content
+    ]
     if not isinstance(tables, dict):
         raise HooksConfigError([f"{path}: hooks: must be tables [hooks.NAME]"])
     hooks: dict[str, Hook] = {}
@@ -118,14 +120,14 @@ def load_hooks(
             hooks[str(name)] = hook
     paths = [hook.path for hook in hooks.values()]
     if len(set(paths)) < len(paths):
-        problems.append(f"{path}: two hooks have one path: give each a secret of its own")
+        problems.append(f"{path}: two hooks have the same path: give each its own secret")
     if problems:
         raise HooksConfigError(problems)
     return hooks
 
 
 class _Reader:
-    """Makes one hook, and collects what is wrong with it."""
+    """Makes one hook, and collects the problems of its table."""
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class _Reader:
             settings = SETTINGS.validate_python(table)
         except ValidationError as error:
             for found in error.errors(include_input=False):
-                # Pydantic names the chosen adapter as if it were a step.
+                # Pydantic names the chosen adapter as a part of the place.
                 place = [str(part) for part in found["loc"]][1:]
                 message = found["msg"]
                 if found["type"].startswith("union_tag"):
@@ -160,7 +162,7 @@ class _Reader:
         path_secret = self._secret(".path_secret", settings.path_secret)
         if signature is None and path_secret is None:
             self.problems.append(
-                ".path_secret: is missing; nothing signs this webhook, so its path must be secret"
+                ".path_secret: is missing; this webhook is not signed, so its path must be secret"
             )
         if path_secret and len(path_secret.get_secret_value()) < _SHORTEST_PATH_SECRET:
             self.problems.append(f".path_secret: has under {_SHORTEST_PATH_SECRET} characters")
@@ -177,7 +179,7 @@ class _Reader:
         if where is None:
             return None
         if (where.env is None) == (where.file is None):
-            self.problems.append(f"{place}: name either env, a variable, or file")
+            self.problems.append(f"{place}: give either env, the name of a variable, or file")
             return None
         if where.env is not None:
             found, what = self._environ.get(where.env, ""), f"the variable {where.env}"
@@ -201,16 +203,16 @@ def _problems_between_keys(settings: Settings, sources: Mapping[str, str]) -> It
     if order is None:
         yield f".source: {settings.source} is not in [sources] of the inventory; add it there"
     elif order != "revisions" and not isinstance(settings, Generic):
-        yield '.source: what is read again has tickets for revisions: give it order = "revisions"'
+        yield '.source: must have order = "revisions", as its services are read at the vendor'
     match settings:
         case Uisp():
             if "mac" not in settings.attributes:
                 yield ".attributes.mac: is missing: the custom attribute that holds the MAC"
             if "router" not in settings.attributes and settings.router is None:
-                yield ".router: is missing; or name attributes.router, and [routers] for its values"
+                yield ".router: is missing; or set attributes.router, and its values in [routers]"
         case Splynx():
             if not settings.routers and settings.router is None:
-                yield ".routers: is missing: Splynx's router ids, and our names for them"
+                yield ".routers: is missing: Splynx's router ids and our names for them"
         case Generic():
             yield from _problems_of_mapping(settings, order)
 
@@ -220,12 +222,12 @@ def _problems_of_mapping(settings: Generic, order: str | None) -> Iterator[str]:
     for table, names in (("fields", settings.fields), ("constants", settings.constants)):
         for name in names:
             if name not in known:
-                yield f".{table}.{name}: is no field; there are {', '.join(known)}"
+                yield f".{table}.{name}: is not a field; fields are {', '.join(known)}"
     for name, path in settings.fields.items():
         if parse_path(path) is None:
-            yield f".fields.{name}: is no path; write it like data.items[name=mac].value"
+            yield f".fields.{name}: is not a path; write it like data.items[name=mac].value"
     if "event" not in settings.fields and "event" not in settings.constants:
-        yield ".fields.event: is missing: what tells the events apart"
+        yield ".fields.event: is missing: the field that names the event"
     if "service_id" not in settings.fields:
         yield ".fields.service_id: is missing"
     if order == "revisions" and "revision" not in settings.fields:

@@ -1,4 +1,4 @@
-"""Webhooks and re-reads as Redis keeps them: what is here is not lost, and is worked on by one.
+"""Webhooks and rereads in Redis: none is lost, and one process at a time works on each.
 
 Times are Redis's.
 """
@@ -16,21 +16,21 @@ from gateway.keys import GatewayKeys
 from producers.journal_transport import Headroom
 
 OURS_MS: Final = 60_000
-"""As long a webhook or a reading belongs to one reader: far longer than a reading takes."""
+"""How long a webhook or a reread belongs to one process: far longer than a reread takes."""
 MOST_WAITING: Final = 50_000
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""Of all webhooks that wait, as they stand in Redis."""
+"""Of all webhooks that wait, as stored in Redis."""
 
 
 class Posted(NamedTuple):
     """A webhook as it came.
 
     Attributes:
-        id: over its content: the same one that waits already is kept once.
-        hook: by name.
+        id: hash of its content: equal webhooks that wait are stored once.
+        hook: name of the hook.
         body: its text.
         content_type: of the body.
-        attempts: how often it was tried.
+        attempts: number of failed attempts.
     """
 
     id: str
@@ -41,18 +41,18 @@ class Posted(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A service that is being read.
+    """A service that is being reread.
 
     Attributes:
-        hook: by name.
-        ref: as the vendor's API names it.
-        ticket: the revision of what is found.
+        hook: name of the hook.
+        ref: the service's name in the vendor's API.
+        ticket: the revision of what is read.
         vendor_id: of the last webhook that named it.
-        gone: not to find it is no surprise.
-        attempts: how often it failed.
+        gone: it may be missing at the vendor.
+        attempts: number of failed attempts.
         since_ms: when it was first wanted.
-        token: of this reading.
-        stamp: of what was wanted.
+        token: of this reread.
+        stamp: of the request to reread.
     """
 
     hook: str
@@ -67,7 +67,7 @@ class Reading(NamedTuple):
 
 
 class Inbox:
-    """Reads and writes them; raises what redis-py raises.
+    """Webhooks and rereads; raises what redis-py raises.
 
     Args:
         redis: decodes replies.
@@ -85,27 +85,27 @@ class Inbox:
         }
 
     def put(self, posted: Posted) -> str:
-        """Keep a webhook; says why it cannot be kept, or nothing."""
+        """Store a webhook; returns why it cannot be stored, else nothing."""
         share = self._headroom.share()
         if share >= INTAKE_ENDS:
             return f"Redis uses {share:.0%} of {self._headroom.limit}"
         text = json.dumps(posted._asdict())
         keys = [self._keys.inbox, self._keys.inbox_due, self._keys.inbox_bytes]
         kept = self._scripts["put"](keys, [posted.id, text, MOST_WAITING, MOST_BYTES])
-        return "" if kept else "too many webhooks wait to be worked on"
+        return "" if kept else "too many webhooks wait to be processed"
 
     def take(self, most: int) -> list[Posted]:
-        """Webhooks to work on now."""
+        """Take webhooks to process now."""
         keys = [self._keys.inbox, self._keys.inbox_due]
         flat = self._scripts["take"](keys, [most, OURS_MS])
         return [Posted(**json.loads(text)) for text in flat[1::2]]
 
     def done(self, posted: Posted) -> None:
-        """A webhook is dealt with."""
+        """Delete a processed webhook."""
         self.want(posted.id, "", (), 0)
 
     def later(self, posted: Posted, wait_ms: int) -> None:
-        """A webhook could not be dealt with; try again."""
+        """Process a webhook again later."""
         again = posted._replace(attempts=posted.attempts + 1)
         pipe = self._redis.pipeline()
         pipe.hset(self._keys.inbox, posted.id, json.dumps(again._asdict()))
@@ -119,11 +119,11 @@ class Inbox:
         wanted: Iterable[tuple[str, str, bool]],
         coalesce_ms: int,
     ) -> None:
-        """Services are to be read again, and the webhook that said so is dealt with.
+        """Reread services, and delete the webhook that named them.
 
         Args:
-            posted_id: of the webhook; empty for none.
-            hook: by name.
+            posted_id: of the webhook; empty: none.
+            hook: name of the hook.
             wanted: (ref, vendor id, gone) of each service.
             coalesce_ms: how long to wait for more of the same.
         """
@@ -139,7 +139,7 @@ class Inbox:
         )
 
     def begin(self, most: int) -> list[Reading]:
-        """Services to read now, each with its ticket."""
+        """Take services to reread now, each with its ticket."""
         keys, token = self._keys, secrets.token_hex(8)
         flat = self._scripts["begin"](
             [keys.wanted, keys.wanted_due, keys.reading, keys.tickets], [most, OURS_MS, token]
@@ -150,12 +150,12 @@ class Inbox:
         ]
 
     def is_ours(self, reading: Reading) -> bool:
-        """Whether nobody else began to read the service meanwhile."""
+        """Whether no other process has started to reread the service."""
         held = self._redis.hget(self._keys.reading, f"{reading.hook}|{reading.ref}")
         return held == reading.token
 
     def finish(self, reading: Reading, retry_ms: int | None = None, why: str = "") -> bool:
-        """End a reading: with success, or to be tried again. False: it is somebody else's now."""
+        """End a reread: done, or retried later. False: another process has it now."""
         keys = self._keys
         retry = "" if retry_ms is None else retry_ms
         return bool(
@@ -172,11 +172,11 @@ class Inbox:
         )
 
     def depth(self) -> int:
-        """How many webhooks wait."""
+        """Number of webhooks that wait."""
         return int(self._redis.hlen(self._keys.inbox))
 
     def wanted(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """What is to be read: hook, ref, and {since, attempts, why}."""
+        """The services to reread: hook, ref, and {since, attempts, why}."""
         for name, text in self._redis.hscan_iter(self._keys.wanted, count=500):
             hook, _, ref = name.partition("|")
             yield hook, ref, json.loads(text)
@@ -202,15 +202,15 @@ def _reading(name: str, text: str, ticket: str, *, token: str) -> Reading:
     )
 
 
-def take_again(inbox: Inbox, dead_letter: str) -> str:
-    """Take a webhook or a re-read up again that was dead-lettered; `dead_letter` is its body.
+def retry_dead_letter(inbox: Inbox, body: str) -> str:
+    """Retry the webhook or reread of a dead letter with this body.
 
     Returns:
-        Why it cannot be, in words; else nothing.
+        Why it cannot be retried; else nothing.
     """
-    found = json.loads(dead_letter)
+    found = json.loads(body)
     if "reread" not in found:
         return inbox.put(Posted(**found))
-    again = f"replay-{secrets.token_hex(8)}"
+    again = f"retry-{secrets.token_hex(8)}"
     inbox.want("", found["hook"], [(found["reread"], again, False)], 0)
     return ""

@@ -1,6 +1,6 @@
-"""Where something stands in a JSON document: `data.items[name=mac].value`.
+"""Paths into JSON documents: `data.items[name=mac].value`.
 
-Pure. A step is a key, an index of a list, or `[key=value]`: the item of a list of which that holds.
+Pure. A step is a key, an index of a list, or `[key=value]`: the item of a list with that value.
 """
 
 import re
@@ -12,7 +12,7 @@ Step = tuple[str, str] | str
 
 
 def parse_path(path: str) -> list[Step] | None:
-    """The steps of a path; None: it is none."""
+    """The steps of a path; None: it is not a path."""
     steps: list[Step] = []
     at = 0
     while at < len(path):
@@ -26,7 +26,7 @@ def parse_path(path: str) -> list[Step] | None:
 
 
 def at_path(document: object, path: str) -> object:
-    """What stands at a path; None where nothing does."""
+    """The value at a path; None: there is none."""
     for step in parse_path(path) or ():
         match document, step:
             case dict(), str():

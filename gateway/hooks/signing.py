@@ -1,4 +1,4 @@
-"""Who sent a webhook: checked on its raw bytes, before anything reads them. Pure."""
+"""Checks the signature of a webhook over its raw bytes. Pure."""
 
 import base64
 import hashlib
@@ -10,10 +10,10 @@ from gateway.hooks.config import Hook
 
 
 def check_signature(hook: Hook, headers: Mapping[str, str], body: bytes, now_s: float) -> None:
-    """Let a request pass that is signed as the hook asks.
+    """Check that a request is signed as the hook requires.
 
     Args:
-        hook: that was posted to.
+        hook: the hook of the request.
         headers: by lower-case name.
         body: the raw bytes.
         now_s: seconds since 1970.
@@ -37,5 +37,5 @@ def check_signature(hook: Hook, headers: Mapping[str, str], body: bytes, now_s: 
         wanted = digest.hex() if hexadecimal else base64.b64encode(digest).decode()
         given = given.strip().lower() if hexadecimal else given.strip()
     if not hmac.compare_digest(wanted.encode(), given.encode("utf-8", "surrogateescape")):
-        message = f"the header {signature.header} does not fit: is it signed with another secret?"
+        message = f"the header {signature.header} does not match: check the secret on both sides"
         raise SignatureRefused("bad-signature", message)

@@ -1,6 +1,6 @@
-"""Splynx: a signed webhook says that a service changed, and the service is read again.
+"""Splynx: a signed webhook says that a service changed, and the service is read at the vendor.
 
-Pure. Its times have one second and no zone, so nothing is taken from the body but which service.
+Pure. Its times have one second and no zone, so only the id of the service is used.
 
 Source:
     Splynx's help on hooks, and public receivers of `X-Splynx-Signature`: `type`, `data.model`,
@@ -16,11 +16,11 @@ from gateway.hooks.verdicts import (
     Document,
     Ignored,
     Incomplete,
+    Publish,
     Reread,
-    Say,
     State,
     Verdict,
-    known,
+    look_up,
 )
 from producers.fields import POLICY_MODE
 
@@ -30,10 +30,10 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 def read_hook(body: Document, vendor_id: str, settings: Splynx) -> Verdict:
-    """What to do about a body; `vendor_id` is made of its bytes, as Splynx gives none.
+    """What to do with a body; `vendor_id` is made of its bytes, as Splynx gives none.
 
     Raises:
-        Incomplete: it does not say which service.
+        Incomplete: it does not name the service.
     """
     if body.get("type") != "event":
         return Ignored(f"type {body.get('type')!r}")
@@ -51,35 +51,35 @@ def read_hook(body: Document, vendor_id: str, settings: Splynx) -> Verdict:
 
 
 def read_service(service: Document, settings: Splynx) -> State:
-    """What a service that was read means, as flat fields; values are the contract's to check.
+    """The flat fields of a service that was read; the contract checks their values.
 
     Raises:
         Incomplete: a value is not in a table of `hooks.toml`.
     """
     status = "cancelled"
     if str(service.get("deleted", "0")) != "1":
-        status = known(settings.statuses, service.get("status"), "status", "statuses")
+        status = look_up(settings.statuses, service.get("status"), "status", "statuses")
     if status == "ignored":
         return Ignored(f"status {service.get('status')}")
     fields: dict[str, object] = {"service_id": f"{settings.service_prefix}{service.get('id', '')}"}
     if service.get("customer_id"):
         fields["customer_id"] = str(service["customer_id"])
     if status == "cancelled":
-        return Say(fields | {"event": "cancelled"}, {})
+        return Publish(fields | {"event": "cancelled"}, {})
     router = settings.router
     if settings.routers:
-        router = known(settings.routers, service.get("router_id"), "router", "routers")
+        router = look_up(settings.routers, service.get("router_id"), "router", "routers")
     fields |= {"router": router, "dhcp_server": settings.dhcp_server, "mac": service.get("mac")}
     how = str(service.get("taking_ipv4", ""))
     if how == _STATIC:
         fields["ipv4"] = service.get("ipv4")
     elif how == _POOL:
-        fields["pool"] = known(settings.pools, service.get("ipv4_pool_id"), "pool", "pools")
+        fields["pool"] = look_up(settings.pools, service.get("ipv4_pool_id"), "pool", "pools")
     if service.get("tariff_id"):
         fields["plan"] = str(service["tariff_id"])
     if status == "suspended":
         fields["suspension_mode"] = POLICY_MODE
-    return Say(fields, {})
+    return Publish(fields, {})
 
 
 def _mapping(value: object) -> Document:

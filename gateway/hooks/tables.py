@@ -1,4 +1,4 @@
-"""What `hooks.toml` may say, table by table."""
+"""The tables of `hooks.toml`."""
 
 from typing import Annotated, Final, Literal
 
@@ -40,14 +40,14 @@ class _Table(BaseModel):
 
 
 class Secret(_Table):
-    """A secret by the variable or the file that holds it."""
+    """The variable or the file that holds a secret."""
 
     env: str | None = None
     file: str | None = None
 
 
 class Signature(_Table):
-    """How the sender shows who it is."""
+    """How the sender signs."""
 
     scheme: Literal["hmac", "standard-webhooks", "token"] = "hmac"
     header: str = "X-Signature"
@@ -58,7 +58,7 @@ class Signature(_Table):
 
 
 class Api(_Table):
-    """The vendor's read API. `secret` is its key; Splynx has a `key` besides."""
+    """The vendor's API. `secret` is its key; Splynx also has a `key`."""
 
     url: Annotated[
         str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$"), AfterValidator(safe_url)
@@ -72,7 +72,7 @@ class Api(_Table):
 class _Hook(_Table):
     source: str
     rate: Annotated[float, Field(gt=0)] = 50
-    # A person who edits a service saves more than once.
+    # People save a service several times while they edit it.
     coalesce_s: Annotated[float, Field(ge=0, le=60)] = 2
     service_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,32}$")] = ""
     routers: dict[str, RouterName] = Field(default_factory=dict)
@@ -82,7 +82,7 @@ class _Hook(_Table):
 
 
 class Uisp(_Hook):
-    """UISP: nothing is signed, so each webhook is read back by its uuid."""
+    """UISP: not signed; each webhook is read back by its uuid."""
 
     adapter: Literal["uisp"]
     api: Api
@@ -91,7 +91,7 @@ class Uisp(_Hook):
 
 
 class Splynx(_Hook):
-    """Splynx: signed; the service is read again."""
+    """Splynx: signed; the service is read at the vendor."""
 
     adapter: Literal["splynx"]
     api: Api
@@ -102,7 +102,7 @@ class Splynx(_Hook):
 
 
 class Generic(_Hook):
-    """Any other: what its body says is mapped, and nothing is read again."""
+    """Any other BSS: the body is mapped to an event, nothing is read at the vendor."""
 
     adapter: Literal["generic"]
     signature: Signature | None = None

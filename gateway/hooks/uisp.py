@@ -1,6 +1,6 @@
-"""UISP CRM: a webhook is read back by its uuid, and the service that it names is read again.
+"""UISP CRM: a webhook is read back by its uuid, then its service is read at the vendor.
 
-Pure. UISP signs nothing, so what is posted only names what to ask for.
+Pure. UISP signs nothing, so only the uuid of what was posted is used.
 
 Source:
     Ubiquiti's public plugins (UCRM-plugins): `uuid`, `changeType`, `entity`, `entityId`,
@@ -17,13 +17,13 @@ from gateway.hooks.verdicts import (
     Document,
     Ignored,
     Incomplete,
+    Publish,
     ReadBack,
     Reread,
     RereadAll,
-    Say,
     State,
     Verdict,
-    known,
+    look_up,
 )
 from producers.fields import POLICY_MODE
 
@@ -32,14 +32,14 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _ENDS_CLIENT: Final = frozenset({"client.archive", "client.delete"})
 _TEST: Final = "test"
 _SHOWN: Final = 1000
-"""Of what is no webhook: for the person who looks at its dead letter."""
+"""Characters of an invalid webhook that are kept for its dead letter."""
 _KBPS: Final = 1000
 _NAMED_BY: Final = ("key", "customAttributeId")
-"""How `attributes` of `hooks.toml` may name one: by its key or its number."""
+"""`attributes` of `hooks.toml` name an attribute by its key or its number."""
 
 
 def named_in(text: str) -> str:
-    """What is kept of a body as it was posted: what to ask for, as nothing signs the rest."""
+    """The part of a posted body that is stored: its uuid, as the rest is not signed."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -52,16 +52,16 @@ def named_in(text: str) -> str:
 
 
 def read_hook(body: Document) -> Verdict:
-    """What to do about a body as it was posted.
+    """What to do with a posted body.
 
     Raises:
-        Incomplete: it names nothing that can be asked for.
+        Incomplete: it has no uuid.
     """
     uuid = body.get("uuid")
     if _name(body) == _TEST:
         return Ignored("a test")
     if not isinstance(uuid, str) or not _UUID.fullmatch(uuid):
-        raise Incomplete("uuid: is missing or is none; nothing can be read back")
+        raise Incomplete("uuid: is missing or invalid; nothing can be read back")
     return ReadBack(uuid.lower())
 
 
@@ -70,10 +70,10 @@ def _name(body: Document) -> object:
 
 
 def read_confirmed(event: Document, vendor_id: str) -> Verdict:
-    """What to do about a webhook event as the CRM itself has it.
+    """What to do with a webhook event as read from the CRM.
 
     Raises:
-        Incomplete: it does not say which service.
+        Incomplete: it does not name the service.
     """
     name, entity = str(event.get("eventName", "")), event.get("entity")
     ref = str(event.get("entityId", ""))
@@ -89,32 +89,32 @@ def read_confirmed(event: Document, vendor_id: str) -> Verdict:
 
 
 def read_service(service: Document, settings: Uisp) -> State:
-    """What a service that was read means, as flat fields; values are the contract's to check.
+    """The flat fields of a service that was read; the contract checks their values.
 
     Raises:
         Incomplete: a value is not in a table of `hooks.toml`.
     """
-    status = known(settings.statuses, service.get("status"), "status", "statuses")
+    status = look_up(settings.statuses, service.get("status"), "status", "statuses")
     if status == "ignored":
         return Ignored(f"status {service.get('status')}")
     fields: dict[str, object] = {"service_id": f"{settings.service_prefix}{service.get('id', '')}"}
     if service.get("clientId") is not None:
         fields["customer_id"] = str(service["clientId"])
     if status == "cancelled":
-        return Say(fields | {"event": "cancelled"}, {})
+        return Publish(fields | {"event": "cancelled"}, {})
     fields |= _attributes(service, settings) | _plan(service)
     if "router" in fields:
-        fields["router"] = known(settings.routers, fields["router"], "router", "routers")
+        fields["router"] = look_up(settings.routers, fields["router"], "router", "routers")
     usual = {"router": settings.router, "dhcp_server": settings.dhcp_server}
     if status == "suspended":
         usual["suspension_mode"] = POLICY_MODE
-    return Say({name: value for name, value in usual.items() if value} | fields, {})
+    return Publish({name: value for name, value in usual.items() if value} | fields, {})
 
 
 def _attributes(service: Document, settings: Uisp) -> dict[str, object]:
     given = service.get("attributes") or ()
-    held = {str(each.get(by)): each.get("value") for by in _NAMED_BY for each in given}
-    found = {name: held.get(str(which)) for name, which in settings.attributes.items()}
+    values = {str(one.get(by)): one.get("value") for by in _NAMED_BY for one in given}
+    found = {name: values.get(str(key)) for name, key in settings.attributes.items()}
     return {name: value for name, value in found.items() if value not in (None, "")}
 
 

@@ -1,6 +1,6 @@
-"""Reads a vendor's API: one JSON document, in bounded time and size, or why not.
+"""Reads one JSON document from a vendor's API, with limits of time and size.
 
-TLS is verified, redirects are not followed: the key goes nowhere else.
+TLS is verified and redirects are not followed: the key goes nowhere else.
 """
 
 import json
@@ -20,11 +20,11 @@ _OK: Final = 200
 
 
 class VendorFailed(Exception):  # noqa: N818 - says what happened
-    """The vendor's API did not give what was asked for; ask again later.
+    """The vendor's API failed; try again later.
 
     Attributes:
         message: what happened.
-        refused: it does not let us in: a person must act.
+        refused: it refuses our key: a person must act.
     """
 
     def __init__(self, message: str, *, refused: bool = False) -> None:
@@ -34,20 +34,20 @@ class VendorFailed(Exception):  # noqa: N818 - says what happened
 
 
 class NotThere(Exception):  # noqa: N818 - says what it is
-    """The vendor's API has nothing under this address."""
+    """The vendor's API does not have this document."""
 
 
 class VendorApi:
-    """One hook's API.
+    """The vendor's API of one hook.
 
     Args:
-        hook: of an adapter that reads.
+        hook: its adapter reads at the vendor.
     """
 
     def __init__(self, hook: Hook) -> None:
         settings = hook.settings
         if isinstance(settings, Generic) or hook.api_secret is None:
-            raise TypeError(f"{hook.name} reads nothing")
+            raise TypeError(f"{hook.name} reads nothing at the vendor")
         self._api: Api = settings.api
         secret = hook.api_secret.get_secret_value()
         signed_in: dict[str, Any] = {"headers": {"X-Auth-App-Key": secret}}
@@ -71,7 +71,7 @@ class VendorApi:
         """Read one document.
 
         Raises:
-            NotThere: the API says that there is none.
+            NotThere: the API does not have it.
             VendorFailed: anything else went wrong.
         """
         try:
@@ -80,21 +80,21 @@ class VendorApi:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise VendorFailed(f"cannot be reached ({type(error).__name__})") from error
         except (ValueError, RecursionError) as error:
-            raise VendorFailed("answers something that is no JSON") from error
+            raise VendorFailed("the answer is not JSON") from error
 
     def _read(self, path: str) -> bytes:
-        # httpx limits the wait for each piece; a whole answer has a limit too.
+        # httpx limits the wait for each piece; this limits the whole answer.
         deadline = time.monotonic() + 2 * self._api.timeout_s
         with self._client.stream("GET", path) as answer:
             if answer.status_code in _NOT_FOUND:
                 raise NotThere
             if answer.status_code != _OK:
                 raise VendorFailed(
-                    f"answers {answer.status_code}", refused=answer.status_code in _REFUSED
+                    f"answered {answer.status_code}", refused=answer.status_code in _REFUSED
                 )
             body = bytearray()
             for piece in answer.iter_bytes():
                 body += piece
                 if len(body) > MOST_BYTES or time.monotonic() > deadline:
-                    raise VendorFailed("answers too much or too slowly")
+                    raise VendorFailed("the answer is too large or too slow")
         return bytes(body)

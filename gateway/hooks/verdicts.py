@@ -1,4 +1,4 @@
-"""What an adapter makes of a webhook, or of a service that it read at the vendor. Pure values."""
+"""What an adapter decides about a webhook, or a service that was read at the vendor. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,26 +7,26 @@ from typing import Any, TypeVar
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """It concerns nothing of ours."""
+    """It does not concern Leasewire."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBack:
-    """Nothing shows who sent it: what the vendor has under this id is what counts."""
+    """It is not signed: read the webhook with this id back from the vendor."""
 
     vendor_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """Something about a service changed: it is to be read at the vendor.
+    """A service changed: read it at the vendor.
 
     Attributes:
-        ref: the service as the vendor's API names it.
+        ref: the service's name in the vendor's API.
         vendor_id: of the webhook.
-        gone: the vendor deleted it: not to find it is no surprise.
+        gone: the vendor deleted it, so it may be missing there.
     """
 
     ref: str
@@ -36,36 +36,36 @@ class Reread:
 
 @dataclass(frozen=True, slots=True)
 class RereadAll:
-    """Something about a customer changed: all services of it are to be read."""
+    """A customer changed: read all its services at the vendor."""
 
     customer: str
     vendor_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """It says an event by itself: fields as `producers.fields` has them, and its envelope's."""
+class Publish:
+    """Publish an event: fields as in `producers.fields`, and attributes of its envelope."""
 
     fields: Mapping[str, object]
     envelope: Mapping[str, str]
 
 
-Verdict = Ignored | ReadBack | Reread | RereadAll | Say
+Verdict = Ignored | ReadBack | Reread | RereadAll | Publish
 """Of a webhook."""
 
-State = Ignored | Say
-"""Of a service as it was read; the reader adds ticket and envelope."""
+State = Ignored | Publish
+"""Of a service that was read; the caller adds ticket and envelope."""
 
 Document = Mapping[str, Any]
-Known = TypeVar("Known")
+Value = TypeVar("Value")
 
 
 class Incomplete(Exception):  # noqa: N818 - says what it is
-    """It cannot become an event: a dead letter, never a guess.
+    """It cannot become an event, so it becomes a dead letter; nothing is guessed.
 
     Attributes:
-        missing: which field, and what to do.
-        service_id: of which service, where that is known.
+        missing: the missing field, and what to do.
+        service_id: of the service, if known.
     """
 
     def __init__(self, missing: str, service_id: str = "") -> None:
@@ -74,11 +74,11 @@ class Incomplete(Exception):  # noqa: N818 - says what it is
         super().__init__(missing)
 
 
-def known(table: Mapping[str, Known], value: object, field: str, name: str) -> Known:
-    """What a table of `hooks.toml` has for a value of the vendor's.
+def look_up(table: Mapping[str, Value], value: object, field: str, name: str) -> Value:
+    """Look up a value of the vendor in a table of `hooks.toml`.
 
     Raises:
-        Incomplete: nothing.
+        Incomplete: it is not there.
     """
     if str(value) not in table:
         raise Incomplete(f"{field}: {value!r} is not in {name} of hooks.toml")

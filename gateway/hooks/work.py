@@ -21,10 +21,10 @@ from gateway.hooks.vendor import NotThere, VendorApi, VendorFailed
 from gateway.hooks.verdicts import (
     Ignored,
     Incomplete,
+    Publish,
     ReadBack,
     Reread,
     RereadAll,
-    Say,
     State,
     Verdict,
 )
@@ -121,7 +121,7 @@ class Work:
             self._give_up(reading, INCOMPLETE, message)
             return
         try:
-            self._read_and_say(hook, api, reading)
+            self._read_and_publish(hook, api, reading)
         except Incomplete as error:
             self._give_up(reading, INCOMPLETE, error.missing, error.service_id)
         except NotThere:
@@ -140,12 +140,12 @@ class Work:
             else:
                 self._give_up(reading, "poison", f"cannot be processed: {type(error).__name__}")
 
-    def _read_and_say(self, hook: Hook, api: VendorApi, reading: Reading) -> None:
+    def _read_and_publish(self, hook: Hook, api: VendorApi, reading: Reading) -> None:
         state = self._state(hook, api, reading)
         if not self._inbox.is_ours(reading):
             return  # ours took too long: another process reads it now, with a later ticket
-        if isinstance(state, Say):
-            self._say(hook, reading, state)
+        if isinstance(state, Publish):
+            self._publish_state(hook, reading, state)
         if self._inbox.finish(reading):
             self._settle_dead_letter(_dead_letter_of(reading))
         log.info("hook.read", hook=hook.name, service=reading.ref, ticket=reading.ticket)
@@ -178,7 +178,7 @@ class Work:
                 services = found if isinstance(found, list) else []
                 refs = [str(service["id"]) for service in services if isinstance(service, dict)]
                 self._want(hook, posted, [(ref, verdict.vendor_id, False) for ref in refs])
-            case Say():
+            case Publish():
                 envelope = {"source": hook.settings.source, **verdict.envelope}
                 self._publish(verdict, envelope)
                 self._inbox.done(posted)
@@ -205,22 +205,22 @@ class Work:
                 raise
             ref = reading.ref.rpartition("/")[2]
             service_id = f"{hook.settings.service_prefix}{ref}"
-            return Say({"event": "cancelled", "service_id": service_id}, {})
+            return Publish({"event": "cancelled", "service_id": service_id}, {})
 
-    def _say(self, hook: Hook, reading: Reading, state: Say) -> None:
+    def _publish_state(self, hook: Hook, reading: Reading, state: Publish) -> None:
         # A webhook that comes twice reads newer state, which needs a new id.
         envelope = {
             "id": f"{reading.vendor_id}:{reading.ticket}:{reading.ref.replace('/', '-')}",
             "source": hook.settings.source,
             "time": self._clock().isoformat(),
         }
-        revision = Say({**state.fields, "revision": reading.ticket}, {})
+        revision = Publish({**state.fields, "revision": reading.ticket}, {})
         self._publish(revision, envelope)
 
-    def _publish(self, said: Say, envelope: Mapping[str, str]) -> None:
-        service_id = str(said.fields.get("service_id", ""))
+    def _publish(self, publish: Publish, envelope: Mapping[str, str]) -> None:
+        service_id = str(publish.fields.get("service_id", ""))
         try:
-            self._publisher.publish([{**envelope, **event_of(said.fields)}])
+            self._publisher.publish([{**envelope, **event_of(publish.fields)}])
         except NotAnEvent as error:
             raise Incomplete(str(error), service_id) from None
         except BatchViolation as violation:

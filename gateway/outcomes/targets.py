@@ -1,6 +1,6 @@
-"""`outcomes.toml`: where outcome webhooks go. Secrets stand elsewhere, in a file or variable.
+"""`outcomes.toml`: the targets of outcome webhooks. Secrets are in files or variables.
 
-A target comes from this file alone: no event and no request can name one.
+Targets come from this file alone: no event or request can name one.
 """
 
 import base64
@@ -32,7 +32,7 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class TargetsError(Exception):
-    """`outcomes.toml` cannot be used; `problems` has a line for every mistake."""
+    """`outcomes.toml` is invalid; `problems` has a line for every mistake."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -44,12 +44,12 @@ class Target:
     """One receiver of outcome webhooks.
 
     Attributes:
-        name: as people call it.
+        name: of the target.
         url: `https://`; `http://` only to this host.
-        sources: of whose events it is told.
-        states: of which it is told; empty: all.
-        secret: `whsec_…`, with which each webhook is signed; None: not read, as nothing is sent.
-        ca_file: authorities that its certificate may come from; None: the system's.
+        sources: it gets outcomes of their events.
+        states: it gets only these states; empty: all.
+        secret: `whsec_…`, signs each webhook; None: not read, nothing is sent.
+        ca_file: certificate authorities to trust; None: those of the system.
         timeout_s: from the connection to the status of the answer.
     """
 
@@ -88,14 +88,14 @@ def load_targets(
     on_secret: Callable[[str], None] = lambda _: None,
     signing: bool = True,
 ) -> list[Target]:
-    """Read the file; without one there are no targets.
+    """Read the file; without a file there are no targets.
 
     Args:
-        path: of it; files that it names are relative to its folder.
-        sources: that the inventory knows.
-        environ: where secrets are looked up.
-        on_secret: told each secret, so that logs leave it out.
-        signing: False: read no secret, for who only looks at how targets are doing.
+        path: of the file; paths in it are relative to its folder.
+        sources: of the inventory.
+        environ: variables that may have secrets.
+        on_secret: called with each secret, so that logs leave it out.
+        signing: False: read no secrets, to show only the state of targets.
 
     Raises:
         TargetsError: with every mistake.
@@ -107,21 +107,21 @@ def load_targets(
     except OSError as error:
         raise TargetsError([f"{path}: cannot be read: {error.strerror}"]) from error
     except ValidationError as error:
-        raise TargetsError([f"{path}: {_line(each)}" for each in error.errors()]) from None
+        raise TargetsError([f"{path}: {_line(found)}" for found in error.errors()]) from None
     except ValueError as error:
         raise TargetsError([f"{path}: is not valid TOML: {error}"]) from None
     problems: list[str] = []
     targets = []
-    for name, said in file.targets.items():
+    for name, given in file.targets.items():
         where = f"{path}: targets.{name}"
-        unknown = sorted(set(said.sources) - sources)
+        unknown = sorted(set(given.sources) - sources)
         problems += [
-            f"{where}.sources: {each} is in no [sources] of the inventory" for each in unknown
+            f"{where}.sources: {source} is not in [sources] of the inventory" for source in unknown
         ]
-        ca_file = path.parent / said.ca_file if said.ca_file else None
+        ca_file = path.parent / given.ca_file if given.ca_file else None
         if ca_file is not None and not ca_file.is_file():
             problems.append(f"{where}.ca_file: there is no file {ca_file}")
-        secret, wrong = _secret(said, path.parent, environ) if signing else (None, "")
+        secret, wrong = _secret(given, path.parent, environ) if signing else (None, "")
         if wrong:
             problems.append(f"{where}{wrong}")
         if secret is not None:
@@ -129,12 +129,12 @@ def load_targets(
         targets.append(
             Target(
                 name=name,
-                url=said.url,
-                sources=tuple(dict.fromkeys(said.sources)),
-                states=frozenset(said.states),
+                url=given.url,
+                sources=tuple(dict.fromkeys(given.sources)),
+                states=frozenset(given.states),
                 secret=None if secret is None else SecretStr(secret),
                 ca_file=ca_file,
-                timeout_s=said.timeout_s,
+                timeout_s=given.timeout_s,
             )
         )
     if problems:
@@ -142,16 +142,16 @@ def load_targets(
     return targets
 
 
-def _secret(said: _Target, folder: Path, environ: Mapping[str, str]) -> tuple[str, str]:
-    """The secret, and what is wrong with it."""
-    if (said.secret_file is None) == (said.secret_env is None):
-        return "", ": name either secret_file or secret_env"
-    if said.secret_env is not None:
-        what, found = f".secret_env: the variable {said.secret_env}", environ.get(said.secret_env)
+def _secret(given: _Target, folder: Path, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The secret, or what is wrong with it; the other is empty."""
+    if (given.secret_file is None) == (given.secret_env is None):
+        return "", ": give either secret_file or secret_env"
+    if given.secret_env is not None:
+        what, found = f".secret_env: the variable {given.secret_env}", environ.get(given.secret_env)
     else:
-        what = f".secret_file: the file {folder / (said.secret_file or '')}"
+        what = f".secret_file: the file {folder / (given.secret_file or '')}"
         try:
-            found = (folder / (said.secret_file or "")).read_text("utf-8")
+            found = (folder / (given.secret_file or "")).read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             found = None
     secret = (found or "").strip()
@@ -164,7 +164,7 @@ def _secret(said: _Target, folder: Path, environ: Mapping[str, str]) -> tuple[st
     if not secret.startswith(PREFIX) or long_enough < _SHORTEST_SECRET:
         return (
             "",
-            f"{what} holds no secret: `{PREFIX}` and base64 of {_SHORTEST_SECRET} bytes or more",
+            f"{what} is not a secret: `{PREFIX}` and base64 of {_SHORTEST_SECRET} bytes or more",
         )
     return secret, ""
 
@@ -175,5 +175,5 @@ def _line(found: Mapping[str, object]) -> str:
     where = ".".join(str(part) for part in place if part != "[key]")
     message = str(found["msg"]).removeprefix("Value error, ")
     if found["type"] == "extra_forbidden":
-        message = "is no key"
+        message = "is not a key here"
     return f"{where}: {message}"

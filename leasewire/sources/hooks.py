@@ -10,7 +10,7 @@ from gateway.hooks import generic, splynx, uisp
 from gateway.hooks.config import Hook, HooksConfigError, load_hooks
 from gateway.hooks.inbox import Inbox, Posted
 from gateway.hooks.tables import Generic, Splynx
-from gateway.hooks.verdicts import Incomplete, Say
+from gateway.hooks.verdicts import Incomplete, Publish
 from gateway.hooks.work import body_of
 from leasewire.context import Context, InventoryOption
 from leasewire.printing import JsonOption, clean, print_json, print_table
@@ -115,7 +115,11 @@ def try_command(
                 verdict = splynx.read_hook(document, "try", settings)
             case _:
                 verdict = uisp.read_hook(document)
-        made = event_of(verdict.fields) | dict(verdict.envelope) if isinstance(verdict, Say) else {}
+        made = (
+            event_of(verdict.fields) | dict(verdict.envelope)
+            if isinstance(verdict, Publish)
+            else {}
+        )
     except (Incomplete, NotAnEvent) as error:
         typer.echo(clean(f"A dead letter: {error}"), err=True)
         raise typer.Exit(FAILED) from None

@@ -7,7 +7,7 @@ from gateway.hooks import generic, splynx, uisp
 from gateway.hooks.inbox import Posted
 from gateway.hooks.paths import at_path, parse_path
 from gateway.hooks.tables import SETTINGS
-from gateway.hooks.verdicts import Ignored, Incomplete, ReadBack, Reread, RereadAll, Say
+from gateway.hooks.verdicts import Ignored, Incomplete, Publish, ReadBack, Reread, RereadAll
 from gateway.hooks.work import body_of
 from tests.hooks.vendors import (
     SPLYNX_MODEL,
@@ -162,7 +162,7 @@ def test_generic_values_are_mapped_or_missed():
     body = {"e": "swap", "s": 12, "m": "00005E005301", "i": "d-1", "r": 4}
     said = generic.read_hook(body, "v", settings)
     wanted = {"event": "mac_changed", "service_id": "12", "mac": "00005E005301", "revision": 4}
-    assert said == Say(wanted, {"id": "d-1"})
+    assert said == Publish(wanted, {"id": "d-1"})
     with pytest.raises(Incomplete, match="event: 'drop' is not in events"):
         generic.read_hook(body | {"e": "drop"}, "v", settings)
 

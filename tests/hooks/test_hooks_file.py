@@ -58,14 +58,14 @@ attributes = { ipv4 = 12 }
     lines = mistakes(folder, text)
     assert lines[0].startswith("hooks.a.api.url: ")
     assert "hooks.b.adapter: must be uisp, splynx or generic" in lines
-    assert any(line.startswith("hooks.c.fields.color: is no field") for line in lines)
-    assert any(line.startswith("hooks.c.fields.mac: is no path") for line in lines)
+    assert any(line.startswith("hooks.c.fields.color: is not a field") for line in lines)
+    assert any(line.startswith("hooks.c.fields.mac: is not a path") for line in lines)
     assert "hooks.c.fields.service_id: is missing" in lines
     assert any(line.startswith("hooks.c.fields.time: is missing") for line in lines)
     assert f"hooks.c.path_secret: the file {folder}/nowhere is empty or cannot be read" in lines
-    assert "hooks.d.api.secret: name either env, a variable, or file" in lines
+    assert "hooks.d.api.secret: give either env, the name of a variable, or file" in lines
     assert any(line.startswith("hooks.d.path_secret: is missing") for line in lines)
-    assert any("tickets for revisions" in line for line in lines)
+    assert any('must have order = "revisions"' in line for line in lines)
 
 
 @pytest.mark.parametrize("url", ["http://uisp.example.net/crm", "http://u:p@127.0.0.1/crm"])
@@ -85,7 +85,7 @@ attributes = {{ mac = 1, router = 2 }}
 
 def test_what_is_no_table_of_a_hook_is_told(folder):
     assert mistakes(folder, "[[[") != []
-    assert mistakes(folder, "[splynx]\n")[0].startswith("splynx: is no key")
+    assert mistakes(folder, "[splynx]\n")[0].startswith("splynx: is not a key here")
     for given in ("hooks = 3", "[hooks]\na = 3"):
         assert mistakes(folder, given)
 
