@@ -1,4 +1,4 @@
-"""Draws the ratios of a run against their bars: `docs/benchmarks.svg`, which `docs/performance.md` shows.
+"""Draws the ratios of a run against their targets: the picture of `docs/performance.md`.
 
 Run, after `make bench`: `make bench-plot`. Each bar is as long as the row is beyond its target, on
 a logarithmic scale: what ends right of the line has reached it.
