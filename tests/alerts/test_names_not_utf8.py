@@ -10,6 +10,7 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.operations import Waiting
 from worker.routeros.sessions import Sessions
 from worker.store.alerts import Alerts
+from worker.store.batches import Busy
 from worker.watching.unknown_devices import Watch
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -45,7 +46,7 @@ def test_an_alert_is_begun_found_and_ended_whatever_its_words(store):
 
 
 def test_a_router_is_parked_whatever_its_words(store):
-    assert store.routers.acquire("R1", "token", 1) is not None
+    assert store.routers.acquire("R1", "token", 1) != Busy()
     state = RouterState("unreachable", message=odd("ошибка"))
     assert store.routers.open_circuit("R1", "token", 1_000, state)
     assert "\\udcee" in store.views.router("R1").state.message

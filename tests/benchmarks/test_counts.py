@@ -118,7 +118,7 @@ def test_a_batch_takes_hardly_more_calls_than_one_event(ways):
     assert counts[2].router == {f"{LEASES}/print": 2, f"{LEASES}/add": BATCH}
 
 
-FOLD, PASS = ("take_journal", "commit"), ("acquire", "renew", "conclude", "next_batch")
+FOLD, PASS = ("take_journal", "commit"), ("acquire", "begin_writing", "conclude", "next_batch")
 
 
 @pytest.mark.parametrize(("count", "most"), [(1, 114), (50, 7 * 50)])

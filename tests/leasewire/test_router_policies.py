@@ -5,6 +5,7 @@ import pytest
 from tests.builders import activated, cancelled, ipv4, mac
 from tests.calls import lose_calls
 from tests.leasewire.conftest import LEASES
+from worker.store.batches import Busy
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 
@@ -87,7 +88,7 @@ def test_policy_applied_during_a_pass_ends_it_and_keeps_its_marks(world):
     store.fleet.apply_policy("R1", world.context.inventory.routers["R1"].policy, "ada")
     assert not store.routers.renew("R1", "old")
     assert not store.routers.next_batch("R1", "old", 10).held
-    assert store.routers.acquire("R1", "new", 10) is None, "the old one may be writing still"
+    assert store.routers.acquire("R1", "new", 10) == Busy(), "the old one may be writing still"
     assert acquired.work_items[0].service_id in store.views.router_queued("R1")
 
 
@@ -130,10 +131,10 @@ def test_hold_takes_the_lease_from_a_pass_under_way(world):
     store = world.context.store
     assert store.routers.acquire("R1", "pass", 10).work_items
     assert 0 < store.fleet.pause("R1", "stop", "bob") <= store.routers.lock_ms
-    assert not store.routers.renew("R1", "pass", ["SVC-1"])
+    assert store.routers.begin_writing("R1", "pass", (), ["SVC-1"]) is None
     assert store.client.zscore(store.keys.routers_due, "R1") is None, "it costs no message"
     store.fleet.resume("R1", "bob")
-    assert store.routers.acquire("R1", "next", 10) is None, "the pass may be writing still"
+    assert store.routers.acquire("R1", "next", 10) == Busy(), "the pass may be writing still"
 
 
 def test_replaced_hardware_is_written_to_only_after_replace(world, leasewire):

@@ -10,6 +10,7 @@ from tests.worker.desk import Desk
 from worker.core.policy.circuit import RouterState
 from worker.runtime.sweep import Sweep
 from worker.store.alerts import AlertChange
+from worker.store.batches import Busy
 from worker.store.schedule import RELEASE_MS
 from worker.watching.maintenance import CLOCK_NOTIFIED_MS, Maintenance
 
@@ -106,9 +107,9 @@ def test_a_worker_that_holds_a_router_goes_on(store, sweep):
     store.routers.acquire("R1", "alive", 500)
     set_back(store, HOURS_MS)
     sweep()
-    assert store.routers.renew("R1", "alive", ["S"])
+    assert store.routers.begin_writing("R1", "alive", (), ["S"]) is not None
     assert store.client.pttl(store.keys.router("R1").lock) <= LEASE_MS
-    assert store.routers.acquire("R1", "another", 500) is None
+    assert store.routers.acquire("R1", "another", 500) == Busy()
 
 
 def test_a_second_look_is_neither_early_nor_hours_late(store, sweep):
@@ -116,7 +117,7 @@ def test_a_second_look_is_neither_early_nor_hours_late(store, sweep):
     sweep()
     store.routers.work_item("R1", ["S"])
     store.routers.acquire("R1", "gone", 500)
-    store.routers.renew("R1", "gone", ["S"])
+    store.routers.begin_writing("R1", "gone", (), ["S"])
     let_pass(store, LEASE_MS)
     taken = store.routers.acquire("R1", "next", 500)
     assert [work_item.service_id for work_item in taken.work_items] == ["S"]

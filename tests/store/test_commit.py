@@ -14,6 +14,7 @@ from worker.core.entry.entry import Claim
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import Placement, ServiceRecord
 from worker.errors import StoreRefused
+from worker.store.batches import Busy
 from worker.store.keys import SEEN_PERIOD_S
 from worker.store.outcomes import HOUR_MS
 from worker.store.records import Committed, EventCommit, ServiceCommit
@@ -126,7 +127,7 @@ def test_a_message_is_rung_for_once_until_the_router_is_taken(store):
         commit = full_commit(generation=generation)
         generation = store.records.commit([commit], store.records.now_ms()).generation
         assert take_calls(store.client, store.keys.queue(names.QUEUE_ROUTERS)) == rings
-    assert store.routers.acquire("R1", "token", 10) is not None
+    assert store.routers.acquire("R1", "token", 10) != Busy()
     assert store.records.commit([full_commit(generation)], store.records.now_ms()).done == [True]
     assert take_calls(store.client, store.keys.queue(names.QUEUE_ROUTERS)) == []
 

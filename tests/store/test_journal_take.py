@@ -8,6 +8,7 @@ import redis
 
 from contracts import names
 from tests.store.passing_time import let_pass
+from worker.store.batches import Busy
 from worker.store.connection import connect
 from worker.store.journal import WORK_MS
 from worker.store.records import EventCommit, ServiceCommit
@@ -223,7 +224,7 @@ def test_a_router_whose_answer_was_lost_is_ours_all_the_same(own_valkey):
         lose()
         acquired = store.routers.acquire("R1", "token-1", 10)
         assert [work_item.service_id for work_item in acquired.work_items] == ["SVC-1"]
-        assert store.routers.acquire("R1", "token-2", 10) is None
+        assert store.routers.acquire("R1", "token-2", 10) == Busy()
 
 
 @contextmanager

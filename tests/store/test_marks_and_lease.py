@@ -12,7 +12,7 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import Placement, ServiceRecord
-from worker.store.batches import Acquired, Conclusion
+from worker.store.batches import Acquired, Busy, Conclusion
 from worker.store.records import ServiceCommit
 
 pytestmark = pytest.mark.redis
@@ -206,8 +206,8 @@ def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
 def test_one_worker_holds_a_router(routers):
     routers.work_item("R1", ["S"])
     take(routers)
-    assert routers.acquire("R1", "bb", 500) is None
-    assert routers.acquire("R2", "bb", 500) is not None
+    assert routers.acquire("R1", "bb", 500) == Busy()
+    assert routers.acquire("R2", "bb", 500) != Busy()
 
 
 def test_a_held_router_is_not_rung_for_and_its_release_tests_for_marks(routers):
@@ -233,12 +233,12 @@ def test_a_killed_holder_is_replaced_when_its_lease_is_over(store, routers):
     let_pass(store, LEASE_MS // 2)
     assert routers.renew("R1", "aa")
     let_pass(store, LEASE_MS // 2)
-    assert routers.acquire("R1", "bb", 500) is None
+    assert routers.acquire("R1", "bb", 500) == Busy()
     assert swept(store) == []
     let_pass(store, LEASE_MS)
     assert swept(store) == ["R1"]
     assert list(take(routers, "bb")) == ["S"]
-    assert not routers.renew("R1", "aa", ["S"])
+    assert routers.begin_writing("R1", "aa", (), ["S"]) is None
 
 
 def test_a_lost_lease_marks_everything_again_and_ends_nothing(store, routers):
@@ -263,9 +263,9 @@ def test_who_lost_the_lease_cannot_release_renew_or_park(store, routers):
     take(routers, "bb")
     batch = routers.next_batch("R1", "aa", 500)
     assert (batch.held, batch.work_items, batch.more) == (False, [], False)
-    assert not routers.renew("R1", "aa", ["S"])
+    assert routers.begin_writing("R1", "aa", (), ["S"]) is None
     assert routers.open_circuit("R1", "aa", 1000, RouterState("blocked")) == 0
-    assert routers.acquire("R1", "cc", 500) is None
+    assert routers.acquire("R1", "cc", 500) == Busy()
     assert store.views.router("R1").state == RouterState()
     assert notes(store) == {}
 
@@ -301,7 +301,7 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     assert commit(store) == []
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
     let_pass(store, HOUR_MS - 1000)
-    assert routers.acquire("R1", "bb", 500) is None
+    assert routers.acquire("R1", "bb", 500) == Busy()
     assert swept(store) == []
     assert store.views.router("R1").state.next_at_ms == until
     let_pass(store, 1000)
@@ -317,7 +317,7 @@ def test_a_wait_of_nothing_parks_for_a_moment(store, routers):
     take(routers)
     assert routers.open_circuit("R1", "aa", 0, RouterState("blocked")) > 0
     let_pass(store, 1)
-    assert routers.acquire("R1", "bb", 500) is not None
+    assert routers.acquire("R1", "bb", 500) != Busy()
 
 
 # Notes in flight
@@ -330,7 +330,7 @@ def notes(store):
 def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
     routers.work_item("R1", ["S", "T"])
     work_items = take(routers)
-    assert routers.renew("R1", "aa", ["S", "T"])
+    assert routers.begin_writing("R1", "aa", (), ["S", "T"]) is not None
     assert sorted(notes(store)) == ["S", "T"]
     routers.work_item("R1", ["S"])  # the look at it does not end, though its writes were answered
     ends = [Conclusion(work_item, "confirm") for work_item in work_items.values()]
@@ -346,7 +346,7 @@ def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
 def test_a_note_stays_when_something_was_written_that_no_record_tells_of(store, routers, do):
     routers.work_item("R1", ["S"])
     work_items = take(routers)
-    assert routers.renew("R1", "aa", ["S"])
+    assert routers.begin_writing("R1", "aa", (), ["S"]) is not None
     (end,) = (Conclusion(work_item, do, wrote=True) for work_item in work_items.values())
     assert routers.conclude("R1", "aa", [end]) == [True]
     assert notes(store) == {"S": "|1|"}
@@ -359,7 +359,7 @@ def test_a_note_stays_when_something_was_written_that_no_record_tells_of(store, 
 
 def test_notes_that_a_holder_leaves_behind_are_looked_at_like_a_lost_ones(store, routers):
     take(routers)
-    routers.renew("R1", "aa", ["S"])
+    routers.begin_writing("R1", "aa", (), ["S"])
     assert routers.next_batch("R1", "aa", 500).more
     assert list(take(routers, "bb")) == ["S"]
     assert list(notes(store)) == ["S"]
@@ -369,12 +369,12 @@ def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers)
     """A stale write may arrive after the first look; so the second one must come by itself."""
     routers.work_item("R1", ["S"])
     take(routers)
-    routers.renew("R1", "aa", ["S"])
+    routers.begin_writing("R1", "aa", (), ["S"])
     let_pass(store, LEASE_MS)  # it died
 
     work_items = take(routers, "bb")
     assert list(work_items) == ["S"]
-    routers.renew("R1", "bb", ["S"])  # the new holder writes it, too
+    routers.begin_writing("R1", "bb", (), ["S"])  # the new holder writes it, too
     assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [True]
     assert not routers.next_batch("R1", "bb", 500).held
     assert list(notes(store)) == ["S"]
@@ -395,11 +395,11 @@ def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers)
 
 def test_the_second_look_comes_in_the_middle_of_a_pass_too(store, routers):
     take(routers)
-    routers.renew("R1", "aa", ["S"])
+    routers.begin_writing("R1", "aa", (), ["S"])
     let_pass(store, LEASE_MS)
     work_items = take(routers, "bb")
     for _ in range(4):
-        routers.renew("R1", "bb", ["S"])
+        routers.begin_writing("R1", "bb", (), ["S"])
         let_pass(store, LEASE_MS // 2)
     routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")])
     (work_item,) = routers.next_batch("R1", "bb", 500).work_items
@@ -410,7 +410,7 @@ def test_the_second_look_comes_in_the_middle_of_a_pass_too(store, routers):
 def test_a_second_look_is_owed_until_it_ends_well(store, routers):
     """Whoever dies in it, or has to wait, has not seen what may have landed late."""
     take(routers)
-    routers.renew("R1", "aa", ["S"])
+    routers.begin_writing("R1", "aa", (), ["S"])
     let_pass(store, LEASE_MS)
     work_items = take(routers, "bb")
     assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [True]
@@ -464,7 +464,7 @@ def test_who_is_marked_closely_is_so_until_the_look_ended_well(store, routers):
 def test_a_parked_router_keeps_the_notes_of_what_may_be_under_way(store, routers):
     routers.work_item("R1", ["S"])
     work_items = take(routers)
-    routers.renew("R1", "aa", ["S"])
+    routers.begin_writing("R1", "aa", (), ["S"])
     assert routers.open_circuit("R1", "aa", 1000, RouterState("unreachable")) > 0
     let_pass(store, 1000)
     take(routers, "bb")

@@ -20,7 +20,7 @@ from tests.store.passing_time import let_pass
 from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
 from worker.core.service.record import Placement, ServiceRecord
-from worker.store.batches import Conclusion
+from worker.store.batches import Busy, Conclusion
 from worker.store.records import ServiceCommit
 from worker.store.store import open_store
 
@@ -161,7 +161,7 @@ class MarksMachine(RuleBasedStateMachine):
         worker, lock_id = self.index_of(who), secrets.token_hex(4)
         acquired = self.routers.acquire("R1", lock_id, 500)
         if self.holds() is not None or self.parked_until > self.now:
-            assert acquired is None
+            assert acquired == Busy()
             return
         self.tokens[worker], self.taken[worker] = lock_id, {}
         self.holder, self.lease_until, self.rung_until = lock_id, self.now + LEASE_S, 0
@@ -192,7 +192,7 @@ class MarksMachine(RuleBasedStateMachine):
     @rule(who=whom, names=some)
     def a_worker_writes(self, who, names):
         lock_id = self.tokens[self.index_of(who)]
-        held = self.routers.renew("R1", lock_id, names)
+        held = self.routers.begin_writing("R1", lock_id, (), names) is not None
         assert held == (self.holds() == lock_id)
         if held:
             self.lease_until = self.now + LEASE_S

@@ -14,6 +14,7 @@ from producers.connection import open_publisher
 from tests import builders
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from worker.runtime.sweep import Sweep
+from worker.store.batches import Busy
 from worker.watching.maintenance import Maintenance
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
@@ -223,8 +224,8 @@ def work(here):
     here.store.notifications.claim_watch(["R1"], 1, 20_000)
     here.store.fleet.pause("R2", "new firmware", "bob")
     here.say(builders.mac_changed("SVC-3", builders.mac(203), revision=8))
-    assert here.store.routers.acquire("R1", "token", 10) is not None
-    here.store.routers.renew("R1", "token", ["SVC-3"])
+    assert here.store.routers.acquire("R1", "token", 10) != Busy()
+    here.store.routers.begin_writing("R1", "token", (), ["SVC-3"])
 
 
 def test_no_key_grows_without_end():

@@ -1,17 +1,18 @@
-"""Holding a router: the lease is renewed on progress, and its loss ends everything at once."""
+"""The lock of one pass on one router: renewed on progress; its loss ends the pass at once."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from worker.core.rows.rows import Identity
 from worker.errors import LockLost
 from worker.store.routers import Routers
 
-_RENEWALS_A_LOCK = 4
+_RENEWALS_A_LOCK: Final = 4
 
 
 class RouterLock:
-    """The lease of one worker on one router.
+    """Holds one router for one worker.
 
     Args:
         routers: the store's side.
@@ -31,7 +32,7 @@ class RouterLock:
         self._renew_after_s = routers.lock_ms / 1000 / _RENEWALS_A_LOCK
 
     def progress(self) -> None:
-        """Renew when a quarter of the lease is over.
+        """Renew the lock when a quarter of its time is over.
 
         Raises:
             LockLost: another worker has the router: write nothing more.
@@ -40,12 +41,15 @@ class RouterLock:
             self.renew()
 
     def renew(self) -> None:
-        """Renew now.
+        """Renew the lock now.
 
         Raises:
             LockLost: another worker has the router: write nothing more.
         """
-        self.begin_writing((), frozenset())
+        began = self._clock()
+        if not self._routers.renew(self.router, self.lock_id):
+            raise LockLost(self.router)
+        self._renewed = began
 
     def begin_writing(
         self,
@@ -53,11 +57,11 @@ class RouterLock:
         taken: AbstractSet[str],
         adds: Mapping[str, Sequence[Identity]] | None = None,
     ) -> frozenset[str]:
-        """Renew now, and note services whose writes are about to be under way.
+        """Renew the lock now and note the services that are about to be written.
 
         Args:
-            services: these.
-            taken: services that were taken by their marks; others stand in the way of these.
+            services: their ids.
+            taken: services that were taken by their work items; others stand in their way.
             adds: service -> leases that are about to be added for it.
 
         Returns:
@@ -68,7 +72,7 @@ class RouterLock:
         """
         began = self._clock()
         ours = taken & set(services)
-        others = [each for each in services if each not in ours]
+        others = [service for service in services if service not in ours]
         braked = self._routers.begin_writing(self.router, self.lock_id, ours, others, adds)
         if braked is None:
             raise LockLost(self.router)

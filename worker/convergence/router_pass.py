@@ -8,8 +8,8 @@ a plan that has nothing left to write.
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, assert_never
 
 import structlog
 
@@ -42,7 +42,15 @@ from worker.errors import (
     StoreUnavailable,
 )
 from worker.ports import RouterSession, RouterSessions
-from worker.store.batches import BULK_ALONE, Acquired, PolicyDiffers, WorkItem, unread
+from worker.store.batches import (
+    Acquired,
+    Acquisition,
+    BulkOnly,
+    Busy,
+    PolicyDiffers,
+    WorkItem,
+    unread,
+)
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -134,15 +142,30 @@ class Converge:
             return self._take_and_work(router, place, turn, is_bulk=is_bulk)
 
     def _take_and_work(self, router: str, place: Place, turn: Turn, *, is_bulk: bool) -> bool:
-        lock_id = secrets.token_hex(8)
         began = self.clock()
+        lock = RouterLock(self.store.routers, router, secrets.token_hex(8), self.clock)
+        acquired = self._acquire(lock, place, is_bulk=is_bulk)
+        match acquired:
+            case Acquired():
+                self._visit(lock, place, turn, acquired, began, is_bulk=is_bulk)
+            case Busy():
+                pass
+            case PolicyDiffers():
+                self._log_policy_differs(router, acquired)
+            case BulkOnly():
+                return True
+            case _:
+                assert_never(acquired)
+        return False
+
+    def _acquire(self, lock: RouterLock, place: Place, *, is_bulk: bool) -> Acquisition:
+        router = lock.router
         policy = self.policies.get(router)
         applied = AppliedPolicy.of(policy, "first use") if policy else None
-        lock = RouterLock(self.store.routers, router, lock_id, self.clock)
         try:
-            acquired = self.store.routers.acquire(
+            return self.store.routers.acquire(
                 router,
-                lock_id,
+                lock.lock_id,
                 self.limits.batch_services,
                 applied,
                 with_bulk=is_bulk,
@@ -151,16 +174,22 @@ class Converge:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the router is ours, whatever cannot be read
-            acquired = unread(self.store.views.router(router).state)
-            CircuitReporter(self.store, lock, place, acquired, self.limits.back_off).failed_here(
-                error
-            )
-            return False
-        if isinstance(acquired, PolicyDiffers):
-            self._log_policy_differs(router, acquired)
-            return False
-        if not isinstance(acquired, Acquired):
-            return acquired is BULK_ALONE
+            found = unread(self.store.views.router(router).state)
+            circuit = CircuitReporter(self.store, lock, place, found, self.limits.back_off)
+            circuit.failed_here(error)
+            return Busy()  # its circuit is open now
+
+    def _visit(  # noqa: PLR0913 - the parts of a pass
+        self,
+        lock: RouterLock,
+        place: Place,
+        turn: Turn,
+        acquired: Acquired,
+        began: float,
+        *,
+        is_bulk: bool,
+    ) -> None:
+        router = lock.router
         if acquired.work_items and not is_bulk:
             self.bulk.live_came()
         circuit = CircuitReporter(self.store, lock, place, acquired, self.limits.back_off)
@@ -185,7 +214,6 @@ class Converge:
             log.info(
                 "router.pass_ended", router=router, elapsed_ms=elapsed_ms, **statistics.fields()
             )
-        return False
 
     def _work_or_log(self, one: _Pass) -> None:
         lock, circuit = one.lock, one.circuit
@@ -229,7 +257,7 @@ class Converge:
                 looked |= make_sure(self.store, session, self.policies[router], lock, acquired)
             if looked or acquired.asked:  # what is confirmed now was seen after that
                 now_ms = self.store.records.now_ms()
-                one = one._replace(acquired=acquired._replace(now_ms=now_ms))
+                one = one._replace(acquired=replace(acquired, now_ms=now_ms))
             self._work(session, work_items, one)
         except BaseException:
             session.close()

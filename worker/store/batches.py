@@ -16,8 +16,6 @@ from worker.store.router_memory import Known
 
 MOST_BULK: Final = 20
 """Bulk marks of one batch at the most: a live event at the router waits for no more of them."""
-BULK_ALONE: Final = "bulk-alone"
-"""Instead of a router: nothing but bulk is due there, which is left to a bulk pass."""
 
 
 class WorkItem(NamedTuple):
@@ -45,7 +43,8 @@ class WorkItem(NamedTuple):
     unread: Exception | None = None
 
 
-class Acquired(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Acquired:
     """A router that is ours, with what is known of it.
 
     Attributes:
@@ -98,11 +97,29 @@ def is_full(work_items: Sequence[WorkItem], most: int, most_bulk: int = MOST_BUL
     return len(work_items) >= most or 0 < most_bulk <= bulk
 
 
-class PolicyDiffers(NamedTuple):
-    """A router to which another policy was applied than the worker's: its state before."""
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another worker holds the router, its circuit is open, or a person paused it."""
 
-    now_ms: int
+
+@dataclass(frozen=True, slots=True)
+class BulkOnly:
+    """Only bulk work is due, which is left to a bulk pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDiffers:
+    """Another policy than the worker's was applied to the router.
+
+    Attributes:
+        state: of the router before.
+    """
+
     state: RouterState
+
+
+Acquisition = Acquired | Busy | BulkOnly | PolicyDiffers
+"""What came of the attempt to take a router."""
 
 
 class Batch(NamedTuple):

@@ -4,7 +4,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import redis
 from pydantic_core import to_json
@@ -16,10 +16,12 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.record_format import record_to_json
 from worker.store.batches import (
-    BULK_ALONE,
     MOST_BULK,
     Acquired,
+    Acquisition,
     Batch,
+    BulkOnly,
+    Busy,
     Conclusion,
     PolicyDiffers,
     WorkItem,
@@ -81,19 +83,16 @@ class Routers:
         *,
         with_bulk: bool = True,
         most_bulk: int = MOST_BULK,
-    ) -> Acquired | PolicyDiffers | Literal["bulk-alone"] | None:
-        """Take the lease and the first batch.
+    ) -> Acquisition:
+        """Take the lock and the first batch.
 
         Args:
             router: its name.
             lock_id: random, of this pass alone.
-            most: marks.
+            most: work items.
             policy: the worker's; stored where none was applied yet. None: it knows none.
-            with_bulk: bulk marks are taken too; else they are left alone.
-            most_bulk: of them.
-
-        Returns:
-            None when another has it, it is parked or a person holds it.
+            with_bulk: bulk work items are taken too; else they are left alone.
+            most_bulk: bulk work items.
         """
         waits = RouterState(
             "policy-changed",
@@ -109,14 +108,14 @@ class Routers:
             again=True,
         )
         if not answer:
-            return None
+            return Busy()
         now_ms, *state_and_rest = answer
         if not state_and_rest:
-            return BULK_ALONE
+            return BulkOnly()
         state, *rest = state_and_rest
         was = RouterState.from_json(state)
         if not rest:
-            return PolicyDiffers(int(now_ms), was)
+            return PolicyDiffers(was)
         raw, asked, serial, full_read_due, booted, memory = rest
         work_items = work_items_of(raw)
         return Acquired(
@@ -161,9 +160,9 @@ class Routers:
         full = is_full(work_items, most, most_bulk)
         return Batch(int(held) == 1, int(now_ms), work_items, bool(more), full)
 
-    def renew(self, router: str, lock_id: str, in_flight: Collection[str] = ()) -> bool:
-        """Renew the lease and note services as in flight; False when the lease is lost."""
-        return self.begin_writing(router, lock_id, (), in_flight) is not None
+    def renew(self, router: str, lock_id: str) -> bool:
+        """Renew the lock; False when it was lost."""
+        return bool(self._scripts.run("renew", router, lock_id, self.lock_ms))
 
     def begin_writing(
         self,
@@ -173,21 +172,21 @@ class Routers:
         others: Collection[str],
         adds: Mapping[str, Sequence[Identity]] | None = None,
     ) -> frozenset[str] | None:
-        """Renew the lease and note services as in flight, unless the brake holds one of them.
+        """Renew the lock and note services as in flight, unless the brake holds one of them.
 
         Args:
             router: its name.
-            lock_id: holds its lease.
-            taken: services that were taken by their marks.
+            lock_id: holds its lock.
+            taken: services that were taken by their work items.
             others: services that stand in the way of these, whatever the brake says.
             adds: service -> leases that are about to be added for it.
 
         Returns:
-            Those of `taken` that the brake holds by now, then none is noted; None when the lease
-            is lost.
+            Those of `taken` that the brake holds by now (then none is noted); None when the lock
+            was lost.
         """
         ours, braked = self._scripts.run(
-            "renew",
+            "begin_writing",
             *(router, lock_id, self.lock_ms, len(taken), json.dumps(adds or {})),
             *sorted(taken),
             *sorted(others),

@@ -1,26 +1,12 @@
--- include: _time _many _writes _router _work_items _in_flight
--- Renews the lease of a holder, and notes the services that it is about to write.
--- ARGV: 1 router, 2 token, 3 lease (ms), 4 how many of the services were taken by their marks (they
---       come first; the others stand in their way), 5 JSON {service: [[MAC, address, server], …]}:
---       leases that are about to be added, 6.. services to note as in flight
--- Returns {1, {those taken that the brake holds by now}}, or {0, {}} when the lease is no longer
--- ours (nothing is changed then). If the brake holds any, none is noted: the plan is another one.
+-- include: _time _router
+-- Renews the lock of its holder.
+-- ARGV: 1 router, 2 lock id, 3 time limit of the lock (ms)
+-- Returns 1, or 0 when the lock was lost (nothing is changed then).
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 if redis.call('GET', router.lock) ~= ARGV[2] then
-  return { 0, {} }
+  return 0
 end
 redis.call('PEXPIRE', router.lock, lock_ms)
 redis.call('ZADD', key.routers_due, whole(now_ms() + lock_ms), router.name)
-local braked = {}
-for i = 6, 5 + tonumber(ARGV[4]) do
-  if is_braked(router, ARGV[i]) then
-    braked[#braked + 1] = ARGV[i]
-  end
-end
-local sent = cjson.decode(ARGV[5])
-fetch(router.inflight, { unpack(ARGV, 6) })
-for i = 6, #braked == 0 and #ARGV or 0 do
-  write_begins(router, ARGV[2], ARGV[i], sent[ARGV[i]])
-end
-return { 1, braked }
+return 1
