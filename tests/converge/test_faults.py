@@ -86,7 +86,7 @@ def is_written(_session, _hold, made, *_):
     return any(each.service_id == BAD for each in made.operations())
 
 
-def is_confirmed(item, *_):
+def is_confirmed(item, *_, **__):
     return item.work_item.service_id == BAD
 
 

@@ -8,7 +8,7 @@ from contracts import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
-from worker.convergence.conclude import TimeLimits
+from worker.convergence.batch_item import TimeLimits
 from worker.convergence.router_pass import Converge, PassLimits
 from worker.store.router_memory import known_of
 
@@ -257,7 +257,7 @@ def test_a_missing_server_is_told_once_and_waited_for(world, passes):
     world.say(*events, activated(40))
     logs = passes.run(3)
     assert passes.rows() == {"SVC-40"}
-    (line,) = named(logs, "router.lacks")
+    (line,) = named(logs, "router.prerequisite_missing")
     assert (line["router"], line["services"]) == ("R1", 30)
     assert "dhcp-new" in line["reason"]
     assert [each for each in named(logs, "service.waiting") if each["level"] != "DEBUG"] == []
@@ -268,7 +268,7 @@ def test_a_missing_server_is_told_once_and_waited_for(world, passes):
     logs = passes.run()
     assert len(passes.rows()) == 31
     assert {passes.state(event) for event in events} == {"applied"}
-    assert len(named(logs, "router.lacks_no_more")) == 1
+    assert len(named(logs, "router.prerequisite_restored")) == 1
     assert passes.memory().missing == {}
 
 
@@ -319,7 +319,7 @@ def test_a_long_wait_is_told_once(world, world_with):
     passes = world_with(time_limits=TimeLimits(alert_ms=1))
     world.say(activated(1), activated(2, mac=mac(1)))
     logs = passes.run(4)
-    (line,) = named(logs, "service.waits_long")
+    (line,) = named(logs, "service.waiting_long")
     assert (line["service_id"], line["reason"]) == ("SVC-2", "claim-held")
     world.say(builders.cancelled("SVC-1"))
-    assert len(named(passes.run(), "service.waited_long")) == 1
+    assert len(named(passes.run(), "service.waiting_ended")) == 1

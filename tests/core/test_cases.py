@@ -20,6 +20,7 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.planner import Wanted, in_the_way, plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, MakeStatic, Waiting
+from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import LEASES, Lease, ListedAddress, ListPlace, OptionRow
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
@@ -108,7 +109,7 @@ def test_case(path):
     rows = [row_of(raw) for raw in case["rows"]]
     expected = case["expected"]
 
-    made = plan(wanted, rows, policy)
+    made = plan(wanted, RowIndex(rows, policy.installation), policy)
     phases = [[notified(operation) for operation in phase] for phase in made.phases]
     assert phases == expected_phases(expected.get("phases", []))
     assert made.reason == expected.get("reason", "writes")
@@ -116,7 +117,9 @@ def test_case(path):
     assert waiting == expected.get("waiting", {})
     notes = [[note.service_id, note.kind, note.detail] for note in made.notes]
     assert notes == expected.get("notes", [])
-    assert in_the_way(wanted, rows, policy) == set(expected.get("in_the_way", []))
+    assert in_the_way(wanted, RowIndex(rows, policy.installation)) == set(
+        expected.get("in_the_way", [])
+    )
 
     # What an operation says the row held is what was read.
     read = {(row.menu, row.id): {**row.fields, "comment": row.comment} for row in rows}
@@ -128,7 +131,9 @@ def test_case(path):
         table.apply(operation)
     noted = {o.service_id: {place(o)} for o in made.operations() if place(o) is not None}
     wanted = [replace(w, listed=w.listed | noted.get(w.entry.service_id, set())) for w in wanted]
-    assert not plan(wanted, table.rows(), policy, made.duplicates).phases
+    assert not plan(
+        wanted, RowIndex(table.rows(), policy.installation, made.duplicates), policy
+    ).phases
 
 
 def test_there_are_cases():

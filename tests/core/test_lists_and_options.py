@@ -20,6 +20,7 @@ from tests.core.test_planner_properties import (
 from worker.core.entry.entry import Entry
 from worker.core.plan.planner import Wanted, in_the_way
 from worker.core.policy.policy import RouterPolicy
+from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, ListPlace
 
 SERVICES = ["S1", "S2", "S3", "S4"]
@@ -140,6 +141,6 @@ def test_a_service_whose_list_row_holds_a_wanted_place_joins_the_batch():
     place = ListPlace("suspended", ipv4(10))
     wanted = [Wanted(Entry("S1", fields, listed=frozenset({place})))]
     rows = [listed("*1", place, service_id="S9")]
-    assert in_the_way(wanted, rows, RouterPolicy("acme")) == {"S9"}
+    assert in_the_way(wanted, RowIndex(rows, "acme")) == {"S9"}
     theirs = [listed("*1", place, service_id="S9", installation="other")]
-    assert in_the_way(wanted, theirs, RouterPolicy("acme")) == set()
+    assert in_the_way(wanted, RowIndex(theirs, "acme")) == set()

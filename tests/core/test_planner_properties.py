@@ -17,6 +17,7 @@ from worker.core.plan.planner import Wanted, in_the_way, plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Add, MakeStatic, Waiting
 from worker.core.rows.ownership import parse_tag
+from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import ADDRESS_LISTS, NO_ADDRESS, Lease, ListedAddress, ListPlace, Row
 
 SERVICES = ["S1", "S2", "S3", "S4"]
@@ -75,7 +76,7 @@ class Situation:
     policy: RouterPolicy
 
     def plan(self, table=None, noted=None, duplicates=frozenset()):
-        """Plan for other rows, as the pass after this one would.
+        """WritePlan for other rows, as the pass after this one would.
 
         Args:
             table: the rows; None: as they were.
@@ -86,7 +87,7 @@ class Situation:
         wanted = [
             replace(one, **(noted or {}).get(one.entry.service_id, {})) for one in self.wanted
         ]
-        return plan(wanted, held, self.policy, duplicates)
+        return plan(wanted, RowIndex(held, self.policy.installation, duplicates), self.policy)
 
     def note(self, made, noted):
         """Note which list rows come to be ours, before they do."""
@@ -280,7 +281,7 @@ def test_it_converges_from_every_prefix(situation, data):
 def test_a_plan_does_not_depend_on_the_order_of_what_it_is_made_from(situation, data):
     wanted = data.draw(st.permutations(situation.wanted))
     held = data.draw(st.permutations(situation.rows))
-    assert plan(wanted, held, situation.policy) == situation.plan()
+    assert plan(wanted, RowIndex(held, "acme"), situation.policy) == situation.plan()
 
 
 @given(situations())
@@ -297,11 +298,11 @@ def test_operations_are_numbered_and_need_only_earlier_phases(situation):
 @given(situations())
 def test_a_closed_batch_has_no_row_of_ours_in_the_way(situation):
     """Closing the batch ends, and then no granted service waits for a service beside it."""
-    found = in_the_way(situation.wanted, situation.rows, situation.policy)
+    found = in_the_way(situation.wanted, RowIndex(situation.rows, "acme"))
     batch = {one.entry.service_id for one in situation.wanted}
     assert found.isdisjoint(batch)
     joined = [Wanted(Entry(service_id, None), granted=True) for service_id in found]
-    assert not in_the_way([*situation.wanted, *joined], situation.rows, situation.policy)
+    assert not in_the_way([*situation.wanted, *joined], RowIndex(situation.rows, "acme"))
 
 
 @st.composite
@@ -427,5 +428,8 @@ def test_a_plain_ring_costs_one_placeholder(count):
         lease(f"*{n + 1:X}", mac=mac(n + 1), address=ipv4(n + 10), service_id=f"S{n:02}")
         for n in range(count)
     ]
-    writes = Counter(op.service_id for op in plan(wanted, held, RouterPolicy("acme")).operations())
+    writes = Counter(
+        op.service_id
+        for op in plan(wanted, RowIndex(held, "acme"), RouterPolicy("acme")).operations()
+    )
     assert sorted(writes.values()) == [1] * (count - 1) + [2]

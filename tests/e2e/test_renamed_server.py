@@ -66,4 +66,4 @@ def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_direct
         # Only the pass that learnt of it tried: what it had read in its session was old.
         assert sum(refused(router).values()) <= len(changes)
         logged = [json.loads(line) for line in here.log_text().splitlines() if line[:1] == "{"]
-        assert len([line for line in logged if line["event"] == "router.lacks"]) == 1
+        assert len([line for line in logged if line["event"] == "router.prerequisite_missing"]) == 1

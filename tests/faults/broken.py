@@ -17,9 +17,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from worker.convergence.batch import Rounds
-from worker.convergence.conclude import BatchItem, confirmed
+from worker.convergence.batch import BatchRunner
+from worker.convergence.batch_item import BatchItem
+from worker.convergence.conclude import confirmed
 from worker.convergence.router_lock import RouterLock
+from worker.convergence.writing import Answers
 from worker.core.entry.entry import Claim
 from worker.core.rows.operations import WritePlan
 from worker.routeros import transport
@@ -36,15 +38,15 @@ _DIES: Final = 0.1
 
 def dies_before_write() -> None:
     """Nothing is broken, but the worker is killed at the worst moment."""
-    write = Rounds._write
+    write = BatchRunner._write
 
-    def dying(self: Rounds, items: dict[str, BatchItem], made: WritePlan) -> dict[str, BatchItem]:
+    def dying(self: BatchRunner, items: dict[str, BatchItem], made: WritePlan) -> Answers:
         if random.random() < _DIES:
-            self._hold.begin_writing(items.keys(), frozenset())
+            self._lock.begin_writing(items.keys(), frozenset())
             os.kill(os.getpid(), signal.SIGKILL)
         return write(self, items, made)
 
-    Rounds._write = dying
+    BatchRunner._write = dying
 
 
 def stops_before_sending() -> None:
@@ -69,14 +71,15 @@ def confirm_before_write() -> None:
     """
     dies_before_write()
     no_notes()
-    write = Rounds._write
+    write = BatchRunner._write
 
-    def broken(self: Rounds, items: dict[str, BatchItem], made: WritePlan) -> dict[str, BatchItem]:
-        self._conclude([confirmed(item, self._now_ms) for item in items.values()])
-        write(self, items, made)
-        return {}
+    def broken(self: BatchRunner, items: dict[str, BatchItem], made: WritePlan) -> Answers:
+        now_ms = self.concluder.now_ms
+        self.concluder.conclude([confirmed(item, now_ms) for item in items.values()])
+        return write(self, items, made)
 
-    Rounds._write = broken
+    BatchRunner._write = broken
+    BatchRunner._after_writing = lambda *_: {}
 
 
 def no_journal() -> None:

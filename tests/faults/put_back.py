@@ -122,7 +122,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "work_items = rounds.least_doubted(work_items)[:few]",
+                "work_items = runner.concluder.least_suspected(work_items)[:few]",
                 "work_items = work_items[:few]",
             ),
             Change(
@@ -131,7 +131,7 @@ BUGS: Final[dict[str, Bug]] = {
                 "if count > MASS_MORE_THAN:",
             ),
             Change(
-                "worker/convergence/batch.py",
+                "worker/convergence/concluder.py",
                 'alone = self._after_many and bool(before.get("refused"))',
                 "alone = False",
             ),
@@ -160,13 +160,13 @@ BUGS: Final[dict[str, Bug]] = {
             ),
             Change(
                 "worker/convergence/gather.py",
-                "named = misnamed(wanted, read, self._policy) - unknown - known",
+                "named = misnamed(wanted, index) - unknown - known",
                 "named: set[str] = set()",
             ),
             Change(
                 "worker/convergence/gather.py",
-                "return Closed(items, read, frozenset(unknown))",
-                "return Closed(items, read, frozenset())",
+                "self._policy.installation, duplicates, unknown)",
+                "self._policy.installation, duplicates)",
             ),
         ],
         "tests/converge/test_edited_comments.py",
@@ -341,7 +341,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/culprits.py",
-                "return self._known[service_id].answered",
+                "return self._suspects[service_id].answered",
                 "return True",
             ),
         ],

@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from tests import builders
-from worker.convergence.batch import PassStatistics, Rounds
-from worker.convergence.conclude import TimeLimits
+from worker.convergence.batch import BatchRunner
+from worker.convergence.batch_item import TimeLimits
+from worker.convergence.concluder import PassStatistics
 from worker.convergence.faults import Faults
 from worker.convergence.router_lock import RouterLock
 from worker.core.entry.brake import BrakeLimits
@@ -104,7 +105,7 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
         lock = RouterLock(store.routers, "R1", "token", time.monotonic)
         time_limits = TimeLimits(recheck_ms=60_000, alert_ms=3_600_000)
         held_in = policy.held_in(session.entries)
-        rounds = Rounds(
+        runner = BatchRunner(
             store,
             session,
             held_in,
@@ -115,7 +116,7 @@ def test_a_pass_leaves_out_what_is_held_since_it_took_it(world):
             faults=Faults(store, lock, {}, time_limits),
             was_read=int,
         )
-        rounds.run(acquired.work_items, acquired.now_ms)
+        runner.run(acquired.work_items, acquired.now_ms)
     assert sorted(rows(world)) == IDS
     assert {work_item.service_id for work_item in store.brake.held()} == set(IDS[:6])
 

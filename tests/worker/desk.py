@@ -5,7 +5,8 @@ import json
 from contracts import event_key, names
 from tests import builders
 from tests.calls import calls
-from worker.convergence.conclude import BatchItem, confirmed
+from worker.convergence.batch_item import BatchItem
+from worker.convergence.conclude import confirmed
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.intake.accept import Accept

@@ -42,7 +42,7 @@ class Memory:
     identity, version, serial, entries = "R1", "7.18.2", "", "lease"
     uptime_s = None
 
-    def open(self, _router):
+    def open(self, _router, _turn=None):
         return self
 
     def give_back(self, _router, _session):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 
-from worker.convergence.prerequisites import lacking
+from worker.convergence.prerequisites import missing_for
 from worker.core.entry.brake import HELD
 from worker.core.entry.dhcp_options import is_ours
 from worker.core.entry.entry import claims_of
@@ -17,6 +17,7 @@ from worker.core.full_read.row_owners import RowOwners, Tagged, row_owners, tagg
 from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
+from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, OptionRow, Row, scopes_meet
 from worker.ports import RouterSession, Term
 from worker.store.store import Store
@@ -72,7 +73,7 @@ def read_fully(
     wanted, misfits = [], []
     for service_id, each in stored.items():
         one = _claimed(wanted_at(router, each.record, policy), claims)
-        missing = one.entry.missing or lacking(one.entry, setup, session)
+        missing = one.entry.missing or missing_for(one.entry, setup, session)
         fields = one.entry.fields
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
         misfits += [misfit] if misfit else []
@@ -89,7 +90,7 @@ def read_fully(
     others = store.records.read(sorted({each.service_id for each in tagged} - stored.keys()))
     known = stored.keys() | {name for name, each in others.items() if each.generation}
     unknown = frozenset(name for name, each in others.items() if not each.generation)
-    made = plan(wanted, rows, policy, unknown=unknown)
+    made = plan(wanted, RowIndex(rows, policy.installation, unknown=unknown), policy)
     made = replace(made, notes=(*made.notes, *misfits))
     counted = row_owners(rows, tagged, wanted, known, policy.installation)
     found = [*differences(made), *map(_duplicates, counted.left)]

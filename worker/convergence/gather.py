@@ -1,13 +1,12 @@
-"""Gathers what a round is about: services with their claims, and the rows that concern them.
+"""Gathers what a round needs: the services with their claims, and the rows that concern them.
 
-Asks the store and the router; decides nothing of what is written.
+Asks the store and the router; decides nothing about writes.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from worker.convergence.conclude import BatchItem
+from worker.convergence.batch_item import BatchItem
 from worker.convergence.faults import Faults
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.refusals import Refusals
@@ -18,40 +17,48 @@ from worker.core.plan.planner import Wanted, in_the_way, misnamed
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting
 from worker.core.rows.ownership import comment_for, tag_text
-from worker.core.rows.rows import ADDRESS_LISTS, OPTIONS, Lease, MenuPath, Row, is_host_address
+from worker.core.rows.row_index import RowIndex
+from worker.core.rows.rows import (
+    ADDRESS_LISTS,
+    OPTIONS,
+    Lease,
+    MenuPath,
+    Row,
+    RowKey,
+    is_host_address,
+)
 from worker.core.service.record import Placement
 from worker.ports import LeaseQuery, RouterSession, Term
 from worker.store.batches import WorkItem
 from worker.store.store import Store
 
-_Rows = dict[tuple[MenuPath, str], Row]
 
-
-class Closed(NamedTuple):
-    """A batch with all that concerns it.
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A closed batch: with every service whose row is in the way of another.
 
     Attributes:
-        items: the services, with those that stand in their way.
-        rows: what was read of them.
-        unknown: services that do not exist, though rows name them.
+        items: the services.
+        wanted: what they want, in the same order.
+        index: the rows that were read for them.
     """
 
     items: dict[str, BatchItem]
-    rows: list[Row]
-    unknown: frozenset[str]
+    wanted: list[Wanted]
+    index: RowIndex
 
 
-class Gathering:
-    """For the batches of one held router.
+class Gatherer:
+    """Gathers the batches of one pass.
 
     Args:
         store: the store.
-        session: to the router.
+        session: with the router.
         policy: of the router.
-        lock: the lease.
+        lock: on the router.
         prerequisites: what the router lacks.
-        refusals: what it refused in this pass.
-        faults: who may have made a pass fail.
+        refusals: what the router refused in this pass.
+        faults: services that may have made a pass fail.
     """
 
     def __init__(  # noqa: PLR0913 - the parts of a pass
@@ -68,152 +75,86 @@ class Gathering:
         self._store = store
         self._session = session
         self._policy = policy
-        self._hold = lock
+        self._lock = lock
         self._router = lock.router
         self._prerequisites = prerequisites
         self._refusals = refusals
         self._faults = faults
 
     def items(self, work_items: Sequence[WorkItem]) -> list[BatchItem]:
-        """What is wanted of each service, and why it was not so at its last look."""
+        """What each service wants on the router, and what was written there."""
         return [self._item(work_item) for work_item in work_items]
 
     def _item(self, work_item: WorkItem) -> BatchItem:
         record = work_item.stored.record
         entries = wanted_entries(record, {self._router: self._policy})
         entry = entries.get(self._router, Entry(work_item.service_id, None))
-        placement = record.placements.get(self._router)
-        place = placement or Placement(None)
-        return BatchItem(
-            work_item, self._router, entry, place.written, place.listed, before=work_item.before
-        )
-
-    def wanted(self, item: BatchItem) -> Wanted:
-        """The look as the planner takes it."""
-        return Wanted(
-            item.entry,
-            written=item.written,
-            granted=item.refused is None,
-            refused_because=item.refused,
-            listed=item.listed,
-            sent=item.work_item.sent or frozenset(),
-        )
+        placement = record.placements.get(self._router) or Placement(None)
+        return BatchItem(work_item, self._router, entry, placement.written, placement.listed)
 
     def claim(self, items: Sequence[BatchItem]) -> dict[str, BatchItem]:
-        """Ask for all claims that are not held; leaves out whose record has changed since."""
+        """Request all claims that are not held; leaves out services whose record has changed."""
         claims = [(item, claims_of(item.entry)) for item in items]
-        asking = [(item, each) for item, each in claims if each != item.work_item.held]
+        requests = [(item, keys) for item, keys in claims if keys != item.work_item.held]
         answers = self._store.routers.claim(
             self._router,
-            [
-                (item.work_item.service_id, item.work_item.stored.generation, each)
-                for item, each in asking
-            ],
+            [(item.service_id, item.work_item.stored.generation, keys) for item, keys in requests],
         )
-        claimed = {
-            item.work_item.service_id: item for item, each in claims if each == item.work_item.held
-        }
-        for (item, _), refused in zip(asking, answers, strict=True):
+        claimed = {item.service_id: item for item, keys in claims if keys == item.work_item.held}
+        for (item, _), refused in zip(requests, answers, strict=True):
             if refused is None:
                 continue
-            if refused:
-                item.refused = self._name_holders(refused, item.work_item.stored.record.owner)
-            claimed[item.work_item.service_id] = item
+            why = self._name_holders(refused, item.record.owner) if refused else None
+            claimed[item.service_id] = replace(item, refused=why)
         return claimed
 
     def _name_holders(self, refused: Sequence[tuple[str, str]], owner: str | None) -> Waiting:
-        """In the words that the owner reads: others' services are named by `leasewire why`."""
+        """Why claims are refused, as the owner may read it: others' services are not named."""
         holders = self._store.records.readable(sorted({holder for _, holder in refused}))
-        said = {
-            holder: f"service {holder} ({each.record.status})"
-            for holder, each in holders.items()
-            if each.record.owner == owner
+        names = {
+            holder: f"service {holder} ({stored.record.status})"
+            for holder, stored in holders.items()
+            if stored.record.owner == owner
         }
         detail = "; ".join(
-            f"{key} is held by {said.get(holder, 'a service of another source')}"
+            f"{key} is held by {names.get(holder, 'a service of another source')}"
             for key, holder in refused
         )
         return Waiting("claim-held", detail)
 
-    def _read(self, items: Collection[BatchItem]) -> _Rows:
-        """The rows that the looks are about; a menu besides the leases only where one needs it."""
-        rows: list[Row] = [*self._read_leases(items)]
-        beside: dict[MenuPath, set[Term]] = {
-            ADDRESS_LISTS: self._list_terms(items),
-            OPTIONS: {Term("name", name) for item in items for name in item.entry.options},
-        }
-        for menu, terms in beside.items():
-            if terms:
-                rows += self._session.read_rows(menu, sorted(terms), self._hold.progress)
-        return {(row.menu, row.id): row for row in rows}
-
-    def _list_terms(self, items: Iterable[BatchItem]) -> set[Term]:
-        terms: set[Term] = set()
-        uses_lists = ADDRESS_LISTS in kind_of(self._policy).uses
-        has_walled_garden = uses_lists and self._policy.suspend_list
-        for item in items:
-            near = {place.address for place in item.listed | item.entry.listed}
-            # Of a row that landed late no record tells.
-            closely = has_walled_garden and item.work_item.sent is not None
-            if closely:
-                leases = (each for each in (item.entry.fields, item.written) if each is not None)
-                near |= {each["address"] for each in leases if is_host_address(each["address"])}
-            terms |= {Term("address", address) for address in near}
-            if near or closely:
-                tag = tag_text(self._policy.installation, item.work_item.service_id)
-                terms.add(Term("comment", tag))
-        return terms
-
-    def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:
-        """What the looks want, what was last written, their tags."""
-        # In order: what is wanted of each look, as rows mostly have it, and then what else may be.
-        macs: dict[str, None] = {}
-        addresses: dict[str, None] = {}
-        comments: dict[str, None] = {}
-        for item in items:
-            fields = item.entry.fields or item.written
-            if fields is not None:
-                macs[fields["mac-address"]] = addresses[fields["address"]] = None
-            comment = comment_for(
-                self._policy.installation, item.work_item.service_id, item.entry.label
-            )
-            comments[comment] = None
-        for item in items:
-            if item.written is not None:
-                macs[item.written["mac-address"]] = addresses[item.written["address"]] = None
-            macs.update((each.mac, None) for each in item.work_item.sent or ())
-            # A row that a crash left between two writes, should its comment have been edited.
-            macs[placeholder_mac(item.work_item.service_id)] = None
-            comments[tag_text(self._policy.installation, item.work_item.service_id)] = None
-        query = LeaseQuery(macs.keys(), addresses.keys(), comments.keys())
-        return self._session.read_leases(query, self._hold.progress)
-
-    def close(self, items: dict[str, BatchItem]) -> Closed:
-        """Read the rows, and bring in every service of ours whose row stands in the way.
+    def close(
+        self, items: dict[str, BatchItem], duplicates: frozenset[RowKey] = frozenset()
+    ) -> Gathered:
+        """Read the rows, and bring in every service of ours whose row is in the way.
 
         So swaps and rings resolve, however few services a batch has.
+
+        Args:
+            items: the batch.
+            duplicates: rows that earlier plans of this session found to belong to no service.
         """
         rows = self._read(items.values())
-        # Nobody is held up by who may make a pass fail, or whose record cannot be read here.
+        wanted = [item.wanted() for item in items.values()]
+        # A service that may make a pass fail, or whose record is unreadable, delays no other.
         left_out = set(self._faults.suspected)
-        unknown: set[str] = set()
-        known: set[str] = set()
+        unknown: frozenset[str] = frozenset()
+        known: frozenset[str] = frozenset()
         while True:
-            wanted = [self.wanted(item) for item in items.values()]
-            read = list(rows.values())
-            others = in_the_way(wanted, read, self._policy) - unknown - left_out
+            index = RowIndex(rows.values(), self._policy.installation, duplicates, unknown)
+            others = in_the_way(wanted, index) - unknown - left_out
             if self._faults.tries_one:
                 others = frozenset()
-            named = misnamed(wanted, read, self._policy) - unknown - known - left_out
+            named = misnamed(wanted, index) - unknown - known - left_out
             if not others and not named:
-                return Closed(items, read, frozenset(unknown))
+                return Gathered(items, wanted, index)
             stored = self._store.records.readable(sorted(others | named))
             left_out |= (others | named) - stored.keys()
-            unknown |= {name for name, each in stored.items() if not each.generation}
+            unknown |= {name for name, found in stored.items() if not found.generation}
             known |= named - unknown
-            # One whose record changes just now is left out, and found in the way once more.
+            # A service whose record changes just now is left out, and found in the way again.
             joined = self._join(others - unknown - left_out)
             items = items | joined
+            wanted = wanted + [item.wanted() for item in joined.values()]
             rows = rows | self._read(joined.values())
 
     def _join(self, service_ids: Collection[str]) -> dict[str, BatchItem]:
@@ -221,12 +162,66 @@ class Gathering:
             return {}
         work_items = self._store.routers.join(self._router, sorted(service_ids))
         self._faults.join(work_items)
-        items = self.claim(self.items(work_items))
-        for item in items.values():
-            # Others want what its row holds: it takes part, though it cannot have its own.
-            item.refused = item.refused or self._prerequisites.of(item)
-            in_vain = self._refusals.why_not(item)
-            if in_vain is not None:
-                item.gives_way = True
-                item.entry = replace(item.entry, missing=in_vain)
-        return items
+        joined = self.claim(self.items(work_items))
+        return {service_id: self._giving_way(item) for service_id, item in joined.items()}
+
+    def _giving_way(self, item: BatchItem) -> BatchItem:
+        """A service whose row others want: it takes part even if it cannot have its own."""
+        if item.refused is None:
+            found = self._prerequisites.check(item)
+            item = replace(item, refused=found.missing, warning=found.misfit)
+        in_vain = self._refusals.why_not(item)
+        if in_vain is None:
+            return item
+        return replace(item, gives_way=True, entry=replace(item.entry, missing=in_vain))
+
+    def _read(self, items: Collection[BatchItem]) -> dict[RowKey, Row]:
+        """The rows that concern the services; a menu besides the leases only where needed."""
+        rows: list[Row] = [*self._read_leases(items)]
+        terms_of: Mapping[MenuPath, set[Term]] = {
+            ADDRESS_LISTS: self._list_terms(items),
+            OPTIONS: {Term("name", name) for item in items for name in item.entry.options},
+        }
+        for menu, terms in terms_of.items():
+            if terms:
+                rows += self._session.read_rows(menu, sorted(terms), self._lock.progress)
+        return {row.key: row for row in rows}
+
+    def _list_terms(self, items: Iterable[BatchItem]) -> set[Term]:
+        terms: set[Term] = set()
+        uses_lists = ADDRESS_LISTS in kind_of(self._policy).uses
+        has_walled_garden = uses_lists and self._policy.suspend_list
+        for item in items:
+            addresses = {place.address for place in item.listed | item.entry.listed}
+            # No record knows a row that landed late.
+            closely = has_walled_garden and item.work_item.sent is not None
+            if closely:
+                leases = [fields for fields in (item.entry.fields, item.written) if fields]
+                hosts = (lease["address"] for lease in leases if is_host_address(lease["address"]))
+                addresses.update(hosts)
+            terms |= {Term("address", address) for address in addresses}
+            if addresses or closely:
+                terms.add(Term("comment", tag_text(self._policy.installation, item.service_id)))
+        return terms
+
+    def _read_leases(self, items: Collection[BatchItem]) -> list[Lease]:
+        """The leases with what the services want, what was last written, or their tags."""
+        # In order: first what each service wants, as rows mostly have it, then what else may be.
+        macs: dict[str, None] = {}
+        addresses: dict[str, None] = {}
+        comments: dict[str, None] = {}
+        installation = self._policy.installation
+        for item in items:
+            fields = item.entry.fields or item.written
+            if fields is not None:
+                macs[fields["mac-address"]] = addresses[fields["address"]] = None
+            comments[comment_for(installation, item.service_id, item.entry.label)] = None
+        for item in items:
+            if item.written is not None:
+                macs[item.written["mac-address"]] = addresses[item.written["address"]] = None
+            macs.update((identity.mac, None) for identity in item.work_item.sent or ())
+            # A row that a crash left between two writes, should its comment have been edited.
+            macs[placeholder_mac(item.service_id)] = None
+            comments[tag_text(installation, item.service_id)] = None
+        query = LeaseQuery(macs.keys(), addresses.keys(), comments.keys())
+        return self._session.read_leases(query, self._lock.progress)

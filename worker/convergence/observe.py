@@ -1,4 +1,4 @@
-"""A router that is only observed: what a pass would write is said, and nothing is written."""
+"""Works out what a pass would write to a router in observe mode, and writes nothing."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import structlog
 
-from worker.convergence.conclude import BatchItem, events_at, placements_after
-from worker.convergence.gather import Gathering
+from worker.convergence.batch_item import BatchItem
+from worker.convergence.conclude import events_at, placements_after
+from worker.convergence.gather import Gatherer
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.writing import describe
 from worker.core.plan.planner import plan
@@ -22,25 +23,26 @@ log = structlog.get_logger()
 
 
 def observe(
-    gathering: Gathering,
+    gatherer: Gatherer,
     prerequisites: MissingPrerequisites,
     policy: RouterPolicy,
     work_items: Sequence[WorkItem],
     now_ms: int,
 ) -> list[Conclusion]:
-    """Plan for the services of a batch and clear their marks: their events end as `observed`."""
-    items, rows, unknown = gathering.close(gathering.claim(gathering.items(work_items)))
-    for item in items.values():
-        item.refused = item.refused or prerequisites.of(item)
-    wanted = [gathering.wanted(item) for item in items.values()]
-    made = plan(wanted, rows, policy, unknown=unknown)
-    return [_observed(item, made, now_ms) for item in items.values()]
+    """WritePlan for the services of a batch, and conclude them: their events end as `observed`."""
+    gathered = gatherer.close(gatherer.claim(gatherer.items(work_items)))
+    checked = [
+        item if item.refused else replace(item, refused=prerequisites.check(item).missing)
+        for item in gathered.items.values()
+    ]
+    made = plan([item.wanted() for item in checked], gathered.index, policy)
+    return [_observed(item, made, now_ms) for item in checked]
 
 
 def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
-    service_id, record = item.work_item.service_id, item.work_item.stored.record
+    service_id, record = item.service_id, item.record
     why = made.waiting.get(service_id)
-    would = [describe(each) for each in made.operations() if each.service_id == service_id]
+    would = [describe(op) for op in made.operations() if op.service_id == service_id]
     if why is not None:
         reason, detail = why.reason, why.detail
     elif would:
@@ -50,12 +52,11 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     after = record
     if why is None and not would:
         after = replace(record, placements=placements_after(item, made.listed[service_id], now_ms))
-    elif item.router in record.placements:  # which may have been right at an earlier look
+    elif item.router in record.placements:  # which may have been right at an earlier check
         differs = record.placements[item.router]._replace(seen_ms=0)
         after = replace(record, placements={**record.placements, item.router: differs})
-    ending = events_at(record, item.router)
     outcomes = []
-    if ending:
+    if events_at(record, item.router):
         after, settled = settle(after)
         outcomes = [
             outcome_of(

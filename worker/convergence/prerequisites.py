@@ -1,31 +1,43 @@
-"""What a router lacks for its services: they wait for it, and one line a router tells of it."""
+"""Finds what a router lacks for its services: they wait for it, and the router logs it once."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
-from worker.convergence.conclude import BatchItem
+from worker.convergence.batch_item import BatchItem
 from worker.core.entry.dhcp_setup import DhcpSetup
 from worker.core.entry.entry import Entry
-from worker.core.rows.operations import Waiting
+from worker.core.rows.operations import Note, Waiting
 from worker.ports import RouterSession
 from worker.store.router_memory import Known, RouterMemory
 
 log = structlog.get_logger()
 
-NOTIFIED_AGAIN_MS: Final = 86_400_000
-"""What a router lacks for longer is told of once a day."""
+LOGGED_AGAIN_MS: Final = 86_400_000
+"""What is missing for longer is logged once a day."""
 _REASON: Final = "waiting-for-router"
 _MISFITS_KEPT: Final = 100
-"""Of a router, by service: of more nobody needs the names to know that something is wrong."""
+"""Services of a router; with more, nobody needs the names to know that something is wrong."""
 _ADVICE: Final = (
-    "make it on the router, or correct what the BSS or the inventory says; the services go on by "
+    "create it on the router, or correct the BSS or the inventory; the services continue by "
     "themselves"
 )
 
 
-def lacking(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting | None:
-    """What an entry needs and a router does not have, or has itself."""
+class Check(NamedTuple):
+    """What was found for one service.
+
+    Attributes:
+        missing: why it must wait for the router; None: it need not.
+        misfit: why no device can use its address; None: one can.
+    """
+
+    missing: Waiting | None = None
+    misfit: Note | None = None
+
+
+def missing_for(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting | None:
+    """What an entry needs and a router does not have, or uses itself."""
     if entry.fields is None:
         return None
     taken = setup.taken(entry.fields["address"])
@@ -38,13 +50,13 @@ def lacking(entry: Entry, setup: DhcpSetup, session: RouterSession) -> Waiting |
 
 
 class MissingPrerequisites:
-    """Of one router, during one pass.
+    """Checks the services of one router during one pass.
 
     Args:
-        memory: what earlier passes told of.
+        memory: keeps what is missing between passes.
         router: its name.
-        session: reads what the router's DHCP is set up with.
-        known: what earlier passes told of and saw.
+        session: reads the router's DHCP setup.
+        known: what earlier passes logged and saw.
     """
 
     def __init__(
@@ -53,80 +65,77 @@ class MissingPrerequisites:
         self._memory = memory
         self._router = router
         self._session = session
-        self._notified = dict(known.missing)
+        self._logged = dict(known.missing)
         self._remembered = known.setup
         self._misfits = dict(known.misfits)
         self._known_misfits = known.misfits
         self._found: dict[str, int] = {}
-        self._lacking: set[str] = set()
-        self._over: set[str] = set()
+        self._missing: set[str] = set()
+        self._restored: set[str] = set()
         self._is_fresh = False
         self._was_doubted = False
         self._setup = session.read_setup(fresh=False)
         self._remember()
-        if self._notified:
+        if self._logged:
             self._recheck()
 
-    def of(self, item: BatchItem) -> Waiting | None:
-        """Why the service must wait for the router; notes a misfit as the look's warning."""
-        fields, service = item.entry.fields, item.work_item.service_id
+    def check(self, item: BatchItem) -> Check:
+        """Check one service against the setup, which is read again before something is missing."""
+        fields = item.entry.fields
         if fields is None:
-            self._misfits.pop(service, None)
-            return None
-        missing = lacking(item.entry, self._setup, self._session)
-        misfit = self._setup.misfit(service, fields["address"])
+            self._misfits.pop(item.service_id, None)
+            return Check(misfit=item.warning)
+        missing = missing_for(item.entry, self._setup, self._session)
+        misfit = self._setup.misfit(item.service_id, fields["address"])
         if (missing or misfit) and not self._is_fresh:
             self._recheck()
-            return self.of(item)
-        item.warning = misfit
+            return self.check(item)
         if misfit is None:
-            self._misfits.pop(service, None)
+            self._misfits.pop(item.service_id, None)
         elif len(self._misfits) < _MISFITS_KEPT:
-            self._misfits[service] = misfit.detail
-        if missing and missing.reason != _REASON:
-            return missing
-        if missing:
-            return self._wait_for(missing.detail)
-        if item.before is not None and item.before["reason"] == _REASON:
-            self._over.add(item.before["detail"])
-        return None
+            self._misfits[item.service_id] = misfit.detail
+        if missing and missing.reason == _REASON:
+            missing = self._wait_for(missing.detail)
+        elif not missing and item.before.get("reason") == _REASON:
+            self._restored.add(item.before["detail"])
+        return Check(missing, misfit)
 
-    def notified(self, item: BatchItem, message: str) -> Waiting:
-        """The router itself said that something is not there: what was read may be old."""
+    def reported(self, item: BatchItem, message: str) -> Waiting:
+        """Why a service must wait of which the router itself said that something is missing."""
         if not self._was_doubted:
             self._was_doubted = True
             self._recheck()
-        return self.of(item) or self._wait_for(message)
+        return self.check(item).missing or self._wait_for(message)
 
-    def tell(self, now_ms: int) -> None:
-        """One line for each thing that was found to be lacking, unless it was told of lately."""
-        for what, services in self._found.items():
-            if now_ms - self._notified.get(what, 0) >= NOTIFIED_AGAIN_MS:
+    def log_missing(self, now_ms: int) -> None:
+        """Log each thing that was found to be missing, unless it was logged lately."""
+        for missing, services in self._found.items():
+            if now_ms - self._logged.get(missing, 0) >= LOGGED_AGAIN_MS:
                 log.error(
-                    "router.lacks",
+                    "router.prerequisite_missing",
                     router=self._router,
-                    reason=what,
+                    reason=missing,
                     services=services,
                     advice=_ADVICE,
                 )
-                self._notified[what] = now_ms
-                self._memory.note_missing(self._router, {what: now_ms})
+                self._logged[missing] = now_ms
+                self._memory.note_missing(self._router, {missing: now_ms})
         self._found.clear()
 
     def end(self) -> None:
-        """At the end of a pass: what services waited for, and nobody waits for now, is there."""
-        over = [what for what in self._over - self._lacking if what in self._notified]
-        for what in over:
-            log.info("router.lacks_no_more", router=self._router, reason=what)
-            del self._notified[what]
-        self._memory.forget_missing(self._router, over)
+        """At the end of a pass, log what services waited for and none waits for any more."""
+        restored = [name for name in self._restored - self._missing if name in self._logged]
+        for prerequisite in restored:
+            log.info("router.prerequisite_restored", router=self._router, reason=prerequisite)
+            del self._logged[prerequisite]
+        self._memory.forget_missing(self._router, restored)
         if self._misfits != self._known_misfits:
             self._memory.note_misfits(self._router, self._misfits)
 
-    def _wait_for(self, message: str) -> Waiting:
-        self._lacking.add(message)
-        self._found[message] = self._found.get(message, 0) + 1
-        return Waiting(_REASON, message)
+    def _wait_for(self, missing: str) -> Waiting:
+        self._missing.add(missing)
+        self._found[missing] = self._found.get(missing, 0) + 1
+        return Waiting(_REASON, missing)
 
     def _recheck(self) -> None:
         self._setup = self._session.read_setup(fresh=True)

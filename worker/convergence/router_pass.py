@@ -14,17 +14,19 @@ from typing import Final, NamedTuple, assert_never
 import structlog
 
 from worker.compute_gate import ComputeGate, Turn
-from worker.convergence.batch import PassStatistics, Rounds
+from worker.convergence.batch import BatchRunner
+from worker.convergence.batch_item import TimeLimits, bare_item
 from worker.convergence.bulk import Bulk
 from worker.convergence.circuit_reporter import CircuitReporter
-from worker.convergence.conclude import BatchItem, TimeLimits, confirmed, waiting
+from worker.convergence.conclude import confirmed, waiting
+from worker.convergence.concluder import Concluder, PassStatistics
 from worker.convergence.concurrency import ConcurrencyLimiter, Place
 from worker.convergence.drift_report import make_report
 from worker.convergence.faults import NEWER_MS, Faults
 from worker.convergence.refusals import MASS_REFUSAL, PROBE
 from worker.convergence.router_lock import RouterLock
 from worker.convergence.safety_checks import make_sure
-from worker.core.entry.entry import Entry, wanted_router
+from worker.core.entry.entry import wanted_router
 from worker.core.policy.applied_policy import AppliedPolicy
 from worker.core.policy.circuit import INTERNAL_ERROR, RECOVERY_S, TAKES_NO_WRITES, BackOff
 from worker.core.policy.policy import RouterPolicy
@@ -287,7 +289,7 @@ class Converge:
         refused_many = circuit.state.cause in (MASS_REFUSAL, INTERNAL_ERROR)
         took_none = circuit.state.cause == TAKES_NO_WRITES
         few = 1 if took_none else PROBE
-        rounds = Rounds(
+        runner = BatchRunner(
             self.store,
             session,
             self.policies[router].held_in(session.entries),
@@ -304,16 +306,16 @@ class Converge:
             while True:
                 cut = circuit.state.open and len(work_items) > few
                 if cut:
-                    work_items = rounds.least_doubted(work_items)[:few]
-                rounds.run(work_items, now_ms)
-                if not (took_none and cut) or rounds.wrote():
+                    work_items = runner.concluder.least_suspected(work_items)[:few]
+                runner.run(work_items, now_ms)
+                if not (took_none and cut) or runner.concluder.others_wrote():
                     circuit.answered()
                 circuit.worked(statistics.services, statistics.operations)
                 in_time = self.clock() - one.began < limits.time_box_s
                 # Else each router that has a backlog would be held in the end, all of them slowly.
                 in_time = in_time and not (one.is_bulk and self.bulk.is_beside_live())
                 if not cut and not (full and in_time):
-                    rounds.settle()
+                    runner.concluder.end()
                 most = limits.batch_services if in_time else 0
                 batch = self.store.routers.next_batch(
                     router,
@@ -327,8 +329,8 @@ class Converge:
                     break
                 work_items = one.faults.readable(batch.work_items, now_ms)
         except (RouterUnreachable, LockLost) as error:
-            if not rounds.taken_over() and isinstance(error, RouterUnreachable):
-                whole = _of_the_router(error, rounds, circuit)
+            if not runner.concluder.taken_over() and isinstance(error, RouterUnreachable):
+                whole = _of_the_router(error, runner.concluder, circuit)
                 if whole is not None:
                     raise whole from error
             raise
@@ -362,8 +364,7 @@ class Converge:
         ends = []
         waits = 0
         for work_item in acquired.work_items:
-            entry = Entry(work_item.service_id, None)
-            item = BatchItem(work_item, lock.router, entry, None, before=work_item.before)
+            item = bare_item(work_item, lock.router)
             if (
                 not was_known
                 and work_item.unread is None
@@ -386,15 +387,15 @@ def _leaves_nothing(record: ServiceRecord, router: str) -> bool:
 
 
 def _of_the_router(
-    error: RouterUnreachable, rounds: Rounds, circuit: CircuitReporter
+    error: RouterUnreachable, concluder: Concluder, circuit: CircuitReporter
 ) -> RouterUnreachable | None:
     """Judge who was in flight; what to raise instead where it is the router that is to blame."""
-    in_vain = rounds.lost()
+    in_vain = concluder.connection_lost()
     if not isinstance(error, OutcomeUnknown):
         return None
-    takes_none = circuit.takes_no_writes(others_wrote=rounds.wrote())
+    takes_none = circuit.takes_no_writes(others_wrote=concluder.others_wrote())
     if not (takes_none or in_vain):
         return None
-    rounds.wait_longer()
+    concluder.wait_longer()
     message = f"takes no writes: several in a row got no answer ({error.message})"
     return RouterUnreachable(error.router, message, TAKES_NO_WRITES)

@@ -1,4 +1,4 @@
-"""Writes a plan to the router, phase by phase, and says what was answered."""
+"""Writes a plan to the router, phase by phase, and collects what was answered."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -6,41 +6,41 @@ from dataclasses import dataclass, field
 from worker.convergence.router_lock import RouterLock
 from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES, OPTIONS
-from worker.ports import RouterSession, Written
+from worker.ports import Refusal, RouterSession
 
 
 @dataclass(slots=True)
 class Answers:
-    """What came of a plan.
+    """The router's answers to one plan.
 
     Attributes:
         applied: service -> its confirmed operations.
-        refused: service -> its first refused operation; nothing after it was sent for it.
+        refused: service -> its first refused operation, and why; nothing after it was sent for it.
         operations: how many were sent.
     """
 
     applied: dict[str, list[Operation]] = field(default_factory=dict)
-    refused: dict[str, Written] = field(default_factory=dict)
+    refused: dict[str, tuple[Operation, Refusal]] = field(default_factory=dict)
     operations: int = 0
 
 
 def write(
     session: RouterSession,
     lock: RouterLock,
-    made: WritePlan,
+    plan: WritePlan,
     services: Collection[str],
     answers: Answers,
 ) -> None:
-    """Send what may be sent, into `answers`, which is of use also when this raises.
+    """Send what may be sent, and fill `answers`, which counts also when this raises.
 
-    An operation whose predecessor failed or was not sent is not sent.
+    An operation is not sent if one that it needs failed or was not sent.
 
     Raises:
-        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        LockLost, RouterUnreachable, RouterBlocked: as the lock and the session do.
     """
     failed: set[int] = set()
-    shared: dict[int, Written] = {}
-    for phase in made.phases:
+    shared: dict[int, tuple[Operation, Refusal]] = {}
+    for phase in plan.phases:
         ready = [
             operation
             for operation in phase
@@ -48,27 +48,28 @@ def write(
             and operation.service_id not in answers.refused
             and not (operation.needs & failed)
         ]
-        failed |= {each.number for each in phase} - {each.number for each in ready}
-        for each in phase:  # what services share was refused to all that need it
-            for number in each.needs & shared.keys() if each.service_id in services else ():
-                answers.refused.setdefault(each.service_id, shared[number])
+        not_sent = {operation.number for operation in phase} - {sent.number for sent in ready}
+        failed |= not_sent
+        for operation in phase:  # a refused option is refused to all services that need it
+            if operation.service_id in services:
+                for number in operation.needs & shared.keys():
+                    answers.refused.setdefault(operation.service_id, shared[number])
         if not ready:
             continue
         lock.progress()
-        for result in session.write(ready, lock.progress):
-            service_id = result.operation.service_id
+        for operation, refusal in session.write(ready, lock.progress):
             answers.operations += 1
-            if result.refusal is None:
-                answers.applied.setdefault(service_id, []).append(result.operation)
+            if refusal is None:
+                answers.applied.setdefault(operation.service_id, []).append(operation)
             else:
-                failed.add(result.operation.number)
-                answers.refused.setdefault(service_id, result)
-                if result.operation.menu == OPTIONS:
-                    shared[result.operation.number] = result
+                failed.add(operation.number)
+                answers.refused.setdefault(operation.service_id, (operation, refusal))
+                if operation.menu == OPTIONS:
+                    shared[operation.number] = (operation, refusal)
 
 
 def describe(operation: Operation) -> str:
-    """An operation in a few words, for history and log."""
+    """Describe an operation in one line, for history and log."""
     where = "" if operation.menu == LEASES else f"{operation.menu} "
     return where + _describe(operation)
 

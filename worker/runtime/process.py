@@ -21,8 +21,8 @@ import structlog
 from celery.signals import worker_shutting_down
 
 from contracts import names
+from worker.convergence.batch_item import TimeLimits
 from worker.convergence.bulk import Bulk
-from worker.convergence.conclude import TimeLimits
 from worker.convergence.concurrency import ConcurrencyLimiter
 from worker.convergence.router_pass import Converge, PassLimits
 from worker.core.policy.circuit import BackOff

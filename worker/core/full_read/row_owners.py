@@ -1,6 +1,7 @@
 """Sorts the rows of a router by owner: known services, orphans, and rows that are gone."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from worker.core.plan.own_row import OwnRow, find_own_row
@@ -136,13 +137,12 @@ def _serves_alike(row: Lease, wanted: Mapping[str, str]) -> bool:
 
 
 def _without_tag(
-    lost: Sequence[Wanted], rows: Sequence[Row], installation: str, unknown: Collection[str]
+    lost: Sequence[Wanted], rows: Sequence[Row], installation: str, unknown: AbstractSet[str]
 ) -> dict[str, OwnRow]:
     """The rows of services without a tagged one: people edit comments."""
     if not lost:
         return {}
-    leases = [row for row in rows if isinstance(row, Lease)]
-    index = RowIndex(leases, installation, unknown=unknown)
+    index = RowIndex(rows, installation, unknown=unknown)
     return {
         service.entry.service_id: find_own_row(service.entry, service.written, index)
         for service in lost

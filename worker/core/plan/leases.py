@@ -1,6 +1,6 @@
-"""Dynamic rows: the router's own. Which of them end for a service's sake, and when.
+"""Dynamic leases, which the router made itself: which a plan ends for a service, and when.
 
-RADIUS's rows, and those of a device on other servers, are never touched.
+Those of RADIUS, and those of a device on other servers, are never touched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import Identity, Lease, identity_of, scopes_meet
 
 Claimed = dict[str, list[tuple[str, str]]]
-"""By the key of a claim: the scopes in which it is granted, and to whom."""
+"""Claim key -> the scopes in which it is granted, each with the service that has it."""
 
 
 class LeaseEnds:
-    """Ends each dynamic row at most once, whoever asks for it."""
+    """Ends each dynamic lease at most once, however many services need that."""
 
     def __init__(self, index: RowIndex, policy: RouterPolicy, draft: Draft) -> None:
         self._index = index
@@ -28,7 +28,7 @@ class LeaseEnds:
     def end_with_row(
         self, member: Member, written: Mapping[str, str] | None, claimed: Claimed
     ) -> None:
-        """With a service goes the lease of its device, unless the device has another row."""
+        """With a service, end the lease of its device, unless the device has another row."""
         known: dict[Identity, None] = {}
         for fields in (member.row.fields if member.row is not None else None, written):
             if fields is not None:
@@ -40,11 +40,11 @@ class LeaseEnds:
                 for lease in self._index.dynamic_of(mac, server):
                     self._end(member, lease)
 
-    def missing_prerequisite(self, target: Mapping[str, str]) -> Waiting | None:
-        """The lease that must be waited for before the target can be written."""
+    def blocking_lease(self, target: Mapping[str, str]) -> Waiting | None:
+        """The dynamic lease that must end before the target can be written."""
         for lease in self._index.dynamic_at(target["address"]):
-            is_anothers = lease.mac != target["mac-address"] and lease.id not in self._ended
-            if is_anothers and (lease.radius or not self._may_end):
+            is_foreign = lease.mac != target["mac-address"] and lease.id not in self._ended
+            if is_foreign and (lease.radius or not self._may_end):
                 return Waiting("dynamic-lease", f"{lease.name} holds its address until it ends")
         for lease in self._index.dynamic_of(target["mac-address"], target["server"]):
             if lease.address != target["address"] and not self._may_end:
@@ -52,7 +52,7 @@ class LeaseEnds:
         return None
 
     def end_on_address(self, member: Member) -> None:
-        """Who has its address must leave it first; its own device, where it has a row already."""
+        """End the leases on a service's address first; its own device's if it has a row already."""
         target = member.target
         if target is None or member.stands:
             return
@@ -69,7 +69,7 @@ class LeaseEnds:
                 member.before.append(self._end(member, lease))
 
     def end_elsewhere(self, member: Member) -> None:
-        """Once its row stands, its device is to come for it."""
+        """Once its row is written, end its device's other leases, so that it asks for the row."""
         target = member.target
         if target is None or not self._may_end:
             return

@@ -1,4 +1,4 @@
-"""One service of the batch while the planner works on it, and the writes to its row."""
+"""One service of a batch while it is planned, and the writes to its row."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ from worker.core.rows.rows import NO_ADDRESS, Lease, is_same
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """What is known and decided of one service.
+    """What is known and decided about one service.
 
     Attributes:
         entry: what the router must hold for it.
         installation: ours, for the tag.
         own: its row, if it has one.
-        waiting: why nothing is written towards its entry; None: it goes on.
-        blocked_by: the fields it wants and in whose row their values stand now.
-        freed: what its own row must hold first, so that others can go on.
-        before: removals of dynamic rows that hold its address, and of rows that landed late.
+        waiting: why nothing is written towards its entry; None: it is written.
+        blocked_by: the fields whose wanted values other services' rows hold now, with those.
+        freed: placeholders that its own row must hold first, so that others can be written.
+        before: removals of dynamic leases on its address, and of rows that landed late.
         free: the step that writes `freed`.
-        takes: the first step that needs what it asks for.
+        takes: the first step that needs the blocked fields.
         final: the step after which its row is as wanted.
         in_place: whether its row has the MAC, address and server of its entry already.
     """
@@ -52,7 +52,7 @@ class Member:
 
     @property
     def row(self) -> Lease | None:
-        """The row that is surely its own."""
+        """Its own row."""
         return self.own.row
 
     @property
@@ -62,7 +62,7 @@ class Member:
 
     @property
     def target(self) -> Mapping[str, str] | None:
-        """The fields that its row is to have; None: it waits, or leaves."""
+        """The fields that its row should have; None: it waits, or its row is removed."""
         return self.entry.fields if self.waiting is None else None
 
     @property
@@ -72,7 +72,7 @@ class Member:
 
     @property
     def is_current(self) -> bool:
-        """Whether its row, tag included, is as its target already, and is to stay so meanwhile."""
+        """Whether its row, tag included, is as wanted already and stays so throughout the plan."""
         row, target = self.own.row, self.target
         return (
             row is not None
@@ -81,7 +81,7 @@ class Member:
             and target.items() <= row.fields.items()
         )
 
-    def give_up(self, name: str) -> None:
+    def free_field(self, name: str) -> None:
         """Have the row hold a placeholder in this field before anything else."""
         is_mac = name == "mac-address"
         self.freed[name] = placeholder_mac(self.id) if is_mac else NO_ADDRESS
@@ -89,9 +89,9 @@ class Member:
     def change(
         self, row: Lease, to: Mapping[str, str], after: Mapping[str, str] | None = None
     ) -> Set:
-        """Set the fields that differ from the row as read and, on top of it, `after`.
+        """Set the fields that differ from the row as read, changed by `after`.
 
-        Our tag comes along where the row lacks it. With the MAC goes the client id: it would
+        Our tag is added where the row lacks it. The client id is cleared with the MAC: it would
         outlive its device, and make-static copies it into the row.
         """
         read = {**row.fields, "comment": row.comment}
@@ -105,17 +105,17 @@ class Member:
         return Set(0, self.id, row.id, fields, was)
 
     def add(self, target: Mapping[str, str]) -> Add:
-        """Make its row. What is empty is so by default."""
+        """Add its row, without the empty fields: they are empty by default."""
         fields = {name: value for name, value in target.items() if value}
         fields["comment"] = self._comment("")
         return Add(0, self.id, fields)
 
     def make_static(self, lease: Lease) -> MakeStatic:
-        """Take over its device's lease as it is."""
+        """Make its device's dynamic lease static as it is."""
         return MakeStatic(0, self.id, lease.id, was={**lease.fields, "comment": lease.comment})
 
     def remove(self, row: Lease) -> Remove:
-        """Delete its row, or a lease on its account."""
+        """Remove its row, or a lease on its behalf."""
         return Remove(0, self.id, row.id, {**row.fields, "comment": row.comment})
 
     def _comment(self, rest: str) -> str:

@@ -1,7 +1,4 @@
-"""Which of a router's rows is a service's own.
-
-What is not surely ours is never touched.
-"""
+"""Finds the row of a service on a router. A row that is not surely ours is never touched."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,15 +13,15 @@ from worker.core.rows.rows import NO_ADDRESS, Identity, Lease, identity_of, is_s
 
 @dataclass(frozen=True, slots=True)
 class OwnRow:
-    """What was found of a service on a router.
+    """The row of a service, and rows that look like it.
 
     Attributes:
         row: its own row; None: it has none, or none that is surely its own.
-        tag_lost: the row has no tag any more, but is what we last wrote.
-        duplicates: other rows that look like it: with the service's tag, or without one and as last
-            written. Copies made by hand, not ours.
-        late: other rows with its tag that we added ourselves, and that landed late.
-        waiting: why none of several rows can be said to be ours.
+        tag_lost: the row has no tag any more, but is as we last wrote it.
+        duplicates: other rows with the service's tag, or without a tag and as last written: copies
+            made by hand, not ours.
+        late: other rows with its tag that we added ourselves and that landed late.
+        waiting: why the service must wait: several rows may be its own.
     """
 
     row: Lease | None = None
@@ -43,34 +40,32 @@ def find_own_row(
     index: RowIndex,
     sent: AbstractSet[Identity] = frozenset(),
 ) -> OwnRow:
-    """Find the row of a service: by its tag, else by what was last written.
+    """Find the row of a service by its tag, or else by what was last written.
 
     Args:
-        entry: what the service wants now; of several tagged rows it may be the one that an
-            interrupted pass left, already or half changed.
-        written: fields of the entry last written and read back; None: none.
+        entry: what the service wants now: of several tagged rows the one that an interrupted pass
+            changed, wholly or in part, may be its own.
+        written: fields of the lease last written and read back; None: none.
         index: of one read.
-        sent: leases that were added for it and may not have been seen (`lua/_notes.lua`).
+        sent: leases that were added for it and may not have been seen (`lua/_in_flight.lua`).
     """
     tagged = index.tagged.get(entry.service_id, [])
     untagged = [] if written is None else index.untagged.get(identity_of(written), [])
     if not tagged and not untagged:
         return _NOTHING
     added = [row for row in tagged if identity_of(row.fields) in sent]
-    own = _the_one(tagged or untagged, entry, written) or next(iter(added), None)
+    own = _choose(tagged or untagged, entry, written) or next(iter(added), None)
     if own is not None:
-        # One like its own is a copy: RouterOS takes no second one of us.
+        # A row like its own is a copy: RouterOS would have refused it from us.
         late = tuple(row for row in added if not is_same(row.fields, own.fields))
         others = [row for row in tagged + untagged if row is not own and row not in late]
         return OwnRow(own, tag_lost=not tagged, duplicates=tuple(others), late=late)
     names = "; ".join(row.name for row in tagged or untagged)
-    detail = f"which of these is the service's cannot be told, remove the others: {names}"
+    detail = f"any of these rows may be the service's; remove the others: {names}"
     return OwnRow(waiting=Waiting("ambiguous-rows", detail))
 
 
-def _the_one(
-    rows: Sequence[Lease], entry: Entry, written: Mapping[str, str] | None
-) -> Lease | None:
+def _choose(rows: Sequence[Lease], entry: Entry, written: Mapping[str, str] | None) -> Lease | None:
     if len(rows) == 1:
         return rows[0]
     as_written = [row for row in rows if written and is_same(row.fields, written)]

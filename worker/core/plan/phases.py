@@ -1,6 +1,6 @@
-"""Puts operations in order: who asks for a key waits for whoever gives it up.
+"""Orders operations: one that needs a MAC or an address comes after the one that frees it.
 
-Knows nothing of rows, only of who needs whom.
+Knows nothing of rows, only which operation needs which.
 """
 
 from collections import defaultdict
@@ -13,17 +13,17 @@ from worker.core.rows.operations import Note, Operation
 def fields_to_free(
     blocked_by: Mapping[str, Sequence[tuple[str, str]]],
 ) -> Mapping[str, frozenset[str]]:
-    """Break every ring of services that ask each other for what their rows hold.
+    """Break every ring of services whose rows hold what the next one wants.
 
     Args:
-        blocked_by: by service, the fields it asks for and whose row holds the value now.
+        blocked_by: service -> the fields it wants, each with the service whose row holds the value.
 
     Returns:
-        By service, the fields that its row must give up before all else. Without those asks there
-        is no ring; of a plain ring it is one field of the service with the smallest id.
+        Service -> the fields that its row must free before anything else, so that no ring is left.
+        In a plain ring it is one field of the service with the smallest id.
     """
     freed: dict[str, set[str]] = defaultdict(set)
-    on_path: dict[str, bool] = {}  # False: looked at to the end
+    on_path: dict[str, bool] = {}  # False: followed to its end
     for start in sorted(blocked_by):
         if start in on_path:
             continue
@@ -46,14 +46,14 @@ def fields_to_free(
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """An operation that has no number yet, and the steps without which it must not go."""
+    """An operation without a number yet, and the steps that it needs."""
 
     draft: Operation
     needs: list["Step"] = field(default_factory=list)
 
 
 class Draft:
-    """A plan in the making: its steps so far, in a fixed order, and what was noticed."""
+    """A plan in the making: its steps, in a fixed order, and its notes."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -66,17 +66,17 @@ class Draft:
         return step
 
     def note(self, service_id: str, kind: str, detail: str) -> None:
-        """Say something that a person should know."""
+        """Note something that a person should know."""
         self.notes.append(Note(service_id, kind, detail))
 
 
 def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:
-    """Number the steps and group them: each stands in the first phase after all that it needs.
+    """Number the steps and group them: each goes to the first phase after all that it needs.
 
     Args:
-        steps: in the order in which those of one phase are to be numbered; no ring.
+        steps: in the order in which those of one phase are numbered; without a ring.
     """
-    place = {step: position for position, step in enumerate(steps)}
+    position = {step: number for number, step in enumerate(steps)}
     missing = {step: len(step.needs) for step in steps}
     followers: dict[Step, list[Step]] = defaultdict(list)
     for step in steps:
@@ -95,7 +95,7 @@ def into_phases(steps: Sequence[Step]) -> tuple[tuple[Operation, ...], ...]:
                 missing[follower] -= 1
                 if not missing[follower]:
                     following.append(follower)
-        ready = sorted(following, key=place.__getitem__)
+        ready = sorted(following, key=position.__getitem__)
     return tuple(phases)
 
 

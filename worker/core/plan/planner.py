@@ -1,4 +1,4 @@
-"""Which writes make one router's rows match the entries. Start reading here, at `plan`.
+"""Works out the writes that make one router's rows match the entries. Start reading at `plan`.
 
 Pure: the same entries and rows in any order give the same plan. Its `reason`, `waiting` and `notes`
 are the log.
@@ -11,23 +11,20 @@ from dataclasses import astuple, dataclass
 from worker.core.entry.entry import Entry, claims_of
 from worker.core.entry.wanted import wanted_entries
 from worker.core.plan.leases import Claimed, LeaseEnds
-from worker.core.plan.list_rows import Listings
+from worker.core.plan.list_rows import ListRows
 from worker.core.plan.member import Member
 from worker.core.plan.own_row import OwnRow, find_own_row
 from worker.core.plan.phases import Draft, Step, fields_to_free, into_phases
 from worker.core.plan.shared_options import SharedOptions
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import Waiting, WritePlan
-from worker.core.rows.ownership import parse_tag
 from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import (
     Identity,
     Lease,
     ListedAddress,
     ListPlace,
-    OptionRow,
     Row,
-    RowKey,
     identity_of,
     scopes_meet,
 )
@@ -36,14 +33,14 @@ from worker.core.service.record import Placement, ServiceRecord
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One service of the batch.
+    """What one service of a batch wants on the router.
 
     Attributes:
         entry: what the router must hold for it.
         written: fields of its lease last written there and read back; None: none yet.
         listed: the rows of address lists that may be its own.
         granted: whether it holds all its claims; if not, nothing is written towards its entry.
-        refused_because: who holds them; shown for a service that is not granted.
+        refused_because: which services hold them; shown for a service that is not granted.
         sent: leases that were added for it, of which one may have landed late.
     """
 
@@ -56,7 +53,7 @@ class Wanted:
 
 
 def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wanted:
-    """What a router is to hold for a service, and what was written there; claims are not asked."""
+    """What a service wants on a router, and what was written there; its claims are not checked."""
     entry = wanted_entries(record, {router: policy}).get(router)
     placement = record.placements.get(router, Placement(None))
     return Wanted(
@@ -66,116 +63,87 @@ def wanted_at(router: str, record: ServiceRecord, policy: RouterPolicy) -> Wante
     )
 
 
-def plan(
-    wanted: Sequence[Wanted],
-    rows: Sequence[Row],
-    policy: RouterPolicy,
-    duplicates: frozenset[RowKey] = frozenset(),
-    unknown: frozenset[str] = frozenset(),
-) -> WritePlan:
+def plan(wanted: Sequence[Wanted], index: RowIndex, policy: RouterPolicy) -> WritePlan:
     """Work out the writes that make one router's rows match the entries.
 
     Args:
-        wanted: one a service. The batch is closed (see `in_the_way`): a row of a service that is
-            not in it is as foreign as anybody else's.
-        rows: one read of one router, in any order: the services' rows, and all that hold a MAC,
-            an address or a place in an address list that they want or had; the DHCP options that
-            they need.
+        wanted: one for each service. The batch is closed (see `in_the_way`): a row of a service
+            that is not in it is as foreign as any other.
+        index: one read of one router: the services' rows, all rows that hold a MAC, an address or
+            a place in an address list that they want or had, and the DHCP options that they need.
+            Its `duplicates` are those that earlier plans of the same session found.
         policy: of that router.
-        duplicates: what the plans before this one, over the same session, found to be surplus.
-        unknown: services that do not exist, though rows name them (see `misnamed`).
 
     Returns:
-        Phases of operations in the order to apply; none, with a reason, when nothing is to be
+        Phases of operations in the order to apply; none, with a reason, when nothing has to be
         written. The operations of a phase may be applied in any order: at every moment each MAC
-        (a server) and each address stands in one static row at most, and no service that stays
+        (of a server) and each address stands in at most one static row, and no service that stays
         is without its row.
     """
-    return _Planning(wanted, rows, policy, duplicates, unknown).result()
+    return _Planning(wanted, index, policy).result()
 
 
-def in_the_way(
-    wanted: Sequence[Wanted], rows: Sequence[Row], policy: RouterPolicy
-) -> frozenset[str]:
+def in_the_way(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
     """Services of ours, not in the batch, whose rows hold what a granted entry wants.
 
-    The caller adds them and reads their rows, until there are none: that closes the batch.
+    The caller adds them and reads their rows until there are none: that closes the batch.
     """
-    index = RowIndex(_leases(rows), policy.installation)
-    listings = Listings(_listed(rows), policy, Draft())
-    batch = {one.entry.service_id for one in wanted}
-    theirs = {row.id for service_id in batch for row in index.tagged.get(service_id, ())}
-    found = set()
-    for one in wanted:
-        if one.granted and one.entry.fields is not None:
-            for _, row in index.holders(one.entry.fields):
-                tag = None if row.id in theirs else parse_tag(row.comment)
-                if tag is not None and tag.installation == policy.installation:
-                    found.add(tag.service_id)
-            found |= listings.holders(one.entry.listed)
-    return frozenset(found - batch)
+    found: set[str | None] = set()
+    for service in wanted:
+        if service.granted and service.entry.fields is not None:
+            holders: list[Row] = [row for _, row in index.holders(service.entry.fields)]
+            listed = (index.listed.get(place) for place in service.entry.listed)
+            holders += [row for row in listed if row is not None and not row.dynamic]
+            found |= {index.service_of(row) for row in holders}
+    return _not_in_batch(found, wanted)
 
 
-def misnamed(wanted: Sequence[Wanted], rows: Sequence[Row], policy: RouterPolicy) -> frozenset[str]:
+def misnamed(wanted: Sequence[Wanted], index: RowIndex) -> frozenset[str]:
     """Services, not in the batch, whose tag stands on a row that is as last written for another.
 
-    Those of them that do not exist are people's edits of our comments: the caller finds out.
+    Those that do not exist are tags that people edited: the caller finds out.
     """
-    batch = {one.entry.service_id for one in wanted}
-    written = {identity_of(one.written) for one in wanted if one.written is not None}
-    listed = {place for one in wanted for place in one.listed}
+    written = {identity_of(service.written) for service in wanted if service.written is not None}
+    listed = {place for service in wanted for place in service.listed}
     as_written = [
-        *(row for row in _leases(rows) if identity_of(row.fields) in written),
-        *(row for row in _listed(rows) if row.place in listed),
+        row
+        for row in index.rows
+        if not row.dynamic
+        and (
+            (isinstance(row, Lease) and identity_of(row.fields) in written)
+            or (isinstance(row, ListedAddress) and row.place in listed)
+        )
     ]
-    tags = [parse_tag(row.comment) for row in as_written if not row.dynamic]
-    return frozenset(
-        tag.service_id
-        for tag in tags
-        if tag is not None
-        and tag.installation == policy.installation
-        and tag.service_id not in batch
-    )
+    return _not_in_batch({index.service_of(row) for row in as_written}, wanted)
 
 
-def _leases(rows: Sequence[Row]) -> list[Lease]:
-    return [row for row in rows if isinstance(row, Lease)]
-
-
-def _listed(rows: Sequence[Row]) -> list[ListedAddress]:
-    return [row for row in rows if isinstance(row, ListedAddress)]
+def _not_in_batch(service_ids: set[str | None], wanted: Sequence[Wanted]) -> frozenset[str]:
+    batch = {service.entry.service_id for service in wanted}
+    return frozenset(name for name in service_ids if name is not None and name not in batch)
 
 
 class _Planning:
-    """One plan in the making: `result` has the steps of it in order."""
+    """One plan in the making; `result` tells its steps in order."""
 
-    def __init__(
-        self,
-        wanted: Sequence[Wanted],
-        rows: Sequence[Row],
-        policy: RouterPolicy,
-        duplicates: frozenset[RowKey],
-        unknown: frozenset[str],
-    ) -> None:
+    def __init__(self, wanted: Sequence[Wanted], index: RowIndex, policy: RouterPolicy) -> None:
         self._policy = policy
-        self._index = RowIndex(_leases(rows), policy.installation, duplicates, unknown)
-        self._duplicates = duplicates
-        self._wanted = sorted(wanted, key=lambda one: one.entry.service_id)
+        self._index = index
+        self._wanted = sorted(wanted, key=lambda service: service.entry.service_id)
         self._owners: dict[str, Member] = {}  # of their rows, by row id
         self._ended: dict[str, Step] = {}  # rows that landed late, by row id
-        self._members = [self._look_up(one) for one in self._wanted]
+        self._members = [self._member(service) for service in self._wanted]
         self._claimed: Claimed = defaultdict(list)
         self._draft = Draft()
-        self._leases = LeaseEnds(self._index, policy, self._draft)
-        self._listings = Listings(_listed(rows), policy, self._draft, duplicates, unknown)
-        options = (row for row in rows if isinstance(row, OptionRow))
-        self._options = SharedOptions(options, self._draft)
+        self._leases = LeaseEnds(index, policy, self._draft)
+        self._list_rows = ListRows(index, policy.suspend_list, self._draft)
+        self._options = SharedOptions(index.options, self._draft)
 
     def result(self) -> WritePlan:
-        self._find_who_goes_on()
-        # Who gives way to whom?
+        self._find_rows_and_claims()
+        self._find_who_waits()
+        # Which services block which?
         for member in self._members:
-            self._ask(member)
+            self._find_blockers(member)
         self._break_rings()
         # What is written, and after what?
         for member in self._members:
@@ -183,51 +151,53 @@ class _Planning:
         for member in self._members:
             self._write(member)
         for member in self._members:
-            self._wait_for_givers(member)
+            self._wait_for_blockers(member)
             self._leases.end_elsewhere(member)
         for member in self._members:
-            self._listings.remove(member)
+            self._list_rows.remove(member)
         for member in self._members:
-            self._listings.add(member)
+            self._list_rows.add(member)
         phases = into_phases(self._draft.steps)
         return WritePlan(
             phases=phases,
             reason="writes" if phases else self._why_empty(),
-            waiting={each.id: each.waiting for each in self._members if each.waiting is not None},
+            waiting={m.id: m.waiting for m in self._members if m.waiting is not None},
             notes=tuple(sorted(self._draft.notes, key=astuple)),
-            duplicates=self._duplicates.union(
-                [row.key for each in self._members for row in each.own.duplicates],
-                self._listings.duplicates,
+            duplicates=self._index.duplicates.union(
+                [row.key for member in self._members for row in member.own.duplicates],
+                self._list_rows.duplicates,
             ),
-            listed={each.id: self._listings.own(each.id) for each in self._members},
+            listed={member.id: self._list_rows.own(member.id) for member in self._members},
         )
 
-    def _find_who_goes_on(self) -> None:
+    def _find_rows_and_claims(self) -> None:
         for member, wanted in zip(self._members, self._wanted, strict=True):
             self._note_what_was_found(member)
             for row in member.own.late:
                 self._ended[row.id] = self._draft.step(member.remove(row))
-            self._listings.look_up(member, wanted.listed)
+            self._list_rows.find(member, wanted.listed)
             if wanted.granted:
                 self._take_claims(member)
         for member, wanted in zip(self._members, self._wanted, strict=True):
             if member.leaves:
                 self._leases.end_with_row(member, wanted.written, self._claimed)
-        # Who waits for the router or for a person?
+
+    def _find_who_waits(self) -> None:
+        """Services that must wait for the router or for a person."""
         for member in self._members:
-            member.waiting = member.waiting or self._missing_prerequisite(member)
+            member.waiting = member.waiting or self._why_waiting(member)
 
     def _why_empty(self) -> str:
-        if any(each.waiting for each in self._members):
+        if any(member.waiting for member in self._members):
             return "waiting"
-        if any(each.target is not None for each in self._members):
+        if any(member.target is not None for member in self._members):
             return "already-current"
         return "nothing-wanted"
 
-    def _look_up(self, wanted: Wanted) -> Member:
+    def _member(self, wanted: Wanted) -> Member:
         own = find_own_row(wanted.entry, wanted.written, self._index, wanted.sent)
         if own.row is not None and own.row.id in self._owners:
-            own = OwnRow()  # it lost its tag, and two services had it one after the other
+            own = OwnRow()  # its tag is lost, and two services had it one after the other
         waiting = own.waiting or wanted.entry.missing
         if not wanted.granted and wanted.entry.fields is not None:
             unknown = Waiting("claim-held", "another service holds its MAC or its address")
@@ -246,12 +216,12 @@ class _Planning:
         for row in own.duplicates:
             note(member.id, "duplicate-row", f"{row.name} looks like its row too; it is left alone")
         for row in own.late:
-            note(member.id, "late-row", f"{row.name} was added late, beside its own: it goes")
+            note(member.id, "late-row", f"{row.name} landed late, beside its own: it is removed")
         for kind, detail in member.entry.notes:
             note(member.id, kind, detail)
 
     def _take_claims(self, member: Member) -> None:
-        """The store grants a key once; should two want one here, the first of them goes on."""
+        """The store grants a key once; should two services want one here, the first has it."""
         claims = sorted(claims_of(member.entry))
         for key, scope in claims:
             for other_scope, _ in self._claimed[key]:
@@ -263,30 +233,29 @@ class _Planning:
         for key, scope in claims:
             self._claimed[key].append((scope, member.id))
 
-    def _missing_prerequisite(self, member: Member) -> Waiting | None:
-        """What stands in the way of the target and is not ours to change."""
+    def _why_waiting(self, member: Member) -> Waiting | None:
+        """What blocks the target and is not ours to change."""
         target = member.target
         if target is None:
             return None
-        changed = self._options.missing_prerequisite(member.entry.options)
+        changed = self._options.changed_by_hand(member.entry.options)
         if changed is not None or member.stands:
             return changed
         for _, row in self._index.holders(target):
             known = row.id in self._owners or row.id in self._ended
             if row is not member.row and not known:
                 return self._blocked_by(row)
-        return self._leases.missing_prerequisite(target)
+        return self._leases.blocking_lease(target)
 
     def _blocked_by(self, row: Lease) -> Waiting:
-        tag = parse_tag(row.comment)
-        if tag is not None and tag.installation == self._policy.installation:
-            for each in self._members:
-                if each.id == tag.service_id and each.own.waiting is not None:
-                    detail = f"{row.name} may be that of another service, which waits"
-                    return Waiting("row-in-the-way", detail)
+        service_id = self._index.service_of(row)
+        for member in self._members:
+            if member.id == service_id and member.own.waiting is not None:
+                detail = f"{row.name} may be that of another service, which waits"
+                return Waiting("row-in-the-way", detail)
         return Waiting("foreign-row", f"{row.name} is in the way and not ours to change")
 
-    def _ask(self, member: Member) -> None:
+    def _find_blockers(self, member: Member) -> None:
         target = member.target
         if target is None or member.stands:
             return
@@ -296,18 +265,18 @@ class _Planning:
             elif row is not member.row:
                 blocker = self._owners[row.id]
                 if blocker.waiting is not None:  # no write of its own will free it
-                    blocker.give_up(name)
+                    blocker.free_field(name)
                 member.blocked_by.append((name, blocker))
 
     def _break_rings(self) -> None:
-        asking = [each for each in self._members if each.blocked_by]
+        blocked = {member.id: member for member in self._members if member.blocked_by}
         blocked_by = {
-            each.id: [(name, blocker.id) for name, blocker in each.blocked_by] for each in asking
+            member.id: [(name, blocker.id) for name, blocker in member.blocked_by]
+            for member in blocked.values()
         }
-        by_id = {each.id: each for each in asking}  # only who asks can stand in a ring
         for service_id, names in fields_to_free(blocked_by).items():
             for name in sorted(names):
-                by_id[service_id].give_up(name)
+                blocked[service_id].free_field(name)
 
     def _write(self, member: Member) -> None:
         row, target = member.row, member.target
@@ -341,7 +310,7 @@ class _Planning:
                 return lease
         return None
 
-    def _wait_for_givers(self, member: Member) -> None:
+    def _wait_for_blockers(self, member: Member) -> None:
         for name, blocker in member.blocked_by:
             step = blocker.free if name in blocker.freed else blocker.final
             if step is not None and member.takes is not None:

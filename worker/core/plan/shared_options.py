@@ -1,9 +1,6 @@
-"""The option rows that leases name: what is there, and what a plan adds.
+"""The DHCP options that leases name: which are missing, and which a plan adds."""
 
-`dhcp_options.py` says how they are named.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from worker.core.entry.dhcp_options import OptionFields
 from worker.core.plan.member import Member
@@ -13,17 +10,15 @@ from worker.core.rows.rows import OPTIONS, OptionRow
 
 
 class SharedOptions:
-    """The option rows of one read; a plan adds each that is missing once, whoever needs it."""
+    """The option rows of one read; a plan adds each missing one once for all its services."""
 
-    def __init__(self, rows: Iterable[OptionRow], draft: Draft) -> None:
-        self._rows: dict[str, OptionRow] = {}
-        for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
-            self._rows.setdefault(row.option, row)
+    def __init__(self, rows: Mapping[str, OptionRow], draft: Draft) -> None:
+        self._rows = rows
         self._draft = draft
         self._added: dict[str, Step] = {}
 
-    def missing_prerequisite(self, needed: Mapping[str, OptionFields]) -> Waiting | None:
-        """A row with the name of a needed one that somebody gave another value."""
+    def changed_by_hand(self, needed: Mapping[str, OptionFields]) -> Waiting | None:
+        """A needed option that a person gave another value."""
         for name, fields in needed.items():
             row = self._rows.get(name)
             if row is not None and any(row.fields.get(k, "") != v for k, v in fields.items()):
@@ -32,7 +27,7 @@ class SharedOptions:
         return None
 
     def add_for(self, member: Member) -> list[Step]:
-        """Add the missing rows that a service needs; its lease is to name them only after."""
+        """Add the missing options that a service needs, before its lease names them."""
         steps = []
         for name, fields in member.entry.options.items():
             if name not in self._rows:

@@ -1,79 +1,109 @@
-"""The rows of one read, found by what they hold and by whose they are.
+"""The rows of one read, found by what they hold and by the service that they belong to.
 
 Every list is in the order of the row ids, so that a plan does not depend on the order of the read.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from worker.core.rows.ownership import parse_tag
 from worker.core.rows.rows import (
     NO_MAC,
     Identity,
     Lease,
+    ListedAddress,
+    ListPlace,
+    OptionRow,
+    Row,
     RowKey,
     identity_of,
     is_host_address,
     scopes_meet,
 )
 
-_Rows = dict[str, list[Lease]]
+_Leases = dict[str, list[Lease]]
 
 
 class RowIndex:
-    """Rows by MAC, address, tag and identity.
-
-    Attributes:
-        tagged: static rows with a tag of our installation, by service.
-        untagged: static rows with nobody's tag, by identity.
+    """Leases by MAC, address, tag and identity; list rows by place and tag; options by name.
 
     Args:
-        rows: of the read.
+        rows: of one read, in any order.
         installation: ours.
-        duplicates: rows that are nobody's, whatever their tags say.
-        unknown: services that do not exist: a tag that names one is as good as none.
+        duplicates: rows that belong to no service, whatever their tags say.
+        unknown: services that do not exist: a tag that names one counts as no tag.
+
+    Attributes:
+        rows: all of them.
+        tagged: static leases with a tag of our installation, by service.
+        untagged: static leases without a tag, by identity.
+        listed: rows of address lists, by place.
+        listed_tagged: those with a tag of our installation, by service.
+        options: DHCP options, by name.
     """
 
     def __init__(
         self,
-        rows: Iterable[Lease],
+        rows: Iterable[Row],
         installation: str,
         duplicates: frozenset[RowKey] = frozenset(),
-        unknown: Collection[str] = (),
+        unknown: AbstractSet[str] = frozenset(),
     ) -> None:
-        self.tagged: _Rows = defaultdict(list)
+        self.rows: list[Row] = sorted(rows, key=lambda row: (len(row.id), row.id))
+        self.installation = installation
+        self.duplicates = duplicates
+        self.unknown = unknown
+        self.tagged: _Leases = defaultdict(list)
         self.untagged: dict[Identity, list[Lease]] = defaultdict(list)
-        self._static_macs: _Rows = defaultdict(list)
-        self._static_addresses: _Rows = defaultdict(list)
-        self._dynamic_macs: _Rows = defaultdict(list)
-        self._dynamic_addresses: _Rows = defaultdict(list)
-        for row in sorted(rows, key=lambda row: (len(row.id), row.id)):
-            if row.dynamic:
-                self._dynamic_macs[row.mac].append(row)
-                self._dynamic_addresses[row.address].append(row)
-            else:
-                self._add_static(row, installation, duplicates, unknown)
+        self.listed: dict[ListPlace, ListedAddress] = {}
+        self.listed_tagged: dict[str, list[ListedAddress]] = defaultdict(list)
+        self.options: dict[str, OptionRow] = {}
+        self._static_macs: _Leases = defaultdict(list)
+        self._static_addresses: _Leases = defaultdict(list)
+        self._dynamic_macs: _Leases = defaultdict(list)
+        self._dynamic_addresses: _Leases = defaultdict(list)
+        for row in self.rows:
+            if isinstance(row, Lease):
+                self._add_lease(row)
+            elif isinstance(row, ListedAddress):
+                self._add_listed(row)
+            elif isinstance(row, OptionRow):
+                self.options.setdefault(row.option, row)
 
-    def _add_static(
-        self,
-        row: Lease,
-        installation: str,
-        duplicates: frozenset[RowKey],
-        unknown: Collection[str],
-    ) -> None:
-        mac, address = row.mac, row.address
-        if mac != NO_MAC and not row.disabled:
-            self._static_macs[mac].append(row)
-        if is_host_address(address):
-            self._static_addresses[address].append(row)
-        if row.radius or (duplicates and row.key in duplicates):
+    def _add_lease(self, row: Lease) -> None:
+        if row.dynamic:
+            self._dynamic_macs[row.mac].append(row)
+            self._dynamic_addresses[row.address].append(row)
+            return
+        if row.mac != NO_MAC and not row.disabled:
+            self._static_macs[row.mac].append(row)
+        if is_host_address(row.address):
+            self._static_addresses[row.address].append(row)
+        if row.radius or row.key in self.duplicates:
             return
         tag = parse_tag(row.comment)
-        ours = tag is not None and tag.installation == installation
-        if tag is None or (ours and tag.service_id in unknown):
+        ours = tag is not None and tag.installation == self.installation
+        if tag is None or (ours and tag.service_id in self.unknown):
             self.untagged[identity_of(row.fields)].append(row)
         elif ours:
             self.tagged[tag.service_id].append(row)
+
+    def _add_listed(self, row: ListedAddress) -> None:
+        self.listed.setdefault(row.place, row)
+        service_id = None if row.dynamic else self.service_of(row)
+        if service_id is not None and row.key not in self.duplicates:
+            self.listed_tagged[service_id].append(row)
+
+    def service_of(self, row: Row) -> str | None:
+        """The service that a tag of our installation on the row names."""
+        tag = parse_tag(row.comment)
+        ours = tag is not None and tag.installation == self.installation
+        return tag.service_id if tag is not None and ours else None
+
+    def names_no_service(self, row: Row) -> bool:
+        """Whether the row has no tag, or our tag of a service that does not exist."""
+        return parse_tag(row.comment) is None or self.service_of(row) in self.unknown
 
     def holders(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Lease]]:
         """The static rows beside which RouterOS refuses a row with these fields, and by which."""
@@ -88,7 +118,7 @@ class RowIndex:
         return [row for row in rows if scopes_meet(row.server, server)]
 
     def dynamic_of(self, mac: str, server: str) -> Sequence[Lease]:
-        """The dynamic rows of a MAC on a server; RADIUS's are not ours to touch and left out."""
+        """The dynamic rows of a MAC on a server, without those of RADIUS: we never touch them."""
         rows = self._dynamic_macs.get(mac, ())
         return [row for row in rows if not row.radius and scopes_meet(row.server, server)]
 

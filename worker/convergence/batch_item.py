@@ -1,0 +1,81 @@
+"""One service in a batch of a pass, as it is handed from step to step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from worker.core.entry.entry import Entry
+from worker.core.plan.planner import Wanted
+from worker.core.rows.operations import Note, Waiting
+from worker.core.rows.rows import ListPlace
+from worker.core.service.record import ServiceRecord
+from worker.store.batches import WorkItem
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One service in a batch.
+
+    Attributes:
+        work_item: as taken.
+        router: its name.
+        entry: what the router should hold for it.
+        written: its lease as last written there and read back.
+        listed: what its rows in address lists may say.
+        refused: why its entry must not be written: its claims were not granted, or the router
+            lacks something; None: it may be.
+        warning: what a person should know although the rows are as wanted.
+        gives_way: an earlier try failed, and it takes part only so that its row can give way.
+    """
+
+    work_item: WorkItem
+    router: str
+    entry: Entry
+    written: Mapping[str, str] | None = None
+    listed: frozenset[ListPlace] = frozenset()
+    refused: Waiting | None = None
+    warning: Note | None = None
+    gives_way: bool = False
+
+    @property
+    def service_id(self) -> str:
+        """The service's id."""
+        return self.work_item.service_id
+
+    @property
+    def record(self) -> ServiceRecord:
+        """The service's record, as taken."""
+        return self.work_item.stored.record
+
+    @property
+    def before(self) -> Mapping[str, Any]:
+        """{reason, detail, since_ms, …} if the service was not in sync at its last check."""
+        return self.work_item.before or {}
+
+    def wanted(self) -> Wanted:
+        """What the planner takes."""
+        return Wanted(
+            self.entry,
+            written=self.written,
+            granted=self.refused is None,
+            refused_because=self.refused,
+            listed=self.listed,
+            sent=self.work_item.sent or frozenset(),
+        )
+
+
+def bare_item(work_item: WorkItem, router: str) -> BatchItem:
+    """An item of which no entry is needed, as nothing is written for it."""
+    return BatchItem(work_item, router, Entry(work_item.service_id, None))
+
+
+class TimeLimits(NamedTuple):
+    """How long things may wait.
+
+    Attributes:
+        recheck_ms: until a service is checked again that waits for a person to change a router.
+        alert_ms: a service that has waited for so long is logged as an error, once.
+    """
+
+    recheck_ms: int = 60_000
+    alert_ms: int = 3_600_000

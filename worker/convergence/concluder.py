@@ -1,0 +1,311 @@
+"""Concludes the services of a pass, and finds whose fault refused and lost writes are."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+import structlog
+
+from worker.convergence.batch_item import BatchItem, TimeLimits
+from worker.convergence.conclude import failed, held_back, waiting
+from worker.convergence.culprits import Culprits
+from worker.convergence.faults import Faults
+from worker.convergence.prerequisites import MissingPrerequisites
+from worker.convergence.refusals import MASS_REFUSAL, Refusals, Refused
+from worker.convergence.router_lock import RouterLock
+from worker.convergence.writing import Answers, describe
+from worker.core.rows.operations import Operation, Waiting, WritePlan
+from worker.core.rows.rows import MenuPath
+from worker.errors import LockLost, RouterBlocked
+from worker.ports import Refusal
+from worker.store.batches import Conclusion, WorkItem
+from worker.store.router_memory import Known
+from worker.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+MAX_UNKNOWN: Final = 3
+"""Refusals with an unknown message: then the service fails."""
+MOST_SLOW: Final = 10
+"""Doublings of the time for a write; the session stops at half of the lock's time anyway."""
+HELD_BACK_MS: Final = 20_000
+"""A refused service is checked again then, should the pass end before the cause is known."""
+CONCLUDED_A_CALL: Final = 50
+"""Services of one script call: a larger one would block Redis for others."""
+
+
+@dataclass(slots=True)
+class PassStatistics:
+    """What a pass did, for its closing log line."""
+
+    services: int = 0
+    operations: int = 0
+    confirmed: int = 0
+    waiting: int = 0
+    failed: int = 0
+    refused: int = 0
+
+    def fields(self) -> dict[str, int]:
+        """As log fields."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What a batch tried for one service.
+
+    Attributes:
+        stale: reads in a row that were old when their write arrived.
+        writes: rounds in which something was written.
+        wrote: the operations that the router confirmed, described.
+        touched: their menus.
+    """
+
+    stale: int = 0
+    writes: int = 0
+    wrote: list[str] = field(default_factory=list)
+    touched: set[MenuPath] = field(default_factory=set)
+
+
+class Concluder:
+    """Concludes the services of one pass.
+
+    Args:
+        store: the store.
+        lock: on the router.
+        statistics: counts what is done.
+        time_limits: how long things may wait.
+        known: memory of earlier passes.
+        faults: services that may have made a pass fail.
+        prerequisites: what the router lacks.
+        after_many: the router was blocked because it refused many.
+
+    Attributes:
+        now_ms: Redis's time, as conclusions say it.
+        attempts: what the batch tried, by service.
+        in_flight: services that were written and are not concluded.
+        culprits: services that may have lost the connection.
+        refusals: of this pass.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a pass
+        self,
+        store: Store,
+        lock: RouterLock,
+        *,
+        statistics: PassStatistics,
+        time_limits: TimeLimits,
+        known: Known,
+        faults: Faults,
+        prerequisites: MissingPrerequisites,
+        after_many: bool,
+    ) -> None:
+        self._store = store
+        self._lock = lock
+        self._router = lock.router
+        self._statistics = statistics
+        self._time_limits = time_limits
+        self._slow = known.slow
+        self._faults = faults
+        self._prerequisites = prerequisites
+        self._after_many = after_many
+        self._written: set[str] = set()
+        self.now_ms = 0
+        self.attempts: dict[str, Attempts] = {}
+        self.in_flight: dict[str, BatchItem] = {}
+        self.culprits = Culprits(store.memory, self._router, known.suspects)
+        self.refusals = Refusals()
+
+    def begin(self, items: Sequence[BatchItem]) -> None:
+        """Begin a group of services: nothing was tried for them yet."""
+        in_flight = {name: self.attempts[name] for name in self.in_flight}
+        self.attempts = in_flight | {item.service_id: Attempts() for item in items}
+
+    def conclude(self, conclusions: Sequence[Conclusion]) -> None:
+        """Store conclusions.
+
+        Raises:
+            LockLost: another worker has the router: write nothing more.
+        """
+        for start in range(0, len(conclusions), CONCLUDED_A_CALL):
+            self._lock.progress()
+            chunk = conclusions[start : start + CONCLUDED_A_CALL]
+            if self._store.routers.conclude(self._router, self._lock.lock_id, chunk) is None:
+                raise LockLost(self._router)
+        self._statistics.confirmed += sum(end.do == "confirm" for end in conclusions)
+        concluded = {conclusion.work_item.service_id for conclusion in conclusions}
+        for service_id in concluded:
+            self.in_flight.pop(service_id, None)
+        self.culprits.clear(concluded)
+        self._faults.clear(concluded)
+
+    def wait(self, item: BatchItem, why: Waiting) -> Conclusion:
+        """Postpone a service."""
+        return self._wait(item, why, wrote=self._wrote(item))
+
+    def fail(self, item: BatchItem, reason: str, detail: str) -> Conclusion:
+        """Dead-letter a service."""
+        return self._fail(item, reason, detail, wrote=self._wrote(item))
+
+    def give_way(self, item: BatchItem, why: Waiting) -> Conclusion:
+        """Postpone a service that gave way: it is checked once more for its own sake.
+
+        If it was refused in this pass, it was checked for its own sake already.
+        """
+        wrote = self._wrote(item)
+        refused = self.refusals.gave_way(item, wrote=wrote)
+        wait_ms = HELD_BACK_MS if refused else 1
+        return held_back(refused or item, why.detail, self.now_ms, wait_ms, wrote=wrote)
+
+    def does_not_stick(self, item: BatchItem, made: WritePlan) -> Conclusion:
+        """Dead-letter a service whose row still differs after it was written."""
+        own = [op for op in made.operations() if op.service_id == item.service_id]
+        detail = "written twice and still not so: " + "; ".join(map(describe, own))
+        return self.fail(item, "does-not-stick", detail)
+
+    def after_refusal(
+        self, item: BatchItem, operation: Operation, refusal: Refusal
+    ) -> Conclusion | None:
+        """What a refusal means for the service; None: read and plan again."""
+        log.warning(
+            "operation.refused",
+            router=self._router,
+            service_id=item.service_id,
+            operation=describe(operation),
+            kind=refusal.kind,
+            reason=refusal.message,
+        )
+        match refusal.kind:
+            case "stale":
+                self.attempts[item.service_id].stale += 1
+                return None
+            case "waiting":
+                return self.wait(item, self._prerequisites.reported(item, refusal.message))
+            case "not-permitted":
+                raise RouterBlocked(
+                    self._router,
+                    "not-permitted",
+                    refusal.message,
+                    "give our user's group the policies read, write and api",
+                )
+            case "refused" | "unknown-words":
+                known, wrote = refusal.kind == "refused", self._wrote(item)
+                refused = Refused(item, operation.menu, refusal.message, known, wrote)
+                item = self.refusals.hold_back(refused)
+                return held_back(item, refusal.message, self.now_ms, HELD_BACK_MS, wrote=wrote)
+
+    def answered(self, answers: Answers) -> None:
+        """Note the router's answers to a plan."""
+        self._statistics.operations += answers.operations
+        self._statistics.refused += len(answers.refused)
+        self._written |= answers.applied.keys()
+        self.refusals.accepted(answers.applied)
+        self.culprits.answered(answers.applied.keys())
+        for service_id, operations in answers.applied.items():
+            attempts = self.attempts[service_id]
+            attempts.wrote += [describe(operation) for operation in operations]
+            attempts.touched |= {operation.menu for operation in operations}
+
+    def raise_mass_refusal(self) -> None:
+        """Block the router if it refused too many services with the same message."""
+        mass = self.refusals.mass(lambda: self._store.views.router(self._router).services)
+        if mass is not None:
+            message, count = mass
+            raise RouterBlocked(
+                self._router,
+                MASS_REFUSAL,
+                f"{count} services were refused with the same message, so the router or its policy "
+                f"is the likely cause: {message}",
+                "Check what the router lacks or forbids, and what its policy asks for. A few "
+                "services are tried periodically; the others continue when these succeed",
+            )
+
+    def end(self) -> None:
+        """At the end of a pass, fail the services that were refused for a reason of their own."""
+        conclusions = []
+        refusals = self.refusals.take()
+        self._faults.begin([refused.item.work_item for refused in refusals])
+        for item, _, message, known, wrote in refusals:
+            before = item.before
+            tries = int(before.get("tries", 0)) + 1
+            # After a mass refusal: others succeed by now.
+            alone = self._after_many and bool(before.get("refused"))
+            if known or alone or tries >= MAX_UNKNOWN:
+                conclusions.append(self._fail(item, "operation-refused", message, wrote=wrote))
+            else:
+                why = Waiting("router-says", message)
+                conclusions.append(self._wait(item, why, tries, wrote=wrote))
+        self.conclude(conclusions)
+        self._prerequisites.end()
+
+    def least_suspected(self, work_items: Sequence[WorkItem]) -> list[WorkItem]:
+        """The work items, first those that were not refused or lost at their last check."""
+
+        def suspicion(work_item: WorkItem) -> tuple[bool, int]:
+            refused = bool((work_item.before or {}).get("refused"))
+            return refused, self.culprits.suspicion(work_item.service_id)
+
+        return sorted(work_items, key=suspicion)
+
+    def connection_lost(self) -> bool:
+        """Suspect the services in flight; dead-letter a culprit.
+
+        Returns:
+            Whether it may as well be the router: a service lost the connection often enough to be
+            the culprit, but since its first loss the router answered no other service's write.
+
+        Raises:
+            LockLost: nothing is dead-lettered then.
+        """
+        if not self.in_flight:
+            return False
+        conclusions = []
+        lost = self.culprits.connection_lost(self.in_flight.keys())
+        culprits = [service_id for service_id in lost if self.culprits.is_to_blame(service_id)]
+        for service_id in culprits:
+            item = self.in_flight[service_id]
+            detail = f"the connection was lost {lost[service_id]} times while it alone was written"
+            wrote = self._wrote(item)
+            conclusions.append(
+                self._fail(item, "connection-lost", detail, rest_check=True, wrote=wrote)
+            )
+        self.conclude(conclusions)
+        return len(culprits) < len(lost)
+
+    def others_wrote(self) -> bool:
+        """Whether any write was confirmed in this pass but those of services in flight now."""
+        return not self._written <= self.in_flight.keys()
+
+    def wait_longer(self) -> None:
+        """From the next pass on, give the router twice the time to answer a write."""
+        self._slow = min(self._slow + 1, MOST_SLOW)
+        self._store.memory.note_slow(self._router, self._slow)
+
+    def taken_over(self) -> bool:
+        """If the lock is lost, have all services checked again that were written here.
+
+        A worker that was stopped between the renewal of its lock and a write sends that write when
+        it continues, and the next holder may have made its last check before.
+
+        Returns:
+            Whether it is lost.
+        """
+        written = sorted(self.in_flight)
+        if not written or self._store.routers.renew(self._router, self._lock.lock_id):
+            return False
+        self._store.routers.work_item(self._router, written)
+        return True
+
+    def _wrote(self, item: BatchItem) -> bool:
+        attempts = self.attempts.get(item.service_id)
+        return attempts is not None and bool(attempts.wrote)
+
+    def _wait(self, item: BatchItem, why: Waiting, tries: int = 0, *, wrote: bool) -> Conclusion:
+        self._statistics.waiting += 1
+        return waiting(item, why, self.now_ms, self._time_limits, tries, wrote=wrote)
+
+    def _fail(
+        self, item: BatchItem, reason: str, detail: str, *, wrote: bool, rest_check: bool = False
+    ) -> Conclusion:
+        self._statistics.failed += 1
+        return failed(item, reason, detail, self.now_ms, rest_check=rest_check, wrote=wrote)
