@@ -1,7 +1,7 @@
 """The command, as `leasewire` and as `python -m leasewire`.
 
-Until all are done Ctrl-C ends the process at once, as with any other program; then each command
-ends in its own way.
+Ctrl-C ends the process at once, as with any other program, while Python imports modules and when
+it ends: a KeyboardInterrupt there would print a traceback. A command that runs handles it.
 """
 
 import signal
@@ -9,12 +9,10 @@ import signal
 
 def main() -> None:
     """Run the command line of this process."""
-    interrupt = signal.getsignal(signal.SIGINT)
-    if interrupt is signal.default_int_handler:  # in the background of a shell it is ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may ignore it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from leasewire import cli  # noqa: PLC0415 - about a second of imports
+    from leasewire import cli  # noqa: PLC0415 - only now Ctrl-C ends the process
 
-    signal.signal(signal.SIGINT, interrupt)
     cli.main()
 
 

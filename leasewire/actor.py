@@ -1,4 +1,4 @@
-"""Who acts: every action of a person names its actor, in history, audit and log."""
+"""The actor of a person's action, for history, action list and log."""
 
 import getpass
 from typing import Annotated
@@ -11,16 +11,16 @@ ActorOption = Annotated[
     str | None,
     typer.Option(
         "--actor",
-        help=f"Who does this; else {PREFIX}ACTOR, else the user of this system.",
+        help=f"Who does this. Default: {PREFIX}ACTOR, else the user of this system.",
         show_default=False,
     ),
 ]
 
 
 def actor_of(given: str | None) -> str:
-    """The name given with `--actor`, else `LEASEWIRE_ACTOR`, else the operating system's user.
+    """The name given with `--actor`, else `LEASEWIRE_ACTOR`, else the user of this system.
 
-    The variable is for containers, in which everybody is the same user.
+    The variable is for containers, where everybody is the same user.
     """
     if named := given or environment().get(f"{PREFIX}ACTOR"):
         return named

@@ -1,38 +1,20 @@
-"""The command line: puts the commands together, and turns verdicts into exit codes."""
+"""The command line: its commands by section, and the exit codes of errors.
 
+A command's module is imported when the command is called: `--help` needs none of them.
+"""
+
+import os
 import sys
-from typing import Final
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
+from typer.main import get_command, get_group
 
-from leasewire.context import redis_in_use, refusal
-from leasewire.host import (
-    backup,
-    demo,
-    first_inventory,
-    gateway,
-    packaged,
-    redis_logins,
-    up,
-    worker,
-)
-from leasewire.monitor import alerts, metrics, status
-from leasewire.printing import clean
-from leasewire.routers import adopt, drift, options, orphans, plan, routers
-from leasewire.services import brake, claims, dead_letters, events, schedule, services, why
-from leasewire.sources import (
-    export,
-    hooks,
-    import_services,
-    keys,
-    outbox,
-    outcomes,
-    publish,
-    resync,
-    sources,
-)
-from producers.errors import KeyRefused
-from simulator.cli import simulator_command
+from leasewire import installed_version
+from leasewire.answer import EXIT_CODES, App, Exit, Group, clean
 from worker.errors import (
     ConfigurationError,
     LeasewireError,
@@ -41,102 +23,199 @@ from worker.errors import (
     StoreUnavailable,
 )
 
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-OUT_OF_REACH: Final = 3
+SECTIONS: Final = {
+    "Start here": {
+        "demo": ("host.demo:demo_command", "Show what Leasewire does, each step checked."),
+        "init": ("host.first_inventory:init_command", "Write a first inventory."),
+        "up": ("host.up:up_command", "Run everything on this host, with a Valkey of its own."),
+        "simulator": ("simulator.cli:simulator_command", "Run simulated RouterOS routers."),
+    },
+    "Services": {
+        "services": ("services.services:app", "List services; show, verify, restore, purge one."),
+        "why": ("services.why:why_command", "Explain why a customer has no address."),
+        "events": ("services.events:app", "Show or follow what became of events."),
+        "schedule": ("services.schedule:app", "List events that take effect later."),
+        "claims": ("services.claims:app", "Show who holds a MAC or an address on a router."),
+        "brake": ("services.brake:app", "Approve or reject an unusual number of losses."),
+        "dead-letters": ("services.dead_letters:app", "List, retry, edit or discard failures."),
+    },
+    "Routers": {
+        "routers": ("routers.routers:app", "List, check, set up, pause or rename routers."),
+        "plan": ("routers.plan:plan_command", "Show what would be written to routers."),
+        "drift": ("routers.drift:drift_command", "Show what was changed on routers by hand."),
+        "reconcile": ("routers.drift:reconcile_command", "Undo what was changed by hand."),
+        "adopt": ("routers.adopt:adopt_command", "Take over the leases of a router in use."),
+        "orphans": ("routers.orphans:app", "List or remove rows of services unknown here."),
+        "options": ("routers.options:app", "Remove DHCP options that nothing uses."),
+    },
+    "Sources": {
+        "publish": ("sources.publish:app", "Publish events from a file or from options."),
+        "import": ("sources.import_services:import_command", "Import services from a file."),
+        "export": ("sources.export:export_command", "Export services to a file."),
+        "resync": ("sources.resync:resync_command", "Compare all services of a source."),
+        "sources": ("sources.sources:app", "List sources; rebase one, transfer its services."),
+        "keys": ("sources.keys:app", "Create, list and revoke API keys of the gateway."),
+        "hooks": ("sources.hooks:app", "List and try webhooks of BSS systems."),
+        "outcomes": ("sources.outcomes:app", "Deliver outcomes to a BSS by webhook."),
+        "outbox": ("sources.outbox:app", "Publish events from a table in the BSS's database."),
+    },
+    "Monitoring": {
+        "status": ("monitor.status:status_command", "Show the health of the installation."),
+        "alerts": ("monitor.alerts:app", "List, mute, test and deliver alerts."),
+        "runbook": ("host.packaged:runbook_command", "Print what to do about an alert."),
+        "metrics": ("monitor.metrics:metrics_command", "Serve metrics for Prometheus."),
+        "health": ("host.worker:health_command", "Check this host's workers."),
+    },
+    "Operation": {
+        "worker": ("host.worker:worker_command", "Run the worker processes."),
+        "gateway": ("host.gateway:gateway_command", "Accept events over HTTP."),
+        "backup": ("host.backup:backup_command", "Write all state to one file."),
+        "restore": ("host.backup:restore_command", "Restore a backup; pauses all routers."),
+        "deploy-files": ("host.packaged:deploy_files_command", "Write systemd units and the like."),
+        "redis-logins": ("host.redis_logins:redis_logins_command", "Make logins for Redis."),
+    },
+}
+"""Section -> command -> the app or function, below `leasewire` unless it is the simulator's; and
+what it does."""
 
-_ENDING: Final = """\
-Redis is the one in LEASEWIRE_REDIS_URL; without that, the one of `leasewire up` when there is
-./leasewire-data/valkey.sock; else redis://127.0.0.1:6379/0.
+if TYPE_CHECKING:
+    _Loaded = Mapping[str, Any]
+else:
+    _Loaded = Mapping
 
-Exit codes: 0 all well; 1 something failed, or is not known; 2 the input or the configuration is
-wrong, Redis refuses the login, or there is something to do (plan); 3 Redis or a router cannot be
-reached.
+
+class Commands(_Loaded):
+    """The commands by name, each imported when it is looked up."""
+
+    def __init__(self) -> None:
+        self._places = {
+            name: place for section in SECTIONS.values() for name, (place, _) in section.items()
+        }
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - private to Typer
+        if name not in self._loaded:
+            module, _, attribute = self._places[name].partition(":")
+            prefix = "" if module.startswith("simulator.") else "leasewire."
+            found = getattr(import_module(prefix + module), attribute)
+            if not isinstance(found, typer.Typer):
+                alone = App("")
+                alone.command(name)(found)
+                self._loaded[name] = get_command(alone)
+            else:
+                self._loaded[name] = get_group(found)
+                self._loaded[name].name = name
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+class Root(Group):
+    """All commands, by section."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - Typer's
+        super().__init__(**attributes)
+        self.commands = Commands()  # type: ignore[assignment]  # nobody adds to it
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - private to Typer
+        """Write the sections."""
+        width = max(map(len, self.commands))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{n:{width}}", text) for n, (_, text) in commands.items()])
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:  # noqa: ANN401 - private to Typer
+        """Complete the name of a command, or an option, without importing a command."""
+        real, self.commands = (
+            self.commands,
+            {
+                name: TyperCommand(name, help=summary)
+                for section in SECTIONS.values()
+                for name, (_, summary) in section.items()
+            },
+        )
+        try:
+            return super().shell_complete(ctx, incomplete)
+        finally:
+            self.commands = real
+
+
+_ENDING: Final = f"""\
+Redis is the one in LEASEWIRE_REDIS_URL; without it, that of `leasewire up` if
+./leasewire-data/valkey.sock exists; else redis://127.0.0.1:6379/0.
+
+Exit codes: {EXIT_CODES} `status` exits like a monitoring plugin: 0 ok, 1 warning, 2 critical.
+
+NO_COLOR switches colours off.
 """
 
-app = typer.Typer(
-    name="leasewire",
-    no_args_is_help=True,
-    add_completion=False,
-    # Expected failures are told in a line; an unexpected one is a bug, shown as Python does.
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+app = App(
+    "Turns provisioning events of an ISP's BSS into DHCP leases on MikroTik routers.",
+    cls=Root,
+    add_completion=True,
     epilog=_ENDING,
-    help="Turns an ISP's provisioning events into DHCP leases on MikroTik routers.",
 )
-app.command("demo", short_help="Tell the whole story, each step checked.")(demo.demo_command)
-app.command("init", short_help="Write a first inventory.")(first_inventory.init_command)
-app.command("simulator", short_help="Run simulated RouterOS routers.")(simulator_command)
-app.command("up", short_help="Run everything on this box.")(up.up_command)
-app.command("worker", short_help="Run the worker processes.")(worker.worker_command)
-app.command("health", short_help="Say whether this host's workers live.")(worker.health_command)
-app.command("gateway", short_help="Take events in over HTTP.")(gateway.gateway_command)
-app.add_typer(keys.app, name="keys")
-app.add_typer(hooks.app, name="hooks")
-app.command("export", short_help="Write the services into a file.")(export.export_command)
-app.command("import", short_help="Import services of a file.")(import_services.import_command)
-app.command("resync", short_help="Find what a source no longer has.")(resync.resync_command)
-app.add_typer(publish.app, name="publish", short_help="Publish events.")
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(events.app, name="events")
-app.add_typer(outcomes.app, name="outcomes")
-app.add_typer(services.app, name="services")
-app.add_typer(schedule.app, name="schedule")
-app.add_typer(sources.app, name="sources")
-app.add_typer(routers.app, name="routers")
-app.add_typer(options.app, name="options")
-app.add_typer(orphans.app, name="orphans")
-app.command("plan", short_help="Show what would be written to the routers.")(plan.plan_command)
-app.command("adopt", short_help="Take over the rows of a router that is in use.")(
-    adopt.adopt_command
-)
-app.command("drift", short_help="Show what was changed on routers by hand.")(drift.drift_command)
-app.command("reconcile", short_help="Put right what was changed on routers by hand.")(
-    drift.reconcile_command
-)
-app.command("status", short_help="Show how all is doing, for people and monitoring.")(
-    status.status_command
-)
-app.command("metrics", short_help="Give figures for Prometheus.")(metrics.metrics_command)
-app.command("why", short_help="Say why a customer has no address.")(why.why_command)
-app.command("backup", short_help="Write all state into one file.")(backup.backup_command)
-app.command("restore", short_help="Put a backup back; holds all routers.")(backup.restore_command)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(alerts.app, name="alerts")
-app.command("runbook", short_help="Say what to do about a kind of alert.")(packaged.runbook_command)
-app.command("deploy-files", short_help="Write units, users of Redis and more.")(
-    packaged.deploy_files_command
-)
-app.command("redis-logins", short_help="Make passwords and users of Redis.")(
-    redis_logins.redis_logins_command
-)
-app.add_typer(claims.app, name="claims")
-app.add_typer(brake.app, name="brake")
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"leasewire {installed_version()}")
+        raise typer.Exit
+
+
+@app.callback(help=app.info.help)
+def root(
+    context: typer.Context,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback prints it
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Handle the options before the command."""
+    if os.environ.get("NO_COLOR"):  # noqa: TID251 - the settings are not loaded for --help
+        context.color = False
 
 
 def main() -> None:
-    """Run the command line of this process; ends it with one of the exit codes."""
+    """Run the command line of this process; ends it with an exit code."""
     try:
         app()
     except ConfigurationError as error:
-        _end(BAD_INPUT, *error.problems)
+        _end(Exit.BAD_INPUT, *error.problems)
     except StoreRefused as error:
-        _end(BAD_INPUT, *refusal(error.message, error.advice))
-    except KeyRefused as error:
-        _end(BAD_INPUT, *refusal(str(error.__cause__ or error), error.reason.partition(" (")[0]))
+        _end(Exit.BAD_INPUT, *_refusal(error.message, error.advice))
     except StoreUnavailable as error:
-        _end(
-            OUT_OF_REACH,
-            f"Redis at {redis_in_use()} does not serve us: {error}",
-            f"{error.advice[:1].upper()}{error.advice[1:]}.",
-        )
+        from leasewire.context import redis_in_use  # noqa: PLC0415 - `--help` needs none of it
+
+        advice = f"{error.advice[:1].upper()}{error.advice[1:]}."
+        _end(Exit.UNREACHABLE, f"Redis at {redis_in_use()} is not available: {error}", advice)
     except RouterUnreachable as error:
-        _end(OUT_OF_REACH, str(error))
+        _end(Exit.UNREACHABLE, str(error))
     except LeasewireError as error:
-        _end(FAILED, str(error))
+        _end(Exit.FAILED, str(error))
+    except Exception as error:
+        from producers.errors import KeyRefused  # noqa: PLC0415 - `--help` needs none of it
+
+        if not isinstance(error, KeyRefused):
+            raise
+        message = str(error.__cause__ or error)
+        _end(Exit.BAD_INPUT, *_refusal(message, error.reason.partition(" (")[0]))
 
 
-def _end(code: int, *lines: str) -> None:
+def _refusal(message: str, advice: str) -> list[str]:
+    from leasewire.context import refusal  # noqa: PLC0415 - `--help` needs none of it
+
+    return refusal(message, advice)
+
+
+def _end(code: Exit, *lines: str) -> None:
     for line in lines:
         sys.stderr.write(f"{clean(line)}\n")
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""What a command works with: settings, inventory and store, each opened when first asked for."""
+"""What a command works with: settings, inventory and store, each opened on first use."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,9 @@ import typer
 from leasewire.host.embedded import EmbeddedServer
 from producers.connection import open_publisher
 from producers.publisher import Publisher
-from worker.inventory import Inventory, load_inventory
+from worker.core.policy.policy import RouterPolicy
+from worker.errors import ConfigurationError
+from worker.inventory import Inventory, RouterConfig, load_inventory
 from worker.log_setup import configure_logging, hide_secret
 from worker.settings import PREFIX, Settings, environment
 from worker.store.connection import check_login, connect
@@ -22,25 +24,29 @@ from worker.store.store import Store, open_store
 log = structlog.get_logger("command")
 
 DATA: Final = Path("leasewire-data")
-"""Where `leasewire up` keeps its data if not told otherwise, and where others look for it."""
+"""Default data directory of `leasewire up`; other commands look for its Redis there."""
 _REDIS_URL: Final = f"{PREFIX}REDIS_URL"
 _INVENTORY: Final = f"{PREFIX}INVENTORY"
 
 InventoryOption = Annotated[
     Path | None,
     typer.Option(
-        help="Routers and sources; else LEASEWIRE_INVENTORY, else routers.toml.",
+        help="Routers and sources. Default: LEASEWIRE_INVENTORY, else routers.toml.",
         show_default=False,
     ),
+]
+RouterArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name in the inventory.")]
+AnyRouterArgument = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="Name in the inventory. Default: all routers.")
 ]
 
 
 def load_settings(inventory: Path | None = None, redis_url: str | None = None) -> Settings:
-    """Settings of the environment, with the Redis of `leasewire up` where none is named.
+    """Load the settings from the environment; Redis defaults to the one of `leasewire up`.
 
     Args:
-        inventory: given on the command line: comes before `LEASEWIRE_INVENTORY`.
-        redis_url: comes before `LEASEWIRE_REDIS_URL`.
+        inventory: from the command line; overrides `LEASEWIRE_INVENTORY`.
+        redis_url: overrides `LEASEWIRE_REDIS_URL`.
 
     Raises:
         ConfigurationError: with every mistake.
@@ -57,9 +63,9 @@ def load_settings(inventory: Path | None = None, redis_url: str | None = None) -
 
 
 def environment_for(settings: Settings) -> Mapping[str, str]:
-    """The environment of worker processes: ours, with what the command line said put in."""
-    said = {_REDIS_URL: settings.redis_url, _INVENTORY: str(settings.inventory)}
-    return {**environment(), **said}
+    """The environment of worker processes: ours, with the settings of the command line."""
+    chosen = {_REDIS_URL: settings.redis_url, _INVENTORY: str(settings.inventory)}
+    return {**environment(), **chosen}
 
 
 class Context:
@@ -75,50 +81,69 @@ class Context:
 
     def __init__(self, inventory: Path | None = None, redis_url: str | None = None) -> None:
         self.settings = load_settings(inventory, redis_url)
-        # A command says what it has to say by itself; warnings still concern whoever called it.
+        # Commands print their own answers; warnings in the log still matter to the caller.
         quiet = self.settings.model_copy(update={"log_level": "WARNING"})
         configure_logging(quiet if self.settings.log_level == "INFO" else self.settings)
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The routers and sources; a certificate that nobody vouches for is a mistake."""
+        """The routers and sources; a certificate that is not pinned is a mistake."""
         return load_inventory(self.settings.inventory, on_secret=hide_secret)
 
+    def router(self, name: str, *, unpinned: bool = False) -> RouterConfig:
+        """A router of the inventory.
+
+        Raises:
+            ConfigurationError: the inventory has no such router.
+        """
+        inventory = self.unpinned_inventory if unpinned else self.inventory
+        if name not in inventory.routers:
+            raise ConfigurationError([f"{self.settings.inventory}: there is no router {name}"])
+        return inventory.routers[name]
+
+    def router_names(self, name: str | None) -> list[str]:
+        """The name of this router, or the names of all routers of the inventory."""
+        return list(self.inventory.routers) if name is None else [self.router(name).name]
+
+    def policies(self) -> dict[str, RouterPolicy]:
+        """The policies of the inventory, by router."""
+        return {name: config.policy for name, config in self.inventory.routers.items()}
+
     def use(self, inventory: Inventory) -> None:
-        """Go on with one that was read anew."""
+        """Replace the inventory by one that was reloaded."""
         self.inventory = inventory
 
     @cached_property
     def unpinned_inventory(self) -> Inventory:
-        """The same for `routers check`, which shows the fingerprint that is to be pinned."""
+        """The same for `routers check`, which shows the fingerprint to pin."""
         return load_inventory(self.settings.inventory, allow_unpinned=True, on_secret=hide_secret)
 
     @cached_property
     def store(self) -> Store:
-        """The store; connects when it is first read."""
+        """The store; connects when it is first used."""
         settings = self.settings
         client = connect(settings.redis_url, **settings.redis_login)
         return open_store(client, settings.key_prefix, round(settings.router_lock_s * 1000))
 
     def any_bytes_client(self) -> redis.Redis:
-        """A connection of its own for `worker/store/backup.py`; whoever asks for it closes it."""
+        """A separate connection for `worker/store/backup.py`; the caller closes it."""
         return connect(self.settings.redis_url, any_bytes=True, **self.settings.redis_login)
 
     def report_failed_checks(self) -> None:
-        """Log what is unsafe about the way to Redis, for what runs on."""
+        """Log what is unsafe about the connection to Redis; for commands that keep running."""
         for failed_check in self.settings.doubts:
             log.warning("setting.unsafe", message=failed_check)
 
     def check_login(self) -> None:
-        """Make sure that Redis lets us in, where it can be reached: for who waits for it.
+        """Check the login, if Redis can be reached; for commands that wait for Redis.
 
         Raises:
-            StoreRefused: it does not.
+            StoreRefused: Redis refuses it.
         """
         check_login(self.settings.redis_url, **self.settings.redis_login)
 
     def publisher(self) -> Publisher:
-        """A publisher with connections of its own."""
+        """A publisher with its own connections."""
         settings = self.settings
         return open_publisher(
             settings.redis_url,
@@ -129,12 +154,12 @@ class Context:
 
 
 def redis_in_use() -> str:
-    """The URL of the Redis that commands talk to; it holds no password."""
+    """The URL of the Redis that commands use; it holds no password."""
     return load_settings().redis_url
 
 
 def refusal(message: str, advice: str) -> list[str]:
-    """What to tell a person when that Redis refuses us; see `Settings.refusal`."""
+    """Explain to a person why Redis refuses us; see `Settings.refusal`."""
     if environment().get(_REDIS_URL):
         origin = _REDIS_URL
     elif EmbeddedServer(DATA).socket.exists():

@@ -1,27 +1,46 @@
-"""A bar on a terminal's standard error for what takes long; elsewhere nothing is printed."""
+"""A progress bar on standard error for long work; only on a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 Advance = Callable[[int], None]
 
 
 @contextmanager
 def progress_bar(doing: str, total: int | None, *, keep: bool = False) -> Iterator[Advance]:
-    """Show how far something is; what it gives is called with each further number of rows.
+    """Show the progress of the block, which calls what it gets with each number of further rows.
 
     Args:
-        doing: in front of the bar.
+        doing: text in front of the bar.
         total: rows in all; None: not known.
-        keep: leave the bar there at the end.
+        keep: leave the bar on the screen at the end.
     """
+    with _bar(doing, total, keep=keep) as (progress, task):
+        yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def progress_to(doing: str) -> Iterator[Callable[[int, int], None]]:
+    """The same for a block that knows the rows done and those in all."""
+    with _bar(doing, None, keep=True) as (progress, task):
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _bar(doing: str, total: int | None, *, keep: bool) -> Iterator[tuple[Progress, TaskID]]:
     columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(
         *columns, console=console, transient=not keep, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.advance(task, count)
+        yield progress, progress.add_task("", total=total)

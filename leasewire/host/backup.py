@@ -1,12 +1,12 @@
 """`leasewire backup` and `restore`: all state of an installation in one file."""
 
 from contextlib import closing, nullcontext
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from leasewire import installed_version
 from leasewire.actor import ActorOption, actor_of
 from leasewire.context import Context, InventoryOption
 from leasewire.host.backup_file import BackupError, Head, check, entries, write
@@ -22,20 +22,20 @@ def backup_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The backup; - is standard output.")],
     *,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file, once the new one is whole.")
+        bool, typer.Option("--overwrite", help="Replace the file once the new one is complete.")
     ] = False,
 ) -> None:
-    """Write all state in Redis into one file, as of one moment, while everybody works.
+    """Write all state in Redis to one file, as of one moment, while everything keeps running.
 
-    Writes pause for some milliseconds at the end. The file holds customers' data: keep it as safe
-    as Redis itself. Ctrl-C leaves no file behind.
+    Writes pause for some milliseconds at the end. The file holds customers' data: protect it like
+    Redis itself. Ctrl-C leaves no file behind.
 
     Examples: leasewire backup /var/backups/leasewire-monday.gz --overwrite; docker compose exec -T
     worker leasewire backup - > monday.gz
     """
     to_output = str(file) == "-"
     if file.exists() and not overwrite and not to_output:
-        raise BackupError(f"{file} exists: name another, or say --overwrite")
+        raise BackupError(f"{file} exists already: choose another file, or use --overwrite")
     context = Context()
     store = context.store
     installation = store.client.get(store.keys.installation)
@@ -43,8 +43,8 @@ def backup_command(
     if installation is None:
         raise BackupError("this Redis holds no installation: there is nothing to back up")
     if installation == UNDER_WAY:
-        raise BackupError("a restore did not come to its end here: run it again with --replace")
-    head = Head(str(installation), store.records.now_ms(), _version())
+        raise BackupError("a restore was interrupted here: run it again with --replace")
+    head = Head(str(installation), store.records.now_ms(), installed_version())
     with (
         progress_bar("keys", keys, keep=True) as advance,
         closing(context.any_bytes_client()) as plain,
@@ -59,24 +59,23 @@ def restore_command(
     *,
     replace: Annotated[
         bool,
-        typer.Option("--replace", help="Also where Redis holds services: they are forgotten."),
+        typer.Option("--replace", help="Replace the services that Redis holds."),
     ] = False,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Directory of a `leasewire up` that does not run: into its Valkey.",
+            help="Restore into the Valkey of a stopped `leasewire up` with this directory.",
             show_default=False,
         ),
     ] = None,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
 ) -> None:
-    """Put a backup in place of what is in Redis, and hold all routers.
+    """Restore a backup to Redis, and pause all routers.
 
-    What was said after the backup is not in it, and routers may have newer rows. So nothing is
-    written to a router until you release it: first let the BSS say what it wants (publish a
-    snapshot of every service), then look at `leasewire plan`. Events that wait in the journal are
-    kept. No worker may run meanwhile.
+    Events after the backup are not in it, and routers may have newer rows. So nothing is written to
+    a router until you resume it: first publish a snapshot of every service from the BSS, then check
+    `leasewire plan`. Events that wait in the journal are kept. No worker may run meanwhile.
 
     Examples: leasewire restore /var/backups/leasewire-monday.gz --data leasewire-data; docker
     compose run --rm -T worker restore - < monday.gz
@@ -92,11 +91,11 @@ def restore_command(
             context = Context(inventory, redis_url=server.url if server else None)
             routers = _restore(context, given, head, replace=replace, actor=actor_of(actor))
     typer.echo(
-        f"Restored {head.entries} entries as of {utc_time(head.at_ms)}. Held until you release "
+        f"Restored {head.entries} entries as of {utc_time(head.at_ms)}. Paused until you resume "
         f"them: {', '.join(routers) or 'no router'}.\n"
-        "Next: start the workers, publish a snapshot of every service, look at `leasewire plan`, "
-        "and for rows of services that came after the backup at `leasewire orphans list NAME`; "
-        "then `leasewire routers release NAME`."
+        "Next: start the workers, publish a snapshot of every service, check `leasewire plan`, and "
+        "`leasewire orphans list NAME` for rows of services that came after the backup; then "
+        "`leasewire routers resume NAME`."
     )
 
 
@@ -105,12 +104,12 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
     if installation != head.installation:
         raise BackupError(
             f"{file} is of installation {head.installation!r}, the inventory of {installation!r}: "
-            "take the inventory, or the backup, that belongs to the other"
+            "use the inventory or the backup of the same installation"
         )
     if alive := store.views.workers():
-        raise BackupError(f"workers are alive ({', '.join(alive)}): stop them, and wait 15 s")
+        raise BackupError(f"workers are running ({', '.join(alive)}): stop them, and wait 15 s")
     if not replace and next(iter(store.views.services()), None) is not None:
-        raise BackupError("this Redis holds services: --replace forgets them for those of the file")
+        raise BackupError("this Redis holds services: --replace replaces them by those of the file")
     reason = f"restored from a backup of {utc_time(head.at_ms)}"
     with (
         progress_bar("entries", head.entries, keep=True) as advance,
@@ -119,17 +118,11 @@ def _restore(context: Context, file: Path, head: Head, *, replace: bool, actor: 
     ):
         put(entries(file), advance)
         store.alerts.restored()
-        named = {name for each in store.views.services() for name in each.record.placements}
+        named = {name for stored in store.views.services() for name in stored.record.placements}
         routers = sorted(named | context.inventory.routers.keys())
         for router in routers:
-            services = [each.record.service_id for each in store.views.router_services(router)]
+            stored = store.views.router_services(router)
+            services = [entry.record.service_id for entry in stored]
             store.fleet.recheck(router, services, "restore", reason, actor)
             store.fleet.pause(router, reason, actor)
     return routers
-
-
-def _version() -> str:
-    try:
-        return version("leasewire")
-    except PackageNotFoundError:  # from a checkout
-        return "unknown"

@@ -1,7 +1,7 @@
 """The file of `leasewire backup`: gzip over JSON lines.
 
-A head (what it is, whose, as of when), an entry a key (`worker/store/backup.py`), and an end with
-their number and the SHA-256 of all lines before it. It holds customers' data and the hashes of
+A head (format, installation, time), an entry for each key (`worker/store/backup.py`), and an end
+with their number and the SHA-256 of all lines before it. It holds customers' data and hashes of API
 keys, so only its owner may read it.
 """
 
@@ -22,23 +22,23 @@ from worker.errors import LeasewireError
 from worker.store.backup import Entry
 
 FORMAT: Final = 1
-"""Raised when an older reader would misread the file; `check` names those that it reads."""
+"""Increased when older versions would misread the file."""
 _LEVEL: Final = 6
 
 
 class BackupError(LeasewireError):
-    """A backup cannot be made or put back; the message says why and what to do."""
+    """A backup cannot be made or restored; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a backup says of itself.
+    """The head of a backup.
 
     Attributes:
-        installation: whose it is.
-        at_ms: of when, by Redis's clock.
-        written_by: the version of Leasewire.
-        entries: how many; 0 before it was read.
+        installation: id of the installation.
+        at_ms: time of the backup, by Redis's clock.
+        written_by: version of Leasewire.
+        entries: number of entries; 0 before they are read.
     """
 
     installation: str
@@ -48,12 +48,12 @@ class Head:
 
 
 def write(file: Path, head: Head, entries: Iterable[Entry]) -> int:
-    """Write a backup; what was there is replaced when the new one is whole and on the disk.
+    """Write a backup; an existing file is replaced when the new one is complete and on the disk.
 
-    For `-` it goes to standard output; cut short, it has no end, and `check` refuses it.
+    `-` is standard output; a backup that is cut short has no end, and `check` refuses it.
 
     Returns:
-        How many entries it has.
+        The number of entries.
 
     Raises:
         BackupError: the file cannot be written.
@@ -67,8 +67,8 @@ def write(file: Path, head: Head, entries: Iterable[Entry]) -> int:
             digest.update(line.encode())
             sink.write(line)
 
-        said = {"written_by": head.written_by, "installation": head.installation}
-        put({"leasewire_backup": FORMAT} | said | {"at_ms": head.at_ms})
+        about = {"written_by": head.written_by, "installation": head.installation}
+        put({"leasewire_backup": FORMAT} | about | {"at_ms": head.at_ms})
         for entry in entries:
             put(entry)
             count += 1
@@ -77,10 +77,10 @@ def write(file: Path, head: Head, entries: Iterable[Entry]) -> int:
 
 
 def check(file: Path, on_entry: Callable[[], None] = lambda: None) -> Head:
-    """Read a backup through, to the end; nothing is done with it.
+    """Read a whole backup and check it.
 
     Raises:
-        BackupError: it is none, or of a newer version, or was cut or changed.
+        BackupError: it is no backup, of a newer version, cut or changed.
     """
     digest = hashlib.sha256()
     head: dict[str, Any] = {}
@@ -98,7 +98,7 @@ def check(file: Path, on_entry: Callable[[], None] = lambda: None) -> Head:
             on_entry()
         digest.update(text.encode())
     if not head or end.get("end") != count or end.get("sha256") != digest.hexdigest():
-        raise BackupError(f"{file} was cut or changed: it is no whole backup; take another one")
+        raise BackupError(f"{file} is incomplete or was changed; use another backup")
     return Head(head["installation"], head["at_ms"], head["written_by"], count)
 
 
@@ -136,7 +136,7 @@ def _lines(file: Path) -> Iterator[str]:
         with gzip.open(file, "rt", encoding="ascii", newline="\n") as source:
             yield from source
     except (EOFError, zlib.error) as error:
-        raise BackupError(f"{file} was cut or changed: take another one") from error
+        raise BackupError(f"{file} is incomplete or was changed; use another backup") from error
     except (gzip.BadGzipFile, UnicodeDecodeError) as error:
         raise BackupError(f"{file} is no backup of Leasewire, or was changed") from error
     except OSError as error:
@@ -146,7 +146,7 @@ def _lines(file: Path) -> Iterator[str]:
 @contextmanager
 def _standard_output() -> Iterator[TextIO]:
     if sys.stdout.isatty():
-        raise BackupError("standard output is a terminal: send it to a file, as in `- > FILE`")
+        raise BackupError("standard output is a terminal: redirect it to a file, as in `- > FILE`")
     try:
         output = sys.stdout.buffer
         with gzip.open(output, "wt", _LEVEL, encoding="ascii", newline="\n") as sink:
@@ -158,7 +158,7 @@ def _standard_output() -> Iterator[TextIO]:
 
 @contextmanager
 def _whole(file: Path) -> Iterator[TextIO]:
-    """A text file that takes its name when it is whole; whatever goes wrong, it is gone."""
+    """A text file that gets its name when it is complete, and is removed after a failure."""
     part = file.with_name(f"{file.name}.part-{os.getpid()}")
     try:
         try:

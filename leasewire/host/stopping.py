@@ -1,4 +1,4 @@
-"""How commands that run until somebody stops them are stopped: SIGTERM or Ctrl-C, then in order."""
+"""Orderly stop of commands that run until SIGTERM or Ctrl-C."""
 
 import signal
 import threading
@@ -8,32 +8,34 @@ from typing import Protocol
 
 import typer
 
+from leasewire.answer import Exit
+
 _CHECK_EVERY_S = 0.2
 
 
-class Running(Protocol):
-    """What runs in a thread of its own."""
+class Part(Protocol):
+    """A part of a command that runs in its own thread."""
 
     @property
     def running(self) -> bool:
-        """Whether it still does."""
+        """Whether the thread is alive."""
 
 
-def run_until_stopped(service: Running, stopping: threading.Event) -> None:
-    """Wait until somebody asks to stop.
+def run_until_stopped(part: Part, stopping: threading.Event) -> None:
+    """Wait for the request to stop.
 
     Raises:
-        typer.Exit: 1: the service ended by itself.
+        typer.Exit: 1: the part ended by itself.
     """
-    while service.running and not stopping.wait(_CHECK_EVERY_S):
+    while part.running and not stopping.wait(_CHECK_EVERY_S):
         pass
     if not stopping.is_set():
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
 
 
 @contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set, instead of ending anything half-way."""
+    """An event that SIGTERM and SIGINT set, so that the block can end in order."""
     stopping = threading.Event()
     previous = {
         number: signal.signal(number, lambda *_: stopping.set())

@@ -1,10 +1,11 @@
-"""`leasewire worker`: the worker processes, against a Redis that runs elsewhere."""
+"""`leasewire worker` and `health`: the worker processes of this host."""
 
 import socket
 from typing import Annotated
 
 import typer
 
+from leasewire.answer import Answer, Exit
 from leasewire.context import Context, InventoryOption, environment_for, load_settings
 from worker.inventory import load_inventory
 from worker.log_setup import configure_logging, hide_secret
@@ -17,7 +18,7 @@ EventsOption = Annotated[
 ]
 RoutersOption = Annotated[
     int,
-    typer.Option("--routers", help="Processes that converge routers; one serves many.", min=1),
+    typer.Option("--routers", help="Processes that write to routers; one serves many.", min=1),
 ]
 
 
@@ -27,26 +28,26 @@ def worker_command(
     routers: RoutersOption = 1,
     inventory: InventoryOption = None,
 ) -> None:
-    """Run the worker processes and restart what ends, until SIGTERM or Ctrl-C.
+    """Run the worker processes and restart those that end, until SIGTERM or Ctrl-C.
 
-    More of them may run, on this host and on others: a router is in the hands of one at a time.
-    The log goes to standard error: columns on a terminal, else one JSON object a line.
+    Several may run, on any hosts: only one works on a router at a time. The log goes to standard
+    error: columns on a terminal, else one JSON object per line.
 
     Example: LEASEWIRE_REDIS_URL=redis://redis.example.net:6379/0 leasewire worker
     """
     settings = load_settings(inventory)
     configure_logging(settings)
-    # Each process reads it for itself; mistakes are told once, before any of them starts.
+    # Each process loads it again; report mistakes once, before they start.
     check_installed(load_inventory(settings.inventory, on_secret=hide_secret).alerts)
     check_login(settings.redis_url, **settings.redis_login)
     raise typer.Exit(Supervisor(environment_for(settings), events, routers).run())
 
 
-def health_command() -> None:
-    """Say whether this host's worker processes are alive; for a container's health check.
+def health_command() -> Answer:
+    """Check this host's worker processes; for the health check of a container.
 
-    Each leaves a sign of life in Redis every second. Exit 0: both kinds did so in the last 15 s;
-    1: one did not; 2: Redis refuses us; 3: it cannot be reached.
+    Each process sends a heartbeat to Redis every second. Exit 0: both kinds did so in the last
+    15 s; 1: one did not; 2: Redis refuses us; 3: Redis cannot be reached.
 
     Example: leasewire health
     """
@@ -56,8 +57,9 @@ def health_command() -> None:
         for kind, _, where in (name.partition("@") for name in Context().store.views.workers())
         if where.rpartition(":")[0] == host
     }
-    missing = {"events", "routers"} - alive
+    missing = sorted({"events", "routers"} - alive)
+    document = {"host": host, "missing": missing}
     if missing:
-        typer.echo(f"No sign of life on {host} from: {', '.join(sorted(missing))}.", err=True)
-        raise typer.Exit(1)
-    typer.echo("All alive.")
+        message = f"No heartbeat on {host} from: {', '.join(missing)}."
+        return Answer(document, [], Exit.FAILED, [message])
+    return Answer(document, ["All workers are alive."])

@@ -1,4 +1,4 @@
-"""`leasewire alerts`: what is wrong now, who is told, and what nobody wants to hear of."""
+"""`leasewire alerts`: open alerts, targets, mutes."""
 
 import re
 import secrets
@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from leasewire.actor import ActorOption, actor_of
+from leasewire.answer import Answer, App, Exit, clean, fail, local_time
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop
-from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
+from leasewire.tables import Table
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import KINDS, Alert, with_roots
 from worker.core.alerting.notifications import ANY, Mute, was_notified
@@ -21,9 +22,8 @@ from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import check_installed, send
 from worker.watching.periodic_thread import Rounds
 
-app = typer.Typer(no_args_is_help=True, help="What is wrong now, who is told, what is muted.")
+app = App("Open alerts, the targets they are sent to, and mutes.")
 
-_BAD_INPUT: Final = 2
 _CHECK_EVERY_S: Final = 0.2
 _DISMISSED: Final = "revision-conflict"
 _UNITS_MS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -31,7 +31,7 @@ _LONGEST_MS: Final = 90 * 86_400_000
 
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"{', '.join(KINDS)}; or {ANY}.")]
 SubjectText = Annotated[
-    str, typer.Argument(metavar="SUBJECT", help="As `alerts list` shows it; else every one.")
+    str, typer.Argument(metavar="SUBJECT", help="As in `alerts list`. Default: all.")
 ]
 
 
@@ -39,73 +39,56 @@ SubjectText = Annotated[
 def list_command(
     *,
     past: Annotated[
-        bool, typer.Option("--past", help="The last 100 beginnings and ends instead.")
+        bool, typer.Option("--past", help="List the last 100 changes of alerts instead.")
     ] = False,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """List what is wrong now, and what is muted. Exit 0: nothing is; 1: something is.
+) -> Answer:
+    """List open alerts and mutes. Exit 0: no alert is open; 1: some are.
 
-    Each kind must last for a while before anybody is notified, and has a page of its own that
-    says what to do (`leasewire runbook`). `notified` names the targets that have taken a message of
-    it. A router that is down behind another one that is down too (`behind` in the inventory)
-    follows from that one, and is in the same message.
+    An alert must last for a while before anybody is notified; `leasewire runbook` says what to do
+    about each kind. `notified` names the targets that have received it. A router that is down
+    behind another router that is down (`behind` in the inventory) is in the same message.
 
     Example: leasewire alerts list
     """
     context = Context(inventory)
     if past:
-        _print_past(context, as_json=as_json)
-        return
+        return _past(context)
     now_ms = context.store.records.now_ms()
     mutes = context.store.notifications.mutes(now_ms)
     alerts = with_roots(context.store.alerts.open(), _behind(context))
     notified = _notified(context, alerts)
-    found = [_document(each, mutes, now_ms) | {"notified": notified[each.name]} for each in alerts]
-    targets = bool(_targets(context))
-    if as_json:
-        shown = [each._asdict() | {"until_ms": utc_time(each.until_ms)} for each in mutes]
-        muted = [{n.removesuffix("_ms"): v for n, v in each.items()} for each in shown]
-        print_json({"alerts": found, "mutes": muted})
-    else:
-        columns = ("since", "severity", "kind", "subject", "what", "notified", "muted", "follows")
-        nobody = "not yet" if targets else "no target"
-        print_table(
-            columns,
-            (
-                [
-                    local_time(each["since"])
-                    if c == "since"
-                    else ", ".join(each[c]) or nobody
-                    if c == "notified"
-                    else each.get(c)
-                    for c in columns
-                ]
-                for each in found
-            ),
-            "Nothing is wrong.",
-        )
-        for kind, runbook in sorted({(each.kind, each.runbook) for each in alerts}):
-            typer.echo(clean(f"What to do about {kind}: leasewire runbook {runbook}"))
-        for mute in mutes:
-            typer.echo(clean(_muted(mute)))
-    raise typer.Exit(1 if alerts else 0)
+    documents = [
+        _document(alert, mutes, now_ms) | {"notified": notified[alert.name]} for alert in alerts
+    ]
+    nobody = ["not yet" if _targets(context) else "no target"]
+    rows = [document | {"notified": document["notified"] or nobody} for document in documents]
+    columns = "since, severity, kind, subject, message, notified, muted, follows"
+    runbooks = sorted({(alert.kind, alert.runbook) for alert in alerts})
+    return Answer(
+        {"alerts": documents, "mutes": [_mute_document(mute) for mute in mutes]},
+        [
+            Table(rows, columns, "No alerts are open."),
+            *(f"What to do about {kind}: leasewire runbook {page}" for kind, page in runbooks),
+            *(_muted(mute) for mute in mutes),
+        ],
+        Exit.FAILED if alerts else Exit.OK,
+    )
 
 
 @app.command("test")
 def try_command(
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="TARGET…", help="Else all of them.")
+        list[str] | None, typer.Argument(metavar="TARGET…", help="Default: all.")
     ] = None,
     *,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Send a message to targets now. Exit 0: each took it; 1: one did not.
+) -> Answer:
+    """Send a test message to targets now. Exit 0: each accepted it; 1: one did not.
 
     Targets are tables [alerts.NAME] of the inventory with url_env or url_file (the variable or the
-    file that holds the URL, as apprise writes it), and where wanted severity ("critical": nothing
-    less) and kinds (only these). Mail with TLS is mailtos://user:password@example.net?to=noc@…
+    file that holds the URL, in the format of apprise), and optionally severity ("critical": only
+    critical alerts) and kinds (only these). Mail: mailtos://user:password@example.net?to=noc@…
 
     Example: leasewire alerts test mail
     """
@@ -114,20 +97,20 @@ def try_command(
     _need_targets(context)
     unknown = sorted(set(targets or ()) - known.keys())
     if unknown:
-        problem = f"no target of alerts: {', '.join(unknown)}; there are {', '.join(known)}"
+        problem = f"no such target: {', '.join(unknown)}; targets: {', '.join(known)}"
         raise ConfigurationError([problem])
     results = []
     for name in targets or list(known):
-        body = "This is a test. Alerts of Leasewire come here. Nothing is wrong, nothing to do."
+        body = "This is a test. Alerts of Leasewire are sent here. Nothing is wrong."
         title = f"Leasewire {context.inventory.installation}: test"
         results.append({"target": name, "problem": send(known[name], title, body)})
-    if as_json:
-        print_json({"targets": [without_empty(each) for each in results]})
-    else:
-        rows = ([each["target"], each["problem"] or "taken"] for each in results)
-        print_table(("target", "result"), rows, "")
-    if any(each["problem"] for each in results):
-        raise typer.Exit(1)
+    rows = [result | {"result": result["problem"] or "accepted"} for result in results]
+    failed = any(result["problem"] for result in results)
+    return Answer(
+        {"targets": [without_empty(result) for result in results]},
+        [Table(rows, "target, result")],
+        Exit.FAILED if failed else Exit.OK,
+    )
 
 
 @app.command()
@@ -136,16 +119,15 @@ def mute(  # noqa: PLR0913 - as many options
     subject: SubjectText = "",
     *,
     duration: Annotated[
-        str, typer.Option("--for", metavar="TIME", help="Such as 30m, 2h or 3d; 90d at the most.")
+        str, typer.Option("--for", metavar="TIME", help="Such as 30m, 2h or 3d; at most 90d.")
     ],
     reason: Annotated[str, typer.Option(help="Why, for colleagues.")] = "",
     actor: ActorOption = None,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Tell nobody of some alerts for a while; what is wrong still afterwards is told then.
+) -> Answer:
+    """Mute some alerts for a while; alerts that are still open afterwards are sent then.
 
-    They are in `alerts list` all the same.
+    `alerts list` shows muted alerts too.
 
     Example: leasewire alerts mute router-down tower-7 --for 2h --reason "new mast"
     """
@@ -155,10 +137,7 @@ def mute(  # noqa: PLR0913 - as many options
     now_ms = context.store.records.now_ms()
     made = Mute(kind, subject, now_ms + lasts_ms, actor_of(actor), reason)
     context.store.notifications.mute(made, now_ms)
-    if as_json:
-        print_json(made._asdict() | {"until_ms": made.until_ms})
-    else:
-        typer.echo(clean(_muted(made)))
+    return Answer(_mute_document(made), [_muted(made)])
 
 
 @app.command()
@@ -168,17 +147,16 @@ def unmute(
     *,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
-) -> None:
-    """End a mute before its time.
+) -> Answer:
+    """End a mute early.
 
     Example: leasewire alerts unmute router-down tower-7
     """
     _known_kind(kind)
     store = Context(inventory).store
     if not store.notifications.unmute(kind, subject, actor_of(actor), store.records.now_ms()):
-        typer.echo(f"There is no such mute: {clean(f'{kind} {subject}'.strip())}", err=True)
-        raise typer.Exit(1)
-    typer.echo(clean(f"Unmuted: {f'{kind} {subject}'.strip()}."))
+        fail(f"There is no such mute: {kind} {subject}".strip())
+    return Answer({"kind": kind, "subject": subject}, [f"Unmuted: {kind} {subject}".strip()])
 
 
 @app.command()
@@ -188,33 +166,31 @@ def dismiss(
     *,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
-) -> None:
-    """End an alert that a person has looked into: a revision-conflict of a source.
+) -> Answer:
+    """Dismiss an alert that a person has looked into: a revision-conflict of a source.
 
-    All others end when what is wrong is mended; `alerts mute` keeps them quiet until then.
+    All others are resolved when their cause is gone; `alerts mute` silences them until then.
 
     Example: leasewire alerts dismiss revision-conflict urn:isp:bss
     """
     if kind != _DISMISSED:
-        message = (
-            f"ends by itself when it is mended; only {_DISMISSED} is dismissed. To hear nothing"
-        )
-        raise ConfigurationError([f"{clean(kind)} {message} of it: leasewire alerts mute"])
+        problem = f"is resolved when its cause is gone; only {_DISMISSED} can be dismissed"
+        raise ConfigurationError([f"{clean(kind)} {problem}. To silence it: leasewire alerts mute"])
     store, who = Context(inventory).store, actor_of(actor)
     known = store.conflicts.dismiss(subject)
     if not store.alerts.end(_DISMISSED, subject, f"dismissed by {who}") and not known:
-        typer.echo(f"There is no such alert: {clean(f'{kind} {subject}')}", err=True)
-        raise typer.Exit(1)
+        fail(f"There is no such alert: {kind} {subject}")
     store.notifications.note_dismissed(_DISMISSED, subject, who, store.records.now_ms())
-    typer.echo("It is over. The next conflict of this source begins it anew.")
+    text = "Dismissed. The next conflict of this source reopens it."
+    return Answer({"kind": kind, "subject": subject}, [text])
 
 
 @app.command()
 def deliver(*, inventory: InventoryOption = None) -> None:
-    """Tell the targets of alerts, until SIGTERM or Ctrl-C.
+    """Send alerts to their targets, until SIGTERM or Ctrl-C.
 
-    The workers do this too (`leasewire up`, `leasewire worker`); whoever comes first tells, the
-    others wait for it to end. This is for a host that reaches the mail server where workers do not.
+    Workers do this too (`leasewire up`, `leasewire worker`); one process sends, the others stand
+    by. Use this on a host that reaches the mail server if the workers do not.
 
     Example: leasewire alerts deliver
     """
@@ -224,15 +200,15 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     targets = list(context.inventory.alerts.values())
     token = f"deliver:{secrets.token_hex(4)}"
     known = context.inventory
-    tell = AlertNotifier(context.store, targets, known.installation, send, token, known.behind)
-    thread = Rounds("notifications", tell.once, context.settings.alerts_every_s)
+    notifier = AlertNotifier(context.store, targets, known.installation, send, token, known.behind)
+    thread = Rounds("notifications", notifier.once, context.settings.alerts_every_s)
     with asked_to_stop() as stopping:
         thread.start()
-        typer.echo(f"Alerts are told to {', '.join(context.inventory.alerts)}.")
+        typer.echo(f"Sending alerts to {', '.join(context.inventory.alerts)}.")
         while not stopping.wait(_CHECK_EVERY_S):
             pass
         thread.stop()
-    typer.echo("The delivery has stopped.")
+    typer.echo("Stopped.")
 
 
 def _need_targets(context: Context) -> None:
@@ -243,7 +219,7 @@ def _need_targets(context: Context) -> None:
 
 
 def _inventory(context: Context) -> Inventory | None:
-    """Who asks what is wrong is answered, too, when the inventory is what is wrong."""
+    """The inventory; None if it has mistakes: alerts are listed all the same."""
     try:
         return context.unpinned_inventory
     except ConfigurationError:
@@ -261,19 +237,21 @@ def _targets(context: Context) -> Sequence[str]:
 
 
 def _notified(context: Context, alerts: Sequence[Alert]) -> dict[str, list[str]]:
-    """Name of an alert -> the targets that have had a message of it."""
+    """Name of an alert -> the targets that have received it."""
     notified = {
         target: context.store.notifications.notified(target) for target in _targets(context)
     }
     return {
-        each.name: [target for target, names in notified.items() if was_notified(each, names)]
-        for each in alerts
+        alert.name: [target for target, names in notified.items() if was_notified(alert, names)]
+        for alert in alerts
     }
 
 
 def _known_kind(kind: str) -> None:
     if kind not in (ANY, *KINDS):
-        raise ConfigurationError([f"{clean(kind)} is no kind of alert: {', '.join(KINDS)}, {ANY}"])
+        raise ConfigurationError(
+            [f"{clean(kind)} is no kind of alert; kinds: {', '.join(KINDS)}, {ANY}"]
+        )
 
 
 def _milliseconds(text: str) -> int:
@@ -281,7 +259,7 @@ def _milliseconds(text: str) -> int:
     lasts_ms = int(found[1]) * _UNITS_MS[found[2]] if found else 0
     if not 0 < lasts_ms <= _LONGEST_MS:
         raise ConfigurationError(
-            [f"--for {clean(text)}: must be such as 30m, 2h or 3d, 90d at most"]
+            [f"--for {clean(text)}: must be a duration such as 30m, 2h or 3d, at most 90d"]
         )
     return lasts_ms
 
@@ -294,7 +272,7 @@ def _document(alert: Alert, mutes: Sequence[Mute], now_ms: int) -> dict[str, Any
             "severity": alert.severity,
             "kind": alert.kind,
             "subject": alert.subject,
-            "what": alert.text,
+            "message": alert.text,
             "muted": f"by {muted[0].by}" if muted else "",
             "follows": f"behind {alert.root.partition('|')[2]}" if alert.root else "",
             "runbook": alert.runbook,
@@ -309,20 +287,21 @@ def _muted(mute: Mute) -> str:
     return f"Muted until {until} by {mute.by}: {mute.kind}{subject}{why}"
 
 
-def _print_past(context: Context, *, as_json: bool) -> None:
+def _mute_document(mute: Mute) -> dict[str, Any]:
+    document = mute._asdict()
+    return document | {"until": utc_time(document.pop("until_ms"))}
+
+
+def _past(context: Context) -> Answer:
     changes = [
         {
-            "at": utc_time(each.at_ms),
-            "what": each.what,
-            "kind": each.alert.kind,
-            "subject": each.alert.subject,
-            "text": each.text,
+            "at": utc_time(change.at_ms),
+            "what": change.what,
+            "kind": change.alert.kind,
+            "subject": change.alert.subject,
+            "text": change.text,
         }
-        for each in context.store.alerts.changes()
+        for change in context.store.alerts.changes()
     ]
-    if as_json:
-        print_json({"changes": changes})
-        return
-    columns = ("at", "what", "kind", "subject", "text")
-    rows = ([local_time(e["at"]) if c == "at" else e[c] for c in columns] for e in changes)
-    print_table(columns, rows, "Nothing has been told yet.")
+    columns = "at, what, kind, subject, text"
+    return Answer({"changes": changes}, [Table(changes, columns, "No alert was opened yet.")])

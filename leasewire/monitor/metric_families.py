@@ -25,7 +25,7 @@ MOST_WORDS: Final = 40
 """Different words of a kind that Redis tells us: what is rarer counts as `other`."""
 MOST_HOSTS: Final = 50
 ROUTER_STATES: Final = (
-    *("up", "draining", "new", "unknown", "unreachable", "blocked", "policy-changed", "held"),
+    *("up", "draining", "new", "unknown", "unreachable", "blocked", "policy-changed", "paused"),
 )
 _WORKERS: Final = ("events", "routers")
 _WHATS: Final = (
@@ -185,7 +185,7 @@ def _all_routers(figures: Figures) -> Iterator[Metric]:
         "Routers by state. up; draining: back, and what waited is being written; unreachable: its "
         "circuit is open, it is tried again by itself; blocked: it refuses us or may be another "
         "router, a person must act (`leasewire routers check`); policy-changed: `leasewire routers "
-        "apply`; held: by a person; new: nobody reached it yet; unknown: events name it, and the "
+        "apply`; paused: by a person; new: nobody reached it yet; unknown: events name it, and the "
         "inventory does not. Work for all but the first three is parked, and is not lost.",
         ("state",),
         {(state,): states[state] for state in ROUTER_STATES},

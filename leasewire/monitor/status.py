@@ -1,33 +1,33 @@
-"""`leasewire status`: how the installation is doing, and an exit code for monitoring."""
+"""`leasewire status`: the health of the installation, and an exit code for monitoring."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from inspect import cleandoc
 from typing import Annotated, Any, Final
 
 import typer
 
+from leasewire.answer import Answer, Fields, Health, Line, Part, cell, clean
 from leasewire.context import Context, InventoryOption, refusal
-from leasewire.printing import JsonOption, clean, local_time, print_fields, print_json, print_table
+from leasewire.tables import Table
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.health import THRESHOLDS, Finding, assess
 from worker.core.alerting.health_figures import HealthFigures
 from worker.errors import StoreRefused, StoreUnavailable
 from worker.store.health_figures import HealthReader
 
-WARNING: Final = 1
-CRITICAL: Final = 2
+_CODES: Final = {"ok": Health.OK, "warning": Health.WARNING, "critical": Health.CRITICAL}
 _COLOURS: Final = {"warning": "yellow", "critical": "red"}
 
 
 def status_command(
     *,
     memory: Annotated[
-        bool, typer.Option("--memory", help="Also show what takes the memory: some seconds.")
+        bool, typer.Option("--memory", help="Also show what uses the memory; takes some seconds.")
     ] = False,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Show how all is doing: Redis, workers, queues, journal, routers, what waits and is dead.
+) -> Answer:
+    """Show the health of Redis, workers, queues, journal, routers, waiting services, dead letters.
 
     Example: leasewire status --json
     """
@@ -38,27 +38,24 @@ def status_command(
         health_figures = reader.read(context.inventory.routers, store.records.now_ms())
         kinds = reader.memory_by_kind() if memory else {}
     except StoreUnavailable as error:
-        _log_unavailable(error, as_json=as_json)
-        raise typer.Exit(CRITICAL) from error
+        finding = _unavailable(error)._asdict()
+        unavailable = {"level": "critical", "findings": [finding]}
+        return Answer(unavailable, _finding_text(finding), Health.CRITICAL)
     findings = assess(health_figures, context.settings.waiting_alert_s)
-    document = document_of(health_figures, findings, kinds)
-    if as_json:
-        print_json(document)
-    else:
-        _print(document)
-    raise typer.Exit({"ok": 0, "warning": WARNING, "critical": CRITICAL}[document["level"]])
+    document = status_document(health_figures, findings, kinds)
+    return Answer(document, _text(document), _CODES[document["level"]])
 
 
-# The help ends with the thresholds as they are; Click keeps the lines of a paragraph behind `\b`.
-status_command.__doc__ = f"{status_command.__doc__}\n\n" + "\n\n".join(
+# The help ends with the present thresholds; Click keeps the lines of a paragraph behind `\b`.
+status_command.__doc__ = f"{cleandoc(status_command.__doc__ or '')}\n\n" + "\n\n".join(
     f"\b\n{part}" for part in THRESHOLDS.strip().split("\n\n")
 )
 
 
-def document_of(
+def status_document(
     health_figures: HealthFigures, findings: list[Finding], kinds: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any]:
-    """All of it for programs; `level` is `ok`, `warning` or `critical`."""
+    """The health, for programs; `level` is `ok`, `warning` or `critical`."""
     redis = health_figures.redis
     states = Counter(router.state for router in health_figures.routers)
     late = [router for router in health_figures.routers if router.oldest_ms]
@@ -79,8 +76,8 @@ def document_of(
         "workers": list(health_figures.workers),
         "queues": dict(health_figures.queues),
         "journal": {
-            lane: without_empty({"depth": each.depth, "oldest_due": utc_time(each.oldest_ms)})
-            for lane, each in health_figures.journal.items()
+            lane: without_empty({"depth": journal.depth, "oldest_due": utc_time(journal.oldest_ms)})
+            for lane, journal in health_figures.journal.items()
         },
         "work_items": without_empty(
             {
@@ -93,66 +90,59 @@ def document_of(
         "dead_letters": _reasons(health_figures.dead_letters),
         "waiting": _reasons(health_figures.waiting),
         "counters": dict(sorted(health_figures.counters.items())),
-        "memory": {kind: dict(each) for kind, each in kinds.items()},
+        "memory": {kind: dict(sizes) for kind, sizes in kinds.items()},
     }
 
 
 def _reasons(reasons: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        reason: without_empty({"count": each.number, "oldest": utc_time(each.oldest_ms)})
-        for reason, each in sorted(reasons.items(), key=lambda item: -item[1].number)
+        reason: without_empty({"count": group.number, "oldest": utc_time(group.oldest_ms)})
+        for reason, group in sorted(reasons.items(), key=lambda item: -item[1].number)
     }
 
 
-def _log_unavailable(error: StoreUnavailable, *, as_json: bool) -> None:
-    advice = error.advice
-    detail = f"Redis does not serve us: {error}"
+def _unavailable(error: StoreUnavailable) -> Finding:
+    detail = f"Redis is not available: {error}"
     if isinstance(error, StoreRefused):
         url, login, _ = refusal(error.message, error.advice)
-        detail, advice = f"{url}. {login.removesuffix('.')}", error.advice
-    finding = Finding("critical", "redis", detail, advice)
-    if as_json:
-        print_json({"level": "critical", "findings": [finding._asdict()]})
-    else:
-        _print_finding(finding._asdict())
+        detail = f"{url}. {login.removesuffix('.')}"
+    return Finding("critical", "redis", detail, error.advice)
 
 
-def _print_finding(finding: Mapping[str, str]) -> None:
+def _finding_text(finding: Mapping[str, str]) -> list[Part]:
     message = f"{finding['level']}: {finding['what']}: {finding['detail']}"
-    typer.secho(clean(message), fg=_COLOURS[finding["level"]], bold=True)
-    typer.echo(f"  {clean(finding['advice'])}.")
+    return [
+        Line(clean(message), _COLOURS[finding["level"]], bold=True),
+        f"  {clean(finding['advice'])}.",
+    ]
 
 
-def _print(document: dict[str, Any]) -> None:
+def _text(document: dict[str, Any]) -> Iterator[Part]:
     for finding in document["findings"]:
-        _print_finding(finding)
+        yield from _finding_text(finding)
     if not document["findings"]:
-        typer.secho("All is well.", fg="green", bold=True)
-    typer.echo()
+        yield Line("All is well.", "green", bold=True)
+    yield ""
     work_items = document["work_items"]
-    print_fields(
-        [
-            ("Redis", _redis_message(document["redis"])),
-            ("workers", ", ".join(document["workers"]) or "none"),
-            ("queues", _pairs(document["queues"])),
-            *(
-                (f"journal {lane}", _oldest(each["depth"], each.get("oldest_due")))
-                for lane, each in document["journal"].items()
-            ),
-            ("work_items", _oldest(work_items["services"], work_items.get("oldest_due"))),
-            ("routers", _pairs(document["routers"]) or "none"),
-            ("dead letters", _counts(document["dead_letters"])),
-            ("waiting", _counts(document["waiting"])),
-            ("counters", _pairs(document["counters"])),
-        ]
+    journal = {
+        f"journal {lane}": _oldest(entry["depth"], entry.get("oldest_due"))
+        for lane, entry in document["journal"].items()
+    }
+    yield Fields(
+        {
+            "Redis": _redis_message(document["redis"]),
+            "workers": ", ".join(document["workers"]) or "none",
+            "queues": _pairs(document["queues"]),
+            **journal,
+            "work items": _oldest(work_items["services"], work_items.get("oldest_due")),
+            "routers": _pairs(document["routers"]) or "none",
+            "dead letters": _counts(document["dead_letters"]),
+            "waiting": _counts(document["waiting"]),
+            "counters": _pairs(document["counters"]),
+        }
     )
-    if document["memory"]:
-        typer.echo()
-        print_table(
-            ("kind of key", "keys", "bytes"),
-            ([kind, each["keys"], each["bytes"]] for kind, each in document["memory"].items()),
-            "",
-        )
+    memory = [{"kind": kind} | sizes for kind, sizes in document["memory"].items()]
+    yield Table(memory, "kind of key=kind, keys, bytes", title="")
 
 
 def _redis_message(redis: Mapping[str, Any]) -> str:
@@ -165,11 +155,11 @@ def _redis_message(redis: Mapping[str, Any]) -> str:
 
 
 def _oldest(number: int, due: str | None) -> str:
-    return f"{number}, the oldest due since {local_time(due)}" if due else str(number)
+    return f"{number}, the oldest due since {cell(due)}" if due else str(number)
 
 
 def _counts(reasons: Mapping[str, Any]) -> str:
-    return ", ".join(f"{each['count']} {reason}" for reason, each in reasons.items()) or "none"
+    return ", ".join(f"{group['count']} {reason}" for reason, group in reasons.items()) or "none"
 
 
 def _pairs(numbers: Mapping[str, int]) -> str:

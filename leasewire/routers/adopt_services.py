@@ -1,4 +1,4 @@
-"""The services that `leasewire adopt` is told of: by a file of the BSS, or by the rows alone."""
+"""The services that `leasewire adopt` works with: from a file of the BSS, or from the rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,13 +24,13 @@ _LONGEST_LABEL: Final = 64
 
 
 def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[CompleteEvent]:
-    """The events of a BSS's export, complete and checked.
+    """Read the events of a BSS's export, complete and checked.
 
     Args:
         path: events as `leasewire publish` takes them, or a CSV table of services with the columns
-            of `producers.fields.FIELDS`; those of a table are an operator's.
+            of `producers.fields.FIELDS`; events of a table have an operator as their source.
         publisher: checks them.
-        actor: who says what a table says.
+        actor: the operator.
 
     Raises:
         ConfigurationError: with every mistake and its line.
@@ -44,7 +44,7 @@ def events_of_file(path: Path, publisher: Publisher, actor: str) -> list[Complet
     given: list[tuple[int, str | Mapping[str, Any]]]
     if text.lstrip()[:1] in ("{", "["):
         try:
-            given = [(each.line, each.text) for each in find_events(text)]
+            given = [(found.line, found.text) for found in find_events(text)]
         except BrokenText as error:
             raise ConfigurationError([f"{path}: {error}"]) from error
     else:
@@ -70,20 +70,20 @@ def _of_table(path: Path, actor: str) -> list[tuple[int, str | Mapping[str, Any]
 def events_of_rows(
     rows: Iterable[SortedRow], router: str, publisher: Publisher, actor: str
 ) -> list[CompleteEvent]:
-    """A service for each row of nobody that can be one, named after the router and the address.
+    """Make a service of each foreign row, named after the router and the address.
 
-    A row whose access is blocked becomes a suspended service. What a row has besides MAC, address
-    and server is not said: where the policy manages it, that says what it is to be.
+    A row with blocked access becomes a suspended service. Only MAC, address and server of a row are
+    used: the policy decides the other fields that it manages.
     """
     return publisher.check(
-        _service_of(each.row, router, actor)
-        for each in rows
-        if each.sort == "foreign" and can_be_service(each.row)
+        _service_of(found.row, router, actor)
+        for found in rows
+        if found.sort == "foreign" and can_be_service(found.row)
     )
 
 
 def can_be_service(row: Lease) -> bool:
-    """Whether a row has a MAC of its own, an address or a pool, and nobody's tag."""
+    """Whether a row has a MAC, an address or a pool, and no tag."""
     has_place = row.mac != NO_MAC and row.address != NO_ADDRESS
     return has_place and not row.radius and parse_tag(row.comment) is None
 
@@ -106,12 +106,12 @@ def _service_of(row: Lease, router: str, actor: str) -> Mapping[str, Any]:
 
 
 def folded(store: Store, events: Sequence[CompleteEvent]) -> list[ServiceRecord]:
-    """The records as they will be once the events are taken in; nothing is stored."""
-    read = [(parse_event(each.event), version_hash(each.event)) for each in events]
-    said = [(event, hashed) for event, hashed in read if not isinstance(event, Manifest)]
-    stored = store.records.read(sorted({event.data.service_id for event, _ in said}))
-    records = {service_id: each.record for service_id, each in stored.items()}
-    for event, hashed in said:
+    """The records as they will be once the events are folded; nothing is stored."""
+    parsed = [(parse_event(completed.event), version_hash(completed.event)) for completed in events]
+    folding = [(event, hashed) for event, hashed in parsed if not isinstance(event, Manifest)]
+    stored = store.records.read(sorted({event.data.service_id for event, _ in folding}))
+    records = {service_id: entry.record for service_id, entry in stored.items()}
+    for event, hashed in folding:
         before = records[event.data.service_id]
         newest = before.highest._replace(local=before.highest.local + 1, digest=hashed)
         records[event.data.service_id] = fold(before, event, newest).record

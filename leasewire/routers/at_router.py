@@ -1,4 +1,4 @@
-"""A person at a router in place of a worker: nobody else writes there meanwhile."""
+"""Works at a router in place of a worker: no worker writes there meanwhile."""
 
 import secrets
 import time
@@ -17,14 +17,14 @@ _LOCK_MS: Final = 60_000
 
 @contextmanager
 def at_router(context: Context, router: str) -> Iterator[tuple[RouterSession, RouterLock]]:
-    """Hold a router and a session with it while the block runs; marks are looked at afterwards.
+    """Lock a router and open a session while the block runs; its work items are taken afterwards.
 
     Raises:
         RouterBlocked: it is not the router of that name, or refuses us.
         RouterUnreachable: it cannot be reached.
     """
     fleet, lock_id = context.store.fleet, secrets.token_hex(8)
-    # Whoever is at the router stops at its next renewal, but may write until its lease is over.
+    # A worker there stops at its next renewal, but may write until its lock expires.
     time.sleep(fleet.seize(router, lock_id, _LOCK_MS) / 1000)
     try:
         lock = RouterLock(context.store.routers, router, lock_id, time.monotonic)

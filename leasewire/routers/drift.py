@@ -1,224 +1,188 @@
-"""`leasewire drift` and `reconcile`: what was changed on routers by hand, and putting it right."""
+"""`leasewire drift` and `reconcile`: show what was changed on routers by hand, and undo it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
 from leasewire.actor import ActorOption, actor_of
-from leasewire.context import Context, InventoryOption
-from leasewire.preview import WOULD_CHANGE, ApplyOption
-from leasewire.printing import JsonOption, clean, counted, local_time, print_json, print_table
-from leasewire.routers.plan import Seen, look_at
-from leasewire.routers.policy import router_of
+from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, clean, counted
+from leasewire.context import AnyRouterArgument, Context, InventoryOption
+from leasewire.routers.plan import (
+    ReadResult,
+    error_document,
+    errors_of,
+    failure_of,
+    read_routers,
+)
+from leasewire.tables import Table
 from worker.admin.json_fields import utc_time
 from worker.convergence.full_read import FullRead
 from worker.core.full_read.drift import Difference
-from worker.errors import RouterBlocked, RouterUnreachable
 
-RouterArgument = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="Name in the inventory; else all of them.")
-]
 _REPORTED = ("services", "rows", "pending", "differences", "orphans")
-_COLUMNS = ("router", "service", "what", "row of", "field", "as written", "on the router")
 
 
 def drift_command(
-    name: RouterArgument = None,
+    name: AnyRouterArgument = None,
     *,
     last: Annotated[
         bool, typer.Option("--last", help="Show the last hourly reports; read no router.")
     ] = False,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
+) -> Answer:
     """Show what differs on a router from what was written there: by service, row and field.
 
-    Reads each menu of the router once and writes nothing. What is to be written anyway, or waits,
-    is no drift: `leasewire plan` shows that. `leasewire reconcile` puts right what it can; rows
-    that were switched off or copied by hand are left to whoever did it.
-    Exit 0: no drift; 2: some; 1: a router refuses us; 3: it cannot be reached.
+    Reads each menu of the router once and writes nothing. Pending writes are no drift: `leasewire
+    plan` shows them. `leasewire reconcile` undoes what it can; rows that a person disabled or
+    copied are left alone. Exit 0: no drift; 4: drift; 1: a router refuses us; 3: a router cannot
+    be reached.
 
     Example: leasewire drift tower-7
     """
     context = Context(inventory)
+    names = context.router_names(name)
     if last:
-        _show_last(context, name, as_json=as_json)
-        return
-    found = _look(context, name)
-    if as_json:
-        print_json({"routers": [document_of(router, seen) for router, seen in found.items()]})
-    else:
-        _print(found)
-    raise typer.Exit(_exit_code(found))
+        return _last_reports(context, names)
+    results = read_routers(context, names)
+    text: list[Part] = []
+    differences: list[dict[str, Any]] = []
+    for router, result in results.items():
+        if isinstance(result, FullRead):
+            text.append(Line(_summary(router, result), bold=True))
+            differences += _rows(router, result.drift)
+    return Answer(
+        {"routers": [_document(router, result) for router, result in results.items()]},
+        [*text, _table(differences)],
+        _exit_code(results.values()),
+        errors_of(results.values()),
+    )
 
 
 def reconcile_command(
-    name: RouterArgument = None,
+    name: AnyRouterArgument = None,
     *,
     apply: ApplyOption = False,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Put right what was changed on a router by hand.
+) -> Answer:
+    """Undo what was changed on a router by hand.
 
-    Reads the router as `leasewire drift` does and shows what would be put right. With --apply each
-    of these services is queued: a worker then writes to the router, as it does after an event.
-    Rows that were switched off or copied by hand are left to a person.
-    Exit 0: nothing to do, or all of it is queued; 2: without --apply, something to do; with it,
-    something is left to a person; 1: a router refuses us; 3: it cannot be reached.
+    Reads the router as `leasewire drift` does and shows what would be undone. With --apply these
+    services are queued, and a worker writes to the router. Rows that a person disabled or copied
+    are left alone. Exit 0: nothing to do, or all of it queued; 4: something to do, or with --apply
+    something is left to a person; 1: a router refuses us; 3: a router cannot be reached.
 
     Examples: leasewire reconcile tower-7; leasewire reconcile tower-7 --apply
     """
     context = Context(inventory)
-    found = _look(context, name)
-    documents, left = [], 0
-    for router, seen in found.items():
-        document = document_of(router, seen)
+    results = read_routers(context, context.router_names(name))
+    documents: list[dict[str, Any]] = []
+    text: list[Part] = []
+    all_left: list[Difference] = []
+    for router, result in results.items():
+        document = _document(router, result)
         documents.append(document)
-        if not isinstance(seen, FullRead):
+        if not isinstance(result, FullRead):
             continue
-        mendable = [each for each in seen.drift if each.mendable]
-        rest = [each for each in seen.drift if not each.mendable]
-        services = sorted({each.service_id for each in mendable})
-        left += len(rest)
+        mendable = [difference for difference in result.drift if difference.mendable]
+        left = [difference for difference in result.drift if not difference.mendable]
+        all_left += left
+        services = sorted({difference.service_id for difference in mendable})
         if apply and services:
             detail = f"{len(services)} services differ"
             fleet = context.store.fleet
             fleet.recheck(router, services, "reconcile", detail, actor_of(actor))
         document |= {"applied": apply, "reconcile": services}
-        if not as_json:
-            _print_reconciled(router, services, {"put right": mendable, "left": rest}, apply=apply)
-    if as_json:
-        print_json({"routers": documents})
-    else:
-        _print_errors(found)
-    code = _exit_code(found)
-    raise typer.Exit(2 * bool(left) if apply and code == WOULD_CHANGE else code)
+        done = "queued to be reconciled" if apply else "would be reconciled"
+        text.append(Line(f"{router}: {counted(len(services), 'service')} {done}", bold=True))
+        if not apply:
+            text.append(_table(_rows(router, mendable)))
+        text.append(_table(_rows(router, left), title="Left to a person:"))
+        if services and not apply:
+            text.append("Nothing was changed. Run with --apply to reconcile.")
+    code = _exit_code(results.values())
+    if apply and code is Exit.CHANGES and not all_left:
+        code = Exit.OK
+    return Answer({"routers": documents}, text, code, errors_of(results.values()))
 
 
-def _print_reconciled(
-    router: str, services: list[str], drift: Mapping[str, list[Difference]], *, apply: bool
-) -> None:
-    count = f"{len(services)} service{'s' * (len(services) != 1)}"
-    if apply:
-        typer.secho(f"{router}: {count} queued to be put right", bold=True)
-    else:
-        typer.secho(f"{router}: {count} would be put right", bold=True)
-        _print_differences({router: drift["put right"]}, "")
-    if drift["left"]:
-        typer.echo("Left to a person:")
-        _print_differences({router: drift["left"]}, "")
-    if services and not apply:
-        typer.echo("Nothing was changed. Run with --apply to put it right.")
+def _last_reports(context: Context, names: list[str]) -> Answer:
+    reports = {router: context.store.full_reads.last(router) for router in names}
+    documents: list[dict[str, Any]] = [
+        {"router": router, "at": utc_time(report.at_ms), **report.document}
+        for router, report in reports.items()
+        if report is not None
+    ]
+    differences = [
+        row
+        for document in documents
+        for row in _rows(document["router"], [Difference(**d) for d in document["drift"]])
+    ]
+    columns = ", ".join(("router", "at", *_REPORTED))
+    any_differs = any(document["differences"] for document in documents)
+    return Answer(
+        {"reports": documents},
+        [Table(documents, columns, "No router was read fully yet."), _table(differences)],
+        Exit.CHANGES if any_differs else Exit.OK,
+    )
 
 
-def _show_last(context: Context, name: str | None, *, as_json: bool) -> None:
-    names = list(context.inventory.routers) if name is None else [router_of(context, name).name]
-    reports = {each: context.store.full_reads.last(each) for each in names}
-    made = {each: report for each, report in reports.items() if report is not None}
-    if as_json:
-        documents = [
-            {"router": each, "at": utc_time(at_ms), **document}
-            for each, (at_ms, document) in made.items()
-        ]
-        print_json({"reports": documents})
-    else:
-        print_table(
-            ("router", "at", *_REPORTED),
-            (
-                (each, local_time(utc_time(at_ms)), *(said[name] for name in _REPORTED))
-                for each, (at_ms, said) in made.items()
-            ),
-            "No router was reported on yet.",
-        )
-        _print_differences(
-            {
-                each: [Difference(**d) for d in report.document["drift"]]
-                for each, report in made.items()
-            },
-            "",
-        )
-    raise typer.Exit(2 * any(report.document["differences"] for report in made.values()))
-
-
-def document_of(router: str, seen: Seen) -> dict[str, Any]:
-    """What a full read found, for programs."""
-    match seen:
-        case RouterBlocked(cause=cause, message=message, advice=advice):
-            return {
-                "router": router,
-                "error": {"cause": cause, "message": message, "advice": advice},
-            }
-        case RouterUnreachable(message=message):
-            return {"router": router, "error": {"cause": "unreachable", "message": message}}
-        case FullRead(
-            services=services, rows=rows, pending=pending, drift=drift, row_owners=counted
-        ):
-            return {
-                "router": router,
-                "services": services,
-                "rows": rows,
-                "pending": len(pending),
-                "drift": [difference_document(each) for each in drift],
-                "orphans": len(counted.orphans),
-            }
-
-
-def difference_document(each: Difference) -> dict[str, Any]:
-    """One difference, for programs."""
+def _document(router: str, result: ReadResult) -> dict[str, Any]:
+    if not isinstance(result, FullRead):
+        return error_document(router, result)
     return {
-        "service": each.service_id,
-        "kind": each.kind,
-        "menu": each.menu,
-        "field": each.field,
-        "wanted": clean(each.wanted),
-        "found": clean(each.found),
-        "mendable": each.mendable,
+        "router": router,
+        "services": result.services,
+        "rows": result.rows,
+        "pending": len(result.pending),
+        "orphans": len(result.row_owners.orphans),
+        "drift": [
+            {
+                "service": difference.service_id,
+                "kind": difference.kind,
+                "menu": difference.menu,
+                "field": difference.field,
+                "wanted": clean(difference.wanted),
+                "found": clean(difference.found),
+                "mendable": difference.mendable,
+            }
+            for difference in result.drift
+        ],
     }
 
 
-def _look(context: Context, name: str | None) -> dict[str, Seen]:
-    names = list(context.inventory.routers) if name is None else [router_of(context, name).name]
-    return look_at(context, names)
+def _exit_code(results: Iterable[ReadResult]) -> Exit:
+    found = list(results)
+    differs = any(isinstance(result, FullRead) and result.drift for result in found)
+    return failure_of(found) or (Exit.CHANGES if differs else Exit.OK)
 
 
-def _exit_code(found: Mapping[str, Seen]) -> int:
-    if any(isinstance(seen, RouterBlocked) for seen in found.values()):
-        return 1
-    if any(isinstance(seen, RouterUnreachable) for seen in found.values()):
-        return 3
-    return 2 if any(isinstance(seen, FullRead) and seen.drift for seen in found.values()) else 0
+def _summary(router: str, result: FullRead) -> str:
+    services = len({difference.service_id for difference in result.drift})
+    size = f"{counted(result.services, 'service')}, {counted(result.rows, 'row')}"
+    drift = f"{counted(services, 'service')} with drift" if services else "no drift"
+    pending = f", {len(result.pending)} pending" if result.pending else ""
+    orphans = f", {len(result.row_owners.orphans)} orphans" if result.row_owners.orphans else ""
+    return f"{router}: {size}; {drift}{pending}{orphans}"
 
 
-def _print(found: Mapping[str, Seen]) -> None:
-    for router, seen in found.items():
-        if isinstance(seen, FullRead):
-            drift = {each.service_id for each in seen.drift}
-            more = f", {len(seen.pending)} pending" if seen.pending else ""
-            more += f", {len(seen.row_owners.orphans)} orphans" if seen.row_owners.orphans else ""
-            typer.secho(
-                f"{router}: {counted(seen.services, 'service')}, {counted(seen.rows, 'row')}; "
-                f"{len(drift) or 'no'} service{'s' * (len(drift) != 1)} with drift{more}",
-                bold=True,
-            )
-    drifts = {router: seen.drift for router, seen in found.items() if isinstance(seen, FullRead)}
-    _print_differences(drifts, "")
-    _print_errors(found)
-
-
-def _print_differences(drifts: Mapping[str, Any], empty: str) -> None:
-    rows = [
-        (router, d.service_id, d.kind, d.menu, d.field, d.wanted, d.found)
-        for router, drift in drifts.items()
-        for d in drift
+def _rows(router: str, drift: Iterable[Difference]) -> list[dict[str, Any]]:
+    return [
+        {
+            "router": router,
+            "service": difference.service_id,
+            "what": difference.kind,
+            "row": difference.menu,
+            "field": difference.field,
+            "written": difference.wanted,
+            "found": difference.found,
+        }
+        for difference in drift
     ]
-    if rows or empty:
-        print_table(_COLUMNS, rows, empty)
 
 
-def _print_errors(found: Mapping[str, Seen]) -> None:
-    for seen in found.values():
-        if not isinstance(seen, FullRead):
-            typer.secho(clean(seen), err=True, fg="red")
+def _table(rows: list[dict[str, Any]], title: str = "") -> Table:
+    return Table(
+        rows, "router, service, what, row of=row, field, as written=written, found", title=title
+    )

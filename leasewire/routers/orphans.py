@@ -1,127 +1,109 @@
-"""`leasewire orphans`: rows with our tag of services of which nothing is known."""
+"""`leasewire orphans`: rows with our tag whose service is unknown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
 
 from leasewire.actor import ActorOption, actor_of
-from leasewire.context import Context, InventoryOption
-from leasewire.preview import ApplyOption, end_preview
-from leasewire.printing import JsonOption, clean, print_json, print_table
+from leasewire.answer import Answer, App, ApplyOption, Exit, bad_input, clean, counted
+from leasewire.context import AnyRouterArgument, Context, InventoryOption, RouterArgument
 from leasewire.routers.at_router import at_router
-from leasewire.routers.drift import RouterArgument
-from leasewire.routers.plan import exit_code, look_at
-from leasewire.routers.policy import NameArgument, router_of
+from leasewire.routers.plan import errors_of, failure_of, read_routers
+from leasewire.tables import Table
 from worker.admin.orphans import Removed, remove_orphans
 from worker.convergence.full_read import FullRead, read_fully
 from worker.core.full_read.drift import describe
 from worker.core.full_read.row_owners import Tagged
 
-app = typer.Typer(
-    no_args_is_help=True, help="Rows with our tag of services of which nothing is known."
-)
-_COLUMNS = ("router", "service", "menu", "row", "comment")
+app = App("Rows on routers with our tag whose service is unknown.")
 
 
 @app.command("list")
-def list_command(
-    name: RouterArgument = None,
-    *,
-    as_json: JsonOption = False,
-    inventory: InventoryOption = None,
-) -> None:
-    """List orphans: rows that say they are of a service which this Redis does not know.
+def list_command(name: AnyRouterArgument = None, *, inventory: InventoryOption = None) -> Answer:
+    """List orphans: rows with our tag for services that this Redis does not know.
 
-    A pass never touches one. More than one, and more than 10 % of our rows, block a router: this
-    may not be the Redis that wrote them. What the BSS says again is no orphan any more; others go
-    by `leasewire orphans remove`.
-    Exit 0: there are none; 2: some; 1: a router refuses us; 3: it cannot be reached.
+    Workers never touch them. More than one, and more than 10 % of our rows, block a router: its
+    rows may be of another Redis. An orphan whose service is published again is none any more;
+    `leasewire orphans remove` removes the others. Exit 0: none; 4: some; 1: a router refuses us;
+    3: a router cannot be reached.
 
     Example: leasewire orphans list tower-7
     """
     context = Context(inventory)
-    names = list(context.inventory.routers) if name is None else [router_of(context, name).name]
-    seen = look_at(context, names)
-    found = {
-        router: each.row_owners.orphans if isinstance(each, FullRead) else ()
-        for router, each in seen.items()
-    }
-    if as_json:
-        print_json({"orphans": [_document(r, o) for r, some in found.items() for o in some]})
-    else:
-        _print((router, orphan) for router, some in found.items() for orphan in some)
-    for each in seen.values():
-        if not isinstance(each, FullRead):
-            typer.secho(clean(each), err=True, fg="red")
-    failed = exit_code([each for each in seen.values() if not isinstance(each, FullRead)])
-    raise typer.Exit(failed or 2 * any(found.values()))
+    results = read_routers(context, context.router_names(name))
+    found = [
+        (router, orphan)
+        for router, result in results.items()
+        if isinstance(result, FullRead)
+        for orphan in result.row_owners.orphans
+    ]
+    code = failure_of(results.values()) or (Exit.CHANGES if found else Exit.OK)
+    documents = [_document(router, orphan) for router, orphan in found]
+    return Answer({"orphans": documents}, [_table(found)], code, errors_of(results.values()))
 
 
 @app.command("remove")
-def remove_command(  # noqa: PLR0913 - each is an option
-    name: NameArgument,
+def remove_command(
+    name: RouterArgument,
     services: Annotated[
-        list[str] | None, typer.Argument(metavar="SERVICE…", help="Else all orphans there.")
+        list[str] | None,
+        typer.Argument(metavar="SERVICE…", help="Default: all orphans on the router."),
     ] = None,
     *,
     apply: ApplyOption = False,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Remove orphans from a router; one that they blocked goes on.
+) -> Answer:
+    """Remove orphans from a router; a router that they blocked is unblocked.
 
-    Exit 0: done, or there are none; 1: the router refused something; 2: it is shown what would go.
+    Exit 0: done, or there are none; 4: only shown; 1: the router refused something.
 
     Example: leasewire orphans remove tower-7 SVC-1001 --apply
     """
     context = Context(inventory)
-    policy = router_of(context, name).policy
+    policy = context.router(name).policy
     with at_router(context, name) as (session, lock):
         read = read_fully(
             context.store, session, name, policy.held_in(session.entries), lock.progress
         )
         chosen = [
-            each
-            for each in read.row_owners.orphans
-            if services is None or each.service_id in services
+            orphan
+            for orphan in read.row_owners.orphans
+            if services is None or orphan.service_id in services
         ]
-        missing = sorted(set(services or ()) - {each.service_id for each in chosen})
+        missing = sorted(set(services or ()) - {orphan.service_id for orphan in chosen})
         if missing:
-            typer.echo(f"No orphans on {name}: {', '.join(missing)}", err=True)
-            raise typer.Exit(2)
+            bad_input(f"No orphans of these services on {name}: {', '.join(missing)}")
         done = Removed((), ())
         if apply and chosen:
             done = remove_orphans(context.store, session, lock, chosen, actor_of(actor))
-    _show_removed(name, chosen, done, applied=apply, as_json=as_json)
-    if not apply:
-        end_preview(changes=bool(chosen))
-    if done.refused:
-        raise typer.Exit(1)
-
-
-def _show_removed(
-    name: str, chosen: Sequence[Tagged], done: Removed, *, applied: bool, as_json: bool
-) -> None:
-    if as_json:
-        word, rows = ("removed", done.gone) if applied else ("would_go", chosen)
-        refused = [_document(name, each) | {"message": message} for each, message in done.refused]
-        print_json({word: [_document(name, each) for each in rows], "refused": refused})
-        return
-    _print((name, each) for each in (done.gone if applied else chosen))
-    for each, message in done.refused:
-        typer.secho(f"{each.service_id}: refused: {clean(message)}", fg="red", err=True)
-    if chosen:
-        typer.echo(f"{name}: {len(done.gone)} rows removed" if applied else "--apply removes them")
-
-
-def _print(found: Iterable[tuple[str, Tagged]]) -> None:
-    rows = (
-        (router, each.service_id, each.row.menu, describe(each.row.fields), each.row.comment)
-        for router, each in found
+    word, rows = ("removed", done.gone) if apply else ("would_remove", chosen)
+    refused = [_document(name, orphan) | {"message": text} for orphan, text in done.refused]
+    text = f"{name}: {counted(len(done.gone), 'row')} removed"
+    if not chosen or not apply:
+        text = "Run with --apply to remove them." if chosen else ""
+    code = Exit.FAILED if done.refused else Exit.OK
+    return Answer(
+        {word: [_document(name, orphan) for orphan in rows], "refused": refused},
+        [_table((name, orphan) for orphan in rows), *([text] if text else [])],
+        Exit.CHANGES if chosen and not apply else code,
+        [f"{orphan.service_id}: refused: {message}" for orphan, message in done.refused],
     )
-    print_table(_COLUMNS, rows, "No orphans.")
+
+
+def _table(found: Iterable[tuple[str, Tagged]]) -> Table:
+    rows = [
+        {
+            "router": router,
+            "service": orphan.service_id,
+            "menu": orphan.row.menu,
+            "row": describe(orphan.row.fields),
+            "comment": orphan.row.comment,
+        }
+        for router, orphan in found
+    ]
+    return Table(rows, "router, service, menu, row, comment", "No orphans.")
 
 
 def _document(router: str, orphan: Tagged) -> dict[str, Any]:
@@ -129,6 +111,6 @@ def _document(router: str, orphan: Tagged) -> dict[str, Any]:
         "router": router,
         "service": orphan.service_id,
         "menu": orphan.row.menu,
-        "fields": {k: v for k, v in orphan.row.fields.items() if v},
+        "fields": {name: value for name, value in orphan.row.fields.items() if value},
         "comment": clean(orphan.row.comment),
     }

@@ -1,69 +1,54 @@
 """`leasewire plan`: what would be written to the routers now."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
-
-from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, counted, print_json
+from leasewire.answer import Answer, Exit, Line, Part, counted
+from leasewire.context import AnyRouterArgument, Context, InventoryOption
 from worker.convergence.full_read import FullRead, read_fully
 from worker.convergence.safety_checks import other_serial
 from worker.core.rows.operations import Add, MakeStatic, Operation, Remove, Set, WritePlan
 from worker.core.rows.rows import LEASES
 from worker.errors import RouterBlocked, RouterUnreachable
-from worker.inventory import RouterConfig
 from worker.routeros.sessions import Sessions
 
-Seen = FullRead | RouterUnreachable | RouterBlocked
+ReadResult = FullRead | RouterUnreachable | RouterBlocked
 
 _AT_ONCE: Final = 16
 """Routers read at a time: one that is down costs its connect timeout."""
 _COLOURS: Final = {"+": "green", "~": "yellow", "-": "red", "?": "magenta", "!": "cyan"}
 
 
-def plan_command(
-    router: Annotated[
-        str | None, typer.Argument(help="Name in the inventory; else all of them.")
-    ] = None,
-    *,
-    as_json: JsonOption = False,
-    inventory: InventoryOption = None,
-) -> None:
-    """Show what would be written to a router if all its services were looked at now.
+def plan_command(router: AnyRouterArgument = None, *, inventory: InventoryOption = None) -> Answer:
+    """Show what would be written to a router if all its services were checked now.
 
-    Reads the router and writes nothing. `+` adds a row, `~` changes one, `-` removes one, `?` is a
-    service that waits, `!` something to know. Exit 0: nothing to write; 2: something; 1: a router
-    refuses us, or is not in the inventory; 3: a router or Redis cannot be reached.
+    Reads the router and writes nothing. `+` adds a row, `~` changes one, `-` removes one, `?` a
+    service waits, `!` warning. Exit 0: nothing to write; 4: something to write; 1: a router refuses
+    us; 3: a router or Redis cannot be reached.
 
     Example: leasewire plan tower-7
     """
     context = Context(inventory)
-    routers = context.inventory.routers
-    if router is not None and router not in routers:
-        typer.echo(f"There is no router {router} in {context.settings.inventory}.", err=True)
-        raise typer.Exit(1)
-    names = [router] if router is not None else list(routers)
-    found = look_at(context, names)
-    if as_json:
-        print_json({"routers": [document_of(routers[name], seen) for name, seen in found.items()]})
-    else:
-        for name, seen in found.items():
-            print_rows(name, seen)
-    raise typer.Exit(exit_code(list(found.values())))
+    results = read_routers(context, context.router_names(router))
+    return Answer(
+        {"routers": [plan_document(name, result) for name, result in results.items()]},
+        [part for name, result in results.items() for part in plan_text(name, result)],
+        exit_code(results.values()),
+        errors_of(results.values()),
+    )
 
 
-def look_at(context: Context, names: Sequence[str]) -> dict[str, Seen]:
-    """What would be written to routers under the inventory's policies; reads them, several at once.
+def read_routers(context: Context, names: Sequence[str]) -> dict[str, ReadResult]:
+    """Read routers, several at once, and plan for them under the policies of the inventory.
 
-    A router whose serial is not the one that is bound to its name is not planned for.
+    A router whose serial number differs from the one bound to its name gets no plan.
     """
     sessions = Sessions(context.inventory, context.settings)
     serials = context.store.fleet.serials()
 
-    def look(name: str) -> Seen:
+    def read(name: str) -> ReadResult:
         policy = context.inventory.routers[name].policy
         try:
             with closing(sessions.open(name)) as session:
@@ -75,47 +60,68 @@ def look_at(context: Context, names: Sequence[str]) -> dict[str, Seen]:
             return error
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return dict(zip(names, pool.map(look, names), strict=True))
+        return dict(zip(names, pool.map(read, names), strict=True))
 
 
-def exit_code(found: Sequence[Seen]) -> int:
-    """As `plan_command` says it."""
-    if any(isinstance(seen, RouterBlocked) for seen in found):
-        return 1
-    if any(isinstance(seen, RouterUnreachable) for seen in found):
-        return 3
-    return 2 if any(isinstance(seen, FullRead) and seen.plan.phases for seen in found) else 0
+def exit_code(results: Iterable[ReadResult]) -> Exit:
+    """The exit code of `leasewire plan`."""
+    found = list(results)
+    if any(isinstance(result, FullRead) and result.plan.phases for result in found):
+        changes = Exit.CHANGES
+    else:
+        changes = Exit.OK
+    return failure_of(found) or changes
 
 
-def document_of(config: RouterConfig, seen: Seen) -> dict[str, Any]:
-    """What was seen of a router, for programs."""
-    match seen:
-        case RouterBlocked(cause=cause, message=message, advice=advice):
-            error = {"cause": cause, "message": message, "advice": advice}
-            return {"router": config.name, "error": error}
-        case RouterUnreachable(message=message):
-            return {"router": config.name, "error": {"cause": "unreachable", "message": message}}
-        case FullRead(plan=plan, services=services, rows=rows, row_owners=counted):
-            return {
-                "router": config.name,
-                "services": services,
-                "rows": rows,
-                "orphans": len(counted.orphans),
-                "reason": plan.reason,
-                "operations": [
-                    _operation(operation, phase)
-                    for phase, operations in enumerate(plan.phases, start=1)
-                    for operation in operations
-                ],
-                "waiting": [
-                    {"service": service, "reason": why.reason, "detail": why.detail}
-                    for service, why in sorted(plan.waiting.items())
-                ],
-                "notes": [
-                    {"service": note.service_id, "kind": note.kind, "detail": note.detail}
-                    for note in plan.notes
-                ],
-            }
+def failure_of(results: Iterable[ReadResult]) -> Exit | None:
+    """The exit code where a router could not be read; None: all were read."""
+    found = list(results)
+    if any(isinstance(result, RouterBlocked) for result in found):
+        return Exit.FAILED
+    if any(isinstance(result, RouterUnreachable) for result in found):
+        return Exit.UNREACHABLE
+    return None
+
+
+def errors_of(results: Iterable[ReadResult]) -> list[str]:
+    """Why routers could not be read."""
+    return [str(result) for result in results if not isinstance(result, FullRead)]
+
+
+def error_document(router: str, error: RouterUnreachable | RouterBlocked) -> dict[str, Any]:
+    """A router that could not be read, for programs."""
+    if isinstance(error, RouterUnreachable):
+        document = {"cause": "unreachable", "message": error.message}
+    else:
+        document = {"cause": error.cause, "message": error.message, "advice": error.advice}
+    return {"router": router, "error": document}
+
+
+def plan_document(router: str, result: ReadResult) -> dict[str, Any]:
+    """The plan of a router, for programs."""
+    if not isinstance(result, FullRead):
+        return error_document(router, result)
+    plan = result.plan
+    return {
+        "router": router,
+        "services": result.services,
+        "rows": result.rows,
+        "orphans": len(result.row_owners.orphans),
+        "reason": plan.reason,
+        "operations": [
+            _operation(operation, phase)
+            for phase, operations in enumerate(plan.phases, start=1)
+            for operation in operations
+        ],
+        "waiting": [
+            {"service": service, "reason": why.reason, "detail": why.detail}
+            for service, why in sorted(plan.waiting.items())
+        ],
+        "notes": [
+            {"service": note.service_id, "kind": note.kind, "detail": note.detail}
+            for note in plan.notes
+        ],
+    }
 
 
 def _operation(operation: Operation, phase: int) -> dict[str, Any]:
@@ -137,34 +143,22 @@ def _operation(operation: Operation, phase: int) -> dict[str, Any]:
             return document | {"do": "remove", "row": row, "was": dict(was)}
 
 
-def print_rows(name: str, seen: Seen) -> None:
-    """What was seen of a router, for people."""
-    if not isinstance(seen, FullRead):
-        typer.secho(clean(seen), err=True, fg="red")
+def plan_text(name: str, result: ReadResult) -> Iterator[Part]:
+    """The plan of a router, for people; nothing where it could not be read."""
+    if not isinstance(result, FullRead):
         return
-    plan = seen.plan
-    to_write = {operation.service_id for operation in plan.operations()}
-    summary = (
-        f"{len(to_write)} to write, {len(plan.waiting)} waiting"
-        if to_write
-        else (
-            f"nothing to write, {len(plan.waiting)} waiting" if plan.waiting else "nothing to write"
-        )
-    )
-    typer.secho(
-        f"{name}: {counted(seen.services, 'service')}, {counted(seen.rows, 'row')}; {summary}",
-        bold=True,
-    )
-    for work_item, line in _lines(plan):
-        typer.secho(f"{work_item} {clean(line)}", fg=_COLOURS[work_item])
-    if orphans := len(seen.row_owners.orphans):
-        are = (
-            "row with our tag is of a service"
-            if orphans == 1
-            else "rows with our tag are of services"
-        )
-        message = f"! {orphans} {are} that nobody knows: `leasewire orphans list {name}`"
-        typer.secho(message, fg=_COLOURS["!"])
+    plan = result.plan
+    to_write = len({operation.service_id for operation in plan.operations()})
+    summary = f"{to_write} to write" if to_write else "nothing to write"
+    if to_write or plan.waiting:
+        summary += f", {len(plan.waiting)} waiting"
+    size = f"{counted(result.services, 'service')}, {counted(result.rows, 'row')}"
+    yield Line(f"{name}: {size}; {summary}", bold=True)
+    for sign, text in _lines(plan):
+        yield Line(f"{sign} {text}", _COLOURS[sign])
+    if orphans := len(result.row_owners.orphans):
+        rows = f"{counted(orphans, 'row')} with our tag, but of unknown services"
+        yield Line(f"! {rows}: `leasewire orphans list {name}`", _COLOURS["!"])
 
 
 def _lines(plan: WritePlan) -> Iterator[tuple[str, str]]:
@@ -174,9 +168,9 @@ def _lines(plan: WritePlan) -> Iterator[tuple[str, str]]:
         by_service.setdefault(operation.service_id, []).append(operation)
     for service, operations in sorted(by_service.items()):
         for operation in operations:
-            work_item, message = _describe(operation)
+            sign, message = _describe(operation)
             where = "" if operation.menu == LEASES else f"{operation.menu}: "
-            yield work_item, f"{service}: {where}{message}"
+            yield sign, f"{service}: {where}{message}"
     for service, why in sorted(plan.waiting.items()):
         yield "?", f"{service}: waits ({why.reason}): {why.detail}"
     for note in plan.notes:

@@ -1,15 +1,14 @@
-"""`leasewire routers`: how the routers are doing, and what people say of them."""
+"""`leasewire routers`: the state of the routers, a check, and what people decide about them."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
-
-from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
+from leasewire.answer import Answer, App, Exit, Line, Part, clean, local_time
+from leasewire.context import Context, InventoryOption, RouterArgument
 from leasewire.routers import mode, names, policy, setup
+from leasewire.tables import Table
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.alerting.alerts import AWAY
 from worker.core.policy.applied_policy import AppliedPolicy
@@ -24,170 +23,127 @@ from worker.routeros.sessions import Sessions
 from worker.store.router_admin import Pause
 from worker.store.views import RouterView
 
-app = typer.Typer(
-    no_args_is_help=True, help="Routers: their state, their backlog, a check; policies and names."
-)
-app.command("setup")(setup.setup_command)
-app.command("apply")(policy.apply_command)
-app.command("manage")(mode.manage_command)
-app.command("rebuild")(mode.rebuild_command)
-app.command("replace")(policy.replace_command)
-app.command("hold")(policy.pause_command)
-app.command("release")(policy.resume_command)
-app.command("actions")(policy.actions_command)
-app.command("retire")(names.retire_command)
-app.command("rename")(names.rename_command)
+app = App("Routers: their state, a check, set-up, policies, pauses and names.")
 
 _SIGNS: Final = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")}
 
 
 @app.command("list")
-def list_(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> None:
+def list_(*, inventory: InventoryOption = None) -> Answer:
     """List the routers of the inventory.
 
-    State is up, unreachable (tried again by itself), blocked (a person must act; `routers check`
-    says what to do), policy-changed (`routers apply`) or held (`routers release`); probing: it is
-    being tried right now; draining: up again, what waited is being written; observed: up, and
-    nothing is written to it, as its `mode = "observe"` says; new: nobody reached it yet. Backlog
-    counts services to be looked at, oldest says since when the first of them is due, waiting counts
-    those that cannot go on.
+    State is up, unreachable (retried automatically), blocked (a person must act: `routers check`),
+    policy-changed (`routers apply`), paused (`routers resume`), probing (being retried now),
+    draining (up again, its backlog is being written), observed (up, and never written to, as its
+    `mode = "observe"` says) or new (never reached). Backlog counts services to be checked, oldest
+    shows since when the first of them is due, waiting counts those that cannot proceed.
 
     Example: leasewire routers list
     """
     context = Context(inventory)
-    configs = context.inventory.routers  # its mistakes are told even where Redis is away
+    configs = context.inventory.routers  # its mistakes are reported even if Redis is down
     views, fleet = context.store.views, context.store.fleet
-    held, applied, contacted = fleet.paused(), fleet.policies(), fleet.contacted()
+    paused, applied, contacted = fleet.paused(), fleet.policies(), fleet.contacted()
     routers = [
-        document_of(
+        _document(
             config,
             _reached(context, views.router(name), contacted),
-            held.get(name),
+            paused.get(name),
             applied.get(name),
         )
         for name, config in configs.items()
     ]
-    if as_json:
-        print_json({"routers": routers})
-        return
-    print_table(
-        (
-            *("router", "host", "state", "since", "services", "backlog", "oldest", "waiting"),
-            *("next attempt", "last words"),
-        ),
-        (
-            (
-                *(each[name] for name in ("router", "host")),
-                _shown_state(each),
-                local_time(each.get("since")),
-                *(each[name] for name in ("services", "backlog")),
-                local_time(each.get("oldest_due")),
-                each["waiting"],
-                local_time(each.get("next_try_at")),
-                each.get("message"),
-            )
-            for each in routers
-        ),
-        "The inventory names no router.",
+    columns = (
+        "router, state=shown, since, services, backlog, oldest=oldest_due, waiting, "
+        "next try=next_try_at, +host, +message"
     )
+    table = Table(
+        [router | {"shown": _shown_state(router)} for router in routers],
+        columns,
+        "The inventory has no routers.",
+    )
+    messages = [f"{r['router']}: {clean(r['message'])}" for r in routers if r.get("message")]
+    return Answer({"routers": routers}, [table, *([""] if messages else []), *messages])
 
 
 @app.command()
-def check(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the inventory.")],
-    *,
-    as_json: JsonOption = False,
-    inventory: InventoryOption = None,
-) -> None:
-    """Look whether a router can be worked with, and say what to do where not; writes nothing.
+def check(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
+    """Check whether workers can work with a router, and what to do if not; writes nothing.
 
-    Also what our user may do too little or too much, its clock, sessions, DHCP servers, networks,
-    what overlaps, and how long a change may take to reach devices.
-
-    Shows the fingerprint of a certificate that is not pinned yet, and sends no password then.
-    The last lines say why workers write nothing to it, where they do not: blocked, held, another
-    policy. Exit 0: all well; 1: something fails; 3: the router cannot be reached.
+    Checks the permissions of our user, clock, sessions, DHCP servers, networks, overlaps, and how
+    long a change takes to reach devices. Shows the fingerprint of a certificate that is not pinned
+    yet, and sends no password then. The last lines say why workers write nothing to the router, if
+    so: blocked, paused, policy changed. Exit 0: all well; 1: something fails; 3: the router cannot
+    be reached.
 
     Example: leasewire routers check tower-7
     """
     context = Context(inventory)
-    config = context.unpinned_inventory.routers.get(name)
-    if config is None:
-        typer.echo(f"There is no router {name} in {context.settings.inventory}.", err=True)
-        raise typer.Exit(2)
+    config = context.router(name, unpinned=True)
     now = datetime.now(UTC)  # noqa: TID251 - this is the composition root
-    lines = [*check_router(config, context.settings, now), *_as_workers_see_it(context, name)]
-    if as_json:
-        print_json({"router": name, "checks": [without_empty(each._asdict()) for each in lines]})
-    else:
-        for each in lines:
-            sign, colour = _SIGNS[each.level]
-            typer.secho(f"{sign} {each.what}: {clean(each.detail)}", fg=colour)
-            if each.advice:
-                typer.echo(f"  {each.advice}.")
-    failed = [each.what for each in lines if each.level == "fail"]
+    checks = [*check_router(config, context.settings, now), *_state_checks(context, name)]
+    text: list[Part] = []
+    for line in checks:
+        sign, colour = _SIGNS[line.level]
+        text.append(Line(f"{sign} {line.what}: {clean(line.detail)}", colour))
+        if line.advice:
+            text.append(f"  {line.advice}.")
+    failed = [line.what for line in checks if line.level == "fail"]
+    code = Exit.OK
     if failed:
-        raise typer.Exit(3 if failed == ["connection"] else 1)
+        code = Exit.UNREACHABLE if failed == ["connection"] else Exit.FAILED
+    documents = [without_empty(line._asdict()) for line in checks]
+    return Answer({"router": name, "checks": documents}, text, code)
 
 
-def _as_workers_see_it(context: Context, name: str) -> Iterator[CheckLine]:
-    """Why they write nothing to it, which the router itself cannot tell."""
+def _state_checks(context: Context, name: str) -> Iterator[CheckLine]:
+    """Why workers write nothing to the router, which the router itself cannot tell."""
     try:
         store = context.store
         state = store.views.router(name).state
-        notified = [
-            each for each in store.alerts.open() if each.router == name and each.kind in AWAY
+        alerts = [
+            alert for alert in store.alerts.open() if alert.router == name and alert.kind in AWAY
         ]
     except StoreUnavailable as error:
-        message = f"Redis does not say what the workers know of it: {error}"
-        yield CheckLine("warn", "workers", message, "`leasewire status` says more")
+        message = f"Redis is not available, so the workers' view is unknown: {error}"
+        yield CheckLine("warn", "workers", message, "See `leasewire status`")
         return
     match state.state:
         case "blocked":
-            texts = (each.text.partition(f"{state.message}. ")[2] for each in notified)
+            texts = (alert.text.partition(f"{state.message}. ")[2] for alert in alerts)
             advice = next((text for text in texts if text), "see `leasewire alerts list`")
             yield CheckLine("fail", state.cause, state.message, advice.removesuffix("."))
-        case "held":
-            advice = f"`leasewire routers release {name}` lets workers write to it again"
-            yield CheckLine("fail", "held", state.message, advice)
+        case "paused":
+            advice = f"`leasewire routers resume {name}` lets workers write to it again"
+            yield CheckLine("fail", "paused", state.message, advice)
         case "policy-changed":
             advice = f"`leasewire routers apply {name}` shows what the new policy changes"
             yield CheckLine("fail", "policy-changed", state.message, advice)
         case "unreachable":
-            message = f"it was out of reach since {local_time(utc_time(state.since_ms))}"
-            again = local_time(utc_time(state.next_at_ms))
-            advice = f"It is tried again by itself, next {again}"
-            yield CheckLine("warn", "workers", f"{message}: {state.message}", advice)
+            since = local_time(utc_time(state.since_ms))
+            next_try = local_time(utc_time(state.next_at_ms))
+            message = f"unreachable for the workers since {since}: {state.message}"
+            yield CheckLine("warn", "workers", message, f"Next automatic retry: {next_try}")
         case "up" | "new" | "unknown":
             pass
 
 
 @app.command()
-def leases(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in the inventory.")],
-    *,
-    as_json: JsonOption = False,
-    inventory: InventoryOption = None,
-) -> None:
+def leases(name: RouterArgument, *, inventory: InventoryOption = None) -> Answer:
     """Show a router's lease table as it is now, and whose each row is; writes nothing.
 
-    ours (with the service), static (made by somebody else: never touched), dynamic, radius.
+    ours (with the service), static (made by somebody else, never changed), dynamic, radius.
 
     Example: leasewire routers leases tower-7
     """
     context = Context(inventory)
-    if name not in context.inventory.routers:
-        typer.echo(f"There is no router {name} in {context.settings.inventory}.", err=True)
-        raise typer.Exit(2)
+    context.router(name)
     with closing(Sessions(context.inventory, context.settings).open(name)) as session:
         rows = session.read_leases(None, lambda: None)
     installation = context.inventory.installation
-    found = [_lease(row, installation) for row in sorted(rows, key=_by_address)]
-    if as_json:
-        print_json({"router": name, "leases": found})
-        return
-    columns = ("address", "mac", "server", "block", "whose", "service", "comment")
-    print_table(columns, ([each.get(column) for column in columns] for each in found), "No leases.")
+    documents = [_lease(row, installation) for row in sorted(rows, key=_by_address)]
+    columns = "address, mac, server, block, whose, service, comment"
+    return Answer({"router": name, "leases": documents}, [Table(documents, columns, "No leases.")])
 
 
 def _by_address(row: Lease) -> tuple[bool, list[int] | str]:
@@ -215,7 +171,7 @@ def _lease(row: Lease, installation: str) -> dict[str, Any]:
 
 
 def _reached(context: Context, view: RouterView, contacted: frozenset[str]) -> RouterView:
-    """No state is kept of a router that is up, nor of one that nobody reached."""
+    """The view, as `new` where the router was never reached: neither new nor up has a state."""
     reached = view.name in contacted or context.store.memory.knows_setup(view.name)
     return view if reached or view.state != RouterState() else view._replace(state=NEW)
 
@@ -232,10 +188,9 @@ def _shown_state(router: dict[str, Any]) -> str:
     return "draining" if "drained" in router else str(router["state"])
 
 
-def document_of(
-    config: RouterConfig, view: RouterView, held: Pause | None, applied: AppliedPolicy | None
+def _document(
+    config: RouterConfig, view: RouterView, pause: Pause | None, applied: AppliedPolicy | None
 ) -> dict[str, Any]:
-    """A router's line for programs."""
     differs = applied is not None and applied.digest != AppliedPolicy.of(config.policy).digest
     return without_empty(
         {
@@ -246,7 +201,7 @@ def document_of(
             "mode": config.policy.mode if config.policy.mode == "observe" else None,
             "circuit": view.state.circuit(busy=view.held),
             "cause": view.state.cause,
-            "held_by": held.by if held else None,
+            "paused_by": pause.by if pause else None,
             "policy": "differs from the applied one" if differs else None,
             "since": utc_time(view.state.since_ms),
             "next_try_at": utc_time(view.state.next_at_ms),
@@ -260,3 +215,15 @@ def document_of(
             "message": view.state.message,
         }
     )
+
+
+app.command("setup")(setup.setup_command)
+app.command("apply")(policy.apply_command)
+app.command("manage")(mode.manage_command)
+app.command("rebuild")(mode.rebuild_command)
+app.command("replace")(policy.replace_command)
+app.command("pause")(policy.pause_command)
+app.command("resume")(policy.resume_command)
+app.command("actions")(policy.actions_command)
+app.command("retire")(names.retire_command)
+app.command("rename")(names.rename_command)

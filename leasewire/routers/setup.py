@@ -4,15 +4,24 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 
 from leasewire.actor import ActorOption, actor_of
-from leasewire.context import Context, InventoryOption
-from leasewire.preview import ApplyOption, end_preview
-from leasewire.printing import JsonOption, clean, counted, print_json, print_table
-from leasewire.routers.policy import NameArgument
+from leasewire.answer import (
+    Answer,
+    ApplyOption,
+    Exit,
+    Line,
+    Part,
+    bad_input,
+    clean,
+    counted,
+    fail,
+)
+from leasewire.context import Context, InventoryOption, RouterArgument
+from leasewire.tables import Table
 from worker.core.entry.wanted import possible_kinds
 from worker.core.policy.router_setup import (
     CERTIFICATE,
@@ -34,18 +43,15 @@ from worker.log_setup import hide_secret
 from worker.routeros.setup import SetupSession, StepRefused, pin_of, pinned, prove
 from worker.settings import Settings
 
-FAILED: Final = 1
-OUT_OF_REACH: Final = 3
-BAD_INPUT: Final = 2
 _SERVICES: Final = {"api-ssl": "api-ssl", "rest": "www-ssl", "api": "api"}
 _TRIES: Final = 20
 _TRY_AGAIN_S: Final = 0.5
 
 _NO_TLS: Final = (
-    "A router that has no certificate yet, or whose service with TLS is switched off, begins with",
-    "--bootstrap-user NAME --bootstrap-plain: it logs in as that user over the API without TLS",
-    "(port 8728), makes the certificate, and does the rest over TLS. That user's password goes",
-    "over the network in clear: do it on a network of your own, or paste what --script prints.",
+    "If the router has no certificate yet, or its TLS service is disabled, use",
+    "--bootstrap-user NAME --bootstrap-plain: this logs in as that user over the API without TLS",
+    "(port 8728), creates the certificate, and does the rest over TLS. The password of that user",
+    "is sent in clear text: use a trusted network, or paste what --script prints.",
 )
 _EXAMPLE: Final = """\
 [routers.{name}.setup]
@@ -61,109 +67,97 @@ lease_time = "30m\""""
 
 
 def setup_command(  # noqa: PLR0913 - each is an option
-    name: NameArgument,
+    name: RouterArgument,
     *,
     apply: ApplyOption = False,
     script: Annotated[
-        bool, typer.Option("--script", help="Print it for an empty router; connect to none.")
+        bool, typer.Option("--script", help="Print a script for an empty router; do not connect.")
     ] = False,
-    routeros: Annotated[
-        str, typer.Option(help="RouterOS version that the script is for.")
-    ] = "7.18",
+    routeros: Annotated[str, typer.Option(help="RouterOS version of the script.")] = "7.18",
     bootstrap_user: Annotated[
         str | None,
-        typer.Option(help="Log in as this user, whose password is asked for; else as ours."),
+        typer.Option(help="Log in as this user and ask for the password. Default: our user."),
     ] = None,
     bootstrap_plain: Annotated[
         bool, typer.Option("--bootstrap-plain", help="Begin over the API without TLS.")
     ] = False,
     bootstrap_port: Annotated[
-        int | None, typer.Option(help="Port to begin with; else the usual one.", min=1, max=65_535)
+        int | None,
+        typer.Option(help="Port to begin with. Default: the usual one.", min=1, max=65_535),
     ] = None,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Make a router ready: DHCP, our user, the API over TLS, the rule for suspended services.
+) -> Answer:
+    """Set up a router: DHCP, our user, the API over TLS, the rule for suspended services.
 
-    What is wanted stands in the inventory, in [routers.NAME.setup]. Shows what the router lacks of
-    it; with --apply it is written, and the last step logs in as our user over TLS and prints the
-    fingerprint to pin. Rows that the inventory does not name are left as they are; a second run
-    finds nothing to do.
+    [routers.NAME.setup] in the inventory says what the router should have. Shows what is missing;
+    with --apply it is written, then Leasewire logs in as its own user over TLS and prints the
+    fingerprint to pin. Rows that the inventory does not name stay as they are; a second run finds
+    nothing to do.
 
-    At first, when our user is not there yet: --bootstrap-user admin. The password is asked for on
-    the terminal; without one it is the first line of standard input. A router that shows no
-    certificate yet needs --bootstrap-plain, on a network of your own: then only the certificate is
-    made in clear, and the rest goes over TLS.
+    The first time, when our user does not exist yet: --bootstrap-user admin. The password is asked
+    for on the terminal; without a terminal it is the first line of standard input. A router that
+    has no certificate yet needs --bootstrap-plain, on a trusted network: only the certificate is
+    created in clear text, the rest over TLS.
 
-    Exit 0: nothing to do, or done; 1: refused; 2: there is something to do, or something in the
-    way; 3: out of reach.
+    Exit 0: nothing to do, or done; 1: refused; 2: something prevents it; 4: something to do; 3: the
+    router cannot be reached.
 
     Example: leasewire routers setup tower-7 --bootstrap-user admin --apply
     """
     context = Context(inventory)
-    config = context.unpinned_inventory.routers.get(name)
-    if config is None:
-        _end(BAD_INPUT, f"There is no router {name} in {context.settings.inventory}.")
+    config = context.router(name, unpinned=True)
     if config.setup is None:
-        _end(
-            BAD_INPUT,
-            f"The inventory has no set-up for {name}, such as:",
-            _EXAMPLE.format(name=name),
-        )
+        bad_input(f"The inventory has no set-up for {name}. Example:", _EXAMPLE.format(name=name))
     access = _access(config, offline=script)
     if script:
         wanted = wanted_rows(config.setup, access, version=version_of(routeros), certificate=True)
-        for line in script_of(wanted, access, config.password().get_secret_value()):
-            typer.echo(line)
-        return
-    first, password = _first_connection(
-        config, bootstrap_user, bootstrap_port, plain=bootstrap_plain
-    )
+        lines = list(script_of(wanted, access, config.password().get_secret_value()))
+        return Answer({"router": name, "script": lines}, lines)
+    first, password = _first_login(config, bootstrap_user, bootstrap_port, plain=bootstrap_plain)
     run = _Run(context, config, config.setup, access)
     with closing(_session(first, password, context.settings)) as session:
         steps, problems = run.plan(session)
-        if not apply or any(problem.hinders for problem in problems):
-            _show(name, steps, problems, as_json=as_json)
-            end_preview(changes=bool(steps))
+        prevented = any(problem.hinders for problem in problems)
+        if not apply or prevented:
+            return _preview(name, steps, problems, prevented=prevented)
         try:
             run.apply(session, first, password, steps)
         finally:
             _note_done(context, name, len(run.done), len(steps), actor_of(actor))
-    done = run.done
     pin, identity = run.proof()
-    if as_json:
-        print_json({"router": name, "done": [_document(each) for each in done], "fingerprint": pin})
-        return
-    for problem in problems:
-        typer.secho(f"! {clean(problem.message)}", fg="yellow")
-    made = f"{counted(len(done), 'change')} made" if done else "nothing to do"
-    typer.echo(f"{name}: {made}")
-    over = "over TLS" if pin else "over the plain API"
-    typer.echo(f"✓ {config.username} logs in to {clean(identity)} {over}")
+    done = f"{counted(len(run.done), 'change')} made" if run.done else "nothing to do"
+    how = "over TLS" if pin else "over the plain API"
+    text: list[Part] = [
+        *(Line(f"! {problem.message}", "yellow") for problem in problems),
+        f"{name}: {done}",
+        f"✓ {config.username} logs in to {clean(identity)} {how}",
+    ]
     if bootstrap_plain and pin:
-        typer.echo("Where nobody else needs the plain API, switch it off: /ip/service/disable api")
+        text.append("Disable the plain API if nobody else uses it: /ip/service/disable api")
     if pin and not (config.fingerprint or config.ca_file):
-        typer.echo(f'Pin its certificate in the inventory:\n\nfingerprint = "{pin}"')
+        text.append(f'Pin its certificate in the inventory:\n\nfingerprint = "{pin}"')
+    documents = [_document(step) for step in run.done]
+    return Answer({"router": name, "done": documents, "fingerprint": pin}, text)
 
 
 def _note_done(context: Context, name: str, done: int, planned: int, actor: str) -> None:
-    """Record what was made, and that the rest was not."""
+    """Record what was changed, and that the rest was not."""
     if not done:
         return
     detail = counted(done, "change")
     if done < planned:
         detail = f"{done} of {counted(planned, 'change')}; then it stopped"
-        typer.echo(f"{name}: {detail}. Run it again to go on.", err=True)
+        typer.echo(f"{name}: {detail}. Run it again to continue.", err=True)
     try:
         context.store.fleet.note(name, "setup", detail, actor)
     except StoreUnavailable:
-        # The first router comes before Redis: `leasewire up` asks for its pin.
-        typer.echo("! Redis is out of reach: `routers actions` will not tell of this.", err=True)
+        # The first router is set up before Redis exists: `leasewire up` needs its fingerprint.
+        typer.echo("! Redis is not available: `routers actions` will not show this.", err=True)
 
 
 class _Run:
-    """One set-up of one router."""
+    """Sets up one router."""
 
     def __init__(
         self, context: Context, config: RouterConfig, spec: SetupSpec, access: RouterAccess
@@ -186,11 +180,11 @@ class _Run:
     def apply(
         self, session: SetupSession, first: RouterConfig, password: str, steps: list[SetupStep]
     ) -> None:
-        """Write the steps; nothing secret in clear where it can be had over TLS."""
+        """Write the steps; secrets go over TLS wherever the router has it."""
         if first.transport != "api" or self._config.transport == "api":
             self._write(session, steps)
             return
-        self._write(session, [s for s in steps if s.menu in (CERTIFICATE, SERVICE)])
+        self._write(session, [step for step in steps if step.menu in (CERTIFICATE, SERVICE)])
         session.close()
         known = pinned(self._config, self._pin())
         admin = replace(known, username=first.username)
@@ -199,7 +193,7 @@ class _Run:
             self._write(over_tls, rest)
 
     def proof(self) -> tuple[str, str]:
-        """Log in as our user as workers will; the pin (empty without TLS) and the identity."""
+        """Log in as a worker would; returns the fingerprint (empty without TLS) and identity."""
         if self._config.transport == "api":
             return "", prove(self._config, self._settings)
         pin = self._pin()
@@ -222,7 +216,7 @@ class _Run:
                 if sys.stderr.isatty():
                     typer.echo(f"\r{number}/{len(steps)}", nl=number == len(steps), err=True)
         except StepRefused as error:
-            _end(FAILED, str(error))
+            fail(error)
 
 
 def _access(config: RouterConfig, *, offline: bool) -> RouterAccess:
@@ -243,13 +237,13 @@ def _access(config: RouterConfig, *, offline: bool) -> RouterAccess:
     )
 
 
-def _first_connection(
+def _first_login(
     config: RouterConfig, user: str | None, port: int | None, *, plain: bool
 ) -> tuple[RouterConfig, str]:
-    """How to get in at first, and the password."""
+    """How to log in first, and the password."""
     if user is None:
         if plain or port:
-            _end(BAD_INPUT, "--bootstrap-plain and --bootstrap-port go with --bootstrap-user")
+            bad_input("--bootstrap-plain and --bootstrap-port need --bootstrap-user")
         return config, config.password().get_secret_value()
     password = _ask(user, config.name)
     hide_secret(password)
@@ -266,16 +260,16 @@ def _session(first: RouterConfig, password: str, settings: Settings) -> SetupSes
     except (RouterUnreachable, RouterBlocked) as error:
         if first.transport == "api" or _shows_certificate(first, settings):
             raise
-        code = OUT_OF_REACH if isinstance(error, RouterUnreachable) else FAILED
-        _end(code, clean(error), *_NO_TLS)
+        code = Exit.UNREACHABLE if isinstance(error, RouterUnreachable) else Exit.FAILED
+        fail(clean(error), *_NO_TLS, code=code)
 
 
 def _shows_certificate(first: RouterConfig, settings: Settings) -> bool:
-    """False: its service with TLS has none, or is switched off, as far as can be seen."""
+    """False: its TLS service has none, or seems to be disabled."""
     try:
         return bool(pin_of(first, settings))
     except RouterUnreachable as error:
-        # A router that does not even refuse is away.
+        # A router that does not refuse the connection either is down.
         return error.message.startswith("connecting to") and "refused" not in error.message
     except RouterBlocked:
         return False
@@ -288,7 +282,7 @@ def _ask(user: str, name: str) -> str:
 
 
 def _certificate_needed(found: Rows, access: RouterAccess) -> bool:
-    """Whether the service has no certificate, or one of ours, which is then looked after."""
+    """Whether the service has no certificate, or one of ours, which we keep up to date."""
     rows = [row for row in found.get(SERVICE, ()) if row.get("name") == access.service]
     own = f"leasewire-{access.service}"
     return any(
@@ -298,21 +292,27 @@ def _certificate_needed(found: Rows, access: RouterAccess) -> bool:
     )
 
 
-def _show(
-    name: str, steps: list[SetupStep], problems: list[SetupProblem], *, as_json: bool
-) -> None:
-    if as_json:
-        said = [problem._asdict() for problem in problems]
-        print_json({"router": name, "steps": [_document(s) for s in steps], "problems": said})
-        return
+def _preview(
+    name: str, steps: list[SetupStep], problems: list[SetupProblem], *, prevented: bool
+) -> Answer:
+    text: list[Part] = []
     for problem in problems:
         sign, colour = ("✗", "red") if problem.hinders else ("!", "yellow")
-        typer.secho(f"{sign} {clean(problem.message)}", fg=colour)
-    rows = [(each.verb, each.menu, each.name, _changes(each)) for each in steps]
-    print_table(("command", "menu", "row", "fields"), rows, f"{name}: nothing to do.")
-    if steps and not any(problem.hinders for problem in problems):
-        them = "it" if len(steps) == 1 else "them"
-        typer.echo(f"\n{counted(len(steps), 'change')}. Run with --apply to make {them}.")
+        text.append(Line(f"{sign} {problem.message}", colour))
+    rows = [_document(step) | {"fields": _changes(step)} for step in steps]
+    text.append(Table(rows, "command=verb, menu, row, fields", f"{name}: nothing to do."))
+    if steps and not prevented:
+        text.append(f"\n{counted(len(steps), 'change')}. Run with --apply to make them.")
+    code = Exit.BAD_INPUT if prevented else Exit.CHANGES if steps else Exit.OK
+    return Answer(
+        {
+            "router": name,
+            "steps": [_document(step) for step in steps],
+            "problems": [problem._asdict() for problem in problems],
+        },
+        text,
+        code,
+    )
 
 
 def _changes(step: SetupStep) -> str:
@@ -322,7 +322,7 @@ def _changes(step: SetupStep) -> str:
     )
 
 
-def _document(step: SetupStep) -> dict[str, object]:
+def _document(step: SetupStep) -> dict[str, Any]:
     return {
         "verb": step.verb,
         "menu": step.menu,
@@ -330,9 +330,3 @@ def _document(step: SetupStep) -> dict[str, object]:
         "fields": dict(step.fields),
         "before": dict(step.before),
     }
-
-
-def _end(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(code)

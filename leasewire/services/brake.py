@@ -1,77 +1,63 @@
-"""`leasewire brake`: what is held because unusually many services would lose their entries."""
+"""`leasewire brake`: losses held for approval, as they are unusually many."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 
 from contracts.values import parse_time
 from leasewire.actor import ActorOption, actor_of
+from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, local_time, print_fields, print_json, print_table
+from leasewire.tables import Table
 from worker.admin import approvals
 from worker.admin.approvals import Approval, Decision
 from worker.admin.documents import approval_document
 from worker.admin.json_fields import utc_time, without_empty
-from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.normal import seconds
 from worker.store.brake import Announcement
 
-FAILED: Final = 1
-BAD_INPUT: Final = 2
 _SHOWN: Final = 10
-_SHOW_ALL: Final = "leasewire brake list"
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As `brake list` names it.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="As in `brake list`.")]
 DigestOption = Annotated[
-    str, typer.Option(help="Of the list that you were shown: another list is not touched.")
+    str, typer.Option(help="Digest from `brake list`: nothing happens if the list has changed.")
 ]
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="What is held because unusually many services would lose their entries.",
-)
+app = App("Losses held for approval because unusually many services would lose their entries.")
 
 
 @app.command("list")
 def list_(
     approval_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="All services of this one.")
+        str | None, typer.Argument(metavar="ID", help="Show all services of this one.")
     ] = None,
     *,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """List what the brake holds, what it is about, and what was announced to it.
+) -> Answer:
+    """List what is held for approval, and what was announced.
 
-    A limit is that of a source or of a router. Nothing is held without its digest, which approve
-    and reject ask for.
+    The brake has a limit for each source and each router. approve and reject need the digest.
 
     Example: leasewire brake list 3f9a1c20
     """
     context = Context(inventory)
-    now_ms = context.store.records.now_ms()
     found = [
-        each
-        for each in approvals.approvals(context.store, policies_of(context))
-        if approval_id in (None, each.id)
+        approval
+        for approval in approvals.approvals(context.store, context.policies())
+        if approval_id in (None, approval.id)
     ]
     if approval_id is not None and not found:
-        _fail(f"Nothing is held under {approval_id}; see `{_SHOW_ALL}`.")
-    announced = context.store.brake.announced(now_ms)
-    if as_json:
-        documents = [approval_document(each) for each in found]
-        print_json({"approvals": documents, "announced": [_expected(each) for each in announced]})
-        return
-    for each in found:
-        _print(each, all_of_it=approval_id is not None)
-    if not found:
-        typer.echo("Nothing is held.")
-    if announced and approval_id is None:
-        typer.echo("\nAnnounced, and not held:")
-        columns = ("scope", "name", "services", "used", "until", "by", "reason")
-        rows = ([_expected(each).get(column) for column in columns] for each in announced)
-        print_table(columns, rows, "")
+        fail(f"Nothing is held under {approval_id}; see `leasewire brake list`.")
+    now_ms = context.store.records.now_ms()
+    announced = [_announced(entry) for entry in context.store.brake.announced(now_ms)]
+    text: list[Part] = [] if found else ["Nothing is held."]
+    for approval in found:
+        text += _text(approval, show_all=approval_id is not None)
+    if approval_id is None:
+        columns = "scope, name, services, used, until, by, reason"
+        text.append(Table(announced, columns, title="\nAnnounced, and not held:"))
+    documents = [approval_document(approval) for approval in found]
+    return Answer({"approvals": documents, "announced": announced}, text)
 
 
 @app.command()
@@ -81,19 +67,20 @@ def approve(
     digest: DigestOption,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
-) -> None:
-    """Let a list through as it was shown: its services lose their entries now.
+) -> Answer:
+    """Approve a list as it was shown: its services lose their entries now.
 
-    What comes afterwards is counted anew. A list that has changed since is not let through.
+    Later losses are counted from zero again. Nothing happens if the list has changed.
 
     Example: leasewire brake approve 3f9a1c20 --digest 91b2c0d4e5f6
     """
     context = Context(inventory)
     decision = approvals.approve(
-        context.store, policies_of(context), approval_id, digest, actor_of(actor)
+        context.store, context.policies(), approval_id, digest, actor_of(actor)
     )
-    scope = _decided(decision, approval_id)
-    typer.echo(f"{len(scope.services)} services go on: {_kinds(scope)}.")
+    approval = _decided(decision, approval_id)
+    text = f"{len(approval.services)} services approved: {_kinds(approval)}."
+    return Answer(approval_document(approval), [text])
 
 
 @app.command()
@@ -103,11 +90,11 @@ def reject(
     digest: DigestOption,
     actor: ActorOption = None,
     inventory: InventoryOption = None,
-) -> None:
-    """Undo what a list says: each of its services is again as its router has it.
+) -> Answer:
+    """Reject a list: each of its services keeps what its router has.
 
-    Publishes a snapshot of each in an operator's name. The BSS's next word beats it, so mend the
-    BSS first: what it cancels again counts, and is held, again.
+    Publishes a snapshot of each as an operator's. The next event of the BSS overrides it, so
+    correct the BSS first: services that it cancels again are held again.
 
     Example: leasewire brake reject 3f9a1c20 --digest 91b2c0d4e5f6
     """
@@ -115,145 +102,138 @@ def reject(
     with context.publisher() as publisher:
         decision = approvals.reject(
             context.store,
-            policies_of(context),
+            context.policies(),
             approval_id,
             digest,
             actor_of(actor),
             publisher.publish,
         )
-    scope = _decided(decision, approval_id)
-    restored = sum(held.kind is not None for held in scope.services)
-    typer.echo(f"{restored} services are restored and keep their entries.")
+    approval = _decided(decision, approval_id)
+    restored = sum(held.kind is not None for held in approval.services)
+    text = f"{restored} services are restored and keep their entries."
+    return Answer(approval_document(approval) | {"restored": restored}, [text])
 
 
 @app.command()
-def expect(  # noqa: PLR0913 - as many options
+def announce(  # noqa: PLR0913 - as many options
     *,
     services: Annotated[
-        int, typer.Option(help="How many may lose their entries; 0 ends the announcement.", min=0)
+        int, typer.Option(help="How many may lose their entries; 0 withdraws.", min=0)
     ],
     source: Annotated[
         str | None, typer.Option(help="By events of this source.", show_default=False)
     ] = None,
     router: Annotated[str | None, typer.Option(help="On this router.", show_default=False)] = None,
     until: Annotated[
-        str | None, typer.Option(help="Until when, like 2026-12-01T06:00:00Z.", show_default=False)
+        str | None, typer.Option(help="Until this time: 2026-12-01T06:00:00Z.", show_default=False)
     ] = None,
     for_: Annotated[
-        str | None, typer.Option("--for", help="Or for how long, like 2h.", show_default=False)
+        str | None, typer.Option("--for", help="For this long: 2h.", show_default=False)
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for those who read it.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, for colleagues.")] = "",
     actor: ActorOption = None,
     inventory: InventoryOption = None,
-) -> None:
-    """Announce a dunning run or a migration: so many services are neither counted nor held.
+) -> Answer:
+    """Announce a dunning run or a migration: so many losses are neither counted nor held.
 
-    A new announcement for the same source or router takes the place of the one before. What is
-    held already is not let through by it: approve that.
+    A new announcement for the same source or router replaces the one before. What is already held
+    stays held: approve it.
 
-    Example: leasewire brake expect --source urn:isp:bss:example --services 400 --for 3h
+    Example: leasewire brake announce --source urn:isp:bss:example --services 400 --for 3h
     --reason "dunning run of November"
     """
     context = Context(inventory)
     if (source is None) == (router is None):
-        _fail("Say whose: --source or --router.", BAD_INPUT)
+        bad_input("Give --source or --router.")
     if source is not None and source not in context.inventory.sources:
-        _fail(f"There is no source {source} in the inventory.", BAD_INPUT)
-    if router is not None and router not in context.inventory.routers:
-        _fail(f"There is no router {router} in the inventory.", BAD_INPUT)
+        bad_input(f"There is no source {source} in the inventory.")
+    if router is not None:
+        context.router(router)
     now_ms = context.store.records.now_ms()
     announced = Announcement(
         scope=f"source:{source}" if source is not None else f"router:{router}",
         services=services,
         used=0,
         from_ms=now_ms,
-        until_ms=_end(now_ms, until, for_) if services else now_ms,
+        until_ms=_end_ms(now_ms, until, for_) if services else now_ms,
         by=actor_of(actor),
         reason=reason,
     )
-    context.store.brake.expect(announced, now_ms)
-    if services:
-        end = local_time(utc_time(announced.until_ms))
-        typer.echo(f"Until {end} {services} services may lose their entries.")
-    else:
-        typer.echo("The announcement is withdrawn.")
+    context.store.brake.announce(announced, now_ms)
+    document = _announced(announced)
+    if not services:
+        return Answer(document, ["The announcement is withdrawn."])
+    return Answer(
+        document, [f"Until {cell(document['until'])} {services} services may lose their entries."]
+    )
 
 
-def policies_of(context: Context) -> Mapping[str, RouterPolicy]:
-    """The policies of the inventory, by router."""
-    return {name: config.policy for name, config in context.inventory.routers.items()}
-
-
-def _decided(done: Decision, approval_id: str) -> Approval:
-    if done.result == "unknown" or done.approval is None:
-        _fail(f"Nothing is held under {approval_id}; see `{_SHOW_ALL}`.")
-    if done.result == "changed":
-        _fail(
-            f"Nothing was done: the list has changed. Its digest is now {done.approval.digest}; "
-            f"see `{_SHOW_ALL} {approval_id}`."
+def _decided(decision: Decision, approval_id: str) -> Approval:
+    approval = decision.approval
+    if decision.result == "unknown" or approval is None:
+        fail(f"Nothing is held under {approval_id}; see `leasewire brake list`.")
+    if decision.result == "changed":
+        fail(
+            f"Nothing was done: the list has changed. Its digest is now {approval.digest}; "
+            f"see `leasewire brake list {approval_id}`."
         )
-    return done.approval
+    return approval
 
 
-def _end(now_ms: int, until: str | None, for_: str | None) -> int:
+def _end_ms(now_ms: int, until: str | None, for_: str | None) -> int:
     if (until is None) == (for_ is None):
-        _fail("Say how long: --until or --for.", BAD_INPUT)
+        bad_input("Give --until or --for.")
     end_ms = now_ms + 1000 * (seconds(for_ or "") or 0)
     if until is not None:
         try:
             end_ms = round(parse_time(until).timestamp() * 1000)
         except ValueError as error:
-            _fail(f"--until {until}: {error}", BAD_INPUT)
+            bad_input(f"--until {until}: {error}")
     elif end_ms == now_ms:
-        _fail(f"--for {for_}: must be a time such as 2h or 90m.", BAD_INPUT)
+        bad_input(f"--for {for_}: must be a duration such as 2h or 90m.")
     if end_ms <= now_ms:
-        _fail(f"--until {until} is over already.", BAD_INPUT)
+        bad_input(f"--until {until}: is in the past.")
     return end_ms
 
 
-def _expected(each: Announcement) -> dict[str, Any]:
-    scope, _, name = each.scope.partition(":")
+def _announced(announcement: Announcement) -> dict[str, Any]:
+    scope, _, name = announcement.scope.partition(":")
     return without_empty(
         {
             "scope": scope,
             "name": name,
-            "services": each.services,
-            "until": utc_time(each.until_ms),
-            "by": each.by,
-            "reason": each.reason,
+            "services": announcement.services,
+            "until": utc_time(announcement.until_ms),
+            "by": announcement.by,
+            "reason": announcement.reason,
         }
-    ) | {"used": each.used}
+    ) | {"used": announcement.used}
 
 
-def _print(scope: Approval, *, all_of_it: bool) -> None:
-    document = approval_document(scope)
-    print_fields(
-        [
-            ("scope", scope.id),
-            ("limit of", f"{scope.scope} {scope.name}"),
-            ("since", local_time(utc_time(scope.since_ms))),
-            ("services", f"{len(scope.services)}: {_kinds(scope)}"),
-            ("digest", scope.digest),
-        ]
-    )
-    columns = ("service", "router", "kind", "mac", "address", "becomes", "event")
-    shown: Sequence[dict[str, Any]] = document["services"]
-    if not all_of_it:
-        shown = shown[:_SHOWN]
-    print_table(columns, ([each.get(name) for name in columns] for each in shown), "")
-    if len(shown) < len(scope.services):
-        more = len(scope.services) - len(shown)
-        typer.echo(clean(f"… and {more} more: `{_SHOW_ALL} {scope.id}`"))
-    typer.echo(
-        f"Let them go: leasewire brake approve {scope.id} --digest {scope.digest}\n"
-        f"Undo them:   leasewire brake reject {scope.id} --digest {scope.digest}\n"
-    )
+def _text(approval: Approval, *, show_all: bool) -> list[Part]:
+    document = approval_document(approval)
+    fields = {
+        "id": approval.id,
+        "limit_of": f"{document['scope']} {document['name']}",
+        "since": document["since"],
+        "services": f"{len(approval.services)}: {_kinds(approval)}",
+        "digest": approval.digest,
+    }
+    services = document["services"]
+    shown = services if show_all else services[:_SHOWN]
+    text: list[Part] = [
+        Fields(fields),
+        Table(shown, "service, router, kind, mac, address, becomes, event"),
+    ]
+    if len(shown) < len(services):
+        text.append(
+            f"… and {len(services) - len(shown)} more: `leasewire brake list {approval.id}`"
+        )
+    digest = f"{approval.id} --digest {approval.digest}"
+    text.append(f"Approve: leasewire brake approve {digest}")
+    text.append(f"Reject:  leasewire brake reject {digest}\n")
+    return text
 
 
-def _kinds(scope: Approval) -> str:
-    return ", ".join(f"{number} {kind}" for kind, number in scope.kinds.items())
-
-
-def _fail(message: str, code: int = FAILED) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(code)
+def _kinds(approval: Approval) -> str:
+    return ", ".join(f"{number} {kind}" for kind, number in approval.kinds.items())

@@ -1,4 +1,4 @@
-"""`leasewire events`: what became of an event."""
+"""`leasewire events`: what became of events."""
 
 import json
 import time
@@ -7,14 +7,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from leasewire.answer import Answer, App, Fields, JsonOption, Part, cell, clean, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, local_time, print_fields, print_json
 from worker.admin.documents import event_document, find_events
 from worker.admin.json_fields import utc_time, without_empty
 from worker.store.feed import CursorTooOldError
 from worker.store.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="What became of events.")
+app = App("What became of events.")
 
 _CHECK_EVERY_S: Final = 0.25
 _PAGE: Final = 500
@@ -26,38 +26,31 @@ def show(
     *,
     source: Annotated[
         str | None,
-        typer.Option(help="Who published it; else every source of the inventory is looked at."),
+        typer.Option(help="Its publisher. Default: every source of the inventory."),
     ] = None,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Show where an event stands.
+) -> Answer:
+    """Show the state of an event.
 
-    journaled (safe, not folded yet), scheduled (for its time), accepted (folded; a router is to be
-    written), waiting (with the reason), applied (written and read back), superseded, rejected,
-    failed, expired.
+    journaled (safe, not folded yet), scheduled (takes effect later), accepted (folded; a router is
+    to be written), waiting (with the reason), applied (written and read back), superseded,
+    rejected, failed, expired.
 
     Example: leasewire events show 0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a02
     """
     context = Context(inventory)
     sources = [source] if source else list(context.inventory.sources)
-    found = find_events(context.store, event_id, sources) or _refused(
-        context.store, event_id, source
-    )
+    found = find_events(context.store, event_id, sources)
+    found = found or _rejected(context.store, event_id, source)
     if not found:
-        typer.echo(
-            f"No event {event_id} of {', '.join(sources)} is known.\nThe outcomes of the last 20 "
-            "events of a service are kept 31 days, those of others an hour.",
-            err=True,
+        fail(
+            f"There is no event {event_id} of {', '.join(sources)}.",
+            "Outcomes of the last 20 events of a service are kept 31 days, others an hour.",
         )
-        raise typer.Exit(1)
-    if as_json:
-        print_json({"events": found})
-        return
-    for number, document in enumerate(found):
-        if number:
-            typer.echo()
-        _print(document)
+    text: list[Part] = []
+    for document in found:
+        text += [*([""] if text else []), *_text(document)]
+    return Answer({"events": found}, text)
 
 
 @app.command()
@@ -65,18 +58,17 @@ def follow(
     *,
     source: Annotated[
         list[str] | None,
-        typer.Option(help="Of these sources' events; else of all of the inventory; repeatable."),
+        typer.Option(help="Only this source; repeatable. Default: all of the inventory."),
     ] = None,
     kept: Annotated[
-        bool, typer.Option("--kept", help="Begin with the oldest that is kept, else with now.")
+        bool, typer.Option("--kept", help="Begin with the oldest that is kept, not with now.")
     ] = False,
     as_json: JsonOption = False,
     inventory: InventoryOption = None,
 ) -> None:
-    """Follow what becomes of events, line by line, until Ctrl-C: each change of an outcome.
+    """Follow outcomes as they change, one line each, until Ctrl-C.
 
-    With --json each line is a JSON document of its own. The same comes to a BSS over HTTP and by
-    webhook.
+    With --json each line is a JSON document. A BSS gets the same over HTTP and by webhook.
 
     Example: leasewire events follow --source urn:isp:bss:example
     """
@@ -91,24 +83,23 @@ def follow(
             try:
                 page = feed.read(sources, cursor, _PAGE, unknown_sources=unknown_sources)
             except CursorTooOldError:
-                typer.echo("Some were let go before they were read; on with the oldest.", err=True)
+                typer.echo("Some outcomes were dropped before they were read.", err=True)
                 page = feed.read(sources, None, _PAGE, unknown_sources=unknown_sources)
             for item in page.items:
                 document = event_document(item.outcome)
                 typer.echo(json.dumps(document) if as_json else clean(_line(document)))
             cursor = page.cursor
             if not page.more:
-                time.sleep(_CHECK_EVERY_S)  # the pace of looking
+                time.sleep(_CHECK_EVERY_S)
 
 
 def _line(document: dict[str, Any]) -> str:
-    names = ("service", "event", "state", "router", "reason", "detail")
-    message = [str(document[name]) for name in names if name in document]
-    return "  ".join([local_time(document["at"]), *message])
+    names = ("at", "service", "event", "state", "router", "reason", "detail")
+    return "  ".join(cell(document[name]) for name in names if name in document)
 
 
-def _refused(store: Store, event_id: str, source: str | None) -> list[dict[str, Any]]:
-    """Dead letters of that event: all that is kept where the inventory does not have its source."""
+def _rejected(store: Store, event_id: str, source: str | None) -> list[dict[str, Any]]:
+    """Dead letters of the event: all that is kept of one whose source is not in the inventory."""
     found = []
     for dead_letter in store.dead_letters.all():
         try:
@@ -118,27 +109,28 @@ def _refused(store: Store, event_id: str, source: str | None) -> list[dict[str, 
         if not isinstance(body, dict) or body.get("id") != event_id:
             continue
         if source in (None, body.get("source")):
-            state = {"event": event_id, "source": body.get("source"), "state": "rejected"}
-            state |= {"reason": dead_letter.reason, "detail": dead_letter.detail}
-            at = {"at": utc_time(dead_letter.at_ms), "dead_letter": dead_letter.id}
-            found.append(without_empty(state | at))
+            document = {
+                "event": event_id,
+                "source": body.get("source"),
+                "state": "rejected",
+                "reason": dead_letter.reason,
+                "detail": dead_letter.detail,
+                "at": utc_time(dead_letter.at_ms),
+                "dead_letter": dead_letter.id,
+            }
+            found.append(without_empty(document))
     return found
 
 
-def _print(document: dict[str, Any]) -> None:
-    circuit_open = document.get("router_state")
-    moments = ("effective_at", "accepted_at", "at")
-    print_fields(
-        (name.replace("_", " "), local_time(document[name]) if name in moments else document[name])
-        for name in document
-        if name not in ("router_state", "effective")
-    )
-    if circuit_open:
-        typer.echo(
-            f"Router {document['router']} is {circuit_open['state']} since "
-            f"{local_time(circuit_open['since'])}: {clean(circuit_open['message'])}\n"
-            f"Nothing is lost: it is tried again by itself, next at "
-            f"{local_time(circuit_open['next_try_at'])}."
-        )
+def _text(document: dict[str, Any]) -> list[Part]:
+    hidden = ("router_state", "effective")
+    text: list[Part] = [Fields({n: value for n, value in document.items() if n not in hidden})]
+    if state := document.get("router_state"):
+        text += [
+            f"Router {document['router']} is {state['state']} since {cell(state['since'])}:",
+            f"  {clean(state['message'])}",
+            f"The event is safe. Next automatic retry: {cell(state['next_try_at'])}.",
+        ]
     if dead_letter := document.get("dead_letter"):
-        typer.echo(clean(f"The event as it came: leasewire dead-letters show {dead_letter}"))
+        text.append(f"The event as received: leasewire dead-letters show {dead_letter}")
+    return text

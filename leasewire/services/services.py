@@ -1,27 +1,21 @@
-"""`leasewire services`: what is known of a service, and whether its routers have it."""
+"""`leasewire services`: what is known of services, and whether their routers have them."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
+from leasewire.answer import Answer, App, Fields, Part, cell, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import (
-    JsonOption,
-    local_time,
-    print_fields,
-    print_json,
-    print_table,
-)
 from leasewire.services import follow, purge, restore, verify
-from leasewire.services.schedule import COLUMNS as SCHEDULE
-from leasewire.services.schedule import row_of as scheduled_row
-from leasewire.services.why import diagnosis
-from leasewire.services.why import document_of as why_document
+from leasewire.services.schedule import COLUMNS as SCHEDULED
+from leasewire.services.why import diagnosis, diagnosis_document, history_table
+from leasewire.tables import Table
 from worker.admin.service_documents import ServiceList, service_document
 from worker.core.service.record import Status
 from worker.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, help="Services, and whether their routers have them.")
+app = App("Services, and whether their routers have them.")
 
 
 @app.command("list")
@@ -33,30 +27,18 @@ def list_(
     status: Annotated[
         Status | None, typer.Option(help="Only those with this status.", show_default=False)
     ] = None,
-    as_json: JsonOption = False,
-) -> None:
+) -> Answer:
     """List services.
 
     Example: leasewire services list --router tower-7 --status suspended
     """
     store = Context().store
     stored = store.views.services() if router is None else store.views.router_services(router)
-    records = sorted((each.record for each in stored), key=lambda record: record.service_id)
+    records = sorted((entry.record for entry in stored), key=lambda record: record.service_id)
     listing = ServiceList(store)
     services = [listing.document(record) for record in records if status in (None, record.status)]
-    if as_json:
-        print_json({"services": services})
-        return
-    columns = ("service", "status", "router", "mac", "address", "sync", "reason")
-    print_table(
-        columns, ([each.get(name) for name in columns] for each in services), "No services."
-    )
-
-
-app.command("events")(follow.events_command)
-app.command("purge")(purge.purge_command)
-app.command("restore")(restore.restore_command)
-app.command("verify")(verify.verify_command)
+    columns = "service, status, router, mac, address, sync, reason"
+    return Answer({"services": services}, [Table(services, columns, "No services.")])
 
 
 @app.command()
@@ -64,17 +46,15 @@ def show(
     service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
     *,
     live: Annotated[
-        bool, typer.Option("--live", help="Also ask its routers for its rows and its device.")
+        bool, typer.Option("--live", help="Also read its rows and its device from its routers.")
     ] = False,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
+) -> Answer:
     """Show all that is known of a service.
 
-    Why its customer has no address, or that all is well; what it is (each value with the event
-    that set it), how far its routers are with it (in_sync, pending, waiting, failed; where
-    nothing is written, observed or observed: differs), who has what it waits for, its last events
-    and what happened to it.
+    Why its customer has no address, or that all is well; its values, each with the event that set
+    it; its state on each router (in_sync, pending, waiting, circuit_open, failed; where nothing is
+    written observed or observed: differs); what it waits for; its last events and its history.
 
     Example: leasewire services show SVC-1001 --live
     """
@@ -83,89 +63,50 @@ def show(
     record = store.records.read([service_id])[service_id].record
     view = store.views.service(service_id, record.placements)
     if view is None:
-        typer.echo(f"No service {service_id} is known; see `leasewire services list`.", err=True)
-        raise typer.Exit(1)
+        fail(f"There is no service {service_id}; see `leasewire services list`.")
+    errors = []
     try:
-        answer = why_document(diagnosis(context, offline=not live).service(service_id))
+        result = diagnosis_document(diagnosis(context, offline=not live).service(service_id))
     except ConfigurationError as error:
-        answer = {}
-        typer.echo(f"Why it is so cannot be told without the inventory: {error}", err=True)
+        result = {}
+        errors = [f"No diagnosis without the inventory: {error}"]
     document = service_document(view, store) | {
-        "why": {name: answer.get(name, "") for name in ("code", "sentence", "advice")},
-        "waits_for": answer.get("waits_for", []),
-        "rows": answer.get("rows", []),
+        "why": {name: result.get(name, "") for name in ("code", "sentence", "advice")},
+        "waits_for": result.get("waits_for", []),
+        "rows": result.get("rows", []),
     }
-    if as_json:
-        print_json(document)
-    else:
-        _print(document)
+    return Answer(document, _text(document), errors=errors)
 
 
-def _print(document: dict[str, Any]) -> None:
-    print_fields((name, document[name]) for name in ("service", "status", "owner"))
-    print_fields((("why", document["why"]["sentence"]), ("to do", document["why"]["advice"])))
-    typer.echo()
-    print_table(
-        ("register", "value", "set by event"),
-        (
-            (name, _plain(register["value"]), register["event"])
-            for name, register in document["registers"].items()
-            if register["value"] not in (None, [])
-        ),
-        "No registers.",
-    )
-    print_table(
-        ("router", "", "sync", "since", "reason", "detail"),
-        (
-            (
-                each["router"],
-                "" if each["wanted"] else "to clean",
-                each["sync"],
-                local_time(each.get("since")),
-                each.get("reason"),
-                each.get("detail"),
-            )
-            for each in document["routers"]
-        ),
-        "On no router.",
-    )
-    if document["scheduled"]:
-        print_table(SCHEDULE, (scheduled_row(each) for each in document["scheduled"]), "")
-    print_table(
-        ("event", "type", "state", "at", "reason", "detail"),
-        (
-            (
-                *(each.get(name) for name in ("event", "type", "state")),
-                local_time(each.get("at")),
-                *(each.get(name) for name in ("reason", "detail")),
-            )
-            for each in document["events"]
-        ),
-        "No events are remembered.",
-    )
-    print_table(
-        ("at", "what happened", ""),
-        (
-            (
-                local_time(line["at"]),
-                line["what"],
-                "; ".join(
-                    f"{name} {_plain(value)}"
-                    for name, value in line.items()
-                    if name not in ("at", "what") and value
-                ),
-            )
-            for line in document["history"]
-        ),
-        "No history.",
-    )
+def _text(document: dict[str, Any]) -> Iterator[Part]:
+    yield Fields({name: document[name] for name in ("service", "status", "owner")})
+    yield Fields({"why": document["why"]["sentence"], "to do": document["why"]["advice"]})
+    yield ""
+    registers = [
+        {"register": name} | register
+        for name, register in document["registers"].items()
+        if register["value"] not in (None, [])
+    ]
+    yield Table(registers, "register, value, set by event=event", "No registers.")
+    routers = [
+        router | {"to_clean": None if router["wanted"] else True} for router in document["routers"]
+    ]
+    yield Table(routers, "router, to clean=to_clean, sync, since, reason, detail", "On no router.")
+    yield Table(document["scheduled"], SCHEDULED)
+    yield Table(document["events"], "event, type, state, at, reason, detail", "No recent events.")
+    yield history_table([_history_row(entry) for entry in document["history"]], "No history.")
 
 
-def _plain(value: object) -> str:
-    match value:
-        case dict():
-            return " ".join(f"{name}={_plain(each)}" for name, each in value.items() if each)
-        case list():
-            return ", ".join(_plain(each) for each in value)
-        case _:
-            return str(value)
+def _history_row(entry: dict[str, Any]) -> dict[str, Any]:
+    details = "; ".join(
+        f"{name} {cell(value)}"
+        for name, value in entry.items()
+        if name not in ("at", "what") and value
+    )
+    return {"at": entry["at"], "what": entry["what"], "details": details}
+
+
+app.command("events")(follow.events_command)
+app.command("purge")(purge.purge_command)
+app.command("restore")(restore.restore_command)
+app.command("verify")(verify.verify_command)

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from leasewire.answer import Answer, Exit, fail, local_time
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, local_time, print_json, print_table
 from leasewire.services.why import diagnosis
+from leasewire.tables import Table
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import Facts
 from worker.core.diagnosis.verification import Probe, active_address, verify
@@ -17,31 +18,30 @@ from worker.routeros.session import open_session
 def verify_command(
     service_id: Annotated[str, typer.Argument(metavar="ID", help="The BSS's id of the service.")],
     *,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
+) -> Answer:
     """Verify that a customer is online: entry, row, device, ping from the router, DHCP log.
 
-    Each line says ok, warn or fail, and what to do. The router is asked and nothing is written;
-    it pings where our user there has the policy test. Exit 0: nothing fails; 1: something does.
+    Each line says ok, warn or fail, and what to do. The router is only read; it pings the device if
+    our user there has the policy test. Exit 0: nothing fails; 1: something fails.
 
     Example: leasewire services verify SVC-1001
     """
     context = Context(inventory)
     if not context.store.records.read([service_id])[service_id].generation:
-        typer.echo(f"No service {service_id} is known; see `leasewire services list`.", err=True)
-        raise typer.Exit(1)
+        fail(f"There is no service {service_id}; see `leasewire services list`.")
     facts = diagnosis(context, offline=False).service(service_id).facts
     if facts is None:
-        raise typer.Exit(1)
+        raise typer.Exit(Exit.FAILED)
     lines = list(verify(facts, _probe(context, facts), lambda ms: local_time(utc_time(ms))))
-    if as_json:
-        checks = [without_empty(each._asdict()) for each in lines]
-        print_json({"service": service_id, "checks": checks})
-    else:
-        print_table(("", "what", "seen", "what to do"), lines, "")
-    if any(each.level == "fail" for each in lines):
-        raise typer.Exit(1)
+    checks = [line._asdict() for line in lines]
+    columns = ", ".join(lines[0]._fields) if lines else "level"
+    failed = any(line.level == "fail" for line in lines)
+    return Answer(
+        {"service": service_id, "checks": [without_empty(check) for check in checks]},
+        [Table(checks, columns)],
+        Exit.FAILED if failed else Exit.OK,
+    )
 
 
 def _probe(context: Context, facts: Facts) -> Probe | None:

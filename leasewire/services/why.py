@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from leasewire.answer import Answer, Exit, Line, Part, cell, clean, local_time
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, local_time, print_json, print_table
-from worker.admin.diagnosis import Answer, Diagnosis
+from leasewire.tables import Table
+from worker.admin.diagnosis import Answer as DiagnosisResult
+from worker.admin.diagnosis import Diagnosis
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import AtRouter
 from worker.core.rows.observed import SeenRow
@@ -17,52 +19,50 @@ from worker.routeros.parallel_read import RowObserver
 
 def why_command(
     subject: Annotated[
-        str, typer.Argument(metavar="MAC|IP|SERVICE", help="In whichever spelling a MAC has.")
+        str, typer.Argument(metavar="MAC|IP|SERVICE", help="A MAC may have any spelling.")
     ],
     *,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask no router; say what the store alone knows.")
+        bool, typer.Option("--offline", help="Read no router; use the store alone.")
     ] = False,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Say why a customer has no address, or that all is well.
+) -> Answer:
+    """Explain why a customer has no address, or that all is well.
 
     One sentence, then what happened from the BSS's event to the row that was read back and the
-    device that is bound to it. Routers are only read: those of the service; for a MAC or an IP
-    that no service has, all. Exit 0: all is well; 1: something is not, or nothing is known.
+    device that is bound to it. Only reads routers: those of the service, or all of them for a MAC
+    or an IP that no service has. Exit 0: all is well; 1: something is wrong, or nothing is known.
 
     Example: leasewire why 00:00:5E:00:53:01
     """
     context = Context(inventory)
-    answers = diagnosis(context, offline=offline).ask(subject)
-    if as_json:
-        print_json({"subject": subject, "answers": [document_of(each) for each in answers]})
-    else:
-        for number, answer in enumerate(answers):
-            if number:
-                typer.echo()
-            print_answer(answer)
-    if any(answer.explanation.code != "all-well" for answer in answers):
-        raise typer.Exit(1)
-
-
-def diagnosis(context: Context, *, offline: bool) -> Diagnosis:
-    """What answers, with the routers of the inventory to look at unless `offline`."""
-    found = context.inventory
-    return Diagnosis(
-        context.store,
-        {name: router.policy for name, router in found.routers.items()},
-        found.installation,
-        lambda ms: local_time(utc_time(ms)),
-        None if offline else RowObserver(found, context.settings).look,
+    results = diagnosis(context, offline=offline).ask(subject)
+    text: list[Part] = []
+    for result in results:
+        text += [*([""] if text else []), *_text(result)]
+    well = all(result.explanation.code == "all-well" for result in results)
+    return Answer(
+        {"subject": subject, "answers": [diagnosis_document(result) for result in results]},
+        text,
+        Exit.OK if well else Exit.FAILED,
     )
 
 
-def document_of(answer: Answer) -> dict[str, Any]:
-    """An answer for programs."""
-    facts = answer.facts
-    document = answer.explanation._asdict()
+def diagnosis(context: Context, *, offline: bool) -> Diagnosis:
+    """The diagnosis over the store; reads the routers of the inventory unless `offline`."""
+    return Diagnosis(
+        context.store,
+        context.policies(),
+        context.inventory.installation,
+        lambda ms: local_time(utc_time(ms)),
+        None if offline else RowObserver(context.inventory, context.settings).look,
+    )
+
+
+def diagnosis_document(result: DiagnosisResult) -> dict[str, Any]:
+    """A diagnosis, for programs."""
+    facts = result.facts
+    document = result.explanation._asdict()
     if facts is None:
         return without_empty(document)
     holders = [holder._asdict() for at in facts.at for holder in at.holders]
@@ -76,54 +76,50 @@ def document_of(answer: Answer) -> dict[str, Any]:
             "rows": [row for at in facts.at for row in _rows(at)],
             "timeline": [
                 without_empty({"at": utc_time(at_ms), "what": what, **more})
-                for at_ms, what, more in timeline(answer)
+                for at_ms, what, more in timeline(result)
             ],
         }
     )
 
 
-def print_answer(answer: Answer) -> None:
-    """An answer for people."""
-    code, sentence, advice = answer.explanation
-    typer.secho(clean(sentence), fg="green" if code == "all-well" else "yellow", bold=True)
+def _text(result: DiagnosisResult) -> Iterator[Part]:
+    code, sentence, advice = result.explanation
+    yield Line(clean(sentence), "green" if code == "all-well" else "yellow", bold=True)
     if advice:
-        typer.echo(f"What to do: {clean(advice)}.")
-    if answer.facts is None:
+        yield f"What to do: {clean(advice)}."
+    if result.facts is None:
         return
-    if answer.facts.to_clean:
-        typer.echo(f"Still to clean: a row on {', '.join(answer.facts.to_clean)}.")
-    rows = [row for at in answer.facts.at for row in _rows(at)]
+    if result.facts.to_clean:
+        yield f"Still to clean: a row on {', '.join(result.facts.to_clean)}."
+    rows = [row for at in result.facts.at for row in _rows(at)]
     if rows:
-        typer.echo()
-        print_table(
-            ("router", "row", "status", "held by", "as", "whose"),
-            ([row.get(name) for name in _COLUMNS] for row in rows),
-            "",
-        )
-    typer.echo()
-    print_table(
-        ("at", "what happened", ""),
-        (
-            (local_time(utc_time(at_ms)), what, describe(more))
-            for at_ms, what, more in timeline(answer)
-        ),
+        yield ""
+        yield Table(rows, "router, row, status, held by=active_mac, as=active_address, whose")
+    yield ""
+    yield history_table(
+        [
+            {"at": utc_time(at_ms), "what": what, "details": details(more)}
+            for at_ms, what, more in timeline(result)
+        ],
         "Nothing has happened yet.",
     )
 
 
-_COLUMNS = ("router", "row", "status", "active_mac", "active_address", "whose")
+def history_table(rows: list[dict[str, Any]], empty: str) -> Table:
+    """What happened, and when."""
+    return Table(rows, "at, what happened=what, details", empty)
 
 
-def timeline(answer: Answer) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """What happened, the oldest first: (ms since 1970; 0: to come), what, and more of it."""
-    if answer.view is not None:
-        for line in reversed(answer.view.history):
+def timeline(result: DiagnosisResult) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """What happened, the oldest first: (ms since 1970; 0: to come), what, and its details."""
+    if result.view is not None:
+        for line in reversed(result.view.history):
             more = {name: value for name, value in line.items() if name not in ("at_ms", "what")}
             yield int(line["at_ms"]), str(line["what"]), more
-    facts = answer.facts
+    facts = result.facts
     if facts is None:
         return
-    for entry in sorted(facts.journaled, key=lambda each: each.since_ms):
+    for entry in sorted(facts.journaled, key=lambda event: event.since_ms):
         yield entry.since_ms, "in the journal", {"event": entry.event_id, "type": entry.type}
     for at in facts.at:
         for row in at.seen.rows if at.seen is not None else ():
@@ -134,19 +130,10 @@ def timeline(answer: Answer) -> Iterator[tuple[int, str, dict[str, Any]]]:
         yield coming.at_ms, "to take effect", more
 
 
-def describe(more: Mapping[str, Any]) -> str:
-    """The rest of a line in words."""
-    parts = []
-    for name, value in more.items():
-        match value:
-            case None | "" | [] | {}:
-                continue
-            case list():
-                shown = ", ".join(str(each) for each in value)
-            case _:
-                shown = short_type(value) if name == "type" else str(value)
-        parts.append(f"{name} {shown}")
-    return "; ".join(parts)
+def details(more: Mapping[str, Any]) -> str:
+    """The details of a line of history, in one line."""
+    shown = {n: short_type(value) if n == "type" else cell(value) for n, value in more.items()}
+    return "; ".join(f"{name} {text}" for name, text in shown.items() if text)
 
 
 def _bound(at: AtRouter, row: SeenRow) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`leasewire export`: the services as files have them, to be looked at, kept or imported again."""
+"""`leasewire export`: the services as a file, to keep or to import again."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from worker.core.service.record import ServiceRecord, Status
 
 
 class Format(StrEnum):
-    """How services are written."""
+    """Format of a file of services."""
 
     CSV = "csv"
     NDJSON = "ndjson"
@@ -21,7 +21,7 @@ class Format(StrEnum):
 
 def export_command(
     *,
-    format_: Annotated[Format, typer.Option("--format", help="How to write them.")] = Format.CSV,
+    format_: Annotated[Format, typer.Option("--format", help="Format of the file.")] = Format.CSV,
     router: Annotated[
         str | None, typer.Option(help="Only those of this router.", show_default=False)
     ] = None,
@@ -29,17 +29,17 @@ def export_command(
         Status | None, typer.Option(help="Only those with this status.", show_default=False)
     ] = None,
 ) -> None:
-    """Write the services to standard output, as `leasewire import` reads them.
+    """Write the services to standard output, in the format of `leasewire import`.
 
-    Cancelled ones are left out, and those that were never activated. No revision is written: an
-    edited file is imported as of the moment at which it was saved. Cells that a spreadsheet would
-    take for formulas have an apostrophe before them, which `import` takes away.
+    Services that are cancelled or were never activated are left out. The file has no revisions: an
+    edited file is imported as of its last change. Cells that a spreadsheet would take for formulas
+    begin with an apostrophe, which `import` removes.
 
     Examples: leasewire export > services.csv; leasewire export --format ndjson --router tower-7
     """
     store = Context().store
     stored = store.views.services() if router is None else store.views.router_services(router)
-    records = (each.record for each in stored)
+    records = (entry.record for entry in stored)
     write = sys.stdout.write
     if format_ is Format.CSV:
         write(heading())
@@ -57,7 +57,7 @@ def _snapshots(
 
 
 def snapshot_of(record: ServiceRecord) -> dict[str, Any]:
-    """The data of a snapshot that says what a record holds."""
+    """The data of a snapshot with the values of a record."""
     values = {name: record.value(name) for name in record.registers}
     suspension: Any = values.get("suspension")
     block: dict[str, Any] = {

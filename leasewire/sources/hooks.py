@@ -1,5 +1,6 @@
 """`leasewire hooks`: webhooks of BSS systems, from `hooks.toml` beside the inventory."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,25 +13,22 @@ from gateway.hooks.inbox import Inbox, Posted
 from gateway.hooks.tables import Generic, Splynx
 from gateway.hooks.verdicts import Incomplete, Publish
 from gateway.hooks.work import body_of
+from leasewire.answer import Answer, App, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, print_json, print_table
+from leasewire.tables import Table
 from producers.fields import NotAnEvent, event_of
 from worker.admin.json_fields import utc_time
 from worker.errors import ConfigurationError
 from worker.log_setup import hide_secret
 from worker.settings import environment
 
-FAILED: Final = 1
 _FILE: Final = "hooks.toml"
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Webhooks of BSS systems, as hooks.toml beside the inventory names them.",
-)
+app = App("Webhooks of BSS systems, from hooks.toml beside the inventory.")
 
 
 def hooks_of(context: Context) -> dict[str, Hook]:
-    """The webhooks of `hooks.toml`; none where there is no such file.
+    """The webhooks of `hooks.toml`, by name; none if there is no such file.
 
     Raises:
         ConfigurationError: with every mistake in it.
@@ -38,7 +36,7 @@ def hooks_of(context: Context) -> dict[str, Hook]:
     path = context.settings.inventory.parent / _FILE
     if not path.exists():
         return {}
-    sources = {name: each.order for name, each in context.inventory.sources.items()}
+    sources = {name: source.order for name, source in context.inventory.sources.items()}
     try:
         return load_hooks(path, sources=sources, environ=environment(), on_secret=hide_secret)
     except HooksConfigError as error:
@@ -49,12 +47,11 @@ def hooks_of(context: Context) -> dict[str, Hook]:
 def list_command(
     *,
     secrets: Annotated[
-        bool, typer.Option("--paths", help="Show paths that are secret too, to be set up there.")
+        bool, typer.Option("--paths", help="Show secret paths too, to set up the BSS.")
     ] = False,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Show the webhooks, where they are posted to, and what of them is not done yet.
+) -> Answer:
+    """List the webhooks, their paths, and how many requests wait to be processed.
 
     Example: leasewire hooks list
     """
@@ -64,8 +61,8 @@ def list_command(
     waiting = list(inbox.wanted())
     rows = []
     for hook in hooks.values():
-        mine = [each for name, _, each in waiting if name == hook.name]
-        since_ms = min((int(each["since"]) for each in mine), default=0)
+        mine = [request for name, _, request in waiting if name == hook.name]
+        since_ms = min((int(request["since"]) for request in mine), default=0)
         shown = secrets or hook.settings.path_secret is None
         rows.append(
             {
@@ -74,16 +71,13 @@ def list_command(
                 "path": hook.path if shown else f"/v1/hooks/{hook.settings.adapter}/…",
                 "to_read": len(mine),
                 "since": utc_time(since_ms),
-                "failing": next((each["why"] for each in mine if each.get("why")), ""),
+                "failing": next((request["why"] for request in mine if request.get("why")), ""),
             }
         )
-    if as_json:
-        print_json({"hooks": rows, "unread": inbox.depth()})
-        return
-    columns = ("hook", "source", "path", "to_read", "since", "failing")
-    empty = f"No webhooks: {context.settings.inventory.parent / _FILE} names none."
-    print_table(columns, ([row[name] for name in columns] for row in rows), empty)
-    typer.echo(f"{inbox.depth()} webhooks are not worked on yet.")
+    empty = f"{context.settings.inventory.parent / _FILE} has no webhooks."
+    columns = "hook, source, path, to read=to_read, since, failing"
+    waits = f"{inbox.depth()} webhooks wait to be processed."
+    return Answer({"hooks": rows, "unread": inbox.depth()}, [Table(rows, columns, empty), waits])
 
 
 @app.command("try")
@@ -91,10 +85,10 @@ def try_command(
     name: Annotated[str, typer.Argument(metavar="HOOK")],
     body: Annotated[Path, typer.Argument(metavar="BODY", help="- is standard input.")],
     *,
-    form: Annotated[bool, typer.Option("--form", help="It is a form, not JSON.")] = False,
+    form: Annotated[bool, typer.Option("--form", help="The body is a form, not JSON.")] = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Show what would be made of a webhook's body, or what is missing; nothing is sent or asked.
+) -> Answer:
+    """Show the event that the body of a webhook makes, or what is missing; sends nothing.
 
     Example: leasewire hooks try billing body.json
     """
@@ -121,9 +115,7 @@ def try_command(
             else {}
         )
     except (Incomplete, NotAnEvent) as error:
-        typer.echo(clean(f"A dead letter: {error}"), err=True)
-        raise typer.Exit(FAILED) from None
-    if made:
-        print_json(made)
-    else:
-        typer.echo(clean(verdict))
+        fail(f"dead letter: {error}")
+    if not made:
+        return Answer({"ignored": str(verdict)}, [str(verdict)])
+    return Answer(made, [json.dumps(made, indent=2)])

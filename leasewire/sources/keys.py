@@ -9,60 +9,53 @@ from pydantic import TypeAdapter, ValidationError
 
 from contracts.envelope import Source
 from gateway.api.api_keys import DEFAULT_RATE, ApiKey, ApiKeys, Scope
+from leasewire.answer import Answer, App, Fields, Part, bad_input, cell, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, local_time, print_fields, print_json, print_table
+from leasewire.tables import Table
 from worker.errors import ConfigurationError
 
-app = typer.Typer(no_args_is_help=True, help="API keys of the gateway.")
-
-_BAD_INPUT = 2
+app = App("API keys of the gateway.")
 
 
 @app.command()
 def create(  # noqa: PLR0913 - a key has as many sides
-    name: Annotated[str, typer.Argument(help="Whose it is, in words: for lists and logs.")],
+    name: Annotated[str, typer.Argument(help="Display name of its owner, for lists and logs.")],
     *,
     source: Annotated[
-        list[str] | None, typer.Option(help="A source that it speaks for; repeatable.")
+        list[str] | None, typer.Option(help="A source that it may publish and read; repeatable.")
     ] = None,
     scope: Annotated[
         list[Scope] | None,
         typer.Option(
-            help="publish, read (of its sources), ops (all, and dead letters), override (for "
-            "sources that speak of services of others); repeatable. Else publish and read.",
+            help="publish, read (of its sources), ops (everything, with dead letters), override "
+            "(may change services of others); repeatable. Default: publish and read.",
             show_default=False,
         ),
     ] = None,
     rate: Annotated[float, typer.Option(help="Events a second.", min=0.1)] = DEFAULT_RATE,
     signed: Annotated[
-        bool, typer.Option("--signed", help="What it publishes must be signed.")
+        bool, typer.Option("--signed", help="Require signatures on what it publishes.")
     ] = False,
     only_key: Annotated[
-        bool, typer.Option("--only-key", help="Print the key and nothing else, for scripts.")
+        bool, typer.Option("--only-key", help="Print only the key, for scripts.")
     ] = False,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Make a key. It is shown once: Redis keeps only a hash of it.
+) -> Answer:
+    """Create a key. It is shown once: Redis stores only a hash.
 
-    With it comes a secret for Standard Webhooks signatures, which --signed asks for; a request
-    that is signed without it being asked is checked too.
+    With it comes a secret for signatures by Standard Webhooks, which --signed requires; a signature
+    that is not required is verified too.
 
     Example: leasewire keys create billing --source urn:isp:bss:example
     """
-    if only_key and as_json:
-        typer.echo("Choose --only-key or --json.", err=True)
-        raise typer.Exit(_BAD_INPUT)
     scopes = scope or [Scope.PUBLISH, Scope.READ]
     if not source and set(scopes) != {Scope.OPS}:
-        typer.echo("Say which sources it speaks for: --source URN; only ops needs none.", err=True)
-        raise typer.Exit(_BAD_INPUT)
-    for each in source or ():
+        bad_input("Give its sources: --source URN; only the scope ops needs none.")
+    for name_of_source in source or ():
         try:
-            TypeAdapter[str](Source).validate_python(each)
+            TypeAdapter[str](Source).validate_python(name_of_source)
         except ValidationError:
-            typer.echo(f"--source {each}: write a URI, as urn:isp:bss:example", err=True)
-            raise typer.Exit(_BAD_INPUT) from None
+            bad_input(f"--source {name_of_source}: write a URI, such as urn:isp:bss:example")
     context = Context(inventory)
     _warn_of_unknown(context, source or ())
     made = _keys(context).create(
@@ -73,21 +66,19 @@ def create(  # noqa: PLR0913 - a key has as many sides
         signature_required=signed,
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251 - a command reads the clock
     )
-    shown = _document(made.key) | {
+    document = _document(made.key) | {
         "key": made.token,
         "signing_secret": made.key.signing_secret,
     }
-    if only_key:
-        typer.echo(made.token)
-    elif as_json:
-        print_json(shown)
-    else:
-        print_fields((name, _shown(value)) for name, value in shown.items())
-        typer.echo("\nKeep key and signing secret now: they are not shown again.")
+    text: list[Part] = [made.token]
+    if not only_key:
+        warning = "\nSave the key and the signing secret now: they are not shown again."
+        text = [Fields(document), warning]
+    return Answer(document, text)
 
 
 @app.command("list")
-def list_(*, as_json: JsonOption = False) -> None:
+def list_() -> Answer:
     """List keys, and in which hour each was last used; never the keys themselves.
 
     Example: leasewire keys list
@@ -95,47 +86,26 @@ def list_(*, as_json: JsonOption = False) -> None:
     keys = _keys()
     used = keys.used()
     found = [_document(key) | {"last_used": used.get(key.id)} for key in keys.all()]
-    if as_json:
-        print_json({"keys": found})
-        return
-    columns = ("id", "name", "sources", "scopes", "rate", "signed")
-    print_table(
-        (*columns, "created at", "last used"),
-        (
-            (
-                *(_shown(each[name]) for name in columns),
-                local_time(str(each["created_at"])),
-                local_time(str(each["last_used"]))[:16] if each["last_used"] else "never",
-            )
-            for each in found
-        ),
-        "No keys.",
-    )
+    rows = [key | {"last_used": cell(key["last_used"])[:16] or "never"} for key in found]
+    columns = "id, name, sources, scopes, rate, signed, created at=created_at, last used=last_used"
+    return Answer({"keys": found}, [Table(rows, columns, "No keys.")])
 
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `keys list` says.")],
-) -> None:
-    """Take a key away: within a second it opens nothing.
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As in `keys list`.")],
+) -> Answer:
+    """Revoke a key; it stops working within a second.
 
     Example: leasewire keys revoke 3f9c02ab77d1
     """
-    gone = _keys().revoke(key_id)
-    if not gone:
-        typer.echo(f"There is no key {key_id}; see `leasewire keys list`.", err=True)
-        raise typer.Exit(1)
-    typer.echo(f"Key {key_id} is revoked.")
-
-
-def _shown(value: object) -> object:
-    if isinstance(value, list):
-        return ", ".join(value)
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+    if not _keys().revoke(key_id):
+        fail(f"There is no key {key_id}; see `leasewire keys list`.")
+    return Answer({"id": key_id, "revoked": True}, [f"Key {key_id} is revoked."])
 
 
 def _warn_of_unknown(context: Context, sources: Sequence[str]) -> None:
-    """Say which sources the inventory does not know; without an inventory nothing is said."""
+    """Warn of sources that are not in the inventory, if there is one."""
     path = context.settings.inventory
     if not sources or not path.exists():
         return
@@ -144,10 +114,10 @@ def _warn_of_unknown(context: Context, sources: Sequence[str]) -> None:
     except ConfigurationError as error:
         typer.echo(f"Warning: sources were not checked: {error}", err=True)
         return
-    for each in sources:
-        if each not in known:
+    for source in sources:
+        if source not in known:
             message = "its events are refused until it is"
-            typer.echo(f"Warning: {each} is in no [sources] of {path}: {message}.", err=True)
+            typer.echo(f"Warning: {source} is not in [sources] of {path}: {message}.", err=True)
 
 
 def _keys(context: Context | None = None) -> ApiKeys:
@@ -160,7 +130,7 @@ def _document(key: ApiKey) -> dict[str, object]:
         "id": key.id,
         "name": key.name,
         "sources": sorted(key.sources),
-        "scopes": sorted(each.value for each in key.scopes),
+        "scopes": sorted(scope.value for scope in key.scopes),
         "rate": key.rate,
         "signed": key.signature_required,
         "created_at": key.created_at,

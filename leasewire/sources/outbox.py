@@ -1,19 +1,17 @@
-"""`leasewire outbox`: events out of a BSS's own database."""
+"""`leasewire outbox`: events from a table in the BSS's database."""
 
-import sys
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from leasewire.answer import Answer, App, Exit, bad_input, fail, write
 from leasewire.context import Context
 from leasewire.host.stopping import asked_to_stop
-from leasewire.printing import clean
+from leasewire.progress import progress_to
 from producers.http_transport import HttpTransport
 from producers.publisher import Publisher
 from worker.errors import ConfigurationError
@@ -22,26 +20,21 @@ from worker.log_setup import configure_logging, hide_secret
 if TYPE_CHECKING:
     from producers.outbox.relay import OutboxRelay
 
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-OUT_OF_REACH: Final = 3
+app = App(
+    """Publish events from a table in the BSS's own database (PostgreSQL).
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="""Take events out of a table in the BSS's own database (PostgreSQL).
-
-    The BSS writes each event into the table in the transaction that changes the service, so that
-    either both are committed or none; `relay` publishes the rows in order and marks them.
+    The BSS writes each event into the table in the transaction that changes the service, so both
+    are committed or neither; `relay` publishes the rows in order and marks them.
 
     Example: leasewire outbox ddl | psql billing; leasewire outbox relay --database
     postgresql://billing@db.example/billing
-    """,
+    """
 )
 
 
 @app.command()
 def ddl() -> None:
-    """Print the SQL that makes the table, with an example of how to write to it.
+    """Print the SQL that creates the table, with an example of an insert.
 
     Running it again changes nothing.
 
@@ -64,30 +57,31 @@ def relay(  # noqa: PLR0913 - each is an option
         ),
     ],
     once: Annotated[
-        bool, typer.Option("--once", help="Publish what is there, and end: for cron.")
+        bool, typer.Option("--once", help="Publish the present rows and exit; for cron.")
     ] = False,
     keep_days: Annotated[
-        int, typer.Option(help="Remove rows published so many days ago; 0: never.", min=0)
+        int,
+        typer.Option(help="Delete rows this long after publishing; 0: never.", min=0),
     ] = 30,
     gateway: Annotated[
         str | None,
-        typer.Option(help="URL of a gateway; else the Redis of LEASEWIRE_REDIS_URL is used."),
+        typer.Option(help="URL of a gateway. Default: the Redis in LEASEWIRE_REDIS_URL."),
     ] = None,
     key_file: Annotated[
         Path | None, typer.Option(help="File with the gateway's API key (scope publish).")
     ] = None,
     signing_secret_file: Annotated[
-        Path | None, typer.Option(help="File with the key's signing secret, where it signs.")
+        Path | None, typer.Option(help="File with the key's signing secret, to sign requests.")
     ] = None,
 ) -> None:
-    """Publish the rows of the outbox in order, until SIGTERM or Ctrl-C; mark those that are safe.
+    """Publish the rows of the outbox in order, until SIGTERM or Ctrl-C; mark published rows.
 
-    At least once: a row may be published again after a crash, which does no harm. One relay at a
-    time works, others wait for it to go away. A row that is refused for ever is marked with the
-    reason and holds up nothing: mend its body, and set refused_at to NULL.
+    Delivery is at least once: a row may be published again after a crash, which does no harm. One
+    relay is active at a time, others stand by. A row that is rejected is marked with the reason and
+    does not block others: correct its body, and set refused_at to NULL.
 
-    Exit codes with --once: 0 all published; 1 rows were refused, or another relay works; 3 the
-    database or the way in cannot be reached.
+    Exit codes with --once: 0 all published; 1 rows were rejected, or another relay is active; 3 the
+    database, the gateway or Redis cannot be reached.
 
     Example: leasewire outbox relay --database postgresql://billing@db.example/billing
     """
@@ -97,7 +91,7 @@ def relay(  # noqa: PLR0913 - each is an option
     try:
         engine = open_database(database)
     except ValueError as error:
-        _end(BAD_INPUT, f"--database {error}")
+        bad_input(f"--database {error}")
     context = Context()
     configure_logging(context.settings)
     with (
@@ -106,34 +100,28 @@ def relay(  # noqa: PLR0913 - each is an option
     ):
         relay = OutboxRelay(engine, publisher, keep_days=keep_days)
         if once:
-            _run_once(relay, stopping)
+            write(_run_once(relay, stopping))
         else:
-            typer.echo("The relay works; Ctrl-C ends it after the batch in hand.")
+            typer.echo("The relay is running; Ctrl-C stops it after the current batch.")
             relay.run(stopping)
             typer.echo("The relay has stopped.")
 
 
-def _run_once(relay: "OutboxRelay", stopping: Event) -> None:
+def _run_once(relay: "OutboxRelay", stopping: Event) -> Answer:
     from producers.outbox.relay import AnotherRelay, DatabaseFailed  # noqa: PLC0415 - an extra
 
-    # On standard error, and on a terminal only: a pipe gets the result alone.
-    console = Console(stderr=True)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not sys.stderr.isatty()) as progress:
-        bar = progress.add_task("rows")
+    with progress_to("rows") as show:
         try:
-            done = relay.run_once(
-                stopping, lambda rows, total: progress.update(bar, completed=rows, total=total)
-            )
+            done = relay.run_once(stopping, show)
         except AnotherRelay as error:
-            _end(FAILED, str(error))
+            fail(error)
         except DatabaseFailed as error:
-            _end(OUT_OF_REACH, f"the database: {error}")
-    typer.echo(f"{done.published} rows published, {done.refused} refused.")
+            fail(f"database: {error}", code=Exit.UNREACHABLE)
+    text = [f"{done.published} rows published, {done.refused} rejected."]
+    document = {"published": done.published, "rejected": done.refused}
     if done.failure is not None:
-        _end(OUT_OF_REACH, done.failure.reason)
-    if done.refused:
-        raise typer.Exit(FAILED)
+        return Answer(document, text, Exit.UNREACHABLE, [done.failure.reason])
+    return Answer(document, text, Exit.FAILED if done.refused else Exit.OK)
 
 
 def _publisher(
@@ -141,16 +129,16 @@ def _publisher(
 ) -> Publisher:
     if gateway is None:
         if key_file or secret_file:
-            _end(BAD_INPUT, "--key-file and --signing-secret-file are for a --gateway")
+            bad_input("--key-file and --signing-secret-file are for a --gateway")
         context.check_login()
         return context.publisher()
     if key_file is None:
-        _end(BAD_INPUT, "--gateway needs --key-file: `leasewire keys create` makes a key")
+        bad_input("--gateway needs --key-file: `leasewire keys create` makes a key")
     secret = _secret(secret_file) if secret_file else None
     try:
         transport = HttpTransport(gateway, _secret(key_file), signing_secret=secret)
     except ValueError as error:
-        _end(BAD_INPUT, f"--gateway {error}")
+        bad_input(f"--gateway {error}")
     now = lambda: datetime.now(UTC)  # noqa: E731, TID251 - this is the composition root
     return Publisher(transport, clock=now)
 
@@ -159,9 +147,9 @@ def _secret(path: Path) -> str:
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        _end(BAD_INPUT, f"{path}: cannot be read: {error}")
+        bad_input(f"{path}: cannot be read: {error}")
     if not secret:
-        _end(BAD_INPUT, f"{path}: is empty")
+        bad_input(f"{path}: is empty")
     hide_secret(secret)
     return secret
 
@@ -170,9 +158,3 @@ def _check_installed() -> None:
     if find_spec("sqlalchemy") is None or find_spec("psycopg") is None:
         problem = "the outbox needs SQLAlchemy and psycopg: install `leasewire[outbox]`"
         raise ConfigurationError([problem])
-
-
-def _end(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(clean(line), err=True)
-    raise typer.Exit(code)

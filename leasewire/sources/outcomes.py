@@ -1,4 +1,4 @@
-"""`leasewire outcomes`: tells a BSS by webhooks what became of its events."""
+"""`leasewire outcomes`: sends the outcomes of its events to a BSS by webhook."""
 
 import asyncio
 import json
@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -16,9 +15,10 @@ from contracts.webhook_signature import new_secret
 from gateway.outcomes.deliveries import Deliveries, Undelivered
 from gateway.outcomes.targets import Target, TargetsError, load_targets
 from leasewire.actor import ActorOption, actor_of
+from leasewire.answer import Answer, App, Exit, bad_input
 from leasewire.context import Context, InventoryOption
 from leasewire.host.stopping import asked_to_stop, run_until_stopped
-from leasewire.printing import JsonOption, local_time, print_json, print_table
+from leasewire.tables import Table
 from worker.admin.json_fields import utc_time, without_empty
 from worker.errors import ConfigurationError
 from worker.log_setup import configure_logging, hide_secret
@@ -27,28 +27,27 @@ from worker.settings import environment
 if TYPE_CHECKING:
     from gateway.outcomes.delivery import Courier
     from gateway.outcomes.delivery_thread import Delivering
-    from gateway.outcomes.posting import Answer
+    from gateway.outcomes.posting import Answer as TargetAnswer
 
-app = typer.Typer(no_args_is_help=True, help="Webhooks to the BSS: what became of its events.")
+app = App("Outcomes of events, sent to the BSS by webhook.")
 
 FILE: Final = "outcomes.toml"
-"""Beside the inventory; where outcome webhooks go."""
-_BAD_INPUT: Final = 2
+"""Beside the inventory: the targets of outcomes."""
 
-TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="As `targets` names it.")]
+TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="As in `outcomes targets`.")]
 
 
 @app.command()
 def deliver(*, inventory: InventoryOption = None) -> None:
     """Deliver outcomes to the targets of outcomes.toml, until SIGTERM or Ctrl-C.
 
-    That file stands beside the inventory. Each target is a table [targets.NAME] in it, with url,
-    sources (of whose events it is told) and secret_file or secret_env (of `outcomes secret`), and
-    where wanted states (only these), ca_file and timeout_s.
+    The file is beside the inventory. Each target is a table [targets.NAME] in it, with url, sources
+    (whose events it receives), secret_file or secret_env (from `outcomes secret`), and optionally
+    states (only these), ca_file and timeout_s.
 
-    Each change is a POST, signed as Standard Webhooks has it, of a CloudEvent. What a target does
-    not take is tried again for three days, then kept for `outcomes failed`. `leasewire up` does
-    this too, and more than one may run: one of them delivers to a target.
+    Each change of an outcome is a POST of a CloudEvent, signed by Standard Webhooks. What a target
+    does not accept is retried for three days, then kept for `outcomes failed`. `leasewire up`
+    delivers too. Several may run: one of them delivers to a target.
 
     Example: leasewire outcomes deliver
     """
@@ -61,104 +60,86 @@ def deliver(*, inventory: InventoryOption = None) -> None:
         raise ConfigurationError([problem])
     context.check_login()
     with asked_to_stop() as stopping, delivering(context, targets) as running:
-        typer.echo(f"Outcomes are delivered to {', '.join(each.name for each in targets)}.")
+        typer.echo(f"Delivering outcomes to {', '.join(target.name for target in targets)}.")
         run_until_stopped(running, stopping)
-    typer.echo("The delivery has stopped.")
+    typer.echo("Stopped.")
 
 
 @app.command("targets")
-def targets_command(*, as_json: JsonOption = False, inventory: InventoryOption = None) -> None:
-    """List targets: how far each is, what waits, what could not be delivered.
+def targets_command(*, inventory: InventoryOption = None) -> Answer:
+    """List targets: their progress, what waits, and what could not be delivered.
 
     Example: leasewire outcomes targets
     """
     context = Context(inventory)
-    found = []
-    for each in targets_of(context, signing=False):
-        state = _deliveries(context, each.name).state()
-        found.append(_document(each, state))
-    if as_json:
-        print_json({"targets": found})
-        return
-    columns = ("target", "state", "delivered", "last_at", "retried", "failed", "message")
-    times = {"last_at", "next_at"}
-    print_table(
-        columns,
-        (
-            [local_time(each.get(c)) if c in times else each.get(c) for c in columns]
-            for each in found
-        ),
-        f"No targets: `leasewire outcomes deliver --help` shows {FILE}.",
-    )
+    documents = [
+        _document(target, _deliveries(context, target.name).state())
+        for target in targets_of(context, signing=False)
+    ]
+    columns = "target, state, delivered, last at=last_at, retried, failed, message, +url"
+    empty = f"No targets: `leasewire outcomes deliver --help` shows {FILE}."
+    return Answer({"targets": documents}, [Table(documents, columns, empty)])
 
 
 @app.command()
-def failed(
-    target: TargetArgument, *, as_json: JsonOption = False, inventory: InventoryOption = None
-) -> None:
-    """List what a target did not take for three days.
+def failed(target: TargetArgument, *, inventory: InventoryOption = None) -> Answer:
+    """List what a target did not accept for three days.
 
     Example: leasewire outcomes failed billing
     """
     context = Context(inventory)
-    _named(context, target)
-    dead = [_failed_document(each) for each in _deliveries(context, target).dead()]
-    if as_json:
-        print_json({"failed": dead})
-        return
-    columns = ("id", "service", "event", "state", "tries", "message")
-    print_table(columns, ([each.get(c) for c in columns] for each in dead), "Nothing failed.")
+    _check_known(context, target)
+    dead = [_failed_document(undelivered) for undelivered in _deliveries(context, target).dead()]
+    columns = "id, service, event, state, tries, message"
+    return Answer({"failed": dead}, [Table(dead, columns, "Nothing failed.")])
 
 
 @app.command()
-def retry(  # noqa: PLR0913 - as many options
+def retry(
     target: TargetArgument,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID…")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Try again what a target did not take, at once and for three more days.
+) -> Answer:
+    """Retry what a target did not accept, at once and for three more days.
 
     Example: leasewire outcomes retry billing --all
     """
     if bool(ids) == everything:
-        typer.echo("Name the ids, as `outcomes failed` lists them, or --all.", err=True)
-        raise typer.Exit(_BAD_INPUT)
+        bad_input("Give the ids, as in `outcomes failed`, or --all.")
     context = Context(inventory)
-    _named(context, target)
+    _check_known(context, target)
     deliveries = _deliveries(context, target)
-    wanted = [each.id for each in deliveries.dead()] if everything else list(ids or ())
+    wanted = list(ids or ())
+    if everything:
+        wanted = [undelivered.id for undelivered in deliveries.dead()]
     now_ms = context.store.records.now_ms()
     action = {"at_ms": now_ms, "by": actor_of(actor), "what": "retried", "target": target}
     done = deliveries.retry(wanted, now_ms, json.dumps(action | {"ids": wanted[:100]}))
-    if as_json:
-        print_json({"target": target, "retried": done})
-    else:
-        typer.echo(f"{done} of {len(wanted)} are tried again.")
-    if done < len(wanted):
-        raise typer.Exit(1)
+    return Answer(
+        {"target": target, "retried": done},
+        [f"{done} of {len(wanted)} are retried."],
+        Exit.FAILED if done < len(wanted) else Exit.OK,
+    )
 
 
 @app.command("test")
-def trial_command(
-    target: TargetArgument, *, as_json: JsonOption = False, inventory: InventoryOption = None
-) -> None:
-    """Send a signed test outcome to a target now, once, and say what it answered.
+def trial_command(target: TargetArgument, *, inventory: InventoryOption = None) -> Answer:
+    """Send a signed test outcome to a target now, once, and show its answer.
 
-    Its type is leasewire.outcome.test.v1. The exit code is 1 where the target did not take it.
+    Its type is leasewire.outcome.test.v1. Exit 0: the target accepted it; 1: it did not.
 
     Example: leasewire outcomes test billing
     """
-    context = Context(inventory)
-    _named(context, target)
-    (found,) = (each for each in targets_of(context) if each.name == target)
-    moment = round(time.time() * 1000)
     # Imported here: an HTTP client takes a while to import.
     from gateway.outcomes.posting import trial_event  # noqa: PLC0415 - see above
 
+    context = Context(inventory)
+    _check_known(context, target)
+    (found,) = (known for known in targets_of(context) if known.name == target)
+    moment = round(time.time() * 1000)
     event = trial_event(
         secrets.token_hex(8),
         context.inventory.installation,
@@ -166,19 +147,18 @@ def trial_command(
         found.sources[0],
     )
     answer = asyncio.run(_posted(found, event, moment // 1000))
-    taken = answer.verdict == "taken"
-    if as_json:
-        said = {"target": target, "id": event["id"], "taken": taken, "answer": answer.message}
-        print_json(said)
-    else:
-        typer.echo(f"{target}: {event['id']} was {'' if taken else 'not '}taken: {answer.message}")
-    if not taken:
-        raise typer.Exit(1)
+    accepted = answer.verdict == "taken"
+    verb = "accepted" if accepted else "not accepted"
+    return Answer(
+        {"target": target, "id": event["id"], "accepted": accepted, "answer": answer.message},
+        [f"{target}: {event['id']} was {verb}: {answer.message}"],
+        Exit.OK if accepted else Exit.FAILED,
+    )
 
 
 @app.command()
 def secret() -> None:
-    """Make a secret for the signatures of a target: for its secret_file, and for the BSS.
+    """Create a secret for the signatures of a target: for its secret_file, and for the BSS.
 
     Example: leasewire outcomes secret > secrets/billing-webhook
     """
@@ -186,11 +166,11 @@ def secret() -> None:
 
 
 def targets_of(context: Context, *, signing: bool = True) -> list[Target]:
-    """The targets of `outcomes.toml`, which stands beside the inventory.
+    """The targets of `outcomes.toml`, beside the inventory.
 
     Args:
-        context: says where that is.
-        signing: False for who sends them nothing, and need not be able to read their secrets.
+        context: has the path of the inventory.
+        signing: False: their secrets are not needed and not read.
 
     Raises:
         ConfigurationError: with every mistake in it.
@@ -209,7 +189,7 @@ def targets_of(context: Context, *, signing: bool = True) -> list[Target]:
 
 @contextmanager
 def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Delivering"]:
-    """Deliver to targets while the block runs."""
+    """Deliver outcomes to targets while the block runs."""
     # An HTTP client takes a while to import, and other commands need none.
     from gateway.outcomes.delivery import Courier  # noqa: PLC0415 - see above
     from gateway.outcomes.delivery_thread import Delivering  # noqa: PLC0415 - see above
@@ -233,7 +213,7 @@ def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Deliver
         yield running
 
 
-async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "Answer":
+async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "TargetAnswer":
     # An HTTP client takes a while to import, and other commands need none.
     from gateway.outcomes.posting import Poster  # noqa: PLC0415 - see above
 
@@ -248,10 +228,10 @@ def _deliveries(context: Context, target: str) -> Deliveries:
     return Deliveries(context.store.client, context.settings.key_prefix, target)
 
 
-def _named(context: Context, name: str) -> None:
-    known = [each.name for each in targets_of(context, signing=False)]
+def _check_known(context: Context, name: str) -> None:
+    known = [target.name for target in targets_of(context, signing=False)]
     if name not in known:
-        problem = f"there is no target {name}; known are: {', '.join(known) or 'none'}"
+        problem = f"there is no target {name}; targets: {', '.join(known) or 'none'}"
         raise ConfigurationError([problem])
 
 
@@ -260,7 +240,7 @@ def _document(target: Target, state: dict[str, str]) -> dict[str, Any]:
     return without_empty(
         {
             "target": target.name,
-            "url": urlsplit(target.url)._replace(query="").geturl(),  # keys stand there
+            "url": urlsplit(target.url)._replace(query="").geturl(),  # it may hold keys
             "sources": list(target.sources),
             "state": "failing" if failing else "well" if "last_at" in state else "nothing yet",
             "failing_since": utc_time(int(state.get("failing_since", 0))),
@@ -275,15 +255,15 @@ def _document(target: Target, state: dict[str, str]) -> dict[str, Any]:
     )
 
 
-def _failed_document(each: Undelivered) -> dict[str, Any]:
-    data = each.event["data"]
+def _failed_document(undelivered: Undelivered) -> dict[str, Any]:
+    data = undelivered.event["data"]
     return {
-        "id": each.id,
+        "id": undelivered.id,
         "service": data.get("service"),
         "event": data.get("event"),
         "state": data.get("state"),
-        "tries": each.tries,
-        "first_at": datetime.fromtimestamp(each.first_ms / 1000, UTC).isoformat(),
-        "message": each.message,
-        "body": each.event,
+        "tries": undelivered.tries,
+        "first_at": utc_time(undelivered.first_ms),
+        "message": undelivered.message,
+        "body": undelivered.event,
     }

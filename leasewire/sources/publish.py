@@ -1,6 +1,6 @@
-"""`leasewire publish`: events from a file or standard input; and one event said by options.
+"""`leasewire publish`: events from a file or standard input, or one event from options.
 
-The commands for single events are in `publish_one.py`.
+The options of single events are in `publish_one.py`.
 """
 
 import sys
@@ -10,29 +10,25 @@ from contextlib import suppress
 from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, NoReturn
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
-from typer.core import TyperGroup
 
 from contracts import Problem
 from contracts.names import QUEUE_BULK, QUEUE_EVENTS, Lane
+from leasewire.answer import Answer, App, Exit, Group, Part, bad_input, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.printing import JsonOption, clean, print_json, print_table
 from leasewire.progress import Advance, progress_bar
-from leasewire.sources.publish_check import look_at
+from leasewire.sources.publish_check import check_inventory
 from leasewire.sources.publish_one import EVENTS, command_of, flag_of
+from leasewire.tables import Table
 from producers.complete import CompleteEvent
 from producers.errors import BatchViolation, KeyRefused, PublishFailed, Receipt
 from producers.event_input import BrokenText, find_events
 from worker.admin.documents import event_document
 from worker.core.service.outcome import FINAL, Outcome
 
-BAD_INPUT: Final = 2
-OUT_OF_REACH: Final = 3
-_ROWS: Final = 20
-
-NOT_APPLIED: Final = 1
+_SHOWN: Final = 20
 _CHECK_EVERY_S: Final = 0.1
 _AT_ONCE: Final = 500
 
@@ -40,24 +36,26 @@ WaitOption = Annotated[
     float,
     typer.Option(
         "--wait",
-        help="Wait so many seconds for what becomes of the events, and print it.",
+        help="Wait this long for the outcomes of the events, and print them.",
         min=0,
         show_default=False,
         metavar="SECONDS",
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Check only; publish nothing.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only check the events; publish nothing.")
+]
 
 
-class Group(TyperGroup):
-    """What is not the name of an event is a file: `leasewire publish events.ndjson`."""
+class FileOrEvent(Group):
+    """Takes what is no name of an event for a file: `leasewire publish events.ndjson`."""
 
     def parse_args(
         self,
         ctx: Any,  # noqa: ANN401 - its class is private to Typer
         args: list[str],
     ) -> list[str]:
-        """Put the word `file` before what names no event."""
+        """Put the word `file` before the name of a file."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             alike = get_close_matches(args[0], self.commands, 1)
             if alike and not Path(args[0]).exists():
@@ -66,40 +64,37 @@ class Group(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-app = typer.Typer(
-    cls=Group,
-    no_args_is_help=True,
-    subcommand_metavar="FILE | - | EVENT",
-    help="""Publish events: of a FILE, of standard input (-), or one EVENT said by options.
+app = App(
+    """Publish events from a FILE, from standard input (-), or one EVENT from options.
 
-    Nothing is published unless every event is right: else each problem is shown and the exit code
-    is 2. When this command has ended well the events are safe in Redis, and a worker takes them
-    from there.
+    Nothing is published unless every event is valid; otherwise each problem is shown and the exit
+    code is 2. After success the events are safe in Redis, and workers process them from there.
 
-    With --wait exit 0 says that each event is applied, observed or scheduled; 1: one was refused,
-    failed, expired or superseded; 3: one still waits. Ctrl-C ends the waiting alone.
+    With --wait exit 0 means that each event is applied, observed or scheduled; 1: one was rejected,
+    failed, expired or superseded; 3: one is still pending. Ctrl-C only ends the waiting.
 
     Examples: leasewire publish events.ndjson; my-export | leasewire publish -; leasewire publish
     mac-changed --service SVC-1001 --mac 00:00:5E:00:53:02
     """,
+    cls=FileOrEvent,
+    subcommand_metavar="FILE | - | EVENT",
 )
 
 
 @app.command("file")
-def file_command(  # noqa: PLR0913 - as many options
+def file_command(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="- is standard input.")],
     *,
     bulk: Annotated[
-        bool, typer.Option("--bulk", help="An import: live events are served first.")
+        bool, typer.Option("--bulk", help="Use the bulk lane: live events go first.")
     ] = False,
     dry_run: DryRunOption = False,
     wait: WaitOption = 0,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Publish the events of a file: a JSON object, a JSON array, or an object a line.
+) -> Answer:
+    """Publish the events of a file: a JSON object, a JSON array, or one object per line.
 
-    The word `file` may be left out. What follows from the rest of an event need not be said:
+    The word `file` may be omitted, as may the fields that follow from the rest of an event:
     specversion, datacontenttype, subject, time (now) and id.
 
     Example: leasewire publish events.ndjson --dry-run
@@ -109,84 +104,94 @@ def file_command(  # noqa: PLR0913 - as many options
         raw = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         found = find_events(raw.decode("utf-8-sig"))
     except OSError as error:
-        _end(BAD_INPUT, f"{name}: cannot be read: {error.strerror}")
+        bad_input(f"{name}: cannot be read: {error.strerror}")
     except UnicodeDecodeError:
-        _end(BAD_INPUT, f"{name}: is not UTF-8 text; encode it as UTF-8")
+        bad_input(f"{name}: is not UTF-8 text; encode it as UTF-8")
     except BrokenText as error:
-        _end(BAD_INPUT, f"{name}: {error}")
-    send(
-        [Given(f"{name}:{each.line}", each.text) for each in found],
+        bad_input(f"{name}: {error}")
+    return send(
+        [Given(f"{name}:{event.line}", event.text) for event in found],
         lane=QUEUE_BULK if bulk else QUEUE_EVENTS,
         dry_run=dry_run,
         wait_s=wait,
-        as_json=as_json,
         inventory=inventory,
     )
 
 
 class Given(NamedTuple):
-    """An event as it was given, and where, for the messages."""
+    """An event as it was given, and its place for messages."""
 
     where: str
     event: str | dict[str, object]
 
 
-def send(  # noqa: PLR0913 - as many options
-    events: Sequence[Given],
-    *,
-    lane: Lane,
-    dry_run: bool,
-    wait_s: float,
-    as_json: bool,
-    inventory: Path | None,
-) -> None:
-    """Publish events, or only check them; show what became of them.
+def send(
+    events: Sequence[Given], *, lane: Lane, dry_run: bool, wait_s: float, inventory: Path | None
+) -> Answer:
+    """Publish events, or only check them; returns their outcomes.
 
     Raises:
-        typer.Exit: 2 for broken events, 3 when Redis does not take them; for others see the help.
+        typer.Exit: 2: invalid events; 3: Redis does not accept them.
     """
     context = Context(inventory)
     with context.publisher() as publisher:
         try:
             with progress_bar("checking", len(events)) as advance:
                 completed = publisher.check(_counted(events, advance))
-            look_at(context, completed, named=inventory is not None)
+            check_inventory(context, completed, named=inventory is not None)
             if dry_run:
-                _show_checked(completed, as_json=as_json)
-                return
+                text = _table(completed, ["valid (dry run)"] * len(completed))
+                return Answer({"events": [event.event for event in completed]}, text)
             receipts = publisher.write(completed, lane=lane)
         except BatchViolation as violation:
-            _end(BAD_INPUT, *(_line(events[index], p) for index, p in violation.problems))
+            bad_input(*(_line(events[index], p) for index, p in violation.problems))
         except KeyRefused:
-            raise  # told as for any other command
+            raise  # explained as for any other command
         except PublishFailed as error:
-            _end(OUT_OF_REACH, str(error))
-    said = _wait(context, receipts, wait_s) if wait_s else {}
-    _show_receipts(completed, receipts, said, waited=bool(wait_s), as_json=as_json)
+            fail(error, code=Exit.UNREACHABLE)
+    outcomes = _wait(context, receipts, wait_s) if wait_s else {}
+    code, errors = _result(events, receipts, outcomes, wait_s)
+    documents = [_document(*pair) for pair in zip(completed, receipts, strict=True)]
+    if wait_s:
+        for document, receipt in zip(documents, receipts, strict=True):
+            outcome = outcomes.get(receipt.event_key)
+            document["outcome"] = event_document(outcome) if outcome else None
+    states = [_state(receipt, outcomes) for receipt in receipts]
+    hint = f"\nOutcome: leasewire events show {receipts[0].event_id}"
+    return Answer({"receipts": documents}, [*_table(completed, states), hint], code, errors)
+
+
+def _result(
+    events: Sequence[Given],
+    receipts: Sequence[Receipt],
+    outcomes: Mapping[str, Outcome],
+    wait_s: float,
+) -> tuple[Exit, list[str]]:
+    """The exit code, and what is wrong."""
     reused = [
-        f"{given.where}: /id is the id of another event that was not yet taken in; this one was "
-        "not published. Give it an id of its own [event-id-reused]"
+        f"{given.where}: /id is the id of another event that was not folded yet; this event was "
+        "not published. Give it another id [event-id-reused]"
         for given, receipt in zip(events, receipts, strict=True)
         if receipt.id_reused
     ]
     if reused:
-        _end(BAD_INPUT, *reused)
+        return Exit.BAD_INPUT, reused
     if not wait_s:
-        return
-    if any(each.state in FINAL and each.state not in _GOOD for each in said.values()):
-        raise typer.Exit(NOT_APPLIED)
-    if any(not _is_over(said.get(receipt.event_key)) for receipt in receipts):
-        _end(
-            OUT_OF_REACH, f"Not over after {wait_s:g} s. The events are safe; it goes on by itself."
-        )
+        return Exit.OK, []
+    if any(o.state in FINAL and o.state not in _GOOD for o in outcomes.values()):
+        return Exit.FAILED, []
+    if any(not _is_over(outcomes.get(receipt.event_key)) for receipt in receipts):
+        message = f"Still pending after {wait_s:g} s. The events are safe and will be processed."
+        return Exit.UNREACHABLE, [message]
+    return Exit.OK, []
 
 
 _GOOD: Final = ("applied", "observed", "scheduled")
 
 
 def _counted(events: Sequence[Given], advance: Advance) -> Iterator[str | dict[str, object]]:
-    for each in events:
-        yield each.event
+    for given in events:
+        yield given.event
         advance(1)
 
 
@@ -195,22 +200,22 @@ def _is_over(outcome: Outcome | None) -> bool:
 
 
 def _wait(context: Context, receipts: Sequence[Receipt], wait_s: float) -> dict[str, Outcome]:
-    """What became of events, by key, as far as it is known in time."""
-    said: dict[str, Outcome] = {}
-    open_ = [each.event_key for each in receipts if not each.id_reused]
+    """The outcomes of events by key, as far as they are known in time."""
+    outcomes: dict[str, Outcome] = {}
+    pending = [receipt.event_key for receipt in receipts if not receipt.id_reused]
     deadline = time.monotonic() + wait_s
-    with progress_bar("waiting", len(open_)) as advance, suppress(KeyboardInterrupt):
-        while open_:
-            before = len(open_)
+    with progress_bar("waiting", len(pending)) as advance, suppress(KeyboardInterrupt):
+        while pending:
+            before = len(pending)
             for at in range(0, before, _AT_ONCE):
-                found = context.store.views.outcomes(open_[at : at + _AT_ONCE])
-                said |= {outcome.key: outcome for outcome in found}
-            open_ = [key for key in open_ if not _is_over(said.get(key))]
-            advance(before - len(open_))
-            if not open_ or time.monotonic() >= deadline:
+                found = context.store.views.outcomes(pending[at : at + _AT_ONCE])
+                outcomes |= {outcome.key: outcome for outcome in found}
+            pending = [key for key in pending if not _is_over(outcomes.get(key))]
+            advance(before - len(pending))
+            if not pending or time.monotonic() >= deadline:
                 break
             time.sleep(_CHECK_EVERY_S)
-    return said
+    return outcomes
 
 
 def _line(given: Given, problem: Problem) -> str:
@@ -218,39 +223,6 @@ def _line(given: Given, problem: Problem) -> str:
     return (
         f"{given.where}: {flag or (problem.pointer or 'event')} {problem.message} [{problem.code}]"
     )
-
-
-def _end(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(clean(line), err=True)
-    raise typer.Exit(code)
-
-
-def _show_checked(completed: Sequence[CompleteEvent], *, as_json: bool) -> None:
-    if as_json:
-        print_json({"events": [each.event for each in completed]})
-        return
-    _table(completed, ["valid (dry run)"] * len(completed))
-
-
-def _show_receipts(
-    completed: Sequence[CompleteEvent],
-    receipts: Sequence[Receipt],
-    said: Mapping[str, Outcome],
-    *,
-    waited: bool,
-    as_json: bool,
-) -> None:
-    if as_json:
-        documents = [_document(*pair) for pair in zip(completed, receipts, strict=True)]
-        if waited:
-            for document, receipt in zip(documents, receipts, strict=True):
-                outcome = said.get(receipt.event_key)
-                document["outcome"] = event_document(outcome) if outcome else None
-        print_json({"receipts": documents})
-        return
-    _table(completed, [_state(receipt, said) for receipt in receipts])
-    typer.echo(f"\nWhat became of it: leasewire events show {receipts[0].event_id}")
 
 
 def _document(completed: CompleteEvent, receipt: Receipt) -> dict[str, object]:
@@ -264,44 +236,48 @@ def _document(completed: CompleteEvent, receipt: Receipt) -> dict[str, object]:
     }
 
 
-def _state(receipt: Receipt, said: Mapping[str, Outcome]) -> str:
+def _state(receipt: Receipt, outcomes: Mapping[str, Outcome]) -> str:
     if receipt.id_reused:
         return "not published"
-    if outcome := said.get(receipt.event_key):
+    if outcome := outcomes.get(receipt.event_key):
         more = " ".join(part for part in (outcome.reason, outcome.detail) if part)
         return f"{outcome.state}: {more}" if more else outcome.state
-    return "published" if receipt.notified else "published; the workers were called before"
+    return "published" if receipt.notified else "published; workers already notified"
 
 
-def _table(completed: Sequence[CompleteEvent], states: Sequence[str]) -> None:
+def _table(completed: Sequence[CompleteEvent], states: Sequence[str]) -> list[Part]:
     rows = [
-        (each.id, str(each.event["type"]).split(".")[2], _service(each), state)
-        for each, state in zip(completed, states, strict=True)
+        {
+            "event": event.id,
+            "type": str(event.event["type"]).split(".")[2],
+            "service": _service(event),
+            "state": state,
+        }
+        for event, state in zip(completed, states, strict=True)
     ]
-    print_table(("event", "type", "service", "state"), rows[:_ROWS], "No events.")
-    if len(rows) > _ROWS:
-        typer.echo(f"… and {len(rows) - _ROWS} more ({len(rows)} in all); --json lists them.")
+    text: list[Part] = [Table(rows[:_SHOWN], "event, type, service, state", "No events.")]
+    if len(rows) > _SHOWN:
+        text.append(f"… and {len(rows) - _SHOWN} more ({len(rows)} in all); --json lists them.")
+    return text
 
 
 def _service(completed: CompleteEvent) -> str:
     return str(completed.event["subject"]).removeprefix("service/")
 
 
-def _send_one(  # noqa: PLR0913 - as many options
+def _send_one(
     name: str,
     event: dict[str, object],
     *,
     dry_run: DryRunOption = False,
     wait: WaitOption = 0,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    send(
+) -> Answer:
+    return send(
         [Given(name, event)],
         lane=QUEUE_EVENTS,
         dry_run=dry_run,
         wait_s=wait,
-        as_json=as_json,
         inventory=inventory,
     )
 

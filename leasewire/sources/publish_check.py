@@ -1,52 +1,49 @@
-"""What `leasewire publish` can tell of events by the inventory, before anything is published."""
+"""What `leasewire publish` checks against the inventory before it publishes anything."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final
+from typing import Any
 
 import typer
 
+from leasewire.answer import bad_input, clean, counted
 from leasewire.context import Context
-from leasewire.printing import clean, counted
 from producers.complete import CompleteEvent
 from worker.errors import ConfigurationError
 
-BAD_INPUT: Final = 2
 
-
-def look_at(context: Context, completed: Sequence[CompleteEvent], *, named: bool) -> None:
-    """Say at once what the inventory knows better; where there is none the workers say it.
+def check_inventory(context: Context, events: Sequence[CompleteEvent], *, named: bool) -> None:
+    """Report what the inventory forbids or lacks; without an inventory the workers will.
 
     Raises:
-        typer.Exit: 2 for a source of which every event would be rejected.
+        typer.Exit: 2: every event of a source would be rejected.
     """
     try:
-        found = context.inventory
+        inventory = context.inventory
     except ConfigurationError:
         if named:
             raise
-        return  # this may be another machine than the workers': then they alone can tell
+        return  # this may be another host than the workers'
     path = context.settings.inventory
-    sources = {str(each.event["source"]) for each in completed} - found.sources.keys()
+    sources = {str(event.event["source"]) for event in events} - inventory.sources.keys()
     if sources:
-        message = (
-            f"{', '.join(sorted(sources))} is not in [sources] of {path}: nothing was published."
-        )
-        typer.echo(clean(message), err=True)
-        raise typer.Exit(BAD_INPUT)
-    counting = {name for name, each in found.sources.items() if each.order == "revisions"}
-    operators = {name for name, each in found.sources.items() if "override" in each.scopes}
-    without = [each for each in completed if _misses_revision(each, counting - operators)]
+        names = ", ".join(sorted(sources))
+        bad_input(f"{names} is not in [sources] of {path}: nothing was published.")
+    counting = {name for name, source in inventory.sources.items() if source.order == "revisions"}
+    operators = {name for name, source in inventory.sources.items() if "override" in source.scopes}
+    without = [event for event in events if _misses_revision(event, counting - operators)]
     if without:
-        message = (
-            f"! {counted(len(without), 'event')} without data.revision, as {without[0].id}: of"
+        _warn(
+            f"{counted(len(without), 'event')} without data.revision, such as {without[0].id}: "
+            "they are rejected, as their source counts revisions"
         )
-        message = f"{message} a source that counts revisions such events are rejected"
-        typer.secho(clean(message), fg="yellow", err=True)
-    routers = {name for each in completed if (name := _router(each.event))} - found.routers.keys()
-    for name in sorted(routers):
-        message = f"! router {name} is not in {path}: its services wait until it is there"
-        typer.secho(clean(message), fg="yellow", err=True)
+    routers = {name for event in events if (name := _router(event.event))}
+    for name in sorted(routers - inventory.routers.keys()):
+        _warn(f"router {name} is not in {path}: its services wait until it is")
+
+
+def _warn(message: str) -> None:
+    typer.secho(clean(f"! {message}"), fg="yellow", err=True)
 
 
 def _misses_revision(completed: CompleteEvent, counting: AbstractSet[str]) -> bool:

@@ -1,4 +1,4 @@
-"""`leasewire publish activated`, `… mac-changed` and the like: one event said by options."""
+"""`leasewire publish activated`, `… mac-changed` and the like: one event from options."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import typer
 
 from contracts import Problem
 from leasewire.actor import actor_of
+from leasewire.answer import Answer
 
 SOURCE: Final = "urn:leasewire:cli"
 
@@ -31,15 +32,15 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option, and the place in the event that it fills.
+    """One option, and its place in the event.
 
     Attributes:
-        flag: as it is typed.
-        place: names from the event's top down, with dots.
-        help: what it is.
-        kind: what it is read as.
-        default: `...` when it must be given, None when it may be left out.
-        form: makes the value of the event from that of the option.
+        flag: the option as typed.
+        place: path in the event, with dots.
+        help: the help text.
+        kind: type of its value.
+        default: `...` if it is required, None if it is optional.
+        form: turns the value of the option into that of the event.
     """
 
     flag: str
@@ -51,11 +52,11 @@ class Option:
 
     @property
     def name(self) -> str:
-        """Name of the parameter: the flag without its dashes."""
+        """Name of the parameter: the flag without dashes."""
         return self.flag.removeprefix("--").replace("-", "_")
 
     def parameter(self) -> Parameter:
-        """The option as Typer reads it off a signature."""
+        """The option as a parameter of a function, for Typer."""
         kind = self.kind if self.default is not None else self.kind | None
         metavar = None if self.kind in (Mode, Status, bool) else self.name.upper()
         return Parameter(
@@ -67,23 +68,28 @@ class Option:
 
 
 _COMMON: Final = (
-    Option("--service", "data.service_id", "The service, as the BSS names it.", default=...),
+    Option("--service", "data.service_id", "The BSS's id of the service.", default=...),
     Option("--customer", "data.customer_id", "The customer's id."),
-    Option("--revision", "data.revision", "The service's counter, where the source counts.", int),
-    Option("--reason", "data.reason.code", "Why, in one word."),
-    Option("--source", "source", "Who says it.", default=SOURCE),
-    Option("--time", "time", "When it happened, like 2026-11-24T09:15:00Z; else now."),
-    Option("--id", "id", "The event's id; else it follows from the event."),
-    Option("--actor", "actor", "Who acts; else the user of this system. Kept in the history."),
+    Option(
+        "--revision",
+        "data.revision",
+        "The service's revision, if the source counts revisions.",
+        int,
+    ),
+    Option("--reason", "data.reason.code", "A code for the reason."),
+    Option("--source", "source", "The source.", default=SOURCE),
+    Option("--time", "time", "When it happened, such as 2026-11-24T09:15:00Z. Default: now."),
+    Option("--id", "id", "The event's id. Default: derived from the event."),
+    Option("--actor", "actor", "Who acts; kept in the history. Default: the user of this system."),
 )
 _WHEN: Final = Option(
-    "--effective-at", "data.effective_at", "When it is to happen, like 2026-12-01T00:00:00Z."
+    "--effective-at", "data.effective_at", "When it takes effect, such as 2026-12-01T00:00:00Z."
 )
 _MAC: Final = "MAC address of the device, in any spelling."
-_ROUTER: Final = "Its name in the inventory."
-_SERVER: Final = "DHCP server; else by policy."
-_MODE: Final = "How; else the router's policy decides."
-_CHECK: Final = "A cross-check, which only warns."
+_ROUTER: Final = "Name of the router in the inventory."
+_SERVER: Final = "DHCP server. Default: by policy."
+_MODE: Final = "How it is suspended. Default: by policy."
+_CHECK: Final = "Cross-check; a difference only warns."
 
 
 def _address(place: str) -> tuple[Option, Option]:
@@ -97,14 +103,14 @@ def _address(place: str) -> tuple[Option, Option]:
         Option(
             "--pool",
             place,
-            "Instead of an address: any of this pool.",
+            "Any address of this pool, instead of --address.",
             form=lambda pool: {"mode": "pool", "pool": pool},
         ),
     )
 
 
 def _dhcp_options(given: Sequence[str]) -> list[object]:
-    """Read `42=c6336435`; what is not of this form is left for the contract to name."""
+    """Read `42=c6336435`; the contract reports values of another form."""
     parts = [text.partition("=") for text in given]
     return [{"code": int(c) if c.isdecimal() else c, "hex": h} for c, _, h in parts]
 
@@ -119,15 +125,15 @@ _STATE: Final = (
     *_address("data.service.address"),
     Option("--server", "data.service.access.dhcp_server", _SERVER),
     Option("--serial", "data.service.device.serial", "Serial number of the device."),
-    Option("--plan", "data.service.plan.code", "Its plan, by the code of the catalogue."),
-    Option("--label", "data.service.label", "For the router's comment, by policy."),
-    Option("--dns", "data.service.dns_servers", "DNS server of its own; repeatable.", list[str]),
+    Option("--plan", "data.service.plan.code", "Code of its plan."),
+    Option("--label", "data.service.label", "Label for the router's comment, by policy."),
+    Option("--dns", "data.service.dns_servers", "DNS server; repeatable.", list[str]),
     _WHEN,
 )
 
 EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
     "activated": (
-        """Say that a service may use the network; what is left out gets its default.
+        """Publish that a service was activated; omitted values get their defaults.
 
         Example: leasewire publish activated --service SVC-1001 --router tower-7 --mac
         00:00:5E:00:53:01 --address 198.51.100.10
@@ -135,19 +141,19 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         _STATE,
     ),
     "snapshot": (
-        """Say how a service is now, in full; what is left out gets its default.
+        """Publish the full state of a service; omitted values get their defaults.
 
         Example: leasewire publish snapshot --service SVC-1001 --router tower-7 --mac
         00:00:5E:00:53:01 --address 198.51.100.10 --status suspended
         """,
         (
             *_STATE,
-            Option("--status", "data.service.status", "As it is now.", Status, Status.ACTIVE),
+            Option("--status", "data.service.status", "Its status now.", Status, Status.ACTIVE),
             Option("--mode", "data.service.suspension.mode", _MODE, Mode),
         ),
     ),
     "mac-changed": (
-        """Say that the device of a service has another MAC address.
+        """Publish that the device of a service has another MAC address.
 
         Example: leasewire publish mac-changed --service SVC-1001 --mac 00:00:5E:00:53:02
         """,
@@ -158,7 +164,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         ),
     ),
     "device-swapped": (
-        """Say that a service has another device; what is left out of it becomes none.
+        """Publish that a service has another device; omitted values are cleared.
 
         Example: leasewire publish device-swapped --service SVC-1001 --mac 00:00:5E:00:53:03
         --serial HX9876
@@ -173,25 +179,25 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         ),
     ),
     "address-changed": (
-        """Say that a service has another address, or one of a pool.
+        """Publish that a service has another address, or one of a pool.
 
         Example: leasewire publish address-changed --service SVC-1001 --address 198.51.100.20
         """,
         (*_address("data.address"), _WHEN),
     ),
     "dns-changed": (
-        """Say which DNS servers the device of a service is to ask: these, in this order.
+        """Publish the DNS servers of a service, in this order.
 
         Example: leasewire publish dns-changed --service SVC-1001 --dns 198.51.100.53
         """,
         (
             Option("--dns", "data.dns_servers", "DNS server; repeatable.", list[str]),
-            _none("--none", "data.dns_servers", "None of its own: those of the router."),
+            _none("--none", "data.dns_servers", "No DNS servers: use those of the router."),
             _WHEN,
         ),
     ),
     "options-changed": (
-        """Say which DHCP options the device of a service is to be given: these and no others.
+        """Publish the DHCP options of a service: these and no others.
 
         Example: leasewire publish options-changed --service SVC-1001 --option 42=c6336435
         """,
@@ -199,22 +205,22 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
             Option(
                 "--option",
                 "data.options",
-                "Code and bytes, like 42=c6336435; repeatable.",
+                "Code and bytes, such as 42=c6336435; repeatable.",
                 list[str],
                 form=_dhcp_options,
             ),
-            _none("--none", "data.options", "None."),
+            _none("--none", "data.options", "No options."),
             _WHEN,
         ),
     ),
     "plan-changed": (
-        """Say that a customer has another plan.
+        """Publish that a customer has another plan.
 
         Example: leasewire publish plan-changed --service SVC-1001 --plan HOME-100
         --effective-at 2026-12-01T00:00:00Z
         """,
         (
-            Option("--plan", "data.plan.code", "By the code of the catalogue.", default=...),
+            Option("--plan", "data.plan.code", "Code of the plan.", default=...),
             Option("--down-kbps", "data.plan.down_kbps", "Rate to the customer, kbit/s.", int),
             Option("--up-kbps", "data.plan.up_kbps", "Rate from the customer, kbit/s.", int),
             Option("--previous-plan", "data.previous_plan_code", _CHECK),
@@ -222,9 +228,9 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         ),
     ),
     "moved": (
-        """Say that a service is at another router; without an address it keeps its own.
+        """Publish that a service moved to another router; it keeps its address unless given.
 
-        What it leaves on the old one is cleaned, when that can be reached.
+        Its rows on the old router are removed once that can be reached.
 
         Example: leasewire publish moved --service SVC-1001 --router tower-9 --address
         198.51.100.130
@@ -238,7 +244,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         ),
     ),
     "suspended": (
-        """Say that a service is suspended until it is resumed.
+        """Publish that a service is suspended until it is resumed.
 
         Example: leasewire publish suspended --service SVC-1001 --mode block
         """,
@@ -249,21 +255,21 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
         ),
     ),
     "resumed": (
-        """Say that a service is no longer suspended.
+        """Publish that a service is no longer suspended.
 
         Example: leasewire publish resumed --service SVC-1001 --reason payment_received
         """,
         (_WHEN,),
     ),
     "cancelled": (
-        """Say that a service has ended; its MAC and its address are free at once.
+        """Publish that a service has ended; its MAC and its address are free at once.
 
         Example: leasewire publish cancelled --service SVC-1001 --reason customer_request
         """,
         (_WHEN,),
     ),
     "schedule-withdrawn": (
-        """Say that scheduled events of a service do not happen, even before they come.
+        """Withdraw scheduled events of a service, even before they arrive.
 
         Example: leasewire publish schedule-withdrawn --service SVC-1001 --event
         0b6f4f0e-5d5e-5f37-9a39-0c1f6a2d1a04
@@ -278,7 +284,7 @@ EVENTS: Final[Mapping[str, tuple[str, Sequence[Option]]]] = {
 
 
 def event_of(name: str, given: Mapping[str, Any]) -> dict[str, object]:
-    """Make the event that a command's options say.
+    """Make the event from the options of a command.
 
     Raises:
         typer.BadParameter: two options fill the same place.
@@ -301,7 +307,7 @@ def event_of(name: str, given: Mapping[str, Any]) -> dict[str, object]:
 
 
 def flag_of(name: str, event: Mapping[str, Any], problem: Problem) -> str:
-    """The option that filled the place of a problem, with what was given; empty: none did."""
+    """The option at the place of a problem, with its value; empty: there is none."""
     place = problem.pointer.removeprefix("/").replace("/", ".")
     for option in (*EVENTS[name][1], *_COMMON):
         if place != option.place and not place.startswith(f"{option.place}."):
@@ -323,22 +329,22 @@ def _put(event: dict[str, Any], place: str, value: object) -> None:
 
 
 def command_of(
-    name: str, send: Callable[..., None], own: Sequence[Parameter]
-) -> Callable[..., None]:
+    name: str, send: Callable[..., Answer], own: Sequence[Parameter]
+) -> Callable[..., Answer]:
     """Make the function of one event's command, for Typer to read its signature.
 
     Args:
         name: of the event, one of `EVENTS`.
-        send: takes the event's name, the event and the values of `own`.
-        own: parameters that every such command has besides.
+        send: takes the event's name, the event and the values of `own`; returns an `Answer`.
+        own: the other parameters of every such command.
     """
     text, options = EVENTS[name]
 
-    def command(**given: Any) -> None:  # noqa: ANN401 - the signature below says
+    def command(**given: Any) -> Answer:  # noqa: ANN401 - the signature below says
         others = {parameter.name: given.pop(parameter.name) for parameter in own}
-        send(name, event_of(name, given), **others)
+        return send(name, event_of(name, given), **others)
 
     fields = [option.parameter() for option in (*_COMMON[:1], *options, *_COMMON[1:])]
-    command.__signature__ = Signature([*fields, *own])  # type: ignore[attr-defined]  # read by inspect
+    command.__signature__ = Signature([*fields, *own], return_annotation=Answer)  # type: ignore[attr-defined]  # read by inspect
     command.__doc__ = text
     return command

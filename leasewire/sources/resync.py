@@ -1,7 +1,6 @@
-"""`leasewire resync`: all services of a source at once, and what it no longer has.
+"""`leasewire resync`: all services of a source at once, and those that it no longer has.
 
-A snapshot of each service goes first, then a manifest that lists them: see
-`worker/intake/manifest.py` for what follows from it.
+Publishes a snapshot of each service, then a manifest that lists them (`worker/intake/manifest.py`).
 """
 
 import time
@@ -16,34 +15,31 @@ import typer
 from contracts import names
 from contracts.manifest import MOST_SERVICES
 from leasewire.actor import ActorOption, actor_of
+from leasewire.answer import Answer, ApplyOption, Exit, Line, Part, counted, fail
 from leasewire.context import Context, InventoryOption
-from leasewire.preview import ApplyOption, end_preview
-from leasewire.printing import JsonOption, clean, print_table
 from leasewire.sources.import_apply import apply_events
-from leasewire.sources.import_services import preview, show_done, show_preview, would_change
+from leasewire.sources.import_services import done_answer, preview, preview_answer
 from leasewire.sources.service_file import (
     AsOfOption,
     FormatOption,
     ServiceFile,
     SourceOption,
-    end,
     stdin_name,
 )
 from leasewire.sources.standard_input import as_file
+from leasewire.tables import Table
 from producers.errors import PublishFailed
 from worker.admin.json_fields import utc_time
 from worker.core.service.outcome import Outcome
 from worker.intake.manifest import missing_of
 
-FAILED: Final = 1
-OUT_OF_REACH: Final = 3
 _SHOWN: Final = 10
 _TIME_LIMIT_S: Final = 60.0
 _CHECK_EVERY_S: Final = 0.1
 
 
 class Missing(StrEnum):
-    """What becomes of services that the file does not have."""
+    """What to do with services that are missing from the file."""
 
     REPORT = "report"
     SUSPEND = "suspend"
@@ -55,11 +51,11 @@ def resync_command(  # noqa: PLR0913 - as many options
     *,
     format_: FormatOption = None,
     missing: Annotated[
-        Missing, typer.Option(help="What becomes of services that the file does not have.")
+        Missing, typer.Option(help="What to do with services that are missing from the file.")
     ] = Missing.REPORT,
     router: Annotated[
         list[str] | None,
-        typer.Option(help="The file is all of this router only; repeatable.", show_default=False),
+        typer.Option(help="The file covers only this router; repeatable.", show_default=False),
     ] = None,
     source: SourceOption = None,
     as_of: AsOfOption = None,
@@ -68,14 +64,13 @@ def resync_command(  # noqa: PLR0913 - as many options
     ] = False,
     apply: ApplyOption = False,
     actor: ActorOption = None,
-    as_json: JsonOption = False,
     inventory: InventoryOption = None,
-) -> None:
-    """Bring all services of a source to what a file says, and find those that it does not have.
+) -> Answer:
+    """Compare all services of a source with a file, and update them.
 
-    The file is one of `leasewire import`, with every service that the source has. Services that it
-    does not have are reported, suspended or cancelled; what came to be known after the file was
-    made, or in the five minutes before, is left alone. The brake holds what is more than usual: see
+    The file has the format of `leasewire import`, with every service of the source. Services that
+    are missing from it are reported, suspended or cancelled; those with events since the file was
+    made, or in the five minutes before, are left alone. The brake holds unusually many losses: see
     `leasewire brake list`.
 
     Examples: leasewire resync all.csv; leasewire resync all.csv --missing suspend --apply
@@ -85,32 +80,30 @@ def resync_command(  # noqa: PLR0913 - as many options
         file = ServiceFile.open(context, given, source, as_of)
         routers = sorted(router) if router else None
         for name in routers or ():
-            if name not in context.inventory.routers:
-                end(2, f"--router {name}: is not in the inventory.")
+            context.router(name)
         gone = missing_of(context.store, file.source, file.services, routers, file.as_of_ms)
         with file.publisher:
             if not apply:
-                found = preview(context, file)
-                show_preview(file, *found, as_json=as_json, missing=gone)
-                if not as_json:
-                    typer.echo()
-                    _print_missing(gone, missing, show_all=show_all, done=False)
-                ended = bool(gone) and missing is not Missing.REPORT
-                end_preview(changes=ended or would_change(found[0]))
+                answer = preview_answer(file, preview(context, file))
+                text = _missing_text(gone, missing, show_all=show_all, done=False)
+                ends = bool(gone) and missing is not Missing.REPORT
+                return Answer(
+                    answer.document | {"missing": gone},
+                    [*answer.text, "", *text],
+                    Exit.CHANGES if ends else answer.code,
+                )
             who = actor_of(actor)
             done = apply_events(context, file, file.events(), who, total=file.rows)
+            answer = done_answer(file, done)
             if done.interrupted or done.stalled:
-                show_done(file, done, as_json=as_json)
-            parts = list(_parts(file, missing, routers, who))
-            outcome = _send(context, file, parts)
-            show_done(file, done, as_json=as_json, missing=gone, manifest=outcome.detail)
-        if not as_json:
-            _print_missing(gone, missing, show_all=show_all, done=True)
-            typer.echo(clean(f"The manifest: {outcome.detail}"))
-            if gone and missing is not Missing.REPORT:
-                typer.echo(
-                    "Changes beyond the usual number are held for approval: leasewire brake list"
-                )
+                return answer
+            outcome = _send(context, file, list(_parts(file, missing, routers, who)))
+        text = _missing_text(gone, missing, show_all=show_all, done=True)
+        return Answer(
+            answer.document | {"missing": gone, "manifest": outcome.detail},
+            [*answer.text, *text, f"Manifest: {outcome.detail}"],
+            answer.code,
+        )
 
 
 def _parts(
@@ -118,11 +111,11 @@ def _parts(
 ) -> Iterator[dict[str, Any]]:
     services = iter(sorted(file.services))
     parts = -(-len(file.services) // MOST_SERVICES)
-    # The same file asked the same is the same manifest; asked otherwise it is another one.
+    # The same file with the same options is the same manifest.
     asked = "-".join((missing.value, *(routers or ())))[:24]
     name = f"{file.digest[:16]}:{file.as_of_ms}:{asked}"
     for number in range(1, parts + 1):
-        listed = [{"service_id": each} for each in islice(services, MOST_SERVICES)]
+        listed = [{"service_id": service} for service in islice(services, MOST_SERVICES)]
         event = file.event({}, "none") | {
             "type": "leasewire.inventory.manifest.v1",
             "actor": actor,
@@ -140,41 +133,42 @@ def _parts(
 
 
 def _send(context: Context, file: ServiceFile, parts: Sequence[dict[str, Any]]) -> Outcome:
-    """Publish a manifest, and wait for what became of it."""
+    """Publish a manifest, and wait for its outcome."""
     try:
         receipts = file.publisher.publish(parts, lane=names.QUEUE_BULK)
     except PublishFailed as error:
-        end(OUT_OF_REACH, str(error), "Run the same command again to go on.")
-    keys = [each.event_key for each in receipts]
+        fail(error, "Run the same command again to continue.", code=Exit.UNREACHABLE)
+    keys = [receipt.event_key for receipt in receipts]
     deadline = time.monotonic() + _TIME_LIMIT_S
     while True:
         for outcome in context.store.views.outcomes(keys):
             if outcome.state == "applied":
                 return outcome
             if outcome.state != "accepted":
-                end(FAILED, f"The manifest was {outcome.state}: {outcome.reason} {outcome.detail}")
+                fail(f"The manifest was {outcome.state}: {outcome.reason} {outcome.detail}")
         if time.monotonic() > deadline:
-            message = "The manifest is safe in the journal, and no worker takes it: is one running?"
-            end(FAILED, message, "Run the same command again to see what became of it.")
+            fail(
+                "The manifest is safe in the journal, but no worker folds it: is one running?",
+                "Run the same command again to see its outcome.",
+            )
         time.sleep(_CHECK_EVERY_S)
 
 
-def _print_missing(gone: Sequence[str], missing: Missing, *, show_all: bool, done: bool) -> None:
+def _missing_text(
+    gone: Sequence[str], missing: Missing, *, show_all: bool, done: bool
+) -> Iterator[Part]:
     if not gone:
-        typer.echo("No service is missing from the file.")
+        yield "No service is missing from the file."
         return
-    count, it = (
-        ("1 service", "it is") if len(gone) == 1 else (f"{len(gone):,} services", "they are")
-    )
+    services = f"{counted(len(gone), 'service')} missing from the file"
     if missing is Missing.REPORT:
-        typer.echo(f"{count} not in the file; --missing says what is to become of such services.")
+        yield f"{services}; --missing suspends or cancels such services."
     else:
         ended = {Missing.SUSPEND: "suspended", Missing.CANCEL: "cancelled"}[missing]
-        be = ("was" if len(gone) == 1 else "were") if done else "would be"
-        typer.secho(f"{count} {be} {ended}: {it} not in the file.", bold=True)
+        yield Line(f"{services}: {'' if done else 'would be '}{ended}.", bold=True)
     shown = gone if show_all else gone[:_SHOWN]
-    print_table(("missing",), ([service] for service in shown), "")
+    yield Table([{"missing": service} for service in shown], "missing")
     if len(shown) < len(gone):
-        typer.echo(f"… and {len(gone) - len(shown):,} more; --all names them.")
-    if missing is not Missing.REPORT and not done:
-        typer.echo("Changes beyond the brake's limits are held until a person approves them.")
+        yield f"… and {len(gone) - len(shown):,} more; --all names them."
+    if missing is not Missing.REPORT:
+        yield "The brake holds losses beyond its limits for approval: leasewire brake list"

@@ -1,17 +1,17 @@
-"""A file of services as commands work with it: read through, right in every row, of one moment."""
+"""A file of services, read completely: every row is valid, and it describes one moment."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 
 from contracts.values import parse_time
+from leasewire.answer import bad_input
 from leasewire.context import Context
-from leasewire.printing import clean
 from leasewire.progress import Advance, progress_bar
 from leasewire.sources.export import Format
 from producers.complete import CompleteEvent
@@ -22,39 +22,38 @@ from producers.publisher import Publisher
 from worker.admin.json_fields import utc_time
 from worker.store.imports import Import, Imports
 
-BAD_INPUT: Final = 2
 _SHOWN: Final = 50
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 SourceOption = Annotated[
     str | None,
-    typer.Option(help="In whose name; else the only source of the inventory.", show_default=False),
+    typer.Option(help="The source. Default: the only one of the inventory.", show_default=False),
 ]
 AsOfOption = Annotated[
     str | None,
     typer.Option(
-        help="When the file was true, such as 2026-11-24T09:00:00Z; else when it was last changed.",
+        help="The moment it describes, such as 2026-11-24T09:00:00Z. Default: its last change.",
         show_default=False,
     ),
 ]
 FormatOption = Annotated[
     Format | None,
-    typer.Option("--format", help="What standard input (-) holds.", show_default=False),
+    typer.Option("--format", help="Format of standard input (-).", show_default=False),
 ]
 
 
 @dataclass(slots=True)
 class ServiceFile:
-    """A file of which every row is right.
+    """A file of valid rows.
 
     Attributes:
-        path: where it is.
+        path: the file.
         digest: SHA-256 of its content.
-        source: in whose name its rows are said.
-        as_of_ms: of which moment it speaks.
+        source: the source of its events.
+        as_of_ms: the moment that it describes.
         publisher: completes events.
-        rows: how many there are.
-        services: the ids in it.
+        rows: how many rows it has.
+        services: the service ids in it.
     """
 
     path: Path
@@ -69,7 +68,7 @@ class ServiceFile:
     def open(
         cls, context: Context, path: Path, source: str | None, as_of: str | None
     ) -> "ServiceFile":
-        """Read a file through, and end the command if anything in it is wrong."""
+        """Read the whole file; ends the command if anything in it is wrong."""
         try:
             digest = digest_of(path)
             named = _source(context, source)
@@ -79,21 +78,19 @@ class ServiceFile:
             with progress_bar("checking", lines_of(path)) as advance:
                 problems = list(islice(file.problems(advance), _SHOWN + 1))
         except FileBroken as error:
-            end(BAD_INPUT, str(error))
+            bad_input(error)
         if problems:
             more = ["… and more"] if len(problems) > _SHOWN else []
-            end(
-                BAD_INPUT, *problems[:_SHOWN], *more, "Nothing was imported: mend these rows first."
-            )
+            bad_input(*problems[:_SHOWN], *more, "Nothing was imported: correct these rows first.")
         return file
 
     def events(self) -> Iterator[CompleteEvent]:
         """The events of its rows."""
         for row in rows_of(self.path):
-            yield self._stamp(row)
+            yield self._complete(row)
 
     def event(self, data: Mapping[str, Any], kind: str) -> dict[str, Any]:
-        """An event about a service as of the moment of the file."""
+        """An event about a service, as of the moment of the file."""
         moment = utc_time(self.as_of_ms)
         return {
             "type": f"leasewire.service.{kind}.v1",
@@ -103,12 +100,12 @@ class ServiceFile:
             "data": dict(data),
         }
 
-    def _stamp(self, row: Row) -> CompleteEvent:
+    def _complete(self, row: Row) -> CompleteEvent:
         kind = str(row.event["type"]).split(".")[2]
         return self.publisher.check([self.event(row.event["data"], kind)])[0]
 
     def problems(self, advance: Advance = lambda _: None) -> Iterator[str]:
-        """What is wrong with its rows; counts them, and notes the services."""
+        """Yield what is wrong with the rows; counts them and collects the services."""
         first: dict[str, int] = {}
         for row in rows_of(self.path):
             self.rows += 1
@@ -118,7 +115,7 @@ class ServiceFile:
             if row.problems:
                 continue
             try:
-                completed = self._stamp(row)
+                completed = self._complete(row)
             except BatchViolation as violation:
                 for _, problem in violation.problems:
                     place = field_at(problem.pointer) or problem.pointer or "row"
@@ -135,28 +132,21 @@ class ServiceFile:
 
 
 def stdin_name(path: Path, format_: Format | None) -> str:
-    """What a copy of standard input is called; ends the command where it is not said what it is."""
+    """The name for a copy of standard input; ends the command if its format is not given."""
     if str(path) == "-" and format_ is None:
-        end(BAD_INPUT, "Say what standard input holds: --format csv, or --format ndjson.")
+        bad_input("Give the format of standard input: --format csv, or --format ndjson.")
     return f"stdin.{format_}"
-
-
-def end(code: int, *lines: str) -> NoReturn:
-    """End the command with words on standard error."""
-    for line in lines:
-        typer.echo(clean(line), err=True)
-    raise typer.Exit(code)
 
 
 def _source(context: Context, given: str | None) -> str:
     sources = context.inventory.sources
     if given is not None:
         if given not in sources:
-            end(BAD_INPUT, f"{given} is not in [sources] of the inventory; add it there.")
+            bad_input(f"{given} is not in [sources] of the inventory; add it there.")
         return given
-    owning = [name for name, each in sources.items() if "publish" in each.scopes]
+    owning = [name for name, config in sources.items() if "publish" in config.scopes]
     if len(owning) != 1:
-        end(BAD_INPUT, f"Say in whose name with --source: {', '.join(owning) or 'there is none'}.")
+        bad_input(f"Give --source, one of: {', '.join(owning) or 'there is none'}.")
     return owning[0]
 
 
@@ -165,14 +155,14 @@ def _as_of(given: str | None, path: Path, before: Import | None, now_ms: int) ->
         try:
             moment = parse_time(given)
         except ValueError as error:
-            end(BAD_INPUT, f"--as-of {given}: {error}")
+            bad_input(f"--as-of {given}: {error}")
         as_of_ms = (moment - _EPOCH) // timedelta(milliseconds=1)
     elif before is not None:
         as_of_ms = before.as_of_ms
     else:
         as_of_ms = int(path.stat().st_mtime * 1000)
         if not as_of_ms:  # standard input, through a pipe
-            end(BAD_INPUT, f"{path} has no date: say with --as-of when what is in it was true.")
+            bad_input(f"{path} has no date: give the moment that it describes with --as-of.")
     if as_of_ms > now_ms:
-        end(BAD_INPUT, f"{path}: is of {utc_time(as_of_ms)}, which is yet to come; give --as-of.")
+        bad_input(f"{path}: {utc_time(as_of_ms)} is in the future; give --as-of.")
     return as_of_ms

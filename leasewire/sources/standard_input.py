@@ -1,4 +1,4 @@
-"""Standard input in the place of a file (`-`), for commands that read it more than once."""
+"""Standard input in place of a file (`-`), for commands that read it more than once."""
 
 import os
 import shutil
@@ -14,16 +14,16 @@ from worker.errors import ConfigurationError
 
 @contextmanager
 def as_file(path: Path, name: str) -> Iterator[Path]:
-    """The path itself; for `-` a copy of standard input in a directory of its own, for a while.
+    """The path itself; for `-` a temporary copy of standard input.
 
-    The copy is as old as the file that was given; what came through a pipe is of 1970.
+    The copy has the modification time of the file behind standard input, 1970 for a pipe.
 
     Args:
-        path: as it was given.
-        name: of the copy.
+        path: as given.
+        name: name of the copy.
 
     Raises:
-        ConfigurationError: there is no room for the copy.
+        ConfigurationError: the copy cannot be written.
     """
     if str(path) != "-":
         yield path
@@ -34,8 +34,8 @@ def as_file(path: Path, name: str) -> Iterator[Path]:
             with copy.open("wb") as sink:
                 shutil.copyfileobj(sys.stdin.buffer, sink)
         except OSError as error:
-            problem = f"standard input cannot be kept in {directory}: {error.strerror}"
-            raise ConfigurationError([f"{problem}; name another folder in TMPDIR"]) from error
+            problem = f"standard input cannot be copied to {directory}: {error.strerror}"
+            raise ConfigurationError([f"{problem}; set TMPDIR to another directory"]) from error
         given = os.fstat(sys.stdin.fileno())
         changed = given.st_mtime_ns if stat.S_ISREG(given.st_mode) else 0
         os.utime(copy, ns=(changed, changed))

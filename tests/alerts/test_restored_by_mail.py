@@ -60,7 +60,7 @@ def put_back(leasewire, world):
 
 def seen_again(leasewire, world):
     """The router is released, and still is down."""
-    assert leasewire("routers", "release", "R1").code == 0
+    assert leasewire("routers", "resume", "R1").code == 0
     store = world.context.store
     store.client.delete(store.keys.router("R1").state)  # it is time to try it again
     world.converge.run("R1")

@@ -64,7 +64,7 @@ def test_a_mistake_is_held_and_undone_and_an_announced_run_goes_through(here):
     announced = Announcement(
         f"source:{builders.SOURCE}", len(run), 0, now_ms, now_ms + 60_000, "anna"
     )
-    here.store.brake.expect(announced, now_ms)
+    here.store.brake.announce(announced, now_ms)
     here.publisher.publish([builders.suspended(service, revision=3) for service in run])
     eventually(
         lambda: {each[0].get("block-access") for each in blocked(here, busy, run)} == {"true"},

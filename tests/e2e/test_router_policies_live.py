@@ -47,7 +47,7 @@ def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
             within_s=20,
         )
         assert here.control["R1"].journal() == before
-        assert here.leasewire("routers", "apply").returncode == 2
+        assert here.leasewire("routers", "apply").returncode == 4
         assert here.control["R1"].journal() == before
         done = here.leasewire("routers", "apply", "R1", "--apply")
         assert done.returncode == 0, done.stderr
@@ -67,7 +67,7 @@ def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backl
         here.start_workers("events", "routers")
         here.publisher.publish([activated(n) for n in range(1, 151)])
         eventually(lambda: len(here.rows("R1")) >= 10, "the backlog is being written", within_s=20)
-        assert here.leasewire("routers", "hold", "R1", "--reason", "test").returncode == 0
+        assert here.leasewire("routers", "pause", "R1", "--reason", "test").returncode == 0
         lease = here.store.keys.router("R1").lock
         eventually(
             lambda: not here.client.exists(lease), "nobody can be at it any more", within_s=10
@@ -83,7 +83,7 @@ def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backl
         )
         assert here.control["R1"].journal() == held
         here.control["R1"].clear_faults()
-        assert here.leasewire("routers", "release", "R1").returncode == 0
+        assert here.leasewire("routers", "resume", "R1").returncode == 0
         eventually(lambda: len(here.rows("R1")) == 160, "the backlog is written", within_s=30)
         here.wait_until_settled()
         adds = here.control["R1"].counters()[f"{here.menu}/add"]

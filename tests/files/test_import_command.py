@@ -30,7 +30,7 @@ def test_without_apply_it_only_shows_what_would_change(office):
     office.say(activated("S-1", mac=mac(1), ipv4=address(1)), activated("S-2", mac=mac(2)))
     path = office.file("s.csv", HEAD + row(1) + row(3) + "cancelled,S-2,,,\n")
     shown = office.run("import", path)
-    assert shown.code == 2
+    assert shown.code == 4
     assert "mac: 00:00:5E:00:53:01 → 02:00:00:00:00:01" in shown.out
     assert "lifecycle: on → cancelled" in shown.out
     assert "2 changed" in shown.out
@@ -53,7 +53,7 @@ def test_nothing_is_done_unless_every_row_is_right(office):
     assert lines[1].endswith(
         "s.csv:4: service_id is the service of line 2 again; give one row, or revisions"
     )
-    assert lines[-1] == "Nothing was imported: mend these rows first."
+    assert lines[-1] == "Nothing was imported: correct these rows first."
     assert office.store.journal.depth("bulk") == 0
 
 
@@ -69,7 +69,7 @@ def test_nothing_is_done_unless_every_row_is_right(office):
             ("dated.csv",),
             "dated.csv:2: effective_at is not a time; write RFC 3339 with offset, like 20",
         ),
-        (("s.csv", "--as-of", "2999-01-01T00:00:00Z"), "yet to come"),
+        (("s.csv", "--as-of", "2999-01-01T00:00:00Z"), "in the future"),
     ],
 )
 def test_wrong_input_is_told(office, arguments, message):
@@ -163,7 +163,7 @@ def test_whose_file_it_is_must_be_known(office):
         inventory.write('[sources."urn:isp:bss:third"]\norder = "times"\n')
     refused = office.run("import", office.file("s.csv", HEAD + row(1)))
     assert refused.code == 2
-    assert "Say in whose name with --source" in refused.err
+    assert "Give --source, one of: " in refused.err
 
 
 def test_the_preview_counts_as_the_import_does(office):
@@ -200,7 +200,7 @@ def test_what_two_rows_both_want_and_unknown_routers_stand_in_the_preview(office
     )
     path = office.file("s.csv", text)
     shown = office.run("import", path)
-    assert shown.code == 2
+    assert shown.code == 4
     said = [line for line in shown.out.splitlines() if line.startswith("!")]
     assert said == [
         "! router tower-99 is not in the inventory: 1 service would wait for it",
@@ -226,7 +226,7 @@ def test_a_preview_at_a_terminal_shows_how_far_it_is(office):
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=theirs, env=environment, check=False
     )
-    assert done.returncode == 2
+    assert done.returncode == 4
     os.close(theirs)
     with os.fdopen(ours, "rb", buffering=0) as terminal:
         shown = terminal.read(65_536).decode()
@@ -234,4 +234,4 @@ def test_a_preview_at_a_terminal_shows_how_far_it_is(office):
     assert "checking" in shown
     assert "comparing" in shown
     quiet = subprocess.run(command, capture_output=True, check=False)
-    assert (quiet.returncode, quiet.stderr) == (2, b"")
+    assert (quiet.returncode, quiet.stderr) == (4, b"")

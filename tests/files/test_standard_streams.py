@@ -39,7 +39,7 @@ def run(office):
 
 def test_a_table_comes_in_by_standard_input(run, office):
     text = TABLE.encode()
-    shown = run("import", "-", "--format", "csv", *AS_OF, given=text, code=2)
+    shown = run("import", "-", "--format", "csv", *AS_OF, given=text, code=4)
     assert b"1 new" in shown.stdout
     office.start_worker()
     run("import", "-", "--format", "csv", *AS_OF, "--apply", given=text)
@@ -51,12 +51,12 @@ def test_a_table_comes_in_by_standard_input(run, office):
 
 def test_a_pipe_has_no_date_and_a_file_has_its_own(run, office):
     wrong = run("import", "-", "--format", "csv", given=TABLE.encode(), code=2)
-    assert b"has no date: say with --as-of" in wrong.stderr
+    assert b"has no date: give the moment that it describes with --as-of" in wrong.stderr
     path = office.folder / "table"
     path.write_text(TABLE)
     os.utime(path, (1_700_000_000, 1_700_000_000))
     with path.open() as file:
-        shown = run("import", "-", "--format", "csv", file=file, code=2)
+        shown = run("import", "-", "--format", "csv", file=file, code=4)
     assert b"as of 2023-11-14T22:13:20" in shown.stdout
 
 
@@ -86,7 +86,7 @@ def test_a_backup_goes_out_and_comes_back(run, office, tmp_path):
 def test_there_is_no_room_for_what_comes_in(run):
     small = ("sh", "-c", 'ulimit -f 1; exec "$0" "$@"')  # files of half a kilobyte at the most
     full = run("restore", "-", given=b"x" * 100_000, code=2, before=small)
-    assert b"name another folder in TMPDIR" in full.stderr
+    assert b"set TMPDIR to another directory" in full.stderr
 
 
 def test_a_first_inventory_goes_out(run, office):

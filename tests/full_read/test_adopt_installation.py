@@ -67,10 +67,10 @@ def test_rows_are_sorted_tagged_and_then_planned_for(short_directory):
         before = shown(router.rows(LEASES))
         here.start_workers("events", "routers")
         sorted_ = here.leasewire("adopt", "R1", "--services", "bss.csv")
-        assert sorted_.returncode == 2
+        assert sorted_.returncode == 4
         counts = (
             f"R1: 0 ours, {MATCHING + DIFFERING} would adopt, {CONFLICTS} conflict, "
-            f"{FOREIGN} foreign ({DIFFERING} differ from what the BSS says)"
+            f"{FOREIGN} foreign ({DIFFERING} differ from the BSS)"
         )
         assert counts in sorted_.stdout
         assert here.store.views.router("R1").services == 0

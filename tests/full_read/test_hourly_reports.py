@@ -47,7 +47,7 @@ def test_drift_is_told_once_an_hour_and_nothing_is_written(world, leasewire):
     assert (alert.kind, alert.subject) == ("drift", "R1")
     assert "1 services on router R1" in alert.text
     shown = leasewire("drift", "--last")
-    assert shown.code == 2
+    assert shown.code == 4
     assert ipv4(200) in shown.out
     (report,) = leasewire("drift", "--last", "--json").document["reports"]
     assert (report["services"], report["rows"], report["differences"]) == (3, 3, 1)

@@ -69,7 +69,7 @@ def test_managing_shows_the_whole_plan_before_it_is_written(edited, world, lease
     managing.run("R1")
     assert world.r1.rows(LEASES) == []
     shown = leasewire("routers", "manage", "R1")
-    assert shown.code == 2
+    assert shown.code == 4
     assert "+ SVC-1: add" in shown.out
     refused = leasewire("routers", "apply", "R1", "--apply")
     assert refused.code == 2
@@ -79,7 +79,7 @@ def test_managing_shows_the_whole_plan_before_it_is_written(edited, world, lease
     assert leasewire("routers", "manage", "R1", "--apply", "--actor", "ann").code == 0
     managing.run("R1")
     assert [row["mac-address"] for row in world.r1.rows(LEASES)] == [mac(1)]
-    assert "is managed" in leasewire("routers", "manage", "R1").out
+    assert "already managed" in leasewire("routers", "manage", "R1").out
 
 
 def test_nobody_is_told_that_a_row_was_written_where_nothing_is(edited, world, leasewire):

@@ -74,7 +74,7 @@ def test_many_rows_that_are_gone_wait_for_a_person(world, leasewire):
     alerts = world.context.store.alerts
     assert [each.kind for each in alerts.open()] == ["rebuild"]
     shown = leasewire("routers", "rebuild", "R1")
-    assert shown.code == 2
+    assert shown.code == 4
     assert shown.out.count("+ SVC-") == 15
     look_now(world)
     assert writes(world) == before
@@ -139,7 +139,7 @@ def test_rows_that_were_removed_by_hand_are_written_when_a_person_approves(world
     assert state(world).state == "up"
     done = leasewire("routers", "rebuild", "R1", "--apply", "--actor", "ann")
     assert done.code == 0
-    assert "R1: approved; 12 services are written now" in done.out
+    assert "R1: approved; 12 services queued" in done.out
     world.drain()
     assert len(world.r1.rows(LEASES)) == 12
     assert state(world).state == "up"
@@ -159,8 +159,8 @@ def test_an_approval_says_why_nothing_is_written(world, leasewire):
     world.context.store.fleet.pause("R1", "upgrade", "ada")
     done = leasewire(*rebuild)
     assert done.code == 1
-    assert "it is held (by ada: upgrade): `leasewire routers release R1`" in done.err
-    assert leasewire("routers", "release", "R1").code == 0
+    assert "the router is paused (by ada: upgrade): `leasewire routers resume R1`" in done.err
+    assert leasewire("routers", "resume", "R1").code == 0
     world.drain()
     assert len(world.r1.rows(LEASES)) == 2
 

@@ -52,14 +52,14 @@ def test_a_check_says_that_a_router_is_held_or_has_another_policy(world, leasewi
     world.context.store.fleet.pause("R1", "upgrade", "ada")
     checked = leasewire("routers", "check", "R1")
     assert checked.code == 1
-    assert "✗ held: by ada: upgrade" in checked.out
-    assert "routers release R1" in checked.out
+    assert "✗ paused: by ada: upgrade" in checked.out
+    assert "routers resume R1" in checked.out
 
 
 def test_a_plan_tells_of_orphans(world, leasewire):
     orphan(world, 1)
     shown = leasewire("plan", "R1")
-    assert "! 1 row with our tag is of a service that nobody knows" in shown.out
+    assert "! 1 row with our tag, but of unknown services" in shown.out
     assert "leasewire orphans list R1" in shown.out
     assert leasewire("plan", "R1", "--json").document["routers"][0]["orphans"] == 1
     assert "orphans" not in leasewire("plan", "R2").out

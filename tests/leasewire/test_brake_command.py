@@ -131,7 +131,7 @@ def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
     )
     late = leasewire("brake", "approve", scope["id"], "--digest", scope["digest"])
     assert late.code == 1
-    assert "another one by now" in late.err
+    assert "the list has changed" in late.err
     passes(braked)
     assert sorted(rows(braked)) == IDS
 
@@ -143,7 +143,7 @@ def test_approval_is_for_the_list_that_was_shown(braked, leasewire):
     assert sorted(rows(braked)) == ["SVC-2"]
     assert leasewire("brake", "list", "--json").document["approvals"] == []
     assert braked.context.store.alerts.open() == []
-    history = leasewire("services", "events", "SVC-4", "--json").document["lines"]
+    history = leasewire("services", "events", "SVC-4", "--json").document["history"]
     assert [each["actor"] for each in history if each["what"] == "brake-approved"] == ["anna"]
 
 
@@ -169,7 +169,7 @@ def test_a_rejection_leaves_each_device_its_row(braked, leasewire):
     assert (record.status, record.value("plan")) == ("active", {"code": "HOME"})
     passes(braked)
     assert rows(braked) == before
-    history = leasewire("services", "events", "SVC-5", "--json").document["lines"]
+    history = leasewire("services", "events", "SVC-5", "--json").document["history"]
     assert "anna" in [each.get("actor") for each in history]
 
 
@@ -187,11 +187,11 @@ def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
         )
     )
     passes(braked)
-    said = leasewire("brake", "expect", "--router", "R1", "--services", "7", "--for", "2h")
+    said = leasewire("brake", "announce", "--router", "R1", "--services", "7", "--for", "2h")
     assert said.code == 0
     braked.say(*(builders.suspended(s, revision=4) for s in IDS))
     assert leasewire("brake", "list", "--json").document["approvals"] == []
-    (announced,) = leasewire("brake", "list", "--json").document["expected"]
+    (announced,) = leasewire("brake", "list", "--json").document["announced"]
     assert (announced["services"], announced["used"]) == (7, 7)
     passes(braked)
     assert {row["block-access"] for row in braked.r1.rows("/ip/dhcp-server/lease")} == {"true"}
@@ -201,17 +201,17 @@ def test_what_is_announced_is_neither_counted_nor_held(braked, leasewire):
     ("options", "message"),
     [
         (["--router", "R1", "--services", "7"], "--until or --for"),
-        (["--router", "R1", "--services", "7", "--for", "soon"], "must be a time"),
-        (["--router", "R1", "--services", "7", "--until", "2020-01-01T00:00:00Z"], "over already"),
+        (["--router", "R1", "--services", "7", "--for", "soon"], "must be a duration"),
+        (["--router", "R1", "--services", "7", "--until", "2020-01-01T00:00:00Z"], "in the past"),
         (["--router", "R9", "--services", "7", "--for", "2h"], "no router R9"),
         (["--services", "7", "--for", "2h"], "--source or --router"),
     ],
 )
 def test_an_announcement_that_cannot_be_is_refused(world, leasewire, options, message):
-    said = leasewire("brake", "expect", *options)
+    said = leasewire("brake", "announce", *options)
     assert said.code == 2
     assert message in said.err
-    assert leasewire("brake", "list", "--json").document["expected"] == []
+    assert leasewire("brake", "list", "--json").document["announced"] == []
 
 
 def test_a_cancelled_service_comes_back_as_it_was(world, leasewire):

@@ -40,7 +40,7 @@ def test_claims_show_who_holds_and_who_waits(world, leasewire):
     world.say(activated(1), activated(2))
     passes(world)
     (claim,) = leasewire("claims", "show", ADDRESS, "--json").document["claims"]
-    assert (claim["service"], claim["strength"], claim["waiters"]) == ("SVC-1", "held", ["SVC-2"])
+    assert (claim["service"], claim["state"], claim["waiters"]) == ("SVC-1", "held", ["SVC-2"])
     (mac,) = leasewire("claims", "show", "00-00-5e-00-53-01", "--json").document["claims"]
     assert (mac["service"], mac["scope"]) == ("SVC-1", "dhcp-vlan-32")
     waited = leasewire("claims", "list", "--router", "R1", "--waited-for", "--json").document
@@ -52,7 +52,7 @@ def test_a_moved_claim_makes_its_holder_wait_and_comes_back(world, leasewire):
     world.say(activated(1), activated(2))
     passes(world)
     move = ("claims", "move", ADDRESS, "--router", "R1", "--from", "SVC-1", "--to", "SVC-2")
-    assert "Nothing was changed" in leasewire(*move).out
+    assert "Run with --apply" in leasewire(*move).out
     assert addresses(world) == {"SVC-1": ADDRESS}
     moved = leasewire(*move, "--apply", "--actor", "noc-7")
     assert moved.code == 0

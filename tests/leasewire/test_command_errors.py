@@ -43,7 +43,7 @@ def test_redis_that_is_down_is_told_with_its_address(leasewire, monkeypatch, tmp
     for command in (("services", "list"), ("services", "show", "x"), ("dead-letters", "list")):
         shown = leasewire(*command)
         assert shown.code == 3
-        assert "nobody.sock does not serve us" in shown.err
+        assert "nobody.sock is not available" in shown.err
         assert "leasewire up" in shown.err
         assert "Traceback" not in shown.err
 

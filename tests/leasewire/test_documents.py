@@ -110,10 +110,10 @@ def test_the_lab_of_the_compose_file_knows_its_source_and_its_listener():
 
 ACTS = {
     "brake approve",
-    "brake expect",
+    "brake announce",
     "brake reject",
-    "routers hold",
-    "routers release",
+    "routers pause",
+    "routers resume",
     "alerts dismiss",
     "alerts mute",
     "alerts unmute",

@@ -318,8 +318,8 @@ WRITES = {
         "outcomes retry",
     ),
     *("alerts deliver", "alerts test", "alerts mute", "alerts unmute", "alerts dismiss"),
-    *("keys create", "keys revoke", "services restore", "routers hold", "routers release"),
-    *("dead-letters retry", "brake approve", "brake reject", "brake expect"),
+    *("keys create", "keys revoke", "services restore", "routers pause", "routers resume"),
+    *("dead-letters retry", "brake approve", "brake reject", "brake announce"),
 }
 """They run on, or act at once: what they do is shown by those that read. And `publish EVENT`."""
 SILENT = {

@@ -1,4 +1,4 @@
-"""A preview ends with 2 where --apply would change something, and with 0 where it would not."""
+"""A preview ends with 4 where --apply would change something, and with 0 where it would not."""
 
 import re
 
@@ -77,7 +77,7 @@ def previewed():
 
 def codes(leasewire, calls):
     found = {name: leasewire(*name.split(), *more) for name, more in calls.items()}
-    assert {name: shown.err for name, shown in found.items() if shown.code not in {0, 2}} == {}
+    assert {name: shown.err for name, shown in found.items() if shown.code not in {0, 4}} == {}
     return {name: shown.code for name, shown in found.items()}
 
 
@@ -125,14 +125,14 @@ def test_each_command_that_previews_is_here():
     assert CHANGING.keys() == QUIET.keys() | NEVER_QUIET
 
 
-def test_a_preview_ends_with_2_where_something_would_change(leasewire, changing):
+def test_a_preview_ends_with_4_where_something_would_change(leasewire, changing):
     calls = {
         name: tuple(changing if word == "LETTER" else word for word in message)
         for name, message in CHANGING.items()
     }
-    assert codes(leasewire, calls) == dict.fromkeys(CHANGING, 2)
+    assert codes(leasewire, calls) == dict.fromkeys(CHANGING, 4)
     as_json = {name: (*message, "--json") for name, message in calls.items() if has_json(name)}
-    assert codes(leasewire, as_json) == dict.fromkeys(as_json, 2)
+    assert codes(leasewire, as_json) == dict.fromkeys(as_json, 4)
 
 
 @pytest.mark.usefixtures("quiet")
@@ -145,10 +145,10 @@ def has_json(name):
 
 
 def test_the_meaning_stands_in_each_help_and_in_the_documents():
-    message = "the exit code is 2 where something would, else 0"
+    message = "the exit code is 4 if there are any"
     for name, each in previewed().items():
         [option] = [option for option in each.params if "--apply" in option.opts]
         assert message in option.help, name
     for document in ("docs/reference/exit-codes.md", "docs/decisions/0089-previews.md"):
-        said = re.search(r"preview[^.]*\b2\b[^.]*something\s+would\s+change", text_of(document))
+        said = re.search(r"preview[^.]*\b4\b[^.]*something\s+would\s+change", text_of(document))
         assert said, document

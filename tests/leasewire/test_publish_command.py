@@ -170,7 +170,7 @@ def test_wait_ends_in_time_and_says_that_it_is_not_over(at_work, leasewire):
     waiting = leasewire(*ACTIVATED, "--router", "R9", "--pool", "p", "--wait", "1")
     assert waiting.code == 3
     assert "! router R9 is not in routers.toml" in waiting.err
-    assert "Not over after 1 s" in waiting.err
+    assert "Still pending after 1 s" in waiting.err
 
 
 @pytest.mark.redis
@@ -188,7 +188,7 @@ def test_an_event_that_lacks_its_revision_is_warned_of(world, leasewire):
     cancelling = ("publish", "cancelled", "--service", "SVC-1", "--source", SOURCE, "--dry-run")
     warned = leasewire(*cancelling, "--id", "e-7")
     assert warned.code == 0
-    assert "! 1 event without data.revision, as e-7: of a source that counts" in warned.err
+    assert "! 1 event without data.revision, such as e-7: they are rejected" in warned.err
     for more in (("--revision", "3"), ("--source", "urn:leasewire:cli")):
         assert leasewire(*cancelling, *more).err == ""
 

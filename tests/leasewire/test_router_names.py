@@ -53,7 +53,7 @@ def test_retire_forgets_a_router_that_is_down_and_ends_what_waited_for_it(world,
     world.converge.run("R1")
     assert state(world).state == "unreachable"
     dry = leasewire("routers", "retire", "R1")
-    assert (dry.code, dry.out.splitlines()[-1]) == (2, "--apply forgets it")
+    assert (dry.code, dry.out.splitlines()[-1]) == (4, "Run with --apply to forget the router.")
     assert world.context.store.views.router("R1").services == 2
     done = leasewire("routers", "retire", "R1", "--apply", "--actor", "ada")
     assert done.code == 0, done.err
@@ -143,7 +143,7 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     assert (alert.kind, alert.subject) == ("router-name-reused", "R1")
     assert "a name that TOWER had before" in alert.text
     preview = leasewire("routers", "rename", "--forget", "R1")
-    assert "R1: was TOWER" in preview.out
+    assert "R1: former name of TOWER" in preview.out
     assert store.fleet.aliases() == {"R1": "TOWER"}
     assert leasewire("routers", "rename", "--forget", "R1", "--apply", "--actor", "ada").code == 0
     assert store.fleet.aliases() == {}

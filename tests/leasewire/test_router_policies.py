@@ -56,7 +56,7 @@ def test_changed_policy_writes_nothing_until_it_is_applied(world, edited, leasew
     assert "leasewire routers apply R1" in shown["message"]
 
     dry = leasewire("routers", "apply")
-    assert dry.code == 2
+    assert dry.code == 4
     assert 'R1: default_server: "dhcp-vlan-32" -> "all"' in dry.out
     assert "~ SVC-1: set" in dry.out
     assert "+ SVC-2: add" in dry.out
@@ -66,7 +66,7 @@ def test_changed_policy_writes_nothing_until_it_is_applied(world, edited, leasew
     assert world.r1.journal() == before
 
     done = leasewire("routers", "apply", "--apply", "--actor", "ada")
-    assert (done.code, done.out) == (0, "R1: applied; 2 services are looked at\n")
+    assert (done.code, done.out) == (0, "R1: applied; 2 services queued\n")
     converge.run("R1")  # the one that an event had marked
     converge.run("R1")  # it rang for the other
     assert servers(world.r1) == ["all", "all"]
@@ -95,7 +95,7 @@ def test_policy_applied_during_a_pass_ends_it_and_keeps_its_marks(world):
 def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire):
     world.say(service(1))
     world.converge.run("R1")
-    held = leasewire("routers", "hold", "R1", "--reason", "new firmware", "--actor", "bob")
+    held = leasewire("routers", "pause", "R1", "--reason", "new firmware", "--actor", "bob")
     assert held.code == 0
     world.say(*(service(n) for n in range(2, 7)))
     before = world.r1.journal()
@@ -107,22 +107,22 @@ def test_hold_during_a_backlog_stops_writes_and_release_goes_on(world, leasewire
     assert world.r1.journal() == before
     assert store.views.router("R1").queued == 5
     (shown, other) = leasewire("routers", "list", "--json").document["routers"]
-    assert (shown["state"], shown["held_by"]) == ("held", "bob")
+    assert (shown["state"], shown["paused_by"]) == ("paused", "bob")
     assert shown["message"] == "by bob: new firmware"
     assert shown["since"]
     assert other["state"] == "new"
-    assert "router R1 is held" in leasewire("why", "SVC-2").out
-    assert leasewire("routers", "release", "R1", "--actor", "bob").code == 0
+    assert "router R1 is paused" in leasewire("why", "SVC-2").out
+    assert leasewire("routers", "resume", "R1", "--actor", "bob").code == 0
     store.client.delete(store.keys.sweep)
     lose_calls(store)
     assert store.routers.sweep(0).routers == ["R1"]
     world.converge.run("R1")
     assert len(ours(world.r1)) == 6
-    assert leasewire("routers", "release", "R1").code == 1
+    assert leasewire("routers", "resume", "R1").code == 1
     actions = leasewire("routers", "actions", "--json").document["actions"]
     assert [(each["what"], each["actor"]) for each in actions] == [
-        ("release", "bob"),
-        ("hold", "bob"),
+        ("resume", "bob"),
+        ("pause", "bob"),
     ]
 
 
@@ -157,7 +157,7 @@ def test_replaced_hardware_is_written_to_only_after_replace(world, leasewire):
     world.converge.run("R1")
     assert world.r1.journal() == before
     done = leasewire("routers", "replace", "R1", "--apply", "--actor", "ada")
-    assert "3 services are looked at" in done.out
+    assert "3 services queued" in done.out
     world.converge.run("R1")
     assert len(ours(world.r1)) == 3
     assert state(world).state == "up"

@@ -23,7 +23,7 @@ def test_history_and_outcomes_are_one_story(world, leasewire):
     world.say(A)
     world.converge.run("R1")
     shown = leasewire("services", "events", "SVC-A", "--json")
-    story = [(line["what"], line.get("event")) for line in shown.document["lines"]]
+    story = [(line["what"], line.get("event")) for line in shown.document["history"]]
     assert story == [("accepted", "a1"), ("in sync", None), ("event applied", "a1")]
     text = leasewire("services", "events", "SVC-A").out
     assert "event a1; type activated" in text
@@ -129,6 +129,6 @@ def test_show_asks_routers_only_when_told_to(world, leasewire):
 def test_a_changed_service_shows_the_event_of_each_step(world, leasewire):
     world.say(A, mac_changed("SVC-A", mac(2), id_="m1"))
     world.converge.run("R1")
-    lines = leasewire("services", "events", "SVC-A", "--json").document["lines"]
+    lines = leasewire("services", "events", "SVC-A", "--json").document["history"]
     (synced,) = [line for line in lines if line["what"] == "in sync"]
     assert synced["applied"] == ["a1", "m1"]

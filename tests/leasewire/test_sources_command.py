@@ -69,7 +69,7 @@ def test_a_restored_bss_counts_from_lower_revisions(leasewire, here):
     assert dry["changes"][0].keys() == {"service", "revision", "epoch", "new_epoch"}
     assert {e["service"]: e["revision"] for e in dry["changes"]} == {"SVC-1": 40, "SVC-2": 8}
     assert dry["done"] is None
-    assert "dry run" in leasewire("sources", "rebase", SOURCE).out
+    assert "Dry run" in leasewire("sources", "rebase", SOURCE).out
     assert record(here, "SVC-1").epoch == 0
     done = leasewire("sources", "rebase", SOURCE, "--apply", "--actor", "ann")
     assert (done.code, "2 services" in done.out) == (0, True)

@@ -113,10 +113,10 @@ def test_router_held_by_a_person(world, why, leasewire):
     world.context.store.fleet.pause("R1", "upgrade tonight", "ada")
     applied(world, A)
     answer = why("SVC-A")
-    assert answer["code"] == "router-held"
+    assert answer["code"] == "router-paused"
     assert "(by ada: upgrade tonight)" in answer["sentence"]
-    assert "routers release R1" in answer["advice"]
-    assert "R1 (held)" in leasewire("status").out
+    assert "routers resume R1" in answer["advice"]
+    assert "R1 (paused)" in leasewire("status").out
 
 
 def test_waiting_for_a_mac_names_the_holder_and_its_state(world, why):

@@ -137,9 +137,9 @@ def test_routers_by_state(world, store, leasewire, seen):
     world.r2.power_off()
     world.say(activated("SVC-A", router="R2"))
     world.converge.run("R2")
-    assert leasewire("routers", "hold", "R1", "--reason", "works", "--actor", "maria").code == 0
+    assert leasewire("routers", "pause", "R1", "--reason", "works", "--actor", "maria").code == 0
     found = seen()
-    assert found.by("leasewire_routers", "state") == {"held": 1, "unreachable": 1}
+    assert found.by("leasewire_routers", "state") == {"paused": 1, "unreachable": 1}
     assert found.by("leasewire_router_state", "state", router="R2") == {"unreachable": 1}
     assert found.by("leasewire_router_up", "router") == {}
     since = found.value("leasewire_router_away_since_timestamp_seconds", router="R2")
@@ -147,7 +147,7 @@ def test_routers_by_state(world, store, leasewire, seen):
     assert (
         found.value("leasewire_alerts", kind="router-down", severity="critical", notified="no") == 1
     )
-    assert leasewire("routers", "release", "R1").code == 0
+    assert leasewire("routers", "resume", "R1").code == 0
     assert seen().by("leasewire_router_state", "state", router="R1") == {"new": 1}
     world.say(activated("SVC-B", server=None, mac=mac(2)))
     world.converge.run("R1")

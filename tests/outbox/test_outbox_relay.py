@@ -222,7 +222,7 @@ def test_the_command_relays_into_the_journal_until_it_is_stopped(outbox, command
     assert printed == ddl()
     outbox.add(*(event(n) for n in range(1, 4)))
     once, _ = command("relay", "--database", outbox.url, "--once").communicate()
-    assert "3 rows published, 0 refused." in once
+    assert "3 rows published, 0 rejected." in once
     with command("relay", "--database", outbox.url) as process:
         outbox.add(event(4))
         eventually(

@@ -49,8 +49,8 @@ def test_a_fresh_router_is_set_up_in_clear_once_and_known_by_its_certificate_fro
     assert first.code != 0
     assert "the router accepts none of our ciphers" in first.err
     assert "Give its api-ssl service a certificate" in first.err
-    assert "--bootstrap-plain: it logs in as that user over the API without TLS" in first.err
-    assert "in clear: do it on a network of your own" in first.err
+    assert "--bootstrap-plain: this logs in as that user over the API without TLS" in first.err
+    assert "sent in clear text: use a trusted network" in first.err
     assert router.rows(CERTIFICATE) == []
     done = setup("--apply")
     assert done.code == 0, done

@@ -45,7 +45,7 @@ def alike(router):
 def test_a_plan_writes_nothing_and_shows_each_step(inventory, setup, router):
     before = rows_of(router)
     shown = setup()
-    assert shown.code == 2
+    assert shown.code == 4
     assert "13 changes. Run with --apply to make them." in shown.out
     assert "! the router has no address in 223.203.225.0/24" in shown.out
     assert "! api-ssl stays open to every address; manage_only = true" in shown.out
@@ -175,7 +175,7 @@ def test_what_differs_is_shown_with_what_it_is_now_and_put_right(inventory, setu
     (group,) = [row for row in router.rows("/user/group") if row["name"] == "leasewire"]
     router.set_row("/user/group", group[".id"], {"policy": "ftp,!write"})
     shown = setup()
-    assert shown.code == 2
+    assert shown.code == 4
     assert "gateway=223.203.225.254 -> 223.203.225.1" in shown.out
     assert "2 changes." in shown.out
     assert setup("--apply").code == 0
@@ -271,7 +271,7 @@ def test_what_the_router_refuses_is_said_and_a_later_run_goes_on(
     assert refused.code == 1
     assert "refused /ip/dhcp-server/option add dhcp-customers-43" in refused.err
     made = "4 of 13 changes; then it stopped"
-    assert f"R1: {made}. Run it again to go on." in refused.err
+    assert f"R1: {made}. Run it again to continue." in refused.err
     (action,) = json.loads(leasewire("routers", "actions", "--json").out)["actions"]
     assert action["detail"] == made
     inventory()

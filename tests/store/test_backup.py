@@ -182,7 +182,7 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
             ]
         )
         eventually(lambda: not here.store.journal.depth("events"), "taken", within_s=20)
-        assert here.leasewire("routers", "release", "R1").returncode == 0
+        assert here.leasewire("routers", "resume", "R1").returncode == 0
         eventually(lambda: "SVC-4" in here.rows("R1"), "the one that was new", within_s=20)
         here.wait_until_settled()
         assert rows() == {

@@ -132,10 +132,10 @@ class Brake:
         action = {"at_ms": now_ms, "what": "brake rejected", "by": by, "scope": scope}
         self._note(action | {"services": services})
 
-    def expect(self, announced: Announcement, now_ms: int) -> None:
+    def announce(self, announced: Announcement, now_ms: int) -> None:
         """Announce losses; what was announced of the same source or router before ends."""
         self._client.hset(self._keys.announced, announced.scope, json.dumps(asdict(announced)))
-        action = {"at_ms": now_ms, "what": "brake expects", "by": announced.by}
+        action = {"at_ms": now_ms, "what": "brake announces", "by": announced.by}
         self._note(action | {"scope": announced.scope, "services": announced.services})
 
     def announced(self, now_ms: int) -> list[Announcement]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 import redis
 
 from worker.core.entry.entry import Claim
+from worker.core.service.history import line_to_json
 from worker.store.keys import Keys
 from worker.store.records import Stored, new_work_version
 from worker.store.scripts import Scripts
@@ -81,12 +82,14 @@ class Claims:
             at_ms: Redis's time.
         """
         service = to.record.service_id
-        action = {"at_ms": at_ms, "what": "claim moved", "by": by, "router": claim.router}
-        action |= {"claim": claim.key, "from": claim.holder, "to": service}
+        moved = {"by": by, "router": claim.router, "claim": claim.key}
+        moved |= {"from": claim.holder, "to": service}
+        action = {"at_ms": at_ms, "what": "claim moved", **moved}
         answer = self._scripts.run(
             "move_claim",
             *(claim.router, new_work_version(), claim.key, claim.scope, claim.holder, service),
             *(to.generation, json.dumps(sorted(wants)), json.dumps(action)),
+            line_to_json(at_ms, "claim moved", moved),
         )
         said = json.loads(answer)
         refused = [(key, holder) for key, holder in said["refused"] or ()]

@@ -315,4 +315,4 @@ def literal(text: str) -> str:
 
 def paused_state(held: Pause) -> RouterState:
     """The state of a router that a person holds, whatever it was before."""
-    return RouterState("held", since_ms=held.at_ms, message=f"by {held.by}: {held.reason}")
+    return RouterState("paused", since_ms=held.at_ms, message=f"by {held.by}: {held.reason}")

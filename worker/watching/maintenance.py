@@ -88,7 +88,7 @@ class Maintenance:
             elif alert.kind in AWAY:
                 state = self._store.views.router(alert.subject).state
                 # One that a person holds is as it was: nobody tries it.
-                if not state.open and not state.away_since_ms and state.state != "held":
+                if not state.open and not state.away_since_ms and state.state != "paused":
                     self._store.alerts.end(alert.kind, alert.subject)
 
     def _check_brake(self) -> None:

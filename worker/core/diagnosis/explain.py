@@ -293,5 +293,5 @@ _JUDGES: Final = (
 _ROUTER_ADVICE: Final = {
     "blocked": "run `leasewire routers check {router}`",
     "policy-changed": "`leasewire routers apply {router}` shows what the new policy changes",
-    "held": "`leasewire routers release {router}` lets workers write to it again",
+    "paused": "`leasewire routers resume {router}` lets workers write to it again",
 }

@@ -41,7 +41,7 @@ class RouterState:
 
     Attributes:
         state: `up`, `unreachable`, `blocked`, `policy-changed`: the inventory of a worker
-            has another policy for it than the applied one; never stored: `held` by a person, `new`
+            has another policy for it than the applied one; never stored: `paused` by a person, `new`
             (not reached yet), `unknown` (not in the inventory).
         since_ms: when this state began.
         attempts: failed attempts in a row; of a router that is up: lost writes in a row.
@@ -55,7 +55,7 @@ class RouterState:
         refused_ms: when it first refused a login that had worked before; 0: never.
     """
 
-    state: Literal["up", "unreachable", "blocked", "policy-changed", "held", "new", "unknown"] = (
+    state: Literal["up", "unreachable", "blocked", "policy-changed", "paused", "new", "unknown"] = (
         "up"
     )
     since_ms: int = 0

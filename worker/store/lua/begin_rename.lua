@@ -5,7 +5,7 @@
 -- Returns 1; 0 when the leases are lost; -1 when another serial is bound to the new name (nothing
 -- is changed).
 local old, new = router_named(ARGV[1]), router_named(ARGV[2])
-if redis.call('GET', old.lease) ~= ARGV[3] or redis.call('GET', new.lease) ~= ARGV[3] then
+if redis.call('GET', old.lock) ~= ARGV[3] or redis.call('GET', new.lock) ~= ARGV[3] then
   return 0
 end
 local serial = redis.call('HGET', fleet.serials, old.name)

@@ -3,7 +3,7 @@
 -- holder waits for it from now on. Both are looked at.
 -- ARGV: 1 router, 2 stamp, 3 claim, 4 scope of the former holder, 5 former holder, 6 new holder,
 --       7 generation of its record, 8 JSON [[claim, scope], …]: all that it wants, 9 the action as
---       JSON, also the line of both histories
+--       JSON, 10 the line for both histories
 -- Returns JSON {moved: 1|0, refused: [[claim, holder], …], changed: 1|0}. Not moved when
 -- somebody else holds what it wants beside; changed: what was looked at is no longer so.
 local ACTIONS = 500
@@ -25,7 +25,7 @@ if #refused > 0 then
 end
 for _, service in ipairs({ from, to }) do
   add_work(router, service, 0, now, ARGV[2])
-  note_lines(service, { ARGV[9] })
+  note_lines(service, { ARGV[10] })
 end
 redis.call('LPUSH', key.actions, ARGV[9])
 redis.call('LTRIM', key.actions, 0, ACTIONS - 1)
