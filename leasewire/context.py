@@ -131,7 +131,7 @@ class Context:
 
     def report_failed_checks(self) -> None:
         """Log what is unsafe about the connection to Redis; for commands that keep running."""
-        for failed_check in self.settings.doubts:
+        for failed_check in self.settings.warnings:
             log.warning("setting.unsafe", message=failed_check)
 
     def check_login(self) -> None:

@@ -1,23 +1,23 @@
-"""The verdicts: every failure says what has to happen next.
+"""The exceptions of the worker: each says what has to happen next.
 
-A foreign exception becomes one of these in `worker/routeros/failures.py` or in `worker/store/`
-and nowhere else. What is none of them is a bug, and is shown as one.
+Only `worker/routeros/failures.py` and `worker/store/` turn foreign exceptions into these. Any other
+exception is a bug, and is logged as one.
 """
 
 
 class LeasewireError(Exception):
-    """Root of what this project raises on purpose."""
+    """Base class of all of them."""
 
 
-class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by what happened
-    """No connection, login or read: try this router again soon; its marks stay.
+class RouterUnreachable(LeasewireError):  # noqa: N818 - named by what happened
+    """Connecting, login or reading failed: try again soon; the work items stay.
 
     Attributes:
-        router: its name in the inventory.
-        message: what went wrong, in the words of whoever said so.
-        cause: `takes-no-writes`, or nothing; more hangs on it than when it is tried next.
-        failed: a request over REST was left before its answer: let the router rest, as it may
-            give that answer, or its status, to the next request.
+        router: name in the inventory.
+        message: what went wrong, from the router or the system.
+        cause: `takes-no-writes`, or empty.
+        failed: a REST request was abandoned before its answer. The router must rest, because it may
+            send that answer, or its status, to the next request.
     """
 
     failed = False
@@ -30,34 +30,34 @@ class RouterUnreachable(LeasewireError):  # noqa: N818 - a verdict, named by wha
 
 
 class ReadTooLong(RouterUnreachable):
-    """A whole table did not come to its end in the time (s) that a read may take."""
+    """A whole table could not be read in the time (s) that a read may take."""
 
     def __init__(self, router: str, seconds: float) -> None:
         super().__init__(router, f"reading all leases: not over in {seconds:g} s")
 
 
 class Postponed(LeasewireError):  # noqa: N818
-    """What can wait did not go: give the router back, and let the next pass do the rest.
+    """Work that can wait was not possible: release the router; the next pass does the rest.
 
-    The session is closed, and the router is well.
+    The session is closed, and nothing is wrong with the router.
     """
 
 
 class OutcomeUnknown(RouterUnreachable):
-    """Written, but no answer was seen: throw the connection away and read before writing again."""
+    """A write got no answer: close the connection, and read before writing again."""
 
 
 class RouterBlocked(LeasewireError):  # noqa: N818
-    """The router refuses us or is not who it should be: keep the marks, go slow, call a person.
+    """The router refuses us or is another device: keep the work items, and alert a person.
 
     Attributes:
-        router: its name in the inventory.
+        router: name in the inventory.
         cause: `login-refused`, `certificate-mismatch`, `certificate-not-pinned`,
             `certificate-invalid`, `identity-mismatch`, `serial-mismatch`, `serial-shared`,
             `orphans`, `rows-of-another`, `rebuild`, `not-permitted`,
-            `credentials-missing`, `mass-refusal` or, by no fault of its own, `internal-error`.
-        message: the router's own words, or what was expected and seen.
-        advice: what the person is to do.
+            `credentials-missing`, `mass-refusal` or, without the router's fault, `internal-error`.
+        message: the router's message, or what was expected and found.
+        advice: what the person should do.
     """
 
     def __init__(self, router: str, cause: str, message: str, advice: str) -> None:
@@ -72,7 +72,7 @@ class StoreUnavailable(LeasewireError):  # noqa: N818
     """Redis cannot be reached or refuses writes: nothing was changed; try again later.
 
     Attributes:
-        advice: what a person is to do.
+        advice: what a person should do.
     """
 
     def __init__(self, message: str = "", advice: str = "") -> None:
@@ -82,14 +82,14 @@ class StoreUnavailable(LeasewireError):  # noqa: N818
 
 
 class StoreRefused(StoreUnavailable):
-    """Redis refuses our login, or forbids our user what is needed: nothing was changed.
+    """Redis refuses our login, or does not permit a command that we need: nothing was changed.
 
-    Only a person can mend it, so that what starts ends with it. What ran before goes on as with a
-    Redis that is away: nothing is lost meanwhile.
+    Only a person can repair it, so a process that is starting ends. A running process waits as if
+    Redis were unavailable, and loses nothing.
 
     Attributes:
         message: Redis's own.
-        advice: what the person is to do.
+        advice: what the person should do.
     """
 
     def __init__(self, message: str, advice: str) -> None:
@@ -98,23 +98,23 @@ class StoreRefused(StoreUnavailable):
 
 
 class LockLost(LeasewireError):  # noqa: N818
-    """The timed lock on the router went to another worker: stop at once, write nothing more."""
+    """The router lock expired or went to another worker: stop at once, and write nothing more."""
 
     def __init__(self, router: str) -> None:
-        super().__init__(f"the lease on router {router} was lost")
+        super().__init__(f"the lock of router {router} was lost")
         self.router = router
 
 
 class RouterBusy(LeasewireError):  # noqa: N818
-    """A pass of this process is at the router still: put it off; nothing is known of the router."""
+    """Another pass of this process is still working on the router: try again in a moment."""
 
     def __init__(self, router: str) -> None:
-        super().__init__(f"another pass of this process is at router {router} still")
+        super().__init__(f"another pass of this process is still working on router {router}")
         self.router = router
 
 
 class ConfigurationError(LeasewireError):
-    """A configuration file or setting is wrong. `problems` lists every mistake, a line each."""
+    """A configuration file or a setting is wrong. `problems` has one line for each mistake."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))

@@ -1,4 +1,4 @@
-"""Makes every log line, ours and the libraries', one structured line without secrets and MACs.
+"""Sets up logging: structured lines, ours and the libraries', without secrets and MAC addresses.
 
 Lines go to standard error: one JSON object each, or columns on a terminal.
 """
@@ -29,11 +29,11 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _MAC = re.compile(
-    # pairs with colons, as RouterOS's client-id too: `1:0:0:5e:0:53:1`
+    # pairs with colons, also RouterOS's client-id: `1:0:0:5e:0:53:1`
     r"(?<![0-9a-f])(?P<kind>0?1:)?(?P<pairs>[0-9a-f]{1,2}(?::[0-9a-f]{1,2}){5,}"
     r"|[0-9a-f]{2}(?P<by>[.-])[0-9a-f]{2}(?:(?P=by)[0-9a-f]{2}){4}"
     r"|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4})(?![0-9a-f])"
-    # alone: no part of a UUID; without separators at least one a letter: no plain number
+    # alone: not a part of a UUID; without separators at least one letter, so not a number
     r"|(?<![0-9a-z-])(?P<alone>[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}"
     r"|(?=[0-9]*[a-f])[0-9a-f]{12})(?![0-9a-z-])",
     re.IGNORECASE,
@@ -41,18 +41,18 @@ _MAC = re.compile(
 _SHORTEST_MAC: Final = len("0:0:5e:0:0:1")
 _OCTETS_OF_A_MAC: Final = 6
 _OWN_HOST: Final = socket.gethostname().casefold()
-"""Containers are named by 12 hexadecimal digits, as a MAC may be written."""
-_CELERYS_LINE_ON_EACH_TASK: Final = ("celery.worker.strategy", "celery.app.trace")
-"""`received` and `succeeded`: ours says more of each event and each pass."""
+"""Containers are named by 12 hexadecimal digits, like a MAC address without separators."""
+_CELERY_TASK_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
+"""They log `received` and `succeeded`; our own lines say more about each event and pass."""
 _SHORTEST_SECRET: Final = 4
 
 _known_secrets: set[str] = set()
 
 
 def hide_secret(secret: str) -> None:
-    """Leave this text out of every line from now on. For each password, when it is looked up."""
-    if len(secret) >= _SHORTEST_SECRET:  # a shorter one would blacken half of every line
-        # as it is, and as it looks inside of a quoted text or of bytes
+    """Redact this text in every line from now on. Called for each password that is read."""
+    if len(secret) >= _SHORTEST_SECRET:  # a shorter one would redact half of every line
+        # as it is, and as it looks in a quoted text or in bytes
         _known_secrets.update(
             {
                 printable(secret),
@@ -63,14 +63,14 @@ def hide_secret(secret: str) -> None:
         )
 
 
-def _seen(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
-    """Nothing that a terminal acts upon: routers and BSSs say what is logged. JSON escapes it."""
+def _without_controls(_logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
+    """Escape terminal control characters, which texts of routers and BSSs may hold."""
     return {name: _visible(value) for name, value in event_dict.items()}
 
 
 def _visible(value: object) -> object:
     if not isinstance(value, str):
-        return value  # shown by `repr`, which escapes
+        return value  # written by `repr`, which escapes
     return "".join(c if c.isprintable() or c in "\n\t" else json.dumps(c)[1:-1] for c in value)
 
 
@@ -79,7 +79,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
     Args:
         settings: format, level and masking.
-        stream: None is standard error.
+        stream: None: standard error.
     """
     stream = sys.stderr if stream is None else stream
     columns = settings.log_format == "console" or (
@@ -107,7 +107,7 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
                 Mask(settings.mac_mask_key, macs=settings.mask_macs),
-                *([_seen] if columns else []),
+                *([_without_controls] if columns else []),
                 renderer,
             ],
         )
@@ -118,11 +118,11 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root.addHandler(handler)
     root.setLevel(settings.log_level)
     if settings.log_level == "INFO":
-        for name in _CELERYS_LINE_ON_EACH_TASK:
+        for name in _CELERY_TASK_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
-    # At DEBUG it writes every word it sends, the password of a login among them.
+    # At DEBUG it logs every API word that it sends, passwords too.
     logging.getLogger("librouteros").setLevel(logging.INFO)
-    # It logs each URL, and a webhook's may be secret.
+    # It logs each URL, and the URL of a webhook may be secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
@@ -132,12 +132,12 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        # A line below the level costs no more than a call; of one above it a logger's own level
-        # is looked at by the first processor.
+        # A line below the level costs only a call. For other lines the first processor checks the
+        # level of the logger itself.
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        # A cached logger keeps the configuration of its first line for ever, and costs little less
-        # than one with a name; without one, structlog looks through the stack for it.
+        # A cached logger keeps the configuration of its first line, and costs little less than a
+        # logger with a name; without a name structlog searches the stack for it.
         cache_logger_on_first_use=False,
     )
     sys.excepthook = _log_crash
@@ -145,9 +145,9 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 def celery_receiver(settings: Settings) -> Callable[..., None]:
-    """A receiver for `celery.signals.setup_logging`; connected, Celery sets up no logging itself.
+    """Return a receiver for `celery.signals.setup_logging`, so that Celery sets up no logging.
 
-    Connect it with `weak=False`: Celery would forget a function that nobody else holds.
+    Connect it with `weak=False`: Celery drops a function that has no other reference.
     """
 
     def receive(**_: object) -> None:
@@ -175,10 +175,10 @@ def _log_thread_crash(crash: threading.ExceptHookArgs) -> None:
 
 
 class Mask:
-    """A processor that lets no known secret and no whole MAC address pass, however deep inside.
+    """A processor that redacts known secrets and masks MAC addresses, also in nested values.
 
-    A MAC keeps its maker's part and gets a keyed hash instead of the rest (`00:00:5E:~3fa1c2`),
-    so that lines about one device still belong together. Bytes that are no text are escaped.
+    A MAC keeps its vendor part; a keyed hash replaces the rest (`00:00:5E:~3fa1c2`), so that lines
+    about one device can still be matched. Bytes that are no text are escaped.
     """
 
     def __init__(self, key: bytes | None, *, macs: bool = True) -> None:
@@ -187,25 +187,26 @@ class Mask:
 
     def __call__(self, _logger: WrappedLogger, _method: str, event_dict: EventDict) -> EventDict:
         """Mask one event, keys and values."""
-        said: list[str] = []
+        texts: list[str] = []
 
-        def noted(text: str) -> str:
-            said.append(text := printable(text))
+        def collect(text: str) -> str:
+            texts.append(text := printable(text))
             return self._without_macs(text)
 
-        masked = _each(event_dict, noted)
-        # Mostly no secret is in it. With one for each of many routers, to look for them in each
-        # text would be most of what a line costs. A copy: sessions learn passwords meanwhile.
-        together = "\n".join(said)
-        if any(secret in together for secret in tuple(_known_secrets)):
-            return _each(event_dict, self.text)
+        masked = _map_texts(event_dict, collect)
+        # Most lines hold no secret. With a secret for each of many routers, searching each text for
+        # each of them would be most of the cost of a line. The tuple is a copy, because sessions
+        # add passwords meanwhile.
+        all_texts = "\n".join(texts)
+        if any(secret in all_texts for secret in tuple(_known_secrets)):
+            return _map_texts(event_dict, self.text)
         return masked
 
     def text(self, text: str) -> str:
-        """The text without what must not be read in it."""
+        """Return the text without secrets and whole MAC addresses."""
         text = printable(text)
         found = [secret for secret in tuple(_known_secrets) if secret in text]
-        # the longest first: one password may begin with another
+        # the longest first: one password may contain another
         for secret in sorted(found, key=len, reverse=True):
             text = text.replace(secret, REDACTED)
         return self._without_macs(text)
@@ -224,29 +225,29 @@ class Mask:
         )
         mac = ":".join(octets).upper()
         short = hmac.new(self._key, mac.encode(), hashlib.sha256).hexdigest()[:6]
-        maker = f"{mac[:9]}" if len(octets) == _OCTETS_OF_A_MAC else ""
-        return f"{found['kind'] or ''}{maker}~{short}"
+        vendor = mac[:9] if len(octets) == _OCTETS_OF_A_MAC else ""
+        return f"{found['kind'] or ''}{vendor}~{short}"
 
 
-def _each(event: Mapping[str, object], text: Callable[[str], str]) -> dict[str, object]:
-    """The event with each of its texts as `text` gives it, and no value that is named a secret."""
+def _map_texts(event: Mapping[str, object], mask: Callable[[str], str]) -> dict[str, object]:
+    """Apply `mask` to each text of an event, and redact values with the name of a secret."""
     return {
-        text(str(key)): REDACTED
+        mask(str(key)): REDACTED
         if value is not None and _SECRET_KEY.search(str(key))
-        else _value(value, text)
+        else _map_value(value, mask)
         for key, value in event.items()
     }
 
 
-def _value(value: object, text: Callable[[str], str]) -> object:
+def _map_value(value: object, mask: Callable[[str], str]) -> object:
     match value:
         case str():
-            return text(value)
+            return mask(value)
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return _each(value, text)
+            return _map_texts(value, mask)
         case list() | tuple() | set() | frozenset():
-            return [_value(part, text) for part in value]
+            return [_map_value(part, mask) for part in value]
         case _:
-            return text(repr(value))
+            return mask(repr(value))

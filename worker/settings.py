@@ -1,7 +1,7 @@
-"""Everything that can be set from outside: the only reader of the environment.
+"""All settings, read from environment variables. No other module reads the environment.
 
-Each setting is the variable `LEASEWIRE_<NAME>` (`connect_timeout_s` is
-`LEASEWIRE_CONNECT_TIMEOUT_S`); an empty variable counts as not set.
+Each setting is the variable `LEASEWIRE_<NAME>`: `connect_timeout_s` is
+`LEASEWIRE_CONNECT_TIMEOUT_S`. An empty variable counts as not set.
 """
 
 import difflib
@@ -34,7 +34,7 @@ Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
 def environment() -> Mapping[str, str]:
-    """The variables of this process."""
+    """Return the environment variables of this process."""
     return os.environ
 
 
@@ -42,7 +42,7 @@ def is_open_to_others(file: Path) -> bool:
     """Whether every user of this host may read a file that holds a secret."""
     try:
         return bool(file.stat().st_mode & stat.S_IROTH)
-    except OSError:  # whoever needs it says so
+    except OSError:  # reported where the file is read
         return False
 
 
@@ -54,87 +54,91 @@ def _is_here(host: str | None) -> bool:
 
 
 class Settings(BaseModel):
-    """What this process works with. Times in seconds; every default has its reason beside it."""
+    """The settings of a process. Times are in seconds."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
     )
 
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """`redis://`, `rediss://` or `unix://`. Loopback: what is not asked for is not exposed."""
+    """Redis as `redis://`, `rediss://` or `unix://`, without user and password."""
     redis_username: str | None = None
-    """ACL user; None is Redis's own default user."""
+    """Redis ACL user; not set: Redis's default user."""
     redis_password_file: Path | None = None
-    """File with the password: neither in a URL nor in a variable, which tools print."""
+    """File with the Redis password. It is never in a URL or variable, because tools print those."""
     redis_ca_file: Path | None = None
-    """PEM file of the authority behind a `rediss://` server; None: those the system trusts."""
+    """PEM file with the certificate authority of a `rediss://` server; not set: the system's."""
     redis_trusted_network: bool = False
-    """Nobody else hears the way to a `redis://` server, such as an internal network of containers:
-    no start warns of the password on it."""
+    """Nobody can listen on the network to a `redis://` server, such as an internal network of
+    containers: do not warn that the password is sent unencrypted."""
     key_prefix: str = Field("lw:", pattern=r"^[A-Za-z0-9:_-]{0,64}$")
-    """First part of every key, so that one Redis can serve several installations."""
+    """First part of every Redis key, so that several installations can share one Redis."""
     inventory: Path = Path("routers.toml")
-    """The routers and their policies; relative to the working directory."""
+    """File with the routers and their policies; relative to the working directory."""
     actor: str | None = None
-    """Who is named for what people do by the command, where `--actor` does not say."""
+    """Who is recorded for actions of the command line without `--actor`."""
 
     connect_timeout_s: Seconds = 3
-    """Name look-up, TCP and TLS together: a silent router must not hold a slot for long."""
+    """Time limit for name look-up, TCP and TLS together. A silent router blocks a slot this
+    long."""
     first_reply_timeout_s: Seconds = 5
-    """Login and identity: more than slow boards need, little beside the time a slot is worth."""
+    """Time limit for login and identity: more than slow boards need."""
     router_lock_s: Seconds = 30
-    """The timed lock on a router: how long a router waits after its worker was killed."""
+    """Time limit of the router lock: a router waits this long after its worker was killed."""
     command_timeout_s: Seconds = 10
-    """Longest silence after a command: writes of 1.5 s were seen on slow boards. A router that
-    takes none in time is given twice as long for each, up to half of the lock."""
+    """Longest wait for the answer to a command; slow boards took 1.5 s for a write. It is doubled
+    for a router that answers no write in time, up to half of the router lock."""
     read_timeout_s: Seconds = 120
-    """A whole table in one answer: 3,000 rows took 2.7 s on a small router."""
+    """Time limit for reading a whole table: 3,000 rows took 2.7 s on a small router."""
     write_window: int = Field(64, ge=1, le=1024)
-    """Writes in flight on a connection: fills 5 ms round trips without flooding small boards."""
+    """Writes in flight on a connection: enough for round trips of 5 ms, not too many for small
+    boards."""
     read_terms_per_print: int = Field(1024, ge=1, le=10_000)
-    """Conditions of one query: a sentence stays in the tens of kilobytes."""
+    """Conditions of one query: keeps an API sentence at tens of kilobytes."""
     idle_session_s: float = Field(60, ge=0, le=86_400, allow_inf_nan=False)
-    """How long a session without work is kept: a login for each event floods the router's log."""
+    """How long an idle session is kept: a login for each event would flood the router's log."""
 
     pass_time_box_s: Seconds = 20
-    """A pass ends then and rings again, so that no router holds a slot for ever."""
+    """A pass ends after this time and continues later, so that other routers get their turn."""
     batch_services: Count = 500
-    """Services of one read-plan-write round: memory and the lease stay bounded."""
+    """Services of one batch: limits memory, and the time between two renewals of the router
+    lock."""
     backoff_first_s: Seconds = 1
-    """Wait after the first failure of a router; doubles, with full jitter."""
+    """Wait after the first failure of a router; it doubles each time, with full jitter."""
     backoff_cap_s: Seconds = 300
-    """Longest wait: a router that is back is found within five minutes."""
+    """Longest wait after failures: a router that is back is found within this time."""
     blocked_retry_s: Seconds = 300
-    """Between looks at a router that refuses us: a person acts meanwhile."""
+    """Time between two attempts at a blocked router, which needs a person."""
     router_recheck_s: Seconds = 60
-    """Until a service is looked at again that waits for what a person does on the router."""
+    """Time until a service is checked again that waits for a change by hand on the router."""
     report_every_s: Seconds = 3_600
-    """Between two full reads of a router that say what was changed there by hand."""
+    """Time between two full reads of a router, which report what was changed there by hand."""
     alerts_every_s: Seconds = 5
-    """Between two rounds of telling people of alerts: what begins meanwhile is one message."""
+    """Time between two rounds of notifications: alerts of one round are sent in one message."""
     device_online_every_s: Seconds = 5
-    """Between two rounds of looking which devices have the address that was applied for them."""
+    """Time between two checks whether devices are online with the address that was applied."""
     watch_every_s: Seconds = 20
-    """Between two looks at a router's leases. An unknown device is told within a minute: this, 15 s
-    until it counts, a few until a round of telling, and 10 that a silent router may hold it up."""
+    """Time between two reads of a router's leases. An unknown device is reported within a minute:
+    this time, 15 s until it counts, some seconds until the next round of notifications, and 10 s
+    that a silent router may cost."""
     waiting_alert_s: Seconds = 3_600
-    """A service that waits so long is told of, once: most waits end by themselves before."""
+    """A service that waits longer opens an alert; most waits end by themselves before."""
     journal_grace_s: Seconds = 2
-    """An event that waited longer in the journal is rung for again by the sweep."""
+    """The sweep sends a new notification for events that waited longer in the journal."""
     worker_silent_s: Seconds = 8
-    """A worker with work and a free slot that begins no task for so long ends itself, to be
-    started anew: longer than Celery needs to find a Redis that was restarted."""
+    """A worker with messages in its queue and a free slot that starts no task for this time ends
+    itself and is restarted. Celery needs less to reconnect to a restarted Redis."""
     router_threads: Count = 256
-    """Routers in work at once in one process: more than can be slow or fall silent together."""
+    """Routers that one process works on at the same time."""
 
     log_format: Literal["auto", "json", "console"] = "auto"
-    """`auto`: columns on a terminal, else one JSON object a line."""
+    """`auto`: columns on a terminal, otherwise one JSON object on each line."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """Below INFO the libraries speak too."""
+    """At DEBUG the libraries log too."""
     mask_macs: bool = True
-    """MAC addresses are personal data: logs keep the maker's part and a keyed hash."""
+    """Mask MAC addresses, which are personal data: logs keep the vendor part and a keyed hash."""
     mac_mask_key_file: Path | None = None
-    """Key of that hash. None: random, so hashes agree only within one run of one process."""
+    """File with the key of that hash; not set: a random key for each run of each process."""
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -148,12 +152,12 @@ class Settings(BaseModel):
             url = urlsplit(value)
             url.port  # noqa: B018 - reading it checks it
         except ValueError:
-            raise ValueError("is no URL: write redis://HOST:PORT/0 or unix:///PATH") from None
+            raise ValueError("is not a URL: write redis://HOST:PORT/0 or unix:///PATH") from None
         if url.scheme not in {"redis", "rediss", "unix"}:
             raise ValueError("must start with redis://, rediss:// or unix://")
         if url.password or url.username or {"password", "username"} & set(parse_qs(url.query)):
             raise ValueError(
-                "must hold no user and no password: name the file of the password in "
+                "must not contain user or password: set the file with the password in "
                 f"{PREFIX}REDIS_PASSWORD_FILE and the user in {PREFIX}REDIS_USERNAME"
             )
         return value
@@ -177,21 +181,21 @@ class Settings(BaseModel):
         if value is None:
             return None
         if not info.data.get("redis_url", "rediss:").startswith("rediss:"):
-            raise ValueError(f"speaks of TLS, so {PREFIX}REDIS_URL must start with rediss://")
+            raise ValueError(f"is about TLS, so {PREFIX}REDIS_URL must start with rediss://")
         try:
             ssl.create_default_context(cafile=value)
-        except OSError as error:  # what `ssl` says of a broken file is one too
-            raise ValueError(f"names {value}, which is no PEM file of certificates") from error
+        except OSError as error:  # `ssl` raises one for a broken file too
+            raise ValueError(f"names {value}, which is not a PEM file with certificates") from error
         return value
 
     @field_validator("command_timeout_s")
     @classmethod
-    def _fits_the_lease(cls, value: float, info: ValidationInfo) -> float:
-        lease_s = info.data.get("router_lock_s")
-        if lease_s is not None and value * 2 > lease_s:
+    def _fits_the_lock(cls, value: float, info: ValidationInfo) -> float:
+        lock_s = info.data.get("router_lock_s")
+        if lock_s is not None and value * 2 > lock_s:
             raise ValueError(
-                f"must be at most half of {PREFIX}ROUTER_LOCK_S ({lease_s:g}): a write must end "
-                "while the router is still ours"
+                f"must be at most half of {PREFIX}ROUTER_LOCK_S ({lock_s:g}): a write must end "
+                "before the lock expires"
             )
         return value
 
@@ -200,19 +204,19 @@ class Settings(BaseModel):
     def _not_under_the_first(cls, value: float, info: ValidationInfo) -> float:
         first_s = info.data.get("backoff_first_s")
         if first_s is not None and value < first_s:
-            raise ValueError(f"must not be under {PREFIX}BACKOFF_FIRST_S ({first_s:g})")
+            raise ValueError(f"must not be less than {PREFIX}BACKOFF_FIRST_S ({first_s:g})")
         return value
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Self:
-        """Build the settings from variables.
+        """Build the settings from environment variables.
 
         Args:
-            environ: as `environment()` gives them; those that are not ours are ignored.
+            environ: as `environment()` returns them; other variables are ignored.
 
         Raises:
-            ConfigurationError: with every mistake, a line each. A variable that is almost one of
-                ours is a mistake too; no line holds a value.
+            ConfigurationError: with one line for each mistake, and no values. A name that is almost
+                that of a setting is a mistake too.
         """
         given = {
             name.removeprefix(PREFIX).lower(): value
@@ -225,7 +229,7 @@ class Settings(BaseModel):
             near = difflib.get_close_matches(name, cls.model_fields, n=1, cutoff=0.8)
             if near:
                 problems.append(
-                    f"{PREFIX}{name.upper()}: is no setting; did you mean "
+                    f"{PREFIX}{name.upper()}: is not a setting; did you mean "
                     f"{PREFIX}{near[0].upper()}?"
                 )
         try:
@@ -240,34 +244,34 @@ class Settings(BaseModel):
         return settings
 
     @property
-    def doubts(self) -> list[str]:
-        """What is unsafe about the way to Redis, though it works; a line each, no secret."""
+    def warnings(self) -> list[str]:
+        """Return what is unsafe about the connection to Redis, one line each, without secrets."""
         found = []
         url, file = urlsplit(self.redis_url), self.redis_password_file
-        bare = url.scheme == "redis" and not _is_here(url.hostname)
-        if file and bare and not self.redis_trusted_network:
+        is_plain = url.scheme == "redis" and not _is_here(url.hostname)
+        if file and is_plain and not self.redis_trusted_network:
             found.append(
-                f"{PREFIX}REDIS_URL: the password goes to {url.hostname} unencrypted; use "
-                f"rediss://, or {PREFIX}REDIS_TRUSTED_NETWORK=true where nobody else is on the way"
+                f"{PREFIX}REDIS_URL: the password is sent to {url.hostname} unencrypted; use "
+                f"rediss://, or {PREFIX}REDIS_TRUSTED_NETWORK=true if nobody can listen in between"
             )
         if parse_qs(url.query).get("ssl_cert_reqs", ["required"]) != ["required"]:
             found.append(
-                f"{PREFIX}REDIS_URL: ssl_cert_reqs switches off that Redis's certificate is "
-                f"verified; leave it out, and name its authority in {PREFIX}REDIS_CA_FILE"
+                f"{PREFIX}REDIS_URL: ssl_cert_reqs disables the check of Redis's certificate; "
+                f"leave it out, and name its authority in {PREFIX}REDIS_CA_FILE"
             )
         if file and is_open_to_others(file):
-            found.append(f"{PREFIX}REDIS_PASSWORD_FILE: every user may read {file}; chmod o= it")
+            found.append(f"{PREFIX}REDIS_PASSWORD_FILE: every user can read {file}; chmod o= it")
         return found
 
     @property
     def redis_password(self) -> SecretStr | None:
-        """The password in `redis_password_file`, read anew at each look."""
+        """The password in `redis_password_file`, read again at each access."""
         file = self.redis_password_file
         return SecretStr(file.read_text().strip()) if file else None
 
     @property
     def redis_login(self) -> RedisLogin:
-        """What connecting to `redis_url` needs besides; holds the password as it is."""
+        """User, password and authority for `redis_url`; the password is in clear."""
         password = self.redis_password
         return RedisLogin(
             username=self.redis_username,
@@ -276,12 +280,12 @@ class Settings(BaseModel):
         )
 
     def refusal(self, message: str, advice: str, origin: str = f"{PREFIX}REDIS_URL") -> list[str]:
-        """What to tell a person when Redis refuses us, a line each; no secret.
+        """Describe for a person that Redis refuses us, in lines without secrets.
 
         Args:
             message: Redis's own.
             advice: what to do.
-            origin: where `redis_url` was taken from.
+            origin: where `redis_url` was set.
         """
         user, file = self.redis_username, self.redis_password_file
         names = f"{PREFIX}REDIS_USERNAME", f"{PREFIX}REDIS_PASSWORD_FILE"
@@ -304,5 +308,5 @@ class Settings(BaseModel):
         return file.read_bytes().strip() if file else None
 
     def describe(self) -> dict[str, str | int | float | bool | None]:
-        """The effective settings for the log of a start; secrets are named by their file only."""
+        """Return the effective settings for the log; of secrets only the file names."""
         return self.model_dump(mode="json")

@@ -127,7 +127,7 @@ def up_command(  # noqa: PLR0913 - as many options
         delivering(context, targets) if targets else nullcontext() as outcomes,
     ):
         environ = environment_for(settings)
-        supervisor = Supervisor(environ, events, routers, renewed=context.use)
+        supervisor = Supervisor(environ, events, routers, reloaded=context.use)
         signal.signal(signal.SIGHUP, lambda *_: stopping.set() if supervisor.hung_up() else None)
         typer.echo(
             f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
@@ -170,7 +170,7 @@ def supervise(
                     server.start()
                 except RuntimeError as error:  # a full disk, say: all goes on when there is room
                     log.error("store.not_started", reason=str(error), advice="it is tried again")  # noqa: TRY400 - its log is told, not our traceback
-            if not supervisor.look():
+            if not supervisor.check():
                 return 2
             ended = [name for name, part in parts.items() if not part.running]
             if ended:

@@ -20,7 +20,7 @@ from worker.inventory import Inventory
 from worker.log_setup import configure_logging
 from worker.watching.alert_notifier import AlertNotifier
 from worker.watching.apprise_sender import check_installed, send
-from worker.watching.periodic_thread import Rounds
+from worker.watching.periodic_thread import PeriodicThread
 
 app = App("Open alerts, the targets they are sent to, and mutes.")
 
@@ -201,7 +201,7 @@ def deliver(*, inventory: InventoryOption = None) -> None:
     token = f"deliver:{secrets.token_hex(4)}"
     known = context.inventory
     notifier = AlertNotifier(context.store, targets, known.installation, send, token, known.behind)
-    thread = Rounds("notifications", notifier.once, context.settings.alerts_every_s)
+    thread = PeriodicThread("notifications", notifier.once, context.settings.alerts_every_s)
     with asked_to_stop() as stopping:
         thread.start()
         typer.echo(f"Sending alerts to {', '.join(context.inventory.alerts)}.")

@@ -99,7 +99,7 @@ def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
     world.say(activated("SVC-1", revision=1), mac_changed("SVC-1", mac(2), revision=2))
     world.say(mac_changed("SVC-1", mac(3), revision=2))
     backlogs = Backlogs(store, 1_000)
-    backlogs.look()
+    backlogs.check()
     (alert,) = leasewire("alerts", "list", "--json").document["alerts"]
     assert (alert["kind"], alert["subject"]) == ("revision-conflict", SOURCE)
     assert leasewire("alerts", "dismiss", "drift", "R1").code == 2
@@ -107,14 +107,14 @@ def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
     dismissed = leasewire("alerts", "dismiss", "revision-conflict", SOURCE, "--actor", "ann")
     assert dismissed.code == 0
     store.client.delete(store.keys.alert_check)
-    backlogs.look()
+    backlogs.check()
     assert leasewire("alerts", "list").code == 0
     (action,) = store.client.lrange(store.keys.actions, 0, -1)
     assert "alert dismissed" in action
     assert "ann" in action
     world.say(mac_changed("SVC-1", mac(4), revision=2))
     store.client.delete(store.keys.alert_check)
-    backlogs.look()
+    backlogs.check()
     assert leasewire("alerts", "list").code == 1
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.builders import cancelled, event
 from tests.small_installation import SERVER, SmallInstallation, activated
-from worker.runtime.waking import wake_unknown
 from worker.store.purge import NotPurgedError, purge
+from worker.watching.maintenance import wake_unknown
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]
 

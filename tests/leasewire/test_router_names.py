@@ -138,7 +138,7 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     assert [row["address"] for row in ours(world.r1)] == [ipv4(1)]
     store = world.context.store
     backlogs = Backlogs(store, 1_000, converge.policies)
-    backlogs.look()
+    backlogs.check()
     (alert,) = store.alerts.open()
     assert (alert.kind, alert.subject) == ("router-name-reused", "R1")
     assert "a name that TOWER had before" in alert.text
@@ -148,7 +148,7 @@ def test_a_former_name_that_another_router_has_by_now_is_that_router(world, edit
     assert leasewire("routers", "rename", "--forget", "R1", "--apply", "--actor", "ada").code == 0
     assert store.fleet.aliases() == {}
     store.client.delete(store.keys.alert_check)
-    backlogs.look()
+    backlogs.check()
     assert store.alerts.open() == []
     (action, _) = leasewire("routers", "actions", "--json").document["actions"]
     assert (action["what"], action["actor"]) == ("forget-name", "ada")

@@ -30,7 +30,7 @@ def sent():
 @pytest.fixture
 def sweep(store, sent):
     """A round of a worker's sweep."""
-    look = Maintenance(store, sent.append, 3_600_000, {}).look
+    look = Maintenance(store, sent.append, 3_600_000, {}).check
     return Sweep(store, 2000, "events@here:1", lambda: False, look=look).once
 
 

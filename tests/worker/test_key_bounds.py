@@ -209,7 +209,7 @@ def work(here):
         publisher.publish([activated("SVC-51", 51, router="R2")])
     here.r["R1"].add_row(LEASES, {"mac-address": builders.mac(5), "comment": "somebody else's"})
     look = Maintenance(here.store, lambda _: None, 1, here.policies)
-    sweep = Sweep(here.store, 2000, "events@here:1", lambda: False, look=look.look)
+    sweep = Sweep(here.store, 2000, "events@here:1", lambda: False, maintain=look.check)
     for part in (events[:40], events[40:], events[-20:]):
         here.say(*part)
         here.say(*part, lane="bulk")

@@ -55,7 +55,7 @@ def next_round(store, maintenance):
         for queue, at_ms in store.client.hgetall(store.keys.canaries).items():
             store.client.hset(store.keys.canaries, queue, int(at_ms) - after_ms)
         with structlog.testing.capture_logs() as logs:
-            maintenance.look()
+            maintenance.check()
         return [line["event"] for line in logs]
 
     return go
@@ -70,7 +70,7 @@ def test_one_goes_through_each_queue_and_no_more_while_it_waits(
     store, maintenance, sent, next_round
 ):
     next_round()
-    maintenance.look()  # too early
+    maintenance.check()  # too early
     next_round()
     assert sent == list(QUEUES)
     take(store, maintenance, "events")
@@ -98,7 +98,7 @@ def test_a_queue_that_nobody_serves_is_told_of_until_somebody_does(
     next_round(2000)
     (alert,) = store.alerts.open()
     assert (alert.kind, alert.subject) == ("worker-silent", "routers")
-    assert next_round() == ["alert.told"]
+    assert next_round() == ["alert.logged"]
     take(store, maintenance, "routers")
     assert store.alerts.open() == []
     assert [change.what for change in store.alerts.changes()] == ["ended", "begun"]
@@ -155,7 +155,7 @@ def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
     name = "of-tomorrow|R1"
     store.client.hset(store.keys.alerts, name, newer)
     store.client.zadd(store.keys.alerts_not_notified, {name: 1})
-    assert next_round().count("alert.told") == 2
+    assert next_round().count("alert.logged") == 2
     (alert,) = [each for each in store.alerts.open() if each.kind == "of-tomorrow"]
     assert (alert.notified, alert.severity, alert.runbook) == (True, "warning", "other")
     notified = notices_of(store.alerts.open(), {}, [], 1)
@@ -305,6 +305,6 @@ def test_one_worker_looks_for_what_piles_up_once_a_minute(store, maintenance, ne
     next_round()
     Desk(store).send(builders.activated("S1", mac="no MAC"))
     store.client.delete(store.keys.canary_claim)
-    maintenance.look()
+    maintenance.check()
     assert store.alerts.open() == []
     assert 0 < store.client.pttl(store.keys.alert_check) <= 60_000

@@ -121,7 +121,7 @@ def test_its_conflicts_and_upkeep_end_no_sweep(small, monkeypatch):
     killed = []
     monkeypatch.setattr(sweep_module.os, "kill", lambda *args: killed.append(args))
     maintenance = Maintenance(small.store, lambda _: None, 3_600_000, small.policies)
-    sweep = Sweep(small.store, 2000, "old", lambda: False, look=maintenance.look)
+    sweep = Sweep(small.store, 2000, "old", lambda: False, maintain=maintenance.check)
     with capture_logs() as lines:
         sweep.once()
     assert not killed
@@ -132,13 +132,13 @@ def test_its_conflicts_and_upkeep_end_no_sweep(small, monkeypatch):
     assert [each.kind for each in small.store.alerts.open()] == ["revision-conflict"]
 
 
-@pytest.mark.parametrize("part", ["release", "look"])
+@pytest.mark.parametrize("part", ["release", "maintain"])
 def test_each_part_of_a_sweep_may_meet_what_is_newer(small, part):
     small.say(activated("SVC-1", 1))
     newer(small, "SVC-1")
     done = []
     read = {part: lambda: small.store.records.read(["SVC-1"])}
-    others = {name: lambda: done.append(1) for name in ("release", "look") if name != part}
+    others = {name: lambda: done.append(1) for name in ("release", "maintain") if name != part}
     Sweep(small.store, 2000, "old", lambda: False, **read, **others).once()
     assert done == [1]
     assert json.loads(small.client.lindex(small.store.keys.samples, 0))  # and the upkeep

@@ -140,16 +140,16 @@ def test_what_ends_again_and_again_is_started_ever_more_slowly():
     supervisor = Supervisor(broken, events=1, routers=0, clock=lambda: now[0])
 
     def ended():
-        return supervisor.look() and not supervisor.pids
+        return supervisor.check() and not supervisor.pids
 
     for wait_s in (1, 2, 4, 8, 16, 30, 30):
-        assert supervisor.look()
+        assert supervisor.check()
         assert len(supervisor.pids) == 1
         eventually(ended, "it ended")
         now[0] += wait_s - 0.01
         assert ended()
         now[0] += 0.02
-    assert supervisor.look()
+    assert supervisor.check()
     now[0] += 61  # it lived long, then
     eventually(ended, "it ended")
     now[0] += 0.51

@@ -37,7 +37,7 @@ def look_after(dog, clock, seconds):
     until = clock.now + seconds
     while clock.now < until:
         clock.now = min(until, clock.now + EVERY_S)
-        dog.look()
+        dog.check()
 
 
 def test_silent_with_work_and_a_free_slot_ends(watched):
@@ -98,7 +98,7 @@ def test_one_that_stood_still_gets_the_whole_time_anew(watched):
     client.lpush("q1", "message")
     look_after(dog, clock, 2)
     clock.now += 60  # SIGSTOP, or a machine that was asleep
-    dog.look()
+    dog.check()
     look_after(dog, clock, SILENT_S - 1)
     assert ended == []
     look_after(dog, clock, 2)

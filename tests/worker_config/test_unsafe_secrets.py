@@ -20,7 +20,7 @@ def secret(tmp_path):
 
 def doubts(secret, url, **more):
     given = {"REDIS_URL": url, "REDIS_PASSWORD_FILE": str(secret)} | more
-    return Settings.load({f"LEASEWIRE_{name}": value for name, value in given.items()}).doubts
+    return Settings.load({f"LEASEWIRE_{name}": value for name, value in given.items()}).warnings
 
 
 @pytest.mark.parametrize(

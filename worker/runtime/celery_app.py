@@ -14,19 +14,19 @@ from worker.log_setup import celery_receiver
 from worker.settings import Settings
 
 VISIBILITY_TIMEOUT_S: Final = 300
-"""Longer than the longest task: a pass ends by its time box, an accept task by its rounds."""
+"""Longer than the longest task: a pass has a time box, an accept task a number of rounds."""
 
 
 def guard_queues() -> None:
-    """Let this process read queues so that entries that are no messages do not end it.
+    """Replace kombu's Redis transport by ours, which survives entries that are no messages.
 
-    kombu's table of transports is one a process: for worker processes only.
+    kombu has one table of transports for the whole process, so only worker processes do this.
     """
     TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "worker.runtime.transport:Transport"
 
 
 def make_app(settings: Settings) -> Celery:
-    """The app of a worker process; tasks are registered by `worker/runtime/tasks.py`."""
+    """Make the app of a worker process; `tasks.register` adds the tasks."""
     # A receiver of this signal keeps Celery from configuring any logging itself.
     setup_logging.connect(celery_receiver(settings), weak=False)
     app = Celery("leasewire", set_as_current=False)
@@ -35,53 +35,53 @@ def make_app(settings: Settings) -> Celery:
 
 
 def celery_settings(settings: Settings) -> Mapping[str, Any]:
-    """Celery's settings; what is unsafe by default is set here."""
+    """Return Celery's settings; unsafe defaults are replaced here."""
     return {
         "broker_url": broker_url(settings.redis_url, **settings.redis_login),
         "broker_transport_options": broker_transport_options(settings.key_prefix)
         | {
-            # What a killed worker held comes back after this, not after an hour. No ETA is used,
-            # so it need not be longer than a task.
+            # Messages of a killed worker return after this, not after an hour. We use no ETA, so it
+            # need not be longer than a task.
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
-            # Looked for each 5 s. The default is each 100 s, whatever the timeout says.
+            # Check for such messages every 5 s. The default is 100 s, whatever the timeout.
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            # A half-open connection is found within half a minute.
+            # Finds a half-open connection within half a minute.
             "health_check_interval": 10,
-            # Queues in the order in which they are named: `bulk` only while `events` is empty.
+            # Queues in the given order: `bulk` only while `events` is empty.
             "queue_order_strategy": "priority",
         },
-        # Wait for Redis for ever: at the start, and after it was lost.
+        # Wait for Redis without a limit, at the start and after it was lost.
         "broker_connection_retry_on_startup": True,
         "broker_connection_retry": True,
         "broker_connection_max_retries": None,
-        # JSON only, in and out: a message must not be able to run code.
+        # JSON only: a message must not be able to run code.
         "task_serializer": "json",
         "accept_content": ["json"],
-        # What became of an event is in the store; a result backend would say it twice.
+        # Outcomes are in the store; a result backend would keep them twice.
         "task_ignore_result": True,
         "result_backend": None,
-        # Acknowledged after it ran: a killed worker's message comes back.
+        # Acknowledge after the task: a killed worker's message returns.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        # A failed task is acknowledged: its events are in the journal, its router keeps its marks.
+        # Acknowledge failed tasks too: events stay in the journal, work items in the store.
         "task_acks_on_failure": True,
         "task_acks_on_timeout": True,
-        # Time limits have no effect in threads and in the solo pool: tasks bound themselves.
-        # Well above the number of slots: acknowledgements that fail while Redis is away leak
-        # credits, and with one a slot the worker would fall silent.
+        # Time limits have no effect in threads and in the solo pool: tasks limit themselves.
+        # Well above one a slot: acknowledgements that fail while Redis is away leak credits, and
+        # the worker would fall silent.
         "worker_prefetch_multiplier": 4,
-        # Its pub/sub connection is what notices a lost Redis.
+        # Its pub/sub connection notices a lost Redis.
         "worker_enable_remote_control": True,
-        # Celery's own events cost 40 % of the rate; the log and the store tell what happens.
+        # Celery's own events cost 40 % of the rate; log and store hold what happens.
         "worker_send_task_events": False,
         "task_send_sent_event": False,
-        # A half-done router call must not be cancelled: writes are read back by the next pass.
+        # Do not cancel a router call half-way: the next pass reads back what was written.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
-        # The log pipeline is ours, and print is not a log.
+        # We configure logging ourselves, and print is no log.
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        # Only the queues that are named, none made by a typing error.
+        # Only these queues: a typing error must not create one.
         "task_create_missing_queues": False,
         "task_queues": [
             Queue(name)  # type: ignore[no-untyped-call]  # half of kombu is typed

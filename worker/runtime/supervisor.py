@@ -1,4 +1,4 @@
-"""Runs the worker processes and restarts what ends. `leasewire worker` and `up` call this."""
+"""Runs the worker processes, and restarts those that end."""
 
 import os
 import signal
@@ -21,34 +21,34 @@ log = structlog.get_logger()
 RESTART_FIRST_S = 0.5
 RESTART_CAP_S = 30.0
 STEADY_S = 10.0
-"""A process that lived as long starts again with the shortest wait: one that ends for every restart
-of Redis must not be away longer each time."""
+"""After this uptime the next restart has the shortest wait again: a process that ends at every
+restart of Redis must not wait longer each time."""
 STOP_S = 60.0
-"""Tasks under way may end: a pass has its time box, then the process is ended."""
+"""Running tasks may finish, a pass within its time box; then the process is killed."""
 _POLL_S = 0.2
 
 
 @dataclass(slots=True)
 class _Child:
-    """One worker process and when it may be started again; `asked`: it was told to end."""
+    """One worker process, and when it may be restarted. `stopped`: we told it to end."""
 
     kind: str
     process: subprocess.Popen[bytes] | None = None
     started: float | None = None
     wait_s: float = RESTART_FIRST_S
     not_before: float = 0.0
-    asked: bool = False
+    stopped: bool = False
 
 
 class Supervisor:
     """Starts `events` and `routers` processes, and starts them again when they end.
 
     Args:
-        environ: of the processes; settings and passwords go by it, never by arguments.
-        events: processes that fold events.
-        routers: processes that converge routers.
+        environ: environment of the processes; settings are passed by it, never as arguments.
+        events: number of processes that fold events.
+        routers: number of processes that converge routers.
         clock: monotonic seconds.
-        renewed: is told of an inventory that was read anew and is right.
+        reloaded: called with an inventory that was read again and is valid.
     """
 
     def __init__(
@@ -57,29 +57,29 @@ class Supervisor:
         events: int = 1,
         routers: int = 1,
         clock: Callable[[], float] = time.monotonic,
-        renewed: Callable[[Inventory], None] = lambda _: None,
+        reloaded: Callable[[Inventory], None] = lambda _: None,
     ) -> None:
         self._environ = dict(environ)
-        self._renewed = renewed
+        self._reloaded = reloaded
         self._at_terminal = os.isatty(0)
         self._clock = clock
         kinds = ["events"] * events + ["routers"] * routers
         self._children = [_Child(kind) for kind in kinds]
         self._stopping = False
-        self._renewing = False
+        self._reload_wanted = False
 
     @property
     def pids(self) -> Sequence[int]:
-        """Process ids of what runs now."""
+        """Process ids of the running processes."""
         return [child.process.pid for child in self._children if child.process is not None]
 
     def run(self) -> int:
-        """Supervise until SIGTERM or SIGINT; SIGHUP has the processes read the inventory anew.
+        """Supervise until SIGTERM or SIGINT; reload the inventory at SIGHUP.
 
-        When its terminal is closed, which says SIGHUP too, that ends it.
+        The SIGHUP of a closed terminal ends it.
 
         Returns:
-            0, or `EXIT_CONFIGURATION` when a process says that its configuration is wrong.
+            0, or `EXIT_CONFIGURATION` when a process rejects its configuration.
         """
         previous = {
             number: signal.signal(number, self._on_signal)
@@ -87,20 +87,20 @@ class Supervisor:
         }
         try:
             while not self._stopping:
-                if not self.look():
+                if not self.check():
                     return EXIT_CONFIGURATION
-                time.sleep(_POLL_S)  # the pace of looking, not a wait for anything
+                time.sleep(_POLL_S)
             return 0
         finally:
             self.stop()
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
-    def look(self) -> bool:
-        """Start what is not running; False when a process ended for its configuration."""
-        if self._renewing:
-            self._renewing = False
-            self._renew()
+    def check(self) -> bool:
+        """Start processes that are not running; False if one rejected its configuration."""
+        if self._reload_wanted:
+            self._reload_wanted = False
+            self._reload()
         now = self._clock()
         for child in self._children:
             if child.process is not None and not self._still_running(child, now):
@@ -112,29 +112,29 @@ class Supervisor:
         return True
 
     def hung_up(self) -> bool:
-        """What a SIGHUP means: whether our terminal is gone; else the next look starts anew."""
+        """Handle a SIGHUP: True if our terminal is gone, else reload at the next check."""
         if self._at_terminal and not os.isatty(0):
             return True
-        self._renewing = True
+        self._reload_wanted = True
         return False
 
-    def _renew(self) -> None:
-        """Start other processes, with the inventory as it is now, unless it is wrong."""
+    def _reload(self) -> None:
+        """Replace all processes, which read the inventory again, unless it is invalid."""
         try:
             inventory = load_inventory(Settings.load(self._environ).inventory)
         except ConfigurationError as error:
-            advice = "the workers go on with the one that they have: correct it, and say it again"
-            log.error("worker.inventory_refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - its problems are told, not our traceback
+            advice = "the workers keep the inventory that they have: correct the file and reload"
+            log.error("worker.inventory_refused", problems=list(error.problems), advice=advice)  # noqa: TRY400 - the problems say more than a traceback
             return
-        log.info("worker.renewing", reason="they read the inventory anew")
-        self._renewed(inventory)
+        log.info("worker.reloading", reason="the inventory is read again")
+        self._reloaded(inventory)
         for child in self._children:
             if child.process is not None and child.process.poll() is None:
                 child.process.send_signal(signal.SIGTERM)
-                child.asked = True
+                child.stopped = True
 
     def stop(self) -> None:
-        """End all processes: asked first, then ended."""
+        """Stop all processes: terminate, and kill those that take too long."""
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             if process.poll() is None:
@@ -144,7 +144,7 @@ class Supervisor:
             try:
                 process.wait(max(0.0, deadline - self._clock()))
             except subprocess.TimeoutExpired:
-                log.warning("worker.killed", pid=process.pid, reason="did not end when asked")
+                log.warning("worker.killed", pid=process.pid, reason="did not end in time")
                 process.kill()
                 process.wait()
         for child in self._children:
@@ -153,8 +153,8 @@ class Supervisor:
     def _still_running(self, child: _Child, now: float) -> bool:
         if child.process is None or child.process.poll() is None:
             return True
-        if child.asked:
-            child.asked, child.not_before = False, now
+        if child.stopped:
+            child.stopped, child.not_before = False, now
             return False
         lived_s = now - (child.started or 0)
         child.wait_s = (
@@ -172,7 +172,7 @@ class Supervisor:
         return False
 
     def _start(self, child: _Child, now: float) -> None:
-        # -P: what lies in the working folder under one of our names must not be run as ours.
+        # -P: a file in the working directory must not be imported in place of ours.
         command = [sys.executable, "-P", "-m", "worker.runtime.process", child.kind]
         child.process = subprocess.Popen(  # noqa: S603 - our own module
             [
@@ -183,7 +183,7 @@ class Supervisor:
             ],
             env=self._environ,
             stdin=subprocess.DEVNULL,
-            # Ctrl-C is for the supervisor, which asks each process once.
+            # Ctrl-C goes to the supervisor, which stops each process once.
             start_new_session=True,
         )
         child.started = now

@@ -1,4 +1,4 @@
-"""The Celery tasks: thin, without a business decision."""
+"""The Celery tasks. They decide nothing; intake and convergence do."""
 
 from collections.abc import Callable
 from typing import Final
@@ -16,17 +16,22 @@ log = structlog.get_logger()
 
 _RELEASES: Final = 20
 _RELEASED_AT_ONCE: Final = 100
-"""So a sweep stays short, and what is due on the first of a month takes seconds."""
+"""Keeps a sweep short; the many events of the first of a month take some seconds."""
 
 
 def canary_sender(app: Celery) -> Callable[[str], None]:
-    """Sends a message through a queue, to see whether it is taken."""
+    """Return a function that sends a canary through a queue, to see whether a worker takes it."""
 
     def send(queue: str) -> None:
         try:
             app.send_task(names.TASK_CANARY, args=[queue], queue=queue, ignore_result=True)
         except OperationalError as error:
-            log.warning("canary.failed", queue=queue, reason=str(error), advice="another follows")
+            log.warning(
+                "canary.failed",
+                queue=queue,
+                reason=str(error),
+                advice="the next canary is sent in a moment",
+            )
 
     return send
 
@@ -37,13 +42,13 @@ def register(
     converge: Converge,
     arrived: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Register the tasks with what they work with.
+    """Register the tasks.
 
     Args:
         app: of this process.
         accept: folds events.
-        converge: makes routers match.
-        arrived: told of each canary, with its queue.
+        converge: makes routers as wanted.
+        arrived: called with the queue of each canary that arrives.
     """
 
     def accept_task(*args: object, **kwargs: object) -> None:
@@ -65,23 +70,23 @@ def register(
         queue = args[0] if args else None
         if queue in (names.QUEUE_EVENTS, names.QUEUE_BULK, names.QUEUE_ROUTERS):
             arrived(str(queue))
-        for lane in names.LANES:  # while it waited in the queue the sweep rang for nothing there
+        for lane in names.LANES:  # while the canary waited, the sweep sent no notification there
             if queue == lane:
                 accept.run([], lane)
 
     for name, task in zip(names.TASKS, (accept_task, converge_task, canary_task), strict=True):
-        # Arguments are checked by us, with a dead letter: Celery would only log a TypeError.
+        # We check the arguments and keep a dead letter; Celery would only log a TypeError.
         app.task(name=name, typing=False)(guarded(name, task))
 
 
 def release_due(accept: Accept) -> None:
-    """Let scheduled events take effect whose time has come; called by the sweep.
+    """Release the scheduled events that are due, and expire old manifests.
 
-    Manifests whose time is over are given up too. A scheduled event that cannot be folded, which
-    is a bug, holds up no other: it is tried again by itself.
+    A scheduled event that cannot be folded, which is a bug, is tried again by itself and does not
+    delay the others.
 
     Raises:
-        StoreUnavailable: Redis does not answer; they are handed out again.
+        StoreUnavailable: Redis does not answer; the events are taken again later.
     """
     accept.expire_manifests()
     for _ in range(_RELEASES):
@@ -107,22 +112,22 @@ def _released(accept: Accept, services: list[str]) -> bool:
 def _arguments(
     args: tuple[object, ...], kwargs: dict[str, object]
 ) -> tuple[list[object], names.Lane | None]:
-    """The events and the lane of a message; no lane when the arguments are not ours."""
+    """Return events and lane of a message; no lane if these are not our arguments."""
     lane = args[1] if len(args) > 1 else names.QUEUE_EVENTS
     if args and isinstance(args[0], list) and len(args) <= 2 and not kwargs:  # noqa: PLR2004
-        for known in names.LANES:
-            if lane == known and len(args[0]) <= names.MAX_EVENTS_PER_MESSAGE:
-                return args[0], known
+        for known_lane in names.LANES:
+            if lane == known_lane and len(args[0]) <= names.MAX_EVENTS_PER_MESSAGE:
+                return args[0], known_lane
     return [], None
 
 
 def log_unavailable(error: StoreUnavailable, task: str, advice: str = "") -> None:
-    """Log that the store does not serve us; loudly, where only a person can mend it.
+    """Log that Redis is unavailable; as an error if only a person can repair it.
 
     Args:
-        error: what it said.
-        task: who asked.
-        advice: what is done about one that is away.
+        error: the failure.
+        task: what failed.
+        advice: what happens until Redis is back.
     """
     if isinstance(error, StoreRefused):
         log.error("store.refused", task=task, reason=error.message, advice=error.advice)
@@ -132,9 +137,9 @@ def log_unavailable(error: StoreUnavailable, task: str, advice: str = "") -> Non
 
 
 def guarded(name: str, task: Callable[..., None]) -> Callable[..., None]:
-    """The one place where what nobody expected ends: told with its traceback, and the worker lives.
+    """Wrap a task so that an unexpected exception is logged and the worker goes on.
 
-    Nothing is lost by it: events stay in the journal, marks stay with their routers.
+    Nothing is lost by it: events stay in the journal, work items in the store.
     """
 
     def run(*args: object, **kwargs: object) -> None:

@@ -1,9 +1,8 @@
-"""kombu's Redis transport, with entries set aside that would end or block a worker.
+"""kombu's Redis transport, which makes dead letters of entries that would end or block a worker.
 
 A list entry that is no complete Celery message makes a stock worker exit (no JSON, no
-content-type), block its queue (no task id) or drop it (no delivery info, an unknown task). Here
-such an entry becomes a dead letter and the queue goes on. `worker/runtime/celery_app.py` puts this
-in the place of the stock transport; why here and not in the supervisor: `docs/decisions/`.
+content-type), block its queue (no task id) or drop the entry (no delivery info, an unknown task).
+Here such an entry becomes a dead letter, and the queue goes on.
 """
 
 import base64
@@ -49,7 +48,7 @@ _MUST_BE: Final[Sequence[tuple[str, _Check, str]]] = (
     ("properties.body_encoding", _one_of("base64", "utf-8", None), "base64"),
     ("headers.id", _is_text, "text"),
     ("headers.task", _one_of(*names.TASKS), "a task of ours"),
-    # An event has times of its own, and a body that must be unpacked cannot be looked into.
+    # Events have their own times, and a compressed body cannot be checked.
     ("headers.eta", _one_of(None), "null"),
     ("headers.expires", _one_of(None), "null"),
     ("headers.compression", _one_of(None), "null"),
@@ -57,21 +56,20 @@ _MUST_BE: Final[Sequence[tuple[str, _Check, str]]] = (
 
 
 class BrokenMessageError(LeasewireError):
-    """A list entry is no message that a worker can run."""
+    """A list entry is not a message that a worker can run."""
 
 
 def checked(entry: bytes, queue: str) -> bytes:
-    """The message of a list entry, with nothing in it but what is needed and was looked at.
+    """Return the message of a list entry, with only the fields that are needed and were checked.
 
-    Some of the fields that are left out here make a worker end when they hold what it does not
-    expect.
+    Some of the other fields end a worker if they hold something unexpected.
 
     Args:
-        entry: as it stood in the list.
-        queue: whose list.
+        entry: from the list.
+        queue: of the list.
 
     Raises:
-        BrokenMessageError: with everything that is wrong with it.
+        BrokenMessageError: with everything that is wrong.
     """
     try:
         message = _read(entry)
@@ -93,7 +91,7 @@ def checked(entry: bytes, queue: str) -> bytes:
         "headers": {"lang": "py", "task": headers["task"], "id": headers["id"]},
         "properties": {
             "body_encoding": properties.get("body_encoding"),
-            # One of ours: two messages of one tag would be acknowledged together.
+            # A new one: two messages with the same tag would be acknowledged together.
             "delivery_tag": str(uuid.uuid4()),
             "delivery_info": {"exchange": "", "routing_key": queue},
         },
@@ -118,7 +116,7 @@ def _problem_of_body(message: dict[str, Any]) -> str | None:
 
 
 def _read(text: bytes) -> Any:  # noqa: ANN401 - any JSON
-    """Read JSON as kombu would, but for its way of writing Python's types, which nobody needs."""
+    """Read JSON as kombu does, but refuse its encoding of Python types, which nobody needs."""
     return json.loads(text.decode(), object_hook=_plain)
 
 
@@ -135,7 +133,7 @@ def _at(value: Any, path: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON
 
 
 class _GuardedRedis(stock.PrefixedStrictRedis):
-    """The client of a channel: looks at what BRPOP brings before kombu does."""
+    """The client of a channel: checks what BRPOP returns before kombu reads it."""
 
     def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:  # noqa: ANN401 - redis-py's signature
         answer = super().parse_response(connection, command_name, **options)  # type: ignore[no-untyped-call]  # kombu's
@@ -147,12 +145,12 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             return key, checked(entry, queue)
         except BrokenMessageError as error:
             self._set_aside(connection, entry, str(error))
-            return None  # as if the wait had run out: kombu asks again
+            return None  # as after a timeout: kombu asks again
 
     def _set_aside(self, connection: Any, entry: bytes, problem: str) -> None:  # noqa: ANN401
-        """Keep the entry as a dead letter, over the connection that has just answered.
+        """Keep the entry as a dead letter, using the connection that has just answered.
 
-        A full Redis takes no writes: then only the log keeps it, as no worker may end for it.
+        A full Redis takes no writes: then only the log keeps the entry, and the worker goes on.
         """
 
         def ask(*command: object) -> Any:  # noqa: ANN401 - as Redis answers
@@ -175,15 +173,14 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
             ask("HSET", keys.dead_letters, dead_letter.id, dead_letter.to_json())
             ask("ZADD", keys.dead_letters_by_time, now_ms, dead_letter.id)
             ask("ZADD", group, now_ms * 1000, dead_letter.id)
-            for oldest in ask(
-                "ZRANGE", group, 0, -DEAD_LETTERS_MOST - 1
-            ):  # none while they are fewer
+            # Returns nothing while there are fewer than the limit.
+            for oldest in ask("ZRANGE", group, 0, -DEAD_LETTERS_MOST - 1):
                 ask("HDEL", keys.dead_letters, oldest)
                 ask("ZREM", keys.dead_letters_by_time, oldest)
                 ask("ZREM", group, oldest)
                 ask("HINCRBY", keys.dead_letters_gone, dead_letter.group, 1)
         except ResponseError as error:
-            log.error(  # noqa: TRY400 - the traceback would say nothing of the message
+            log.error(  # noqa: TRY400 - a traceback says nothing about the message
                 "message.dropped", reason=problem, body=dead_letter.body, store=str(error)
             )
         else:
@@ -193,37 +190,37 @@ class _GuardedRedis(stock.PrefixedStrictRedis):
 
 
 class _TlsConnection(SSLConnection):
-    """Takes the authorities of a file as `worker/store/connection.py` does."""
+    """Trusts the authorities in a file as `worker/store/connection.py` does."""
 
-    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - whatever kombu was told
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - options of kombu
         super().__init__(**given, **(HOME_MADE if given.get("ssl_ca_certs") else {}))
 
 
 class Channel(stock.Channel):
-    """A channel whose clients look at what they are given; all calls share one.
+    """A channel whose client checks messages; all calls share one client.
 
-    The stock one makes a client for each call: a tenth of what a message costs.
+    The stock channel makes a client for each call, which is a tenth of the cost of a message.
     """
 
     connection_class_ssl = _TlsConnection  # type: ignore[assignment]  # kombu's stub names the class
     _shared: Any = None
 
     def basic_consume(self, queue: str, no_ack: bool, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, FBT001 - kombu's signature
-        """Take messages of a queue; those that ring for a router are not kept until they ran.
+        """Consume a queue; messages for routers need no acknowledgement.
 
-        They carry nothing: marks stand in the store, and the sweep rings again for those that
-        nobody looked at (decision 0058).
+        They carry nothing: work items are in the store, and the sweep notifies again (decision
+        0058).
         """
         no_ack = no_ack or queue == names.QUEUE_ROUTERS
         return super().basic_consume(queue, no_ack, *args, **kwargs)  # type: ignore[no-untyped-call]
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - kombu's signature
-        """Forget a message that was kept until now."""
+        """Acknowledge a message, if it needs to be."""
         if delivery_tag in self.qos._delivered:  # noqa: SLF001 - kombu has no other way to ask
             super().basic_ack(delivery_tag, multiple)  # type: ignore[no-untyped-call]
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - kombu's signature
-        if asynchronous:  # a connection of its own, which waits for messages
+        if asynchronous:  # has its own connection, which waits for messages
             return super()._create_client(asynchronous)  # type: ignore[no-untyped-call]
         if self._shared is None or self._shared.connection_pool is not self.pool:
             self._shared = super()._create_client()  # type: ignore[no-untyped-call]
@@ -234,6 +231,6 @@ class Channel(stock.Channel):
 
 
 class Transport(stock.Transport):
-    """The Redis transport with those channels."""
+    """The Redis transport with these channels."""
 
     Channel = Channel

@@ -1,9 +1,10 @@
-"""Ends a worker that fell silent, so that its supervisor starts another.
+"""Ends a worker that fell silent, so that its supervisor starts a new one.
 
-After some restarts of Redis a Celery worker lives on without ever asking for a message again. The
-rule: something is in its queues, it has a free slot, and for eight seconds it began no task. A
-busy worker has no free slot; an idle one has empty queues, but for the canary that is put into each
-now and then. One that was stopped for a while, or starved, gets the whole time anew.
+After some restarts of Redis a Celery worker stays alive but never fetches a message again. The
+rule: there are messages in its queues, it has a free slot, and it started no task for eight
+seconds. A busy worker has no free slot; an idle one has empty queues, except for a canary from time
+to time. After a pause of the whole process (stopped or without CPU time) the eight seconds start
+again.
 """
 
 import os
@@ -17,29 +18,30 @@ from celery import signals
 
 from worker.errors import StoreUnavailable
 from worker.store.connection import StoreClient
+from worker.watching.periodic_thread import PeriodicThread
 
 log = structlog.get_logger()
 
 EXIT_SILENT: Final = 70
-"""Exit status of a worker that ended itself: an internal error, by the custom of sysexits."""
+"""Exit status of a worker that ended itself: EX_SOFTWARE of sysexits."""
 EVERY_S: Final = 1.0
 _PAUSED_S: Final = 3.0
-"""Looks that are further apart than this say that the whole process stood still."""
+"""A longer time between two checks means that the whole process was paused."""
 
 
 class Watchdog:
-    """Watches the process that it lives in.
+    """Watches its own process.
 
     Args:
         client: of the Redis that holds the queues.
-        queues: keys of the lists that this worker takes messages from.
-        slots: tasks that it may run at once.
-        silent_s: without a task for so long, the worker is silent.
+        queues: keys of the lists from which this worker takes messages.
+        slots: number of tasks that may run at once.
+        silent_s: the worker is silent after this time without a new task.
         clock: monotonic seconds.
-        end: ends the process at once; what it had is found by the sweep.
+        end: ends the process at once; the sweep finds its unfinished work.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(  # noqa: PLR0913 - its parts
         self,
         client: StoreClient,
         queues: Sequence[str],
@@ -51,7 +53,7 @@ class Watchdog:
     ) -> None:
         self._client = client
         self._queues = queues
-        self._limiter = slots
+        self._slots = slots
         self._silent_s = silent_s
         self._clock = clock
         self._end = end
@@ -61,32 +63,32 @@ class Watchdog:
         self._last_check = clock()
 
     def start(self) -> None:
-        """Watch from the moment when the worker says that it is ready until it is told to end."""
+        """Start the thread. It watches from the worker's ready signal until its shutdown signal."""
         signals.worker_ready.connect(self._on_ready, weak=False)
         signals.worker_shutting_down.connect(self._on_shutdown, weak=False)
         signals.task_prerun.connect(self._on_begin, weak=False)
         signals.task_postrun.connect(self._on_end, weak=False)
-        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+        PeriodicThread("watchdog", self.check, EVERY_S).start()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """End the process if it fell silent."""
         now = self._clock()
         paused, self._last_check = now - self._last_check > _PAUSED_S, now
         with self._lock:
             if self._last_sign is None:
                 return
-            silent_s, free = now - self._last_sign, self._limiter - self._running
+            silent_s, free = now - self._last_sign, self._slots - self._running
         try:
             waiting = sum(int(self._client.llen(queue)) for queue in self._queues)
         except StoreUnavailable:
-            # Not this worker's fault: it gets the whole time anew once Redis answers.
+            # Not this worker's fault: the time starts again once Redis answers.
             self._sign(now)
             return
         if paused or not waiting or free <= 0:
             self._sign(now)
         elif silent_s > self._silent_s:
             log.critical(
-                "worker.silent", waiting=waiting, free_permits=free, silent_s=round(silent_s, 1)
+                "worker.silent", waiting=waiting, free_slots=free, silent_s=round(silent_s, 1)
             )
             self._end()
 
@@ -95,17 +97,12 @@ class Watchdog:
             if self._last_sign is not None:
                 self._last_sign = now
 
-    def _run(self) -> None:
-        while True:
-            time.sleep(EVERY_S)  # the pace of looking
-            self.look()
-
     def _on_ready(self, **_: object) -> None:
         with self._lock:
             self._last_sign = self._clock()
 
     def _on_shutdown(self, **_: object) -> None:
-        """It takes no more messages, and finishes what it has: its supervisor bounds that."""
+        """Stop watching: the supervisor limits how long the last tasks take."""
         with self._lock:
             self._last_sign = None
 

@@ -1,1 +1,1 @@
-"""What watches in the background: devices, alerts, maintenance."""
+"""Background tasks of workers: devices, alerts, maintenance."""

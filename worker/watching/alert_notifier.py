@@ -1,4 +1,4 @@
-"""Use case: tell people of alerts: what began, what is over, each once to each target."""
+"""Notifies people of alerts: each opened and resolved alert once to each target."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,38 +17,38 @@ _WAIT_FIRST_MS: Final = 15_000
 _WAIT_CAP_MS: Final = 300_000
 
 Send = Callable[[AlertTarget, str, str], str]
-"""Sends title and body to a target; returns what went wrong in words, empty when it was taken."""
+"""Sends title and body to a target; returns what went wrong, empty if it was delivered."""
 
 
 @dataclass(slots=True)
 class AlertNotifier:
-    """Tells what changed since the last round.
+    """Notifies targets of what changed since the last round. One worker at a time does it.
 
     Attributes:
         store: the store.
-        targets: who is told.
-        installation: ours, for the title.
+        targets: who is notified.
+        installation: our name, for the title.
         send: delivers one message.
-        token: names this one among those that could tell.
-        behind: name of a router -> the one through which it is reached.
+        worker: name of this worker, which claims the notifications.
+        behind: the router through which a router is reached, by router.
     """
 
     store: Store
     targets: Sequence[AlertTarget]
     installation: str
     send: Send
-    token: str
+    worker: str
     behind: Mapping[str, str] = field(default_factory=dict)
     _waits: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def once(self, now_ms: int | None = None) -> int:
-        """One round; returns how many messages were taken.
+        """Do one round; returns the number of delivered messages.
 
         Args:
-            now_ms: milliseconds since 1970; None is Redis's clock.
+            now_ms: milliseconds since 1970; None: Redis's clock.
         """
         notifications = self.store.notifications
-        if not self.targets or not notifications.claim(self.token):
+        if not self.targets or not notifications.claim(self.worker):
             return 0
         now_ms = self.store.records.now_ms() if now_ms is None else now_ms
         alerts = with_roots(self.store.alerts.open(), self.behind)
@@ -59,16 +59,16 @@ class AlertNotifier:
                 continue
             notified = notifications.notified(target.name)
             notices = notices_of(
-                [each for each in alerts if wants(target, each)], notified, mutes, now_ms
+                [alert for alert in alerts if wants(target, alert)], notified, mutes, now_ms
             )
             if not notices.empty:
-                if not notifications.claim(self.token):
+                if not notifications.claim(self.worker):
                     break
                 title, body = title_of(notices, self.installation), body_of(notices)
                 problem = self.send(target, title, body)
                 if problem:
                     self._postpone(target, problem, now_ms)
-                    continue  # nobody was told: the next round finds the same news
+                    continue  # not delivered: the next round finds the same notices
                 sent += 1
                 log.info(
                     "alerts.delivered",
@@ -94,6 +94,6 @@ class AlertNotifier:
 
 
 def wants(target: AlertTarget, alert: Alert) -> bool:
-    """Whether a target is to hear of such an alert."""
-    bad_enough = target.severity == "warning" or alert.severity == "critical"
-    return bad_enough and (not target.kinds or alert.kind in target.kinds)
+    """Whether a target is to be notified of an alert."""
+    is_severe = target.severity == "warning" or alert.severity == "critical"
+    return is_severe and (not target.kinds or alert.kind in target.kinds)

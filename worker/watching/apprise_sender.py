@@ -1,6 +1,6 @@
-"""Sends a message to a target of alerts with apprise, which knows mail, chats and webhooks.
+"""Sends alerts with apprise, which knows mail, chats and webhooks.
 
-Its log is not ours: it would name URLs with their secrets.
+apprise's own log is not shown, because it contains URLs with their secrets.
 """
 
 import logging
@@ -14,19 +14,19 @@ from worker.errors import ConfigurationError
 from worker.inventory.alert_keys import AlertTarget
 
 _HIDDEN_FROM: Final = 4
-"""Parts of a URL that are shorter say nothing, and hiding them would make words unreadable."""
+"""Shorter parts of a URL are no secrets, and hiding them would make the message unreadable."""
 
 
 def installed() -> bool:
-    """Whether the extra `alerts` is there."""
+    """Whether the extra `alerts` is installed."""
     return find_spec("apprise") is not None
 
 
 def check_installed(targets: Collection[str]) -> None:
-    """Make sure that alerts can be sent, where somebody is to have them.
+    """Check that alerts can be sent, if there are targets.
 
     Args:
-        targets: names of the inventory's.
+        targets: names of the targets in the inventory.
 
     Raises:
         ConfigurationError: the extra `alerts` is missing.
@@ -37,32 +37,32 @@ def check_installed(targets: Collection[str]) -> None:
 
 
 def send(target: AlertTarget, title: str, body: str) -> str:
-    """Deliver one message; returns what went wrong in words, empty when it was taken."""
+    """Deliver one message; returns what went wrong, empty if it was delivered."""
     if not installed():
         return "apprise is missing: install `leasewire[alerts]`"
-    import apprise  # noqa: PLC0415 - an extra, and half a second for others
+    import apprise  # noqa: PLC0415 - an extra; its import takes half a second
 
     try:
         url = target.url().get_secret_value()
     except ConfigurationError as error:
         return error.problems[0]
-    said = _Said()
+    warnings = _Warnings()
     logger = logging.getLogger("apprise")
-    logger.handlers, logger.propagate = [said], False
+    logger.handlers, logger.propagate = [warnings], False
     logger.setLevel(logging.WARNING)
     channel = apprise.Apprise()
     if not channel.add(url):
         return (
-            "its URL is none that apprise knows, such as mailtos://user:password@example.net or "
+            "apprise does not know this URL; examples: mailtos://user:password@example.net, "
             "tgram://token/chat"
         )
     if channel.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT):
         return ""
-    return _without_secrets("; ".join(said.lines) or "it was not taken", url)
+    return _without_secrets("; ".join(warnings.lines) or "the target did not take it", url)
 
 
-class _Said(logging.Handler):
-    """Keeps what apprise warns of while one message is sent."""
+class _Warnings(logging.Handler):
+    """Keeps apprise's warnings while one message is sent."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -73,7 +73,7 @@ class _Said(logging.Handler):
 
 
 def _without_secrets(text: str, url: str) -> str:
-    """Take every part of the URL but its scheme and host out of a text."""
+    """Hide every part of the URL, except scheme and host, in a text."""
     _, _, rest = url.partition("://")
     login, at, after = rest.rpartition("@")
     host = re.split(r"[:/?]", after if at else rest, maxsplit=1)[0]

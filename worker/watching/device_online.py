@@ -1,6 +1,6 @@
-"""Use case: was the device of a service seen with its address, after all was written for it?
+"""Checks whether the device of a service is online with its address after the entry was written.
 
-Reads routers in sessions of its own, a few rows each, and changes nothing but the outcome feed.
+It reads a few rows of each router in sessions of its own, and adds outcomes to the feed.
 """
 
 from collections import defaultdict
@@ -16,88 +16,88 @@ from worker.store.awaiting_device import AwaitingService
 from worker.store.store import Store
 
 MOST: Final = 500
-"""Services of one round: a query of some tens of kilobytes."""
+"""Services of one round: a query of tens of kilobytes."""
 FIRST_CHECK_MS: Final = 30_000
 FORGET_MS: Final = 7 * 86_400_000
-"""Who did not connect for a week is no news of this event any more."""
+"""A device that connects after a week says nothing about this event any more."""
+
+_Written = tuple[AwaitingService, Mapping[str, str]]
+"""A service, and the fields of the row that was written for it."""
 
 Look = Callable[[Mapping[str, LeaseQuery]], Mapping[str, Observation | str]]
-"""Asks routers; where one does not answer, why, in words."""
+"""Reads rows of routers; a text says why a router could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceOnlineCheck:
-    """Looks for devices.
+    """Finds devices that came online.
 
     Attributes:
         store: the store.
-        look: asks routers.
+        look: reads rows of routers.
     """
 
     store: Store
     look: Look
 
     def once(self) -> int:
-        """One round; returns how many services were due."""
+        """Do one round; returns the number of services that were due."""
         now_ms, services = self.store.awaiting_device.take(MOST)
-        stored = self.store.records.read([each.outcome.service_id for each in services])
-        at: dict[str, list[tuple[AwaitingService, Mapping[str, str]]]] = defaultdict(list)
+        stored = self.store.records.read([service.outcome.service_id for service in services])
+        by_router: dict[str, list[_Written]] = defaultdict(list)
         over = []
-        for each in services:
-            written = _written(each, stored[each.outcome.service_id].record)
-            if written is None or now_ms - each.outcome.at_ms > FORGET_MS:
-                over.append(each)
+        for service in services:
+            fields = _written(service, stored[service.outcome.service_id].record)
+            if fields is None or now_ms - service.outcome.at_ms > FORGET_MS:
+                over.append(service)
             else:
-                at[each.outcome.router].append((each, written))
+                by_router[service.outcome.router].append((service, fields))
         self.store.awaiting_device.forget(over)
-        up = {name for name in at if self.store.views.router(name).state.state == "up"}
         found = self.look(
             {
-                name: LeaseQuery(macs=frozenset(fields["mac-address"] for _, fields in at[name]))
-                for name in up
+                router: LeaseQuery(macs=frozenset(fields["mac-address"] for _, fields in written))
+                for router, written in by_router.items()
+                if self.store.views.router(router).state.state == "up"
             }
         )
-        for name, wanted in at.items():
-            self._tell(wanted, found.get(name), now_ms)
+        for router, written in by_router.items():
+            self._report(written, found.get(router), now_ms)
         return len(services)
 
-    def _tell(
-        self,
-        wanted: list[tuple[AwaitingService, Mapping[str, str]]],
-        found: Observation | str | None,
-        now_ms: int,
+    def _report(
+        self, written: list[_Written], found: Observation | str | None, now_ms: int
     ) -> None:
-        rows = found.rows if isinstance(found, Observation) else ()
         by_mac: dict[str, list[SeenRow]] = defaultdict(list)
-        for row in rows:
+        for row in found.rows if isinstance(found, Observation) else ():
             by_mac[row.active_mac].append(row)
-        seen, later = [], []
-        for each, fields in wanted:
-            held = [row for row in by_mac[fields["mac-address"]] if _is_held(row, fields)]
-            if held:
-                seen.append((each, f"the device has {held[0].active_address}"))
+        online, later = [], []
+        for service, fields in written:
+            bound = [row for row in by_mac[fields["mac-address"]] if _is_bound(row, fields)]
+            if bound:
+                online.append((service, f"the device has {bound[0].active_address}"))
             else:
-                # The longer it is not seen, the rarer the looks: 14 of them in a week.
-                age_ms = max(now_ms - each.outcome.at_ms, FIRST_CHECK_MS)
-                later.append((each, now_ms + age_ms))
-        self.store.awaiting_device.set_online(seen, now_ms)
+                # The longer it is offline, the rarer the checks: 14 in a week.
+                age_ms = max(now_ms - service.outcome.at_ms, FIRST_CHECK_MS)
+                later.append((service, now_ms + age_ms))
+        self.store.awaiting_device.set_online(online, now_ms)
         self.store.awaiting_device.check_later(later)
 
 
-def _is_held(row: SeenRow, fields: Mapping[str, str]) -> bool:
-    """Whether the device has the row, and the address that the entry gives it."""
+def _is_bound(row: SeenRow, fields: Mapping[str, str]) -> bool:
+    """Whether the device has this row and the address of its entry."""
     try:
         wanted = str(Ipv4.parse(fields["address"]))
-    except ValueError:  # a pool's name, which gives any of its addresses
+    except ValueError:  # the name of a pool: any of its addresses is right
         wanted = row.active_address
     return (
         row.status == "bound" and row.lease.mac == row.active_mac and row.active_address == wanted
     )
 
 
-def _written(each: AwaitingService, record: ServiceRecord) -> Mapping[str, str] | None:
-    """What was written for it and stands, if it is to work there still."""
-    placement = record.placements.get(each.outcome.router)
-    if placement is None or record.router != each.outcome.router or record.status != "active":
+def _written(service: AwaitingService, record: ServiceRecord) -> Mapping[str, str] | None:
+    """Return the fields that were written for it, if it is still active on that router."""
+    router = service.outcome.router
+    placement = record.placements.get(router)
+    if placement is None or record.router != router or record.status != "active":
         return None
     return placement.written

@@ -1,6 +1,6 @@
-"""What the sweep looks after besides: canaries, and alerts: those that lasted, and untrue ones."""
+"""Periodic jobs of the sweep: canaries, alerts, and the inventory that a worker has."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -15,19 +15,21 @@ from worker.watching.backlogs import Backlogs
 log = structlog.get_logger()
 
 SILENT_MS: Final = 30_000
-"""A canary that waits so long is begun to be told of: tasks are bounded well below."""
-CLOCK_NOTIFIED_MS: Final = 3_600_000
-"""For so long it is told that Redis's clock, or Redis itself, went back."""
+"""A canary that waits longer opens an alert; tasks take much less time."""
+CLOCK_ALERT_MS: Final = 3_600_000
+"""How long the alert stays open that Redis, or its clock, went back."""
+_AT_ONCE: Final = 200
+"""Services of one script call: a longer script would block Redis for everybody."""
 
 
 class Maintenance:
-    """In every worker; what is to be done once is claimed in the store.
+    """Runs in every worker; a job that one worker is to do is claimed in the store.
 
     Args:
         store: the store.
-        send_canary: puts one into a queue.
-        waiting_ms: a service that waits for longer (milliseconds) is told of.
-        policies: of the inventory's routers.
+        send_canary: puts a canary into a queue.
+        waiting_ms: a service that waits longer (milliseconds) opens an alert.
+        policies: of the routers in the inventory.
     """
 
     def __init__(
@@ -42,61 +44,98 @@ class Maintenance:
         self._backlogs = Backlogs(store, waiting_ms, policies)
         self._send_canary = send_canary
 
-    def look(self) -> None:
-        """One round, each second."""
+    def check(self) -> None:
+        """Do one round; called each second."""
         for alert in self._store.alerts.tell():
             level = log.error if alert.severity == "critical" else log.warning
-            level("alert.told", kind=alert.kind, subject=alert.subject, reason=alert.text)
+            level("alert.logged", kind=alert.kind, subject=alert.subject, reason=alert.text)
         queues = self._store.canaries.to_send()
         if queues is None:
             return
         self._check_canaries()
-        self._end_left_behind()
+        self._resolve_stale()
         self._check_brake()
-        self._backlogs.look()
+        self._backlogs.check()
         for queue in queues:
             self._send_canary(queue)
 
     def arrived(self, queue: str) -> None:
-        """A canary came through."""
+        """Note that a canary arrived."""
         self._store.canaries.arrived(queue)
         self._store.alerts.end("worker-silent", queue, "messages are taken again")
 
     def _check_canaries(self) -> None:
         for queue, waiting_ms in self._store.canaries.waiting_ms().items():
             if waiting_ms > SILENT_MS:
-                message = f"nobody takes messages from the queue {queue} for {waiting_ms // 1000} s"
+                message = f"no worker took a message from queue {queue} for {waiting_ms // 1000} s"
                 self._store.alerts.begin("worker-silent", queue, message)
 
-    def _end_left_behind(self) -> None:
-        """End what nobody else would: of routers that are gone, not watched, or up again.
+    def _resolve_stale(self) -> None:
+        """Resolve alerts that nobody else would: of routers that are gone, not watched, or up.
 
-        Whoever closed the circuit of one that is up died before it said so. A clock or a
-        Redis that went back is told of for an hour.
+        A worker may have died after it closed a circuit and before it resolved the alert.
         """
         for alert in self._store.alerts.open():
             if alert.kind in ("clock-went-back", "redis-rolled-back"):
-                if self._store.records.now_ms() - alert.since_ms > CLOCK_NOTIFIED_MS:
-                    self._store.alerts.end(alert.kind, alert.subject, "it has gone on since")
+                if self._store.records.now_ms() - alert.since_ms > CLOCK_ALERT_MS:
+                    self._store.alerts.end(alert.kind, alert.subject, "an hour ago; work goes on")
                 continue
             policy = self._policies.get(alert.router)
             if alert.router and policy is None:
-                message = "the inventory has no such router any more"
+                message = "the router is no longer in the inventory"
                 self._store.alerts.end(alert.kind, alert.subject, message)
             elif policy and policy.mode != "manage" and alert.kind in KINDS_OF_WATCH:
-                self._store.alerts.end(alert.kind, alert.subject, "its devices are watched no more")
+                self._store.alerts.end(
+                    alert.kind, alert.subject, "its devices are no longer watched"
+                )
             elif alert.kind in AWAY:
                 state = self._store.views.router(alert.subject).state
-                # One that a person holds is as it was: nobody tries it.
+                # A paused router is as it was: nobody connects to it.
                 if not state.open and not state.away_since_ms and state.state != "paused":
                     self._store.alerts.end(alert.kind, alert.subject)
 
     def _check_brake(self) -> None:
-        """Tell of what the brake holds as it is: whoever held it, or let it go, may have died."""
-        # In this order: what a person decides on meanwhile is not begun anew.
-        known = {each.subject: each for each in self._store.alerts.open() if each.kind == "brake"}
+        """Open and resolve alerts of the brake: whoever held or approved work may have died."""
+        # In this order: an approval that a person decides meanwhile does not open again.
+        alerts = {
+            alert.subject: alert for alert in self._store.alerts.open() if alert.kind == "brake"
+        }
         held = self._store.brake.approvals().keys()
-        for hold in held - {subject for subject, each in known.items() if each.notified}:
-            self._store.alerts.begin("brake", hold, HELD_MESSAGE)
-        for hold in known.keys() - held:
-            self._store.alerts.end("brake", hold, "nothing is held any more")
+        notified = {subject for subject, alert in alerts.items() if alert.notified}
+        for subject in held - notified:
+            self._store.alerts.begin("brake", subject, HELD_MESSAGE)
+        for subject in alerts.keys() - held:
+            self._store.alerts.end("brake", subject, "nothing is held any more")
+
+
+def inventory_announcement(store: Store, worker: str, routers: Iterable[str]) -> Callable[[], None]:
+    """Return what to call each second in a worker that has just read its inventory.
+
+    Args:
+        store: the store.
+        worker: name of the worker.
+        routers: its routers; services that waited for them as unknown are checked once.
+    """
+    read_ms, to_wake = store.records.now_ms(), list(routers)
+
+    def announce() -> None:
+        while to_wake:
+            wake_unknown(store, to_wake[-1:])
+            to_wake.pop()
+        store.views.save_inventory(worker, read_ms)
+
+    return announce
+
+
+def wake_unknown(store: Store, routers: Iterable[str]) -> int:
+    """Add a work item for each service that waits as `unknown-router`; returns their number."""
+    woken = 0
+    for router in routers:
+        waiting = store.views.router_waiting(router).items()
+        services = [service for service, why in waiting if why["reason"] == "unknown-router"]
+        for at in range(0, len(services), _AT_ONCE):
+            store.routers.work_item(router, services[at : at + _AT_ONCE])
+        if services:
+            log.info("router.known_now", router=router, services=len(services))
+        woken += len(services)
+    return woken

@@ -1,4 +1,4 @@
-"""A thread that does something every few seconds, on which nothing else in its process depends."""
+"""A thread that does something every few seconds."""
 
 import threading
 from collections.abc import Callable
@@ -10,13 +10,16 @@ from worker.errors import StoreUnavailable
 log = structlog.get_logger()
 
 
-class Rounds:
-    """Does one round after the other, until stopped or the process ends.
+class PeriodicThread:
+    """Runs one round after another until it is stopped or the process ends.
+
+    A failed round is logged, and the next one tries again. While Redis is unavailable rounds fail
+    in silence, because the sweep logs that.
 
     Args:
-        name: of the thread, and what its failures are called in the log.
-        once: a round.
-        every_s: between two rounds.
+        name: of the thread; failures are logged with it.
+        once: one round.
+        every_s: wait before each round.
     """
 
     def __init__(self, name: str, once: Callable[[], object], every_s: float) -> None:
@@ -26,11 +29,11 @@ class Rounds:
         self._stop = threading.Event()
 
     def start(self) -> None:
-        """Run in a thread of its own."""
+        """Start the thread."""
         threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
     def stop(self) -> None:
-        """End after the round under way."""
+        """Stop after the current round."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -38,7 +41,6 @@ class Rounds:
             try:
                 self._once()
             except StoreUnavailable:
-                continue  # the sweep says so; nothing is lost
+                continue
             except Exception:
-                # It tells less then, which nothing else depends on; the next round tries anew.
-                log.exception("round.failed", part=self._name)
+                log.exception("thread.round_failed", thread=self._name)

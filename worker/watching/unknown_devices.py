@@ -1,7 +1,7 @@
-"""Use case: watch the routers' leases for devices that should hold none.
+"""Watches the leases of routers for devices that should have none.
 
-Each router is read once in `every_s`, by one of them, over a connection of its own that stays: its
-dynamic rows and the blocked ones that are bound, and nothing is written.
+One worker reads each router every `every_s` seconds, over a connection of its own that stays open:
+the dynamic rows, and the blocked rows that are bound. Nothing is written.
 """
 
 import time
@@ -45,11 +45,11 @@ class Watch:
 
     Attributes:
         store: the store.
-        sessions: of its own: a pass must not find its router taken.
-        policies: router -> policy.
-        every_s: between two looks at a router.
+        sessions: of the watch alone, because a pass must find its router free.
+        policies: policy by router.
+        every_s: between two reads of a router.
         clock: monotonic seconds.
-        ignoring: routers of whose unknown devices nobody is told.
+        ignoring: routers whose unknown devices open no alerts.
     """
 
     store: Store
@@ -64,9 +64,9 @@ class Watch:
     )
 
     def once(self) -> list[str]:
-        """One round over the routers that are due; returns those that were read."""
+        """Do one round over the routers that are due; returns those that were read."""
         wanted = [name for name, policy in self.policies.items() if policy.mode == "manage"]
-        # Spread over time; who was held up by a slow router makes up for it.
+        # Spread over time; a round after a slow router catches up.
         now_s = self.clock()
         passed_s = max(ROUND_S, now_s - (self._began_s or now_s))
         self._began_s = now_s
@@ -78,16 +78,18 @@ class Watch:
         with ThreadPoolExecutor(min(_AT_ONCE, len(up))) as pool:
             read = dict(zip(up, pool.map(self._read, up), strict=True))
         return [
-            name for name, seen in read.items() if seen is not None and self._judged(name, seen)
+            router
+            for router, found in read.items()
+            if found is not None and self._judged(router, found)
         ]
 
     def _read(self, router: str) -> Observation | None:
         try:
             session = self.sessions.open(router)
         except (RouterUnreachable, RouterBlocked, RouterBusy):
-            return None  # the passes find that too, and tell
+            return None  # the passes meet that too, and report it
         try:
-            seen = session.read_watched()
+            found = session.read_watched()
         except (RouterUnreachable, RouterBlocked):
             return None
         except Exception:
@@ -95,15 +97,17 @@ class Watch:
             log.exception("watch.failed", router=router, advice=_ADVICE)
             return None
         self.sessions.give_back(router, session)
-        return seen
+        return found
 
-    def _judged(self, router: str, seen: Observation) -> bool:
-        """Tell of what was seen; what goes wrong with one router holds up no other."""
+    def _judged(self, router: str, found: Observation) -> bool:
+        """Open and resolve alerts of one router; a failure does not affect the others."""
         try:
-            unknown_devices = self._unknown_devices(
-                router, watched(seen.rows, self.policies[router])
-            )
-            self._tell(router, [*unknown_devices, *self._blocked(router, seen)])
+            watched_rows = watched(found.rows, self.policies[router])
+            devices = [
+                *self._unknown_devices(router, watched_rows),
+                *self._blocked(router, found),
+            ]
+            self._settle_alerts(router, devices)
         except StoreUnavailable:
             raise
         except Exception:
@@ -115,36 +119,35 @@ class Watch:
         finder = Finder(self.store.client, self.store.keys)
         claimed = finder.claimed(router, [f"mac:{mac}" for mac in rows])
         holders = {mac: sorted(claimed[f"mac:{mac}"].holders.values()) for mac in rows}
-        records = self.store.records.read(
-            sorted({each for some in holders.values() for each in some})
-        )
-        unknown_devices = []
-        unknown = [mac for mac, some in holders.items() if not some]
+        service_ids = sorted({service_id for ids in holders.values() for service_id in ids})
+        records = self.store.records.read(service_ids)
+        devices = []
+        unclaimed = [mac for mac, ids in holders.items() if not ids]
         for mac, row in rows.items():
-            own = [records[each].record for each in holders[mac]]
-            if own:
-                found = judge(router, row, own, active_elsewhere=False)
-            elif len(unknown) > NAMED:  # one alert for all; looking through records costs a second
-                found = judge(router, row, (), active_elsewhere=False)
+            own = [records[service_id].record for service_id in holders[mac]]
+            # With many of them one alert stands for all; searching the records takes a second each.
+            if own or len(unclaimed) > NAMED:
+                device = judge(router, row, own, active_elsewhere=False)
             else:
-                found = self._unclaimed(finder, router, row)
-            unknown_devices += [found] if found else []
-        if router in self.ignoring:
-            unknown_devices = [each for each in unknown_devices if each.kind != "rogue-device"]
-        return grouped(router, unknown_devices)
+                device = self._unclaimed(finder, router, row)
+            if device is not None and not (
+                router in self.ignoring and device.kind == "rogue-device"
+            ):
+                devices.append(device)
+        return grouped(router, devices)
 
     def _blocked(self, router: str, seen: Observation) -> list[UnknownDevice]:
         rows = blocked(seen.rows, self.policies[router])
         records = self.store.records.read(sorted({service_id for service_id, _ in rows}))
         now_ms = self.store.records.now_ms()
-        found = (
+        devices = (
             judge_blocked(router, row, records[service_id].record, seen, now_ms)
             for service_id, row in rows
         )
-        return [each for each in found if each is not None]
+        return [device for device in devices if device is not None]
 
     def _unclaimed(self, finder: Finder, router: str, row: SeenRow) -> UnknownDevice | None:
-        """Of a device that no service has on this router; all records are looked through."""
+        """Judge a device that no service claims on this router; searches all records."""
         now_ms, key = self.store.records.now_ms(), (router, row.active_mac)
         until, known = self._elsewhere.get(key, (0, None))
         if now_ms < until:
@@ -152,11 +155,13 @@ class Watch:
         ids = finder.services_naming(row.active_mac)
         stored = self.store.records.read(ids)
         services = [
-            each.record for each in stored.values() if each.record.value("mac") == row.active_mac
+            entry.record for entry in stored.values() if entry.record.value("mac") == row.active_mac
         ]
-        elsewhere = any(self._is_active(each, row.active_mac) for each in services)
+        elsewhere = any(self._is_active(record, row.active_mac) for record in services)
         found = judge(router, row, services, active_elsewhere=elsewhere)
-        self._elsewhere = {k: v for k, v in self._elsewhere.items() if v[0] > now_ms}
+        self._elsewhere = {
+            device: verdict for device, verdict in self._elsewhere.items() if verdict[0] > now_ms
+        }
         self._elsewhere[key] = now_ms + _SCAN_AGAIN_MS, found
         return found
 
@@ -175,11 +180,11 @@ class Watch:
                 session.close()
             raise
         self.sessions.give_back(router, session)
-        return any(each.active_mac == mac and not each.lease.dynamic for each in seen.rows)
+        return any(row.active_mac == mac and not row.lease.dynamic for row in seen.rows)
 
-    def _tell(self, router: str, unknown_devices: Sequence[UnknownDevice]) -> None:
-        found = {(each.kind, each.subject): each.text for each in unknown_devices}
-        ends = dict.fromkeys(KINDS_OF_WATCH, "it holds no such lease any more")
+    def _settle_alerts(self, router: str, devices: Sequence[UnknownDevice]) -> None:
+        found = {(device.kind, device.subject): device.text for device in devices}
+        resolved = dict.fromkeys(KINDS_OF_WATCH, "it holds no such lease any more")
         if router in self.ignoring:
-            ends["rogue-device"] = "unknown devices of this router are ignored"
-        self.store.alerts.settle(found, ends, router)
+            resolved["rogue-device"] = "unknown devices of this router are ignored"
+        self.store.alerts.settle(found, resolved, router)

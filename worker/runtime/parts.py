@@ -1,0 +1,173 @@
+"""The parts of a worker process, put together: tasks, sweep, watchdog, and periodic threads."""
+
+import os
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import structlog
+from celery import Celery
+from celery.signals import worker_shutting_down
+
+from contracts import names
+from worker.convergence.batch_item import TimeLimits
+from worker.convergence.bulk import Bulk
+from worker.convergence.concurrency import ConcurrencyLimiter
+from worker.convergence.router_pass import Converge, PassLimits
+from worker.core.policy.circuit import BackOff
+from worker.intake.accept import Accept
+from worker.inventory import Inventory
+from worker.routeros.parallel_read import RowObserver
+from worker.routeros.sessions import Sessions
+from worker.runtime.sweep import Sweep
+from worker.runtime.tasks import canary_sender, guarded, register, release_due
+from worker.runtime.watchdog import Watchdog
+from worker.settings import Settings
+from worker.store.store import Store
+from worker.watching.alert_notifier import AlertNotifier
+from worker.watching.apprise_sender import send
+from worker.watching.device_online import DeviceOnlineCheck
+from worker.watching.maintenance import Maintenance, inventory_announcement
+from worker.watching.periodic_thread import PeriodicThread
+from worker.watching.unknown_devices import ROUND_S, Watch
+
+log = structlog.get_logger()
+
+
+def queues_and_slots(kind: str, settings: Settings) -> tuple[list[str], int]:
+    """Return the queues that a kind of worker serves, and how many tasks it runs at once."""
+    if kind == "events":
+        return [names.QUEUE_EVENTS, names.QUEUE_BULK], 1
+    return [names.QUEUE_ROUTERS], settings.router_threads
+
+
+class WorkerParts:
+    """Makes, starts and stops the parts of a worker process.
+
+    Args:
+        kind: `events` or `routers`.
+        settings: of this process.
+        inventory: the routers and their policies.
+        store: connected.
+    """
+
+    def __init__(self, kind: str, settings: Settings, inventory: Inventory, store: Store) -> None:
+        self.name = f"{kind}@{socket.gethostname()}:{os.getpid()}"
+        self._kind = kind
+        self._settings = settings
+        self._inventory = inventory
+        self._store = store
+        self._policies = {name: router.policy for name, router in inventory.routers.items()}
+        self._report_every_ms = round(settings.report_every_s * 1000)
+        self._sessions = Sessions(inventory, settings)
+        # Sessions of the watch alone; each is kept until the watch reads its router again.
+        kept_s = max(settings.idle_session_s, 2 * settings.watch_every_s)
+        self._watch_sessions = Sessions(
+            inventory, settings.model_copy(update={"idle_session_s": kept_s})
+        )
+        self._bulk_threads = ThreadPoolExecutor(settings.router_threads, "bulk")
+        self._bulk = Bulk(
+            lambda work: self._bulk_threads.submit(guarded(names.TASK_CONVERGE, work))
+        )
+        self._accept = Accept(store, inventory.sources, self._policies, inventory.brake)
+        self._announce_inventory = inventory_announcement(
+            store, self.name, self._policies if kind == "routers" else ()
+        )
+        self._threads: list[PeriodicThread] = []
+
+    def register_tasks(self, app: Celery) -> None:
+        """Register the Celery tasks, and make the maintenance, which sends messages itself."""
+        self._maintenance = Maintenance(
+            self._store,
+            canary_sender(app),
+            round(self._settings.waiting_alert_s * 1000),
+            self._policies,
+        )
+        register(app, self._accept, self._converge(), self._maintenance.arrived)
+
+    def start(self, orphaned: Callable[[], bool], login_changed: Callable[[], bool]) -> None:
+        """Start all threads.
+
+        Args:
+            orphaned: whether the supervisor is gone.
+            login_changed: whether the login of Redis was changed since the start.
+        """
+        settings, store = self._settings, self._store
+        self._sweep = Sweep(
+            store,
+            round(settings.journal_grace_s * 1000),
+            self.name,
+            orphaned,
+            release=lambda: release_due(self._accept),
+            maintain=self._maintain,
+            login_changed=login_changed,
+            check_keys=partial(store.check_kinds, self._inventory.routers, self._inventory.sources),
+        )
+        self._sweep.start()
+        queues, slots = queues_and_slots(self._kind, settings)
+        keys = [settings.key_prefix + queue for queue in queues]
+        Watchdog(store.client, keys, slots, settings.worker_silent_s).start()
+        if self._kind == "routers":
+            self._threads = self._periodic_threads()
+        for thread in self._threads:
+            thread.start()
+        worker_shutting_down.connect(lambda **_: self._bulk.end(), weak=False)
+        log.info("worker.started", kind=self._kind, worker=self.name, **settings.describe())
+
+    def stop(self) -> None:
+        """Stop the threads and close the sessions; Celery has stopped before."""
+        self._bulk_threads.shutdown(cancel_futures=True)
+        self._sweep.stop()
+        for thread in self._threads:
+            thread.stop()
+        self._sessions.close_all()
+        self._watch_sessions.close_all()
+        log.info("worker.stopped", kind=self._kind, worker=self.name)
+
+    def _converge(self) -> Converge:
+        settings = self._settings
+        limits = PassLimits(
+            batch_services=settings.batch_services,
+            time_box_s=settings.pass_time_box_s,
+            back_off=BackOff(
+                settings.backoff_first_s, settings.backoff_cap_s, settings.blocked_retry_s
+            ),
+            time_limits=TimeLimits(
+                recheck_ms=round(settings.router_recheck_s * 1000),
+                alert_ms=round(settings.waiting_alert_s * 1000),
+            ),
+            report_every_ms=self._report_every_ms,
+        )
+        limiter = ConcurrencyLimiter(settings.router_threads)
+        return Converge(self._store, self._sessions, self._policies, limits, limiter, self._bulk)
+
+    def _maintain(self) -> None:
+        self._announce_inventory()
+        self._maintenance.check()
+        self._store.sources.save_known(self._inventory.sources)
+        self._store.full_reads.ask(self._policies, self._report_every_ms)
+
+    def _periodic_threads(self) -> list[PeriodicThread]:
+        settings, inventory, store = self._settings, self._inventory, self._store
+        online = DeviceOnlineCheck(store, RowObserver(inventory, settings).look)
+        notifier = AlertNotifier(
+            store,
+            list(inventory.alerts.values()),
+            inventory.installation,
+            send,
+            self.name,
+            inventory.behind,
+        )
+        watch = Watch(
+            store,
+            self._watch_sessions,
+            self._policies,
+            settings.watch_every_s,
+            ignoring=inventory.ignoring,
+        )
+        return [
+            PeriodicThread("device-online", online.once, settings.device_online_every_s),
+            PeriodicThread("notifications", notifier.once, settings.alerts_every_s),
+            PeriodicThread("watch", watch.once, ROUND_S),
+        ]
