@@ -4,10 +4,10 @@ Source: MAN-API, LIB. 6.43 to 6.45 take both.
 """
 
 from simulator import errors
-from simulator.command import Caller
 from simulator.errors import RouterError
 from simulator.menus.users import log_in, log_in_old
-from simulator.router import Router, Session
+from simulator.router import Router
+from simulator.router_state import Caller, Session
 from simulator.state import Values
 
 _PLAIN_SINCE = (6, 43)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from simulator import errors
 from simulator.api_login import ApiLogin
 from simulator.api_sentences import Command, done, is_write, parse_sentence, trap
-from simulator.command import Caller, Request, Result
+from simulator.command import Request, Result
 from simulator.connection import Outbox, ends, reset
 from simulator.errors import FatalError, RouterError
 from simulator.protocol import (
@@ -22,6 +22,7 @@ from simulator.protocol import (
 )
 from simulator.query import compile_query, holds
 from simulator.router import Router
+from simulator.router_state import Caller
 from simulator.state import Row
 
 BEFORE_LOGIN = 64 * 1024  # bytes of a sentence; the real limit is not known
@@ -35,7 +36,7 @@ class ApiSession(asyncio.Protocol):
     """One client's connection.
 
     Args:
-        router: whom it talks to.
+        router: the router.
         service: `api` or `api-ssl`, as `/user/active` names it.
     """
 
@@ -214,7 +215,8 @@ class ApiSession(asyncio.Protocol):
             self._reply(command, done(command.tag, result.ret))
 
     def _rows(self, request: Request, result: Result, command: Command, end: bytes) -> None:
-        router, menu, tail = self.router, request.menu, command.tag + b"\0"
+        router, tail = self.router, command.tag + b"\0"
+        menu = router.menus[request.menu_path]
         wanted = command.proplist
         parts: list[bytes] = []
         packed = menu.packed
@@ -264,7 +266,8 @@ class ApiSession(asyncio.Protocol):
     # --- commands that last ---------------------------------------------------------------------
 
     def _listen(self, request: Request, command: Command) -> None:
-        menu, router = request.menu, self.router
+        router = self.router
+        menu = router.menus[request.menu_path]
         table = menu.rows(router)
         steps = compile_query(request.query, lambda _, value: value)
 

@@ -2,32 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from simulator.router_state import Caller, RouterState
 from simulator.state import Row, Values
 
-if TYPE_CHECKING:
-    from simulator.menu_base import MenuBase
-    from simulator.router import Router
-
 READING = frozenset({"print", "getall", "get", "listen", "find", "monitor"})
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who runs a command: session id (`api:3`, `rest:1`, `operator`, `dhcp`), user, rights."""
-
-    session: str
-    user: str = ""
-    policies: frozenset[str] = frozenset()
+_SECRET = frozenset({"password", "secret", "private-key", "passphrase"})
 
 
 @dataclass(slots=True)
 class Request:
     """One command, taken apart."""
 
-    router: "Router"
-    menu: "MenuBase"
+    router: RouterState
+    menu_path: str
     command: str
     arguments: Values
     query: Sequence[str]
@@ -37,12 +25,31 @@ class Request:
     @property
     def path(self) -> str:
         """The command as the client named it."""
-        return f"{self.menu.path}/{self.command}"
+        return f"{self.menu_path}/{self.command}"
+
+    def wrote(self, before: Values | None, after: Values | None, error: str | None = None) -> None:
+        """Record in the router's journal that a row was written, or that a write was refused."""
+        journal = self.router.journal
+        journal.append(
+            {
+                "seq": len(journal) + 1,
+                "time": self.router.now(),
+                "session": self.caller.session,
+                "command": self.path,
+                "arguments": {
+                    name: "***" if name in _SECRET else value
+                    for name, value in self.arguments.items()
+                },
+                "before": before,
+                "after": after,
+                "error": error,
+            }
+        )
 
 
 @dataclass(slots=True)
 class Result:
-    """What a command answers: rows, each shown as the proplist says, or a `=ret=`."""
+    """The answer of a command: rows, each shown as the proplist says, or a `=ret=`."""
 
     rows: Iterable[Row] = ()
     ret: str | None = None

@@ -15,7 +15,7 @@ Row = dict[str, str]
 
 
 class ControlError(Exception):
-    """What was asked of the simulator cannot be done; carries its words."""
+    """The simulator or the router refused; the message says why."""
 
 
 class RouterControl:
@@ -59,7 +59,7 @@ class RouterControl:
         """Add a row by hand and give its id.
 
         Raises:
-            ControlError: in the router's words.
+            ControlError: with the router's message.
         """
         row_id: str = self._do("run", command=f"{menu}/add", arguments=values)
         return row_id
@@ -68,7 +68,7 @@ class RouterControl:
         """Change a row by hand.
 
         Raises:
-            ControlError: in the router's words.
+            ControlError: with the router's message.
         """
         self._do("run", command=f"{menu}/set", arguments={".id": row_id, **values})
 
@@ -76,7 +76,7 @@ class RouterControl:
         """Add a copy of a row with some values changed, and give its id.
 
         Raises:
-            ControlError: in the router's words.
+            ControlError: with the router's message.
         """
         return self.add_row(menu, {"copy-from": row_id, **changes})
 
@@ -84,7 +84,7 @@ class RouterControl:
         """Remove rows by hand.
 
         Raises:
-            ControlError: in the router's words.
+            ControlError: with the router's message.
         """
         self._do("run", command=f"{menu}/remove", arguments={".id": ",".join(row_ids)})
 
@@ -92,7 +92,7 @@ class RouterControl:
         """Run any command by hand, with all rights, and give its `=ret=`.
 
         Raises:
-            ControlError: in the router's words.
+            ControlError: with the router's message.
         """
         ret: str | None = self._do("run", command=command, arguments=arguments or {})
         return ret
@@ -105,7 +105,7 @@ class RouterControl:
         return counters
 
     def refusals(self) -> dict[str, int]:
-        """Count refused commands by the router's words."""
+        """Count refused commands by the router's message."""
         refusals: dict[str, int] = self._do("refusals")
         return refusals
 
@@ -118,7 +118,7 @@ class RouterControl:
 
         Each is `seq`, `time` (monotonic seconds), `session` (`api:1`, `api-ssl:2`, `rest:3`,
         `operator`, `dhcp`), `command`, `arguments`, `before` and `after` (the row as read, or
-        None) and `error` (the router's words, or None). A command on several rows gives
+        None) and `error` (the router's message, or None). A command on several rows gives
         several entries.
 
         Args:
@@ -204,7 +204,7 @@ class RouterControl:
         self._refresh()
 
     def set_serial(self, serial: str) -> None:
-        """Be another board."""
+        """Change the serial number: another board."""
         self._do("set_serial", serial=serial)
         self._refresh()
 

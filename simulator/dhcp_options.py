@@ -6,12 +6,9 @@ network; an option goes out only when the client asks for it, unless it is force
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from typing import TYPE_CHECKING
 
+from simulator.router_state import RouterState
 from simulator.state import Row, Values
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 NETMASK, ROUTER, DNS, DOMAIN, NTP, WINS = 1, 3, 6, 15, 42, 44
 _PART = re.compile(r"0x(?P<hex>(?:[0-9A-Fa-f]{2})+)|(?P<kind>s?)'(?P<text>[^']*)'")
@@ -54,7 +51,7 @@ def _quoted(text: str, *, as_text: bool) -> bytes:
 
 
 def options_for(
-    router: "Router", network: Row | None, server: Row, lease: Row | None, asked: bytes
+    router: RouterState, network: Row | None, server: Row, lease: Row | None, asked: bytes
 ) -> dict[int, bytes]:
     """Give the options that a client is sent, beside those of the protocol itself.
 
@@ -80,7 +77,7 @@ def options_for(
     }
 
 
-def _of_network(router: "Router", network: Values) -> dict[int, bytes]:
+def _of_network(router: RouterState, network: Values) -> dict[int, bytes]:
     net = IPv4Network(network["address"])
     length = network.get("netmask", "0")
     mask = net.netmask if length == "0" else IPv4Network(f"0.0.0.0/{length}").netmask
@@ -101,12 +98,12 @@ def _of_network(router: "Router", network: Values) -> dict[int, bytes]:
     return found
 
 
-def _own_resolvers(router: "Router") -> str:
-    (dns,) = router.menu("/ip/dns").rows(router).rows.values()
+def _own_resolvers(router: RouterState) -> str:
+    (dns,) = router.menus["/ip/dns"].rows(router).rows.values()
     return dns.values["servers"]
 
 
-def _named(router: "Router", values: Values) -> list[tuple[int, bytes, bool]]:
+def _named(router: RouterState, values: Values) -> list[tuple[int, bytes, bool]]:
     """Give the options that a row names, those of its set first."""
     ids = []
     sets = router.table("/ip/dhcp-server/option/sets").rows

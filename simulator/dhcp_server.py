@@ -11,13 +11,14 @@ from ipaddress import IPv4Address
 from itertools import chain
 from typing import Literal
 
-from simulator.command import Caller, Request
+from simulator.command import Request
 from simulator.menu import Menu
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER, trouble_of
 from simulator.menus.ip import POOL, spans
 from simulator.menus.lease import LEASE, LeaseMenu
 from simulator.router import Router
+from simulator.router_state import Caller
 from simulator.state import Row, Values
 from simulator.values import ZERO_IP, ZERO_MAC, parse_duration
 
@@ -34,7 +35,7 @@ _AUTHORITATIVE_AFTER = {
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """What a client says of itself.
+    """A DHCP client.
 
     Attributes:
         mac: in upper case with `:`.
@@ -57,7 +58,7 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server says: `ack` with an address, `nak`, or nothing.
+    """The answer of the server: `ack` with an address, `nak`, or none.
 
     Attributes:
         kind: of the answer.
@@ -119,7 +120,7 @@ def release(router: Router, client: Client) -> None:
 
 
 def decline(router: Router, client: Client) -> None:
-    """Take a client's word that its address is in use: a dynamic row is marked (MAN)."""
+    """Handle a client's report that its address is in use: a dynamic row is marked (MAN)."""
     table = MENUS[LEASE].rows(router)
     old = router.version < (7,)
     for row in table.having("mac-address", client.mac):
@@ -292,4 +293,4 @@ def _drop_dynamic(router: Router, server: Row, client: Client) -> None:
 def _note(
     router: Router, menu: Menu, command: str, before: Values | None, after: Values | None
 ) -> None:
-    router.wrote(Request(router, menu, command, {}, (), None, _DHCP), before, after)
+    Request(router, menu.path, command, {}, (), None, _DHCP).wrote(before, after)

@@ -1,4 +1,4 @@
-"""The router's own words for what it refuses, each with its source.
+"""The router's messages for what it refuses, each with its source.
 
 Keys of sources (LAB, MAN, FN, …) are explained in README.md. Categories (MAN-API):
 0 missing item or command, 1 argument value, 2 interrupted, 5 API.

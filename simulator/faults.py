@@ -18,7 +18,7 @@ class ValueFault:
         menu: `/ip/dhcp-server/lease`.
         field: `address`.
         value: as written by the client; `*` is any.
-        text: the refusal in the router's words, or the value that is stored instead.
+        text: the refusal with the router's message, or the value that is stored instead.
     """
 
     menu: str
@@ -42,27 +42,27 @@ class Faults:
         service_ms: time that each write takes; one write at a time in the whole router.
         service_ms_by_command: the same for single commands, `{"/ip/…/print": 50}`; these
             may be reads too.
-        trickle_bytes_per_s: replies leave at this rate at most; 0 is as fast as they can.
+        trickle_bytes_per_s: limits the rate of replies; 0: no limit.
         hang_on_connect: connections are accepted and never answered, not even the login.
         hang_in_use: sessions, old and new ones, take commands and neither run nor answer them;
-            a session that was not heard once stays so when the fault is over.
+            a session of which a command was ignored stays silent when the fault is over.
         refuse_login: every login is refused, whatever the password.
-        cut_replies: so many replies stop in their middle, by a reset.
-        lose_replies: so many writes are done, and the connection is reset instead of a reply.
-        wrong_bodies: so many REST requests are carried out and answered with a `200` that
-            has the rows of another menu (QCHR: 7.22.1, in the first seconds after a boot).
+        cut_replies: number of replies that are cut in the middle by a reset.
+        lose_replies: number of writes that are done and answered with a reset.
+        wrong_bodies: number of REST requests that are done and answered with a `200` and the
+            rows of another menu (QCHR: 7.22.1, in the first seconds after a boot).
         wrong_bodies_after_boot: at each `power_on` and reboot, `wrong_bodies` becomes this.
         wrong_body_of: the menu whose rows those are; of a singleton its object, as a GET
             gives it.
-        stray_unauthorized: so many REST requests are carried out and answered with the
-            status 401 of somebody else's request (QCHR: 7.21.5, after aborted requests).
+        wrong_unauthorized: number of REST requests that are done and answered with the status
+            401 of another request (QCHR: 7.21.5, after aborted requests).
         fault_command: the counted faults above meet only commands that end like this; empty
             is all.
         reset_after_commands: a session is reset when it sends one command more than this;
             0 is off.
         session_limit: sessions at most, in place of the version's own; None is the latter.
         denied_policies: policies that every user has lost, such as `write`.
-        refuse_values: values that are refused, with the words for it.
+        refuse_values: values that are refused, with the message.
         change_values: values that are stored otherwise than written.
     """
 
@@ -78,7 +78,7 @@ class Faults:
     wrong_bodies: int = 0
     wrong_bodies_after_boot: int = 0
     wrong_body_of: str = "/user"
-    stray_unauthorized: int = 0
+    wrong_unauthorized: int = 0
     fault_command: str = ""
     reset_after_commands: int = 0
     session_limit: int | None = None

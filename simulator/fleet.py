@@ -5,12 +5,12 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from simulator.command import Caller
 from simulator.listening import RouterServer
 from simulator.menus.users import POLICIES
 from simulator.operator_side import ControlServer
 from simulator.options import RouterOptions
-from simulator.router import OPERATOR, Router
+from simulator.router import Router
+from simulator.router_state import OPERATOR, Caller
 from simulator.snapshot import read_file, restore, take, write_file
 from simulator.tls import Certificate
 

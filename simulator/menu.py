@@ -1,21 +1,17 @@
 """The commands that all menus share, and the shapes of menus.
 
 `Menu` is a table that clients write; `Singleton` has one row that is always there;
-`Computed` is made up when read. `Menus` are all of them together.
+`Computed` is made up when read.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.command import Request, Result
 from simulator.menu_base import MenuBase
 from simulator.query import compile_query, select
+from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 
 class Menu(MenuBase):
@@ -76,7 +72,7 @@ class Menu(MenuBase):
         if before is not None:
             self.rows(router).move(row, before)
         self.changed(router, None, row)
-        router.wrote(request, None, self.view(router, row))
+        request.wrote(None, self.view(router, row))
         return Result(ret=row.id)
 
     def do_set(self, request: Request) -> Result:
@@ -113,7 +109,7 @@ class Menu(MenuBase):
             self.rows(router).delete(row)
             self.removed(router, row)
             router.forget_references(self.home or self.path)
-            router.wrote(request, before, None)
+            request.wrote(before, None)
         return Result()
 
     def do_enable(self, request: Request) -> Result:
@@ -140,7 +136,7 @@ class Menu(MenuBase):
         for row in rows:
             self.rows(request.router).move(row, before)
             view = self.view(request.router, row)
-            request.router.wrote(request, view, view)
+            request.wrote(view, view)
         return Result()
 
     def change(
@@ -160,7 +156,7 @@ class Menu(MenuBase):
         self.changed(router, old, row)
         if values.get("name") != old.get("name"):
             router.forget_references(self.home or self.path)
-        router.wrote(request, before, self.view(router, row))
+        request.wrote(before, self.view(router, row))
 
     def _switch(self, request: Request, disabled: str) -> Result:
         for row in self.find(request, request.arguments.get("numbers")):
@@ -171,7 +167,7 @@ class Menu(MenuBase):
 class _OneRow(Menu):
     """One row that is always there and shows no id."""
 
-    def build(self, router: "Router", row: Row) -> Values:
+    def build(self, router: RouterState, row: Row) -> Values:
         """Leave the id out."""
         view = super().build(router, row)
         del view[".id"]
@@ -188,7 +184,7 @@ class Singleton(_OneRow):
 
     commands = frozenset({"set", "print", "get"})
 
-    def rows(self, router: "Router") -> Table:
+    def rows(self, router: RouterState) -> Table:
         """Give the one row, made with defaults at first sight."""
         table = router.table(self.path)
         if not table.rows:
@@ -201,11 +197,11 @@ class Computed(Menu):
 
     commands = frozenset({"print", "get"})
 
-    def compute(self, router: "Router") -> Iterable[Values]:
+    def compute(self, router: RouterState) -> Iterable[Values]:
         """Give the rows as they read, without ids."""
         raise NotImplementedError
 
-    def rows(self, router: "Router") -> Table:
+    def rows(self, router: RouterState) -> Table:
         """Fill a table for this one reading."""
         table = Table()
         for values in self.compute(router):
@@ -215,19 +211,3 @@ class Computed(Menu):
 
 class ComputedSingleton(Computed, _OneRow):
     """A read-only menu with one row and no id."""
-
-
-class Menus(dict[str, Menu]):
-    """Menus by path, one object each for all routers.
-
-    Attributes:
-        referring: paths of menus whose rows name the rows of a menu, by that one's path.
-    """
-
-    def __init__(self, menus: Iterable[Menu]) -> None:
-        super().__init__((menu.path, menu) for menu in menus)
-        self.referring: defaultdict[str, set[str]] = defaultdict(set)
-        for path, menu in self.items():
-            for field in menu.fields:
-                if field.kind.refers_to is not None:
-                    self.referring[field.kind.refers_to].add(path)

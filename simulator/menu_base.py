@@ -5,19 +5,16 @@ subclass in `menus/` says what is special: uniqueness, read-only properties, com
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.command import Request, Result
 from simulator.errors import RouterError
 from simulator.fields import Field
 from simulator.protocol import encode_attribute
+from simulator.router_state import RouterState
 from simulator.schema import Version
 from simulator.state import Row, Table, Values
 from simulator.values import format_duration
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 # arguments of tables that no recorded tree speaks of (assumed: those of all others)
 _ARGUMENTS = {
@@ -65,18 +62,21 @@ class MenuBase:
     expires: str = ""
 
     def __init__(self) -> None:
-        self.by_name = {each.name: each for each in self.fields}
+        self.by_name = {field.name: field for field in self.fields}
+        self.refers_to = frozenset(
+            field.kind.refers_to for field in self.fields if field.kind.refers_to is not None
+        )
         self._fields_of: dict[Version, tuple[Field, ...]] = {}
 
     # --- which commands and arguments there are -------------------------------------------
 
-    def exists(self, router: "Router") -> bool:
+    def exists(self, router: RouterState) -> bool:
         """Say whether this router has the menu."""
         if router.schema.knows(self.path):
             return router.schema.has(self.path)
         return router.version >= self.since
 
-    def handler(self, router: "Router", command: str) -> Callable[[Request], Result]:
+    def handler(self, router: RouterState, command: str) -> Callable[[Request], Result]:
         """Find what runs a command.
 
         Raises:
@@ -93,7 +93,7 @@ class MenuBase:
         found: Callable[[Request], Result] = handler
         return found
 
-    def allowed(self, router: "Router", command: str) -> frozenset[str]:
+    def allowed(self, router: RouterState, command: str) -> frozenset[str]:
         """Give the arguments that a command takes."""
         if command in ("getall", "listen"):
             command = "print"
@@ -104,7 +104,7 @@ class MenuBase:
             return frozenset(common.union(f.name for f in self.writable(router)))
         return _ARGUMENTS.get(command, frozenset({"numbers"}))
 
-    def fields_of(self, router: "Router") -> tuple[Field, ...]:
+    def fields_of(self, router: RouterState) -> tuple[Field, ...]:
         """Give the fields that the router's version has."""
         version = router.version
         if version not in self._fields_of:
@@ -113,7 +113,7 @@ class MenuBase:
 
     # --- how rows read --------------------------------------------------------------------
 
-    def build(self, router: "Router", row: Row) -> Values:
+    def build(self, router: RouterState, row: Row) -> Values:
         """Make the view of a row, but for what changes with time."""
         view = {".id": row.id}
         values = row.values
@@ -123,13 +123,13 @@ class MenuBase:
                 view[each.name] = each.kind.show(stored, router)
         return view
 
-    def view(self, router: "Router", row: Row) -> Values:
+    def view(self, router: RouterState, row: Row) -> Values:
         """Give what a client reads of a row; not to be changed."""
         if row.view is None or self.volatile:
             row.view = self.build(router, row)
         return row.view | self._timed(router, row) if row.times else row.view
 
-    def words(self, router: "Router", row: Row) -> dict[str, bytes]:
+    def words(self, router: RouterState, row: Row) -> dict[str, bytes]:
         """Give the same as encoded API words by property."""
         if row.words is None or self.volatile:
             if row.view is None or self.volatile:
@@ -137,7 +137,7 @@ class MenuBase:
             row.words = encode_view(row.view)
         return row.words | encode_view(self._timed(router, row)) if row.times else row.words
 
-    def packed(self, router: "Router", row: Row, proplist: Sequence[str] | None) -> bytes:
+    def packed(self, router: RouterState, row: Row, proplist: Sequence[str] | None) -> bytes:
         """Give what a client reads of a row as API words, joined; None is everything."""
         held = row.packed
         if held is not None and held[0] == proplist and not row.times and not self.volatile:
@@ -155,26 +155,26 @@ class MenuBase:
         row.packed = (proplist, packed)
         return packed
 
-    def _timed(self, router: "Router", row: Row) -> Values:
+    def _timed(self, router: RouterState, row: Row) -> Values:
         now = router.now()
         return {name: format_duration(abs(now - moment)) for name, moment in row.times.items()}
 
     # --- what subclasses say ---------------------------------------------------------------
 
-    def seed(self, router: "Router") -> None:
+    def seed(self, router: RouterState) -> None:
         """Fill in the rows of a fresh router."""
 
-    def booted(self, router: "Router", table: Table) -> None:
+    def booted(self, router: RouterState, table: Table) -> None:
         """Do to the rows what a restart does."""
 
-    def rows(self, router: "Router") -> Table:
+    def rows(self, router: RouterState) -> Table:
         """Give the rows, the expired ones seen to; overridden where they are computed."""
         table = router.table(self.path)
         if table.next_expiry <= router.now():
             self._expire(router, table)
         return table
 
-    def _expire(self, router: "Router", table: Table) -> None:
+    def _expire(self, router: RouterState, table: Table) -> None:
         now, table.next_expiry = router.now(), float("inf")
         for row in list(table.rows.values()):
             until = row.times.get(self.expires)
@@ -183,24 +183,24 @@ class MenuBase:
             elif until is not None:
                 table.next_expiry = min(table.next_expiry, until)
 
-    def expired(self, router: "Router", table: Table, row: Row) -> None:
+    def expired(self, router: RouterState, table: Table, row: Row) -> None:
         """Do to a row what the end of its time does."""
         table.delete(row)
         self.removed(router, row)
 
-    def fresh(self, router: "Router") -> Values:
+    def fresh(self, router: RouterState) -> Values:
         """Give the values of a row before arguments are applied."""
         return {f.name: f.default for f in self.fields_of(router) if f.default is not None}
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse values that break the menu's rules, or complete them (row None: a new one).
 
         Raises:
-            RouterError: in the router's words.
+            RouterError: with the router's message.
         """
 
     def refuse_double(
-        self, router: "Router", row: Row | None, values: Values, text: str, name: str = "name"
+        self, router: RouterState, row: Row | None, values: Values, text: str, name: str = "name"
     ) -> None:
         """Refuse a value of an indexed property that another row has.
 
@@ -210,31 +210,31 @@ class MenuBase:
         if any(each is not row for each in self.rows(router).having(name, values[name])):
             raise RouterError(text)
 
-    def check_change(self, router: "Router", row: Row) -> None:
+    def check_change(self, router: RouterState, row: Row) -> None:
         """Refuse changes to a row as such.
 
         Raises:
-            RouterError: in the router's words.
+            RouterError: with the router's message.
         """
 
-    def check_removal(self, router: "Router", row: Row) -> None:
+    def check_removal(self, router: RouterState, row: Row) -> None:
         """Refuse the removal of a row.
 
         Raises:
-            RouterError: in the router's words.
+            RouterError: with the router's message.
         """
 
-    def changed(self, router: "Router", before: Values | None, row: Row) -> None:
+    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Do what follows from a new or changed row."""
 
-    def removed(self, router: "Router", row: Row) -> None:
+    def removed(self, router: RouterState, row: Row) -> None:
         """Do what follows from a removal."""
 
-    def unsettable(self, router: "Router") -> frozenset[str]:
+    def unsettable(self, router: RouterState) -> frozenset[str]:
         """Give the properties that `unset` takes."""
         return frozenset(f.name for f in self.writable(router) if f.default is None)
 
-    def writable(self, router: "Router") -> Iterable[Field]:
+    def writable(self, router: RouterState) -> Iterable[Field]:
         """Give the fields that clients may set."""
         return (f for f in self.fields_of(router) if not f.readonly)
 
@@ -260,7 +260,7 @@ class MenuBase:
             found.append(row)
         return found
 
-    def parse(self, router: "Router", arguments: Values) -> Values:
+    def parse(self, router: RouterState, arguments: Values) -> Values:
         """Turn arguments into stored values.
 
         Raises:

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from simulator import dhcp_server, snapshot
-from simulator.command import Caller
 from simulator.errors import RouterError
 from simulator.faults import Faults
 from simulator.listening import RouterServer
 from simulator.menus import MENUS
 from simulator.menus.dhcp import SERVER
 from simulator.menus.users import POLICIES
-from simulator.router import OPERATOR
+from simulator.router_state import OPERATOR, Caller
 from simulator.state import Values
 from simulator.values import MAC
 

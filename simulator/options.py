@@ -1,4 +1,4 @@
-"""How a simulated router is to be: what the command's flags and the tests' keywords say."""
+"""Options of a simulated router, for the command line and for tests."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Query words of `print`: a program for a stack machine of truths.
+"""Query words of `print`: a program for a stack machine with booleans.
 
 It runs once over the table's indexes, with sets of rows for truths, so that a query of
 many equal-or terms does not walk the table; where that stays unsure, it runs for each row
@@ -19,7 +19,7 @@ Normalise = Callable[[str, str], str]
 
 
 class Term(NamedTuple):
-    """Pushes what one property says: operator `=`, `<`, `>`, `has` or `lacks`."""
+    """Pushes the result of a test of one property: operator `=`, `<`, `>`, `has` or `lacks`."""
 
     name: str
     operator: str
@@ -48,7 +48,7 @@ Step = Term | Copy | Keep | Combine
 
 
 class Found(NamedTuple):
-    """Rows for which a truth may hold: None is all of them; exact says it holds for each."""
+    """Rows for which an expression may be true; None: all. `exact`: it is true for each."""
 
     rows: dict[str, Row] | None
     exact: bool

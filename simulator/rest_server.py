@@ -1,7 +1,6 @@
 """REST over HTTP and HTTPS: the same commands as the API's, one request each.
 
-Source: MAN-REST, LAB, CLIENTS. Since 7.1; older versions
-answer 404 to every path.
+Source: MAN-REST, LAB, CLIENTS. Since 7.1; older versions answer 404 to every path.
 """
 
 import asyncio
@@ -11,20 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from simulator import errors
-from simulator.command import READING, Caller, Result
+from simulator.command import READING, Result
 from simulator.connection import Outbox, ends, reset
 from simulator.errors import RouterError
 from simulator.http_wire import (
     HEAD,
     BadRequestError,
+    HttpReader,
     HttpRequest,
-    read_request,
     write_response,
 )
 from simulator.menu import ComputedSingleton, Singleton
 from simulator.menu_base import MenuBase
 from simulator.menus.users import log_in, password_of
-from simulator.rest_words import (
+from simulator.rest_format import (
     RestError,
     Target,
     find_target,
@@ -36,6 +35,7 @@ from simulator.rest_words import (
     to_texts,
 )
 from simulator.router import Router
+from simulator.router_state import Caller
 from simulator.state import Row, Values
 
 SINCE = (7, 1)
@@ -44,7 +44,7 @@ _COMMANDS = {"GET": "print", "PUT": "add", "PATCH": "set", "DELETE": "remove"}
 
 
 class Host(Protocol):
-    """What starts this server: its router, and the connections to reset with it."""
+    """The owner of this server: has the router, and the connections to reset with it."""
 
     router: Router
     raw: set[asyncio.BaseTransport]
@@ -72,7 +72,7 @@ class RestLogin:
     used: float = 0
 
     def reset(self) -> None:
-        """Be forgotten: the next request logs in anew."""
+        """Forget the login: the next request logs in again."""
         self.router.session_ended(self.caller.session)
 
 
@@ -86,7 +86,7 @@ class RestServer:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._logins: dict[str, RestLogin] = {}
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
         self._running: set[asyncio.Task[bytes]] = set()
 
     @property
@@ -107,8 +107,9 @@ class RestServer:
             service = "www" if transport.get_extra_info("sslcontext") is None else "www-ssl"
             if not self.router.admits(service, ends(transport)[1]):
                 return
+            requests = HttpReader(reader, writer)
             while not faults.hang_on_connect:
-                request = await read_request(reader, writer)
+                request = await requests.next_request()
                 if request is None or faults.hang_in_use:
                     break
                 arrived = asyncio.get_running_loop().time()
@@ -121,7 +122,7 @@ class RestServer:
                     break
                 outbox.put(response, arrived, None if request.keep else "close")
             if faults.hang_on_connect or faults.hang_in_use:
-                await reader.read()  # until the client has enough
+                await reader.read()  # until the client closes the connection
         except (BadRequestError, ConnectionError):
             transport.abort()
         finally:
@@ -130,7 +131,7 @@ class RestServer:
                 writer.close()
 
     async def _in_time(self, request: HttpRequest, where: tuple[str, str]) -> bytes | None:
-        """Answer within the limit; what takes longer goes on and blocks the next (MAN-REST)."""
+        """Answer within the limit; a longer command goes on and blocks the next (MAN-REST)."""
         task = asyncio.get_running_loop().create_task(self._answer(request, where))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -142,15 +143,15 @@ class RestServer:
         return write_response(error.status, error.body(), keep=request.keep)
 
     async def _answer(self, request: HttpRequest, where: tuple[str, str]) -> bytes:
-        """Give the response's bytes; empty when the connection is to be reset instead."""
+        """Return the response; empty if the connection must be reset instead."""
         router = self.router
         try:
             caller = self._log_in(request, where)
-            turn = self._turns.setdefault(caller.user, asyncio.Lock())
-            async with turn:
+            lock = self._locks.setdefault(caller.user, asyncio.Lock())
+            async with lock:
                 command, response = await self._run(request, caller)
             if router.faults.fires("wrong_bodies", request.path):
-                response = self._of_another(caller)
+                response = self._wrong_body(caller)
         except RestError as error:
             headers = {"WWW-Authenticate": 'Basic realm="RouterOS"'} if error.status == 401 else {}  # noqa: PLR2004 - HTTP's own number
             return write_response(error.status, error.body(), headers, keep=request.keep)
@@ -161,12 +162,12 @@ class RestServer:
         body = None if text is None else text.encode("utf-8", "surrogateescape")
         return write_response(response.status, body, response.headers, keep=request.keep)
 
-    def _of_another(self, caller: Caller) -> Response:
-        """Answer what somebody asked of another menu, all of it."""
+    def _wrong_body(self, caller: Caller) -> Response:
+        """Return the answer to a request for another menu."""
         menu = self.router.menu(self.router.faults.wrong_body_of)
         return self._get(HttpRequest("GET", "", [], {}, b"", keep=True), caller, Target(menu, ""))
 
-    # --- who asks --------------------------------------------------------------------------
+    # --- login ----------------------------------------------------------------------------
 
     def _log_in(self, request: HttpRequest, where: tuple[str, str]) -> Caller:
         router, now = self.router, self.router.now()
@@ -196,15 +197,15 @@ class RestServer:
             raise RestError(500, "std failure: not allowed (9)")  # MAN-REST
         return kept.caller
 
-    # --- what is asked ----------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------
 
     async def _run(self, request: HttpRequest, caller: Caller) -> tuple[str, Response]:
-        done = await self._run_it(request, caller)
-        if self.router.faults.fires("stray_unauthorized", request.path):
+        done = await self._run_command(request, caller)
+        if self.router.faults.fires("wrong_unauthorized", request.path):
             raise RestError(401)
         return done
 
-    async def _run_it(self, request: HttpRequest, caller: Caller) -> tuple[str, Response]:
+    async def _run_command(self, request: HttpRequest, caller: Caller) -> tuple[str, Response]:
         method = request.method
         if method not in ("GET", "PUT", "PATCH", "DELETE", "POST"):
             raise RestError(503 if method == "OPTIONS" else 501)  # LAB
@@ -282,7 +283,7 @@ class RestServer:
             raise RestError(400, "no such command")
         query, wanted = body.pop(".query", []), body.pop(".proplist", None)
         if not isinstance(query, list) or not isinstance(wanted, str | list | None):
-            raise RestError(400, "Failed to parse json")  # words assumed
+            raise RestError(400, "Failed to parse json")  # text assumed
         if isinstance(wanted, str):
             wanted = wanted.split(",")
         proplist = None if wanted is None else [str(name) for name in wanted]

@@ -42,7 +42,7 @@ class Row:
         return self.values.get("disabled") == "true"
 
     def forget_view(self) -> None:
-        """Let it be read anew."""
+        """Let it be built again when they are read next."""
         self.view = None
         self.words = None
         self.packed = None
@@ -109,7 +109,7 @@ class Table:
         self.next_expiry = min(self.next_expiry, moment)
 
     def forget_views(self) -> None:
-        """Let all rows be read anew: something they refer to has changed."""
+        """Build all rows again when they are read next: something they refer to has changed."""
         for row in self.rows.values():
             row.forget_view()
 

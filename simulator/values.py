@@ -44,7 +44,7 @@ class Kind:
         """Turn an argument into its stored form.
 
         Raises:
-            RouterError: in the router's words.
+            RouterError: with the router's message.
         """
         return text
 
@@ -136,7 +136,7 @@ class IpList(Kind):
 
 
 class Prefix(Kind):
-    """An IPv4 prefix; host bits are refused with the given words, or kept if None."""
+    """An IPv4 prefix; host bits are refused with the given text, or kept if None."""
 
     def __init__(self, host_bits: str | None = None) -> None:
         self.host_bits = host_bits

@@ -1,6 +1,6 @@
 """All menus by path, one object each for all routers."""
 
-from simulator.menu import Menus
+from simulator.menu import Menu
 from simulator.menus import (
     assumed,
     certificate,
@@ -34,4 +34,4 @@ _MODULES = (
     mac_server,
 )
 
-MENUS = Menus(menu for module in _MODULES for menu in module.menus())
+MENUS: dict[str, Menu] = {menu.path: menu for module in _MODULES for menu in module.menus()}

@@ -6,17 +6,14 @@ Each is one line of data: what it holds is enough that a monitoring tool goes on
 import calendar
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from simulator.command import Request, Result
 from simulator.errors import invalid_value
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu, Singleton
+from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 # singletons: path -> what it holds; {version} and {board} are the router's
 _SINGLE: dict[str, Values] = {
@@ -100,7 +97,7 @@ class _Single(Singleton):
         self.fields = tuple(Field(name, default=value) for name, value in holds.items())
         super().__init__()
 
-    def fresh(self, router: "Router") -> Values:
+    def fresh(self, router: RouterState) -> Values:
         version = router.options.version
         return {name: text.format(version=version) for name, text in super().fresh(router).items()}
 
@@ -122,13 +119,13 @@ class ClockMenu(Singleton):
         state("dst-active", "false"),
     )
 
-    def build(self, router: "Router", row: Row) -> Values:
+    def build(self, router: RouterState, row: Row) -> Values:
         """Show this moment."""
         view = super().build(router, row)
         view["date"], view["time"] = router.date().split(" ")
         return view
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Take a date and a time of day, in either form of dates; what is not given goes on."""
         del row
         date, clock = router.date().split(" ")
@@ -149,7 +146,7 @@ class _Empty(Computed):
         self.path = path
         super().__init__()
 
-    def compute(self, router: "Router") -> Iterable[Values]:  # noqa: ARG002 - nothing anywhere
+    def compute(self, router: RouterState) -> Iterable[Values]:  # noqa: ARG002 - nothing anywhere
         return ()
 
 
@@ -174,7 +171,7 @@ class PackageMenu(Computed):
     path = "/system/package"
     fields = tuple(state(name) for name in ("name", "version", "build-time", "scheduled"))
 
-    def compute(self, router: "Router") -> Iterable[Values]:
+    def compute(self, router: RouterState) -> Iterable[Values]:
         """Give the one."""
         yield {"name": "routeros", "version": router.options.version, "scheduled": ""}
 
@@ -185,7 +182,7 @@ class HealthMenu(Computed):
     path = "/system/health"
     fields = tuple(state(name) for name in ("name", "value", "type"))
 
-    def compute(self, router: "Router") -> Iterable[Values]:
+    def compute(self, router: RouterState) -> Iterable[Values]:
         """Give temperature and voltage; nothing on a virtual router."""
         if router.options.board != "chr":
             yield {"name": "cpu-temperature", "value": "41", "type": "C"}
@@ -198,7 +195,7 @@ class CpuMenu(Computed):
     path = "/system/resource/cpu"
     fields = tuple(state(name) for name in ("cpu", "load", "irq", "disk"))
 
-    def compute(self, router: "Router") -> Iterable[Values]:
+    def compute(self, router: RouterState) -> Iterable[Values]:
         """Give four of them."""
         del router
         for core in range(4):
@@ -216,20 +213,20 @@ class EthernetMenu(Computed):
         for name in ("name", "default-name", "mtu", "mac-address", "running", "disabled")
     )
 
-    def compute(self, router: "Router") -> Iterable[Values]:
+    def compute(self, router: RouterState) -> Iterable[Values]:
         """Ask the table of all interfaces."""
         for row in router.table("/interface").rows.values():
             if row.values["type"] == "ether":
                 yield row.values
 
-    def rows(self, router: "Router") -> Table:
+    def rows(self, router: RouterState) -> Table:
         """Let names be found."""
         table = Table(("name",))
         for values in self.compute(router):
             table.insert(dict(values))
         return table
 
-    def allowed(self, router: "Router", command: str) -> frozenset[str]:
+    def allowed(self, router: RouterState, command: str) -> frozenset[str]:
         """Know what monitoring takes."""
         if command == "monitor":
             return frozenset({"numbers", "once"})
@@ -260,7 +257,7 @@ class LogMenu(Menu):
         state("extra-info", "", since=(7,)),  # LAB: always there
     )
 
-    def booted(self, router: "Router", table: Table) -> None:
+    def booted(self, router: RouterState, table: Table) -> None:
         """Lose what was in memory."""
         del router
         for row in list(table.rows.values()):
@@ -281,7 +278,7 @@ class FileMenu(Menu):
         Field("contents", default=""),
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Keep the size right."""
         del row
         values["size"] = str(len(values["contents"]))

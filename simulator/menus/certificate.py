@@ -5,18 +5,15 @@ connection on.
 """
 
 import time
-from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.command import Request, Result
 from simulator.fields import Field, state
 from simulator.menu import Menu
+from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.tls import Certificate, make_certificate
 from simulator.values import BOOL, Enum, Number
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 CERTIFICATE = "/certificate"
 _PEM, _KEY = "_pem", "_key"  # values that no field shows
@@ -46,8 +43,8 @@ class CertificateMenu(Menu):
         state("expired"),
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (words assumed)."""
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (text assumed)."""
         self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
 
     def do_sign(self, request: Request) -> Result:
@@ -56,14 +53,14 @@ class CertificateMenu(Menu):
             self.change(request, row, _signed(request.router, row, int(row.values["days-valid"])))
         return Result()
 
-    def allowed(self, router: "Router", command: str) -> frozenset[str]:
+    def allowed(self, router: RouterState, command: str) -> frozenset[str]:
         """Know what signing takes."""
         if command == "sign":
             return frozenset({"numbers", "name", "ca", "ca-crl-host"})
         return super().allowed(router, command)
 
 
-def _signed(router: "Router", row: Row, days: int) -> Values:
+def _signed(router: RouterState, row: Row, days: int) -> Values:
     name, now = row.values["common-name"] or row.values["name"], router.clock()
     made = make_certificate(name, router.options.listen, now, days)
     return {
@@ -77,13 +74,13 @@ def _signed(router: "Router", row: Row, days: int) -> Values:
     }
 
 
-def _row_of(router: "Router", service: str) -> Row | None:
+def _row_of(router: RouterState, service: str) -> Row | None:
     for row in router.table("/ip/service").having("name", service):
         return router.table(CERTIFICATE).rows.get(row.values.get("certificate", ""))
     return None
 
 
-def served(router: "Router", service: str) -> Certificate | None:
+def served(router: RouterState, service: str) -> Certificate | None:
     """Give the certificate that `/ip/service` names for a service, if it was signed."""
     row = _row_of(router, service)
     if row is None or _KEY not in row.values:
@@ -91,7 +88,7 @@ def served(router: "Router", service: str) -> Certificate | None:
     return Certificate(row.values[_PEM], row.values[_KEY])
 
 
-def renew(router: "Router", service: str, days: int) -> None:
+def renew(router: RouterState, service: str, days: int) -> None:
     """Sign the one that a service serves anew, valid for so many days."""
     row = _row_of(router, service)
     if row is not None:

@@ -1,7 +1,6 @@
 """`/ip/dhcp-server` and what lies under it, but for the leases."""
 
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.dhcp_options import encode_value
@@ -9,6 +8,7 @@ from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu, Singleton
 from simulator.menus.lease_effects import QUEUE
+from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import (
     BOOL,
@@ -26,9 +26,6 @@ from simulator.values import (
     Time,
     Words,
 )
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 SERVER = "/ip/dhcp-server"
 NETWORK = "/ip/dhcp-server/network"
@@ -48,8 +45,8 @@ class _NotEmpty(Kind):
         return text
 
 
-def trouble_of(router: "Router", server: Row) -> str:
-    """Say why a server is invalid (MAN; the words are assumed); nothing: it is not."""
+def trouble_of(router: RouterState, server: Row) -> str:
+    """Return why a server is invalid (MAN; the text is assumed); empty if it is valid."""
     interface, relay = server.values["interface"], server.values["relay"]
     if router.name_of("/interface", interface) is None:
         return "interface is gone"
@@ -114,14 +111,14 @@ class ServerMenu(Menu):
         COMMENT,
     )
 
-    def fresh(self, router: "Router") -> Values:
+    def fresh(self, router: RouterState) -> Values:
         """Know the older default of the lease time."""
         values = super().fresh(router)
         if router.version < (7,):
             values["lease-time"] = "10m"
         return values
 
-    def build(self, router: "Router", row: Row) -> Values:
+    def build(self, router: RouterState, row: Row) -> Values:
         """Say why it answers nobody (RR: `.about`), and of 7.23 what LAB shows."""
         view = super().build(router, row)
         trouble = trouble_of(router, row)
@@ -133,7 +130,7 @@ class ServerMenu(Menu):
             del view["authoritative"]
         return view
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (LAB); make one up (assumed: serverN)."""
         if not values.get("name"):
             taken = {each.values["name"] for each in self.rows(router).rows.values()}
@@ -167,16 +164,16 @@ class NetworkMenu(Menu):
         COMMENT,
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a network that is there."""
         self.refuse_double(router, row, values, errors.DUPLICATE_NETWORK, "address")
 
-    def unsettable(self, router: "Router") -> frozenset[str]:
+    def unsettable(self, router: RouterState) -> frozenset[str]:
         """Only next-server (RR 7.21.5)."""
         del router
         return frozenset({"next-server"})
 
-    def of_address(self, router: "Router", address: int) -> Row | None:
+    def of_address(self, router: RouterState, address: int) -> Row | None:
         """Find the row for an address; the most specific one (assumed for overlaps)."""
         best: tuple[int, Row] | None = None
         for row in self.rows(router).rows.values():
@@ -201,15 +198,15 @@ class OptionMenu(Menu):
         Field("comment", default="", hidden="", since=(7, 16)),
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (words assumed) and a value of no form, show the bytes."""
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (text assumed) and a value of no form, show the bytes."""
         self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
         try:
             values["raw-value"] = encode_value(values["value"]).hex()
         except ValueError:
             raise errors.invalid_value("value") from None
 
-    def check_removal(self, router: "Router", row: Row) -> None:
+    def check_removal(self, router: RouterState, row: Row) -> None:
         """Refuse by switch only: what RouterOS does is not known."""
         if router.switches.option_in_use_removal == "refuse" and _named_by(router, row.id):
             raise RouterError(errors.IN_USE)
@@ -226,8 +223,8 @@ class OptionSetsMenu(Menu):
         Field("comment", default="", hidden="", since=(7, 23)),
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
-        """Refuse a name that is taken (words assumed)."""
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
+        """Refuse a name that is taken (text assumed)."""
         self.refuse_double(router, row, values, errors.DUPLICATE_NAME)
 
 
@@ -243,7 +240,7 @@ class ConfigMenu(Singleton):
     )
 
 
-def _named_by(router: "Router", option_id: str) -> bool:
+def _named_by(router: RouterState, option_id: str) -> bool:
     for path in (OPTION_SETS, NETWORK, "/ip/dhcp-server/lease"):
         key = "options" if path == OPTION_SETS else "dhcp-option"
         for row in router.table(path).rows.values():

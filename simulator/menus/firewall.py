@@ -1,18 +1,15 @@
 """`/ip/firewall`: address lists and rules."""
 
 from ipaddress import IPv4Address, IPv4Network, summarize_address_range
-from typing import TYPE_CHECKING
 
 from simulator import errors
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.lease_effects import ADDRESS_LIST, MARK
+from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL, TIME, Kind, Names, parse_duration
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 
 class ListAddress(Kind):
@@ -48,11 +45,11 @@ class AddressListMenu(Menu):
         COMMENT,
     )
 
-    def fresh(self, router: "Router") -> Values:
+    def fresh(self, router: RouterState) -> Values:
         """Note when it was made."""
         return {**super().fresh(router), "creation-time": router.date()}
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse what is there already (LAB, MAN-REST); beside a disabled one, dynamic (NTC)."""
         if values.get("timeout", "0s") != "0s":
             values["dynamic"] = "true"
@@ -61,14 +58,14 @@ class AddressListMenu(Menu):
             if each is not row and each.values["list"] == values["list"] and not beside:
                 raise RouterError(errors.DUPLICATE_ENTRY)
 
-    def changed(self, router: "Router", before: Values | None, row: Row) -> None:
+    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Let a timeout run."""
         timeout = row.values.get("timeout")
         if timeout and timeout != (before or {}).get("timeout"):
             seconds = parse_duration(timeout, "timeout")
             router.table(self.path).expire_at(row, "timeout", router.now() + seconds)
 
-    def booted(self, router: "Router", table: Table) -> None:
+    def booted(self, router: RouterState, table: Table) -> None:
         """Lose dynamic rows."""
         del router
         for row in [each for each in table.rows.values() if each.dynamic]:

@@ -1,15 +1,11 @@
 """`/interface` and `/interface/vlan`: enough to hang a DHCP server on."""
 
-from typing import TYPE_CHECKING
-
 from simulator import errors
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
+from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import MAC, Enum, Number, Ref
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 INTERFACE = "/interface"
 
@@ -39,7 +35,7 @@ class InterfaceMenu(Menu):
         COMMENT,
     )
 
-    def seed(self, router: "Router") -> None:
+    def seed(self, router: RouterState) -> None:
         """Ether1 to ether5, as a fresh router has."""
         for number in range(1, 6):
             name = f"ether{number}"
@@ -47,7 +43,7 @@ class InterfaceMenu(Menu):
             own["mac-address"] = f"00:00:5E:00:53:{number:02X}"
             self.rows(router).insert(self.fresh(router) | own)
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (seen in public logs)."""
         self.refuse_double(router, row, values, errors.DUPLICATE_INTERFACE)
 
@@ -71,15 +67,15 @@ class VlanMenu(InterfaceMenu):
         COMMENT,
     )
 
-    def seed(self, router: "Router") -> None:
+    def seed(self, router: RouterState) -> None:
         """Have none."""
 
-    def fresh(self, router: "Router") -> Values:
+    def fresh(self, router: RouterState) -> Values:
         """Be an interface of that type."""
         counters = dict.fromkeys(("rx-byte", "tx-byte", "rx-packet", "tx-packet"), "0")
         return {"type": "vlan", "actual-mtu": "1500", **counters, **super().fresh(router)}
 
-    def rows(self, router: "Router") -> Table:
+    def rows(self, router: RouterState) -> Table:
         """Share the rows of all interfaces."""
         return _OfType(router.table(INTERFACE), "vlan")
 

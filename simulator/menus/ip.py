@@ -9,13 +9,13 @@ from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu
 from simulator.menus.lease_effects import ARP, MARK
+from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import BOOL, IP, MAC, Enum, Kind, Names, Number, Prefix, Ref, parse_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from simulator.router import Router
 
 POOL = "/ip/pool"
 _CONNECTIONS_SINCE = (7, 21)  # "7.2x" in the sources
@@ -37,7 +37,7 @@ class Ranges(Kind):
     """Address ranges: `a-b`, `a/len` or `a`, with commas between."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse what is none, one without an end in recorded words."""
+        """Refuse what is none, one without an end in the recorded text."""
         for part in text.split(","):
             _, dash, last = part.partition("-")
             if dash and not _is_ip(last):
@@ -93,7 +93,7 @@ class PoolMenu(Menu):
         COMMENT,
     )
 
-    def build(self, router: "Router", row: Row) -> Values:
+    def build(self, router: RouterState, row: Row) -> Values:
         """Count the addresses."""
         view = super().build(router, row)
         if router.version >= (7, 21):
@@ -104,13 +104,13 @@ class PoolMenu(Menu):
             view |= counts | comment
         return view
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (seen in public logs)."""
         self.refuse_double(router, row, values, errors.DUPLICATE_POOL)
 
 
-def used_addresses(router: "Router") -> "Iterator[Values]":
-    """List addresses of pools that clients hold now."""
+def used_addresses(router: RouterState) -> "Iterator[Values]":
+    """List the addresses of pools that clients have."""
     pools = [
         (row.values["name"], spans(row.values["ranges"]))
         for row in router.table(POOL).rows.values()
@@ -145,7 +145,7 @@ class UsedMenu(Computed):
     path = "/ip/pool/used"
     fields = tuple(state(name) for name in ("pool", "address", "owner", "info"))
 
-    def compute(self, router: "Router") -> "Iterable[Values]":
+    def compute(self, router: RouterState) -> "Iterable[Values]":
         """Ask the leases."""
         return used_addresses(router)
 
@@ -165,7 +165,7 @@ class AddressMenu(Menu):
         COMMENT,
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse an address that is there (seen in public logs), derive the network."""
         for each in self.rows(router).rows.values():
             same = ("address", "interface")
@@ -233,19 +233,19 @@ class ServiceMenu(Menu):
         table.next_id = fixed
         return result
 
-    def changed(self, router: "Router", before: Values | None, row: Row) -> None:
+    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Open or close ports; other port numbers are kept here and not served."""
         del before, row
         router.services_changed()
 
     @staticmethod
-    def _connections(router: "Router") -> "Iterator[Values]":
+    def _connections(router: RouterState) -> "Iterator[Values]":
         for session in router.sessions.values():
             own = {"name": session.service, "proto": "tcp", "connection": "true"}
             ends = {"local": session.local, "remote": session.remote}
             yield {**own, **ends, "dynamic": "true", "invalid": "false", "disabled": "false"}
 
-    def seed(self, router: "Router") -> None:
+    def seed(self, router: RouterState) -> None:
         """Have the services of every router."""
         ports = _PORTS | ({"reverse-proxy": 443} if router.version >= _PROXY_SINCE else {})
         for name, port in ports.items():

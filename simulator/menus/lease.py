@@ -13,13 +13,13 @@ from simulator.menu import Menu
 from simulator.menus.dhcp import OPTION, OPTION_SETS, SERVER
 from simulator.menus.lease_effects import QUEUE, follow
 from simulator.rates import queue_fields
+from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL, MAC, ZERO_IP, ZERO_MAC, IpOrPool, Kind, Names, Ref, RefList, Time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simulator.router import Router
 
 LEASE = "/ip/dhcp-server/lease"
 # what a lease has only while a client holds it (LAB: absent, not empty)
@@ -42,7 +42,7 @@ class _OptionSet(Ref):
 
 
 class _RateLimit(Kind):
-    """A rate in the form that MAN-CLI has; the words of a refusal are assumed."""
+    """A rate in the form that MAN-CLI has; the text of a refusal is assumed."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
         """Keep it as written."""
@@ -99,20 +99,20 @@ class LeaseMenu(Menu):
         COMMENT,
     )
 
-    def build(self, router: "Router", row: Row) -> Values:
+    def build(self, router: RouterState, row: Row) -> Values:
         """Show `*FFFFFFFF` as active server once the server is gone (LAB)."""
         view = super().build(router, row)
         if "*" in (view.get("server", "")[:1], view.get("active-server", "")[:1]):
             view["active-server"] = "*FFFFFFFF"
         return view
 
-    def expired(self, router: "Router", table: Table, row: Row) -> None:
+    def expired(self, router: RouterState, table: Table, row: Row) -> None:
         """Remove a dynamic row, free a static one (MAN-SRV)."""
         del table
         self.let_go(router, row)
 
-    def let_go(self, router: "Router", row: Row) -> None:
-        """End a client's hold: a dynamic row goes, a static one waits again."""
+    def let_go(self, router: RouterState, row: Row) -> None:
+        """End a client's lease: a dynamic row goes, a static row waits again."""
         table = router.table(LEASE)
         if row.dynamic:
             table.delete(row)
@@ -124,29 +124,29 @@ class LeaseMenu(Menu):
         table.update(row, {**kept, "status": "waiting"})
         self.changed(router, old, row)
 
-    def booted(self, router: "Router", table: Table) -> None:
+    def booted(self, router: RouterState, table: Table) -> None:
         """Keep dynamic rows (a clean shutdown stores them, HLP), let static ones wait."""
         for row in list(table.rows.values()):
             if not row.dynamic and row.values["status"] != "waiting":
                 self.let_go(router, row)
 
-    def changed(self, router: "Router", before: Values | None, row: Row) -> None:
+    def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
         """Keep what the lease makes in other menus, and the log, in step."""
         follow(router, before, row)
 
-    def removed(self, router: "Router", row: Row) -> None:
+    def removed(self, router: RouterState, row: Row) -> None:
         """Take along what the lease made."""
         follow(router, row.values, None)
 
     def printed(self, request: Request, rows: "Iterable[Row]") -> "Iterable[Row]":
-        """`active` leaves only what clients hold (mktxp sends it)."""
+        """`active` keeps only rows with a client (mktxp sends it)."""
         if "active" in request.arguments:
             return [row for row in rows if "active-address" in row.values]
         return rows
 
     # --- rules -----------------------------------------------------------------------------
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Keep MAC and address unique among static leases (LAB 7.23.7)."""
         values["blocked"] = values.get("block-access", "false")
         if values.get("dynamic") == "true":
@@ -164,14 +164,14 @@ class LeaseMenu(Menu):
         self._check_address(router, table, row, values)
 
     @staticmethod
-    def _check_identity(router: "Router", values: Values) -> None:
+    def _check_identity(router: RouterState, values: Values) -> None:
         if router.switches.lease_without_client == "allow":
             return
         if values["mac-address"] == ZERO_MAC and not values["client-id"]:
             raise errors.missing("mac-address")
 
     @staticmethod
-    def _check_address(router: "Router", table: Table, row: Row | None, values: Values) -> None:
+    def _check_address(router: RouterState, table: Table, row: Row | None, values: Values) -> None:
         address, switches = values["address"], router.switches
         if address == ZERO_IP and not switches.zero_address_unique:
             return
@@ -191,13 +191,13 @@ class LeaseMenu(Menu):
             if refused:
                 raise RouterError(errors.DUPLICATE_ADDRESS)
 
-    def check_change(self, router: "Router", row: Row) -> None:
+    def check_change(self, router: RouterState, row: Row) -> None:
         """Refuse to set a dynamic lease (FN 7.24.4)."""
         del router
         if row.dynamic:
             raise RouterError(errors.DYNAMIC_LEASE)
 
-    def unsettable(self, router: "Router") -> frozenset[str]:
+    def unsettable(self, router: RouterState) -> frozenset[str]:
         """Only these four (RR 7.21.5)."""
         four = frozenset(
             {"allow-dual-stack-queue", "insert-queue-before", "parent-queue", "queue-type"}
@@ -220,11 +220,11 @@ class LeaseMenu(Menu):
             before = self.view(router, row)
             row.times.pop("age", None)  # NTC: of dynamic rows alone
             table.update(row, values)
-            router.wrote(request, before, self.view(router, row))
+            request.wrote(before, self.view(router, row))
         return Result()
 
     def do_check_status(self, request: Request) -> Result:
-        """Free dynamic leases in conflict: nobody answers the probe here (HLP)."""
+        """Free dynamic leases in conflict: no device answers the probe here (HLP)."""
         table = self.rows(request.router)
         for row in self.find(request, request.arguments.get("numbers")):
             if row.dynamic and row.values["status"] in ("conflict", "declined", "busy"):
@@ -232,7 +232,7 @@ class LeaseMenu(Menu):
         return Result()
 
     def do_send_reconfigure(self, request: Request) -> Result:
-        """Refuse: no client here negotiates a key (MAN-CLI; words assumed)."""
+        """Refuse: no client here negotiates a key (MAN-CLI; text assumed)."""
         self.find(request, request.arguments.get("numbers"))
         raise RouterError("failure: client does not support reconfigure")
 

@@ -5,13 +5,9 @@ Source: MAN-SRV, HLP; the log's words: public captures of
 RouterOS 6 ("to", "from") and 7 ("for").
 """
 
-from typing import TYPE_CHECKING
-
 from simulator.rates import queue_fields
+from simulator.router_state import RouterState
 from simulator.state import Row, Values
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 ADDRESS_LIST = "/ip/firewall/address-list"
 QUEUE = "/queue/simple"
@@ -21,7 +17,7 @@ MARK = "_lease"  # a stored value that no field shows
 _PLACE = "_place"  # likewise: before which queue, `first` or `bottom`
 
 
-def follow(router: "Router", before: Values | None, row: Row | None) -> None:
+def follow(router: RouterState, before: Values | None, row: Row | None) -> None:
     """Make other menus match a lease that was bound, changed or let go."""
     after = None if row is None else row.values
     was = (before or {}).get("active-address")
@@ -44,7 +40,7 @@ def _client(values: Values | None) -> str | None:
     return (values or {}).get("active-mac-address")
 
 
-def _wanted(router: "Router", lease: Values) -> list[tuple[str, Values]]:
+def _wanted(router: RouterState, lease: Values) -> list[tuple[str, Values]]:
     address, mac = lease["active-address"], lease["active-mac-address"]
     server = router.table(SERVER).rows.get(lease["active-server"])
     of_server = server.values if server else {}
@@ -78,7 +74,7 @@ def _mark(lease: Values) -> str:
     return f"{lease['active-mac-address']} {lease['active-address']}"
 
 
-def _take_away(router: "Router", lease: Values, wanted: list[tuple[str, Values]]) -> None:
+def _take_away(router: RouterState, lease: Values, wanted: list[tuple[str, Values]]) -> None:
     for path in (ADDRESS_LIST, QUEUE, ARP):
         table = router.table(path)
         for row in table.having(MARK, _mark(lease)):
@@ -89,8 +85,8 @@ def _take_away(router: "Router", lease: Values, wanted: list[tuple[str, Values]]
                 table.delete(row)
 
 
-def _add(router: "Router", path: str, values: Values) -> None:
-    table, menu = router.table(path), router.menu(path)
+def _add(router: RouterState, path: str, values: Values) -> None:
+    table, menu = router.table(path), router.menus[path]
     if any(values.items() <= row.values.items() for row in table.having(MARK, values[MARK])):
         return
     if path == ADDRESS_LIST and any(
@@ -106,7 +102,7 @@ def _add(router: "Router", path: str, values: Values) -> None:
         table.move(row, before)
 
 
-def _log(router: "Router", lease: Values, *, assigned: bool) -> None:
+def _log(router: RouterState, lease: Values, *, assigned: bool) -> None:
     server = router.name_of(SERVER, lease["active-server"]) or "*FFFFFFFF"
     address, mac = lease["active-address"], lease["active-mac-address"]
     host = lease.get("host-name", "")

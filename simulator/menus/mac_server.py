@@ -4,17 +4,13 @@ No RouterOS has such a menu (RR: not in any tree from 7.9 to 7.24); it is there 
 `--with-mac-server`, for those who were told otherwise.
 """
 
-from typing import TYPE_CHECKING
-
 from simulator.command import Request
 from simulator.errors import missing
 from simulator.fields import COMMENT, Field
 from simulator.menu import Menu
+from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import BOOL, IP, MAC, IpList
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 # the guide's words
 DUPLICATE_MAC = "could not add item - item with such MAC address already exists"
@@ -24,7 +20,7 @@ class _GuideMenu(Menu):
     guide_rest = True
     first_id = 0  # the guide's
 
-    def exists(self, router: "Router") -> bool:
+    def exists(self, router: RouterState) -> bool:
         return router.options.with_mac_server
 
 
@@ -35,7 +31,7 @@ class MacServerMenu(_GuideMenu):
     commands = frozenset({"print", "get", "set"})
     fields = (Field("enabled", BOOL, default="true"),)
 
-    def seed(self, router: "Router") -> None:
+    def seed(self, router: RouterState) -> None:
         """Have the one row."""
         self.rows(router).insert(self.fresh(router))
 
@@ -44,7 +40,7 @@ class MacServerMenu(_GuideMenu):
         del ids
         return list(self.rows(request.router).rows.values())
 
-    def build(self, router: "Router", row: Row) -> Values:
+    def build(self, router: RouterState, row: Row) -> Values:
         """Show the id last, as the guide does."""
         view = super().build(router, row)
         return {"enabled": view["enabled"], ".id": view[".id"]}
@@ -62,7 +58,7 @@ class EntryMenu(_GuideMenu):
         COMMENT,
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a MAC that is there."""
         if not values.get("mac-address"):
             raise missing("mac-address")

@@ -1,18 +1,14 @@
 """`/queue/simple`: in strict order, the first that fits takes the packet."""
 
-from typing import TYPE_CHECKING
-
 from simulator import errors
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Menu
 from simulator.menus.lease_effects import MARK, QUEUE
 from simulator.rates import bits, pair
+from simulator.router_state import RouterState
 from simulator.state import Row, Values
 from simulator.values import Kind, Names, Ref
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 # those that every router has (ANS)
 _TYPES = frozenset(
@@ -93,7 +89,7 @@ class QueueMenu(Menu):
         COMMENT,
     )
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a taken name and limits above the most; make a name up (assumed: queueN)."""
         rows = self.rows(router)
         if not values.get("name"):
@@ -112,8 +108,8 @@ class QueueMenu(Menu):
             for each in values["target"].split(",")
         )
 
-    def check_change(self, router: "Router", row: Row) -> None:
-        """Refuse to change dynamic queues (words assumed)."""
+    def check_change(self, router: RouterState, row: Row) -> None:
+        """Refuse to change dynamic queues (text assumed)."""
         del router
         if row.dynamic:
             raise RouterError(errors.READ_ONLY_ROW)

@@ -1,14 +1,10 @@
 """Menus known from recorded trees alone: their arguments are checked, their values are text."""
 
-from typing import TYPE_CHECKING
-
 from simulator.fields import COMMENT, DISABLED, Field
 from simulator.menu import Menu, Singleton
+from simulator.router_state import RouterState
 from simulator.schema import every_argument
 from simulator.state import Values
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 # with defaults as community.routeros knows them (ANS)
 _TABLES: dict[str, Values] = {
@@ -46,7 +42,7 @@ class RecordedMenu(Menu):
         )
         super().__init__()
 
-    def fresh(self, router: "Router") -> Values:
+    def fresh(self, router: RouterState) -> Values:
         """Leave out what this version's tree does not have."""
         known = router.schema.arguments(self.path, "add")
         return {name: text for name, text in super().fresh(router).items() if name in known}

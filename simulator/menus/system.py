@@ -1,17 +1,14 @@
-"""`/system`: what a client asks to know whom it talks to."""
+"""`/system`: which router this is."""
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from simulator.command import Request, Result
 from simulator.fields import Field, state
 from simulator.menu import ComputedSingleton, Menu, Singleton
+from simulator.router_state import RouterState
 from simulator.state import Values
 from simulator.values import format_duration
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 
 class IdentityMenu(Singleton):
@@ -20,7 +17,7 @@ class IdentityMenu(Singleton):
     path = "/system/identity"
     fields = (Field("name", default="MikroTik"),)
 
-    def fresh(self, router: "Router") -> Values:
+    def fresh(self, router: RouterState) -> Values:
         """Take the name from the options."""
         return {"name": router.options.identity}
 
@@ -50,7 +47,7 @@ class ResourceMenu(ComputedSingleton):
         ]
     )
 
-    def compute(self, router: "Router") -> Iterable[Values]:
+    def compute(self, router: RouterState) -> Iterable[Values]:
         """Give numbers of a small router; the version carries its channel (LAB)."""
         yield {
             "uptime": format_duration(router.now() - router.booted),
@@ -88,12 +85,12 @@ class RouterboardMenu(ComputedSingleton):
         ]
     )
 
-    def exists(self, router: "Router") -> bool:
+    def exists(self, router: RouterState) -> bool:
         """Not on a virtual router."""
         return router.options.board != "chr"
 
-    def compute(self, router: "Router") -> Iterable[Values]:
-        """Give what a board says of itself."""
+    def compute(self, router: RouterState) -> Iterable[Values]:
+        """Return the description of the board."""
         yield {
             "routerboard": "true",
             "board-name": router.options.board,
@@ -112,7 +109,7 @@ class LicenseMenu(ComputedSingleton):
     path = "/system/license"
     fields = tuple(state(name) for name in ("system-id", "software-id", "level", "nlevel"))
 
-    def compute(self, router: "Router") -> Iterable[Values]:
+    def compute(self, router: RouterState) -> Iterable[Values]:
         """Derive the id from the serial number, so that two routers differ."""
         digest = hashlib.sha256(router.serial.encode()).hexdigest().upper()
         if router.options.board == "chr":

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from simulator.command import Request, Result
 from simulator.errors import invalid_value, missing
 from simulator.menu import Menu
+from simulator.router_state import RouterState
 from simulator.state import Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulator.router import Router
 
 _MOST = 100
 _WITHOUT_COUNT = 5  # a router pings until cancelled; this one stops
@@ -23,13 +23,13 @@ class RootMenu(Menu):
     write_policy = "test"  # MAN-REST: only for ping-like tools
     commands = frozenset({"ping"})
 
-    def allowed(self, router: "Router", command: str) -> frozenset[str]:
+    def allowed(self, router: RouterState, command: str) -> frozenset[str]:
         """Know what a ping takes."""
         del router, command
         return frozenset({"address", "count", "interval", "interface", "size", "src-address"})
 
     def do_ping(self, request: Request) -> Result:
-        """Answer for addresses that clients hold and the router's own; all at once."""
+        """Answer for clients' addresses and the router's own, all at once."""
         address = request.arguments.get("address")
         if address is None:
             raise missing("address")

@@ -5,17 +5,17 @@ import hmac
 from typing import TYPE_CHECKING
 
 from simulator import errors
-from simulator.command import Caller, Request, Result
+from simulator.command import Request, Result
 from simulator.errors import RouterError
 from simulator.fields import COMMENT, DISABLED, Field, state
 from simulator.menu import Computed, Menu
+from simulator.router_state import Caller, RouterState
 from simulator.state import Row, Values
 from simulator.values import TIME, Enum, Ref, Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from simulator.router import Router
 
 USER = "/user"
 GROUP = "/user/group"
@@ -62,13 +62,13 @@ class UserMenu(Menu):
         COMMENT,
     )
 
-    def seed(self, router: "Router") -> None:
+    def seed(self, router: RouterState) -> None:
         """Have the one administrator."""
         own = {"name": router.options.user, "password": router.options.password}
         own["group"] = str(router.id_of(GROUP, "full"))
         self.rows(router).insert(self.fresh(router) | own)
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (QCHR)."""
         self.refuse_double(router, row, values, "failure: user with the same name already exists")
 
@@ -86,7 +86,7 @@ class GroupMenu(Menu):
         COMMENT,
     )
 
-    def seed(self, router: "Router") -> None:
+    def seed(self, router: RouterState) -> None:
         """Have read, write and full."""
         write = f"{_READ} write"
         for name, words in (("read", _READ), ("write", write), ("full", " ".join(POLICIES))):
@@ -94,7 +94,7 @@ class GroupMenu(Menu):
             self.check(router, None, values)
             self.rows(router).insert(values)
 
-    def check(self, router: "Router", row: Row | None, values: Values) -> None:
+    def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Write the policy out in full, each policy or its `!`."""
         had = set() if row is None else policies(row.values["policy"])
         for word in values["policy"].split(","):
@@ -105,7 +105,7 @@ class GroupMenu(Menu):
         known = [each for each in POLICIES if each != "rest-api" or router.version >= (7, 1)]
         values["policy"] = ",".join(each if each in had else f"!{each}" for each in known)
 
-    def check_removal(self, router: "Router", row: Row) -> None:
+    def check_removal(self, router: RouterState, row: Row) -> None:
         """Refuse while users are in it (LAB)."""
         if any(user.values["group"] == row.id for user in router.table(USER).rows.values()):
             raise RouterError(errors.GROUP_IN_USE)
@@ -117,7 +117,7 @@ class ActiveMenu(Computed):
     path = "/user/active"
     fields = tuple(state(name) for name in ("when", "name", "address", "via", "group", "radius"))
 
-    def compute(self, router: "Router") -> "Iterable[Values]":
+    def compute(self, router: RouterState) -> "Iterable[Values]":
         """Ask the sessions; `via` is `api` for both API services (assumed)."""
         for session_id, caller in router.users_of.items():
             session = router.sessions[session_id]
@@ -152,7 +152,7 @@ def policies(text: str) -> set[str]:
     return {word for word in text.split(",") if word and not word.startswith("!")}
 
 
-def password_of(router: "Router", name: str) -> str | None:
+def password_of(router: RouterState, name: str) -> str | None:
     """Give an enabled user's password; None when there is no such user."""
     for row in router.table(USER).having("name", name):
         if not row.disabled:
@@ -160,7 +160,7 @@ def password_of(router: "Router", name: str) -> str | None:
     return None
 
 
-def log_in(router: "Router", name: str, password: str, session: str, via: str) -> Caller | None:
+def log_in(router: RouterState, name: str, password: str, session: str, via: str) -> Caller | None:
     """Check a user's password and the right to come in this way.
 
     Args:
@@ -183,7 +183,7 @@ def log_in(router: "Router", name: str, password: str, session: str, via: str) -
 
 
 def log_in_old(
-    router: "Router", name: str, response: str, challenge: bytes, session: str
+    router: RouterState, name: str, response: str, challenge: bytes, session: str
 ) -> Caller | None:
     """Check the answer to a challenge, as before 6.43 (LIB).
 
@@ -201,7 +201,7 @@ def log_in_old(
     return caller_of(router, name, session, "api") if response.lower() == f"00{digest}" else None
 
 
-def caller_of(router: "Router", name: str, session: str, via: str) -> Caller | None:
+def caller_of(router: RouterState, name: str, session: str, via: str) -> Caller | None:
     """Give a user's rights, or None when the user may not come in this way."""
     for row in router.table(USER).having("name", name):
         group = router.table(GROUP).rows.get(row.values["group"])

@@ -89,7 +89,7 @@ def test_a_router_that_boots_and_answers_wrongly_is_read_until_it_answers_rightl
 
 
 def test_a_login_that_worked_is_tried_again_before_anybody_is_called(world, passes, applied):
-    world.r1.set_faults(stray_unauthorized=1, fault_command="lease/print")
+    world.r1.set_faults(wrong_unauthorized=1, fault_command="lease/print")
     event = builders.suspended("SVC-1", "block", revision=2)
     world.say(event)
     logs = passes.run()

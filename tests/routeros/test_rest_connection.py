@@ -343,7 +343,7 @@ def test_after_a_request_that_was_given_up_the_router_rests(sessions, router):
 def test_after_any_other_end_it_need_not(sessions, router):
     mine = sessions(config_for(router, "rest"))
     session = mine.open("R1")
-    router.set_faults(stray_unauthorized=1, fault_command="lease/print")
+    router.set_faults(wrong_unauthorized=1, fault_command="lease/print")
     with pytest.raises(RouterBlocked):
         session.read_leases(SOME, nothing)
     assert mine.open("R1").read_leases(SOME, nothing) == []

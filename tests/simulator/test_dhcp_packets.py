@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.command import Caller
 from simulator.dhcp import DhcpPort
 from simulator.dhcp_options import encode_value
 from simulator.dhcp_packet import Kind, Packet, PacketError, read_packet, write_reply
@@ -14,6 +13,7 @@ from simulator.menus import MENUS
 from simulator.menus.users import POLICIES
 from simulator.options import RouterOptions
 from simulator.router import Router
+from simulator.router_state import Caller
 
 MAC = "00:00:5E:00:53:0A"
 PERSON = Caller("t", "t", frozenset(POLICIES))

@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import snapshot
-from simulator.command import Caller
 from simulator.errors import RouterError
 from simulator.fleet import seed_guide
 from simulator.menus import MENUS
 from simulator.menus.users import POLICIES
 from simulator.options import RouterOptions
-from simulator.rest_words import RestError, find_target, read_basic, to_texts
+from simulator.rest_format import RestError, find_target, read_basic, to_texts
 from simulator.router import Router
+from simulator.router_state import Caller
 
 CALLER = Caller("t", "leasewire", frozenset(POLICIES))
 ODD = [

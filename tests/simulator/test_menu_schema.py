@@ -2,12 +2,12 @@
 
 import pytest
 
-from simulator.command import Caller
 from simulator.menu import Computed, Singleton
 from simulator.menus import MENUS
 from simulator.menus.users import POLICIES
 from simulator.options import RouterOptions
 from simulator.router import Router
+from simulator.router_state import Caller
 from simulator.schema import Schema, parse_version, recorded_versions
 
 NOT_ROWS = {"numbers", "copy-from", "place-before"}

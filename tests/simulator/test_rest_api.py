@@ -292,7 +292,7 @@ def test_for_so_many_requests_after_each_start(rest, sim):
 
 
 def test_a_request_can_get_the_status_of_another(rest, sim):
-    sim.router.set_faults(stray_unauthorized=1, fault_command="lease")
+    sim.router.set_faults(wrong_unauthorized=1, fault_command="lease")
     assert rest.ask("PUT", LEASE, ROW)[0] == 401
     assert len(sim.router.rows(LEASE.removeprefix("/rest"))) == 1
     assert rest.ask("GET", LEASE)[0] == 200

@@ -1,4 +1,4 @@
-"""REST from and to words: paths, bodies, refusals. No connection.
+"""REST paths, bodies and refusals, translated from and to commands. It knows no connection.
 
 Source: MAN-REST, LAB, CLIENTS.
 """
@@ -8,22 +8,21 @@ import binascii
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import unquote
 
 from simulator import errors
 from simulator.errors import RouterError
-from simulator.http_wire import HttpRequest, reason
+from simulator.http_wire import HttpRequest
 from simulator.menu_base import MenuBase
 from simulator.menus import MENUS
+from simulator.router import Router
 from simulator.state import Values
-
-if TYPE_CHECKING:
-    from simulator.router import Router
 
 
 class RestError(Exception):
-    """A response that is no success."""
+    """An error response."""
 
     def __init__(self, status: int, detail: str | None = None) -> None:
         super().__init__(status, detail)
@@ -31,8 +30,8 @@ class RestError(Exception):
         self.detail = detail
 
     def body(self) -> bytes:
-        """Give the documented shape; 401 and 404 have no detail."""
-        shape: dict[str, Any] = {"error": self.status, "message": reason(self.status)}
+        """Return the documented JSON; 401 and 404 have no detail."""
+        shape: dict[str, Any] = {"error": self.status, "message": HTTPStatus(self.status).phrase}
         if self.detail is not None:
             shape["detail"] = self.detail
         return json.dumps(shape).encode()
@@ -40,13 +39,13 @@ class RestError(Exception):
 
 @dataclass(slots=True)
 class Target:
-    """What a path names: a menu, and perhaps a row or command of it."""
+    """What a path names: a menu, and maybe a row or command of it."""
 
     menu: MenuBase
     last: str
 
 
-def find_target(router: "Router", path: str) -> Target:
+def find_target(router: Router, path: str) -> Target:
     """Find the menu that a path names, and what comes after it.
 
     Raises:
@@ -73,16 +72,16 @@ def find_target(router: "Router", path: str) -> Target:
     return Target(menu, "")
 
 
-def _is_node(router: "Router", path: str) -> bool:
+def _is_node(router: Router, path: str) -> bool:
     below = path + "/"
     return any(
-        (each == path or each.startswith(below)) and menu.exists(router)
-        for each, menu in MENUS.items()
+        (known == path or known.startswith(below)) and menu.exists(router)
+        for known, menu in MENUS.items()
     )
 
 
-def not_there(menu: MenuBase, last: str, router: "Router") -> RestError:
-    """Give the response for what lies in no menu: an id, a command, or nothing known."""
+def not_there(menu: MenuBase, last: str, router: Router) -> RestError:
+    """Return the response for an id or command that a menu does not have."""
     if last.startswith("*"):
         return RestError(404)
     try:
@@ -93,7 +92,7 @@ def not_there(menu: MenuBase, last: str, router: "Router") -> RestError:
 
 
 def rest_error(error: RouterError, method: str, target: Target) -> RestError:
-    """Give the response for a refusal; the API's words are the detail."""
+    """Return the response for a refusal; the API's message is the detail."""
     if error.text.startswith("no such item"):
         return RestError(404)
     if error.text == errors.not_permitted().text:
@@ -123,10 +122,10 @@ def read_basic(header: str) -> tuple[str, str]:
 
 
 def read_body(request: HttpRequest) -> dict[str, Any]:
-    """Read a request's JSON object; nothing is an empty one.
+    """Read a request's JSON object; an empty body is an empty object.
 
     Raises:
-        RestError: it has another type, or is none.
+        RestError: it is not JSON, or not an object.
     """
     if not request.body:
         return {}
@@ -142,7 +141,7 @@ def read_body(request: HttpRequest) -> dict[str, Any]:
 
 
 def to_texts(body: Mapping[str, Any]) -> Values:
-    """Turn JSON values into words: numbers and booleans are taken too (MAN-REST)."""
+    """Turn JSON values into texts; numbers and booleans are accepted too (MAN-REST)."""
     return {name: _text(value) for name, value in body.items()}
 
 
@@ -150,12 +149,12 @@ def _text(value: Any) -> str:  # noqa: ANN401 - any JSON
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return ",".join(_text(each) for each in value)
+        return ",".join(_text(item) for item in value)
     return "" if value is None else str(value)
 
 
 def shown(view: Values, proplist: Iterable[str] | None) -> Values:
-    """Leave of a row what the proplist names; None is everything."""
+    """Return the properties of a row that the proplist names; None: all."""
     if proplist is None:
         return view
     return {name: view[name] for name in proplist if name in view}

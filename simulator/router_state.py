@@ -1,0 +1,255 @@
+"""The state of one simulated router: its tables, sessions, clock, log and journal.
+
+Menus read and change it; `router.Router` adds the execution of commands.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Protocol
+
+from simulator.errors import RouterError
+from simulator.faults import Faults, Switches
+from simulator.options import RouterOptions
+from simulator.schema import parse_version, schema_of
+from simulator.state import Table, Values
+
+OPERATOR = "operator"  # session name of a person at the router: not counted
+_ISO_DATES_SINCE = (7, 10)
+_LOG_LINES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who runs a command: session id (`api:3`, `rest:1`, `operator`, `dhcp`), user, rights."""
+
+    session: str
+    user: str = ""
+    policies: frozenset[str] = frozenset()
+
+
+class Session(Protocol):
+    """A client's connection, as the router knows it.
+
+    Attributes:
+        service: `api`, `api-ssl` or `rest-api`.
+        local, remote: `address:port` of both ends.
+        since: when it logged in, as RouterOS writes dates.
+    """
+
+    service: str
+    local: str
+    remote: str
+    since: str
+
+    def reset(self) -> None:
+        """End it at once with a reset."""
+
+
+class AnyMenu(Protocol):
+    """What the state of a router needs to know of a menu; `menu_base.MenuBase` is one.
+
+    Attributes:
+        indexed: properties with an index.
+        named: whether a name can stand for an id.
+        first_id: number of the first row's id.
+        refers_to: paths of menus whose rows its rows name.
+    """
+
+    indexed: tuple[str, ...]
+    named: bool
+    first_id: int
+    refers_to: frozenset[str]
+
+    def exists(self, router: "RouterState") -> bool:
+        """Whether this router has the menu."""
+
+    def seed(self, router: "RouterState") -> None:
+        """Add the rows of a new router."""
+
+    def booted(self, router: "RouterState", table: Table) -> None:
+        """Do to the rows what a restart does."""
+
+    def rows(self, router: "RouterState") -> Table:
+        """Return the rows."""
+
+    def fresh(self, router: "RouterState") -> Values:
+        """Return the values of a new row."""
+
+
+class RouterState:
+    """Everything that a router is and has.
+
+    Args:
+        options: version, user, ports and so on.
+        menus: by path; each knows whether this version has it.
+        now: monotonic clock, in seconds.
+        wall: seconds since 1970, for what is shown as a date.
+    """
+
+    def __init__(
+        self,
+        options: RouterOptions,
+        menus: Mapping[str, AnyMenu],
+        now: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.options = options
+        self.menus = menus
+        self.version = parse_version(options.version)
+        self.schema = schema_of(self.version)
+        self.faults = Faults()
+        self.faults.change(**options.faults)
+        self.switches = Switches()
+        self.switches.change(**options.switches)
+        self.now = now
+        self.wall = wall
+        self.booted = now()
+        self.clock_ahead = 0.0  # seconds that its clock is ahead of `wall`
+        self.random = random.Random(options.seed)  # noqa: S311 - a reproducible shuffle, no secret
+        self.serial = options.serial or f"{random.SystemRandom().getrandbits(48):012X}"
+        self.sessions: dict[str, Session] = {}
+        self.unserved: set[Session] = set()  # beyond the limit, held in silence
+        self.users_of: dict[str, Caller] = {}
+        self.session_count = 0
+        self.busy_until = 0.0
+        self.services_changed: Callable[[], None] = lambda: None
+        self.tables: dict[str, Table] = {}
+        self.commands_run: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.journal: list[dict[str, Any]] = []
+        self.seed()
+
+    def seed(self) -> None:
+        """Fill in what a fresh router has."""
+        for menu in self.menus.values():
+            if menu.exists(self):
+                menu.seed(self)
+
+    # --- rows ------------------------------------------------------------------------------
+
+    def table(self, path: str) -> Table:
+        """Give the rows of a menu, made at first sight."""
+        table = self.tables.get(path)
+        if table is None:
+            menu = self.menus[path]
+            table = Table((*menu.indexed, "name") if menu.named else menu.indexed)
+            table.next_id = menu.first_id
+            self.tables[path] = table
+        return table
+
+    def id_of(self, menu: str, name: str) -> str | None:
+        """Give the id of the row of that name."""
+        table = self.menus[menu].rows(self)
+        for row in table.having("name", name):
+            return row.id
+        return None
+
+    def name_of(self, menu: str, row_id: str) -> str | None:
+        """Give the name of the row of that id."""
+        row = self.menus[menu].rows(self).rows.get(row_id)
+        return None if row is None else row.values.get("name")
+
+    def forget_references(self, menu: str) -> None:
+        """Build the rows that refer to the menu's rows again when they are read next."""
+        for path, table in self.tables.items():
+            if menu in self.menus[path].refers_to:
+                table.forget_views()
+
+    def faulty_values(self, menu: str, arguments: Values) -> Values:
+        """Apply the faults that refuse or change single values.
+
+        Raises:
+            RouterError: a value that is to be refused.
+        """
+        for fault in self.faults.refuse_values:
+            if fault.meets(menu, arguments):
+                raise RouterError(fault.text)
+        for fault in self.faults.change_values:
+            if fault.meets(menu, arguments):
+                arguments = {**arguments, fault.field: fault.text}
+        return arguments
+
+    def clock(self) -> float:
+        """Return the time of its clock, in seconds since 1970."""
+        return self.wall() + self.clock_ahead
+
+    def date(self) -> str:
+        """Write this moment as RouterOS does: ISO from 7.10 on, `jan/02/2023 …` before."""
+        form = "%Y-%m-%d %H:%M:%S" if self.version >= _ISO_DATES_SINCE else "%b/%d/%Y %H:%M:%S"
+        return time.strftime(form, time.gmtime(self.clock())).lower()
+
+    def log(self, topics: str, message: str) -> None:
+        """Write a line of `/log`; the oldest of a thousand goes (memory-lines: its default)."""
+        table = self.table("/log")
+        table.insert({"time": self.date(), "topics": topics, "message": message, "extra-info": ""})
+        if len(table.rows) > _LOG_LINES:
+            table.delete(next(iter(table.rows.values())))
+
+    # --- sessions --------------------------------------------------------------------------
+
+    def logged_in(self, session: Session, caller: Caller) -> None:
+        """Note who a session belongs to (log lines: public captures)."""
+        session.since = self.date()
+        self.users_of[caller.session] = caller
+        address, via = session.remote.rpartition(":")[0], session.service
+        self.log("system,info,account", f"user {caller.user} logged in from {address} via {via}")
+
+    def refused_login(self, session: Session, name: str, text: str) -> None:
+        """Note a login that failed (log lines: public captures)."""
+        self.refusals[text] += 1
+        address, via = session.remote.rpartition(":")[0], session.service
+        failure = f"login failure for user {name} from {address} via {via}"
+        self.log("system,error,critical", failure)
+
+    def session_ended(self, session_id: str) -> None:
+        """Forget a session."""
+        session = self.sessions.pop(session_id, None)
+        caller = self.users_of.pop(session_id, None)
+        if session is not None and caller is not None:
+            address, via = session.remote.rpartition(":")[0], session.service
+            text = f"user {caller.user} logged out from {address} via {via}"
+            self.log("system,info,account", text)
+
+    # --- life --------------------------------------------------------------------------------
+
+    def reset_sessions(self) -> None:
+        """End all clients' connections."""
+        for session in (*self.sessions.values(), *self.unserved):
+            session.reset()
+
+    def boot(self) -> None:
+        """Restart: sessions end, uptime counts from now, tables stay."""
+        self.reset_sessions()
+        self.booted = self.now()
+        self.busy_until = 0.0
+        if self.faults.wrong_bodies_after_boot:
+            self.faults.wrong_bodies = self.faults.wrong_bodies_after_boot
+        for path, table in tuple(self.tables.items()):
+            self.menus[path].booted(self, table)
+
+    def serves(self, service: str) -> bool:
+        """Say whether `/ip/service` has a service switched on."""
+        rows = self.table("/ip/service").having("name", service)
+        return any(not row.disabled for row in rows)
+
+    def admits(self, service: str, remote: str) -> bool:
+        """Say whether a service is for an `address:port`; else it closes unserved (MAN-API)."""
+        for row in self.table("/ip/service").having("name", service):
+            allowed = row.values.get("available-from") or row.values["address"]
+            peer = IPv4Address(remote.rpartition(":")[0])
+            if allowed:
+                return any(peer in IPv4Network(network) for network in allowed.split(","))
+        return True
+
+    def session_limit(self) -> int | None:
+        """Give how many sessions there may be: /ip/service max-sessions, since 7.16 (RR)."""
+        if self.faults.session_limit is not None:
+            return self.faults.session_limit
+        for row in self.table("/ip/service").rows.values():
+            if row.values["name"] == "api" and "max-sessions" in row.values:
+                return int(row.values["max-sessions"])
+        return None
