@@ -1,4 +1,4 @@
-"""What is said to Leasewire: events, their parts, their names. Pure; imports nothing of ours."""
+"""The contract between publishers and Leasewire: events, their parts, their names. No I/O."""
 
 from contracts.errors import ContractViolation, Problem
 from contracts.events import (

@@ -1,6 +1,6 @@
-"""The ways in, as an AsyncAPI 3 document: `schemas/asyncapi.json`. Documentation only.
+"""Makes the AsyncAPI 3 document `schemas/asyncapi.json`, for documentation.
 
-It keeps to what tools for JSON Schema draft 7 read.
+It uses only what tools for JSON Schema draft 7 understand.
 """
 
 import inspect
@@ -13,15 +13,15 @@ _BATCH: Final = "batch"
 
 
 def document() -> dict[str, object]:
-    """Make the document; references to schemas are relative to its own place."""
+    """Make the document; references to schemas are relative to it."""
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Leasewire: events of services",
             "version": "1",
             "description": (
-                "What a BSS says to Leasewire: facts about one service each, as CloudEvents 1.0. "
-                "Who reads events must ignore fields that it does not know."
+                "Events that a BSS sends to Leasewire as CloudEvents 1.0. Each is a fact about "
+                "one service. Readers of events must ignore fields that they do not know."
             ),
             "license": {"name": "GPL-3.0-or-later"},
         },
@@ -30,14 +30,14 @@ def document() -> dict[str, object]:
             "gateway": {
                 "host": "leasewire.example.net",
                 "protocol": "https",
-                "description": "For every language.",
+                "description": "HTTP API of the gateway, for publishers in any language.",
             },
             "broker": {
                 "host": "127.0.0.1:6379",
                 "protocol": "redis",
                 "description": (
-                    "Redis or Valkey with Celery's queues, for our Python publisher alone: "
-                    "a message that is put together by hand has no guarantee."
+                    "Redis or Valkey with Celery's queues. Only for the Python publisher of "
+                    "Leasewire: messages made by other programs have no guarantee."
                 ),
             },
         },
@@ -53,7 +53,7 @@ def _channels() -> dict[str, object]:
     return {
         "http": {
             "address": "/v1/events",
-            "description": "One event, or a JSON array of at most 500 of them.",
+            "description": "One event, or a JSON array of at most 500 events.",
             "servers": [_ref("servers", "gateway")],
             "messages": events | batch,
         },
@@ -65,7 +65,7 @@ def _channels() -> dict[str, object]:
         },
         names.QUEUE_BULK: {
             "address": names.QUEUE_BULK,
-            "description": "Celery queue of imports, served while the other is empty.",
+            "description": "Celery queue of bulk events, served while no live events wait.",
             "servers": [_ref("servers", "broker")],
             "messages": batch,
         },
@@ -90,7 +90,7 @@ def _lane_query() -> dict[str, object]:
     lane = {
         "enum": list(names.LANES),
         "default": names.QUEUE_EVENTS,
-        "description": f"`{names.QUEUE_BULK}` for imports, which nobody waits for.",
+        "description": f"`{names.QUEUE_BULK}` for imports and resyncs, which may wait.",
     }
     return {"type": "object", "properties": {"lane": lane}}
 
@@ -110,8 +110,8 @@ def _messages() -> dict[str, object]:
         "name": _BATCH,
         "title": "Batch of events",
         "summary": (
-            f"The first argument of the Celery task {names.TASK_ACCEPT} (the second is the name "
-            "of the queue), and the body of an HTTP batch."
+            f"First argument of the Celery task {names.TASK_ACCEPT} (the second is the name of "
+            "the queue), and body of an HTTP batch."
         ),
         "contentType": "application/cloudevents-batch+json",
         "payload": {

@@ -1,20 +1,16 @@
-"""How Celery reaches the queues: what every app that sends to them or reads them must be told.
-
-Pure: settings alone.
-"""
+"""Settings with which Celery apps reach the queues."""
 
 from typing import Any, TypedDict, Unpack
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 
 class RedisLogin(TypedDict, total=False):
-    """What a URL must not hold, or cannot, of a connection to Redis.
+    """The parts of a connection to Redis that a URL must not or cannot contain.
 
     Attributes:
-        username: ACL user; None is the default user.
+        username: ACL user; None: the default user.
         password: None for a Redis without one. Do not print it.
-        ca_file: certificates of those who may vouch for a server behind `rediss://`; None: those
-            that the system trusts.
+        ca_file: certificate authorities for a `rediss://` server; None: those of the system.
     """
 
     username: str | None
@@ -23,14 +19,14 @@ class RedisLogin(TypedDict, total=False):
 
 
 def broker_url(redis_url: str, **login: Unpack[RedisLogin]) -> str:
-    """Write a redis-py URL as kombu wants it, which differs in two ways.
+    """Turn a redis-py URL into one for kombu, which differs in two ways.
 
-    A Unix socket has another scheme there. And kombu takes any certificate behind `rediss://`
-    unless told otherwise; here it is verified unless the URL says otherwise (`ssl_cert_reqs`).
+    A Unix socket has another scheme. And by default kombu accepts any certificate of a `rediss://`
+    server; here it is verified, unless the URL sets `ssl_cert_reqs`.
 
     Args:
         redis_url: `redis://`, `rediss://` or `unix://`, without user and password.
-        login: kept in the result: do not print it.
+        login: becomes part of the result, so do not print the result.
     """
     url = urlsplit(redis_url)
     query = dict(parse_qsl(url.query))
@@ -51,15 +47,15 @@ def broker_url(redis_url: str, **login: Unpack[RedisLogin]) -> str:
 
 
 def broker_transport_options(prefix: str) -> dict[str, Any]:
-    """What kombu's Redis transport must be told.
+    """Return the options of kombu's Redis transport.
 
     Args:
-        prefix: before every key, Celery's queues too.
+        prefix: first part of every key, also of Celery's queues.
     """
     return {
         "global_keyprefix": prefix,
-        # None, the default, lets a publish hang for ever on a dead connection. Longer than the
-        # blocking read of a worker.
+        # With the default, None, a publish on a dead connection hangs without a limit. It must be
+        # longer than the blocking read of a worker.
         "socket_timeout": 30,
         "socket_connect_timeout": 5,
         "socket_keepalive": True,

@@ -1,7 +1,7 @@
 """Reads the JSON of an event more strictly than the `json` module does.
 
-JSON that two readers may understand differently (repeated keys, NaN, half a surrogate pair) is
-refused, with the place; so is what is too large or too deep.
+It refuses JSON that two readers may understand differently (repeated keys, NaN, half a surrogate
+pair), and documents that are too large or too deep, each with a JSON pointer.
 """
 
 import json
@@ -13,15 +13,15 @@ from typing import Any, Final, NamedTuple, NoReturn
 from contracts.errors import ContractViolation, Problem
 
 MAX_EVENT_BYTES: Final = 64 * 1024
-"""The size that every CloudEvents intermediary must forward."""
+"""The size up to which every CloudEvents intermediary must forward events."""
 MAX_DEPTH: Final = 32
-"""Of objects and lists in each other; our own events need five."""
+"""Nested objects and lists; our own events need five levels."""
 
 
 class _Repeated(dict[str, object]):
-    """An object in which some keys stood more than once; the last one counts."""
+    """An object in which some keys occur more than once; the last value counts."""
 
-    keys_twice: list[str]
+    repeated_keys: list[str]
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -30,7 +30,7 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
         return found
     repeated = _Repeated(found)
     counts = Counter(name for name, _ in pairs)
-    repeated.keys_twice = [name for name, count in counts.items() if count > 1]
+    repeated.repeated_keys = [name for name, count in counts.items() if count > 1]
     return repeated
 
 
@@ -45,26 +45,26 @@ def pointer(*path: str | int) -> str:
 
 
 class Decoded(NamedTuple):
-    """JSON that `DECODER` has decoded already: its text and its value."""
+    """JSON that `DECODER` has decoded before: its text and its value."""
 
     text: str
     value: object
 
 
 class Document(NamedTuple):
-    """An event's JSON object, made of JSON's own types only, and the problems found in it."""
+    """The JSON object of an event, made of JSON types only, and the problems found in it."""
 
     value: dict[str, object]
     problems: list[Problem]
 
 
 def read_document(raw: bytes | str | Mapping[str, object] | Decoded | Document) -> Document:
-    """Read an event's JSON, or take a mapping as if it had been written as JSON.
+    """Read the JSON of an event, or take a mapping as if it had been written as JSON.
 
     What was read or decoded before is not decoded again.
 
     Raises:
-        ContractViolation: there is no object to look into.
+        ContractViolation: it is not a JSON object.
     """
     if isinstance(raw, Document):
         return raw
@@ -76,14 +76,16 @@ def read_document(raw: bytes | str | Mapping[str, object] | Decoded | Document) 
         if "\\u" in text:
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeError:
-        _refuse("malformed-json", "is not UTF-8 or holds half a surrogate pair; mend its encoding")
+        _refuse(
+            "malformed-json", "is not UTF-8 or holds half a surrogate pair; correct its encoding"
+        )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}: {error.msg}"
-        _refuse("malformed-json", f"is not JSON ({place}); mend it")
+        _refuse("malformed-json", f"is not JSON ({place}); correct it")
     except RecursionError:
         _refuse("too-deep", f"is nested deeper than {MAX_DEPTH} levels; flatten it")
     except (TypeError, ValueError):
-        _refuse("malformed-json", "cannot be written or read as JSON; use JSON's own types")
+        _refuse("malformed-json", "cannot be written or read as JSON; use JSON types only")
     if not isinstance(document, dict):
         _refuse("wrong-type", "must be a JSON object")
     return Document(document, list(_problems(document)))
@@ -103,24 +105,24 @@ def _refuse(code: str, message: str) -> NoReturn:
     raise ContractViolation([Problem("", code, message)]) from None
 
 
-_LOOKED_AT: Final = frozenset({dict, list, float, _Repeated})
+_CHECKED: Final = frozenset({dict, list, float, _Repeated})
 
 
 def _problems(document: dict[str, object]) -> Iterator[Problem]:
     todo: list[tuple[tuple[str | int, ...], Any]] = [((), document)]
-    for path, value in todo:  # grows on the way: outer levels first
+    for path, value in todo:  # grows while it is read: outer levels first
         if isinstance(value, float):
             if not math.isfinite(value):
-                yield Problem(pointer(*path), "not-finite", "is not a finite number; mend it")
+                yield Problem(pointer(*path), "not-finite", "is not a finite number; correct it")
             continue
         if len(path) == MAX_DEPTH:
             message = f"is nested deeper than {MAX_DEPTH} levels; flatten it"
             yield Problem(pointer(*path), "too-deep", message)
             continue
         if isinstance(value, _Repeated):
-            message = "stands there more than once; give it once"
-            for name in value.keys_twice:
+            message = "occurs more than once; give it once"
+            for name in value.repeated_keys:
                 yield Problem(pointer(*path, name), "duplicate-key", message)
         for step, child in value.items() if isinstance(value, dict) else enumerate(value):
-            if type(child) in _LOOKED_AT:
+            if type(child) in _CHECKED:
                 todo.append(((*path, step), child))

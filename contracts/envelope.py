@@ -1,4 +1,4 @@
-"""Our profile of the CloudEvents 1.0 envelope, and what the data of every event has in common."""
+"""Our profile of the CloudEvents 1.0 envelope, and the common part of `data`."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from contracts.service import Part, Service
 from contracts.values import Code, CustomerId, Revision, ServiceId, Time
 
 EventId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_:-]{1,128}$")]
-"""Without full stop: signed webhooks join id, time and body with it."""
+"""Without a full stop, which separates id, time and body in signed webhooks."""
 
 Source = Annotated[
     str,
@@ -22,14 +22,14 @@ Reference = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class Reason(Part):
-    """Why the BSS said it: a word of an open list, and a note without personal data."""
+    """Why the BSS sent the event: a code from an open list, and a note without personal data."""
 
     code: Code
     note: Annotated[str, Field(max_length=200)] | None = None
 
 
 class Data(Part):
-    """What every event says of one service."""
+    """The part of `data` that all events about a service have."""
 
     service_id: ServiceId
     customer_id: CustomerId | None = None
@@ -40,7 +40,7 @@ class Data(Part):
 
 
 class Attributes(Part):
-    """A CloudEvent without its data. Extension attributes that we do not know are accepted."""
+    """A CloudEvent without its data. Unknown extension attributes are accepted."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -49,19 +49,23 @@ class Attributes(Part):
     source: Source
     type: str
     subject: Annotated[str, Field(description="service/<service_id>, or inventory/<manifest_id>")]
-    time: Annotated[Time, Field(description="When it happened.")]
+    time: Annotated[Time, Field(description="When it happened, RFC 3339 with offset.")]
     datacontenttype: Literal["application/json"]
-    dataschema: Annotated[Reference | None, Field(description="Never fetched.")] = None
-    correlationid: Annotated[Reference | None, Field(description="Business transaction.")] = None
-    causationid: Annotated[Reference | None, Field(description="Id of the causing event.")] = None
-    recordedtime: Annotated[Time | None, Field(description="When the event was built.")] = None
-    expirytime: Annotated[Time | None, Field(description="The event is dropped after it.")] = None
+    dataschema: Annotated[Reference | None, Field(description="Not used.")] = None
+    correlationid: Annotated[
+        Reference | None, Field(description="Id of the business transaction.")
+    ] = None
+    causationid: Annotated[
+        Reference | None, Field(description="Id of the event that caused this one.")
+    ] = None
+    recordedtime: Annotated[Time | None, Field(description="When the event was created.")] = None
+    expirytime: Annotated[Time | None, Field(description="The event expires at this time.")] = None
     traceparent: Reference | None = None
     asof: Annotated[
         Time | None,
         Field(
-            description="Of a row of a file: when the file was true. Without a revision it is "
-            "written only if nothing that came later was."
+            description="The time at which a row of a file was true. Without a revision, fields "
+            "that were written by later events stay."
         ),
     ] = None
 
@@ -73,5 +77,5 @@ class Envelope(Attributes):
 
     @property
     def service_id(self) -> str:
-        """The service that the event is about."""
+        """Id of the service that the event is about."""
         return self.data.service_id

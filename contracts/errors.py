@@ -1,4 +1,4 @@
-"""What is wrong with an event: every problem, each with its place."""
+"""Problems of an event, each with a JSON pointer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ class Problem:
     """One thing wrong with an event.
 
     Attributes:
-        pointer: the place, an RFC 6901 JSON pointer into the event; "" is the whole event.
-        code: a machine word in kebab-case, such as `mac-format`. The list is open.
+        pointer: an RFC 6901 JSON pointer into the event; "" is the whole event.
+        code: for programs, in kebab-case, such as `mac-format`. The list is open.
         message: what is wrong and what to do, to be read after the pointer.
     """
 
@@ -22,8 +22,8 @@ class Problem:
         return f"{self.pointer or 'event'} {self.message} [{self.code}]"
 
 
-class ContractViolation(Exception):  # noqa: N818 - the design's word for it
-    """An event breaks the contract; sending it again will not help."""
+class ContractViolation(Exception):  # noqa: N818 - says what happened
+    """An event violates the contract; sending it again will not help."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

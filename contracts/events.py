@@ -1,6 +1,6 @@
-"""One model for each event type, named for what happened in the business; and their union.
+"""A model for each event type, named after what happened in the business; and their union.
 
-A new type is a data class, an event class and its place in `Event`; its schema and its tests
+To add a type, add a data class, an event class, and the class to `Event`. Its schema and tests
 follow from that.
 """
 
@@ -27,101 +27,101 @@ from contracts.values import Code, Mac48
 
 
 class ActivatedData(Data):
-    """Of `Activated`."""
+    """Data of `Activated`."""
 
     service: ActiveService
 
 
 class Activated(Envelope):
-    """The service may use the network. Sets every field of the service."""
+    """The service is active. Sets all fields of the service."""
 
     type: Literal["leasewire.service.activated.v1"]
     data: ActivatedData
 
 
 class SnapshotData(Data):
-    """Of `Snapshot`."""
+    """Data of `Snapshot`."""
 
     service: Service
 
 
 class Snapshot(Envelope):
-    """The full desired state, as adapters, imports and resyncs send it. Sets every field."""
+    """The complete state of the service, for imports, resyncs and adapters. Sets all fields."""
 
     type: Literal["leasewire.service.snapshot.v1"]
     data: SnapshotData
 
 
 class MacChangedData(Data):
-    """Of `MacChanged`; `previous_mac`, like every `previous_…`, is a check that only warns."""
+    """Data of `MacChanged`. `previous_mac`, like all `previous_…`, is checked, and only warns."""
 
     mac: Mac48
     previous_mac: Mac48 | None = None
 
 
 class MacChanged(Envelope):
-    """The device has another MAC address."""
+    """The MAC address of the device changed."""
 
     type: Literal["leasewire.service.mac_changed.v1"]
     data: MacChangedData
 
 
 class DeviceSwappedData(Data):
-    """Of `DeviceSwapped`; what is absent from the device becomes none."""
+    """Data of `DeviceSwapped`. Fields that `device` does not have are removed."""
 
     device: Device
     previous_device: Device | None = None
 
 
 class DeviceSwapped(Envelope):
-    """The customer has another device: its MAC address, serial number and option 82 ids."""
+    """The customer has another device, with MAC address, serial number and option 82 ids."""
 
     type: Literal["leasewire.service.device_swapped.v1"]
     data: DeviceSwappedData
 
 
 class AddressChangedData(Data):
-    """Of `AddressChanged`."""
+    """Data of `AddressChanged`."""
 
     address: Address
     previous_address: Address | None = None
 
 
 class AddressChanged(Envelope):
-    """The service has another address, or one of a pool instead, or the other way round."""
+    """The service has another address: a static one, or one from a pool."""
 
     type: Literal["leasewire.service.address_changed.v1"]
     data: AddressChangedData
 
 
 class DnsChangedData(Data):
-    """Of `DnsChanged`; the list replaces the old one."""
+    """Data of `DnsChanged`. The list replaces the old list."""
 
     dns_servers: DnsServers
 
 
 class DnsChanged(Envelope):
-    """The device is to ask other DNS servers; with an empty list the router's own."""
+    """The device gets other DNS servers; with an empty list those of the router."""
 
     type: Literal["leasewire.service.dns_changed.v1"]
     data: DnsChangedData
 
 
 class OptionsChangedData(Data):
-    """Of `OptionsChanged`; the list replaces the old one."""
+    """Data of `OptionsChanged`. The list replaces the old list."""
 
     options: DhcpOptions
 
 
 class OptionsChanged(Envelope):
-    """The device is to be given other DHCP options; with an empty list none."""
+    """The device gets other DHCP options; with an empty list none."""
 
     type: Literal["leasewire.service.options_changed.v1"]
     data: OptionsChangedData
 
 
 class PlanChangedData(Data):
-    """Of `PlanChanged`."""
+    """Data of `PlanChanged`."""
 
     plan: Plan
     previous_plan_code: Code | None = None
@@ -135,7 +135,7 @@ class PlanChanged(Envelope):
 
 
 class MovedData(Data):
-    """Of `Moved`; without an address the service keeps its own."""
+    """Data of `Moved`. Without `address` the service keeps its address."""
 
     access: Access
     previous_access: Access | None = None
@@ -143,14 +143,14 @@ class MovedData(Data):
 
 
 class Moved(Envelope):
-    """The service is at another router or DHCP server; what it leaves behind is cleaned."""
+    """The service moved to another router or DHCP server. Its old rows are removed."""
 
     type: Literal["leasewire.service.moved.v1"]
     data: MovedData
 
 
 class SuspendedData(Data):
-    """Of `Suspended`; without `suspension` the router's policy says how."""
+    """Data of `Suspended`. Without `suspension` the router's policy decides how."""
 
     suspension: Suspension | None = None
     service: SuspendedService | None = None
@@ -164,7 +164,7 @@ class Suspended(Envelope):
 
 
 class ResumedData(Data):
-    """Of `Resumed`."""
+    """Data of `Resumed`."""
 
     service: ActiveService | None = None
 
@@ -177,21 +177,21 @@ class Resumed(Envelope):
 
 
 class Cancelled(Envelope):
-    """The service has ended; its MAC address and its address are free at once."""
+    """The service ended. Its MAC address and its address are free at once."""
 
     type: Literal["leasewire.service.cancelled.v1"]
     data: Data
 
 
 def _at_least_one(ids: tuple[EventId, ...]) -> tuple[EventId, ...]:
-    # Not `min_length`: pydantic counts the right items only, and would call one wrong id too few.
+    # Not `min_length`: pydantic counts valid items only, so one wrong id would be too few.
     if not ids:
         raise PydanticCustomError("too-short", "must name at least one event")
     return ids
 
 
 class ScheduleWithdrawnData(Data):
-    """Of `ScheduleWithdrawn`; it says nothing else of the service, and needs no revision."""
+    """Data of `ScheduleWithdrawn`. It changes nothing else and needs no revision."""
 
     withdraws: Annotated[
         tuple[EventId, ...],
@@ -203,7 +203,7 @@ class ScheduleWithdrawnData(Data):
 
 
 class ScheduleWithdrawn(Envelope):
-    """Scheduled events of the service do not happen; their ids may be named before they come."""
+    """Withdraws scheduled events of the service by their ids, even before they arrive."""
 
     type: Literal["leasewire.service.schedule_withdrawn.v1"]
     data: ScheduleWithdrawnData
@@ -226,10 +226,10 @@ Event = (
 )
 
 AnyEvent = Event | Manifest
-"""An event about a service, or about all of them."""
+"""An event about a service, or a manifest of all services."""
 
 EVENT_TYPES: Final[dict[str, type[AnyEvent]]] = {
     get_args(model.model_fields["type"].annotation)[0]: model
     for model in (*get_args(Event), Manifest)
 }
-"""Each event class by its type."""
+"""Event class by event type."""

@@ -1,7 +1,4 @@
-"""What makes two events the same: hashes and names computed from an event as it was received.
-
-Pure functions of JSON values.
-"""
+"""Identity of events: keys and hashes, computed from the event as it was received."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,11 +7,11 @@ from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
 NAMESPACE: Final = UUID("c1fd626c-e01a-59e3-9b5e-ee6705b482b3")
-"""Of the ids that `deterministic_id` gives (uuid5 of `urn:leasewire:event-id`). Never to change."""
+"""Namespace of `deterministic_id` (uuid5 of `urn:leasewire:event-id`). It must never change."""
 
 
 class Hashes(NamedTuple):
-    """What `content_hash` and `version_hash` say of an event."""
+    """`content_hash` and `version_hash` of an event."""
 
     content: str
     version: str
@@ -24,10 +21,10 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 
 
 def canonical_json(value: object) -> bytes:
-    """Encode a JSON value in one way only: sorted keys, no spaces, UTF-8."""
-    if value is None:  # the time of an event that is counted, each time
+    """Encode a JSON value in canonical form: sorted keys, no spaces, UTF-8."""
+    if value is None:  # the time of an event with a revision: very often
         return b"null"
-    # Half a surrogate pair is no text, but a hash must not fail on what it is given.
+    # Half a surrogate pair is no valid text, but hashing must not fail.
     return _canonical(value).encode("utf-8", "surrogatepass")
 
 
@@ -40,11 +37,11 @@ def _digest_of_parts(parts: Iterable[bytes]) -> str:
 
 
 def content_hash(raw_event: Mapping[str, object]) -> str:
-    """Hash what an event says: 64 hex characters over its type, subject, time and data.
+    """Hash the content of an event: 64 hex characters for type, subject, time and data.
 
-    Two events of one (source, id): the same hash is a duplicate, another one an id used twice.
-    With a `revision`, which orders it, the time is left out: a publisher that sends the event
-    again may stamp it anew.
+    Of two events with the same source and id, equal hashes mean a duplicate, different hashes a
+    reused id. With a `revision` the time is left out, because a publisher may give an event another
+    time when it sends it again.
     """
     return hashes(raw_event).content
 
@@ -52,34 +49,34 @@ def content_hash(raw_event: Mapping[str, object]) -> str:
 def version_hash(raw_event: Mapping[str, object]) -> str:
     """Hash type and data: 16 hex characters, the last part of a version.
 
-    It decides between events of equal revision in the same way on every worker.
+    It decides between events of the same revision, in the same way on every worker.
     """
     return hashes(raw_event).version
 
 
 def hashes(raw_event: Mapping[str, object]) -> Hashes:
-    """Both at once: the data, most of an event, is encoded once."""
+    """Compute both hashes, and encode the data, most of the event, only once."""
     data = raw_event.get("data")
-    counted = isinstance(data, Mapping) and data.get("revision") is not None
-    time = None if counted else raw_event.get("time")
-    said = (raw_event.get("type"), raw_event.get("subject"), time, data)
-    type_, subject, moment, encoded = map(canonical_json, said)
+    has_revision = isinstance(data, Mapping) and data.get("revision") is not None
+    time_or_none = None if has_revision else raw_event.get("time")
+    content = (raw_event.get("type"), raw_event.get("subject"), time_or_none, data)
+    type_, subject, time, encoded = map(canonical_json, content)
     return Hashes(
-        _digest_of_parts((type_, subject, moment, encoded)),
+        _digest_of_parts((type_, subject, time, encoded)),
         _digest_of_parts((type_, encoded))[:16],
     )
 
 
 def event_key(source: str, event_id: str) -> str:
-    """Name an event in the store: 24 hex characters over its source and id."""
+    """Return the key of an event in the store: 24 hex characters for source and id."""
     return _digest(source, event_id)[:24]
 
 
 def deterministic_id(raw_event: Mapping[str, object]) -> str:
-    """Give an event that has no id one that a second attempt to publish it gets again.
+    """Return an id that is the same when the event is published again.
 
-    With a `revision` the id depends on source, type, service and revision; without one on data
-    and time too.
+    With a `revision` it depends on source, type, service and revision; without one also on data and
+    time.
     """
     data = raw_event.get("data")
     fields = data if isinstance(data, Mapping) else {}

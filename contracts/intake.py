@@ -1,20 +1,17 @@
-"""When a full journal closes intake, and opens it again.
-
-Pure.
-"""
+"""Decides when a full journal closes intake, and when it opens again."""
 
 from typing import Final
 
 REOPENS: Final = 0.8
-"""Share of the limit below which intake opens again: not at each event that leaves."""
+"""Share of the limit below which intake opens again, so that it does not open for each event."""
 
 
 def is_closed(depth: float, limit: float, *, closed: bool) -> bool:
-    """Whether nothing is to be taken in.
+    """Whether intake is closed.
 
     Args:
-        depth: events in the journal.
-        limit: from which on none is taken in.
-        closed: whether that was so at the last look.
+        depth: number of events in the journal.
+        limit: depth from which on intake is closed.
+        closed: whether it was closed at the last check.
     """
     return depth >= (limit * REOPENS if closed else limit)

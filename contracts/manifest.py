@@ -1,4 +1,4 @@
-"""What a source says of all its services at once: which there are."""
+"""Manifests: lists of all services of a source."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,29 +10,29 @@ from contracts.service import Part
 from contracts.values import RouterName, ServiceId, Time
 
 MOST_SERVICES = 500
-"""Of one part."""
+"""In one part."""
 
 _PartNumber = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 
 
 class Listed(Part):
-    """One service that there is."""
+    """One service that exists."""
 
     service_id: ServiceId
     status: Literal["active", "suspended"] | None = None
 
 
 class Scope(Part):
-    """Of which services a manifest is all; without routers, of all that the source owns."""
+    """What a manifest lists completely; without `routers`, all services of the source."""
 
     routers: tuple[RouterName, ...] | None = None
 
 
 class ManifestData(Part):
-    """Of `Manifest`. Nothing happens before all its parts are there.
+    """Data of `Manifest`. It takes effect when all its parts have arrived.
 
-    All parts carry one `taken_at`, `parts`, `scope` and `missing`. A list that is made anew has a
-    `taken_at` of its own: parts of two lists are never joined.
+    All parts have the same `taken_at`, `parts`, `scope` and `missing`. A new list needs a new
+    `taken_at`: parts of two lists are never combined.
     """
 
     manifest_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
@@ -41,26 +41,28 @@ class ManifestData(Part):
     taken_at: Annotated[
         Time,
         Field(
-            description="The same in all parts. What changed after it, or in the 5 minutes before, "
-            "as clocks may differ, is left alone."
+            description="When the list was made; the same in all parts. Services that changed "
+            "after it, or in the 5 minutes before (clocks may differ), are not affected."
         ),
     ]
     scope: Scope = Scope()
     missing: Annotated[
         Literal["report", "suspend", "cancel"],
-        Field(description="What becomes of services that it does not list."),
+        Field(description="What happens to services that are not listed."),
     ] = "report"
     services: Annotated[tuple[Listed, ...], Field(max_length=MOST_SERVICES)]
 
     @model_validator(mode="after")
     def _part_of_parts(self) -> Self:
         if self.part > self.parts:
-            raise PydanticCustomError("out-of-range", "has a part beyond its parts; mend the count")
+            raise PydanticCustomError(
+                "out-of-range", "has a part number greater than parts; correct the count"
+            )
         return self
 
 
 class Manifest(Attributes):
-    """The services that exist in a scope: it closes a resync, and finds those that are missing."""
+    """All services that exist in a scope. It ends a resync, and finds services that are missing."""
 
     type: Literal["leasewire.inventory.manifest.v1"]
     data: ManifestData

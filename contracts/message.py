@@ -1,25 +1,25 @@
-"""The Celery message that calls a worker, as the text that kombu keeps in a Redis list.
+"""The Celery message that wakes a worker, as text in a Redis list, as kombu writes it.
 
-The script puts in what only it knows, as `producers/lua/publish.lua` does. Source: version 2 of
-Celery's message protocol, inside of what kombu's virtual transports make of a message.
+A Lua script fills in arguments and id, as `producers/lua/publish.lua` does. Source: version 2 of
+Celery's message protocol, in the envelope of kombu's virtual transports.
 """
 
 import json
 from functools import cache
 
 BODY = "@body@"
-"""Stands in an envelope for `[arguments, {}, {}]` as JSON: a text, so JSON within JSON."""
+"""Placeholder for `[arguments, {}, {}]` as JSON text, so JSON within JSON."""
 ID = "@id@"
-"""Stands in an envelope for the message's id, wherever one is."""
+"""Placeholder for the id of the message."""
 
 
 @cache
 def envelope(task: str, queue: str) -> str:
-    """All of a message but its arguments and its id.
+    """Return a message with placeholders for its arguments and its id.
 
     Args:
-        task: the name of a task (`contracts.names`).
-        queue: the queue that it goes through, without the prefix.
+        task: name of the task (`contracts.names`).
+        queue: name of the queue, without the prefix.
     """
     return json.dumps(
         {

@@ -1,6 +1,7 @@
-"""Ways in which others write a moment, and how we want the same one.
+"""Suggests how to write a time that was given in a wrong format.
 
-Nothing here is ever taken as a time: a day may be of another time zone than was meant.
+It is used in error messages only. Such a time is never accepted, because its time zone may be
+another one than was meant.
 """
 
 import re
@@ -23,12 +24,12 @@ _DATES: Final = tuple(
     )
 )
 _SECONDS: Final = re.compile(r"\d{10}(?:\d{3})?", re.ASCII)
-"""Since 1970; with three digits more milliseconds."""
+"""Seconds since 1970; with three more digits milliseconds."""
 _MOST: Final = 64
 
 
 def advice(value: object) -> str:
-    """How to write what was given, as far as that is certain."""
+    """Return how to write the given time, as far as that is certain."""
     if type(value) is int and 0 <= value < 10**13:
         value = str(value)
     text = value.strip() if isinstance(value, str) and len(value) <= _MOST else ""
@@ -56,7 +57,7 @@ def _of_parts(parts: dict[str, str | None]) -> str:
     if parts.get("one"):
         first, other = int(parts["one"] or 0), int(parts["other"] or 0)
         if first <= 12 and other <= 12 and first != other:  # noqa: PLR2004 - months of a year
-            message = "which of the two is the month nobody can tell"
+            message = "day and month cannot be told apart"
             return f"{message}: {_wanted(EXAMPLE)}"
         month, day = (other, first) if first > 12 else (first, other)  # noqa: PLR2004 - as above
     else:
@@ -69,7 +70,7 @@ def _of_parts(parts: dict[str, str | None]) -> str:
             digits = zone[1:].replace(":", "").ljust(4, "0")
             shift = f"{zone[0]}{digits[:2]}:{digits[2:]}"
             return _wanted(_written(datetime.fromisoformat(f"{moment:%Y-%m-%dT%H:%M:%S}{shift}")))
-    except ValueError:  # there is no such day, hour or offset
+    except ValueError:  # no such day, hour or offset exists
         return ""
     if zone:
         return _wanted(_written(moment))
@@ -83,7 +84,7 @@ def _seconds(text: str) -> datetime | None:
 
 
 def _mail(text: str) -> datetime | None:
-    """As mails and HTTP write it: `Thu, 31 Dec 2026 14:30:00 +0100`."""
+    """Read the format of mail and HTTP: `Thu, 31 Dec 2026 14:30:00 +0100`."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

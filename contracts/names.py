@@ -1,9 +1,9 @@
-"""The names that producers and workers must agree on; nothing else may spell them."""
+"""Names that producers and workers share. No other module may spell them out."""
 
 from typing import Final, Literal
 
 Lane = Literal["events", "bulk"]
-"""A way through the intake: each lane has a Celery queue and a journal of its own."""
+"""A lane of intake: each has its own Celery queue and journal."""
 
 # Celery queues. A lane and its queue have the same name.
 QUEUE_EVENTS: Final = "events"
@@ -11,7 +11,7 @@ QUEUE_EVENTS: Final = "events"
 QUEUE_BULK: Final = "bulk"
 """Imports and resyncs: served only while `events` is empty."""
 QUEUE_ROUTERS: Final = "routers"
-"""Routers with due marks; only workers write to it."""
+"""Routers with due work items; only workers write to it."""
 
 LANES: Final[tuple[Lane, ...]] = (QUEUE_EVENTS, QUEUE_BULK)
 
@@ -21,57 +21,56 @@ TASK_ACCEPT: Final = "leasewire.accept"
 TASK_CONVERGE: Final = "leasewire.converge"
 """Argument: the name of one router."""
 TASK_CANARY: Final = "leasewire.canary"
-"""Argument: the name of the queue that it went through; only workers send it."""
+"""Argument: the name of its queue; only workers send it."""
 
 TASKS: Final = (TASK_ACCEPT, TASK_CONVERGE, TASK_CANARY)
 
 MAX_EVENTS_PER_MESSAGE: Final = 500
-"""A message, and one run of a journal script, holds at most as many events."""
+"""Most events in one message, and in one call of a journal script."""
 
 DEFAULT_PREFIX: Final = "lw:"
-"""Every key in Redis starts with it, Celery's own included."""
+"""First part of every key in Redis, also of Celery's keys."""
 
 NOTIFIED_LIFETIME_MS: Final = 2_000
-"""How long a ring counts as pending when nobody clears it: its message may have been lost."""
+"""How long a notification counts as pending; its message may have been lost."""
 
 INTAKE_ENDS: Final = 0.8
-"""Share of Redis's maxmemory from which on publishers refuse: the rest is for the workers."""
+"""Share of Redis's maxmemory from which on publishers refuse; the rest is for the workers."""
 
 INTAKE_DEPTH: Final = 50_000
-"""Live events in the journal from which on a gateway takes in none, unless it is told another:
-some minutes of the workers' time."""
+"""Default number of live events in the journal from which on a gateway takes no more: some minutes
+of the workers' time."""
 
 BULK_DEPTH: Final = 100_000
-"""The same for bulk events, which nobody waits for: an ISP's customers fit in at once, in about a
-tenth of a gigabyte."""
+"""The same for bulk events: enough for all customers of an ISP, in about a tenth of a gigabyte."""
 
 
 def queue_key(prefix: str, queue: str) -> str:
     """Key of a Celery queue.
 
-    Kind: list of messages, of which workers take the last. Lifetime: none, a worker takes each.
+    Kind: list of messages; workers take the last. Lifetime: until a worker takes it.
     """
     return f"{prefix}{queue}"
 
 
-# The intake journal. The publisher writes it, the worker takes from it and its commit deletes the
-# entries. The members of both keys of a lane are event keys (`contracts.event_key`).
+# The intake journal. The publisher writes it; the worker reads it, and its commit deletes the
+# entries. Both keys of a lane have event keys (`contracts.event_key`) as members.
 
 
 def journal_body(prefix: str, lane: Lane) -> str:
     """Key of the events themselves.
 
-    Kind: hash, event key -> the event as JSON text. Lifetime: none, an entry lives until the
-    commit of its event. Written by the publisher; read and deleted by the worker.
+    Kind: hash, event key -> the event as JSON text. Lifetime: until the commit of the event.
+    Written by the publisher; read and deleted by the worker.
     """
     return f"{prefix}journal:{lane}"
 
 
 def journal_due(prefix: str, lane: Lane) -> str:
-    """Key of when to look at each entry next.
+    """Key of when each entry is due next.
 
     Kind: sorted set, event key -> milliseconds since 1970 by Redis's clock. Lifetime: as the
-    body. Written by the publisher; the worker moves an entry on while it works on it, and deletes
+    body. Written by the publisher; the worker postpones an entry while it works on it, and deletes
     it with the body.
     """
     return f"{prefix}journal:{lane}:due"
@@ -80,7 +79,8 @@ def journal_due(prefix: str, lane: Lane) -> str:
 def journal_notified(prefix: str, lane: Lane) -> str:
     """Key of the flag that a message of this lane is pending.
 
-    Kind: string "1". Lifetime: `NOTIFIED_LIFETIME_MS`. Set by whoever rings (the publisher, the
-    worker that took a full batch, the sweep); cleared by the worker that finds the journal empty.
+    Kind: string "1". Lifetime: `NOTIFIED_LIFETIME_MS`. Set by whoever sends a notification (the
+    publisher, a worker that took a full batch, the sweep); deleted by the worker that finds the
+    journal empty.
     """
     return f"{prefix}journal:{lane}:notified"

@@ -1,7 +1,6 @@
-"""Reads an event, or says everything that is wrong with it; writes one in normal form.
+"""Reads events and reports all their problems; writes events in normal form.
 
-The checks that a model alone cannot make stand here: between the envelope and its data, and against
-the time.
+It makes the checks that a model cannot: between envelope and data, and against the current time.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,9 +29,9 @@ def parse_event(
 
     Args:
         raw: the event as JSON text, or as the mapping read from it.
-        strict: refuse fields of `data` that we do not know, as the edge does. The worker ignores
-            them, so that a newer publisher can run beside it.
-        now: aware; given, `time` and `effective_at` are checked against it.
+        strict: refuse unknown fields of `data`, as gateway and publisher do. The worker ignores
+            them, so that it can run together with a newer publisher.
+        now: with a time zone; `time` and `effective_at` are checked against it if given.
 
     Raises:
         ContractViolation: with every problem.
@@ -48,13 +47,13 @@ def parse_document(
     strict: bool = True,
     now: datetime | None = None,
 ) -> AnyEvent:
-    """Read an event from its JSON object, as `read_document` gives it; see `parse_event`.
+    """Read an event from the JSON object that `read_document` returned, as `parse_event` does.
 
     Args:
-        document: of JSON's own types only.
-        problems: that were found in it before.
-        strict: see `parse_event`.
-        now: see `parse_event`.
+        document: made of JSON types only.
+        problems: found in it before.
+        strict: as for `parse_event`.
+        now: as for `parse_event`.
     """
     problems = list(problems)
     type_ = document.get("type")
@@ -76,16 +75,16 @@ def parse_document(
 
 
 def to_json(event: AnyEvent) -> dict[str, object]:
-    """Write an event as the JSON object that stands for it in normal form.
+    """Return an event as a JSON object in normal form.
 
-    MACs, addresses and times have one spelling; what was null is left out; unknown extension
-    attributes are kept.
+    MAC addresses, IP addresses and times have one spelling, null fields are left out, and unknown
+    extension attributes are kept.
     """
     return event.model_dump(mode="json", exclude_none=True)
 
 
 def _of_unsupported_type(document: dict[str, object]) -> Iterator[Problem]:
-    """Look at what we can judge, the envelope, and name the type itself."""
+    """Check the envelope, and report the type."""
     try:
         Envelope.model_validate(document, extra="ignore")
     except ValidationError as error:
@@ -94,7 +93,7 @@ def _of_unsupported_type(document: dict[str, object]) -> Iterator[Problem]:
                 yield problem
     if isinstance(document.get("type"), str):
         known = ", ".join(EVENT_TYPES)
-        yield Problem("/type", "unsupported-type", f"is none of the types understood here: {known}")
+        yield Problem("/type", "unsupported-type", f"is not a supported type; supported: {known}")
 
 
 def _disagreements(document: dict[str, object]) -> Iterator[Problem]:
@@ -114,12 +113,12 @@ def _disagreements(document: dict[str, object]) -> Iterator[Problem]:
 def _against_time(document: dict[str, object], now: datetime) -> Iterator[Problem]:
     time = _time_or_none(document.get("time"))
     if time is not None and time > now + MAX_CLOCK_SKEW:
-        message = "is more than 5 minutes in the future; mend the clock or the time zone"
+        message = "is more than 5 minutes in the future; correct the clock or the time zone"
         yield Problem("/time", "time-in-future", message)
     data = document.get("data")
     effective_at = _time_or_none(data.get("effective_at")) if isinstance(data, dict) else None
     if effective_at is not None and effective_at > now + HORIZON:
-        message = "is more than 400 days ahead; mend it, or send the event when it is nearer"
+        message = "is more than 400 days ahead; correct it, or send the event later"
         yield Problem("/data/effective_at", "beyond-horizon", message)
 
 
@@ -127,14 +126,17 @@ def _time_or_none(value: object) -> datetime | None:
     try:
         return None if value is None else parse_time(value)
     except ValueError:
-        return None  # the model has said so
+        return None  # the model reports it
 
 
-_SAID: Final[dict[str, tuple[str, str]]] = {
+_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     "missing": ("missing", "is missing"),
     "union_tag_not_found": ("missing", "is missing"),
-    "extra_forbidden": ("unknown-field", "is no field of this event; remove it or mend its name"),
-    "none_required": ("not-allowed", "has no place in this event; remove it"),
+    "extra_forbidden": (
+        "unknown-field",
+        "is not a field of this event; remove it or correct its name",
+    ),
+    "none_required": ("not-allowed", "is not allowed in this event; remove it"),
     "literal_error": ("not-allowed", "must be {expected}"),
     "union_tag_invalid": ("not-allowed", "must be {expected_tags}"),
     "string_type": ("wrong-type", "must be text"),
@@ -153,18 +155,18 @@ _SAID: Final[dict[str, tuple[str, str]]] = {
 
 
 _UNIONS: Final = frozenset({"address", "previous_address"})
-"""The fields of which `mode` says which model they follow."""
+"""Fields whose `mode` selects their model."""
 
 
 def _problem(details: ErrorDetails) -> Problem:
     path = list(details["loc"])
-    # Pydantic names the chosen member of a union as if it were a step in the document.
+    # Pydantic adds the chosen member of a union to the path.
     path = [step for before, step in zip(["", *path], path, strict=False) if before not in _UNIONS]
     kind = details["type"]
     if kind.startswith("union_tag_"):
         path.append("mode")
-    if kind in _SAID:
-        code, message = _SAID[kind]
+    if kind in _MESSAGES:
+        code, message = _MESSAGES[kind]
         message = message.format(**details.get("ctx", {}))
     elif "-" in kind:  # one of our own (contracts/values.py, service.py)
         code, message = kind, details["msg"]

@@ -1,7 +1,7 @@
 """Writes the JSON Schemas and the AsyncAPI document: `python -m contracts.schemas [--check]`.
 
-The schemas are those of the edge, which refuses unknown fields of `data`. A schema cannot say all:
-the rules between fields are in `parse_event` only.
+The schemas refuse unknown fields of `data`, as gateway and publisher do. A schema cannot express
+everything: rules between fields are only in `parse_event`.
 """
 
 import json
@@ -19,21 +19,21 @@ FOLDER: Final = Path(__file__).parent / "schemas"
 
 class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's hook
-        return False  # a title that only repeats the field's name tells nothing
+        return False  # a title that only repeats the field's name is useless
 
 
 def schema_of(model: type[AnyEvent], event_type: str) -> dict[str, object]:
-    """Make the JSON Schema (2020-12) of one event class."""
+    """Return the JSON Schema (2020-12) of one event class."""
     return {
         "$schema": _Generator.schema_dialect,
         "$id": f"urn:leasewire:schema:{event_type}",
-        "$comment": "For who publishes. Who reads events must ignore fields that it does not know.",
+        "$comment": "For publishers. Readers of events must ignore fields that they do not know.",
         **model.model_json_schema(schema_generator=_Generator),
     }
 
 
 def texts() -> dict[str, str]:
-    """Make the text of every file, by its path below `FOLDER`."""
+    """Return the text of each file by its path below `FOLDER`."""
     documents = {
         f"v1/{event_type}.json": schema_of(model, event_type)
         for event_type, model in EVENT_TYPES.items()
@@ -43,7 +43,7 @@ def texts() -> dict[str, str]:
 
 
 def differing() -> list[str]:
-    """Name the files that are missing, stale or left over."""
+    """Return the files that are missing, outdated or no longer needed."""
     written = {
         path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8")
         for path in FOLDER.rglob("*.json")
@@ -55,7 +55,7 @@ def differing() -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the files; with `--check` only tell which differ, by an exit code of 1."""
+    """Write the files; with `--check` only report differences, with exit code 1."""
     names = differing()
     if arguments == ["--check"]:
         sys.stderr.writelines(f"{FOLDER / name} differs; run make schemas\n" for name in names)

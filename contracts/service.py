@@ -1,4 +1,4 @@
-"""The fields of a service as they travel: the `service` block of events and its parts."""
+"""The `service` block of events, and its parts."""
 
 from typing import Annotated, Literal
 
@@ -20,21 +20,21 @@ from contracts.values import (
 
 
 class Part(BaseModel):
-    """A frozen part of an event; unknown fields are refused (at the edge: see `parse_event`)."""
+    """An immutable part of an event; unknown fields are refused unless `parse_event` is lenient."""
 
-    # Values are somebody's MAC, address or id: errors do not show them.
+    # Values are personal data (MAC addresses, ids): errors do not show them.
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Access(Part):
-    """Where the service is connected. Without `dhcp_server` the router's policy names it."""
+    """Where the service is connected. Without `dhcp_server` the router's policy decides."""
 
     router: RouterName
     dhcp_server: Name | None = None
 
 
 class Device(Part):
-    """The device that gets the lease, with the option 82 ids its access node adds."""
+    """The device that gets the lease, and the option 82 ids that its access node adds."""
 
     mac: Mac48
     serial: Name | None = None
@@ -50,7 +50,7 @@ class StaticAddress(Part):
 
 
 class PoolAddress(Part):
-    """Any address of a pool of the router, by the pool's name there."""
+    """Any address of a pool of the router, named as on the router."""
 
     mode: Literal["pool"]
     pool: PoolName
@@ -60,7 +60,7 @@ Address = Annotated[StaticAddress | PoolAddress, Field(discriminator="mode")]
 
 
 class Plan(Part):
-    """What was sold, by the code of the worker's catalogue; rates given here win over it."""
+    """The plan, by its code in Leasewire's catalogue. Rates given here override the catalogue."""
 
     code: Code
     down_kbps: Kbps | None = None
@@ -68,7 +68,7 @@ class Plan(Part):
 
 
 class DhcpOption(Part):
-    """One DHCP option that the device is to be given."""
+    """One DHCP option for the device."""
 
     code: OptionCode
     hex: Hex
@@ -81,12 +81,12 @@ def _each_code_once(options: tuple[DhcpOption, ...]) -> tuple[DhcpOption, ...]:
 
 
 DnsServers = Annotated[tuple[Ipv4, ...], Field(max_length=8)]
-"""In the order in which the device is to ask them; an empty list means the router's own."""
+"""In order of preference; an empty list means those of the router."""
 
 DhcpOptions = Annotated[
     tuple[DhcpOption, ...], Field(max_length=32), AfterValidator(_each_code_once)
 ]
-"""Options besides those that other fields stand for; an empty list means none."""
+"""Options that no other field sets; an empty list means none."""
 
 
 class Suspension(Part):
@@ -97,7 +97,7 @@ class Suspension(Part):
 
 
 class Service(Part):
-    """The full state of a service after the change; a field that is absent has its default."""
+    """The complete state of a service after the change. An absent field has its default."""
 
     status: Literal["active", "suspended"]
     access: Access
@@ -106,7 +106,7 @@ class Service(Part):
     plan: Plan | None = None
     dns_servers: DnsServers | None = None
     options: DhcpOptions | None = None
-    label: Annotated[Name | None, Field(description="For the comment on the router.")] = None
+    label: Annotated[Name | None, Field(description="Text for the comment on the router.")] = None
     suspension: Suspension | None = None
 
     @field_validator("suspension")
@@ -114,10 +114,11 @@ class Service(Part):
     def _agrees_with_status(
         cls, suspension: Suspension | None, info: ValidationInfo
     ) -> Suspension | None:
-        # A validator of the field, not of the model: it runs beside other fields' problems.
+        # A field validator, not a model validator, so that it runs when other fields have problems.
         if suspension is not None and info.data.get("status") == "active":
             raise PydanticCustomError(
-                "status-disagrees", "is given while status is active; remove it or mend the status"
+                "status-disagrees",
+                "is given although status is active; remove it or correct the status",
             )
         return suspension
 

@@ -1,7 +1,7 @@
-"""The scalar values of the contract: parsed once, in normal form ever after.
+"""The scalar values of the contract, kept in normal form.
 
-Messages say what is wrong and what to do, and never hold the rejected value; of a date they hold
-the same in our form.
+Messages say what is wrong and what to do. They never contain the rejected value, except for a time,
+which they show in the right format.
 """
 
 import re
@@ -44,7 +44,7 @@ _FIRST_MULTICAST: Final = 224  # and reserved ones from 240 on
 
 
 class _Text(str):
-    """Text that exists only in normal form: making one parses, or raises `ValueError`."""
+    """Text in normal form: the constructor parses it, or raises `ValueError`."""
 
     __slots__ = ()
     _schema: ClassVar[dict[str, str]]
@@ -54,8 +54,7 @@ class _Text(str):
         """Read any accepted spelling.
 
         Raises:
-            ValueError: of which the text says what is wrong, without the value (with `.type`, the
-                problem's code).
+            ValueError: says what is wrong, without the value; its `.type` is the problem's code.
         """
         return cls(text)
 
@@ -77,9 +76,9 @@ class _Text(str):
 class Mac48(_Text):
     """A 48-bit MAC address of one device: `AA:BB:CC:DD:EE:FF`.
 
-    Accepts colon or dash pairs, `0000.5e00.5301`, `0000-5e00-5301` and 12 bare hex digits, with
-    spaces around. Refuses group addresses, zero and EUI-64. Whether locally administered
-    addresses are welcome is the worker's policy.
+    Accepts pairs with colons or dashes, `0000.5e00.5301`, `0000-5e00-5301` and 12 hex digits
+    without separators, with spaces around. Refuses group addresses, zero and EUI-64. The worker's
+    policy decides about locally administered addresses.
     """
 
     __slots__ = ()
@@ -111,11 +110,11 @@ def _normal_mac(text: str) -> str:
 
 
 class Ipv4(_Text):
-    """An IPv4 address that a host can have, in dotted text: `198.51.100.10`.
+    """An IPv4 address of a host, such as `198.51.100.10`.
 
     Refuses 0.0.0.0/8, loopback, link-local, multicast and reserved addresses. Private and shared
-    ones (10.0.0.0/8, 100.64.0.0/10) are the normal case. Whether it is the network's or the
-    broadcast address depends on the router and is the worker's question.
+    addresses (10.0.0.0/8, 100.64.0.0/10) are normal. The worker checks whether it is a network or
+    broadcast address, because that depends on the router.
     """
 
     __slots__ = ()
@@ -131,7 +130,7 @@ class Ipv4(_Text):
         first = int(octets[1])
         if first in (0, _LOOPBACK) or first >= _FIRST_MULTICAST or text.startswith("169.254."):
             raise PydanticCustomError(
-                "address-not-usable", "is no address that a device can have; give another"
+                "address-not-usable", "cannot be the address of a device; give another"
             )
         return super().__new__(cls, text)
 
@@ -142,12 +141,12 @@ _RFC3339: Final = re.compile(
 
 
 def parse_time(value: object) -> datetime:
-    """Read an RFC 3339 date and time with offset, or take an aware `datetime`; give it in UTC.
+    """Read an RFC 3339 time with offset, or a `datetime` with a time zone; return it in UTC.
 
-    Digits beyond microseconds are dropped.
+    Digits after microseconds are dropped.
 
     Raises:
-        ValueError: anything else, a number or a time without offset too.
+        ValueError: it is something else, such as a number or a time without offset.
     """
     try:
         if isinstance(value, str) and _RFC3339.fullmatch(value):
@@ -160,40 +159,38 @@ def parse_time(value: object) -> datetime:
 
 
 Time = Annotated[datetime, BeforeValidator(parse_time)]
-"""A moment: RFC 3339 with offset on the wire, aware and in UTC here."""
+"""A time: RFC 3339 with offset in JSON, in UTC here."""
 
 ServiceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-"""The BSS's name of a service; the ordering key of its events."""
+"""The BSS's id of a service; its events are ordered for each service."""
 
 CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:/#-]{1,64}$")]
-"""The BSS's name of a customer: opaque, never a person's name or e-mail address."""
+"""The BSS's id of a customer; never a person's name or e-mail address."""
 
 RouterName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""The inventory's name of a router, never a host name or an address."""
+"""Name of a router in the inventory; not a host name or address."""
 
 Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
-"""A machine word of an open list: a reason, a plan."""
+"""A code from an open list, such as a reason or a plan."""
 
-# Python, Rust and ECMA 262 read such escapes alike; none of them knows all of `\p{Cf}`.
+# Python, Rust and ECMA 262 understand these escapes; none of them supports all of `\p{Cf}`.
 _INVISIBLE: Final = (
     r"\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e"
     r"\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 )
 
 
-def _shown(text: str) -> str:
-    # Printable is what has none of these: that is looked up at once.
+def _printable(text: str) -> str:
+    # A printable text has none of these, which is quick to find out.
     if not text.isprintable() and any(
         unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp") for c in text
     ):
-        raise PydanticCustomError(
-            "control-character", "holds a character that cannot be seen; leave it out"
-        )
+        raise PydanticCustomError("control-character", "contains an invisible character; remove it")
     return text
 
 
-Name = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,64}}$"), AfterValidator(_shown)]
-"""One line of 1 to 64 characters: what RouterOS or an operator calls something."""
+Name = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,64}}$"), AfterValidator(_printable)]
+"""One line of 1 to 64 characters: a name in RouterOS or by an operator."""
 
 _like_ipv4: Final = re.compile(r"\d+(?:\.\d+){3}").fullmatch
 
@@ -202,28 +199,30 @@ def _not_like_an_address(name: str) -> str:
     if _like_ipv4(name):
         raise PydanticCustomError(
             "pool-like-address",
-            "looks like an IPv4 address, for which a router would take it; give mode static, or "
-            "the pool another name",
+            "looks like an IPv4 address, and a router would read it as one; use mode static, or "
+            "rename the pool",
         )
     return name
 
 
 PoolName = Annotated[
-    Name, AfterValidator(_not_like_an_address), Field(description="Not like an IPv4 address.")
+    Name,
+    AfterValidator(_not_like_an_address),
+    Field(description="Name of the pool; must not look like an IPv4 address."),
 ]
-"""What RouterOS calls an address pool; it stands where an address may stand as well."""
+"""Name of an address pool in RouterOS, used in the same place as an address."""
 
-AgentId = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,255}}$"), AfterValidator(_shown)]
-"""What an access node adds to a device's requests (DHCP option 82)."""
+AgentId = Annotated[str, Field(pattern=rf"^[^{_INVISIBLE}]{{1,255}}$"), AfterValidator(_printable)]
+"""Id that an access node adds to a device's requests (DHCP option 82)."""
 
 Revision = Annotated[int, Field(strict=True, ge=1, le=2**53 - 1)]
-"""The BSS's counter of changes of one service; any JSON reader holds it exactly."""
+"""The BSS's counter of changes of a service; small enough for any JSON reader."""
 
 Kbps = Annotated[int, Field(strict=True, ge=1, le=10**9)]
-"""A rate in kilobits (1000 bits) a second."""
+"""A rate in kilobits (1000 bits) per second."""
 
 OptionCode = Annotated[int, Field(strict=True, ge=1, le=254)]
-"""A DHCP option's number."""
+"""Number of a DHCP option."""
 
 Hex = Annotated[str, Field(pattern=r"^([0-9A-Fa-f]{2}){1,255}$"), AfterValidator(str.lower)]
 """1 to 255 bytes as pairs of hex digits; lower case here."""

@@ -1,6 +1,4 @@
-"""Standard Webhooks 1.0: signs a body, and checks who signed one.
-
-Pure; the time comes in.
+"""Standard Webhooks 1.0: signs requests and verifies signatures.
 
 Source:
     Standard Webhooks specification 1.0.0, "Symmetric signatures".
@@ -14,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 TOLERANCE_S: Final = 300
-"""How far a signature's time may be from ours, either way."""
+"""Largest difference between a signature's time and ours."""
 PREFIX: Final = "whsec_"
 _SECRET_BYTES: Final = 32  # the specification asks for 24 to 64
 _VERSION: Final = "v1"
@@ -22,7 +20,7 @@ _DIGITS: Final = 12  # of seconds since 1970, for the next 30,000 years
 
 
 class SignatureRefused(Exception):  # noqa: N818 - says what happened
-    """The request is not signed as its key asks.
+    """The request is not signed as its key requires.
 
     Attributes:
         code: `bad-signature`, or `bad-timestamp` when only its time is wrong.
@@ -36,16 +34,16 @@ class SignatureRefused(Exception):  # noqa: N818 - says what happened
 
 
 def new_secret() -> str:
-    """Make a secret for one key, as both sides keep it."""
+    """Return a new secret for one key; both sides keep it."""
     return PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
 def sign(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
-    """Sign a body: one `v1,…` of the header `webhook-signature`.
+    """Sign a body; returns one `v1,…` of the header `webhook-signature`.
 
     Args:
         secret: `whsec_` and base64.
-        webhook_id: the event's id, or one for a batch; without a full stop.
+        webhook_id: id of the event or batch, without a full stop.
         timestamp: seconds since 1970.
         body: the raw bytes.
     """
@@ -59,7 +57,7 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
     """Check a signed request.
 
     Args:
-        secret: as `sign` takes it.
+        secret: as for `sign`.
         headers: of the request, by lower-case name.
         body: the raw bytes.
         now_s: seconds since 1970.
@@ -68,25 +66,25 @@ def verify(secret: str, headers: Mapping[str, str], body: bytes, now_s: float) -
         The `webhook-id`.
 
     Raises:
-        SignatureRefused: it is not signed with this secret, or not now.
+        SignatureRefused: the signature is wrong, or too old or too new.
     """
     webhook_id = headers.get("webhook-id", "")
-    stamped = headers.get("webhook-timestamp", "")
+    timestamp = headers.get("webhook-timestamp", "")
     given = headers.get("webhook-signature", "")
-    if not (webhook_id and stamped and given):
+    if not (webhook_id and timestamp and given):
         message = "send the headers webhook-id, webhook-timestamp and webhook-signature"
         raise SignatureRefused("bad-signature", message)
-    if "." in webhook_id:  # what is signed, id.timestamp.body, could be cut elsewhere
-        raise SignatureRefused("bad-signature", "webhook-id must hold no full stop")
-    if not (stamped.isascii() and stamped.isdecimal() and len(stamped) <= _DIGITS):
+    if "." in webhook_id:  # id.timestamp.body could be split elsewhere
+        raise SignatureRefused("bad-signature", "webhook-id must not contain a full stop")
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= _DIGITS):
         raise SignatureRefused("bad-signature", "webhook-timestamp must be seconds since 1970")
-    wanted = sign(secret, webhook_id, int(stamped), body).encode()
-    # Every candidate is compared, each in constant time: how long it takes tells nothing.
-    matches = [hmac.compare_digest(wanted, _bytes(each)) for each in given.split(" ")]
+    wanted = sign(secret, webhook_id, int(timestamp), body).encode()
+    # All candidates are compared, each in constant time, so that timing reveals nothing.
+    matches = [hmac.compare_digest(wanted, _bytes(candidate)) for candidate in given.split(" ")]
     if not any(matches):
-        message = "no signature fits: sign id.timestamp.body with the secret of this key"
+        message = "no signature matches: sign id.timestamp.body with the secret of this key"
         raise SignatureRefused("bad-signature", message)
-    if abs(now_s - int(stamped)) > TOLERANCE_S:
+    if abs(now_s - int(timestamp)) > TOLERANCE_S:
         message = f"was signed more than {TOLERANCE_S} s from now: sign again at each attempt"
         raise SignatureRefused("bad-timestamp", message)
     return webhook_id

@@ -12,7 +12,7 @@ from worker.runtime.sweep import Sweep
 from worker.store.alerts import AlertChange
 from worker.store.batches import Busy
 from worker.store.schedule import RELEASE_MS
-from worker.watching.maintenance import CLOCK_NOTIFIED_MS, Maintenance
+from worker.watching.maintenance import CLOCK_ALERT_MS, Maintenance
 
 pytestmark = pytest.mark.redis
 
@@ -216,7 +216,7 @@ def test_it_is_told_and_done_once_and_ends_after_an_hour(store, sweep):
     assert "by 17999 s" in alert.text or "by 18000 s" in alert.text
     (change,) = store.alerts.changes()
     assert isinstance(change, AlertChange)
-    then = alert.to_json().replace(str(alert.since_ms), str(alert.since_ms - CLOCK_NOTIFIED_MS - 1))
+    then = alert.to_json().replace(str(alert.since_ms), str(alert.since_ms - CLOCK_ALERT_MS - 1))
     store.client.hset(store.keys.alerts, alert.name, then)
     store.client.delete(store.keys.canary_claim)
     sweep()

@@ -159,7 +159,7 @@ def test_a_kind_of_a_newer_worker_ends_nothing_here(store, next_round):
     (alert,) = [each for each in store.alerts.open() if each.kind == "of-tomorrow"]
     assert (alert.notified, alert.severity, alert.runbook) == (True, "warning", "other")
     notified = notices_of(store.alerts.open(), {}, [], 1)
-    assert "warning: of-tomorrow R1: words" in body_of(notified)
+    assert "warning: of-tomorrow R1: message" in body_of(notified)
     assert "`leasewire runbook other`" in body_of(notified)
 
 
@@ -205,7 +205,7 @@ def test_events_that_disagree_are_told_of_by_source_until_newer_ones_came(store,
     for number in (1, 2):
         desk.send(builders.mac_changed(f"S{number}", mac(20 + number), revision=2))
     next_round()
-    message = "it said different things under one revision of S1 (mac), S2 (mac): see"
+    message = "it sent different values under one revision of S1 (mac), S2 (mac): see"
     assert conflicts(store)[builders.SOURCE].startswith(message)
     desk.send(builders.event("suspended", "S1", revision=3))  # which says nothing of its MAC
     desk.send(builders.mac_changed("S2", mac(30), revision=3))
