@@ -118,7 +118,7 @@ def test_a_conflict_of_events_is_dismissed_by_a_person(world, leasewire):
     assert leasewire("alerts", "list").code == 1
 
 
-def test_bad_input_is_told(world, leasewire):
+def test_bad_input_is_reported(world, leasewire):
     for message in (
         ("mute", "drfit", "--for", "2h"),
         ("mute", "drift", "--for", "2"),

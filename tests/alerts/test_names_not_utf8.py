@@ -32,7 +32,7 @@ def small():
         yield small
 
 
-def test_an_alert_is_begun_found_and_ended_whatever_its_words(store):
+def test_alerts_with_any_text_are_opened_found_and_resolved(store):
     alerts, subject = store.alerts, f"R1 {POOL}"
     assert alerts.begin("pool-nearly-full", subject, f"pool {POOL} is full")
     found = alerts.find("pool-nearly-full", subject)
@@ -45,14 +45,14 @@ def test_an_alert_is_begun_found_and_ended_whatever_its_words(store):
     assert alerts.open() == []
 
 
-def test_a_router_is_parked_whatever_its_words(store):
+def test_a_circuit_opens_with_any_message_of_the_router(store):
     assert store.routers.acquire("R1", "token", 1) != Busy()
     state = RouterState("unreachable", message=odd("ошибка"))
     assert store.routers.open_circuit("R1", "token", 1_000, state)
     assert "\\udcee" in store.views.router("R1").state.message
 
 
-def test_a_wait_has_printable_words():
+def test_the_reason_of_a_wait_is_printable():
     assert ESCAPED in Waiting("router-says", POOL).detail
 
 
@@ -68,7 +68,7 @@ def with_pool(router):
         router.device(f"00:00:5E:77:00:{number:02X}", server=OTHER)
 
 
-def test_a_full_pool_with_such_a_name_is_reported_and_holds_up_nobody(small):
+def test_a_full_pool_with_such_a_name_is_reported_and_delays_nobody(small):
     with_pool(small.r["R1"])
     small.say(activated())
     small.drain()
@@ -120,7 +120,7 @@ def test_what_fails_with_one_router_is_watched_at_the_others(small, monkeypatch)
     sessions.close_all()
 
 
-def test_a_session_that_fails_in_the_watch_is_opened_anew(small, monkeypatch):
+def test_the_watch_reopens_a_failed_session(small, monkeypatch):
     class Broken:
         closed = False
 

@@ -25,7 +25,7 @@ def names(notices):
     return [each.name for each in notices.opened], [name for name, _ in notices.resolved]
 
 
-def test_it_is_told_once_when_it_begins_and_once_when_it_is_over():
+def test_an_alert_is_notified_once_when_it_opens_and_once_when_resolved():
     first = notices_of([DOWN], {}, [], NOW)
     assert names(first) == (["router-down|R1"], [])
     assert notices_of([DOWN], first.notified, [], NOW + 10 * QUIET_MS).empty
@@ -37,7 +37,7 @@ def test_it_is_told_once_when_it_begins_and_once_when_it_is_over():
     assert notices_of([], over.notified, [], NOW + QUIET_MS).notified == {}
 
 
-def test_one_that_comes_and_goes_is_told_at_most_once_an_hour():
+def test_a_flapping_alert_is_notified_at_most_once_an_hour():
     notified = notices_of([DOWN], {}, [], NOW).notified
     begun = 0
     for minute in range(1, 180):
@@ -47,18 +47,18 @@ def test_one_that_comes_and_goes_is_told_at_most_once_an_hour():
     assert begun == 2
 
 
-def test_what_has_not_lasted_is_not_told():
+def test_a_short_alert_is_not_notified():
     assert notices_of([replace(DOWN, notified=False)], {}, [], NOW).empty
 
 
-def test_one_that_is_back_before_it_settled_is_not_over():
+def test_an_alert_that_returns_before_it_settled_is_not_resolved():
     notified = notices_of([DOWN], {}, [], NOW).notified
     notified = notices_of([], notified, [], NOW + 1000).notified
     notified = notices_of([replace(DOWN, notified=False)], notified, [], NOW + 2000).notified
     assert notices_of([], notified, [], NOW + 1000 + SETTLE_MS).empty
 
 
-def test_what_is_muted_is_told_when_the_mute_is_over():
+def test_a_muted_alert_is_notified_when_the_mute_ends():
     for mute in (
         Mute("router-down", "R1", NOW + 10, "ann", ""),
         Mute("router-down", "", NOW + 10, "ann", ""),
@@ -84,7 +84,7 @@ def test_many_of_a_kind_are_ten_lines_and_a_number():
 
 
 @given(st.lists(st.sets(st.sampled_from(["R1", "R2", "R3"])), max_size=40))
-def test_nothing_is_over_that_was_not_told_and_each_end_is_told_once(rounds):
+def test_only_notified_alerts_are_reported_resolved_and_once(rounds):
     notified, open_to_them = {}, set()
     for number, subjects in enumerate(rounds):
         alerts = [replace(DOWN, subject=each) for each in sorted(subjects)]

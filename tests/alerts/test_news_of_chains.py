@@ -92,7 +92,7 @@ def test_one_that_has_not_lasted_yet_is_named_too(mailbox):
     assert "behind it: 1 router: R2" in message
 
 
-def test_one_that_was_told_by_itself_is_not_told_again_with_its_root(mailbox):
+def test_an_alert_notified_by_itself_is_not_notified_again_with_its_root(mailbox):
     assert "router-down R2" in mailbox.hears(down("R2"))
     message = mailbox.hears(down("R2", "R1"), MINUTE)
     assert message.startswith("Leasewire acme: critical: router-down R1\n")
@@ -108,7 +108,7 @@ def test_both_back_is_one_message(mailbox):
     assert mailbox.notified.keys() == {"router-down|R1"}
 
 
-def test_one_that_outlasts_its_root_is_told_after_a_grace(mailbox):
+def test_an_alert_that_outlasts_its_root_is_notified_after_a_grace_time(mailbox):
     mailbox.hears(down("R1", "R2"))
     assert mailbox.hears(down("R2"), MINUTE) == ""
     message = mailbox.hears(down("R2"), SETTLE_MS)
@@ -131,14 +131,14 @@ def test_the_one_between_becomes_the_root_when_the_first_is_back(mailbox):
     assert "behind it: 1 router: R3" in message
 
 
-def test_what_was_told_with_one_root_is_not_told_with_the_next(mailbox):
+def test_an_alert_notified_with_one_root_is_not_notified_with_the_next(mailbox):
     assert "behind it: 1 router: R3" in mailbox.hears(down("R2", "R3"))
     message = mailbox.hears(down("R1", "R2", "R3"), MINUTE)
     assert message.startswith("Leasewire acme: critical: router-down R1\n")
     assert "R3" not in message
 
 
-def test_a_root_that_comes_and_goes_unsaid_delays_it_for_the_grace_only(mailbox):
+def test_a_short_root_delays_its_alerts_for_the_grace_time_only(mailbox):
     heard = []
     for minute in range(20):
         root = down("R1", notified=False) if minute % 2 == 0 else []
@@ -160,7 +160,7 @@ def test_one_that_is_muted_itself_is_not_named(mailbox):
     assert "router-down R2" in mailbox.hears(down("R2"), QUIET_MS + GRACE_MS)
 
 
-def test_what_is_noted_says_nothing_to_an_earlier_version(mailbox):
+def test_an_earlier_version_ignores_new_fields_of_notifications(mailbox):
     """It lets go of what is over without a word."""
     mailbox.hears(down("R1", "R2"))
     noted = {name: each for name, each in mailbox.notified.items() if name.startswith("through|")}
@@ -172,7 +172,7 @@ ROUTERS = sorted({*BEHIND, *BEHIND.values()})
 
 
 @given(st.lists(st.tuples(st.sets(st.sampled_from(ROUTERS)), st.integers(1, 12)), max_size=40))
-def test_each_is_told_by_itself_or_through_its_root_and_never_both(rounds):
+def test_each_alert_is_notified_by_itself_or_through_its_root_never_both(rounds):
     """A model by messages alone; a round is half a minute, repeated as often as drawn."""
     mailbox = Mailbox()
     since, by_itself, through, unheard = {}, set(), {}, dict.fromkeys(ROUTERS, 0)

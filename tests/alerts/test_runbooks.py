@@ -25,7 +25,7 @@ def test_each_kind_has_one_and_so_have_those_that_we_do_not_know():
         ("Another kind of alert", "other.md"),
     ],
 )
-def test_it_says_what_to_look_at_and_what_to_do(title, page):
+def test_a_runbook_says_what_to_check_and_what_to_do(title, page):
     text = (RUNBOOKS / page).read_text()
     assert text.startswith(f"# {title}\n")
     assert text.index("\n## Check\n") < text.index("\n## Fix\n")

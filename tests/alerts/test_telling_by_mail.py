@@ -39,7 +39,7 @@ def lasted(store):
     store.alerts.tell()
 
 
-def test_mail_comes_once_and_once_more_when_it_is_over(store, tell, inbox):
+def test_one_mail_when_an_alert_opens_and_one_when_it_is_resolved(store, tell, inbox):
     store.alerts.begin("router-down", "tower-7", "no route to it")
     now_ms = store.records.now_ms()
     assert tell.once(now_ms) == 0
@@ -71,7 +71,7 @@ def test_mail_that_was_not_taken_comes_later(store, tell, inbox):
     assert len(inbox.mails) == 1
 
 
-def test_one_tells_at_a_time_and_the_next_takes_over(store, tell, inbox, target):
+def test_one_worker_notifies_at_a_time_and_another_takes_over(store, tell, inbox, target):
     other = AlertNotifier(store, [target], "acme", send, "other")
     store.alerts.begin("brake", "R1", "15 cancellations")
     lasted(store)
@@ -110,7 +110,7 @@ def test_target_may_want_critical_ones_or_some_kinds_only(store, target, inbox):
     ]
 
 
-def test_what_went_wrong_is_said_without_the_secret(target, inbox):
+def test_a_failure_is_reported_without_the_secret(target, inbox):
     inbox.away = True
     problem = send(target, "title", "body")
     assert problem

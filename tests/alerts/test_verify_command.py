@@ -26,7 +26,7 @@ def test_customer_who_is_online_is_all_ok(world, leasewire):
     assert mac(1) in answer.out
 
 
-def test_what_fails_is_told_with_advice(world, leasewire):
+def test_failures_are_reported_with_advice(world, leasewire):
     world.r1.add_row("/ip/dhcp-server/network", {"address": "198.51.100.0/24"})
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)))
     world.converge.run("R1")

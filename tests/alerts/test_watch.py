@@ -37,7 +37,7 @@ def watch(world):
     sessions.close_all()
 
 
-def test_unknown_device_is_told_until_a_service_has_it(world, watch):
+def test_an_unknown_device_is_reported_until_a_service_has_it(world, watch):
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)))
     world.converge.run("R1")
     world.r1.device(mac(1), server=SERVER)
@@ -50,7 +50,7 @@ def test_unknown_device_is_told_until_a_service_has_it(world, watch):
     assert watch() == set()
 
 
-def test_unknown_devices_are_ignored_where_the_inventory_says_so(world, watch, edited, leasewire):
+def test_unknown_devices_are_ignored_if_the_inventory_says_so(world, watch, edited, leasewire):
     world.say(
         activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)),
         activated("SVC-2", server=None, mac=mac(2), ipv4=ipv4(102)),
@@ -74,7 +74,7 @@ def ignoring(world):
     return Context(world.context.settings.inventory).inventory.ignoring
 
 
-def test_device_of_a_cancelled_service_is_told(world, watch):
+def test_a_device_of_a_cancelled_service_is_reported(world, watch):
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)))
     world.converge.run("R1")
     world.say(cancelled("SVC-1"))
@@ -85,7 +85,7 @@ def test_device_of_a_cancelled_service_is_told(world, watch):
     assert watch() == set()
 
 
-def test_device_of_a_blocked_service_is_told_once_its_lease_must_be_over(world, watch):
+def test_a_device_of_a_blocked_service_is_reported_after_its_lease_time(world, watch):
     world.say(*(activated(f"SVC-{n}", server=None, mac=mac(n), ipv4=ipv4(n)) for n in (1, 2)))
     world.converge.run("R1")
     for number in (1, 2):
@@ -108,7 +108,7 @@ def test_device_of_a_blocked_service_is_told_once_its_lease_must_be_over(world, 
     assert watch() == set()
 
 
-def test_blocked_row_that_is_not_ours_is_not_told(world, watch):
+def test_a_foreign_blocked_row_is_not_reported(world, watch):
     row = {"mac-address": mac(1), "address": ipv4(1), "server": SERVER, "comment": "by hand"}
     row_id = world.r1.add_row(LEASES, row)
     world.r1.device(mac(1), server=SERVER)
@@ -138,7 +138,7 @@ def test_device_that_is_walled_in_or_slowed_is_meant_to_be_bound(world, edited, 
 
 
 @pytest.mark.parametrize("world", [{"with_mac_server": True}], indirect=True)
-def test_device_of_a_service_that_has_no_entry_is_told_by_its_dynamic_lease(world, watch):
+def test_a_device_of_a_service_without_entry_is_found_by_its_dynamic_lease(world, watch):
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(1)))
     world.converge.run("R1")
     world.say(event("suspended", "SVC-1", revision=2))
@@ -150,7 +150,7 @@ def test_device_of_a_service_that_has_no_entry_is_told_by_its_dynamic_lease(worl
     assert watch() == set()
 
 
-def test_device_that_is_active_in_two_places_is_told(world, watch):
+def test_a_device_that_is_active_at_two_routers_is_reported(world, watch):
     world.say(activated("SVC-1", server=None, mac=mac(1), ipv4=ipv4(101)))
     world.converge.run("R1")
     world.r1.device(mac(1), server=SERVER)
@@ -164,7 +164,7 @@ def test_many_unknown_devices_are_one_alert(world, watch):
     assert watch() == {("rogue-device", "R1")}
 
 
-def test_routers_are_spread_over_the_time_and_a_round_that_took_long_is_made_up_for(store):
+def test_routers_are_spread_over_time_and_a_slow_round_catches_up(store):
     class Silent:
         asked: ClassVar[list[str]] = []
 

@@ -78,7 +78,7 @@ def test_the_committed_schemas_are_those_of_the_models():
     assert differing() == [], "run make schemas"
 
 
-def test_what_the_founding_deployment_says_is_valid():
+def test_events_of_the_founding_deployment_are_valid():
     event = {
         **VALID["leasewire.service.activated.v1"],
         "subject": "service/device-c",

@@ -67,12 +67,12 @@ def test_an_event_comes_out_in_normal_form():
     assert to_json(event)["time"] == "2026-11-24T10:00:00Z"
 
 
-def test_bytes_text_and_mapping_say_the_same():
+def test_bytes_text_and_mapping_are_equivalent():
     text = json.dumps(ACTIVATED)
     assert parse_event(text) == parse_event(text.encode()) == parse_event(ACTIVATED)
 
 
-def test_both_forms_of_an_address_are_told_apart_by_their_mode():
+def test_mode_selects_the_form_of_an_address():
     assert isinstance(parse_event(ACTIVATED).data.service.address, StaticAddress)
     pooled = copy.deepcopy(ACTIVATED)
     pooled["data"]["service"]["address"] = {"mode": "pool", "pool": "cust-pool"}
@@ -136,7 +136,7 @@ def test_every_problem_is_reported_at_once():
     }
 
 
-def test_disagreeing_status_is_seen_beside_other_problems():
+def test_a_wrong_status_is_reported_with_other_problems():
     broken = copy.deepcopy(ACTIVATED)
     broken["type"] = "leasewire.service.snapshot.v1"
     broken["data"]["service"] |= {"suspension": {"mode": "block"}, "device": {}}
@@ -158,7 +158,7 @@ def test_disagreeing_status_is_seen_beside_other_problems():
         ("cancelled", "suspended", True),
     ],
 )
-def test_the_status_of_a_service_block_agrees_with_what_the_event_says(event, status, allowed):
+def test_the_status_of_a_service_block_must_match_the_event(event, status, allowed):
     said = ACTIVATED | {
         "type": f"leasewire.service.{event}.v1",
         "data": {"service_id": "SVC-1", "service": SERVICE | {"status": status}},

@@ -221,7 +221,7 @@ def test_what_is_no_date_in_any_form_is_answered_with_an_example_of_ours(given):
         parse_time(given)
 
 
-def test_nobody_guesses_which_is_the_month():
+def test_the_month_is_never_guessed():
     with pytest.raises(ValueError, match="day and month cannot be told apart"):
         parse_time("03/04/2026")
     assert "04-03" not in refused_words("03/04/2026")

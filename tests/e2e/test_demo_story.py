@@ -76,7 +76,7 @@ def test_interrupted_demo_leaves_nothing(temporary):
     assert processes_of(temporary) == []
 
 
-def test_what_does_not_hold_is_told_with_what_was_seen(temporary, quiet_logging):
+def test_a_failed_check_reports_what_was_found(temporary, quiet_logging):
     with running(temporary) as stage:
         refused = {"menu": "/ip/dhcp-server/lease", "field": "address", "value": "223.203.225.10"}
         stage.router.set_faults(refuse_values=[refused | {"text": "failure: no such luck"}])

@@ -38,7 +38,7 @@ def test_two_hundred_services_cost_a_few_prints_and_one_login(short_directory):
         assert counters[f"{here.menu}/add"] == 200
 
 
-def test_a_wrong_password_parks_one_router_and_no_other(short_directory):
+def test_a_wrong_password_blocks_one_router_only(short_directory):
     wrong = {"R1": {"password_env": '"WRONG_PASSWORD"'}}
     with Installation(short_directory, routers=2, inventory=wrong) as here:
         here.environ_more = {"WRONG_PASSWORD": "this-is-not-it"}
@@ -102,7 +102,7 @@ def test_a_lease_made_static_is_ours_even_if_the_next_write_never_came(short_dir
         assert len(made) == 1
 
 
-def test_no_secret_is_seen_anywhere(short_directory):
+def test_no_secret_appears_anywhere(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         here.publisher.publish([activated(1)])

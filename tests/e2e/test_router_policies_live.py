@@ -58,7 +58,7 @@ def test_workers_of_a_changed_policy_write_nothing_until_apply(short_directory):
         assert [row["server"] for row in here.rows("R2")["SVC-4"]] == [SERVER]
 
 
-def test_hold_in_the_middle_of_a_backlog_ends_writing_and_release_ends_the_backlog(
+def test_pausing_in_the_middle_of_a_backlog_stops_writing_and_resuming_drains_it(
     short_directory,
 ):
     with Installation(short_directory) as here:

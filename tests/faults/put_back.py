@@ -115,7 +115,7 @@ BUGS: Final[dict[str, Bug]] = {
             ),
         ],
         "tests/alerts/test_names_not_utf8.py",
-        "test_an_alert_is_begun_found_and_ended_whatever_its_words",
+        "test_alerts_with_any_text_are_opened_found_and_resolved",
         "seen: the odd router: no alert of its full pool, and it is never reported on",
     ),
     "a few wrong services block their router": Bug(

@@ -141,7 +141,7 @@ def run(directory, build, moment):
         return unrest + (here.conflicts if conflicting else here.differences)(said)
 
 
-def test_a_worker_that_goes_on_after_all_others_looked_does_no_harm(short_directory):
+def test_a_worker_that_resumes_after_others_took_over_does_no_harm(short_directory):
     with installation(short_directory, "stops-before-sending") as here:
         here.start_workers("events", "routers", "routers")
         said = publish(here, activated())

@@ -17,7 +17,7 @@ SEED = int(os.environ.get("SEED", "20261124"))
 
 
 @pytest.mark.parametrize("conflicting", [False, True])
-def test_every_router_ends_as_was_said(short_directory, conflicting):
+def test_every_router_ends_as_wanted(short_directory, conflicting):
     scale = Scale(
         7 if conflicting else 13, 5 if conflicting else 15, 300, 900, conflicting=conflicting
     )

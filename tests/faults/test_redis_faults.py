@@ -185,7 +185,7 @@ def small_disk():
 
 @pytest.mark.e2e
 @pytest.mark.router
-def test_a_full_disk_is_told_and_all_goes_on_when_there_is_room(short_directory, small_disk):
+def test_a_full_disk_is_reported_and_work_goes_on_with_free_space(short_directory, small_disk):
     (short_directory / "valkey").symlink_to(small_disk)
     with Harness(short_directory) as here:
         here.start_workers("events", "routers")

@@ -20,7 +20,7 @@ def block(number):
     }
 
 
-def test_a_lost_redis_is_built_anew_from_snapshots_without_a_write(short_directory):
+def test_a_lost_redis_is_rebuilt_from_snapshots_without_a_write(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         services = range(1, SERVICES + 1)

@@ -26,7 +26,7 @@ SEED = int(os.environ.get("SEED", "20261124"))
 
 
 @pytest.mark.parametrize("batch", ["500", "7"])
-def test_a_ring_resolves_though_its_worker_is_killed(short_directory, batch):
+def test_a_cycle_of_macs_resolves_though_its_worker_is_killed(short_directory, batch):
     rng = random.Random(SEED)
     services = [f"SVC-{n}" for n in range(50)]
     with harness(short_directory, 1, None, service_ms=8) as here:

@@ -72,7 +72,7 @@ def test_nothing_is_done_unless_every_row_is_right(office):
         (("s.csv", "--as-of", "2999-01-01T00:00:00Z"), "in the future"),
     ],
 )
-def test_wrong_input_is_told(office, arguments, message):
+def test_wrong_input_is_reported(office, arguments, message):
     office.file("s.csv", HEAD + row(1))
     head = "event,service_id,effective_at\n"
     office.file("dated.csv", f"{head}cancelled,S-1,31.12.2026\n")
@@ -211,7 +211,7 @@ def test_what_two_rows_both_want_and_unknown_routers_stand_in_the_preview(office
     assert [f"! {message}" for message in warnings] == said
 
 
-def test_a_table_of_tabs_is_said_to_be_one(office):
+def test_a_table_with_tabs_is_reported(office):
     path = office.file("s.csv", HEAD.replace(",", "\t") + row(1).replace(",", "\t"))
     shown = office.run("import", path)
     message = "its columns are separated by tabs; save it with commas"

@@ -73,7 +73,7 @@ def test_what_is_missing_is_done_as_asked(stocked):
     assert statuses(stocked)[3] == "active"
 
 
-def test_a_file_of_one_router_says_nothing_of_another(stocked):
+def test_a_file_of_one_router_does_not_affect_another(stocked):
     wrong = stocked.run("resync", stocked.path, "--router", "R9")
     assert wrong.code == 2
     assert "there is no router R9" in wrong.err

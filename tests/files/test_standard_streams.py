@@ -60,7 +60,7 @@ def test_a_pipe_has_no_date_and_a_file_has_its_own(run, office):
     assert b"as of 2023-11-14T22:13:20" in shown.stdout
 
 
-def test_what_is_wrong_with_standard_input_is_said(run):
+def test_problems_of_standard_input_are_reported(run):
     assert b"--format csv" in run("import", "-", given=TABLE.encode(), code=2).stderr
     broken = TABLE.replace("198.51", "999.51").encode()
     notified = run("import", "-", "--format", "csv", *AS_OF, given=broken, code=2).stderr

@@ -40,7 +40,7 @@ def test_the_contract_refuses_it(field, char):
         parse_event(event)
 
 
-def test_what_is_seen_is_taken():
+def test_visible_text_is_accepted():
     assert parse_event(builders.activated(label=SEEN)).data.service.label == SEEN
 
 

@@ -109,7 +109,7 @@ def test_an_event_without_a_time_is_of_when_its_row_was_written(outbox, relay_of
     assert b'"time":"2026-11-24T10:00:00Z"' in gateway.requests[0][1]
 
 
-def test_what_is_refused_is_marked_with_the_reason_and_holds_up_nothing(outbox, relay_of, gateway):
+def test_a_refused_row_keeps_its_reason_and_delays_no_other(outbox, relay_of, gateway):
     gateway.never = {"e2"}
     broken = event(3)
     broken["data"] = broken["data"] | {"mac": "nonsense"}
@@ -194,7 +194,7 @@ def test_rows_published_long_ago_are_removed(outbox, relay_of):
         ("postgresql://u:secret@h/d", "must hold no password"),
     ],
 )
-def test_a_wrong_url_is_said_so(url, said):
+def test_a_wrong_url_is_reported(url, said):
     with pytest.raises(ValueError, match=said) as raised:
         open_database(url)
     assert "secret" not in str(raised.value)
@@ -236,7 +236,7 @@ def test_the_command_relays_into_the_journal_until_it_is_stopped(outbox, command
     assert outbox.open() == []
 
 
-def test_what_is_missing_is_said_and_the_exit_code_tells(outbox, command):
+def test_what_is_missing_is_printed_with_an_exit_code(outbox, command):
     outbox.sql("DROP TABLE leasewire_outbox")
     process = command("relay", "--database", outbox.url, "--once")
     assert "create the table: leasewire outbox ddl" in process.communicate()[0]

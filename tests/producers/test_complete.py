@@ -61,7 +61,7 @@ def test_without_a_revision_the_id_follows_the_normal_form_and_the_time():
     assert one.id == same.id != later.id
 
 
-def test_a_key_that_stands_twice_is_still_seen():
+def test_a_repeated_key_is_still_found():
     text = json.dumps(BARE).replace('"revision": 2', '"revision": 2, "revision": 3')
     with pytest.raises(ContractViolation, match="duplicate-key"):
         complete_event(text, NOW)

@@ -44,7 +44,7 @@ def test_what_was_written_as_lines_is_found_again(documents, ascii_only):
 
 
 @given(st.text(alphabet='[]{},:"0a\\ \n', max_size=20))
-def test_any_text_gives_events_or_says_why_not(text):
+def test_any_text_gives_events_or_an_error(text):
     try:
         found = find_events(text)
     except BrokenText:
@@ -65,7 +65,7 @@ def test_any_text_gives_events_or_says_why_not(text):
         ('[{"a": 1}] x', "expecting"),
     ],
 )
-def test_a_text_in_which_events_cannot_be_told_apart_says_where(text, why):
+def test_a_text_that_cannot_be_split_into_events_says_where(text, why):
     with pytest.raises(BrokenText, match=why):
         find_events(text)
 

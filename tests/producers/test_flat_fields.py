@@ -50,7 +50,7 @@ def test_each_event_has_the_fields_it_is_about(fields, name):
     assert parsed({"service_id": "S-1"} | fields).type == f"leasewire.service.{name}.v1"
 
 
-def test_everything_that_is_wrong_is_said_at_once():
+def test_all_problems_are_reported_at_once():
     with pytest.raises(NotAnEvent) as said:
         event_of({"event": "snapshot", "router": "R1", "reason_code": ""})
     assert said.value.problems == dict.fromkeys(("service_id", "mac", "ipv4"), "is missing")
@@ -63,7 +63,7 @@ def test_everything_that_is_wrong_is_said_at_once():
         event_of(WHOLE | {"pool": "p"})
 
 
-def test_a_place_in_an_event_is_told_as_its_field():
+def test_a_pointer_into_an_event_is_reported_as_its_field():
     places = {
         "/data/service/device/mac": "mac",
         "/data/service/address/ipv4": "ipv4",

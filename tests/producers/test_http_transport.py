@@ -59,7 +59,7 @@ def test_events_go_in_batches_and_each_has_its_receipt(publisher_of, gateway):
     assert gateway.requests[0][0]["Authorization"] == "Bearer lwk_secret"
 
 
-def test_each_attempt_is_signed_anew_and_keeps_its_id(publisher_of, gateway):
+def test_each_attempt_has_a_new_signature_and_the_same_id(publisher_of, gateway):
     secret = new_secret()
     seconds = iter([1_000.0, 2_000.0])
     publisher = publisher_of(signing_secret=secret, clock=lambda: next(seconds))
@@ -76,7 +76,7 @@ def test_each_attempt_is_signed_anew_and_keeps_its_id(publisher_of, gateway):
     assert found[0] == found[1]
 
 
-def test_a_refused_event_holds_up_no_other(publisher_of, gateway):
+def test_a_refused_event_delays_no_other(publisher_of, gateway):
     gateway.never = {"e2"}
     for named in (True, False):
         gateway.named, gateway.taken = named, []
@@ -160,7 +160,7 @@ def test_a_refused_key_raises_and_keeps_what_was_spooled(publisher_of, gateway):
     assert gateway.ids()[0] == "e2"
 
 
-def test_a_full_spool_raises_and_says_both_troubles(publisher_of, gateway):
+def test_a_full_spool_raises_with_both_causes(publisher_of, gateway):
     publisher = publisher_of(spool=True, max_events=1, backoff=Backoff(first_s=60))
     gateway.mode = "down"
     publisher.publish([event(1)])

@@ -146,7 +146,7 @@ def test_while_a_message_is_pending_no_other_is_sent(publisher, lane):
     assert lane.messages == 2
 
 
-def test_a_ring_that_nobody_clears_ends_by_itself(publisher, lane, prefix):
+def test_a_notification_expires_by_itself(publisher, lane, prefix):
     publisher.publish([mac_changed(1)])
     assert 0 < lane.client.pttl(journal_notified(prefix, "events")) <= 2000
 
@@ -239,7 +239,7 @@ def test_nothing_is_written_for_no_events(publisher, lane):
     assert lane.client.keys(lane.prefix + "*") == []
 
 
-def test_an_unreachable_redis_is_said_so(prefix):
+def test_an_unreachable_redis_is_reported(prefix):
     publisher = open_publisher("redis://127.0.0.1:1", clock=lambda: NOW, prefix=prefix)
     with pytest.raises(PublishFailed, match="cannot be reached: start it") as raised:
         publisher.publish([mac_changed(1)])
@@ -247,7 +247,7 @@ def test_an_unreachable_redis_is_said_so(prefix):
     publisher.close()
 
 
-def test_a_wrong_password_is_said_so_without_the_password(own_valkey, prefix):
+def test_a_wrong_password_is_reported_without_the_password(own_valkey, prefix):
     with own_valkey.client() as client:
         client.config_set("requirepass", PASSWORD)
     publisher = open_publisher(
@@ -291,7 +291,7 @@ def disk_gone(server, client):
         (disk_gone, "write to its disk"),
     ],
 )
-def test_a_redis_that_refuses_writes_is_told_apart_and_nothing_is_half_done(
+def test_a_redis_that_refuses_writes_is_reported_and_nothing_is_half_done(
     own_valkey, prefix, breaks, said
 ):
     client = own_valkey.client()
@@ -340,7 +340,7 @@ def test_without_maxmemory_the_hosts_memory_ends_intake(publisher, lane):
         publisher.publish([mac_changed(1)])
 
 
-def test_a_user_who_may_not_ask_how_full_redis_is_publishes_all_the_same(own_valkey, prefix):
+def test_a_user_who_may_not_read_memory_figures_publishes(own_valkey, prefix):
     with own_valkey.client() as client:
         client.execute_command("ACL", "SETUSER", "default", "-info")
         client.config_set("maxmemory", 1_000_000_000)
@@ -379,7 +379,7 @@ def test_what_was_written_before_a_failure_has_its_receipts(publisher, lane, pre
     assert len(raised.value.receipts) == len(lane.bodies) == 500
 
 
-def test_many_publishers_at_once_lose_nothing_and_ring_as_often_as_they_say(valkey, lane, prefix):
+def test_many_publishers_at_once_lose_nothing_and_count_their_notifications(valkey, lane, prefix):
     def publish(thread):
         with open_publisher(valkey.url, clock=lambda: NOW, prefix=prefix) as publisher:
             return [

@@ -68,7 +68,7 @@ def test_a_full_spool_takes_all_of_a_call_or_nothing(spool):
     spool.add([event(3), event(4)], "events")
 
 
-def test_an_event_waits_once_and_another_under_its_id_is_told(spool):
+def test_an_event_waits_once_and_a_reused_id_is_reported(spool):
     spool.add([event(1)], "events")
     same = complete_event(event(1).event | {"traceparent": "00-x"}, NOW)
     assert spool.add([same], "events") == []
@@ -126,7 +126,7 @@ def test_a_fork_must_open_its_own(spool, monkeypatch):
 
 
 @pytest.mark.parametrize("broken", ["a directory", "no database"])
-def test_a_file_that_cannot_be_used_is_said_so(tmp_path, broken):
+def test_a_file_that_cannot_be_used_is_reported(tmp_path, broken):
     path = tmp_path / "spool"
     if broken == "a directory":
         path.mkdir()

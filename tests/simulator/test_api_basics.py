@@ -64,7 +64,7 @@ def test_a_wrong_password_is_refused_and_a_command_before_login_ends_the_session
         (("=mac-address=zz",), "invalid value for argument mac-address", "1"),
     ],
 )
-def test_what_a_router_refuses_is_refused_in_its_words(sim, connect, words, message, category):
+def test_refusals_have_the_message_of_a_router(sim, connect, words, message, category):
     raw = connect(sim)
     raw.talk(f"{LEASE}/add", *ONE)
     trap, done = raw.talk(f"{LEASE}/add", *words)
@@ -74,7 +74,7 @@ def test_what_a_router_refuses_is_refused_in_its_words(sim, connect, words, mess
     assert len(sim.router.rows(LEASE)) == 1
 
 
-def test_counters_and_journal_tell_what_was_done(sim, connect):
+def test_counters_and_journal_show_what_was_done(sim, connect):
     raw = connect(sim)
     raw.talk(f"{LEASE}/add", *ONE)
     raw.talk(f"{LEASE}/set", "=.id=*1", "=comment=x")

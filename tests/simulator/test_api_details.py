@@ -60,7 +60,7 @@ def test_sentences_may_arrive_byte_by_byte_and_empty_ones_mean_nothing(sim, conn
 
 
 @pytest.mark.parametrize(("version", "empty"), [("7.17.1", []), ("7.18.2", [["!empty"]])])
-def test_no_rows_are_said_so_from_718_on(connect, version, empty):
+def test_an_empty_answer_is_announced_from_718_on(connect, version, empty):
     with running(version=version, seed_guide=True) as sim:
         raw = connect(sim)
         assert raw.talk(f"{LEASE}/print") == [*empty, ["!done"]]
@@ -95,7 +95,7 @@ def test_ids_come_as_id_or_numbers_one_or_many_or_names(sim, connect):
     assert raw.talk(f"{LEASE}/set", "=comment=x")[0] == ["!trap", "=message=missing =.id="]
 
 
-def test_unknown_menus_commands_and_flags_are_told_apart(sim, connect):
+def test_unknown_menus_commands_and_flags_have_different_messages(sim, connect):
     raw = connect(sim)
 
     def message(*words):
@@ -109,7 +109,7 @@ def test_unknown_menus_commands_and_flags_are_told_apart(sim, connect):
     assert raw.talk(f"{LEASE}/print", "=detail", "=active")[-1] == ["!done"]
 
 
-def test_listen_tells_changes_until_it_is_cancelled(sim, connect):
+def test_listen_reports_changes_until_it_is_cancelled(sim, connect):
     raw = connect(sim)
     raw.send((f"{LEASE}/listen", "=.proplist=.id,comment", ".tag=L"))
     raw.talk(f"{LEASE}/print")  # the listening has begun

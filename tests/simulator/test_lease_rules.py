@@ -105,7 +105,7 @@ def test_a_blocked_client_gets_no_answer(router):
     assert router.rows(LEASE)[0]["blocked"] == "true"
 
 
-def test_another_mac_takes_the_address_over_and_the_old_device_is_refused(router):
+def test_another_mac_gets_the_address_and_the_old_device_is_refused(router):
     row_id = router.add_row(LEASE, {"mac-address": A, "address": "223.203.225.10"})
     router.device(A)
     router.set_row(LEASE, row_id, {"mac-address": B})
@@ -127,7 +127,7 @@ def test_a_lost_server_or_pool_leaves_its_dead_id(router):
     assert router.rows(LEASE)[0]["server"] == "*1"
 
 
-def test_a_static_lease_that_nobody_took_shows_a_lost_server_too(two_servers):
+def test_a_static_lease_without_device_shows_a_lost_server_too(two_servers):
     two_servers.add_row(LEASE, {"mac-address": A, "server": "s2"})
     assert "active-server" not in two_servers.rows(LEASE)[0]
     two_servers.run(f"{SERVER}/remove", {".id": "s2"})
@@ -216,7 +216,7 @@ def test_a_bound_lease_makes_list_rows_a_queue_and_log_lines_while_it_lasts(rout
     ]
 
 
-def test_a_lease_time_that_is_over_frees_the_address():
+def test_an_expired_lease_frees_its_address():
     with running(seed_guide=True) as sim:
         router = sim.router
         router.set_row(SERVER, "dhcp-vlan-32", {"lease-time": "1s"})
@@ -253,7 +253,7 @@ def test_networks_and_servers_have_their_own_refusals(router):
         router.add_row(SERVER, {"name": "dhcp-vlan-32", "interface": "ether1"})
 
 
-def test_an_option_in_use_may_go_unless_the_switch_says_otherwise(router):
+def test_a_used_option_may_be_removed_unless_the_switch_forbids_it(router):
     option = "/ip/dhcp-server/option"
     row_id = router.add_row(option, {"name": "dns", "code": "6", "value": "0x08080808"})
     router.add_row(LEASE, {"dhcp-option": "dns"})

@@ -58,7 +58,7 @@ def test_a_session_can_be_ended_by_another(sim, connect):
             first.read()
 
 
-def test_a_ping_answers_for_what_clients_hold(sim, connect):
+def test_a_ping_answers_for_addresses_of_clients(sim, connect):
     sim.router.device("00:00:5E:00:53:0A")
     raw = connect(sim)
     alive = raw.talk("/ping", "=address=223.203.225.100", "=count=2")
@@ -67,7 +67,7 @@ def test_a_ping_answers_for_what_clients_hold(sim, connect):
     assert "=status=timeout" in dead[0]
 
 
-def test_a_pool_counts_what_clients_hold():
+def test_a_pool_counts_the_addresses_of_clients():
     with running(version="7.21.5", seed_guide=True) as sim:
         counts = ("total", "used", "available")
         (pool,) = sim.router.rows("/ip/pool")

@@ -54,7 +54,7 @@ def test_a_query_of_many_terms_and_copies_ends():
     assert check(words, {"a": "1"}) is False
 
 
-def test_a_query_by_indexed_values_looks_at_no_other_rows():
+def test_a_query_by_indexed_values_reads_no_other_rows():
     table = Table(indexed=("a",))
     for n in range(5_000):
         table.insert({"a": str(n), "b": "1"})

@@ -133,7 +133,7 @@ def test_a_queue_has_the_counters_that_a_real_one_has(router):
     assert [row[name] for name in totals] == ["0"] * 4
 
 
-def test_a_queue_is_refused_in_recorded_words(sim, connect):
+def test_a_queue_is_refused_with_the_recorded_message(sim, connect):
     """A public client's recorded traps: they come without a category."""
     raw = connect(sim)
     add = (f"{QUEUE}/add", "=target=10.0.0.1")
@@ -160,7 +160,7 @@ def test_a_queue_is_refused_in_recorded_words(sim, connect):
 # --- pools ---------------------------------------------------------------------------------------
 
 
-def test_a_pool_is_refused_in_recorded_words(sim, connect):
+def test_a_pool_is_refused_with_the_recorded_message(sim, connect):
     """The same recordings: one without, the other with a category."""
     raw = connect(sim)
     taken = raw.talk(f"{POOL}/add", "=name=pool-vlan-32", "=ranges=10.0.0.1-10.0.0.2")
@@ -196,7 +196,7 @@ def test_an_older_one_says_that_it_is_authoritative(router):
     assert (row["authoritative"], "add-dns-entries-suffix" in row) == ("yes", False)
 
 
-def test_a_server_without_an_address_on_its_interface_is_invalid_and_answers_nobody(newest):
+def test_a_server_on_an_interface_without_address_is_invalid_and_silent(newest):
     """MAN. RR: the property `.about`, shown with a warning alone; its words are assumed."""
     (row,) = newest.rows(SERVER)
     assert (row["invalid"], ".about" in row) == ("false", False)

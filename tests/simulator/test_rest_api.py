@@ -143,7 +143,7 @@ def test_changes_of_a_user_apply_at_once_and_of_a_group_at_the_next_login(rest, 
         ("OPTIONS", LEASE, None, 503, None),
     ],
 )
-def test_what_is_refused_has_its_code_and_words(rest, case):
+def test_a_refusal_has_its_code_and_message(rest, case):
     method, path, body, status, detail = case
     expected = {"error": status, "message": http.client.responses[status]}
     if detail:
@@ -175,7 +175,7 @@ def test_a_body_needs_its_type_and_a_user_the_password(rest):
     assert rest.ask("GET", LEASE) == (401, {"error": 401, "message": "Unauthorized"})
 
 
-def test_rights_are_told_by_500(rest, sim):
+def test_missing_rights_are_answered_with_500(rest, sim):
     sim.router.add_row("/user/group", {"name": "look", "policy": "read,api,rest-api"})
     sim.router.add_row("/user/group", {"name": "half", "policy": "read,rest-api"})
     for name in ("look", "half"):
@@ -249,7 +249,7 @@ def test_requests_may_be_chunked_and_nonsense_ends_the_connection(rest, sim):
         rest.ask("GET", LEASE)
 
 
-def test_the_guides_menu_answers_as_the_guide_says():
+def test_the_menu_of_the_guide_answers_as_in_the_guide():
     with running(rest_port=0, with_mac_server=True) as sim:
         rest = Rest(sim)
         menu = "/rest/ip/mac-server"

@@ -55,7 +55,7 @@ def test_a_cut_reply_stops_in_its_middle(sim, connect):
     assert b"!done" not in got
 
 
-def test_a_hanging_router_accepts_and_says_nothing(sim, connect):
+def test_a_hanging_router_accepts_and_stays_silent(sim, connect):
     before = connect(sim)
     sim.router.set_faults(hang_on_connect=True)
     raw = connect(sim, login=False)

@@ -9,7 +9,7 @@ from simulator.control import ControlClient, ControlError
 pytestmark = pytest.mark.router
 
 
-def test_it_says_where_it_listens_and_stops_cleanly(start, tmp_path):
+def test_it_prints_where_it_listens_and_stops_cleanly(start, tmp_path):
     secret = tmp_path / "password"
     secret.write_text("s3cret\n")
     control = tmp_path / "control"
@@ -38,7 +38,7 @@ def test_it_says_where_it_listens_and_stops_cleanly(start, tmp_path):
     assert not control.exists()
 
 
-def test_it_says_one_line_for_people(start):
+def test_it_prints_one_line_for_people(start):
     with_secret = ("/usr/bin/env", "ROUTER_SECRET=s3cret")
     process = start("--password-env", "ROUTER_SECRET", "--seed-guide", prefix=with_secret)
     line = process.stdout.readline()
@@ -49,7 +49,7 @@ def test_it_says_one_line_for_people(start):
     assert process.returncode == 0
 
 
-def test_a_router_without_a_certificate_is_said_to_have_none(start):
+def test_a_router_without_a_certificate_is_shown_without_one(start):
     process = start("--demo-password", "--certificate", "none")
     line = process.stdout.readline()
     assert line.endswith("; without a certificate\n")
