@@ -69,7 +69,7 @@ def test_every_argument_meets_every_odd_value(version):
             path = command.rpartition("/")[0]
             request, result = router.execute(f"{path}/print", {}, CALLER)
             for row in result.rows:
-                request.menu.packed(router, row, None)
+                router.menus[request.menu_path].packed(router, row, None)
 
 
 @given(st.data(), st.sampled_from(["6.48.6", "7.9.2", "7.18.2", "7.24"]))
@@ -84,8 +84,8 @@ def test_no_command_fails_by_itself(data, version):
         except RouterError:
             continue
         for row in result.rows:
-            assert isinstance(request.menu.packed(router, row, None), bytes)
-            json.dumps(request.menu.view(router, row))
+            assert isinstance(router.menus[request.menu_path].packed(router, row, None), bytes)
+            json.dumps(router.menus[request.menu_path].view(router, row))
 
 
 @given(st.text("/*%2Aiprestdhcp-svlan.2 ", max_size=40), st.text(), st.text())

@@ -33,7 +33,7 @@ def test_every_menu_of_every_version_can_be_read(version):
         if not menu.exists(router) or path in ("", "/system"):
             continue
         request, result = router.execute(f"{path}/print", {}, caller)
-        views = [request.menu.view(router, row) for row in result.rows]
+        views = [router.menus[request.menu_path].view(router, row) for row in result.rows]
         assert all(isinstance(text, str) for view in views for text in view.values())
         if isinstance(menu, Singleton):
             assert len(views) == 1

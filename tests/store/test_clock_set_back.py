@@ -31,7 +31,7 @@ def sent():
 def sweep(store, sent):
     """A round of a worker's sweep."""
     look = Maintenance(store, sent.append, 3_600_000, {}).check
-    return Sweep(store, 2000, "events@here:1", lambda: False, look=look).once
+    return Sweep(store, 2000, "events@here:1", lambda: False, maintain=look).once
 
 
 def due(store, router="R1"):
