@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# public clients that the tests try: Python's in an environment of their own, node's beside it
+# Public clients that the tests try: those for Python in their own environment, those for node beside it
 CLIENTS := .venv-clients/.ready
 NODE_CLIENTS := tests/clients/node/node_modules/.package-lock.json
 
@@ -20,7 +20,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# Without a network or without npm their tests skip and say so: an error here ends nothing.
+# Without a network or npm their tests skip with a reason: an error here is no failure.
 $(CLIENTS): requirements-clients.lock tests/clients/install.py
 	-$(PYTHON) tests/clients/install.py $(@D) requirements-clients.lock
 
@@ -36,33 +36,33 @@ lab: $(READY) ## Leasewire, its gateway and a simulated router, in the folder la
 test: lint $(CLIENTS) $(NODE_CLIENTS) ## all that CI runs: lint, types, imports, tests
 	$(BIN)/python -m pytest -n 4 --dist worksteal
 
-restarts: $(READY) ## kill Redis 20 times under load: are the workers back within 15 s?
+restarts: $(READY) ## kill Redis 20 times under load; the workers must be back within 15 s
 	LEASEWIRE_REDIS_KILLS=20 $(BIN)/python -m pytest -s tests/e2e/test_redis_restarts.py
 
 test-fast: $(READY) ## the tests that need no server and no socket
 	$(BIN)/python -m pytest -m "not redis and not router and not e2e" -q
 
-e2e-all: $(READY) ## the end-to-end tests once per transport and menu of entries
+e2e-all: $(READY) ## the end-to-end tests once for each transport and kind of entry
 	for transport in api-ssl api rest; do for entries in lease mac-server; do \
 	  echo "$$transport, $$entries:"; \
 	  E2E_TRANSPORT=$$transport E2E_ENTRIES=$$entries \
 	    $(BIN)/python -m pytest -n 2 --dist worksteal -q tests/e2e || exit 1; \
 	done; done
 
-chaos: $(READY) ## everything goes wrong at once, and what must hold then (SEED=, MINUTES=)
+chaos: $(READY) ## all faults at once, and what must hold then (SEED=, MINUTES=)
 	$(BIN)/python -m tests.faults.chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 	PUT_BACK=all $(BIN)/python -m pytest -n 2 -q tests/faults/test_put_back.py
 
-floods: $(READY) ## how long callers of the gateway wait while others flood it (some minutes)
+floods: $(READY) ## measure how long callers of the gateway wait while others flood it (some minutes)
 	$(BIN)/python -m tests.gateway.floods
 
-attacks: $(READY) ## attack a gateway of its own, and print what comes of each attack
+attacks: $(READY) ## attack a gateway of its own, and print the result of each attack
 	$(BIN)/python -m tests.gateway.attacks
 
-bench: $(READY) $(CLIENTS) ## how fast it is, against peers in the same run (under 10 minutes)
+bench: $(READY) $(CLIENTS) ## measure, with peers in the same run for comparison (under 10 minutes)
 	$(BIN)/python -m benchmarks
 
-bench-large: $(READY) $(CLIENTS) ## the same with the sizes of the targets; takes long
+bench-large: $(READY) $(CLIENTS) ## the same in the sizes of the targets (takes long)
 	$(BIN)/python -m benchmarks --large
 
 bench-plot: $(READY) ## draw docs/benchmarks.svg from the last run
@@ -74,14 +74,14 @@ lint: $(READY) ## style, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fmt: $(READY) ## format and mend what can be mended
+fmt: $(READY) ## format, and fix what can be fixed
 	$(BIN)/ruff check --fix-only --quiet . || true
 	$(BIN)/ruff format .
 
 schemas: $(READY) ## write contracts/schemas/ from the models
 	$(BIN)/python -m contracts.schemas
 
-docs: $(READY) ## write docs/reference/ from the code, and build the site of the documents in build/docs
+docs: $(READY) ## write docs/reference/ from the code, build the site in build/docs, check its links
 	$(BIN)/python -m docs.generate
 	$(BIN)/sphinx-build -q -W --keep-going -b dirhtml -c docs -d build/doctrees . build/docs
 	@echo "See build/docs/docs/index.html"
