@@ -1,4 +1,4 @@
-"""Two events of one source and one rank that say different things of a service: until when?"""
+"""A conflict: two events of one source and one rank with different values for a service."""
 
 import json
 from typing import NamedTuple, Self
@@ -7,11 +7,11 @@ from worker.core.service.record import ServiceRecord
 
 
 class Conflict(NamedTuple):
-    """What was found when an event was folded.
+    """A conflict that was found when an event was folded.
 
     Attributes:
-        service_id: of which two things were said.
-        registers: which of it, sorted.
+        service_id: of the service.
+        registers: with different values, sorted.
         rank: of both events (`Version.rank`).
     """
 
@@ -20,7 +20,7 @@ class Conflict(NamedTuple):
     rank: tuple[int, int, int]
 
     def is_settled(self, record: ServiceRecord) -> bool:
-        """Whether something newer was said of all that it is about, or nothing matters any more.
+        """Return whether newer events set all its registers, or cancelled the service.
 
         Args:
             record: of the service, as it is now.
@@ -34,11 +34,11 @@ class Conflict(NamedTuple):
         return register is not None and register.version.rank > self.rank
 
     def to_json(self) -> str:
-        """As the store keeps it: equal conflicts, equal texts."""
+        """Return the stored text; equal conflicts have equal texts."""
         return json.dumps(self, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The reverse of `to_json`."""
+        """Read `to_json`."""
         service_id, registers, (epoch, revision, local) = json.loads(text)[:3]
         return cls(service_id, tuple(registers), (epoch, revision, local))

@@ -1,7 +1,7 @@
-"""Events change the record, in any order and any number of times.
+"""Folds events into the record, in any order and any number of times.
 
-A register is written only by an event that is newer than the one that holds it, so every
-permutation and duplication of the same events gives the same registers.
+An event writes a register only if it is newer than the event that wrote it before. So every order
+and any repetition of the same events gives the same registers.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from worker.core.service.writes import writes_of
 
 
 class Folded(NamedTuple):
-    """What folding one event did.
+    """The result of folding one event.
 
     Attributes:
         record: the record after it; only registers, `highest` and `last_event_ms` may differ.
-        wrote: registers where the event was newer. Empty for an event folded before.
-        changed: those of them that hold another value now.
-        overtaken: registers where it came too late, each with the id of the event that holds it.
-        conflicts: registers where an event of equal rank said something else; the greater
-            version holds, whichever came first.
+        wrote: registers where the event was newer; empty for an event folded before.
+        changed: those of them that have another value now.
+        overtaken: registers where it came too late, each with the id of the newer event.
+        conflicts: registers where an event of equal rank has another value; the greater version
+            wins, whichever came first.
     """
 
     record: ServiceRecord
@@ -48,23 +48,23 @@ def fold(
         event: that takes effect now.
         version: of the event.
         unmanaged: registers that its source does not know.
-        last_event_ms: when the event came, or the time of which it speaks.
+        last_event_ms: when the event came, or the time that it describes.
     """
     own, beside = writes_of(event, unmanaged)
     stated = NEVER if isinstance(event, Snapshot) else version
-    said = {name: Register(value, version, event.id) for name, value in beside.items()}
-    said |= {name: Register(value, version, event.id, stated) for name, value in own.items()}
-    return _fold(record, said, version, last_event_ms)
+    new = {name: Register(value, version, event.id) for name, value in beside.items()}
+    new |= {name: Register(value, version, event.id, stated) for name, value in own.items()}
+    return _fold(record, new, version, last_event_ms)
 
 
 def release(
     record: ServiceRecord, scheduled: Scheduled, version: Version, last_event_ms: int = 0
 ) -> Folded:
-    """Fold an event whose time has come.
+    """Fold a scheduled event whose time has come.
 
-    What it only mentions is as old as the event. What it is about is said now, and supersedes no
-    other scheduled event: each takes effect at its own time. Only a cancellation ends those that
-    are older than itself.
+    Registers that it only mentions are as old as the event. Those that it is about are set now, and
+    supersede no other scheduled event: each takes effect at its own time. Only a cancellation ends
+    the scheduled events that are older than itself.
 
     Args:
         record: of the service.
@@ -73,42 +73,42 @@ def release(
         last_event_ms: when that is.
     """
     event_id, accepted = scheduled.event_id, scheduled.version
-    said = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
+    new = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
     for name, value in scheduled.own.items():
         stated = accepted if (name, value) == ("lifecycle", "cancelled") else NEVER
-        said[name] = Register(value, version, event_id, stated)
-    return _fold(record, said, version, last_event_ms)
+        new[name] = Register(value, version, event_id, stated)
+    return _fold(record, new, version, last_event_ms)
 
 
 def _fold(
-    record: ServiceRecord, said_of: Mapping[str, Register], highest: Version, last_event_ms: int
+    record: ServiceRecord, statements: Mapping[str, Register], highest: Version, last_event_ms: int
 ) -> Folded:
     registers = dict(record.registers)
     wrote: set[str] = set()
     changed: set[str] = set()
     overtaken: dict[str, str] = {}
     conflicts: set[str] = set()
-    for name, said in said_of.items():
+    for name, new in statements.items():
         held = registers.get(name)
         if held is None:
-            registers[name] = said
+            registers[name] = new
             wrote.add(name)
-            if said.value != DEFAULTS[name]:
+            if new.value != DEFAULTS[name]:
                 changed.add(name)
             continue
-        if held.version < said.version:
-            registers[name] = said
+        if held.version < new.version:
+            registers[name] = new
             wrote.add(name)
-            if said.value != held.value:
+            if new.value != held.value:
                 changed.add(name)
-        elif held.version > said.version:
+        elif held.version > new.version:
             overtaken[name] = held.event
-        else:  # one version, so one content: of two ids keep the same one, whichever came first
-            registers[name] = min(held, said, key=lambda register: register.event)
-        stated = max(held.stated, said.stated)
+        else:  # equal versions have equal content: of two ids always keep the same one
+            registers[name] = min(held, new, key=lambda register: register.event)
+        stated = max(held.stated, new.stated)
         if stated != registers[name].stated:
             registers[name] = registers[name]._replace(stated=stated)
-        if held.value != said.value and held.version.rank == said.version.rank:
+        if held.value != new.value and held.version.rank == new.version.rank:
             conflicts.add(name)
     folded = replace(
         record,

@@ -1,6 +1,6 @@
-"""Events that call a router by a former name, understood as of the router's name now.
+"""Replaces former names of routers in events by their present names.
 
-What an event is identified by stays as it came.
+The identity of an event is not changed.
 """
 
 from collections.abc import Container, Mapping
@@ -14,21 +14,21 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def former_only(aliases: Mapping[str, str], routers: Container[str]) -> dict[str, str]:
-    """The former names that no router of the inventory has by now: who has one is that router."""
+    """Return the former names that no router of the inventory has now."""
     return {old: new for old, new in aliases.items() if old not in routers}
 
 
 def with_present_names(event: Event, aliases: Mapping[str, str]) -> Event:
-    """The event with each router that it names by a former name under its name now.
+    """Return the event with the present names of routers.
 
     Returns:
-        The event itself where it names none of them.
+        The event itself where it has no former name.
     """
     return _renamed(event, aliases) if aliases else event
 
 
 def _renamed(model: _Model, aliases: Mapping[str, str]) -> _Model:
-    """Routers are named by the field `router`, however deep."""
+    """Routers are named in fields `router`, at any depth."""
     update: dict[str, Any] = {}
     for name in model.model_fields_set:
         value = getattr(model, name)

@@ -1,7 +1,4 @@
-"""What we know of one service.
-
-Nothing here knows of Redis or of a router.
-"""
+"""The service record: all that is known of one service."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,23 +26,23 @@ DEFAULTS: Final[Mapping[str, JsonValue]] = {
     "label": None,
     "customer_id": None,
 }
-"""Every register, with what it holds while nothing was said of it. Values are never changed."""
+"""Every register, with its value until an event sets it. Values are never mutated."""
 
 SAID_AT_ONCE: Final = 1_000
-"""So many own versions of a service fit into a microsecond: those of one call say one time."""
+"""So many own versions of a service fit into a microsecond: events of one call share a time."""
 
 Status = Literal["incomplete", "active", "suspended", "cancelled"]
 
 
 class Register(NamedTuple):
-    """One thing known of a service.
+    """One last-writer-wins field of a record.
 
     Attributes:
-        value: what it is.
-        version: under which that was said.
-        event: id of the event that said so.
+        value: as JSON.
+        version: of the event that set it.
+        event: id of that event.
         stated: the newest version of an event that was about this register. A snapshot and a
-            `service` block speak of the present and are about none.
+            `service` block describe the present and are about none.
     """
 
     value: JsonValue
@@ -55,18 +52,18 @@ class Register(NamedTuple):
 
 
 class PendingEvent(NamedTuple):
-    """An event that was folded but is not yet seen on the router.
+    """An event that was folded and is not confirmed on the router yet.
 
     Attributes:
         key: its name in the store (`contracts.event_key`).
         event_id: as its source named it.
-        source: who sent it.
+        source: that sent it.
         type: its full type.
-        registers: the ones it wrote when it was folded; none of one that changed nothing, and is
-            applied when that was seen on the router.
-        version: under which it wrote them.
-        accepted_at_ms: when, by the store's clock.
-        lane: the way it came in, `events` or `bulk`.
+        registers: that it wrote when it was folded; none if it changed nothing, then it is applied
+            when the router was seen to be in sync.
+        version: of those registers.
+        accepted_at_ms: by the store's clock.
+        lane: `events` or `bulk`.
     """
 
     key: str
@@ -80,13 +77,12 @@ class PendingEvent(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """A router on which a row of the service may exist.
+    """What is known of the service on a router where a row of it may exist.
 
     Attributes:
-        written: fields of the last lease written there and read back; None: none yet, or the
-            entry was an absence.
-        listed: what rows of its own in address lists may say, noted before they are written.
-        seen_ms: when a pass last found all there as wanted, by Redis's clock; 0: not yet.
+        written: fields of the row that was last written and confirmed; None: no row.
+        listed: its own rows in address lists that may exist, noted before they are written.
+        seen_ms: when a pass last found all as wanted, by Redis's clock; 0: not yet.
     """
 
     written: Mapping[str, str] | None
@@ -96,19 +92,19 @@ class Placement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ServiceRecord:
-    """All we know of a service.
+    """All that is known of a service.
 
     Attributes:
         service_id: the BSS's name of it.
-        owner: source of the first event; None until a source has spoken that may own services.
-        epoch: of the owner's versions; raised when the owner counts anew, or is another one.
-        registers: by name; the ones nobody wrote are missing (see `value`).
+        owner: source of the first event of a source that may own services; None: none came yet.
+        epoch: of the owner's versions; raised when the owner restarts its counters, or changes.
+        registers: by name; those never written are missing (see `value`).
         highest: the greatest version ever folded.
-        placements: by router; one joins before anything is written there.
-        pending: accepted and not yet confirmed, in the order of acceptance.
-        schedule: events that are to take effect later.
-        last_event_ms: when the newest event came that wrote something (of a file's row, the time
-            it speaks of), by Redis's clock: a row that is older undoes nothing.
+        placements: by router; added before anything is written there.
+        pending: events accepted and not yet confirmed, in the order of acceptance.
+        schedule: events that take effect later.
+        last_event_ms: when the newest event came that wrote something, by Redis's clock (of a
+            row of a file, the time it describes): an older row of a file undoes nothing.
     """
 
     service_id: str
@@ -122,13 +118,13 @@ class ServiceRecord:
     last_event_ms: int = 0
 
     def value(self, name: str) -> JsonValue:
-        """What a register holds: its default while nobody wrote it."""
+        """Return the value of a register: its default until it is written."""
         register = self.registers.get(name)
         return DEFAULTS[name] if register is None else register.value
 
     @property
     def status(self) -> Status:
-        """What a person is shown; a function of lifecycle and suspension alone."""
+        """The status for people; depends on lifecycle and suspension alone."""
         lifecycle = self.value("lifecycle")
         if lifecycle is None:
             return "incomplete"
@@ -138,47 +134,46 @@ class ServiceRecord:
 
     @property
     def router(self) -> str | None:
-        """The router that the service is to be served by."""
+        """The router that should serve the service."""
         router = self.value("router")
         return None if router is None else str(router)
 
 
 def own_version(record: ServiceRecord, digest: str, said_us: int, names: Iterable[str]) -> Version:
-    """The version of an event of an operator or of Leasewire itself, stamped once in its commit.
+    """Return the version of an event of an operator or of Leasewire itself, set in its commit.
 
-    It beats what the owner said so far, and loses to the owner's next word. Among each other such
-    events go by the times at which they were said, whichever is folded first: who finds one about
-    the same that was said later takes a place below that one. Of equal times the order of arrival
-    counts.
+    It wins over the owner's events so far, and loses to the owner's next one. Among each other such
+    events are ordered by their times, whichever is folded first: an event that finds a later one
+    about the same registers takes a place below it. At equal times the order of arrival counts.
 
     Args:
         record: of the service, as the commit finds it.
         digest: of the event (`contracts.version_hash`).
-        said_us: when it was said, in microseconds since 1970.
+        said_us: its time, in microseconds since 1970.
         names: the registers that it writes.
     """
     at = max(said_us, 0) * SAID_AT_ONCE
     held = [record.registers[name].version for name in names if name in record.registers]
-    later = [each[:2] for each in held if each.local >= at + SAID_AT_ONCE]
+    later = [version[:2] for version in held if version.local >= at + SAID_AT_ONCE]
     epoch, revision = min(later, default=record.highest[:2])
     every = [record.highest, *(register.version for register in record.registers.values())]
     at_once = [
-        each.local
-        for each in every
-        if each[:2] == (epoch, revision) and at <= each.local < at + SAID_AT_ONCE
+        version.local
+        for version in every
+        if version[:2] == (epoch, revision) and at <= version.local < at + SAID_AT_ONCE
     ]
     return Version(epoch, revision, max(at_once, default=at) + 1, digest)
 
 
 def place(record: ServiceRecord, router: str) -> ServiceRecord:
-    """Note that a row may come to exist on a router: to be stored before the first write there."""
+    """Add a placement: to be stored before the first write to a router."""
     if router in record.placements:
         return record
     return replace(record, placements={**record.placements, router: Placement(None)})
 
 
 class Settled(NamedTuple):
-    """The end of an outstanding event; `by` is the id of the event that overtook it."""
+    """The end of a pending event; `by` is the id of the event that overtook it."""
 
     pending: PendingEvent
     outcome: Literal["applied", "superseded"]
@@ -186,18 +181,18 @@ class Settled(NamedTuple):
 
 
 def settle(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
-    """Say what became of every outstanding event, once the entry was read back as wanted.
+    """End every pending event, once the entry was confirmed.
 
-    An event is applied if a register that it wrote still carries its version (or if it had none
-    to write), else superseded by the newest event that holds one of them.
+    An event is applied if a register that it wrote still has its version (or if it wrote none),
+    else superseded by the newest event that set one of them.
     """
     return replace(record, pending=()), _ends_of(record)
 
 
 def settle_overtaken(record: ServiceRecord) -> tuple[ServiceRecord, tuple[Settled, ...]]:
-    """End the outstanding events of which newer ones hold every register: they cannot apply.
+    """End the pending events whose registers were all set by newer ones: they cannot apply.
 
-    So a record lists at most as many outstanding events as there are registers.
+    So a record has at most as many pending events as there are registers.
     """
     ends = _ends_of(record)
     overtaken = tuple(end for end in ends if end.outcome == "superseded")

@@ -1,4 +1,4 @@
-"""The event by which an operator brings a service back to what it was."""
+"""The event with which an operator restores a service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,17 +15,17 @@ def restoring_event(
     reason: str,
     written: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """A snapshot of the service as it was before it was taken away; id and time are to be stamped.
+    """Return a snapshot of the service as it was; without id and time.
 
-    It beats what was said so far, and loses to the owner's next word.
+    It wins over all earlier events, and loses to the owner's next one.
 
     Args:
-        record: of the service; a cancelled one still holds what it was.
-        source: an operator's.
+        record: of the service; a cancelled one still has its registers.
+        source: of operators.
         actor: the person who restores it.
-        reason: why, in one word.
-        written: the row that still works on its router: the service is active again with the MAC
-            and address in it. None: those of the record, suspended if it was so.
+        reason: one word.
+        written: the row that still works on its router: the service becomes active with its MAC
+            and address. None: those of the record, suspended if it was suspended.
     """
     suspension = None if written else record.value("suspension")
     device: dict[str, Any] = {
@@ -67,4 +67,4 @@ def restoring_event(
 def _without_none(value: Any) -> Any:  # noqa: ANN401 - any value of JSON
     if not isinstance(value, Mapping):
         return value
-    return {name: each for name, each in value.items() if each is not None}
+    return {name: inner for name, inner in value.items() if inner is not None}

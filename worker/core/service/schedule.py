@@ -1,4 +1,4 @@
-"""Events that are to take effect later: what a record keeps of them until then, and after."""
+"""The schedule of a service: events that take effect later, and how earlier ones ended."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from pydantic import JsonValue
 from worker.core.service.version import Version
 
 MAX_PENDING: Final = 50
-"""Scheduled events of one service; one more is rejected."""
+"""Most scheduled events of one service; one more is rejected."""
 MAX_ENDED: Final = 100
 ENDED_MS: Final = 40 * 86_400_000
-"""What became of scheduled events is remembered for 40 days, of 100 a service, the newest: as long
-as event ids are, and longer than an outbox sends again."""
+"""How the newest 100 scheduled events of a service ended is kept for 40 days: as long as event ids
+are, and longer than an outbox repeats them."""
 
 
 class Scheduled(NamedTuple):
-    """An event that waits for its time.
+    """A scheduled event.
 
     Attributes:
         key: its name in the store (`contracts.event_key`).
         event_id: as its source named it.
-        source: who sent it.
+        source: that sent it.
         type: its full type.
         at_ms: when it takes effect, in milliseconds since 1970, rounded up.
-        version: of the event, as it was accepted.
-        accepted_at_ms: when, by the store's clock.
-        own: registers that it is about, with the values that it gives them.
-        beside: registers that it only mentions.
+        version: of the event when it was accepted.
+        accepted_at_ms: by the store's clock.
+        own: the registers that it is about, with their new values.
+        beside: the registers that it only mentions.
     """
 
     key: str
@@ -43,16 +43,16 @@ class Scheduled(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """What became of a scheduled event, or of an id that was withdrawn before its event came.
+    """How a scheduled event ended, or that its id was withdrawn before it came.
 
     Attributes:
         event_id: of the event.
         how: `released` (it took effect), `superseded` by a newer event, or `withdrawn`.
-        by: id of the event that did it; empty where that is not known.
-        ended_at_ms: when.
+        by: id of the event that ended it; empty: not known.
+        ended_at_ms: when it ended.
         key: of the event; empty: it has not come.
-        type: likewise.
-        at_ms: likewise, when it was to take effect; 0: not known.
+        type: the same.
+        at_ms: when it was to take effect; 0: not known.
     """
 
     event_id: str
@@ -66,11 +66,11 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Of one service.
+    """The schedule of one service.
 
     Attributes:
-        pending: what waits, in the order in which it takes effect.
-        ended: what is remembered, oldest first.
+        pending: events that wait, in the order in which they take effect.
+        ended: events that are remembered, oldest first.
     """
 
     pending: tuple[Scheduled, ...] = ()
@@ -82,40 +82,42 @@ class Schedule:
         return self.pending[0].at_ms if self.pending else 0
 
     def due(self, now_ms: int) -> tuple[Scheduled, ...]:
-        """The events whose time has come, in the order in which they take effect."""
-        return tuple(each for each in self.pending if each.at_ms <= now_ms)
+        """Return the events whose time has come, in order."""
+        return tuple(event for event in self.pending if event.at_ms <= now_ms)
 
     def knows(self, key: str) -> bool:
-        """Whether an event waits, or has ended not long ago."""
-        return key in {each.key for each in self.pending} | {each.key for each in self.ended}
+        """Return whether an event waits or ended recently."""
+        return any(event.key == key for event in self.pending) or any(
+            end.key == key for end in self.ended
+        )
 
     def withdrawn_by(self, event_id: str) -> str | None:
-        """Id of the event that withdrew another one; None: it was not withdrawn."""
+        """Return the id of the event that withdrew another one; None: it was not withdrawn."""
         found = (e.by for e in self.ended if e.how == "withdrawn" and e.event_id == event_id)
         return next(found, None)
 
     def with_pending(self, new: Scheduled) -> "Schedule":
-        """One more event; of two with one time the one with the greater version comes last."""
-        pending = sorted((*self.pending, new), key=lambda each: (each.at_ms, each.version))
+        """Add an event; of two at the same time the one with the greater version comes last."""
+        pending = sorted((*self.pending, new), key=lambda event: (event.at_ms, event.version))
         return Schedule(tuple(pending), self.ended)
 
     def with_ended(self, new: Collection[Ended], now_ms: int) -> "Schedule":
-        """Events that ended no longer wait; the oldest that are remembered go."""
-        gone = {each.key for each in new if each.key}
-        pending = tuple(each for each in self.pending if each.key not in gone)
-        kept = [each for each in self.ended if each.ended_at_ms > now_ms - ENDED_MS]
+        """End events, and forget the oldest ended ones."""
+        gone = {end.key for end in new if end.key}
+        pending = tuple(event for event in self.pending if event.key not in gone)
+        kept = [end for end in self.ended if end.ended_at_ms > now_ms - ENDED_MS]
         return Schedule(pending, (*kept, *new)[-MAX_ENDED:])
 
     def to_values(self) -> list[Any]:
-        """As values of JSON."""
+        """Return values for JSON."""
         return [self.pending, self.ended]
 
     @classmethod
     def from_values(cls, values: list[Any]) -> Self:
-        """Read what `to_values` gave, after its way through JSON."""
+        """Read `to_values` back from JSON."""
         pending, ended = values
         return cls(
-            tuple(_scheduled(fields) for fields in pending), tuple(Ended(*each) for each in ended)
+            tuple(_scheduled(fields) for fields in pending), tuple(Ended(*end) for end in ended)
         )
 
 
@@ -125,7 +127,7 @@ NOTHING_SCHEDULED: Final = Schedule()
 def ended_of(
     event: Scheduled, how: Literal["released", "superseded", "withdrawn"], by: str, now_ms: int
 ) -> Ended:
-    """What is remembered of an event that waited."""
+    """Return the end of a scheduled event."""
     return Ended(event.event_id, how, by, now_ms, event.key, event.type, event.at_ms)
 
 

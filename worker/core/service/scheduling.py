@@ -1,8 +1,8 @@
-"""What becomes of events that are to take effect later, until they do (`fold.release`).
+"""Keeps, supersedes and withdraws scheduled events, until `fold.release` folds them.
 
-For the events of one source the order of arrival does not matter, as long as all of them arrive
-before the first takes effect: what is released then is a word of that moment, and beats whatever
-was said before it but arrives after it.
+For the events of one source the order of arrival does not matter, as long as all arrive before the
+first takes effect: a released event counts as sent at that moment, and wins over earlier events
+that arrive later.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from worker.core.service.version import Version
 from worker.core.service.writes import writes_of
 
 
-def scheduled_of(  # noqa: PLR0913 - the parts of one event that waits
+def scheduled_of(  # noqa: PLR0913 - the parts of one scheduled event
     event: Event,
     version: Version,
     unmanaged: frozenset[str],
@@ -24,7 +24,7 @@ def scheduled_of(  # noqa: PLR0913 - the parts of one event that waits
     at_ms: int,
     now_ms: int,
 ) -> Scheduled:
-    """An event as it waits: what it will write is worked out when it is accepted."""
+    """Return the scheduled form of an event: its writes are computed when it is accepted."""
     own, beside = writes_of(event, unmanaged)
     return Scheduled(key, event.id, event.source, event.type, at_ms, version, now_ms, own, beside)
 
@@ -32,10 +32,10 @@ def scheduled_of(  # noqa: PLR0913 - the parts of one event that waits
 def keep(
     record: ServiceRecord, scheduled: Scheduled, now_ms: int
 ) -> tuple[ServiceRecord, Ended | None]:
-    """Keep an event for its time, unless it was withdrawn or superseded before it came.
+    """Keep an event until its time, unless it was withdrawn or superseded before it came.
 
     Returns:
-        The record; and what became of the event, None while it waits.
+        The record, and how the event ended; None while it waits.
     """
     record = replace(record, highest=max(record.highest, scheduled.version))
     schedule = record.schedule
@@ -53,11 +53,11 @@ def keep(
 
 
 def supersede(record: ServiceRecord, by: str, now_ms: int) -> tuple[ServiceRecord, Sequence[Ended]]:
-    """End the scheduled events that a newer one supersedes, which was folded just now."""
+    """End the scheduled events that the event folded just now supersedes."""
     ends = [
-        ended_of(each, "superseded", by, now_ms)
-        for each in record.schedule.pending
-        if superseder(record, each) is not None
+        ended_of(event, "superseded", by, now_ms)
+        for event in record.schedule.pending
+        if superseder(record, event) is not None
     ]
     if not ends:
         return record, ends
@@ -67,34 +67,34 @@ def supersede(record: ServiceRecord, by: str, now_ms: int) -> tuple[ServiceRecor
 def withdraw(
     record: ServiceRecord, event_ids: Sequence[str], by: str, now_ms: int
 ) -> tuple[ServiceRecord, Sequence[Ended]]:
-    """Withdraw scheduled events by their ids, whoever sent them, and those that are yet to come.
+    """Withdraw scheduled events by id, whoever sent them, also those that have not come yet.
 
     Returns:
-        The record; and what was withdrawn now: of ids whose event has not come the key is empty.
-        What took effect, was superseded or was withdrawn before is left as it is.
+        The record, and what was withdrawn now, with an empty key where the event has not come.
+        Events that took effect, were superseded or withdrawn before are left as they are.
     """
     schedule = record.schedule
     ends = [
-        ended_of(each, "withdrawn", by, now_ms)
-        for each in schedule.pending
-        if each.event_id in event_ids
+        ended_of(event, "withdrawn", by, now_ms)
+        for event in schedule.pending
+        if event.event_id in event_ids
     ]
-    known = {each.event_id for each in (*ends, *schedule.ended)}
+    known = {end.event_id for end in (*ends, *schedule.ended)}
     to_come = (event_id for event_id in dict.fromkeys(event_ids) if event_id not in known)
     ends += [Ended(event_id, "withdrawn", by, now_ms) for event_id in to_come]
     return replace(record, schedule=schedule.with_ended(ends, now_ms)), ends
 
 
 def superseder(record: ServiceRecord, scheduled: Scheduled) -> str | None:
-    """Id of a newer event about a register of the scheduled one; empty where the id is forgotten.
+    """Return the id of a newer event about a register of the scheduled one; empty: id forgotten.
 
-    A cancellation, and a new activation, supersede whatever was scheduled before them.
+    A cancellation and a new activation supersede everything that was scheduled before them.
 
     Returns:
         None when nothing supersedes it.
     """
     registers = [record.registers.get(name) for name in (*scheduled.own, "lifecycle")]
-    newer = [each for each in registers if each and each.stated > scheduled.version]
+    newer = [held for held in registers if held and held.stated > scheduled.version]
     if not newer:
         return None
     newest = max(newer, key=lambda register: register.stated)

@@ -1,17 +1,17 @@
-"""When a register was set: a total order over everything that was ever said of a service."""
+"""The version of a register: a total order over all events of a service."""
 
 from typing import NamedTuple
 
 
 class Version(NamedTuple):
-    """Orders the events of one service; the greater wins, whatever arrives first.
+    """Orders the events of one service; the greater wins, in whatever order they arrive.
 
     Attributes:
-        epoch: of the source; `sources rebase` raises it when a BSS starts counting anew.
-        revision: the source's per-service counter, or its `time` in microseconds since 1970.
-        local: 0 for an event of a source; for events of operators and of Leasewire when they were
-            said, in nanoseconds since 1970, the last three digits a count (`record.own_version`).
-        digest: hash over type and data (`contracts.version_hash`), so that two events with one
+        epoch: of the source; `sources rebase` raises it when a BSS restarts its counters.
+        revision: the source's counter for the service, or its `time` in microseconds since 1970.
+        local: 0 for an event of a source; for events of operators and of Leasewire their time in
+            nanoseconds since 1970, the last three digits a count (`record.own_version`).
+        digest: hash of type and data (`contracts.version_hash`), so that two events with one
             revision have an order that does not depend on arrival.
     """
 
@@ -22,9 +22,9 @@ class Version(NamedTuple):
 
     @property
     def rank(self) -> tuple[int, int, int]:
-        """The version without its tie-break: equal ranks with different values are a conflict."""
+        """The version without its tie-breaker: equal ranks with different values are a conflict."""
         return self[:3]
 
 
 NEVER = Version(-1, 0, 0, "")
-"""Below every real version: what an unwritten register carries."""
+"""Below every real version: the version of an unwritten register."""

@@ -1,6 +1,6 @@
-"""What an event says of the registers of its service.
+"""The registers that an event writes.
 
-One case a type of event: a new one is added here.
+One case per type of event: a new type is added here.
 """
 
 from collections.abc import Mapping
@@ -56,8 +56,8 @@ class Writes(NamedTuple):
     """The registers that an event writes, with the values it gives them.
 
     Attributes:
-        own: what the event is about. Of `activated` and `snapshot` that is every register.
-        beside: what it mentions: its `service` block, without what is in `own`, and the customer.
+        own: what the event is about; of `activated` and `snapshot` every register.
+        beside: what it only mentions: its `service` block without `own`, and the customer.
     """
 
     own: Mapping[str, JsonValue]
@@ -131,42 +131,42 @@ def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
 def says_nothing_new(
     record: ServiceRecord, event: Event, unmanaged: frozenset[str] = frozenset()
 ) -> bool:
-    """Whether all that an event writes holds already, whoever said it."""
+    """Return whether all registers already have the values that an event writes."""
     own, beside = writes_of(event, unmanaged)
-    said = {**beside, **own}
-    return bool(said) and all(record.value(name) == value for name, value in said.items())
+    writes = {**beside, **own}
+    return bool(writes) and all(record.value(name) == value for name, value in writes.items())
 
 
 def differing(record: ServiceRecord, event: Event) -> frozenset[str]:
-    """The registers that hold something else than the event says they held: to be warned of."""
+    """Return the registers whose value is not the previous one that the event names."""
     return frozenset(
         name
-        for name, said in _previous(event).items()
-        if name in record.registers and not _agrees(record.value(name), said)
+        for name, previous in _previous(event).items()
+        if name in record.registers and not _agrees(record.value(name), previous)
     )
 
 
 def _previous(event: Event) -> dict[str, JsonValue]:
-    said: dict[str, JsonValue] = {}
+    previous: dict[str, JsonValue] = {}
     match event:
         case MacChanged(data=data):
-            said = {"mac": data.previous_mac}
+            previous = {"mac": data.previous_mac}
         case DeviceSwapped(data=data) if data.previous_device is not None:
-            said = _of_device(data.previous_device)
+            previous = _of_device(data.previous_device)
         case AddressChanged(data=data) if data.previous_address is not None:
-            said = {"address": _of_address(data.previous_address)}
+            previous = {"address": _of_address(data.previous_address)}
         case PlanChanged(data=data) if data.previous_plan_code is not None:
-            said = {"plan": {"code": data.previous_plan_code}}
+            previous = {"plan": {"code": data.previous_plan_code}}
         case Moved(data=data) if data.previous_access is not None:
-            said = _of_access(data.previous_access)
-    return {name: value for name, value in said.items() if value is not None}
+            previous = _of_access(data.previous_access)
+    return {name: value for name, value in previous.items() if value is not None}
 
 
-def _agrees(held: JsonValue, said: JsonValue) -> bool:
-    """Whether a value is as it was said, as far as that goes."""
-    if isinstance(held, dict) and isinstance(said, dict):
-        return all(held.get(name) == value for name, value in said.items())
-    return held == said
+def _agrees(held: JsonValue, named: JsonValue) -> bool:
+    """Whether a value equals the named one, as far as that is given."""
+    if isinstance(held, dict) and isinstance(named, dict):
+        return all(held.get(name) == value for name, value in named.items())
+    return held == named
 
 
 def _managed(writes: dict[str, JsonValue], unmanaged: frozenset[str]) -> dict[str, JsonValue]:
