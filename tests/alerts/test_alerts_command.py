@@ -131,7 +131,7 @@ def test_bad_input_is_reported(world, leasewire):
     path.write_text(path.read_text() + "\n[alerts.mail]\nseverity = 'critical'\n")
     answer = leasewire("alerts", "test")
     assert answer.code == 2
-    assert "alerts.mail: needs url_env or url_file" in answer.err
+    assert "alerts.mail: needs either url_env or url_file" in answer.err
     path.write_text(path.read_text() + "url_env = 'NO_SUCH_URL'\n")
     assert "alerts.other" not in leasewire("alerts", "test", "other").out
     answer = leasewire("alerts", "test", "mail")

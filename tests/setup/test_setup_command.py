@@ -298,10 +298,10 @@ def test_an_inventory_without_a_set_up_is_answered_with_an_example(inventory, se
     ("change", "said"),
     [
         (('gateway = "223.203.225.1"', 'gateway = "192.0.2.1"'), "192.0.2.1 must be in"),
-        (("225.100-223.203.225.254", "225.254-223.203.225.1"), "the lesser address first"),
+        (("225.100-223.203.225.254", "225.254-223.203.225.1"), "the lower address first"),
         (("223.203.225.0/24", "223.203.225.1/24"), "without host bits"),
         (('interface = "ether2"\n', ""), "interface: is missing"),
-        (("domain =", "domein ="), "domein: is no key"),
+        (("domain =", "domein ="), "domein: unknown key"),
         (('["127.0.0.0/8"]', "[]"), "manage_from"),
     ],
 )

@@ -104,15 +104,13 @@ def test_a_router_may_be_behind_another(tmp_path):
 def test_what_a_router_is_behind_must_be_another_that_leads_on(tmp_path):
     assert problems(tmp_path, with_ways(a="tower-8", b="b", c="elsewhere")) == [
         "routers.a.behind: there is no router tower-8; did you mean tower-7?",
-        "routers.b.behind: is the router itself; name the one through which it is reached",
-        "routers.c.behind: there is no router elsewhere; list it, or leave this key out",
+        "routers.b.behind: names the router itself; name the one through which it is reached",
+        "routers.c.behind: there is no router elsewhere; list it, or remove this key",
     ]
     (notify,) = problems(tmp_path, with_ways(d="c", c="b", b="a", a="c"))
-    assert notify.startswith(
-        "routers.a.behind: goes round in a ring: a behind c behind b behind a; "
-    )
+    assert notify.startswith("routers.a.behind: makes a loop: a behind c behind b behind a; ")
     text = SMALL + '[defaults]\nbehind = "tower-7"\n'
-    assert problems(tmp_path, text) == ["defaults.behind: belongs to each router"]
+    assert problems(tmp_path, text) == ["defaults.behind: set this for each router"]
     assert any("must match" in line for line in problems(tmp_path, with_ways(a="no name")))
 
 
@@ -226,8 +224,8 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path):
     ]
     text = "\n".join(notified)
     assert "hunter2" not in text
-    assert "fingerprnt: is no key; did you mean fingerprint?" in text
-    assert "router: is no key; did you mean routers?" in text
+    assert "fingerprnt: unknown key; did you mean fingerprint?" in text
+    assert "router: unknown key; did you mean routers?" in text
     assert "`leasewire routers check c d`" in text
 
 
@@ -259,7 +257,7 @@ def test_a_missing_file_says_so(tmp_path):
 def test_one_place_is_one_router(tmp_path):
     again = SMALL + SMALL.partition('id = "acme"\n')[2].replace("tower-7", "tower-8")
     assert problems(tmp_path, again) == [
-        "routers.tower-8.host: is at the same place as tower-7; list a router once"
+        "routers.tower-8.host: has host and port of tower-7; list each router once"
     ]
 
 
@@ -331,12 +329,15 @@ def test_a_policy_says_what_is_managed_and_how_in_normal_form(tmp_path):
     [
         ('suspend = "walled_garden"', "suspend: walled_garden needs the key suspend_list"),
         ('suspend = "throttle"', "suspend: throttle needs the key throttle"),
-        ('throttle = "slow"', "throttle: must be a rate such as 10M/50M: what the device sends"),
+        ('throttle = "slow"', "throttle: must be a rate such as 10M/50M, upload first"),
         ('lease_time = "0s"', "lease_time: must be a time of more than 0s, such as 30m"),
-        ('manage = ["lease-time"]', "manage: names lease-time, but there is no lease_time"),
+        ('manage = ["lease-time"]', "manage: names lease-time, but lease_time is not set"),
         ('throttle = "64k"\nmanage = []', "manage: leaves out rate-limit, by which throttle"),
         ('manage = ["mac-address"]', "manage.0: Input should be 'rate-limit'"),
-        ('suspend_list = "a"\naddress_lists = ["a"]', "address_lists: names the list of suspend"),
+        (
+            'suspend_list = "a"\naddress_lists = ["a"]',
+            "address_lists: must not name the suspend_list",
+        ),
         ('suspend_list = "a,b"', "suspend_list: must match"),
     ],
 )

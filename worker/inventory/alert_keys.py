@@ -1,4 +1,4 @@
-"""The tables `[alerts.NAME]` of `routers.toml`: who is told of alerts."""
+"""The tables `[alerts.NAME]` of `routers.toml`: where alerts are sent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from worker.inventory.policy_keys import Text, TomlTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertTarget:
-    """One place where alerts go, such as a mailbox or a chat.
+    """One target of alerts, such as a mailbox or a chat.
 
     Attributes:
         name: in the inventory.
-        url_env: variable that holds its URL; else `url_file` is set.
-        url_file: file that holds it.
-        severity: the least that it is told.
-        kinds: only these; empty: all.
+        url_env: variable with its URL; else `url_file` is set.
+        url_file: file with its URL.
+        severity: the least severity that is sent.
+        kinds: sent to it; empty: all.
     """
 
     name: str
@@ -33,7 +33,7 @@ class AlertTarget:
     _on_secret: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
 
     def url(self) -> SecretStr:
-        """Look the URL up; it holds a password or a token.
+        """Look the URL up; it contains a password or a token.
 
         Raises:
             ConfigurationError: there is none.
@@ -64,7 +64,7 @@ class AlertKeys(TomlTable):
     @model_validator(mode="after")
     def _one_url(self) -> Self:
         if (self.url_env is None) == (self.url_file is None):
-            raise ValueError("needs url_env or url_file, one of them: its URL holds a secret")
+            raise ValueError("needs either url_env or url_file: its URL contains a secret")
         return self
 
     def target(
@@ -74,7 +74,7 @@ class AlertKeys(TomlTable):
         environ: Mapping[str, str],
         on_secret: Callable[[str], None],
     ) -> AlertTarget:
-        """As the rest of the program wants it."""
+        """Return the target."""
         return AlertTarget(
             name=name,
             url_env=self.url_env,

@@ -1,4 +1,4 @@
-"""What the inventory says, as frozen values: routers, sources, the installation."""
+"""The inventory as frozen values: routers, sources, the installation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,31 +21,31 @@ Scope = Literal["publish", "override"]
 
 CLI_SOURCE: Final = "urn:leasewire:cli"
 OPERATOR_SCOPES: Final[frozenset[Scope]] = frozenset({"override"})
-"""What the command line says is an operator's word: it owns no service."""
+"""Events of the command line are an operator's: their source owns no service."""
 DEFAULT_PORT: Final[Mapping[Transport, int]] = {"api-ssl": 8729, "api": 8728, "rest": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterConfig:
-    """How to reach one router, how to know it is the right one, and what may be managed there.
+    """How to reach one router, how to recognise it, and what to manage there.
 
     Attributes:
         name: as events name it.
         host: host name or address.
         transport: `api-ssl`; `rest`, over HTTPS; or `api`, which is not encrypted.
         username: RouterOS user.
-        password_env: variable that holds the password; else `password_file` is set.
-        password_file: file that holds it.
-        fingerprint: SHA-256 over the DER certificate, 64 hex digits; None where a CA vouches.
-        ca_file: certificates of the authority that signed the router's.
-        server_name: name in the certificate; None means `host`.
-        expect_identity: the `/system/identity` this router must have; None: any.
+        password_env: variable with the password; else `password_file` is set.
+        password_file: file with the password.
+        fingerprint: SHA-256 of the DER certificate, 64 hex digits; None where a CA signed it.
+        ca_file: certificates of the authority that signed the router's certificate.
+        server_name: name in the certificate; None: `host`.
+        expect_identity: the `/system/identity` that it must have; None: any.
         expect_serial: its serial number or system id; None: any.
         behind: the router through which it is reached; None: no other of ours.
-        unknown_devices: whether somebody is told of dynamic leases that no service has; `ignore`
-            is for pools that serve others too.
-        policy: what planning needs to know.
-        setup: what `routers setup` is to make of it; None: people set it up.
+        unknown_devices: `alert` for dynamic leases without a service; `ignore` is for pools that
+            serve others too.
+        policy: what we manage there, and how.
+        setup: what `routers setup` should create; None: people set it up.
     """
 
     name: str
@@ -69,19 +69,19 @@ class RouterConfig:
 
     @property
     def pinned(self) -> bool:
-        """Whether the router can be told from an impostor. Plain API: nobody can, as asked for."""
+        """Whether an impostor would be noticed, or the plain API was chosen, which cannot tell."""
         return self.transport == "api" or bool(self.fingerprint or self.ca_file)
 
     @property
     def is_exposed(self) -> bool:
-        """Whether every user of this host may read the file of its password."""
+        """Whether every user of this host may read its password file."""
         return self.password_file is not None and is_open_to_others(self.password_file)
 
     def password(self) -> SecretStr:
         """Look the password up.
 
         Raises:
-            RouterBlocked: cause `credentials-missing`: no such variable or file, or it is empty.
+            RouterBlocked: `credentials-missing`: the variable or file is missing or empty.
         """
         if self.password_env:
             where, found = f"the variable {self.password_env}", self._environ.get(self.password_env)
@@ -111,16 +111,16 @@ class SourceConfig:
     """One publisher of events.
 
     Attributes:
-        source: its URI, as its events name it.
-        order: which of its revisions or times tells the newer event.
+        source: its URI, as in its events.
+        order: `revisions` or `times`: what tells the newer of its events.
         unmanaged: registers that it does not know: its `service` blocks do not write them.
-        scopes: `publish` may own services; `override` may speak of services of others, and of
-            those without an owner, in an operator's name.
-        isolated: it is kept to its own services and is not told whose the others are. One with
-            `override` never is.
+        scopes: `publish` may own services; `override` may change services of others, and those
+            without an owner, in an operator's name.
+        isolated: it sees only its own services, and not who owns others. One with `override`
+            never is.
         services: patterns of ids, `acme-*`, that only it may use; empty: all that no other
             source has.
-        routers: the only ones on which it may place services; empty: all.
+        routers: on which it may place services; empty: all.
     """
 
     source: str
@@ -132,15 +132,15 @@ class SourceConfig:
     routers: frozenset[str] = frozenset()
 
     def names(self, service_id: str) -> bool:
-        """Whether its patterns name this service."""
+        """Return whether its patterns match this service."""
         return any(fnmatchcase(service_id, pattern) for pattern in self.services)
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that `routers.toml` says; routers and targets of alerts by name, sources by their URI.
+    """The content of `routers.toml`; routers and alert targets by name, sources by URI.
 
-    `brake` is None where it is switched off.
+    `brake` is None where it is disabled.
     """
 
     installation: str
@@ -151,11 +151,12 @@ class Inventory:
 
     @property
     def behind(self) -> dict[str, str]:
-        """Name of a router -> the one through which it is reached; never round in a ring."""
-        return {name: each.behind for name, each in self.routers.items() if each.behind}
+        """Name of a router -> the one through which it is reached; without loops."""
+        return {name: router.behind for name, router in self.routers.items() if router.behind}
 
     @property
     def ignoring(self) -> frozenset[str]:
-        """The routers of whose unknown devices nobody is told."""
-        ignoring = (name for name, each in self.routers.items() if each.unknown_devices == "ignore")
-        return frozenset(ignoring)
+        """The routers whose unknown devices make no alerts."""
+        return frozenset(
+            name for name, router in self.routers.items() if router.unknown_devices == "ignore"
+        )

@@ -1,4 +1,4 @@
-"""Reads `routers.toml` and tells every mistake in it at once."""
+"""Reads `routers.toml` and reports every mistake in it at once."""
 
 import difflib
 import tomllib
@@ -47,15 +47,14 @@ def load_inventory(
 
     Args:
         path: the TOML file; files named in it are relative to its folder.
-        allow_unpinned: let routers pass whose certificate nobody vouches for, so that
-            `routers check` can show the fingerprint; a session with one is refused all the same.
-            One with a `setup` always passes: it has no certificate before that is done, and the
-            others are worked on meanwhile.
+        allow_unpinned: accept routers without fingerprint or ca_file, so that `routers check` can
+            show the fingerprint; a session with one is still refused. One with a `setup` is always
+            accepted: it has no certificate before the set-up, and must not stop the others.
         environ: where passwords are looked up; None is the environment of this process.
-        on_secret: told each password that is looked up, so that logs can leave it out.
+        on_secret: called with each password, so that logs can mask it.
 
     Raises:
-        ConfigurationError: with every mistake, a line each: file, key, what is wrong, what to do.
+        ConfigurationError: with every mistake on its own line: file, key, problem, remedy.
     """
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
@@ -135,7 +134,7 @@ def _source(name: str, source: "_Source") -> SourceConfig:
 
 _SHA256_DIGITS: Final = 64
 _RIVALS: Final = (("password_env", "password_file"), ("fingerprint", "ca_file"))
-"""A router has one of two such keys; its own drives out the other one of the defaults."""
+"""A router has one key of each pair; its own replaces the other one of the defaults."""
 
 
 _OWN: Final = frozenset({"host", "behind"})
@@ -218,18 +217,18 @@ class _File(TomlTable):
 def _with_defaults(router: object, defaults: Mapping[str, object]) -> object:
     if not isinstance(router, dict):
         return router
-    driven_out = {a for pair in _RIVALS for a, b in (pair, pair[::-1]) if b in router}
-    inherited = {k: v for k, v in defaults.items() if k not in driven_out | _OWN}
+    replaced = {a for pair in _RIVALS for a, b in (pair, pair[::-1]) if b in router}
+    inherited = {k: v for k, v in defaults.items() if k not in replaced | _OWN}
     return inherited | router
 
 
 def _problems_between_keys(
     content: Mapping[str, Any], own: Mapping[str, Any], folder: Path, *, pin_needed: bool
 ) -> Iterator[str]:
-    """What no key alone shows; looks at raw values, so that it is told with all the rest."""
+    """Yield the problems between keys, from raw values, so that all are reported together."""
     defaults = content.get("defaults", {})
     for key in sorted(_OWN & defaults.keys()) if isinstance(defaults, dict) else ():
-        yield f"defaults.{key}: belongs to each router"
+        yield f"defaults.{key}: set this for each router"
     at: dict[tuple[object, object], str] = {}
     for name, keys in own.items():
         if isinstance(keys, dict):
@@ -239,12 +238,12 @@ def _problems_between_keys(
             port = merged.get("port", DEFAULT_PORT.get(merged.get("transport", "api-ssl")))
             first = at.setdefault((merged.get("host"), port), name)
             if first != name:
-                yield f"routers.{name}.host: is at the same place as {first}; list a router once"
+                yield f"routers.{name}.host: has host and port of {first}; list each router once"
     yield from _problems_of_ways(own)
 
 
 def _problems_of_ways(own: Mapping[str, Any]) -> Iterator[str]:
-    """Each `behind` must name another router, and none may lead back to where it came from."""
+    """Yield the problems of `behind`: it must name another router and make no loop."""
     behind = {
         name: keys["behind"]
         for name, keys in own.items()
@@ -253,18 +252,18 @@ def _problems_of_ways(own: Mapping[str, Any]) -> Iterator[str]:
     for name, other in behind.items():
         where = f"routers.{name}.behind"
         if other == name:
-            yield f"{where}: is the router itself; name the one through which it is reached"
+            yield f"{where}: names the router itself; name the one through which it is reached"
         elif other not in own:
             near = difflib.get_close_matches(other, own, n=1)
-            hint = f"did you mean {near[0]}?" if near else "list it, or leave this key out"
+            hint = f"did you mean {near[0]}?" if near else "list it, or remove this key"
             yield f"{where}: there is no router {other}; {hint}"
         else:
             way = [name]
             while (other := behind.get(way[-1], "")) and other not in way:
                 way.append(other)
-            if other == name == min(way):  # each ring once
-                notify = " behind ".join([*way, name])
-                yield f"{where}: goes round in a ring: {notify}; leave out the one nearest to you"
+            if other == name == min(way):  # report each loop once
+                loop = " behind ".join([*way, name])
+                yield f"{where}: makes a loop: {loop}; remove it from the router nearest to you"
 
 
 def _problems_of_router(
@@ -272,17 +271,17 @@ def _problems_of_router(
 ) -> Iterator[str]:
     for one, other in _RIVALS:
         if one in own and other in own:
-            yield f".{one}: stands beside {other}; keep one of them"
+            yield f".{one}: conflicts with {other}; keep one of them"
     if not {"password_env", "password_file", "password"} & merged.keys():
-        yield ": has no password; name a password_env or a password_file"
+        yield ": has no password; set password_env or password_file"
     certificate_keys = {"fingerprint", "ca_file"}
     if merged.get("transport", "api-ssl") == "api":
         if certificate_keys & own.keys():
-            yield ": has a certificate but transport api, which shows none"
+            yield ": has fingerprint or ca_file, but transport api has no certificate"
     elif pin_needed and "setup" not in merged and not certificate_keys & merged.keys():
         yield (
-            ": has neither fingerprint nor ca_file, so anybody could pose as it; `leasewire "
-            "routers check NAME` shows the fingerprint to compare with the router's and write here"
+            ": has neither fingerprint nor ca_file, so an impostor would not be noticed; run "
+            "`leasewire routers check NAME`, compare the fingerprint with the router's and set it"
         )
     yield from problems_of_policy(merged)
     ca_file = merged.get("ca_file")
@@ -291,7 +290,7 @@ def _problems_of_router(
 
 
 def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
-    """One problem in words, at the key where somebody wrote it."""
+    """Describe one problem, at the key where it was written."""
     location = [str(part) for part in found["loc"] if part != "[key]"]
     match location:
         case ["routers", name, key, *rest] if found["type"] != "missing" and key not in own.get(
@@ -310,10 +309,10 @@ def _line(found: ErrorDetails, own: Mapping[str, Any]) -> str:
     }
     if found["type"] == "extra_forbidden":
         if key == "password":
-            return f"{where}: never stands here; name a password_env or a password_file"
+            return f"{where}: must not be in this file; set password_env or password_file"
         table = known[location[0]] if len(location) > 1 else _File
         near = difflib.get_close_matches(key, table.model_fields, n=1)
-        return f"{where}: is no key" + (f"; did you mean {near[0]}?" if near else "")
+        return f"{where}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
     if found["type"] == "missing":
         return f"{where}: is missing"
     if found["type"] == "string_pattern_mismatch":

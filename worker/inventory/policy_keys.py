@@ -1,4 +1,4 @@
-"""The keys of `routers.toml` that say what is managed on a router and how; and the plans."""
+"""The keys of `routers.toml` for the policy of a router, and the plans."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,12 +15,12 @@ _RATE: Final = re.compile(r"\d+[kKmMgG]?(/\d+[kKmMgG]?)?( +\d\S*)*")
 
 def _rate(value: str) -> str:
     if not _RATE.fullmatch(value):
-        raise ValueError("must be a rate such as 10M/50M: what the device sends stands first")
+        raise ValueError("must be a rate such as 10M/50M, upload first")
     return rate_limit(value)
 
 
 def _time(value: str) -> str:
-    # What RouterOS makes of a lease time of 0s differs between its manuals.
+    # The manuals disagree on what a lease time of 0s means.
     if not seconds(value):
         raise ValueError("must be a time of more than 0s, such as 30m")
     return duration(value)
@@ -33,7 +33,7 @@ def _entries(value: str) -> str:
 
 
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}$")]
-"""One line: it may stand in a script that a router runs."""
+"""One line: it may be part of a script that a router runs."""
 Rate = Annotated[str, AfterValidator(_rate)]
 Time = Annotated[str, AfterValidator(_time)]
 Entries = Annotated[str, AfterValidator(_entries)]
@@ -41,13 +41,13 @@ ListName = Annotated[str, StringConstraints(pattern=r"^[^\s,]{1,64}$")]
 
 
 class TomlTable(BaseModel):
-    """A table of the file: any other key in it is a mistake."""
+    """A table of the file; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class PlanKeys(TomlTable):
-    """`[plans.CODE]`: what a plan's code stands for on every router."""
+    """`[plans.CODE]`: what a plan code means on every router."""
 
     rate_limit: Rate
 
@@ -72,7 +72,7 @@ class PolicyKeys(TomlTable):
     reconcile: Literal["report", "auto"] = "report"
 
     def policy(self, installation: str, plans: Mapping[str, PlanKeys]) -> RouterPolicy:
-        """As planning needs it."""
+        """Return the policy."""
         return RouterPolicy(
             installation=installation,
             default_server=self.dhcp_server,
@@ -95,7 +95,7 @@ class PolicyKeys(TomlTable):
 
 
 def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
-    """What no key of a router alone shows, from raw values."""
+    """Yield the problems between keys of a router, from raw values."""
     needs = {"walled_garden": "suspend_list", "throttle": "throttle"}
     missing = needs.get(str(merged.get("suspend")))
     if missing is not None and missing not in merged:
@@ -103,9 +103,9 @@ def problems_of_policy(merged: Mapping[str, Any]) -> Iterator[str]:
     manage = merged.get("manage")
     if isinstance(manage, list):
         if "lease-time" in manage and "lease_time" not in merged:
-            yield ".manage: names lease-time, but there is no lease_time"
+            yield ".manage: names lease-time, but lease_time is not set"
         if "throttle" in merged and "rate-limit" not in manage:
             yield ".manage: leaves out rate-limit, by which throttle suspends"
     lists = merged.get("address_lists")
     if isinstance(lists, list) and merged.get("suspend_list") in lists:
-        yield ".address_lists: names the list of suspended services"
+        yield ".address_lists: must not name the suspend_list"

@@ -1,4 +1,4 @@
-"""`[routers.NAME.setup]`: what `leasewire routers setup` is to make of a router."""
+"""`[routers.NAME.setup]`: what `leasewire routers setup` should create."""
 
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Self
@@ -25,11 +25,11 @@ def _prefix(value: str) -> str:
 
 def _range(value: str) -> str:
     try:
-        ends = [IPv4Address(each) for each in value.split("-", 1)]
+        ends = [IPv4Address(end) for end in value.split("-", 1)]
     except ValueError:
         raise ValueError("must be FIRST-LAST or one address") from None
     if ends[0] > ends[-1]:
-        raise ValueError("must be FIRST-LAST, the lesser address first")
+        raise ValueError("must be FIRST-LAST, the lower address first")
     return value
 
 
@@ -65,14 +65,14 @@ class DhcpKeys(TomlTable):
     @model_validator(mode="after")
     def _within(self) -> Self:
         network = IPv4Network(self.network)
-        ends = [each for span in self.ranges for each in span.split("-")]
-        outside = [each for each in [self.gateway, *ends] if IPv4Address(each) not in network]
+        ends = [end for span in self.ranges for end in span.split("-")]
+        outside = [end for end in [self.gateway, *ends] if IPv4Address(end) not in network]
         if outside:
             raise ValueError(f"{', '.join(outside)} must be in {self.network}")
         return self
 
     def spec(self) -> DhcpSpec:
-        """As `router_setup` needs it."""
+        """Return the spec."""
         return DhcpSpec(
             server=self.server,
             interface=self.interface,
@@ -83,7 +83,7 @@ class DhcpKeys(TomlTable):
             ntp_servers=tuple(self.ntp_servers),
             domain=self.domain or "",
             lease_time=self.lease_time,
-            options=tuple((each.code, each.value) for each in self.options),
+            options=tuple((option.code, option.value) for option in self.options),
         )
 
 
@@ -97,10 +97,10 @@ class SetupKeys(TomlTable):
     ping: bool = False
 
     def spec(self) -> SetupSpec:
-        """As `router_setup` needs it."""
+        """Return the spec."""
         return SetupSpec(
             manage_from=tuple(self.manage_from),
-            dhcp=tuple(each.spec() for each in self.dhcp),
+            dhcp=tuple(dhcp.spec() for dhcp in self.dhcp),
             walled_garden=tuple(self.walled_garden),
             manage_only=self.manage_only,
             ping=self.ping,
