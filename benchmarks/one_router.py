@@ -24,7 +24,8 @@ from simulator.control import ControlClient
 from tests.installation import LEASES, PASSWORD
 from tests.waiting import eventually
 from worker.convergence.full_read import read_fully
-from worker.convergence.router_pass import Converge, PassLimits
+from worker.convergence.limits import PassLimits
+from worker.convergence.router_pass import Converge
 from worker.core.rows.menus import MENUS
 from worker.inventory.file import load_inventory
 from worker.log_setup import configure_logging

@@ -10,7 +10,7 @@ from tests.small_installation import SmallInstallation, activated
 from worker.convergence import batch as rounds
 from worker.convergence import conclude, observe
 from worker.convergence.faults import MOST_FAILED
-from worker.convergence.router_pass import PassLimits
+from worker.convergence.limits import PassLimits
 from worker.core.policy.circuit import BackOff
 from worker.store.routers import Routers
 

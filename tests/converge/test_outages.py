@@ -160,10 +160,10 @@ def test_a_router_is_closed_again_though_nothing_is_due_there(world, passes):
 
 
 def test_without_a_free_slot_a_router_waits_for_the_sweep(world, passes):
-    slots = ConcurrencyLimiter(threads=4)
-    passes.converge = replace(passes.converge, slots=slots)
+    limiter = ConcurrencyLimiter(threads=4)
+    passes.converge = replace(passes.converge, limiter=limiter)
     world.say(activated(1))
-    with slots.take("R2") as other:
+    with limiter.permit("R2") as other:
         passes.run()
         assert passes.rows() == set()
         other.proven()

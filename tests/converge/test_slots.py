@@ -13,48 +13,48 @@ class Time:
 
 
 def test_the_unproven_get_a_quarter_and_the_proven_all():
-    slots = ConcurrencyLimiter(16)
-    with slots.take("good") as place:
-        place.proven()
+    limiter = ConcurrencyLimiter(16)
+    with limiter.permit("good") as permit:
+        permit.proven()
     with ExitStack() as stack:
-        places = [stack.enter_context(slots.take(f"R{n}")) for n in range(6)]
-        assert [place is not None for place in places] == [True] * 4 + [False] * 2
-        with slots.take("good") as good:
+        permits = [stack.enter_context(limiter.permit(f"R{n}")) for n in range(6)]
+        assert [permit is not None for permit in permits] == [True] * 4 + [False] * 2
+        with limiter.permit("good") as good:
             assert good is not None
-    with slots.take("R5") as late:
+    with limiter.permit("R5") as late:
         assert late is not None
 
 
 def test_who_answers_gives_its_place_to_the_next():
-    slots = ConcurrencyLimiter(4)
-    with slots.take("R1") as first:
+    limiter = ConcurrencyLimiter(4)
+    with limiter.permit("R1") as first:
         first.proven()
         first.proven()
-        with slots.take("R2") as second, slots.take("R3") as third:
+        with limiter.permit("R2") as second, limiter.permit("R3") as third:
             assert second is not None
             assert third is None
-    with slots.take("R3") as third:
+    with limiter.permit("R3") as third:
         assert third is not None
 
 
 def test_who_fails_or_was_silent_for_long_is_one_of_the_few_again():
     clock = Time()
-    slots = ConcurrencyLimiter(4, clock)
+    limiter = ConcurrencyLimiter(4, clock)
     for router in ("R1", "R2"):
-        with slots.take(router) as place:
-            place.proven()
+        with limiter.permit(router) as permit:
+            permit.proven()
             if router == "R2":
-                place.failed()
-    with slots.take("R3"):
-        with slots.take("R1") as place:
-            assert place is not None
-        with slots.take("R2") as place:
-            assert place is None
+                permit.failed()
+    with limiter.permit("R3"):
+        with limiter.permit("R1") as permit:
+            assert permit is not None
+        with limiter.permit("R2") as permit:
+            assert permit is None
         clock.now += PROVEN_S
-        with slots.take("R1") as place:
-            assert place is None
+        with limiter.permit("R1") as permit:
+            assert permit is None
 
 
 def test_one_thread_is_enough_for_a_probe():
-    with ConcurrencyLimiter(1).take("R1") as place:
-        assert place is not None
+    with ConcurrencyLimiter(1).permit("R1") as permit:
+        assert permit is not None

@@ -8,8 +8,8 @@ from contracts import event_key
 from tests import builders
 from tests.leasewire.conftest import LEASES
 from tests.refusals import refused
-from worker.convergence.batch_item import TimeLimits
-from worker.convergence.router_pass import Converge, PassLimits
+from worker.convergence.limits import PassLimits, TimeLimits
+from worker.convergence.router_pass import Converge
 from worker.store.router_memory import known_of
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

@@ -122,7 +122,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "work_items = runner.concluder.least_suspected(work_items)[:few]",
+                "work_items = concluder.least_suspected(work_items)[:few]",
                 "work_items = work_items[:few]",
             ),
             Change(
@@ -212,9 +212,9 @@ BUGS: Final[dict[str, Bug]] = {
     "a mistyped router is waited for for ever": Bug(
         [
             Change(
-                "worker/convergence/router_pass.py",
-                "                not was_known\n",
-                "                False\n",
+                "worker/convergence/unknown_router.py",
+                "if not was_known and work_item",
+                "if False and work_item",
             )
         ],
         "tests/converge/test_unknown_router.py",
@@ -271,7 +271,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "                circuit.failed_here(error)\n        finally:",
+                "                self._circuit.failed_here(error)\n        finally:",
                 "                pass\n        finally:",
             ),
         ],
@@ -283,7 +283,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/convergence/router_pass.py",
-                "                faults.failed(error)\n",
+                "                self._faults.failed(error)\n",
                 "                pass\n",
             ),
         ],

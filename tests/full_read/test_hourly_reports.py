@@ -91,6 +91,6 @@ def test_reports_are_spread_and_a_parked_router_is_asked_later(store):
     assert store.full_reads.ask(routers, HOUR_MS) == 1
     assert store.client.smembers(asked) == {"R2"}
     assert store.client.zscore(due, "GONE") is None
-    assert store.routers.acquire("R2", "first", 1).asked
+    assert store.routers.acquire("R2", "first", 1).report_due
     store.routers.next_batch("R2", "first", 0)
-    assert not store.routers.acquire("R2", "second", 1).asked
+    assert not store.routers.acquire("R2", "second", 1).report_due

@@ -5,8 +5,9 @@ import pytest
 from tests.builders import activated, cancelled, event
 from tests.worker.desk import POLICIES
 from tests.worker.paper_desk import NOON, PaperDesk
-from worker.convergence.batch_item import BatchItem, TimeLimits
+from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import confirmed, failed, waiting
+from worker.convergence.limits import TimeLimits
 from worker.core.entry.entry import Entry
 from worker.core.entry.wanted import wanted_entries
 from worker.core.rows.operations import Waiting

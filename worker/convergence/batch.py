@@ -6,11 +6,12 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.batch_item import BatchItem, TimeLimits
+from worker.convergence.batch_item import BatchItem
 from worker.convergence.conclude import WARNINGS, confirmed, switched_off
 from worker.convergence.concluder import Attempts, Concluder, PassStatistics
 from worker.convergence.faults import Faults
 from worker.convergence.gather import Gatherer
+from worker.convergence.limits import TimeLimits
 from worker.convergence.observe import observe
 from worker.convergence.prerequisites import MissingPrerequisites
 from worker.convergence.router_lock import RouterLock

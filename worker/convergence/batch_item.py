@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from worker.core.entry.entry import Entry
 from worker.core.plan.planner import Wanted
@@ -67,15 +67,3 @@ class BatchItem:
 def bare_item(work_item: WorkItem, router: str) -> BatchItem:
     """An item of which no entry is needed, as nothing is written for it."""
     return BatchItem(work_item, router, Entry(work_item.service_id, None))
-
-
-class TimeLimits(NamedTuple):
-    """How long things may wait.
-
-    Attributes:
-        recheck_ms: until a service is checked again that waits for a person to change a router.
-        alert_ms: a service that has waited for so long is logged as an error, once.
-    """
-
-    recheck_ms: int = 60_000
-    alert_ms: int = 3_600_000

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from worker.convergence.concurrency import Place
+from worker.convergence.concurrency import Permit
 from worker.convergence.router_lock import RouterLock
 from worker.core.alerting.alerts import AWAY, AlertKind
 from worker.core.policy import circuit
@@ -40,19 +40,19 @@ class CircuitReporter:
     Args:
         store: the store.
         lock: the lease.
-        place: the slot that the pass is in.
+        permit: of the pass.
         acquired: what is known of it so far.
         back_off: how long it is left alone.
     """
 
     def __init__(
-        self, store: Store, lock: RouterLock, place: Place, acquired: Acquired, back_off: BackOff
+        self, store: Store, lock: RouterLock, permit: Permit, acquired: Acquired, back_off: BackOff
     ) -> None:
         was = acquired.state
         self._store = store
         self._hold = lock
         self._router = lock.router
-        self._place = place
+        self._permit = permit
         self._back_off = back_off
         self.state = was
         self._before = was.drained, was.written
@@ -61,7 +61,7 @@ class CircuitReporter:
 
     def answered(self) -> None:
         """A read went through: the circuit closes, and what waited is drained."""
-        self._place.proven()
+        self._permit.proven()
         was = self.state
         if was.state == "up":
             return
@@ -105,7 +105,7 @@ class CircuitReporter:
 
     def unreachable(self, error: RouterUnreachable) -> None:
         """It could not be connected to, logged in to, read, or a write got no answer."""
-        self._place.failed()
+        self._permit.failed()
         if isinstance(error, OutcomeUnknown):
             self._lost_write(error)
             return
@@ -136,7 +136,7 @@ class CircuitReporter:
 
     def blocked(self, error: RouterBlocked) -> None:
         """It refuses us, or may be another router."""
-        self._place.failed()
+        self._permit.failed()
         now_ms = self._store.records.now_ms()
         if (
             error.cause == LOGIN_REFUSED

@@ -1,7 +1,7 @@
-"""Who may be worked on at once: routers of which it is not known that they answer get a quarter.
+"""Limits how many routers a process works on at once.
 
-Each that is silent holds a thread until its deadline. Known by what this process has seen: a router
-that answered lately is proven, one that failed is not.
+A router that does not answer holds a thread until its deadline, so routers that are not known to
+answer get a quarter of the threads. A router that answered lately is proven; one that failed not.
 """
 
 import threading
@@ -11,21 +11,21 @@ from contextlib import contextmanager
 from typing import Final
 
 PROVEN_S: Final = 300.0
-"""A router that answered is taken for up so long."""
+"""A router that answered is proven for so long."""
 UNPROVEN_SHARE: Final = 4
-"""Routers that are not proven get a thread in so many."""
+"""One thread in so many is for routers that are not proven."""
 
 
-class Place:
-    """A router's place in a slot; whether it is proven may change while it is there."""
+class Permit:
+    """Permission to work on one router; it may become proven meanwhile."""
 
-    def __init__(self, slots: "ConcurrencyLimiter", router: str, *, proven: bool) -> None:
-        self._limiter = slots
+    def __init__(self, limiter: "ConcurrencyLimiter", router: str, *, proven: bool) -> None:
+        self._limiter = limiter
         self._router = router
         self._proven = proven
 
     def proven(self) -> None:
-        """The router answered: what it holds is no longer one of the few."""
+        """The router answered: it no longer takes the place of an unproven one."""
         self._limiter.note(self._router, up=True)
         if not self._proven:
             self._proven = True
@@ -35,14 +35,14 @@ class Place:
         """The router failed."""
         self._limiter.note(self._router, up=False)
 
-    def leave(self) -> None:
+    def end(self) -> None:
         """The pass is over."""
         if not self._proven:
             self._limiter.give_back()
 
 
 class ConcurrencyLimiter:
-    """Of one process; used by many threads.
+    """Gives permits to the threads of one process.
 
     Args:
         threads: of the process.
@@ -56,26 +56,26 @@ class ConcurrencyLimiter:
         self._proven: dict[str, float] = {}
 
     @contextmanager
-    def take(self, router: str) -> Iterator[Place | None]:
-        """A place for a pass; None: there are too many unproven routers at work, come again."""
-        place = self._place(router)
+    def permit(self, router: str) -> Iterator[Permit | None]:
+        """A permit for a pass; None: too many unproven routers are at work, try again later."""
+        permit = self._permit(router)
         try:
-            yield place
+            yield permit
         finally:
-            if place is not None:
-                place.leave()
+            if permit is not None:
+                permit.end()
 
-    def _place(self, router: str) -> Place | None:
+    def _permit(self, router: str) -> Permit | None:
         with self._lock:
             proven = self._proven.get(router, 0.0) > self._clock()
             if not proven:
                 if not self._free:
                     return None
                 self._free -= 1
-        return Place(self, router, proven=proven)
+        return Permit(self, router, proven=proven)
 
     def give_back(self) -> None:
-        """One of the few is free again."""
+        """Free the place of an unproven router."""
         with self._lock:
             self._free += 1
 

@@ -28,8 +28,12 @@ class RouterLock:
         self.lock_id = lock_id
         self._routers = routers
         self._clock = clock
-        self._renewed = clock()
+        self._began = self._renewed = clock()
         self._renew_after_s = routers.lock_ms / 1000 / _RENEWALS_A_LOCK
+
+    def held_s(self) -> float:
+        """For how long it is held, the time to acquire it included."""
+        return self._clock() - self._began
 
     def progress(self) -> None:
         """Renew the lock when a quarter of its time is over.

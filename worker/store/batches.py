@@ -52,7 +52,7 @@ class Acquired:
         state: so far.
         work_items: the first batch.
         full: it is as large as it was to be at the most: there may be more.
-        asked: a report of it is to be made.
+        report_due: a report of it is to be made.
         serial: that it is known by, and no other router; None: it must be looked at more closely.
         full_read_due: its rows were not looked through for a day.
         booted_ms: when, as its last survey found; None: that is not known.
@@ -63,7 +63,7 @@ class Acquired:
     state: RouterState
     work_items: list[WorkItem]
     full: bool
-    asked: bool
+    report_due: bool
     serial: str | None
     full_read_due: bool
     booted_ms: int | None
@@ -77,7 +77,7 @@ def unread(state: RouterState) -> Acquired:
         state=state,
         work_items=[],
         full=False,
-        asked=False,
+        report_due=False,
         serial=None,
         full_read_due=False,
         booted_ms=None,

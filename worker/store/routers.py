@@ -116,14 +116,14 @@ class Routers:
         was = RouterState.from_json(state)
         if not rest:
             return PolicyDiffers(was)
-        raw, asked, serial, full_read_due, booted, memory = rest
+        raw, report_due, serial, full_read_due, booted, memory = rest
         work_items = work_items_of(raw)
         return Acquired(
             int(now_ms),
             was,
             work_items,
             full=is_full(work_items, most, most_bulk),
-            asked=bool(asked),
+            report_due=bool(report_due),
             serial=serial,
             full_read_due=bool(full_read_due),
             booted_ms=None if booted is None else int(booted),
