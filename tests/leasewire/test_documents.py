@@ -62,6 +62,23 @@ def test_command_of_a_document_is_understood(arguments):
     command.make_context(command.name, message)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_that_a_sentence_names_exist(document):
+    unknown = []
+    for text in re.findall(r"`leasewire\s([^`]+)`", text_of(document)):
+        command, words = typer.main.get_command(app), text.split()
+        while words and hasattr(command, "list_commands") and re.fullmatch("[a-z-]+", words[0]):
+            below = command.get_command(command.context_class(command), words[0])
+            if below is None:
+                unknown.append(text)
+                break
+            command, words = below, words[1:]
+        known = {flag for each in command.params for flag in each.opts} | {"--help"}
+        flags = {word.partition("=")[0] for word in words if word.startswith("--")}
+        unknown += [f"{text}: {flag}" for flag in sorted(flags - known)]
+    assert unknown == []
+
+
 def commands_below(command, name):
     """Every command that does something, by the words that call it."""
     below = getattr(command, "commands", None)
