@@ -1,5 +1,8 @@
 """A kind of entry that only this test knows is planned, written and read back like a lease."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from contracts import parse_event
@@ -14,6 +17,7 @@ from worker.core.plan.planner import Wanted, plan, wanted_at
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows import normal
 from worker.core.rows.menus import Field, Menu
+from worker.core.rows.row_index import RowIndex
 from worker.core.rows.rows import NO_ADDRESS, NO_MAC
 from worker.core.service.fold import fold
 from worker.core.service.record import ServiceRecord
@@ -85,7 +89,8 @@ class Life:
     def plan(self, record):
         wanted = wanted_at("R1", record, self.policy)
         wanted = Wanted(wanted.entry, written=self.written)
-        return wanted, plan([wanted], self.session.read_leases(None, nothing), self.policy)
+        index = RowIndex(self.session.read_leases(None, nothing), "acme")
+        return wanted, plan([wanted], index, self.policy)
 
     def becomes(self, *raws):
         wanted, made = self.plan(record_of(*raws))
@@ -158,3 +163,15 @@ def test_a_router_without_the_menu_is_refused_and_auto_does_not_take_the_kind(
     with pytest.raises(RouterBlocked, match="does not answer /ip/nothing") as raised:
         log_into(config_for(router, transport, policy=policy_of()))
     assert raised.value.cause == "no-entry-menu"
+
+
+def test_nothing_but_its_own_module_and_the_list_of_kinds_names_a_kind():
+    root = Path(__file__).parents[2]
+    own = {"worker/core/entry/kinds/mac_server.py", "worker/core/entry/wanted.py"}
+    naming = {
+        file.relative_to(root).as_posix()
+        for package in ("contracts", "producers", "worker", "gateway", "leasewire")
+        for file in (root / package).rglob("*.py")
+        if re.search("mac.server", file.read_text(), re.IGNORECASE)
+    }
+    assert naming == own

@@ -266,7 +266,7 @@ def postpone(store, service, reason, waited_ms):
 
 def test_services_that_wait_longer_than_they_may_are_told_of_by_reason(store, next_round):
     postpone(store, "S1", "claimed", HOUR_MS - 60_000)
-    postpone(store, "S2", "held-by-brake", 2 * HOUR_MS)
+    postpone(store, "S2", "held-for-approval", 2 * HOUR_MS)
     next_round()
     assert store.alerts.open() == []
     postpone(store, "S3", "unknown-server", HOUR_MS)

@@ -42,7 +42,7 @@ Warning (exit 1):
               no maxmemory is set: the host's memory counts instead
   journal     the oldest event is due for more than {JOURNAL_WARNS_S} s
   work_items  a service of a router that is up is due for more than {WORK_WARNS_S} s
-  routers     one is unreachable, blocked, held or has another policy
+  routers     one is unreachable, blocked, paused or has another policy
   dead        there are dead letters
   waiting     a service waits for more than LEASEWIRE_WAITING_ALERT_S (an hour unless set)
   addresses   services have addresses that no device can use

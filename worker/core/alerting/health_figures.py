@@ -91,7 +91,7 @@ class RouterSummary(NamedTuple):
 
     Attributes:
         name: as in the inventory.
-        state: `up`, `unreachable`, `blocked`, `policy-changed`, `held` by a person, `new`: not
+        state: `up`, `unreachable`, `blocked`, `policy-changed`, `paused`, `new`: not
             reached yet, or `unknown`: not in the inventory.
         since_ms: when that began.
         busy: a worker has its lock.

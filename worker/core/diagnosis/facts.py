@@ -80,7 +80,7 @@ class AtRouter:
     Attributes:
         name: the router's.
         known: whether the inventory names it.
-        state: `up`, or why nothing is written to it; `held` by a person.
+        state: `up`, or why nothing is written to it, such as `paused`.
         observed: it is in observe mode: nothing is ever written to it.
         is_right: the last pass found there what is wanted.
         since_ms: when its state began.

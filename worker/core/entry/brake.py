@@ -10,7 +10,7 @@ from worker.core.service.record import Placement, ServiceRecord
 
 LossKind = Literal["cancelled", "suspended", "replaced"]
 
-HELD: Final = "held-by-brake"
+HELD: Final = "held-for-approval"
 """Reason of a service that is held for approval."""
 HELD_MESSAGE: Final = (
     "more services than usual lose their entries; held for approval: see `leasewire brake list`"

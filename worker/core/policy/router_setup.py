@@ -3,9 +3,10 @@
 Nothing that the spec does not name is ever in a step.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network, ip_network
 from typing import Final, Literal, NamedTuple
 
 from worker.core.policy.setup_spec import DhcpSpec, RouterAccess, SetupSpec
@@ -90,7 +91,7 @@ def wanted_rows(
         version: of RouterOS, which renamed a field in 7.24; () counts as newer.
         certificate: the service has none and needs one of ours.
     """
-    rows = [row for each in spec.dhcp for row in _of_dhcp(each)]
+    rows = [row for dhcp in spec.dhcp for row in _of_dhcp(dhcp)]
     if access.suspend_list:
         rows += _of_walled_garden(spec, access)
     by = _available_from(version)
@@ -152,10 +153,10 @@ def _of_dhcp(spec: DhcpSpec) -> list[WantedRow]:
 def _of_walled_garden(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
     """The rule that lets suspended services reach the walled garden alone."""
     walled_garden = f"{access.suspend_list}-garden"
-    open_to = [*spec.walled_garden, *(dns for each in spec.dhcp for dns in each.dns_servers)]
+    open_to = [*spec.walled_garden, *(dns for dhcp in spec.dhcp for dns in dhcp.dns_servers)]
     rows = [
-        WantedRow(ADDRESS_LIST, {"list": walled_garden, "address": each}, {"disabled": "no"})
-        for each in dict.fromkeys(open_to)
+        WantedRow(ADDRESS_LIST, {"list": walled_garden, "address": address}, {"disabled": "no"})
+        for address in dict.fromkeys(open_to)
     ]
     rule = {
         "chain": "forward",
@@ -171,24 +172,26 @@ def _of_walled_garden(spec: SetupSpec, access: RouterAccess) -> list[WantedRow]:
 def plan_setup(wanted: Sequence[WantedRow], found: Rows) -> list[SetupStep]:
     """Return the steps that make a router's rows as wanted; none when they are."""
     steps = []
-    for each in wanted:
-        if each.optional and each.menu not in found:
+    for target in wanted:
+        if target.optional and target.menu not in found:
             continue
-        here = [row for row in found.get(each.menu, ()) if row.get("dynamic") != "true"]
-        row = next((row for row in here if _is(each.key, row)), None)
-        name = " ".join(each.key.values())
-        if row is None and not each.fixed:
-            given = {k: v for k, v in {**each.key, **each.fields}.items() if v}
-            steps.append(_adding(each, name, given, here))
+        here = [row for row in found.get(target.menu, ()) if row.get("dynamic") != "true"]
+        row = next((row for row in here if _is(target.key, row)), None)
+        name = " ".join(target.key.values())
+        if row is None and not target.fixed:
+            given = {k: v for k, v in {**target.key, **target.fields}.items() if v}
+            steps.append(_adding(target, name, given, here))
         elif row is not None:
-            now = {k: row.get(k, "") for k in each.fields}
-            fields = _joined(each, row)
+            now = {k: row.get(k, "") for k in target.fields}
+            fields = _joined(target, row)
             differing = {k: v for k, v in fields.items() if _normal(k, v) != _normal(k, now[k])}
             if differing:
                 before = {k: now[k] for k in differing}
                 fields = {k: _revoking(k, v, before[k]) for k, v in differing.items()}
-                steps.append(SetupStep(each.menu, "set", name, fields, row.get(".id", ""), before))
-        if each.menu == CERTIFICATE and (row is None or not row.get("fingerprint")):
+                steps.append(
+                    SetupStep(target.menu, "set", name, fields, row.get(".id", ""), before)
+                )
+        if target.menu == CERTIFICATE and (row is None or not row.get("fingerprint")):
             steps.append(SetupStep(CERTIFICATE, "sign", name, row_id=(row or {}).get(".id", "")))
     return steps
 
@@ -201,34 +204,29 @@ def _joined(wanted: WantedRow, row: Mapping[str, str]) -> Mapping[str, str]:
     if not there and normal.boolean(row.get("disabled", "")) != "yes":
         return {k: v for k, v in wanted.fields.items() if k != wanted.joins}
     ours = _list_of(wanted.fields[wanted.joins])
-    missing = [each for each in ours if not _covered(each, there)]
+    missing = [prefix for prefix in ours if not _covered(prefix, there)]
     return {**wanted.fields, wanted.joins: ",".join([*there, *missing])}
 
 
 def _list_of(value: str) -> list[str]:
-    return [each.strip() for each in value.split(",") if each.strip()]
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def _covered(prefix: str, prefixes: Sequence[str]) -> bool:
-    try:
-        found = ip_network(prefix, strict=False)
-    except ValueError:
-        return False
-    others = [ip_network(each, strict=False) for each in prefixes if _is_prefix(each)]
+def _covered(prefix: str, prefixes: Iterable[str]) -> bool:
     return any(
-        found.version == each.version
-        and int(each.network_address) <= int(found.network_address)
-        and int(found.broadcast_address) <= int(each.broadcast_address)
-        for each in others
+        ours.version == other.version
+        and int(other.network_address) <= int(ours.network_address)
+        and int(ours.broadcast_address) <= int(other.broadcast_address)
+        for ours in _networks([prefix])
+        for other in _networks(prefixes)
     )
 
 
-def _is_prefix(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
+def _networks(prefixes: Iterable[str]) -> Iterator[IPv4Network | IPv6Network]:
+    """Those of the prefixes that are valid."""
+    for prefix in prefixes:
+        with suppress(ValueError):
+            yield ip_network(prefix, strict=False)
 
 
 def _adding(
@@ -269,7 +267,7 @@ def _revoking(name: str, wanted: str, before: str) -> str:
     if name != "policy":
         return wanted
     extra = set(_normal(name, before).split(",")) - set(wanted.split(",")) - {""}
-    return ",".join([wanted, *(f"!{each}" for each in sorted(extra))])
+    return ",".join([wanted, *(f"!{policy}" for policy in sorted(extra))])
 
 
 class SetupProblem(NamedTuple):
@@ -291,7 +289,7 @@ def problems_of(
         steps: of the plan for it.
         seen_from: our address as the router sees it; empty: not known.
     """
-    problems = [problem for each in spec.dhcp for problem in _problems_of_server(each, found)]
+    problems = [problem for dhcp in spec.dhcp for problem in _problems_of_server(dhcp, found)]
     problems += _problems_of_service(spec, access, found, steps)
     if seen_from and not _within(seen_from, spec.manage_from):
         message = f"the router sees us as {seen_from}, which is not in manage_from"
@@ -311,7 +309,7 @@ def _problems_of_server(spec: DhcpSpec, found: Rows) -> Iterator[SetupProblem]:
             message = f"interface {spec.interface} already has the DHCP server {name}"
             yield SetupProblem(f"{message}: use that name in the inventory", hinders=True)
     own = [row["address"] for row in found.get(ADDRESS, ()) if row.get("address")]
-    if not any(IPv4Interface(each).network.overlaps(spec.network) for each in own):
+    if not any(IPv4Interface(address).network.overlaps(spec.network) for address in own):
         message = f"the router has no address in {spec.network}: {spec.server} needs {spec.gateway}"
         yield SetupProblem(f"{message} on {spec.interface}", hinders=False)
 
@@ -321,7 +319,7 @@ def _problems_of_service(
 ) -> Iterator[SetupProblem]:
     """What the set-up means for others who use the service."""
     name, ours = access.service, ",".join(spec.manage_from)
-    step = next((each for each in steps if each.menu == SERVICE), None)
+    step = next((step for step in steps if step.menu == SERVICE), None)
     for row in found.get(SERVICE, ()):
         off = normal.boolean(row.get("disabled", "")) == "yes"
         if row.get("name") != name or row.get("dynamic") == "true" or off:
@@ -332,7 +330,7 @@ def _problems_of_service(
                 message = f"{name} stays open to every address; manage_only = true in the inventory"
                 yield SetupProblem(f"{message} restricts it to {ours}", hinders=False)
         elif step is not None and {"address", "available-from"} & step.fields.keys():
-            others = ", ".join(each for each in there if not _covered(each, spec.manage_from))
+            others = ", ".join(prefix for prefix in there if not _covered(prefix, spec.manage_from))
             if others or not there:
                 message = f"{name} will be restricted to {ours}: {others or 'every other address'}"
                 yield SetupProblem(f"{message} loses access", hinders=False)
@@ -347,4 +345,4 @@ def _within(address: str, prefixes: Sequence[str]) -> bool:
         here = IPv4Address(address)
     except ValueError:
         return True  # IPv6: not judged
-    return any(here in IPv4Network(each) for each in prefixes)
+    return any(here in IPv4Network(prefix) for prefix in prefixes)

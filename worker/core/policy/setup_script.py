@@ -22,23 +22,23 @@ def script_of(wanted: Sequence[WantedRow], access: RouterAccess, password: str) 
     """
     yield f"# Leasewire {access.installation}: sets up {access.host}."
     yield f"# It contains the password of user {access.username}: keep it private."
-    for each in wanted:
-        path = each.menu.replace("/", " ").strip()
-        once = {k: password if k == "password" else v for k, v in each.once.items()}
-        if each.fixed:
-            name = f"{each.key['name']} " if each.menu == SERVICE else ""
+    for row in wanted:
+        path = row.menu.replace("/", " ").strip()
+        once = {k: password if k == "password" else v for k, v in row.once.items()}
+        if row.fixed:
+            name = f"{row.key['name']} " if row.menu == SERVICE else ""
             # On an empty router the API is open to every address and REST is disabled.
-            kept = each.joins if access.service != "www-ssl" else ""
-            fields = {k: v for k, v in each.fields.items() if k != kept}
+            kept = row.joins if access.service != "www-ssl" else ""
+            fields = {k: v for k, v in row.fields.items() if k != kept}
             yield f"/{path} set {name}{_message(fields)}"
             continue
-        fields = {k: v for k, v in {**each.key, **each.fields, **once}.items() if v}
+        fields = {k: v for k, v in {**row.key, **row.fields, **once}.items() if v}
         yield f"/{path} add {_message(fields)}"
-        if each.menu == CERTIFICATE:
-            yield f"/{path} sign {quoted(each.key['name'])}"
-        if each.menu == FILTER:
+        if row.menu == CERTIFICATE:
+            yield f"/{path} sign {quoted(row.key['name'])}"
+        if row.menu == FILTER:
             # To the top; the router complains where it is the only rule.
-            find = f"[find comment={quoted(each.key['comment'])}]"
+            find = f"[find comment={quoted(row.key['comment'])}]"
             yield f":do {{/{path} move {find} 0}} on-error={{}}"
 
 

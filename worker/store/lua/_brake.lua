@@ -28,7 +28,7 @@ local function hold_work_item(router, service, scope, work_version, now)
     entry.source = get(router.lost_by, service) or ''
     put_score(router.due, service, false)
     put(router.waiting, service, cjson.encode({
-      reason = 'held-by-brake',
+      reason = 'held-for-approval',
       detail = 'more services than usual lose their entries (' .. scope .. ')',
       since_ms = now,
     }))
