@@ -168,7 +168,7 @@ class Latencies:
                 page = self._here.store.feed.read(sorted(self._sources), self._cursor, 1_000)
                 self._cursor, more = page.cursor, page.more
                 for id_, said in page.items:
-                    key = event_key(said.source, said.event_id)
+                    key = event_key(said.event.source, said.event.id)
                     if key in self._sent and said.state in FINAL:
                         took[key] = float(id_.partition("-")[0]) - self._sent[key]
             return len(took) == len(self._sent)

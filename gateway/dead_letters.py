@@ -27,7 +27,7 @@ def retry(store: Store, publisher: Publisher, dead_letter: DeadLetter, actor: st
         PublishFailed: the event could not be written to the journal; the dead letter stays.
     """
     if dead_letter.kind == "service":
-        store.routers.work_item(dead_letter.router, [dead_letter.service_id])
+        store.routers.add_work(dead_letter.router, [dead_letter.service_id])
         # If the service fails again, it gets a new dead letter.
         return _settle(store, dead_letter, actor, router=dead_letter.router)
     if dead_letter.kind == "hook":

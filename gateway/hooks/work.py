@@ -33,7 +33,7 @@ from producers.errors import BatchViolation, PublishFailed
 from producers.fields import NotAnEvent, event_of, field_at
 from producers.publisher import Publisher
 from worker.core.service.outcome import DeadLetter
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 from worker.store.store import Store
 
 log = structlog.get_logger("hooks")

@@ -244,7 +244,7 @@ class Story:
         keys = [event_key(SOURCE, event_id) for event_id in expected]
 
         def states() -> dict[str, str]:
-            return {one.event_id: one.state for one in self._stage.store.views.outcomes(keys)}
+            return {one.event.id: one.state for one in self._stage.store.views.outcomes(keys)}
 
         message = (f"{self._published[event_id]} {state}" for event_id, state in expected.items())
         self._wait(f"outcome: {', '.join(message)}", states, expected.__eq__)

@@ -106,7 +106,7 @@ def _approve(context: Context, name: str, services: Sequence[str], actor: str) -
     """Approve the writing of many rows, and queue their services."""
     store = context.store
     for at in range(0, len(services), _AT_ONCE):
-        store.routers.work_item(name, services[at : at + _AT_ONCE], BULK, closely=True)
+        store.routers.add_work(name, services[at : at + _AT_ONCE], BULK, closely=True)
     store.full_reads.approve(name, actor, store.records.now_ms())
 
 

@@ -120,7 +120,7 @@ def _effect(outcome: Outcome | None, expected: Effect, since_ms: int) -> Effect:
             return "newer"
         case "rejected" | "failed" | "expired":
             return "refused"
-        case _ if outcome.accepted_at_ms < since_ms:
+        case _ if outcome.event.accepted_at_ms < since_ms:
             return "already_imported"
     if expected in ("newer", "refused"):  # another event came in between
         return "unchanged" if outcome.reason == UNCHANGED else "changed"

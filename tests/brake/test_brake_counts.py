@@ -189,7 +189,7 @@ def test_whatever_marks_a_held_service_leaves_it_held(floor):
     floor.cancel(*ids(8))
     policy = floor.policies["R1"]
     floor.store.fleet.apply_policy("R1", policy, "anna")
-    floor.store.routers.work_item("R1", ["S1"])
+    floor.store.routers.add_work("R1", ["S1"])
     assert floor.held() == set(ids(8))
     assert floor.due() == set(ids(20)) - set(ids(8))
 

@@ -80,22 +80,22 @@ def test_a_bulk_pass_works_through_all_batches(world, say):
 @pytest.mark.redis
 def test_a_batch_has_all_live_marks_or_a_few_bulk_ones(store):
     routers, live = store.routers, [f"LIVE-{n:03}" for n in range(70)]
-    routers.work_item("R1", [f"BULK-{n:03}" for n in range(70)], 2)
-    routers.work_item("R1", live)
+    routers.add_work("R1", [f"BULK-{n:03}" for n in range(70)], 2)
+    routers.add_work("R1", live)
     acquired = routers.acquire("R1", "aa", 500)
     assert [work_item.service_id for work_item in acquired.work_items] == live
     assert routers.conclude(
-        "R1", "aa", [Conclusion(each, "confirm") for each in acquired.work_items]
+        "R1", "aa", [Conclusion(each, "confirmed") for each in acquired.work_items]
     )
     taken = [work_item.service_id for work_item in routers.next_batch("R1", "aa", 500).work_items]
     assert taken == [f"BULK-{n:03}" for n in range(MOST_BULK)]
-    routers.work_item("R1", ["LATE"])
+    routers.add_work("R1", ["LATE"])
     assert [each.service_id for each in routers.next_batch("R1", "aa", 500).work_items] == ["LATE"]
 
 
 @pytest.mark.redis
 def test_a_batch_is_full_that_might_have_had_more(store):
-    store.routers.work_item("R1", ["A", "B"], 2)
+    store.routers.add_work("R1", ["A", "B"], 2)
     work_items = store.routers.acquire("R1", "aa", 500).work_items
     assert is_full(work_items, 2)
     assert is_full(work_items, 500, 2)

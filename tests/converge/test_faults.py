@@ -92,7 +92,7 @@ def is_confirmed(item, *_, **__):
 
 def is_concluded(_self, _router, _token, ends):
     """When it is confirmed: the end of a service that is given up is another."""
-    return any(end.work_item.service_id == BAD and end.do == "confirm" for end in ends)
+    return any(end.work_item.service_id == BAD and end.result == "confirmed" for end in ends)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_who_is_in_the_way_of_others_is_found_itself(small, monkeypatch):
     assert small.outcome(swap[0]).startswith("failed: internal-error")
     assert small.outcome(swap[1]).startswith("waiting: ")
     monkeypatch.undo()
-    small.store.routers.work_item("R1", [BAD, "SVC-1"])
+    small.store.routers.add_work("R1", [BAD, "SVC-1"])
     passes(small)
     passes(small)
     assert small.outcome(swap[0]).startswith("applied")
@@ -295,7 +295,7 @@ def test_a_newer_record_is_left_alone_and_its_neighbours_go_on(small):
     newer(small, "SVC-A")
     change = mac_changed("SVC-B", mac(3))
     small.say(change)
-    small.store.routers.work_item("R1", ["SVC-A"])
+    small.store.routers.add_work("R1", ["SVC-A"])
     small.converge.run("R1")
     assert small.outcome(change).startswith("applied")
     assert (state(small).state, alerts(small)) == ("up", [])

@@ -152,7 +152,7 @@ def test_list_rows_are_read_for_nobody_of_whom_nothing_is_noted(walled_garden, m
     walled_garden.say(builders.mac_changed("SVC-1", builders.mac(9), revision=2))
     walled_garden.drain()
     assert read == []
-    walled_garden.store.routers.work_item("R1", ["SVC-1"], closely=True)
+    walled_garden.store.routers.add_work("R1", ["SVC-1"], closely=True)
     walled_garden.drain("R1")
     ((menu, terms),) = read
     assert menu == LISTS
@@ -227,6 +227,6 @@ def test_copies_made_by_hand_are_left_alone(here):
     late.land()
     recheck(here)
     assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies
-    here.store.routers.work_item("R1", ["SVC-1"])
+    here.store.routers.add_work("R1", ["SVC-1"])
     here.drain("R1")
     assert [row for row in here.rows("R1") if row[".id"] != own[".id"]] == copies

@@ -32,7 +32,7 @@ class Passes:
         """Each finds all marks due; returns the state after the last."""
         for _ in range(times):
             block = self.here.block("R1")
-            self.here.store.routers.work_item("R1", self.here.client.hkeys(block.work_items))
+            self.here.store.routers.add_work("R1", self.here.client.hkeys(block.work_items))
             self.here.client.delete(block.notified)
             self.here.converge.run("R1")
             self.states.append(self.here.store.views.router("R1").state)

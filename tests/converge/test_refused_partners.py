@@ -67,7 +67,7 @@ def test_who_was_given_up_before_gives_way_and_is_tried_once_more_by_itself(here
     assert here.client.hkeys(here.block("R1").work_items) == []
     here.r["R1"].clear_faults()
     here.say(builders.mac_changed("SVC-1", builders.mac(3), revision=3))
-    here.store.routers.work_item("R1", ["SVC-2"])  # as `dead-letters retry` does
+    here.store.routers.add_work("R1", ["SVC-2"])  # as `dead-letters retry` does
     here.drain("R1")
     assert macs(here) == {"SVC-1": builders.mac(3), "SVC-2": builders.mac(9)}
     assert here.store.views.dead_letters() == []

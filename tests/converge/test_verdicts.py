@@ -52,7 +52,7 @@ class Passes:
             self.store.client.delete(self.block.notified)
             queued = self.store.client.hkeys(self.block.work_items)
             if queued:
-                self.store.routers.work_item("R1", queued)
+                self.store.routers.add_work("R1", queued)
                 self.store.client.delete(self.block.notified)
             self.converge.run("R1")
         said = [(r.levelname, r.msg) for r in self.caplog.records if isinstance(r.msg, dict)]

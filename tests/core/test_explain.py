@@ -8,6 +8,7 @@ from tests.builders import ipv4, lease, mac
 from worker.core.diagnosis.explain import explain
 from worker.core.diagnosis.facts import AtRouter, Facts, Holder, Journaled, ScheduledEvent, Why
 from worker.core.rows.observed import Observation, SeenRow
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter
 from worker.core.service.record import PendingEvent, Placement, Register, ServiceRecord
 from worker.core.service.version import Version
@@ -53,7 +54,7 @@ def bound(row=OWN, device=ROW["mac-address"], address=ROW["address"], expires_in
 
 
 OUTSTANDING = PendingEvent(
-    "k", "m1", "s", "leasewire.service.mac_changed.v1", ("mac",), V, NOW - 9, "events"
+    EventRef("k", "m1", "s", "leasewire.service.mac_changed.v1", NOW - 9), ("mac",), V
 )
 NEW = ServiceRecord("SVC-1", pending=(OUTSTANDING,))
 JOURNALED = Journaled("e7", "leasewire.service.moved.v1", NOW - 60_000)

@@ -12,6 +12,7 @@ from tests import builders
 from tests.builders import activated, mac_changed, suspended, version_of
 from tests.strategies import events
 from worker.core.rows.rows import ListPlace
+from worker.core.service.event_ref import EventRef
 from worker.core.service.fold import fold
 from worker.core.service.record import (
     DEFAULTS,
@@ -48,10 +49,9 @@ def records(draw):
         version = version_of(raw, local=draw(st.integers(0, 2)))
         folded = fold(record, parse_event(raw), version)
         record = folded.record
-        waiting = PendingEvent(
-            draw(texts), raw["id"], raw["source"], raw["type"], tuple(sorted(folded.wrote)),
-            version, draw(st.integers(0, 2**53)), draw(st.sampled_from(["events", "bulk"])),
-        )  # fmt: skip
+        said = raw["id"], raw["source"], raw["type"]
+        ref = EventRef(draw(texts), *said, draw(st.integers(0, 2**53)), draw(st.booleans()))
+        waiting = PendingEvent(ref, tuple(sorted(folded.wrote)), version)
         pending.append(waiting)
     written = st.none() | st.dictionaries(texts | leases, texts | usual(record), max_size=5)
     listed = st.frozensets(st.builds(ListPlace, texts, texts), max_size=2)
@@ -136,10 +136,8 @@ def test_an_own_version_beats_all_that_was_said_and_loses_to_the_next_word():
 
 
 def pending(raw, wrote):
-    return PendingEvent(
-        "k-" + str(raw["id"]), raw["id"], raw["source"], raw["type"], tuple(sorted(wrote)),
-        version_of(raw), 1, "events",
-    )  # fmt: skip
+    ref = EventRef(f"k-{raw['id']}", raw["id"], raw["source"], raw["type"], 1)
+    return PendingEvent(ref, tuple(sorted(wrote)), version_of(raw))
 
 
 def fold_outstanding(*raws):
@@ -156,7 +154,7 @@ def test_an_event_of_which_a_register_still_stands_is_applied():
     record = fold_outstanding(first, second)
     after, settled = settle(record)
     assert after == replace(record, pending=())
-    assert [(one.pending.event_id, one.outcome, one.by) for one in settled] == [
+    assert [(one.pending.event.id, one.outcome, one.by) for one in settled] == [
         (first["id"], "applied", None),
         (second["id"], "applied", None),
     ]

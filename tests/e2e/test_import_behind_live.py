@@ -45,7 +45,7 @@ def test_a_live_event_does_not_wait_behind_an_import(installation):
     installation.start_workers("events", "routers")
     assert process.wait(30) == 0
     accepted = {
-        service: store.views.service(service, ()).events[0].accepted_at_ms
+        service: store.views.service(service, ()).events[0].event.accepted_at_ms
         for service in ("LIVE", *(f"S-{number}" for number in range(ROWS)))
     }
     assert min(accepted.values()) == accepted["LIVE"]

@@ -190,7 +190,7 @@ class Chaos(Harness):
         try:
             now_ms = self.store.records.now_ms()
             self.store.full_reads.approve(router, "a person", now_ms)
-            self.store.routers.work_item(router, sorted(self.client.smembers(services)))
+            self.store.routers.add_work(router, sorted(self.client.smembers(services)))
         except (redis.RedisError, StoreUnavailable):
             self.later(1, lambda: self.look_at_all(router))
 

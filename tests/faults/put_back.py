@@ -200,10 +200,9 @@ BUGS: Final[dict[str, Bug]] = {
     "an event of an incomplete service is applied on no router": Bug(
         [
             Change(
-                "worker/intake/folding.py",
-                "        if missing:\n            for each in record.pending:",
-                "        if record.status == 'incomplete':\n"
-                "            for each in record.pending:",
+                "worker/intake/draft.py",
+                "        if missing:\n            detail = ",
+                "        if record.status == 'incomplete':\n            detail = ",
             )
         ],
         "tests/worker/test_source_rights.py",
@@ -295,8 +294,8 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/store/batches.py",
-                "except Exception as error:  # noqa: BLE001 - whatever it is, it is told",
-                "except ZeroDivisionError as error:  # what it is told",
+                "except Exception as error:  # noqa: BLE001 - whatever it is, it is reported",
+                "except ZeroDivisionError as error:  # what it is reported",
             ),
         ],
         "tests/converge/test_faults.py",
@@ -329,7 +328,7 @@ BUGS: Final[dict[str, Bug]] = {
     "what changes nothing is applied though nobody looked": Bug(
         [
             Change(
-                "worker/intake/folding.py",
+                "worker/intake/draft.py",
                 "if at is not None and self._last_read(router) > at.seen_ms:",
                 "if False:",
             ),

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from contracts import event_key
 from tests.builders import SOURCE, activated, cancelled, event, mac, mac_changed, snapshot
 from tests.worker.desk import OTHER, SOURCES, Desk
-from worker.intake.checks import Intake, admit, key_of
+from worker.intake.checks import check, key_of
 from worker.intake.manifest import Manifests
+from worker.store.journal import JournalEntry
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -91,9 +92,9 @@ def test_it_may_only_report_or_suspend(desk, store):
 
 def test_a_crash_before_the_end_does_it_again(desk, store):
     given = manifest(now(store), "S-1", "S-2", "S-3", "S-6")
-    part = admit(Intake(given, None, 1, key_of(given)), SOURCES, store.records.now_ms())
-    endings = Manifests(store).take(part, store.records.now_ms())
-    desk.send(*(each.raw for each in endings))  # and here the process ends
+    part = check(JournalEntry(key_of(given), given), SOURCES, store.records.now_ms())
+    complete = Manifests(store).take(part, store.records.now_ms())
+    desk.send(*(ending.raw for ending in complete.endings))  # and here the process ends
     assert desk.record("S-4").status == "cancelled"
     desk.send(given)
     assert desk.state(given) == "applied"

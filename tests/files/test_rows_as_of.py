@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from tests.builders import activated, cancelled, mac, mac_changed, snapshot
 from tests.worker.desk import OPERATOR, SOURCES
 from tests.worker.paper_desk import PaperDesk
-from worker.intake.checks import Intake, NotYet, admit, key_of
+from worker.intake.checks import NotYet, check, key_of
+from worker.store.journal import JournalEntry
 
 AT = int(datetime(2026, 11, 24, 9, 0, tzinfo=UTC).timestamp() * 1000)
 MINUTE = 60_000
@@ -59,8 +60,8 @@ def test_of_two_files_the_newer_wins_whichever_is_imported_last():
 
 def test_a_row_of_a_time_to_come_waits_and_one_of_next_week_is_refused():
     given = row(7, AT + 6 * MINUTE)
-    waits = admit(Intake(given, None, 1, key_of(given)), SOURCES, AT)
+    waits = check(JournalEntry(key_of(given), given), SOURCES, AT)
     assert waits == NotYet(given["source"], AT + MINUTE + 1)
     given = row(7, AT + 8 * DAY)
-    refused = admit(Intake(given, None, 1, key_of(given)), SOURCES, AT)
+    refused = check(JournalEntry(key_of(given), given), SOURCES, AT)
     assert refused.reason == "time-in-future"

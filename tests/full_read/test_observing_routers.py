@@ -16,7 +16,7 @@ def states(world, *events):
     keys = [(each["source"], each["id"]) for each in events]
 
     outcomes = {
-        o.event_id: (o.state, o.reason)
+        o.event.id: (o.state, o.reason)
         for o in world.context.store.views.outcomes([event_key(*key) for key in keys])
     }
     return [outcomes[each["id"]] for each in events]

@@ -198,7 +198,8 @@ def test_live_events_are_served_before_an_import(short_directory):
         here.start_workers("events", "routers")
         here.wait_until_settled(60)
         first, last = (
-            [here.outcome(event).accepted_at_ms for event in events] for events in (live, imported)
+            [here.outcome(event).event.accepted_at_ms for event in events]
+            for events in (live, imported)
         )
         assert max(first) < min(last)
         assert len(here.rows("R1")) == 320

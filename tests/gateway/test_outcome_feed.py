@@ -14,9 +14,10 @@ from gateway.api.api_keys import Scope
 from tests import builders
 from tests.gateway.asking import refusal
 from tests.worker.desk import Desk
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import Outcome
+from worker.store.commits import ServiceCommit
 from worker.store.feed import Feed
-from worker.store.records import ServiceCommit
 
 pytestmark = pytest.mark.redis
 
@@ -25,7 +26,8 @@ NOC = "urn:isp:noc"
 
 def say(gateway, number, state="accepted", source=builders.SOURCE, **more):
     at_ms = gateway.store.records.now_ms()
-    word = Outcome(f"{source}{number}", f"e-{number}", source, "t", "S", state, at_ms=at_ms, **more)
+    event = EventRef(f"{source}{number}", f"e-{number}", source, "t")
+    word = Outcome(event, "S", state, at_ms=at_ms, **more)
     gateway.store.records.commit([ServiceCommit("", outcomes=[word])], at_ms)
 
 

@@ -17,8 +17,9 @@ from gateway.api import outcome_waiter, state_routes
 from gateway.api.states import EVENT_STATES
 from tests import builders
 from tests.gateway.test_reading import fold
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import Outcome
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 
 pytestmark = pytest.mark.redis
 
@@ -71,7 +72,8 @@ def test_an_event_is_published_and_waited_for(gateway, command, environment, mon
         fold(gateway, event)
         at_ms = gateway.store.records.now_ms()
         key = event_key(event["source"], "e-1")
-        said = Outcome(key, "e-1", event["source"], event["type"], "SVC-1", "applied", at_ms=at_ms)
+        ref = EventRef(key, "e-1", event["source"], event["type"])
+        said = Outcome(ref, "SVC-1", "applied", at_ms=at_ms)
         records = gateway.store.records
         generation = records.read(["SVC-1"])["SVC-1"].generation
         records.commit([ServiceCommit("SVC-1", generation, outcomes=[said])], at_ms)

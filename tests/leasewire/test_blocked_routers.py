@@ -43,7 +43,7 @@ def test_a_check_says_that_a_router_is_held_or_has_another_policy(world, leasewi
     world.converge.run("R1")
     assert leasewire("routers", "check", "R1").code == 0
     _, converge = edited(("[routers.R1]\n", '[routers.R1]\nlease_time = "10m"\n'))
-    world.context.store.routers.work_item("R1", ["SVC-1"])
+    world.context.store.routers.add_work("R1", ["SVC-1"])
     converge.run("R1")
     checked = leasewire("routers", "check", "R1")
     assert checked.code == 1

@@ -29,7 +29,7 @@ from tests.routeros.peers import peer
 from tests.small_installation import LEASES, SERVER, SmallInstallation, activated
 from worker.admin import approvals
 from worker.core.service.outcome import DeadLetter
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 from worker.watching.unknown_devices import Watch
 
 pytestmark = [pytest.mark.redis, pytest.mark.router]

@@ -38,12 +38,12 @@ def test_the_routers_own_address_is_never_written(world, leasewire):
     [own] = world.r1.rows("/ip/address")
     world.r1.set_row("/ip/address", own[".id"], {"address": "223.203.225.2/24"})
     [network] = world.r1.rows("/ip/dhcp-server/network")
-    world.context.store.routers.work_item("R1", ["SVC-1"])
+    world.context.store.routers.add_work("R1", ["SVC-1"])
     world.converge.run("R1")
     assert "is the gateway of 223.203.225.0/24" in leasewire("why", "SVC-1").out
     gateway = {"gateway": "223.203.225.2"}
     world.r1.set_row("/ip/dhcp-server/network", network[".id"], gateway)
-    world.context.store.routers.work_item("R1", ["SVC-1"])
+    world.context.store.routers.add_work("R1", ["SVC-1"])
     world.converge.run("R1")
     assert {row["address"] for row in world.r1.rows(LEASES)} == {FINE, OWN}
 
@@ -83,7 +83,7 @@ def test_a_corrected_network_ends_it(three, leasewire):
     [network] = three.r1.rows("/ip/dhcp-server/network")
     three.r1.add_row("/ip/dhcp-server/network", {"address": "10.9.9.0/24"})
     three.r1.set_row("/ip/dhcp-server/network", network[".id"], {"address": "223.203.224.0/21"})
-    three.context.store.routers.work_item("R1", ["SVC-1", "SVC-2"])
+    three.context.store.routers.add_work("R1", ["SVC-1", "SVC-2"])
     three.converge.run("R1")
     assert "no device can use" not in leasewire("status").out
     listed = leasewire("services", "list", "--json").document["services"]

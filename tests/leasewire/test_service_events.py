@@ -74,10 +74,10 @@ def test_followed_lines_come_as_they_happen_each_once_until_ctrl_c(world, follow
     waiting = [json.loads(line()), json.loads(line())]
     assert {each["what"] for each in waiting} == {"waiting", "event waiting"}
     assert all(each["reason"] == "foreign-row" for each in waiting)
-    world.context.store.routers.work_item("R1", ["SVC-A"])
+    world.context.store.routers.add_work("R1", ["SVC-A"])
     world.converge.run("R1")  # waits still: said anew in the store, and not here
     world.r1.remove_row(LEASES, row_id)
-    world.context.store.routers.work_item("R1", ["SVC-A"])
+    world.context.store.routers.add_work("R1", ["SVC-A"])
     world.converge.run("R1")
     done = {json.loads(line())["what"] for _ in range(2)}
     assert done == {"in sync", "event applied"}

@@ -145,11 +145,11 @@ def test_a_router_is_shown_probing_and_draining(world, leasewire):
     routers, block = world.context.store.routers, world.context.store.keys.router("R1")
     world.say(A)
     routers.acquire("R1", "aa", 10)
-    routers.note_state("R1", "aa", RouterState("unreachable", since_ms=1000, attempts=2))
+    routers.set_state("R1", "aa", RouterState("unreachable", since_ms=1000, attempts=2))
     shown = leasewire("routers", "list")
     assert "probing" in shown.out
     draining = RouterState("up", since_ms=2000, away_since_ms=1000, drained=40)
-    routers.note_state("R1", "aa", draining)
+    routers.set_state("R1", "aa", draining)
     assert "draining" in leasewire("routers", "list").out
     (r1, _) = leasewire("routers", "list", "--json").document["routers"]
     assert (r1["state"], r1["drained"], r1["away_since"]) == ("up", 40, "1970-01-01T00:00:01.000Z")

@@ -352,7 +352,7 @@ def test_mac_that_only_a_router_knows(world, why):
 
 def work_item(world):
     """Have the service looked at again now, as its recheck would."""
-    world.context.store.routers.work_item("R1", ["SVC-A"])
+    world.context.store.routers.add_work("R1", ["SVC-A"])
 
 
 def test_an_address_is_no_services_in_another_network(world, why):

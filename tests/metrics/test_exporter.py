@@ -171,7 +171,7 @@ def test_its_user_of_redis_may_read_all_that_it_tells_and_change_nothing(
     with own_valkey.client() as client:
         set_users(client, "aSecret-of-Redis-92")
         store = open_store(client, "lw:")
-        store.routers.work_item("R1", ["SVC-1"], 0)
+        store.routers.add_work("R1", ["SVC-1"], 0)
         client.hset(store.keys.router("R1").waiting, "SVC-1", '{"reason":"x","since_ms":1}')
         Deliveries(client, "lw:", "billing").cursor("0-0")
         with running("--bind", "127.0.0.1:0") as (_, url):

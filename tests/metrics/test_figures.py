@@ -243,7 +243,7 @@ def test_services_of_a_router_that_is_only_observed_are_not_called_applied(
 def test_what_cannot_be_read_is_an_error_and_no_figure(world, store, exporter):
     waiting = store.keys.router("R1").waiting
     store.client.hset(waiting, "SVC-1", "no JSON")
-    store.routers.work_item("R1", ["SVC-1"], 0)
+    store.routers.add_work("R1", ["SVC-1"], 0)
     with exporter(world.context) as url, structlog.testing.capture_logs() as logs:
         answer = httpx.get(f"{url}/metrics", timeout=30)
         assert (answer.status_code, "leasewire_" in answer.text) == (500, False)

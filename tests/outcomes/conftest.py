@@ -12,8 +12,9 @@ from gateway.outcomes.delivery import Courier
 from gateway.outcomes.delivery_thread import Delivering
 from gateway.outcomes.targets import Target
 from tests.outcomes.receiver import Receiver
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import Outcome
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 
 BSS = "urn:isp:bss"
 
@@ -38,7 +39,7 @@ class Post:
     def say(self, *numbers, state="applied", source=BSS):
         now_ms = self.store.records.now_ms()
         message = [
-            Outcome(f"{source}{n}", f"e-{n}", source, "t", f"SVC-{n}", state, at_ms=now_ms)
+            Outcome(EventRef(f"{source}{n}", f"e-{n}", source, "t"), f"SVC-{n}", state, now_ms)
             for n in numbers
         ]
         self.store.records.commit([ServiceCommit("", outcomes=message)], now_ms)

@@ -41,7 +41,7 @@ def test_a_device_that_has_its_address_is_told_of_once(short_directory):
         here.control["R1"].device(MAC, server=SERVER)
         assert look_now() == 2
         (outcome,) = notified()
-        assert (outcome.event_id, outcome.router) == (first["id"], "R1")
+        assert (outcome.event.id, outcome.router) == (first["id"], "R1")
         assert outcome.detail == "the device has 223.203.225.9"
         assert here.outcome(first).state == "applied"
         assert look_now() == 1

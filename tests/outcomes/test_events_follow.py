@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from tests import builders
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import Outcome
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 
 pytestmark = pytest.mark.redis
 
@@ -19,7 +20,8 @@ def test_each_change_is_a_line_until_it_is_stopped(valkey, store, prefix, tmp_pa
     text = f'[installation]\nid = "acme"\n[sources."{builders.SOURCE}"]\norder = "revisions"\n'
     (tmp_path / "routers.toml").write_text(text)
     for number, state in enumerate(("accepted", "applied")):
-        word = Outcome("k", "e-1", builders.SOURCE, "t", "SVC-1", state, at_ms=number + 1)
+        event = EventRef("k", "e-1", builders.SOURCE, "t")
+        word = Outcome(event, "SVC-1", state, at_ms=number + 1)
         store.records.commit([ServiceCommit("", outcomes=[word])], 1)
     environ = os.environ | {"LEASEWIRE_REDIS_URL": valkey.url, "LEASEWIRE_KEY_PREFIX": prefix}
     with subprocess.Popen(

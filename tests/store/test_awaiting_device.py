@@ -4,7 +4,7 @@ import pytest
 
 from worker.core.service.outcome import Outcome
 from worker.core.service.record import ServiceRecord
-from worker.store.records import EventCommit, ServiceCommit
+from worker.store.commits import EventCommit, ServiceCommit
 
 pytestmark = pytest.mark.redis
 
@@ -36,7 +36,7 @@ def awaiting_device(store, client):
 
 def notified(store):
     items = [item.outcome for item in store.feed.read([BSS], None, 9).items]
-    return [(each.event_id, each.detail) for each in items if each.state == "device-online"]
+    return [(each.event.id, each.detail) for each in items if each.state == "device-online"]
 
 
 def test_what_is_seen_is_told_with_what_is_known_of_its_event(store, client, awaiting_device):

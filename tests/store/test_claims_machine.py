@@ -20,7 +20,7 @@ from tests.store.claims_model import Claims, meet
 from worker.core.entry.entry import Claim
 from worker.core.service.record import Placement, ServiceRecord
 from worker.store.batches import Conclusion
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -68,7 +68,7 @@ class Router:
         return answer
 
     def conclude(self, work_item, granted, token):
-        end = Conclusion(work_item, "confirm" if granted else "postpone", wait_ms=300_000)
+        end = Conclusion(work_item, "confirmed" if granted else "postponed", wait_ms=300_000)
         return self.store.routers.conclude("R1", token, [end]) == [True]
 
     def claims(self):

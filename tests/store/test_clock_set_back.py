@@ -53,7 +53,7 @@ def notified(store):
 
 def test_a_parked_router_is_tried_when_its_wait_is_over(store, sweep):
     sweep()
-    store.routers.work_item("R1", ["S"])
+    store.routers.add_work("R1", ["S"])
     store.routers.acquire("R1", "aa", 500)
     store.routers.open_circuit("R1", "aa", 60_000, RouterState("unreachable"))
     set_back(store, HOURS_MS)
@@ -68,8 +68,8 @@ def test_a_parked_router_is_tried_when_its_wait_is_over(store, sweep):
 @pytest.mark.parametrize("priority", range(4))
 def test_marks_are_due_as_before(store, sweep, priority):
     sweep()
-    store.routers.work_item("R1", ["now"], priority)
-    store.routers.work_item("R1", ["later"], priority, 60_000)
+    store.routers.add_work("R1", ["now"], priority)
+    store.routers.add_work("R1", ["later"], priority, 60_000)
     set_back(store, HOURS_MS)
     sweep()
     let_pass(store, NOTIFIED_MS)  # the message of before is lost
@@ -81,7 +81,7 @@ def test_marks_are_due_as_before(store, sweep, priority):
 
 def test_what_a_person_holds_is_due_once_it_is_released(store, sweep):
     sweep()
-    store.routers.work_item("R1", ["S"])
+    store.routers.add_work("R1", ["S"])
     store.fleet.pause("R1", "new firmware", "bob")
     set_back(store, HOURS_MS)
     sweep()
@@ -92,7 +92,7 @@ def test_what_a_person_holds_is_due_once_it_is_released(store, sweep):
 
 def test_the_lease_of_a_worker_that_is_gone_ends(store, sweep):
     sweep()
-    store.routers.work_item("R1", ["S"])
+    store.routers.add_work("R1", ["S"])
     store.routers.acquire("R1", "gone", 500)
     set_back(store, HOURS_MS)
     sweep()
@@ -103,7 +103,7 @@ def test_the_lease_of_a_worker_that_is_gone_ends(store, sweep):
 
 def test_a_worker_that_holds_a_router_goes_on(store, sweep):
     sweep()
-    store.routers.work_item("R1", ["S"])
+    store.routers.add_work("R1", ["S"])
     store.routers.acquire("R1", "alive", 500)
     set_back(store, HOURS_MS)
     sweep()
@@ -115,7 +115,7 @@ def test_a_worker_that_holds_a_router_goes_on(store, sweep):
 def test_a_second_look_is_neither_early_nor_hours_late(store, sweep):
     """Writes of a lost worker may land for twice the lease after another took over."""
     sweep()
-    store.routers.work_item("R1", ["S"])
+    store.routers.add_work("R1", ["S"])
     store.routers.acquire("R1", "gone", 500)
     store.routers.begin_writing("R1", "gone", (), ["S"])
     let_pass(store, LEASE_MS)
@@ -240,7 +240,7 @@ def test_forward_by_days_and_back_loses_no_event_and_no_mark(store, sweep):
     desk.publish(activated("SVC-2", mac=mac(2), ipv4="198.51.100.2"))
     desk.send()
     assert desk.queued().keys() == {"SVC-1", "SVC-2"}
-    store.routers.work_item("R1", ["SVC-3"], 0, 60_000)
+    store.routers.add_work("R1", ["SVC-3"], 0, 60_000)
     set_back(store, 3 * 86_400_000)
     sweep()
     let_pass(store, NOTIFIED_MS)

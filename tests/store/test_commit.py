@@ -11,13 +11,14 @@ from contracts import names
 from tests.builders import mac
 from tests.calls import calls, take_calls
 from worker.core.entry.entry import Claim
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import Placement, ServiceRecord
 from worker.errors import StoreRefused
 from worker.store.batches import Busy
+from worker.store.commits import Committed, EventCommit, ServiceCommit
 from worker.store.keys import SEEN_PERIOD_S
 from worker.store.outcomes import HOUR_MS
-from worker.store.records import Committed, EventCommit, ServiceCommit
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -28,7 +29,7 @@ MAC = Claim(f"mac:{mac(1)}", "dhcp1")
 
 
 def outcome(key, state="accepted"):
-    return Outcome(key, f"id-{key}", "urn:s", "t", "SVC-1", state)
+    return Outcome(EventRef(key, f"id-{key}", "urn:s", "t"), "SVC-1", state)
 
 
 def dead_letter(id_, at_ms=0):
@@ -47,7 +48,7 @@ def full_commit(generation=0, key="e1", service="SVC-1"):
         outcomes=[outcome("earlier", "superseded")],
         counts={"superseded": 1},
         dead_letters=[dead_letter("dead_letter")],
-        lines=['{"what":"accepted"}'],
+        lines=['[2,1,"accepted"]'],
     )
 
 
@@ -84,7 +85,7 @@ def test_a_commit_says_it_all_in_one_step(store, client):
     assert [each.id for each in store.views.dead_letters()] == ["dead_letter"]
     view = store.views.service("SVC-1", ["R1"])
     assert view.events == [outcome("e1")]
-    assert view.history == [{"what": "accepted"}]
+    assert view.history == [{"at_ms": 1, "what": "accepted"}]
     assert view.queued == ["R1"]
     assert store.views.router("R1").services == 1
     assert store.routers.claim("R1", [("SVC-2", 0, frozenset({MAC}))]) == [[(MAC.key, "SVC-1")]]
@@ -178,13 +179,13 @@ def test_history_keeps_fifty_lines_and_the_list_of_events_twenty(store):
             generation=generation,
             record=ServiceRecord("SVC-1"),
             events=[EventCommit(f"e{n}", LANE, "n", outcome(f"e{n}", "applied"))],
-            lines=[json.dumps({"n": 2 * n}), json.dumps({"n": 2 * n + 1})],
+            lines=[json.dumps([2, 2 * n, "a"]), json.dumps([2, 2 * n + 1, "a"])],
         )
         result = store.records.commit([commit], store.records.now_ms())
         assert result.done == [True]
         generation = result.generation
     view = store.views.service("SVC-1", [])
-    assert [line["n"] for line in view.history] == list(range(119, 69, -1))
+    assert [line["at_ms"] for line in view.history] == list(range(119, 69, -1))
     assert [each.key for each in view.events] == [f"e{n}" for n in range(59, 39, -1)]
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import names
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import Outcome
+from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.feed import KEPT_MS, CursorTooOldError, position
-from worker.store.records import EventCommit, ServiceCommit
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -19,9 +20,9 @@ MOST = 50_000
 STEP = 100
 
 
-def outcome(number, state="accepted", source=BSS, **more):
-    key = f"{source}|{number}"
-    return Outcome(key, f"e-{number}", source, "t", "SVC-1", state, at_ms=1, **more)
+def outcome(number, state="accepted", source=BSS, accepted_at_ms=0, bulk=False, **more):
+    event = EventRef(f"{source}|{number}", f"e-{number}", source, "t", accepted_at_ms, bulk)
+    return Outcome(event, "SVC-1", state, at_ms=1, **more)
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def say(store):
 
 
 def notified(page):
-    return [(item.outcome.event_id, item.outcome.state) for item in page.items]
+    return [(item.outcome.event.id, item.outcome.state) for item in page.items]
 
 
 def test_each_change_is_told_once_in_the_order_in_which_it_was_said(store, say):
@@ -59,7 +60,7 @@ def test_the_same_word_at_another_time_is_no_news(store, say):
 
 def test_what_came_is_told_by_the_commit_that_takes_it_from_the_journal(store, client, prefix):
     client.hset(names.journal_body(prefix, "events"), "k", "{}")
-    word = Outcome("k", "e", BSS, "t", "SVC-1", "accepted")
+    word = Outcome(EventRef("k", "e", BSS, "t"), "SVC-1", "accepted")
     commit = ServiceCommit("SVC-1", generation=7, events=[EventCommit("k", "events", "n", word)])
     assert store.records.commit([commit], 1).done == [False]
     assert notified(store.feed.read([BSS], None, 9)) == []
@@ -90,12 +91,12 @@ def test_one_cursor_reads_all_feeds_without_gap_or_repetition(valkey_server, sai
                 for i, (source, bulk) in enumerate(together)
             ]
             store.records.commit([ServiceCommit("", outcomes=message)], store.records.now_ms())
-            wanted += [word.event_id for word in message]
+            wanted += [word.event.id for word in message]
             page = store.feed.read([BSS, OTHER], cursor, most)
             found, cursor = found + page.items, page.cursor
         while page := store.feed.read([BSS, OTHER], cursor, most).items if said else []:
             found, cursor = found + page, store.feed.read([BSS, OTHER], cursor, most).cursor
-        assert [item.outcome.event_id for item in found] == wanted
+        assert [item.outcome.event.id for item in found] == wanted
         ids = [position(item.id) for item in found]
         assert ids == sorted(set(ids))
 
@@ -110,7 +111,7 @@ def test_ids_go_up_though_the_clock_was_set_back(store, client, say):
 def fill(client, feed, number):
     with client.pipeline(transaction=False) as pipe:
         for i in range(1, number + 1):
-            pipe.xadd(feed, {"outcome": '{"state":"accepted"}'}, id=f"{i}-0")
+            pipe.xadd(feed, {"outcome": '[2,"accepted"]'}, id=f"{i}-0")
         pipe.execute()
 
 
@@ -201,7 +202,7 @@ def test_a_stranger_reads_its_own_without_gap_or_repetition(valkey_server, said,
             if not page.more:
                 break
         wanted = [f"e-{number}" for number, source in enumerate(said) if source in mine]
-        assert [item.outcome.event_id for item in found] == wanted
+        assert [item.outcome.event.id for item in found] == wanted
 
 
 def test_what_was_let_go_of_strangers_is_said_to_strangers_alone(store, client, say, refuse):

@@ -9,9 +9,9 @@ import redis
 from contracts import names
 from tests.store.passing_time import let_pass
 from worker.store.batches import Busy
+from worker.store.commits import EventCommit, ServiceCommit
 from worker.store.connection import connect
 from worker.store.journal import WORK_MS
-from worker.store.records import EventCommit, ServiceCommit
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -46,7 +46,7 @@ def test_what_is_due_is_taken_and_what_is_not_is_left(journal, put):
     put("later", in_ms=60_000)
     taken = journal.take(LANE, [], 500)
     assert keys_of(taken) == ["a", "b"]
-    assert [json.loads(entry.body)["id"] for entry in taken.entries] == ["a", "b"]
+    assert [json.loads(entry.raw)["id"] for entry in taken.entries] == ["a", "b"]
     assert not taken.full
 
 
@@ -130,7 +130,7 @@ def test_an_entry_without_its_event_is_forgotten(journal, put, client, prefix):
 def test_the_first_beginning_is_counted_for_all_at_once(journal, put, client, store):
     put("a", "b")
     taken = journal.take(LANE, ["carried"], 500)
-    assert [entry.begun for entry in taken.entries] == [0, 0]
+    assert [entry.attempts for entry in taken.entries] == [1, 1]
     assert taken.carried == [0]
     assert client.hgetall(store.keys.attempts) == {"a": "1", "b": "1", "carried": "1"}
 
@@ -140,7 +140,7 @@ def test_later_beginnings_are_counted_one_by_one(journal, put, client, store):
     put("a", "b")
     client.hset(store.keys.attempts, mapping={"a": 1, "b": 3})
     taken = journal.take(LANE, [], 500)
-    assert {entry.key: entry.begun for entry in taken.entries} == {"a": 1, "b": 3}
+    assert {entry.key: entry.attempts for entry in taken.entries} == {"a": 2, "b": 4}
     assert client.hgetall(store.keys.attempts) == {"a": "1", "b": "3"}
     assert journal.begin(LANE, "a", taken.now_ms, journaled=True) == 2
     assert client.hgetall(store.keys.attempts) == {"a": "2", "b": "3"}
@@ -201,7 +201,7 @@ def test_a_take_whose_answer_was_lost_is_answered_again(own_valkey):
         client.hset(store.keys.attempts, "k2", 3)
         lose()
         taken = store.journal.take("events", ["k0", "carried"], 2)
-        begun = {entry.key: entry.begun for entry in taken.entries}
+        begun = {entry.key: entry.attempts - 1 for entry in taken.entries}
         assert begun == {"k0": 0, "k1": 0, "k2": 3}
         assert taken.carried == [None, 0]
         assert client.hgetall(store.keys.attempts) == {
@@ -220,7 +220,7 @@ def test_a_router_whose_answer_was_lost_is_ours_all_the_same(own_valkey):
     with lossy_client(own_valkey) as (client, lose):
         store = open_store(client, "lw:")
         store.routers.acquire("R2", "warm", 1)
-        store.routers.work_item("R1", ["SVC-1"])
+        store.routers.add_work("R1", ["SVC-1"])
         lose()
         acquired = store.routers.acquire("R1", "token-1", 10)
         assert [work_item.service_id for work_item in acquired.work_items] == ["SVC-1"]

@@ -8,7 +8,7 @@ from worker.core.service.record import Placement, ServiceRecord
 from worker.store import scripts
 from worker.store.batches import Conclusion
 from worker.store.claims import waiting_for
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 from worker.store.scripts import source
 
 pytestmark = pytest.mark.redis
@@ -61,7 +61,7 @@ def pass_over(store, wants, most=500):
         asked = [(m.service_id, m.stored.generation, wants(m.service_id)) for m in batch.work_items]
         answers = store.routers.claim("R1", asked)
         ends = [
-            Conclusion(work_item, "postpone" if refused else "confirm", wait_ms=3_600_000)
+            Conclusion(work_item, "postponed" if refused else "confirmed", wait_ms=3_600_000)
             for work_item, refused in zip(batch.work_items, answers, strict=True)
         ]
         assert all(store.routers.conclude("R1", "aa", ends))

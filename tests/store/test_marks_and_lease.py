@@ -10,10 +10,11 @@ from tests.calls import lose_calls, take_calls
 from tests.store.passing_time import let_pass
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import Placement, ServiceRecord
 from worker.store.batches import Acquired, Busy, Conclusion
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 
 pytestmark = pytest.mark.redis
 
@@ -64,14 +65,14 @@ def looks_at(store):
 
 def test_marks_come_by_priority_and_then_by_time(routers):
     for service, priority in (("bulk", 2), ("gone", 1), ("new", 0), ("bulk gone", 3)):
-        routers.work_item("R1", [service], priority)
-    routers.work_item("R1", ["newer"], 0)
-    routers.work_item("R1", ["later"], 0, HOUR_MS)
+        routers.add_work("R1", [service], priority)
+    routers.add_work("R1", ["newer"], 0)
+    routers.add_work("R1", ["later"], 0, HOUR_MS)
     work_items = routers.acquire("R1", "aa", 500).work_items
     assert names_of(work_items) == ["new", "newer", "gone"]
     assert [work_item.priority for work_item in work_items] == [0, 0, 1]
     assert names_of(routers.next_batch("R1", "aa", 2).work_items) == ["new", "newer"]
-    routers.conclude("R1", "aa", [Conclusion(work_item, "confirm") for work_item in work_items])
+    routers.conclude("R1", "aa", [Conclusion(work_item, "confirmed") for work_item in work_items])
     work_items = routers.next_batch("R1", "aa", 500).work_items
     assert names_of(work_items) == ["bulk", "bulk gone"]
     assert [work_item.priority for work_item in work_items] == [2, 3]
@@ -79,25 +80,25 @@ def test_marks_come_by_priority_and_then_by_time(routers):
 
 def test_a_mark_comes_with_the_record_as_it_is(store, routers):
     commit(store)
-    routers.work_item("R1", ["unknown"])
+    routers.add_work("R1", ["unknown"])
     work_items = take(routers)
     assert work_items["S"].stored == store.records.read(["S"])["S"]
     assert work_items["unknown"].stored.generation == 0
 
 
 def test_marking_again_keeps_the_higher_priority_and_the_earlier_time(routers):
-    routers.work_item("R1", ["S"], 1, HOUR_MS)
-    routers.work_item("R1", ["S"], 2, 0)
+    routers.add_work("R1", ["S"], 1, HOUR_MS)
+    routers.add_work("R1", ["S"], 2, 0)
     assert take(routers)["S"].priority == 1
 
 
-@pytest.mark.parametrize("do", ["confirm", "postpone", "give-up"])
+@pytest.mark.parametrize("do", ["confirmed", "postponed", "failed"])
 @pytest.mark.parametrize("meanwhile", ["work_item", "commit", "join"])
 def test_what_is_marked_during_a_pass_outlives_its_end(store, routers, do, meanwhile):
     commit(store)
     work_item = take(routers)["S"]
     if meanwhile == "work_item":
-        routers.work_item("R1", ["S"], 2)
+        routers.add_work("R1", ["S"], 2)
     elif meanwhile == "commit":
         commit(store, priority=2)
     else:
@@ -107,11 +108,11 @@ def test_what_is_marked_during_a_pass_outlives_its_end(store, routers, do, meanw
         work_item,
         do,
         record=ServiceRecord("S"),
-        outcomes=[Outcome("e", "e", "s", "t", "S", "applied")],
+        outcomes=[Outcome(EventRef("e", "e", "s", "t"), "S", "applied")],
         waiting="{}",
         wait_ms=HOUR_MS,
         dead_letters=[DeadLetter("S@R1", "service", "operation-refused", "no")],
-        lines=["{}"],
+        lines=['[2,1,"one"]'],
         counts={"applied": 1},
     )
     assert routers.conclude("R1", "aa", [end]) == [False]
@@ -128,7 +129,7 @@ def test_a_record_that_changed_without_a_mark_keeps_its_mark(store, routers):
     commit(store)
     work_item = take(routers)["S"]
     store.records.commit([ServiceCommit("S", work_item.stored.generation, ServiceRecord("S"))], 0)
-    assert routers.conclude("R1", "aa", [Conclusion(work_item, "confirm")]) == [False]
+    assert routers.conclude("R1", "aa", [Conclusion(work_item, "confirmed")]) == [False]
     assert names_of(routers.next_batch("R1", "aa", 500).work_items) == ["S"]
 
 
@@ -137,11 +138,11 @@ def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
     work_item = take(routers)["S"]
     end = Conclusion(
         work_item,
-        "confirm",
+        "confirmed",
         record=ServiceRecord("S", owner="urn:s"),
         gone=True,
-        outcomes=[Outcome("e", "e", "s", "t", "S", "applied")],
-        lines=['{"n":1}', '{"n":2}'],
+        outcomes=[Outcome(EventRef("e", "e", "s", "t"), "S", "applied")],
+        lines=['[2,1,"one"]', '[2,1,"two"]'],
         counts={"applied": 2},
     )
     assert routers.conclude("R1", "aa", [end]) == [True]
@@ -150,7 +151,7 @@ def test_a_confirmation_writes_all_that_follows_from_it(store, routers, client):
     assert stored.record.owner == "urn:s"
     assert [each.state for each in store.views.outcomes(["e"])] == ["applied"]
     view = store.views.service("S", ["R1"])
-    assert [line["n"] for line in view.history] == [2, 1]
+    assert [line["what"] for line in view.history] == ["two", "one"]
     assert view.queued == []
     assert store.views.counters() == {"applied": 2}
     assert store.views.router("R1").services == 0
@@ -168,21 +169,22 @@ def test_what_was_given_up_is_kept_until_it_is_confirmed(store, routers):
         "S@R1", "service", "operation-refused", "no", service_id="S", router="R1"
     )
     why = json.dumps({"reason": "operation-refused", "detail": "no", "since_ms": 1})
-    end = Conclusion(take(routers)["S"], "give-up", waiting=why, dead_letters=[dead_letter])
+    end = Conclusion(take(routers)["S"], "failed", waiting=why, dead_letters=[dead_letter])
     assert routers.conclude("R1", "aa", [end]) == [True]
     assert store.views.dead_letters() == [dead_letter]
     assert store.views.router_waiting("R1") == {"S": json.loads(why)}
     assert not routers.next_batch("R1", "aa", 500).held
     assert store.views.service("S", ["R1"]).queued == []
     commit(store)
-    assert routers.conclude("R1", "bb", [Conclusion(take(routers, "bb")["S"], "confirm")]) == [True]
+    end = Conclusion(take(routers, "bb")["S"], "confirmed")
+    assert routers.conclude("R1", "bb", [end]) == [True]
     assert store.views.dead_letters() == []
     assert store.views.router_waiting("R1") == {}
 
 
 def test_what_waits_comes_when_its_time_has_come(store, routers):
-    routers.work_item("R1", ["S"], 1)
-    end = Conclusion(take(routers)["S"], "postpone", wait_ms=HOUR_MS, waiting='{"reason":"r"}')
+    routers.add_work("R1", ["S"], 1)
+    end = Conclusion(take(routers)["S"], "postponed", wait_ms=HOUR_MS, waiting='{"reason":"r"}')
     assert routers.conclude("R1", "aa", [end]) == [True]
     assert store.views.router_waiting("R1") == {"S": {"reason": "r"}}
     assert routers.next_batch("R1", "aa", 500).work_items == []
@@ -193,10 +195,10 @@ def test_what_waits_comes_when_its_time_has_come(store, routers):
 
 
 def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
-    routers.work_item("R1", ["S"])
-    routers.conclude("R1", "aa", [Conclusion(take(routers)["S"], "postpone", wait_ms=HOUR_MS)])
+    routers.add_work("R1", ["S"])
+    routers.conclude("R1", "aa", [Conclusion(take(routers)["S"], "postponed", wait_ms=HOUR_MS)])
     routers.next_batch("R1", "aa", 500)
-    assert routers.work_item("R1", ["S"])
+    assert routers.add_work("R1", ["S"])
     assert list(take(routers, "bb")) == ["S"]
 
 
@@ -204,7 +206,7 @@ def test_a_router_wakes_what_waits_when_it_is_marked_anew(routers):
 
 
 def test_one_worker_holds_a_router(routers):
-    routers.work_item("R1", ["S"])
+    routers.add_work("R1", ["S"])
     take(routers)
     assert routers.acquire("R1", "bb", 500) == Busy()
     assert routers.acquire("R2", "bb", 500) != Busy()
@@ -212,22 +214,22 @@ def test_one_worker_holds_a_router(routers):
 
 def test_a_held_router_is_not_rung_for_and_its_release_tests_for_marks(routers):
     take(routers)
-    assert not routers.work_item("R1", ["S"])
+    assert not routers.add_work("R1", ["S"])
     batch = routers.next_batch("R1", "aa", 0)
     assert (batch.held, batch.work_items, batch.more) == (False, [], True)
-    assert not routers.work_item("R1", ["S"])  # that message is under way
+    assert not routers.add_work("R1", ["S"])  # that message is under way
     assert list(take(routers, "bb")) == ["S"]
 
 
 def test_a_release_rings_for_nothing_when_nothing_is_due(store, routers):
-    routers.work_item("R1", ["S"], 0, HOUR_MS)
+    routers.add_work("R1", ["S"], 0, HOUR_MS)
     take(routers)
     assert not routers.next_batch("R1", "aa", 500).more
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
 
 
 def test_a_killed_holder_is_replaced_when_its_lease_is_over(store, routers):
-    routers.work_item("R1", ["S"])
+    routers.add_work("R1", ["S"])
     take(routers)
     assert looks_at(store) == pytest.approx(LEASE_MS, abs=1000)
     let_pass(store, LEASE_MS // 2)
@@ -247,13 +249,13 @@ def test_a_lost_lease_marks_everything_again_and_ends_nothing(store, routers):
     old = take(routers)
     let_pass(store, LEASE_MS)
     new = take(routers, "bb")
-    assert routers.conclude("R1", "bb", [Conclusion(new["S"], "confirm")]) == [True]
+    assert routers.conclude("R1", "bb", [Conclusion(new["S"], "confirmed")]) == [True]
     ends = [
-        Conclusion(work_item, "confirm", record=ServiceRecord("X")) for work_item in old.values()
+        Conclusion(work_item, "confirmed", record=ServiceRecord("X")) for work_item in old.values()
     ]
     assert routers.conclude("R1", "aa", ends) is None
     assert store.records.read(["S"])["S"].record.service_id == "S"
-    assert routers.conclude("R1", "bb", [Conclusion(new["T"], "confirm")]) == [False]
+    assert routers.conclude("R1", "bb", [Conclusion(new["T"], "confirmed")]) == [False]
     assert sorted(names_of(routers.next_batch("R1", "bb", 500).work_items)) == ["S", "T"]
 
 
@@ -275,7 +277,7 @@ def test_what_joins_a_batch_has_a_stamp_that_holds(store, routers):
     take(routers)
     (joined,) = routers.join("R1", ["S"])
     assert joined.stored.generation
-    assert routers.conclude("R1", "aa", [Conclusion(joined, "confirm")]) == [True]
+    assert routers.conclude("R1", "aa", [Conclusion(joined, "confirmed")]) == [True]
     assert not routers.next_batch("R1", "aa", 500).held
 
 
@@ -284,7 +286,7 @@ def test_what_is_said_after_the_join_stays_marked(store, routers):
     take(routers)
     (joined,) = routers.join("R1", ["S"])
     commit(store)
-    assert routers.conclude("R1", "aa", [Conclusion(joined, "confirm")]) == [False]
+    assert routers.conclude("R1", "aa", [Conclusion(joined, "confirmed")]) == [False]
     assert names_of(routers.next_batch("R1", "aa", 500).work_items) == ["S"]
 
 
@@ -292,12 +294,12 @@ def test_what_is_said_after_the_join_stays_marked(store, routers):
 
 
 def test_a_parked_router_is_left_alone_until_its_time(store, routers):
-    routers.work_item("R1", ["S"])
+    routers.add_work("R1", ["S"])
     take(routers)
     down = RouterState("unreachable", since_ms=5, attempts=3, message="no route")
     until = routers.open_circuit("R1", "aa", HOUR_MS, down)
     assert until == pytest.approx(store.records.now_ms() + HOUR_MS, abs=1000)
-    assert not routers.work_item("R1", ["T"])
+    assert not routers.add_work("R1", ["T"])
     assert commit(store) == []
     assert looks_at(store) == pytest.approx(HOUR_MS, abs=1000)
     let_pass(store, HOUR_MS - 1000)
@@ -309,7 +311,7 @@ def test_a_parked_router_is_left_alone_until_its_time(store, routers):
     acquired = routers.acquire("R1", "bb", 500)
     assert sorted(names_of(acquired.work_items)) == ["S", "T"]
     assert (acquired.state.attempts, acquired.state.message) == (3, "no route")
-    assert routers.note_state("R1", "bb", RouterState())
+    assert routers.set_state("R1", "bb", RouterState())
     assert store.views.router("R1").state == RouterState()
 
 
@@ -328,32 +330,32 @@ def notes(store):
 
 
 def test_our_own_notes_go_with_the_end_of_the_look(store, routers):
-    routers.work_item("R1", ["S", "T"])
+    routers.add_work("R1", ["S", "T"])
     work_items = take(routers)
     assert routers.begin_writing("R1", "aa", (), ["S", "T"]) is not None
     assert sorted(notes(store)) == ["S", "T"]
-    routers.work_item("R1", ["S"])  # the look at it does not end, though its writes were answered
-    ends = [Conclusion(work_item, "confirm") for work_item in work_items.values()]
+    routers.add_work("R1", ["S"])  # the look at it does not end, though its writes were answered
+    ends = [Conclusion(work_item, "confirmed") for work_item in work_items.values()]
     assert routers.conclude("R1", "aa", ends) == [False, True]
     assert notes(store) == {"S": "|1|"}  # no record says that its row is ours
     (again,) = routers.next_batch("R1", "aa", 500).work_items
     assert again.sent is not None
-    assert routers.conclude("R1", "aa", [Conclusion(again, "confirm")]) == [True]
+    assert routers.conclude("R1", "aa", [Conclusion(again, "confirmed")]) == [True]
     assert notes(store) == {}
 
 
-@pytest.mark.parametrize("do", ["postpone", "give-up"])
+@pytest.mark.parametrize("do", ["postponed", "failed"])
 def test_a_note_stays_when_something_was_written_that_no_record_tells_of(store, routers, do):
-    routers.work_item("R1", ["S"])
+    routers.add_work("R1", ["S"])
     work_items = take(routers)
     assert routers.begin_writing("R1", "aa", (), ["S"]) is not None
     (end,) = (Conclusion(work_item, do, wrote=True) for work_item in work_items.values())
     assert routers.conclude("R1", "aa", [end]) == [True]
     assert notes(store) == {"S": "|1|"}
-    routers.work_item("R1", ["S"])
+    routers.add_work("R1", ["S"])
     (again,) = routers.next_batch("R1", "aa", 500).work_items
     assert again.sent is not None
-    assert routers.conclude("R1", "aa", [Conclusion(again, "confirm")]) == [True]
+    assert routers.conclude("R1", "aa", [Conclusion(again, "confirmed")]) == [True]
     assert notes(store) == {}
 
 
@@ -367,7 +369,7 @@ def test_notes_that_a_holder_leaves_behind_are_looked_at_like_a_lost_ones(store,
 
 def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers):
     """A stale write may arrive after the first look; so the second one must come by itself."""
-    routers.work_item("R1", ["S"])
+    routers.add_work("R1", ["S"])
     take(routers)
     routers.begin_writing("R1", "aa", (), ["S"])
     let_pass(store, LEASE_MS)  # it died
@@ -375,7 +377,7 @@ def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers)
     work_items = take(routers, "bb")
     assert list(work_items) == ["S"]
     routers.begin_writing("R1", "bb", (), ["S"])  # the new holder writes it, too
-    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [True]
+    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirmed")]) == [True]
     assert not routers.next_batch("R1", "bb", 500).held
     assert list(notes(store)) == ["S"]
     assert looks_at(store) == pytest.approx(2 * LEASE_MS, abs=1000)
@@ -387,7 +389,7 @@ def test_writes_of_a_lost_holder_are_looked_at_now_and_once_more(store, routers)
     assert swept(store) == ["R1"]
     work_items = take(routers, "dd")
     assert list(work_items) == ["S"]
-    assert routers.conclude("R1", "dd", [Conclusion(work_items["S"], "confirm")]) == [True]
+    assert routers.conclude("R1", "dd", [Conclusion(work_items["S"], "confirmed")]) == [True]
     assert not routers.next_batch("R1", "dd", 500).held
     assert notes(store) == {}
     assert looks_at(store) is None
@@ -401,9 +403,9 @@ def test_the_second_look_comes_in_the_middle_of_a_pass_too(store, routers):
     for _ in range(4):
         routers.begin_writing("R1", "bb", (), ["S"])
         let_pass(store, LEASE_MS // 2)
-    routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")])
+    routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirmed")])
     (work_item,) = routers.next_batch("R1", "bb", 500).work_items
-    assert routers.conclude("R1", "bb", [Conclusion(work_item, "confirm")]) == [True]
+    assert routers.conclude("R1", "bb", [Conclusion(work_item, "confirmed")]) == [True]
     assert notes(store) == {}
 
 
@@ -413,19 +415,19 @@ def test_a_second_look_is_owed_until_it_ends_well(store, routers):
     routers.begin_writing("R1", "aa", (), ["S"])
     let_pass(store, LEASE_MS)
     work_items = take(routers, "bb")
-    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [True]
+    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirmed")]) == [True]
     assert not routers.next_batch("R1", "bb", 500).held
     let_pass(store, 2 * LEASE_MS)
     assert take(routers, "cc")["S"].sent == frozenset()
     let_pass(store, LEASE_MS)  # it died in the second look
     work_item = take(routers, "dd")["S"]
     assert work_item.sent == frozenset()
-    end = Conclusion(work_item, "postpone", wait_ms=1)
+    end = Conclusion(work_item, "postponed", wait_ms=1)
     assert routers.conclude("R1", "dd", [end]) == [True]
     let_pass(store, 1)
     (work_item,) = routers.next_batch("R1", "dd", 500).work_items
     assert work_item.sent == frozenset()
-    assert routers.conclude("R1", "dd", [Conclusion(work_item, "confirm")]) == [True]
+    assert routers.conclude("R1", "dd", [Conclusion(work_item, "confirmed")]) == [True]
     assert notes(store) == {}
 
 
@@ -444,29 +446,22 @@ def test_what_was_added_is_noted_until_the_second_look_at_it_is_over(store, rout
     assert take(routers, "cc")["S"].sent == {first, second}
 
 
-def test_a_note_of_an_earlier_version_is_one_of_which_nothing_is_known(store, routers):
-    store.client.hset(store.keys.router("R1").inflight, "S", "dead|0")
-    assert take(routers)["S"].sent == frozenset()
-    store.client.hset(store.keys.router("R1").inflight, "T", "dead|0")
-    assert routers.join("R1", ["T"])[0].sent == frozenset()
-
-
 def test_who_is_marked_closely_is_so_until_the_look_ended_well(store, routers):
-    routers.work_item("R1", ["S"], closely=True)
-    routers.work_item("R1", ["T"])
+    routers.add_work("R1", ["S"], closely=True)
+    routers.add_work("R1", ["T"])
     work_items = take(routers)
     assert (work_items["S"].sent, work_items["T"].sent) == (frozenset(), None)
-    ends = [Conclusion(work_item, "confirm") for work_item in work_items.values()]
+    ends = [Conclusion(work_item, "confirmed") for work_item in work_items.values()]
     assert routers.conclude("R1", "aa", ends) == [True, True]
     assert notes(store) == {}
 
 
 def test_a_parked_router_keeps_the_notes_of_what_may_be_under_way(store, routers):
-    routers.work_item("R1", ["S"])
+    routers.add_work("R1", ["S"])
     work_items = take(routers)
     routers.begin_writing("R1", "aa", (), ["S"])
     assert routers.open_circuit("R1", "aa", 1000, RouterState("unreachable")) > 0
     let_pass(store, 1000)
     take(routers, "bb")
-    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirm")]) == [False]
+    assert routers.conclude("R1", "bb", [Conclusion(work_items["S"], "confirmed")]) == [False]
     assert list(notes(store)) == ["S"]

@@ -21,7 +21,7 @@ from worker.core.entry.wanted import BULK
 from worker.core.policy.circuit import RouterState
 from worker.core.service.record import Placement, ServiceRecord
 from worker.store.batches import Busy, Conclusion
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -139,7 +139,7 @@ class MarksMachine(RuleBasedStateMachine):
 
     @rule(names=some, priority=st.integers(0, 3), delay=delays, closely=st.booleans())
     def somebody_marks(self, names, priority, delay, closely):
-        rang = self.routers.work_item("R1", names, priority, delay * 1000, closely=closely)
+        rang = self.routers.add_work("R1", names, priority, delay * 1000, closely=closely)
         self.work_item(names, priority, delay)
         for name in names if closely else ():
             holder, look = self.notes.get(name, (None, NEVER))
@@ -210,17 +210,17 @@ class MarksMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(self.taken))
     @rule(data=st.data(), who=whom, writes=st.booleans())
     def a_worker_confirms(self, data, who, writes):
-        self.a_worker_ends_a_look(data, who, "confirm", writes)
+        self.a_worker_ends_a_look(data, who, "confirmed", writes)
 
     @precondition(lambda self: any(self.taken))
     @rule(data=st.data(), who=whom, wrote=st.booleans())
     def a_worker_postpones(self, data, who, wrote):
-        self.a_worker_ends_a_look(data, who, "postpone", writes=False, wrote=wrote)
+        self.a_worker_ends_a_look(data, who, "postponed", writes=False, wrote=wrote)
 
     @precondition(lambda self: any(self.taken))
     @rule(data=st.data(), who=whom, wrote=st.booleans())
     def a_worker_gives_up(self, data, who, wrote):
-        self.a_worker_ends_a_look(data, who, "give-up", writes=True, wrote=wrote)
+        self.a_worker_ends_a_look(data, who, "failed", writes=True, wrote=wrote)
 
     def a_worker_ends_a_look(self, data, who, do, writes, wrote=False):
         worker = self.index_of(who)
@@ -247,11 +247,11 @@ class MarksMachine(RuleBasedStateMachine):
         elif holder == lock_id:  # a look is owed: no record says what was written
             self.notes[name] = [None, NOW if look == NEVER else look]
         if stands:
-            if do == "confirm" and self.notes.get(name) == [None, NOW]:
+            if do == "confirmed" and self.notes.get(name) == [None, NOW]:
                 del self.notes[name]
             if writes:
                 self.generation[name] = generation_of(self.store, name)
-            if do == "postpone":
+            if do == "postponed":
                 self.work_items[name][1] = self.now + 700
             else:
                 del self.work_items[name]
@@ -356,7 +356,7 @@ class MarksMachine(RuleBasedStateMachine):
                 self.a_worker_comes("the holder")
                 for name in sorted(self.taken[0]):
                     work_item, _, _ = self.taken[0].pop(name)
-                    end = Conclusion(work_item, "confirm")
+                    end = Conclusion(work_item, "confirmed")
                     assert self.routers.conclude("R1", self.tokens[0], [end]) == [True]
                     del self.work_items[name]
                     if self.notes.get(name) == [None, NOW]:

@@ -26,7 +26,7 @@ from tests.outcomes.receiver import Receiver
 from tests.store.secured import set_users
 from tests.waiting import eventually
 from worker.core.service.outcome import DeadLetter
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis

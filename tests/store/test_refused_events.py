@@ -11,8 +11,8 @@ from tests.worker.desk import OTHER, Desk, key_of
 from worker.core.service.outcome import DeadLetter
 from worker.runtime import transport
 from worker.runtime.transport import _GuardedRedis
+from worker.store.commits import ServiceCommit
 from worker.store.keys import DEAD_LETTERS_MOST
-from worker.store.records import ServiceCommit
 
 pytestmark = pytest.mark.redis
 

@@ -7,8 +7,8 @@ from redis.retry import Retry
 from contracts import names
 from worker.core.service.record import ServiceRecord
 from worker.errors import ConfigurationError, StoreRefused, StoreUnavailable
+from worker.store.commits import ServiceCommit
 from worker.store.connection import connect
-from worker.store.records import ServiceCommit
 from worker.store.store import open_store
 
 pytestmark = pytest.mark.redis
@@ -102,7 +102,7 @@ def test_a_script_that_may_not_do_its_work_is_refused_too(own_store, own_valkey)
         connect(own_valkey.url, username="worker", password="any") as client,
         pytest.raises(StoreRefused, match="ACL failure"),
     ):
-        open_store(client, "lw:").routers.work_item("R1", ["SVC-1"], 0, 1)
+        open_store(client, "lw:").routers.add_work("R1", ["SVC-1"], 0, 1)
 
 
 def test_who_may_do_all_may_use_the_queues(own_store):

@@ -38,7 +38,7 @@ def put(store, key, lane=EVENTS):
 
 
 def test_one_worker_sweeps_at_a_time(store):
-    store.routers.work_item("R1", ["S"], 0, 1)
+    store.routers.add_work("R1", ["S"], 0, 1)
     let_pass(store, 1000)
     assert store.routers.sweep(GRACE_MS).routers == ["R1"]
     let_pass(store, 100_000)
@@ -72,8 +72,8 @@ def test_an_entry_that_a_worker_has_is_not_rung_for_until_it_must_be_dead(store,
 
 
 def test_a_router_with_due_marks_and_no_holder_is_rung_for(store, sweep):
-    store.routers.work_item("R1", ["S"], 0, 1)
-    store.routers.work_item("R2", ["S"], 0, 60_000)
+    store.routers.add_work("R1", ["S"], 0, 1)
+    store.routers.add_work("R2", ["S"], 0, 60_000)
     assert sweep().routers == ["R1"]
     for _ in range(9):
         assert sweep().routers == []  # that message is under way
@@ -82,9 +82,9 @@ def test_a_router_with_due_marks_and_no_holder_is_rung_for(store, sweep):
 
 def test_a_router_that_is_held_or_parked_is_left_alone(store, sweep):
     for router in ("R1", "R2"):
-        store.routers.work_item(router, ["S"])
+        store.routers.add_work(router, ["S"])
         store.routers.acquire(router, "aa", 500)
-        store.routers.work_item(router, ["T"])
+        store.routers.add_work(router, ["T"])
     store.routers.open_circuit("R2", "aa", 600_000, RouterState("blocked"))
     for _ in range(20):
         assert sweep().routers == []
@@ -93,7 +93,7 @@ def test_a_router_that_is_held_or_parked_is_left_alone(store, sweep):
 def test_a_round_is_bounded_and_the_next_takes_the_rest(store, sweep):
     routers = [f"R{n}" for n in range(450)]
     for router in routers:
-        store.routers.work_item(router, ["S"], 0, 1)
+        store.routers.add_work(router, ["S"], 0, 1)
     rounds = [sweep().routers for _ in range(4)]
     assert [len(each) for each in rounds] == [200, 200, 50, 0]
     assert sorted(name for found in rounds for name in found) == sorted(routers)
@@ -105,7 +105,7 @@ def test_messages_that_nobody_takes_do_not_pile_up(store):
     put(store, "a")
     put(store, "b", BULK)
     for router in ("R1", "R2", "R3"):
-        store.routers.work_item(router, ["S"], 0, 1)
+        store.routers.add_work(router, ["S"], 0, 1)
 
     def night():
         for _ in range(60):

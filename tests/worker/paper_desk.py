@@ -6,9 +6,11 @@ from tests.builders import SOURCE
 from tests.worker.desk import POLICIES, SOURCES
 from worker.core.service.history import line_from_json
 from worker.core.service.record import ServiceRecord
-from worker.intake.checks import CheckedEvent, Intake, admit, key_of
+from worker.intake.checks import CheckedEvent, check, key_of
 from worker.intake.folding import Folding
-from worker.store.records import Stored, short_hash
+from worker.store.commits import short_hash
+from worker.store.journal import JournalEntry
+from worker.store.records import Stored
 
 NOON = 1_795_521_600_000
 """The time at which events arrive, in milliseconds: 2026-11-24 12:00 UTC."""
@@ -32,12 +34,12 @@ class PaperDesk:
 
     def send(self, *raws):
         """Events of one message."""
-        admitted = []
+        checked = []
         for raw in raws:
-            found = admit(Intake(raw, None, 1, key_of(raw)), self.sources, self.now_ms)
+            found = check(JournalEntry(key_of(raw), raw), self.sources, self.now_ms)
             assert isinstance(found, CheckedEvent), found
-            admitted.append(found)
-        self._commit(Folding(self.stored, POLICIES, self.now_ms).fold(admitted, self.seen))
+            checked.append(found)
+        self._commit(Folding(self.stored, POLICIES, self.now_ms).fold(checked, self.seen))
 
     def release(self, now_ms=None):
         """What the sweep does at a time."""
@@ -73,7 +75,7 @@ class PaperDesk:
     @property
     def pending(self):
         """Ids of the scheduled events, in their order."""
-        return [each.event_id for each in self.record.schedule.pending]
+        return [each.event.id for each in self.record.schedule.pending]
 
     def ended(self):
         """Id -> (how, by) of those that no longer wait."""

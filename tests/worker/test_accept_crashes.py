@@ -228,7 +228,7 @@ def test_what_another_worker_commits_in_between_is_folded_into(desk, before):
     meeting(desk, before, lambda: desk.send(change)).send(suspension)
     record = desk.record()
     assert (record.value("mac"), record.status) == (mac(5), "suspended")
-    assert [each.event_id for each in record.pending][1:] == [change["id"], suspension["id"]]
+    assert [each.event.id for each in record.pending][1:] == [change["id"], suspension["id"]]
     assert desk.counters == {"accepted": 3}
 
 

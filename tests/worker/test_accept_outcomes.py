@@ -61,7 +61,7 @@ def test_an_id_used_again_for_other_content_is_rejected_and_kept(desk):
     assert json.loads(dead_letter.body) == second
     assert desk.counters == {"accepted": 1, "rejected": 1}
     notified = [item.outcome for item in desk.store.feed.read([SOURCE], None, 10).items]
-    assert [(each.event_id, each.state, each.reason) for each in notified] == [
+    assert [(each.event.id, each.state, each.reason) for each in notified] == [
         ("one", "accepted", ""),
         ("one", "rejected", "event-id-reused"),
     ]
@@ -94,7 +94,7 @@ def test_what_a_newer_event_overtakes_before_a_router_saw_it_is_superseded(desk)
     assert desk.outcome(first).detail == f"by {second['id']}"
     assert desk.state(second) == "accepted"
     assert desk.counters == {"accepted": 3, "superseded": 1}
-    shown = [each.event_id for each in desk.store.views.service("SVC-1", []).events]
+    shown = [each.event.id for each in desk.store.views.service("SVC-1", []).events]
     assert shown[:2] == [second["id"], first["id"]]
     assert len(shown) == 3
 
@@ -146,7 +146,7 @@ def test_the_same_under_another_id_is_a_duplicate_and_says_of_what(desk):
     desk.send(again)
     assert desk.state(again) == "duplicate"
     assert "event first" in desk.outcome(again).detail
-    assert [each.event_id for each in desk.record().pending] == ["first"]
+    assert [each.event.id for each in desk.record().pending] == ["first"]
 
 
 def test_another_source_is_refused_and_may_come_again_later(desk):

@@ -143,7 +143,7 @@ class Here:
     def retry(self):
         """Have who was given up looked at again, as `dead-letters retry` does."""
         failed = [dead_letter.service_id for dead_letter in self.store.views.dead_letters()]
-        self.store.routers.work_item("R1", failed)
+        self.store.routers.add_work("R1", failed)
 
     def queued(self):
         return set(self.store.client.hkeys(self.block.work_items))

@@ -104,7 +104,7 @@ class Here:
         self.router.land()
         let_pass(self.store, 2 * LEASE_MS)
         for dead_letter in self.store.views.dead_letters():
-            self.store.routers.work_item("R1", [dead_letter.service_id])
+            self.store.routers.add_work("R1", [dead_letter.service_id])
         for _ in range(6):
             self.pass_()
 

@@ -116,13 +116,13 @@ def test_an_alert_that_its_worker_could_not_end_is_ended(store, next_round):
         store.alerts.begin("router-down", router, "no route")
         store.routers.acquire(router, "aa", 1)
     store.routers.open_circuit("R1", "aa", 1000, RouterState("unreachable"))
-    store.routers.note_state("R2", "aa", RouterState())
+    store.routers.set_state("R2", "aa", RouterState())
     store.fleet.pause("R3", "a new mast", "anna")
     next_round()
     assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]
     let_pass(store, 1000)
     store.routers.acquire("R1", "bb", 1)
-    store.routers.note_state("R1", "bb", RouterState(away_since_ms=1))  # its backlog is drained
+    store.routers.set_state("R1", "bb", RouterState(away_since_ms=1))  # its backlog is drained
     next_round()
     assert [alert.subject for alert in store.alerts.open()] == ["R1", "R3"]
 
@@ -255,11 +255,11 @@ def test_many_conflicts_name_the_first_services(store, next_round):
 
 
 def postpone(store, service, reason, waited_ms):
-    store.routers.work_item("R1", [service])
+    store.routers.add_work("R1", [service])
     work_items = store.routers.acquire("R1", "aa", 500).work_items
     (work_item,) = [each for each in work_items if each.service_id == service]
     why = {"reason": reason, "detail": "", "since_ms": store.records.now_ms() - waited_ms}
-    end = Conclusion(work_item, "postpone", wait_ms=HOUR_MS, waiting=json.dumps(why))
+    end = Conclusion(work_item, "postponed", wait_ms=HOUR_MS, waiting=json.dumps(why))
     assert store.routers.conclude("R1", "aa", [end]) == [True]
     store.routers.next_batch("R1", "aa", 0)
 

@@ -5,17 +5,17 @@ import structlog
 
 from tests.builders import SOURCE, activated, event, mac, mac_changed
 from tests.worker.desk import OTHER, Desk
-from worker.store.records import ServiceCommit
+from worker.store.commits import ServiceCommit
 from worker.store.sources import LEAST, WINDOW, SourceCount
 
 pytestmark = pytest.mark.redis
 
-NEW, LATE = SourceCount(SOURCE, superseded=False), SourceCount(SOURCE, superseded=True)
+NEW, LATE = SourceCount(1, 0), SourceCount(1, 1)
 
 
-def feed(store, kind, count):
+def feed(store, counts, count):
     """One by one; returns the crossings."""
-    commit = ServiceCommit("", heard={kind: 1})
+    commit = ServiceCommit("", source_counts={SOURCE: counts})
     return [each for _ in range(count) for each in store.records.commit([commit], 0).crossings]
 
 

@@ -217,7 +217,7 @@ def test_what_no_router_can_hold_yet_is_not_applied():
     assert not desk.commits[-1].work_items
     desk.send(operator(7))
     assert desk.commits[-1].work_items.keys() == {"R1"}
-    assert desk.record.pending[0].event_id == again["id"]
+    assert desk.record.pending[0].event.id == again["id"]
     unheard = PaperDesk(SOURCES | {SOURCE: knows_no_mac})
     end = cancelled(revision=2)
     unheard.send(first, end)

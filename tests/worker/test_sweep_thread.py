@@ -44,7 +44,7 @@ def test_a_cancelled_service_of_a_newer_worker_does_not_end_this_one(store, swee
 
 def test_what_it_rings_for_stands_in_the_queues_and_is_not_rung_for_again(store, sweep):
     Desk(store).publish("an event", "another")
-    store.routers.work_item("R1", ["S"], 0, 1)
+    store.routers.add_work("R1", ["S"], 0, 1)
     for _ in range(30):
         let_pass(store, 1000)
         sweep.once()

@@ -159,7 +159,7 @@ def test_what_our_own_publishers_and_workers_send_is_let_in(valkey, client, pref
     app = make_app(settings)
     store = open_store(client, prefix)
     store.journal.notify("bulk")
-    store.routers.work_item("R1", ["SVC-1"])
+    store.routers.add_work("R1", ["SVC-1"])
     app.send_task(names.TASK_ACCEPT, args=[[EVENT]], queue="events")  # as contracts.md says
     app.close()
     for queue, args in (("bulk", [[], "bulk"]), ("routers", ["R1"]), ("events", [[EVENT]])):

@@ -105,7 +105,7 @@ class Diagnosis:
                 entry for owner, entry in finder.journaled_naming(service_id) if owner == service_id
             ],
             scheduled=[
-                ScheduledEvent(each.event_id, each.type, each.at_ms)
+                ScheduledEvent(each.event.id, each.event.type, each.at_ms)
                 for each in record.schedule.pending
             ],
             dead_letters=finder.dead_letters_naming(service_id, dead_letters),

@@ -20,9 +20,9 @@ OUTCOME_TYPE: Final = "leasewire.outcome.{state}.v1"
 def event_document(outcome: Outcome, router_state: RouterState | None = None) -> dict[str, Any]:
     """An event and its outcome; `router_state` is why its router cannot be written now."""
     document: dict[str, Any] = {
-        "event": outcome.event_id,
-        "source": outcome.source,
-        "type": outcome.type,
+        "event": outcome.event.id,
+        "source": outcome.event.source,
+        "type": outcome.event.type,
         "service": outcome.service_id,
         "state": outcome.state,
         "reason": outcome.reason,
@@ -31,7 +31,7 @@ def event_document(outcome: Outcome, router_state: RouterState | None = None) ->
         "effective_at": utc_time(outcome.effective_at_ms),
         "effective_by": effect.describe(outcome.effective_by),
         "effective": _effective(outcome),
-        "accepted_at": utc_time(outcome.accepted_at_ms),
+        "accepted_at": utc_time(outcome.event.accepted_at_ms),
         "at": utc_time(outcome.at_ms),
     }
     if router_state is not None:
@@ -171,14 +171,14 @@ def scheduled_documents(record: ServiceRecord, now_ms: int) -> list[dict[str, An
         {
             "at_ms": scheduled.at_ms,
             "effective_at": utc_time(scheduled.at_ms),
-            "event": scheduled.event_id,
-            "type": scheduled.type,
-            "source": scheduled.source,
+            "event": scheduled.event.id,
+            "type": scheduled.event.type,
+            "source": scheduled.event.source,
             "state": "scheduled",
             "cuts_off": scheduled.own.get("lifecycle") == "cancelled"
             or scheduled.own.get("suspension") is not None
             or None,
-            "accepted_at": utc_time(scheduled.accepted_at_ms),
+            "accepted_at": utc_time(scheduled.event.accepted_at_ms),
         }
         for scheduled in record.schedule.pending
     ]

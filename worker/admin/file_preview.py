@@ -16,10 +16,11 @@ from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.former_names import former_only, with_present_names
 from worker.core.service.record import DEFAULTS, ServiceRecord
-from worker.intake.checks import CheckedEvent, Intake, NotAccepted, admit, key_of
+from worker.intake.checks import CheckedEvent, NotAccepted, check, key_of
 from worker.intake.folding import Folding
 from worker.inventory import SourceConfig
-from worker.store.records import EventCommit
+from worker.store.commits import EventCommit
+from worker.store.journal import JournalEntry
 from worker.store.store import Store
 
 Effect = Literal["new", "changed", "unchanged", "newer", "refused", "already_imported"]
@@ -82,15 +83,15 @@ class FilePreview:
         aliases = former_only(self._store.fleet.aliases(), self._policies)
         by_service: dict[str, list[CheckedEvent]] = {}
         for event in events:
-            intake = Intake(dict(event), names.QUEUE_BULK, 1, key_of(event))
-            found = admit(intake, self._sources, now_ms)
+            entry = JournalEntry(key_of(event), dict(event), names.QUEUE_BULK)
+            found = check(entry, self._sources, now_ms)
             if isinstance(found, CheckedEvent):
                 found = replace(found, event=with_present_names(found.event, aliases))
                 by_service.setdefault(found.event.service_id, []).append(found)
             elif isinstance(found, NotAccepted):
                 detail = f"{found.reason}: {found.detail}"
-                yield Previewed(_service_of(event), "refused", {}, detail, keys=(intake.key,))
-        keys = [each.key for mine in by_service.values() for each in mine]
+                yield Previewed(_service_of(event), "refused", {}, detail, keys=(entry.key,))
+        keys = [event.ref.key for mine in by_service.values() for event in mine]
         seen = self._store.records.seen(keys, now_ms)
         stored = self._store.records.read(list(by_service))
         for service_id, mine in by_service.items():
@@ -102,7 +103,7 @@ class FilePreview:
             if changes:
                 effect = "changed" if before.record.owner or before.generation else "new"
             self._look_at(after)
-            keys_of_it = tuple(each.key for each in mine)
+            keys_of_it = tuple(event.ref.key for event in mine)
             yield Previewed(service_id, effect, changes, detail, keys=keys_of_it)
 
     def _look_at(self, record: ServiceRecord) -> None:

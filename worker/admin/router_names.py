@@ -17,11 +17,12 @@ from worker.core.entry.entry import claims_of, wanted_router
 from worker.core.entry.wanted import wanted_entries
 from worker.core.policy.policy import RouterPolicy
 from worker.core.service.history import line_to_json
-from worker.core.service.outcome import outcome_of
+from worker.core.service.outcome import Outcome
 from worker.core.service.record import Placement, ServiceRecord, Settled, settle
 from worker.errors import LeasewireError, LockLost
 from worker.store.batches import Conclusion, WorkItem
-from worker.store.records import ServiceCommit, Stored
+from worker.store.commits import ServiceCommit
+from worker.store.records import Stored
 from worker.store.router_admin import BULK
 from worker.store.store import Store
 
@@ -198,12 +199,12 @@ class RouterNames:
         lines = [self._line(now_ms, "router-retired", router)] if after != record else []
         return Conclusion(
             work_item,
-            "confirm",
+            "confirmed",
             record=after if after != record else None,
             gone=True,
             outcomes=[
-                outcome_of(
-                    end.pending,
+                Outcome(
+                    end.pending.event,
                     record.service_id,
                     end.outcome,
                     now_ms,

@@ -163,7 +163,7 @@ def service_document(view: ServiceView, store: Store) -> dict[str, Any]:
             if name in record.registers
         },
         "routers": routers,
-        "pending": [pending.event_id for pending in record.pending],
+        "pending": [pending.event.id for pending in record.pending],
         "scheduled": [without_empty(_without_ms(document)) for document in scheduled],
         "events": [event_document(outcome) for outcome in view.events],
         "history": [
@@ -229,8 +229,8 @@ def history_of(store: Store, service_id: str) -> list[HistoryEntry]:
     for outcome in view.events:
         if outcome.state in FINAL or outcome.reason:  # the history has that it was accepted
             more = {
-                "event": outcome.event_id,
-                "type": outcome.type,
+                "event": outcome.event.id,
+                "type": outcome.event.type,
                 "router": outcome.router,
                 "reason": outcome.reason,
                 "detail": outcome.detail,

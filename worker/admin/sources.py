@@ -13,7 +13,8 @@ import structlog
 from worker.core.entry.brake import ownership_change
 from worker.core.service.history import line_to_json
 from worker.core.service.record import ServiceRecord
-from worker.store.records import ServiceCommit, Stored
+from worker.store.commits import ServiceCommit
+from worker.store.records import Stored
 from worker.store.store import Store
 
 log = structlog.get_logger()

@@ -26,7 +26,8 @@ from worker.core.rows.rows import RowKey
 from worker.core.service.record import Placement
 from worker.ports import RouterSession
 from worker.store.batches import Conclusion, WorkItem
-from worker.store.records import ServiceCommit, Stored
+from worker.store.commits import ServiceCommit
+from worker.store.records import Stored
 from worker.store.router_memory import Known
 from worker.store.store import Store
 

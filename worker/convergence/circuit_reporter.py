@@ -205,7 +205,7 @@ class CircuitReporter:
         return f"{message} ({queued} services wait to be looked at)"
 
     def _note(self, state: RouterState) -> None:
-        self._store.routers.note_state(self._router, self._hold.lock_id, state)
+        self._store.routers.set_state(self._router, self._hold.lock_id, state)
         self.state = state
 
     def _open_circuit(self, state: RouterState, wait_s: float) -> None:

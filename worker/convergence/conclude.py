@@ -15,7 +15,7 @@ from worker.core.entry.entry import wanted_router
 from worker.core.rows.operations import Waiting
 from worker.core.rows.rows import ListPlace, MenuPath
 from worker.core.service.history import line_to_json
-from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, State, outcome_of
+from worker.core.service.outcome import UNCHANGED, DeadLetter, Outcome, State
 from worker.core.service.record import PendingEvent, Placement, ServiceRecord, Settled, settle
 from worker.core.storage_format import short_type
 from worker.store.batches import Conclusion
@@ -71,8 +71,8 @@ def confirmed(
     idle = () if wrote else (end for end in settled if not end.pending.registers)
     unchanged = dict.fromkeys(idle, UNCHANGED)
     outcomes = [
-        outcome_of(
-            end.pending,
+        Outcome(
+            end.pending.event,
             item.service_id,
             end.outcome,
             now_ms,
@@ -91,13 +91,13 @@ def confirmed(
             reason=item.before["reason"],
             waited_s=(now_ms - item.before["since_ms"]) // 1000,
         )
-    brief = frozenset(end.pending.key for end in unchanged)
+    brief = frozenset(end.pending.event.key for end in unchanged)
     lines = []
     if wrote or len(unchanged) < len(outcomes):
         line = {
             "router": item.router,
             "wrote": wrote,
-            "applied": [outcome.event_id for outcome in outcomes if outcome.state == "applied"],
+            "applied": [outcome.event.id for outcome in outcomes if outcome.state == "applied"],
         }
         lines = [line_to_json(now_ms, "removed" if gone else "in sync", line)]
         log.info(
@@ -105,12 +105,12 @@ def confirmed(
             service_id=item.service_id,
             router=item.router,
             operations=len(wrote),
-            events=[outcome.event_id for outcome in outcomes],
+            events=[outcome.event.id for outcome in outcomes],
         )
     changing = [outcome for outcome in outcomes if outcome.key not in brief]
     return Conclusion(
         item.work_item,
-        "confirm",
+        "confirmed",
         record=after if after != record else None,
         gone=gone,
         outcomes=outcomes,
@@ -187,7 +187,7 @@ def waiting(  # noqa: PLR0913 - the parts of a conclusion
     now_waiting = {"reason": reason, "detail": detail, "since_ms": since_ms, "tries": tries}
     return Conclusion(
         item.work_item,
-        "postpone",
+        "postponed",
         outcomes=_outcomes(item, "waiting", reason, detail, now_ms),
         waiting=json.dumps(now_waiting | {"notified": notified}),
         wait_ms=max(wait_ms, 1),
@@ -205,7 +205,7 @@ def switched_off(item: BatchItem) -> Waiting | None:
     if warning is None or warning.kind != SWITCHED_OFF:
         return None
     pending = events_at(item.record, item.router)
-    if not any(short_type(event.type) in _INTO_USE for event in pending):
+    if not any(short_type(event.event.type) in _INTO_USE for event in pending):
         return None
     return Waiting(SWITCHED_OFF, f"{warning.detail}: its device gets nothing until it is enabled")
 
@@ -218,7 +218,7 @@ def held_back(
     kept = {"reason": "router-says", "detail": message, "tries": 0} | dict(before)
     kept["refused"] = True  # only this conclusion sets it
     return Conclusion(
-        item.work_item, "postpone", waiting=json.dumps(kept), wait_ms=wait_ms, wrote=wrote
+        item.work_item, "postponed", waiting=json.dumps(kept), wait_ms=wait_ms, wrote=wrote
     )
 
 
@@ -228,7 +228,7 @@ def failed(  # noqa: PLR0913 - the parts of a conclusion
     detail: str,
     now_ms: int,
     *,
-    rest_check: bool = False,
+    defer_check: bool = False,
     wrote: bool = False,
 ) -> Conclusion:
     """Dead-letter a service with the router's own message; its next event tries it again.
@@ -246,11 +246,11 @@ def failed(  # noqa: PLR0913 - the parts of a conclusion
     line = {"router": item.router, "reason": reason, "detail": detail}
     outcomes = _outcomes(item, "failed", reason, detail, now_ms)
     return replace(
-        failed_without_events(item, reason, detail, now_ms, tuple(event.key for event in events)),
+        failed_without_events(item, reason, detail, now_ms, tuple(e.event.key for e in events)),
         outcomes=outcomes,
         lines=[line_to_json(now_ms, "failed", line)],
         counts={"failed": len(outcomes)},
-        rest_check=rest_check,
+        defer_check=defer_check,
         wrote=wrote,
     )
 
@@ -270,7 +270,7 @@ def failed_without_events(
         at_ms=now_ms,
     )
     why = json.dumps({"reason": reason, "detail": detail, "since_ms": now_ms})
-    return Conclusion(item.work_item, "give-up", waiting=why, dead_letters=[dead_letter])
+    return Conclusion(item.work_item, "failed", waiting=why, dead_letters=[dead_letter])
 
 
 def _outcomes(
@@ -278,8 +278,8 @@ def _outcomes(
 ) -> list[Outcome]:
     """The outcome of each pending event that depends on the router."""
     return [
-        outcome_of(
-            event,
+        Outcome(
+            event.event,
             item.service_id,
             state,
             now_ms,

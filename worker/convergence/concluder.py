@@ -133,7 +133,7 @@ class Concluder:
             chunk = conclusions[start : start + CONCLUDED_A_CALL]
             if self._store.routers.conclude(self._router, self._lock.lock_id, chunk) is None:
                 raise LockLost(self._router)
-        self._statistics.confirmed += sum(end.do == "confirm" for end in conclusions)
+        self._statistics.confirmed += sum(end.result == "confirmed" for end in conclusions)
         concluded = {conclusion.work_item.service_id for conclusion in conclusions}
         for service_id in concluded:
             self.in_flight.pop(service_id, None)
@@ -268,7 +268,7 @@ class Concluder:
             detail = f"the connection was lost {lost[service_id]} times while it alone was written"
             wrote = self._wrote(item)
             conclusions.append(
-                self._fail(item, "connection-lost", detail, rest_check=True, wrote=wrote)
+                self._fail(item, "connection-lost", detail, defer_check=True, wrote=wrote)
             )
         self.conclude(conclusions)
         return len(culprits) < len(lost)
@@ -294,7 +294,7 @@ class Concluder:
         written = sorted(self.in_flight)
         if not written or self._store.routers.renew(self._router, self._lock.lock_id):
             return False
-        self._store.routers.work_item(self._router, written)
+        self._store.routers.add_work(self._router, written)
         return True
 
     def _wrote(self, item: BatchItem) -> bool:
@@ -306,7 +306,7 @@ class Concluder:
         return waiting(item, why, self.now_ms, self._time_limits, tries, wrote=wrote)
 
     def _fail(
-        self, item: BatchItem, reason: str, detail: str, *, wrote: bool, rest_check: bool = False
+        self, item: BatchItem, reason: str, detail: str, *, wrote: bool, defer_check: bool = False
     ) -> Conclusion:
         self._statistics.failed += 1
-        return failed(item, reason, detail, self.now_ms, rest_check=rest_check, wrote=wrote)
+        return failed(item, reason, detail, self.now_ms, defer_check=defer_check, wrote=wrote)

@@ -73,7 +73,7 @@ def make_report(
     auto = policy.reconcile == "auto" and policy.mode == "manage"
     mendable = sorted({each.service_id for each in found.drift if each.mendable})
     if auto and mendable:
-        store.routers.work_item(router, mendable, BULK, closely=True)
+        store.routers.add_work(router, mendable, BULK, closely=True)
     if found.options and OPTIONS in kind_of(policy).uses:
         if auto:
             collect_options(store, session, lock, policy.installation, "leasewire")

@@ -156,7 +156,7 @@ class Faults:
         if work_item.before is not None and work_item.before.get("reason") == INTERNAL_ERROR:
             why["since_ms"] = work_item.before["since_ms"]
         return _interrupted(
-            Conclusion(work_item, "postpone", waiting=json.dumps(why), wait_ms=RETRY_MS)
+            Conclusion(work_item, "postponed", waiting=json.dumps(why), wait_ms=RETRY_MS)
         )
 
     def _conclude(self, conclusions: Sequence[Conclusion]) -> None:

@@ -15,7 +15,7 @@ from worker.core.plan.planner import plan
 from worker.core.policy.policy import RouterPolicy
 from worker.core.rows.operations import WritePlan
 from worker.core.service.history import line_to_json
-from worker.core.service.outcome import outcome_of
+from worker.core.service.outcome import Outcome
 from worker.core.service.record import settle
 from worker.store.batches import Conclusion, WorkItem
 
@@ -59,8 +59,8 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     if events_at(record, item.router):
         after, settled = settle(after)
         outcomes = [
-            outcome_of(
-                end.pending,
+            Outcome(
+                end.pending.event,
                 service_id,
                 "superseded" if end.by else "observed",
                 now_ms,
@@ -74,7 +74,7 @@ def _observed(item: BatchItem, made: WritePlan, now_ms: int) -> Conclusion:
     log.info("service.observed", service_id=service_id, router=item.router, reason=reason)
     return Conclusion(
         item.work_item,
-        "confirm",
+        "confirmed",
         record=after if after != record else None,
         gone=item.router not in after.placements,
         outcomes=outcomes,

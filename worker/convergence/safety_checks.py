@@ -160,13 +160,13 @@ def check_rows(
         raise _rebuild(router, found) if found.many_gone else _of_another(router, found)
     if found.gone:
         log.warning("router.rows_gone", router=router, services=len(found.gone))
-        store.routers.work_item(router, found.gone)
+        store.routers.add_work(router, found.gone)
     if compare:
         drift = read_fully(store, session, router, held_in, lock.progress).drift
         differing = sorted({each.service_id for each in drift if each.mendable})
         if differing:
             log.warning("router.rows_differ", router=router, services=len(differing))
-            store.routers.work_item(router, differing, BULK, closely=True)
+            store.routers.add_work(router, differing, BULK, closely=True)
     store.full_reads.rows_checked(router, now_ms, session.uptime_s)
     store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
 

@@ -1,7 +1,7 @@
-"""Use case 1: an event becomes a record, claims, marks and an outcome, in one commit.
+"""Intake: folds events into service records, and commits what follows from them.
 
-Events come from the journal and in the message itself; any of them may come twice, late, broken, or
-right after it ended a worker.
+`Accept.run` is called for each Celery message of a lane. Events come from the journal and in the
+message itself. Any of them may come twice, late or broken, or may have killed a worker before.
 """
 
 import time
@@ -21,55 +21,55 @@ from worker.errors import StoreUnavailable
 from worker.intake.checks import (
     ID_REUSED,
     CheckedEvent,
-    Intake,
     ManifestPart,
     NotAccepted,
     NotYet,
-    admit,
+    check,
     key_of,
     object_of,
-    refusal,
+    rejection,
     text_of,
 )
 from worker.intake.folding import Folding
 from worker.intake.manifest import Manifests
 from worker.inventory import SourceConfig
-from worker.store.journal import Taken
-from worker.store.records import Committed, EventCommit, ServiceCommit, short_hash
+from worker.store.commits import Committed, EventCommit, ServiceCommit, short_hash
+from worker.store.journal import JournalEntry, Taken
 from worker.store.sources import Crossing
 from worker.store.store import Store
 
 log = structlog.get_logger()
 
 ROUNDS: Final = 20
-"""Takes of one task before it rings for another and ends: tasks stay short."""
+"""Takes of one task before it notifies another worker and ends: tasks stay short."""
 BULK_AT_ONCE: Final = 10
-"""Events of one take of the bulk lane: a live event waits for no more of them."""
+"""Events of one take of the bulk lane: a live event waits for at most so many."""
 NEWER_MS: Final = 1_000
-"""An event that only a newer version can fold is left for so long to a worker of that version."""
+"""For so long an event that only a newer version can fold is left to workers of that version."""
 KNOWN_ELSEWHERE_MS: Final = 2_000
-"""An event of a source that only other workers know is left to one of them for so long."""
+"""For so long an event of a source that only other workers know is left to them."""
 PAUSE_S: Final = 0.05
-"""Between two tasks, in which Celery looks whether a message of the bulk lane waits."""
+"""Celery checks the bulk lane in a pause of this length between two tasks."""
 BUSY_S: Final = 1.0
+"""After so long without a pause bulk gets a turn."""
 MAX_REFOLDS: Final = 50
-"""Another worker was faster: each time it got a commit through, so this ends."""
+"""Refolds because another worker was faster: it commits each time, so this ends."""
 
 
-class _Through(NamedTuple):
-    """The services of which a commit went through, and whether it saw the lane's journal empty."""
+class _Committed(NamedTuple):
+    """The services of which a commit succeeded, and whether the lane's journal was empty then."""
 
     services: list[str]
     drained: bool
 
 
 class _Took(NamedTuple):
-    """What came of one take.
+    """The result of one take.
 
     Attributes:
-        events: how many.
+        events: their number.
         drained: the journal was seen empty after it.
-        notified: another worker was called for the rest.
+        notified: another worker was notified of the rest.
     """
 
     events: int
@@ -78,9 +78,9 @@ class _Took(NamedTuple):
 
 
 class Busy:
-    """Says when live events left a worker no pause for a second: then bulk has a turn.
+    """Finds when live events left a worker no pause for a second: then bulk gets a turn.
 
-    Celery gives it one only while no message of the other lane waits: that may be never, all day.
+    Celery serves bulk only while no live message waits, which may be never, all day.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Busy:
             self._since_s = now_s
 
     def end(self, now_s: float) -> bool:
-        """It ends; whether bulk has a turn now."""
+        """The task ends; returns whether bulk gets a turn now."""
         self._ended_s = now_s
         is_long = abs(now_s - self._since_s) >= BUSY_S
         if is_long:
@@ -106,11 +106,11 @@ class Accept:
 
     Attributes:
         store: the store.
-        sources: who may publish, and how each orders its events.
+        sources: the sources of the inventory.
         policies: router -> policy.
-        limits: of the brake; None: it is switched off.
-        clock: of this worker, in seconds since 1970: Redis's may be behind.
-        busy: whether live events leave it a pause.
+        limits: limits of the brake; None: it is off.
+        clock: this worker's clock, in seconds since 1970: Redis's may be behind.
+        busy: finds when bulk gets a turn.
     """
 
     store: Store
@@ -121,11 +121,11 @@ class Accept:
     busy: Busy = field(default_factory=Busy, compare=False)
 
     def run(self, carried: Sequence[object], lane: names.Lane) -> int:
-        """Fold the events of a message, then what the journal holds; returns how many.
+        """Fold the events of a message, then those of the journal; returns how many.
 
-        The bulk lane is served while the other is empty: that one is looked at before each take.
-        What a message of it carries is worked through in parts for that. While the other never is,
-        it has a take a second.
+        The bulk lane is served while the live lane is empty, which is checked before each take: so
+        a message of the bulk lane is folded in parts. While the live lane is never empty, bulk gets
+        one take a second.
         """
         if lane == names.QUEUE_BULK:
             return self._run(carried, lane)
@@ -151,28 +151,29 @@ class Accept:
         return done
 
     def release(self, services: Sequence[str]) -> None:
-        """Let the scheduled events of services take effect whose time has come."""
+        """Let the scheduled events of services that are due take effect."""
         left = list(services)
         for _ in range(MAX_REFOLDS):
             if not left:
                 return
             stored = self.store.records.readable(left)
             left = [service for service in left if service in stored]
-            # Read after Redis named them due, by its clock: so never early, and none is missed.
+            # The time is read after Redis found them due: so none is early, and none is missed.
             now_ms = self.store.records.now_ms()
             last_read = cache(self.store.full_reads.last_ms)
             foldings = [
                 Folding(stored[s], self.policies, now_ms, last_read).release() for s in left
             ]
-            through = self._through(foldings, now_ms).services
-            left = [service for service in left if service not in through]
+            committed = self._commit(foldings, now_ms).services
+            left = [service for service in left if service not in committed]
         raise RuntimeError(f"{len(left)} records changed {MAX_REFOLDS} times under the release")
 
     def _log_brake(self, result: Committed) -> None:
-        for hold, taken in result.braked.items():
-            log.error("brake.held", hold=hold, services=taken, advice="see `leasewire brake list`")
-            self.store.alerts.begin("brake", hold, HELD_MESSAGE)
-        if result.let_go:
+        for scope, services in result.braked.items():
+            advice = "see `leasewire brake list`"
+            log.error("brake.held", scope=scope, services=services, advice=advice)
+            self.store.alerts.begin("brake", scope, HELD_MESSAGE)
+        if result.approved:
             left = self.store.brake.approvals()
             for alert in self.store.alerts.open():
                 if alert.kind == "brake" and alert.subject not in left:
@@ -184,21 +185,20 @@ class Accept:
                 log.error(
                     "source.mostly_superseded",
                     **crossing.fields(),
-                    advice="it counts from lower revisions, as after a restore? See "
+                    advice="if the source counts from lower revisions, as after a restore, run "
                     "`leasewire sources rebase`; else its queue delivers in the wrong order",
                 )
             else:
                 log.info("source.recovered", **crossing.fields())
 
     def refuse_message(self, arguments: object) -> None:
-        """Keep a message whose arguments are not a list of events and a lane, and say so."""
-        intake = Intake(arguments, None, 1, key_of(arguments))
+        """Reject a message whose arguments are not a list of events and a lane."""
+        entry = JournalEntry(key_of(arguments), arguments)
         why = NotAccepted(
             "invalid-message",
             f"arguments must be a list of at most {names.MAX_EVENTS_PER_MESSAGE} events and a lane",
         )
-        now_ms = self.store.records.now_ms()
-        self._refuse([(intake, why)], now_ms)
+        self._reject([(entry, why)], self.store.records.now_ms())
 
     def _drain(self, lane: names.Lane) -> int:
         done = 0
@@ -218,30 +218,30 @@ class Accept:
         notified = taken.full and may_notify
         if notified:
             self.store.journal.notify(lane)  # a second worker may take the rest meanwhile
-        work = [
-            Intake(raw, lane, begun + 1, key)
+        entries = [
+            JournalEntry(key, raw, lane, begun + 1)
             for raw, key, begun in zip(carried, keys, taken.carried, strict=True)
             if begun is not None
         ]
-        work += [Intake(e.body, lane, e.begun + 1, e.key) for e in taken.entries]
-        begun = [each.key for each in work if each.attempts == 1]
+        entries += taken.entries
+        begun = [entry.key for entry in entries if entry.attempts == 1]
         try:
-            drained = self._fold_taken(work, taken, lane, begun)
+            drained = self._fold_taken(entries, taken, lane, begun)
         except StoreUnavailable:
             self.store.journal.not_begun(begun)
             raise
-        return _Took(len(work), drained or not work, notified)
+        return _Took(len(entries), drained or not entries, notified)
 
     def _fold_taken(
-        self, work: Sequence[Intake], taken: Taken, lane: names.Lane, begun: list[str]
+        self, entries: Sequence[JournalEntry], taken: Taken, lane: names.Lane, begun: list[str]
     ) -> bool:
-        """Fold what was taken; what is begun for it is added to `begun`."""
-        drained = self._fold_all([each for each in work if each.attempts == 1], taken, lane)
-        # What was begun before did not end: after a crash each is worked through alone, those that
-        # may have caused it last, so that one poison event never takes its neighbours with it.
-        suspects = [each for each in work if each.attempts > 1]
-        journaled = {each.key for each in taken.entries}
-        for suspect in sorted(suspects, key=lambda each: each.attempts):
+        """Fold what was taken; adds the keys of further attempts to `begun`."""
+        drained = self._fold_all([e for e in entries if e.attempts == 1], taken, lane)
+        # The others were begun before and not ended. After a crash each is folded alone, those with
+        # most attempts last, so that one poison event never fails its neighbours.
+        suspects = [entry for entry in entries if entry.attempts > 1]
+        journaled = {entry.key for entry in taken.entries}
+        for suspect in sorted(suspects, key=lambda entry: entry.attempts):
             key = suspect.key
             attempts = self.store.journal.begin(lane, key, taken.now_ms, journaled=key in journaled)
             if attempts:  # else another worker took it meanwhile
@@ -249,144 +249,147 @@ class Accept:
                 drained = self._fold_all([replace(suspect, attempts=attempts)], taken, lane)
         return drained
 
-    def _fold_all(self, work: Sequence[Intake], taken: Taken, lane: names.Lane) -> bool:
+    def _fold_all(self, entries: Sequence[JournalEntry], taken: Taken, lane: names.Lane) -> bool:
         """Fold and commit; returns whether the last commit found nothing more due in the lane."""
         drained = False
-        by_service = self._admit(work, taken, lane)
+        by_service = self._check(entries, taken, lane)
         for _ in range(MAX_REFOLDS):
             if not by_service:
                 return drained
-            through, drained = self._commit(by_service, taken, lane)
-            for service_id in through:
+            committed, drained = self._fold(by_service, taken, lane)
+            for service_id in committed:
                 del by_service[service_id]
-            if by_service:  # a router that they name may have another name since the take
+            if by_service:  # a router that they name may have been renamed since the take
                 aliases = former_only(self.store.fleet.aliases(), self.policies)
                 taken = taken._replace(aliases=aliases)
         raise RuntimeError(f"{len(by_service)} records changed {MAX_REFOLDS} times under the fold")
 
-    def _admit(
-        self, work: Sequence[Intake], taken: Taken, lane: names.Lane
+    def _check(
+        self, entries: Sequence[JournalEntry], taken: Taken, lane: names.Lane
     ) -> dict[str, list[CheckedEvent]]:
-        """What is to be folded, by service; of all else it is said or done what it comes to."""
+        """Check events: returns those to fold by service, and deals with all others."""
         now_ms, own_ms = taken.now_ms, round(self.clock() * 1000)
-        refused: list[tuple[Intake, NotAccepted]] = []
+        rejected: list[tuple[JournalEntry, NotAccepted]] = []
         by_service: dict[str, list[CheckedEvent]] = {}
-        for each in work:
-            found = admit(each, self.sources, now_ms, own_ms)
+        for entry in entries:
+            found = check(entry, self.sources, now_ms, own_ms)
             match found:
                 case CheckedEvent():
                     by_service.setdefault(found.event.service_id, []).append(found)
                 case ManifestPart():
                     self._take_manifest(found, taken, lane)
-                case NotAccepted("source-not-allowed") if self._is_known_elsewhere(each):
+                case NotAccepted("source-not-allowed") if self._is_known_elsewhere(entry):
                     log.warning(
                         "event.of_a_newer_inventory",
-                        key=each.key,
+                        key=entry.key,
                         advice="another worker knows its source: restart this one, too",
                     )
-                    self.store.journal.postpone(
-                        lane, each.key, text_of(each.raw), now_ms + KNOWN_ELSEWHERE_MS
-                    )
+                    self._postpone(entry, lane, now_ms + KNOWN_ELSEWHERE_MS)
                 case NotAccepted():
-                    refused.append((each, found))
+                    rejected.append((entry, found))
                 case NotYet():
-                    log.warning("event.ahead", source=found.source, key=each.key)
-                    self.store.journal.postpone(lane, each.key, text_of(each.raw), found.at_ms)
-        self._refuse(refused, now_ms)
+                    log.warning("event.ahead", source=found.source, key=entry.key)
+                    self._postpone(entry, lane, found.at_ms)
+        self._reject(rejected, now_ms)
         return by_service
 
-    def _is_known_elsewhere(self, each: Intake) -> bool:
+    def _postpone(self, entry: JournalEntry, lane: names.Lane, at_ms: int) -> None:
+        self.store.journal.postpone(lane, entry.key, text_of(entry.raw), at_ms)
+
+    def _is_known_elsewhere(self, entry: JournalEntry) -> bool:
         """Whether a living worker knows the source, as while they are restarted one by one."""
-        source = object_of(each.raw).get("source")
+        source = object_of(entry.raw).get("source")
         return isinstance(source, str) and self.store.sources.is_known(source)
 
     def _take_manifest(self, part: ManifestPart, taken: Taken, lane: names.Lane) -> None:
-        now_ms, each = taken.now_ms, part.intake
-        seen = self.store.records.seen([part.key], now_ms).get(part.key)
+        now_ms, entry = taken.now_ms, part.entry
+        seen = self.store.records.seen([entry.key], now_ms).get(entry.key)
         if seen == short_hash(part.content):
-            again = EventCommit(part.key, part.lane, "duplicate")
+            again = EventCommit(entry.key, entry.lane, "duplicate")
             self.store.records.commit([ServiceCommit("", events=[again])], now_ms)
             return
         if seen is not None:
-            self._refuse([(each, ID_REUSED)], now_ms)
+            self._reject([(entry, ID_REUSED)], now_ms)
             return
         manifests = Manifests(self.store)
         try:
-            endings = manifests.take(part, now_ms)
+            complete = manifests.take(part, now_ms)
         except UnknownFormatError:
-            self._leave_to_newer(lane, each.key, each.raw)
+            self._leave_to_newer(lane, entry.key, entry.raw)
             return
-        for at in range(0, len(endings), names.MAX_EVENTS_PER_MESSAGE):
-            self._fold_all(endings[at : at + names.MAX_EVENTS_PER_MESSAGE], taken, lane)
-        manifests.conclude(part, now_ms)
+        if complete is not None:
+            for at in range(0, len(complete.endings), names.MAX_EVENTS_PER_MESSAGE):
+                some = complete.endings[at : at + names.MAX_EVENTS_PER_MESSAGE]
+                self._fold_all(some, taken, lane)
+            manifests.conclude(part, complete.detail, now_ms)
 
     def expire_manifests(self) -> None:
-        """Give manifests up of which parts did not come in time."""
+        """Dead-letter the manifests of which parts did not come in time."""
         Manifests(self.store).expire(self.store.records.now_ms())
 
-    def _refuse(self, refused: Sequence[tuple[Intake, NotAccepted]], now_ms: int) -> None:
-        seen = self.store.records.seen([each.key for each, _ in refused], now_ms)
+    def _reject(self, rejected: Sequence[tuple[JournalEntry, NotAccepted]], now_ms: int) -> None:
+        seen = self.store.records.seen([entry.key for entry, _ in rejected], now_ms)
         self.store.records.commit(
-            [refusal(each, why, now_ms, self.sources, seen.get(each.key)) for each, why in refused],
+            [rejection(e, why, now_ms, self.sources, seen.get(e.key)) for e, why in rejected],
             now_ms,
         )
 
-    def _commit(
+    def _fold(
         self, by_service: Mapping[str, Sequence[CheckedEvent]], taken: Taken, lane: names.Lane
-    ) -> _Through:
+    ) -> _Committed:
         """Fold and commit each service."""
         now_ms = taken.now_ms
-        keys = [each.key for events in by_service.values() for each in events]
+        keys = [event.ref.key for events in by_service.values() for event in events]
         stored, seen = self.store.records.read_for(list(by_service), keys, now_ms)
         newer = by_service.keys() - stored.keys()
-        for each in (each for service_id in newer for each in by_service[service_id]):
-            self._leave_to_newer(lane, each.key, each.raw)
+        for event in (event for service_id in newer for event in by_service[service_id]):
+            self._leave_to_newer(lane, event.ref.key, event.raw)
         last_read = cache(self.store.full_reads.last_ms)
         foldings = [
             Folding(stored[service_id], self.policies, now_ms, last_read).fold(
-                [_with_present_names(each, taken.aliases) for each in events], seen
+                [_with_present_names(event, taken.aliases) for event in events], seen
             )
             for service_id, events in by_service.items()
             if service_id in stored
         ]
-        through = self._through(foldings, now_ms, lane)
-        return through._replace(services=[*through.services, *newer])
+        committed = self._commit(foldings, now_ms, lane)
+        return committed._replace(services=[*committed.services, *newer])
 
     def _leave_to_newer(self, lane: names.Lane, key: str, raw: object) -> None:
-        """What it is about was written by a newer version: a worker of that one folds the event."""
+        """A newer version wrote the record: leave the event to a worker of that version."""
         log.warning("event.left_to_newer", key=key)
         at_ms = self.store.records.now_ms() + NEWER_MS
         self.store.journal.postpone(lane, key, text_of(raw), at_ms)
 
-    def _through(
+    def _commit(
         self, foldings: Sequence[Folding], now_ms: int, lane: names.Lane | None = None
-    ) -> _Through:
-        """Commit foldings, and tell."""
-        for each in foldings:
-            for source, found in each.conflicts.items():
-                self.store.conflicts.note(source, found, now_ms)
-        commits = [each.commit() for each in foldings]
+    ) -> _Committed:
+        """Commit foldings, and log what was committed."""
+        for folding in foldings:
+            for source, conflicts in folding.conflicts.items():
+                self.store.conflicts.note(source, conflicts, now_ms)
+        commits = [folding.commit() for folding in foldings]
         result = self.store.records.commit(commits, now_ms, self.limits, lane)
-        through = [each for each, done in zip(foldings, result.done, strict=True) if done]
-        for each in through:
-            each.write_logs()
+        committed = [f for f, done in zip(foldings, result.done, strict=True) if done]
+        for folding in committed:
+            folding.write_logs()
         self._log_sources(result.crossings)
         self._log_brake(result)
-        return _Through([each.service_id for each in through], result.drained)
+        return _Committed([folding.service_id for folding in committed], result.drained)
 
 
 def _at_once(lane: names.Lane) -> int:
     return BULK_AT_ONCE if lane == names.QUEUE_BULK else names.MAX_EVENTS_PER_MESSAGE
 
 
-def _with_present_names(each: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
-    event = with_present_names(each.event, aliases)
-    if event is each.event:
-        return each
+def _with_present_names(checked: CheckedEvent, aliases: Mapping[str, str]) -> CheckedEvent:
+    event = with_present_names(checked.event, aliases)
+    if event is checked.event:
+        return checked
     log.info(
         "event.former_router_name",
         event_id=event.id,
         service_id=event.service_id,
         advice="the BSS calls a renamed router by its former name: correct it there",
     )
-    return replace(each, event=event)
+    return replace(checked, event=event)

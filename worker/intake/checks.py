@@ -1,4 +1,4 @@
-"""Whether an event may be folded: attempts, contract, source, times."""
+"""Checks whether an event may be folded: attempts, contract, source, times."""
 
 import hashlib
 import json
@@ -20,18 +20,19 @@ from contracts import (
 )
 from contracts.document import read_document
 from contracts.parse import HORIZON, MAX_CLOCK_SKEW, parse_document
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import DeadLetter, Outcome
-from worker.intake.report import EventRef
 from worker.inventory import SourceConfig
 from worker.inventory.config import Order
-from worker.store.records import EventCommit, ServiceCommit, short_hash
+from worker.store.commits import EventCommit, ServiceCommit, short_hash
+from worker.store.journal import JournalEntry
 
 log = structlog.get_logger(__name__)
 
 MAX_ATTEMPTS: Final = 5
-"""An event whose folding was begun as often and never ended takes its workers with it."""
+"""An event whose folding was begun so often and never ended kills its workers."""
 MOST_AHEAD: Final = timedelta(days=1)
-"""An event that is ahead of every clock by more is wrong itself; else it waits."""
+"""An event that is further ahead of every clock is wrong itself; others wait."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,80 +44,46 @@ _LOGGED_AS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Intake:
-    """One event as it came.
-
-    Attributes:
-        raw: any JSON value of a message, or the text that the journal held.
-        lane: the journal lane that its commit clears; None for a message that is no event.
-        attempts: how often its folding was begun, this time included.
-        key: its key in the journal.
-    """
-
-    raw: object
-    lane: names.Lane | None
-    attempts: int
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
 class CheckedEvent:
     """An event that may be folded, with what its commit needs.
 
     Attributes:
         event: as it was read.
-        subject: what is said of it is said of this.
-        source: what the inventory says of its source.
+        ref: names it in the store.
+        lane: the journal lane that its commit clears.
+        source: its source in the inventory.
         revision: the source's counter, or its time in microseconds since 1970; None: it has none.
         digest: hash of type and data, the last part of its version.
-        content: hash of all that it says, by which a duplicate is known.
+        content: hash of its whole content, by which a duplicate is known.
         raw: the event as it came.
-        as_of_ms: when the file was true of which it is a row; 0: it is of none.
+        effective_at_ms: when it takes effect, rounded up; 0: at once.
+        as_of_ms: of a row of a file, when the file was true; 0: it is none.
+        actor: the person in whose name an operator's event was sent; empty for others.
     """
 
     event: Event
-    subject: EventRef
+    ref: EventRef
+    lane: names.Lane | None
     source: SourceConfig
     revision: int | None
     digest: str
     content: str
     raw: Mapping[str, object]
+    effective_at_ms: int = 0
     as_of_ms: int = 0
-
-    @property
-    def key(self) -> str:
-        """Its key in the journal."""
-        return self.subject.key
+    actor: str = ""
 
 
 class ManifestPart(NamedTuple):
-    """A part of a manifest that may be taken.
-
-    Attributes:
-        event: as it was read.
-        intake: as it came.
-        content: hash of all that it says.
-        said: what became of it, once that is known.
-    """
+    """A part of a manifest: the event, its journal entry, and the hash of its content."""
 
     event: Manifest
-    intake: Intake
+    entry: JournalEntry
     content: str
-    said: list[str]
-
-    @property
-    def key(self) -> str:
-        """Its key in the journal."""
-        return self.intake.key
-
-    @property
-    def lane(self) -> names.Lane | None:
-        """The journal lane that its commit clears."""
-        return self.intake.lane
 
 
 class NotAccepted(NamedTuple):
-    """Why an event is not folded: one word, one sentence, and what that makes of it."""
+    """Why an event is not folded: one word, one sentence, and its final state."""
 
     reason: str
     detail: str
@@ -127,28 +94,28 @@ ID_REUSED: Final = NotAccepted("event-id-reused", "this id was used for other co
 
 
 class NotYet(NamedTuple):
-    """An event ahead of Redis's clock: its source, and when it may be folded (ms)."""
+    """An event ahead of Redis's clock: its source, and from when on it may be folded (ms)."""
 
     source: str
     at_ms: int
 
 
-def admit(
-    intake: Intake, sources: Mapping[str, SourceConfig], now_ms: int, own_ms: int = 0
+def check(
+    entry: JournalEntry, sources: Mapping[str, SourceConfig], now_ms: int, own_ms: int = 0
 ) -> CheckedEvent | ManifestPart | NotAccepted | NotYet:
-    """Read an event and see whether it may be folded.
+    """Read an event and check whether it may be folded.
 
     Args:
-        intake: as it came.
-        sources: those that are known.
+        entry: the event as it came.
+        sources: the sources of the inventory.
         now_ms: Redis's time.
-        own_ms: what this worker's own clock shows: Redis's may be behind.
+        own_ms: the time by this worker's clock: Redis's may be behind.
     """
-    if intake.attempts > MAX_ATTEMPTS:
-        detail = f"its folding was begun {intake.attempts - 1} times and never ended"
+    if entry.attempts > MAX_ATTEMPTS:
+        detail = f"its folding was begun {entry.attempts - 1} times and never ended"
         return NotAccepted("poison", detail, "failed")
     try:
-        document, problems = read_document(text_of(intake.raw))
+        document, problems = read_document(text_of(entry.raw))
         event = parse_document(document, problems, strict=False)
     except ContractViolation as violation:
         codes = {problem.code for problem in violation.problems}
@@ -159,48 +126,43 @@ def admit(
         detail = f"no source {event.source!r} in the inventory: add it under [sources]"
         return NotAccepted("source-not-allowed", detail)
     if isinstance(event, Manifest):
-        return _manifest(event, intake, now_ms, max(now_ms, own_ms))
-    refusal = _outside(event, source, sources) or _against_time(
+        return _check_manifest(event, entry, now_ms, max(now_ms, own_ms))
+    why = _check_rights(event, source, sources) or _check_times(
         event, source.order, now_ms, max(now_ms, own_ms)
     )
-    if refusal is not None:
-        return refusal
+    if why is not None:
+        return why
     revision = event.data.revision
     if source.order == "times":
         revision = microseconds(event.time)
     effective_at = event.data.effective_at
-    subject = EventRef(
-        intake.key,
-        event.id,
-        event.source,
-        event.type,
-        intake.lane,
-        # rounded up
-        effective_at_ms=-(-microseconds(effective_at) // 1000) if effective_at else 0,
-        actor=_word(document.get("actor"), 64) if "override" in source.scopes else "",
-    )
-    said = hashes(document)
+    found = hashes(document)
     return CheckedEvent(
         event=event,
-        subject=subject,
+        ref=EventRef(
+            entry.key, event.id, event.source, event.type, now_ms, entry.lane == names.QUEUE_BULK
+        ),
+        lane=entry.lane,
         source=source,
         revision=revision,
-        digest=said.version,
-        content=said.content,
+        digest=found.version,
+        content=found.content,
         raw=document,
+        effective_at_ms=-(-microseconds(effective_at) // 1000) if effective_at else 0,
         as_of_ms=microseconds(event.asof) // 1000 if event.asof else 0,
+        actor=_text(document.get("actor"), 64) if "override" in source.scopes else "",
     )
 
 
-def _outside(
+def _check_rights(
     event: Event, source: SourceConfig, sources: Mapping[str, SourceConfig]
 ) -> NotAccepted | None:
-    """What an isolated source may not speak of; the words tell nothing of other sources."""
+    """Check what an isolated source may name; the messages reveal nothing of other sources."""
     if "override" in source.scopes or not source.isolated:
         return None
     service_id = event.data.service_id
     if not source.names(service_id) and (
-        source.services or any(each.names(service_id) for each in sources.values())
+        source.services or any(other.names(service_id) for other in sources.values())
     ):
         detail = "its source may not use this service id: see `services` under [sources]"
         return NotAccepted("service-not-allowed", detail)
@@ -213,12 +175,12 @@ def _outside(
     return None
 
 
-def _manifest(
-    event: Manifest, intake: Intake, now_ms: int, latest_ms: int
+def _check_manifest(
+    event: Manifest, entry: JournalEntry, now_ms: int, latest_ms: int
 ) -> ManifestPart | NotAccepted | NotYet:
-    # Nothing can be known of what is yet to come; but by the clock of its source it is over.
-    why = _ahead(event.source, {"taken_at": event.data.taken_at}, now_ms, latest_ms)
-    return why or ManifestPart(event, intake, content_hash(object_of(intake.raw)), [])
+    # A list cannot be of the future, but its source's clock may be ahead of ours.
+    why = _check_ahead(event.source, {"taken_at": event.data.taken_at}, now_ms, latest_ms)
+    return why or ManifestPart(event, entry, content_hash(object_of(entry.raw)))
 
 
 def microseconds(moment: datetime) -> int:
@@ -226,7 +188,7 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def _ahead(
+def _check_ahead(
     source: str, times: Mapping[str, datetime | None], now_ms: int, latest_ms: int
 ) -> NotAccepted | NotYet | None:
     now = _EPOCH + timedelta(milliseconds=now_ms)
@@ -234,22 +196,22 @@ def _ahead(
         if moment is not None and moment > now + MAX_CLOCK_SKEW:
             latest = _EPOCH + timedelta(milliseconds=latest_ms)
             if moment > latest + MOST_AHEAD:
-                detail = f"its {name} is more than a day in the future: mend the clock or the date"
+                detail = f"its {name} is over a day in the future: correct the clock or the date"
                 return NotAccepted("time-in-future", detail)
             return NotYet(source, microseconds(moment - MAX_CLOCK_SKEW) // 1000 + 1)
     return None
 
 
-def _against_time(
+def _check_times(
     event: Event, order: Order, now_ms: int, latest_ms: int
 ) -> NotAccepted | NotYet | None:
     times = {
-        # It would win over all that is said until then.
+        # It would win over all events until then.
         "time": event.time if order == "times" else None,
-        # Nothing can be known of then.
+        # A file cannot be of the future.
         "asof": event.asof,
     }
-    ahead = _ahead(event.source, times, now_ms, latest_ms)
+    ahead = _check_ahead(event.source, times, now_ms, latest_ms)
     if ahead is not None:
         return ahead
     now = _EPOCH + timedelta(milliseconds=now_ms)
@@ -263,79 +225,63 @@ def _against_time(
     return None
 
 
-def refusal(
-    intake: Intake,
+def rejection(
+    entry: JournalEntry,
     why: NotAccepted,
     now_ms: int,
     sources: Collection[str],
     seen: str | None = None,
 ) -> ServiceCommit:
-    """The commit of an event that is not folded: an outcome, and a dead letter to look at.
+    """Build the commit of an event that is not folded: an outcome and a dead letter.
 
     Args:
-        intake: as it came.
-        why: it is not folded.
+        entry: the event as it came.
+        why: why it is not folded.
         now_ms: Redis's time.
-        sources: those that are known.
-        seen: short content hash of the event that was committed under the same key, if one was:
-            what was said of that one stands.
+        sources: the sources of the inventory.
+        seen: short content hash of an event that was committed under the same key, if any: the
+            outcome of that one stands.
     """
-    raw = object_of(intake.raw)
+    raw = object_of(entry.raw)
     content = _short_content(raw)
-    if seen == content:  # it comes again, too late or from a source that has gone since
-        again = EventCommit(intake.key, intake.lane, "duplicate")
-        return ServiceCommit("", events=[again])
-    message = {name: _word(raw.get(name), 256) for name in ("id", "source", "type")}
-    known = message["source"] if message["source"] in sources else ""
+    if seen == content:  # it comes again, too late or from a source that was removed since
+        return ServiceCommit("", events=[EventCommit(entry.key, entry.lane, "duplicate")])
+    id_, source, type_ = (_text(raw.get(name), 256) for name in ("id", "source", "type"))
+    known_source = source if source in sources else ""
     data = raw.get("data")
-    service_id = _word(data.get("service_id"), 64) if isinstance(data, dict) else ""
-    outcome = Outcome(
-        key=intake.key,
-        event_id=message["id"],
-        source=message["source"],
-        type=message["type"],
-        service_id=service_id,
-        state=why.state,
-        reason=why.reason,
-        detail=why.detail,
-        at_ms=now_ms,
-    )
+    service_id = _text(data.get("service_id"), 64) if isinstance(data, dict) else ""
+    event = EventRef(entry.key, id_, source, type_)
+    outcome = Outcome(event, service_id, why.state, now_ms, why.reason, why.detail)
     dead_letter = DeadLetter(
-        id=f"{intake.key}.{content}" if seen else intake.key,
+        id=f"{entry.key}.{content}" if seen else entry.key,
         kind="event",
         reason=why.reason,
         detail=why.detail,
         service_id=service_id,
-        body=text_of(intake.raw),
-        event_keys=(intake.key,),
-        attempts=intake.attempts,
+        body=text_of(entry.raw),
+        event_keys=(entry.key,),
+        attempts=entry.attempts,
         at_ms=now_ms,
-        source=known,
+        source=known_source,
     )
     log.warning(
         _LOGGED_AS[why.state],
-        event_id=message["id"],
+        event_id=id_,
         service_id=service_id,
         reason=why.reason,
         detail=why.detail,
     )
-    event = EventCommit(
-        intake.key,
-        intake.lane,
-        why.state,
-        None if seen else outcome,
-        unknown_source=not known,
-        refused=None if seen else known,
+    commit = EventCommit(
+        *(entry.key, entry.lane, why.state, None if seen else outcome),
+        unknown_source=not known_source,
+        refused=None if seen else known_source,
     )
-    return ServiceCommit(
-        service_id="",
-        events=[event],
-        dead_letters=[] if why.state == "expired" else [dead_letter],
-    )
+    dead_letters = [] if why.state == "expired" else [dead_letter]
+    return ServiceCommit("", events=[commit], dead_letters=dead_letters)
 
 
 def key_of(raw: object) -> str:
-    """The journal key of an event of a message; a broken one gets a name of its own content."""
+    """The journal key of an event of a message; the key of a broken one is made of its content."""
     found = object_of(raw)
     source, event_id = found.get("source"), found.get("id")
     if isinstance(source, str) and isinstance(event_id, str):
@@ -344,7 +290,7 @@ def key_of(raw: object) -> str:
 
 
 def object_of(raw: object) -> dict[str, Any]:
-    """The JSON object of an event; empty when it is none."""
+    """The JSON object of an event; empty if it is no object."""
     if isinstance(raw, str):
         try:
             raw = json.loads(raw)
@@ -353,20 +299,20 @@ def object_of(raw: object) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
 
 
-def _word(value: object, most: int) -> str:
-    # Half a surrogate pair may stand in a broken event, and in no key of Redis.
+def _text(value: object, most: int) -> str:
+    # A broken event may have half a surrogate pair, which no key of Redis may have.
     return value[:most].encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _short_content(raw: Mapping[str, object]) -> str:
     try:
         return short_hash(content_hash(raw))
-    except RecursionError:  # no event is nested as deeply, so it is none that was seen
+    except RecursionError:  # no event that was committed is nested as deeply
         return "too-deep"
 
 
 def text_of(raw: object) -> str:
-    """An event as JSON text, whatever came: the parser says what is wrong with it."""
+    """An event as JSON text, whatever came: the parser reports what is wrong with it."""
     try:
         return raw if isinstance(raw, str) else json.dumps(raw)
     except RecursionError:

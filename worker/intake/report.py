@@ -1,19 +1,18 @@
-"""What one commit says of events: outcomes, dead letters, history, log. Filled by `folding`."""
+"""Collects what one commit says of events: outcomes, dead letters, history and log lines."""
 
 import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, Self
+from typing import Final
 
 import structlog
 
 from contracts import names
+from worker.core.service.event_ref import EventRef
 from worker.core.service.history import line_to_json
 from worker.core.service.outcome import FINAL, DeadLetter, Outcome, State
-from worker.core.service.record import PendingEvent
-from worker.core.service.schedule import Scheduled
-from worker.store.records import EventCommit
+from worker.store.commits import EventCommit
 from worker.store.sources import SourceCount
 
 log = structlog.get_logger(__name__)
@@ -22,205 +21,153 @@ _levels = logging.getLogger(__name__)
 _WARNINGS: Final = frozenset(
     {"event.rejected", "event.revision_conflict", "event.previous_differs"}
 )
-"""Somebody has to look at the source of these."""
-_NO_WONDER: Final = frozenset({"withdrawn", "newer-than-file"})
-"""Reasons for which an event is superseded though its source is well."""
-
-
-class EventRef(NamedTuple):
-    """The event that something is said of.
-
-    Attributes:
-        key: its name in the store (`contracts.event_key`).
-        event_id: as its source named it.
-        source: who sent it.
-        type: its full type.
-        lane: the journal lane that the commit clears; None: it is in none.
-        accepted_at_ms: when it was folded or scheduled.
-        effective_at_ms: when it takes effect; 0: at once.
-        actor: the person in whose name an operator's event was sent; empty for others.
-        bulk: it came in by the lane `bulk`.
-    """
-
-    key: str
-    event_id: str
-    source: str
-    type: str
-    lane: names.Lane | None = None
-    accepted_at_ms: int = 0
-    effective_at_ms: int = 0
-    actor: str = ""
-    bulk: bool = False
-
-    @classmethod
-    def of_scheduled(cls, each: Scheduled) -> Self:
-        """An event that waited for its time."""
-        return cls(
-            each.key,
-            each.event_id,
-            each.source,
-            each.type,
-            accepted_at_ms=each.accepted_at_ms,
-            effective_at_ms=each.at_ms,
-        )
-
-    @classmethod
-    def of_pending(cls, each: PendingEvent) -> Self:
-        """An event that waits for a router."""
-        return cls(
-            each.key,
-            each.event_id,
-            each.source,
-            each.type,
-            accepted_at_ms=each.accepted_at_ms,
-            bulk=each.lane == names.QUEUE_BULK,
-        )
+"""Log events that ask a person to look at the source."""
+_EXPECTED: Final = frozenset({"withdrawn", "newer-than-file"})
+"""Reasons for which events are superseded though their source orders them well."""
 
 
 @dataclass(slots=True)
 class Report:
-    """Of one service and one commit; what is said of one event twice is the later word.
+    """Of one service and one commit. Of two outcomes of one event the later one counts.
 
     Attributes:
         service_id: the service.
         now_ms: Redis's time.
-        counts: counters that go up beside those of the events.
+        lane: the lane by which the events came; None: they were scheduled.
+        actors: event key -> the person in whose name an operator's event was sent.
+        counts: counters to raise, besides those of the events.
         dead_letters: dead letters.
         lines: history, oldest first, as text.
-        heard: how many events of each source were taken in.
+        source_counts: source -> what came of its events.
     """
 
     service_id: str
     now_ms: int
+    lane: names.Lane | None = None
+    actors: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    heard: dict[SourceCount, int] = field(default_factory=dict)
-    _said: dict[str, EventCommit] = field(default_factory=dict)
+    source_counts: dict[str, SourceCount] = field(default_factory=dict)
+    _first: dict[str, EventCommit] = field(default_factory=dict)
     _again: list[EventCommit] = field(default_factory=list)
     _later: dict[str, Outcome] = field(default_factory=dict)
     _log: list[tuple[str, EventRef, dict[str, object]]] = field(default_factory=list)
 
     @property
     def events(self) -> list[EventCommit]:
-        """What is said of the events that came."""
-        return [*self._said.values(), *self._again]
+        """The events that came."""
+        return [*self._first.values(), *self._again]
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """What is said anew of events that came earlier."""
+        """New outcomes of events that came earlier."""
         return list(self._later.values())
 
-    def set_outcome(  # noqa: PLR0913 - the parts of one sentence
+    def set_outcome(  # noqa: PLR0913 - the parts of one outcome
         self,
-        of: EventRef,
+        event: EventRef,
         count: str,
         state: State,
         *,
         reason: str = "",
         detail: str = "",
         router: str = "",
+        effective_at_ms: int = 0,
         content: str | None = None,
         brief: bool = False,
     ) -> None:
-        """The word on an event that came.
+        """Set the outcome of an event that came.
 
         Args:
-            of: the event.
-            count: the counter that goes up.
+            event: the event.
+            count: the counter to raise.
             state: where it stands.
             reason: one word.
             detail: one sentence.
-            router: that it concerns.
-            content: hash of it, to be remembered; None: it may come again and is folded again.
-            brief: it changed nothing: the word lives for an hour and stands in no list.
+            router: the router concerned.
+            effective_at_ms: when a scheduled event takes effect.
+            content: hash of its content, to be remembered; None: if the event comes again, it is
+                folded again.
+            brief: it changed nothing: its outcome is kept for an hour, in no list.
         """
-        outcome = self._outcome(of, state, reason, detail, router)
         if count not in ("rejected", "released"):
-            superseded = state == "superseded" and reason not in _NO_WONDER
-            kind = SourceCount(of.source, superseded)
-            self.heard[kind] = self.heard.get(kind, 0) + 1
-        refused = of.source if state == "rejected" else None
-        self._said[of.key] = EventCommit(
-            *(of.key, of.lane, count, outcome, content), listed=not brief, refused=refused
+            superseded = state == "superseded" and reason not in _EXPECTED
+            counted = self.source_counts.get(event.source, SourceCount(0, 0))
+            self.source_counts[event.source] = counted.plus(superseded=superseded)
+        outcome = Outcome(
+            *(event, self.service_id, state, self.now_ms, reason, detail, router, effective_at_ms)
         )
-        self.add_log(f"event.{count}", of, reason=reason, detail=detail)
+        self._first[event.key] = EventCommit(
+            *(event.key, self.lane, count, outcome, content),
+            listed=not brief,
+            refused=event.source if state == "rejected" else None,
+        )
+        self.add_log(f"event.{count}", event, reason=reason, detail=detail)
 
-    def again(self, of: EventRef, count: str) -> None:
-        """An event came of which the word that was said stands."""
-        self._again.append(EventCommit(of.key, of.lane, count))
-        self.add_log(f"event.{count}", of)
+    def came_again(self, event: EventRef, count: str) -> None:
+        """An event came again: its outcome stands."""
+        self._again.append(EventCommit(event.key, self.lane, count))
+        self.add_log(f"event.{count}", event)
 
-    def reject_beside(self, of: EventRef, reason: str, detail: str) -> None:
-        """Another event of an id came: the word on the first stands, the source hears of it."""
-        outcome = self._outcome(of, "rejected", reason, detail, "")
-        self._again.append(EventCommit(of.key, of.lane, "rejected", outcome, beside=True))
-        self.add_log("event.rejected", of, reason=reason, detail=detail)
+    def reject_reused(self, event: EventRef, reason: str, detail: str) -> None:
+        """Another event with a used id came: the outcome of the first one stands.
 
-    def correct(self, of: EventRef, state: State, reason: str = "", detail: str = "") -> None:
-        """Say something further of an event, of this commit or of an earlier one."""
-        outcome = self._outcome(of, state, reason, detail, "")
-        said = self._said.get(of.key)
-        if said is None:
-            self._later[of.key] = outcome
+        The rejection appears in the feed of the source alone.
+        """
+        outcome = Outcome(event, self.service_id, "rejected", self.now_ms, reason, detail)
+        again = EventCommit(event.key, self.lane, "rejected", outcome, in_feed_only=True)
+        self._again.append(again)
+        self.add_log("event.rejected", event, reason=reason, detail=detail)
+
+    def change_outcome(
+        self, event: EventRef, state: State, reason: str = "", detail: str = ""
+    ) -> None:
+        """Change the outcome of an event of this commit or of an earlier one."""
+        outcome = Outcome(event, self.service_id, state, self.now_ms, reason, detail)
+        first = self._first.get(event.key)
+        if first is None:
+            self._later[event.key] = outcome
         else:
-            self._said[of.key] = replace(said, outcome=outcome)
+            self._first[event.key] = replace(first, outcome=outcome)
         if state in FINAL:
             self.counts[state] = self.counts.get(state, 0) + 1
 
     def add_dead_letter(
-        self, of: EventRef, dead_letter: str, reason: str, detail: str, raw: Mapping[str, object]
+        self, event: EventRef, id_: str, reason: str, detail: str, raw: Mapping[str, object]
     ) -> None:
-        """Keep an event that can go no further, as the dead letter of that id."""
+        """Keep an event that failed permanently as the dead letter `id_`."""
         self.dead_letters.append(
             DeadLetter(
-                id=dead_letter,
+                id=id_,
                 kind="event",
                 reason=reason,
                 detail=detail,
                 service_id=self.service_id,
                 body=json.dumps(raw),
-                event_keys=(of.key,),
+                event_keys=(event.key,),
                 at_ms=self.now_ms,
-                source=of.source,
+                source=event.source,
             )
         )
 
-    def line(self, of: EventRef, what: str, **more: object) -> None:
-        """A line of the service's history."""
-        line: dict[str, object] = {"event": of.event_id, "type": of.type}
-        if of.actor:
-            line["actor"] = of.actor
+    def add_line(self, event: EventRef, what: str, **more: object) -> None:
+        """Add a line to the service's history."""
+        line: dict[str, object] = {"event": event.id, "type": event.type}
+        if actor := self.actors.get(event.key):
+            line["actor"] = actor
         self.lines.append(line_to_json(self.now_ms, what, line | more))
 
-    def add_log(self, name: str, of: EventRef, **more: object) -> None:
-        """A line of the log, once the commit is through."""
-        self._log.append((name, of, more))
+    def add_log(self, name: str, event: EventRef, **more: object) -> None:
+        """Add a line to the log, to be written after the commit."""
+        self._log.append((name, event, more))
 
     def write_logs(self) -> None:
-        """Log what was committed: only now is it true."""
-        for name, of, more in self._log:
+        """Write the log lines: they are true once the commit succeeded."""
+        for name, event, more in self._log:
             level = logging.WARNING if name in _WARNINGS else logging.INFO
             if _levels.isEnabledFor(level):  # an installation may want warnings only
-                fields = {"event_id": of.event_id, "event_type": of.type, "actor": of.actor} | more
-                said = {name: value for name, value in fields.items() if value}
-                log.log(level, name, service_id=self.service_id, **said)
-
-    def _outcome(
-        self, of: EventRef, state: State, reason: str, detail: str, router: str
-    ) -> Outcome:
-        return Outcome(
-            key=of.key,
-            event_id=of.event_id,
-            source=of.source,
-            type=of.type,
-            service_id=self.service_id,
-            state=state,
-            reason=reason,
-            detail=detail,
-            accepted_at_ms=of.accepted_at_ms or self.now_ms,
-            at_ms=self.now_ms,
-            router=router,
-            effective_at_ms=of.effective_at_ms if state == "scheduled" else 0,
-            bulk=of.bulk or of.lane == names.QUEUE_BULK,
-        )
+                actor = self.actors.get(event.key)
+                fields = {"event_id": event.id, "event_type": event.type, "actor": actor} | more
+                present = {key: value for key, value in fields.items() if value}
+                log.log(level, name, service_id=self.service_id, **present)

@@ -112,7 +112,7 @@ class Sweep:
             queued, unknown = queued + len(known), unknown + len(services) - len(known)
             for at in range(0, len(known), _QUEUED_AT_ONCE):
                 part = known[at : at + _QUEUED_AT_ONCE]
-                self._store.routers.work_item(router, part, closely=True)
+                self._store.routers.add_work(router, part, closely=True)
         if queued or unknown or rolled_back:
             log.warning("redis.came_back", rolled_back=rolled_back, queued=queued, unknown=unknown)
         if rolled_back:

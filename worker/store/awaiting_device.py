@@ -1,41 +1,39 @@
-"""Services that were written and whose device was not seen with its address yet.
+"""Services that were written and await their device: none uses the entry yet.
 
-A pass adds them in the step that says *applied* (`lua/conclude.lua`).
+A pass adds them in the step that applies an event (`lua/conclude.lua`).
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 import redis
 
 from worker.core.service.outcome import Outcome
+from worker.store.commits import feed_of
 from worker.store.keys import Keys
-from worker.store.records import feed_of
 from worker.store.scripts import Scripts
 
 CHECK_MS: Final = 120_000
-"""Nobody else looks meanwhile: more than looking at a router takes."""
+"""For so long they belong to the worker that took them: reading a router takes less."""
 
 
 class AwaitingService(NamedTuple):
-    """A service at a router; `outcome`: of the event that was applied last there, its `event`."""
+    """A service at a router, its member in the list, and the event that was applied there last."""
 
     member: str
     outcome: Outcome
-    event: str
 
 
 class Taken(NamedTuple):
-    """Redis's time, and what is to be looked at."""
+    """Redis's time, and the services to look for."""
 
     now_ms: int
     services: list[AwaitingService]
 
 
 class AwaitingDevice:
-    """The list of them."""
+    """The list of these services."""
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
         self._client = client
@@ -45,40 +43,44 @@ class AwaitingDevice:
     def take(self, most: int) -> Taken:
         """Take those that are due, for `CHECK_MS`."""
         now_ms, *found = self._scripts.run("take_awaiting", most, CHECK_MS)
-        each = zip(found[::3], found[1::3], found[2::3], strict=True)
-        return Taken(
-            int(now_ms),
-            [AwaitingService(m, Outcome.from_json(text, event), event) for m, event, text in each],
-        )
+        services = [
+            AwaitingService(member, Outcome.from_json(text, event))
+            for member, event, text in zip(*[iter(found)] * 3, strict=True)
+        ]
+        return Taken(int(now_ms), services)
 
     def set_online(self, seen: Sequence[tuple[AwaitingService, str]], now_ms: int) -> None:
-        """Tell in the feeds that devices were seen; with a sentence each."""
-        if not seen:
-            return
-        order = []
-        for each, detail in seen:
-            # Not a word on the event, whose outcome stays `applied`: of the feed alone.
-            notified = replace(
-                each.outcome,
-                state="device-online",
-                detail=detail,
-                reason="",
-                effective_by="",
-                at_ms=now_ms,
+        """Report in the feeds that devices are online, each with a sentence.
+
+        The outcome of the event stays `applied`.
+        """
+        items = []
+        for service, detail in seen:
+            applied = service.outcome
+            outcome = Outcome(
+                applied.event,
+                applied.service_id,
+                "device-online",
+                now_ms,
+                "",
+                detail,
+                applied.router,
             )
-            feed = feed_of(notified)
+            feed = feed_of(outcome)
             if feed is not None:
-                order.append([each.member, each.event, notified.to_json(), feed])
-        self._scripts.run("set_online", json.dumps(order))
+                item = {"member": service.member, "event": applied.key}
+                items.append(item | {"text": outcome.to_json(), "feed": feed})
+        if items:
+            self._scripts.run("set_online", json.dumps(items))
 
     def check_later(self, due: Sequence[tuple[AwaitingService, int]]) -> None:
-        """Look at them again at a time (ms)."""
+        """Look for them again at a time (ms)."""
         if due:
             self._client.zadd(self._keys.awaiting_device, {e.member: at for e, at in due}, xx=True)
 
     def forget(self, services: Sequence[AwaitingService]) -> None:
-        """Look no more."""
-        members = [each.member for each in services]
+        """Look for them no more."""
+        members = [service.member for service in services]
         if members:
             self._client.zrem(self._keys.awaiting_device, *members)
             self._client.hdel(self._keys.awaiting_events, *members)

@@ -1,8 +1,8 @@
-"""What is taken of a router and how it is given back: marks, batches, conclusions."""
+"""Work items as a pass takes them, and how it concludes them."""
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, NamedTuple
 
 from worker.core.entry.entry import Claim
@@ -11,26 +11,28 @@ from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
 from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
+from worker.core.service.record_format import record_to_json
+from worker.store.commits import dead_letter_documents, outcome_document
 from worker.store.records import Stored, decode_stored, generation_of
 from worker.store.router_memory import Known
 
 MOST_BULK: Final = 20
-"""Bulk marks of one batch at the most: a live event at the router waits for no more of them."""
+"""Bulk work items of one batch: a live event at the router waits for at most so many."""
 
 
 class WorkItem(NamedTuple):
-    """A service that was taken to be looked at.
+    """A service that a pass took.
 
     Attributes:
         service_id: its id.
-        work_version: must still stand at the end.
+        work_version: must be the same when it is concluded.
         priority: 0 first, 3 last.
         stored: its record.
-        before: {reason, detail, since_ms, …} if it was not in sync at its last look.
-        held: all that it holds here, if it holds that strongly; None: it must ask for its claims.
-        sent: a write of it may have landed late: the leases that were added and maybe not seen;
-            None: nothing of the kind is noted.
-        unread: why its record, which is an empty one then, cannot be read here.
+        before: {reason, detail, since_ms, …} if it was not in sync at its last check.
+        held: its claims here, if it holds all of them; None: it must request them.
+        sent: a write of it may have landed late: the leases that were added and may not have been
+            seen; None: no write is in flight.
+        unread: why its record cannot be read here; `stored` has an empty one then.
     """
 
     service_id: str
@@ -45,18 +47,18 @@ class WorkItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """A router that is ours, with what is known of it.
+    """A locked router, with what is known of it.
 
     Attributes:
         now_ms: Redis's time.
-        state: so far.
+        state: its state so far.
         work_items: the first batch.
-        full: it is as large as it was to be at the most: there may be more.
-        report_due: a report of it is to be made.
-        serial: that it is known by, and no other router; None: it must be looked at more closely.
-        full_read_due: its rows were not looked through for a day.
-        booted_ms: when, as its last survey found; None: that is not known.
-        memory: what is remembered of it.
+        full: the batch is as large as it may be: there may be more.
+        report_due: a report of it was asked for.
+        serial: the serial that it is known by, and no other router; None: check it more closely.
+        full_read_due: no full read was made for a day.
+        booted_ms: when it booted, as of the last full read; None: unknown.
+        memory: what earlier passes remember of it.
     """
 
     now_ms: int
@@ -71,7 +73,7 @@ class Acquired:
 
 
 def unread(state: RouterState) -> Acquired:
-    """A router that is ours, of which nothing could be read but its state."""
+    """A locked router of which nothing could be read but its state."""
     return Acquired(
         now_ms=0,
         state=state,
@@ -90,8 +92,8 @@ def is_full(work_items: Sequence[WorkItem], most: int, most_bulk: int = MOST_BUL
 
     Args:
         work_items: the batch.
-        most: marks that it might have.
-        most_bulk: bulk marks that it might have; 0: it was to have none.
+        most: limit of work items.
+        most_bulk: limit of bulk work items; 0: bulk was left alone.
     """
     bulk = sum(work_item.priority >= BULK for work_item in work_items)
     return len(work_items) >= most or 0 < most_bulk <= bulk
@@ -99,7 +101,7 @@ def is_full(work_items: Sequence[WorkItem], most: int, most_bulk: int = MOST_BUL
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Another worker holds the router, its circuit is open, or a person paused it."""
+    """Another worker locked the router, its circuit is open, or a person paused it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +111,24 @@ class BulkOnly:
 
 @dataclass(frozen=True, slots=True)
 class PolicyDiffers:
-    """Another policy than the worker's was applied to the router.
-
-    Attributes:
-        state: of the router before.
-    """
+    """Another policy than the worker's is applied to the router; `state` is its state before."""
 
     state: RouterState
 
 
 Acquisition = Acquired | Busy | BulkOnly | PolicyDiffers
-"""What came of the attempt to take a router."""
+"""The answer to the attempt to lock a router."""
 
 
 class Batch(NamedTuple):
     """The next batch; empty and released when nothing is due.
 
     Attributes:
-        held: the router is ours still.
+        held: the router is still locked.
         now_ms: Redis's time.
         work_items: the batch.
-        more: released, and something is due: somebody is called for it.
-        full: it is as large as it was to be at the most: there may be more.
+        more: released, but something is due: a worker was notified.
+        full: the batch is as large as it may be: there may be more.
     """
 
     held: bool
@@ -142,28 +140,29 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:
-    """How the look at one service ends, after all that was written for it was answered.
+    """How a batch item ends, after all that was written for it was answered.
 
     Attributes:
         work_item: as taken.
-        do: `confirm` (in sync), `postpone` (look again in `wait_ms`) or `give-up` (dead letter).
+        result: `confirmed` (in sync), `postponed` (check again in `wait_ms`) or `failed` (dead
+            letter).
         record: the new record; None leaves it.
         gone: no row of the service is left on this router.
-        outcomes: the words on its outstanding events.
+        outcomes: the outcomes of its pending events.
         waiting: why it is not in sync: {reason, detail, since_ms} as JSON; None clears it.
-        wait_ms: for `postpone`.
+        wait_ms: for `postponed`.
         dead_letters: dead letters.
         lines: history.
-        counts: counters that go up.
-        rest_check: with `give-up`, what may be under way is checked with the next check for
-            another reason, and is none itself.
-        wrote: something was, or may have been, written for it, and no record says so.
-        brief: keys of the events that changed nothing: the word on them lives for an hour.
-        awaiting_device: the event of which it is to be said when its device is seen in use.
+        counts: counters to raise.
+        defer_check: with `failed`: writes in flight are checked with the next check for another
+            reason, and cause none.
+        wrote: something was or may have been written for it, and no record says so.
+        brief: keys of the events that changed nothing: their outcomes are kept for an hour.
+        awaiting_device: the event to report when a device uses the entry.
     """
 
     work_item: WorkItem
-    do: Literal["confirm", "postpone", "give-up"]
+    result: Literal["confirmed", "postponed", "failed"]
     record: ServiceRecord | None = None
     gone: bool = False
     outcomes: Sequence[Outcome] = ()
@@ -172,18 +171,42 @@ class Conclusion:
     dead_letters: Sequence[DeadLetter] = ()
     lines: Sequence[str] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    rest_check: bool = False
+    defer_check: bool = False
     wrote: bool = False
     awaiting_device: Outcome | None = None
     brief: frozenset[str] = frozenset()
 
 
+_FIELDS: Final = [field.name for field in fields(Conclusion) if field.name != "work_item"]
+
+
+def conclusion_document(end: Conclusion) -> dict[str, Any]:
+    """A `Conclusion` for `conclude.lua`: its fields by name, without those that are None.
+
+    The work item gives `service_id`, `work_version` and `generation`; `awaiting_device` is
+    the event's key; records, outcomes and dead letters are as they are stored.
+    """
+    document = {n: value for n in _FIELDS if (value := getattr(end, n)) is not None}
+    document |= {
+        "service_id": end.work_item.service_id,
+        "work_version": end.work_item.work_version,
+        "generation": end.work_item.stored.generation,
+        "outcomes": [outcome_document(o, brief=o.key in end.brief) for o in end.outcomes],
+        "dead_letters": dead_letter_documents(end.dead_letters),
+    }
+    if end.record is not None:
+        document["record"] = record_to_json(end.record)
+    if end.awaiting_device is not None:
+        document["awaiting_device"] = end.awaiting_device.key
+    return document
+
+
 def work_items_of(raw: Sequence[Sequence[Any]]) -> list[WorkItem]:
-    """Marks as scripts give them (`lua/_take.lua`); one that cannot be read hides no other."""
-    return [_work_item_of(*each) for each in raw]
+    """Work items as scripts give them (`lua/_take.lua`); an unreadable one hides no other."""
+    return [_work_item_of(*values) for values in raw]
 
 
-def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
+def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a work item
     service: str,
     work_version: str,
     priority: str,
@@ -199,18 +222,18 @@ def _work_item_of(  # noqa: PLR0913, PLR0917 - the parts of a mark
             int(priority),
             decode_stored(service, text),
             before=json.loads(waiting) if waiting else None,
-            held=None if held is None else frozenset(Claim(*each) for each in json.loads(held)),
-            sent=None if sent is None else frozenset(Identity(*each) for each in json.loads(sent)),
+            held=None if held is None else frozenset(Claim(*claim) for claim in json.loads(held)),
+            sent=None if sent is None else frozenset(Identity(*row) for row in json.loads(sent)),
         )
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is told with its service
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is reported with its service
         generation = generation_of(text)
         stored = Stored(generation, ServiceRecord(service))
         return WorkItem(service, work_version, int(priority), stored, unread=error)
 
 
-def sent_of(note: str | None) -> frozenset[Identity] | None:
-    """The leases that a note in flight says were added (`lua/_notes.lua`); None without a note."""
-    if note is None:
+def sent_of(in_flight: str | None) -> frozenset[Identity] | None:
+    """The leases that writes in flight added (`lua/_in_flight.lua`); None: none is in flight."""
+    if in_flight is None:
         return None
-    sent = "".join(note.split("|", 2)[2:])  # earlier versions wrote none
-    return frozenset(Identity(*each) for each in json.loads(sent or "[]"))
+    sent = in_flight.split("|", 2)[2]
+    return frozenset(Identity(*row) for row in json.loads(sent or "[]"))

@@ -102,7 +102,7 @@ class Feed:
             ),
             key=lambda item: position(item.id),
         )
-        ours = [i for i in found[:most] if not unknown_sources or i.outcome.source in sources]
+        ours = [i for i in found[:most] if not unknown_sources or i.outcome.event.source in sources]
         if len(found) > most:
             return FeedPage(ours, found[most - 1].id, more=True)
         # Not the last item's: the cursor of a source that is quiet must not grow old.

@@ -1,7 +1,8 @@
-"""The intake journal as the worker sees it: take what is due, leave what others have."""
+"""The journal as workers see it: take what is due, leave what other workers have."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 import redis
@@ -13,29 +14,38 @@ from worker.store.records import new_work_version
 from worker.store.scripts import Scripts
 
 WORK_MS = 10_000
-"""How long taken entries are ours: far longer than folding 500 events takes."""
+"""How long taken events belong to us: far longer than folding 500 events takes."""
 POSTPONED_READ: Final = 1_000
-"""Of each lane at the most: who asks counts them."""
+"""Limit for each lane: callers count them."""
 
 
-class JournalEntry(NamedTuple):
-    """One event taken from the journal, and how often its folding was begun before."""
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One event to fold, from the journal or from a message.
+
+    Attributes:
+        key: names it in the store.
+        raw: any JSON value of a message, or the text of the journal.
+        lane: the journal lane that its commit clears; None for a message that is no event.
+        attempts: how often its folding was begun, this time included.
+    """
 
     key: str
-    body: str
-    begun: int
+    raw: object
+    lane: names.Lane | None = None
+    attempts: int = 1
 
 
 class Taken(NamedTuple):
-    """What one take gave.
+    """The events that one take gave.
 
     Attributes:
-        full: as many as asked for, so there may be more: ring once more.
-        carried: how often each event that the message carries was begun before; None: the journal
-            has it, and what the journal holds counts.
+        full: as many as asked for, so there may be more: notify another worker.
+        carried: how often each event of the message was begun before; None: the journal has it, and
+            it comes from there if it is due.
         entries: events of the journal.
         now_ms: Redis's time.
-        aliases: former names of routers, each with the name that it has now.
+        aliases: former name of a router -> its name now.
     """
 
     full: bool
@@ -46,74 +56,74 @@ class Taken(NamedTuple):
 
 
 class Journal:
-    """Reads of the journal. Deleting is part of the commit (`records.py`).
+    """Takes events from the journal. A commit deletes them (`records.py`).
 
-    `take` counts the first beginning of each event; one that was begun before must be worked on
-    alone, and `begin` counts it just before: so nobody else is counted for its sake.
+    `take` counts the first attempt of each event. An event that was begun before is folded alone,
+    and `begin` counts that attempt just before: so no other event is blamed for its failures.
     """
 
     def __init__(self, client: redis.Redis, scripts: Scripts, keys: Keys) -> None:
         self._client = client
         self._scripts = scripts
         self._keys = keys
-        self._owed: list[str] = []
+        self._not_begun: list[str] = []
 
     def take(self, lane: names.Lane, carried: Sequence[str], most: int) -> Taken:
-        """Take up to `most` due entries of a lane, and those of the message's own events."""
-        self._give_back()
+        """Take up to `most` due events of a lane, and those that the message carries."""
+        self._uncount()
         full, begun, flat, now_ms, aliases = self._scripts.run(
             "take_journal",
             *(lane, new_work_version(), most, WORK_MS, names.NOTIFIED_LIFETIME_MS),
             *carried,
             again=True,
         )
-        entries = [
-            JournalEntry(flat[i], flat[i + 1], int(flat[i + 2])) for i in range(0, len(flat), 3)
-        ]
         return Taken(
             bool(full),
-            [None if n < 0 else int(n) for n in begun],
-            entries,
+            [None if count < 0 else int(count) for count in begun],
+            [
+                JournalEntry(key, body, lane, int(count) + 1)
+                for key, body, count in zip(*[iter(flat)] * 3, strict=True)
+            ],
             int(now_ms),
             dict(zip(aliases[::2], aliases[1::2], strict=True)),
         )
 
     def notify(self, lane: names.Lane) -> None:
-        """Call another worker: there is more in a lane's journal."""
+        """Notify another worker: there is more in a lane's journal."""
         self._scripts.run("notify_lane", lane)
 
     def begin(self, lane: names.Lane, key: str, taken_ms: int, *, journaled: bool) -> int:
-        """Count one more beginning of an event, which is ours as long again.
+        """Count one more attempt of an event, which then belongs to us as long again.
 
         Args:
             lane: in which it was taken.
             key: the event.
             taken_ms: when.
-            journaled: the journal gave it, and not a message alone.
+            journaled: the journal has it, and not a message alone.
 
         Returns:
-            How many that makes; 0 when another worker has taken it since, or is done with it.
+            The number of attempts; 0 if another worker has taken or folded it since.
         """
         return int(self._scripts.run("begin_event", lane, key, taken_ms, WORK_MS, int(journaled)))
 
     def not_begun(self, keys: Collection[str]) -> None:
-        """Take a beginning of events back that Redis kept us from ending: now, or before we take.
+        """Take back one attempt of events that Redis kept us from folding, now or at the next take.
 
-        Attempts find out events that end their worker, and this one lives.
+        Attempts find events that kill their worker, and this worker lives.
         """
-        self._owed += keys
+        self._not_begun += keys
         with suppress(StoreUnavailable):
-            self._give_back()
+            self._uncount()
 
-    def _give_back(self) -> None:
-        if self._owed:
-            self._scripts.run("uncount_events", *self._owed)
-            self._owed = []
+    def _uncount(self) -> None:
+        if self._not_begun:
+            self._scripts.run("uncount_events", *self._not_begun)
+            self._not_begun = []
 
     def postpone(self, lane: names.Lane, key: str, body: str, at_ms: int) -> None:
-        """Look at an event that was begun only from a moment on (ms); in the journal it is kept.
+        """Postpone an event that was begun until a moment (ms); the journal keeps it.
 
-        One that a message brought alone is put there.
+        An event that only a message carried is put into the journal.
         """
         prefix = self._keys.prefix
         pipe = self._client.pipeline()
@@ -123,7 +133,7 @@ class Journal:
         pipe.execute()
 
     def events_postponed(self, now_ms: int) -> list[str]:
-        """Some of the events that were put off, as they are: what workers have is due sooner."""
+        """Some of the postponed events, as text: those that workers have are due sooner."""
         found: list[str] = []
         for lane in names.LANES:
             due = names.journal_due(self._keys.prefix, lane)
@@ -140,7 +150,7 @@ class Journal:
         return found
 
     def holds(self, lane: names.Lane, keys: Sequence[str]) -> bool:
-        """Whether one of these events is in a lane's journal still."""
+        """Whether one of these events is still in a lane's journal."""
         bodies = self._client.hmget(names.journal_body(self._keys.prefix, lane), list(keys))
         return any(body is not None for body in bodies)
 

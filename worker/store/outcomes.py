@@ -1,4 +1,4 @@
-"""Finds the words on events by their keys, wherever they are kept."""
+"""Finds the outcomes of events by their keys, wherever they are stored."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -14,7 +14,7 @@ HOUR_MS: Final = 3_600_000
 
 
 def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> list[Outcome]:
-    """The latest word on each event that the store knows of, in the order of the keys.
+    """The latest outcome of each event that the store knows, in the order of the keys.
 
     Args:
         client: of the store.
@@ -31,8 +31,8 @@ def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> l
     ask_seen(pipe, keys, wanted, now_ms)
     for period in periods(now_ms):
         pipe.hmget(keys.beside(period), wanted)
-    for each in (hour + 1, hour, hour - 1):  # the clock may have been set back
-        pipe.hmget(keys.brief(each), wanted)
+    for brief_hour in (hour + 1, hour, hour - 1):  # the clock may have been set back
+        pipe.hmget(keys.brief(brief_hour), wanted)
     sources, scheduled, *answers = pipe.execute()
     services = services_of(wanted, answers[:known])
     services |= {key: service for key, service in zip(wanted, scheduled, strict=True) if service}
@@ -44,7 +44,7 @@ def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> l
     texts = pipe.execute()
     lines = dict(zip(ids, map(outcomes_of, texts[len(sources) :]), strict=True))
     found = {
-        # What was refused once may have been mended and sent again.
+        # An event that was rejected once may have been corrected and sent again.
         **_latest(wanted, texts[: len(sources)]),
         **_latest(wanted, answers[known:]),
         **{key: lines[of][key] for key, of in services.items() if key in lines[of]},
@@ -53,10 +53,10 @@ def latest_outcomes(client: redis.Redis, keys: Keys, wanted: Sequence[str]) -> l
 
 
 def _latest(wanted: Sequence[str], answers: Iterable[Sequence[str | None]]) -> dict[str, str]:
-    """Of several words on an event the final one: after it nothing is said. Else the first."""
+    """Of several outcomes of an event the final one, which is the last; else the first found."""
     found: dict[str, str] = {}
-    for message in answers:
-        for key, text in zip(wanted, message, strict=True):
+    for texts in answers:
+        for key, text in zip(wanted, texts, strict=True):
             if text and (key not in found or Outcome.from_json(text).state in FINAL):
                 found[key] = text
     return found

@@ -1,9 +1,9 @@
-"""Service records and the commit: record, claims, marks, outcomes and journal in one step."""
+"""Service records: reading them, and committing records, claims, work items and outcomes."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any, NamedTuple, cast
 
 import redis
@@ -12,123 +12,33 @@ from pydantic_core import to_json
 from redis.client import Pipeline
 
 from contracts import names
-from worker.core.entry.brake import BrakeLimits, Cut
-from worker.core.entry.entry import Claim
-from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.entry.brake import BrakeLimits
 from worker.core.service.record import ServiceRecord
-from worker.core.service.record_format import record_from_json, record_to_json
+from worker.core.service.record_format import record_from_json
 from worker.core.storage_format import UnknownFormatError, in_a_line
+from worker.store.commits import Committed, ServiceCommit, commit_document
 from worker.store.connection import redis_now_ms
-from worker.store.keys import UNKNOWN_SOURCES, Keys, feed_name, periods
+from worker.store.keys import Keys, periods
 from worker.store.scripts import Scripts
-from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing, SourceCount
+from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing
 
 log = structlog.get_logger()
 
 COMMITS_PER_CALL = 50
 _GENERATIONS = 2**32
-"""So many that none comes twice within a commit that was read before; their texts stay short."""
+"""So many that none returns within a commit that was read before; their texts stay short."""
 _SHORT_KEY = 16
-"""As `lua/_services.lua` has it."""
-_SHORT_HASH = 12
+"""As in `lua/_services.lua`."""
 
 
 class Stored(NamedTuple):
-    """A record with the generation that a commit must still find; 0 when there is none yet.
+    """A record with its generation, which a commit must still find; 0: there is no record yet.
 
-    Each commit gives it another one, which says nothing of how many there were.
+    Each commit sets another random generation.
     """
 
     generation: int
     record: ServiceRecord
-
-
-@dataclass(frozen=True, slots=True)
-class EventCommit:
-    """What a commit says of one event that came; it leaves the journal with it.
-
-    Attributes:
-        key: the event's key.
-        lane: whose journal it leaves; None when it came without one.
-        count: the counter that goes up: `accepted`, `duplicate`, `superseded`, `rejected`, ….
-        outcome: the word on it; None leaves an earlier one as it is.
-        content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not.
-        beside: the word is told in the feed alone: that on another event of its key stands.
-        listed: among the last events of its service; else it changed nothing, and is kept an hour.
-        unknown_source: nobody knows its source: it is told of in the feed of all such.
-        refused: it is no event of its service but one of the refused ones of this source, empty:
-            one that nobody knows; None: it was not refused.
-    """
-
-    key: str
-    lane: names.Lane | None
-    count: str
-    outcome: Outcome | None = None
-    content_hash: str | None = None
-    beside: bool = False
-    listed: bool = True
-    unknown_source: bool = False
-    refused: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceCommit:
-    """One service's part of a commit; without a record it only says things of events.
-
-    Attributes:
-        service_id: whose; empty for events that name none.
-        generation: of the record that this was folded from.
-        record: the new record; None writes none.
-        claims: router -> all that the service wants there now; what it held beyond goes.
-        work_items: router -> priority (0 first, 3 last).
-        cut: what the brake is told; None: nothing was said of the service.
-        ownership_changes: source -> by how many the services change that it owns and that live.
-        due_ms: when its next scheduled event takes effect, 0 for none; None: as it was.
-        events: what is said of each event that came.
-        outcomes: what is said anew of events of earlier commits.
-        counts: counters that go up besides.
-        dead_letters: dead letters.
-        lines: history, newest last.
-        heard: what this took in.
-        names: routers that the record names and did not before: should one of them be a former name
-            by now, another was faster.
-    """
-
-    service_id: str
-    generation: int = 0
-    record: ServiceRecord | None = None
-    claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
-    work_items: Mapping[str, int] = field(default_factory=dict)
-    cut: Cut | None = None
-    ownership_changes: Mapping[str, int] = field(default_factory=dict)
-    due_ms: int | None = None
-    events: Sequence[EventCommit] = ()
-    outcomes: Sequence[Outcome] = ()
-    counts: Mapping[str, int] = field(default_factory=dict)
-    dead_letters: Sequence[DeadLetter] = ()
-    lines: Sequence[str] = ()
-    heard: Mapping[SourceCount, int] = field(default_factory=dict)
-    names: Collection[str] = ()
-
-
-class Committed(NamedTuple):
-    """What came of commits.
-
-    Attributes:
-        done: which went through (False: another was faster).
-        braked: hold -> how many marks the brake took.
-        let_go: how many it let go.
-        crossings: sources that an alarm begins or ends for.
-        drained: nothing is due in the journal of the lane that was asked about.
-        generation: that records have which went through.
-    """
-
-    done: list[bool]
-    braked: dict[str, int]
-    let_go: int = 0
-    crossings: Sequence[Crossing] = ()
-    drained: bool = False
-    generation: int = 0
 
 
 class Records:
@@ -144,7 +54,7 @@ class Records:
         return redis_now_ms(self._client)
 
     def read(self, service_ids: Sequence[str]) -> dict[str, Stored]:
-        """The records of services; an unknown one comes as an empty record of generation 0."""
+        """The records of services; an unknown service has an empty record of generation 0."""
         if not service_ids:
             return {}
         texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
@@ -154,14 +64,14 @@ class Records:
         }
 
     def readable(self, service_ids: Sequence[str]) -> dict[str, Stored]:
-        """What `read` gives, without the records that cannot be read here."""
+        """As `read`, without the records that this version cannot read."""
         if not service_ids:
             return {}
         texts = cast("list[str | None]", self._client.mget(map(self._keys.record, service_ids)))
         return unreadable_left_out(dict(zip(service_ids, texts, strict=True)))
 
     def known(self, service_ids: Sequence[str]) -> set[str]:
-        """Those of the services that have a record, whatever it says."""
+        """Those of the services that have a record, readable or not."""
         pipe = self._client.pipeline(transaction=False)
         for service in service_ids:
             pipe.exists(self._keys.record(service))
@@ -171,20 +81,20 @@ class Records:
     def read_for(
         self, service_ids: Sequence[str], event_keys: Sequence[str], now_ms: int
     ) -> tuple[dict[str, Stored], dict[str, str]]:
-        """What `read` and `seen` say of one moment; records of a newer version are left out.
+        """The answers of `read` and `seen` at one moment, without records of a newer version.
 
-        What is committed later changes a record, and is folded anew: were `seen` older than the
-        records, an event that another worker folded meanwhile would be folded twice.
+        A later commit changes a record, and the event is folded again. If `seen` were older than
+        the records, an event that another worker folded in between would be folded twice.
         """
         pipe = self._client.pipeline(transaction=True)
-        pipe.mget([self._keys.record(each) for each in service_ids])
+        pipe.mget(list(map(self._keys.record, service_ids)))
         ask_seen(pipe, self._keys, event_keys, now_ms)
         texts, *hashes = pipe.execute()
         stored = newer_left_out(dict(zip(service_ids, texts, strict=True)))
         return stored, contents_of(event_keys, hashes)
 
     def seen(self, event_keys: Sequence[str], now_ms: int) -> dict[str, str]:
-        """Short content hash of those events that were committed in the last 31 days or more."""
+        """Short content hash of the events that were committed in the last 31 days, by key."""
         if not event_keys:
             return {}
         pipe = self._client.pipeline(transaction=False)
@@ -198,114 +108,46 @@ class Records:
         limits: BrakeLimits | None = None,
         lane: names.Lane | None = None,
     ) -> Committed:
-        """Commit services, a bounded number a call, each wholly or not at all; ring for routers.
+        """Commit services, a bounded number a call, each wholly or not at all; notify routers.
 
         Args:
             commits: the services.
             now_ms: Redis's time.
-            limits: from which on the brake holds marks; None: it holds none.
-            lane: if nothing is due in its journal after this, the next publish is to ring.
+            limits: limits of the brake; None: it is off.
+            lane: if nothing is due in its journal after this, the next publish notifies a worker.
         """
-        done: list[bool] = []
-        braked: dict[str, int] = {}
-        crossings: list[Crossing] = []
-        let_go = 0
-        drained = False
-        generation = new_generation()
+        total = Committed([], {}, generation=new_generation())
         for start in range(0, len(commits), COMMITS_PER_CALL):
             part = commits[start : start + COMMITS_PER_CALL]
-            order: dict[str, Any] = {
+            batch: dict[str, Any] = {
                 "work_version": new_work_version(),
-                "generation": generation,
+                "generation": total.generation,
                 "now_ms": now_ms,
                 "alarm": [WINDOW, LEAST, ALARM_SHARE, CALM_SHARE],
-                "commits": [_order_of(each) for each in part],
+                "services": [commit_document(commit) for commit in part],
             }
             if limits is not None:
-                order["limits"] = asdict(limits)
+                batch["limits"] = asdict(limits)
             if lane is not None and start + len(part) == len(commits):
-                order["lane"] = lane
-            answer = self._scripts.run("commit", to_json(order))
-            results, held, freed, alarms, is_drained = answer
-            drained = bool(is_drained)
-            crossings += [
+                batch["lane"] = lane
+            done, braked, approved, alarms, drained = self._scripts.run("commit", to_json(batch))
+            for scope, count in zip(braked[::2], braked[1::2], strict=True):
+                total.braked[scope] = total.braked.get(scope, 0) + int(count)
+            crossings = [
                 Crossing(source, int(crossed) > 0, int(recent), int(late))
                 for source, crossed, recent, late in zip(*[iter(alarms)] * 4, strict=True)
             ]
-            let_go += int(freed)
-            done += [bool(each) for each in results]
-            for scope, taken in zip(held[::2], held[1::2], strict=True):
-                braked[scope] = braked.get(scope, 0) + int(taken)
-        return Committed(done, braked, let_go, crossings, drained, generation)
-
-
-def _order_of(c: ServiceCommit) -> dict[str, Any]:
-    order: dict[str, Any] = {
-        "service": c.service_id,
-        "places": () if c.record is None else list(c.record.placements),
-        "claims": [[name, sorted(want)] for name, want in c.claims.items()],
-        "work_items": list(c.work_items.items()),
-        "ownership_changes": list(c.ownership_changes.items()),
-        "dead_letters": [
-            [dead_letter.id, dead_letter.to_json(), dead_letter.group]
-            for dead_letter in c.dead_letters
-        ],
-        "events": [_event_order(event) for event in c.events],
-        "outcomes": [outcome_order(each) for each in c.outcomes],
-        "counts": list(c.counts.items()),
-        "heard": [
-            [each.source, count, count if each.superseded else 0] for each, count in c.heard.items()
-        ],
-    }
-    if c.service_id:
-        order["generation"] = c.generation
-    if c.record is not None:
-        order["text"] = record_to_json(c.record)
-        order["cancelled"] = c.record.status == "cancelled"
-    if c.cut is not None:
-        order["cut"] = _cut_order(c.cut)
-    if c.names:
-        order["names"] = sorted(c.names)
-    if c.due_ms is not None:
-        order["due"] = c.due_ms
-    if c.lines:
-        order["lines"] = c.lines
-    return order
-
-
-def _cut_order(cut: Cut) -> dict[str, Any]:
-    if cut.loss is None:
-        return {}
-    return {
-        "router": cut.loss.router,
-        "source": cut.source,
-        "is_suspension": cut.loss.kind == "suspended",
-        "new": cut.new,
-    }
-
-
-def _event_order(event: EventCommit) -> dict[str, Any]:
-    order: dict[str, Any] = {"key": event.key, "count": event.count}
-    if event.lane:
-        order["lane"] = event.lane
-    if event.outcome is not None:
-        if not event.beside:
-            order["said"] = "first" if event.listed else "brief"
-        order["text"] = event.outcome.to_json()
-        # What changed nothing must not push out of the feed what did.
-        if feed := feed_of(event.outcome, bulk=not event.listed):
-            order["feed"] = UNKNOWN_SOURCES if event.unknown_source else feed
-    if event.refused is not None:
-        order["refused"] = event.refused
-    if event.content_hash is not None:
-        order["content"] = short_hash(event.content_hash)
-    elif order.get("said") == "first" and event.refused is None:
-        order["content"] = ""
-    return order
+            total = total._replace(
+                done=[*total.done, *map(bool, done)],
+                approved=total.approved + int(approved),
+                crossings=[*total.crossings, *crossings],
+                drained=bool(drained),
+            )
+        return total
 
 
 def ask_seen(pipe: Pipeline, keys: Keys, event_keys: Sequence[str], now_ms: int) -> None:
-    """Ask what is remembered of events: an answer for each of the `periods`."""
+    """Read what is remembered of events: one answer for each of the `periods`."""
     fields = [key[:_SHORT_KEY] for key in event_keys]
     for period in periods(now_ms):
         pipe.hmget(keys.seen(period), fields)
@@ -328,7 +170,7 @@ def services_of(
 def _remembered(
     event_keys: Sequence[str], answers: Sequence[Sequence[str | None]], part: int
 ) -> dict[str, str]:
-    """What is not empty of one part of `content hash|service`."""
+    """The first or last part of `content hash|service`, where it is not empty."""
     found: dict[str, str] = {}
     for texts in answers:
         for key, text in zip(event_keys, texts, strict=True):
@@ -338,13 +180,13 @@ def _remembered(
 
 
 def outcomes_of(text: str | None) -> dict[str, str]:
-    """Event -> the word on it as JSON, newest first, of a service's text."""
+    """Event -> its outcome as JSON, newest first, from a service's text."""
     _, *lines = (text or "").split("\n")
     return {line[:at]: line[at:] for line in lines if (at := line.find("[")) > 0}
 
 
 def decode_stored(service_id: str, text: str | None) -> Stored:
-    """Read the first line, `generation|JSON`; None is a service of which nothing is known.
+    """Read the first line, `generation|JSON`; None is an unknown service.
 
     Raises:
         UnknownFormatError: a newer version wrote it.
@@ -356,7 +198,7 @@ def decode_stored(service_id: str, text: str | None) -> Stored:
 
 
 def generation_of(text: str | None) -> int:
-    """The generation of a record of which nothing else can be read, as scripts read it."""
+    """The generation of a record that cannot be read, as scripts read it."""
     generation, _, _ = (text or "").partition("|")
     return int(generation) if generation.isdecimal() else 0
 
@@ -371,38 +213,21 @@ def newer_left_out(texts: Mapping[str, str | None]) -> dict[str, Stored]:
 
 
 def unreadable_left_out(texts: Mapping[str, str | None]) -> dict[str, Stored]:
-    """The records by service, without those that cannot be read here, whatever the reason."""
+    """The records by service, without those that cannot be read, whatever the reason."""
     found = {}
     for service, text in texts.items():
         try:
             found[service] = decode_stored(service, text)
-        except Exception as error:  # noqa: BLE001 - of one service: others go on without it
+        except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             log.warning("record.unreadable", service_id=service, reason=in_a_line(error))
     return found
 
 
-def feed_of(outcome: Outcome, *, bulk: bool = False) -> str | None:
-    """Name of the feed in which an outcome is told; None where nobody could read it."""
-    if not outcome.source:
-        return None
-    return feed_name(outcome.source, bulk=bulk or outcome.bulk)
-
-
-def outcome_order(outcome: Outcome) -> list[str | bool]:
-    """The word on an event as scripts take it: its key, the text, its feed if it has one."""
-    return [outcome.key, outcome.to_json(), feed_of(outcome) or False]
-
-
-def short_hash(content_hash: str) -> str:
-    """What the store remembers of an event's content."""
-    return content_hash[:_SHORT_HASH]
-
-
 def new_generation() -> int:
-    """A generation for records: random as stamps are, and for the same reason."""
+    """A generation for records: random for the same reason as work versions."""
     return secrets.randbelow(_GENERATIONS) + 1
 
 
 def new_work_version() -> str:
-    """A stamp for marks: random, so that a Redis that rolled back hands none out twice."""
+    """A version for work items: random, so that a Redis that rolled back gives none twice."""
     return secrets.token_hex(8)

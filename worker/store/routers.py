@@ -1,10 +1,10 @@
-"""Routers in the store: lease, due marks, claims, notes in flight, and how a look ends."""
+"""Routers in the store: locks, due work items, claims, writes in flight and conclusions."""
 
 import json
 import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import redis
 from pydantic_core import to_json
@@ -14,7 +14,6 @@ from worker.core.entry.entry import Claim
 from worker.core.policy.applied_policy import AppliedPolicy
 from worker.core.policy.circuit import RouterState
 from worker.core.rows.rows import Identity
-from worker.core.service.record_format import record_to_json
 from worker.store.batches import (
     MOST_BULK,
     Acquired,
@@ -25,12 +24,13 @@ from worker.store.batches import (
     Conclusion,
     PolicyDiffers,
     WorkItem,
+    conclusion_document,
     is_full,
     sent_of,
     work_items_of,
 )
 from worker.store.keys import Keys
-from worker.store.records import decode_stored, new_generation, new_work_version, outcome_order
+from worker.store.records import decode_stored, new_generation, new_work_version
 from worker.store.router_admin import FULL_READ_GOOD_MS
 from worker.store.router_memory import known_of
 from worker.store.scripts import Scripts
@@ -40,21 +40,21 @@ SWEEP_ROUTERS = 200
 SWEEP_MOVED_ON_MS = 5_000
 ROUTER_NOTIFIED_MS = 10_000
 REMEMBERED_S = 30.0
-"""What a process concluded is remembered so long, should Redis turn out to have lost it."""
+"""For so long a process remembers what it concluded, in case Redis lost it."""
 AWAITING_MS = 15_000
-"""Until it is looked whether a device has its address: it has to ask first."""
+"""After so long it is checked whether a device uses the entry: it has to ask first."""
 POLICY_RECHECK_MS = 30_000
-"""Between looks at a router whose applied policy is another one; `routers apply` ends the wait."""
+"""Between checks of a router with another policy applied; `routers apply` ends the wait."""
 
 
 class Swept(NamedTuple):
-    """What the sweep found left behind: lanes and routers to ring.
+    """The work that the sweep found left behind.
 
     Attributes:
-        lanes: rung for.
-        routers: rung for.
-        set_back_from_ms: what Redis's clock showed at the last sweep, when it shows less now:
-            nothing is swept until `Clock.set_back` was called. 0: it goes on.
+        lanes: lanes of which a worker was notified.
+        routers: routers of which a worker was notified.
+        set_back_from_ms: the time of the last sweep, if Redis's clock shows less now: nothing is
+            swept until `Clock.set_back` was called. 0: the clock goes on.
     """
 
     lanes: list[names.Lane]
@@ -84,15 +84,15 @@ class Routers:
         with_bulk: bool = True,
         most_bulk: int = MOST_BULK,
     ) -> Acquisition:
-        """Take the lock and the first batch.
+        """Lock a router, and take the first batch.
 
         Args:
             router: its name.
             lock_id: random, of this pass alone.
-            most: work items.
-            policy: the worker's; stored where none was applied yet. None: it knows none.
-            with_bulk: bulk work items are taken too; else they are left alone.
-            most_bulk: bulk work items.
+            most: limit of work items.
+            policy: the worker's; stored if none was applied yet. None: the worker has none.
+            with_bulk: take bulk work items too; else leave them alone.
+            most_bulk: limit of bulk work items.
         """
         waits = RouterState(
             "policy-changed",
@@ -139,15 +139,15 @@ class Routers:
         *,
         most_bulk: int = MOST_BULK,
     ) -> Batch:
-        """The next batch, or release when none is due (`most` 0 releases in any case).
+        """Take the next batch, or release the router if nothing is due or `most` is 0.
 
         Args:
             router: its name.
-            lock_id: holds its lease.
-            most: marks.
-            states: noted with the release, when nothing is due and when there is more; None: the
-                state stays.
-            most_bulk: bulk marks; 0: they are left alone.
+            lock_id: of its lock.
+            most: limit of work items.
+            states: set with the release: if nothing is due, and if there is more; None: the state
+                stays.
+            most_bulk: limit of bulk work items; 0: leave them alone.
         """
         texts = [state.to_json() for state in states] if states else ["", ""]
         held, now_ms, raw, more = self._scripts.run(
@@ -161,7 +161,7 @@ class Routers:
         return Batch(int(held) == 1, int(now_ms), work_items, bool(more), full)
 
     def renew(self, router: str, lock_id: str) -> bool:
-        """Renew the lock; False when it was lost."""
+        """Renew the lock; False when it is lost."""
         return bool(self._scripts.run("renew", router, lock_id, self.lock_ms))
 
     def begin_writing(
@@ -172,18 +172,18 @@ class Routers:
         others: Collection[str],
         adds: Mapping[str, Sequence[Identity]] | None = None,
     ) -> frozenset[str] | None:
-        """Renew the lock and note services as in flight, unless the brake holds one of them.
+        """Renew the lock, and note writes in flight unless the brake holds a service by now.
 
         Args:
             router: its name.
-            lock_id: holds its lock.
-            taken: services that were taken by their work items.
-            others: services that stand in the way of these, whatever the brake says.
+            lock_id: of its lock.
+            taken: services that were taken as work items.
+            others: services that are in the way of these, whatever the brake holds.
             adds: service -> leases that are about to be added for it.
 
         Returns:
-            Those of `taken` that the brake holds by now (then none is noted); None when the lock
-            was lost.
+            Those of `taken` that the brake holds by now (then nothing is noted); None when the lock
+            is lost.
         """
         ours, braked = self._scripts.run(
             "begin_writing",
@@ -194,67 +194,71 @@ class Routers:
         return frozenset(braked) if ours else None
 
     def open_circuit(self, router: str, lock_id: str, wait_ms: int, state: RouterState) -> int:
-        """Release a router that is to be left alone; returns when it is tried next (ms), or 0."""
+        """Open the circuit, and release the lock; returns when it is tried next (ms), or 0."""
         return int(self._scripts.run("open_circuit", router, lock_id, wait_ms, state.to_json()))
 
-    def note_state(self, router: str, lock_id: str, state: RouterState) -> bool:
-        """Note how a held router is doing; False when the lease is lost."""
-        return bool(self._scripts.run("note_state", router, lock_id, state.to_json()))
+    def set_state(self, router: str, lock_id: str, state: RouterState) -> bool:
+        """Set the state of a locked router; False when the lock is lost."""
+        return bool(self._scripts.run("set_state", router, lock_id, state.to_json()))
 
     def postpone(self, router: str, wait_ms: int) -> None:
-        """Let nobody look for a moment at a router that nobody holds; its marks stay."""
+        """Postpone the work of a router that is not locked."""
         self._scripts.run("postpone", router, wait_ms)
 
     def claim(
         self, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]
     ) -> list[list[tuple[str, str]] | None]:
-        """Ask for the claims of services (id, generation, all that it wants here).
+        """Request the claims of services (id, generation, all that it wants here).
 
         Returns:
-            For each service the claims that were refused as (key, holder), none when all are
-            granted; None when its record has changed since it was read.
+            For each service the refused claims as (key, holder), none if all are granted; None if
+            its record has changed since it was read.
         """
         if not wants:
             return []
         order = [[service, generation, sorted(claims)] for service, generation, claims in wants]
         answer = self._scripts.run("claim", router, new_work_version(), json.dumps(order))
         return [
-            None if each is False else [(key, holder) for key, holder in each]
-            for each in json.loads(answer)
+            None if refused is False else [(key, holder) for key, holder in refused]
+            for refused in json.loads(answer)
         ]
 
     def conclude(self, router: str, lock_id: str, ends: Sequence[Conclusion]) -> list[bool] | None:
-        """End the look at services; None when the lease was lost (all are marked again then).
+        """Conclude batch items; None when the lock was lost (work is added for all of them then).
 
         Returns:
-            For each service whether it was concluded; False: something was said of it meanwhile,
-            so its mark stands.
+            For each item whether it was concluded; False: its service changed meanwhile, and its
+            work item stays.
         """
         if not ends:
             return []
-        order = {"generation": new_generation(), "services": [_order_of(end) for end in ends]}
+        batch = {
+            "generation": new_generation(),
+            "awaiting_ms": AWAITING_MS,
+            "services": [conclusion_document(end) for end in ends],
+        }
         held, results = self._scripts.run(
-            "conclude", router, lock_id, new_work_version(), to_json(order)
+            "conclude", router, lock_id, new_work_version(), to_json(batch)
         )
         if held:
             now_s = time.monotonic()
             self._concluded += [(now_s, router, end.work_item.service_id) for end in ends]
-        return [bool(each) for each in results] if held else None
+        return [bool(result) for result in results] if held else None
 
     def forget_concluded(self) -> None:
-        """Redis has what was concluded: only that of the last half minute is to be remembered."""
+        """Forget what was concluded more than half a minute ago: Redis has it."""
         before = time.monotonic() - REMEMBERED_S
         while self._concluded and self._concluded[0][0] < before:
             self._concluded.popleft()
 
     def concluded_lately(self) -> dict[str, list[str]]:
-        """By router, the services at which a look of this process ended in the last half minute."""
+        """Router -> services that this process concluded in the last half minute."""
         found: dict[str, set[str]] = {}
         for _, router, service_id in [*self._concluded]:
             found.setdefault(router, set()).add(service_id)
         return {router: sorted(services) for router, services in found.items()}
 
-    def work_item(
+    def add_work(
         self,
         router: str,
         service_ids: Sequence[str],
@@ -263,39 +267,35 @@ class Routers:
         *,
         closely: bool = False,
     ) -> bool:
-        """Mark services to be looked at; returns whether a message was sent for the router.
+        """Add work items for services; returns whether a message was sent for the router.
 
         Args:
             router: its name.
-            service_ids: whom.
+            service_ids: the services.
             priority: 0 first, 3 last.
             delay_ms: when they are due.
-            closely: rows of theirs may be there of which no record tells.
+            closely: rows without a record may be there.
         """
         return bool(
             self._scripts.run(
                 "add_work",
-                router,
-                new_work_version(),
-                priority,
-                delay_ms,
-                int(closely),
+                *(router, new_work_version(), priority, delay_ms, int(closely)),
                 *service_ids,
             )
         )
 
     def join(self, router: str, service_ids: Sequence[str]) -> list[WorkItem]:
-        """Mark services at a held router with stamps that are known here, and read their records.
+        """Add services to the batch of a locked router, and read their records.
 
-        Marked first and read after: what is committed in between renews the stamp.
+        Work is added first: a commit before the read then renews the work version.
         """
         work_version = new_work_version()
         self._scripts.run("add_work", router, work_version, 0, 0, 0, *service_ids)
         pipe = self._client.pipeline(transaction=False)
-        pipe.mget([self._keys.record(each) for each in service_ids])
+        pipe.mget(list(map(self._keys.record, service_ids)))
         pipe.hmget(self._keys.router(router).waiting, list(service_ids))
         pipe.hmget(self._keys.router(router).inflight, list(service_ids))
-        texts, waiting, notes = pipe.execute()
+        texts, waiting, in_flight = pipe.execute()
         return [
             WorkItem(
                 service,
@@ -303,13 +303,15 @@ class Routers:
                 0,
                 decode_stored(service, text),
                 why and json.loads(why),
-                sent=sent_of(note),
+                sent=sent_of(writes),
             )
-            for service, text, why, note in zip(service_ids, texts, waiting, notes, strict=True)
+            for service, text, why, writes in zip(
+                service_ids, texts, waiting, in_flight, strict=True
+            )
         ]
 
     def sweep(self, grace_ms: int) -> Swept:
-        """Ring for what was left behind; nothing when another worker swept just now."""
+        """Notify workers of work that was left behind, unless another worker swept just now."""
         answer = self._scripts.run(
             "sweep",
             *(SWEEP_EVERY_MS, grace_ms, SWEEP_ROUTERS, SWEEP_MOVED_ON_MS),
@@ -322,29 +324,3 @@ class Routers:
             return Swept([], [], int(answer[0]))
         lanes, routers = answer
         return Swept(list(lanes), list(routers))
-
-
-def _order_of(end: Conclusion) -> dict[str, Any]:
-    order: dict[str, Any] = {
-        "service": end.work_item.service_id,
-        "work_version": end.work_item.work_version,
-        "generation": end.work_item.stored.generation,
-        "do": end.do,
-        "wait_ms": end.wait_ms,
-        "gone": end.gone,
-        "rest_check": end.rest_check,
-        "wrote": end.wrote,
-        "events": [[*outcome_order(each), each.key in end.brief] for each in end.outcomes],
-        "dead_letters": [
-            [dead_letter.id, dead_letter.to_json()] for dead_letter in end.dead_letters
-        ],
-        "counts": list(end.counts.items()),
-        "lines": end.lines,
-    }
-    if end.awaiting_device is not None:
-        order |= {"awaiting_device": end.awaiting_device.key, "awaiting_ms": AWAITING_MS}
-    if end.record is not None:
-        order["text"] = record_to_json(end.record)
-    if end.waiting is not None:
-        order["waiting"] = end.waiting
-    return order

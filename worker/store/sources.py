@@ -1,4 +1,4 @@
-"""How the sources are doing: what came of each, and how much of it was overtaken already."""
+"""Source counters: how many events came of each source, and how many were superseded."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,24 +10,28 @@ from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys
 
 WINDOW: Final = 200
-"""Recent events that count: about the last hundred or two of a source."""
+"""Recent events of a source that count: about the last one to two hundred."""
 LEAST: Final = 50
-"""Fewer tell nothing: a late message or two are no trouble."""
+"""Fewer events raise no alarm: a late message or two are normal."""
 ALARM_SHARE: Final = 0.5
 KNOWN_MS: Final = 15_000
-"""Whoever said for longer no more that it knows a source has ended, or knows it no more."""
+"""After so long without a sign a worker has ended, or no longer lists the source."""
 CALM_SHARE: Final = 0.25
 
 
 class SourceCount(NamedTuple):
-    """A kind of event: of a source, and whether newer ones held all that it said."""
+    """How many events of a source came, and how many of them newer events had superseded."""
 
-    source: str
-    superseded: bool
+    events: int
+    superseded: int
+
+    def plus(self, *, superseded: bool) -> "SourceCount":
+        """One event more."""
+        return SourceCount(self.events + 1, self.superseded + superseded)
 
 
 class Crossing(NamedTuple):
-    """A source of which most recent events are superseded, or no longer (`up` false)."""
+    """A source of which most recent events are superseded, or no longer are (`up` false)."""
 
     source: str
     up: bool
@@ -41,11 +45,11 @@ class Crossing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """What came of a source since this Redis began.
+    """The counters of a source since this Redis began.
 
     Attributes:
-        events: that were folded or scheduled; duplicates are not counted again.
-        superseded: of which newer events held everything when they came.
+        events: folded or scheduled events, without duplicates.
+        superseded: events of which newer ones held every register when they came.
         last_ms: when the last one came, by Redis's clock; 0: none.
         alarm_ms: since when most of its recent events are superseded; 0: they are not.
     """
@@ -57,14 +61,14 @@ class SourceView:
 
 
 class Sources:
-    """Reads the counts; a commit counts (`records.py`)."""
+    """Reads the counters; commits count (`records.py`)."""
 
     def __init__(self, client: redis.Redis, keys: Keys) -> None:
         self._client = client
         self._keys = keys
 
     def save_known(self, sources: Iterable[str]) -> None:
-        """A living worker has these in its inventory; called each second."""
+        """Note that a living worker has these in its inventory; called each second."""
         known = self._keys.sources_known
         now_ms = redis_now_ms(self._client)
         pipe = self._client.pipeline(transaction=False)
@@ -74,7 +78,7 @@ class Sources:
         pipe.execute()
 
     def is_known(self, source: str) -> bool:
-        """Whether a worker said so lately that its inventory has the source."""
+        """Whether a worker noted lately that its inventory has the source."""
         try:
             source.encode()
         except UnicodeEncodeError:
@@ -83,6 +87,6 @@ class Sources:
         return at_ms is not None and redis_now_ms(self._client) - at_ms < KNOWN_MS
 
     def view(self, source: str) -> SourceView:
-        """What came of one source."""
+        """The counters of one source."""
         raw = cast("dict[str, str]", self._client.hgetall(self._keys.source(source)))
         return SourceView(**{name: int(raw.get(name, 0)) for name in SourceView.__slots__})

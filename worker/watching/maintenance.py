@@ -134,7 +134,7 @@ def wake_unknown(store: Store, routers: Iterable[str]) -> int:
         waiting = store.views.router_waiting(router).items()
         services = [service for service, why in waiting if why["reason"] == "unknown-router"]
         for at in range(0, len(services), _AT_ONCE):
-            store.routers.work_item(router, services[at : at + _AT_ONCE])
+            store.routers.add_work(router, services[at : at + _AT_ONCE])
         if services:
             log.info("router.known_now", router=router, services=len(services))
         woken += len(services)

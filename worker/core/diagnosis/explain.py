@@ -90,7 +90,7 @@ def _incomplete(facts: Facts, when: When) -> Explanation | None:
             f"{dead_letter.detail}",
             f"see `leasewire dead-letters show {dead_letter.id}`, correct the event and send it",
         )
-    types = ", ".join(sorted({short_type(event.type) for event in record.pending}))
+    types = ", ".join(sorted({short_type(event.event.type) for event in record.pending}))
     came = f", only {types} came" if types else ""
     return Explanation(
         "incomplete",
@@ -245,7 +245,7 @@ def _pending(facts: Facts, when: When) -> Explanation | None:
     if at is None or not at.queued:
         return None
     events = facts.record.pending
-    since = f" since {when(min(event.accepted_at_ms for event in events))}" if events else ""
+    since = f" since {when(min(event.event.accepted_at_ms for event in events))}" if events else ""
     step = "checked" if at.observed else "written"
     sentence = f"{facts.record.service_id} waits to be {step} on router {at.name}{since}"
     if "routers" in facts.workers:

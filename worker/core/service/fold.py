@@ -72,7 +72,7 @@ def release(
         version: under which it is released.
         last_event_ms: when that is.
     """
-    event_id, accepted = scheduled.event_id, scheduled.version
+    event_id, accepted = scheduled.event.id, scheduled.version
     new = {name: Register(value, accepted, event_id) for name, value in scheduled.beside.items()}
     for name, value in scheduled.own.items():
         stated = accepted if (name, value) == ("lifecycle", "cancelled") else NEVER

@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 from pydantic import JsonValue
 
 from worker.core.rows.rows import ListPlace
+from worker.core.service.event_ref import EventRef
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.service.version import NEVER, Version
 
@@ -52,28 +53,18 @@ class Register(NamedTuple):
 
 
 class PendingEvent(NamedTuple):
-    """An event that was folded and is not confirmed on the router yet.
+    """An event that was folded, and whose outcome is not final yet.
 
     Attributes:
-        key: its name in the store (`contracts.event_key`).
-        event_id: as its source named it.
-        source: that sent it.
-        type: its full type.
-        registers: that it wrote when it was folded; none if it changed nothing, then it is applied
-            when the router was seen to be in sync.
-        version: of those registers.
-        accepted_at_ms: by the store's clock.
-        lane: `events` or `bulk`.
+        event: the event.
+        registers: the ones it wrote when it was folded; none of one that changed nothing, and is
+            applied when that was seen on the router.
+        version: under which it wrote them.
     """
 
-    key: str
-    event_id: str
-    source: str
-    type: str
+    event: EventRef
     registers: tuple[str, ...]
     version: Version
-    accepted_at_ms: int
-    lane: str
 
 
 class Placement(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from worker.core.rows.rows import ListPlace
+from worker.core.service.event_ref import EventRef
 from worker.core.service.record import DEFAULTS, PendingEvent, Placement, Register, ServiceRecord
 from worker.core.service.schedule import NOTHING_SCHEDULED, Schedule
 from worker.core.service.version import NEVER, Version
@@ -228,5 +229,5 @@ def _set_to(register: str, registers: Mapping[str, Register]) -> str | None:
 
 
 def _pending(fields: list[Any]) -> PendingEvent:
-    read = PendingEvent(*fields)
-    return read._replace(registers=tuple(read.registers), version=Version(*read.version))
+    event, registers, version = fields
+    return PendingEvent(EventRef(*event), tuple(registers), Version(*version))

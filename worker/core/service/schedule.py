@@ -1,4 +1,4 @@
-"""The schedule of a service: events that take effect later, and how earlier ones ended."""
+"""Scheduled events: what a record keeps of them until they take effect, and after."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from pydantic import JsonValue
 
+from worker.core.service.event_ref import EventRef
 from worker.core.service.version import Version
 
 MAX_PENDING: Final = 50
@@ -17,42 +18,34 @@ are, and longer than an outbox repeats them."""
 
 
 class Scheduled(NamedTuple):
-    """A scheduled event.
+    """An event that takes effect later.
 
     Attributes:
-        key: its name in the store (`contracts.event_key`).
-        event_id: as its source named it.
-        source: that sent it.
-        type: its full type.
+        event: the event.
         at_ms: when it takes effect, in milliseconds since 1970, rounded up.
-        version: of the event when it was accepted.
-        accepted_at_ms: by the store's clock.
-        own: the registers that it is about, with their new values.
-        beside: the registers that it only mentions.
+        version: of the event, as it was accepted.
+        own: registers that it is about, with the values that it gives them.
+        beside: registers that it only mentions.
     """
 
-    key: str
-    event_id: str
-    source: str
-    type: str
+    event: EventRef
     at_ms: int
     version: Version
-    accepted_at_ms: int
     own: Mapping[str, JsonValue]
     beside: Mapping[str, JsonValue]
 
 
 class Ended(NamedTuple):
-    """How a scheduled event ended, or that its id was withdrawn before it came.
+    """How a scheduled event ended, or an id that was withdrawn before its event came.
 
     Attributes:
-        event_id: of the event.
+        event_id: id of the event.
         how: `released` (it took effect), `superseded` by a newer event, or `withdrawn`.
-        by: id of the event that ended it; empty: not known.
-        ended_at_ms: when it ended.
-        key: of the event; empty: it has not come.
-        type: the same.
-        at_ms: when it was to take effect; 0: not known.
+        by: id of the event that ended it; empty where that is not known.
+        ended_at_ms: when.
+        key: key of the event; empty: it has not come.
+        type: type of the event; empty: it has not come.
+        at_ms: when it was to take effect; 0: it has not come.
     """
 
     event_id: str
@@ -66,11 +59,11 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The schedule of one service.
+    """The scheduled events of one service.
 
     Attributes:
-        pending: events that wait, in the order in which they take effect.
-        ended: events that are remembered, oldest first.
+        pending: in the order in which they take effect.
+        ended: those that ended lately, oldest first.
     """
 
     pending: tuple[Scheduled, ...] = ()
@@ -86,10 +79,8 @@ class Schedule:
         return tuple(event for event in self.pending if event.at_ms <= now_ms)
 
     def knows(self, key: str) -> bool:
-        """Return whether an event waits or ended recently."""
-        return any(event.key == key for event in self.pending) or any(
-            end.key == key for end in self.ended
-        )
+        """Whether an event waits, or has ended not long ago."""
+        return key in {each.event.key for each in self.pending} | {e.key for e in self.ended}
 
     def withdrawn_by(self, event_id: str) -> str | None:
         """Return the id of the event that withdrew another one; None: it was not withdrawn."""
@@ -102,10 +93,10 @@ class Schedule:
         return Schedule(tuple(pending), self.ended)
 
     def with_ended(self, new: Collection[Ended], now_ms: int) -> "Schedule":
-        """End events, and forget the oldest ended ones."""
-        gone = {end.key for end in new if end.key}
-        pending = tuple(event for event in self.pending if event.key not in gone)
-        kept = [end for end in self.ended if end.ended_at_ms > now_ms - ENDED_MS]
+        """Events that ended no longer wait; the oldest that are remembered go."""
+        gone = {each.key for each in new if each.key}
+        pending = tuple(each for each in self.pending if each.event.key not in gone)
+        kept = [each for each in self.ended if each.ended_at_ms > now_ms - ENDED_MS]
         return Schedule(pending, (*kept, *new)[-MAX_ENDED:])
 
     def to_values(self) -> list[Any]:
@@ -127,10 +118,11 @@ NOTHING_SCHEDULED: Final = Schedule()
 def ended_of(
     event: Scheduled, how: Literal["released", "superseded", "withdrawn"], by: str, now_ms: int
 ) -> Ended:
-    """Return the end of a scheduled event."""
-    return Ended(event.event_id, how, by, now_ms, event.key, event.type, event.at_ms)
+    """What is remembered of an event that waited."""
+    ref = event.event
+    return Ended(ref.id, how, by, now_ms, ref.key, ref.type, event.at_ms)
 
 
 def _scheduled(fields: list[Any]) -> Scheduled:
-    read = Scheduled(*fields)
-    return read._replace(version=Version(*read.version))
+    event, at_ms, version, own, beside = fields
+    return Scheduled(EventRef(*event), at_ms, Version(*version), own, beside)

@@ -9,24 +9,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts import Event
+from worker.core.service.event_ref import EventRef
 from worker.core.service.record import ServiceRecord
 from worker.core.service.schedule import Ended, Scheduled, ended_of
 from worker.core.service.version import Version
 from worker.core.service.writes import writes_of
 
 
-def scheduled_of(  # noqa: PLR0913 - the parts of one scheduled event
-    event: Event,
-    version: Version,
-    unmanaged: frozenset[str],
-    *,
-    key: str,
-    at_ms: int,
-    now_ms: int,
+def scheduled_of(
+    event: Event, ref: EventRef, at_ms: int, version: Version, unmanaged: frozenset[str]
 ) -> Scheduled:
-    """Return the scheduled form of an event: its writes are computed when it is accepted."""
+    """Schedule an event: what it will write is worked out when it is accepted."""
     own, beside = writes_of(event, unmanaged)
-    return Scheduled(key, event.id, event.source, event.type, at_ms, version, now_ms, own, beside)
+    return Scheduled(ref, at_ms, version, own, beside)
 
 
 def keep(
@@ -39,7 +34,7 @@ def keep(
     """
     record = replace(record, highest=max(record.highest, scheduled.version))
     schedule = record.schedule
-    withdrawn_by = schedule.withdrawn_by(scheduled.event_id)
+    withdrawn_by = schedule.withdrawn_by(scheduled.event.id)
     superseded_by = superseder(record, scheduled)
     if withdrawn_by is not None:
         end = ended_of(scheduled, "withdrawn", withdrawn_by, now_ms)
@@ -75,9 +70,9 @@ def withdraw(
     """
     schedule = record.schedule
     ends = [
-        ended_of(event, "withdrawn", by, now_ms)
-        for event in schedule.pending
-        if event.event_id in event_ids
+        ended_of(each, "withdrawn", by, now_ms)
+        for each in schedule.pending
+        if each.event.id in event_ids
     ]
     known = {end.event_id for end in (*ends, *schedule.ended)}
     to_come = (event_id for event_id in dict.fromkeys(event_ids) if event_id not in known)

@@ -1,31 +1,27 @@
--- The outcome feeds: what is said of the events of a source, in the order in which it was said.
--- All feeds share one row of ids, so that one cursor stands for any number of them: Redis's time
--- and a sequence within it, never less than the one before, so that neither a clock that is set
--- back nor a Redis that rolls back hands an id out that a reader has passed already.
+-- Outcome feeds: the outcomes of a source's events in their order. All feeds share one sequence of ids,
+-- so that one cursor serves any number of them: Redis's time and a number, never less than the last
+-- one. Neither a clock that is set back nor a Redis that rolls back gives an id that a reader passed.
 local FEED_MOST = 50000
 local FEED_STEP = 100
 
--- Lets the oldest items go, up to and with `id`; which was the last to go is kept, so that a reader
--- who missed some can be told.
+-- Drops the oldest items up to and with `id`, which is kept: a reader that missed some is told so.
 local function trim_items(feed, id)
-  local ms, seq = string.match(id, '^(%d+)-(%d+)$')
-  redis.call('XTRIM', feed, 'MINID', ms .. '-' .. whole(tonumber(seq) + 1))
+  local ms, number = string.match(id, '^(%d+)-(%d+)$')
+  redis.call('XTRIM', feed, 'MINID', ms .. '-' .. whole(tonumber(number) + 1))
   redis.call('HSET', key.feed_gone, feed, id)
 end
 
--- What this script knows of them: the last id, which is written when it has ended (`scripts.py` sees
--- to that), and how long a feed is.
 local last_id, lengths = nil, {}
 
 local function append(name, text, now)
   local feed = key.feed(name)
   local length = lengths[feed] or redis.call('XLEN', feed)
-  local ms, seq = string.match(last_id or redis.call('GET', key.feed_last) or '0-0', '^(%d+)-(%d+)$')
-  ms, seq = tonumber(ms), tonumber(seq) + 1
+  local ms, number = string.match(last_id or redis.call('GET', key.feed_last) or '0-0', '^(%d+)-(%d+)$')
+  ms, number = tonumber(ms), tonumber(number) + 1
   if now > ms then
-    ms, seq = now, 0
+    ms, number = now, 0
   end
-  last_id = whole(ms) .. '-' .. whole(seq)
+  last_id = whole(ms) .. '-' .. whole(number)
   redis.call('XADD', feed, last_id, 'outcome', text)
   lengths[feed] = length + 1
   if length == 0 then
@@ -37,8 +33,14 @@ local function append(name, text, now)
   end
 end
 
--- Whether a word on an event says more than the time at which it was said, which is the third of
--- an outcome's array.
+-- Stores the last id (`scripts.py` calls it).
+local function write_last_id()
+  if last_id then
+    redis.call('SET', key.feed_last, last_id)
+  end
+end
+
+-- Whether an outcome differs from the one before by more than its time, its third value.
 local function is_new(before, text)
   local function untimed(outcome)
     return (string.gsub(outcome, '^(%[%d+,"[%a-]+",)%-?%d+', '%1', 1))
@@ -46,17 +48,11 @@ local function is_new(before, text)
   return not before or untimed(before) ~= untimed(text)
 end
 
--- Says the word on an event of a service, `said` = {event, text, feed or false, brief?}.
-local function say(service, said, now)
-  local before = service and not said[4] and replace_outcome(service, said[1], said[2], now)
-    or remember_briefly(said[1], said[2], now)
-  if said[3] and is_new(before, said[2]) then
-    append(said[3], said[2], now)
-  end
-end
-
-local function write_last_id()
-  if last_id then
-    redis.call('SET', key.feed_last, last_id)
+-- Sets a new outcome of an event that was committed before: {key, text, feed or false, brief}.
+local function set_outcome(service, outcome, now)
+  local before = service and not outcome.brief and replace_outcome(service, outcome.key, outcome.text, now)
+    or remember_briefly(outcome.key, outcome.text, now)
+  if outcome.feed and is_new(before, outcome.text) then
+    append(outcome.feed, outcome.text, now)
   end
 end

@@ -1,4 +1,4 @@
--- What people said of routers (worker/store/keys.py), and what follows from a word.
+-- Actions of people on routers, and the serial numbers of routers. Needs `_work_items` for some.
 local ACTIONS = 500
 local fleet = key.fleet
 
@@ -7,17 +7,13 @@ local function log_action(text)
   redis.call('LTRIM', fleet.actions, 0, ACTIONS - 1)
 end
 
-local function names_of(serial)
-  local text = redis.call('HGET', fleet.serial_names, serial)
-  return text and cjson.decode(text) or {}
-end
-
--- The names at which `serial` is bound or was last seen, but for `name`.
+-- The names that `serial` is bound to or was last seen at, except `name`.
 local function others_of(serial, name)
+  local text = redis.call('HGET', fleet.serial_names, serial)
   local others = {}
-  for _, each in ipairs(names_of(serial)) do
-    if each ~= name then
-      others[#others + 1] = each
+  for _, other in ipairs(text and cjson.decode(text) or {}) do
+    if other ~= name then
+      others[#others + 1] = other
     end
   end
   return others
@@ -55,7 +51,7 @@ local function bind(serial, name)
   add_name(serial, name)
 end
 
--- The serial by which `name` is known: bound to it, seen last, and of no other name; else false.
+-- The serial that is bound to `name`, if it was seen there last and has no other name; else false.
 local function known_serial(name)
   local bound = redis.call('HGET', fleet.serials, name)
   local known = bound and redis.call('HGET', fleet.serials_seen, name) == bound
@@ -64,12 +60,12 @@ local function known_serial(name)
 end
 
 local function full_read_due(name, good_ms, now)
-  local full_reads = tonumber(redis.call('HGET', fleet.full_reads, name) or nil)
-  return not full_reads or full_reads + good_ms <= now
+  local read_ms = tonumber(redis.call('HGET', fleet.full_reads, name) or nil)
+  return not read_ms or read_ms + good_ms <= now
 end
 
--- Whoever holds the router stops at its next renewal, and nobody takes it while it may still write:
--- the lease goes to nobody for the time it had left. Returns that time (ms).
+-- Revokes the lock: its pass stops at the next renewal, and nobody gets the lock for the time that was
+-- left, in which that pass may still write. Returns that time (ms).
 local function revoke(router)
   local left = redis.call('PTTL', router.lock)
   if left <= 0 then
@@ -79,7 +75,7 @@ local function revoke(router)
   return left
 end
 
--- The sweep looks at the router as soon as nobody can hold it any more, whatever it was parked for.
+-- Closes the circuit: the sweep checks the router at a time, unless a person paused it.
 local function close_circuit(router, at)
   if redis.call('HEXISTS', fleet.paused, router.name) == 0 then
     redis.call('DEL', router.notified)
@@ -87,10 +83,10 @@ local function close_circuit(router, at)
   end
 end
 
--- Marks every service of which a row may exist on the router; returns how many.
+-- Adds work for every service that may have a row on the router; returns how many.
 local function add_work_for_all(router, priority, now, work_version)
   local services = redis.call('SMEMBERS', router.services)
-  fetch_scores(router.due, services)
+  fetch(router.due, services, SCORES)
   for _, service in ipairs(services) do
     add_work(router, service, priority, now, work_version)
   end

@@ -1,7 +1,7 @@
--- Notes in flight, service -> `token|look|sent`: writes that the holder of `lock_id` may have under way
--- (none: `lock_id` is empty); when to look once more (ms) at what a former holder may have left (0:
--- need not, 1: it is marked for that, and the note lasts until a look at it ends well); the leases
--- that were added since the note was made, [[MAC, address, server], …] as JSON or empty.
+-- Writes in flight, service -> `lock id|second check|leases added`: writes that the pass with this lock
+-- id may have under way (empty: none); when to check again (ms) what a former pass may have written
+-- (0: no need; 1: a work item was added for it, and the entry stays until a check ends well); the leases
+-- that were added since the entry was made, [[MAC, address, server], …] as JSON or empty.
 local CHECK_NOW = 1
 
 local function read_in_flight(router, service)
@@ -9,7 +9,7 @@ local function read_in_flight(router, service)
   if not text then
     return nil
   end
-  local lock_id, check_at, sent = string.match(text, '^([^|]*)|(%d+)|?(.*)$') -- earlier versions: no `sent`
+  local lock_id, check_at, sent = string.match(text, '^([^|]*)|(%d+)|(.*)$')
   return { lock_id = lock_id, check_at = tonumber(check_at), sent = sent }
 end
 
@@ -17,22 +17,22 @@ local function write_in_flight(router, service, lock_id, check_at, sent)
   put(router.inflight, service, lock_id .. '|' .. whole(check_at) .. '|' .. sent)
 end
 
--- `sent`: leases that are about to be added, or nil.
+-- A pass is about to write for a service; `sent`: the leases that it adds, or nil.
 local function write_begins(router, lock_id, service, sent)
   local old = read_in_flight(router, service) or { check_at = 0, sent = '' }
   local all = old.sent
   if sent then
-    local known = all == '' and {} or cjson.decode(all)
-    for _, each in ipairs(sent) do
-      known[#known + 1] = each
+    local leases = all == '' and {} or cjson.decode(all)
+    for _, lease in ipairs(sent) do
+      leases[#leases + 1] = lease
     end
-    all = cjson.encode(known)
+    all = cjson.encode(leases)
   end
   write_in_flight(router, service, lock_id, old.check_at, all)
 end
 
--- All that `lock_id` wrote for the service was answered; a second look that is to come stays.
--- Returns the note that is left, or nil.
+-- Every write of `lock_id` for the service was answered; a second check that is to come stays.
+-- Returns the entry that is left, or nil.
 local function clear_in_flight(router, lock_id, service)
   local old = read_in_flight(router, service)
   if not old or old.lock_id ~= lock_id then
@@ -47,9 +47,9 @@ local function clear_in_flight(router, lock_id, service)
   return old
 end
 
--- All that `lock_id` wrote for the service was answered, and no record says so, as it changed meanwhile
--- or the look did not end well: without the note the row would be taken at the next look for one that
--- another Redis wrote.
+-- Every write of `lock_id` for the service was answered, but no record says so, because it changed
+-- meanwhile or the check did not end well. Without the entry the next check would take the row for one
+-- that another Redis wrote.
 local function owe_check(router, lock_id, service)
   local old = read_in_flight(router, service)
   if old and old.lock_id == lock_id then
@@ -57,22 +57,22 @@ local function owe_check(router, lock_id, service)
   end
 end
 
--- The look that a note asks for ended well: what it was about is as it should be.
+-- The check that the entry asked for ended well.
 local function end_check(router, service, left)
   if left and left.lock_id == '' and left.check_at == CHECK_NOW then
     put(router.inflight, service, false)
   end
 end
 
--- Nobody looks for the sake of the note alone; the next look at the service, for whatever reason, does.
-local function rest_check(router, service)
+-- No check is made for the entry alone: the next check of the service, for any reason, includes it.
+local function defer_check(router, service)
   local old = read_in_flight(router, service)
   if old then
     write_in_flight(router, service, '', CHECK_NOW, old.sent)
   end
 end
 
--- Has the mark of a service be looked at as one of which writes were under way.
+-- The next check of a service is made as if writes were under way.
 local function check_closely(router, service)
   local old = read_in_flight(router, service) or { lock_id = '', check_at = 0, sent = '' }
   if old.check_at == 0 then
@@ -80,31 +80,31 @@ local function check_closely(router, service)
   end
 end
 
--- What a note says was added, as JSON; false without a note.
+-- The leases that were added, as JSON; false: no write is in flight.
 local function sent_of(router, service)
-  local found = read_in_flight(router, service)
-  return found and (found.sent == '' and '[]' or found.sent) or false
+  local entry = read_in_flight(router, service)
+  return entry and (entry.sent == '' and '[]' or entry.sent) or false
 end
 
--- Notes of others than `lock_id`: their services are marked now, and once more after twice the
--- lease; the note stays till then. Notes of a second look that is due: marked.
--- Returns when the next second look is due, or nil.
+-- Adds work for services with writes in flight: those of other passes than `lock_id` now, and once more
+-- after two lock times, until when the entry stays; and those whose second check is due.
+-- Returns when the next second check is due, or nil.
 local function check_in_flight(router, lock_id, lock_ms, work_version, now)
   local next_check = nil
-  if not router.in_flight then -- no script looks at them and adds to them
+  if not router.in_flight then -- no script both adds entries and checks them
     router.in_flight = redis.call('HKEYS', router.inflight)
     fetch(router.inflight, router.in_flight)
   end
   for _, service in ipairs(router.in_flight) do
-    local found = read_in_flight(router, service)
-    local check_at = found.check_at
-    if found.lock_id ~= '' and found.lock_id ~= lock_id then
+    local entry = read_in_flight(router, service)
+    local check_at = entry.check_at
+    if entry.lock_id ~= '' and entry.lock_id ~= lock_id then
       check_at = now + 2 * lock_ms
-      write_in_flight(router, service, '', check_at, found.sent)
+      write_in_flight(router, service, '', check_at, entry.sent)
       add_work(router, service, 0, now, work_version)
     elseif check_at > CHECK_NOW and check_at <= now then
       check_at = CHECK_NOW
-      write_in_flight(router, service, found.lock_id, check_at, found.sent)
+      write_in_flight(router, service, entry.lock_id, check_at, entry.sent)
       add_work(router, service, 0, now, work_version)
     end
     if check_at > CHECK_NOW and (not next_check or check_at < next_check) then

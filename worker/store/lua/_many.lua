@@ -1,30 +1,19 @@
--- One command for many members.
+-- Calls of one command for any number of members.
 local MANY = 1000
 
--- One command for many members or fields of a key; for pairs too, as `MANY` is even. Returns the
--- answers of those that read, one after the other.
-local function call_many(command, at, arguments)
-  if #arguments <= MANY then
-    return #arguments > 0 and redis.call(command, at, unpack(arguments)) or {}
-  end
+-- Calls `command` with the arguments `fixed` and, a thousand at a time, those of `list` (of pairs:
+-- MANY is even). Returns the answers of commands that read, in order.
+local function call_many(command, fixed, list)
   local answers = {}
-  for first = 1, #arguments, MANY do
-    local some = redis.call(command, at,
-      unpack(arguments, first, math.min(first + MANY - 1, #arguments)))
-    for _, answer in ipairs(type(some) == 'table' and some or {}) do
+  for first = 1, #list, MANY do
+    local arguments = { unpack(fixed) }
+    for i = first, math.min(first + MANY - 1, #list) do
+      arguments[#arguments + 1] = list[i]
+    end
+    local found = redis.call(command, unpack(arguments))
+    for _, answer in ipairs(type(found) == 'table' and found or {}) do
       answers[#answers + 1] = answer
     end
   end
   return answers
-end
-
--- The texts at these keys; false: there is none.
-local function get_many(keys)
-  local found = {}
-  for first = 1, #keys, MANY do
-    for _, text in ipairs(redis.call('MGET', unpack(keys, first, math.min(first + MANY - 1, #keys)))) do
-      found[#found + 1] = text
-    end
-  end
-  return found
 end

@@ -1,13 +1,11 @@
--- Calls a worker: puts a Celery message into a queue, in the step that gives a reason for it.
--- Needs `_time` and `_many`.
--- Between the @ stand a task and its queue; `scripts.py` puts the message's envelope there.
+-- Notifies workers: puts a Celery message into a queue, in the same step as the reason for it. Needs
+-- `_time` and `_many`. `scripts.py` replaces the @task queue@ by the envelope of a message.
 local ENVELOPES = {
   routers = [==[@leasewire.converge routers@]==],
   events = [==[@leasewire.accept events@]==],
   bulk = [==[@leasewire.accept bulk@]==],
 }
 
--- A message of a task to a queue, whose arguments are this JSON.
 local function message_of(queue, arguments)
   local body = cjson.encode('[' .. arguments .. ', {}, {}]')
   local id = redis.sha1hex(arguments .. CLOCK[1] .. '.' .. CLOCK[2])
@@ -20,7 +18,7 @@ local function notify_routers(names)
   for i, name in ipairs(names) do
     messages[i] = message_of('routers', '[' .. cjson.encode(name) .. ']')
   end
-  call_many('LPUSH', key.queue('routers'), messages)
+  call_many('LPUSH', { key.queue('routers') }, messages)
 end
 
 local function notify_lane(lane)

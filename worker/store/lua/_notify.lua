@@ -1,9 +1,9 @@
--- Ringing for routers. Needs `_work_items` and `_call`.
+-- Notifies workers of routers with new work. Needs `_work_items` and `_notified`.
 
--- Sends a message for each of these routers, name -> true or `bulk` where there is nothing else, unless
--- somebody holds it or one is pending; returns how many. A bulk pass that waits for its turn is as good
--- as a message for who asks for bulk alone. More messages than routers that are due mean that nobody
--- takes them: then the sweep rings, once they are taken.
+-- Sends a message for each of these routers, name -> true, or `bulk` if only bulk is due, unless the
+-- router is locked or a message is pending; returns how many. For bulk alone, a bulk pass that waits
+-- for its turn is as good as a message. If the queue has more messages than routers are due, no
+-- worker takes them: then the sweep sends a message later.
 local function notify(touched)
   local names, flags, notified = {}, {}, {}
   for name in pairs(touched) do
@@ -14,11 +14,11 @@ local function notify(touched)
   list_queued()
   local room = #names > 0
     and redis.call('ZCARD', key.routers_due) + 1 - redis.call('LLEN', key.queue('routers')) or 0
-  local found = get_many(flags)
+  local found = call_many('MGET', {}, flags)
   for i, name in ipairs(names) do
-    local holder, flag = found[2 * i - 1], found[2 * i]
+    local lock, flag = found[2 * i - 1], found[2 * i]
     local may = not flag or (flag == 'bulk' and touched[name] ~= 'bulk')
-    if #notified < room and not holder and may then
+    if #notified < room and not lock and may then
       redis.call('SET', flags[2 * i], '1', 'PX', NOTIFIED_MS)
       notified[#notified + 1] = name
     end

@@ -1,12 +1,10 @@
--- Routers by name: each a table of its keys with its name.
+-- Routers by name: each a table of its keys, with its name.
 local routers = {}
 
 local function router_named(name)
-  local router = routers[name]
-  if not router then
-    router = key.router(name)
-    router.name = name
-    routers[name] = router
+  if not routers[name] then
+    routers[name] = key.router(name)
+    routers[name].name = name
   end
-  return router
+  return routers[name]
 end

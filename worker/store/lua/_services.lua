@@ -1,5 +1,5 @@
--- A service is one text: `generation|record`, then a line for each of its last events, the newest
--- first: its key and the word on it. Needs `_writes`.
+-- Service records. One text a service: `generation|record`, then a line `event key, outcome` for each
+-- of its last events, newest first. Needs `_writes`.
 local RECENT = 20
 local SHORTEST_LINE = 40
 local OPEN = { accepted = true, scheduled = true, waiting = true }
@@ -19,29 +19,29 @@ local function generation_of(service)
   return generation_in(redis.call('GET', key.record(service)))
 end
 
--- Reads services. A new one must not stand where another program has a key.
-local function fetch_services(list)
+-- Reads services. Where a new one is to be stored, no other program may have a key.
+local function fetch_services(ids)
   local records, new = {}, {}
-  for i, service in ipairs(list) do
-    records[i] = key.record(service)
+  for i, id in ipairs(ids) do
+    records[i] = key.record(id)
   end
-  for i, text in ipairs(get_many(records)) do
+  for i, text in ipairs(call_many('MGET', {}, records)) do
     local at = text and string.find(text, '\n', 1, true)
-    services[list[i]] = {
-      id = list[i],
+    services[ids[i]] = {
+      id = ids[i],
       generation = generation_in(text),
       record = at and string.sub(text, 1, at - 1) or text,
       lines = at and string.sub(text, at) or '',
     }
     if not text then
       new[#new + 1] = records[i]
-      new[#new + 1] = key.history(list[i])
+      new[#new + 1] = key.history(ids[i])
     end
   end
-  for i, each in ipairs(#new > 0 and redis.call('EXISTS', unpack(new)) > 0 and new or {}) do
-    local kind, ours = redis.call('TYPE', each).ok, i % 2 == 0 and 'list' or 'string'
+  for i, at in ipairs(#new > 0 and redis.call('EXISTS', unpack(new)) > 0 and new or {}) do
+    local kind, ours = redis.call('TYPE', at).ok, i % 2 == 0 and 'list' or 'string'
     if kind ~= 'none' and kind ~= ours then
-      error({ err = 'WRONGTYPE the key ' .. each .. ' is a ' .. kind .. ': it is not ours' })
+      error({ err = 'WRONGTYPE the key ' .. at .. ' is a ' .. kind .. ': it is not ours' })
     end
   end
 end
@@ -51,13 +51,13 @@ local function put_record(service, generation, text)
   service.generation, service.is_changed = generation, true
 end
 
--- Where the line of an event begins, where the word on it does, and where both end.
+-- Where the line of an event begins, where its outcome begins, and where both end.
 local function find_line(lines, event)
   local first, at = string.find(lines, '\n' .. event .. '[', 1, true)
   return first, at, first and (string.find(lines, '\n', at, true) or #lines + 1) - 1
 end
 
--- The word on an event of a service, in its text.
+-- The outcome of an event in the text of its service.
 local function outcome_in(text, event)
   local _, at, last = find_line(text or '', event)
   return at and string.sub(text, at, last)
@@ -67,7 +67,7 @@ local function seen_at(now)
   return key.seen(whole(math.floor(now / SEEN_MS)))
 end
 
--- Reads at once what is remembered of events of which something is said again.
+-- Reads at once what is remembered of events that get a new outcome.
 local function fetch_remembered(events, now)
   local shorts = {}
   for i, event in ipairs(events) do
@@ -76,8 +76,8 @@ local function fetch_remembered(events, now)
   fetch(seen_at(now), shorts)
 end
 
--- Remembers an event for 31 days: by its content it is told from another of its id (empty: that is
--- remembered already), and by its service the word on it is found.
+-- Remembers an event for 31 days: its content (empty: it is remembered already) tells a duplicate from
+-- a reused id, and its service is where its outcome is found.
 local function remember(event, content, service, now)
   local seen, short = seen_at(now), string.sub(event, 1, SHORT_KEY)
   if content ~= '' or not get(seen, short) then
@@ -90,8 +90,8 @@ local function state_in(text)
   return string.match(text, '"([%a-]+)"')
 end
 
--- What is scheduled may be found for as long as it waits.
-local function note_scheduled(event, before, text, service)
+-- A scheduled event can be found until it takes effect.
+local function index_scheduled(event, before, text, service)
   local was = before and state_in(before) == 'scheduled' or false
   local is = state_in(text) == 'scheduled'
   if was ~= is then
@@ -99,7 +99,7 @@ local function note_scheduled(event, before, text, service)
   end
 end
 
--- Puts the word on an event into its service, first among its events. Returns the word before.
+-- Makes an event the newest of its service, with this outcome. Returns its outcome before.
 local function put_outcome(service, event, text)
   local lines = service.lines
   local first, at, last = find_line(lines, event)
@@ -107,11 +107,11 @@ local function put_outcome(service, event, text)
   local rest = first and string.sub(lines, 1, first - 1) .. string.sub(lines, last + 1) or lines
   service.lines = '\n' .. event .. text .. rest
   service.is_changed, service.has_new = true, true
-  note_scheduled(event, before, text, service.id)
+  index_scheduled(event, before, text, service.id)
   return before
 end
 
--- Puts another word in the place of the one on an event. Returns that, or nil where there is none.
+-- Replaces the outcome of an event of the service. Returns the one before; nil: there is none.
 local function replace_outcome(service, event, text, now)
   local lines = service.lines
   local first, at, last = find_line(lines, event)
@@ -119,14 +119,14 @@ local function replace_outcome(service, event, text, now)
     local before = string.sub(lines, at, last)
     service.lines = string.sub(lines, 1, at - 1) .. text .. string.sub(lines, last + 1)
     service.is_changed = true
-    note_scheduled(event, before, text, service.id)
+    index_scheduled(event, before, text, service.id)
     remember(event, '', service.id, now)
     return before
   end
 end
 
--- Keeps the word on an event that is none of the last ones of its service, for an hour or two. Returns
--- the word before.
+-- Keeps the outcome of an event that its service does not list, for an hour or two. Returns the one
+-- before.
 local function remember_briefly(event, text, now)
   local brief = key.brief(whole(math.floor(now / BRIEF_MS)))
   local before = get(brief, event)
@@ -135,8 +135,8 @@ local function remember_briefly(event, text, now)
   return before
 end
 
--- Keeps the newest twenty, and of older ones those whose last word is not said yet; of the others the
--- word stays for an hour, as whoever waits for it may not have read it.
+-- Keeps the newest twenty events and all that are open. The outcomes of the others stay for an hour:
+-- a client that waits for one may not have read it yet.
 local function without_old(lines, now)
   local kept, number = {}, 0
   for line in string.gmatch(lines, '\n[^\n]+') do
@@ -151,7 +151,7 @@ local function without_old(lines, now)
   return table.concat(kept)
 end
 
--- Hands on what is changed to be written (`scripts.py` calls it).
+-- Hands the changed services to `write` (`scripts.py` calls it).
 local function write_services()
   for id, service in pairs(services) do
     if service.is_changed then
@@ -164,9 +164,10 @@ local function write_services()
   end
 end
 
-local function note_lines(service, lines)
+-- Adds lines to the history of a service.
+local function add_lines(service, lines)
   local history = key.history(service)
-  if redis.call('LPUSH', history, unpack(lines)) > HISTORY then
+  if #lines > 0 and redis.call('LPUSH', history, unpack(lines)) > HISTORY then
     redis.call('LTRIM', history, 0, HISTORY - 1)
   end
 end

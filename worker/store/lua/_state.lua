@@ -1,5 +1,5 @@
--- How a router is doing, as JSON; the key is absent while all is well.
-local function note_state(router, text)
+-- Sets the state of a router, JSON. `{}` (all is well) deletes the key; an empty text changes nothing.
+local function set_state(router, text)
   if text == '{}' then
     redis.call('DEL', router.state)
   elseif text ~= '' then

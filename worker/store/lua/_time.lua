@@ -1,4 +1,4 @@
--- Redis's own clock: times that two processes compare are its times. It stands still for a script.
+-- Redis's clock, which all processes share. It stands still while a script runs.
 local CLOCK = redis.call('TIME')
 
 local function now_ms()

@@ -1,5 +1,5 @@
--- Marking. A mark's score is priority * SPAN + due, so that one sorted set gives the marks by
--- priority and, within it, by time. Marking is never without the due index of the routers.
+-- Work items. Their score is priority * SPAN + due time (ms), so that one sorted set orders them by
+-- priority and then by time.
 local SPAN = 1e13
 local NOTIFIED_MS = 10000
 
@@ -16,55 +16,51 @@ local function is_braked(router, service)
   return is_any_braked() and get(key.braked, service .. '@' .. router.name) and true
 end
 
-local to_list = {}
+local due_by_router = {}
 
--- Lists the routers of what was marked, so that the sweep looks at them (`scripts.py` calls it).
+-- Lists the routers that got work items, so that the sweep checks them (`scripts.py` calls it).
 local function list_queued()
-  local found, flags, listed = {}, {}, {}
-  for router in pairs(to_list) do
-    found[#found + 1] = router
+  local queued, flags, due_and_name = {}, {}, {}
+  for router in pairs(due_by_router) do
+    queued[#queued + 1] = router
     flags[#flags + 1] = router.notified
   end
-  for i, flag in ipairs(get_many(flags)) do
-    -- A parked router waits for its time: a mark must not wake it earlier.
-    if flag ~= 'circuit_open' then
-      listed[#listed + 1] = whole(to_list[found[i]])
-      listed[#listed + 1] = found[i].name
+  for i, flag in ipairs(call_many('MGET', {}, flags)) do
+    if flag ~= 'circuit_open' then -- else it waits for its next try, whatever is due
+      due_and_name[#due_and_name + 1] = whole(due_by_router[queued[i]])
+      due_and_name[#due_and_name + 1] = queued[i].name
     end
   end
-  for first = 1, #listed, MANY do
-    redis.call('ZADD', key.routers_due, 'LT',
-      unpack(listed, first, math.min(first + MANY - 1, #listed)))
-  end
-  to_list = {}
+  call_many('ZADD', { key.routers_due, 'LT' }, due_and_name)
+  due_by_router = {}
 end
 
--- Marks `service` at `router`: keeps the higher priority and the earlier time, renews the stamp.
--- A mark that the brake holds stays held: it is not due until it is let through.
+-- Adds a work item, or keeps the higher priority and the earlier time of an existing one; sets a new
+-- work version. An item that the brake holds stays held.
 local function add_work(router, service, priority, due, work_version)
   put(router.work_items, service, work_version)
   if is_braked(router, service) then
     return
   end
-  local old = score_of(router.due, service)
+  local old = get(router.due, service, SCORES)
   if old then
     local old_priority = math.floor(old / SPAN)
     due = math.min(due, old - old_priority * SPAN)
     priority = math.min(priority, old_priority)
   end
-  put_score(router.due, service, priority * SPAN + due)
-  to_list[router] = math.min(due, to_list[router] or due)
+  put(router.due, service, priority * SPAN + due, SCORES)
+  due_by_router[router] = math.min(due, due_by_router[router] or due)
 end
 
 local function remove_work(router, service)
-  put_score(router.due, service, false)
+  put(router.due, service, false, SCORES)
   put(router.work_items, service, false)
   if is_any_braked() then
     put(key.braked, service .. '@' .. router.name, false)
   end
 end
 
--- A loss counts no more, and is not held.
+-- Removes a loss: it counts no longer, and its service is not held for it.
 local function uncount(router, service)
   redis.call('ZREM', router.lost, service)
   put(router.lost_by, service, false)
@@ -72,15 +68,15 @@ end
 
 local approved_count = 0
 
--- Lets a held mark go on: it is due now. Returns whether it was held.
+-- Makes a work item that the brake holds due now. Returns whether it was held.
 local function approve(router, service, now, work_version)
-  local held = service .. '@' .. router.name
-  local text = is_any_braked() and get(key.braked, held)
+  local member = service .. '@' .. router.name
+  local text = is_any_braked() and get(key.braked, member)
   if not text then
     return false
   end
   approved_count = approved_count + 1
-  put(key.braked, held, false)
+  put(key.braked, member, false)
   put(router.waiting, service, false)
   add_work(router, service, cjson.decode(text).priority, now, work_version)
   return true

@@ -1,18 +1,17 @@
 -- include: _time _many _writes _router _work_items _fleet
--- Applies a policy to a router and marks all its services, in one step: a pass under the former
--- policy can confirm none of them.
--- ARGV: 1 router, 2 the policy as it is stored, 3 stamp, 4 priority, 5 the action as JSON
--- Returns how many services were marked.
+-- Applies a policy to a router, and adds work for all its services in the same step: a pass under the
+-- former policy can confirm none of them.
+-- ARGV: 1 router, 2 the policy as it is stored, 3 work version, 4 priority, 5 the action as JSON
+-- Returns the number of services.
 local router = router_named(ARGV[1])
-local now = now_ms()
 redis.call('HSET', fleet.policies, router.name, ARGV[2])
 local left = revoke(router)
 local state = redis.call('GET', router.state)
 if state and cjson.decode(state).state == 'policy-changed' then
   redis.call('DEL', router.state)
 end
-local queued = add_work_for_all(router, tonumber(ARGV[4]), now, ARGV[3])
+local queued = add_work_for_all(router, tonumber(ARGV[4]), now_ms(), ARGV[3])
 list_queued()
-close_circuit(router, now + left)
+close_circuit(router, now_ms() + left)
 log_action(ARGV[5])
 return queued

@@ -1,5 +1,5 @@
 -- include: _time _many _writes _router _work_items _fleet
--- A person approves that many rows of ours are written again to a router; it is looked at at once.
+-- A person approves that lost rows are written to a router again; the sweep checks it at once.
 -- ARGV: 1 router, 2 until when (ms), 3 lifetime (s), 4 the action as JSON
 local router = router_named(ARGV[1])
 redis.call('HSET', router.full_read, 'approved', ARGV[2])

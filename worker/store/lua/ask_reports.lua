@@ -1,18 +1,19 @@
 -- include: _time _router
--- Asks for the reports of routers whose time has come: a few a round, each spread over the whole
--- time between two reports. One that is parked is asked later.
--- ARGV: 1 claim (ms), 2 between two reports (ms), 3 routers at the most, 4 asked again after (ms),
---       5.. routers, each followed by its share (0…1) of the time until its first report
--- Returns how many were asked for, or false when somebody looked just now.
+-- Asks for the reports of routers that are due, a few a round; the first ones are spread over the whole
+-- period. A router with an open circuit or paused is asked later.
+-- ARGV: 1 time of one check (ms), 2 period of reports (ms), 3 most routers, 4 asked again after (ms),
+--       5.. routers, each with its share (0…1) of the period before its first report
+-- Returns how many were asked for, or false when another worker checked just now.
 local reports = key.reports
 if not redis.call('SET', reports.check, '1', 'NX', 'PX', tonumber(ARGV[1])) then
   return false
 end
-local now, every = now_ms(), tonumber(ARGV[2])
+local now, period = now_ms(), tonumber(ARGV[2])
 local known = {}
 for i = 5, #ARGV, 2 do
   known[ARGV[i]] = true
-  redis.call('ZADD', reports.due, 'NX', whole(now + math.floor(every * tonumber(ARGV[i + 1]))), ARGV[i])
+  local first = now + math.floor(period * tonumber(ARGV[i + 1]))
+  redis.call('ZADD', reports.due, 'NX', whole(first), ARGV[i])
 end
 local asked = 0
 local due = redis.call('ZRANGEBYSCORE', reports.due, '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[3]))

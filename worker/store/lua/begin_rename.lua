@@ -1,9 +1,9 @@
 -- include: _time _many _writes _router _work_items _fleet
--- A router gets another name: what people said of it moves, events that say the former name are
--- for the new one from now on. Its services are moved after, one by one. May be repeated.
--- ARGV: 1 former name, 2 new name, 3 token that holds both, 4 the action as JSON
--- Returns 1; 0 when the leases are lost; -1 when another serial is bound to the new name (nothing
--- is changed).
+-- Begins to rename a router: what people set for it moves, and events with the former name are for the
+-- new one from now on. Its services are moved after this, one by one. May be repeated.
+-- ARGV: 1 former name, 2 new name, 3 lock id of both, 4 the action as JSON
+-- Returns 1; 0 when a lock is lost; -1 when another serial is bound to the new name (nothing is
+-- changed then).
 local old, new = router_named(ARGV[1]), router_named(ARGV[2])
 if redis.call('GET', old.lock) ~= ARGV[3] or redis.call('GET', new.lock) ~= ARGV[3] then
   return 0
@@ -24,16 +24,14 @@ if redis.call('HGET', fleet.aliases, old.name) ~= new.name then
   log_action(ARGV[4])
 end
 redis.call('HDEL', fleet.aliases, new.name)
+forget_serials(old.name)
 if serial then
-  forget_serials(old.name)
   bind(serial, new.name)
-else
-  forget_serials(old.name)
 end
 for _, hash in ipairs({ fleet.policies, fleet.full_reads, fleet.paused }) do
-  local said = redis.call('HGET', hash, old.name)
-  if said then
-    redis.call('HSET', hash, new.name, said)
+  local value = redis.call('HGET', hash, old.name)
+  if value then
+    redis.call('HSET', hash, new.name, value)
     redis.call('HDEL', hash, old.name)
   end
 end

@@ -1,11 +1,10 @@
 -- include: _time _many _writes _router _work_items _in_flight
--- Renews the lock of its holder and notes the services that the holder is about to write.
--- ARGV: 1 router, 2 lock id, 3 time limit of the lock (ms), 4 how many of the services were taken by
---       their work items (they come first; the others stand in their way), 5 JSON {service:
---       [[MAC, address, server], …]}: leases that are about to be added, 6.. services to note as in
---       flight
--- Returns {1, {those taken that the brake holds by now}}, or {0, {}} when the lock was lost (nothing
--- is changed then). If the brake holds any, none is noted: the plan is another one.
+-- Renews a lock, and notes the services that its pass is about to write.
+-- ARGV: 1 router, 2 lock id, 3 lock time (ms), 4 how many of the services were taken (they come first;
+--       the others are in their way), 5 JSON {service: [[MAC, address, server], …]}: leases that are
+--       about to be added, 6.. services
+-- Returns {1, {taken services that the brake holds by now}}, or {0, {}} when the lock is lost (nothing
+-- is changed then). If the brake holds any, none is noted: the plan is void.
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 if redis.call('GET', router.lock) ~= ARGV[2] then

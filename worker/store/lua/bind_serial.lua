@@ -1,7 +1,7 @@
 -- include: _time _fleet
--- May be written to the router that answers to a name? Binds its serial to the name on first sight.
--- ARGV: 1 router, 2 serial (empty: not told), 3 how long a survey is good (ms)
--- Returns {'ok', survey is due 1|0}, {'mismatch', bound serial} or {'shared', other names…}.
+-- Checks the serial of a router before writes, and binds it to the name the first time.
+-- ARGV: 1 router, 2 serial (empty: unknown), 3 how long a full read is good (ms)
+-- Returns {'ok', full read due 1|0}, {'mismatch', bound serial} or {'shared', other names…}.
 local name, serial = ARGV[1], ARGV[2]
 local bound = redis.call('HGET', fleet.serials, name)
 local seen = redis.call('HGET', fleet.serials_seen, name)

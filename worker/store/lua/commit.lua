@@ -1,60 +1,70 @@
 -- include: _time _many _writes _router _work_items _notified _notify _claims _services _feed _dead_letters _brake _sources
--- Commits services: record, claims, marks, outcomes, history, journal; all of a service or none.
--- ARGV: 1 JSON {stamp, generation: of the records that this writes, now_ms: by which ids are
---         remembered, limits?: of the brake, alarm: see `_sources`, lane?: the flag of which goes when
---         nothing is due in its journal, commits: [{service, generation?, text?, cancelled?,
---         places: [router, …], claims: [[router, [[claim, scope], …]], …],
---         marks: [[router, priority], …], cut?: {router?, source, is_suspension, new}: to the brake,
---         owned: [[source, by how many services], …], names?: routers that it comes to name,
---         due?: next scheduled event (ms), 0 none, lines?, letters: [[id, text, group or ""], …],
---         events: [{key, lane?, count, said?: first | brief, text?: what is not `said` is told in the
---         feed alone, feed?, refused?: source, content?: see `remember`}, …],
---         outcomes: [[event, text, feed or false], …], counts: [[name, n], …],
---         heard: [[source, events, superseded], …]}, …]}
--- Returns {[1 committed | 0 another was faster], …}, {hold, marks that the brake took, …}, how many
---   marks it let go, {source, 1 up | -1 down, recent events, recent superseded, …}: alarms that go up
---   or down, 1 nothing is due in that journal.
-local order = cjson.decode(ARGV[1])
+-- Commits services: records, claims, work items, outcomes, history, journal. All of a service or none.
+-- ARGV: 1 JSON {work_version, generation: of the records written, now_ms, alarm: see `_sources`,
+--         limits: of the brake or absent, lane: whose journal may be drained, or absent,
+--         services: [`ServiceCommit` as `commits.py` writes it, …]}
+-- Returns {1 committed | 0 another worker was faster, …}, {scope, work items that the brake holds, …},
+--   work items that it holds no longer, {source, 1 alarm begins | -1 ends, recent events, recent
+--   superseded, …}, 1 if nothing is due in the journal of `lane`.
+local batch = cjson.decode(ARGV[1])
 local now = now_ms()
 local beside = key.beside(whole(math.floor(now / SEEN_MS)))
+local results, source_counts, touched, braked = {}, {}, {}, {}
 
--- What the loop below looks at, at once.
-local function fetch_wanted()
-  local wants, queued, names, ids, again = {}, {}, {}, {}, {}
-  for _, c in ipairs(order.commits) do
-    if c.generation then
-      ids[#ids + 1] = c.service
-    end
-    for _, each in ipairs(c.claims) do
-      local wanted = known_of(wants, each[1])
-      wanted.services, wanted.claims = wanted.services or {}, wanted.claims or {}
-      table.insert(wanted.services, c.service)
-      for _, claim in ipairs(each[2]) do
-        table.insert(wanted.claims, claim)
-      end
-    end
-    for _, each in ipairs(c.work_items) do
-      table.insert(known_of(queued, each[1]), c.service)
-    end
-    for _, name in ipairs(c.names or {}) do
-      names[#names + 1] = name
-    end
-    for _, said in ipairs(c.outcomes) do
-      again[#again + 1] = said[1]
-    end
-  end
-  fetch_remembered(again, now)
-  fetch_services(ids)
-  fetch(key.fleet.aliases, names)
-  for name, wanted in pairs(wants) do
-    fetch_claims(router_named(name), wanted.services, wanted.claims)
-  end
-  for name, some in pairs(queued) do
-    fetch_scores(router_named(name).due, some)
+local function append_all(list, values)
+  for _, value in ipairs(values) do
+    list[#list + 1] = value
   end
 end
 
--- `service`: whose event it is; nil: of none that is kept.
+-- Reads at once what the commits below need.
+local function fetch_all()
+  local ids, names, events, queued, claimed = {}, {}, {}, {}, {}
+  for _, commit in ipairs(batch.services) do
+    if commit.service_id ~= '' then
+      ids[#ids + 1] = commit.service_id
+    end
+    append_all(names, commit.names)
+    for name, claims in pairs(commit.claims) do
+      local there = table_in(claimed, name)
+      append_all(table_in(there, 'services'), { commit.service_id })
+      append_all(table_in(there, 'claims'), claims)
+    end
+    for name in pairs(commit.work_items) do
+      append_all(table_in(queued, name), { commit.service_id })
+    end
+    for _, outcome in ipairs(commit.outcomes) do
+      events[#events + 1] = outcome.key
+    end
+  end
+  fetch_remembered(events, now)
+  fetch_services(ids)
+  fetch(key.fleet.aliases, names)
+  for name, there in pairs(claimed) do
+    fetch_claims(router_named(name), there.services, there.claims)
+  end
+  for name, services in pairs(queued) do
+    fetch(router_named(name).due, services, SCORES)
+  end
+end
+
+-- Stores the outcome of an event that came; returns the one before. `service`: nil if it has none.
+local function store_outcome(event, service)
+  if event.refused then
+    return put_refused(event.refused, event.key, event.outcome)
+  elseif not event.outcome or event.in_feed_only then
+    return nil
+  elseif not event.listed then
+    return remember_briefly(event.key, event.outcome, now)
+  elseif service then
+    return put_outcome(service, event.key, event.outcome)
+  end
+  local before = get(beside, event.key)
+  put(beside, event.key, event.outcome)
+  expire_later(beside, SEEN_S, true)
+  return before
+end
+
 local function commit_event(event, service)
   if event.lane then
     local journal = key.journal(event.lane)
@@ -63,55 +73,43 @@ local function commit_event(event, service)
   end
   later('HDEL', key.attempts, event.key)
   count(key.counters, event.count, 1)
-  local before
-  if event.refused then
-    before = note_refused(event.refused, event.key, event.text)
-  elseif event.said == 'brief' then
-    before = remember_briefly(event.key, event.text, now)
-  elseif event.said and service then
-    before = put_outcome(service, event.key, event.text)
-  elseif event.said then
-    before = get(beside, event.key)
-    put(beside, event.key, event.text)
-    expire_later(beside, SEEN_S, true)
+  local before = store_outcome(event, service)
+  if event.outcome and event.feed and is_new(before, event.outcome) then
+    append(event.feed, event.outcome, now)
   end
-  if event.text and event.feed and is_new(before, event.text) then
-    append(event.feed, event.text, now)
-  end
-  if event.content then
-    remember(event.key, event.content, service and service.id or '', order.now_ms)
+  local is_listed = event.outcome and event.listed and not event.in_feed_only and not event.refused
+  local content = event.content_hash or (is_listed and '')
+  if content then
+    remember(event.key, content, service and service.id or '', batch.now_ms)
   end
 end
 
-local results, heard, touched, braked = {}, {}, {}, {}
-
--- Marks of a service that loses nothing any more are let through; one that does may be held. A loss
--- that was written before it was undone counts still, and its service is not held for it afterwards.
-local function ask_brake(c)
-  for _, name in ipairs(c.places) do
-    if name ~= c.cut.router then
+-- Approves held work items of a service that loses nothing any more; a service that does may be held.
+-- A loss that was written before it was undone still counts, and its service is not held for it later.
+local function ask_brake(commit)
+  local id, cut = commit.service_id, commit.cut
+  for _, name in ipairs(commit.routers or {}) do
+    if name ~= cut.router then
       local router = router_named(name)
-      if approve(router, c.service, now, order.work_version) then
-        uncount(router, c.service)
+      if approve(router, id, now, batch.work_version) then
+        uncount(router, id)
         touched[name] = true
       else
-        put(router.lost_by, c.service, false)
+        put(router.lost_by, id, false)
       end
     end
   end
-  if c.cut.router then
-    local scope, taken = brake(c.cut, order.limits, router_named(c.cut.router), c.service,
-      order.work_version, now)
-    if scope and taken > 0 then
-      braked[#braked + 1] = scope
-      braked[#braked + 1] = taken
+  if cut.router then
+    local scope, held = brake(cut, batch.limits, router_named(cut.router), id, batch.work_version, now)
+    if scope and held > 0 then
+      append_all(braked, { scope, held })
     end
   end
 end
 
--- Whoever took an event before a router was renamed would bring its former name back.
-local function names_a_former_one(c)
-  for _, name in ipairs(c.names or {}) do
+-- Whether a router was renamed since its event was taken: the commit would bring its old name back.
+local function names_a_former_one(commit)
+  for _, name in ipairs(commit.names) do
     if get(key.fleet.aliases, name) then
       return true
     end
@@ -119,72 +117,71 @@ local function names_a_former_one(c)
   return false
 end
 
-local function commit_record(c, service)
-  local is_new = not service.record
-  put_record(service, order.generation, c.text)
-  if c.cancelled then
-    later('ZADD', key.tombstones, whole(now), c.service)
+local function commit_record(commit, service)
+  local id, is_new = commit.service_id, not service.record
+  put_record(service, batch.generation, commit.record)
+  if commit.is_cancelled then
+    later('ZADD', key.tombstones, whole(now), id)
   elseif not is_new then
-    later('ZREM', key.tombstones, c.service)
+    later('ZREM', key.tombstones, id)
+  end
+  for _, name in ipairs(commit.routers) do
+    later('SADD', router_named(name).services, id)
   end
 end
 
-local function commit_service(c, service)
-  if c.text then
-    commit_record(c, service)
+local function commit_service(commit, service)
+  local id = commit.service_id
+  if commit.record then
+    commit_record(commit, service)
   end
-  if service and not service.record then -- nothing is kept of it
+  if service and not service.record then -- there is no record to list its events
     service = nil
   end
-  if c.due and c.due > 0 then
-    later('ZADD', key.schedule, whole(c.due), c.service)
-  elseif c.due then
-    later('ZREM', key.schedule, c.service)
+  if commit.due_ms and commit.due_ms > 0 then
+    later('ZADD', key.schedule, whole(commit.due_ms), id)
+  elseif commit.due_ms then
+    later('ZREM', key.schedule, id)
   end
-  for _, name in ipairs(c.places) do
-    later('SADD', router_named(name).services, c.service)
+  for source, change in pairs(commit.ownership_changes) do
+    count(key.source(source), 'services', change)
   end
-  for _, each in ipairs(c.ownership_changes) do
-    count(key.source(each[1]), 'services', each[2])
-  end
-  for _, each in ipairs(c.work_items) do
-    add_work(router_named(each[1]), c.service, each[2], now, order.work_version)
-    if touched[each[1]] ~= true then
-      touched[each[1]] = each[2] < 2 or 'bulk'
+  for name, priority in pairs(commit.work_items) do
+    add_work(router_named(name), id, priority, now, batch.work_version)
+    if touched[name] ~= true then
+      touched[name] = priority < 2 or 'bulk'
     end
   end
-  if c.cut then -- before the claims: who is held itself lets nobody through
-    ask_brake(c)
+  if commit.cut then -- before the claims: a service that is held itself approves no other
+    ask_brake(commit)
   end
-  for _, each in ipairs(c.claims) do
-    local router = router_named(each[1])
-    if weaken(router, c.service, each[2], order.work_version, now) then
-      touched[each[1]] = true
+  for name, claims in pairs(commit.claims) do
+    local router = router_named(name)
+    if vacate(router, id, claims, batch.work_version, now) then
+      touched[name] = true
     end
-    request(router, c.service, each[2], order.work_version, now)
+    request(router, id, claims, batch.work_version, now)
   end
-  for _, said in ipairs(c.outcomes) do
-    say(service, said, now)
+  for _, outcome in ipairs(commit.outcomes) do
+    set_outcome(service, outcome, now)
   end
-  for _, event in ipairs(c.events) do
+  for _, event in ipairs(commit.events) do
     commit_event(event, service)
   end
-  for _, each in ipairs(c.heard) do
-    local so_far = heard[each[1]] or { 0, 0 }
-    heard[each[1]] = { so_far[1] + each[2], so_far[2] + each[3] }
+  for source, counts in pairs(commit.source_counts) do
+    local sum = source_counts[source] or { 0, 0 }
+    source_counts[source] = { sum[1] + counts[1], sum[2] + counts[2] }
   end
-  for _, each in ipairs(c.counts) do
-    count(key.counters, each[1], each[2])
+  for name, by in pairs(commit.counts) do
+    count(key.counters, name, by)
   end
-  if c.lines then
-    note_lines(c.service, c.lines)
-  end
-  add_dead_letters(c.dead_letters, now)
+  add_lines(id, commit.lines)
+  add_dead_letters(commit.dead_letters, now)
 end
 
-fetch_wanted()
-for i, c in ipairs(order.commits) do
-  local service = c.generation and services[c.service]
+fetch_all()
+for i, c in ipairs(batch.services) do
+  local service = services[c.service_id]
   if service and (service.generation ~= c.generation or names_a_former_one(c)) then
     results[i] = 0
   else
@@ -193,18 +190,16 @@ for i, c in ipairs(order.commits) do
   end
 end
 local alarms = {}
-for name, counts in pairs(heard) do
-  local crossed, recent, late = count_source(name, counts[1], counts[2], order.alarm, now)
+for source, counts in pairs(source_counts) do
+  local crossed, recent, late = count_source(source, counts[1], counts[2], batch.alarm, now)
   if crossed ~= 0 then
-    for _, each in ipairs({ name, crossed, recent, late }) do
-      alarms[#alarms + 1] = each
-    end
+    append_all(alarms, { source, crossed, recent, late })
   end
 end
 local drained = false
-if order.lane then
-  write() -- what leaves the journal is due again where this worker was slow
-  local journal = key.journal(order.lane)
+if batch.lane then
+  write() -- an event that leaves the journal would be due again if this worker was slow
+  local journal = key.journal(batch.lane)
   drained = #redis.call('ZRANGEBYSCORE', journal.due, '-inf', whole(now), 'LIMIT', 0, 1) == 0
   if drained then
     redis.call('DEL', journal.notified)

@@ -1,7 +1,7 @@
 -- include: _services
--- Forgets a cancelled service whose time is over, if nothing was said of it since it was read.
+-- Deletes the record of a cancelled service, if it has not changed since it was read.
 -- ARGV: 1 service, 2 generation
--- Returns 1 forgotten | 0 its record has changed.
+-- Returns 1 deleted | 0 changed.
 if generation_of(ARGV[1]) ~= tonumber(ARGV[2]) then
   return 0
 end

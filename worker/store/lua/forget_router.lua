@@ -1,15 +1,15 @@
 -- include: _time _many _writes _router _work_items _fleet
--- Forgets a router of which no service is left: the last step of retiring or renaming it.
--- ARGV: 1 router, 2 token that holds it, 3 `1`: forget what it was called before too, 4 the action
---       as JSON or empty, 5.. ids of its dead letters
--- Returns 1; 0 when the lease is lost or a service came meanwhile (nothing is changed).
+-- Forgets a router without services: the last step of retiring or renaming it.
+-- ARGV: 1 router, 2 lock id, 3 `1`: forget its former names too, 4 the action as JSON or empty,
+--       5.. ids of its dead letters
+-- Returns 1; 0 when the lock is lost or a service came meanwhile (nothing is changed then).
 local router = router_named(ARGV[1])
 if redis.call('GET', router.lock) ~= ARGV[2] or redis.call('SCARD', router.services) > 0
   or redis.call('ZCARD', router.due) > 0 then
   return 0
 end
-for _, each in pairs(key.router(router.name)) do
-  redis.call('DEL', each)
+for _, at in pairs(key.router(router.name)) do
+  redis.call('DEL', at)
 end
 redis.call('ZREM', key.routers_due, router.name)
 redis.call('ZREM', key.reports.due, router.name)

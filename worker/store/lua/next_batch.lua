@@ -1,10 +1,11 @@
 -- include: _time _many _writes _router _work_items _notified _notify _claims _in_flight _take _state
--- The next batch of due marks; releases the lease in the same step when there is none, so that no
--- mark set meanwhile is left without anyone to look.
--- ARGV: 1 router, 2 token, 3 lease (ms), 4 stamp, 5 marks at the most (0: release now),
---       6 and 7 state as JSON when nothing is due and when there is more; empty: it stays, 8 bulk
---       marks at the most
--- Returns {held 1|0|-1 (lost), now, {marks}, more 1|0 (due now, and somebody is called)}.
+-- Takes the next batch of due work items. Without any it releases the lock in the same step, so that
+-- work which comes meanwhile is not left without a worker.
+-- ARGV: 1 router, 2 lock id, 3 lock time (ms), 4 work version, 5 most work items (0: release now),
+--       6 state as JSON if nothing is due, 7 if more is due; empty: the state stays, 8 most bulk work
+--       items
+-- Returns {1 locked | 0 released | -1 lock lost, now, {work items}, 1 if more is due now and a worker
+-- was notified}.
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 local most = tonumber(ARGV[5])
@@ -22,7 +23,7 @@ if #work_items > 0 then
   return { 1, now, work_items, 0 }
 end
 redis.call('DEL', router.lock)
--- What this holder itself leaves unanswered is looked at like what a lost one left.
+-- What this pass itself leaves in flight is checked like what a lost pass left.
 local next_check = check_in_flight(router, '', lock_ms, ARGV[4], now)
 list_queued()
 local first = first_due(router)
@@ -35,7 +36,7 @@ else
   redis.call('ZREM', key.routers_due, router.name)
 end
 local more = first and first <= now
-note_state(router, more and ARGV[7] or ARGV[6])
+set_state(router, more and ARGV[7] or ARGV[6])
 if more then
   notify({ [router.name] = any_due(router, 0, 1, now) or 'bulk' })
 end

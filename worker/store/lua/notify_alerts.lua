@@ -1,7 +1,7 @@
 -- include: _time
--- Turns the alerts that have lasted long enough into changes that are told.
--- ARGV: 1 at the most, 2 changes that are kept
--- Returns {alert as JSON, …}: those that are told now.
+-- Makes changes of the alerts that have lasted long enough to be notified.
+-- ARGV: 1 most alerts, 2 changes that are kept
+-- Returns {alert as JSON, …}: those that are notified now.
 local now = now_ms()
 local notified = {}
 local due = redis.call('ZRANGEBYSCORE', key.alerts_not_notified, '-inf', whole(now), 'LIMIT', 0, tonumber(ARGV[1]))

@@ -1,5 +1,5 @@
 -- include: _time _many _notified
--- Sends a message of a lane: there is more in its journal.
+-- Notifies a worker of a lane: there is more in its journal.
 -- ARGV: 1 lane
 notify_lane(ARGV[1])
 return 1

@@ -1,7 +1,7 @@
 -- include: _time
--- Opens an alert, or renews the words of the one that is open; it keeps when it began. One that a
--- backup brought along is told from now on as if it were new: see `Alerts.restored`.
--- ARGV: 1 name, 2 alert as JSON, 3 told after (ms)
+-- Opens an alert, or updates the text of an open one, which keeps its beginning. An alert from a backup
+-- is notified again as if it were new: see `Alerts.restored`.
+-- ARGV: 1 name, 2 alert as JSON, 3 notified after (ms)
 -- Returns 1 when it is new.
 local alert, old = cjson.decode(ARGV[2]), redis.call('HGET', key.alerts, ARGV[1])
 local now = now_ms()

@@ -1,8 +1,8 @@
 -- include: _time _router
--- Releases a router that is out of reach or blocked: it is not rung before its next attempt. Its
--- marks and the notes of what may be under way stay.
--- ARGV: 1 router, 2 token, 3 wait (ms), 4 state as JSON; the time of the next attempt is put in
--- Returns the time of the next attempt, or 0 when the lease is no longer ours.
+-- Releases the lock of a router that is unreachable or blocked: no worker is notified before its next
+-- try. Its work items and writes in flight stay.
+-- ARGV: 1 router, 2 lock id, 3 wait (ms), 4 state as JSON, to which the time of the next try is added
+-- Returns the time of the next try, or 0 when the lock is lost.
 local router = router_named(ARGV[1])
 local wait = math.max(tonumber(ARGV[3]), 1)
 local state = cjson.decode(ARGV[4])

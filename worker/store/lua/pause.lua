@@ -1,7 +1,7 @@
 -- include: _time _many _writes _router _work_items _fleet
--- A person holds a router: no worker writes to it until it is released; its marks stay.
+-- Pauses a router: no worker writes to it until it is resumed; its work items stay.
 -- ARGV: 1 router, 2 who, when and why as JSON, 3 the action as JSON
--- Returns in how many ms no worker can be at it any more.
+-- Returns after how many ms no worker can write to it any more.
 local router = router_named(ARGV[1])
 redis.call('HSET', fleet.paused, router.name, ARGV[2])
 local left = revoke(router)

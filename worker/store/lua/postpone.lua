@@ -1,7 +1,7 @@
 -- include: _time _router
--- Puts a router off for a moment that nobody holds: the sweep rings for it then, nobody before.
+-- Postpones a router that is not locked: no worker is notified before the sweep does it then.
 -- ARGV: 1 router, 2 wait (ms)
--- Returns 1, or 0 when it is held, parked or has nothing to do.
+-- Returns 1, or 0 when it is locked, its circuit is open or it has no work.
 local router = router_named(ARGV[1])
 local wait = tonumber(ARGV[2])
 if redis.call('EXISTS', router.lock) == 1 or redis.call('GET', router.notified) == 'circuit_open'

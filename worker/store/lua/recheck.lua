@@ -1,12 +1,12 @@
 -- include: _time _many _writes _router _work_items _in_flight _fleet
--- A person has services of a router looked at, at once, whatever it was parked for.
--- ARGV: 1 router, 2 stamp, 3 priority, 4 the action as JSON, 5.. services
--- Returns how many services were marked.
+-- A person has services of a router checked at once, whatever it waited for.
+-- ARGV: 1 router, 2 work version, 3 priority, 4 the action as JSON, 5.. services
+-- Returns the number of services.
 local router = router_named(ARGV[1])
 local now = now_ms()
 local services = { unpack(ARGV, 5) }
 fetch(router.inflight, services)
-fetch_scores(router.due, services)
+fetch(router.due, services, SCORES)
 for _, service in ipairs(services) do
   check_closely(router, service)
   add_work(router, service, tonumber(ARGV[3]), now, ARGV[2])

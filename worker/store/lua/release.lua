@@ -1,7 +1,7 @@
 -- include: _time _router
--- Gives back a lease that was seized; the sweep looks at the router at once.
--- ARGV: 1 router, 2 token
--- Returns 1, or 0 when the lease is no longer ours.
+-- Releases a lock that was seized; the sweep checks the router at once.
+-- ARGV: 1 router, 2 lock id
+-- Returns 1, or 0 when the lock is lost.
 local router = router_named(ARGV[1])
 if redis.call('GET', router.lock) ~= ARGV[2] then
   return 0

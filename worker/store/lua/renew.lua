@@ -1,7 +1,7 @@
 -- include: _time _router
--- Renews the lock of its holder.
--- ARGV: 1 router, 2 lock id, 3 time limit of the lock (ms)
--- Returns 1, or 0 when the lock was lost (nothing is changed then).
+-- Renews the lock of a router.
+-- ARGV: 1 router, 2 lock id, 3 lock time (ms)
+-- Returns 1, or 0 when the lock is lost (nothing is changed then).
 local router = router_named(ARGV[1])
 local lock_ms = tonumber(ARGV[3])
 if redis.call('GET', router.lock) ~= ARGV[2] then

@@ -1,6 +1,6 @@
 -- include: _time
--- Ends an alert; its end is told when its beginning was.
--- ARGV: 1 name, 2 last words, 3 changes that are kept
+-- Resolves an alert; its end is notified if its beginning was.
+-- ARGV: 1 name, 2 last text, 3 changes that are kept
 -- Returns 1, or 0 when it was not open.
 local old = redis.call('HGET', key.alerts, ARGV[1])
 if not old then

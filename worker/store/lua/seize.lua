@@ -1,6 +1,6 @@
 -- include: _router
--- Takes the lease on a router from whoever has it, parked or held as it may be.
--- ARGV: 1 router, 2 token, 3 lease (ms)
+-- Takes the lock of a router from any worker, also if its circuit is open or it is paused.
+-- ARGV: 1 router, 2 lock id, 3 lock time (ms)
 -- Returns for how many ms the former holder may still write: wait so long.
 local router = router_named(ARGV[1])
 local left = math.max(redis.call('PTTL', router.lock), 0)

@@ -1,13 +1,12 @@
 -- include: _time _many _writes _router _work_items _in_flight
--- Redis's clock was set back: moments that were noted by the former one come later by as much, and
--- flags live longer. Moves them, as if no time had gone by since the last sweep. A mark or a router
--- may be looked at early for that; what must not happen early, a lease's end and the second look at
--- writes in flight, is shortened to the longest that it can be.
--- ARGV: 1 JSON {last: when that was, lock_ms, release_ms: for how long a scheduled event is left
---         to whoever took it, lanes: [[name, longest life of its flag (ms), for how long (ms) what a
---         worker took is its own], …], canaries_ms: between two rounds of
---         canaries, flag_ms: longest life of the other flags}
--- Returns 1; 0 when somebody else did it.
+-- Redis's clock was set back: moves stored times back by as much, and shortens flags, as if no time had
+-- passed since the last sweep. A work item or a router may be checked early for that. What must not
+-- happen early, the end of a lock and the second check of writes in flight, is only shortened to its
+-- longest possible time.
+-- ARGV: 1 JSON {last: time of the last sweep, lock_ms, release_ms: for how long a scheduled event
+--         belongs to a worker, lanes: [[name, longest life of its flag (ms), for how long events belong
+--         to a worker (ms)], …], canaries_ms: period of canaries, flag_ms: longest life of other flags}
+-- Returns 1; 0 when another worker did it.
 local order = cjson.decode(ARGV[1])
 local now = now_ms()
 local back = order.last - now
@@ -30,20 +29,20 @@ local function end_sooner(flag)
   end
 end
 
--- What lies ahead in a sorted set, whose scores are moments beside `offset`. The fraction of a score
--- keeps the order in which it came.
-local function move(moments, offset, right, until_ms)
-  local found = redis.call('ZRANGEBYSCORE', moments, whole(offset + now + right),
+-- Moves the times of a sorted set that lie more than `margin` ahead; its scores are `offset` + time. The
+-- fraction of a score keeps the order of arrival.
+local function move(times, offset, margin, until_ms)
+  local found = redis.call('ZRANGEBYSCORE', times, whole(offset + now + margin),
     until_ms and whole(until_ms) or '(' .. whole(offset + SPAN), 'WITHSCORES')
   for i = 1, #found, 2 do
     local at = math.max(offset + now, tonumber(found[i + 1]) - back)
-    redis.call('ZADD', moments, string.format('%.4f', at), found[i])
+    redis.call('ZADD', times, string.format('%.4f', at), found[i])
   end
 end
 
 local function move_router(name)
   local router = router_named(name)
-  shorten(router.lock, 2 * order.lock_ms) -- who takes one that another has waits for its end
+  shorten(router.lock, 2 * order.lock_ms) -- a seized lock includes the time of its former holder
   end_sooner(router.notified)
   end_sooner(key.watched(name))
   for priority = 0, 3 do
@@ -51,16 +50,16 @@ local function move_router(name)
   end
   local latest = now + 2 * order.lock_ms
   for _, service in ipairs(redis.call('HKEYS', router.inflight)) do
-    local found = read_in_flight(router, service)
-    if found.check_at > latest then
-      write_in_flight(router, service, found.lock_id, latest, found.sent)
+    local entry = read_in_flight(router, service)
+    if entry.check_at > latest then
+      write_in_flight(router, service, entry.lock_id, latest, entry.sent)
     end
   end
 end
 
 local names = {}
-for _, each in ipairs({ key.routers_due, key.reports.due }) do
-  for _, name in ipairs(redis.call('ZRANGE', each, 0, -1)) do
+for _, due in ipairs({ key.routers_due, key.reports.due }) do
+  for _, name in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     names[name] = true
   end
 end
@@ -70,11 +69,11 @@ end
 for name in pairs(names) do
   move_router(name)
 end
--- Of what is scheduled only that is near which somebody took and did not release: it is taken anew.
+-- Of scheduled events only those are near that a worker took and did not release: they are taken again.
 move(key.schedule, 0, 1, order.last + 2 * order.release_ms)
-for _, moments in ipairs({ key.routers_due, key.reports.due, key.alerts_not_notified, key.awaiting_device,
+for _, times in ipairs({ key.routers_due, key.reports.due, key.alerts_not_notified, key.awaiting_device,
   key.manifests, key.workers, key.sources_known }) do
-  move(moments, 0, 1)
+  move(times, 0, 1)
 end
 redis.call('DEL', key.canaries)
 shorten(key.canary_claim, order.canaries_ms)

@@ -1,11 +1,11 @@
 -- include: _time _many _router _notified
--- What was left behind: journal entries that waited too long, routers with due marks and no
--- holder. It must not feed on itself: bounded a round, what it rings for it moves on, and while
--- messages wait that nobody takes it sends no more of them.
--- ARGV: 1 between two sweeps (ms), 2 journal grace (ms), 3 routers at the most, 4 moved on by (ms),
---       5 ring lifetime of a lane (ms), 6 ring lifetime of a router (ms), 7.. names of the lanes
--- Returns false when another worker swept just now, {when} when that is yet to come by this clock,
--- which was set back then (nothing is swept), else {{lanes}, {routers}} of the messages sent.
+-- Finds work that was left behind: journal events that waited too long, routers with due work and no
+-- lock. It must not feed on itself: each round is bounded, routers are moved on, and while no worker
+-- takes the messages it sends no more of them.
+-- ARGV: 1 period of the sweep (ms), 2 how long events may wait (ms), 3 most routers, 4 moved on by (ms),
+--       5 lifetime of a lane's flag (ms), 6 of a router's flag (ms), 7.. names of the lanes
+-- Returns false when another worker swept just now; {when} when that is yet to come by this clock,
+-- which was set back (nothing is swept then); else {{lanes}, {routers}} that were notified.
 local now, every = now_ms(), tonumber(ARGV[1])
 local last = tonumber(redis.call('GET', key.sweep) or 0)
 if last > now + every then
@@ -19,15 +19,15 @@ for i = 7, #ARGV do
   local journal = key.journal(ARGV[i])
   local before = whole(now - tonumber(ARGV[2]))
   local late = redis.call('ZCOUNT', journal.due, '-inf', before) > 0
-  -- Whoever takes a message of a lane takes what its journal holds: one is enough.
+  -- One message is enough: a worker of the lane takes all that the journal has.
   if late and redis.call('LLEN', journal.queue) == 0
     and redis.call('SET', journal.notified, '1', 'NX', 'PX', tonumber(ARGV[5])) then
     lanes[#lanes + 1] = ARGV[i]
     notify_lane(ARGV[i])
   end
 end
-local rings = {}
--- A message is of one router: more than there are routers to look at means that none is taken.
+local notified = {}
+-- One message is of one router: more messages than routers mean that no worker takes them.
 if redis.call('LLEN', key.queue('routers')) < redis.call('ZCARD', key.routers_due) then
   local due = redis.call('ZRANGEBYSCORE', key.routers_due, '-inf', whole(now),
     'LIMIT', 0, tonumber(ARGV[3]))
@@ -36,9 +36,9 @@ if redis.call('LLEN', key.queue('routers')) < redis.call('ZCARD', key.routers_du
     redis.call('ZADD', key.routers_due, whole(now + tonumber(ARGV[4])), name)
     if redis.call('EXISTS', router.lock) == 0
       and redis.call('SET', router.notified, '1', 'NX', 'PX', tonumber(ARGV[6])) then
-      rings[#rings + 1] = name
+      notified[#notified + 1] = name
     end
   end
-  notify_routers(rings)
+  notify_routers(notified)
 end
-return { lanes, rings }
+return { lanes, notified }

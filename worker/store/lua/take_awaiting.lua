@@ -1,9 +1,8 @@
 -- include: _time _services
--- Takes services of which is to be looked whether their device has its address; nobody else looks
--- at them for a while.
--- ARGV: 1 most, 2 for how long nobody else looks (ms)
--- Returns {now (ms), member, its event as kept: the key, outcome of that, …}. An event
--- whose word is gone, for newer ones or erased, is no news any more.
+-- Takes services that await a device; no other worker gets them for a while.
+-- ARGV: 1 most services, 2 for how long they are ours (ms)
+-- Returns {now (ms), member, event, outcome of the event, …}. A service whose event has no outcome any
+-- more, because newer ones replaced it or it was purged, is dropped.
 local now = now_ms()
 local found = { now }
 local due = redis.call('ZRANGEBYSCORE', key.awaiting_device, '-inf', whole(now), 'LIMIT', 0, ARGV[1])
@@ -13,9 +12,9 @@ for _, member in ipairs(due) do
   local text = event and service and outcome_in(service, event)
   if text then
     redis.call('ZADD', key.awaiting_device, whole(now + tonumber(ARGV[2])), member)
-    found[#found + 1] = member
-    found[#found + 1] = event
-    found[#found + 1] = text
+    for _, value in ipairs({ member, event, text }) do
+      found[#found + 1] = value
+    end
   else
     redis.call('ZREM', key.awaiting_device, member)
     redis.call('HDEL', key.awaiting_events, member)

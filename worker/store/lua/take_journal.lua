@@ -1,78 +1,80 @@
 -- include: _time _many
--- Takes what is due from one lane of the journal, and says what of the message's own events is to
--- be worked on. An event that is begun for the first time is counted here.
--- ARGV: 1 lane, 2 stamp of this take, 3 how many at the most, 4 how long they are ours (ms),
---       5 lifetime of the flag (ms), 6.. keys of events that the message itself carries
--- Returns {full, {for each carried event how often it was begun before, or -1: the journal has
--- it}, {key, body, begun before, key, body, begun before, …}, now, {former name, name, …}}. What
--- is carried and due in the journal is taken from there. If nothing is, the flag goes: the next
--- publish rings. Else it stays until the commit of what was taken: that looks again. A client that
--- heard no answer asks again: what it took then is its own still.
+-- Takes due events of one lane's journal, and finds which of the message's own events are to be folded
+-- from the message. The first attempt of each event is counted here.
+-- ARGV: 1 lane, 2 id of this take, 3 most events, 4 for how long they belong to us (ms), 5 lifetime of
+--       the flag (ms), 6.. keys of the events that the message carries
+-- Returns {full, {for each carried event how often it was begun before, or -1: the journal has it},
+-- {key, body, begun before, …}, now, {former name of a router, name, …}}. A carried event that is due
+-- in the journal is taken from there. If nothing is taken, the flag goes: the next publish notifies a
+-- worker. Else it stays until the commit of what was taken, which checks again. A client that got no
+-- answer asks again: what it took then still belongs to it.
 local journal, this_take = key.journal(ARGV[1]), key.take(ARGV[2])
 local now = now_ms()
 local most, ours_for = tonumber(ARGV[3]), tonumber(ARGV[4])
-local mine_until = tonumber(redis.call('GET', this_take) or 0)
-local again = mine_until > now
-if not again then
-  mine_until = now + ours_for
-  -- by it this take is told from all others
-  while redis.call('ZCOUNT', journal.due, whole(mine_until), whole(mine_until)) > 0 do
-    mine_until = mine_until + 1
+local ours_until = tonumber(redis.call('GET', this_take) or 0)
+local is_repeated = ours_until > now
+if not is_repeated then
+  ours_until = now + ours_for
+  -- the time tells this take from all others
+  while redis.call('ZCOUNT', journal.due, whole(ours_until), whole(ours_until)) > 0 do
+    ours_until = ours_until + 1
   end
 end
-mine_until = whole(mine_until)
+ours_until = whole(ours_until)
 local taken = {}
 
-local function begin(event)
-  local begun = tonumber(redis.call('HGET', key.attempts, event) or 0)
-  if begun == 0 then
-    redis.call('HSET', key.attempts, event, 1)
-  elseif again and begun == 1 then
-    begun = 0
-  end
-  return begun
+-- How often an event was begun before this take, which may be repeated.
+local function begun_before(attempts)
+  return is_repeated and attempts == 1 and 0 or attempts
 end
 
--- Takes those that are there, with as few commands for many as for one; returns whether any is.
+local function begin(event)
+  local attempts = tonumber(redis.call('HGET', key.attempts, event) or 0)
+  if attempts == 0 then
+    redis.call('HSET', key.attempts, event, 1)
+  end
+  return begun_before(attempts)
+end
+
+-- Takes the events that the journal has, with as few commands for many as for one. Returns whether it
+-- has any.
 local function take(events)
-  local due, first_tries, gone = {}, {}, {}
-  local bodies = call_many('HMGET', journal.body, events)
-  local tries = call_many('HMGET', key.attempts, events)
+  local due, first_attempts, gone = {}, {}, {}
+  local bodies = call_many('HMGET', { journal.body }, events)
+  local all_attempts = call_many('HMGET', { key.attempts }, events)
   for i, event in ipairs(events) do
-    local begun = tonumber(tries[i] or 0)
+    local attempts = tonumber(all_attempts[i] or 0)
     if not bodies[i] then
       gone[#gone + 1] = event
     else
-      due[#due + 1] = mine_until
+      due[#due + 1] = ours_until
       due[#due + 1] = event
-      if begun == 0 then
-        first_tries[#first_tries + 1] = event
-        first_tries[#first_tries + 1] = 1
-      elseif again and begun == 1 then
-        begun = 0
+      if attempts == 0 then
+        first_attempts[#first_attempts + 1] = event
+        first_attempts[#first_attempts + 1] = 1
       end
-      for _, each in ipairs({ event, bodies[i], begun }) do
-        taken[#taken + 1] = each
+      for _, value in ipairs({ event, bodies[i], begun_before(attempts) }) do
+        taken[#taken + 1] = value
       end
     end
   end
-  call_many('ZREM', journal.due, gone)
-  call_many('ZADD', journal.due, due)
-  call_many('HSET', key.attempts, first_tries)
+  call_many('ZREM', { journal.due }, gone)
+  call_many('ZADD', { journal.due }, due)
+  call_many('HSET', { key.attempts }, first_attempts)
   return #due > 0
 end
 
 local carried = {}
 for i = 6, #ARGV do
   local due = tonumber(redis.call('ZSCORE', journal.due, ARGV[i]) or nil)
-  local there = due and (due > now or take({ ARGV[i] }))
-  carried[#carried + 1] = there and -1 or begin(ARGV[i])
+  local is_journaled = due and (due > now or take({ ARGV[i] }))
+  carried[#carried + 1] = is_journaled and -1 or begin(ARGV[i])
 end
-local due = again and redis.call('ZRANGEBYSCORE', journal.due, mine_until, mine_until)
+local due = is_repeated and redis.call('ZRANGEBYSCORE', journal.due, ours_until, ours_until)
   or redis.call('ZRANGEBYSCORE', journal.due, '-inf', whole(now), 'LIMIT', 0, most)
 take(due)
-if not again and (#taken > 0 or #carried > 0) then
-  redis.call('SET', this_take, mine_until, 'PX', ours_for)
+if not is_repeated and (#taken > 0 or #carried > 0) then
+  redis.call('SET', this_take, ours_until, 'PX', ours_for)
 end
 local full = #due >= most
 if full then

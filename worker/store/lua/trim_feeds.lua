@@ -1,5 +1,5 @@
 -- include: _time _feed
--- Lets the items of all feeds go that are older than a time; a feed without items goes itself.
+-- Drops the items of all feeds that are older than a time, and feeds without items.
 -- ARGV: 1 time (ms)
 for _, feed in ipairs(redis.call('HKEYS', key.feed_gone)) do
   local newest = redis.call('XREVRANGE', feed, ARGV[1], '-', 'COUNT', 1)

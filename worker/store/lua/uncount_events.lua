@@ -1,8 +1,8 @@
--- Takes one beginning of events back; one that was committed since has none.
+-- Takes back one attempt of events; those that were committed since have none.
 -- ARGV: 1.. events
 for _, event in ipairs(ARGV) do
-  local begun = tonumber(redis.call('HGET', key.attempts, event) or 0)
-  if begun > 1 then
+  local attempts = tonumber(redis.call('HGET', key.attempts, event) or 0)
+  if attempts > 1 then
     redis.call('HINCRBY', key.attempts, event, -1)
   else
     redis.call('HDEL', key.attempts, event)

@@ -1,0 +1,174 @@
+"""The record and the report of one service while its events are folded, up to the commit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from worker.core.entry.brake import Cut, loss_of, ownership_change
+from worker.core.entry.entry import claims_of, lacking
+from worker.core.entry.wanted import in_sync, placed, wanted_entries, work_items_of
+from worker.core.policy.policy import RouterPolicy
+from worker.core.service.event_ref import EventRef
+from worker.core.service.fold import Folded
+from worker.core.service.outcome import UNCHANGED, State
+from worker.core.service.record import PendingEvent, ServiceRecord, settle, settle_overtaken
+from worker.core.service.schedule import Ended, Schedule
+from worker.core.service.scheduling import supersede
+from worker.core.service.version import Version
+from worker.intake.report import Report
+from worker.store.commits import ServiceCommit
+from worker.store.records import Stored
+
+
+class Draft:
+    """A commit of one service as it grows; nothing of it is true before it is committed.
+
+    Args:
+        before: the stored record with its generation.
+        policies: router -> policy.
+        now_ms: Redis's time.
+        last_read: when a whole router was last read (ms).
+    """
+
+    def __init__(
+        self,
+        before: Stored,
+        policies: Mapping[str, RouterPolicy],
+        now_ms: int,
+        last_read: Callable[[str], int],
+    ) -> None:
+        self.before = before
+        self.record = before.record
+        self.report = Report(before.record.service_id, now_ms)
+        self.now_ms = now_ms
+        self.released = False
+        self._policies = policies
+        self._last_read = last_read
+        self._has_live = self._has_bulk = False
+        self._loss = self._loss_before = loss_of(before.record, policies)
+        self._loss_source = ""
+
+    def add_pending(self, event: EventRef, version: Version, registers: frozenset[str]) -> None:
+        """Keep the event pending until a router confirms it."""
+        event = event._replace(accepted_at_ms=event.accepted_at_ms or self.now_ms)
+        pending = PendingEvent(event, tuple(sorted(registers)), version)
+        self.record = replace(self.record, pending=(*self.record.pending, pending))
+        self._has_bulk |= event.bulk
+        self._has_live |= not event.bulk
+
+    def changes_nothing(self, before: ServiceRecord, folded: Folded) -> bool:
+        """Whether an event that was just folded leaves all as it is on the router."""
+        return (
+            not folded.changed
+            and not before.pending
+            and folded.record.status != "incomplete"
+            and in_sync(before, self._policies)
+        )
+
+    def leave_unchanged(
+        self,
+        event: EventRef,
+        count: str,
+        version: Version,
+        content: str | None = None,
+        *,
+        brief: bool = False,
+    ) -> None:
+        """The event changes nothing: it is applied, if need be after the router was read."""
+        router = self.record.router or ""
+        at = self.record.placements.get(router)
+        state: State = "applied"
+        if at is not None and self._last_read(router) > at.seen_ms:
+            self.add_pending(event._replace(bulk=True), version, frozenset())
+            state = "accepted"
+        reason = UNCHANGED if state == "applied" else ""
+        self.report.set_outcome(
+            event, count, state, reason=reason, router=router, content=content, brief=brief
+        )
+
+    def supersede_scheduled(self, event: EventRef) -> None:
+        """End the scheduled events that this event, which was just folded, supersedes."""
+        before = self.record.schedule
+        if not before.pending:
+            return
+        self.record, ends = supersede(self.record, event.id, self.now_ms)
+        self.report_ended(before, ends)
+
+    def report_ended(self, before: Schedule, ends: Sequence[Ended]) -> None:
+        """Set the outcomes of scheduled events that ended."""
+        scheduled = {waiting.event.key: waiting.event for waiting in before.pending}
+        for end in ends:
+            if end.key:
+                event = scheduled[end.key]
+                reason = "withdrawn" if end.how == "withdrawn" else ""
+                self.report.change_outcome(event, "superseded", reason, ended_by(end))
+                self.report.add_line(event, end.how, by=end.by)
+
+    def update_loss(self, event: EventRef) -> None:
+        """Update whether the working entry is to go now, and by the event of which source."""
+        loss = loss_of(self.record, self._policies)
+        if self._loss is None and loss is not None:
+            self._loss_source = event.source
+        self._loss = loss
+
+    def commit(self) -> ServiceCommit:
+        """Build the commit: all that follows from the fold, in one step."""
+        record, overtaken = settle_overtaken(placed(self.record))
+        for end in overtaken:
+            self.report.change_outcome(end.pending.event, end.outcome, "", f"by {end.by}")
+        entries = wanted_entries(record, self._policies)
+        bulk = self._has_bulk and not self._has_live
+        work_items = work_items_of(record, entries, bulk=bulk)
+        if not work_items:
+            record = self._end_without_router(record)
+        changed = record != self.before.record
+        indexed = self.released or self.before.record.schedule.pending or record.schedule.pending
+        report = self.report
+        return ServiceCommit(
+            service_id=self.before.record.service_id,
+            generation=self.before.generation,
+            record=record if changed else None,
+            claims={r: claims_of(entry) for r, entry in entries.items()} if changed else {},
+            work_items=work_items if changed else {},
+            cut=self._cut() if changed else None,
+            ownership_changes=ownership_change(self.before.record, record) if changed else {},
+            due_ms=record.schedule.next_ms if indexed else None,
+            events=report.events,
+            outcomes=report.outcomes,
+            counts=report.counts,
+            dead_letters=report.dead_letters,
+            lines=report.lines,
+            source_counts=report.source_counts,
+            names=_routers_of(record) - _routers_of(self.before.record) - self._policies.keys(),
+        )
+
+    def _cut(self) -> Cut:
+        """Whether a working entry is to go that was not before, and by whose event."""
+        if self._loss is None:
+            return Cut(None)
+        return Cut(self._loss, self._loss_source, new=self._loss_before is None)
+
+    def _end_without_router(self, record: ServiceRecord) -> ServiceRecord:
+        """No router is concerned: events of an incomplete service wait, of a cancelled one end."""
+        missing = lacking(record)
+        if missing:
+            detail = f"{missing}: nothing is written to a router"
+            for pending in record.pending:
+                self.report.change_outcome(pending.event, "waiting", "incomplete", detail)
+            return record
+        record, settled = settle(record)
+        for end in settled:
+            reason, detail = ("", f"by {end.by}") if end.by else ("on-no-router", "")
+            self.report.change_outcome(end.pending.event, end.outcome, reason, detail)
+        return record
+
+
+def _routers_of(record: ServiceRecord) -> set[str]:
+    """The routers that a record wants, now or later."""
+    writes = [said for e in record.schedule.pending for said in (e.own, e.beside)]
+    later = {str(said["router"]) for said in writes if said.get("router")}
+    return later | ({record.router} if record.router else set())
+
+
+def ended_by(end: Ended) -> str:
+    """Name the event that ended a scheduled one."""
+    return f"by {end.by}" if end.by else "by a newer event about the same"

@@ -1,0 +1,188 @@
+"""Describes a commit: what `lua/commit.lua` writes for each service in one step."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, NamedTuple
+
+from contracts import names
+from worker.core.entry.brake import Cut
+from worker.core.entry.entry import Claim
+from worker.core.service.outcome import DeadLetter, Outcome
+from worker.core.service.record import ServiceRecord
+from worker.core.service.record_format import record_to_json
+from worker.store.keys import UNKNOWN_SOURCES, feed_name
+from worker.store.sources import Crossing, SourceCount
+
+_SHORT_HASH: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class EventCommit:
+    """One event that came; the commit removes it from the journal.
+
+    Attributes:
+        key: the event's key.
+        lane: the journal that it leaves; None: it came without one.
+        count: the counter to raise: `accepted`, `duplicate`, `superseded`, `rejected`, ….
+        outcome: its outcome; None leaves an earlier one as it is.
+        content_hash: remembered for 31 days to tell a duplicate from a reused id; None: not
+            remembered.
+        in_feed_only: the outcome appears in the feed alone: that of another event with its key
+            stands.
+        listed: it becomes one of the last events of its service; else it changed nothing, and its
+            outcome is kept for an hour.
+        unknown_source: the inventory does not list its source: the outcome appears in the feed of
+            all unknown sources.
+        refused: it was rejected, and is kept as one of the refused events of this source (empty:
+            unknown sources), not as an event of its service; None: it was not rejected.
+    """
+
+    key: str
+    lane: names.Lane | None
+    count: str
+    outcome: Outcome | None = None
+    content_hash: str | None = None
+    in_feed_only: bool = False
+    listed: bool = True
+    unknown_source: bool = False
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCommit:
+    """One service's part of a commit; without a record it only sets outcomes of events.
+
+    Attributes:
+        service_id: the service; empty for events that name none.
+        generation: of the record that this was folded from; another one stops the commit.
+        record: the new record; None writes none.
+        claims: router -> all claims of the service there; it loses those that it held beyond.
+        work_items: router -> priority (0 first, 3 last).
+        cut: the loss that the brake counts; None: the service was not folded.
+        ownership_changes: source -> by how many its number of living services changes.
+        due_ms: when its next scheduled event takes effect, 0 for none; None leaves it as it is.
+        events: the events that came.
+        outcomes: new outcomes of events of earlier commits.
+        counts: further counters to raise.
+        dead_letters: dead letters.
+        lines: history, newest last.
+        source_counts: source -> what came of its events.
+        names: routers that the record names for the first time. If one of them is a former name by
+            now, the commit is stopped: a rename was faster.
+    """
+
+    service_id: str
+    generation: int = 0
+    record: ServiceRecord | None = None
+    claims: Mapping[str, frozenset[Claim]] = field(default_factory=dict)
+    work_items: Mapping[str, int] = field(default_factory=dict)
+    cut: Cut | None = None
+    ownership_changes: Mapping[str, int] = field(default_factory=dict)
+    due_ms: int | None = None
+    events: Sequence[EventCommit] = ()
+    outcomes: Sequence[Outcome] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    dead_letters: Sequence[DeadLetter] = ()
+    lines: Sequence[str] = ()
+    source_counts: Mapping[str, SourceCount] = field(default_factory=dict)
+    names: Collection[str] = ()
+
+
+class Committed(NamedTuple):
+    """The result of commits.
+
+    Attributes:
+        done: which were committed (False: another worker was faster).
+        braked: scope of a limit of the brake -> how many work items it holds by this.
+        approved: how many work items the brake holds no longer.
+        crossings: sources for which an alarm begins or ends.
+        drained: nothing is due in the journal of the lane that was asked about.
+        generation: of the records that were written.
+    """
+
+    done: list[bool]
+    braked: dict[str, int]
+    approved: int = 0
+    crossings: Sequence[Crossing] = ()
+    drained: bool = False
+    generation: int = 0
+
+
+_FIELDS: Final = [field.name for field in fields(ServiceCommit)]
+
+
+def commit_document(commit: ServiceCommit) -> dict[str, Any]:
+    """A `ServiceCommit` for `commit.lua`: its fields by name, without those that are None.
+
+    Records, outcomes and dead letters are as they are stored. `routers` (placements of the record)
+    and `is_cancelled` come with the record.
+    """
+    document = {n: value for n in _FIELDS if (value := getattr(commit, n)) is not None}
+    document |= {
+        "claims": {router: sorted(claims) for router, claims in commit.claims.items()},
+        "events": [_event_document(event) for event in commit.events],
+        "outcomes": [outcome_document(outcome) for outcome in commit.outcomes],
+        "dead_letters": dead_letter_documents(commit.dead_letters),
+    }
+    if commit.record is not None:
+        document["record"] = record_to_json(commit.record)
+        document["routers"] = list(commit.record.placements)
+        document["is_cancelled"] = commit.record.status == "cancelled"
+    if commit.cut is not None:
+        document["cut"] = _cut_document(commit.cut)
+    return document
+
+
+def _cut_document(cut: Cut) -> dict[str, Any]:
+    if cut.loss is None:
+        return {}
+    return {
+        "router": cut.loss.router,
+        "source": cut.source,
+        "is_suspension": cut.loss.kind == "suspended",
+        "new": cut.new,
+    }
+
+
+def _event_document(event: EventCommit) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "key": event.key,
+        "lane": event.lane,
+        "count": event.count,
+        "in_feed_only": event.in_feed_only,
+        "listed": event.listed,
+        "refused": event.refused,
+        "content_hash": event.content_hash and short_hash(event.content_hash),
+    }
+    if event.outcome is not None:
+        document["outcome"] = event.outcome.to_json()
+        # Events that changed nothing must not push those that did out of the feed.
+        if feed := feed_of(event.outcome, bulk=not event.listed):
+            document["feed"] = UNKNOWN_SOURCES if event.unknown_source else feed
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def outcome_document(outcome: Outcome, *, brief: bool = False) -> dict[str, Any]:
+    """An outcome for scripts: `key` of the event, `text`, `feed` or false, `brief`."""
+    return {
+        "key": outcome.key,
+        "text": outcome.to_json(),
+        "feed": feed_of(outcome) or False,
+        "brief": brief,
+    }
+
+
+def dead_letter_documents(dead_letters: Sequence[DeadLetter]) -> list[dict[str, str]]:
+    """Dead letters for scripts: `id`, `text` and `group` of each."""
+    return [{"id": d.id, "text": d.to_json(), "group": d.group} for d in dead_letters]
+
+
+def feed_of(outcome: Outcome, *, bulk: bool = False) -> str | None:
+    """Name of the feed of an outcome; None if nobody could read it."""
+    event = outcome.event
+    return feed_name(event.source, bulk=bulk or event.bulk) if event.source else None
+
+
+def short_hash(content_hash: str) -> str:
+    """What the store remembers of an event's content."""
+    return content_hash[:_SHORT_HASH]
