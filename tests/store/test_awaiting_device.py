@@ -2,6 +2,7 @@
 
 import pytest
 
+from worker.core.service.event_ref import EventRef
 from worker.core.service.outcome import Outcome
 from worker.core.service.record import ServiceRecord
 from worker.store.commits import EventCommit, ServiceCommit
@@ -12,9 +13,8 @@ BSS = "urn:isp:bss"
 
 
 def applied(number):
-    return Outcome(
-        f"{number:024x}", f"e-{number}", BSS, "t", f"SVC-{number}", "applied", router="R1", at_ms=5
-    )
+    event = EventRef(f"{number:024x}", f"e-{number}", BSS, "t")
+    return Outcome(event, f"SVC-{number}", "applied", router="R1", at_ms=5)
 
 
 @pytest.fixture
