@@ -84,7 +84,7 @@ def test_a_posted_event_is_applied_and_its_status_says_so(short_directory):
 
             service = client.get("/v1/services/SVC-1").json()
             assert (service["status"], service["routers"][0]["sync"]) == ("active", "in_sync")
-            lines = client.get("/v1/services/SVC-1/events").json()["lines"]
+            lines = client.get("/v1/services/SVC-1/events").json()["history"]
             assert lines[0]["at"] >= lines[-1]["at"]
             assert "event applied" in {each["what"] for each in lines}
         process.terminate()
