@@ -4,7 +4,6 @@ Secrets are not in this file: each is in a variable or in its own file.
 """
 
 import hmac
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +13,11 @@ from pydantic import SecretStr, ValidationError
 
 from gateway.hooks.paths import parse_path
 from gateway.hooks.tables import SETTINGS, Generic, Secret, Settings, Signature, Splynx, Uisp
+from gateway.toml_file import read_secret, read_toml
 from producers.fields import FIELDS
+from worker.errors import ConfigurationError
 
 _SHORTEST_PATH_SECRET: Final = 20
-
-
-class HooksConfigError(Exception):
-    """`hooks.toml` is invalid; `problems` has a line for every mistake."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,7 +81,7 @@ def load_hooks(
     environ: Mapping[str, str],
     on_secret: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Hook]:
-    """Read the file; hooks by name.
+    """Read the file; hooks by name. Without a file there are none.
 
     Args:
         path: of `hooks.toml`.
@@ -97,20 +90,15 @@ def load_hooks(
         on_secret: called with each secret, so that logs leave it out.
 
     Raises:
-        HooksConfigError: with every mistake.
+        ConfigurationError: with every mistake.
     """
-    try:
-        content = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise HooksConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except ValueError as error:
-        raise HooksConfigError([f"{path}: is not valid TOML: {error}"]) from None
+    content = read_toml(path)
     tables = content.pop("hooks", {})
     problems = [
         f"{path}: {name}: is not a key here; a hook is a table [hooks.NAME]" for name in content
     ]
     if not isinstance(tables, dict):
-        raise HooksConfigError([f"{path}: hooks: must be tables [hooks.NAME]"])
+        raise ConfigurationError([f"{path}: hooks: must be tables [hooks.NAME]"])
     hooks: dict[str, Hook] = {}
     for name, table in tables.items():
         found = _Reader(path, str(name), environ, on_secret)
@@ -122,7 +110,7 @@ def load_hooks(
     if len(set(paths)) < len(paths):
         problems.append(f"{path}: two hooks have the same path: give each its own secret")
     if problems:
-        raise HooksConfigError(problems)
+        raise ConfigurationError(problems)
     return hooks
 
 
@@ -181,16 +169,7 @@ class _Reader:
         if (where.env is None) == (where.file is None):
             self.problems.append(f"{place}: give either env, the name of a variable, or file")
             return None
-        if where.env is not None:
-            found, what = self._environ.get(where.env, ""), f"the variable {where.env}"
-        else:
-            file = self._folder / (where.file or "")
-            what = f"the file {file}"
-            try:
-                found = file.read_text("utf-8")
-            except (OSError, UnicodeDecodeError):
-                found = ""
-        found = found.strip()
+        found, what = read_secret(where.env, where.file, self._folder, self._environ)
         if not found:
             self.problems.append(f"{place}: {what} is empty or cannot be read")
             return None

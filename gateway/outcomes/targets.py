@@ -5,7 +5,6 @@ Targets come from this file alone: no event or request can name one.
 
 import base64
 import binascii
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +21,15 @@ from pydantic import (
 )
 
 from contracts.webhook_signature import PREFIX
+from gateway.toml_file import read_secret, read_toml
 from producers.endpoints import safe_url
+from worker.errors import ConfigurationError
 
 _SHORTEST_SECRET: Final = 24  # bytes, as Standard Webhooks asks
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 State = Annotated[str, StringConstraints(pattern=r"^[a-z-]{1,32}$")]
 Text = Annotated[str, Field(min_length=1)]
-
-
-class TargetsError(Exception):
-    """`outcomes.toml` is invalid; `problems` has a line for every mistake."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +91,12 @@ def load_targets(
         signing: False: read no secrets, to show only the state of targets.
 
     Raises:
-        TargetsError: with every mistake.
+        ConfigurationError: with every mistake.
     """
-    if not path.exists():
-        return []
     try:
-        file = _File.model_validate(tomllib.loads(path.read_text("utf-8-sig")))
-    except OSError as error:
-        raise TargetsError([f"{path}: cannot be read: {error.strerror}"]) from error
+        file = _File.model_validate(read_toml(path))
     except ValidationError as error:
-        raise TargetsError([f"{path}: {_line(found)}" for found in error.errors()]) from None
-    except ValueError as error:
-        raise TargetsError([f"{path}: is not valid TOML: {error}"]) from None
+        raise ConfigurationError([f"{path}: {_line(found)}" for found in error.errors()]) from None
     problems: list[str] = []
     targets = []
     for name, given in file.targets.items():
@@ -138,7 +125,7 @@ def load_targets(
             )
         )
     if problems:
-        raise TargetsError(problems)
+        raise ConfigurationError(problems)
     return targets
 
 
@@ -146,15 +133,8 @@ def _secret(given: _Target, folder: Path, environ: Mapping[str, str]) -> tuple[s
     """The secret, or what is wrong with it; the other is empty."""
     if (given.secret_file is None) == (given.secret_env is None):
         return "", ": give either secret_file or secret_env"
-    if given.secret_env is not None:
-        what, found = f".secret_env: the variable {given.secret_env}", environ.get(given.secret_env)
-    else:
-        what = f".secret_file: the file {folder / (given.secret_file or '')}"
-        try:
-            found = (folder / (given.secret_file or "")).read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            found = None
-    secret = (found or "").strip()
+    secret, where = read_secret(given.secret_env, given.secret_file, folder, environ)
+    what = f".{'secret_file' if given.secret_env is None else 'secret_env'}: {where}"
     if not secret:
         return "", f"{what} is empty or cannot be read; `leasewire outcomes secret` makes one"
     try:

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from gateway.hooks import generic, splynx, uisp
-from gateway.hooks.config import Hook, HooksConfigError, load_hooks
+from gateway.hooks.config import Hook, load_hooks
 from gateway.hooks.inbox import Inbox, Posted
 from gateway.hooks.tables import Generic, Splynx
 from gateway.hooks.verdicts import Incomplete, Publish
@@ -28,19 +28,20 @@ app = App("Webhooks of BSS systems, from hooks.toml beside the inventory.")
 
 
 def hooks_of(context: Context) -> dict[str, Hook]:
-    """The webhooks of `hooks.toml`, by name; none if there is no such file.
+    """The webhooks of `hooks.toml`; none without such a file.
 
     Raises:
         ConfigurationError: with every mistake in it.
     """
     path = context.settings.inventory.parent / _FILE
     if not path.exists():
-        return {}
-    sources = {name: source.order for name, source in context.inventory.sources.items()}
-    try:
-        return load_hooks(path, sources=sources, environ=environment(), on_secret=hide_secret)
-    except HooksConfigError as error:
-        raise ConfigurationError(error.problems) from error
+        return {}  # without reading the inventory
+    return load_hooks(
+        path,
+        sources={name: source.order for name, source in context.inventory.sources.items()},
+        environ=environment(),
+        on_secret=hide_secret,
+    )
 
 
 @app.command("list")

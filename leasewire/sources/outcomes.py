@@ -13,7 +13,7 @@ import typer
 
 from contracts.webhook_signature import new_secret
 from gateway.outcomes.deliveries import Deliveries, Undelivered
-from gateway.outcomes.targets import Target, TargetsError, load_targets
+from gateway.outcomes.targets import Target, load_targets
 from leasewire.actor import ActorOption, actor_of
 from leasewire.answer import Answer, App, Exit, bad_input
 from leasewire.context import Context, InventoryOption
@@ -175,16 +175,13 @@ def targets_of(context: Context, *, signing: bool = True) -> list[Target]:
     Raises:
         ConfigurationError: with every mistake in it.
     """
-    try:
-        return load_targets(
-            context.settings.inventory.parent / FILE,
-            sources=frozenset(context.inventory.sources),
-            environ=environment(),
-            on_secret=hide_secret,
-            signing=signing,
-        )
-    except TargetsError as error:
-        raise ConfigurationError(error.problems) from None
+    return load_targets(
+        context.settings.inventory.parent / FILE,
+        sources=frozenset(context.inventory.sources),
+        environ=environment(),
+        on_secret=hide_secret,
+        signing=signing,
+    )
 
 
 @contextmanager

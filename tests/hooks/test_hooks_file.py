@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 import gateway.hooks
-from gateway.hooks.config import HooksConfigError, load_hooks
+from gateway.hooks.config import load_hooks
 from leasewire.cli import main
 from tests.hooks.conftest import BILLING, PATH, SECRET, SPLYNX, UISP
+from worker.errors import ConfigurationError
 
 SOURCES = {UISP: "revisions", SPLYNX: "revisions", BILLING: "times"}
 
 
 def mistakes(folder, text, environ=None):
     (folder / "hooks.toml").write_text(text)
-    with pytest.raises(HooksConfigError) as said:
+    with pytest.raises(ConfigurationError) as said:
         load_hooks(folder / "hooks.toml", sources=SOURCES, environ=environ or {})
     assert SECRET not in str(said.value)
     return [line.removeprefix(f"{folder}/hooks.toml: ") for line in said.value.problems]

@@ -4,7 +4,8 @@ import pytest
 
 from contracts.webhook_signature import new_secret
 from gateway.outcomes.posting import Poster
-from gateway.outcomes.targets import TargetsError, load_targets
+from gateway.outcomes.targets import load_targets
+from worker.errors import ConfigurationError
 
 BSS = "urn:isp:bss"
 GOOD = f"""\
@@ -26,7 +27,7 @@ def loaded(tmp_path, text, **environ):
 
 
 def problems(tmp_path, text, **environ):
-    with pytest.raises(TargetsError) as error:
+    with pytest.raises(ConfigurationError) as error:
         loaded(tmp_path, text, **environ)
     return error.value.problems
 
