@@ -9,6 +9,9 @@ Json = dict[str, Any]
 _ID: Final = "order-88231"
 _SOURCE: Final = "urn:isp:bss:example"
 _TYPE: Final = "leasewire.service.activated.v1"
+_AT: Final = "2026-11-24T09:15:02.120Z"
+_MAC: Final = "00:00:5E:00:53:01"
+_ADDRESS: Final = "198.51.100.10"
 _EVENT: Final[Json] = {
     "event": _ID,
     "source": _SOURCE,
@@ -16,15 +19,11 @@ _EVENT: Final[Json] = {
     "service": "SVC-1001",
     "state": "applied",
     "router": "tower-7",
-    "effective_by": "at the device's next renewal, at the latest by the end of its lease time "
+    "effective_by": "from the device's next renewal, at the latest by the end of its lease time "
     "of 30m",
-    "effective": {
-        "kind": "lease-time",
-        "lease_time_s": 1800,
-        "at": "2026-11-24T09:45:02.120Z",
-    },
+    "effective": {"kind": "lease-time", "lease_time_s": 1800, "at": "2026-11-24T09:45:02.120Z"},
     "accepted_at": "2026-11-24T09:15:01.870Z",
-    "at": "2026-11-24T09:15:02.120Z",
+    "at": _AT,
 }
 _OUTCOME: Final[Json] = {
     "specversion": "1.0",
@@ -32,9 +31,17 @@ _OUTCOME: Final[Json] = {
     "source": "urn:leasewire:acme",
     "type": "leasewire.outcome.applied.v1",
     "subject": "service/SVC-1001",
-    "time": "2026-11-24T09:15:02.120Z",
+    "time": _AT,
     "datacontenttype": "application/json",
     "data": _EVENT,
+}
+_CLOUDEVENT: Final[Json] = {
+    "specversion": "1.0",
+    "id": _ID,
+    "source": _SOURCE,
+    "type": _TYPE,
+    "time": "2026-11-24T09:15:00Z",
+    "data": {"service_id": "SVC-1001", "revision": 1, "service": {}},
 }
 _RECEIPT: Final[Json] = {
     "id": _ID,
@@ -43,34 +50,13 @@ _RECEIPT: Final[Json] = {
     "duplicate": False,
     "status_url": f"/v1/events/{_ID}",
 }
-_MAC: Final = "00:00:5E:00:53:01"
-_ADDRESS: Final = "198.51.100.10"
-_SERVICE_LINE: Final[Json] = {
-    "service": "SVC-1001",
-    "status": "active",
-    "owner": _SOURCE,
-    "router": "tower-7",
-    "mac": _MAC,
-    "address": _ADDRESS,
-    "sync": "in_sync",
-}
-_HISTORY: Final[Json] = {
-    "at": "2026-11-24T09:15:02.120Z",
-    "what": "in sync",
-    "router": "tower-7",
-}
-_SERVICE: Final[Json] = {
-    "service": "SVC-1001",
-    "status": "active",
-    "owner": _SOURCE,
+_SERVICE_HEAD: Final[Json] = {"service": "SVC-1001", "status": "active", "owner": _SOURCE}
+_AT_ROUTER: Final[Json] = {"router": "tower-7", "sync": "in_sync"}
+_HISTORY: Final[Json] = {"at": _AT, "what": "in sync", "router": "tower-7"}
+_SERVICE: Final[Json] = _SERVICE_HEAD | {
     "registers": {"mac": {"value": _MAC, "event": _ID, "revision": 1}},
     "routers": [
-        {
-            "router": "tower-7",
-            "wanted": True,
-            "sync": "in_sync",
-            "written": {"mac-address": _MAC, "address": _ADDRESS},
-        }
+        _AT_ROUTER | {"wanted": True, "written": {"mac-address": _MAC, "address": _ADDRESS}}
     ],
     "pending": [],
     "scheduled": [],
@@ -85,37 +71,26 @@ _DEAD_LETTER: Final[Json] = {
     "service": "SVC-1001",
     "router": "tower-7",
     "attempts": 3,
-    "at": "2026-11-24T09:15:02.120Z",
+    "at": _AT,
 }
 _APPROVAL: Final[Json] = {
     "id": "3f9a1c20",
-    "digest": "5c1b1a5e",
+    "digest": "91b2c0d4e5f6",
     "scope": "source",
     "name": _SOURCE,
-    "since": "2026-11-24T09:15:02.120Z",
+    "since": _AT,
     "count": 1,
     "kinds": {"cancelled": 1},
     "services": [{"service": "SVC-1001", "router": "tower-7", "kind": "cancelled"}],
 }
+_SUMMARY: Final[Json] = _SERVICE_HEAD | _AT_ROUTER | {"mac": _MAC, "address": _ADDRESS}
 EXAMPLES: Final[Json] = {
     "Receipts": {"receipts": [_RECEIPT]},
-    "Valid": {
-        "valid": True,
-        "events": [
-            {
-                "specversion": "1.0",
-                "id": _ID,
-                "source": _SOURCE,
-                "type": _TYPE,
-                "time": "2026-11-24T09:15:00Z",
-                "data": {"service_id": "SVC-1001", "revision": 1, "service": {}},
-            }
-        ],
-    },
+    "Valid": {"valid": True, "events": [_CLOUDEVENT]},
     "Event": _EVENT,
     "OutcomePage": {"outcomes": [_OUTCOME], "next": "1795543483380-0", "more": False},
     "Service": _SERVICE,
-    "ServicePage": {"services": [_SERVICE_LINE], "next": "2048"},
+    "ServicePage": {"services": [_SUMMARY], "next": "2048"},
     "HistoryPage": {"service": "SVC-1001", "history": [_HISTORY]},
     "DeadLetters": {"dead_letters": [_DEAD_LETTER]},
     "Approvals": {"approvals": [_APPROVAL]},
@@ -124,9 +99,7 @@ EXAMPLES: Final[Json] = {
     "SchemaList": {"schemas": [{"type": _TYPE, "url": f"/v1/schemas/{_TYPE}"}]},
 }
 """Component -> an example of it."""
-WAITED: Final[Json] = {
-    "receipts": [_RECEIPT | {"status": "applied", "outcome": _EVENT}],
-}
+WAITED: Final[Json] = {"receipts": [_RECEIPT | {"status": "applied", "outcome": _EVENT}]}
 """The receipts of a request with `Prefer: wait`."""
 
 

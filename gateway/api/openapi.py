@@ -109,7 +109,7 @@ def responses(
     found: dict[int | str, dict[str, Any]] = dict(success or {})
     by_status: dict[int, list[str]] = {}
     for kind in kinds:
-        by_status.setdefault(KINDS[kind][0].value, []).append(kind)
+        by_status.setdefault(KINDS[kind].status, []).append(kind)
     for status, names in by_status.items():
         examples = {name: {"$ref": f"#/components/examples/{name}"} for name in names}
         found[status] = {

@@ -26,28 +26,6 @@ summary{cursor:pointer}
 """
 """The content security policy in `page_routes.py` allows nothing else."""
 
-ADVICE: Final[Mapping[Kind, str]] = {
-    "malformed": "Correct the request as `detail` says.",
-    "invalid-event": "Correct the events that `errors` names; nothing was accepted.",
-    "unsupported-type": "Use a type listed at /v1/schemas.",
-    "event-id-reused": "Give each event its own id: another event has this one.",
-    "unauthorized": "Send `Authorization: Bearer` with a key from `leasewire keys create`.",
-    "bad-signature": "Sign `id.timestamp.body` with the signing secret of the key.",
-    "bad-timestamp": "Sign each attempt again, and correct the clock of the sender.",
-    "source-not-allowed": "Use a key for this source.",
-    "scope-missing": "Use a key with the scope that `detail` names.",
-    "not-found": "Check the URL and the id; services of other sources are not shown.",
-    "method-not-allowed": "Use a method that the header `Allow` lists.",
-    "conflict": "Read it again, then decide again.",
-    "cursor-too-old": "Read the state of your services, then start without a cursor.",
-    "too-large": "Send several smaller requests.",
-    "head-too-large": "Send fewer or shorter headers and a shorter path.",
-    "too-slow": "Send the whole request faster; repeating it is safe.",
-    "unsupported-media-type": "Send `application/cloudevents+json` or another documented type.",
-    "rate-limited": "Wait for `Retry-After` seconds, then send the same request with the same ids.",
-    "overloaded": "Wait for `Retry-After` seconds, then send the same request with the same ids.",
-    "internal": "Tell the operator of the gateway to read its log. Repeating the request is safe.",
-}
 _REF: Final = "#/components/schemas/"
 
 
@@ -65,11 +43,11 @@ def front() -> str:
 
 def problem(kind: Kind) -> str:
     """The page of a problem kind, to which `type` of a problem document links."""
-    status, title = KINDS[kind]
+    status, title, advice = KINDS[kind]
     return _page(
         title,
-        f"<h1>{escape(title)}</h1><p>Problem <code>{kind}</code>, status {status.value}.</p>"
-        f'<p>{_inline(ADVICE.get(kind, ""))}</p><p><a href="/docs#problems">All problems</a></p>',
+        f"<h1>{escape(title)}</h1><p>Problem <code>{kind}</code>, status {status}.</p>"
+        f'<p>{_inline(advice)}</p><p><a href="/docs#problems">All problems</a></p>',
     )
 
 
@@ -145,10 +123,10 @@ def _problems() -> str:
     rows = (
         (
             f'<a href="/problems/{kind}"><code>{kind}</code></a>',
-            str(status.value),
-            f"{escape(title)}. {_inline(ADVICE.get(kind, ''))}",
+            str(status),
+            f"{escape(title)}. {_inline(advice)}",
         )
-        for kind, (status, title) in KINDS.items()
+        for kind, (status, title, advice) in KINDS.items()
     )
     return _table(("Code", "Status", ""), rows)
 

@@ -6,7 +6,7 @@ A title never contains what the caller sent.
 import random
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from contracts import Problem
 
@@ -35,32 +35,84 @@ Kind = Literal[
     "internal",
 ]
 
-KINDS: Final[Mapping[Kind, tuple[HTTPStatus, str]]] = {
-    "malformed": (HTTPStatus.BAD_REQUEST, "Malformed request"),
-    "invalid-event": (HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid event"),
-    "unsupported-type": (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown event type"),
-    "event-id-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "Event id reused"),
-    "unauthorized": (HTTPStatus.UNAUTHORIZED, "No valid API key"),
-    "bad-signature": (HTTPStatus.UNAUTHORIZED, "Wrong signature"),
-    "bad-timestamp": (HTTPStatus.UNAUTHORIZED, "Signature timestamp out of range"),
-    "source-not-allowed": (HTTPStatus.FORBIDDEN, "Source not allowed for this key"),
-    "scope-missing": (HTTPStatus.FORBIDDEN, "Missing scope"),
-    "not-found": (HTTPStatus.NOT_FOUND, "Not found"),
-    "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
-    "conflict": (HTTPStatus.CONFLICT, "Changed meanwhile, or not possible"),
-    "cursor-too-old": (HTTPStatus.GONE, "Outcomes after this cursor are no longer kept"),
-    "too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Request too large"),
-    "head-too-large": (
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "Request head too large",
+
+class KindInfo(NamedTuple):
+    """A kind of problem.
+
+    Attributes:
+        status: of the answer.
+        title: of the problem document.
+        advice: what to do.
+    """
+
+    status: int
+    title: str
+    advice: str
+
+
+_RETRY: Final = "Wait for `Retry-After` seconds, then send the same request with the same ids."
+KINDS: Final[Mapping[Kind, KindInfo]] = {
+    "malformed": KindInfo(400, "Malformed request", "Correct the request as `detail` says."),
+    "invalid-event": KindInfo(
+        422, "Invalid event", "Correct the events that `errors` names; nothing was accepted."
     ),
-    "too-slow": (HTTPStatus.REQUEST_TIMEOUT, "Request too slow"),
-    "unsupported-media-type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported content type"),
-    "rate-limited": (HTTPStatus.TOO_MANY_REQUESTS, "Rate limit exceeded"),
-    "overloaded": (HTTPStatus.SERVICE_UNAVAILABLE, "Temporarily overloaded"),
-    "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+    "unsupported-type": KindInfo(422, "Unknown event type", "Use a type listed at /v1/schemas."),
+    "event-id-reused": KindInfo(
+        422, "Event id reused", "Give each event its own id: another event has this one."
+    ),
+    "unauthorized": KindInfo(
+        401,
+        "No valid API key",
+        "Send `Authorization: Bearer` with a key from `leasewire keys create`.",
+    ),
+    "bad-signature": KindInfo(
+        401, "Wrong signature", "Sign `id.timestamp.body` with the signing secret of the key."
+    ),
+    "bad-timestamp": KindInfo(
+        401,
+        "Signature timestamp out of range",
+        "Sign each attempt again, and correct the clock of the sender.",
+    ),
+    "source-not-allowed": KindInfo(
+        403, "Source not allowed for this key", "Use a key for this source."
+    ),
+    "scope-missing": KindInfo(
+        403, "Missing scope", "Use a key with the scope that `detail` names."
+    ),
+    "not-found": KindInfo(
+        404, "Not found", "Check the URL and the id; services of other sources are not shown."
+    ),
+    "method-not-allowed": KindInfo(
+        405, "Method not allowed", "Use a method that the header `Allow` lists."
+    ),
+    "conflict": KindInfo(
+        409, "Changed meanwhile, or not possible", "Read it again, then decide again."
+    ),
+    "cursor-too-old": KindInfo(
+        410,
+        "Outcomes after this cursor are no longer kept",
+        "Read the state of your services, then start without a cursor.",
+    ),
+    "too-large": KindInfo(413, "Request too large", "Send several smaller requests."),
+    "head-too-large": KindInfo(
+        431, "Request head too large", "Send fewer or shorter headers and a shorter path."
+    ),
+    "too-slow": KindInfo(
+        408, "Request too slow", "Send the whole request faster; repeating it is safe."
+    ),
+    "unsupported-media-type": KindInfo(
+        415,
+        "Unsupported content type",
+        "Send `application/cloudevents+json` or another documented type.",
+    ),
+    "rate-limited": KindInfo(429, "Rate limit exceeded", _RETRY),
+    "overloaded": KindInfo(503, "Temporarily overloaded", _RETRY),
+    "internal": KindInfo(
+        500,
+        "Internal error",
+        "Tell the operator of the gateway to read its log. Repeating the request is safe.",
+    ),
 }
-"""Kind -> status and title."""
 
 _RETRY_S: Final = (5, 30)
 
@@ -91,7 +143,7 @@ class Refused(Exception):  # noqa: N818 - says what happened
     @property
     def status(self) -> int:
         """The HTTP status."""
-        return KINDS[self.kind][0].value
+        return KINDS[self.kind].status
 
     @property
     def headers(self) -> dict[str, str]:
@@ -107,7 +159,7 @@ class Refused(Exception):  # noqa: N818 - says what happened
         """The problem document; `instance` is the path of the request."""
         found: dict[str, Any] = {
             "type": f"/problems/{self.kind}",
-            "title": KINDS[self.kind][1],
+            "title": KINDS[self.kind].title,
             "status": self.status,
             "detail": self.detail,
             "instance": instance,

@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from gateway.api.pages import ADVICE
 from gateway.api.problems import KINDS
 from gateway.api.states import EVENT_STATES
 from tests.gateway.asking import refusal
@@ -100,8 +99,8 @@ def test_the_page_for_integrators_tells_all_that_the_document_does(read, gateway
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_type_of_each_problem_is_a_page(read, kind):
     text = unescape(read(f"/problems/{kind}").text)
-    assert str(KINDS[kind][0].value) in text
-    assert ADVICE[kind].split("`", maxsplit=1)[0] in text
+    assert str(KINDS[kind].status) in text
+    assert KINDS[kind].advice.split("`", maxsplit=1)[0] in text
 
 
 def test_other_problems_there_are_none(gateway):
