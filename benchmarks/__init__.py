@@ -1,1 +1,1 @@
-"""What the figures in README and decisions come from."""
+"""Benchmarks: the source of the figures in docs and decisions."""

@@ -1,8 +1,8 @@
 """All benchmarks one after the other: `make bench` in small, `make bench-large` in full.
 
 Run: `.venv/bin/python -m benchmarks [--large] [NAME …]`. Lines of JSON go to
-`benchmarks/results.jsonl`, a table to the terminal. One that fails is told of, and the others go
-on. With names only those run, and their lines are appended.
+`benchmarks/results.jsonl`, a table to the terminal. A failed benchmark is
+reported, and the others go on. With names only those run, and their lines are appended.
 """
 
 import argparse
@@ -57,8 +57,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="modules, such as imports; else all")
     options = parser.parse_args()
     chosen = LARGE if options.large else SMALL
-    if unknown := set(options.names) - {each[0] for each in chosen}:
-        known = ", ".join(each[0] for each in chosen)
+    if unknown := set(options.names) - {row[0] for row in chosen}:
+        known = ", ".join(row[0] for row in chosen)
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {known}")
     results, failed = list[Result](), 0
     if not options.names:
@@ -74,7 +74,7 @@ def main() -> int:
             failed += 1
             continue
         with RESULTS.open("a") as file:
-            file.writelines(json.dumps(each) + "\n" for each in found)
+            file.writelines(json.dumps(row) + "\n" for row in found)
         results += found
     sys.stdout.write(table(results))
     return 1 if failed else 0

@@ -7,7 +7,7 @@ in calls of 500, as `leasewire import` does; reading the file is not counted.
 import argparse
 import time
 
-from benchmarks.stage import Stage, a_piece, installation, tell
+from benchmarks.stage import Stage, a_piece, installation, print_result
 
 ROUTERS = 50
 LATENCY_MS = 5.0
@@ -39,7 +39,7 @@ def measure(here: Stage, rows: int) -> dict[str, object]:
         "latency_ms": LATENCY_MS,
         "service_ms": 0,
         "rows_per_s": round(rows / took_s),
-        "noop_per_s": [round(each) for each in yardsticks],
+        "noop_per_s": [round(rate) for rate in yardsticks],
         "cpu_ms_a_row": a_piece(spent, rows),
         "ratio": round(rows / took_s / max(yardsticks), 2),
         "at_least": 4,
@@ -51,4 +51,4 @@ if __name__ == "__main__":
     parser.add_argument("--rows", type=int, default=10_000)
     options = parser.parse_args()
     with installation(ROUTERS, latency_ms=LATENCY_MS) as stage:
-        tell(measure(stage, options.rows))
+        print_result(measure(stage, options.rows))

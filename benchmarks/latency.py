@@ -1,7 +1,7 @@
 """Rows 7 and 8: how long a live event takes until it is applied, also beside an import.
 
 Run: `.venv/bin/python -m benchmarks.latency [--seconds S] [--rows N]`. Events come one by one at 20
-a second, each for a service of its own, over 50 routers with 5 ms round trip. The yardstick is
+per second, each for another service, over 50 routers with 5 ms round trip. The yardstick is
 three round trips and a no-op task's latency, at the same pace, on the same workers. Then the same
 pace while an import of N rows drains on the lane `bulk`.
 """
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks.noop_worker import NOOP
 from benchmarks.silent_router import p99
-from benchmarks.stage import IMPORTS, Latencies, Stage, at_pace, installation, tell
+from benchmarks.stage import IMPORTS, Latencies, Stage, at_pace, installation, print_result
 from contracts import names
 from tests.waiting import eventually
 
@@ -48,12 +48,12 @@ def measure(here: Stage, seconds: float, rows: int) -> list[dict[str, object]]:
     here.warm()
     noop = noop_latencies(here, count)
     alone, _ = live(here, here.fresh(count))
-    here.publish_many([each | {"source": IMPORTS} for each in here.fresh(rows)])
+    here.publish_many([event | {"source": IMPORTS} for event in here.fresh(rows)])
     beside, during = live(here, here.fresh(count))
     here.wait_until_settled(300)
     trips = 3 * LATENCY_MS
-    p50s = [statistics.median(each) for each in (noop, alone, beside)]
-    p99s = [p99(each) for each in (noop, alone, beside)]
+    p50s = [statistics.median(times_ms) for times_ms in (noop, alone, beside)]
+    p99s = [p99(times_ms) for times_ms in (noop, alone, beside)]
     common = {
         "events": count,
         "events_per_s": PACE,
@@ -98,4 +98,4 @@ if __name__ == "__main__":
     options = parser.parse_args()
     with installation(ROUTERS, latency_ms=LATENCY_MS) as stage:
         for found in measure(stage, options.seconds, options.rows):
-            tell(found)
+            print_result(found)

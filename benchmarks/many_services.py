@@ -1,14 +1,14 @@
-"""Row 11, second part: does an event cost more processor time where more services are stored?
+"""Row 11, second part: does an event cost more CPU time if more services are stored?
 
 Run: `.venv/bin/python -m benchmarks.many_services [--few N] [--many N] [--events N]`. Single events
-come at a steady pace, so that each is folded and applied alone; what the processes take while
-nothing happens is subtracted. The simulated routers and the publisher are left out of the ratio.
+come at a steady pace, so that each is folded and applied alone; the CPU time of idle processes is
+subtracted. Simulated routers and publisher are not counted.
 """
 
 import argparse
 import time
 
-from benchmarks.stage import Stage, a_piece, at_pace, installation, tell
+from benchmarks.stage import Stage, a_piece, at_pace, installation, print_result
 
 ROUTERS = 50
 PACE = 40
@@ -38,7 +38,7 @@ def measure(here: Stage, few: int, many: int, events: int, idle_s: float = 3) ->
         here.publish_many(here.fresh(stored - here.used))
         here.wait_until_settled(1200)
         found.append(cpu_ms_an_event(here, events, idle_s))
-    at_few, at_many = (sum(each.values()) for each in found)
+    at_few, at_many = (sum(spent.values()) for spent in found)
     return {
         "row": "11 CPU",
         "what": f"processor time of an event: {many:,} services stored, against {few:,}",
@@ -47,7 +47,7 @@ def measure(here: Stage, few: int, many: int, events: int, idle_s: float = 3) ->
         "routers": here.routers,
         "latency_ms": 0,
         "service_ms": 0,
-        "cpu_ms_an_event": [a_piece(each, events) for each in found],
+        "cpu_ms_an_event": [a_piece(spent, events) for spent in found],
         "ratio": round(at_many / at_few, 2),
         "at_most": 1.2,
     }
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=400)
     options = parser.parse_args()
     with installation(ROUTERS, latency_ms=0) as stage:
-        tell(measure(stage, options.few, options.many, options.events))
+        print_result(measure(stage, options.few, options.many, options.events))

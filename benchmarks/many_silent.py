@@ -1,11 +1,11 @@
-"""Row 12: what many routers that fall silent cost the others.
+"""Row 12: how much many silent routers slow down the others.
 
 Run: `.venv/bin/python -m benchmarks.many_silent [--routers N] [--each N]`. A tenth of the routers
-is silent: it takes connections and commands and answers nothing. Every arm is an installation of
-its own and takes in the same events, also those of the silent routers; what counts is how long the
-others' events take, from the first that is published to the last that is applied. Silent from the
-start: those routers were never heard. In use: they fall silent when a quarter is published. The
-undisturbed arm runs first and last, and its mean is compared with.
+is silent: it accepts connections and commands and answers nothing. Each arm is a new installation
+with the same events, also for the silent routers; it measures how long the events of the others
+take, from the first that is published to the last that is applied. "from the start": these routers
+never answered. "in use": they fall silent when a quarter is published. The undisturbed arm runs
+first and last, and its mean is the reference.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Literal
 
-from benchmarks.stage import Stage, installation, tell
+from benchmarks.stage import Stage, installation, print_result
 from tests.waiting import eventually
 
 SHARE = 0.1
@@ -97,4 +97,4 @@ if __name__ == "__main__":
     parser.add_argument("--each", type=int, default=10, help="events a router")
     options = parser.parse_args()
     for found in measure(options.routers, options.each):
-        tell(found)
+        print_result(found)

@@ -1,9 +1,9 @@
-"""Row 11: what a service and each of its events take in Redis's memory, and in which keys.
+"""Row 11: how much of Redis's memory a service and each of its events take, and in which keys.
 
-Run: `.venv/bin/python -m benchmarks.memory [--services N]`. Five events a service (activated,
-suspended, resumed, suspended, resumed), all applied; what remains then is counted by Redis's own
-`used_memory`, so keys, history, outcomes and memory that is lost to fragments are in it. The table
-tells, by `MEMORY USAGE`, which kind of key takes how much of it.
+Run: `.venv/bin/python -m benchmarks.memory [--services N]`. Five events for each service
+(activated, suspended, resumed, suspended, resumed), all applied; then Redis's own `used_memory` is
+read, which includes keys, history, outcomes and fragmentation. The table shows with `MEMORY USAGE`
+how much each kind of key takes.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from benchmarks.stage import Stage, installation, tell
+from benchmarks.stage import Stage, installation, print_result
 from contracts import names
 from tests import builders
 from tests.installation import PREFIX
@@ -50,7 +50,7 @@ def kinds() -> list[str]:
 
 
 def kind_of(key: str, known: Iterable[re.Pattern[str]], prefix: str = PREFIX) -> str:
-    """Which of the kinds a key is of; what is none of ours is Celery's."""
+    """Return the kind of a key; other keys belong to Celery."""
     for pattern in known:
         if pattern.fullmatch(key, len(prefix)):
             return pattern.pattern.replace("[^\0]*", "*").replace("\\", "")
@@ -59,8 +59,8 @@ def kind_of(key: str, known: Iterable[re.Pattern[str]], prefix: str = PREFIX) ->
 
 def patterns() -> list[re.Pattern[str]]:
     """One for each kind, the most exact first."""
-    by_exactness = sorted(kinds(), key=lambda each: (-len(each.replace("*", "")), each))
-    return [re.compile(re.escape(each).replace(r"\*", "[^\0]*")) for each in by_exactness]
+    by_exactness = sorted(kinds(), key=lambda pattern: (-len(pattern.replace("*", "")), pattern))
+    return [re.compile(re.escape(pattern).replace(r"\*", "[^\0]*")) for pattern in by_exactness]
 
 
 def by_kind(here: Stage) -> tuple[Counter[str], Counter[str]]:
@@ -73,10 +73,10 @@ def by_kind(here: Stage) -> tuple[Counter[str], Counter[str]]:
             for key in asked:
                 pipe.memory_usage(key, samples=0)
             answers = pipe.execute()
-        for key, each in zip(asked, answers, strict=True):
+        for key, size in zip(asked, answers, strict=True):
             kind = kind_of(key, known)
             count[kind] += 1
-            size[kind] += int(each or 0)  # None: it went meanwhile
+            size[kind] += int(size or 0)  # None: it went meanwhile
     return count, size
 
 
@@ -108,10 +108,10 @@ def measure(here: Stage, services: int) -> dict[str, object]:
     an_event = (used[-1] - used[1]) / services / (EVENTS - 1)
     found["tables of keys, fragments, the rest"] = {
         "keys_a_service": 0,
-        "bytes_a_service": round(whole - sum(each["bytes_a_service"] for each in found.values())),
-        "bytes_an_event": round(an_event - sum(each["bytes_an_event"] for each in found.values())),
+        "bytes_a_service": round(whole - sum(kind["bytes_a_service"] for kind in found.values())),
+        "bytes_an_event": round(an_event - sum(kind["bytes_an_event"] for kind in found.values())),
     }
-    largest = sorted(found.items(), key=lambda each: -abs(each[1]["bytes_a_service"]))
+    largest = sorted(found.items(), key=lambda entry: -abs(entry[1]["bytes_a_service"]))
     return {
         "row": "11",
         "what": "memory of a service with five events, against 2 kB",
@@ -121,7 +121,7 @@ def measure(here: Stage, services: int) -> dict[str, object]:
         "bytes_a_service": round(whole),
         "bytes_with_one_event": round((used[1] - used[0]) / services),
         "bytes_an_event": round(an_event),
-        "by_kind": {kind: each for kind, each in largest if each["bytes_a_service"]},
+        "by_kind": {kind: sizes for kind, sizes in largest if sizes["bytes_a_service"]},
         "ratio": round(whole / 2048, 2),
         "at_most": 1,
     }
@@ -132,9 +132,9 @@ def table(found: Mapping[str, object]) -> str:
     kinds_found = cast("dict[str, dict[str, float]]", found["by_kind"])
     lines = [f"{'keys':<38} {'a service':>9} {'bytes':>7} {'bytes an event':>15}"]
     lines += [
-        f"{kind:<38} {each['keys_a_service']:>9} {each['bytes_a_service']:>7} "
-        f"{each['bytes_an_event']:>15}"
-        for kind, each in kinds_found.items()
+        f"{kind:<38} {sizes['keys_a_service']:>9} {sizes['bytes_a_service']:>7} "
+        f"{sizes['bytes_an_event']:>15}"
+        for kind, sizes in kinds_found.items()
     ]
     return "\n".join(lines) + "\n"
 
@@ -146,4 +146,4 @@ if __name__ == "__main__":
     with installation(ROUTERS, latency_ms=0) as stage:
         notified = measure(stage, options.services)
     sys.stderr.write(table(notified))
-    tell(notified)
+    print_result(notified)

@@ -1,7 +1,7 @@
-"""A worker process like any other that also knows a task which does nothing: the yardstick.
+"""A worker process with one more task that does nothing, as the reference.
 
-Run by the benchmarks: `python -m benchmarks.noop_worker events|routers`. What Celery on Redis costs
-without any work is measured in the very processes that do the work.
+Run by the benchmarks: `python -m benchmarks.noop_worker events|routers`. The cost of Celery on
+Redis without any work is measured in the same processes that do the work.
 """
 
 import sys

@@ -1,8 +1,8 @@
-"""Rows 3, 4, 5, 6, 9 and 10: what one router's work costs, against peers on the same router.
+"""Rows 3, 4, 5, 6, 9 and 10: the cost of one router's work, next to other clients.
 
 Run: `.venv/bin/python -m benchmarks.one_router`. The passes run in this process, over TLS, without
-Celery; the peers run over the plain API, which is the cheaper one. Latency is the simulated
-router's round trip, service time what each write takes, one after the other.
+Celery; the other clients use the plain API, which is cheaper. Latency is the round trip
+of the simulated router; service time is the duration of each write, one after the other.
 """
 
 import gc
@@ -19,7 +19,7 @@ from librouteros import connect
 from librouteros.query import Key
 
 from benchmarks import peers
-from benchmarks.stage import QUIET, Stage, a_piece, activations, give_network, tell
+from benchmarks.stage import QUIET, Stage, a_piece, activations, give_network, print_result
 from simulator.control import ControlClient
 from tests.installation import LEASES, PASSWORD
 from tests.waiting import eventually
@@ -77,7 +77,7 @@ class OneRouter:
         return time.monotonic() - began
 
     def drain_new(self, count: int) -> tuple[float, dict[str, float]]:
-        """Seconds of so many new entries, and the processor time of one by process (ms)."""
+        """Return the seconds for these new entries, and the CPU time of one by process (ms)."""
         self.accept(self.here.fresh(count))
         with self.here.spending() as spent:
             took_s = self.drain()
@@ -211,7 +211,7 @@ def _clean_reconcile(at: OneRouter, rounds: int) -> dict[str, object]:
     ours, print_s, spent = [], [], []
     router = at.here.ready["routers"][0]
     api = connect(router["host"], at.here.ready["user"], PASSWORD, port=router["api_port"])
-    proplist = [Key(each) for each in (".id", *MENUS["/ip/dhcp-server/lease"].fields)]
+    proplist = [Key(field) for field in (".id", *MENUS["/ip/dhcp-server/lease"].fields)]
     for _ in range(rounds):
         began, cpu = time.monotonic(), time.process_time()
         read_fully(at.here.store, session, "R1", at.policy)
@@ -239,7 +239,7 @@ def backlog(services: int = 2_000) -> dict[str, object]:
         first = at.here.used
         rate = services / at.drain_new(services)[0]
         for turn in range(5):
-            at.accept([_other_mac(each, turn) for each in activations(services, 1, first)])
+            at.accept([_other_mac(event, turn) for event in activations(services, 1, first)])
         writes = len(at.router.journal())
         took_s = at.drain()
         writes = len(at.router.journal()) - writes
@@ -268,11 +268,11 @@ def _other_mac(event: dict[str, Any], turn: int) -> dict[str, object]:
 def main() -> None:
     """Measure each row and print it as a line of JSON."""
     gc.set_threshold(*COLLECT_AFTER)  # as in a worker
-    tell(new_entries())
-    tell(at_the_routers_limit())
+    print_result(new_entries())
+    print_result(at_the_routers_limit())
     for found in of_many_leases():
-        tell(found)
-    tell(backlog())
+        print_result(found)
+    print_result(backlog())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Row 1b: single events by 32 HTTP clients at once until applied, against tasks that do nothing.
 
-Run: `.venv/bin/python -m benchmarks.over_http [--seconds S]`. One `leasewire gateway` takes them
-in; `wrk`, a compiled load tool, sends each event as a request of its own. Without `wrk` on the path
-the row is left out, and says so.
+Run: `.venv/bin/python -m benchmarks.over_http [--seconds S]`. One `leasewire gateway` takes them;
+`wrk`, a compiled load tool, sends each event in its own request. Without `wrk` on the path the row
+is left out with a message.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from benchmarks.stage import Stage, a_piece, installation, tell
+from benchmarks.stage import Stage, a_piece, installation, print_result
 from gateway.api.api_keys import ApiKeys, Scope
 from tests import builders
 from tests.installation import LEASES, PREFIX, SERVER, end
@@ -98,7 +98,7 @@ def script(here: Stage) -> str:
 
 def added(here: Stage) -> int:
     """Entries that the routers took so far."""
-    return sum(each.counters().get(f"{LEASES}/add", 0) for each in here.control.values())
+    return sum(router.counters().get(f"{LEASES}/add", 0) for router in here.control.values())
 
 
 def measure(here: Stage, wrk: str, seconds: int, noops: int = 2_000) -> dict[str, object]:
@@ -137,8 +137,8 @@ def measure(here: Stage, wrk: str, seconds: int, noops: int = 2_000) -> dict[str
         "events_per_s": round(events / took_s),
         "requests_per_s": round(said["requests"] / loaded_s),
         "answered_ms": [round(said["p50_ms"], 1), round(said["p99_ms"], 1)],
-        "noop_per_s": [round(each) for each in yardsticks],
-        "cpu_s": {name: round(each / 1000, 2) for name, each in spent.items()},
+        "noop_per_s": [round(rate) for rate in yardsticks],
+        "cpu_s": {name: round(cpu_ms / 1000, 2) for name, cpu_ms in spent.items()},
         "cpu_ms_an_event": a_piece(spent, events),
         "ratio": round(events / took_s / max(yardsticks), 2),
         "at_least": 0.4,
@@ -152,10 +152,12 @@ def main() -> None:
     options = parser.parse_args()
     wrk = shutil.which("wrk")
     if wrk is None:
-        tell({"row": "1b", "left_out": "wrk is not installed (Debian: apt-get install wrk)"})
+        print_result(
+            {"row": "1b", "left_out": "wrk is not installed (Debian: apt-get install wrk)"}
+        )
         return
     with installation(ROUTERS, latency_ms=LATENCY_MS) as here:
-        tell(measure(here, wrk, options.seconds))
+        print_result(measure(here, wrk, options.seconds))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The public clients that a router's work is measured against, each in a process of its own.
+"""The public clients used for comparison, each in its own process.
 
 They are in `.venv-clients`, which `make bench` installs from `requirements-clients.lock`. They
 speak the plain API, which is cheaper than our TLS.

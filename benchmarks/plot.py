@@ -1,7 +1,7 @@
 """Draws the ratios of a run against their targets: the picture of `docs/performance.md`.
 
-Run, after `make bench`: `make bench-plot`. Each bar is as long as the row is beyond its target, on
-a logarithmic scale: what ends right of the line has reached it.
+Run, after `make bench`: `make bench-plot`. Each bar shows how far the row is from its target, on a
+logarithmic scale: bars that end right of the line have reached it.
 """
 
 import json
@@ -22,7 +22,7 @@ STYLE = "font: 13px system-ui, sans-serif; fill: #1f2328"
 
 def picture(results: Sequence[Result]) -> str:
     """The SVG of all rows that have a bar."""
-    rows = [(each, far) for each in in_order(results) if (far := distance(each)) is not None]
+    rows = [(row, far) for row in in_order(results) if (far := distance(row)) is not None]
     height, room = TOP + LINE * len(rows) + 8, WIDTH - LABELS - FIGURES
     middle = LABELS + room / 2
     parts = [
@@ -31,16 +31,16 @@ def picture(results: Sequence[Result]) -> str:
         f'<text x="{middle}" y="20" text-anchor="middle">target</text>',
         f'<text x="{WIDTH - 10}" y="20" text-anchor="end">ratio, target</text>',
     ]
-    for number, (each, far) in enumerate(rows):
+    for number, (row, far) in enumerate(rows):
         y = TOP + LINE * number
         end = middle + room / 2 * math.log(min(max(far, 1 / RANGE), RANGE), RANGE)
         colour = "#2da44e" if far >= 1 else "#d4a72c"
-        sign = "≥" if "at_least" in each else "≤"
-        bar = each.get("at_least", each.get("at_most"))
+        sign = "≥" if "at_least" in row else "≤"
+        bar = row.get("at_least", row.get("at_most"))
         left, width = min(middle, end), max(abs(end - middle), 1)
-        ratio = f"{each['ratio']:g}, {sign} {bar:g}"
+        ratio = f"{row['ratio']:g}, {sign} {bar:g}"
         parts += [
-            f'<text x="10" y="{y + 14}">{escape(each["row"])}: {escape(each["what"])}</text>',
+            f'<text x="10" y="{y + 14}">{escape(row["row"])}: {escape(row["what"])}</text>',
             f'<rect x="{left:.0f}" y="{y + 3}" width="{width:.0f}" height="14" fill="{colour}"/>',
             f'<text x="{WIDTH - 10}" y="{y + 14}" text-anchor="end">{ratio}</text>',
         ]

@@ -1,8 +1,8 @@
-"""Which Celery pool for which worker: events published → applied, with each pool in turn.
+"""Compares Celery pools for the workers: events from publish to applied, with each pool.
 
-Run: `.venv/bin/python -m benchmarks.pools [EVENTS] [ROUTERS]`. One line a variant: events a
-second, as a ratio to the first; processor time an event of each worker with its children, which
-other work on the machine disturbs less; and the logins that the routers saw. Publisher, server,
+Run: `.venv/bin/python -m benchmarks.pools [EVENTS] [ROUTERS]`. One line for each variant: events
+per second, as a ratio to the first; CPU time for each event, by worker with its children, which
+other work on the machine disturbs less; and the number of logins on the routers. Publisher, server,
 workers and simulated routers (5 ms round trip, no service time) share the machine.
 """
 
@@ -45,7 +45,7 @@ def start(here: Installation, kind: str, pool: str) -> subprocess.Popen[bytes]:
 
 def with_children_ms(pid: int) -> float:
     """Processor time of a process and of those of its pool so far (ms)."""
-    return sum(cpu_ms(each) for each in (pid, *children_of(pid)))
+    return sum(cpu_ms(process) for process in (pid, *children_of(pid)))
 
 
 def measure(of_events: str, of_routers: str, count: int, routers: int) -> dict[str, float]:

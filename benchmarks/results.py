@@ -1,7 +1,7 @@
-"""Results of benchmarks as rows of a table: which bar there is, and whether it is reached.
+"""Results of benchmarks as rows of a table, with their targets.
 
 A result has `row`, `what`, `latency_ms` and `service_ms` of the simulated routers, `ratio`, and
-`at_least` or `at_most` where there is a bar; or `row` and, in words, why it was `left_out`.
+`at_least` or `at_most` if there is a target; or `row` and the reason why it was `left_out`.
 """
 
 import re

@@ -1,7 +1,7 @@
-"""Row 13: more processes of each kind, and what limits them.
+"""Row 13: more processes of each kind, and their limits.
 
-Run: `.venv/bin/python -m benchmarks.scale_out [--rows N]`. An import with 1, 2 and, where there
-are as many processors, 4 processes of each kind.
+Run: `.venv/bin/python -m benchmarks.scale_out [--rows N]`. An import with 1, 2 and, if there
+are enough CPUs, 4 processes of each kind.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 
 from benchmarks.imports import rows_applied
-from benchmarks.stage import a_piece, installation, tell
+from benchmarks.stage import a_piece, installation, print_result
 
 ROUTERS = 50
 LATENCY_MS = 5.0
@@ -36,14 +36,14 @@ def limit(busy: Mapping[str, float], cores: int) -> str:
 def measure(
     rows: int, sizes: tuple[int, ...] = SIZES, routers: int = ROUTERS
 ) -> Iterator[dict[str, object]]:
-    """Rows a second with so many processes of each kind, as a ratio to one."""
+    """Return rows per second with several processes of each kind, as a ratio to one."""
     cores, first = os.cpu_count() or 1, 0.0
-    for workers in (each for each in sizes if each <= cores):
+    for workers in (size for size in sizes if size <= cores):
         with installation(routers, latency_ms=LATENCY_MS, workers=workers) as here:
             here.warm()
             took_s, spent = rows_applied(here, rows)
         first = first or rows / took_s
-        busy = {name: round(each / 1000 / took_s, 2) for name, each in spent.items()}
+        busy = {name: round(cpu_ms / 1000 / took_s, 2) for name, cpu_ms in spent.items()}
         yield {
             "row": "13",
             "what": f"import with {workers} process{'es' * (workers > 1)} of each kind, against 1",
@@ -63,4 +63,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000)
     for found in measure(parser.parse_args().rows):
-        tell(found)
+        print_result(found)

@@ -1,10 +1,10 @@
-"""Row: what one router that falls silent costs the others.
+"""Row: how much one silent router slows down the others.
 
-Run: `.venv/bin/python -m benchmarks.silent_router`. Phases alternate: all routers well, one silent
-(it takes connections and commands and answers nothing). Single events come at a steady pace, about
-30 % of what this machine applies at full speed (`--rate`, else measured first); of each phase the
-99th percentile from publish to applied, or superseded by the service's next event, of the other
-routers' events is taken, and the medians of both kinds of phases are compared.
+Run: `.venv/bin/python -m benchmarks.silent_router`. Phases alternate: all routers answer, or one is
+silent (it accepts connections and commands and answers nothing). Single events come at a steady
+pace, about 30 % of the full speed of this machine (`--rate`, otherwise measured first). Each phase
+gives the 99th percentile from publish to applied, or superseded by the service's next event, for
+the other routers; the medians of both kinds of phases are compared.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.stage import (
     activations,
     at_pace,
     installation,
-    tell,
+    print_result,
 )
 from tests import builders
 from tests.installation import Installation
@@ -33,8 +33,8 @@ def _changes(services: int, routers: int) -> Iterator[tuple[str, dict[str, objec
     """Suspensions and resumptions of services in random order: one write each."""
     rng = random.Random(11)  # noqa: S311 - repeatable
     where = {
-        n: str(each["data"]["service"]["access"]["router"])  # type: ignore[index]
-        for n, each in enumerate(activations(services, routers))
+        n: str(event["data"]["service"]["access"]["router"])  # type: ignore[index]
+        for n, event in enumerate(activations(services, routers))
     }
     revision = 1
     while True:
@@ -95,8 +95,8 @@ def measure(
         "routers": routers,
         "events_per_s": round(pace, 1),
         "full_speed_per_s": full and round(full, 1),
-        "p99_ms_well": [round(each, 1) for each in seen[False]],
-        "p99_ms_one_silent": [round(each, 1) for each in seen[True]],
+        "p99_ms_well": [round(time_ms, 1) for time_ms in seen[False]],
+        "p99_ms_one_silent": [round(time_ms, 1) for time_ms in seen[True]],
         "median_p99_ms": [round(well, 1), round(one_silent, 1)],
         "ratio": round(one_silent / well, 2),
         "workers_taken_for_silent": killed,
@@ -120,4 +120,4 @@ if __name__ == "__main__":
     parser.add_argument("--phase-s", type=float, default=20)
     parser.add_argument("--rate", type=float)
     options = parser.parse_args()
-    tell(measure(options.routers, options.phases, options.phase_s, options.rate))
+    print_result(measure(options.routers, options.phases, options.phase_s, options.rate))

@@ -1,14 +1,14 @@
-"""How fast a simulated router is: ratios within one run, each beside what it is measured against.
+"""How fast a simulated router is: ratios within one run, each with its reference.
 
-Run: `.venv/bin/python -m benchmarks.simulator`. One line a figure, best of some rounds, since
-others may use the machine too:
+Run: `.venv/bin/python -m benchmarks.simulator`. One line for each figure, the best of some
+rounds, because other programs may use the machine too:
 
-- adds a second on one connection, 32 commands in flight against librouteros one at a time, with
+- adds per second on one connection, 32 commands in flight against librouteros one at a time, with
   a round trip of 5 ms and with none;
 - the time of a print of 10,000 leases with four fields, against the same bytes served from memory;
 - memory of 1,000 routers in one process, and the time until all of them listen.
 
-The router is in a process of its own; client and router share the machine.
+The router runs in its own process; client and router share the machine.
 """
 
 import itertools
@@ -120,7 +120,7 @@ def read_print(sock: socket.socket) -> tuple[float, int, bytes]:
 
 
 def from_memory(answer: bytes) -> socket.socket:
-    """Serve the same bytes to whoever asks; gives a connection there."""
+    """Serve the same bytes to each client; returns a connection."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -159,7 +159,7 @@ def printing(count: int, rounds: int) -> dict[str, float]:
             first_s, rows, answer = read_print(asked)
             with from_memory(answer) as memory:
                 pairs = [(read_print(asked)[0], read_print(memory)[0]) for _ in range(rounds)]
-    router_s, memory_s = (sorted(each)[rounds // 2] for each in zip(*pairs, strict=True))
+    router_s, memory_s = (sorted(rates)[rounds // 2] for rates in zip(*pairs, strict=True))
     return {
         "rows": rows,
         "first_print_ms": round(first_s * 1000, 1),

@@ -6,7 +6,7 @@ Run: `.venv/bin/python -m benchmarks.single_events [--events N]`.
 import argparse
 import time
 
-from benchmarks.stage import BOTH, Stage, a_piece, installation, tell
+from benchmarks.stage import BOTH, Stage, a_piece, installation, print_result
 
 ROUTERS = 50
 LATENCY_MS = 5.0
@@ -33,7 +33,7 @@ def measure(here: Stage, count: int) -> dict[str, object]:
         "service_ms": 0,
         "events_per_s": round(count / took_s),
         "publish_per_s": round(count / published_s),
-        "noop_per_s": [round(each) for each in yardsticks],
+        "noop_per_s": [round(rate) for rate in yardsticks],
         "cpu_ms_an_event": a_piece(spent, count),
         "messages_with_events": notified,
         "ratio": round(count / took_s / max(yardsticks), 2),
@@ -46,4 +46,4 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=5_000)
     options = parser.parse_args()
     with installation(ROUTERS, latency_ms=LATENCY_MS) as stage:
-        tell(measure(stage, options.events))
+        print_result(measure(stage, options.events))

@@ -1,13 +1,13 @@
 """Row 4b: many slow routers at once, all written to by one process.
 
 Run: `.venv/bin/python -m benchmarks.slow_routers [--writes N] [--threads T]`. 200 routers take
-500 ms for each write, one after the other: 400 writes a second are all that they take together.
+500 ms for each write, one after the other: together they take at most 400 writes per second.
 """
 
 import argparse
 import time
 
-from benchmarks.stage import Stage, a_piece, installation, tell
+from benchmarks.stage import Stage, a_piece, installation, print_result
 from worker.settings import Settings
 
 ROUTERS = 200
@@ -57,4 +57,4 @@ if __name__ == "__main__":
     options = parser.parse_args()
     more = {"LEASEWIRE_ROUTER_THREADS": str(options.threads)} if options.threads else {}
     with installation(ROUTERS, latency_ms=LATENCY_MS, environ=more) as stage:
-        tell(measure(stage, options.writes))
+        print_result(measure(stage, options.writes))

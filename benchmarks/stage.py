@@ -1,4 +1,4 @@
-"""What the benchmarks of a whole installation share: its start, its events, the yardstick."""
+"""Shared by benchmarks of a whole installation: its start, its events, and the reference."""
 
 import json
 import os
@@ -82,7 +82,7 @@ class Stage(Installation):
         return time.monotonic() - began
 
     def application(self) -> Celery:
-        """Celery as whoever publishes has it."""
+        """Return Celery as a publisher uses it."""
         return make_app(Settings.load(self.environ))
 
     def noop_rate(self, count: int, queues: Sequence[str] = BOTH) -> float:
@@ -111,9 +111,9 @@ class Stage(Installation):
         own = os.getpid()
         processes = [("publisher", own), ("valkey", self.valkey.pid), *(more or {}).items()]
         processes += [
-            ("simulator", each)
-            for each in children_of(own)
-            if b"\0simulator\0" in Path(f"/proc/{each}/cmdline").read_bytes()
+            ("simulator", child)
+            for child in children_of(own)
+            if b"\0simulator\0" in Path(f"/proc/{child}/cmdline").read_bytes()
         ]
         processes += [(worker.kind, worker.process.pid) for worker in self.workers]
         spent = dict.fromkeys((name for name, _ in processes), 0.0)
@@ -225,7 +225,9 @@ def give_network(here: Installation) -> None:
 def activations(count: int, routers: int, first: int = 0) -> list[dict[str, object]]:
     """One activation a service; in random order, each router gets as many as the others."""
     rng = random.Random(8)  # noqa: S311 - repeatable
-    where = [each for _ in range(0, count, routers) for each in rng.sample(range(routers), routers)]
+    where = [
+        router for _ in range(0, count, routers) for router in rng.sample(range(routers), routers)
+    ]
     return [
         builders.activated(
             f"SVC-{n}",
@@ -240,11 +242,11 @@ def activations(count: int, routers: int, first: int = 0) -> list[dict[str, obje
 
 def a_piece(spent: Mapping[str, float], count: int) -> dict[str, float]:
     """Processor time (ms) of each event, row or entry, by process, with the sum."""
-    found = {name: round(each / count, 3) for name, each in spent.items()}
+    found = {name: round(cpu_ms / count, 3) for name, cpu_ms in spent.items()}
     return found | {"sum": round(sum(spent.values()) / count, 3)}
 
 
-def tell(found: Mapping[str, object]) -> None:
+def print_result(found: Mapping[str, object]) -> None:
     """Print a result as a line of JSON."""
     sys.stdout.write(json.dumps(found) + "\n")
     sys.stdout.flush()
@@ -258,7 +260,7 @@ def _allow_open_files() -> None:
 
 def children_of(pid: int) -> list[int]:
     """The processes that its main thread started."""
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def cpu_ms(pid: int) -> float:

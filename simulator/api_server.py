@@ -20,7 +20,7 @@ from simulator.protocol import (
     encode_word,
     to_bytes,
 )
-from simulator.query import compile_query, holds
+from simulator.query import compile_query, matches
 from simulator.router import Router
 from simulator.router_state import Caller
 from simulator.state import Row
@@ -69,7 +69,7 @@ class ApiSession(asyncio.Protocol):
             self._end(b"")
             return
         limit = router.session_limit()
-        taken = sum(1 for each in router.sessions.values() if each.service != "rest-api")
+        taken = sum(1 for session in router.sessions.values() if session.service != "rest-api")
         if limit is not None and taken >= limit:
             # not known; accepted, then closed, is the likelier
             self._deaf = True
@@ -113,7 +113,7 @@ class ApiSession(asyncio.Protocol):
         if self._transport is None:  # a client may send with the last bytes of the handshake
             self._early += data
             return
-        self._deaf |= self.router.faults.hang_in_use  # what was not heard is never answered
+        self._deaf |= self.router.faults.hang_in_use  # ignored commands are never answered
         if self._deaf:
             return
         try:
@@ -255,11 +255,11 @@ class ApiSession(asyncio.Protocol):
     def _log_in(self, command: Command) -> None:
         if command.name != "/login":
             raise FatalError(errors.NOT_LOGGED_IN)
-        told = self._login.attempt(command.arguments, self.id)
-        if isinstance(told, str):
-            self._reply(command, done(command.tag, told))
+        result = self._login.attempt(command.arguments, self.id)
+        if isinstance(result, str):
+            self._reply(command, done(command.tag, result))
             return
-        self.caller = told
+        self.caller = result
         self._decoder.limit = LOGGED_IN
         self._reply(command, done(command.tag))
 
@@ -275,7 +275,7 @@ class ApiSession(asyncio.Protocol):
             if dead:
                 words = [b"!re", to_bytes(f"=.id={row.id}"), b"=.dead=true"]
                 self._reply(command, encode_sentence(words)[:-1] + command.tag + b"\0")
-            elif holds(steps, menu.view(router, row)):
+            elif matches(steps, menu.view(router, row)):
                 self._rows(request, Result([row]), command, end=b"")
 
         table.watchers.append(watch)
@@ -284,10 +284,10 @@ class ApiSession(asyncio.Protocol):
     def _cancel(self, command: Command) -> None:
         wanted = command.arguments.get("tag")
         tag = None if wanted is None else encode_word(b".tag=" + to_bytes(wanted))
-        ended = [each for each in self._running if tag in (None, each)]
-        for each in ended:
-            self._running.pop(each)()
-            self._put(trap(errors.interrupted(), each) + done(each), command)
+        ended = [tag_running for tag_running in self._running if tag in (None, tag_running)]
+        for tag_running in ended:
+            self._running.pop(tag_running)()
+            self._put(trap(errors.interrupted(), tag_running) + done(tag_running), command)
         for waiting in [c for c in self._queue if tag in (None, c.tag)]:
             self._queue.remove(waiting)
             self._put(trap(errors.interrupted(), waiting.tag) + done(waiting.tag), command)

@@ -142,8 +142,8 @@ def _password(file: Path | None, variable: str | None, *, demo: bool) -> str:
 
 def _settings(given: list[str]) -> dict[str, object]:
     settings: dict[str, object] = {}
-    for each in given:
-        name, _, value = each.partition("=")
+    for text in given:
+        name, _, value = text.partition("=")
         try:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:

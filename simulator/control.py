@@ -1,6 +1,6 @@
 """The control interface: faults, counters, journal, a person at the router, a DHCP client.
 
-`RouterControl` is what a test holds, whether the router runs in a thread beside it
+`RouterControl` is used by tests, whether the router runs in a thread of the process
 (`testing`) or in another process behind a Unix socket (`ControlClient`). The requests and
 replies on the socket are JSON objects, one a line:
 `{"router": "R1", "do": "rows", "with": {"menu": "/ip/dhcp-server/lease"}}` is answered by
@@ -128,7 +128,7 @@ class RouterControl:
         return journal
 
     def sessions(self) -> list[str]:
-        """Give the ids of connections that the router holds now."""
+        """Return the ids of open connections."""
         sessions: list[str] = self._do("sessions")
         return sessions
 
@@ -209,7 +209,7 @@ class RouterControl:
         self._refresh()
 
     def new_certificate(self, days: int = 3650) -> None:
-        """Make another certificate, valid for so many days; connections from now on see it."""
+        """Create another certificate, valid for this number of days, for new connections."""
         self._do("new_certificate", days=days)
         self._refresh()
 

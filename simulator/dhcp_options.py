@@ -92,7 +92,7 @@ def _of_network(router: RouterState, network: Values) -> dict[int, bytes]:
         (WINS, network["wins-server"]),
     ):
         if text:
-            found[code] = b"".join(IPv4Address(each).packed for each in text.split(","))
+            found[code] = b"".join(IPv4Address(address).packed for address in text.split(","))
     if network.get("domain"):
         found[DOMAIN] = network["domain"].encode("utf-8", "surrogateescape")
     return found

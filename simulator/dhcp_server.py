@@ -202,7 +202,7 @@ def _free_address(router: Router, pool: str | None, client: Client) -> str | Non
         ranges = spans(row.values["ranges"])
         if client.requested and _is_free(router, client.requested):
             wanted = int(IPv4Address(client.requested))
-            if any(wanted in each for each in ranges):
+            if any(wanted in span for span in ranges):
                 return client.requested
         for number in chain.from_iterable(ranges):
             address = str(IPv4Address(number))
@@ -219,13 +219,13 @@ def _is_free(router: Router, address: str) -> bool:
 
 def _stale(router: Router, server: Row, client: Client) -> Answer:
     """Answer a request for an address that is not the client's (any more)."""
-    if router.switches.stale_renewal == "silent" and _still_holds(router, client):
+    if router.switches.stale_renewal == "silent" and _still_has(router, client):
         return SILENCE
     delay = _AUTHORITATIVE_AFTER[server.values["authoritative"]]
     return Answer("nak") if client.unicast or client.secs >= delay else SILENCE
 
 
-def _still_holds(router: Router, client: Client) -> bool:
+def _still_has(router: Router, client: Client) -> bool:
     table = MENUS[LEASE].rows(router)
     return any(
         row.values.get("active-mac-address") == client.mac

@@ -154,7 +154,7 @@ class Switches:
 
 
 def _check_names(of: "Faults | Switches", word: str, changes: Iterable[str]) -> None:
-    names = {each.name for each in fields(of)}
+    names = {field.name for field in fields(of)}
     for name in changes:
         if name not in names:
             msg = f"no {word} named {name}; there are: {', '.join(sorted(names))}"

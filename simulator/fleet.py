@@ -113,6 +113,6 @@ class Fleet:
         if self._control is not None:
             await self._control.close()
         if self._state is not None:
-            write_file(self._state, {name: _state(each) for name, each in self.servers.items()})
+            write_file(self._state, {name: _state(server) for name, server in self.servers.items()})
         for server in self.servers.values():
             await server.close()

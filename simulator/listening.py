@@ -107,7 +107,7 @@ class TlsGate(asyncio.Protocol):
         inner = self._factory()
         loop = asyncio.get_running_loop()
         secure = None
-        raw = transport.get_extra_info("socket").dup()  # asyncio closes before it has said why
+        raw = transport.get_extra_info("socket").dup()  # asyncio closes it before it reports why
         try:
             context = self._server.certificate_of(self._service).context()
             with contextlib.suppress(OSError):  # a client that wants another certificate
@@ -158,7 +158,7 @@ class RouterServer:
         return Anonymous() if path == "none" else certificate_in(Path(path), name, host, now)
 
     def new_certificate(self, days: int = DAYS) -> None:
-        """Be another certificate, valid for so many days."""
+        """Change the certificate; the new one is valid for this number of days."""
         name, host, now = self.options.identity, self.options.listen, self.router.wall()
         self.certificate = make_certificate(name, host, now, days)
         for service in ("api-ssl", "www-ssl"):

@@ -64,9 +64,9 @@ class Menu(MenuBase):
         place = arguments.pop("place-before", None)
         before = None if place is None else self.find(request, place)[0]
         values |= self.parse(router, arguments)
-        for each in self.fields:
-            if each.required and each.name not in values:
-                raise errors.missing(each.name)
+        for field in self.fields:
+            if field.required and field.name not in values:
+                raise errors.missing(field.name)
         self.check(router, None, values)
         row = self.rows(router).insert(values)
         if before is not None:

@@ -117,10 +117,10 @@ class MenuBase:
         """Make the view of a row, but for what changes with time."""
         view = {".id": row.id}
         values = row.values
-        for each in self.fields_of(router):
-            stored = values.get(each.name)
-            if stored is not None and stored != each.hidden and not each.secret:
-                view[each.name] = each.kind.show(stored, router)
+        for field in self.fields_of(router):
+            stored = values.get(field.name)
+            if stored is not None and stored != field.hidden and not field.secret:
+                view[field.name] = field.kind.show(stored, router)
         return view
 
     def view(self, router: RouterState, row: Row) -> Values:
@@ -207,7 +207,7 @@ class MenuBase:
         Raises:
             RouterError: with this text.
         """
-        if any(each is not row for each in self.rows(router).having(name, values[name])):
+        if any(other is not row for other in self.rows(router).having(name, values[name])):
             raise RouterError(text)
 
     def check_change(self, router: RouterState, row: Row) -> None:
@@ -250,10 +250,10 @@ class MenuBase:
             raise errors.missing(".id")
         rows = self.rows(request.router).rows
         found = []
-        for each in ids.split(","):
-            row = rows.get(each)
+        for id_or_name in ids.split(","):
+            row = rows.get(id_or_name)
             if row is None and self.named:
-                row_id = request.router.id_of(self.path, each)
+                row_id = request.router.id_of(self.path, id_or_name)
                 row = rows.get(row_id) if row_id else None
             if row is None:
                 raise errors.no_such_item()

@@ -49,7 +49,7 @@ class Actions:
 
     @staticmethod
     def about(server: RouterServer) -> dict[str, Any]:
-        """Say who the router is and where it listens."""
+        """Describe the router, and where it listens."""
         router, ports = server.router, server.ports
         certificate = server.certificate_of("api-ssl")
         identity = next(iter(MENUS["/system/identity"].rows(router).rows.values()))
@@ -92,7 +92,7 @@ class Actions:
 
     @staticmethod
     def reset_counters(server: RouterServer) -> None:
-        """Start counting anew."""
+        """Set all counters to zero."""
         server.router.commands_run.clear()
         server.router.refusals.clear()
 
@@ -193,20 +193,22 @@ class Actions:
         dhcp_server.release(server.router, _client(server, **client))
 
 
-def _client(at: RouterServer, /, *, mac: str, server: str = "", **said: str) -> dhcp_server.Client:
-    heard = server
-    if not heard:
+def _client(
+    at: RouterServer, /, *, mac: str, server: str = "", **options: str
+) -> dhcp_server.Client:
+    server_name = server
+    if not server_name:
         names = [row.values["name"] for row in at.router.table(SERVER).rows.values()]
         if len(names) != 1:
             msg = f"which DHCP server? there are: {', '.join(names) or 'none'}"
             raise ValueError(msg)
-        heard = names[0]
+        server_name = names[0]
     return dhcp_server.Client(
         mac=MAC.parse(mac, "mac-address", at.router),
-        server=heard,
-        requested=said.get("requested", ""),
-        client_id=said.get("client_id", ""),
-        host_name=said.get("host_name", ""),
+        server=server_name,
+        requested=options.get("requested", ""),
+        client_id=options.get("client_id", ""),
+        host_name=options.get("host_name", ""),
     )
 
 

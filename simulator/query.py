@@ -78,7 +78,7 @@ def compile_query(words: Sequence[str], normalise: Normalise) -> list[Step]:
 
 
 def select(steps: Sequence[Step], table: Table, view_of: Callable[[Row], View]) -> Iterable[Row]:
-    """Give the table's rows for which the query holds, in the table's order.
+    """Return the rows of the table that match the query, in the order of the table.
 
     Args:
         steps: from `compile_query`.
@@ -92,11 +92,11 @@ def select(steps: Sequence[Step], table: Table, view_of: Callable[[Row], View]) 
         rows = sorted(found.rows.values(), key=lambda row: int(row.id[1:], 16))
     else:
         rows = [row for row in table.rows.values() if row.id in found.rows]
-    return rows if found.exact else [row for row in rows if holds(steps, view_of(row))]
+    return rows if found.exact else [row for row in rows if matches(steps, view_of(row))]
 
 
-def holds(steps: Sequence[Step], view: View) -> bool:
-    """Run the query for one row: it holds when no false is left on the stack."""
+def matches(steps: Sequence[Step], view: View) -> bool:
+    """Run the query for one row: it matches if no false is left on the stack."""
     stack: list[bool] = []
 
     def at(depth: int) -> bool:
@@ -105,7 +105,7 @@ def holds(steps: Sequence[Step], view: View) -> bool:
     for step in steps:
         match step:
             case Term():
-                stack.append(_says(step, view))
+                stack.append(_test(step, view))
             case Copy(depth):
                 stack.append(at(depth))
             case Keep(depth):
@@ -152,7 +152,7 @@ def _depth(digits: str) -> int:
     return int(digits[:9])
 
 
-def _says(term: Term, view: View) -> bool:
+def _test(term: Term, view: View) -> bool:
     held = view.get(term.name)
     if term.operator == "lacks":
         return held is None

@@ -43,7 +43,7 @@ def _rates(text: str) -> str:
 
 def _times(text: str) -> str:
     try:
-        seconds = [parse_duration(each, "rate-limit") for each in pair(text)]
+        seconds = [parse_duration(part, "rate-limit") for part in pair(text)]
     except RouterError as error:
         raise ValueError(text) from error
     return "/".join(map(format_duration, seconds))

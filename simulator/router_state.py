@@ -192,7 +192,7 @@ class RouterState:
     # --- sessions --------------------------------------------------------------------------
 
     def logged_in(self, session: Session, caller: Caller) -> None:
-        """Note who a session belongs to (log lines: public captures)."""
+        """Record the user of a session (log lines: public captures)."""
         session.since = self.date()
         self.users_of[caller.session] = caller
         address, via = session.remote.rpartition(":")[0], session.service

@@ -59,10 +59,10 @@ def restore(router: Router, state: dict[str, Any]) -> None:
 
 def _fill(router: Router, path: str, kept: dict[str, Any]) -> None:
     table, now = router.table(path), router.now()
-    for each in kept["rows"]:
-        row = Row(each["id"], dict(each["values"]))
+    for stored in kept["rows"]:
+        row = Row(stored["id"], dict(stored["values"]))
         table.put(row)
-        for name, left in each["times"].items():
+        for name, left in stored["times"].items():
             row.times[name] = now + left
             if name == MENUS[path].expires:
                 table.expire_at(row, name, now + left)
@@ -112,6 +112,6 @@ def read_file(path: Path) -> dict[str, Any]:
         return {}
     states = json.loads(path.read_text(encoding="ascii"))
     if not isinstance(states, dict):
-        msg = f"{path} holds no states of simulated routers"
+        msg = f"{path} does not contain states of simulated routers"
         raise ValueError(msg)  # noqa: TRY004 - the file is wrong, not the code
     return states

@@ -67,7 +67,7 @@ class Table:
         row = Row(f"*{self.next_id:X}", values)
         self.next_id += 1
         self.put(row)
-        self._tell(row, dead=False)
+        self._notify(row, dead=False)
         return row
 
     def put(self, row: Row) -> None:
@@ -83,13 +83,13 @@ class Table:
         row.forget_view()
         if self.indexes:
             self._index(row)
-        self._tell(row, dead=False)
+        self._notify(row, dead=False)
 
     def delete(self, row: Row) -> None:
         """Take a row out."""
         del self.rows[row.id]
         self._unindex(row)
-        self._tell(row, dead=True)
+        self._notify(row, dead=True)
 
     def move(self, row: Row, before: Row | None) -> None:
         """Put a row before another one, or last."""
@@ -97,7 +97,7 @@ class Table:
         ordered = list(self.rows.values())
         place = len(ordered) if before is None else ordered.index(before)
         ordered.insert(place, row)
-        self.rows = {each.id: each for each in ordered}
+        self.rows = {row.id: row for row in ordered}
 
     def having(self, name: str, value: str) -> list[Row]:
         """Give the rows whose indexed property has this value, in no special order."""
@@ -128,6 +128,6 @@ class Table:
                 if not held:
                     del index[value]
 
-    def _tell(self, row: Row, *, dead: bool) -> None:
+    def _notify(self, row: Row, *, dead: bool) -> None:
         for watcher in tuple(self.watchers):
             watcher(row, dead)

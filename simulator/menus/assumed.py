@@ -1,6 +1,6 @@
 """Menus that clients ask on connecting and that no source here describes: *assumed*.
 
-Each is one line of data: what it holds is enough that a monitoring tool goes on.
+Each is one line of data, enough for a monitoring tool to go on.
 """
 
 import calendar
@@ -15,7 +15,7 @@ from simulator.router_state import RouterState
 from simulator.state import Row, Table, Values
 from simulator.values import BOOL
 
-# singletons: path -> what it holds; {version} and {board} are the router's
+# singletons: path -> values; {version} and {board} are the router's
 _SINGLE: dict[str, Values] = {
     "/ip/cloud": {"ddns-enabled": "false", "ddns-update-interval": "none", "update-time": "true"},
     "/ip/dns": {
@@ -92,9 +92,9 @@ _DEFAULTS: dict[str, Values] = {"/ip/dns/static": {"type": "A", "ttl": "1d"}}
 
 
 class _Single(Singleton):
-    def __init__(self, path: str, holds: Values) -> None:
+    def __init__(self, path: str, defaults: Values) -> None:
         self.path = path
-        self.fields = tuple(Field(name, default=value) for name, value in holds.items())
+        self.fields = tuple(Field(name, default=value) for name, value in defaults.items())
         super().__init__()
 
     def fresh(self, router: RouterState) -> Values:
@@ -103,7 +103,7 @@ class _Single(Singleton):
 
 
 class ClockMenu(Singleton):
-    """The clock: this host's, in UTC, until somebody sets it; then it goes on from there.
+    """The clock: that of this host in UTC until it is set; then it continues from there.
 
     `dst-active`: LAB, always there.
     """
@@ -129,12 +129,12 @@ class ClockMenu(Singleton):
         """Take a date and a time of day, in either form of dates; what is not given goes on."""
         del row
         date, clock = router.date().split(" ")
-        said = values["date"] or date, values["time"] or clock
+        date_and_time = values["date"] or date, values["time"] or clock
         if not (values["date"] or values["time"]):
             return
         try:
-            form = "%Y-%m-%d" if said[0][:4].isdigit() else "%b/%d/%Y"
-            moment = time.strptime(" ".join(said), f"{form} %H:%M:%S")
+            form = "%Y-%m-%d" if date_and_time[0][:4].isdigit() else "%b/%d/%Y"
+            moment = time.strptime(" ".join(date_and_time), f"{form} %H:%M:%S")
         except ValueError:
             raise invalid_value("date" if values["date"] else "time") from None
         router.clock_ahead = calendar.timegm(moment) - router.wall()
@@ -236,13 +236,13 @@ class EthernetMenu(Computed):
         """Say once what each link does; places in the list are taken for ids (mktxp)."""
         table = list(self.rows(request.router).rows.values())
         wanted = request.arguments.get("numbers", "").split(",")
-        places = [int(each) for each in wanted if each.isascii() and each.isdigit()]
+        places = [int(number) for number in wanted if number.isascii() and number.isdigit()]
         rows = [table[place] for place in places if place < len(table)]
         if not rows:
             rows = self.find(request, request.arguments.get("numbers"))
         shown = ((row.values["name"], "link-ok", "1Gbps", "true") for row in rows)
         names = ("name", "status", "rate", "full-duplex")
-        made = [Row("", {}, view=dict(zip(names, each, strict=True))) for each in shown]
+        made = [Row("", {}, view=dict(zip(names, values, strict=True))) for values in shown]
         return Result(made, printed=True)
 
 
@@ -296,7 +296,7 @@ def menus() -> list[Menu]:
         LogMenu(),
     ]
     own.append(FileMenu())
-    own += [_Single(path, holds) for path, holds in _SINGLE.items()]
+    own += [_Single(path, defaults) for path, defaults in _SINGLE.items()]
     own += [_Empty(path) for path in _EMPTY]
     own += [_Plain(path, names) for path, names in _TABLES.items()]
     return own

@@ -89,7 +89,7 @@ def served(router: RouterState, service: str) -> Certificate | None:
 
 
 def renew(router: RouterState, service: str, days: int) -> None:
-    """Sign the one that a service serves anew, valid for so many days."""
+    """Renew the certificate of a service, valid for this number of days."""
     row = _row_of(router, service)
     if row is not None:
         router.table(CERTIFICATE).update(row, {**row.values, **_signed(router, row, days)})

@@ -119,7 +119,7 @@ class ServerMenu(Menu):
         return values
 
     def build(self, router: RouterState, row: Row) -> Values:
-        """Say why it answers nobody (RR: `.about`), and of 7.23 what LAB shows."""
+        """Show why the server does not answer (RR: `.about`), for 7.23 as in LAB."""
         view = super().build(router, row)
         trouble = trouble_of(router, row)
         if trouble:
@@ -133,7 +133,7 @@ class ServerMenu(Menu):
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse a name that is taken (LAB); make one up (assumed: serverN)."""
         if not values.get("name"):
-            taken = {each.values["name"] for each in self.rows(router).rows.values()}
+            taken = {row.values["name"] for row in self.rows(router).rows.values()}
             values["name"] = next(
                 name for n in range(1, len(taken) + 2) if (name := f"server{n}") not in taken
             )

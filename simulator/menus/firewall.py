@@ -53,9 +53,9 @@ class AddressListMenu(Menu):
         """Refuse what is there already (LAB, MAN-REST); beside a disabled one, dynamic (NTC)."""
         if values.get("timeout", "0s") != "0s":
             values["dynamic"] = "true"
-        for each in self.rows(router).having("address", values["address"]):
-            beside = each.disabled and values["dynamic"] == "true"
-            if each is not row and each.values["list"] == values["list"] and not beside:
+        for other in self.rows(router).having("address", values["address"]):
+            beside = other.disabled and values["dynamic"] == "true"
+            if other is not row and other.values["list"] == values["list"] and not beside:
                 raise RouterError(errors.DUPLICATE_ENTRY)
 
     def changed(self, router: RouterState, before: Values | None, row: Row) -> None:
@@ -68,7 +68,7 @@ class AddressListMenu(Menu):
     def booted(self, router: RouterState, table: Table) -> None:
         """Lose dynamic rows."""
         del router
-        for row in [each for each in table.rows.values() if each.dynamic]:
+        for row in [entry for entry in table.rows.values() if entry.dynamic]:
             table.delete(row)
 
 

@@ -37,7 +37,7 @@ class Ranges(Kind):
     """Address ranges: `a-b`, `a/len` or `a`, with commas between."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse what is none, one without an end in the recorded text."""
+        """Refuse invalid ranges; one without an end with the recorded text."""
         for part in text.split(","):
             _, dash, last = part.partition("-")
             if dash and not _is_ip(last):
@@ -98,7 +98,11 @@ class PoolMenu(Menu):
         view = super().build(router, row)
         if router.version >= (7, 21):
             total = sum(map(len, spans(row.values["ranges"])))
-            used = sum(1 for each in used_addresses(router) if each["pool"] == row.values["name"])
+            used = sum(
+                1
+                for used_address in used_addresses(router)
+                if used_address["pool"] == row.values["name"]
+            )
             counts = {"total": str(total), "used": str(used), "available": str(total - used)}
             comment = {"comment": view.pop("comment")} if "comment" in view else {}
             view |= counts | comment
@@ -121,7 +125,7 @@ def used_addresses(router: RouterState) -> "Iterator[Values]":
             continue
         number = int(parse_ip(held, ""))
         for name, ranges in pools:
-            if any(number in each for each in ranges):
+            if any(number in span for span in ranges):
                 mac = lease.values["active-mac-address"]
                 yield {"pool": name, "address": held, "owner": "DHCP", "info": mac}
 
@@ -130,7 +134,7 @@ class Prefixes(Kind):
     """Prefixes or addresses with commas between, or nothing."""
 
     def parse(self, text: str, name: str, _names: Names, /) -> str:
-        """Refuse what is none."""
+        """Refuse an invalid value."""
         for part in text.split(",") if text else ():
             try:
                 IPv4Network(part)
@@ -167,9 +171,9 @@ class AddressMenu(Menu):
 
     def check(self, router: RouterState, row: Row | None, values: Values) -> None:
         """Refuse an address that is there (seen in public logs), derive the network."""
-        for each in self.rows(router).rows.values():
+        for other in self.rows(router).rows.values():
             same = ("address", "interface")
-            if each is not row and all(each.values[name] == values[name] for name in same):
+            if other is not row and all(other.values[name] == values[name] for name in same):
                 raise RouterError(errors.DUPLICATE_IP)
         values["network"] = str(IPv4Network(values["address"], strict=False).network_address)
         values["actual-interface"] = values["interface"]
@@ -225,7 +229,7 @@ class ServiceMenu(Menu):
         if router.version < _CONNECTIONS_SINCE:
             return super().do_print(request)
         fixed = table.next_id
-        made = [table.insert(each) for each in self._connections(router)]
+        made = [table.insert(connection) for connection in self._connections(router)]
         result = super().do_print(request)
         result.rows = list(result.rows)
         for row in made:

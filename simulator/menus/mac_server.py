@@ -1,7 +1,7 @@
 """`/ip/mac-server` as the guide that this project started from describes it.
 
 No RouterOS has such a menu (RR: not in any tree from 7.9 to 7.24); it is there only with
-`--with-mac-server`, for those who were told otherwise.
+`--with-mac-server`, for those who expect it.
 """
 
 from simulator.command import Request

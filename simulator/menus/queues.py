@@ -51,8 +51,8 @@ class QueueTypes(Kind):
 
     def parse(self, text: str, name: str, names: Names, /) -> str:
         """Accept names that are there (words: those of a parent)."""
-        for each in text.split("/"):
-            if each not in _TYPES and names.id_of("/queue/type", each) is None:
+        for queue_type in text.split("/"):
+            if queue_type not in _TYPES and names.id_of("/queue/type", queue_type) is None:
                 raise RouterError(errors.no_match(name).text)
         return text
 
@@ -104,8 +104,8 @@ class QueueMenu(Menu):
             if 0 < int(most) < int(least):
                 raise RouterError(f"failure: {way}-max-limit less than {way}-limit")
         values["target"] = ",".join(
-            f"{each}/32" if each[:1].isdigit() and "/" not in each else each
-            for each in values["target"].split(",")
+            f"{target}/32" if target[:1].isdigit() and "/" not in target else target
+            for target in values["target"].split(",")
         )
 
     def check_change(self, router: RouterState, row: Row) -> None:

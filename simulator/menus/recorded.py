@@ -38,7 +38,7 @@ class RecordedMenu(Menu):
         self.fields = (
             *(Field(name, default=value) for name, value in defaults.items()),
             *(Field(name, hidden="") for name in plain),
-            *(each for each in (DISABLED, COMMENT) if each.name in others),
+            *(field for field in (DISABLED, COMMENT) if field.name in others),
         )
         super().__init__()
 

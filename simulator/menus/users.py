@@ -81,7 +81,7 @@ class GroupMenu(Menu):
     write_policy = "policy"
     fields = (
         Field("name", required=True),
-        Field("policy", Words((*POLICIES, *(f"!{each}" for each in POLICIES))), default=""),
+        Field("policy", Words((*POLICIES, *(f"!{policy}" for policy in POLICIES))), default=""),
         Field("skin", default="default"),
         COMMENT,
     )
@@ -102,8 +102,8 @@ class GroupMenu(Menu):
                 had.discard(word[1:])
             elif word:
                 had.add(word)
-        known = [each for each in POLICIES if each != "rest-api" or router.version >= (7, 1)]
-        values["policy"] = ",".join(each if each in had else f"!{each}" for each in known)
+        known = [policy for policy in POLICIES if policy != "rest-api" or router.version >= (7, 1)]
+        values["policy"] = ",".join(policy if policy in had else f"!{policy}" for policy in known)
 
     def check_removal(self, router: RouterState, row: Row) -> None:
         """Refuse while users are in it (LAB)."""

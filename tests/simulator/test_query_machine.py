@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.query import compile_query, holds, select
+from simulator.query import compile_query, matches, select
 from simulator.state import Table
 
 VALUES = st.sampled_from(["1", "2", "3", "10"])
@@ -27,11 +27,11 @@ def test_indexes_never_change_what_a_query_selects(rows, words):
 
     steps = compile_query(words, lambda _, value: value)
     selected = [row.id for row in select(steps, table, view_of)]
-    assert selected == [row.id for row in table.rows.values() if holds(steps, view_of(row))]
+    assert selected == [row.id for row in table.rows.values() if matches(steps, view_of(row))]
 
 
 def check(words, view):
-    return holds(compile_query(words, lambda _, value: value), view)
+    return matches(compile_query(words, lambda _, value: value), view)
 
 
 def test_the_manuals_operators():
