@@ -58,7 +58,7 @@ def demo_command() -> None:
     try:
         with running(directory) as stage:
             story = Story(stage)
-            story.tell()
+            story.run()
             typer.echo(f"\nStopping everything: {story.checks} checks, all of them hold.")
     except (CheckFailedError, RuntimeError, OSError, ControlError) as error:
         typer.secho(f"✗ {error}", fg="red", err=True)
@@ -83,7 +83,7 @@ class Story:
         self._last: Mapping[str, object] = {}
         self._published: dict[str, str] = {}
 
-    def tell(self) -> None:
+    def run(self) -> None:
         """All of it, in order."""
         self._before()
         self._two_activations()
@@ -95,13 +95,13 @@ class Story:
         self._nothing_left()
 
     def _before(self) -> None:
-        self._say(f"A router: {ROUTER}, RouterOS {self._router.version} (simulated)")
+        self._print(f"A router: {ROUTER}, RouterOS {self._router.version} (simulated)")
         self._router.add_row(_LEASES, {**_PRINTER, "comment": "printer in the office"})
         self._table("Its leases before; the one in it was made by hand and is not ours:")
         self._printer = self._row(_PRINTER["mac-address"])
 
     def _two_activations(self) -> None:
-        self._say("Two customers are activated")
+        self._print("Two customers are activated")
         a = self._activated("SVC-A", _DEVICE_A, "223.203.225.10", "Device A")
         b = self._activated("SVC-B", _DEVICE_B, "223.203.225.20", "Device B")
         self._outcomes({a: "applied", b: "applied"})
@@ -114,7 +114,7 @@ class Story:
         self._table("Its leases after:")
 
     def _mac_change(self) -> None:
-        self._say("Device A is replaced by another one")
+        self._print("Device A is replaced by another one")
         row = self._row(_DEVICE_A)[".id"]
         self._outcomes({self._mac_changed("SVC-A", _DEVICE_A_NEW): "applied"})
         self._holds(
@@ -122,7 +122,7 @@ class Story:
         )
 
     def _outage(self) -> None:
-        self._say("The router is switched off; three events come in meanwhile")
+        self._print("The router is switched off; three events come in meanwhile")
         self._router.power_off()
         c = self._activated("SVC-C", _DEVICE_C, "223.203.225.11", "New Device C")
         first = self._mac_changed("SVC-B", "00:11:22:33:44:99")
@@ -132,7 +132,7 @@ class Story:
             lambda: self._stage.store.views.router(ROUTER),
             lambda seen: seen.state.state == "unreachable" and seen.queued == 2,  # noqa: PLR2004
         )
-        self._say("The router is back")
+        self._print("The router is back")
         self._router.reset_counters()
         self._router.power_on()
         self._outcomes({c: "applied", first: "superseded", second: "applied"})
@@ -147,7 +147,7 @@ class Story:
         self._check("three events cost one add and one set", written, expected)
 
     def _duplicate(self) -> None:
-        self._say("The last event comes once more")
+        self._print("The last event comes once more")
         writes = len(self._router.journal())
         # An event that its message and the journal both bring counts as one, too.
         known = self._stage.store.views.counters().get("duplicate", 0)
@@ -162,7 +162,7 @@ class Story:
         self._check("nothing was written for it", len(self._router.journal()), writes)
 
     def _suspension(self) -> None:
-        self._say("Customer B is suspended")
+        self._print("Customer B is suspended")
         suspension = {"mode": "block", "reason_code": "nonpayment"}
         self._outcomes({self._publish("suspended", "SVC-B", suspension=suspension): "applied"})
         self._holds("SVC-B", {"block-access": "true", "address": "223.203.225.20"})
@@ -170,7 +170,7 @@ class Story:
         self._check("its device is refused at its next request", answer["address"], "")
 
     def _cancellation(self) -> None:
-        self._say("Customer A cancels")
+        self._print("Customer A cancels")
         self._outcomes({self._publish("cancelled", "SVC-A"): "applied"})
         gone = [row for row in self._rows() if "SVC-A" in row.get("comment", "")]
         self._check("its row is gone", gone, [])
@@ -187,7 +187,7 @@ class Story:
             check=False,
         )
         message = (plan.stdout + plan.stderr).strip()
-        self._say("$ leasewire plan")
+        self._print("$ leasewire plan")
         typer.echo(f"  {message}")
         self._check("the plan is empty", (plan.returncode, message), (0, message))
 
@@ -268,7 +268,7 @@ class Story:
         self.checks += 1
         typer.secho(f"  ✓ {what}", fg="green")
 
-    def _say(self, message: str) -> None:
+    def _print(self, message: str) -> None:
         typer.secho(f"\n{message}", bold=True)
 
     def _table(self, message: str) -> None:

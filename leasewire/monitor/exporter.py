@@ -152,17 +152,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._is_meant():
-            self._say(HTTPStatus.MISDIRECTED_REQUEST, b"ask this host by its address\n")
+            self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"ask this host by its address\n")
             return
         match urlsplit(self.path).path:
             case "/metrics":
                 self._send_figures()
             case "/healthz":
-                self._say(HTTPStatus.OK, b"alive\n")
+                self._answer(HTTPStatus.OK, b"alive\n")
             case "/":
-                self._say(HTTPStatus.OK, _HINT)
+                self._answer(HTTPStatus.OK, _HINT)
             case _:
-                self._say(HTTPStatus.NOT_FOUND, _HINT)
+                self._answer(HTTPStatus.NOT_FOUND, _HINT)
 
     def _is_meant(self) -> bool:
         """A page in a browser here may reach us by a name of its own, and must not read."""
@@ -180,14 +180,14 @@ class _Handler(BaseHTTPRequestHandler):
             body = encode(self.server.registry)
         except Exception:  # a bug of ours: shown as one, and Prometheus says `up` 0
             log.exception("metrics.failed")
-            self._say(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
+            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
             return
         if "gzip" in self.headers.get("Accept-Encoding", ""):
-            self._say(HTTPStatus.OK, gzip.compress(body, _LEVEL), kind, encoding="gzip")
+            self._answer(HTTPStatus.OK, gzip.compress(body, _LEVEL), kind, encoding="gzip")
         else:
-            self._say(HTTPStatus.OK, body, kind)
+            self._answer(HTTPStatus.OK, body, kind)
 
-    def _say(
+    def _answer(
         self, status: HTTPStatus, body: bytes, kind: str = _PLAIN, encoding: str | None = None
     ) -> None:
         self.send_response(status)

@@ -19,7 +19,7 @@ def test_open_alerts_are_listed_with_their_runbook(world, leasewire):
     (alert,) = leasewire("alerts", "list", "--json").document["alerts"]
     assert (alert["kind"], alert["subject"], alert["notified"]) == ("drift", "R1", [])
     assert "no target" in shown.out
-    world.context.store.alerts.tell()
+    world.context.store.alerts.notify_due()
     (change,) = leasewire("alerts", "list", "--past", "--json").document["changes"]
     assert (change["what"], change["kind"]) == ("begun", "drift")
 
@@ -33,7 +33,7 @@ def test_a_target_counts_as_notified_when_it_has_taken_a_message(world, leasewir
     for router in ("R1", "R2"):
         store.alerts.begin("router-down", router, "no route")
         store.client.zadd(store.keys.alerts_not_notified, {f"router-down|{router}": 1})
-    store.alerts.tell()
+    store.alerts.notify_due()
 
     def notified():
         shown = leasewire("alerts", "list", "--json").document["alerts"]

@@ -45,7 +45,7 @@ def lasted(world):
     store = world.context.store
     for name in store.client.zrange(store.keys.alerts_not_notified, 0, -1):
         store.client.zadd(store.keys.alerts_not_notified, {name: 1})
-    store.alerts.tell()
+    store.alerts.notify_due()
 
 
 def later(world):

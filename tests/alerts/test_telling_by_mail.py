@@ -36,7 +36,7 @@ def lasted(store):
     key = store.keys.alerts_not_notified
     for name in store.client.zrange(key, 0, -1):
         store.client.zadd(key, {name: 1})
-    store.alerts.tell()
+    store.alerts.notify_due()
 
 
 def test_one_mail_when_an_alert_opens_and_one_when_it_is_resolved(store, tell, inbox):

@@ -32,7 +32,7 @@ def state(passes):
 
 def notified(passes):
     """All that was told so far, the oldest first."""
-    passes.store.alerts.tell()
+    passes.store.alerts.notify_due()
     return [(change.what, change.alert.kind) for change in reversed(passes.store.alerts.changes())]
 
 

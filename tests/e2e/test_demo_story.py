@@ -82,7 +82,7 @@ def test_a_failed_check_reports_what_was_found(temporary, quiet_logging):
         stage.router.set_faults(refuse_values=[refused | {"text": "failure: no such luck"}])
         began = time.monotonic()
         with pytest.raises(CheckFailedError) as failed:
-            Story(stage, deadline_s=6).tell()
+            Story(stage, deadline_s=6).run()
         assert time.monotonic() - began < DEADLINE_S
     assert "expected: outcome: activated SVC-A applied" in str(failed.value)
     assert "'waiting'" in str(failed.value)

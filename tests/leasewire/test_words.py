@@ -9,18 +9,24 @@ from tests.leasewire.retired_words import PACKAGES, ROOT, Name, names_of
 RETIRED = {
     "admission": "check",
     "admitted": "accepted",
+    "anew": "again",
     "asks": "blocked_by",
     "bell": "notification",
-    "bury": "dead-letter",
     "buried": "dead-lettered",
+    "bury": "dead-letter",
     "census": "full read",
+    "desk": "admin",
+    "doubt": "safety check, warning",
     "first contact": "safety checks",
     "giver": "blocker",
     "hindered": "missing prerequisite",
     "hindrance": "missing prerequisite",
     "inquiry": "row observer, diagnosis",
-    "lookout": "maintenance",
+    "lack": "missing prerequisite",
+    "lacks": "missing prerequisite",
+    "looker": "reader",
     "looking": "row observer",
+    "lookout": "maintenance",
     "marking": "work item",
     "marks": "work items",
     "news": "notices",
@@ -34,16 +40,23 @@ RETIRED = {
     "replay": "retry",
     "ring": "notify",
     "rung": "notified",
+    "say": "a verb for what happens: print, log, report",
+    "says": "a verb for what happens: print, log, report",
+    "seldom": "time limits",
     "shortcomings": "missing prerequisites",
     "stranger": "unknown source",
     "strangers": "unknown sources",
+    "stray": "foreign row, unknown device",
     "strays": "unknown devices, foreign rows",
     "strong": "held",
     "surplus": "duplicate",
     "survey": "full read",
     "surveyed": "full read",
     "tally": "statistics",
+    "tell": "log, notify, print",
     "telling": "notification",
+    "told": "logged, notified",
+    "turns": "compute gate",
     "unseen": "awaiting device",
     "untold": "not notified",
     "upkeep": "maintenance",
@@ -53,7 +66,25 @@ RETIRED = {
 }
 """Retired word, or words in a row -> what to say."""
 
-ORDINARY = frozenset({"asks", "looking", "marks", "news", "replay", "ring", "strong", "wish"})
+ORDINARY = frozenset(
+    {
+        "asks",
+        "lack",
+        "lacks",
+        "looking",
+        "marks",
+        "news",
+        "replay",
+        "say",
+        "says",
+        "tell",
+        "ring",
+        "strong",
+        "told",
+        "turns",
+        "wish",
+    }
+)
 """Retired as names; a help text may have them as ordinary words."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {}

@@ -15,7 +15,7 @@ def short(monkeypatch, kind, seconds):
 
 def test_what_ends_soon_is_never_told(store):
     assert store.alerts.begin("router-down", "R1", "no answer")
-    assert store.alerts.tell() == []
+    assert store.alerts.notify_due() == []
     assert store.alerts.end("router-down", "R1")
     assert not store.alerts.end("router-down", "R1")
     assert store.alerts.open() == []
@@ -25,7 +25,7 @@ def test_what_ends_soon_is_never_told(store):
 def test_it_is_begun_once_and_keeps_since_when(store):
     assert store.alerts.begin("brake", "R1", "15 cancellations")
     (first,) = store.alerts.open()
-    assert len(store.alerts.tell()) == 1
+    assert len(store.alerts.notify_due()) == 1
     eventually(lambda: store.records.now_ms() > first.since_ms, "the clock went on")
     assert not store.alerts.begin("brake", "R1", "16 cancellations")
     (alert,) = store.alerts.open()
@@ -34,14 +34,14 @@ def test_it_is_begun_once_and_keeps_since_when(store):
         "16 cancellations",
         True,
     )
-    assert store.alerts.tell() == []
+    assert store.alerts.notify_due() == []
 
 
 def test_it_is_told_when_it_lasts_and_so_is_its_end(store, monkeypatch):
     short(monkeypatch, "router-down", 0.05)
     store.alerts.begin("router-down", "R1", "no answer")
-    assert store.alerts.tell() == []
-    eventually(store.alerts.tell, "it lasts")
+    assert store.alerts.notify_due() == []
+    eventually(store.alerts.notify_due, "it lasts")
     store.alerts.end("router-down", "R1", "back, 3 written")
     ended, begun = store.alerts.changes()
     assert (begun.what, begun.alert.name, begun.text) == ("begun", "router-down|R1", "no answer")

@@ -66,7 +66,7 @@ def standing(store: Store, router: str) -> Standing:
 def named(store: Store, router: str) -> list[str]:
     """The services whose records say a router's name, by id."""
     found = (each.record for each in store.views.services())
-    return sorted(record.service_id for record in found if _says(record, router))
+    return sorted(record.service_id for record in found if _names_router(record, router))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +134,14 @@ class RouterNames:
             moved: set[str] = set()
             for _ in range(_SCANS):
                 # The last look finds none: what was committed by who did not know yet is seen.
-                found = [each for each in self.store.views.services() if _says(each.record, old)]
+                found = [
+                    each for each in self.store.views.services() if _names_router(each.record, old)
+                ]
                 if not found:
                     break
                 moved |= self._move(found, old, new, policies[new], lock_id)
             for some in _by(_AT_A_TIME, self._placed(old)):
-                self._end_placements(old, lock_id, some, _says)
+                self._end_placements(old, lock_id, some, _names_router)
             if not self.store.fleet.forget(old, lock_id, self._dead_letters(old)):
                 raise NameInUseError(f"a service came to router {old} meanwhile; try again")
         return len(moved)
@@ -258,7 +260,7 @@ def _wants(record: ServiceRecord, router: str) -> bool:
     return now or _schedules(record, router)
 
 
-def _says(record: ServiceRecord, router: str) -> bool:
+def _names_router(record: ServiceRecord, router: str) -> bool:
     named_now = record.router == router or router in record.placements
     return named_now or _schedules(record, router)
 

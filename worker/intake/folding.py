@@ -14,7 +14,7 @@ from worker.core.service.record import ServiceRecord, own_version
 from worker.core.service.schedule import MAX_PENDING, Scheduled, ended_of
 from worker.core.service.scheduling import keep, scheduled_of, withdraw
 from worker.core.service.version import Version
-from worker.core.service.writes import differing, says_nothing_new, writes_of
+from worker.core.service.writes import changes_nothing, differing, writes_of
 from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds
 from worker.intake.draft import Draft, ended_by
 from worker.store.commits import ServiceCommit, short_hash
@@ -181,7 +181,7 @@ class Folding:
         elif same is not None:
             detail = f"event {same} said the same under the same revision"
             self._report.set_outcome(ref, "duplicate", "duplicate", detail=detail, brief=True)
-        elif says_nothing_new(before, event.event, event.source.unmanaged):
+        elif changes_nothing(before, event.event, event.source.unmanaged):
             detail = f"by {holders}, with the same content"
             self._report.set_outcome(ref, "unchanged", "superseded", detail=detail, brief=True)
         else:

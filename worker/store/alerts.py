@@ -101,8 +101,8 @@ class Alerts:
         texts = cast("list[str]", self._client.hvals(self._keys.alerts))
         return sorted((Alert.from_json(text) for text in texts), key=lambda each: each.since_ms)
 
-    def tell(self) -> list[Alert]:
-        """Turn what has lasted long enough into changes; returns these alerts. The sweep calls."""
+    def notify_due(self) -> list[Alert]:
+        """Record changes for the alerts that have lasted long enough, and return these alerts."""
         texts = self._scripts.run("notify_alerts", _NOTIFIED_AT_ONCE, CHANGES_KEPT)
         return [Alert.from_json(text) for text in texts]
 

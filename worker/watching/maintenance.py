@@ -46,7 +46,7 @@ class Maintenance:
 
     def check(self) -> None:
         """Do one round; called each second."""
-        for alert in self._store.alerts.tell():
+        for alert in self._store.alerts.notify_due():
             level = log.error if alert.severity == "critical" else log.warning
             level("alert.logged", kind=alert.kind, subject=alert.subject, reason=alert.text)
         queues = self._store.canaries.to_send()

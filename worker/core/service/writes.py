@@ -128,7 +128,7 @@ def _own_writes(  # noqa: C901, PLR0911, PLR0912 - one case a type of event
             assert_never(event)
 
 
-def says_nothing_new(
+def changes_nothing(
     record: ServiceRecord, event: Event, unmanaged: frozenset[str] = frozenset()
 ) -> bool:
     """Return whether all registers already have the values that an event writes."""
