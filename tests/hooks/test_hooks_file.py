@@ -123,7 +123,7 @@ def test_the_command_lists_hooks_and_tries_bodies(command, folder):
     }
     body.write_text('{"action": "device", "service": {"id": 7}}')
     code, _, err = command("try", "billing", str(body))
-    assert (code, err) == (1, "A dead letter: mac is missing\n")
+    assert (code, err) == (1, "dead letter: mac is missing\n")
     assert command("try", "nobody", str(body))[0] == 2
 
 
