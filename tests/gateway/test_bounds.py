@@ -29,7 +29,7 @@ def operations(gateway):
     ]
 
 
-def test_without_a_key_every_route_says_so_before_it_reads_anything(gateway):
+def test_every_route_checks_the_key_before_it_reads_the_body(gateway):
     client = gateway.client_of("")
     asked = 0
     for method, declared, path in operations(gateway):
@@ -41,7 +41,7 @@ def test_without_a_key_every_route_says_so_before_it_reads_anything(gateway):
     assert asked > 10
 
 
-def test_two_mib_without_a_key_are_refused_within_a_second_on_every_route(gateway):
+def test_every_route_refuses_two_mib_without_a_key_within_a_second(gateway):
     client = gateway.client_of("")
     asked = 0
     for method, _, path in operations(gateway):
@@ -58,7 +58,7 @@ def test_two_mib_without_a_key_are_refused_within_a_second_on_every_route(gatewa
     assert asked >= 12
 
 
-def test_a_body_that_is_too_large_is_refused_by_its_length_alone(gateway):
+def test_a_too_large_body_is_refused_by_its_content_length(gateway):
     client = gateway.client("ops")
     for path in ("/v1/approvals/x/approve", "/v1/dead-letters/x/retry"):
         refusal(client.post(path, content=b" " * 100_000), 413, "too-large")
@@ -66,13 +66,13 @@ def test_a_body_that_is_too_large_is_refused_by_its_length_alone(gateway):
     refusal(in_pieces, 413, "too-large")
 
 
-def test_an_event_may_still_be_as_large_as_the_contract_says(gateway):
+def test_an_event_of_the_largest_size_is_accepted(gateway):
     event = builders.mac_changed()
     event |= {"note": "x" * (MAX_EVENT_BYTES - len(str(event)) - 100)}
     assert post(gateway.client(), event).status_code == 202
 
 
-def test_what_is_refused_is_logged_with_who_asked(gateway):
+def test_refusals_are_logged_with_key_and_peer(gateway):
     made = gateway.key("read")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     with structlog.testing.capture_logs() as lines:
@@ -91,7 +91,7 @@ def test_what_is_refused_is_logged_with_who_asked(gateway):
     )
 
 
-def test_a_caller_that_goes_away_is_no_bug(gateway, caplog):
+def test_a_caller_that_disconnects_is_not_logged_as_a_bug(gateway, caplog):
     url, token = httpx.URL(gateway.url), gateway.key().token
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
     head = (

@@ -15,7 +15,7 @@ def events(first, end):
     return [builders.mac_changed(f"SVC-{n}", id_=f"e-{n}") for n in range(first, end)]
 
 
-def test_bulk_events_are_in_a_journal_and_a_queue_of_their_own(gateway):
+def test_bulk_events_have_their_own_journal_and_queue(gateway):
     client = gateway.client()
     answer = post_batch(client, events(0, 3), BULK)
     assert answer.status_code == 202
@@ -32,7 +32,7 @@ def test_bulk_events_are_in_a_journal_and_a_queue_of_their_own(gateway):
 
 
 @pytest.mark.parametrize("lane", ["", "routers", "Bulk"])
-def test_another_lane_is_refused_before_anything_is_taken_in(gateway, lane):
+def test_an_unknown_lane_is_refused_before_anything_is_accepted(gateway, lane):
     answer = post(gateway.client(), builders.mac_changed(), f"/v1/events?lane={lane}")
     assert "lane" in refusal(answer, 400, "malformed")["detail"]
     assert gateway.journaled() == gateway.journaled("bulk") == 0
@@ -57,7 +57,7 @@ def test_a_full_bulk_lane_closes_nothing_else_until_it_is_drained_below_80_perce
         assert post(client, events(10, 11)[0], BULK).status_code == 202
 
 
-def test_full_of_live_events_the_gateway_takes_bulk(valkey, gateway_at):
+def test_a_full_live_journal_does_not_close_the_bulk_lane(valkey, gateway_at):
     with gateway_at(valkey.url, depth_limit=1) as gateway:
         client = gateway.client()
         assert post(client, builders.mac_changed()).status_code == 202

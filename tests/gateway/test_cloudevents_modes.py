@@ -57,7 +57,7 @@ def test_attributes_in_headers_are_unquoted_and_decoded():
     assert event.value["data"] == {"a": 1}
 
 
-def test_events_of_a_batch_keep_their_own_text():
+def test_repeated_keys_in_a_batch_are_found_for_each_event():
     first = '{"a": 1, "a": 2}'
     found = events_in({"content-type": BATCHED}, f" [{first} ,\n{{}}]".encode())
     assert [event.value for event in found] == [{"a": 2}, {}]

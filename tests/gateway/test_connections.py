@@ -87,14 +87,14 @@ def test_a_head_within_the_bounds_is_read_however_it_comes(gateway):
     [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\n", b"\r\n"],
     ids=["nothing", "half a head", "no head"],
 )
-def test_a_head_that_does_not_come_is_not_waited_for(short, gateway, sent):
+def test_a_head_that_does_not_arrive_times_out(short, gateway, sent):
     with caller(gateway, sent) as connection:
         before = time.monotonic()
         heard(connection)
         assert time.monotonic() - before < connections.HEAD_S * 5
 
 
-def test_a_head_that_trickles_in_is_not_waited_for(short, gateway):
+def test_a_slow_head_times_out(short, gateway):
     with caller(gateway, b"GET /healthz HTTP/1.1\r\nHost: x\r\n") as connection:
 
         def refused():
@@ -108,7 +108,7 @@ def test_a_head_that_trickles_in_is_not_waited_for(short, gateway):
 
 
 @pytest.mark.parametrize("length", [100, 10_000], ids=["small", "large"])
-def test_a_body_that_does_not_come_is_answered_408(short, gateway, length):
+def test_a_body_that_does_not_arrive_is_answered_408(short, gateway, length):
     token = gateway.key().token
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
@@ -145,7 +145,7 @@ HALVES = (
 """What says nothing whole, of which anybody can open thousands."""
 
 
-def test_who_says_nothing_whole_takes_no_connection(gateway):
+def test_incomplete_requests_take_no_connection(gateway):
     """uvicorn's and asyncio's take a third of a millisecond to make: others waited for them."""
     with ExitStack() as idle:
         for n in range(80):
@@ -180,7 +180,7 @@ def test_a_small_request_may_come_in_pieces(gateway):
     ],
     ids=["TLS", "half a head, then its end", "half a body, then its end", "waits to be asked"],
 )
-def test_what_cannot_become_whole_is_not_waited_for(gateway, sent, answer):
+def test_bytes_that_are_not_http_are_answered_at_once(gateway, sent, answer):
     with caller(gateway, sent) as connection:
         connection.shutdown(socket.SHUT_WR)
         before = time.monotonic()
@@ -224,7 +224,7 @@ def test_idle_connections_make_nobody_wait(gateway, monkeypatch):
             assert time.monotonic() - before < 1
 
 
-def test_who_waits_for_an_answer_is_not_turned_away_for_who_is_idle(gateway, monkeypatch):
+def test_waiting_callers_are_kept_when_idle_ones_are_closed(gateway, monkeypatch):
     monkeypatch.setattr(connections, "MOST_CONNECTIONS", 5)
     token = gateway.key().token
     poll = (
@@ -254,7 +254,7 @@ def test_unfinished_bodies_are_bounded_together(gateway, monkeypatch):
         assert heard(first) == b""  # who keeps us waiting longest goes
 
 
-def test_an_answer_that_nobody_reads_is_given_up(short, gateway):
+def test_an_answer_that_is_not_read_is_dropped(short, gateway):
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200
     url = httpx.URL(gateway.url)
     with socket.socket() as connection:

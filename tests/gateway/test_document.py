@@ -75,7 +75,7 @@ def test_every_answer_is_typed_and_shown_by_an_example(document):
     assert seen > 60
 
 
-def test_the_shape_of_a_problem_stands_once(document):
+def test_the_schema_of_a_problem_is_one_component(document):
     assert json.dumps(document).count('"pointer": {"type"') == 1
     assert len(json.dumps(document)) < 100_000
 
@@ -89,7 +89,7 @@ def test_headers_that_a_caller_acts_on_are_named(document):
     assert "Location" in taken["headers"]
 
 
-def test_every_state_is_told_as_final_or_not(document):
+def test_every_state_is_documented_as_final_or_not(document):
     states = document["components"]["schemas"]["EventState"]
     assert set(states["enum"]) == {*get_args(OutcomeState), "journaled"}
     final = {name for name, state in EVENT_STATES.items() if state.final}
@@ -99,7 +99,7 @@ def test_every_state_is_told_as_final_or_not(document):
         assert f"- `{name}` ({work_item})" in states["description"]
 
 
-def test_states_of_services_are_those_that_there_are():
+def test_documented_states_of_services_are_those_of_the_worker():
     assert set(SYNCS) == set(get_args(Sync))
     assert set(STATUSES) == set(get_args(Status))
 

@@ -49,6 +49,6 @@ def test_a_rejection_restores_each_service(gateway, floor):
     assert client.get("/v1/approvals").json() == {"approvals": []}
 
 
-def test_it_is_for_operators_alone(gateway):
+def test_approvals_need_the_scope_ops(gateway):
     refusal(gateway.client().get("/v1/approvals"), 403, "scope-missing")
     refusal(gateway.client_of("").get("/v1/approvals"), 401, "unauthorized")

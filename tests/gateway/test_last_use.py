@@ -28,7 +28,9 @@ def this_hour():
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:00:00Z")
 
 
-def test_it_is_the_hour_of_the_last_request(gateway, listed, monkeypatch, capsys):
+def test_the_last_use_of_a_key_is_the_hour_of_its_last_request(
+    gateway, listed, monkeypatch, capsys
+):
     used, unused = gateway.key("read"), gateway.key("read")
     assert listed() == {used.key.id: None, unused.key.id: None}
     before = this_hour()
@@ -44,7 +46,7 @@ def test_it_is_the_hour_of_the_last_request(gateway, listed, monkeypatch, capsys
     assert gateway.store.client.exists(GatewayKeys(gateway.store.keys.prefix).api_keys_used) == 0
 
 
-def test_many_requests_are_a_write_an_hour(gateway):
+def test_many_requests_write_the_last_use_once_an_hour(gateway):
     client = gateway.client("read")
     before, ends = writes(gateway), time.monotonic() + 3.2
     asked = 0
@@ -60,7 +62,7 @@ def writes(gateway):
     return stats.get("cmdstat_hset", {"calls": 0})["calls"]
 
 
-def test_a_redis_that_takes_no_note_refuses_nobody(own_valkey, gateway_at):
+def test_a_last_use_that_cannot_be_written_refuses_nobody(own_valkey, gateway_at):
     with gateway_at(own_valkey.url) as gateway, own_valkey.client() as admin:
         client = gateway.client("read")
         admin.execute_command("ACL", "SETUSER", "default", "-hset")

@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
 
-def test_a_second_s_worth_is_there_at_once_and_comes_back():
+def test_a_bucket_holds_a_second_of_events_and_refills():
     clock = Clock()
     rates = Rates(clock)
     for _ in range(10):
@@ -50,7 +50,7 @@ def test_bulk_events_use_up_a_rate_of_their_own():
     rates.spend(KEY)
 
 
-def test_what_was_not_used_does_not_add_up():
+def test_unused_rate_does_not_add_up():
     clock = Clock()
     rates = Rates(clock)
     rates.spend(KEY)

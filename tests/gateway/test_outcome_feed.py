@@ -53,7 +53,7 @@ def test_pages_follow_each_other(gateway):
     assert seen(asked(client, cursor=second["next"])) == [("e-0", "applied")]
 
 
-def test_each_is_a_cloudevent_of_its_own_id(gateway):
+def test_each_outcome_is_a_cloudevent_with_a_unique_id(gateway):
     say(gateway, 1)
     say(gateway, 1, "applied")
     page = asked(gateway.client())
@@ -71,7 +71,7 @@ def test_each_is_a_cloudevent_of_its_own_id(gateway):
         assert event.get_source() == "urn:leasewire:acme"
 
 
-def test_a_key_hears_of_its_own_sources_only(gateway):
+def test_a_key_reads_outcomes_of_its_own_sources_only(gateway):
     say(gateway, 1)
     say(gateway, 2, source=NOC)
     assert seen(asked(gateway.client())) == [("e-1", "accepted")]
@@ -89,7 +89,7 @@ def test_a_wait_beyond_its_bounds_is_answered_with_them(gateway):
     assert message in refusal(answer, 400, "malformed")["detail"]
 
 
-def test_who_waits_is_answered_when_something_is_said(gateway):
+def test_a_waiting_caller_is_answered_when_an_outcome_comes(gateway):
     client = gateway.client()
     cursor = asked(client, cursor="latest")["next"]
     found = []
@@ -100,7 +100,7 @@ def test_who_waits_is_answered_when_something_is_said(gateway):
     assert seen(found[0]) == [("e-1", "accepted")]
 
 
-def test_the_latest_is_told_of_from_now_on(gateway):
+def test_cursor_latest_starts_with_the_next_outcome(gateway):
     say(gateway, 1)
     client = gateway.client()
     page = asked(client, cursor="latest")
@@ -109,7 +109,7 @@ def test_the_latest_is_told_of_from_now_on(gateway):
     assert seen(asked(client, cursor=page["next"])) == [("e-2", "accepted")]
 
 
-def test_a_cursor_that_is_too_old_is_told_so(gateway):
+def test_a_cursor_that_is_too_old_is_answered_410(gateway):
     say(gateway, 1)
     client = gateway.client()
     cursor = asked(client)["next"]
@@ -121,11 +121,11 @@ def test_a_cursor_that_is_too_old_is_told_so(gateway):
 
 
 @pytest.mark.parametrize("cursor", ["x", "1", "-1-0", "1-0x", "9" * 40 + "-0"])
-def test_what_is_no_cursor_is_refused(gateway, cursor):
+def test_an_invalid_cursor_is_refused(gateway, cursor):
     refusal(gateway.client().get("/v1/outcomes", params={"cursor": cursor}), 400, "malformed")
 
 
-def test_who_mistyped_its_source_reads_that_nobody_knows_it(gateway):
+def test_a_mistyped_source_reads_that_it_is_unknown(gateway):
     typo, other = "urn:isp:bss:tset", "urn:isp:bss:tets"
     desk = Desk(gateway.store)
     desk.send(builders.activated(id_="e-1", source=typo), builders.activated(source=other))
@@ -137,7 +137,7 @@ def test_who_mistyped_its_source_reads_that_nobody_knows_it(gateway):
     assert seen(asked(gateway.client())) == []
 
 
-def test_from_when_a_change_acts_is_data_beside_its_sentence(gateway):
+def test_effective_is_data_beside_the_sentence_effective_by(gateway):
     say(gateway, 1, "applied", effective_by="lease 30m")
     (notified,) = asked(gateway.client())["outcomes"]
     data = notified["data"]

@@ -80,7 +80,7 @@ def test_the_first_page_leads_to_the_others(read, gateway):
         assert gateway.client_of("").get(link).status_code == 200
 
 
-def test_the_page_for_integrators_tells_all_that_the_document_does(read, gateway):
+def test_the_docs_page_has_everything_of_the_openapi_document(read, gateway):
     answer = read("/docs")
     page, text = Page(answer.text), unescape(answer.text)
     document = gateway.client_of("").get("/openapi.json").json()
@@ -103,5 +103,5 @@ def test_the_type_of_each_problem_is_a_page(read, kind):
     assert KINDS[kind].advice.split("`", maxsplit=1)[0] in text
 
 
-def test_other_problems_there_are_none(gateway):
+def test_an_unknown_problem_kind_is_not_found(gateway):
     refusal(gateway.client_of("").get("/problems/x"), 404, "not-found")

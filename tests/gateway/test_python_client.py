@@ -28,7 +28,7 @@ def event(number, service="S1"):
     return builders.mac_changed(service, revision=number, id_=f"e{number}")
 
 
-def test_signed_batches_are_taken_and_an_id_of_another_event_is_told(gateway, tmp_path):
+def test_signed_batches_are_accepted_and_a_reused_id_is_reported(gateway, tmp_path):
     with client(gateway, tmp_path, signed=True) as publisher:
         assert len(publisher.publish([event(1), event(2)])) == 2
         again, other = publisher.publish(
@@ -39,7 +39,7 @@ def test_signed_batches_are_taken_and_an_id_of_another_event_is_told(gateway, tm
     assert gateway.journaled() == 2
 
 
-def test_a_source_that_is_not_the_keys_is_refused_for_ever(gateway, tmp_path):
+def test_a_source_that_the_key_does_not_have_is_refused_for_ever(gateway, tmp_path):
     with (
         client(gateway, tmp_path, sources=("urn:isp:other",)) as publisher,
         pytest.raises(EventsRefused, match="is not a source of this key"),

@@ -21,7 +21,7 @@ def fold(gateway, *events):
     accept.run(events, "events")
 
 
-def test_events_are_shown_to_who_speaks_for_their_source(gateway):
+def test_events_are_shown_to_keys_of_their_source(gateway):
     event = builders.activated(id_="e-1")
     assert post(gateway.client(), event).status_code == 202
     fold(gateway)
@@ -53,7 +53,7 @@ def test_an_event_seen_before_is_a_duplicate_though_its_journal_entry_is_gone(ga
     assert post(client, event).json()["receipts"][0]["duplicate"]
 
 
-def test_services_are_shown_to_their_owner(gateway):
+def test_services_are_shown_to_keys_of_their_owner(gateway):
     fold(gateway, builders.activated("SVC-1"), builders.suspended("SVC-1"))
     for path in ("/v1/services/SVC-1", "/v1/services/SVC-1/events"):
         other = gateway.client("read", sources=["urn:isp:other"])
@@ -105,7 +105,7 @@ def test_schemas_are_open_and_tagged(gateway):
     refusal(client.get("/v1/schemas/x"), 404, "not-found")
 
 
-def test_what_is_not_there_is_a_problem_too(gateway):
+def test_an_unknown_route_is_answered_with_a_problem(gateway):
     client = gateway.client()
     refusal(client.get("/v2/events"), 404, "not-found")
     answer = client.put("/v1/events")
@@ -113,7 +113,7 @@ def test_what_is_not_there_is_a_problem_too(gateway):
     assert answer.headers["allow"] == "POST"
 
 
-def test_the_examples_of_the_document_are_taken(gateway):
+def test_the_examples_of_the_document_are_accepted(gateway):
     document = gateway.client_of("").get("/openapi.json").json()
     content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]
     examples = content["application/cloudevents+json"]["examples"]

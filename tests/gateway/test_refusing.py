@@ -16,14 +16,14 @@ pytestmark = pytest.mark.redis
 
 
 @pytest.mark.parametrize("name", ["specversion", "id", "time", "source", "type"])
-def test_what_nobody_may_guess_must_be_said(gateway, name):
+def test_required_attributes_are_not_filled_in(gateway, name):
     event = builders.mac_changed()
     del event[name]
     document = refusal(post(gateway.client(), event), 422, "invalid-event")
     assert [f"/{name}", "missing"] in [[e["pointer"], e["code"]] for e in document["errors"]]
 
 
-def test_an_unknown_type_is_named_so(gateway):
+def test_an_unknown_event_type_has_its_own_problem(gateway):
     event = builders.mac_changed() | {"type": "leasewire.service.painted.v1"}
     refusal(post(gateway.client(), event), 422, "unsupported-type")
 
@@ -41,7 +41,7 @@ def test_an_unknown_type_is_named_so(gateway):
         (b'{},"id":"x"', {"Content-Type": "application/json", "ce-specversion": "1.0"}),
     ],
 )
-def test_what_is_no_json_is_malformed(gateway, body, headers):
+def test_invalid_json_is_malformed(gateway, body, headers):
     refusal(gateway.client().post("/v1/events", content=body, headers=headers), 400, "malformed")
 
 
@@ -54,7 +54,7 @@ def test_what_is_no_json_is_malformed(gateway, body, headers):
         STRUCTURED | {"Content-Encoding": "gzip"},
     ],
 )
-def test_other_content_is_not_taken(gateway, headers):
+def test_other_content_types_are_refused(gateway, headers):
     answer = gateway.client().post("/v1/events", content=b"{}", headers=headers)
     refusal(answer, 415, "unsupported-media-type")
 
@@ -88,7 +88,7 @@ def test_without_a_key_nothing_is_read(gateway, authorization):
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_revoked_key_opens_nothing_a_second_later(gateway):
+def test_a_revoked_key_is_refused_a_second_later(gateway):
     made = gateway.key()
     client = gateway.client_of(made.token)
     assert post(client, builders.mac_changed()).status_code == 202
@@ -99,27 +99,27 @@ def test_a_revoked_key_opens_nothing_a_second_later(gateway):
     refusal(answer, 401, "unauthorized")
 
 
-def test_a_key_with_a_wrong_secret_is_none(gateway):
+def test_a_key_with_a_wrong_secret_is_refused(gateway):
     token = gateway.key().token
     wrong = token[:-1] + ("A" if token[-1] != "A" else "B")
     refusal(post(gateway.client_of(wrong), builders.mac_changed()), 401, "unauthorized")
 
 
-def test_a_key_speaks_for_its_sources_only(gateway):
+def test_a_key_publishes_for_its_sources_only(gateway):
     event = builders.mac_changed(source="urn:isp:other")
     document = refusal(post(gateway.client(), event), 403, "source-not-allowed")
     assert document["errors"][0]["pointer"] == "/source"
     assert gateway.journaled() == 0
 
 
-def test_a_source_that_overrides_needs_a_key_that_may(gateway):
+def test_an_overriding_source_needs_a_key_with_scope_override(gateway):
     event = builders.mac_changed(source="urn:isp:noc")
     refusal(post(gateway.client(sources=["urn:isp:noc"]), event), 403, "source-not-allowed")
     override = gateway.client("publish", "override", sources=["urn:isp:noc"])
     assert post(override, event).status_code == 202
 
 
-def test_who_overrides_acts_in_the_name_of_its_key(gateway):
+def test_an_override_names_the_key_as_actor(gateway):
     """Else a key could sign with any person's name."""
     made = gateway.key("publish", "override", sources=["urn:isp:noc", builders.SOURCE])
     client = gateway.client_of(made.token)
@@ -141,7 +141,7 @@ def test_to_publish_needs_the_scope(gateway):
     refusal(post(gateway.client("read"), builders.mac_changed()), 403, "scope-missing")
 
 
-def test_a_key_that_sends_too_much_is_told_when_to_come_again(gateway):
+def test_a_rate_limited_key_is_told_when_to_retry(gateway):
     client = gateway.client(rate=1.0)
     assert post_batch(client, [builders.mac_changed(f"SVC-{n}") for n in range(5)]).is_success
     answer = post(client, builders.mac_changed("SVC-6"))
@@ -190,7 +190,7 @@ def test_the_backlog_of_a_source_closes_intake_for_that_one(valkey, gateway_at):
         eventually(lambda: post(loud, said(5, mine)).status_code == 202, "it is let in again")
 
 
-def test_without_redis_the_answer_is_503_and_when_to_come_again(own_valkey, gateway_at):
+def test_without_redis_the_answer_is_503_with_retry_after(own_valkey, gateway_at):
     with gateway_at(own_valkey.url) as gateway:
         client = gateway.client()
         assert post(client, builders.mac_changed()).status_code == 202
@@ -208,7 +208,7 @@ def test_without_redis_the_answer_is_503_and_when_to_come_again(own_valkey, gate
         assert post(client, builders.mac_changed()).status_code == 202
 
 
-def test_a_redis_that_refuses_the_gateway_is_told_callers_and_log(own_valkey, gateway_at):
+def test_a_redis_that_refuses_the_gateway_is_reported_to_callers_and_log(own_valkey, gateway_at):
     with gateway_at(own_valkey.url) as gateway, own_valkey.client() as admin:
         client = gateway.client()
         assert post(client, builders.mac_changed()).status_code == 202

@@ -74,7 +74,7 @@ def test_many_come_in_pages_each_at_least_once(gateway):
     assert ids(walk(gateway.client(), most=7, router=found[0]["router"])[0]) == set(names)
 
 
-def test_a_page_looks_at_a_bounded_part_of_what_is_kept(gateway, client, prefix):
+def test_a_page_reads_a_bounded_part_of_the_store(gateway, client, prefix):
     for number in range(3000):
         client.set(f"{prefix}other:{number}", "")
     fold(gateway, builders.activated("SVC-1"))
@@ -89,7 +89,7 @@ def test_a_page_looks_at_a_bounded_part_of_what_is_kept(gateway, client, prefix)
     "query",
     [{"cursor": "x"}, {"cursor": "9" * 20}, {"most": 0}, {"most": 501}, {"status": "x"}],
 )
-def test_what_cannot_be_meant_is_refused(gateway, query):
+def test_invalid_filters_and_cursors_are_refused(gateway, query):
     refusal(gateway.client().get("/v1/services", params=query), 400, "malformed")
 
 

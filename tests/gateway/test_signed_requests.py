@@ -24,7 +24,7 @@ def signed(client, made, event, *, at=None, secret=None, id_=None):  # noqa: PLR
     return client.post("/v1/events", content=body, headers=STRUCTURED | headers)
 
 
-def test_a_key_may_ask_for_signatures(gateway):
+def test_a_key_may_require_signatures(gateway):
     made = gateway.key(signature_required=True)
     client, event = gateway.client_of(made.token), builders.mac_changed(id_="e-1")
     refusal(post(client, event), 401, "bad-signature")
@@ -36,7 +36,7 @@ def test_a_key_may_ask_for_signatures(gateway):
     assert signed(client, made, event).status_code == 202
 
 
-def test_a_wrong_signature_counts_where_none_was_asked_for(gateway):
+def test_a_wrong_signature_is_refused_even_if_none_is_required(gateway):
     made = gateway.key()
     client, other = gateway.client_of(made.token), gateway.key().key.signing_secret
     refusal(signed(client, made, builders.mac_changed(), secret=other), 401, "bad-signature")

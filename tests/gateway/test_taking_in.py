@@ -14,7 +14,7 @@ from worker.intake.accept import Accept
 pytestmark = pytest.mark.redis
 
 
-def test_an_event_is_in_the_journal_when_202_is_said(gateway):
+def test_an_event_is_in_the_journal_when_202_is_answered(gateway):
     event = builders.mac_changed(id_="e-1")
     answer = post(gateway.client(), event)
     assert answer.status_code == 202
@@ -38,7 +38,7 @@ def test_an_event_is_in_the_journal_when_202_is_said(gateway):
     assert status.json()["state"] == "journaled"
 
 
-def test_plain_json_is_taken_as_structured(gateway):
+def test_plain_json_is_read_as_structured(gateway):
     answer = gateway.client().post("/v1/events", json=builders.mac_changed())
     assert answer.status_code == 202
 
@@ -55,7 +55,7 @@ def test_binary_mode_says_the_same_event(gateway):
     assert json.loads(body)["subject"] == "service/SVC-1"
 
 
-def test_a_batch_is_taken_as_a_whole(gateway):
+def test_a_batch_is_accepted_as_a_whole(gateway):
     events = [builders.mac_changed(f"SVC-{n}", id_=f"e-{n}") for n in range(500)]
     answer = post_batch(gateway.client(), events)
     assert answer.status_code == 202
@@ -63,7 +63,7 @@ def test_a_batch_is_taken_as_a_whole(gateway):
     assert gateway.journaled() == 500
 
 
-def test_one_wrong_event_of_a_batch_keeps_all_out(gateway):
+def test_one_invalid_event_refuses_the_whole_batch(gateway):
     events = [builders.mac_changed("SVC-1"), builders.mac_changed("SVC-2", mac="ff:ff:ff:ff:ff:ff")]
     document = refusal(post_batch(gateway.client(), events), 422, "invalid-event")
     (error,) = document["errors"]
@@ -81,7 +81,7 @@ def test_a_repeated_request_is_a_duplicate(gateway):
     assert gateway.journaled() == 1
 
 
-def test_another_event_under_an_id_is_told(gateway):
+def test_a_reused_id_is_reported(gateway):
     client = gateway.client()
     post(client, builders.mac_changed(id_="e-1"))
     other = builders.mac_changed(id_="e-1", mac=builders.mac(9))
@@ -92,7 +92,7 @@ def test_another_event_under_an_id_is_told(gateway):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Prefer": "wait=5"}])
-def test_another_event_under_an_id_is_told_when_the_first_left_the_journal(gateway, headers):
+def test_a_reused_id_is_reported_after_the_first_event_left_the_journal(gateway, headers):
     """What was applied long ago must not be what a BSS takes for its new event's state."""
     client, first = gateway.client(), builders.activated(id_="e-1")
     post(client, first)
@@ -110,7 +110,7 @@ def test_another_event_under_an_id_is_told_when_the_first_left_the_journal(gatew
     assert again.json()["receipts"][0]["duplicate"]
 
 
-def test_two_events_under_one_id_at_once_are_told_apart(gateway):
+def test_two_events_with_one_id_at_once_are_told_apart(gateway):
     events = [builders.mac_changed(id_="e-1", mac=builders.mac(n)) for n in range(1, 9)]
     clients = [gateway.client() for _ in events]
     with ThreadPoolExecutor(8) as pool:
@@ -131,7 +131,7 @@ def test_what_arrives_together_is_one_message(gateway):
     assert gateway.store.client.llen(gateway.store.keys.queue("events")) == 1
 
 
-def test_to_validate_changes_nothing(gateway):
+def test_validating_changes_nothing(gateway):
     client = gateway.client("read")
     event = builders.mac_changed(mac="0000.5e00.5302")
     answer = post(client, event, "/v1/validate")
@@ -142,7 +142,7 @@ def test_to_validate_changes_nothing(gateway):
     assert gateway.journaled() == 0
 
 
-def test_prefer_wait_gives_up_in_time(gateway):
+def test_prefer_wait_ends_in_time(gateway):
     before = time.monotonic()
     answer = post(gateway.client(), builders.mac_changed(), Prefer="respond-async, wait=1")
     assert answer.status_code == 202

@@ -53,11 +53,11 @@ OF_SPLYNX = SETTINGS.validate_python(
         ("invoice.add", "invoice", "insert", Ignored("invoice.add of invoice")),
     ],
 )
-def test_uisp_names_what_is_to_be_read(name, entity, change, verdict):
+def test_a_webhook_of_uisp_names_the_service_to_read(name, entity, change, verdict):
     assert uisp.read_confirmed(uisp_event("u", name, 8, change, entity), "u") == verdict
 
 
-def test_uisp_is_never_believed_what_it_posts():
+def test_a_webhook_of_uisp_is_always_read_back():
     posted = uisp_event("0B6F4F0E-5d5e-5f37-9a39-000000000001", "service.end", 8)
     assert uisp.read_hook(posted) == ReadBack("0b6f4f0e-5d5e-5f37-9a39-000000000001")
     assert uisp.read_hook({"uuid": "x", "eventName": "test"}) == Ignored("a test")
@@ -120,7 +120,7 @@ def test_splynx_services():
             splynx.read_service(splynx_service(7, **change), OF_SPLYNX)
 
 
-def test_forms_are_read_as_php_means_them():
+def test_forms_are_read_as_by_php():
     posted = Posted(
         "i",
         "splynx",
@@ -134,13 +134,13 @@ def test_forms_are_read_as_php_means_them():
             body_of(posted._replace(body=broken, content_type="application/json"))
 
 
-def test_a_form_of_too_many_fields_is_no_bug():
+def test_a_form_with_too_many_fields_is_a_dead_letter():
     posted = Posted("i", "splynx", "a=1&" * 2_001, "application/x-www-form-urlencoded")
     with pytest.raises(Incomplete, match="more than 2000 fields"):
         body_of(posted)
 
 
-def test_paths_find_keys_indexes_and_items_by_what_they_hold():
+def test_paths_find_keys_indexes_and_items_by_value():
     document = {"a b": [{"name": "x", "v": 1}, {"name": "mac", "v": {"w": 2}}]}
     assert at_path(document, "a b[name=mac].v.w") == 2
     assert at_path(document, "a b[0].v") == 1

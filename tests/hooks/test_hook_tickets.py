@@ -22,7 +22,7 @@ def let_time_pass(client, prefix):
     client.zadd(GatewayKeys(prefix).hooks.wanted_due, {"splynx|5/7": 0}, xx=True)
 
 
-def test_a_service_is_read_by_one_at_a_time(inbox):
+def test_one_process_at_a_time_rereads_a_service(inbox):
     want(inbox)
     (reading,) = inbox.begin(8)
     want(inbox)  # a webhook meanwhile
@@ -34,7 +34,7 @@ def test_a_service_is_read_by_one_at_a_time(inbox):
     assert inbox.begin(8) == []
 
 
-def test_who_is_overtaken_says_nothing(inbox, client, prefix):
+def test_an_overtaken_reread_publishes_nothing(inbox, client, prefix):
     want(inbox)
     (slow,) = inbox.begin(8)
     let_time_pass(client, prefix)
@@ -73,7 +73,7 @@ def test_a_failure_is_kept_and_tried_again_later(inbox, client, prefix):
     assert again.attempts == 1
 
 
-def test_a_webhook_is_kept_until_it_is_dealt_with(inbox, client, prefix):
+def test_a_webhook_is_kept_until_it_is_processed(inbox, client, prefix):
     posted = Posted("i", "splynx", "{}", "application/json")
     assert inbox.put(posted) == ""
     assert inbox.put(posted) == ""

@@ -25,7 +25,7 @@ def few_a_second(folder):
     file.write_text(file.read_text().replace("success = 202\n", "success = 202\nrate = 5\n"))
 
 
-def test_who_signs_wrongly_locks_nobody_out(few_a_second, desk):
+def test_wrong_signatures_do_not_use_up_the_rate_of_the_hook(few_a_second, desk):
     wrong = [desk.billing({"action": "note"}, secret="of-somebody-else") for _ in range(40)]
     right = [desk.billing({"action": "note", "n": n}) for n in range(5)]
     assert [answer.status_code for answer in right] == [202] * 5
@@ -70,7 +70,7 @@ def test_the_inbox_is_bounded_in_bytes(client, prefix, monkeypatch):
     assert not client.exists(GatewayKeys(prefix).hooks.inbox_bytes)
 
 
-def test_of_what_nothing_signs_only_the_name_is_kept(desk):
+def test_of_unsigned_webhooks_only_the_uuid_is_stored(desk):
     desk.vendor.down = True
     uuid = "0b6f4f0e-5d5e-5f37-9a39-000000000001"
     event = uisp_event(uuid, "service.edit", 2002) | {"extraData": {"x": "y" * 100_000}}

@@ -35,7 +35,7 @@ def test_a_mark_of_windows_editors_before_the_file_is_no_mistake(folder):
     assert "uisp" in load_hooks(path, sources=SOURCES, environ={"BILLING_SECRET": SECRET})
 
 
-def test_every_mistake_is_told(folder):
+def test_every_mistake_is_reported(folder):
     text = """
 [hooks.a]
 adapter = "uisp"
@@ -84,7 +84,7 @@ attributes = {{ mac = 1, router = 2 }}
     assert "https://" in mistake or "no user" in mistake
 
 
-def test_what_is_no_table_of_a_hook_is_told(folder):
+def test_a_key_that_is_not_a_hook_is_reported(folder):
     assert mistakes(folder, "[[[") != []
     assert mistakes(folder, "[splynx]\n")[0].startswith("splynx: is not a key here")
     for given in ("hooks = 3", "[hooks]\na = 3"):

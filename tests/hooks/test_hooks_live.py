@@ -84,7 +84,7 @@ def test_splynx_from_activation_to_the_end(desk):
     assert not desk.dead_letters()
 
 
-def test_a_generic_webhook_says_the_event_itself(desk):
+def test_a_generic_webhook_is_mapped_to_an_event(desk):
     service = {"id": "B-1", "items": [{"name": "x", "value": 1}], "addresses": ["198.51.100.10"]}
     service["items"].append({"name": "mac", "value": "00:00:5E:00:53:01"})
     said = {"action": "new", "at": "2026-11-24T10:00:00+01:00", "service": service}
@@ -124,7 +124,7 @@ def test_probes_and_unknown_addresses(desk):
     assert desk.client.post(path, content=b"x" * 300_000).status_code == 413
 
 
-def test_what_is_missing_is_said_and_goes_on_when_it_was_mended(desk):
+def test_a_missing_value_is_a_dead_letter_that_can_be_retried(desk):
     desk.vendor.documents[A_UISP] = uisp_service(2002, mac=None)
     desk.uisp(uisp_event("0b6f4f0e-5d5e-5f37-9a39-000000000001", "service.add", 2002, "insert"))
     eventually(desk.dead_letters, "a dead letter")

@@ -39,7 +39,7 @@ def test_the_body_is_a_cloudevent(post, receiver, secret):
     assert from_structured_event(message).get_type() == "leasewire.outcome.applied.v1"
 
 
-def test_another_process_goes_on_where_the_first_one_ended(post, receiver, secret):
+def test_another_process_continues_where_the_first_ended(post, receiver, secret):
     target = post.target(receiver.port, secret)
     with post.delivering(target):
         post.say(1)
@@ -59,7 +59,7 @@ def test_two_processes_deliver_once(post, receiver, secret):
     assert receiver.events() == [f"e-{n}" for n in range(20)]
 
 
-def test_a_dead_target_holds_up_nobody_and_gets_all_in_order_when_it_is_back(post, secret):
+def test_a_target_that_is_down_delays_no_other_and_gets_all_in_order_later(post, secret):
     with socket.create_server(("127.0.0.1", 0)) as silent, Receiver(secret) as well:
         port = silent.getsockname()[1]
         dead = post.target(port, secret, "dead", timeout_s=0.3)
@@ -75,7 +75,7 @@ def test_a_dead_target_holds_up_nobody_and_gets_all_in_order_when_it_is_back(pos
     assert post.deliveries("dead").state()["dead"] == "0"
 
 
-def test_an_answer_that_trickles_in_is_given_up(post, secret):
+def test_a_slow_answer_times_out(post, secret):
     with socket.create_server(("127.0.0.1", 0)) as server:
         target = post.target(server.getsockname()[1], secret, timeout_s=0.5)
         with post.delivering(target):
@@ -87,7 +87,7 @@ def test_an_answer_that_trickles_in_is_given_up(post, secret):
 
 
 @pytest.mark.parametrize("status", [400, 500, 301])
-def test_what_is_refused_is_tried_again_and_the_rest_goes_on(post, receiver, secret, status):
+def test_a_refused_outcome_is_retried_and_the_others_are_delivered(post, receiver, secret, status):
     bad = {"e-1"}
     receiver.answers = lambda event: (
         (status, {"Location": "http://127.0.0.1:1/"})
@@ -114,7 +114,7 @@ def test_503_keeps_the_order_and_its_retry_after(post, receiver, secret):
     assert len(receiver.attempts) == 3
 
 
-def test_after_three_days_it_is_kept_for_a_person_who_has_it_tried_again(post, receiver, secret):
+def test_after_three_days_an_outcome_is_kept_for_a_person_to_retry(post, receiver, secret):
     receiver.answers, receiver.clock = lambda event: (400, {}), post.clock
     with post.delivering(post.target(receiver.port, secret)):
         post.say(1)
@@ -129,7 +129,7 @@ def test_after_three_days_it_is_kept_for_a_person_who_has_it_tried_again(post, r
     assert post.deliveries().dead() == []
 
 
-def test_a_target_that_is_away_for_three_days_loses_nothing_in_silence(post, secret):
+def test_a_target_that_is_down_for_three_days_loses_nothing_silently(post, secret):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with post.delivering(post.target(port, secret)):
@@ -140,7 +140,7 @@ def test_a_target_that_is_away_for_three_days_loses_nothing_in_silence(post, sec
     assert [each.event["data"]["event"] for each in post.deliveries().dead()] == ["e-1", "e-2"]
 
 
-def test_who_was_away_for_longer_than_anything_is_kept_is_told_so(post, receiver, secret):
+def test_a_target_that_was_down_for_too_long_gets_a_missed_event(post, receiver, secret):
     deliveries = post.deliveries()
     deliveries.cursor(post.store.feed.last())
     post.say(1)
@@ -154,7 +154,7 @@ def test_who_was_away_for_longer_than_anything_is_kept_is_told_so(post, receiver
     }
 
 
-def test_only_the_states_asked_for_come(post, receiver, secret):
+def test_only_the_configured_states_are_delivered(post, receiver, secret):
     with post.delivering(post.target(receiver.port, secret, states=frozenset({"applied"}))):
         post.say(1, state="accepted")
         post.say(1)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.redis
         ("127.0.0.2", True, "certificate: IP address mismatch"),
     ],
 )
-def test_only_who_is_vouched_for_gets_anything(post, secret, tmp_path, case):
+def test_only_targets_with_a_trusted_certificate_get_outcomes(post, secret, tmp_path, case):
     of, named, message = case
     certificate = make_certificate("bss", of, time.time())
     ca_file = tmp_path / "bss.pem"
@@ -43,7 +43,7 @@ def test_only_who_is_vouched_for_gets_anything(post, secret, tmp_path, case):
         assert bool(receiver.attempts) == (not message)
 
 
-def test_an_authority_as_openssl_makes_it_is_taken(post, secret, short_directory):
+def test_an_authority_made_by_openssl_is_accepted(post, secret, short_directory):
     authority, certificate = secured.make_certificate(short_directory, home_made=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

@@ -10,7 +10,7 @@ from worker.store.store import open_store
 pytestmark = pytest.mark.redis
 
 
-def test_deliveries_wait_for_redis_and_go_on(own_valkey, secret):
+def test_deliveries_wait_for_redis_and_continue(own_valkey, secret):
     with own_valkey.client() as client, Receiver(secret) as receiver:
         post = Post(open_store(client, "p:"), client, "p:")
         with post.delivering(post.target(receiver.port, secret)) as running:

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.redis, pytest.mark.router]
 MAC, OTHER = "00:00:5E:00:53:01", "00:00:5E:00:53:02"
 
 
-def test_a_device_that_has_its_address_is_told_of_once(short_directory):
+def test_a_device_online_is_reported_once(short_directory):
     with Installation(short_directory) as here:
         here.start_workers("events", "routers")
         environ = here.environ

@@ -51,7 +51,7 @@ def undelivered(number):
     return Undelivered({"id": f"outcome-{number}-0", "data": data}, 1, 12, "answered 500")
 
 
-def test_what_failed_is_listed_and_tried_again_in_a_persons_name(run, deliveries, client, prefix):
+def test_failed_outcomes_are_listed_and_retried_in_a_persons_name(run, deliveries, client, prefix):
     for number in (1, 2, 3):
         deliveries.give_up(undelivered(number), number)
     listed = json.loads(run("failed", "billing", "--json").stdout)["failed"]
@@ -71,7 +71,7 @@ def test_what_failed_is_listed_and_tried_again_in_a_persons_name(run, deliveries
     assert "Nothing failed." in run("failed", "billing").stdout
 
 
-def test_what_stands_behind_the_path_of_a_target_is_not_shown(run, tmp_path):
+def test_the_query_of_a_target_url_is_not_shown(run, tmp_path):
     """Some receivers want their key there."""
     file = tmp_path / "outcomes.toml"
     file.write_text(file.read_text().replace("/never-to-be-seen", "/hear?key=never-to-be-seen"))
@@ -80,7 +80,7 @@ def test_what_stands_behind_the_path_of_a_target_is_not_shown(run, tmp_path):
     assert "never-to-be-seen" not in shown + run("targets").stdout
 
 
-def test_targets_tell_how_they_are_doing(run, deliveries):
+def test_targets_show_their_state(run, deliveries):
     (before,) = json.loads(run("targets", "--json").stdout)["targets"]
     assert (before["state"], before["failed"]) == ("nothing yet", 0)
     deliveries.go_on("5-0", delivered_ms=1_764_000_000_000)
@@ -95,19 +95,19 @@ def test_targets_tell_how_they_are_doing(run, deliveries):
 
 
 @pytest.mark.parametrize("arguments", [(), ("outcome-1-0", "--all")])
-def test_what_to_replay_must_be_said(run, arguments):
+def test_retry_needs_ids_or_all(run, arguments):
     answer = run("retry", "billing", *arguments)
     assert answer.exit_code == 2
     assert "--all" in answer.output
 
 
-def test_an_unknown_target_is_named_with_those_there_are(run):
+def test_an_unknown_target_is_refused_with_the_known_ones(run):
     answer = run("failed", "x")
     assert isinstance(answer.exception, ConfigurationError)
     assert "known are: billing" in str(answer.exception)
 
 
-def test_a_secret_is_one_that_the_file_takes(run, tmp_path):
+def test_outcomes_secret_makes_a_valid_secret(run, tmp_path):
     made = run("secret").stdout.strip()
     (target,) = load_targets(
         tmp_path / "outcomes.toml",

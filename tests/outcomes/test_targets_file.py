@@ -49,14 +49,14 @@ def test_without_a_file_there_are_no_targets(tmp_path):
     assert load_targets(tmp_path / "none", sources=frozenset(), environ={}) == []
 
 
-def test_a_secret_may_stand_in_a_file(tmp_path):
+def test_a_secret_may_be_in_a_file(tmp_path):
     (tmp_path / "key").write_text(new_secret() + "\n")
     text = GOOD.replace('secret_env = "SECRET"', 'secret_file = "key"')
     (target,), _ = loaded(tmp_path, text)
     assert target.secret.get_secret_value().startswith("whsec_")
 
 
-def test_who_sends_nothing_reads_no_secret(tmp_path):
+def test_without_signing_no_secret_is_read(tmp_path):
     (tmp_path / "outcomes.toml").write_text(GOOD)
     known = frozenset({BSS})
     (target,) = load_targets(tmp_path / "outcomes.toml", sources=known, environ={}, signing=False)
@@ -82,14 +82,14 @@ def test_who_sends_nothing_reads_no_secret(tmp_path):
         ("secret_env", 'ca_file = "gone.pem"\nsecret_env', "there is no file"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place(tmp_path, old, new, message):
+def test_mistakes_are_reported_with_their_place(tmp_path, old, new, message):
     found = problems(tmp_path, GOOD.replace(old, new))
     assert any(message in each for each in found), found
     assert all("outcomes.toml" in each for each in found)
 
 
 @pytest.mark.parametrize("secret", ["", "never-to-be-seen", "whsec_c2hvcnQ=", "whsec_%%%"])
-def test_a_bad_secret_is_refused_and_not_told(tmp_path, secret):
+def test_a_bad_secret_is_refused_and_not_shown(tmp_path, secret):
     (found,) = problems(tmp_path, GOOD, SECRET=secret)
     assert "targets.billing.secret_env: the variable SECRET" in found
     assert not secret or secret not in found

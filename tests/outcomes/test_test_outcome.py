@@ -37,7 +37,7 @@ secret_env = "WEBHOOK_SECRET"
     return send
 
 
-def test_a_receiver_that_takes_it_hears_a_signed_outcome_of_no_event(send, receiver):
+def test_a_receiver_gets_a_signed_test_outcome(send, receiver):
     done = send(receiver.port)
     assert done.exit_code == 0, done.output
     assert "answered 200" in done.output
@@ -55,7 +55,7 @@ def test_a_receiver_that_takes_it_hears_a_signed_outcome_of_no_event(send, recei
 
 
 @pytest.mark.parametrize("status", [302, 401, 500, 503])
-def test_what_another_answer_was_is_said(send, receiver, status):
+def test_other_answers_are_shown(send, receiver, status):
     receiver.answers = lambda _: (status, {})
     done = send(receiver.port)
     assert done.exit_code == 1
@@ -63,7 +63,7 @@ def test_what_another_answer_was_is_said(send, receiver, status):
     assert len(receiver.attempts) == 1
 
 
-def test_a_receiver_that_is_away_is_said_to_be(send):
+def test_an_unreachable_receiver_is_reported(send):
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         done = send(nobody.getsockname()[1])
