@@ -1,7 +1,7 @@
 """The API's words and sentences as bytes: no socket, no meaning.
 
 Values are kept as they came: text is UTF-8 with surrogate escapes, so bytes that are no UTF-8
-survive the way in and out unchanged.
+are read and written unchanged.
 
 Source: MAN-API, "API words", "API sentences".
 """

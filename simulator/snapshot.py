@@ -12,7 +12,7 @@ from simulator.menus.users import GROUP, USER
 from simulator.router import Router
 from simulator.state import Row
 
-# what a reset that keeps the way in leaves alone
+# kept by a reset with `keep_access`
 _ACCESS = (USER, GROUP, "/ip/service", "/system/identity", "/certificate")
 
 

@@ -35,7 +35,7 @@ def gateway():
 
 @pytest.fixture
 def relay_of(gateway):
-    """Makes relays of an outbox to the way in."""
+    """Makes relays from an outbox to the gateway."""
     publishers = []
 
     def make(outbox, **more):

@@ -1,4 +1,4 @@
-"""A small gateway over a real socket: takes events in as ours does, or fails as asked."""
+"""A small gateway on a real socket, which takes events as ours does, or fails on demand."""
 
 import json
 import threading
@@ -6,15 +6,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class FakeGateway:
-    """What it took, and how it answers.
+    """The gateway, the events that it took, and how it answers.
 
     Attributes:
         taken: (subject, id) of each event, in the order of arrival, duplicates too.
-        mode: up, down (resets), deaf (takes, and answers nothing), busy (503),
-            locked (401) or other (something else than a gateway).
-        never: ids that it refuses for ever.
-        retry_after: what `busy` says.
-        named: says which events it refuses; else only that it does.
+        mode: up, down (resets), deaf (takes events without an answer), busy (503),
+            locked (401) or other (not a gateway).
+        never: ids that it always refuses.
+        retry_after: sent when busy.
+        named: whether its answer names the refused events.
         requests: (headers, body) of each.
     """
 

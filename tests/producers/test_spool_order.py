@@ -1,4 +1,4 @@
-"""Whatever happens to the way in: nothing is lost, and each service's events keep their order."""
+"""Nothing is lost when the gateway fails, and the events of each service keep their order."""
 
 import shutil
 import tempfile
@@ -23,7 +23,7 @@ FAST = Backoff(first_s=0.002, cap_s=0.01)
 
 
 class Publishing(RuleBasedStateMachine):
-    """Publishes while the way in comes and goes, and the process with it."""
+    """Publishes while the gateway and the process fail and return."""
 
     def __init__(self):
         super().__init__()
