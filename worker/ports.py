@@ -1,7 +1,4 @@
-"""What the use cases ask of the edges: a router session here, time beside it.
-
-`worker/convergence/router_pass.py` calls these; `worker/routeros/` implements the router's side.
-"""
+"""Sessions with routers, as the use cases need them; `worker/routeros/` implements them."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -24,10 +21,10 @@ class Term(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LeaseQuery:
-    """Which leases to read: those that match any of these, exactly.
+    """The leases to read: those that match any of these, exactly.
 
-    Each once. Where what one row is expected to have stands at the same place in all three, the
-    router seldom answers with it more than once, however many sentences it takes to ask.
+    Each is given once. If the values of one row stand at the same place in all three, the router
+    rarely answers with the row twice, however many queries are sent.
 
     Attributes:
         macs: in normal form.
@@ -41,13 +38,13 @@ class LeaseQuery:
 
 
 class Refusal(NamedTuple):
-    """The router said no to one operation.
+    """Why the router refused one operation.
 
     Attributes:
         kind: `stale` (our read was old: read and plan again), `waiting` (a server, pool or option
-            is not there), `refused` (this can never work as it is), `not-permitted` (the user may
-            not), `unknown-words` (a text we do not know).
-        message: the router's own words.
+            is missing), `refused` (this can never work as it is), `not-permitted` (our user may
+            not do it), `unknown-words` (an unknown message).
+        message: the router's own.
     """
 
     kind: Literal["stale", "waiting", "refused", "not-permitted", "unknown-words"]
@@ -55,7 +52,7 @@ class Refusal(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What came of one operation; `refusal` is None when the router confirmed it."""
+    """The answer to one operation; `refusal` is None when the router confirmed it."""
 
     operation: Operation
     refusal: Refusal | None
@@ -64,8 +61,8 @@ class Written(NamedTuple):
 class RouterSession(Protocol):
     """One logged-in connection to one router. Not for two threads at once.
 
-    Every method raises `RouterUnreachable` or `RouterBlocked`; a write whose reply was lost raises
-    `OutcomeUnknown`. After any raise the session is closed (by reset) and of no more use.
+    Every method raises `RouterUnreachable` or `RouterBlocked`; a write whose answer was lost raises
+    `OutcomeUnknown`. After any of these the session is closed (by reset) and cannot be used.
     """
 
     @property
@@ -78,15 +75,15 @@ class RouterSession(Protocol):
 
     @property
     def serial(self) -> str:
-        """Serial number, or system id of a CHR; empty where the router tells neither."""
+        """Serial number, or system id of a CHR; empty if the router has neither."""
 
     @property
     def uptime_s(self) -> int | None:
-        """For how long the router has been up by now; None where it does not tell."""
+        """How long the router has been up; None: unknown."""
 
     @property
     def certificate_ends_ms(self) -> int:
-        """Until when the certificate that it showed is valid (ms since 1970); 0: not known."""
+        """When its certificate ends (ms since 1970); 0: unknown."""
 
     @property
     def entries(self) -> str:
@@ -96,28 +93,28 @@ class RouterSession(Protocol):
         """Those of a menu's fields that the router's version does not have, in words."""
 
     def read_leases(self, query: LeaseQuery | None, progress: Callable[[], None]) -> list[Lease]:
-        """Read the rows that match, or all of them; each row once, in no certain order.
+        """Read the rows that match, or all of them; each once, in any order.
 
         Args:
             query: None reads the whole table.
-            progress: called between answers, so that the caller can renew its lease.
+            progress: called between answers, so that the caller can renew its lock.
         """
 
     def read_setup(self, *, fresh: bool) -> DhcpSetup:
-        """What the router's DHCP is set up with, as first read in this session.
+        """The router's DHCP setup, as first read in this session.
 
         Args:
-            fresh: read it anew.
+            fresh: read it again.
         """
 
     def read_rows(
         self, menu: MenuPath, terms: Sequence[Term] | None, progress: Callable[[], None]
     ) -> list[Row]:
-        """Read the rows of a menu that match any of the terms; each once, in no certain order.
+        """Read the rows of a menu that match any of the terms; each once, in any order.
 
         Args:
-            menu: whose rows.
-            terms: None reads the whole table; without any nothing is asked.
+            menu: its path.
+            terms: None reads the whole table; an empty sequence sends nothing.
             progress: see `read_leases`.
         """
 
@@ -125,36 +122,36 @@ class RouterSession(Protocol):
         """Dynamic leases, and blocked ones that are bound, in whichever menu our entries are."""
 
     def observe(self, query: LeaseQuery) -> Observation:
-        """Read rows with who holds them; also rows held by the devices and addresses asked for."""
+        """Read rows with their holders; also those that devices and addresses of the query hold."""
 
     def read_pools(self, progress: Callable[[], None]) -> Pools | None:
-        """The address pools, how far they are used and by which servers; None: it does not tell.
+        """The address pools, their usage and the servers that use them; None: unknown.
 
         Args:
             progress: see `read_leases`.
         """
 
     def read_named_options(self) -> frozenset[str]:
-        """The names of DHCP options that any lease, network or option set names."""
+        """The names of DHCP options that any lease, network or option set uses."""
 
     def write(self, operations: Sequence[Operation], progress: Callable[[], None]) -> list[Written]:
         """Send the operations of one phase, a bounded number in flight; one result each, in order.
 
         Args:
             operations: of one phase: they commute.
-            progress: called at least once a window, so that the caller can renew its lease; what
+            progress: called at least once a window, so that the caller can renew its lock; what
                 it raises ends the call and the session.
         """
 
     def wait_longer(self, doublings: int) -> None:
-        """Wait for answers to writes twice as long so often, up to half of a router's lease."""
+        """Double the time for answers to writes so often, up to half of the lock's time."""
 
     def close(self) -> None:
-        """Throw the connection away by reset, so that nothing still under way lands later."""
+        """Reset the connection, so that nothing still in flight lands later."""
 
 
 class RouterSessions(Protocol):
-    """Opens sessions, keeps idle ones a while: at most one a router and process."""
+    """Opens sessions, and keeps idle ones for a while: at most one for each router and process."""
 
     def open(self, router: str, turn: Turn | None = None) -> RouterSession:
         """Take an idle session, else connect, log in and identify the router.

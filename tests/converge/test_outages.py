@@ -58,7 +58,7 @@ def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, cap
     world.say(*(activated(n) for n in range(1, 26)))
     passes.run(2)
     assert notified(passes) == [("begun", "router-down")]
-    assert "25 services wait" in passes.store.alerts.open()[0].text
+    assert "waiting services: 25" in passes.store.alerts.open()[0].text
     passes.run(2)
     assert notified(passes) == [("begun", "router-down")]
     world.r1.power_on()
@@ -70,7 +70,7 @@ def test_a_long_outage_is_told_once_and_its_end_with_what_was_drained(world, cap
     assert len(passes.rows()) == 25
     assert notified(passes) == [("begun", "router-down"), ("ended", "router-down")]
     message = passes.store.alerts.changes()[0].text
-    assert "25 services looked at, 25 writes" in message
+    assert "25 services checked, 25 writes" in message
     assert passes.store.alerts.open() == []
 
 

@@ -93,7 +93,7 @@ def test_a_login_that_worked_is_tried_again_before_anybody_is_called(world, pass
     event = builders.suspended("SVC-1", "block", revision=2)
     world.say(event)
     logs = passes.run()
-    assert len(named(logs, "router.refusal_doubted")) == 1
+    assert len(named(logs, "router.login_refused_once")) == 1
     assert state(passes).state == "up"
     assert 2_500 < wait_ms(passes) <= 3_500
     assert passes.store.alerts.open() == []

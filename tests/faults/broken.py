@@ -95,7 +95,7 @@ def no_journal() -> None:
 
 def confirm_without_the_stamp() -> None:
     """A look ends as it began, whatever was marked meanwhile."""
-    _rewrite("conclude", " or get(router.marks, s.service) ~= s.stamp", "")
+    _rewrite("conclude", " or get(router.work_items, s.service) ~= s.work_version", "")
 
 
 def claims_outside_the_script() -> None:

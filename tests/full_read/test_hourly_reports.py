@@ -87,7 +87,7 @@ def test_reports_are_spread_and_a_parked_router_is_asked_later(store):
         assert 10 < sum(start <= score < start + HOUR_MS / 4 for score in scores) < 45
     store.client.set(store.keys.router("R1").notified, "circuit_open")
     store.client.zadd(due, {"R1": 1, "R2": 1, "GONE": 1})
-    store.client.delete(store.keys.reports.look)
+    store.client.delete(store.keys.reports.check)
     assert store.full_reads.ask(routers, HOUR_MS) == 1
     assert store.client.smembers(asked) == {"R2"}
     assert store.client.zscore(due, "GONE") is None

@@ -35,7 +35,7 @@ def test_a_check_says_why_a_router_is_blocked_and_what_to_do(world, leasewire):
         if each["what"] == "orphans"
     ]
     assert line["level"] == "fail"
-    assert "let the BSS send snapshots" in line["advice"]
+    assert "have the BSS send snapshots" in line["advice"]
 
 
 def test_a_check_says_that_a_router_is_held_or_has_another_policy(world, leasewire, edited):

@@ -1,7 +1,7 @@
-"""What the failures and answers of one pass do to the circuit of its router, and who is told.
+"""Changes the circuit of a router as it fails or answers, and opens and resolves its alerts.
 
-Alerts go before the state that follows from them, so that a worker which dies in between leaves one
-that the next pass ends.
+An alert is stored before the state that follows from it: a worker that dies in between leaves an
+alert that the next pass resolves.
 """
 
 import random
@@ -29,20 +29,23 @@ from worker.store.store import Store
 log = structlog.get_logger()
 
 REBUILD: Final = "rebuild"
-"""Why a router is blocked of which many rows of ours are gone."""
+"""Why a router is blocked that lost many rows of ours."""
 
 _WELL: Final = RouterState()
 
 
 class CircuitReporter:
-    """Of one router, during one pass.
+    """The circuit of one router during one pass.
 
     Args:
         store: the store.
-        lock: the lease.
+        lock: on the router.
         permit: of the pass.
-        acquired: what is known of it so far.
+        acquired: what is known of the router so far.
         back_off: how long it is left alone.
+
+    Attributes:
+        state: of the router.
     """
 
     def __init__(
@@ -50,23 +53,23 @@ class CircuitReporter:
     ) -> None:
         was = acquired.state
         self._store = store
-        self._hold = lock
+        self._lock = lock
         self._router = lock.router
         self._permit = permit
         self._back_off = back_off
         self.state = was
         self._before = was.drained, was.written
-        # a serial is bound, and rows are looked through, by who was let in
-        self._let_in = acquired.serial is not None or acquired.booted_ms is not None
+        # A worker binds a serial and reads rows only after a login.
+        self._login_worked = acquired.serial is not None or acquired.booted_ms is not None
 
     def answered(self) -> None:
-        """A read went through: the circuit closes, and what waited is drained."""
+        """A read succeeded: close the circuit; the work that waited is drained from now on."""
         self._permit.proven()
         was = self.state
         if was.state == "up":
             return
         now_ms = self._store.records.now_ms()
-        self._log_recovery()
+        self._drop_unsent_alerts()
         self._note(circuit.answered(was, now_ms) if was.open else _WELL)
         log.info(
             "router.recovered",
@@ -76,23 +79,23 @@ class CircuitReporter:
         )
 
     def worked(self, services: int, writes: int) -> None:
-        """So much was done in this pass so far."""
+        """Note what was done in this pass so far."""
         if self.state.away_since_ms:
             drained, written = self._before
             self.state = replace(self.state, drained=drained + services, written=written + writes)
 
     def after(self) -> tuple[RouterState, RouterState] | None:
-        """The states after a pass that went well: nothing is due, or more is; None: as it was."""
+        """The states after a good pass if nothing is due, and if more is; None: unchanged."""
         return None if self.state == _WELL else (_WELL, circuit.draining(self.state))
 
     def drained(self) -> None:
-        """Nothing is due any more; tell whoever was told of the outage."""
+        """Nothing is due any more: resolve the alerts of the outage."""
         was = self.state
         if not was.away_since_ms:
             return
         self._store.full_reads.rebuilt(self._router)
         away_ms = was.since_ms - was.away_since_ms
-        done = f"{was.drained} services looked at, {was.written} writes"
+        done = f"{was.drained} services checked, {was.written} writes"
         for kind in AWAY:
             self._store.alerts.end(kind, self._router, f"back after {_duration(away_ms)}: {done}")
         log.info(
@@ -104,7 +107,7 @@ class CircuitReporter:
         )
 
     def unreachable(self, error: RouterUnreachable) -> None:
-        """It could not be connected to, logged in to, read, or a write got no answer."""
+        """The connection, the login or a read failed, or a write got no answer."""
         self._permit.failed()
         if isinstance(error, OutcomeUnknown):
             self._lost_write(error)
@@ -113,7 +116,7 @@ class CircuitReporter:
         state = circuit.failed(self.state, error.message, now_ms, error.cause)
         wait_s = self._wait_s(error, self._back_off.unreachable_s(state.attempts, _share()))
         if self.state.state == "blocked":
-            self._store.alerts.end("router-blocked", self._router, "out of reach now")
+            self._store.alerts.end("router-blocked", self._router, "unreachable now")
         self._store.alerts.begin("router-down", self._router, self._describe(error.message))
         self._open_circuit(state, wait_s)
         log.warning(
@@ -125,7 +128,7 @@ class CircuitReporter:
         )
 
     def takes_no_writes(self, *, others_wrote: bool) -> bool:
-        """Whether it is the router, and no service, when a write was lost.
+        """Whether the router, and no service, is the cause of a lost write.
 
         Args:
             others_wrote: another write was answered in this pass.
@@ -135,24 +138,24 @@ class CircuitReporter:
         return circuit.takes_no_writes(self.state)
 
     def blocked(self, error: RouterBlocked) -> None:
-        """It refuses us, or may be another router."""
+        """The router refuses us, or may be another router."""
         self._permit.failed()
         now_ms = self._store.records.now_ms()
         if (
             error.cause == LOGIN_REFUSED
-            and self._let_in
+            and self._login_worked
             and circuit.doubts_refusal(self.state, now_ms)
         ):
             self._open_circuit(circuit.refused_once(self.state, error.message, now_ms), RECOVERY_S)
-            log.warning("router.refusal_doubted", router=self._router, reason=error.message)
+            log.warning("router.login_refused_once", router=self._router, reason=error.message)
             return
         state = circuit.refused(self.state, error.cause, error.message, now_ms)
         if self.state.state == "unreachable":
-            self._store.alerts.end("router-down", self._router, "it answers, and refuses us")
+            self._store.alerts.end("router-down", self._router, "it answers, but refuses us")
         message = self._describe(f"{error.cause}: {error.message}. {error.advice}")
         kind: AlertKind = "rebuild" if error.cause == REBUILD else "router-blocked"
         self._store.alerts.begin(kind, self._router, message)
-        by_us = error.cause == INTERNAL_ERROR  # whose fault it is is found out by trying again soon
+        by_us = error.cause == INTERNAL_ERROR  # the cause is found by trying again soon
         attempts, share = state.attempts, _share()
         back_off = self._back_off
         self._open_circuit(
@@ -172,8 +175,8 @@ class CircuitReporter:
         return max(wait_s, RECOVERY_S) if error.failed else wait_s
 
     def failed_here(self, error: Exception) -> None:
-        """What nobody expected was raised in a pass: told, and the router is free again."""
-        advice = "A bug: please report the traceback in the log. It is tried again by itself"
+        """An unexpected exception ended the pass: log it and release the router."""
+        advice = "A bug: please report the traceback in the log. The router is tried again"
         try:
             self.blocked(RouterBlocked(self._router, INTERNAL_ERROR, in_a_line(error), advice))
         finally:
@@ -182,7 +185,7 @@ class CircuitReporter:
     def _lost_write(self, error: OutcomeUnknown) -> None:
         state = circuit.lost_write(self.state, error.message)
         wait_s = self._wait_s(error, self._back_off.lost_write_s(state.attempts, _share()))
-        if state.open:  # it had refused many, and is not known to be better
+        if state.open:  # it had refused many, and may do so still
             wait_s = self._back_off.refused_s(_share())
         self._open_circuit(state, wait_s)
         log.warning(
@@ -193,8 +196,8 @@ class CircuitReporter:
             next_in_s=round(wait_s, 1),
         )
 
-    def _log_recovery(self) -> None:
-        """Whoever was told of the outage is told of its end when what waited is drained."""
+    def _drop_unsent_alerts(self) -> None:
+        """Resolve alerts that nobody was notified of; the others end when the work is drained."""
         for kind in AWAY:
             alert = self._store.alerts.find(kind, self._router)
             if alert is not None and not alert.notified:
@@ -202,21 +205,21 @@ class CircuitReporter:
 
     def _describe(self, message: str) -> str:
         queued = self._store.views.router(self._router).queued
-        return f"{message} ({queued} services wait to be looked at)"
+        return f"{message} (waiting services: {queued})"
 
     def _note(self, state: RouterState) -> None:
-        self._store.routers.set_state(self._router, self._hold.lock_id, state)
+        self._store.routers.set_state(self._router, self._lock.lock_id, state)
         self.state = state
 
     def _open_circuit(self, state: RouterState, wait_s: float) -> None:
         self._store.routers.open_circuit(
-            self._router, self._hold.lock_id, round(wait_s * 1000), state
+            self._router, self._lock.lock_id, round(wait_s * 1000), state
         )
         self.state = state
 
 
 def _share() -> float:
-    return random.random()  # noqa: S311 - no secret hangs on it
+    return random.random()  # noqa: S311 - not for a secret
 
 
 def _duration(ms: int) -> str:

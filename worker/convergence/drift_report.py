@@ -1,9 +1,9 @@
-"""The report of a router, once an hour: what was changed there by hand.
+"""Makes the hourly report of a router: what was changed there by hand.
 
-It tells of pools that are nearly full and of a certificate that ends soon besides.
+It also alerts on pools that are nearly full and on a certificate that ends soon.
 
-Writes nothing to the router but where its policy says `reconcile = "auto"`: then what differs is
-marked, and options that nobody names any more are removed.
+Only with `reconcile = "auto"` in the router's policy it causes writes: services that differ become
+due, and options that nothing uses any more are removed.
 """
 
 from dataclasses import asdict
@@ -38,10 +38,10 @@ _NAMED: Final = 3
 def make_report(
     store: Store, session: RouterSession, policy: RouterPolicy, lock: RouterLock, every_ms: int
 ) -> None:
-    """Read a held router fully, keep what it shows, and tell of drift.
+    """Read a locked router fully, store the report, and alert on drift.
 
     Raises:
-        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        LockLost, RouterUnreachable, RouterBlocked: as the lock and the session do.
         Postponed: its table takes too long; a report is tried again after `every_ms`.
     """
     router, policy = lock.router, policy.held_in(session.entries)
@@ -51,13 +51,13 @@ def make_report(
     except ReadTooLong as error:
         store.full_reads.postpone(router, store.records.now_ms() + every_ms)
         raise postpone(store, error) from error
-    store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
+    store.alerts.end(TABLE_NOT_READ, router, "the whole table was read")
     document = {
         "services": found.services,
         "rows": found.rows,
         "pending": len(found.pending),
         "differences": len(found.drift),
-        "drift": [asdict(each) for each in found.drift[:_KEPT]],
+        "drift": [asdict(difference) for difference in found.drift[:_KEPT]],
         "orphans": len(found.row_owners.orphans),
     }
     store.full_reads.save(router, Report(store.records.now_ms(), document), every_ms)
@@ -65,13 +65,13 @@ def make_report(
     if found.drift:
         store.alerts.begin("drift", router, _describe(router, found))
     else:
-        store.alerts.end("drift", router, "all is as it was written")
+        store.alerts.end("drift", router, "all rows are as they were written")
     _check_certificate(store, session, router)
     _check_pools(store, session, lock)
     if not found.row_owners.many_gone and not found.row_owners.many_of_others:
         store.full_reads.rebuilt(router)
     auto = policy.reconcile == "auto" and policy.mode == "manage"
-    mendable = sorted({each.service_id for each in found.drift if each.mendable})
+    mendable = sorted({drift.service_id for drift in found.drift if drift.mendable})
     if auto and mendable:
         store.routers.add_work(router, mendable, BULK, closely=True)
     if found.options and OPTIONS in kind_of(policy).uses:
@@ -83,14 +83,14 @@ def make_report(
 
 
 def _check_certificate(store: Store, session: RouterSession, router: str) -> None:
-    """Sessions last an hour at the most, so this is the certificate of an hour ago or newer."""
+    """Alert on a certificate that ends soon; a session's certificate is at most an hour old."""
     ends_ms, now_ms = session.certificate_ends_ms, store.records.now_ms()
     date = datetime.fromtimestamp(ends_ms / 1000, UTC).strftime("%Y-%m-%d")
     if ends_ms and ends_ms - now_ms <= CERTIFICATE_WARNS_MS:
         message = f"the certificate of router {router} {'ends' if ends_ms > now_ms else 'ended'}"
         store.alerts.begin("certificate-expiring", router, f"{message} on {date}")
     else:
-        message = f"it shows one that ends on {date}" if ends_ms else "it shows none any more"
+        message = f"its certificate ends on {date}" if ends_ms else "it has no certificate any more"
         store.alerts.end("certificate-expiring", router, message)
 
 
@@ -100,20 +100,20 @@ def _check_pools(store: Store, session: RouterSession, lock: RouterLock) -> None
         return
     uses = list(pools_in_use(pools))
     store.full_reads.save_pools(router, uses)
-    notified = {(each.kind, each.subject) for each in store.alerts.open()}
+    notified = {(alert.kind, alert.subject) for alert in store.alerts.open()}
     found: dict[tuple[AlertKind, str], str] = {}
     for use in uses:
-        alert: tuple[AlertKind, str] = ("pool-nearly-full", f"{router} {use.name}")
-        if use.nearly_full(notified=alert in notified):
-            found[alert] = f"router {router}, {use.describe}"
-    message = "less of it is in use, or no DHCP server gives from it"
+        key: tuple[AlertKind, str] = ("pool-nearly-full", f"{router} {use.name}")
+        if use.nearly_full(notified=key in notified):
+            found[key] = f"router {router}, {use.describe}"
+    message = "less of it is in use, or no DHCP server uses it"
     store.alerts.settle(found, {"pool-nearly-full": message}, router)
 
 
 def _describe(router: str, found: FullRead) -> str:
-    services = sorted({each.service_id for each in found.drift})
+    services = sorted({difference.service_id for difference in found.drift})
     more = ", …" if len(services) > _NAMED else ""
     return (
-        f"{len(services)} services on router {router} are not as they were written: "
+        f"{len(services)} services on router {router} differ from what was written: "
         f"{', '.join(services[:_NAMED])}{more}; see `leasewire drift {router}`"
     )

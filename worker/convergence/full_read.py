@@ -1,6 +1,6 @@
-"""One read of each menu of a router, and what it says of all its services at once.
+"""Reads each menu of a router once, and compares it with what all its services want.
 
-Reads the store and the router; marks, claims and rows stay as they are.
+Only reads: work items, claims and rows stay as they are.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,9 +31,9 @@ class FullRead:
         plan: of all services of which a row may exist on the router.
         services: how many those are.
         rows: how many leases the router has.
-        pending: services that are to be looked at anyway, or are known not to be in sync.
-        drift: what differs of the others.
-        row_owners: whose rows there are.
+        pending: services that have a work item, or are known not to be in sync.
+        drift: what differs for the other services.
+        row_owners: the services that the rows belong to.
         options: our option rows that no lease of this read names.
     """
 
@@ -53,50 +53,50 @@ def read_fully(
     policy: RouterPolicy,
     progress: Callable[[], None] = lambda: None,
 ) -> FullRead:
-    """Read each menu once, and plan for every service of the router, marked or not.
+    """Read each menu once, and plan for every service of the router, due or not.
 
     Args:
         store: the store.
         session: to the router.
         router: its name.
         policy: of the router, as held in the session's menu.
-        progress: called between answers, so that a caller can renew its lease.
+        progress: called between answers, so that the caller can renew its lock.
 
     Raises:
         RouterUnreachable, RouterBlocked: as the session does.
     """
     pending = _pending(store, router)
-    stored = {each.record.service_id: each for each in store.views.router_services(router)}
+    stored = {found.record.service_id: found for found in store.views.router_services(router)}
     claims = store.views.router_claims(router)
     setup = session.read_setup(fresh=True)
     braked = store.brake.held_at(router, stored.keys())
     wanted, misfits = [], []
-    for service_id, each in stored.items():
-        one = _claimed(wanted_at(router, each.record, policy), claims)
-        missing = one.entry.missing or missing_for(one.entry, setup, session)
-        fields = one.entry.fields
+    for service_id, known in stored.items():
+        service = _claimed(wanted_at(router, known.record, policy), claims)
+        missing = service.entry.missing or missing_for(service.entry, setup, session)
+        fields = service.entry.fields
         misfit = setup.misfit(service_id, fields["address"]) if fields else None
         misfits += [misfit] if misfit else []
         if service_id in braked:
             missing = Waiting(HELD, f"by the limit of {braked[service_id].scope}")
         if missing is not None:
-            one = replace(one, entry=replace(one.entry, missing=missing))
-        wanted.append(one)
-    # Options first: one that comes to be named between the two reads is not looked for.
+            service = replace(service, entry=replace(service.entry, missing=missing))
+        wanted.append(service)
+    # Options first: one that comes into use between the two reads is not judged.
     options = session.read_rows(OPTIONS, None, progress)
     leases = session.read_leases(None, progress)
     rows: list[Row] = [*options, *leases, *_listed(session, policy, wanted, progress)]
     tagged = list(tagged_rows(rows, policy.installation))
-    others = store.records.read(sorted({each.service_id for each in tagged} - stored.keys()))
-    known = stored.keys() | {name for name, each in others.items() if each.generation}
-    unknown = frozenset(name for name, each in others.items() if not each.generation)
+    others = store.records.read(sorted({row.service_id for row in tagged} - stored.keys()))
+    unknown = frozenset(name for name, found in others.items() if not found.generation)
+    with_record = stored.keys() | (others.keys() - unknown)
     made = plan(wanted, RowIndex(rows, policy.installation, unknown=unknown), policy)
     made = replace(made, notes=(*made.notes, *misfits))
-    counted = row_owners(rows, tagged, wanted, known, policy.installation)
-    found = [*differences(made), *map(_duplicates, counted.left)]
-    # Whoever is marked by now, or has another record, was written while this read.
+    counted = row_owners(rows, tagged, wanted, with_record, policy.installation)
+    drift = [*differences(made), *map(_duplicate, counted.left)]
+    # Services that are due by now, or have another record, were written during this read.
     pending |= _pending(store, router)
-    now = store.records.read(sorted({each.service_id for each in found} - pending))
+    now = store.records.read(sorted({difference.service_id for difference in drift} - pending))
     then = stored | others
     settled = {name for name in now if now[name].generation == then[name].generation}
     return FullRead(
@@ -104,14 +104,14 @@ def read_fully(
         len(stored),
         len(leases),
         pending,
-        [each for each in found if each.service_id in settled],
+        [difference for difference in drift if difference.service_id in settled],
         counted,
         _unnamed(options, leases, policy.installation),
     )
 
 
-def _duplicates(left: Tagged) -> Difference:
-    """A row of a service that has nothing on this router: as a restored backup brings it back."""
+def _duplicate(left: Tagged) -> Difference:
+    """A row of a service that wants nothing on this router, such as from a restored backup."""
     row = left.row
     return Difference(left.service_id, "duplicate", row.menu, "", "", describe(row.fields))
 
@@ -126,10 +126,10 @@ def _listed(
     wanted: Sequence[Wanted],
     progress: Callable[[], None],
 ) -> Iterator[Row]:
-    """Of address lists, which may be long, only ours; nothing where there are none."""
-    lists = {place.list for one in wanted for place in one.listed | one.entry.listed}
+    """Rows of the address lists that we use: others may be long."""
+    lists = {place.list for service in wanted for place in service.listed | service.entry.listed}
     lists |= {policy.suspend_list} - {""}
-    terms = [Term("list", each) for each in sorted(lists)]
+    terms = [Term("list", name) for name in sorted(lists)]
     if terms and ADDRESS_LISTS in kind_of(policy).uses:
         yield from session.read_rows(ADDRESS_LISTS, terms, progress)
 
@@ -142,19 +142,16 @@ def _unnamed(
     return [row for row in ours if is_ours(row.option, installation) and row.option not in named]
 
 
-def _claimed(one: Wanted, claims: Mapping[str, Mapping[str, tuple[str, bool]]]) -> Wanted:
-    """The same, but not granted where others hold so strongly that it must wait.
-
-    See `store/lua/_claims.lua`.
-    """
+def _claimed(wanted: Wanted, claims: Mapping[str, Mapping[str, tuple[str, bool]]]) -> Wanted:
+    """The same, but not granted where another service holds a claim (`lua/_claims.lua`)."""
     refused = [
         (claim.key, holder)
-        for claim in claims_of(one.entry)
+        for claim in claims_of(wanted.entry)
         for scope, (holder, is_held) in claims.get(claim.key, {}).items()
-        if is_held and holder != one.entry.service_id and scopes_meet(scope, claim.scope)
+        if is_held and holder != wanted.entry.service_id and scopes_meet(scope, claim.scope)
     ]
     if not refused:
-        return one
+        return wanted
     refused.sort(key=itemgetter(0))
     message = "; ".join(f"{key} is held by service {holder}" for key, holder in refused)
-    return replace(one, granted=False, refused_because=Waiting("claim-held", message))
+    return replace(wanted, granted=False, refused_because=Waiting("claim-held", message))

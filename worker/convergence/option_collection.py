@@ -1,6 +1,6 @@
-"""Removes the option rows of ours on a router that nothing of anybody names any more.
+"""Removes DHCP options of ours that nothing on the router uses any more.
 
-A row goes only when two looks in a row found nobody who names it, so that one which a person is
+An option is removed only when two checks in a row found it unused, so that one which a person is
 about to use stays.
 """
 
@@ -24,8 +24,8 @@ class Collected(NamedTuple):
 
     Attributes:
         removed: names of the rows that are gone.
-        refused: names of rows, each with the router's words.
-        unnamed: names that nobody named at this look for the first time.
+        refused: names of rows, each with the router's message.
+        unnamed: names that were found unused for the first time.
     """
 
     removed: Sequence[str]
@@ -36,8 +36,8 @@ class Collected(NamedTuple):
 def find_unnamed(
     store: Store, session: RouterSession, router: str, installation: str
 ) -> UnusedOptions:
-    """Look which option rows nobody names, and which of them nobody named before either."""
-    # Rows first: one that comes to be between the two reads is not looked for.
+    """Find the options that nothing uses, and those that were unused at the last check, too."""
+    # Rows first: an option that is added between the two reads is not judged.
     rows = session.read_rows(OPTIONS, None, lambda: None)
     named = session.read_named_options()
     options = [row for row in rows if isinstance(row, OptionRow)]
@@ -47,17 +47,17 @@ def find_unnamed(
 def collect_options(
     store: Store, session: RouterSession, lock: RouterLock, installation: str, actor: str
 ) -> Collected:
-    """Remove what is to go, and remember what nobody named at this look.
+    """Remove unused options, and remember those that were found unused for the first time.
 
     Args:
         store: the store.
         session: to the router.
-        lock: its lease, so that no pass adds rows meanwhile.
+        lock: on the router, so that no pass adds rows meanwhile.
         installation: ours.
-        actor: who wants it.
+        actor: the person or part that asked for it.
 
     Raises:
-        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        LockLost, RouterUnreachable, RouterBlocked: as the lock and the session do.
     """
     found = find_unnamed(store, session, lock.router, installation)
     removals = [

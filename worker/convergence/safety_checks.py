@@ -1,6 +1,6 @@
-"""What a pass makes sure of before it writes: the right router, and rows that this Redis knows.
+"""Checks before a pass writes: that it is the right router, and that this Redis knows its rows.
 
-Reads, and writes nothing to the router.
+Only reads from the router.
 """
 
 from dataclasses import replace
@@ -27,26 +27,26 @@ _NAMED: Final = 3
 TABLE_NOT_READ: Final[AlertKind] = "table-not-read"
 _AGAIN_MS: Final = 3_600_000
 _RESTART_MS: Final = 60_000
-"""A router that booted so much later than it was seen to was restarted; clocks differ by less."""
+"""A router that booted so much later than it was known to was restarted; clocks differ by less."""
 
 
 def make_sure(
     store: Store, session: RouterSession, policy: RouterPolicy, lock: RouterLock, acquired: Acquired
 ) -> bool:
-    """Refuse a router that may not be ours to write to.
+    """Refuse a router that we may not write to.
 
-    The serial is looked at in each pass; the whole table at the first contact, when the router was
-    restarted, and else once a day. Where nothing is written, as the policy says `observe`, the
-    table is not looked at. `acquired` is what was known of the router when it was taken.
+    The serial is checked in each pass; the whole table at the first contact, after a restart of the
+    router, and otherwise once a day. In observe mode nothing is written, so the table is not
+    checked. `acquired` is what was known of the router when it was locked.
 
     Returns:
-        Whether the table was looked at.
+        Whether the whole table was read.
 
     Raises:
         RouterBlocked: `serial-mismatch`, `serial-shared`, `orphans`, `rows-of-another` or
             `rebuild`: nothing was written.
         RouterUnreachable: it could not be read.
-        Postponed: its table takes too long, and was read before: that is tried once an hour.
+        Postponed: its table takes too long, and was read before: it is tried once an hour.
     """
     if session.serial and session.serial == acquired.serial:
         due = acquired.full_read_due
@@ -69,22 +69,22 @@ def make_sure(
 
 
 def postpone(store: Store, error: ReadTooLong) -> Postponed:
-    """Tell that a router's table cannot be read whole; queries of rows go on."""
-    message = f"{error.message}: raise LEASEWIRE_READ_TIMEOUT_S; until then nobody sees what is "
-    store.alerts.begin(TABLE_NOT_READ, error.router, message + "changed or removed there by hand")
+    """Alert that a router's table cannot be read whole; queries of rows continue."""
+    message = f"{error.message}: raise LEASEWIRE_READ_TIMEOUT_S. Until then rows that were changed "
+    store.alerts.begin(TABLE_NOT_READ, error.router, message + "or removed by hand are not found")
     log.warning("router.table_not_read", router=error.router, reason=error.message)
     return Postponed(error.message)
 
 
 def restarted(acquired: Acquired, uptime_s: int | None) -> bool:
-    """Whether a router's uptime went back since its table was last looked through."""
+    """Whether a router was restarted since its table was last read."""
     if uptime_s is None or acquired.booted_ms is None:
         return False
     return acquired.now_ms - uptime_s * 1000 > acquired.booted_ms + _RESTART_MS
 
 
 def admit(store: Store, session: RouterSession, router: str) -> bool:
-    """Make sure that a router is the one of its name; returns whether its table is to be looked at.
+    """Check the router's serial; returns whether its whole table must be read.
 
     Raises:
         RouterBlocked: `serial-mismatch` or `serial-shared`.
@@ -98,7 +98,7 @@ def admit(store: Store, session: RouterSession, router: str) -> bool:
             raise RouterBlocked(
                 router,
                 "serial-shared",
-                f"its serial {session.serial} is that of {others} too: one router, several names",
+                f"its serial {session.serial} is also that of {others}: one router, several names",
                 "If two entries of the inventory lead to it: correct the host of one. If it has "
                 f"another name now: leasewire routers rename {checks.serials_or_names[0]} "
                 f"{router}. If a name is gone for good: leasewire routers retire NAME",
@@ -108,11 +108,11 @@ def admit(store: Store, session: RouterSession, router: str) -> bool:
 
 
 def other_serial(router: str, bound: str, seen: str) -> RouterBlocked:
-    """The verdict on a router that shows another serial than the one bound to its name."""
+    """The error for a router with another serial than the one bound to its name."""
     return RouterBlocked(
         router,
         "serial-mismatch",
-        f"its serial is {seen or 'not told'}, and {bound} is bound to this name",
+        f"its serial is {seen or 'unknown'}, but {bound} is bound to this name",
         f"If the hardware was replaced: leasewire routers replace {router}. If another router "
         "answers there: correct its host in the inventory",
     )
@@ -126,11 +126,11 @@ def check_rows(
     *,
     compare: bool = False,
 ) -> None:
-    """Look through all rows: those with our tag must have records, and those we wrote be there.
+    """Read all rows: those with our tag must have records, and those that we wrote must be there.
 
-    A few that are gone are marked, and so written again; many wait for a person's approval, as the
-    router was reset, or another answers in its place. `compare`: so are those that differ, of a
-    router that was started: it may have an older configuration back.
+    A few missing rows are written again. Many wait for a person's approval: the router was reset,
+    or another one answers in its place. With `compare` rows that differ are written again, too: a
+    router that was restarted may have an older configuration.
 
     Raises:
         RouterBlocked: `orphans`, `rows-of-another` or `rebuild`.
@@ -141,14 +141,14 @@ def check_rows(
     rows = session.read_leases(None, lock.progress)
     held_in = policy.held_in(session.entries)
     placed = {
-        each.record.service_id: wanted_at(router, each.record, held_in)
-        for each in store.views.router_services(router, readable=True)
+        stored.record.service_id: wanted_at(router, stored.record, held_in)
+        for stored in store.views.router_services(router, readable=True)
     }
     for service_id in placed.keys() & store.views.router_in_flight(router):
-        # Its row may be one that was added and not seen yet.
+        # Its row may have been added and not read back yet.
         placed[service_id] = replace(placed[service_id], granted=False)
     tagged = list(tagged_rows(rows, policy.installation))
-    others = sorted({each.service_id for each in tagged} - placed.keys())
+    others = sorted({row.service_id for row in tagged} - placed.keys())
     known = placed.keys() | store.records.known(others)
     found = row_owners(rows, tagged, list(placed.values()), known, policy.installation)
     if found.too_many_orphans:
@@ -159,29 +159,30 @@ def check_rows(
     elif not store.full_reads.approved(router, now_ms):
         raise _rebuild(router, found) if found.many_gone else _of_another(router, found)
     if found.gone:
-        log.warning("router.rows_gone", router=router, services=len(found.gone))
+        log.warning("router.rows_missing", router=router, services=len(found.gone))
         store.routers.add_work(router, found.gone)
     if compare:
         drift = read_fully(store, session, router, held_in, lock.progress).drift
-        differing = sorted({each.service_id for each in drift if each.mendable})
+        differing = sorted({difference.service_id for difference in drift if difference.mendable})
         if differing:
             log.warning("router.rows_differ", router=router, services=len(differing))
             store.routers.add_work(router, differing, BULK, closely=True)
     store.full_reads.rows_checked(router, now_ms, session.uptime_s)
-    store.alerts.end(TABLE_NOT_READ, router, "it was read whole")
+    store.alerts.end(TABLE_NOT_READ, router, "the whole table was read")
 
 
 def _orphans(router: str, installation: str, found: RowOwners) -> RouterBlocked:
-    names = [each.service_id for each in found.orphans]
+    names = [orphan.service_id for orphan in found.orphans]
     more = ", …" if len(names) > _NAMED else ""
     return RouterBlocked(
         router,
         "orphans",
-        f"{len(names)} of {len(found.tagged)} rows with the tag of installation {installation} are "
-        f"of services that this Redis does not know: {', '.join(names[:_NAMED])}{more}",
-        "Make sure that this is the Redis of that installation, restored to its latest state. "
-        "If it was lost, let the BSS send snapshots: services that are known again count no "
-        f"more. Or remove the rows: leasewire orphans remove {router}",
+        f"{len(names)} of {len(found.tagged)} rows with the tag of installation {installation} "
+        "belong to services that this Redis does not know: "
+        f"{', '.join(names[:_NAMED])}{more}",
+        "Make sure that this is the Redis of that installation, restored to its latest state. If "
+        "it was lost, have the BSS send snapshots: their services are known again. Or remove the "
+        f"rows: leasewire orphans remove {router}",
     )
 
 
@@ -191,8 +192,8 @@ def _of_another(router: str, found: RowOwners) -> RouterBlocked:
         router,
         "rows-of-another",
         f"{len(found.of_others)} services that this Redis never wrote have other rows there, with "
-        f"its installation's tag: {', '.join(found.of_others[:_NAMED])}{more}",
-        "Another installation may have the same id, such as a copy for tests: give one of them "
+        f"the tag of its installation: {', '.join(found.of_others[:_NAMED])}{more}",
+        "Another installation, such as a copy for tests, may have the same id: give one of them "
         "another installation.id. If this Redis was lost and these rows are older than what the "
         f"BSS says now: leasewire routers rebuild {router} shows what would be written",
     )
@@ -202,7 +203,7 @@ def _rebuild(router: str, found: RowOwners) -> RouterBlocked:
     return RouterBlocked(
         router,
         REBUILD,
-        f"{len(found.gone)} of {found.expected} rows that were written to it are gone",
-        f"If it was reset, or its hardware replaced: leasewire routers rebuild {router}. If it is "
-        "to get its configuration back from a backup: do that; it is looked at now and then",
+        f"{len(found.gone)} of {found.expected} rows that were written to it are missing",
+        f"If it was reset, or its hardware replaced: leasewire routers rebuild {router}. To "
+        "restore its configuration from a backup, do that; the router is rechecked periodically",
     )
