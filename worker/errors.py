@@ -33,7 +33,7 @@ class ReadTooLong(RouterUnreachable):
     """A whole table could not be read in the time (s) that a read may take."""
 
     def __init__(self, router: str, seconds: float) -> None:
-        super().__init__(router, f"reading all leases: not over in {seconds:g} s")
+        super().__init__(router, f"reading all leases: not complete after {seconds:g} s")
 
 
 class Postponed(LeasewireError):  # noqa: N818

@@ -92,4 +92,4 @@ def test_a_router_that_was_restarted_is_looked_through_whatever_it_takes(here):
     assert here.outcome(event) == "accepted"
     state = here.store.views.router("R1").state
     assert state.state == "unreachable"
-    assert "reading all leases: not over in 1 s" in state.message
+    assert "reading all leases: not complete after 1 s" in state.message

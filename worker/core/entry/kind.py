@@ -71,7 +71,7 @@ class EntryKind(ABC):
 def rate_of(record: ServiceRecord, policy: RouterPolicy) -> str | Waiting:
     """Return a plan's rate limit in normal form, empty without a plan; or why it is not known.
 
-    On the router rx stands first: what the device sends, which is the plan's upload.
+    On the router rx comes first: what the device sends, which is the plan's upload.
     """
     plan: Any = record.value("plan")
     if not plan:

@@ -44,17 +44,21 @@ class Outcome:
     """The latest outcome of one event.
 
     Attributes:
-        event: the event.
-        service_id: the service it names; empty when the event was too broken to say.
-        state: where it stands; `applied` means written and read back. `device-online` appears in
-            feeds alone: a device uses the entry.
-        at_ms: when this became the outcome.
+        key: the event's name in the store (`contracts.event_key`); empty where it was read from a
+            feed, which has no keys.
+        event_id: the publisher's id.
+        source: who published it.
+        type: the event's type.
+        service_id: the service it names; empty when the event was too broken to name one.
+        state: `applied` means confirmed; `device-online` is in the feed alone: the device was seen
+            with its address.
         reason: one word for programs, such as `already-current` or `foreign-row`.
         detail: one sentence for people.
         router: the router concerned; empty for none.
         effective_at_ms: when a scheduled event takes effect; 0 for others.
-        effective_by: of an applied event that changed a router: when devices follow, as
-            `effect.effective_by` gives it; `effect.describe` makes a sentence of it.
+        effective_by: of an applied event that changed a router: from when it acts there, in the
+            short form of `effect.effective_by`.
+        bulk: it came by the bulk lane and is in that lane's feed.
     """
 
     event: EventRef

@@ -72,7 +72,7 @@ class Writes(NamedTuple):
 def writes_of(event: Event, unmanaged: frozenset[str] = frozenset()) -> Writes:
     """The registers that an event writes.
 
-    A `service` block stands for every register but lifecycle and suspension, a field absent from
+    A `service` block sets every register but lifecycle and suspension, a field absent from
     it for its default; the event's own fields win over it.
 
     Args:
