@@ -5,6 +5,7 @@ Each text names its format: an array begins with its number, an object has it as
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 from worker.errors import LeasewireError
@@ -26,6 +27,12 @@ def printable(text: str) -> str:
     Texts and names are stored so: neither Redis nor its scripts take such bytes.
     """
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def rfc3339(ms: int) -> str:
+    """Return milliseconds since 1970 as RFC 3339 in UTC."""
+    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
 
 
 def in_a_line(error: BaseException | None) -> str:

@@ -15,6 +15,7 @@ from worker.core.service.schedule import MAX_PENDING, Scheduled, ended_of
 from worker.core.service.scheduling import keep, scheduled_of, withdraw
 from worker.core.service.version import Version
 from worker.core.service.writes import changes_nothing, differing, writes_of
+from worker.core.storage_format import rfc3339
 from worker.intake.checks import ID_REUSED, CheckedEvent, microseconds
 from worker.intake.draft import Draft, ended_by
 from worker.store.commits import ServiceCommit, short_hash
@@ -282,5 +283,4 @@ class Folding:
 
 
 def _moment(ms: int) -> str:
-    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z").replace(".000Z", "Z")
+    return rfc3339(ms).replace(".000Z", "Z")
