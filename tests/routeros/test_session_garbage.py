@@ -10,7 +10,7 @@ from tests.routeros.peers import add, config_for, nothing, settings
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.ports import LeaseQuery
 from worker.routeros.api_connection import ApiConnection
-from worker.routeros.connection import Connection
+from worker.routeros.connection import RouterConnection
 from worker.routeros.session import RouterIdentity, Session, identify, log_in
 from worker.routeros.transport import RouterSocket
 from worker.routeros.wire import encode_sentence
@@ -51,7 +51,7 @@ def talk(answer: bytes, use) -> object:
             assert time.monotonic() - started < 5
 
 
-def session_on(connection: Connection) -> Session:
+def session_on(connection: RouterConnection) -> Session:
     return Session("R1", connection, RouterIdentity("R", "7.18.2", "S"), settings())
 
 

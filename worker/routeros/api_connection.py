@@ -7,7 +7,7 @@ from typing import Final
 
 from librouteros.exceptions import FatalError, ProtocolError
 
-from worker.routeros.connection import MOST_SHOWN, Command, Connection, Pace, Reply
+from worker.routeros.connection import MOST_SHOWN, Command, Pace, Reply, RouterConnection
 from worker.routeros.transport import RouterSocket
 from worker.routeros.wire import WORD_OVERHEAD, SentenceReader, encode_sentence
 
@@ -21,8 +21,8 @@ _SHARE_REFILLED: Final = 4
 """A quarter of the window is sent at once; three quarters keep the router busy meanwhile."""
 
 
-class ApiConnection(Connection):
-    """See `Connection`."""
+class ApiConnection(RouterConnection):
+    """See `RouterConnection`."""
 
     def __init__(self, router: str, transport: RouterSocket) -> None:
         super().__init__(router, transport)

@@ -10,7 +10,7 @@ from worker.core.policy.router_check import CERTIFICATE_WARNS_MS, CheckLine, Rou
 from worker.core.rows.ownership import parse_tag
 from worker.errors import RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
-from worker.routeros.connection import Command, Connection, Pace
+from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.session import Session, compare, connect, identify, log_in
 from worker.settings import Settings
 
@@ -91,7 +91,7 @@ def _checks(config: RouterConfig, settings: Settings, now: datetime) -> Iterator
         )
 
 
-def _certificate(connection: Connection, by: str, now: datetime) -> CheckLine:
+def _certificate(connection: RouterConnection, by: str, now: datetime) -> CheckLine:
     detail = f"{by}; fingerprint {connection.fingerprint}"
     if not connection.certificate_ends_ms:
         return CheckLine("ok", "certificate", detail)
@@ -104,7 +104,7 @@ def _certificate(connection: Connection, by: str, now: datetime) -> CheckLine:
 
 
 def _settings(
-    connection: Connection, config: RouterConfig, settings: Settings, now: datetime
+    connection: RouterConnection, config: RouterConfig, settings: Settings, now: datetime
 ) -> RouterSettings:
     """Read the router's settings; what it refuses to show is not known."""
     pace = Pace(len(_PRINTS), settings.command_timeout_s, settings.command_timeout_s)

@@ -48,7 +48,7 @@ class Pace(NamedTuple):
     total_s: float
 
 
-class Connection(ABC):
+class RouterConnection(ABC):
     """One connection to one router. Not for two threads at once.
 
     After any error, also one raised by `progress`, it is reset: a late answer would be taken for

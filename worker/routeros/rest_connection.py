@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from librouteros.exceptions import ProtocolError
 
-from worker.routeros.connection import Command, Connection, Pace, Reply
+from worker.routeros.connection import Command, Pace, Reply, RouterConnection
 from worker.routeros.failures import no_rest, refused_login
 from worker.routeros.rest_words import decode_response, encode_request
 from worker.routeros.transport import RouterSocket
@@ -27,8 +27,8 @@ _LARGEST_RESPONSE: Final = 64 << 20
 _WHO: Final = ("/system/identity/print", "=.proplist=name")
 
 
-class RestConnection(Connection):
-    """See `Connection`; `Pace.window` does not matter here.
+class RestConnection(RouterConnection):
+    """See `RouterConnection`; `Pace.window` does not matter here.
 
     Args:
         router: its name.

@@ -20,7 +20,7 @@ from worker.errors import ReadTooLong, RouterBlocked, RouterUnreachable
 from worker.inventory import RouterConfig
 from worker.ports import LeaseQuery, Term, Written
 from worker.routeros.api_connection import ApiConnection
-from worker.routeros.connection import Command, Connection, Pace
+from worker.routeros.connection import Command, Pace, RouterConnection
 from worker.routeros.failures import no_entry_menu, old_login, refusal, refused_login
 from worker.routeros.lease_holders import observed, observing_commands, watching_commands
 from worker.routeros.reads import (
@@ -71,7 +71,7 @@ class Session:
     def __init__(
         self,
         router: str,
-        connection: Connection,
+        connection: RouterConnection,
         who: RouterIdentity,
         settings: Settings,
         gate: GateSlot | None = None,
@@ -240,7 +240,9 @@ def open_session(config: RouterConfig, settings: Settings, gate: GateSlot | None
     return Session(config.name, connection, who, settings, gate)
 
 
-def connect(config: RouterConfig, settings: Settings, gate: GateSlot | None = None) -> Connection:
+def connect(
+    config: RouterConfig, settings: Settings, gate: GateSlot | None = None
+) -> RouterConnection:
     """Connect as the inventory says, without logging in.
 
     Raises:
@@ -255,7 +257,9 @@ def connect(config: RouterConfig, settings: Settings, gate: GateSlot | None = No
     return ApiConnection(config.name, opening())
 
 
-def log_in(connection: Connection, config: RouterConfig, password: str, settings: Settings) -> None:
+def log_in(
+    connection: RouterConnection, config: RouterConfig, password: str, settings: Settings
+) -> None:
     """Log in.
 
     Raises:
@@ -270,7 +274,7 @@ def log_in(connection: Connection, config: RouterConfig, password: str, settings
 
 
 def identify(
-    connection: Connection, settings: Settings, entries: str = DEFAULT_KIND.name
+    connection: RouterConnection, settings: Settings, entries: str = DEFAULT_KIND.name
 ) -> RouterIdentity:
     """Ask the router who it is and which kind of entry it can hold, in one round trip.
 

@@ -11,7 +11,7 @@ from worker.core.policy.router_setup import CERTIFICATE, MENUS, Rows, SetupStep
 from worker.core.rows.menus import version_of
 from worker.errors import LeasewireError
 from worker.inventory import RouterConfig
-from worker.routeros.connection import Command, Connection, Pace, Reply
+from worker.routeros.connection import Command, Pace, Reply, RouterConnection
 from worker.routeros.session import compare, connect, identify, log_in
 from worker.routeros.transport import open_transport
 from worker.settings import Settings
@@ -49,7 +49,7 @@ class SetupSession:
     def __init__(self, config: RouterConfig, password: str, settings: Settings) -> None:
         self._config = config
         self._settings = settings
-        self._connection: Connection = connect(config, settings)
+        self._connection: RouterConnection = connect(config, settings)
         try:
             log_in(self._connection, config, password, settings)
             who = identify(self._connection, settings)
