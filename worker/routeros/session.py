@@ -278,10 +278,7 @@ def identify(
 ) -> RouterIdentity:
     """Ask the router who it is and which kind of entry it can hold, in one round trip.
 
-    Args:
-        connection: logged in.
-        settings: for the time limits.
-        entries: as the router's policy has it: the name of a kind, or `auto`.
+    `entries` is the name of a kind, or `auto`, as the router's policy has it.
 
     Raises:
         RouterUnreachable: it does not answer.
