@@ -163,7 +163,7 @@ REFUSED = {"error": 400, "message": "Bad Request", "detail": "Session closed"}
         (response(5), "5 is not a reply"),
         (response([])[:-1], "not HTTP: IncompleteRead"),
         (response([])[:-2], "not HTTP: IncompleteRead"),
-        (response([]) + b"H", "more came than the response"),
+        (response([]) + b"H", "more bytes came than the response has"),
         (b"SSH-2.0-ROSSSH\r\n", "not HTTP: BadStatusLine"),
         (b"", "the router closed the connection"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200, "not HTTP: HTTPException"),
@@ -335,7 +335,7 @@ def test_after_a_request_that_was_given_up_the_router_rests(sessions, router):
 
     with pytest.raises(LockLost):
         session.read_leases(SOME, stop)
-    with pytest.raises(RouterUnreachable, match="given up a moment ago") as raised:
+    with pytest.raises(RouterUnreachable, match="abandoned a moment ago") as raised:
         mine.open("R1")
     assert raised.value.failed
 
