@@ -44,14 +44,11 @@ class Outcome:
     """The latest outcome of one event.
 
     Attributes:
-        key: the event's name in the store (`contracts.event_key`); empty where it was read from a
-            feed, which has no keys.
-        event_id: the publisher's id.
-        source: who published it.
-        type: the event's type.
+        event: the event.
         service_id: the service it names; empty when the event was too broken to name one.
-        state: `applied` means confirmed; `device-online` is in the feed alone: the device was seen
-            with its address.
+        state: `applied` means confirmed; `device-online` appears in feeds alone: a device uses the
+            entry.
+        at_ms: when this became the outcome.
         reason: one word for programs, such as `already-current` or `foreign-row`.
         detail: one sentence for people.
         router: the router concerned; empty for none.
