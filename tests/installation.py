@@ -126,8 +126,8 @@ class Installation:
         assert simulator.stdout is not None
         self.ready: dict[str, Any] = json.loads(simulator.stdout.readline())
         self.control = {
-            each["name"]: stack.enter_context(ControlClient(str(control), router=each["name"]))
-            for each in self.ready["routers"]
+            router["name"]: stack.enter_context(ControlClient(str(control), router=router["name"]))
+            for router in self.ready["routers"]
         }
         if "LEASEWIRE_WATCH_EVERY_S" not in self.environ_more:
             # The first look would come at once.
@@ -179,20 +179,20 @@ class Installation:
     def write_inventory(self) -> None:
         """Write `routers.toml` for the simulated routers."""
         tables = [f'[installation]\nid = "{INSTALLATION}"\n']
-        for each in self.ready["routers"]:
+        for router in self.ready["routers"]:
             keys = {
-                "host": f'"{each["host"]}"',
-                "transport": f'"{self.transport_of(each["name"])}"',
-                "port": str(self.port_of(each)),
+                "host": f'"{router["host"]}"',
+                "transport": f'"{self.transport_of(router["name"])}"',
+                "port": str(self.port_of(router)),
                 "username": f'"{self.ready["user"]}"',
                 "password_env": '"ROUTER_PASSWORD"',
-                "fingerprint": f'"{each["fingerprint_sha256"]}"',
+                "fingerprint": f'"{router["fingerprint_sha256"]}"',
                 "dhcp_server": f'"{SERVER}"',
-            } | dict(self.inventory.get(each["name"], {}))
-            if self.transport_of(each["name"]) == "api":  # which shows no certificate
+            } | dict(self.inventory.get(router["name"], {}))
+            if self.transport_of(router["name"]) == "api":  # which shows no certificate
                 keys.pop("fingerprint")
             lines = "\n".join(f"{key} = {value}" for key, value in keys.items())
-            tables.append(f"[routers.{each['name']}]\n{lines}\n")
+            tables.append(f"[routers.{router['name']}]\n{lines}\n")
         tables.append(f"[brake]\n{self.brake}\n")
         tables.append(self.tables)
         for source, order in self.sources.items():

@@ -121,7 +121,7 @@ class SmallInstallation:
         self.store = open_store(self.client, self.prefix, self._lock_ms)
         started = running(self._routers, seed_guide=True, user="leasewire", **self._simulator)
         self.sim = stack.enter_context(started)
-        self.r = {each.name: each for each in self.sim.routers}
+        self.r = {handle.name: handle for handle in self.sim.routers}
         (directory / "secret").write_text(PASSWORD)
         self.inventory_path = directory / "routers.toml"
         self.write_inventory()
@@ -161,10 +161,10 @@ class SmallInstallation:
             "INVENTORY": str(self.inventory_path),
             **self._environ,
         }
-        self.settings = Settings.load({f"LEASEWIRE_{key}": each for key, each in environ.items()})
+        self.settings = Settings.load({f"LEASEWIRE_{key}": value for key, value in environ.items()})
         self.inventory = load_inventory(self.inventory_path)
         self.sessions = Sessions(self.inventory, self.settings)
-        self.policies = {name: each.policy for name, each in self.inventory.routers.items()}
+        self.policies = {name: router.policy for name, router in self.inventory.routers.items()}
         self.accept = Accept(
             self.store, self.inventory.sources, self.policies, self.inventory.brake
         )

@@ -54,10 +54,10 @@ class SwallowingProxy:
         return self
 
     def __exit__(self, *_):
-        for each in (self._listener, *(each for pair in self._pairs for each in pair)):
+        for endpoint in (self._listener, *(end for pair in self._pairs for end in pair)):
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                endpoint.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
-        for each in (self._listener, *(each for pair in self._pairs for each in pair)):
-            each.close()
+        for endpoint in (self._listener, *(end for pair in self._pairs for end in pair)):
+            endpoint.close()

@@ -23,7 +23,7 @@ class Inbox:
 
     @property
     def titles(self):
-        return [each["Subject"] for each in self.mails]
+        return [mail["Subject"] for mail in self.mails]
 
 
 class _Server(Controller):

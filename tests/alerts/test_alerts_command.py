@@ -37,7 +37,7 @@ def test_a_target_counts_as_notified_when_it_has_taken_a_message(world, leasewir
 
     def notified():
         shown = leasewire("alerts", "list", "--json").document["alerts"]
-        return {each["subject"]: each["notified"] for each in shown}
+        return {alert["subject"]: alert["notified"] for alert in shown}
 
     assert notified() == {"R1": [], "R2": []}
     assert "not yet" in leasewire("alerts", "list").out
@@ -87,7 +87,7 @@ def test_mute_names_who_and_ends(world, leasewire):
     assert "by ann: drift R1" in made.out
     document = leasewire("alerts", "list", "--json").document
     assert document["alerts"][0]["muted"] == "by ann"
-    assert [each["by"] for each in document["mutes"]] == ["ann"]
+    assert [mute["by"] for mute in document["mutes"]] == ["ann"]
     assert leasewire("alerts", "unmute", "drift", "R1", "--actor", "bob").code == 0
     assert leasewire("alerts", "unmute", "drift", "R1").code == 1
     actions = world.context.store.client.lrange(world.context.store.keys.actions, 0, -1)

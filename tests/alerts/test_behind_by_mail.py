@@ -84,7 +84,7 @@ def test_one_mail_names_both_and_what_outlasts_its_root_is_a_mail(place, inbox):
     assert title == "Leasewire tests: critical: router-down R1"
     assert "unreachable behind it: 1 router: R2" in message
     shown = json.loads(place.leasewire("alerts", "list", "--json").stdout)["alerts"]
-    assert {each["subject"]: each.get("follows") for each in shown} == {
+    assert {alert["subject"]: alert.get("follows") for alert in shown} == {
         "R1": None,
         "R2": "behind R1",
     }

@@ -93,8 +93,8 @@ def test_a_server_with_such_a_name_is_watched_as_all_others(small):
     watch = Watch(small.store, sessions, policies, 2.0)
     assert sorted(watch.once()) == ["R1", "R2"]
     sessions.close_all()
-    alerts = {each.router: each for each in small.store.alerts.open()}
-    assert {each.kind for each in alerts.values()} == {"rogue-device"}
+    alerts = {alert.router: alert for alert in small.store.alerts.open()}
+    assert {alert.kind for alert in alerts.values()} == {"rogue-device"}
     assert alerts.keys() == {"R1", "R2"}
 
 
@@ -112,7 +112,7 @@ def test_what_fails_with_one_router_is_watched_at_the_others(small, monkeypatch)
     sessions = Sessions(small.inventory, small.settings)
     watch = Watch(small.store, sessions, small.policies, 2.0)
     assert watch.once() == ["R2"]
-    assert [each.router for each in small.store.alerts.open()] == ["R2"]
+    assert [alert.router for alert in small.store.alerts.open()] == ["R2"]
     monkeypatch.undo()
     for name in ("R1", "R2"):
         small.client.delete(small.store.keys.watched(name))

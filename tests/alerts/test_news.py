@@ -22,7 +22,7 @@ DOWN = Alert("router-down", "R1", "no answer", NOW, notified=True)
 
 
 def names(notices):
-    return [each.name for each in notices.opened], [name for name, _ in notices.resolved]
+    return [alert.name for alert in notices.opened], [name for name, _ in notices.resolved]
 
 
 def test_an_alert_is_notified_once_when_it_opens_and_once_when_resolved():
@@ -78,7 +78,7 @@ def test_many_of_a_kind_are_ten_lines_and_a_number():
     assert "and 27 more of dead-letters" in body
     assert "`leasewire runbook dead-letters`" in body
     assert title_of(notices, "acme") == "Leasewire acme: 38 alerts (1 critical)"
-    over = {each.name: Notice(NOW, "refused", gone_ms=NOW) for each in alerts}
+    over = {alert.name: Notice(NOW, "refused", gone_ms=NOW) for alert in alerts}
     ended = notices_of([], over, [], NOW + SETTLE_MS)
     assert "and 27 others are resolved" in body_of(ended)
 
@@ -87,7 +87,7 @@ def test_many_of_a_kind_are_ten_lines_and_a_number():
 def test_only_notified_alerts_are_reported_resolved_and_once(rounds):
     notified, open_to_them = {}, set()
     for number, subjects in enumerate(rounds):
-        alerts = [replace(DOWN, subject=each) for each in sorted(subjects)]
+        alerts = [replace(DOWN, subject=subject) for subject in sorted(subjects)]
         notices = notices_of(alerts, notified, [], NOW + number * 45_000)
         began, ended = names(notices)
         assert not set(began) & open_to_them

@@ -24,7 +24,7 @@ LASTS_MS = 150_000
 
 
 def down(*routers, notified=True):
-    return [Alert("router-down", each, "no answer", NOW, notified=notified) for each in routers]
+    return [Alert("router-down", router, "no answer", NOW, notified=notified) for router in routers]
 
 
 @dataclass
@@ -54,7 +54,7 @@ def mailbox():
 
 def test_the_root_is_the_first_that_is_down_on_the_way():
     alerts = [*down("R4", "R2", "R1"), Alert("drift", "R3", "2 rows", NOW)]
-    assert [each.root for each in with_roots(alerts, BEHIND)] == [
+    assert [alert.root for alert in with_roots(alerts, BEHIND)] == [
         "router-down|R1",
         "router-down|R1",
         "",
@@ -63,7 +63,7 @@ def test_the_root_is_the_first_that_is_down_on_the_way():
     # the one between is up, as far as anybody knows
     assert with_roots(down("R1", "R3"), BEHIND)[1].root == "router-down|R1"
     assert with_roots(down("R2", "R3"), BEHIND)[1].root == "router-down|R2"
-    assert [each.root for each in with_roots(down("R3", "R4"), BEHIND)] == ["", ""]
+    assert [alert.root for alert in with_roots(down("R3", "R4"), BEHIND)] == ["", ""]
 
 
 def test_one_message_names_the_root_and_what_is_behind_it(mailbox):
@@ -163,9 +163,11 @@ def test_one_that_is_muted_itself_is_not_named(mailbox):
 def test_an_earlier_version_ignores_new_fields_of_notifications(mailbox):
     """It lets go of what is over without a word."""
     mailbox.hears(down("R1", "R2"))
-    noted = {name: each for name, each in mailbox.notified.items() if name.startswith("through|")}
-    assert [each.resolved for each in noted.values()] == [True]
-    assert not set(noted) & {each.name for each in down("R1", "R2")}
+    noted = {
+        name: notice for name, notice in mailbox.notified.items() if name.startswith("through|")
+    }
+    assert [notice.resolved for notice in noted.values()] == [True]
+    assert not set(noted) & {alert.name for alert in down("R1", "R2")}
 
 
 ROUTERS = sorted({*BEHIND, *BEHIND.values()})
@@ -181,30 +183,32 @@ def test_each_alert_is_notified_by_itself_or_through_its_root_never_both(rounds)
         for _ in range(times):
             mailbox.now_ms += 30_000
             now_ms = mailbox.now_ms
-            since = {each: since.get(each, now_ms) for each in sorted(routers)}
-            lasted = {each for each in since if now_ms - since[each] >= LASTS_MS}
-            alerts = [a for each in since for a in down(each, notified=each in lasted)]
+            since = {router: since.get(router, now_ms) for router in sorted(routers)}
+            lasted = {router for router in since if now_ms - since[router] >= LASTS_MS}
+            alerts = [a for router in since for a in down(router, notified=router in lasted)]
             mailbox.hears(alerts)
-            begun = {each.subject for each in mailbox.notices.opened}
+            begun = {alert.subject for alert in mailbox.notices.opened}
             named = {
-                each: name.partition("|")[2]
+                subject: name.partition("|")[2]
                 for name, subjects in mailbox.notices.behind.items()
-                for each in subjects
+                for subject in subjects
                 if name.partition("|")[2] in begun
             }
             # nobody is told of one twice, in one message or by two while it lasts
             assert not begun & named.keys()
             assert not (begun | named.keys()) & by_itself
-            through = {each: root for each, root in through.items() if {each, root} <= since.keys()}
+            through = {
+                router: root for router, root in through.items() if {router, root} <= since.keys()
+            }
             assert not begun & through.keys()  # only what outlasts its root is told after all
             over = {name.partition("|")[2] for name, _ in mailbox.notices.resolved}
             by_itself = (by_itself | begun) - over
             through |= named
             # whoever hears of neither it nor one on its way does so only for a while
-            for each in ROUTERS:
-                way, one = {each}, each
+            for router in ROUTERS:
+                way, one = {router}, router
                 while one := BEHIND.get(one, ""):
                     way.add(one)
                 heard = way & by_itself & since.keys()
-                unheard[each] = 0 if heard or each not in since else unheard[each] + 30_000
-                assert unheard[each] <= LASTS_MS + QUIET_MS + GRACE_MS
+                unheard[router] = 0 if heard or router not in since else unheard[router] + 30_000
+                assert unheard[router] <= LASTS_MS + QUIET_MS + GRACE_MS

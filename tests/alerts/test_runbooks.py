@@ -14,14 +14,14 @@ COMMAND = re.compile(r"`leasewire\s([^`]+)`")
 
 
 def test_each_kind_has_one_and_so_have_those_that_we_do_not_know():
-    pages = {each.runbook for each in (*KINDS.values(), OTHER)}
-    assert {each.name for each in RUNBOOKS.iterdir()} == pages
+    pages = {kind.runbook for kind in (*KINDS.values(), OTHER)}
+    assert {page.name for page in RUNBOOKS.iterdir()} == pages
 
 
 @pytest.mark.parametrize(
     ("title", "page"),
     [
-        *((kind, each.runbook) for kind, each in KINDS.items()),
+        *((kind, spec.runbook) for kind, spec in KINDS.items()),
         ("Another kind of alert", "other.md"),
     ],
 )
@@ -37,7 +37,7 @@ def test_a_runbook_says_what_to_check_and_what_to_do(title, page):
         while hasattr(command, "commands"):
             assert rest[0] in command.commands, message
             command = command.commands[rest.pop(0)]
-        known = {each for option in command.params for each in option.opts}
+        known = {name for option in command.params for name in option.opts}
         assert {word for word in rest if word.startswith("--")} <= known, message
         needed = [p for p in command.params if p.param_type_name == "argument" and p.required]
         assert len([word for word in rest if not word.startswith("--")]) >= len(needed), message

@@ -11,7 +11,7 @@ LEASES = "/ip/dhcp-server/lease"
 
 
 def checks(answer):
-    return {each["what"]: each["level"] for each in answer.document["checks"]}
+    return {check["what"]: check["level"] for check in answer.document["checks"]}
 
 
 def test_customer_who_is_online_is_all_ok(world, leasewire):
@@ -32,11 +32,11 @@ def test_failures_are_reported_with_advice(world, leasewire):
     world.converge.run("R1")
     answer = leasewire("services", "verify", "SVC-1", "--json")
     assert (answer.code, checks(answer)["device"]) == (0, "warn")  # just written
-    (row,) = [each for each in world.r1.rows(LEASES) if each["mac-address"] == mac(1)]
+    (row,) = [lease for lease in world.r1.rows(LEASES) if lease["mac-address"] == mac(1)]
     world.r1.set_row(LEASES, row[".id"], {"address": ipv4(200)})
     answer = leasewire("services", "verify", "SVC-1", "--json")
     assert checks(answer)["row"] == "fail"
-    (line,) = [each for each in answer.document["checks"] if each["what"] == "row"]
+    (line,) = [check for check in answer.document["checks"] if check["what"] == "row"]
     assert "leasewire plan R1" in line["advice"]
     world.say(suspended("SVC-1"))
     assert checks(leasewire("services", "verify", "SVC-1", "--json")) == {"service": "fail"}

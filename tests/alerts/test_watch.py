@@ -31,7 +31,7 @@ def watch(world):
         for name in policies:
             context.store.client.delete(context.store.keys.watched(name))
         watch.once()
-        return {(each.kind, each.subject) for each in context.store.alerts.open()}
+        return {(alert.kind, alert.subject) for alert in context.store.alerts.open()}
 
     yield look
     sessions.close_all()
@@ -92,7 +92,7 @@ def test_a_device_of_a_blocked_service_is_reported_after_its_lease_time(world, w
         world.r1.device(mac(number), server=SERVER)
     world.say(event("suspended", "SVC-1", revision=2))
     world.converge.run("R1")
-    assert [(each["status"], "block-access" in each) for each in world.r1.rows(LEASES)] == [
+    assert [(row["status"], "block-access" in row) for row in world.r1.rows(LEASES)] == [
         ("bound", True),
         ("bound", False),
     ]

@@ -41,7 +41,7 @@ def assert_told(notified, sim):
     assert DUPLICATE in notified["duplicate"]
     assert notified["names"] == ["MikroTik"]
     assert notified["left"] == []
-    done = [each["command"] for each in sim.router.journal() if not each["error"]]
+    done = [entry["command"] for entry in sim.router.journal() if not entry["error"]]
     assert done == [f"{LEASE}/add", f"{LEASE}/set", f"{LEASE}/remove"]
 
 

@@ -37,7 +37,7 @@ def test_a_service_lives_in_its_entry(short_directory):
         say(builders.suspended())
         assert entries() == {}
         served = here.store.views.router_services("R1")
-        assert [each.record.service_id for each in served] == ["SVC-1"]
+        assert [service.record.service_id for service in served] == ["SVC-1"]
         # Its address stays its own.
         rival = builders.activated("SVC-2", ipv4=ADDRESS, mac=builders.mac(7))
         here.publisher.publish([rival])

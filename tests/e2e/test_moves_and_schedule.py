@@ -33,8 +33,8 @@ def publish(here, *events):
 
 def applied(here, *events):
     eventually(
-        lambda: all((o := here.outcome(each)) and o.state == "applied" for each in events),
-        f"applied: {[here.outcome(each) for each in events]}",
+        lambda: all((o := here.outcome(event)) and o.state == "applied" for event in events),
+        f"applied: {[here.outcome(event) for event in events]}",
         within_s=20,
     )
 
@@ -44,7 +44,7 @@ def shown(here, service_id):
     answer = here.leasewire("services", "show", service_id, "--json")
     assert answer.returncode == 0, answer.stderr
     routers = json.loads(answer.stdout)["routers"]
-    return {each["router"]: (each["wanted"], each["sync"]) for each in routers}
+    return {router["router"]: (router["wanted"], router["sync"]) for router in routers}
 
 
 def test_a_service_moves_on_and_back_while_its_routers_are_down(short_directory):

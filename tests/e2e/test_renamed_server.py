@@ -51,7 +51,7 @@ def test_services_wait_for_a_renamed_server_and_go_on_by_themselves(short_direct
 
         def states():
             said = [here.outcome(event) for event in changes]
-            return {f"{each.state}: {each.reason}" if each else "" for each in said}
+            return {f"{outcome.state}: {outcome.reason}" if outcome else "" for outcome in said}
 
         eventually(lambda: states() == {"waiting: waiting-for-router"}, "all wait", within_s=20)
         waiting = here.store.views.router_waiting("R1")

@@ -254,7 +254,7 @@ def _held_twice(rows: Mapping[str, Mapping[str, str]]) -> list[str]:
     for mac, server in macs:
         by_mac.setdefault(mac, []).append(server)
     return [
-        *(f"two rows with the address {each}" for each, times in places.items() if times > 1),
+        *(f"two rows with the address {address}" for address, times in places.items() if times > 1),
         *(
             f"two rows with the MAC {mac}"
             for mac, servers in by_mac.items()

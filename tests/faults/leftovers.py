@@ -48,7 +48,7 @@ def leftovers(
     for key in (store.keys.attempts, store.keys.braked):
         if left := client.hgetall(key):
             found.append(f"{key}: {left}")
-    for flag in (each(store) for each in _FLAGS):
+    for flag in (flag_of(store) for flag_of in _FLAGS):
         if (left_ms := client.pttl(flag)) > _LONGEST_MS:
             found.append(f"{flag} is held for {left_ms} ms")
     return found

@@ -107,7 +107,7 @@ class Link:
             except OSError:
                 return
             flow = _Flow(self, client, time.monotonic(), self._stalled_until)
-            self._flows = [each for each in self._flows if not each.over] + [flow]
+            self._flows = [known_flow for known_flow in self._flows if not known_flow.over] + [flow]
             threading.Thread(target=flow.up, daemon=True).start()
 
 

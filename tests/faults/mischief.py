@@ -171,7 +171,7 @@ def disable_by_hand(chaos: "OnEstate", rng: random.Random, router: str, _seconds
             control.set_row(LEASES, row[".id"], {"disabled": "no"})
         except ControlError:
             # it is gone, or its MAC has another row by now: whoever sees that removes it
-            if any(each[".id"] == row[".id"] for each in control.rows(LEASES)):
+            if any(lease[".id"] == row[".id"] for lease in control.rows(LEASES)):
                 control.remove_row(LEASES, row[".id"])
 
     return enable

@@ -46,7 +46,7 @@ def make_odd(file: Path) -> None:
     fold = Folding.fold
 
     def planning(wanted: Sequence[Wanted], *others: Any) -> WritePlan:
-        if any(each.entry.service_id == CURSED for each in wanted):
+        if any(member.entry.service_id == CURSED for member in wanted):
             raise OddError(f"{CURSED} cannot be planned")
         _come_up(file)
         return plan(wanted, *others)

@@ -66,7 +66,7 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
         listed = here.leasewire("routers", "list").stdout if TIMES > 1 else ""
         here.store.fleet.pause("R1", "to look at the plan first", "tests")
         router.power_on()
-        wanted = {each: row_of(entry) for each, entry in here.expected(events)["R1"].items()}
+        wanted = {service: row_of(entry) for service, entry in here.expected(events)["R1"].items()}
         differ = {s for s in before.keys() | wanted.keys() if before.get(s) != wanted.get(s)}
         planned = here.leasewire("plan", "R1")
         assert planned.returncode == 4, planned.stderr
@@ -77,7 +77,7 @@ def test_a_night_of_events_costs_one_write_a_service_that_differs(short_director
         }
         assert named == differ
 
-        work_item = max((each["seq"] for each in router.journal()), default=0)
+        work_item = max((entry["seq"] for entry in router.journal()), default=0)
         began = time.monotonic()
         here.store.fleet.resume("R1", "tests")
         here.wait_until_settled(60 * TIMES)

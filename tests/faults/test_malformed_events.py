@@ -47,10 +47,10 @@ junk = st.one_of(
 def places(value, at=()):
     """Every place in an event, as the keys that lead there."""
     inside = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, each in inside:
+    for key, child in inside:
         yield (*at, key)
-        if isinstance(each, (dict, list)):
-            yield from places(each, (*at, key))
+        if isinstance(child, (dict, list)):
+            yield from places(child, (*at, key))
 
 
 @st.composite
@@ -147,10 +147,10 @@ def names_the_place(problems, path):
     at = "/" + "/".join(str(key) for key in path)
     named = ".".join(str(key) for key in path)
     return any(
-        at.startswith(each.pointer)
-        or each.pointer.startswith(at)
-        or each.pointer.rpartition("/")[0] == at.rpartition("/")[0]
-        or named in each.message
-        for each in problems
-        if each.message
+        at.startswith(problem.pointer)
+        or problem.pointer.startswith(at)
+        or problem.pointer.rpartition("/")[0] == at.rpartition("/")[0]
+        or named in problem.message
+        for problem in problems
+        if problem.message
     )

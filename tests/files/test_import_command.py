@@ -153,7 +153,7 @@ def test_rows_that_are_refused_end_in_a_failure(office):
     done = office.run("import", office.file("s.csv", HEAD + row(1)), "--apply", "--json")
     assert done.code == 1
     assert done.document["counts"] == {"refused": 1}
-    assert [each.reason for each in office.dead_letters()] == ["not-owner"]
+    assert [dead_letter.reason for dead_letter in office.dead_letters()] == ["not-owner"]
     shown = office.run("import", office.file("t.csv", HEAD + row(1)))
     assert "not-owner: the service belongs to another source" in shown.out
 

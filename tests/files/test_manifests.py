@@ -48,7 +48,7 @@ def manifest(taken_at, *services, part=1, parts=1, missing="cancel", routers=Non
         "parts": parts,
         "taken_at": taken_at,
         "missing": missing,
-        "services": [{"service_id": each} for each in services],
+        "services": [{"service_id": service} for service in services],
     }
     if routers:
         data["scope"] = {"routers": routers}
@@ -163,8 +163,8 @@ class TestTwoAttempts:
         first = self.first(store, 1, id_="m:")
         desk.send(first)
         again = [self.second(store, number, id_="m:") for number in (1, 2)]
-        for each in again:
-            desk.send(each)
+        for part in again:
+            desk.send(part)
         assert set(statuses(desk).values()) == {"active"}
         assert [dead_letter.reason for dead_letter in desk.dead_letters.values()] == [
             "event-id-reused"
@@ -199,8 +199,8 @@ def test_nothing_goes_that_a_completed_attempt_lists(valkey_server, given_):
         desk = Desk(store)
         desk.send(
             *(
-                known_long(store, each, mac=mac(n), ipv4=f"198.51.100.{n}")
-                for n, each in enumerate(SERVICES, 1)
+                known_long(store, service, mac=mac(n), ipv4=f"198.51.100.{n}")
+                for n, service in enumerate(SERVICES, 1)
             )
         )
         times = [now(store, taken) for taken, _ in lists]
@@ -208,7 +208,7 @@ def test_nothing_goes_that_a_completed_attempt_lists(valkey_server, given_):
             services = lists[attempt][1][part - 1]
             given_part = manifest(times[attempt], *services, part=part, parts=2)
             desk.send(given_part | {"id": f"{attempt}:{part}"})
-        found = {each for each in SERVICES if desk.record(each).status == "cancelled"}
+        found = {service for service in SERVICES if desk.record(service).status == "cancelled"}
     whole = [at for at in (0, 1) if {(at, 1), (at, 2)} <= set(sent)]
     assert found == {
         s for at in whole for s in set(SERVICES) - {*lists[at][1][0], *lists[at][1][1]}
@@ -232,7 +232,7 @@ def test_one_of_a_clock_that_is_ahead_by_more_waits(desk, store):
     desk.send(given)
     assert not desk.dead_letters
     assert [
-        json.loads(each) for each in store.journal.events_postponed(store.records.now_ms())
+        json.loads(body) for body in store.journal.events_postponed(store.records.now_ms())
     ] == [given]
 
 

@@ -53,8 +53,8 @@ def test_of_two_files_the_newer_wins_whichever_is_imported_last():
         desk = desk_at(AT)
         desk.send(activated(revision=5))
         desk_at(AT + 9 * MINUTE, desk)
-        for each in files:
-            desk.send(each)
+        for file in files:
+            desk.send(file)
         assert desk.values["mac"] == mac(8)
 
 

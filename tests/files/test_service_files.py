@@ -38,11 +38,11 @@ def test_what_is_written_is_read_again(block, tmp_path):
     data = {"service_id": "-1", "customer_id": "C/1", "service": block}
     table = read(tmp_path, heading() + csv_row(flat_fields(data)))
     said = event_of(flat_fields(data))["data"]
-    assert [each.event["data"] for each in table] == [said]
+    assert [row.event["data"] for row in table] == [said]
     for field in ("access", "device", "address", "plan", "dns_servers", "options", "label"):
         assert said["service"].get(field) == block.get(field)
     objects = read(tmp_path, ndjson_row(data), "s.ndjson")
-    assert [each.event["data"] for each in objects] == [data]
+    assert [row.event["data"] for row in objects] == [data]
 
 
 @given(st.text() | st.text("=+-@'\t\r a", min_size=1, max_size=4))
@@ -54,7 +54,7 @@ def test_no_cell_is_a_formula_and_none_is_changed(text):
 
 def test_the_template_can_be_read(tmp_path):
     rows = read(tmp_path, template())
-    assert [each.problems for each in rows] == [()] * 3
+    assert [row.problems for row in rows] == [()] * 3
     assert rows[1].event["data"]["service"]["status"] == "suspended"
 
 
@@ -93,6 +93,6 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path):
 def test_broken_objects_spoil_no_others(tmp_path):
     text = '{"service_id": "A"}\n[1]\n\n{"service_id": "B", "event": "cancelled"}\n{\n'
     rows = read(tmp_path, text, "s.jsonl")
-    assert [each.line for each in rows] == [1, 2, 4, 5]
-    assert [each.problems for each in rows][1::2] == [("is not a JSON object",)] * 2
+    assert [row.line for row in rows] == [1, 2, 4, 5]
+    assert [row.problems for row in rows][1::2] == [("is not a JSON object",)] * 2
     assert rows[2].event["type"] == "leasewire.service.cancelled.v1"

@@ -78,7 +78,7 @@ def test_a_backup_goes_out_and_comes_back(run, office, tmp_path):
     restored = run("restore", "-", "--replace", given=made.stdout)
     assert b"leasewire orphans list NAME" in restored.stdout
     store = Context(office.folder / "routers.toml").store
-    assert [each.record.service_id for each in store.views.services()] == ["SVC-1"]
+    assert [service.record.service_id for service in store.views.services()] == ["SVC-1"]
     cut = run("restore", "-", "--replace", given=made.stdout[:-30], code=1)
     assert b"was cut or changed" in cut.stderr
 
@@ -93,5 +93,5 @@ def test_a_first_inventory_goes_out(run, office):
     text = run("init", "-").stdout.decode()
     assert text.startswith("#")
     assert "[installation]" in text
-    assert sorted(each.name for each in office.folder.iterdir()) == ["routers.toml"]
+    assert sorted(path.name for path in office.folder.iterdir()) == ["routers.toml"]
     assert SOURCE in (office.folder / "routers.toml").read_text(), "it was left alone"

@@ -100,8 +100,8 @@ class Outbox:
 
     def add(self, *events):
         with self.server.connect(self.name) as connection, connection.transaction():
-            for each in events:
-                body = psycopg.types.json.Jsonb(each)
+            for event in events:
+                body = psycopg.types.json.Jsonb(event)
                 connection.execute("INSERT INTO leasewire_outbox (body) VALUES (%s)", [body])
 
     def open(self):

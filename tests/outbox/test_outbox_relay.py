@@ -44,8 +44,8 @@ def relay_of(gateway):
         return OutboxRelay(open_database(outbox.url), publishers[-1], backoff=FAST, **more)
 
     yield make
-    for each in publishers:
-        each.close()
+    for publisher in publishers:
+        publisher.close()
 
 
 class Running:

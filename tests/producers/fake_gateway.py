@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         gateway.requests.append((self.headers, body))
         given = json.loads(body)
         events = given if isinstance(given, list) else [given]
-        never = [i for i, each in enumerate(events) if each["id"] in gateway.never]
+        never = [i for i, event in enumerate(events) if event["id"] in gateway.never]
         match gateway.mode:
             case "down":
                 self.close_connection = True
@@ -73,11 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
                 problem = {"detail": "refused", "errors": errors if gateway.named else []}
                 self._answer(422, problem)
             case mode:
-                gateway.taken += [(each["subject"], each["id"]) for each in events]
+                gateway.taken += [(event["subject"], event["id"]) for event in events]
                 if mode == "deaf":
                     self.close_connection = True
                 else:
-                    receipts = [{"id": each["id"], "status": "accepted"} for each in events]
+                    receipts = [{"id": event["id"], "status": "accepted"} for event in events]
                     self._answer(202, {"receipts": receipts})
 
     def _answer(self, code, document, headers=()):

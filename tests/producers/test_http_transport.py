@@ -46,8 +46,8 @@ def publisher_of(gateway, tmp_path):
         return publisher
 
     yield make
-    for each in made:
-        each.close()
+    for publisher in made:
+        publisher.close()
 
 
 def test_events_go_in_batches_and_each_has_its_receipt(publisher_of, gateway):
@@ -83,7 +83,7 @@ def test_a_refused_event_delays_no_other(publisher_of, gateway):
         with pytest.raises(EventsRefused, match="event e2: ") as raised:
             publisher_of().publish([event(n) for n in range(1, 6)])
         assert gateway.ids() == ["e1", "e3", "e4", "e5"]
-        assert [each.event_id for each in raised.value.receipts] == ["e1", "e3", "e4", "e5"]
+        assert [receipt.event_id for receipt in raised.value.receipts] == ["e1", "e3", "e4", "e5"]
 
 
 def test_a_refused_event_is_kept_in_the_dead_table(publisher_of, gateway, tmp_path):
@@ -97,7 +97,7 @@ def test_a_refused_event_is_kept_in_the_dead_table(publisher_of, gateway, tmp_pa
     assert publisher.flush(20)
     assert gateway.ids() == ["e1", "e3", "e5"]
     spool = Spool(tmp_path / "spool")
-    assert [(each.id, each.reason) for each in spool.dead()] == [
+    assert [(dead.id, dead.reason) for dead in spool.dead()] == [
         ("e2", "/id no []"),
         ("e4", "/id no []"),
     ]

@@ -34,7 +34,7 @@ def spool(path):
 
 def ids(spool):
     oldest = spool.oldest()
-    return [each.id for each in oldest.events] if oldest else []
+    return [spooled.id for spooled in oldest.events] if oldest else []
 
 
 def test_events_wait_in_their_order_over_a_restart(spool, path):
@@ -74,7 +74,7 @@ def test_an_event_waits_once_and_a_reused_id_is_reported(spool):
     assert spool.add([same], "events") == []
     other = event(1, mac=builders.mac(9))
     assert spool.add([other], "events") == [other]
-    assert [each.body for each in spool.oldest().events] == [event(1).body]
+    assert [spooled.body for spooled in spool.oldest().events] == [event(1).body]
 
 
 def test_an_event_that_waited_too_long_is_dead_and_can_be_revived(path):
@@ -98,7 +98,7 @@ def test_its_files_are_for_this_user_only(spool, path):
     with spool.exclusive():
         files = list(path.parent.iterdir())
         assert len(files) == 4
-        assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
 def test_what_was_added_is_on_the_disk(spool, path):
@@ -135,5 +135,5 @@ def test_a_file_that_cannot_be_used_is_reported(tmp_path, broken):
     with pytest.raises(SpoolFailed, match="spool") as refused:
         Spool(path)
     assert refused.traceback, "whoever looks at the error keeps all that its frames hold"
-    held = {str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()}
+    held = {str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()}
     assert str(path) not in held, "it was closed"

@@ -62,9 +62,9 @@ class Publishing(RuleBasedStateMachine):
             pass
         except KeyRefused:
             return  # nobody holds them: whoever publishes says them again another day
-        for each in events:
-            if each["id"] not in self.dead:
-                self.said[each["subject"]].append(each["id"])
+        for event in events:
+            if event["id"] not in self.dead:
+                self.said[event["subject"]].append(event["id"])
 
     @rule()
     def restart(self):
@@ -85,7 +85,7 @@ class Publishing(RuleBasedStateMachine):
     def teardown(self):
         try:
             self.drain()
-            dead_lettered = {each.id for each in self.spool.dead()}
+            dead_lettered = {dead.id for dead in self.spool.dead()}
             assert dead_lettered <= self.dead
             assert self.spool.depth() == 0
         finally:

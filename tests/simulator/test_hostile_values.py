@@ -91,9 +91,9 @@ def test_no_command_fails_by_itself(data, version):
 @given(st.text("/*%2Aiprestdhcp-svlan.2 ", max_size=40), st.text(), st.text())
 def test_no_path_fails_by_itself(path, header, name):
     router = Router(RouterOptions(), MENUS)
-    for each in (path, f"/rest/ip/dhcp-server/lease/{name}"):
+    for url_path in (path, f"/rest/ip/dhcp-server/lease/{name}"):
         with contextlib.suppress(RestError):
-            find_target(router, each)
+            find_target(router, url_path)
     with contextlib.suppress(RestError):
         read_basic(header)
 
