@@ -95,12 +95,13 @@ def no_journal() -> None:
 
 def confirm_without_the_stamp() -> None:
     """A look ends as it began, whatever was marked meanwhile."""
-    _rewrite("conclude", " or get(router.work_items, s.service) ~= s.work_version", "")
+    changed = "\n    or get(router.work_items, c.service_id) ~= c.work_version then"
+    _rewrite("conclude", changed, " then")
 
 
 def claims_outside_the_script() -> None:
     """Services look who has what they want, and take it in a later step."""
-    _rewrite("commit", "request(router, c.service,", "type(router, c.service,")  # asks nobody
+    _rewrite("commit", "request(router, id,", "type(router, id,")  # asks nobody
 
     def broken(
         self: Routers, router: str, wants: Sequence[tuple[str, int, frozenset[Claim]]]

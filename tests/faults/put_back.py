@@ -439,7 +439,7 @@ BUGS: Final[dict[str, Bug]] = {
         [
             Change(
                 "worker/runtime/sweep.py",
-                "        self._see_that_nothing_is_lost()\n        swept",
+                "        self._check_redis()\n        swept",
                 "        swept",
             ),
         ],
