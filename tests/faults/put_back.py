@@ -227,7 +227,7 @@ BUGS: Final[dict[str, Bug]] = {
                 "        if not self._begun:",
             )
         ],
-        "tests/converge/test_turns.py",
+        "tests/converge/test_compute_gate.py",
         "test_a_quiet_router_is_not_kept_waiting_by_hot_ones",
     ),
     "answers over REST to another request are believed": Bug(
