@@ -1,7 +1,6 @@
-"""`leasewire demo`: the whole story on this machine, each step checked on the router itself.
+"""`leasewire demo`: what Leasewire does, step by step, each checked on a simulated router.
 
-The network is this project's founding one: DHCP server dhcp-vlan-32, 223.203.225.0/24. What
-plays is set up by `leasewire/host/demo_stage.py`.
+`leasewire/host/demo_stage.py` starts and stops the parts.
 """
 
 import shutil
@@ -10,16 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import typer
 
 from contracts import event_key
+from leasewire.answer import fail, write_part
 from leasewire.host.demo_stage import ROUTER, SOURCE, Stage, running
 from leasewire.host.embedded import server_binary
-from leasewire.printing import print_table
+from leasewire.tables import Table
 from simulator.control import ControlError
 from worker.errors import LeasewireError
 
@@ -35,35 +35,33 @@ _PRINTER: Final = {"address": "223.203.225.5", "mac-address": "00:00:5E:00:53:05
 
 
 class CheckFailedError(LeasewireError):
-    """A step did not come out as told; the message says what was expected and what was seen."""
+    """A step failed; the message says what was expected and what was found."""
 
-    def __init__(self, what: str, seen: object) -> None:
-        super().__init__(f"expected: {what}\n  seen: {seen}")
+    def __init__(self, expectation: str, found: object) -> None:
+        super().__init__(f"expected: {expectation}\n  found: {found}")
 
 
 def demo_command() -> None:
-    """Tell the whole story with real parts on this machine, and check each step.
+    """Show what Leasewire does with real parts on this host, and check each step.
 
-    A simulated router (API over TLS, pinned certificate), an embedded Valkey and real worker
-    processes in a temporary directory: activations, a MAC change, a router that is switched off,
-    a duplicate, a suspension, a cancellation. Takes a few seconds; exit 0 only if all holds.
+    Runs a simulated router (API over TLS, pinned certificate), an embedded Valkey and real worker
+    processes in a temporary directory: activations, a MAC change, a router outage, a duplicate, a
+    suspension, a cancellation. Takes a few seconds; exit 0 only if every check passes.
 
     Example: leasewire demo
     """
-    server_binary()  # whether it is there: else only the log of a part would say so
+    server_binary()  # otherwise only the log of a part would say that it is missing
     began = time.monotonic()
-    # Asked to end in either way, everything is stopped in order.
+    # SIGTERM stops everything in order, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory = Path(tempfile.mkdtemp(prefix="leasewire-demo-"))
     try:
         with running(directory) as stage:
             story = Story(stage)
             story.run()
-            typer.echo(f"\nStopping everything: {story.checks} checks, all of them hold.")
+            typer.echo(f"\nStopping everything. {story.checks} checks, all passed.")
     except (CheckFailedError, RuntimeError, OSError, ControlError) as error:
-        typer.secho(f"✗ {error}", fg="red", err=True)
-        typer.echo(f"The demo failed. Its logs are in {directory}.", err=True)
-        raise typer.Exit(1) from None
+        fail(f"✗ {error}", f"The demo failed. Its logs are in {directory}.")
     except KeyboardInterrupt:
         shutil.rmtree(directory)
         raise
@@ -72,7 +70,7 @@ def demo_command() -> None:
 
 
 class Story:
-    """Plays the steps on a stage; counts what was checked."""
+    """Runs the steps on a stage, and counts the checks."""
 
     def __init__(self, stage: Stage, deadline_s: float = 10.0) -> None:
         self.checks = 0
@@ -84,7 +82,7 @@ class Story:
         self._published: dict[str, str] = {}
 
     def run(self) -> None:
-        """All of it, in order."""
+        """Run all steps in order."""
         self._before()
         self._two_activations()
         self._mac_change()
@@ -97,7 +95,7 @@ class Story:
     def _before(self) -> None:
         self._print(f"A router: {ROUTER}, RouterOS {self._router.version} (simulated)")
         self._router.add_row(_LEASES, {**_PRINTER, "comment": "printer in the office"})
-        self._table("Its leases before; the one in it was made by hand and is not ours:")
+        self._table("Its leases before; the one row was made by hand and is not ours:")
         self._printer = self._row(_PRINTER["mac-address"])
 
     def _two_activations(self) -> None:
@@ -122,15 +120,15 @@ class Story:
         )
 
     def _outage(self) -> None:
-        self._print("The router is switched off; three events come in meanwhile")
+        self._print("The router is switched off; three events arrive meanwhile")
         self._router.power_off()
         c = self._activated("SVC-C", _DEVICE_C, "223.203.225.11", "New Device C")
         first = self._mac_changed("SVC-B", "00:11:22:33:44:99")
         second = self._mac_changed("SVC-B", _DEVICE_B_NEW)
         self._wait(
-            f"{ROUTER} is unreachable, two services are parked with their three events",
+            f"{ROUTER} is unreachable, two services wait with their three events",
             lambda: self._stage.store.views.router(ROUTER),
-            lambda seen: seen.state.state == "unreachable" and seen.queued == 2,  # noqa: PLR2004
+            lambda view: view.state.state == "unreachable" and view.queued == 2,  # noqa: PLR2004
         )
         self._print("The router is back")
         self._router.reset_counters()
@@ -147,18 +145,18 @@ class Story:
         self._check("three events cost one add and one set", written, expected)
 
     def _duplicate(self) -> None:
-        self._print("The last event comes once more")
+        self._print("The last event arrives again")
         writes = len(self._router.journal())
-        # An event that its message and the journal both bring counts as one, too.
+        # An event that comes by its message and from the journal counts as one too.
         known = self._stage.store.views.counters().get("duplicate", 0)
         self._mac_changed("SVC-B", _DEVICE_B_NEW, again=True)
         self._wait(
-            "it is known for a duplicate",
+            "it is recognized as a duplicate",
             self._stage.store.views.counters,
-            lambda seen: seen.get("duplicate", 0) > known,
+            lambda counters: counters.get("duplicate", 0) > known,
         )
         queued = self._stage.store.views.router(ROUTER).queued
-        self._check("nothing is left to do for it", queued, 0)
+        self._check("nothing is queued for it", queued, 0)
         self._check("nothing was written for it", len(self._router.journal()), writes)
 
     def _suspension(self) -> None:
@@ -173,12 +171,12 @@ class Story:
         self._print("Customer A cancels")
         self._outcomes({self._publish("cancelled", "SVC-A"): "applied"})
         gone = [row for row in self._rows() if "SVC-A" in row.get("comment", "")]
-        self._check("its row is gone", gone, [])
+        self._check("its row is removed", gone, [])
 
     def _nothing_left(self) -> None:
         self._table("Its leases at the end:")
         printer = self._row(_PRINTER["mac-address"])
-        self._check("the row made by hand is as it was", printer, self._printer)
+        self._check("the row made by hand is unchanged", printer, self._printer)
         plan = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-P", "-m", "leasewire", "plan", ROUTER],
             env=self._stage.environ,
@@ -191,7 +189,7 @@ class Story:
         typer.echo(f"  {message}")
         self._check("the plan is empty", (plan.returncode, message), (0, message))
 
-    # What the BSS does.
+    # The BSS.
 
     def _activated(self, service: str, mac: str, address: str, label: str) -> str:
         block = {
@@ -207,7 +205,7 @@ class Story:
         return self._publish("mac_changed", service, again=again, mac=mac)
 
     def _publish(self, name: str, service_id: str, *, again: bool = False, **data: object) -> str:
-        """Publish one event, or the last one `again`; gives its id."""
+        """Publish one event, or the last one `again`; returns its id."""
         if not again:
             self._revision += 1
             event = {
@@ -215,7 +213,7 @@ class Story:
                 "type": f"leasewire.service.{name}.v1",
                 "data": {"service_id": service_id, "revision": self._revision, **data},
             }
-            # Completed with its time and id once, as a BSS keeps it until it is published.
+            # Complete it once with time and id, as a BSS does that retries.
             (completed,) = self._stage.publisher.check([event])
             self._last = completed.event
         (receipt,) = self._stage.publisher.publish([self._last])
@@ -223,7 +221,7 @@ class Story:
         typer.echo(f"  publish {name} {service_id}")
         return receipt.event_id
 
-    # What is looked at.
+    # The router and the outcomes.
 
     def _rows(self) -> list[dict[str, str]]:
         return self._router.rows(_LEASES)
@@ -232,49 +230,49 @@ class Story:
         return next((row for row in self._rows() if row.get("mac-address") == mac), {})
 
     def _holds(self, service: str, expected: Mapping[str, str]) -> None:
-        """The router has one row of the service, and it holds these values."""
+        """Check that the router has one row of the service with these values."""
         comment = f"leasewire:demo:{service}"
         rows = [row for row in self._rows() if row.get("comment") == comment]
-        seen = [{name: row.get(name) for name in expected} for row in rows]
+        found = [{name: row.get(name) for name in expected} for row in rows]
         shown = ", ".join(f"{name}={value}" for name, value in expected.items() if name != ".id")
-        self._check(f"on the router, {service} has {shown}", seen, [dict(expected)])
+        self._check(f"on the router, {service} has {shown}", found, [dict(expected)])
 
     def _outcomes(self, expected: Mapping[str, str]) -> None:
-        """Wait until each event has come to its end."""
+        """Wait until each event has this outcome."""
         keys = [event_key(SOURCE, event_id) for event_id in expected]
 
         def states() -> dict[str, str]:
-            return {one.event.id: one.state for one in self._stage.store.views.outcomes(keys)}
+            outcomes = self._stage.store.views.outcomes(keys)
+            return {outcome.event.id: outcome.state for outcome in outcomes}
 
         message = (f"{self._published[event_id]} {state}" for event_id, state in expected.items())
         self._wait(f"outcome: {', '.join(message)}", states, expected.__eq__)
 
-    def _wait(self, what: str, look: Callable[[], Any], holds: Callable[[Any], bool]) -> None:
+    def _wait(
+        self, expectation: str, read: Callable[[], Any], holds: Callable[[Any], bool]
+    ) -> None:
         deadline = time.monotonic() + self._deadline_s
-        seen = look()
-        while not holds(seen):
+        found = read()
+        while not holds(found):
             if time.monotonic() > deadline:
-                raise CheckFailedError(what, seen)
+                raise CheckFailedError(expectation, found)
             time.sleep(_POLL_S)
-            seen = look()
-        self._tick(what)
+            found = read()
+        self._tick(expectation)
 
-    def _check(self, what: str, seen: object, expected: object) -> None:
-        if seen != expected:
-            raise CheckFailedError(what, seen)
-        self._tick(what)
+    def _check(self, expectation: str, found: object, expected: object) -> None:
+        if found != expected:
+            raise CheckFailedError(expectation, found)
+        self._tick(expectation)
 
-    def _tick(self, what: str) -> None:
+    def _tick(self, expectation: str) -> None:
         self.checks += 1
-        typer.secho(f"  ✓ {what}", fg="green")
+        typer.secho(f"  ✓ {expectation}", fg="green")
 
     def _print(self, message: str) -> None:
         typer.secho(f"\n{message}", bold=True)
 
     def _table(self, message: str) -> None:
         typer.echo(f"\n{message}")
-        columns = ("address", "mac-address", "server", "block-access", "comment")
-        rows: list[Sequence[object]] = [
-            [row.get(name, "") for name in columns] for row in self._rows()
-        ]
-        print_table(columns, rows, "(none)")
+        columns = "address, mac-address, server, block-access, comment"
+        write_part(Table(self._rows(), columns, "(none)"))

@@ -1,7 +1,4 @@
-"""The parts that the demo plays with, all real: a simulated router, Valkey, worker processes.
-
-All that it leaves is one directory.
-"""
+"""The parts of the demo: a simulated router, Valkey and worker processes, in one directory."""
 
 import json
 import secrets
@@ -43,13 +40,13 @@ order = "revisions"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What runs while the demo does.
+    """The running parts.
 
     Attributes:
-        router: the simulated router's control: its rows, its counters, its power switch.
-        publisher: as a BSS would use it.
-        store: to look up outcomes.
-        environ: of the processes; `leasewire` started with it finds the same parts.
+        router: control of the simulated router: its rows, counters and power switch.
+        publisher: the BSS.
+        store: to read outcomes.
+        environ: environment of the processes; `leasewire` with it uses the same parts.
     """
 
     router: ControlClient
@@ -60,10 +57,10 @@ class Stage:
 
 @contextmanager
 def running(directory: Path) -> Iterator[Stage]:
-    """Set everything up, and take it down in order whatever happens.
+    """Start all parts, and stop them in order whatever happens.
 
     Args:
-        directory: empty; its path is short, as Unix sockets need.
+        directory: empty; with a short path, as Unix sockets need.
 
     Raises:
         RuntimeError: a process did not start.
@@ -82,13 +79,15 @@ def running(directory: Path) -> Iterator[Stage]:
             encoding="utf-8",
         )
         server = EmbeddedServer(directory / "data")
-        # Only what the demo says: settings of the shell are for the real thing.
-        environ = {k: v for k, v in environment().items() if not k.startswith(PREFIX)}
+        # Without the settings of the shell: they are for a real installation.
+        environ = {
+            name: value for name, value in environment().items() if not name.startswith(PREFIX)
+        }
         environ |= {
             f"{PREFIX}INVENTORY": str(inventory),
             f"{PREFIX}REDIS_URL": server.url,
             f"{PREFIX}LOG_FORMAT": "json",
-            # By default a router that stays away is tried less and less often, up to 5 minutes.
+            # By default the back-off of a router that stays down grows to 5 minutes.
             f"{PREFIX}BACKOFF_FIRST_S": "0.5",
             f"{PREFIX}BACKOFF_CAP_S": "0.5",
         }
@@ -104,7 +103,7 @@ def running(directory: Path) -> Iterator[Stage]:
 
 @contextmanager
 def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
-    """A router in a process of its own; gives where it listens."""
+    """Run a router in a process; yields where it listens."""
     password = directory / "password"
     password.touch(mode=0o600)
     password.write_text(secrets.token_urlsafe(16), encoding="utf-8")
@@ -128,7 +127,7 @@ def _simulator(directory: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _up(directory: Path, server: EmbeddedServer, environ: Mapping[str, str]) -> Iterator[None]:
-    """`leasewire up`, with its log in a file."""
+    """Run `leasewire up`, with its log in a file."""
     command = [sys.executable, "-P", "-m", "leasewire", "up", "--data", str(server.directory)]
     with (
         (directory / "leasewire.log").open("wb") as log,
@@ -138,7 +137,7 @@ def _up(directory: Path, server: EmbeddedServer, environ: Mapping[str, str]) -> 
             )
         ) as process,
     ):
-        # It says so when Valkey answers.
+        # It prints a line when Valkey is ready.
         if not (process.stdout and process.stdout.readline()):
             raise RuntimeError("`leasewire up` did not start")
         yield
@@ -146,7 +145,7 @@ def _up(directory: Path, server: EmbeddedServer, environ: Mapping[str, str]) -> 
 
 @contextmanager
 def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """End a process with the block: asked first, then at once."""
+    """Stop a process with the block: SIGTERM first, then SIGKILL."""
     try:
         yield process
     finally:

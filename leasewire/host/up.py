@@ -1,4 +1,4 @@
-"""`leasewire up`: everything on one box: an embedded Valkey and the worker processes."""
+"""`leasewire up`: everything on one host: an embedded Valkey and the worker processes."""
 
 import fcntl
 import os
@@ -9,16 +9,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, Protocol
+from typing import Annotated, Final
 
 import structlog
 import typer
 
+from leasewire.answer import Exit, counted
 from leasewire.context import DATA, Context, InventoryOption, environment_for
 from leasewire.host.embedded import EmbeddedServer
 from leasewire.host.first_inventory import write_first
 from leasewire.host.gateway import ListenOption, PortOption, running_gateway
-from leasewire.host.stopping import asked_to_stop
+from leasewire.host.stopping import Part, asked_to_stop
 from leasewire.host.worker import EventsOption, RoutersOption
 from leasewire.sources.outcomes import delivering, targets_of
 from simulator.cli import DEMO_PASSWORD
@@ -35,13 +36,13 @@ log = structlog.get_logger()
 _LOCK: Final = "up.lock"
 _CHECK_EVERY_S: Final = 0.2
 _LAB_PORT: Final = 8728
-"""Of the first inventory's router."""
+"""Port of the router in the first inventory."""
 _SIZE: Final = re.compile(r"[1-9][0-9]{0,18}([kmg]b?)?", re.IGNORECASE)
-"""As Valkey reads it. No 0: without a limit the host's memory is the first that says so."""
+"""A size for Valkey. Not 0: without a limit it would use all memory of the host."""
 
 
 class Fsync(StrEnum):
-    """When the append-only file is flushed to the disk."""
+    """When the append-only file is flushed to disk."""
 
     EVERYSEC = "everysec"
     ALWAYS = "always"
@@ -60,20 +61,20 @@ def _size(given: str | None) -> str | None:
 def up_command(  # noqa: PLR0913 - as many options
     *,
     data: Annotated[
-        Path, typer.Option(help="Where Valkey keeps its data; made with mode 0700.")
+        Path, typer.Option(help="Data directory of Valkey; created with mode 0700.")
     ] = DATA,
     fsync: Annotated[
         Fsync,
         typer.Option(
-            help="everysec may lose about a second when the power goes, always nothing: for a "
-            "publisher that cannot send again."
+            help="everysec may lose about a second at a power loss, always nothing (for publishers "
+            "that cannot send again)."
         ),
     ] = Fsync.EVERYSEC,
     maxmemory: Annotated[
         str | None,
         typer.Option(
-            help="Most memory that Valkey takes, such as 2gb; from 80 % of it on no events are "
-            "taken in. Else half of what this host or its cgroup has.",
+            help="Memory limit of Valkey, such as 2gb; intake closes at 80 %. Default: half of the "
+            "memory of this host or cgroup.",
             show_default=False,
             callback=_size,
         ),
@@ -81,27 +82,27 @@ def up_command(  # noqa: PLR0913 - as many options
     events: EventsOption = 1,
     routers: RoutersOption = 1,
     with_gateway: Annotated[
-        bool, typer.Option("--gateway", help="Also take events in over HTTP.")
+        bool, typer.Option("--gateway", help="Also run the HTTP gateway.")
     ] = False,
     lab: Annotated[
         bool,
         typer.Option(
             "--lab",
-            help="To try it out: with the simulated router of `leasewire init` and the gateway; "
-            "writes that inventory where there is none.",
+            help="Try it out: also run the gateway and the simulated router of `leasewire init`; "
+            "writes that inventory if there is none.",
         ),
     ] = False,
     listen: ListenOption = "127.0.0.1",
     port: PortOption = 8080,
     inventory: InventoryOption = None,
 ) -> None:
-    """Run everything on this box: a Valkey of its own, and the worker. Ctrl-C stops all in order.
+    """Run everything on this host: an embedded Valkey and the workers. Ctrl-C stops all in order.
 
-    A changed inventory is read anew after `kill -HUP $(cat leasewire-data/up.lock)`; hooks.toml and
-    outcomes.toml only at the next start.
+    `kill -HUP $(cat leasewire-data/up.lock)` reloads the inventory; hooks.toml and outcomes.toml
+    are read at the start only.
 
-    Other commands find it by themselves when they run in the same directory; from elsewhere, or
-    with another --data, set LEASEWIRE_REDIS_URL to what this prints.
+    Other commands find its Redis when they run in the same directory; from elsewhere, or with
+    another --data, set LEASEWIRE_REDIS_URL to what this prints.
 
     Examples: leasewire up --lab; leasewire init && leasewire up; leasewire up --gateway --port 8080
     """
@@ -112,12 +113,12 @@ def up_command(  # noqa: PLR0913 - as many options
     if lab and not settings.inventory.exists():
         write_first(settings.inventory)
     if not settings.inventory.exists():
-        problem = "is missing: `leasewire init` writes one for a first use"
+        problem = "is missing: `leasewire init` writes a first one"
         raise ConfigurationError([f"{settings.inventory}: {problem}"])
     known = load_inventory(settings.inventory, on_secret=hide_secret)
     check_installed(known.alerts)
     targets = targets_of(context)
-    names = ", ".join(each.name for each in targets)
+    names = ", ".join(target.name for target in targets)
     with (
         asked_to_stop() as stopping,
         only_one(data),
@@ -129,26 +130,19 @@ def up_command(  # noqa: PLR0913 - as many options
         environ = environment_for(settings)
         supervisor = Supervisor(environ, events, routers, reloaded=context.use)
         signal.signal(signal.SIGHUP, lambda *_: stopping.set() if supervisor.hung_up() else None)
-        typer.echo(
-            f"Leasewire is up: {len(known.routers)} routers from {settings.inventory}.\n"
-            f"LEASEWIRE_REDIS_URL={server.url}\n"
-            + (f"The gateway listens on {http.url}\n" if http else "")
-            + (f"Outcomes are delivered to {names}.\n" if outcomes else "")
-            + "Ctrl-C stops it."
-        )
+        lines = [
+            f"Leasewire is up: {counted(len(known.routers), 'router')} in {settings.inventory}.",
+            f"LEASEWIRE_REDIS_URL={server.url}",
+            f"Gateway: {http.url}" if http else "",
+            f"Outcomes go to: {names}" if outcomes else "",
+            "Ctrl-C stops it.",
+        ]
+        typer.echo("\n".join(filter(None, lines)))
         threads: dict[str, Part | None] = {"gateway": http, "outcomes": outcomes}
         parts = {name: part for name, part in threads.items() if part is not None}
         code = supervise(supervisor, server, stopping, parts)
     typer.echo("Leasewire has stopped.")
     raise typer.Exit(code)
-
-
-class Part(Protocol):
-    """What runs in a thread of this process."""
-
-    @property
-    def running(self) -> bool:
-        """Whether it still does what it is for."""
 
 
 def supervise(
@@ -157,10 +151,10 @@ def supervise(
     stopping: threading.Event,
     parts: Mapping[str, Part],
 ) -> int:
-    """Keep processes and server running until asked to stop; the exit code.
+    """Keep processes and server running until asked to stop; returns the exit code.
 
-    A thread that ended cannot be started anew as a process can: all ends then, and loudly, for
-    whoever supervises this.
+    A thread that ended cannot be restarted as a process can: everything stops then, so that the
+    supervisor of this process restarts it.
     """
     try:
         while not stopping.is_set():
@@ -168,27 +162,27 @@ def supervise(
                 log.warning("store.restarted", directory=str(server.directory))
                 try:
                     server.start()
-                except RuntimeError as error:  # a full disk, say: all goes on when there is room
-                    log.error("store.not_started", reason=str(error), advice="it is tried again")  # noqa: TRY400 - its log is told, not our traceback
+                except RuntimeError as error:  # such as a full disk; continues when there is room
+                    log.error("store.not_started", reason=str(error), advice="retrying")  # noqa: TRY400 - the message has its log
             if not supervisor.check():
-                return 2
+                return Exit.BAD_INPUT
             ended = [name for name, part in parts.items() if not part.running]
             if ended:
-                log.error("part.ended", part=ended[0], advice="all ends: start it anew")
-                typer.echo(f"The {ended[0]} ended by itself; the log says why.", err=True)
-                return 1
+                log.error("part.ended", part=ended[0], advice="everything stops: start it again")
+                typer.echo(f"The {ended[0]} ended unexpectedly; see the log.", err=True)
+                return Exit.FAILED
             stopping.wait(_CHECK_EVERY_S)
-        return 0
+        return Exit.OK
     finally:
         supervisor.stop()
 
 
 @contextmanager
 def running(server: EmbeddedServer) -> Iterator[None]:
-    """Run the embedded server while the block runs; for who has its directory alone.
+    """Run the embedded server while the block runs; the caller holds the lock of its directory.
 
     Raises:
-        DataDirectoryError: it does not start.
+        DataDirectoryError: the server does not start.
     """
     try:
         server.end_orphan()
@@ -200,7 +194,7 @@ def running(server: EmbeddedServer) -> Iterator[None]:
 
 @contextmanager
 def simulated_router(directory: Path) -> Iterator[None]:
-    """Run the router of the first inventory while the block runs; its state is kept.
+    """Run the router of the first inventory while the block runs; it keeps its state.
 
     Raises:
         ConfigurationError: its port is taken.
@@ -224,12 +218,12 @@ def simulated_router(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def only_one(directory: Path) -> Iterator[None]:
-    """Hold the data directory alone; two servers on one append-only file would destroy it."""
+    """Lock the data directory: two servers would destroy the append-only file."""
     lock = directory / _LOCK
     try:
         if directory.exists() and not lock.exists() and any(directory.iterdir()):
             raise DataDirectoryError(
-                f"{directory} is neither empty nor a data directory of Leasewire: name another "
+                f"{directory} is neither empty nor a data directory of Leasewire: choose another "
                 "with --data"
             )
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -244,7 +238,7 @@ def only_one(directory: Path) -> Iterator[None]:
             handle.seek(0)
             raise DataDirectoryError(
                 f"{directory} is in use by another `leasewire up` (process {handle.read()}): stop "
-                "that one, or name another directory with --data"
+                "that one, or choose another directory with --data"
             ) from None
         handle.truncate(0)
         handle.write(str(os.getpid()))
@@ -252,4 +246,4 @@ def only_one(directory: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            handle.truncate(0)  # the id may be of another process by and by
+            handle.truncate(0)  # the id may become that of another process

@@ -1,7 +1,7 @@
-"""Serves the figures over HTTP, in a thread: whoever starts it keeps its own signals.
+"""Serves metrics over HTTP in a thread, with the server of the standard library.
 
-Prometheus's own client writes the text; the server is the standard library's, as nobody but
-Prometheus comes here.
+It bounds silent callers, answers /healthz without Redis and refuses foreign host names, which
+`prometheus_client.start_http_server` does not.
 """
 
 import gzip
@@ -30,37 +30,37 @@ from worker.errors import StoreUnavailable
 log = structlog.get_logger("metrics")
 
 _SILENT_S: Final = 10.0
-"""A caller that sends or takes nothing for so long is let go."""
+"""A caller that is silent for so long is disconnected."""
 _END_S: Final = 10.0
 _LEVEL: Final = 1
-"""Of compression: a tenth of the size already."""
+"""Compression level: it already saves nine tenths."""
 _PLAIN: Final = "text/plain; charset=utf-8"
-_HINT: Final = b"Leasewire: figures for Prometheus are at /metrics, a sign of life at /healthz.\n"
+_HINT: Final = b"Leasewire: metrics for Prometheus at /metrics, a health check at /healthz.\n"
 
-_FAILED: Final = b"The figures cannot be told: the log of this process says why.\n"
+_FAILED: Final = b"Metrics unavailable: see the log of this process.\n"
 
 
 class Reader(Protocol):
-    """Where figures come from."""
+    """The source of figures."""
 
     def read(self) -> Figures:
-        """Everything as it is now; raises `StoreUnavailable`."""
+        """All present figures; raises `StoreUnavailable`."""
 
 
 class FiguresCollector(Collector):
-    """Reads at each scrape, one at a time: two Prometheis cost Redis no more at once than one."""
+    """Reads figures at each scrape, one scrape at a time, to limit the load on Redis."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._one = threading.Lock()
+        self._lock = threading.Lock()
         self._up = True
 
     def collect(self) -> Iterator[Metric]:
-        """What registries ask."""
+        """Called by the registry at each scrape."""
         return families(self._read())
 
     def _read(self) -> Figures | None:
-        with self._one:
+        with self._lock:
             try:
                 figures = self._reader.read()
             except StoreUnavailable as error:
@@ -75,7 +75,7 @@ class FiguresCollector(Collector):
 
 
 class MetricsServer:
-    """Listens from construction, answers inside of `with`.
+    """Listens from construction on, and answers inside `with`.
 
     Args:
         reader: read at each scrape.
@@ -95,13 +95,13 @@ class MetricsServer:
 
     @property
     def url(self) -> str:
-        """Where it is, such as `http://127.0.0.1:9464`."""
+        """Its URL, such as `http://127.0.0.1:9464`."""
         host, port = self._server.socket.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def running(self) -> bool:
-        """Whether it still answers."""
+        """Whether it answers."""
         return self._thread.is_alive()
 
     def __enter__(self) -> Self:
@@ -121,13 +121,13 @@ class MetricsServer:
     def _run(self) -> None:
         try:
             self._server.serve_forever(poll_interval=0.1)
-        except BaseException:  # nobody else would hear of it in a thread
+        except BaseException:  # nobody else would notice it in a thread
             log.exception("metrics.ended")
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # A scrape under way need not hold up the end of the process.
+    # The process may end during a scrape.
     block_on_close = False
 
     def __init__(self, address: tuple[str, int], registry: CollectorRegistry) -> None:
@@ -135,10 +135,10 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        TCPServer.server_bind(self)  # without HTTPServer's look-up of the host's name
+        TCPServer.server_bind(self)  # without the DNS lookup of HTTPServer
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - theirs
-        # a caller that went away in mid-answer
+        # the caller disconnected during the answer
         log.debug("metrics.caller_lost", reason=str(sys.exception()))
 
 
@@ -151,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SILENT_S
 
     def do_GET(self) -> None:
-        if not self._is_meant():
+        if not self._names_this_host():
             self._answer(HTTPStatus.MISDIRECTED_REQUEST, b"ask this host by its address\n")
             return
         match urlsplit(self.path).path:
@@ -164,8 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self._answer(HTTPStatus.NOT_FOUND, _HINT)
 
-    def _is_meant(self) -> bool:
-        """A page in a browser here may reach us by a name of its own, and must not read."""
+    def _names_this_host(self) -> bool:
+        """Whether the Host is ours: a web page on this host must not read us by DNS rebinding."""
         if not is_this_host(str(self.server.server_address[0])):
             return True
         try:
@@ -178,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         encode, kind = choose_encoder(self.headers.get("Accept", ""))
         try:
             body = encode(self.server.registry)
-        except Exception:  # a bug of ours: shown as one, and Prometheus says `up` 0
+        except Exception:  # a bug: Prometheus shows `up` 0
             log.exception("metrics.failed")
             self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
             return
@@ -202,4 +202,4 @@ class _Handler(BaseHTTPRequestHandler):
         return "leasewire"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Nothing: a line a scrape would tell nobody anything."""
+        """Log nothing: a line for each scrape helps nobody."""

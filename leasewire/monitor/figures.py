@@ -1,6 +1,6 @@
 """The figures of an installation at one moment, for `leasewire metrics`. Only reads Redis.
 
-All is read before any of it is shown: a Redis that goes away meanwhile leaves no half.
+Everything is read before anything is shown: if Redis fails meanwhile, there is no half answer.
 """
 
 import time
@@ -22,21 +22,21 @@ from worker.store.sources import SourceView
 from worker.store.store import Store, open_store
 
 _ANSWER_S: Final = 3.0
-"""A Redis that is silent for so long is away: Prometheus waits for 10 s unless told otherwise."""
+"""A Redis that is silent for so long is down: Prometheus waits for 10 s by default."""
 _CONNECT_S: Final = 2.0
 
 
 class DeliveryFigures(NamedTuple):
-    """How the delivery of outcomes to one target is doing.
+    """The delivery of outcomes to one target.
 
     Attributes:
         target: its name.
-        delivered: how often it took one.
-        failing: it does not take them now.
-        retried: how many are tried again.
-        undelivered: how many were given up, and wait for a person.
-        oldest_ms: when the first outcome was said that was not dealt with; 0: none waits; None:
-            nothing was ever delivered.
+        delivered: outcomes that it accepted.
+        failing: it does not accept outcomes now.
+        retried: outcomes that are being retried.
+        undelivered: outcomes that were given up, and wait for a person.
+        oldest_ms: time of the first outcome that was not offered yet; 0: none waits; None: nothing
+            was ever delivered.
     """
 
     target: str
@@ -49,19 +49,19 @@ class DeliveryFigures(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """All of it.
+    """All figures.
 
     Attributes:
-        health_figures: what `leasewire status` shows.
-        findings: what it says of that.
-        routers: one each.
-        observed: names of the routers to which nothing is written.
-        alerts: those that are open.
-        holds: `router:NAME` or `source:URI` -> how many marks the brake holds by its limit.
-        sources: those of the inventory.
-        deliveries: one a target of `outcomes.toml`.
-        workers_seen: workers of the last day -> how long ago (ms) the last sign of each was.
-        read_s: seconds that it took to read.
+        health_figures: figures of `leasewire status`.
+        findings: its findings.
+        routers: figures of each router.
+        observed: names of the routers that are only observed.
+        alerts: open alerts.
+        held: `router:NAME` or `source:URI` -> number of services that the brake holds by its limit.
+        sources: sources of the inventory.
+        deliveries: one for each target of `outcomes.toml`.
+        workers_seen: worker of the last day -> time since its last heartbeat (ms).
+        read_s: seconds that reading took.
     """
 
     health_figures: HealthFigures
@@ -69,7 +69,7 @@ class Figures:
     routers: Sequence[RouterFigures]
     observed: frozenset[str]
     alerts: Sequence[Alert]
-    holds: Mapping[str, int]
+    held: Mapping[str, int]
     sources: Mapping[str, SourceView]
     deliveries: Sequence[DeliveryFigures]
     workers_seen: Mapping[str, int]
@@ -77,11 +77,11 @@ class Figures:
 
 
 class FiguresReader:
-    """Reads them, over a connection of its own that waits for a few seconds only.
+    """Reads the figures over its own connection, with short timeouts.
 
     Args:
-        context: says what there is.
-        targets: those of `outcomes.toml`.
+        context: has the settings and the inventory.
+        targets: targets of `outcomes.toml`.
     """
 
     def __init__(self, context: Context, targets: Sequence[Target]) -> None:
@@ -116,12 +116,14 @@ class FiguresReader:
             findings=assess(health_figures, self._waiting_s),
             routers=routers,
             observed=frozenset(
-                name for name, each in inventory.routers.items() if each.policy.mode == "observe"
+                name
+                for name, router in inventory.routers.items()
+                if router.policy.mode == "observe"
             ),
             alerts=store.alerts.open(),
-            holds=store.brake.approvals(),
+            held=store.brake.approvals(),
             sources={name: store.sources.view(name) for name in inventory.sources},
-            deliveries=[self._delivery(*each) for each in self._targets],
+            deliveries=[self._delivery(*target) for target in self._targets],
             workers_seen=store.views.workers_seen(),
             read_s=time.perf_counter() - began,
         )
@@ -141,6 +143,6 @@ class FiguresReader:
         feed = self._store.feed
         try:
             page = feed.read(target.sources, cursor, 1)
-        except CursorTooOldError:  # some of them were let go meanwhile
+        except CursorTooOldError:  # some outcomes were dropped meanwhile
             page = feed.read(target.sources, None, 1)
         return position(page.items[0].id)[0] if page.items else 0

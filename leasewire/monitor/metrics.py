@@ -1,4 +1,4 @@
-"""`leasewire metrics`: figures for Prometheus."""
+"""`leasewire metrics`: metrics for Prometheus."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,19 +32,19 @@ def metrics_command(
         str,
         typer.Option(
             metavar="HOST:PORT",
-            help="Address to listen on; [::1]:9464 for IPv6. It asks nobody who they are: beyond "
-            "this host only on a network that is the operators'.",
+            help="Address to listen on; [::1]:9464 for IPv6. No authentication: beyond this host "
+            "only on a trusted network.",
         ),
     ] = "127.0.0.1:9464",
     inventory: InventoryOption = None,
 ) -> None:
-    """Give figures for Prometheus at /metrics, until SIGTERM or Ctrl-C.
+    """Serve metrics for Prometheus at /metrics, until SIGTERM or Ctrl-C.
 
-    Redis is read at each scrape: events that wait, routers by state, services by where they stand,
-    dead letters, alerts, the brake, workers, memory. One is enough for an installation, however
-    many workers it has. While Redis is away, leasewire_redis_up is 0 and nothing else is told.
+    Each scrape reads Redis: waiting events, routers by state, services by state, dead letters,
+    alerts, the brake, workers, memory. One exporter is enough for an installation, whatever its
+    number of workers. While Redis is down, leasewire_redis_up is 0 and there are no other metrics.
 
-    Routers, sources and targets of outcomes are those of the inventory when this started.
+    Routers, sources and targets of outcomes are read from the inventory at the start.
 
     Example: leasewire metrics --bind 127.0.0.1:9464
     """
@@ -54,21 +54,21 @@ def metrics_command(
     context.report_failed_checks()
     context.check_login()
     with asked_to_stop() as stopping, exporting(context, address) as server:
-        typer.echo(f"Figures for Prometheus are at {server.url}/metrics.")
+        typer.echo(f"Metrics for Prometheus: {server.url}/metrics")
         run_until_stopped(server, stopping)
-    typer.echo("The figures have stopped.")
+    typer.echo("Stopped.")
 
 
 @contextmanager
 def exporting(context: Context, address: Address) -> Iterator["MetricsServer"]:
-    """Serve the figures while the block runs; Redis may be away meanwhile, and at the start.
+    """Serve metrics while the block runs; Redis may be down meanwhile, and at the start.
 
     Raises:
         ConfigurationError: the address cannot be listened on, the inventory or `outcomes.toml` has
-            mistakes, or what the extra `metrics` installs is missing.
+            mistakes, or the extra `metrics` is not installed.
     """
     if find_spec("prometheus_client") is None:
-        problem = "the figures need prometheus-client: install `leasewire[metrics]`"
+        problem = "metrics need prometheus-client: install `leasewire[metrics]`"
         raise ConfigurationError([problem])
     from leasewire.monitor.exporter import MetricsServer  # noqa: PLC0415 - an extra
     from leasewire.monitor.figures import FiguresReader  # noqa: PLC0415 - goes with it
@@ -76,7 +76,7 @@ def exporting(context: Context, address: Address) -> Iterator["MetricsServer"]:
     reader = FiguresReader(context, targets_of(context, signing=False))
     try:
         server = MetricsServer(reader, address.host, address.port)
-    except (OSError, UnicodeError) as error:  # a host that is no name at all makes the latter
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host is no valid name
         message = getattr(error, "strerror", None) or str(error)
         problem = f"--bind {address.host} port {address.port} cannot be listened on: {message}"
         raise ConfigurationError([problem]) from error

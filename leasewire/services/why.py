@@ -65,13 +65,13 @@ def diagnosis_document(result: DiagnosisResult) -> dict[str, Any]:
     document = result.explanation._asdict()
     if facts is None:
         return without_empty(document)
-    holders = [holder._asdict() for at in facts.at for holder in at.holders]
+    holders = [claim._asdict() for at in facts.at for claim in at.holders]
     return without_empty(
         {
             "service": facts.record.service_id,
             "status": facts.record.status,
             **document,
-            "waits_for": [without_empty(each) for each in holders],
+            "waits_for": [without_empty(holder) for holder in holders],
             "to_clean": facts.to_clean,
             "rows": [row for at in facts.at for row in _rows(at)],
             "timeline": [

@@ -78,7 +78,7 @@ def test_a_redis_that_goes_away_takes_its_figures_with_it_and_comes_back(own_val
         process.terminate()
         out, err = process.communicate(timeout=15)
     assert process.returncode == 0
-    assert out == "The figures have stopped.\n"
+    assert out == "Stopped.\n"
     assert err.count("store.unavailable") == 2, "told once each time"
     assert err.count("store.available") == 2
 
