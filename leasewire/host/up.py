@@ -133,7 +133,7 @@ def up_command(  # noqa: PLR0913 - as many options
         lines = [
             f"Leasewire is up: {counted(len(known.routers), 'router')} in {settings.inventory}.",
             f"LEASEWIRE_REDIS_URL={server.url}",
-            f"Gateway: {http.url}" if http else "",
+            f"The gateway listens on {http.url}" if http else "",
             f"Outcomes go to: {names}" if outcomes else "",
             "Ctrl-C stops it.",
         ]

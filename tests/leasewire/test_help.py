@@ -14,7 +14,7 @@ from leasewire.answer import EXIT_CODES, Exit
 from leasewire.cli import SECTIONS, app
 
 HEAVY = ("celery", "kombu", "redis", "httpx", "fastapi", "pydantic", "structlog", "librouteros")
-LOADED = f"""
+LOADED = """
 import sys, json, atexit
 atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))
 import runpy
@@ -42,8 +42,8 @@ def test_it_imports_nothing_heavy(arguments):
 def test_completing_a_command_imports_none():
     words = {"COMP_WORDS": "leasewire r", "COMP_CWORD": "1"}
     done = run(program=("-c", LOADED), _LEASEWIRE_COMPLETE="complete_bash", **words)
-    assert done.stdout.split() == ["routers", "reconcile", "resync", "runbook", "restore"] + [
-        "redis-logins"
+    assert done.stdout.split() == [
+        *("routers", "reconcile", "resync", "runbook", "restore", "redis-logins")
     ]
     assert not [name for name in json.loads(done.stderr) if name.startswith("leasewire.routers")]
 
