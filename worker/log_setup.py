@@ -12,6 +12,7 @@ import secrets
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Final, TextIO
@@ -20,7 +21,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from worker.core.storage_format import printable
-from worker.settings import Settings
+from worker.settings import Settings, environment
 
 REDACTED: Final = "[redacted]"
 
@@ -42,8 +43,11 @@ _SHORTEST_MAC: Final = len("0:0:5e:0:0:1")
 _OCTETS_OF_A_MAC: Final = 6
 _OWN_HOST: Final = socket.gethostname().casefold()
 """Containers are named by 12 hexadecimal digits, like a MAC address without separators."""
-_CELERY_TASK_LOGGERS: Final = ("celery.worker.strategy", "celery.app.trace")
-"""They log `received` and `succeeded`; our own lines say more about each event and pass."""
+_QUIET_AT_INFO: Final = (
+    *("celery.worker.strategy", "celery.app.trace"),
+    *("celery.worker.consumer.connection", "celery.apps.worker", "uvicorn.error"),
+)
+"""Their lines on each task, connection, start and stop: our own say more."""
 _SHORTEST_SECRET: Final = 4
 
 _known_secrets: set[str] = set()
@@ -87,7 +91,8 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     )
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=stream.isatty() and not environment().get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
         )
         if columns
         else structlog.processors.JSONRenderer()
@@ -118,13 +123,15 @@ def configure_logging(settings: Settings, stream: TextIO | None = None) -> None:
     root.addHandler(handler)
     root.setLevel(settings.log_level)
     if settings.log_level == "INFO":
-        for name in _CELERY_TASK_LOGGERS:
+        for name in _QUIET_AT_INFO:
             logging.getLogger(name).setLevel(logging.WARNING)
     # At DEBUG it logs every API word that it sends, passwords too.
     logging.getLogger("librouteros").setLevel(logging.INFO)
     # It logs each URL, and the URL of a webhook may be secret.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpcore").setLevel(logging.WARNING)
+    # Celery warns root for the sake of pickle, which we do not accept.
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser")
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[

@@ -308,5 +308,5 @@ class Settings(BaseModel):
         return file.read_bytes().strip() if file else None
 
     def describe(self) -> dict[str, str | int | float | bool | None]:
-        """Return the effective settings for the log; of secrets only the file names."""
-        return self.model_dump(mode="json")
+        """Return the settings that differ from their defaults; of secrets only the file names."""
+        return self.model_dump(mode="json", exclude_defaults=True)

@@ -80,7 +80,7 @@ def test_a_backup_goes_out_and_comes_back(run, office, tmp_path):
     store = Context(office.folder / "routers.toml").store
     assert [service.record.service_id for service in store.views.services()] == ["SVC-1"]
     cut = run("restore", "-", "--replace", given=made.stdout[:-30], code=1)
-    assert b"was cut or changed" in cut.stderr
+    assert b"is incomplete or was changed" in cut.stderr
 
 
 def test_there_is_no_room_for_what_comes_in(run):

@@ -76,7 +76,7 @@ def test_rows_are_sorted_tagged_and_then_planned_for(short_directory):
         assert here.store.views.router("R1").services == 0
         done = here.leasewire("adopt", "R1", "--services", "bss.csv", "--apply")
         assert done.returncode == 0, done.stderr
-        assert f"R1: {MATCHING + DIFFERING} rows are ours now" in done.stdout
+        assert f"R1: {MATCHING + DIFFERING} rows adopted" in done.stdout
         here.wait_until_settled(60)
         assert shown(router.rows(LEASES)) == before
         written = [each for each in router.journal() if each["session"] != "operator"]

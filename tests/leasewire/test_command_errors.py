@@ -51,7 +51,7 @@ def test_redis_that_is_down_is_told_with_its_address(leasewire, monkeypatch, tmp
 def test_missing_inventory_says_how_to_make_one(leasewire):
     shown = leasewire("up")
     assert shown.code == 2
-    assert "`leasewire init` writes one" in shown.err
+    assert "`leasewire init` writes a first one" in shown.err
 
 
 def test_first_inventory_is_right_and_never_overwritten(leasewire, tmp_path):

@@ -39,7 +39,7 @@ def test_the_files_of_deploy_are_written_and_never_overwritten(leasewire, tmp_pa
     for path in written:
         assert (tmp_path / "out" / path).read_bytes() == (ROOT / "deploy" / path).read_bytes()
     again = leasewire("deploy-files", "out")
-    assert (again.code, "is there already" in again.err) == (2, True)
+    assert (again.code, "exists already" in again.err) == (2, True)
 
 
 def test_they_are_part_of_the_package():

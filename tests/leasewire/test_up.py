@@ -111,6 +111,19 @@ def test_ctrl_c_stops_workers_and_server_in_order(up, short_path):
         client.ping()
 
 
+def test_a_start_prints_at_most_ten_lines(up, short_path):
+    process = ready(up("--gateway", "--port", "0"))
+    with closing(server_in(short_path).client()) as client:
+        wait_for(lambda: client.zcard("lw:workers") == 2, "both workers sent a heartbeat")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    first_line = 1  # `ready` has read it
+    started = [line for line in (out + err).splitlines() if line and "stopped" not in line]
+    started = [line for line in started if "Warm shutdown" not in line]
+    assert first_line + len(started) <= 10, started
+    assert all(len(line) < 400 for line in started), started
+
+
 def test_what_lies_in_the_working_folder_is_not_run(up, short_path):
     """Not even under the names of what we are made of, as whoever knows Celery calls their file."""
     for name in ("worker", "contracts", "structlog"):

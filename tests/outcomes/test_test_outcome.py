@@ -50,7 +50,7 @@ def test_a_receiver_gets_a_signed_test_outcome(send, receiver):
     }
     again = send(receiver.port, "--json")
     said = json.loads(again.stdout)
-    assert (said["target"], said["taken"], said["answer"]) == ("billing", True, "answered 200")
+    assert (said["target"], said["accepted"], said["answer"]) == ("billing", True, "answered 200")
     assert said["id"] == receiver.taken[1]["id"] != event["id"]
 
 

@@ -110,15 +110,15 @@ def broken(tmp_path):
     whole = tmp_path / "whole.gz"
     write(whole, HEAD, [Entry(f"record:{n}", "string", "1|{}", 0) for n in range(50)])
     lines = gzip.decompress(whole.read_bytes()).splitlines(keepends=True)
-    yield "was cut or changed", whole.read_bytes()[:-20]
-    yield "was cut or changed", gzip.compress(b"".join(lines[:-1]))
-    yield "was cut or changed", gzip.compress(b"".join(lines[:3] + lines[4:]))
-    yield "was cut or changed", gzip.compress(b"".join(lines).replace(b"1|{}", b"2|{}", 1))
+    yield "is incomplete or was changed", whole.read_bytes()[:-20]
+    yield "is incomplete or was changed", gzip.compress(b"".join(lines[:-1]))
+    yield "is incomplete or was changed", gzip.compress(b"".join(lines[:3] + lines[4:]))
+    yield "is incomplete or was changed", gzip.compress(b"".join(lines).replace(b"1|{}", b"2|{}", 1))
     newer = lines[0].replace(b'"leasewire_backup":1', b'"leasewire_backup":2')
     yield "format 2, this version reads 1", gzip.compress(newer + b"".join(lines[1:]))
     yield "is no backup", b"hello"
     yield "is no backup", gzip.compress(b'{"some": "json"}\n')
-    yield "was cut", gzip.compress(b"")
+    yield "is incomplete", gzip.compress(b"")
 
 
 def test_a_file_that_is_no_whole_backup_is_refused_with_the_reason(tmp_path):
@@ -159,14 +159,14 @@ def test_a_restored_installation_writes_nothing_until_its_routers_are_released(s
         assert made.returncode == 0, made.stderr
         here.publisher.publish([builders.mac_changed("SVC-1", builders.mac(9))])
         eventually(lambda: rows()["SVC-1"] == builders.mac(9), "the newer device", within_s=20)
-        assert "workers are alive" in here.leasewire("restore", "all.gz").stderr
+        assert "workers are running" in here.leasewire("restore", "all.gz").stderr
         for worker in here.workers:
             end(worker.process)
         here.client.delete("lw:workers")
-        assert "--replace forgets them" in here.leasewire("restore", "all.gz").stderr
+        assert "--replace replaces them" in here.leasewire("restore", "all.gz").stderr
         restored = here.leasewire("restore", "all.gz", "--replace", "--actor", "maria")
         assert restored.returncode == 0, restored.stderr
-        assert "Held until you release them: R1" in restored.stdout
+        assert "Paused until you resume them: R1" in restored.stdout
         written = here.control["R1"].journal()
 
         here.start_workers("events", "routers")
