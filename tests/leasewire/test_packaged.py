@@ -20,7 +20,7 @@ def test_each_alert_names_a_runbook_that_the_command_prints(leasewire, kind):
 def test_they_are_listed_with_what_each_is_about(leasewire):
     shown = leasewire("runbook")
     assert shown.code == 0
-    lines = shown.out.splitlines()[2:]
+    lines = shown.out.splitlines()[1:]
     assert {line.split()[0] for line in lines} == {
         each.name.removesuffix(".md") for each in (ROOT / "deploy" / "runbooks").iterdir()
     }
