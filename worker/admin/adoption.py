@@ -1,6 +1,6 @@
-"""Takes over static rows that were on a router before us, by putting our tag into their comments.
+"""Adopts static rows that were on a router before us, by putting our tag into their comments.
 
-Writes nothing but comments, and only to rows that `core/adoption.py` says are a service's.
+Writes only comments, and only to rows that `core/full_read/adoption.py` finds for a service.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,11 +21,11 @@ _TAGGED_AT_ONCE: Final = 200
 
 
 class Adopted(NamedTuple):
-    """What was done.
+    """The result.
 
     Attributes:
         tagged: services whose row has our tag now.
-        refused: services, each with the router's words.
+        refused: services, each with the message of the router.
     """
 
     tagged: Sequence[str]
@@ -34,12 +34,12 @@ class Adopted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Of one router.
+    """Adopts rows of one router.
 
     Attributes:
         store: the store.
         router: its name.
-        policy: of the router, as held in the session's menu.
+        policy: of the router, for the menu of the session.
     """
 
     store: Store
@@ -49,17 +49,17 @@ class Adoption:
     def sort(
         self, session: RouterSession, to_come: Iterable[ServiceRecord] = ()
     ) -> list[SortedRow]:
-        """Read the router and say of every static row whose it is.
+        """Read the router, and find the service of every static row.
 
         Args:
             session: to the router.
-            to_come: records as they will be, of services of which events are yet to be published.
+            to_come: future records of services whose events are not published yet.
         """
         rows = session.read_leases(None, lambda: None)
         return sort_rows(rows, self._known(to_come), self.policy.installation)
 
     def _known(self, to_come: Iterable[ServiceRecord]) -> KnownServices:
-        records = {each.record.service_id: each.record for each in self.store.views.services()}
+        records = {read.record.service_id: read.record for read in self.store.views.services()}
         records |= {record.service_id: record for record in to_come}
         policies: Mapping[str, RouterPolicy] = {self.router: self.policy}
         entries, elsewhere = {}, {}
@@ -69,26 +69,26 @@ class Adoption:
             if entry is not None and not entry.is_over:
                 entries[service_id] = entry
             elif mac is not None and record.status == "cancelled":
-                elsewhere[str(mac)] = f"its MAC is that of {service_id}, which is cancelled"
+                elsewhere[str(mac)] = f"its MAC belongs to {service_id}, which is cancelled"
             elif mac is not None:
-                message = f"its MAC is that of {service_id}, which router {record.router} serves"
+                message = f"its MAC belongs to {service_id}, which is on router {record.router}"
                 elsewhere[str(mac)] = message
         return KnownServices(entries, elsewhere, records.keys())
 
     def apply(
         self, session: RouterSession, lock: RouterLock, rows: Sequence[SortedRow], actor: str
     ) -> Adopted:
-        """Put our tag in front of the comments of rows, and have their services looked at.
+        """Put our tag in front of the comments of rows, and have their services checked.
 
         Args:
             session: to the router.
-            lock: its lease, so that no pass is there meanwhile.
-            rows: of a `sort` under this lease; those that are to be adopted.
-            actor: who wants it.
+            lock: the router lock, so that no pass runs meanwhile.
+            rows: to adopt, from a `sort` under this lock.
+            actor: the person who adopts them.
 
         Raises:
-            LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do; rows that
-                have their tag by then are ours, and calling this again goes on with the rest.
+            LockLost, RouterUnreachable, RouterBlocked: by the lock or the session. Rows that have
+                their tag by then are ours; calling this again continues with the rest.
         """
         tagged: list[str] = []
         refused: list[tuple[str, str]] = []
@@ -96,19 +96,19 @@ class Adoption:
             some = rows[start : start + _TAGGED_AT_ONCE]
             lock.renew()
             written = session.write(
-                [self._tagging(n, each) for n, each in enumerate(some, start + 1)], lock.progress
+                [self._tagging(n, row) for n, row in enumerate(some, start + 1)], lock.progress
             )
-            for each, result in zip(some, written, strict=True):
+            for row, result in zip(some, written, strict=True):
                 if result.refusal is None:
-                    tagged.append(each.service_id)
+                    tagged.append(row.service_id)
                 else:
-                    refused.append((each.service_id, result.refusal.message))
+                    refused.append((row.service_id, result.refusal.message))
         if tagged:
             detail = f"{len(tagged)} rows"
             self.store.fleet.recheck(self.router, tagged, "adopt", detail, actor)
         return Adopted(tagged, refused)
 
-    def _tagging(self, number: int, each: SortedRow) -> Set:
-        comment = comment_for(self.policy.installation, each.service_id, each.row.comment)
-        was = {"comment": each.row.comment}
-        return Set(number, each.service_id, each.row.id, {"comment": comment}, was)
+    def _tagging(self, number: int, found: SortedRow) -> Set:
+        comment = comment_for(self.policy.installation, found.service_id, found.row.comment)
+        was = {"comment": found.row.comment}
+        return Set(number, found.service_id, found.row.id, {"comment": comment}, was)

@@ -1,7 +1,6 @@
-"""Use case 3: somebody asks why a customer has no address. Gathers the facts; changes nothing.
+"""Gathers the facts for `why`: why a customer has no address. Changes nothing.
 
-What the facts mean is decided in `worker/core/diagnosis/explain.py`; routers are read only, and
-only where a look is given.
+`worker/core/diagnosis/explain.py` explains the facts. Routers are only read, if at all.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,18 +24,18 @@ from worker.store.store import Store
 from worker.store.views import ServiceView
 
 ReadRouters = Callable[[Mapping[str, LeaseQuery]], Mapping[str, Observation | str]]
-"""Asks routers; where one does not answer, why, in words."""
+"""Reads routers; of a router that does not answer, the reason."""
 
 DEAD_LETTERS_SEARCHED: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said of one service; `facts` and `view` are None where none has what was asked for.
+    """The answer for one service; without `facts` and `view` if no service has the subject.
 
     Attributes:
         explanation: the sentence.
-        facts: what it was made of.
+        facts: of the explanation.
         view: the service's events and history.
     """
 
@@ -52,9 +51,9 @@ class Diagnosis:
     Attributes:
         store: the store.
         policies: router -> policy.
-        installation: ours.
-        when: writes a moment for a person.
-        look: asks routers; None: none is asked.
+        installation: its id.
+        when: formats a time for a person.
+        look: reads routers; None: no router is read.
     """
 
     store: Store
@@ -64,7 +63,7 @@ class Diagnosis:
     look: ReadRouters | None = None
 
     def ask(self, subject: str) -> list[Answer]:
-        """Answer for every service that has, wants or had what is asked for; at least one."""
+        """Answer for every service that has, wants or had the subject; at least one answer."""
         finder = Finder(self.store.client, self.store.keys)
         text, kind = _read(subject)
         journaled = finder.journaled_naming(text)
@@ -115,7 +114,7 @@ class Diagnosis:
         return Answer(explain(facts, self.when), facts, view)
 
     def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
-        """By claims, held or wanted; where there are none, by looking through all records."""
+        """Find services by claims, held or wanted, else by a search of all records."""
         claim = f"{kind}:{text}"
         found: set[str] = set()
         for router in self.policies:
@@ -124,7 +123,7 @@ class Diagnosis:
         return sorted(found) or finder.services_naming(text)
 
     def _rows_anywhere(self, text: str, kind: str) -> Mapping[str, Observation | str]:
-        """What every router says of something that no service has."""
+        """Rows on any router for a subject that no service has."""
         query = LeaseQuery(
             macs=frozenset({text} if kind == "mac" else ()),
             addresses=frozenset({text} if kind == "address" else ()),
@@ -133,7 +132,7 @@ class Diagnosis:
         return self.look(dict.fromkeys(self.policies, query)) if self.look else {}
 
     def _tagged(self, rows: Mapping[str, Observation | str]) -> list[str]:
-        """The services known to us whose rows are among these."""
+        """The existing services that own some of these rows."""
         named = {
             tag.service_id
             for seen in rows.values()
@@ -148,7 +147,7 @@ class Diagnosis:
     def _see(
         self, record: ServiceRecord, routers: Iterable[str], entries: Mapping[str, Entry]
     ) -> Mapping[str, Observation | str]:
-        """Ask the routers of a service for its rows, what is in their way, and its device."""
+        """Read the rows of a service, rows that block them, and its device from its routers."""
         if self.look is None:
             return {}
         queries = {}
@@ -164,7 +163,7 @@ class Diagnosis:
         return self.look(queries)
 
     def _as_held(self, seen: Mapping[str, Observation | str]) -> Mapping[str, RouterPolicy]:
-        """The policies, where a router was asked with the menu in which it holds entries."""
+        """The policies, with the menu in which each router that was read keeps its entries."""
         asked = {
             name: self.policies[name].held_in(each.entries)
             for name, each in seen.items()
@@ -209,7 +208,7 @@ class Diagnosis:
         )
 
     def _holders(self, router: str, service_id: str, entry: Entry) -> Sequence[Holder]:
-        """Who has what an entry asks for, and how far the router is with them."""
+        """The services that hold claims of an entry, and their sync status on the router."""
         claims = sorted(claims_of(entry))
         claimed = Finder(self.store.client, self.store.keys).claimed(
             router, [claim.key for claim in claims]
@@ -234,7 +233,7 @@ class Diagnosis:
 
 
 def _read(subject: str) -> tuple[str, str]:
-    """A MAC in normal form, an address, or an id as it is; with the kind of claim, or none."""
+    """A MAC in normal form, an address, or an id; with the kind of its claim, if any."""
     text = subject.strip()
     for kind, type_ in (("mac", Mac48), ("address", Ipv4)):
         try:
@@ -245,7 +244,7 @@ def _read(subject: str) -> tuple[str, str]:
 
 
 def _written_at(router: str, view: ServiceView | None) -> int:
-    """When something was last written for the service there and read back."""
+    """When a write for the service on this router was last confirmed."""
     lines: Iterable[Mapping[str, Any]] = view.history if view else ()
     return next(
         (

@@ -1,7 +1,7 @@
-"""What the rows of a file would change, found by folding them without a commit.
+"""Previews the changes of a file: its rows are folded without a commit.
 
-It is what `accept` does with them, so what is shown is what would happen, as long as nothing else
-comes between.
+`accept` folds them in the same way, so the preview is what would happen, unless something else
+changes meanwhile.
 """
 
 from collections import Counter
@@ -25,17 +25,17 @@ from worker.store.store import Store
 
 Effect = Literal["new", "changed", "unchanged", "newer", "refused", "already_imported"]
 NEWER: Final = "newer-than-file"
-"""Reason of an outcome: something that came after the file was made holds."""
+"""Reason of an outcome: a change that is newer than the file wins."""
 
 
 class Previewed(NamedTuple):
-    """What the rows of one service would do.
+    """The effect of the rows of one service.
 
     Attributes:
         service_id: the service.
-        effect: `newer`: what is known is newer than the row; `refused`: with `detail`.
-        changes: register -> what it holds, and what it would hold.
-        detail: why not.
+        effect: `newer`: the record is newer than the row; `refused`: see `detail`.
+        changes: register -> its value now, and its value afterwards.
+        detail: why nothing would change.
         keys: of its events.
     """
 
@@ -47,16 +47,17 @@ class Previewed(NamedTuple):
 
 
 class FilePreview:
-    """Folds rows on paper.
+    """Folds rows without a commit.
 
     Args:
         store: is only read.
-        sources: who may say what.
+        sources: of the inventory.
         policies: router -> policy.
 
     Attributes:
-        unknown_routers: router that is not in the inventory -> how many services would wait for it.
-        shared: what two services of the file both claim, of which one would wait.
+        unknown_routers: router that is not in the inventory -> number of services that would wait
+            for it.
+        warnings: services that would wait or that no device could use.
     """
 
     def __init__(
@@ -74,11 +75,11 @@ class FilePreview:
         self.warnings: list[str] = []
 
     def effects(self, events: Sequence[Mapping[str, object]]) -> dict[str, Effect]:
-        """What each event would do, by its key."""
-        return {key: each.effect for each in self.of(events) for key in each.keys}
+        """The effect of each event, by its key."""
+        return {key: found.effect for found in self.of(events) for key in found.keys}
 
     def of(self, events: Sequence[Mapping[str, object]]) -> Iterable[Previewed]:
-        """What each service of these events would become, in their order."""
+        """The effect of these events on each service, in order."""
         now_ms = self._store.records.now_ms()
         aliases = former_only(self._store.fleet.aliases(), self._policies)
         by_service: dict[str, list[CheckedEvent]] = {}
@@ -102,14 +103,14 @@ class FilePreview:
             effect, detail = _effect(commit.events)
             if changes:
                 effect = "changed" if before.record.owner or before.generation else "new"
-            self._look_at(after)
+            self._check(after)
             keys_of_it = tuple(event.ref.key for event in mine)
             yield Previewed(service_id, effect, changes, detail, keys=keys_of_it)
 
-    def _look_at(self, record: ServiceRecord) -> None:
-        """Warn of what the service would wait for, and of an address that no device can use.
+    def _check(self, record: ServiceRecord) -> None:
+        """Warn if the service would wait, or if no device could use its address.
 
-        By the file, the inventory, and the DHCP setup of its router as a worker last read it.
+        By the file, the inventory, and the DHCP setup of its router that a worker read last.
         """
         router, service_id = wanted_router(record), record.service_id
         if router is None:
@@ -137,13 +138,13 @@ class FilePreview:
             self.warnings.append(f"{service_id}: {message}")
 
 
-def _effect(said: Sequence[EventCommit]) -> tuple[Effect, str]:
-    for each in said:
-        if each.count == "rejected" and each.outcome is not None:
-            return "refused", f"{each.outcome.reason}: {each.outcome.detail}"
-    if said and all(each.count == "duplicate" for each in said):
+def _effect(folded: Sequence[EventCommit]) -> tuple[Effect, str]:
+    for event in folded:
+        if event.count == "rejected" and event.outcome is not None:
+            return "refused", f"{event.outcome.reason}: {event.outcome.detail}"
+    if folded and all(event.count == "duplicate" for event in folded):
         return "already_imported", ""
-    last = said[-1] if said else None
+    last = folded[-1] if folded else None
     if last is not None and last.count == "superseded":
         return "newer", last.outcome.detail if last.outcome else ""
     return "unchanged", ""

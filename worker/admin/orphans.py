@@ -1,4 +1,4 @@
-"""Removes rows with our tag of unknown services."""
+"""Removes orphans: rows with our tag of services that do not exist."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from worker.store.store import Store
 
 
 class Removed(NamedTuple):
-    """What was done: rows that are gone, and rows that were refused with the router's words."""
+    """The result: removed rows, and refused rows with the message of the router."""
 
     gone: Sequence[Tagged]
     refused: Sequence[tuple[Tagged, str]]
@@ -20,32 +20,32 @@ class Removed(NamedTuple):
 def remove_orphans(
     store: Store, session: RouterSession, lock: RouterLock, orphans: Sequence[Tagged], actor: str
 ) -> Removed:
-    """Remove orphans, and have the router looked at anew, should they have blocked it.
+    """Remove orphans, and have the router checked again if they blocked it.
 
     Args:
         store: the store.
         session: to the router.
-        lock: its lease.
-        orphans: of a read under this lease.
-        actor: who wants it.
+        lock: the router lock.
+        orphans: from a read under this lock.
+        actor: the person who removes them.
 
     Raises:
-        LockLost, RouterUnreachable, RouterBlocked: as the hold and the session do.
+        LockLost, RouterUnreachable, RouterBlocked: by the lock or the session.
     """
     gone: list[Tagged] = []
     refused: list[tuple[Tagged, str]] = []
     lock.renew()
     removals = [
-        Remove(n, each.service_id, each.row.id, dict(each.row.fields), menu=each.row.menu)
-        for n, each in enumerate(orphans, 1)
+        Remove(n, orphan.service_id, orphan.row.id, dict(orphan.row.fields), menu=orphan.row.menu)
+        for n, orphan in enumerate(orphans, 1)
     ]
-    for each, result in zip(orphans, session.write(removals, lock.progress), strict=True):
+    for orphan, result in zip(orphans, session.write(removals, lock.progress), strict=True):
         if result.refusal is None:
-            gone.append(each)
+            gone.append(orphan)
         else:
-            refused.append((each, result.refusal.message))
+            refused.append((orphan, result.refusal.message))
     if gone:
-        names = sorted({each.service_id for each in gone})
+        names = sorted({orphan.service_id for orphan in gone})
         detail = f"{len(gone)} rows: {', '.join(names)[:500]}"
         store.fleet.recheck(lock.router, (), "remove-orphans", detail, actor)
     return Removed(gone, refused)

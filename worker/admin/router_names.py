@@ -1,8 +1,7 @@
-"""Use case 3: a name of a router goes: the router is gone for good, or it has another name now.
+"""Retires a router that is gone for good, or renames one.
 
-Every service goes by a commit of its own, checked by the generation of its record, while this holds
-the lease: no pass is at the router meanwhile. After a crash in between the same call goes on with
-what is left.
+Every service has its own commit, checked by the generation of its record, under the router lock, so
+that no pass runs meanwhile. After a crash the same call continues with the rest.
 """
 
 import secrets
@@ -35,16 +34,16 @@ _MOST_DEAD_LETTERS: Final = 1_000_000
 
 
 class NameInUseError(LeasewireError):
-    """A name cannot go: the message says why, and what to do first."""
+    """The name cannot be removed: the message says why, and what to do first."""
 
 
 class Standing(NamedTuple):
-    """Services, by id, that a router's name concerns.
+    """Ids of the services that a router's name concerns.
 
     Attributes:
-        wanting: they are to be served by it, now, once they are activated, or by a scheduled event.
-        placed: a row of theirs may exist there; those of `wanting` and others, that moved away or
-            were cancelled while it was out of reach.
+        wanting: should be on it, now, once they are activated, or by a scheduled event.
+        placed: may have a row there; also services that moved away or were cancelled while it was
+            unreachable.
     """
 
     wanting: list[str]
@@ -52,7 +51,7 @@ class Standing(NamedTuple):
 
 
 def standing(store: Store, router: str) -> Standing:
-    """Look through all records for a router's name."""
+    """Search all records for a router's name."""
     wanting, placed = [], []
     for stored in store.views.services():
         record = stored.record
@@ -64,19 +63,19 @@ def standing(store: Store, router: str) -> Standing:
 
 
 def named(store: Store, router: str) -> list[str]:
-    """The services whose records say a router's name, by id."""
-    found = (each.record for each in store.views.services())
+    """Ids of the services whose records have a router's name."""
+    found = (stored.record for stored in store.views.services())
     return sorted(record.service_id for record in found if _names_router(record, router))
 
 
 @dataclass(frozen=True, slots=True)
 class RouterNames:
-    """Takes names away.
+    """Retires and renames routers.
 
     Attributes:
         store: the store.
-        actor: the person who wants it.
-        pause: waits that many seconds.
+        actor: the person who acts.
+        pause: sleeps for seconds.
     """
 
     store: Store
@@ -84,14 +83,14 @@ class RouterNames:
     pause: Callable[[float], None]
 
     def retire(self, router: str) -> int:
-        """Forget a router that is gone for good; returns of how many services it held rows.
+        """Forget a router that is gone for good; returns how many services had a row there.
 
         Raises:
-            NameInUseError: services want it, or one came meanwhile.
-            LockLost: this took too long between two steps; call it again.
+            NameInUseError: services should be on it, or one came meanwhile.
+            LockLost: a step took too long; call it again.
         """
         if wanting := standing(self.store, router).wanting:
-            raise NameInUseError(f"{len(wanting)} services want router {router}")
+            raise NameInUseError(f"{len(wanting)} services should be on router {router}")
         with self._seized(router) as lock_id:
             placed = self._placed(router)
             for some in _by(_AT_A_TIME, placed):
@@ -101,21 +100,21 @@ class RouterNames:
         return len(placed)
 
     def rename(self, old: str, new: str, policies: Mapping[str, RouterPolicy]) -> int:
-        """Give a router its new name everywhere; returns how many services' records changed.
+        """Rename a router everywhere; returns how many services' records changed.
 
-        Nothing is written to the router for it: what a row holds does not depend on the name.
+        Nothing is written to the router: rows do not depend on its name.
 
         Args:
-            old: the former name, which events may go on to say.
+            old: the former name, which events may still use.
             new: the name in the inventory.
             policies: of the inventory.
 
         Raises:
             NameInUseError: another serial is bound to the new name, or services keep coming, or
                 the brake holds some.
-            LockLost: this took too long between two steps; call it again.
+            LockLost: a step took too long; call it again.
         """
-        if braked := [each for each in self.store.brake.held() if each.router == old]:
+        if braked := [held for held in self.store.brake.held() if held.router == old]:
             raise NameInUseError(
                 f"the brake holds {len(braked)} services on router {old}, which another name would "
                 "let through: decide on them first, see `leasewire brake list`"
@@ -133,10 +132,9 @@ class RouterNames:
                     pass
             moved: set[str] = set()
             for _ in range(_SCANS):
-                # The last look finds none: what was committed by who did not know yet is seen.
-                found = [
-                    each for each in self.store.views.services() if _names_router(each.record, old)
-                ]
+                # The last scan finds none: it sees what workers committed under the old name.
+                every = self.store.views.services()
+                found = [stored for stored in every if _names_router(stored.record, old)]
                 if not found:
                     break
                 moved |= self._move(found, old, new, policies[new], lock_id)
@@ -149,7 +147,7 @@ class RouterNames:
     @contextmanager
     def _seized(self, *routers: str) -> Iterator[str]:
         lock_id = secrets.token_hex(8)
-        # Whoever was at a router stops at its next renewal, but may write until its lease is over.
+        # A running pass stops at its next renewal, but may write until its lock expires.
         wait_ms = [self.store.fleet.seize(router, lock_id, 2 * _LOCK_MS) for router in routers]
         self.pause(max(wait_ms) / 1000)
         try:
@@ -164,7 +162,7 @@ class RouterNames:
                 raise LockLost(router)
 
     def _placed(self, router: str) -> list[str]:
-        return [each.record.service_id for each in self.store.views.router_services(router)]
+        return [stored.record.service_id for stored in self.store.views.router_services(router)]
 
     def _dead_letters(self, router: str) -> list[str]:
         dead_letters = self.store.views.dead_letters(_MOST_DEAD_LETTERS)
@@ -191,7 +189,7 @@ class RouterNames:
             raise LockLost(router)
 
     def _without(self, work_item: WorkItem, router: str, now_ms: int) -> Conclusion:
-        """No row of the service is on this router any more: it has no such router any more."""
+        """Conclude a service whose row is gone with the router."""
         record = work_item.stored.record
         placements = {name: at for name, at in record.placements.items() if name != router}
         after = replace(record, placements=placements)
@@ -222,12 +220,12 @@ class RouterNames:
     def _move(
         self, found: Sequence[Stored], old: str, new: str, policy: RouterPolicy, lock_id: str
     ) -> set[str]:
-        """Commit records under the new name; returns those that went through."""
+        """Commit records under the new name; returns those that were committed."""
         claims = self.store.views.router_claims(old)
         holders = {service for by in claims.values() for service, is_held in by.values() if is_held}
         priorities = self.store.fleet.priorities(old)
-        # Who holds its claims goes first: nobody gains one by the new name.
-        ordered = sorted(found, key=lambda each: each.record.service_id not in holders)
+        # Services that hold their claims first, so that no other gets one by the new name.
+        ordered = sorted(found, key=lambda stored: stored.record.service_id not in holders)
         moved: set[str] = set()
         for some in _by(_AT_A_TIME, ordered):
             self._renew(lock_id, old, new)
@@ -274,11 +272,10 @@ def _schedules(record: ServiceRecord, router: str) -> bool:
 
 
 def _renamed(record: ServiceRecord, old: str, new: str) -> ServiceRecord:
-    """The record with the new name. Nothing new was said of the service: versions stay.
+    """The record with the new name. Versions stay, as no event changed the service.
 
-    So an event that was under way, older than others but newer than the one that named the
-    router, still moves the service; and that one, coming again under the former name, changes
-    nothing.
+    So an event that was under way, newer than the one that named the router, still moves the
+    service. That one changes nothing if it comes again under the former name.
     """
     registers = dict(record.registers)
     if record.router == old:

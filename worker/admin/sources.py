@@ -1,7 +1,7 @@
-"""Use case 4: a source counts anew, or another one takes over its services.
+"""Rebases a source that restarts its revisions, or transfers its services to another source.
 
-Each service goes by a commit of its own, checked by the generation of its record; whatever is left
-after a crash goes when this is called again.
+Each service has its own commit, checked by the generation of its record. Services that are left
+after a crash are changed when this is called again.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -25,7 +25,7 @@ _AT_A_TIME: Final = 50
 def ownership_changes(
     store: Store, source: str, only: Collection[str] | None = None
 ) -> Iterator[Stored]:
-    """The services that a source owns, or those of them that are named."""
+    """All services that a source owns, or those of `only`."""
     if only is None:
         found = store.views.services()
     else:
@@ -39,28 +39,28 @@ class SourceChanges:
 
     Attributes:
         store: the store.
-        actor: the person who wants it.
+        actor: the person who acts.
     """
 
     store: Store
     actor: str
 
     def rebase(self, source: str) -> int:
-        """Let the next word of a source be newer than all before; returns for how many services.
+        """Make the next event of a source newer than all before; returns for how many services.
 
-        Again, before anything new was said, it changes nothing.
+        A second call before a new event changes nothing.
         """
         done = self._change(source, None, rebased, "source-rebased", {"source": source})
         log.warning("source.rebased", source=source, services=done, actor=self.actor)
         return done
 
     def transfer(self, source: str, to: str, only: Collection[str] | None = None) -> int:
-        """Give services of a source, or those of them that are named, to another one.
+        """Give all services of a source, or those of `only`, to another source.
 
-        Its first word is newer than all before, wherever it counts from.
+        The first event of that source is newer than all before, whatever its revision.
 
         Returns:
-            How many services.
+            Number of services.
         """
         done = self._change(
             source,
@@ -82,8 +82,8 @@ class SourceChanges:
     ) -> int:
         done = 0
         some: list[Stored] = []
-        for each in ownership_changes(self.store, source, only):
-            some.append(each)
+        for stored in ownership_changes(self.store, source, only):
+            some.append(stored)
             if len(some) == _AT_A_TIME:
                 done += self._commit(source, some, change, what, line)
                 some = []
@@ -97,21 +97,22 @@ class SourceChanges:
         what: str,
         line: dict[str, str],
     ) -> int:
-        """Commit until each went through; another worker may be faster, and then that is read."""
+        """Commit until all are committed; a record that another worker changed is read again."""
         done = 0
         while some:
             now_ms = self.store.records.now_ms()
             text = line_to_json(now_ms, what, line | {"actor": self.actor})
             commits = [
                 ServiceCommit(
-                    each.record.service_id,
-                    each.generation,
+                    stored.record.service_id,
+                    stored.generation,
                     record,
-                    ownership_changes=ownership_change(each.record, record),
+                    ownership_changes=ownership_change(stored.record, record),
                     lines=[text],
                 )
-                for each in some
-                if each.record.owner == source and (record := change(each.record)) != each.record
+                for stored in some
+                if stored.record.owner == source
+                and (record := change(stored.record)) != stored.record
             ]
             through = self.store.records.commit(commits, now_ms).done
             done += sum(through)
@@ -121,5 +122,5 @@ class SourceChanges:
 
 
 def rebased(record: ServiceRecord) -> ServiceRecord:
-    """The record in a new epoch: whatever its owner says next is newer than all before."""
+    """The record in a new epoch: the next event of its owner is newer than all before."""
     return replace(record, epoch=record.highest.epoch + 1)
