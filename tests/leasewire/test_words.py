@@ -15,6 +15,7 @@ RETIRED = {
     "buried": "dead-lettered",
     "bury": "dead-letter",
     "census": "full read",
+    "crossing": "superseded alarm",
     "desk": "admin",
     "doubt": "safety check, warning",
     "first contact": "safety checks",

@@ -97,7 +97,7 @@ def test_a_commit_that_comes_second_leaves_everything_untouched(store, everythin
     store.records.commit([first], store.records.now_ms())
     before = everything()
     late = store.records.commit([full_commit(generation=0)], store.records.now_ms())
-    assert late == Committed([False], {}, crossings=[], generation=late.generation)
+    assert late == Committed([False], {}, alarms=[], generation=late.generation)
     assert everything() == before
 
 

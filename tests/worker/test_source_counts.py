@@ -14,9 +14,9 @@ NEW, LATE = SourceCount(1, 0), SourceCount(1, 1)
 
 
 def feed(store, counts, count):
-    """One by one; returns the crossings."""
+    """One by one; returns the alarms."""
     commit = ServiceCommit("", source_counts={SOURCE: counts})
-    return [each for _ in range(count) for each in store.records.commit([commit], 0).crossings]
+    return [each for _ in range(count) for each in store.records.commit([commit], 0).alarms]
 
 
 def test_the_alarm_goes_up_once_and_down_once(store):

@@ -35,7 +35,7 @@ from worker.intake.manifest import Manifests
 from worker.inventory import SourceConfig
 from worker.store.commits import Committed, EventCommit, ServiceCommit, short_hash
 from worker.store.journal import JournalEntry, Taken
-from worker.store.sources import Crossing
+from worker.store.sources import SupersededAlarm
 from worker.store.store import Store
 
 log = structlog.get_logger()
@@ -179,17 +179,17 @@ class Accept:
                 if alert.kind == "brake" and alert.subject not in left:
                     self.store.alerts.end("brake", alert.subject, "nothing is held any more")
 
-    def _log_sources(self, crossings: Sequence[Crossing]) -> None:
-        for crossing in crossings:
-            if crossing.up:
+    def _log_sources(self, alarms: Sequence[SupersededAlarm]) -> None:
+        for alarm in alarms:
+            if alarm.up:
                 log.error(
                     "source.mostly_superseded",
-                    **crossing.fields(),
+                    **alarm.fields(),
                     advice="if the source counts from lower revisions, as after a restore, run "
                     "`leasewire sources rebase`; else its queue delivers in the wrong order",
                 )
             else:
-                log.info("source.recovered", **crossing.fields())
+                log.info("source.recovered", **alarm.fields())
 
     def refuse_message(self, arguments: object) -> None:
         """Reject a message whose arguments are not a list of events and a lane."""
@@ -373,7 +373,7 @@ class Accept:
         committed = [f for f, done in zip(foldings, result.done, strict=True) if done]
         for folding in committed:
             folding.write_logs()
-        self._log_sources(result.crossings)
+        self._log_sources(result.alarms)
         self._log_brake(result)
         return _Committed([folding.service_id for folding in committed], result.drained)
 

@@ -11,7 +11,7 @@ from worker.core.service.outcome import DeadLetter, Outcome
 from worker.core.service.record import ServiceRecord
 from worker.core.service.record_format import record_to_json
 from worker.store.keys import UNKNOWN_SOURCES, feed_name
-from worker.store.sources import Crossing, SourceCount
+from worker.store.sources import SourceCount, SupersededAlarm
 
 _SHORT_HASH: Final = 12
 
@@ -95,7 +95,7 @@ class Committed(NamedTuple):
         done: which were committed (False: another worker was faster).
         braked: scope of a limit of the brake -> how many work items it holds by this.
         approved: how many work items the brake holds no longer.
-        crossings: sources for which an alarm begins or ends.
+        alarms: sources for which an alarm begins or ends.
         drained: nothing is due in the journal of the lane that was asked about.
         generation: of the records that were written.
     """
@@ -103,7 +103,7 @@ class Committed(NamedTuple):
     done: list[bool]
     braked: dict[str, int]
     approved: int = 0
-    crossings: Sequence[Crossing] = ()
+    alarms: Sequence[SupersededAlarm] = ()
     drained: bool = False
     generation: int = 0
 

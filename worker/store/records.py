@@ -20,7 +20,7 @@ from worker.store.commits import Committed, ServiceCommit, commit_document
 from worker.store.connection import redis_now_ms
 from worker.store.keys import Keys, periods
 from worker.store.scripts import Scripts
-from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, Crossing
+from worker.store.sources import ALARM_SHARE, CALM_SHARE, LEAST, WINDOW, SupersededAlarm
 
 log = structlog.get_logger()
 
@@ -133,14 +133,14 @@ class Records:
             done, braked, approved, alarms, drained = self._scripts.run("commit", to_json(batch))
             for scope, count in zip(braked[::2], braked[1::2], strict=True):
                 total.braked[scope] = total.braked.get(scope, 0) + int(count)
-            crossings = [
-                Crossing(source, int(crossed) > 0, int(recent), int(late))
+            alarms = [
+                SupersededAlarm(source, int(crossed) > 0, int(recent), int(late))
                 for source, crossed, recent, late in zip(*[iter(alarms)] * 4, strict=True)
             ]
             total = total._replace(
                 done=[*total.done, *map(bool, done)],
                 approved=total.approved + int(approved),
-                crossings=[*total.crossings, *crossings],
+                alarms=[*total.alarms, *alarms],
                 drained=bool(drained),
             )
         return total

@@ -30,7 +30,7 @@ class SourceCount(NamedTuple):
         return SourceCount(self.events + 1, self.superseded + superseded)
 
 
-class Crossing(NamedTuple):
+class SupersededAlarm(NamedTuple):
     """A source of which most recent events are superseded, or no longer are (`up` false)."""
 
     source: str
