@@ -1,1 +1,1 @@
-"""Events over HTTP: checks who says it, writes it to the journal, tells what became of it."""
+"""The HTTP API: accepts events into the journal, and answers for events and services."""

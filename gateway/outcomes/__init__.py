@@ -1,1 +1,1 @@
-"""The way back: tells a BSS what became of its events, by signed webhooks."""
+"""Signed webhooks to a BSS: the outcomes of its events."""

@@ -265,9 +265,9 @@ def _names_router(record: ServiceRecord, router: str) -> bool:
 
 def _schedules(record: ServiceRecord, router: str) -> bool:
     return any(
-        said.get("router") == router
-        for each in record.schedule.pending
-        for said in (each.own, each.beside)
+        writes.get("router") == router
+        for scheduled in record.schedule.pending
+        for writes in (scheduled.own, scheduled.beside)
     )
 
 

@@ -1,7 +1,8 @@
--- Begins to read services that are due: one at a time reads a service, under a ticket drawn here,
--- before anything is asked. A ticket is later than all before it, also where Redis rolled back.
+-- Takes services that are due for a reread. One process at a time rereads a service, with a ticket
+-- that is drawn here before the vendor is asked. A ticket is greater than all before it, even if
+-- Redis was rolled back.
 -- KEYS: 1 wanted, 2 wanted due, 3 reading, 4 tickets
--- ARGV: 1 how many at the most, 2 how long they are ours (ms), 3 token
+-- ARGV: 1 at most how many, 2 how long they belong to this process (ms), 3 token
 -- Returns {ref, wanted, ticket, ref, wanted, ticket, …}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

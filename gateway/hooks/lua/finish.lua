@@ -1,8 +1,8 @@
--- Ends the reading of a service.
+-- Ends the reread of a service.
 -- KEYS: 1 wanted, 2 wanted due, 3 reading
--- ARGV: 1 ref, 2 token of the reading, 3 stamp that was read under, 4 when to read it again (ms
---       from now) after a failure, '' for a success, 5 why it failed
--- Returns 1; 0 when somebody else reads it by now, who ends it.
+-- ARGV: 1 ref, 2 token of the reread, 3 stamp of the request that was read, 4 after a failure when to
+--       read it again (ms from now), '' after a success, 5 why it failed
+-- Returns 1; 0: another process rereads it now, and ends it.
 if redis.call('HGET', KEYS[3], ARGV[1]) ~= ARGV[2] then
   return 0
 end

@@ -1,7 +1,7 @@
--- Keeps a webhook as it came.
+-- Stores a webhook as it came.
 -- KEYS: 1 inbox, 2 inbox due, 3 bytes of the inbox
--- ARGV: 1 id, 2 webhook (JSON), 3 how many the inbox may hold, 4 how many bytes
--- Returns 1; 0 when the inbox is full. The same webhook that waits already is kept once.
+-- ARGV: 1 id, 2 webhook (JSON), 3 the most webhooks of the inbox, 4 its most bytes
+-- Returns 1; 0: the inbox is full. Equal webhooks that wait are stored once.
 local bytes = tonumber(redis.call('GET', KEYS[3]) or '0') + #ARGV[2]
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then
   return 1

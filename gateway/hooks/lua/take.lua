@@ -1,6 +1,6 @@
--- Takes webhooks that are due; nobody else does for a while.
+-- Takes webhooks that are due; no other process takes them for a while.
 -- KEYS: 1 inbox, 2 inbox due
--- ARGV: 1 how many at the most, 2 how long they are ours (ms)
+-- ARGV: 1 at most how many, 2 how long they belong to this process (ms)
 -- Returns {id, webhook, id, webhook, …}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,8 +1,8 @@
--- Notes that services are to be read again, and that the webhook that said so is dealt with.
+-- Requests rereads of services, and deletes the webhook that named them.
 -- KEYS: 1 wanted, 2 wanted due, 3 inbox, 4 inbox due, 5 bytes of the inbox
 -- ARGV: 1 id in the inbox ('' none), 2 stamp, 3 how long to wait for more of the same (ms), then
 --       for each service: ref, vendor id, gone (1 | 0)
--- A service that is wanted already keeps its place, and is read once more if it is being read now.
+-- A service that is wanted already keeps its place, and is reread once more if it is being read now.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for i = 4, #ARGV, 3 do
