@@ -104,7 +104,7 @@ def test_retry_needs_ids_or_all(run, arguments):
 def test_an_unknown_target_is_refused_with_the_known_ones(run):
     answer = run("failed", "x")
     assert isinstance(answer.exception, ConfigurationError)
-    assert "known are: billing" in str(answer.exception)
+    assert "targets: billing" in str(answer.exception)
 
 
 def test_outcomes_secret_makes_a_valid_secret(run, tmp_path):
