@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from gateway.outcomes.deliveries import ASIDE_MOST, Deliveries, Undelivered
-from gateway.outcomes.posting import Answer, Poster, missed_event
+from gateway.outcomes.posting import Poster, PostResult, missed_event
 from gateway.outcomes.targets import Target
 from gateway.store_failures import STORE_FAILURES
 from worker.admin.documents import outcome_cloudevent
@@ -196,7 +196,7 @@ class Courier:
             self._deliveries.note_well()
         self._failures = 0
 
-    def _note_failure(self, answer: Answer) -> float:
+    def _note_failure(self, answer: PostResult) -> float:
         """Record a failure; returns how long to rest (s)."""
         now_ms = self._clock_ms()
         if not self._failures:

@@ -26,7 +26,7 @@ _DOWN: Final = frozenset({429, 502, 503, 504})
 _LONGEST_REST_S: Final = 3600.0
 
 
-class Answer(NamedTuple):
+class PostResult(NamedTuple):
     """The result of an attempt.
 
     Attributes:
@@ -61,7 +61,7 @@ class Poster:
             limits=httpx.Limits(max_connections=1),
         )
 
-    async def post(self, event: Mapping[str, Any], now_s: int) -> Answer:
+    async def post(self, event: Mapping[str, Any], now_s: int) -> PostResult:
         """Make one attempt.
 
         Args:
@@ -87,25 +87,25 @@ class Poster:
             ):
                 return _answer_of(answer)
         except TimeoutError:
-            return Answer("down", f"gave no answer within {self._target.timeout_s:g} s")
+            return PostResult("down", f"gave no answer within {self._target.timeout_s:g} s")
         except httpx.HTTPError as error:
-            return Answer("down", f"cannot be reached: {_reason(error)}")
+            return PostResult("down", f"cannot be reached: {_reason(error)}")
 
     async def close(self) -> None:
         """Close the connection."""
         await self._client.aclose()
 
 
-def _answer_of(answer: httpx.Response) -> Answer:
+def _answer_of(answer: httpx.Response) -> PostResult:
     status = answer.status_code
     message = f"answered {status}"
     if answer.is_success:
-        return Answer("taken", message)
+        return PostResult("taken", message)
     if answer.is_redirect:
         message += ": redirects are not followed"
     rest = answer.headers.get("retry-after", "")
     rest_s = min(float(rest), _LONGEST_REST_S) if rest.isascii() and rest.isdecimal() else 0.0
-    return Answer("down" if status in _DOWN else "refused", message, rest_s)
+    return PostResult("down" if status in _DOWN else "refused", message, rest_s)
 
 
 def _reason(error: httpx.HTTPError) -> str:

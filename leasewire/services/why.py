@@ -8,8 +8,7 @@ import typer
 from leasewire.answer import Answer, Exit, Line, Part, cell, clean, local_time
 from leasewire.context import Context, InventoryOption
 from leasewire.tables import Table
-from worker.admin.diagnosis import Answer as DiagnosisResult
-from worker.admin.diagnosis import Diagnosis
+from worker.admin.diagnosis import Diagnosis, DiagnosisResult
 from worker.admin.json_fields import utc_time, without_empty
 from worker.core.diagnosis.facts import AtRouter
 from worker.core.rows.observed import SeenRow

@@ -27,7 +27,7 @@ from worker.settings import environment
 if TYPE_CHECKING:
     from gateway.outcomes.delivery import Courier
     from gateway.outcomes.delivery_thread import Delivering
-    from gateway.outcomes.posting import Answer as TargetAnswer
+    from gateway.outcomes.posting import PostResult
 
 app = App("Outcomes of events, sent to the BSS by webhook.")
 
@@ -210,7 +210,7 @@ def delivering(context: Context, targets: Sequence[Target]) -> Iterator["Deliver
         yield running
 
 
-async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "TargetAnswer":
+async def _posted(target: Target, event: dict[str, Any], now_s: int) -> "PostResult":
     # An HTTP client takes a while to import, and other commands need none.
     from gateway.outcomes.posting import Poster  # noqa: PLC0415 - see above
 

@@ -30,7 +30,7 @@ DEAD_LETTERS_SEARCHED: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DiagnosisResult:
     """The answer for one service; without `facts` and `view` if no service has the subject.
 
     Attributes:
@@ -62,7 +62,7 @@ class Diagnosis:
     when: Callable[[int], str]
     look: ReadRouters | None = None
 
-    def ask(self, subject: str) -> list[Answer]:
+    def ask(self, subject: str) -> list[DiagnosisResult]:
         """Answer for every service that has, wants or had the subject; at least one answer."""
         finder = Finder(self.store.client, self.store.keys)
         text, kind = _read(subject)
@@ -80,9 +80,9 @@ class Diagnosis:
         seen = {name: each for name, each in rows.items() if isinstance(each, Observation)}
         silent = {name: each for name, each in rows.items() if isinstance(each, str)}
         named = finder.dead_letters_naming(text, dead_letters)
-        return [Answer(explain_unknown(text, seen, silent, named, self.installation))]
+        return [DiagnosisResult(explain_unknown(text, seen, silent, named, self.installation))]
 
-    def service(self, service_id: str) -> Answer:
+    def service(self, service_id: str) -> DiagnosisResult:
         """Answer for one service."""
         finder = Finder(self.store.client, self.store.keys)
         record = self.store.records.read([service_id])[service_id].record
@@ -111,7 +111,7 @@ class Diagnosis:
             inventories=self.store.views.inventories(),
             workers=frozenset(name.partition("@")[0] for name in self.store.views.workers()),
         )
-        return Answer(explain(facts, self.when), facts, view)
+        return DiagnosisResult(explain(facts, self.when), facts, view)
 
     def _services(self, finder: Finder, text: str, kind: str) -> list[str]:
         """Find services by claims, held or wanted, else by a search of all records."""
